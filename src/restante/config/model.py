@@ -1,0 +1,156 @@
+"""The configuration as typed values: every key, its default and what it is for.
+
+INTERFACE FIRST. One TOML file; a table here is a table there. The text of `restante config show --default` and
+docs/configuration.md are made from these classes and their `doc()` texts, so a key is documented once.
+Durations are seconds, sizes octets (in the file also "10 MB", "2 GiB", "30 m", "14 d").
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all tables."""
+
+
+class Doc(msgspec.Struct, frozen=True):
+    """A key's documentation and kind ("size", "duration", or "")."""
+
+    text: str
+    kind: str = ""
+
+
+class ListenTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Addresses of listeners: "ADDRESS:PORT", a list of those, or "off". lmtp also "unix:/path"."""
+
+    imap: Annotated[str | list[str], Doc("IMAP with STARTTLS.")] = "127.0.0.1:1143"
+    imaps: Annotated[str | list[str], Doc("IMAP with implicit TLS.")] = "127.0.0.1:1993"
+    pop3: Annotated[str | list[str], Doc("POP3 with STLS.")] = "127.0.0.1:1110"
+    pop3s: Annotated[str | list[str], Doc("POP3 with implicit TLS.")] = "127.0.0.1:1995"
+    lmtp: Annotated[str | list[str], Doc("LMTP: mail in, from your MTA.")] = "127.0.0.1:1024"
+
+
+class ServerTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    hostname: Annotated[str, Doc("Name told to clients and in Received fields; empty: this machine's.")] = ""
+    workers: Annotated[int, Doc("Server processes; 0: one a core.")] = 0
+    drain: Annotated[float, Doc("Seconds given to commands under way when stopping.", "duration")] = 10.0
+
+
+class TlsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    certificate: Annotated[
+        str, Doc("PEM file with the certificate chain; empty: a self-signed one is made.")
+    ] = ""
+    key: Annotated[str, Doc("PEM file with the private key.")] = ""
+
+
+class LogTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    format: Annotated[str, Doc('"plain" or "json".')] = "plain"
+    level: Annotated[str, Doc('"debug", "info", "warning" or "error".')] = "info"
+
+
+class AccountsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    quota: Annotated[int, Doc("Quota of accounts without one of their own; 0: none.", "size")] = 0
+    mailboxes: Annotated[dict[str, str], Doc("Mailboxes of a new account and their special uses.")] = (
+        msgspec.field(
+            default_factory=lambda: {
+                "Drafts": "\\Drafts",
+                "Sent": "\\Sent",
+                "Junk": "\\Junk",
+                "Trash": "\\Trash",
+                "Archive": "\\Archive",
+            }
+        )
+    )
+    scram: Annotated[bool, Doc("Keep SCRAM verifiers (weaker than Argon2id if the directory is stolen).")] = (
+        False
+    )
+
+
+class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    argon2_memory: Annotated[int, Doc("Argon2id memory.", "size")] = 19 << 20
+    argon2_time: Annotated[int, Doc("Argon2id passes.")] = 2
+    queue: Annotated[int, Doc("Password checks that may wait; more are told to come back.")] = 128
+    cache: Annotated[int, Doc("Proofs remembered a process.")] = 10_000
+    cache_time: Annotated[float, Doc("How long a proof is remembered.", "duration")] = 3600.0
+    delay_first: Annotated[
+        float, Doc("Delay after the first wrong password; doubles with each.", "duration")
+    ] = 0.5
+    delay_most: Annotated[float, Doc("The longest such delay.", "duration")] = 15.0
+
+
+class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    literal_plus: Annotated[bool, Doc("Announce LITERAL+ instead of LITERAL-.")] = False
+    login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
+    idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
+
+
+class Pop3Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    delete: Annotated[str, Doc('What DELE does: "remove", "trash" or "keep" (hidden from POP3 alone).')] = (
+        "remove"
+    )
+    leave_days: Annotated[int, Doc("Move to Trash what POP3 retrieved N days ago; -1: never.")] = -1
+    seen: Annotated[bool, Doc("RETR sets \\Seen.")] = True
+    idle_timeout: Annotated[float, Doc("Silence allowed (RFC 1939 asks for 600 or more).", "duration")] = (
+        600.0
+    )
+    login_delay: Annotated[
+        int, Doc("Seconds to wait between logins of an account (LOGIN-DELAY); 0: none.")
+    ] = 0
+
+
+class DeliveryTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    separator: Annotated[str, Doc("Character of plus-addressing; empty: off.")] = "+"
+    suppress_duplicates: Annotated[
+        float,
+        Doc(
+            "Suppress redelivery of the same octets to the same recipient within this time; 0: off.",
+            "duration",
+        ),
+    ] = 0.0
+    quota_temporary: Annotated[bool, Doc("Over quota answers 452 (try again) instead of 552.")] = True
+
+
+class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    retention: Annotated[float, Doc("How long removed mail can be brought back.", "duration")] = 14 * 86400.0
+    log_retention: Annotated[float, Doc("How long removals are remembered for QRESYNC.", "duration")] = (
+        180 * 86400.0
+    )
+    reserve: Annotated[int, Doc("Free disk below which deliveries stop; removals go on.", "size")] = 64 << 20
+    handles: Annotated[int, Doc("Account files open at once, a process.")] = 128
+    compress: Annotated[bool, Doc("Compress message contents (zstandard).")] = True
+
+
+class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    message: Annotated[int, Doc("Largest message taken in.", "size")] = 64 << 20
+    connections: Annotated[int, Doc("Connections in all, a process.")] = 20_000
+    connections_address: Annotated[int, Doc("Connections from one address (loopback: no limit).")] = 100
+    connections_account: Annotated[int, Doc("Connections of one account.")] = 100
+    commands_before_login: Annotated[int, Doc("Commands allowed without login.")] = 50
+    bad_commands: Annotated[int, Doc("Syntax errors in a row before the connection ends.")] = 20
+    line: Annotated[int, Doc("Length of a command line.", "size")] = 65_536
+    set_items: Annotated[int, Doc("Ranges in a sequence set.")] = 10_000
+    keywords: Annotated[int, Doc("Keywords of one account.")] = 500
+    mailboxes: Annotated[int, Doc("Mailboxes of one account.")] = 10_000
+    recipients: Annotated[int, Doc("Recipients of one LMTP transaction.")] = 1_000
+    mime_depth: Annotated[int, Doc("Nested parts analysed.")] = 50
+    mime_parts: Annotated[int, Doc("Parts of one message analysed.")] = 1_000
+    addresses: Annotated[int, Doc("Addresses in one ENVELOPE.")] = 5_000
+    header: Annotated[int, Doc("Header octets analysed.", "size")] = 1 << 20
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    data: Annotated[str, Doc("Where everything is kept; empty: the platform's data directory.")] = ""
+    listen: ListenTable = ListenTable()
+    server: ServerTable = ServerTable()
+    tls: TlsTable = TlsTable()
+    log: LogTable = LogTable()
+    accounts: AccountsTable = AccountsTable()
+    auth: AuthTable = AuthTable()
+    imap: ImapTable = ImapTable()
+    pop3: Pop3Table = Pop3Table()
+    delivery: DeliveryTable = DeliveryTable()
+    store: StoreTable = StoreTable()
+    limits: LimitsTable = LimitsTable()

@@ -1,0 +1,69 @@
+"""The seam between protocol sessions and whatever carries their bytes.
+
+A session (IMAP, POP3, LMTP) is written against `Connection` alone: it never sees a socket. The server's
+channel implements it over uvloop; tests implement it in memory (`restante.testing.memory`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ConnectionLost(Exception):
+    """The peer went away, or was too slow to take what we wrote. Ends the session quietly."""
+
+
+class ReadTimeout(Exception):
+    """Nothing came within the time the session allowed."""
+
+
+class Connection(Protocol):
+    """One peer's byte stream. Used by one task at a time."""
+
+    id: str
+    """Short id, shown in logs and told to the peer on an internal error."""
+    peer: str
+    """The peer's address without port ("127.0.0.1", "::1"; "unix" for a Unix socket)."""
+    loopback: bool
+    """The peer is this machine (127.0.0.0/8, ::1, a Unix socket)."""
+    secure: bool
+    """TLS is on."""
+    tls_available: bool
+    """STARTTLS/STLS can be offered: not secure yet and a certificate is loaded."""
+
+    async def read(self, timeout: float) -> bytes:
+        """The next octets as they arrive, at most 256 KiB; b"" once the peer closed its side.
+
+        timeout: seconds. Raises ReadTimeout, ConnectionLost.
+        """
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Queue octets for the peer. Never blocks; call `drain` after each batch of at most about 1 MB."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough of what was written (back-pressure).
+
+        Raises ConnectionLost when the peer is gone or has taken nothing for the configured time.
+        """
+        ...
+
+    async def start_tls(self) -> None:
+        """Upgrade to TLS. Octets already received and not yet read are thrown away before the handshake.
+
+        The session must throw away what it has buffered itself. Raises ConnectionLost if the handshake fails.
+        """
+        ...
+
+    def channel_binding(self) -> bytes | None:
+        """tls-server-end-point data of this connection (RFC 5929 4.1), None without TLS."""
+        ...
+
+    def log(self, event: str, **fields: object) -> None:
+        """Log one event line with this connection's id, protocol, address (and account once known)."""
+        ...
+
+    def set_account(self, account: str) -> None:
+        """Tell logs, limits and `restante status` who this is. Raises Refusal (TOO-MANY-CONNECTIONS)."""
+        ...

@@ -1,0 +1,338 @@
+"""Commands of IMAP4rev1 and IMAP4rev2 as values: what a client asked, freed of its octets.
+
+The grammar makes them, the session acts on them. A command's tag and whether it came under UID stand in the
+value. Mailbox names are decoded text (NFC is applied by the session); user strings are octets until an RFC
+gives them a charset. RFC 9051 6, RFC 3501 6, and the extensions' own RFCs where named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from ...query.language import Query, Sequence
+
+SequenceSet = Sequence
+"""A sequence set as written: ranges (low, high) with 0 for "*" in the order given by the client normalised
+so that low <= high unless one end is "*"; `saved` for "$"; `uid` where it names UIDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Base of all commands. tag: as sent, 1 to 64 octets of RFC 9051's tag characters."""
+
+    tag: bytes
+
+
+# Any state ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Capability(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Noop(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Logout(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Id(Command):
+    """RFC 2971. parameters: name -> value (None for NIL), at most 30; None for `ID NIL`."""
+
+    parameters: tuple[tuple[bytes, bytes | None], ...] | None
+
+
+# Not authenticated -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate(Command):
+    """mechanism: upper-case. initial: decoded initial response (RFC 4959), b"" for "=", None if absent."""
+
+    mechanism: str
+    initial: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Login(Command):
+    user: bytes
+    password: bytes
+
+
+# Authenticated -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Enable(Command):
+    """capabilities: upper-case, as asked, unknown ones included."""
+
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QResync:
+    """SELECT's QRESYNC parameter (RFC 7162 3.2.5)."""
+
+    uidvalidity: int
+    modseq: int
+    known_uids: SequenceSet | None
+    known_sequences: SequenceSet | None
+    """Sequence numbers paired with `known_sequence_uids` (seq-match-data)."""
+    known_sequence_uids: SequenceSet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Command):
+    """SELECT, or EXAMINE when read_only. condstore, qresync: RFC 7162."""
+
+    mailbox: str
+    read_only: bool
+    condstore: bool = False
+    qresync: QResync | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Create(Command):
+    """special_use: attributes asked for by USE (RFC 6154 3), e.g. ("\\Drafts",)."""
+
+    mailbox: str
+    special_use: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delete(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename(Command):
+    mailbox: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe(Command):
+    mailbox: str
+
+
+class StatusItem(Enum):
+    MESSAGES = b"MESSAGES"
+    RECENT = b"RECENT"
+    UIDNEXT = b"UIDNEXT"
+    UIDVALIDITY = b"UIDVALIDITY"
+    UNSEEN = b"UNSEEN"
+    DELETED = b"DELETED"
+    SIZE = b"SIZE"
+    HIGHESTMODSEQ = b"HIGHESTMODSEQ"
+    MAILBOXID = b"MAILBOXID"
+
+
+@dataclass(frozen=True, slots=True)
+class List(Command):
+    """LIST, basic or extended (RFC 5258, 9051 6.3.9).
+
+    patterns: at least one. extended: parentheses were used, so that responses may carry extended data.
+    selection: upper-case, of SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE. returning: upper-case, of
+    SUBSCRIBED CHILDREN SPECIAL-USE. status: items of RETURN (STATUS (...)) (RFC 5819), in order, or empty.
+    """
+
+    reference: str
+    patterns: tuple[str, ...]
+    extended: bool = False
+    selection: frozenset[str] = frozenset()
+    returning: frozenset[str] = frozenset()
+    status: tuple[StatusItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub(Command):
+    reference: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Command):
+    mailbox: str
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Command):
+    """One message to file. date: aware, as the client's zone gave it. data: the octets as sent.
+
+    binary: came as literal8 (RFC 3516, NUL allowed). utf8: came inside UTF8 (...) (RFC 6855 4).
+    """
+
+    mailbox: str
+    flags: tuple[str, ...]
+    date: datetime | None
+    data: bytes
+    binary: bool = False
+    utf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Idle(Command):
+    pass
+
+
+# Selected ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Command):
+    """IMAP4rev1 alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Unselect(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge(Command):
+    """uids: UID EXPUNGE's set (RFC 4315), None for plain EXPUNGE."""
+
+    uids: SequenceSet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Command):
+    """returning: upper-case RETURN options of MIN MAX ALL COUNT SAVE; None when RETURN was not given.
+
+    An empty RETURN () is frozenset({"ALL"}). Sequence sets stand in `query` as Sequence nodes.
+    """
+
+    query: Query
+    uid: bool = False
+    returning: frozenset[str] | None = None
+
+
+class Item(Enum):
+    """FETCH data items without a section."""
+
+    UID = "UID"
+    FLAGS = "FLAGS"
+    INTERNALDATE = "INTERNALDATE"
+    RFC822_SIZE = "RFC822.SIZE"
+    ENVELOPE = "ENVELOPE"
+    BODY = "BODY"
+    BODYSTRUCTURE = "BODYSTRUCTURE"
+    MODSEQ = "MODSEQ"
+    EMAILID = "EMAILID"
+    THREADID = "THREADID"
+
+
+class SectionText(Enum):
+    """The word behind a section's part numbers; WHOLE when there is none."""
+
+    WHOLE = ""
+    HEADER = "HEADER"
+    FIELDS = "HEADER.FIELDS"
+    FIELDS_NOT = "HEADER.FIELDS.NOT"
+    TEXT = "TEXT"
+    MIME = "MIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """BODY[...]<...>, and rev1's RFC822, RFC822.HEADER, RFC822.TEXT (see `label`).
+
+    path: part numbers. fields: header field names as sent. partial: (offset, count) in octets.
+    label: what stands before the literal in the response, e.g. b"BODY[1.2.HEADER]<0>" or b"RFC822".
+    peek: does not set \\Seen.
+    """
+
+    path: tuple[int, ...]
+    text: SectionText
+    fields: tuple[bytes, ...]
+    partial: tuple[int, int] | None
+    peek: bool
+    label: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """BINARY[...]<...> and BINARY.SIZE[...] (size=True): RFC 3516, RFC 9051 6.4.5."""
+
+    path: tuple[int, ...]
+    partial: tuple[int, int] | None
+    peek: bool
+    size: bool
+    label: bytes
+
+
+FetchItem = Item | Body | Binary
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch(Command):
+    """items: macros expanded, in the order asked. changed_since, vanished: RFC 7162 3.1.4, 3.2.6."""
+
+    sequence: SequenceSet
+    items: tuple[FetchItem, ...]
+    uid: bool = False
+    changed_since: int | None = None
+    vanished: bool = False
+
+
+class StoreMode(Enum):
+    REPLACE = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Store(Command):
+    """flags: as sent, e.g. ("\\Seen", "$Forwarded"). unchanged_since: RFC 7162 3.1.3."""
+
+    sequence: SequenceSet
+    mode: StoreMode
+    silent: bool
+    flags: tuple[str, ...]
+    uid: bool = False
+    unchanged_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Command):
+    sequence: SequenceSet
+    mailbox: str
+    uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Command):
+    """RFC 6851."""
+
+    sequence: SequenceSet
+    mailbox: str
+    uid: bool = False

@@ -1,0 +1,1 @@
+"""One search language for every protocol (`language`)."""

@@ -1,0 +1,209 @@
+"""The directory: domains, accounts, aliases and credentials, of the whole installation.
+
+Values and the interface an engine implements; the rules (who may log in, what an address means) live in the
+accounts and delivery rooms. Addresses are stored as given but found without regard to case, domains in
+lower-case A-label or U-label form normalised by `accounts.address`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..errors import Refusal
+
+
+class DirectoryRefusal(Refusal):
+    code = "DIRECTORY"
+
+
+class NotFound(DirectoryRefusal):
+    code = "NOT-FOUND"
+
+
+class Exists(DirectoryRefusal):
+    code = "EXISTS"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """name: normalised. catch_all: address that takes mail for unknown names here, or None.
+
+    scram: accounts of this domain keep a SCRAM verifier when their password is set.
+    """
+
+    name: str
+    catch_all: str | None = None
+    scram: bool = False
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """An account's choices. None: the server's configuration decides.
+
+    pop3_delete: "remove", "trash" or "keep". pop3_leave_days: leave on server for N days. pop3_seen: RETR
+    sets \\Seen. scram: keep a SCRAM verifier.
+    """
+
+    pop3_delete: str | None = None
+    pop3_leave_days: int | None = None
+    pop3_seen: bool | None = None
+    scram: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """id: opaque token, names the store; never changes or comes back. address: local@domain as created.
+
+    quota: octets, None for the configured default, 0 for no limit. credential_version: grows with every
+    change of any credential or of `enabled`, so that caches of proofs keyed by it are right.
+    """
+
+    id: str
+    address: str
+    domain: str
+    enabled: bool
+    quota: int | None
+    settings: AccountSettings
+    demo: bool
+    created: int
+    credential_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """address: what mail is sent to. targets: addresses it goes to (here; forwarding elsewhere comes later)."""
+
+    address: str
+    targets: tuple[str, ...]
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scram:
+    """SCRAM-SHA-256 verifier (RFC 5802 3): never the password. Salt and iterations are the account's."""
+
+    stored_key: bytes
+    server_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One way to prove who one is.
+
+    number: names it for revoke. kind: "password" (one an account) or "app". hash: PHC string (Argon2id; for
+    an app password, whose 128 random bits need no stretching, "$sha256$" and the hex digest of the secret).
+    protocols: those it opens ("imap", "pop3", "submission"), empty for all. scram: verifier where kept.
+    """
+
+    number: int
+    kind: str
+    label: str
+    hash: str
+    protocols: frozenset[str] = field(default_factory=frozenset)
+    scram: Scram | None = None
+    created: int = 0
+    last_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """All that a login needs, in one read. salt, iterations: of every SCRAM verifier of the account."""
+
+    account: Account
+    salt: bytes
+    iterations: int
+    credentials: tuple[Credential, ...]
+
+
+class Directory(Protocol):
+    """Every change is durable when the call returns, and seen by every process at its next read."""
+
+    async def domains(self) -> list[Domain]: ...
+    async def domain(self, name: str) -> Domain | None: ...
+    async def add_domain(self, domain: Domain) -> None:
+        """Raises Exists."""
+        ...
+
+    async def remove_domain(self, name: str) -> None:
+        """Raises NotFound; DirectoryRefusal while accounts or aliases are in it."""
+        ...
+
+    async def accounts(self, after: str = "", limit: int = 1000) -> list[Account]:
+        """In order of address, those after `after`."""
+        ...
+
+    async def account(self, address: str) -> Account | None:
+        """By address, without regard to case."""
+        ...
+
+    async def account_by_id(self, id: str) -> Account | None: ...
+
+    async def add_account(self, account: Account) -> None:
+        """Raises Exists (also where an alias has the address), NotFound for its domain."""
+        ...
+
+    async def update_account(
+        self,
+        id: str,
+        *,
+        enabled: bool | None = None,
+        quota: int | None = None,
+        settings: AccountSettings | None = None,
+    ) -> None: ...
+
+    async def remove_account(self, id: str) -> None:
+        """The account and its credentials; aliases that name it keep doing so."""
+        ...
+
+    async def aliases(self) -> list[Alias]: ...
+    async def alias(self, address: str) -> Alias | None: ...
+    async def put_alias(self, alias: Alias) -> None:
+        """Add or replace. Raises Exists where an account has the address, NotFound for its domain."""
+        ...
+
+    async def remove_alias(self, address: str) -> None: ...
+
+    async def login(self, address: str) -> Login | None:
+        """Account and credentials by address; one read, well under 0.1 ms when warm."""
+        ...
+
+    async def put_credential(
+        self,
+        account: str,
+        credential: Credential,
+        *,
+        salt: bytes | None = None,
+        iterations: int | None = None,
+    ) -> int:
+        """Add (number 0) or replace (number given; kind "password" replaces the one there). Its number.
+
+        salt, iterations: set the account's, when its first SCRAM verifier is made.
+        """
+        ...
+
+    async def remove_credential(self, account: str, number: int) -> None:
+        """Raises NotFound."""
+        ...
+
+    async def touch_credential(self, account: str, number: int, when: int) -> None:
+        """Note the last use; may be written behind, does not change credential_version."""
+        ...
+
+    async def smallest_leave_days(self, default: int) -> int:
+        """The smallest pop3_leave_days of all enabled accounts, `default` standing for those without; 0 for
+        "as soon as read", -1 for never."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """32 random octets of this installation, made at first use (false salts, for one)."""
+        ...
+
+    async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:
+        """Note a suppressed redelivery, for `restante status` and logs."""
+        ...
+
+    async def duplicates(self, limit: int = 100) -> list[tuple[str, int, str]]:
+        """(account id, when, email id) of suppressed redeliveries, newest first."""
+        ...

@@ -1,0 +1,95 @@
+"""Why a store says no. One family; protocol rooms map the classes to their response codes."""
+
+from __future__ import annotations
+
+from ..errors import Refusal
+
+
+class StoreRefusal(Refusal):
+    """Base of what a store refuses."""
+
+
+class NoSuchAccount(StoreRefusal):
+    code = "NO-SUCH-ACCOUNT"
+
+
+class NoSuchMailbox(StoreRefusal):
+    """RFC 5530 NONEXISTENT (TRYCREATE where the command was to file a message)."""
+
+    code = "NO-SUCH-MAILBOX"
+
+
+class MailboxExists(StoreRefusal):
+    """RFC 5530 ALREADYEXISTS."""
+
+    code = "MAILBOX-EXISTS"
+
+
+class BadMailboxName(StoreRefusal):
+    """RFC 5530 CANNOT: empty parts, control characters, too long, too deep."""
+
+    code = "BAD-MAILBOX-NAME"
+
+
+class CannotChangeMailbox(StoreRefusal):
+    """RFC 5530 CANNOT: deleting INBOX, renaming a mailbox into itself, a role that another mailbox has."""
+
+    code = "CANNOT-CHANGE-MAILBOX"
+
+
+class RoleTaken(CannotChangeMailbox):
+    """RFC 6154 USEATTR: another mailbox has this special use, or the use is not supported."""
+
+    code = "ROLE-TAKEN"
+
+
+class OverQuota(StoreRefusal):
+    """RFC 5530 OVERQUOTA; LMTP 452/552 with 4.2.2 or 5.2.2."""
+
+    code = "OVER-QUOTA"
+
+
+class TooManyKeywords(StoreRefusal):
+    """RFC 5530 LIMIT."""
+
+    code = "TOO-MANY-KEYWORDS"
+
+
+class InUse(StoreRefusal):
+    """Another session holds the maildrop (RFC 2449 IN-USE)."""
+
+    code = "IN-USE"
+    temporary = True
+
+
+class DiskFull(StoreRefusal):
+    """No room, or the reserve kept for removals is reached: 452 4.3.1, NO [OVERQUOTA]/[UNAVAILABLE]."""
+
+    code = "DISK-FULL"
+    temporary = True
+
+
+class StoreFailed(StoreRefusal):
+    """Reading or writing failed beneath us (I/O error, corrupt file). Nothing half done. Cause is chained."""
+
+    code = "STORE-FAILED"
+    temporary = True
+
+
+class Busy(StoreRefusal):
+    """Another process held the store for longer than we wait."""
+
+    code = "BUSY"
+    temporary = True
+
+
+class NewerSchema(StoreRefusal):
+    """The file was written by a newer Restante."""
+
+    code = "NEWER-SCHEMA"
+
+
+class Damaged(StoreRefusal):
+    """The file is not a store of ours, or is broken."""
+
+    code = "DAMAGED"

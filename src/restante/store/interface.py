@@ -1,0 +1,268 @@
+"""What an engine must do. Two things stand behind it today or later: SQLite files, PostgreSQL.
+
+Rules for every engine (the conformance suite in tests/engines checks them):
+
+- When a changing method returns, its change is durable (fsync) with every row that belongs to it: counters,
+  change number, log, history. When it raises, nothing of it happened.
+- Each call is one command and takes one change number, also where the engine groups commits.
+- Watchers hear of a change after its commit, in every process that serves the same data.
+- A method may be cancelled: then its change has happened wholly or not at all.
+- Reads of many rows are asked for in batches by the caller; no cursor lives across an await.
+- Errors are of `store.errors`; anything else is a fault.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from ..query.language import Query
+from .directory import Directory
+from .model import (
+    AccountStats,
+    Appended,
+    Blob,
+    Column,
+    Copied,
+    Delta,
+    DropMessage,
+    Finding,
+    FlagMode,
+    Flagged,
+    Flags,
+    FlagTable,
+    Mailbox,
+    NewMessage,
+    Pop3Delete,
+    Recoverable,
+    Removed,
+    Row,
+    Snapshot,
+    UidRanges,
+)
+
+OnChange = Callable[[int], None]
+"""Called on the event loop with the account's newest change number. Must not block or raise."""
+
+
+class Watch(Protocol):
+    """A standing interest in one account's changes."""
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """One account, seen by one acting user. Cheap to make, holds no handle while idle."""
+
+    account: str
+    """The account's id in the directory."""
+
+    # What is there ---------------------------------------------------------------------------------
+
+    async def mailboxes(self) -> list[Mailbox]:
+        """All mailboxes, INBOX first, then by name."""
+        ...
+
+    async def mailbox(self, name: str) -> Mailbox | None:
+        """The mailbox of this NFC name (INBOX in any case)."""
+        ...
+
+    async def subscriptions(self) -> list[str]:
+        """Subscribed names, also of mailboxes that are gone (RFC 9051 6.3.9.4), sorted."""
+        ...
+
+    async def snapshot(self, mailbox: int) -> Snapshot:
+        """The mailbox and all its UIDs at one instant; the UidList is shared while nothing changes.
+
+        Raises NoSuchMailbox if it has been deleted.
+        """
+        ...
+
+    async def flag_table(self) -> FlagTable:
+        """The account's interned flag sets; the same object for all sessions of a process."""
+        ...
+
+    async def keywords(self, mailbox: int) -> list[str]:
+        """Keywords in use in the mailbox, sorted: for the FLAGS response."""
+        ...
+
+    async def rows(
+        self, mailbox: int, ranges: UidRanges, columns: Sequence[Column], limit: int, *, removed: bool = False
+    ) -> list[Row]:
+        """Up to `limit` rows of placements whose UID lies in `ranges`, ascending by UID.
+
+        removed: take them from what has been removed and is still kept, instead (a session that was not told
+        yet may still read it, RFC 2180 4.1). Go on with the ranges after the last UID got.
+        """
+        ...
+
+    async def first_unseen(self, mailbox: int) -> int:
+        """Smallest UID without \\Seen, 0 if there is none (rev1's UNSEEN response code)."""
+        ...
+
+    async def delta(self, mailbox: int, since: int) -> Delta:
+        """What changed after `since`. Cost grows with the answer. Raises NoSuchMailbox."""
+        ...
+
+    async def search(self, mailbox: int, query: Query, within: UidRanges) -> array[int]:
+        """UIDs of `within` that match, ascending. No Sequence or Recent node may be left in `query`.
+
+        The engine yields to the event loop while it scans.
+        """
+        ...
+
+    async def read_content(self, content: int, offset: int = 0, count: int | None = None) -> bytes:
+        """Stored octets offset..offset+count of one message (all from offset when count is None).
+
+        Reads only the chunks it needs. Kept readable for at least an hour after the message's removal.
+        """
+        ...
+
+    async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
+        """Whole octets of several messages, in the order asked. The caller bounds their sum (sizes are in rows)."""
+        ...
+
+    def stream_content(self, content: int) -> AsyncIterator[bytes]:
+        """Stored octets of one message, chunk by chunk (at most 256 KiB each)."""
+        ...
+
+    # Changing messages -----------------------------------------------------------------------------
+
+    async def put(self, data: bytes | bytearray | memoryview) -> Blob:
+        """Take octets for a following `append`. Durable together with the append (an embedded engine), or at
+        once; swept after a day if nothing refers to it."""
+        ...
+
+    async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
+        """File messages, all or none, as one command. Raises NoSuchMailbox, OverQuota, TooManyKeywords, DiskFull."""
+        ...
+
+    async def store_flags(
+        self,
+        mailbox: int,
+        ranges: UidRanges,
+        mode: FlagMode,
+        flags: Flags,
+        unchanged_since: int | None = None,
+    ) -> Flagged:
+        """Change flags of the placements named. Placements whose flags do not change keep their modseq."""
+        ...
+
+    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+        """COPY: new placements of the same emails, flags copied, all or none (RFC 9051 6.4.7)."""
+        ...
+
+    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+        """MOVE (RFC 6851): as copy and expunge of the same messages in one command."""
+        ...
+
+    async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:
+        """Remove placements (those with \\Deleted, unless deleted_only is False), keeping them recoverable."""
+        ...
+
+    async def claim_recent(self, mailbox: int) -> tuple[int, int]:
+        """(low, high): UIDs low..high are recent in this session and in no other; low > high when none are.
+
+        Written behind: not durable at once.
+        """
+        ...
+
+    # Changing mailboxes ----------------------------------------------------------------------------
+
+    async def create_mailbox(
+        self, name: str, role: str | None = None, uidvalidity: int | None = None
+    ) -> Mailbox:
+        """Create a mailbox, and those above it that are missing. Raises MailboxExists, BadMailboxName, RoleTaken.
+
+        uidvalidity: wished by an import into a new mailbox; taken only if no mailbox had it under that name.
+        """
+        ...
+
+    async def delete_mailbox(self, mailbox: int) -> None:
+        """Delete a mailbox; its messages stay recoverable; children stay. Raises CannotChangeMailbox for INBOX."""
+        ...
+
+    async def rename_mailbox(self, mailbox: int, name: str) -> None:
+        """Rename with all children. INBOX: moves its messages into a new mailbox (RFC 9051 6.3.6)."""
+        ...
+
+    async def set_role(self, mailbox: int, role: str | None) -> None:
+        """Give or take a special use. Raises RoleTaken."""
+        ...
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        """Subscribe or unsubscribe a name, whether or not a mailbox has it."""
+        ...
+
+    # POP3 ------------------------------------------------------------------------------------------
+
+    def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
+        """Hold the maildrop against other POP3 sessions of any process. Raises InUse. Let go when the process dies."""
+        ...
+
+    async def maildrop(self) -> list[DropMessage]:
+        """Messages of INBOX that POP3 may see, ascending by UID. Gives out missing UIDL suffixes durably first."""
+        ...
+
+    async def finish_maildrop(
+        self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
+    ) -> None:
+        """POP3's QUIT: one command, one commit. Raises as append does for Trash; nothing happens then."""
+        ...
+
+    async def expire_retrieved(self, before: int) -> int:
+        """Move INBOX messages that POP3 retrieved before `before` (seconds UTC) to Trash; how many."""
+        ...
+
+    # Keeping house ---------------------------------------------------------------------------------
+
+    async def recoverable(self) -> list[Recoverable]:
+        """Removed messages that undelete can bring back, newest removal first."""
+        ...
+
+    async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
+        """Bring messages back under new UIDs, with flags, dates, EMAILID: into `mailbox`, or where each was
+        (created again if it is gone). The last mailbox's result, None if `numbers` is empty."""
+        ...
+
+    async def reclaim(self, budget: int) -> int:
+        """Free contents past the retention, at most `budget` messages; how many. Repeats until 0."""
+        ...
+
+    async def stats(self) -> AccountStats: ...
+
+    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None]]:
+        """(uid, email id, foreign UIDL or None) of placements: for export."""
+        ...
+
+    def doctor(self, repair: bool) -> AsyncIterator[Finding]:
+        """Check every invariant; mend what can be derived when asked. Never deletes a message."""
+        ...
+
+
+class Engine(Protocol):
+    """All accounts of one installation."""
+
+    directory: Directory
+
+    def account(self, account: str, actor: str | None = None) -> Store:
+        """The account's store as the acting user sees it (its owner when actor is None). No I/O."""
+        ...
+
+    async def create_account(self, account: str) -> None:
+        """Make the account's store with an INBOX. Does nothing if it is there."""
+        ...
+
+    async def delete_account(self, account: str) -> None:
+        """Remove the account's store for good."""
+        ...
+
+    def watch(self, account: str, on_change: OnChange) -> Watch:
+        """Be told of the account's changes, made by whichever process, within 100 ms as a rule."""
+        ...
+
+    async def close(self) -> None:
+        """Finish queued commits and let go of everything."""
+        ...

@@ -1,0 +1,401 @@
+"""What an account is: the values that every engine gives and takes.
+
+An email is stored once, is immutable and has a permanent identity; a mailbox holds placements of it, and
+flags belong to the placement. Every changing command has its own change number (`modseq`, 63 bits, from 1,
+one counter an account). Instants are whole seconds since 1970 UTC where a protocol needs no finer ones.
+
+Hot paths: rows leave an engine as plain tuples in batches (`Column`); flag sets are interned, so that a row
+carries a small number and `FlagTable` turns it into ready octets.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, IntFlag
+
+from ..mime.model import Analysis
+
+UidRanges = tuple[tuple[int, int], ...]
+"""Ascending, disjoint, inclusive ranges of UIDs."""
+
+INBOX = "INBOX"
+SEPARATOR = "/"
+
+ROLES = frozenset(
+    {"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"}
+)
+"""Special uses a mailbox may have (RFC 6154 2, RFC 8457): one mailbox a role, one role a mailbox."""
+
+
+class System(IntFlag):
+    """System flags (RFC 9051 2.3.2) as bits. \\Recent belongs to a session and is never stored."""
+
+    NONE = 0
+    SEEN = 1
+    ANSWERED = 2
+    FLAGGED = 4
+    DELETED = 8
+    DRAFT = 16
+
+
+SYSTEM_NAMES: Mapping[str, System] = {
+    "\\answered": System.ANSWERED,
+    "\\flagged": System.FLAGGED,
+    "\\deleted": System.DELETED,
+    "\\seen": System.SEEN,
+    "\\draft": System.DRAFT,
+}
+"""Lower-case name -> bit."""
+
+SYSTEM_WIRE: tuple[tuple[System, str], ...] = (
+    (System.ANSWERED, "\\Answered"),
+    (System.FLAGGED, "\\Flagged"),
+    (System.DELETED, "\\Deleted"),
+    (System.SEEN, "\\Seen"),
+    (System.DRAFT, "\\Draft"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """A set of flags and keywords. Keywords keep the case of their first use in the account."""
+
+    system: System = System.NONE
+    keywords: frozenset[str] = frozenset()
+
+    @property
+    def wire(self) -> bytes:
+        """Octets for between the parentheses of FLAGS (...): system flags first, then keywords sorted."""
+        names = [name for bit, name in SYSTEM_WIRE if self.system & bit]
+        names += sorted(self.keywords)
+        return " ".join(names).encode("ascii")
+
+    def __contains__(self, name: str) -> bool:
+        bit = SYSTEM_NAMES.get(name.lower())
+        if bit is not None:
+            return bool(self.system & bit)
+        low = name.lower()
+        return any(k.lower() == low for k in self.keywords)
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Flags:
+        """Flags from names ("\\Seen", "$Junk"). \\Recent is passed over; an unknown \\Flag is a ValueError."""
+        system = System.NONE
+        keywords: dict[str, str] = {}
+        for name in names:
+            if name.startswith("\\"):
+                if name.lower() == "\\recent":
+                    continue
+                bit = SYSTEM_NAMES.get(name.lower())
+                if bit is None:
+                    raise ValueError(f"no such system flag: {name}")
+                system |= bit
+            else:
+                keywords.setdefault(name.lower(), name)
+        return cls(system, frozenset(keywords.values()))
+
+
+class FlagTable(Mapping[int, Flags]):
+    """Interned flag sets of one account: number -> Flags, append-only, shared by all sessions of a process.
+
+    `wires` maps the same numbers to `Flags.wire`, for hot paths: `list(map(table.wires.__getitem__, ids))`.
+    Every number that a row of `Store.rows` or `Store.delta` carries is in the table when that call returns.
+    """
+
+    __slots__ = ("_sets", "wires")
+
+    def __init__(self) -> None:
+        self._sets: dict[int, Flags] = {}
+        self.wires: dict[int, bytes] = {}
+
+    def add(self, number: int, flags: Flags) -> None:
+        self._sets[number] = flags
+        self.wires[number] = flags.wire
+
+    def __getitem__(self, number: int) -> Flags:
+        return self._sets[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._sets)
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One mailbox as it stands at one change number.
+
+    key: the engine's number for it, stable for its life, never reused. id: MAILBOXID (RFC 8474 4), "b...".
+    name: NFC, "/" between levels, "INBOX" in capitals. role: special use or None. highest_modseq: the last
+    number that touched its placements, removals or annotations; never falls, at least 1. recent_uid: UIDs up
+    to it have been recent in some session. size, deleted_size: octets. subscribed: by the acting user.
+    """
+
+    key: int
+    id: str
+    name: str
+    role: str | None
+    uidvalidity: int
+    uidnext: int
+    highest_modseq: int
+    recent_uid: int
+    messages: int
+    unseen: int
+    deleted: int
+    size: int
+    deleted_size: int
+    subscribed: bool
+
+
+class UidList:
+    """The UIDs of a mailbox, ascending, immutable: position + 1 is the sequence number.
+
+    One array is shared by every session whose view is the same. Never change `uids`.
+    """
+
+    __slots__ = ("uids",)
+
+    def __init__(self, uids: array[int]) -> None:
+        self.uids = uids
+
+    @classmethod
+    def of(cls, uids: Iterable[int]) -> UidList:
+        return cls(array("I", uids))
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def sequence(self, uid: int) -> int:
+        """Sequence number of `uid`, 0 if it is not here."""
+        i = bisect_left(self.uids, uid)
+        return i + 1 if i < len(self.uids) and self.uids[i] == uid else 0
+
+    def span(self, low: int, high: int) -> tuple[int, int]:
+        """Positions [start, stop) of the UIDs within low..high inclusive."""
+        return bisect_left(self.uids, low), bisect_right(self.uids, high)
+
+    def with_more(self, uids: Sequence[int]) -> UidList:
+        """A list with larger UIDs at its end."""
+        return UidList(self.uids + array("I", uids)) if len(uids) else self
+
+    def without(self, gone: Sequence[int]) -> UidList:
+        """A list without `gone` (ascending UIDs; those not here are passed over). Cost: one copy."""
+        if not len(gone):
+            return self
+        kept, start = array("I"), 0
+        for uid in gone:
+            i = bisect_left(self.uids, uid, start)
+            if i < len(self.uids) and self.uids[i] == uid:
+                kept += self.uids[start:i]
+                start = i + 1
+        kept += self.uids[start:]
+        return UidList(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A mailbox and its UIDs at one change number, read in one transaction."""
+
+    mailbox: Mailbox
+    uids: UidList
+
+
+class Column(Enum):
+    """What a row may carry. The value's Python type stands behind each."""
+
+    FLAGS = "flags"  # int, number in the account's FlagTable
+    MODSEQ = "modseq"  # int
+    SIZE = "size"  # int, octets
+    RECEIVED = "received"  # int, seconds UTC (INTERNALDATE)
+    SAVED = "saved"  # int, seconds UTC
+    EMAIL_ID = "email_id"  # bytes, ASCII
+    THREAD_ID = "thread_id"  # bytes, ASCII
+    ENVELOPE = "envelope"  # bytes, ready
+    BODY = "body"  # bytes, ready
+    BODYSTRUCTURE = "bodystructure"  # bytes, ready
+    HEADERS = "headers"  # bytes, cached header fields (mime Analysis.headers)
+    PREVIEW = "preview"  # str
+    TRAITS = "traits"  # int, mime Trait bits
+    PARTS = "parts"  # bytes, see store.parts: encoded Part tree
+    CONTENT = "content"  # int, opaque key for Store.read_content / read_contents
+
+
+Row = tuple[object, ...]
+"""(uid, *columns asked, in the order asked)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What changed in a mailbox after change number `since`, read in one transaction.
+
+    mailbox: as it stands now. changed: (uid, flag set number, modseq) of placements whose modseq is above
+    `since`, new ones included, ascending by UID. vanished: UIDs removed after `since`, ascending (those that
+    came and went in between may be among them). complete: False if `since` lies below the log floor: then
+    `vanished` cannot be relied on and the caller compares UID lists.
+    """
+
+    mailbox: Mailbox
+    changed: list[tuple[int, int, int]]
+    vanished: array[int]
+    complete: bool
+
+
+class FlagMode(Enum):
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Octets that `Store.put` took: what `append` refers to. Made by an engine, opaque to others.
+
+    digest: SHA-256. size: octets. token: the engine's own.
+    """
+
+    digest: bytes
+    size: int
+    token: object
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a message brings along when it comes from an export, a restore or an old server.
+
+    email_id and thread_id are taken only where octets and INTERNALDATE agree with what the account holds
+    under that id, or the account holds nothing under it. uidl: a POP3 UIDL that an old server gave (1 to 70
+    octets of 0x21..0x7E), kept for good. uid: wished UID, taken only in an empty range (uid >= UIDNEXT).
+    """
+
+    email_id: str | None = None
+    thread_id: str | None = None
+    uidl: str | None = None
+    uid: int | None = None
+    saved: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """One message to append. received: INTERNALDATE, seconds UTC. arrival: SHA-256 before trace headers."""
+
+    blob: Blob
+    analysis: Analysis
+    flags: Flags
+    received: int
+    arrival: bytes | None = None
+    identity: Identity = Identity()
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What append did, in the order given. uids[i] belongs to messages[i]."""
+
+    mailbox: Mailbox
+    uids: tuple[int, ...]
+    email_ids: tuple[str, ...]
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """What store_flags did. modseq: the command's number, 0 if nothing changed.
+
+    changed: UIDs whose flags are others than before, ascending. refused: UIDs left alone because of
+    unchanged_since (RFC 7162 3.1.3), ascending.
+    """
+
+    modseq: int
+    changed: array[int]
+    refused: array[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What copy or move did: source[i] became target[i]; UIDs that were gone are left out.
+
+    target_mailbox: as it stands afterwards. modseq: number given to the new placements. removed_modseq: for
+    a move, the number of the removal (the same command, so the same number).
+    """
+
+    target_mailbox: Mailbox
+    source: array[int]
+    target: array[int]
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What expunge did. uids ascending; modseq: the command's number, 0 if nothing was removed."""
+
+    modseq: int
+    uids: array[int]
+
+
+class Pop3Delete(Enum):
+    """What DELE does at QUIT (the account's choice)."""
+
+    REMOVE = "remove"
+    TRASH = "trash"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class DropMessage:
+    """One message of a maildrop: a placement in INBOX that POP3 may see.
+
+    uidl: 1 to 70 octets, unique within the maildrop, permanent. size: octets RETR sends before dot-stuffing
+    to a client without UTF8 (surrogate and final CRLF counted). size_utf8: the same after UTF8.
+    content: key for read_content. traits: mime Trait bits.
+    """
+
+    uid: int
+    uidl: str
+    size: int
+    size_utf8: int
+    content: int
+    traits: int
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recoverable:
+    """A removed message that can still come back. number: names it for undelete, stable."""
+
+    number: int
+    mailbox: str
+    uid: int
+    email_id: str
+    removed_at: int
+    session: str
+    received: int
+    size: int
+    flags: Flags
+    sender: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One broken invariant. repairable: `doctor --repair` can mend it from what is there."""
+
+    code: str
+    text: str
+    repairable: bool
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStats:
+    """Counts of one account's store. used: octets that count against the quota (each email once a placement)."""
+
+    mailboxes: int
+    messages: int
+    used: int
+    recoverable: int
+    recoverable_size: int
+    file_size: int
+    modseq: int

@@ -40,9 +40,7 @@ class ServerTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class TlsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    certificate: Annotated[
-        str, Doc("PEM file with the certificate chain; empty: a self-signed one is made.")
-    ] = ""
+    certificate: Annotated[str, Doc("PEM file with the certificate chain; empty: a self-signed one is made.")] = ""
     key: Annotated[str, Doc("PEM file with the private key.")] = ""
 
 
@@ -53,20 +51,16 @@ class LogTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class AccountsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quota: Annotated[int, Doc("Quota of accounts without one of their own; 0: none.", "size")] = 0
-    mailboxes: Annotated[dict[str, str], Doc("Mailboxes of a new account and their special uses.")] = (
-        msgspec.field(
-            default_factory=lambda: {
-                "Drafts": "\\Drafts",
-                "Sent": "\\Sent",
-                "Junk": "\\Junk",
-                "Trash": "\\Trash",
-                "Archive": "\\Archive",
-            }
-        )
+    mailboxes: Annotated[dict[str, str], Doc("Mailboxes of a new account and their special uses.")] = msgspec.field(
+        default_factory=lambda: {
+            "Drafts": "\\Drafts",
+            "Sent": "\\Sent",
+            "Junk": "\\Junk",
+            "Trash": "\\Trash",
+            "Archive": "\\Archive",
+        }
     )
-    scram: Annotated[bool, Doc("Keep SCRAM verifiers (weaker than Argon2id if the directory is stolen).")] = (
-        False
-    )
+    scram: Annotated[bool, Doc("Keep SCRAM verifiers (weaker than Argon2id if the directory is stolen).")] = False
 
 
 class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,9 +69,7 @@ class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue: Annotated[int, Doc("Password checks that may wait; more are told to come back.")] = 128
     cache: Annotated[int, Doc("Proofs remembered a process.")] = 10_000
     cache_time: Annotated[float, Doc("How long a proof is remembered.", "duration")] = 3600.0
-    delay_first: Annotated[
-        float, Doc("Delay after the first wrong password; doubles with each.", "duration")
-    ] = 0.5
+    delay_first: Annotated[float, Doc("Delay after the first wrong password; doubles with each.", "duration")] = 0.5
     delay_most: Annotated[float, Doc("The longest such delay.", "duration")] = 15.0
 
 
@@ -88,17 +80,11 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Pop3Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    delete: Annotated[str, Doc('What DELE does: "remove", "trash" or "keep" (hidden from POP3 alone).')] = (
-        "remove"
-    )
+    delete: Annotated[str, Doc('What DELE does: "remove", "trash" or "keep" (hidden from POP3 alone).')] = "remove"
     leave_days: Annotated[int, Doc("Move to Trash what POP3 retrieved N days ago; -1: never.")] = -1
     seen: Annotated[bool, Doc("RETR sets \\Seen.")] = True
-    idle_timeout: Annotated[float, Doc("Silence allowed (RFC 1939 asks for 600 or more).", "duration")] = (
-        600.0
-    )
-    login_delay: Annotated[
-        int, Doc("Seconds to wait between logins of an account (LOGIN-DELAY); 0: none.")
-    ] = 0
+    idle_timeout: Annotated[float, Doc("Silence allowed (RFC 1939 asks for 600 or more).", "duration")] = 600.0
+    login_delay: Annotated[int, Doc("Seconds to wait between logins of an account (LOGIN-DELAY); 0: none.")] = 0
 
 
 class DeliveryTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,9 +101,7 @@ class DeliveryTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retention: Annotated[float, Doc("How long removed mail can be brought back.", "duration")] = 14 * 86400.0
-    log_retention: Annotated[float, Doc("How long removals are remembered for QRESYNC.", "duration")] = (
-        180 * 86400.0
-    )
+    log_retention: Annotated[float, Doc("How long removals are remembered for QRESYNC.", "duration")] = 180 * 86400.0
     reserve: Annotated[int, Doc("Free disk below which deliveries stop; removals go on.", "size")] = 64 << 20
     handles: Annotated[int, Doc("Account files open at once, a process.")] = 128
     compress: Annotated[bool, Doc("Compress message contents (zstandard).")] = True

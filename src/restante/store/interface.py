@@ -29,8 +29,8 @@ from .model import (
     Delta,
     DropMessage,
     Finding,
-    FlagMode,
     Flagged,
+    FlagMode,
     Flags,
     FlagTable,
     Mailbox,
@@ -171,9 +171,7 @@ class Store(Protocol):
 
     # Changing mailboxes ----------------------------------------------------------------------------
 
-    async def create_mailbox(
-        self, name: str, role: str | None = None, uidvalidity: int | None = None
-    ) -> Mailbox:
+    async def create_mailbox(self, name: str, role: str | None = None, uidvalidity: int | None = None) -> Mailbox:
         """Create a mailbox, and those above it that are missing. Raises MailboxExists, BadMailboxName, RoleTaken.
 
         uidvalidity: wished by an import into a new mailbox; taken only if no mailbox had it under that name.

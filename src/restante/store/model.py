@@ -24,9 +24,7 @@ UidRanges = tuple[tuple[int, int], ...]
 INBOX = "INBOX"
 SEPARATOR = "/"
 
-ROLES = frozenset(
-    {"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"}
-)
+ROLES = frozenset({"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"})
 """Special uses a mailbox may have (RFC 6154 2, RFC 8457): one mailbox a role, one role a mailbox."""
 
 

@@ -17,6 +17,10 @@ class ReadTimeout(Exception):
     """Nothing came within the time the session allowed."""
 
 
+class ServerStopping(Exception):
+    """The server is going down and no octets are waiting: say goodbye (BYE, 421) and end the session."""
+
+
 class Connection(Protocol):
     """One peer's byte stream. Used by one task at a time."""
 
@@ -34,7 +38,7 @@ class Connection(Protocol):
     async def read(self, timeout: float) -> bytes:
         """The next octets as they arrive, at most 256 KiB; b"" once the peer closed its side.
 
-        timeout: seconds. Raises ReadTimeout, ConnectionLost.
+        timeout: seconds. Raises ReadTimeout, ConnectionLost, ServerStopping (once what came before is read).
         """
         ...
 

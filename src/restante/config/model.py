@@ -37,6 +37,8 @@ class ServerTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     hostname: Annotated[str, Doc("Name told to clients and in Received fields; empty: this machine's.")] = ""
     workers: Annotated[int, Doc("Server processes; 0: one a core.")] = 0
     drain: Annotated[float, Doc("Seconds given to commands under way when stopping.", "duration")] = 10.0
+    write_timeout: Annotated[float, Doc("A peer that takes nothing for so long is dropped.", "duration")] = 60.0
+    handshake_timeout: Annotated[float, Doc("Time a TLS handshake may take.", "duration")] = 30.0
 
 
 class TlsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +113,9 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     message: Annotated[int, Doc("Largest message taken in.", "size")] = 64 << 20
     connections: Annotated[int, Doc("Connections in all, a process.")] = 20_000
     connections_address: Annotated[int, Doc("Connections from one address (loopback: no limit).")] = 100
+    connections_before_login: Annotated[
+        int, Doc("Connections without login, a process; past it the oldest is closed (loopback and LMTP: no limit).")
+    ] = 2_000
     connections_account: Annotated[int, Doc("Connections of one account.")] = 100
     commands_before_login: Annotated[int, Doc("Commands allowed without login.")] = 50
     bad_commands: Annotated[int, Doc("Syntax errors in a row before the connection ends.")] = 20

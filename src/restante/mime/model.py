@@ -56,7 +56,8 @@ class SortKeys:
     subject: base subject (RFC 5256 2.1), folded. is_reply: the subject had re:/fwd: taken off.
     sender, recipient, cc: local part of the first address, folded. display_from, display_to: RFC 5957.
     message_id: normalised "<...>" or "". references: normalised ids of References, else the first of
-    In-Reply-To, in order, without duplicates.
+    In-Reply-To, in order, without duplicates. sent_day: the Date field's calendar day as written, its zone
+    disregarded, as days since 1970-01-01 (SENTBEFORE and its like, RFC 9051 6.4.4); None like `sent`.
     """
 
     sent: int | None
@@ -69,6 +70,7 @@ class SortKeys:
     display_to: str
     message_id: str
     references: tuple[str, ...]
+    sent_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Mail in: the SMTP grammar and the LMTP session. `lmtp.LmtpSession` serves one connection."""
+
+from .lmtp import LmtpSession
+
+__all__ = ["LmtpSession"]

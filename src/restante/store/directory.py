@@ -7,6 +7,7 @@ lower-case A-label or U-label form normalised by `accounts.address`.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +24,11 @@ class NotFound(DirectoryRefusal):
 
 class Exists(DirectoryRefusal):
     code = "EXISTS"
+
+
+def fold_address(address: str) -> str:
+    """The form under which an address or a domain is kept and found: case-folded NFC. The same in every engine."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).casefold())
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +157,12 @@ class Directory(Protocol):
         enabled: bool | None = None,
         quota: int | None = None,
         settings: AccountSettings | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Change what is given; a negative quota means the configured default again. Raises NotFound."""
+        ...
 
     async def remove_account(self, id: str) -> None:
-        """The account and its credentials; aliases that name it keep doing so."""
+        """The account and its credentials; aliases that name it keep doing so. Raises NotFound."""
         ...
 
     async def aliases(self) -> list[Alias]: ...
@@ -163,10 +171,19 @@ class Directory(Protocol):
         """Add or replace. Raises Exists where an account has the address, NotFound for its domain."""
         ...
 
-    async def remove_alias(self, address: str) -> None: ...
+    async def remove_alias(self, address: str) -> None:
+        """Raises NotFound."""
+        ...
 
     async def login(self, address: str) -> Login | None:
         """Account and credentials by address; one read, well under 0.1 ms when warm."""
+        ...
+
+    def has_scram(self) -> bool:
+        """Whether any credential keeps a SCRAM verifier: only then is SCRAM worth announcing.
+
+        Asked at each greeting: answers at once, and may lag behind another process by some seconds.
+        """
         ...
 
     async def put_credential(
@@ -176,10 +193,13 @@ class Directory(Protocol):
         *,
         salt: bytes | None = None,
         iterations: int | None = None,
+        if_version: int | None = None,
     ) -> int:
         """Add (number 0) or replace (number given; kind "password" replaces the one there). Its number.
 
-        salt, iterations: set the account's, when its first SCRAM verifier is made.
+        salt, iterations: set the account's, when its first SCRAM verifier is made; refused (try again) where
+        another verifier has been made with others meanwhile. if_version: only while this is the account's
+        credential_version (else DirectoryRefusal). Raises NotFound.
         """
         ...
 

@@ -130,6 +130,11 @@ class Store(Protocol):
 
     # Changing messages -----------------------------------------------------------------------------
 
+    async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
+        """(email id, content key) of emails whose arrival hash is `digest` and that came (INTERNALDATE) at or
+        after `since`, removed ones included while they are kept, newest first, at most 100."""
+        ...
+
     async def put(self, data: bytes | bytearray | memoryview) -> Blob:
         """Take octets for a following `append`. Durable together with the append (an embedded engine), or at
         once; swept after a day if nothing refers to it."""
@@ -176,6 +181,19 @@ class Store(Protocol):
 
         uidvalidity: wished by an import into a new mailbox; taken only if no mailbox had it under that name.
         """
+        ...
+
+    async def adopt(self, mailbox: int, uidvalidity: int, modseq: int) -> Mailbox:
+        """Let a mailbox that never held a message go on with an old server's UIDVALIDITY (import).
+
+        Raises the account's counter too (and with it the mailbox's highest_modseq and its log floor) to at
+        least `modseq`, so that no number that the old server gave out means something else here. Raises
+        CannotChangeMailbox where a message has been filed (UIDNEXT is past 1).
+        """
+        ...
+
+    async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
+        """Raise the mailbox's UIDNEXT to at least `uidnext`: UIDs below it were given out by an old server."""
         ...
 
     async def delete_mailbox(self, mailbox: int) -> None:
@@ -243,7 +261,8 @@ class Store(Protocol):
 class Engine(Protocol):
     """All accounts of one installation."""
 
-    directory: Directory
+    @property
+    def directory(self) -> Directory: ...
 
     def account(self, account: str, actor: str | None = None) -> Store:
         """The account's store as the acting user sees it (its owner when actor is None). No I/O."""

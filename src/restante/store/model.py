@@ -15,6 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntFlag
+from typing import NamedTuple
 
 from ..mime.model import Analysis
 
@@ -341,9 +342,8 @@ class Pop3Delete(Enum):
     KEEP = "keep"
 
 
-@dataclass(frozen=True, slots=True)
-class DropMessage:
-    """One message of a maildrop: a placement in INBOX that POP3 may see.
+class DropMessage(NamedTuple):
+    """One message of a maildrop: a placement in INBOX that POP3 may see. A tuple: there may be 100,000.
 
     uidl: 1 to 70 octets, unique within the maildrop, permanent. size: octets RETR sends before dot-stuffing
     to a client without UTF8 (surrogate and final CRLF counted). size_utf8: the same after UTF8.

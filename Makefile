@@ -1,0 +1,111 @@
+# Restante: build, serve, test. Works on a fresh machine with Python 3.11+ and make; `make help` lists the targets.
+# Everything lands in .venv; requirements*.txt pin and hash what is installed (docs/dependencies.md says why each).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then command -v $$p; break; fi; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS ?= 2
+# A test needs these programs; a missing one is shown as skipped by name.
+CLIENTS := mbsync:isync curl:curl fetchmail:fetchmail getmail:getmail6 mutt:mutt neomutt:neomutt tmux:tmux ps:procps \
+	doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
+	/usr/lib/dovecot/lmtp:dovecot-lmtpd
+
+.PHONY: help
+help: ## Show this list.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+# The environment ------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "restante: Python 3.11 or newer is needed and was not found." >&2; exit 1; }
+	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; \
+		else \
+			echo "restante: $(PYTHON) cannot make environments; install your system's python3-venv package." >&2; \
+			exit 1; \
+		fi; \
+	fi
+	@"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.serve: requirements.txt requirements-build.txt pyproject.toml $(BIN)/python
+	@echo "Preparing $(VENV) ..." >&2
+	@$(PIP) install --require-hashes -r requirements.txt -r requirements-build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.serve
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.fuzz: requirements-fuzz.txt $(VENV)/.dev
+	@$(PIP) install --require-hashes -r requirements-fuzz.txt
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/.dev ## Make .venv with everything that developing needs.
+
+# Running --------------------------------------------------------------------------------------------
+
+.PHONY: serve
+serve: $(VENV)/.serve ## Run the server with a demo account. MAIL=FOLDER imports more mail, DATA=DIR says where it lies.
+	@exec $(BIN)/restante serve --demo $(if $(DATA),--data "$(DATA)") $(if $(MAIL_GIVEN),--mail "$(MAIL)") $(ARGS)
+
+# A login shell exports MAIL (its mailbox); only what stands on make's command line counts.
+MAIL_GIVEN := $(filter command line,$(origin MAIL))
+
+# Checking -------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(VENV)/.dev clients lint ## Run everything: style, types, directions, tests with real mail programs.
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style, types and the directions between rooms.
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: clients
+clients: # install the mail programs that tests drive, when root and on Debian; say what is missing otherwise
+	@missing=""; for pair in $(CLIENTS); do \
+		command -v "$${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${pair%%:*}" ] || missing="$$missing $${pair#*:}"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq >/dev/null 2>&1 && \
+		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1; \
+	then :; else echo "Not installed, their tests are skipped by name:$$missing"; fi
+
+.PHONY: bench
+bench: $(VENV)/.dev clients ## Measure against Dovecot; writes docs/benchmarks.md.
+	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz ## Fuzz the parsers for long. SECONDS_EACH=600 per target.
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS_EACH),600) $(ARGS)
+
+# Keeping house --------------------------------------------------------------------------------------
+
+UV := $(VENV)/.lock/bin/uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: lock
+lock: $(BIN)/python ## Look for newer versions and write requirements*.txt anew (needs the network).
+	@"$(PYTHON)" -m venv $(VENV)/.lock && $(VENV)/.lock/bin/python -m pip --quiet install uv
+	@$(COMPILE) --upgrade pyproject.toml -o requirements.txt
+	@$(COMPILE) --upgrade -c requirements.txt --group build -o requirements-build.txt
+	@$(COMPILE) --upgrade -c requirements.txt -c requirements-build.txt pyproject.toml --group dev -o requirements-dev.txt
+	@$(COMPILE) --upgrade -c requirements-dev.txt --group fuzz -o requirements-fuzz.txt
+
+.PHONY: clean
+clean: ## Remove .venv and all caches. Mail is left alone.
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""Restante beside Debian's Dovecot: the same work, the same clients, in turn, and a table of ratios.
+
+usage: bench/compare.py [--tools DIR] [--messages N] [--median OCTETS] [--rounds N] [--only NAME,...]
+                        [--idle N] [--accounts N] [--markdown FILE]
+
+Needs root and Debian's dovecot packages for the yardstick, and the load tools (corpus.py, mailbench.py,
+dovecot.sh) in DIR (default ../shared/bench). Each server starts empty and runs alone; rounds alternate
+(A B A B ...); what is printed is the ratio of the medians, above 1 where Restante is better. Every server
+listens on loopback alone and is stopped at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+USERS = [f"u{i}@bench.example" for i in range(16)]
+PASSWORD = "secret"
+
+# name in mailbench's answer, what it is, whether a larger number is better
+ROWS = (
+    ("lmtp_1_per_s", "delivery by LMTP, 1 connection (messages/s)", True),
+    ("lmtp_16_per_s", "delivery by LMTP, 16 connections (messages/s)", True),
+    ("append_1_per_s", "APPEND (messages/s)", True),
+    ("login_select_s", "login + SELECT", False),
+    ("noop_s", "NOOP", False),
+    ("flags_cold_s", "FETCH 1:* FLAGS, cold", False),
+    ("flags_s", "FETCH 1:* FLAGS", False),
+    ("envelope_cold_s", "FETCH 1:* ENVELOPE BODYSTRUCTURE, cold", False),
+    ("envelope_s", "FETCH 1:* ENVELOPE BODYSTRUCTURE, again", False),
+    ("headers_cold_s", "FETCH 1:* header fields, cold", False),
+    ("headers_s", "FETCH 1:* header fields, again", False),
+    ("bodies_s", "download of all bodies", False),
+    ("search_rare_s", "SEARCH TEXT of a rare word", False),
+    ("search_common_s", "SEARCH BODY of a common word", False),
+    ("search_subject_s", "SEARCH SUBJECT", False),
+    ("search_unseen_s", "SEARCH UNSEEN", False),
+    ("store_s", "STORE 1:* +FLAGS", False),
+    ("qresync_0_s", "QRESYNC reselect, nothing changed", False),
+    ("qresync_100_s", "QRESYNC reselect, 100 changes", False),
+    ("copy_s", "COPY", False),
+    ("move_s", "MOVE", False),
+    ("expunge_s", "EXPUNGE", False),
+    ("pop3_login_uidl_list_s", "POP3 login + UIDL + LIST", False),
+    ("pop3_retr_pipelined_per_s", "POP3 RETR, pipelined (messages/s)", True),
+    ("pop3_retr_per_s", "POP3 RETR, one at a time (messages/s)", True),
+    ("idle_kb_each", "memory of an idle connection (kB, plain)", False),
+    ("idle_notify_p50_s", "notification of a delivery, p50", False),
+    ("mixed_sessions_per_s", "mixed sessions of 16 mail applications (/s)", True),
+    ("spread_per_s", "delivery spread over many accounts (messages/s)", True),
+    ("cpu_s", "the server's CPU seconds for all of it", False),
+)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server at work: its addresses and its first process."""
+
+    imap: str
+    pop3: str
+    lmtp: str
+    pid: int
+
+
+def restante(data: Path, *arguments: str, password: str | None = None) -> None:
+    """Run one `restante` command on the data folder; its errors are ours."""
+    command = [sys.executable, "-m", "restante", "--data", str(data), *arguments]
+    subprocess.run(command, check=True, input=password, text=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def restante_server(folder: Path, accounts: int) -> Iterator[Running]:
+    data = folder / "restante"
+    shutil.rmtree(data, ignore_errors=True)
+    restante(data, "domain", "add", "bench.example")
+    names = USERS + [f"s{i}@bench.example" for i in range(accounts)]
+    for name in names:
+        restante(data, "account", "add", name, "--password-stdin", "--no-mailboxes", password=PASSWORD + "\n")
+    ports = {"imap": 32143, "pop3": 32110, "lmtp": 32024}
+    listen = [x for n, p in ports.items() for x in ("--listen", f"{n}=127.0.0.1:{p}")]
+    listen += ["--listen", "imaps=off", "--listen", "pop3s=off"]
+    with (folder / "restante.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "restante", "--data", str(data), "serve", *listen],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert server.stdout is not None
+        for line in server.stdout:
+            if line.strip() == "ready":
+                break
+        else:
+            raise SystemExit(f"restante did not start: see {log.name}")
+        address = {n: f"127.0.0.1:{p}" for n, p in ports.items()}
+        try:
+            yield Running(address["imap"], address["pop3"], address["lmtp"], server.pid)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(60)
+    shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def dovecot_server(folder: Path, tools: Path, accounts: int) -> Iterator[Running]:
+    home = folder / "dovecot"
+    environment = {**os.environ, "DOVECOT_DIR": str(home)}
+    script = ["bash", str(tools / "dovecot.sh")]
+    subprocess.run([*script, "start", "sdbox", "optimized"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    with (home / "users").open("a") as users:
+        users.writelines(f"s{i}@bench.example:{{PLAIN}}{PASSWORD}\n" for i in range(accounts))
+    pid = int((home / "run" / "master.pid").read_text())
+    try:
+        yield Running("127.0.0.1:31143", "127.0.0.1:31110", "127.0.0.1:31024", pid)
+    finally:
+        subprocess.run([*script, "stop"], check=False, env=environment)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def spread(lmtp: str, accounts: int, messages: int) -> float:
+    """Messages a second, 16 connections, each message to the next of many accounts."""
+    per = messages // 16
+    with multiprocessing.Pool(16) as pool:
+        start = time.perf_counter()
+        pool.starmap(_spread_one, [(lmtp, k, accounts, per) for k in range(16)], 1)
+        return 16 * per / (time.perf_counter() - start)
+
+
+def _spread_one(lmtp: str, k: int, accounts: int, count: int) -> None:
+    host, port = lmtp.rsplit(":", 1)
+    body = b"x" * 76 + b"\r\n"
+    with socket.create_connection((host, int(port))) as s, s.makefile("rb") as answers:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answers.readline()
+        s.sendall(b"LHLO bench\r\n")
+        while answers.readline()[3:4] == b"-":
+            pass
+        for i in range(count):
+            to = (i * 16 + k) % accounts
+            head = f"From: a@b.example\r\nSubject: {i}\r\nMessage-ID: <{k}.{i}@spread.example>\r\n\r\n".encode()
+            s.sendall(b"MAIL FROM:<bench@b.example>\r\nRCPT TO:<s%d@bench.example>\r\nDATA\r\n" % to)
+            for _ in range(3):
+                if (got := answers.readline())[:1] not in b"23":
+                    raise AssertionError(got)
+            s.sendall(head + body * 90 + b".\r\n")
+            if not (got := answers.readline()).startswith(b"250"):
+                raise AssertionError(got)
+        s.sendall(b"QUIT\r\n")
+
+
+def measure(server: Running, corpus: Path, tools: Path, options: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, str(tools / "mailbench.py"), "--corpus", str(corpus)]
+    command += ["--imap", server.imap, "--pop3", server.pop3, "--lmtp", server.lmtp]
+    command += ["--user", USERS[0], "--password", PASSWORD, "--match", f"pid:{server.pid}", "--idle", str(options.idle)]
+    if options.users:
+        command += ["--users", ",".join(USERS)]
+    if options.only:
+        command += ["--only", options.only]
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, object] = json.loads(run.stdout)
+    result = {k: float(v) for k, v in answer.items() if isinstance(v, int | float)}
+    start, end = answer.get("usage_start"), answer.get("usage_end")
+    if isinstance(start, dict) and isinstance(end, dict):
+        result["cpu_s"] = end["cpu_s"] - start["cpu_s"]
+    if options.accounts:
+        result["spread_per_s"] = spread(server.lmtp, options.accounts, options.accounts * 4)
+    return result
+
+
+def table(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> str:
+    lines = ["| work | Restante | Dovecot | ratio |", "|---|---:|---:|---:|"]
+    for key, what, larger in ROWS:
+        a = [r[key] for r in ours if r.get(key)]
+        b = [r[key] for r in theirs if r.get(key)]
+        if not a or not b:
+            continue
+        x, y = statistics.median(a), statistics.median(b)
+        ratio = x / y if larger else y / x
+        lines.append(f"| {what} | {_figure(key, x)} | {_figure(key, y)} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def _figure(key: str, value: float) -> str:
+    if key.endswith("_per_s"):
+        return f"{value:,.0f}/s"
+    if key == "idle_kb_each":
+        return f"{value:.1f} kB"
+    if key == "cpu_s":
+        return f"{value:.1f} s"
+    return f"{value * 1000:.2f} ms"
+
+
+def machine() -> str:
+    model = "unknown processor"
+    if (found := re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())) is not None:
+        model = found.group(1)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "bench")
+    p.add_argument("--messages", type=int, default=10_000)
+    p.add_argument("--median", type=int, default=6000)
+    p.add_argument("--rounds", type=int, default=2)
+    p.add_argument("--only")
+    p.add_argument("--idle", type=int, default=1000)
+    p.add_argument("--accounts", type=int, default=1000)
+    p.add_argument("--users", action="store_true", help="spread the 16 connections over 16 accounts")
+    p.add_argument("--markdown", type=Path, help="write the table there too")
+    options = p.parse_args()
+    if not (options.tools / "mailbench.py").exists():
+        print(f"skipped: no load tools in {options.tools}")
+        return 0
+    ours: list[dict[str, float]] = []
+    theirs: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory(prefix="restante-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # Dovecot's mail user has to reach its folder
+        corpus = folder / "corpus.mbox"
+        generate = [str(options.tools / "corpus.py"), str(options.messages), str(corpus)]
+        subprocess.run([sys.executable, *generate, "--median", str(options.median)], check=True)
+        yardstick = shutil.which("dovecot") is not None and os.geteuid() == 0
+        if not yardstick:
+            print("no yardstick: Dovecot is not installed, or we are not root")
+        for _ in range(options.rounds):
+            with restante_server(folder, options.accounts) as server:
+                ours.append(measure(server, corpus, options.tools, options))
+            if yardstick:
+                with dovecot_server(folder, options.tools, options.accounts) as server:
+                    theirs.append(measure(server, corpus, options.tools, options))
+    text = table(ours, theirs) if theirs else json.dumps(ours, indent=1)
+    command = " ".join(["bench/compare.py", *sys.argv[1:]])
+    today = datetime.now(tz=timezone.utc).date()
+    report = f"`{command}`, {today}, {options.rounds} rounds, {machine()}\n\n{text}\n"
+    print(report)
+    if options.markdown:
+        options.markdown.write_text(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,336 @@
+"""What an administrator does to domains, accounts, aliases and credentials: the rules, and clear refusals.
+
+Owns: which change is allowed, what a new account comes with, how a secret is turned into what is kept. The
+command line, the demo and the tests call it; it prints nothing and asks nothing. Must not know: SQL, protocols.
+
+A SCRAM verifier is kept where the configuration, the domain or the account asks for it, and made when a password
+is set, since it cannot be made from a hash later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..clock import Clock, Random
+from ..config.model import Config
+from ..errors import Refusal
+from ..sasl.saslprep import BadString, saslprep
+from ..sasl.scram import verifier
+from ..store.directory import (
+    Account,
+    AccountSettings,
+    Alias,
+    Credential,
+    Domain,
+    Exists,
+    Login,
+    NotFound,
+    Scram,
+    fold_address,
+)
+from ..store.interface import Engine
+from ..store.model import INBOX
+from .address import normalise_address, normalise_domain
+from .passwords import hash_app_password, hash_password, new_app_password
+
+SCRAM_SALT_OCTETS = 16
+SCRAM_ITERATIONS = 4096
+"""RFC 7677 4's least, which every client accepts. The verifier's real shield is that few keep one."""
+
+MOST_PASSWORD = 1024
+MOST_LABEL = 100
+PROTOCOLS = frozenset({"imap", "pop3", "submission"})
+POP3_DELETES = frozenset({"remove", "trash", "keep"})
+
+
+class BadPassword(Refusal):
+    code = "BAD-PASSWORD"
+
+
+class BadSetting(Refusal):
+    code = "BAD-SETTING"
+
+
+class Admin:
+    """Operations on one installation. scram_iterations: for verifiers made from now on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config,
+        clock: Clock,
+        random: Random,
+        *,
+        scram_iterations: int = SCRAM_ITERATIONS,
+    ) -> None:
+        self._engine = engine
+        self._directory = engine.directory
+        self._config = config
+        self._clock = clock
+        self._random = random
+        self._scram_iterations = scram_iterations
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+    # Domains ---------------------------------------------------------------------------------------
+
+    async def add_domain(self, name: str, *, catch_all: str | None = None, scram: bool = False) -> Domain:
+        """catch_all: an address of this installation that takes what nobody else here takes; may be made later.
+
+        Raises BadAddress, Exists, NotFound for the catch-all's domain.
+        """
+        domain = normalise_domain(name)
+        target = None
+        if catch_all is not None:
+            address = normalise_address(catch_all)
+            if address.domain != domain:
+                await self._local_domain(address.domain)
+            target = address.address
+        new = Domain(domain, target, scram, self._now())
+        await self._directory.add_domain(new)
+        return new
+
+    async def remove_domain(self, name: str) -> None:
+        """Raises BadAddress, NotFound, DirectoryRefusal while accounts or aliases are in it."""
+        await self._directory.remove_domain(normalise_domain(name))
+
+    async def domains(self) -> list[Domain]:
+        """By name."""
+        return await self._directory.domains()
+
+    async def _local_domain(self, name: str) -> Domain:
+        domain = await self._directory.domain(name)
+        if domain is None:
+            raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
+        return domain
+
+    # Accounts --------------------------------------------------------------------------------------
+
+    async def add_account(
+        self,
+        address: str,
+        password: str | None = None,
+        *,
+        quota: int | None = None,
+        mailboxes: bool = True,
+        demo: bool = False,
+        settings: AccountSettings | None = None,
+    ) -> Account:
+        """Make an account with its store; with `mailboxes`, those of the configuration, subscribed, with their roles.
+
+        The account exists for others once its store is complete. password: None leaves it without one.
+        Raises BadAddress, BadPassword, BadSetting, Exists, NotFound for the domain, and what the store refuses.
+        """
+        parsed = normalise_address(address)
+        if password is not None:
+            check_password(password)
+        settings = settings or AccountSettings()
+        _check_settings(settings)
+        _check_quota(quota)
+        await self._local_domain(parsed.domain)
+        await self._check_free(parsed.address)
+        account = Account(
+            self._new_id(),
+            parsed.address,
+            parsed.domain,
+            True,
+            quota,
+            settings,
+            demo,
+            self._now(),
+            credential_version=1,
+        )
+        await self._engine.create_account(account.id)
+        try:
+            await self._make_mailboxes(account.id, self._config.accounts.mailboxes if mailboxes else {})
+            await self._directory.add_account(account)
+        except Refusal:
+            await self._engine.delete_account(account.id)  # nobody has seen it
+            raise
+        if password is not None:
+            await self.set_password(account.address, password)
+        return await self.account(account.address)
+
+    def _new_id(self) -> str:
+        """26 base32 letters of 128 random bits: valid as a file's name on every system."""
+        return base64.b32encode(self._random(16)).decode("ascii").rstrip("=").lower()
+
+    async def _check_free(self, address: str) -> None:
+        if await self._directory.account(address) is not None:
+            raise Exists(f"The account {address} is there already.")
+        if await self._directory.alias(address) is not None:
+            raise Exists(f"{address} is an alias.", "Remove the alias first.")
+
+    async def _make_mailboxes(self, id: str, mailboxes: dict[str, str]) -> None:
+        store = self._engine.account(id)
+        await store.subscribe(INBOX, True)
+        for name, role in mailboxes.items():
+            await store.create_mailbox(name, role or None)
+            await store.subscribe(name, True)
+
+    async def account(self, address: str) -> Account:
+        """Raises BadAddress, NotFound."""
+        account = await self._directory.account(normalise_address(address).address)
+        if account is None:
+            raise NotFound(f"There is no account {address}.", "List them with 'restante account list'.")
+        return account
+
+    async def accounts(self) -> list[Account]:
+        """All, by address."""
+        found: list[Account] = []
+        while page := await self._directory.accounts(found[-1].address if found else ""):
+            found += page
+        return found
+
+    async def enable(self, address: str) -> None:
+        await self._directory.update_account((await self.account(address)).id, enabled=True)
+
+    async def disable(self, address: str) -> None:
+        """Refuse its logins from now on. Its mail stays, and connections that are logged in."""
+        await self._directory.update_account((await self.account(address)).id, enabled=False)
+
+    async def set_quota(self, address: str, quota: int | None) -> None:
+        """quota: octets, 0 for no limit, None for the configured default. Raises BadSetting for a negative one."""
+        _check_quota(quota)
+        await self._directory.update_account((await self.account(address)).id, quota=-1 if quota is None else quota)
+
+    async def set_settings(self, address: str, settings: AccountSettings) -> None:
+        """Raises BadSetting."""
+        _check_settings(settings)
+        await self._directory.update_account((await self.account(address)).id, settings=settings)
+
+    async def remove_account(self, address: str) -> None:
+        """Remove the account and all its mail, for good. First its name, so that nobody comes in meanwhile."""
+        account = await self.account(address)
+        await self._directory.remove_account(account.id)
+        await self._engine.delete_account(account.id)
+
+    # Aliases ---------------------------------------------------------------------------------------
+
+    async def put_alias(self, address: str, targets: Sequence[str]) -> Alias:
+        """Add or replace. targets: addresses of accounts or aliases here.
+
+        Raises BadAddress, BadSetting (no target, or the alias itself), NotFound, Exists.
+        """
+        parsed = normalise_address(address)
+        wanted = tuple(dict.fromkeys(normalise_address(target).address for target in targets))
+        if not wanted:
+            raise BadSetting("An alias needs at least one target.")
+        for target in wanted:
+            await self._check_target(parsed.address, target)
+        alias = Alias(parsed.address, wanted, self._now())
+        await self._directory.put_alias(alias)
+        return alias
+
+    async def _check_target(self, alias: str, target: str) -> None:
+        if fold_address(alias) == fold_address(target):
+            raise BadSetting("An alias cannot be its own target.")
+        if await self._directory.account(target) is None and await self._directory.alias(target) is None:
+            raise NotFound(f"There is no account or alias {target} here.", "Mail cannot be forwarded elsewhere yet.")
+
+    async def remove_alias(self, address: str) -> None:
+        """Raises NotFound."""
+        await self._directory.remove_alias(normalise_address(address).address)
+
+    async def aliases(self) -> list[Alias]:
+        """By address."""
+        return await self._directory.aliases()
+
+    # Credentials -----------------------------------------------------------------------------------
+
+    async def set_password(self, address: str, password: str) -> None:
+        """Set the account's one password; a login with it works at once, with the old one no more.
+
+        Raises BadPassword, NotFound. Costs one Argon2id computation, in a thread.
+        """
+        prepared = check_password(password)
+        login = await self._login(address)
+        hash = await asyncio.to_thread(hash_password, prepared, self._config.auth, self._random)
+        # All else than the password itself may share the salt with it: then the salt stays.
+        shared = any(c.scram for c in login.credentials if c.kind != "password")
+        await self._put(
+            login, Credential(0, "password", "", hash, created=self._now()), prepared, fresh_salt=not shared
+        )
+
+    async def add_app_password(self, address: str, label: str, protocols: Sequence[str] = ()) -> tuple[Credential, str]:
+        """A new app password and its text, which is shown once and not kept. protocols: empty for all.
+
+        Raises BadSetting for an unknown protocol or a bad label, NotFound.
+        """
+        label = label.strip()
+        if not label or len(label) > MOST_LABEL or not label.isprintable():
+            raise BadSetting(f"A label has 1 to {MOST_LABEL} printable characters.", 'For example "phone".')
+        unknown = sorted(set(protocols) - PROTOCOLS)
+        if unknown:
+            raise BadSetting(f"There is no protocol {unknown[0]!r}.", f"Known are {', '.join(sorted(PROTOCOLS))}.")
+        login = await self._login(address)
+        text = new_app_password(self._random)
+        credential = Credential(0, "app", label, hash_app_password(text), frozenset(protocols), created=self._now())
+        kept = any(c.scram for c in login.credentials)
+        return await self._put(login, credential, text.encode("ascii"), fresh_salt=not kept), text
+
+    async def app_passwords(self, address: str) -> list[Credential]:
+        """By number."""
+        return [c for c in (await self._login(address)).credentials if c.kind == "app"]
+
+    async def revoke_app_password(self, address: str, number: int) -> None:
+        """Raises NotFound, also where the number is that of the account's password."""
+        login = await self._login(address)
+        if not any(c.number == number and c.kind == "app" for c in login.credentials):
+            raise NotFound(f"There is no app password {number}.", "List them with 'restante app-password list'.")
+        await self._directory.remove_credential(login.account.id, number)
+
+    async def _login(self, address: str) -> Login:
+        login = await self._directory.login(normalise_address(address).address)
+        if login is None:
+            raise NotFound(f"There is no account {address}.", "List them with 'restante account list'.")
+        return login
+
+    async def _put(self, login: Login, credential: Credential, secret: bytes, *, fresh_salt: bool) -> Credential:
+        """Keep the credential, with a SCRAM verifier of `secret` (prepared) where one is asked for."""
+        id, salt, iterations = login.account.id, login.salt, login.iterations
+        if not await self._keeps_scram(login.account):
+            number = await self._directory.put_credential(id, credential)
+            return replace(credential, number=number)
+        if fresh_salt or not salt:
+            salt, iterations = self._random(SCRAM_SALT_OCTETS), self._scram_iterations
+        keys = await asyncio.to_thread(verifier, secret, salt, iterations)
+        credential = replace(credential, scram=Scram(keys.stored_key, keys.server_key))
+        number = await self._directory.put_credential(id, credential, salt=salt, iterations=iterations)
+        return replace(credential, number=number)
+
+    async def _keeps_scram(self, account: Account) -> bool:
+        """The account's choice, else its domain's or the installation's."""
+        if account.settings.scram is not None:
+            return account.settings.scram
+        domain = await self._directory.domain(account.domain)
+        return self._config.accounts.scram or (domain is not None and domain.scram)
+
+
+def check_password(password: str) -> bytes:
+    """The password as it is hashed. Raises BadPassword: empty, too long, control characters (RFC 4013 2.3)."""
+    try:
+        prepared = saslprep(password).encode("utf-8")
+    except (BadString, UnicodeEncodeError) as error:
+        raise BadPassword("The password has a character that cannot be typed everywhere.") from error
+    if not prepared:
+        raise BadPassword("The password is empty.")
+    if len(prepared) > MOST_PASSWORD:
+        raise BadPassword(f"The password is longer than {MOST_PASSWORD} octets.")
+    return prepared
+
+
+def _check_quota(quota: int | None) -> None:
+    if quota is not None and not 0 <= quota < 1 << 63:
+        raise BadSetting("A quota is a size, or 0 for no limit.")
+
+
+def _check_settings(settings: AccountSettings) -> None:
+    if settings.pop3_delete is not None and settings.pop3_delete not in POP3_DELETES:
+        raise BadSetting(f"pop3_delete is one of {', '.join(sorted(POP3_DELETES))}.")
+    if settings.pop3_leave_days is not None and not -1 <= settings.pop3_leave_days <= 36_500:
+        raise BadSetting("pop3_leave_days is a number of days, 0 for at once, -1 for never.")

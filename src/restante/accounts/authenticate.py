@@ -1,0 +1,209 @@
+"""Local accounts behind `accounts.login.Authenticator`: the directory, the checks, and the order they come in.
+
+Owns: the way of one login: may plain text be used, must the peer wait, what does the directory hold now, is the
+proof remembered, else one costly check (or, for a name without a password, the pretence of one), and only then
+whether the account is enabled, the protocol allowed, the demo account asked for from loopback. All refusals
+look the same and take the same time; the log has the reason. Must not know: protocols' responses, SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from ..clock import Clock, Random
+from ..config.model import AuthTable
+from ..errors import Refusal
+from ..sasl.saslprep import prepare_password
+from ..sasl.scram import MECHANISM, MECHANISM_PLUS
+from ..store.directory import Account, Credential, Directory, DirectoryRefusal, Login
+from ..store.errors import StoreRefusal
+from .attempt import Attempt, attempt
+from .exchanges import LoginExchange, PlainExchange, ScramExchange
+from .login import LoginRefused, LoginUnavailable, Peer, PrivacyRequired, SaslExchange
+from .passwords import PasswordChecker, is_app_password, is_outdated
+from .proofs import ProofCache
+from .throttle import Throttle
+
+Log = Callable[[str, Mapping[str, object]], None]
+"""log(event, fields): "login", "login-failed" (with a reason) or "rehash-failed"; account, address, protocol,
+mechanism; never a password."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+MOST_PASSWORD = 1024
+"""Octets of a password that is looked at; a longer one is wrong."""
+
+
+class UnknownMechanism(Refusal):
+    """A SASL mechanism that was not announced to this peer."""
+
+    code = "UNKNOWN-MECHANISM"
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The credential that a proof fits."""
+
+    number: int
+    protocols: frozenset[str]
+
+
+class LocalAuthenticator:
+    """Implements `accounts.login.Authenticator`. One a process; `close` it at the end.
+
+    sleep: how the guesser's delay passes; tests give their own.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        table: AuthTable,
+        clock: Clock,
+        random: Random,
+        log: Log,
+        *,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.checker = PasswordChecker(table, random)
+        self._directory = directory
+        self._table = table
+        self._clock = clock
+        self._random = random
+        self._log = log
+        self._sleep = sleep
+        self._throttle = Throttle(clock, table.delay_first, table.delay_most)
+        self._proofs = ProofCache(clock, random, table.cache, table.cache_time)
+
+    def close(self) -> None:
+        """Let the checking thread go."""
+        self.checker.close()
+
+    def plain_allowed(self, peer: Peer) -> bool:
+        """On TLS or from this machine."""
+        return peer.secure or peer.loopback
+
+    def mechanisms(self, peer: Peer) -> tuple[str, ...]:
+        """Strongest first. SCRAM only while somebody keeps a verifier: clients prefer it and then fail."""
+        names: list[str] = []
+        if self._scram_is_kept():
+            names += [MECHANISM_PLUS, MECHANISM] if peer.channel_binding is not None else [MECHANISM]
+        if self.plain_allowed(peer):
+            names += ["PLAIN", "LOGIN"]
+        return tuple(names)
+
+    def _scram_is_kept(self) -> bool:
+        try:
+            return self._directory.has_scram()
+        except StoreRefusal:
+            return False  # a greeting goes out all the same; the login will say that the directory fails
+
+    def start(self, mechanism: str, peer: Peer) -> SaslExchange:
+        """Raises PrivacyRequired, UnknownMechanism."""
+        name = mechanism.upper()
+        if name in ("PLAIN", "LOGIN") and not self.plain_allowed(peer):
+            raise PrivacyRequired("This needs TLS.", "Turn on TLS in your mail program.")
+        if name not in self.mechanisms(peer):
+            raise UnknownMechanism("This authentication mechanism is not offered.")
+        if name == "PLAIN":
+            return PlainExchange(self, peer)
+        if name == "LOGIN":
+            return LoginExchange(self, peer)
+        return ScramExchange(self, self._directory, self._random, peer, plus=name == MECHANISM_PLUS)
+
+    async def password(self, user: bytes, password: bytes, peer: Peer) -> Account:
+        """Raises PrivacyRequired, LoginRefused after the guesser's delay, LoginUnavailable."""
+        if not self.plain_allowed(peer):
+            raise PrivacyRequired("This needs TLS.", "Turn on TLS in your mail program.")
+        return await self.check_password(attempt(user, "password", peer), password)
+
+    async def check_password(self, claim: Attempt, password: bytes) -> Account:
+        """Whose account it is, if the password is one of its own. Raises as `password`."""
+        await self.admit(claim)
+        prepared = prepare_password(password[: MOST_PASSWORD + 1])
+        login = await self.look_up(claim)
+        match = await self._match(login, prepared)
+        if login is None or match is None or len(password) > MOST_PASSWORD:
+            raise await self.refused(claim, "unknown account" if login is None else "wrong password")
+        return await self.accept(claim, login, match.number, match.protocols)
+
+    async def admit(self, claim: Attempt) -> None:
+        """Wait the guesser's turn. Raises LoginRefused, unchecked, where too many of his wait."""
+        wait = self._throttle.admit(claim.pair)
+        if wait is None:
+            raise await self.refused(claim, "too many failures")
+        if wait:
+            await self._sleep(wait)
+
+    async def look_up(self, claim: Attempt) -> Login | None:
+        """What the directory holds of the name now. Raises LoginUnavailable where it cannot be read."""
+        if not claim.address:
+            return None
+        try:
+            return await self._directory.login(claim.address)
+        except StoreRefusal as error:
+            raise LoginUnavailable("The directory cannot be read.", "Try again in a moment.") from error
+
+    async def _match(self, login: Login | None, password: bytes) -> _Match | None:
+        """The credential that fits, after one costly check or none. The same cost for every failure."""
+        if login is None:
+            await self.checker.pretend(password)
+            return None
+        account = login.account
+        proof = self._proofs.find(account.id, account.credential_version, password)
+        if proof is not None:
+            return _Match(proof.number, proof.protocols)
+        found = await self._fitting(login.credentials, password)
+        if found is None:
+            return None
+        if account.enabled:  # or a right password would be told from a wrong one by the time it takes
+            self._proofs.keep(account.id, account.credential_version, password, found.number, found.protocols)
+        if found.kind == "password" and is_outdated(found.hash, self._table):
+            await self._rehash(account, found, password)
+        return _Match(found.number, found.protocols)
+
+    async def _fitting(self, credentials: tuple[Credential, ...], password: bytes) -> Credential | None:
+        for credential in credentials:
+            if credential.kind == "app" and is_app_password(password, credential.hash):
+                return credential
+        main = next((c for c in credentials if c.kind == "password"), None)
+        if main is None:
+            await self.checker.pretend(password)
+            return None
+        if await self.checker.verify(password, main.hash):
+            return main
+        if is_outdated(main.hash, self._table):
+            await self.checker.pretend(password)  # a cheaper hash must not answer sooner than an unknown name
+        return None
+
+    async def _rehash(self, account: Account, credential: Credential, password: bytes) -> None:
+        """Keep the password at today's cost. Not where it was changed meanwhile; a failure waits for the next login."""
+        try:
+            hash = await self.checker.hash(password)
+            await self._directory.put_credential(
+                account.id, replace(credential, hash=hash), if_version=account.credential_version
+            )
+        except (LoginUnavailable, DirectoryRefusal, StoreRefusal) as error:
+            self._log("rehash-failed", {"account": account.address, "reason": error.text})
+
+    async def accept(self, claim: Attempt, login: Login, number: int, protocols: frozenset[str]) -> Account:
+        """The proof was right: is it allowed here? Gives the account. Raises LoginRefused."""
+        account = login.account
+        if not account.enabled:
+            raise await self.refused(claim, "account disabled")
+        if protocols and claim.peer.protocol not in protocols:
+            raise await self.refused(claim, "app password for another protocol")
+        if account.demo and not claim.peer.loopback:
+            raise await self.refused(claim, "demo account from elsewhere")
+        self._throttle.succeeded(claim.pair)
+        await self._directory.touch_credential(account.id, number, int(self._clock.now()))
+        self._log("login", claim.fields(credential=number))
+        return account
+
+    async def refused(self, claim: Attempt, reason: str) -> LoginRefused:
+        """Count and log a failure and wait the delay of its answer; gives what to raise."""
+        delay = self._throttle.failed(claim.pair)
+        self._log("login-failed", claim.fields(reason=reason))
+        await self._sleep(delay)
+        return LoginRefused(reason)

@@ -1,0 +1,146 @@
+"""The SASL mechanisms joined to the accounts: `accounts.login.SaslExchange` for each.
+
+Owns: which message of a mechanism leads to which question to the authenticator. The mechanisms themselves are
+pure machines in `sasl`; the checks and their order are `accounts.authenticate`'s. Must not know: base64, tags.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Protocol
+
+from ..clock import Random
+from ..sasl.errors import Fault, SaslFault
+from ..sasl.plain import Claim, LoginServer, parse_plain
+from ..sasl.saslprep import BadString, saslprep
+from ..sasl.scram import MECHANISM, MECHANISM_PLUS, ClientFirst, Verifier
+from ..sasl.scram_server import ScramServer, State, false_salt
+from ..store.directory import Account, Directory, Login
+from ..store.errors import StoreRefusal
+from .attempt import Attempt, acts_for_itself, attempt
+from .login import LoginRefused, LoginUnavailable, Peer
+
+NONCE_OCTETS = 18
+FALSE_SALT_SECRET = "scram-salt"
+FALSE_SALT_OCTETS = 16
+FALSE_ITERATIONS = 4096
+"""As `accounts.admin` gives them to real accounts, or the false ones would stand out."""
+
+
+class Checks(Protocol):
+    """What an exchange asks of the authenticator (see `LocalAuthenticator`)."""
+
+    async def check_password(self, claim: Attempt, password: bytes) -> Account: ...
+    async def admit(self, claim: Attempt) -> None: ...
+    async def look_up(self, claim: Attempt) -> Login | None: ...
+    async def accept(self, claim: Attempt, login: Login, number: int, protocols: frozenset[str]) -> Account: ...
+    async def refused(self, claim: Attempt, reason: str) -> LoginRefused: ...
+
+
+class PlainExchange:
+    """PLAIN: one message."""
+
+    def __init__(self, checks: Checks, peer: Peer) -> None:
+        self._checks = checks
+        self._peer = peer
+
+    async def step(self, response: bytes | None) -> bytes | Account:
+        if response is None:
+            return b""
+        try:
+            claim = parse_plain(response)
+        except SaslFault as fault:
+            raise await self._checks.refused(attempt(b"", "PLAIN", self._peer), fault.fault.value) from fault
+        return await _check_claim(self._checks, claim, "PLAIN", self._peer)
+
+
+class LoginExchange:
+    """LOGIN: two questions."""
+
+    def __init__(self, checks: Checks, peer: Peer) -> None:
+        self._checks = checks
+        self._peer = peer
+        self._server = LoginServer()
+
+    async def step(self, response: bytes | None) -> bytes | Account:
+        try:
+            answer = self._server.step(response)
+        except SaslFault as fault:
+            raise await self._checks.refused(attempt(b"", "LOGIN", self._peer), fault.fault.value) from fault
+        if isinstance(answer, Claim):
+            return await _check_claim(self._checks, answer, "LOGIN", self._peer)
+        return answer
+
+
+async def _check_claim(checks: Checks, claim: Claim, mechanism: str, peer: Peer) -> Account:
+    who = attempt(claim.user, mechanism, peer)
+    if not acts_for_itself(claim.authzid.decode("utf-8"), who):
+        raise await checks.refused(who, "acting for another")
+    return await checks.check_password(who, claim.password)
+
+
+class ScramExchange:
+    """SCRAM-SHA-256 and -PLUS. A name without verifiers is led to the end by a false salt and no keys."""
+
+    def __init__(self, checks: Checks, directory: Directory, random: Random, peer: Peer, *, plus: bool) -> None:
+        nonce = base64.b64encode(random(NONCE_OCTETS)).decode("ascii")
+        self._checks = checks
+        self._directory = directory
+        self._peer = peer
+        self._mechanism = MECHANISM_PLUS if plus else MECHANISM
+        self._server = ScramServer(plus=plus, binding=peer.channel_binding, nonce=nonce)
+        self._who = attempt(b"", self._mechanism, peer)
+        self._login: Login | None = None
+        self._account: Account | None = None
+
+    async def step(self, response: bytes | None) -> bytes | Account:
+        if response is None:
+            if self._server.state is State.FIRST:
+                return b""
+            response = b""
+        try:
+            if self._server.state is State.FIRST:
+                return await self._first(self._server.first(response))
+            if self._account is not None:
+                return self._end(response)
+            return await self._final(response)
+        except SaslFault as fault:
+            raise await self._checks.refused(self._who, fault.fault.value) from fault
+
+    async def _first(self, first: ClientFirst) -> bytes:
+        try:
+            name = saslprep(first.user)
+        except BadString:
+            name = ""
+        self._who = attempt(name.encode("utf-8"), self._mechanism, self._peer)
+        if not acts_for_itself(first.authzid, self._who):
+            raise await self._checks.refused(self._who, "acting for another")
+        await self._checks.admit(self._who)
+        self._login = await self._checks.look_up(self._who)
+        false = await self._false_salt()  # computed for every name: the way is the same
+        if self._login is None or not any(c.scram for c in self._login.credentials):
+            return self._server.challenge(false, FALSE_ITERATIONS)
+        return self._server.challenge(self._login.salt, self._login.iterations)
+
+    async def _false_salt(self) -> bytes:
+        try:
+            secret = await self._directory.secret(FALSE_SALT_SECRET)
+        except StoreRefusal as error:
+            raise LoginUnavailable("The directory cannot be read.", "Try again in a moment.") from error
+        return false_salt(secret, self._who.folded, FALSE_SALT_OCTETS)
+
+    async def _final(self, message: bytes) -> bytes:
+        credentials = self._login.credentials if self._login is not None else ()
+        kept = [(c, Verifier(c.scram.stored_key, c.scram.server_key)) for c in credentials if c.scram is not None]
+        index, server_final = self._server.final(message, [keys for _, keys in kept])
+        assert self._login is not None  # there was a verifier
+        credential = kept[index][0]
+        self._account = await self._checks.accept(self._who, self._login, credential.number, credential.protocols)
+        return server_final
+
+    def _end(self, response: bytes) -> Account:
+        """The client has taken the server's signature and has nothing to add (RFC 4422 3.6)."""
+        account, self._account = self._account, None
+        if response or account is None:
+            raise SaslFault(Fault.OUT_OF_TURN)
+        return account

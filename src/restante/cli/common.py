@@ -1,0 +1,250 @@
+"""What all commands share: where the data lies, how a refusal is printed, how rows are listed.
+
+Must not know: any single command, and anything of what rooms decide. Rooms are imported inside functions, so
+that help and usage errors cost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import Refusal
+from .statuses import Exit
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class NotHere(Refusal):
+    """Something named on the command line does not exist."""
+
+    code = "NOT-FOUND"
+
+
+@dataclass
+class Place:
+    """Where a command works: `--data` and `--config`, given before or after the subcommand (the later wins)."""
+
+    data: Path | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """A command that is not imported yet. module: relative to its group's package, "module:attribute"; the
+    attribute is `command` unless said."""
+
+    name: str
+    module: str
+    help: str
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run, and that prints a Refusal as two lines."""
+
+    def __init__(self, *args: Any, commands: Sequence[Subcommand], package: str, **kwargs: Any) -> None:
+        # Any: click's own constructor arguments pass through unchanged.
+        super().__init__(*args, **kwargs)
+        self._lazy = {each.name: each for each in commands}
+        self._package = package
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        known = self._lazy.get(cmd_name)
+        if known is None:
+            return None
+        module, _, attribute = known.module.partition(":")
+        found = getattr(importlib.import_module(module, self._package), attribute or "command")
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(each.name, each.help) for each in self._lazy.values()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Refusal as refusal:
+            complain(refusal)
+            ctx.exit(status_of(refusal))
+
+
+def complain(refusal: Refusal) -> None:
+    """Print what was refused and what to do, one line each, to stderr."""
+    click.echo(f"restante: {refusal.text}", err=True)
+    if refusal.remedy:
+        click.echo(f"  {refusal.remedy}", err=True)
+
+
+NOT_FOUND_CODES = frozenset({"NOT-FOUND", "NO-SUCH-ACCOUNT", "NO-SUCH-MAILBOX"})
+
+
+def status_of(refusal: Refusal) -> Exit:
+    """The exit status that tells a script what kind of refusal it was."""
+    if refusal.code in NOT_FOUND_CODES:
+        return Exit.NOT_FOUND
+    return Exit.TEMPORARY if refusal.temporary else Exit.REFUSED
+
+
+def place_of(ctx: click.Context | None = None) -> Place:
+    """The invocation's one Place, shared by the root and every subcommand."""
+    return (ctx or click.get_current_context()).find_root().ensure_object(Place)
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        setattr(place_of(ctx), param.name or "", Path(value))
+
+
+def with_place(function: F) -> F:
+    """Give a command `--data` and `--config`; the values land in the Place, not in the function's arguments."""
+    for option in (
+        click.option(
+            "--config",
+            metavar="FILE",
+            type=click.Path(dir_okay=False),
+            expose_value=False,
+            callback=_remember,
+            help="Configuration file (TOML).",
+        ),
+        click.option(
+            "--data",
+            metavar="DIR",
+            type=click.Path(file_okay=False),
+            expose_value=False,
+            callback=_remember,
+            help="Where everything is kept.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run a command's asynchronous part to its end."""
+    return asyncio.run(work)
+
+
+def emit(rows: Sequence[Any], as_json: bool, empty: str = "") -> None:
+    """Print dataclass rows as a table (one line each, headed) or as a JSON array.
+
+    rows: instances of one frozen dataclass (Any: msgspec and dataclasses take any). empty: what to say on
+    stderr when there is nothing.
+    """
+    if as_json:
+        emit_json(list(rows))
+        return
+    if not rows:
+        if empty:
+            click.echo(empty, err=True)
+        return
+    names = [each.name for each in dataclasses.fields(rows[0])]
+    lines = [[name.replace("_", " ").upper() for name in names]]
+    lines += [[cell(getattr(row, name)) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def emit_one(row: Any, as_json: bool) -> None:
+    """Print one dataclass instance, a line a field, or as a JSON object."""
+    if as_json:
+        emit_json(row)
+        return
+    names = [each.name for each in dataclasses.fields(row)]
+    width = max(map(len, names))
+    for name in names:
+        click.echo(f"{name.replace('_', ' ').ljust(width)}  {cell(getattr(row, name))}")
+
+
+def emit_json(value: object) -> None:
+    """Print one JSON document (dataclasses, lists, plain values), indented."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def cell(value: object) -> str:
+    """One table cell: lists joined, None as "-", control characters shown as "?"."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = ", ".join(map(str, value)) if isinstance(value, tuple | list | frozenset) else str(value)
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+class SizeType(click.ParamType[int]):
+    """Octets, as a number or with a unit: 500 MB, 2GiB."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        from ..config.load import parse_size
+
+        try:
+            return parse_size(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+def human_size(octets: int) -> str:
+    """Octets for people: "1.4 MB"."""
+    size = float(octets)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def instant(seconds: int | float | None) -> str | None:
+    """Seconds UTC as RFC 3339 text; None stays None."""
+    import datetime
+
+    if seconds is None:
+        return None
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return (start + datetime.timedelta(seconds=int(seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something is destroyed: on a terminal; elsewhere --yes is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refusal(f"{question} Not done: nobody to ask.", "Say --yes to do it without being asked.")
+    if not click.confirm(f"{question} Go on?", err=True):
+        raise Refusal("Nothing was done.")
+
+
+def new_password(from_stdin: bool) -> str:
+    """A new password: the first line of stdin, or asked for twice on a terminal."""
+    if from_stdin:
+        line = sys.stdin.readline()
+        password = line.rstrip("\r\n")
+    elif sys.stdin.isatty():
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        raise Refusal("No password was given.", "Say --password-stdin and write it to stdin, or use a terminal.")
+    if not password:
+        raise Refusal("The password is empty.", "Give at least one character.")
+    return password

@@ -1,0 +1,50 @@
+"""`restante doctor`: checks every invariant of the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from .common import emit, run, with_json, with_place
+from .statuses import Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    account: str
+    code: str
+    text: str
+    repairable: bool
+    repaired: bool
+
+
+@click.command()
+@click.option("--account", "address", metavar="NAME@DOMAIN", help="Check this account alone.")
+@click.option("--repair", is_flag=True, help="Mend what can be derived from what is there. Never deletes a message.")
+@with_json
+@with_place
+@click.pass_context
+def command(ctx: click.Context, address: str | None, repair: bool, as_json: bool) -> None:
+    """Check hashes, counters, UID order, orphans, index against messages. Exit status 4: something was found."""
+    rows, accounts = run(_work(address, repair))
+    emit(rows, as_json)
+    if not as_json:
+        open_ones = sum(not row.repaired for row in rows)
+        click.echo(f"Checked {accounts} accounts: {len(rows)} findings, {open_ones} of them open.", err=True)
+        if any(row.repairable and not row.repaired for row in rows):
+            click.echo("Say --repair to mend what is marked repairable.", err=True)
+    if any(not row.repaired for row in rows):
+        ctx.exit(Exit.FINDINGS)
+
+
+async def _work(address: str | None, repair: bool) -> tuple[list[Row], int]:
+    from .installation import installation
+
+    rows: list[Row] = []
+    async with installation() as here:
+        accounts = [await here.admin.account(address)] if address else await here.admin.accounts()
+        for account in accounts:
+            async for each in here.engine.account(account.id).doctor(repair):
+                rows.append(Row(account.address, each.code, each.text, each.repairable, each.repaired))
+    return rows, len(accounts)

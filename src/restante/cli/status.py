@@ -1,0 +1,148 @@
+"""`restante status`: what a running server does, and what is kept here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from .common import cell, emit_json, human_size, instant, run, with_json, with_place
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    id: str
+    protocol: str
+    address: str
+    account: str | None
+    secure: bool
+    since: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSize:
+    """Octets."""
+
+    address: str
+    enabled: bool
+    messages: int
+    used: int
+    quota: int | None
+    recoverable_size: int
+    file_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    account: str
+    when: str | None
+    email_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `status --json` tells. workers: process ids, none where no server runs."""
+
+    data: str
+    workers: tuple[int, ...]
+    listeners: tuple[Listener, ...]
+    connections: tuple[Connection, ...]
+    counters: dict[str, int]
+    accounts: tuple[AccountSize, ...]
+    suppressed_duplicates: tuple[Duplicate, ...]
+
+
+@click.command()
+@with_json
+@with_place
+def command(as_json: bool) -> None:
+    """Show listeners, connections, accounts and sizes."""
+    status = run(_work())
+    if as_json:
+        emit_json(status)
+    else:
+        _tell(status)
+
+
+async def _work() -> Status:
+    import asyncio
+
+    from ..config.paths import run_directory
+    from ..server.status import collect
+    from .installation import installation
+
+    async with installation() as here:
+        workers = await asyncio.to_thread(collect, run_directory(here.data))
+        accounts = await here.admin.accounts()
+        names = {each.id: each.address for each in accounts}
+        sizes = []
+        for account in accounts:
+            stats = await here.engine.account(account.id).stats()
+            quota = here.config.accounts.quota if account.quota is None else account.quota
+            sizes.append(
+                AccountSize(
+                    account.address,
+                    account.enabled,
+                    stats.messages,
+                    stats.used,
+                    quota or None,
+                    stats.recoverable_size,
+                    stats.file_size,
+                )
+            )
+        duplicates = await here.engine.directory.duplicates()
+    counters: dict[str, int] = {}
+    for worker in workers:
+        for name, value in worker.counters.items():
+            counters[name] = counters.get(name, 0) + value
+    return Status(
+        str(here.data),
+        tuple(worker.pid for worker in workers),
+        tuple(Listener(*pair) for pair in dict.fromkeys(pair for worker in workers for pair in worker.listeners)),
+        tuple(
+            Connection(
+                each.id,
+                each.protocol,
+                each.address,
+                names.get(each.account, each.account) if each.account else None,
+                each.secure,
+                instant(each.since),
+            )
+            for worker in workers
+            for each in worker.connections
+        ),
+        counters,
+        tuple(sizes),
+        tuple(Duplicate(names.get(account, account), instant(when), id) for account, when, id in duplicates),
+    )
+
+
+def _tell(status: Status) -> None:
+    if status.workers:
+        click.echo(f"Server running on {status.data}: {len(status.workers)} workers.")
+        for listener in status.listeners:
+            click.echo(f"  {listener.name:<6} {listener.address}")
+        click.echo(f"{len(status.connections)} connections")
+        for each in status.connections:
+            tls = "TLS" if each.secure else "plain"
+            click.echo(
+                f"  {each.id}  {each.protocol:<5} {each.address:<20} {tls:<5} {cell(each.account)}  {each.since}"
+            )
+    else:
+        click.echo(f"No server is running on {status.data}.")
+    click.echo(f"{len(status.accounts)} accounts")
+    for account in status.accounts:
+        quota = f" of {human_size(account.quota)}" if account.quota else ""
+        off = "" if account.enabled else "  (disabled)"
+        click.echo(
+            f"  {account.address}: {account.messages} messages, {human_size(account.used)}{quota},"
+            f" {human_size(account.recoverable_size)} recoverable, {human_size(account.file_size)} on disk{off}"
+        )
+    if status.suppressed_duplicates:
+        click.echo(f"{len(status.suppressed_duplicates)} redeliveries suppressed lately; --json lists them.")

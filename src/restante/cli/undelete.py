@@ -1,0 +1,80 @@
+"""`restante undelete`: removed mail, listed and brought back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from .common import NotHere, emit, instant, run, with_json, with_place
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    number: int
+    removed: str | None
+    mailbox: str
+    received: str | None
+    size: int
+    sender: str
+    subject: str
+    email_id: str
+    session: str
+
+
+@click.command()
+@click.argument("numbers", metavar="[NUMBER]...", nargs=-1, type=int)
+@click.option("--account", "address", required=True, metavar="NAME@DOMAIN", help="Whose mail it was.")
+@click.option("--from", "mailbox", metavar="MAILBOX", help="Only what was in this mailbox.")
+@click.option("--all", "everything", is_flag=True, help="Bring back all that is listed.")
+@click.option("--into", metavar="MAILBOX", help="Bring back into this mailbox instead of where it was.")
+@with_json
+@with_place
+def command(
+    numbers: tuple[int, ...], address: str, mailbox: str | None, everything: bool, into: str | None, as_json: bool
+) -> None:
+    """List removed messages that can be brought back; with NUMBERs or --all, bring them back.
+
+    They come back with flags, dates and EMAILID, under new UIDs.
+    """
+
+    async def work() -> None:
+        from .installation import installation
+
+        async with installation() as here:
+            _, store = await here.store(address)
+            found = [each for each in await store.recoverable() if mailbox is None or each.mailbox == mailbox]
+            if not numbers and not everything:
+                rows = [
+                    Row(
+                        each.number,
+                        instant(each.removed_at),
+                        each.mailbox,
+                        instant(each.received),
+                        each.size,
+                        each.sender,
+                        each.subject,
+                        each.email_id,
+                        each.session,
+                    )
+                    for each in found
+                ]
+                emit(rows, as_json, "Nothing to bring back.")
+                return
+            wanted = [each.number for each in found] if everything else list(dict.fromkeys(numbers))
+            missing = set(wanted) - {each.number for each in found}
+            if missing:
+                raise NotHere(
+                    f"There is no removed message {min(missing)}.",
+                    f"List them with 'restante undelete --account {address}'.",
+                )
+            target = None
+            if into is not None:
+                there = await store.mailbox(into)
+                if there is None:
+                    raise NotHere(f"There is no mailbox {into}.", "Name an existing one, or leave --into out.")
+                target = there.key
+            await store.undelete(wanted, target)
+            click.echo(f"Brought back {len(wanted)} messages.")
+
+    run(work())

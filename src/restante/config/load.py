@@ -1,0 +1,326 @@
+"""A TOML file -> `Config`, or a refusal that names file, line, key and what was probably meant.
+
+tomllib reads, the tables of `model` say what is known and of which kind, msgspec checks the types. tomllib
+keeps no positions, so the line of a key is found by a small scan of the text, wanted only for a refusal.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from ..errors import Refusal
+from .listen import LISTENERS, BadListener, parse_listener
+from .model import Config, Doc, Struct
+
+KeyPath = tuple[str, ...]
+
+MAX_FILE = 1 << 20
+
+
+class ConfigError(Refusal):
+    """The configuration cannot be used. file: as given; line: from 1, 0 if no line is to blame."""
+
+    code = "CONFIG"
+
+    def __init__(self, file: str, line: int, text: str, remedy: str = "") -> None:
+        super().__init__(f"{file}:{line}: {text}" if line else f"{file}: {text}", remedy)
+        self.file = file
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value out of a few."""
+
+    path: KeyPath
+    allowed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Inclusive bounds of a number."""
+
+    path: KeyPath
+    least: float
+    most: float
+
+
+CHOICES = (
+    Choice(("log", "format"), ("plain", "json")),
+    Choice(("log", "level"), ("debug", "info", "warning", "error")),
+    Choice(("pop3", "delete"), ("remove", "trash", "keep")),
+)
+
+_DAY = 86400.0
+_ANY = float(2**62)
+
+RANGES = (
+    Range(("server", "workers"), 0, 1024),
+    Range(("server", "drain"), 0, 3600),
+    Range(("server", "write_timeout"), 1, _DAY),
+    Range(("server", "handshake_timeout"), 1, 3600),
+    Range(("accounts", "quota"), 0, _ANY),
+    Range(("auth", "argon2_memory"), 8 << 10, 4 << 30),
+    Range(("auth", "argon2_time"), 1, 100),
+    Range(("auth", "queue"), 1, 1 << 20),
+    Range(("auth", "cache"), 0, 1 << 24),
+    Range(("auth", "cache_time"), 0, 365 * _DAY),
+    Range(("auth", "delay_first"), 0, 60),
+    Range(("auth", "delay_most"), 0, 600),
+    Range(("imap", "login_timeout"), 1, _DAY),
+    Range(("imap", "idle_timeout"), 60, 7 * _DAY),
+    Range(("pop3", "leave_days"), -1, 36_500),
+    Range(("pop3", "idle_timeout"), 10, _DAY),
+    Range(("pop3", "login_delay"), 0, 86_400),
+    Range(("delivery", "suppress_duplicates"), 0, 365 * _DAY),
+    Range(("store", "retention"), 0, 36_500 * _DAY),
+    Range(("store", "log_retention"), 0, 36_500 * _DAY),
+    Range(("store", "reserve"), 0, _ANY),
+    Range(("store", "handles"), 4, 1 << 20),
+    Range(("limits", "message"), 1 << 10, 2**31 - 1),
+    Range(("limits", "connections"), 1, 1 << 20),
+    Range(("limits", "connections_address"), 1, 65_535),
+    Range(("limits", "connections_before_login"), 1, 1 << 20),
+    Range(("limits", "connections_account"), 1, 65_535),
+    Range(("limits", "commands_before_login"), 3, 1 << 20),
+    Range(("limits", "bad_commands"), 1, 1 << 20),
+    Range(("limits", "line"), 1000, 1 << 24),
+    Range(("limits", "set_items"), 1, 1 << 20),
+    Range(("limits", "keywords"), 1, 1 << 20),
+    Range(("limits", "mailboxes"), 6, 1 << 24),
+    Range(("limits", "recipients"), 100, 1 << 20),
+    Range(("limits", "mime_depth"), 1, 200),
+    Range(("limits", "mime_parts"), 1, 1 << 20),
+    Range(("limits", "addresses"), 1, 1 << 20),
+    Range(("limits", "header"), 1 << 10, 1 << 28),
+)
+
+_SIZES = {"": 1, "b": 1}
+_SIZES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
+_SIZES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
+_DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
+_QUANTITY = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
+
+
+def load(file: Path) -> Config:
+    """Read and check a configuration file. Raises ConfigError, also if it cannot be read."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(file), 0, f"cannot be read ({error.strerror}).", "Name another with --config.") from error
+    if len(raw) > MAX_FILE:
+        raise ConfigError(str(file), 0, "is too large for a configuration.")
+    try:
+        return parse(raw.decode("utf-8"), str(file))
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(str(file), line, "these octets are not UTF-8.", "Save the file as UTF-8.") from error
+
+
+def parse(text: str, file: str = "configuration") -> Config:
+    """Config of a TOML text; `file` names it in refusals. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        match = re.search(r"\(at line (\d+), column \d+\)$", str(error))
+        line = int(match[1]) if match else text.count("\n") + 1
+        raise ConfigError(file, line, f"this is not TOML: {str(error).partition(' (at ')[0]}.") from error
+    return _Reading(text, file).config(raw)
+
+
+def parse_size(value: str) -> int:
+    """Octets of "10 MB" (1000s), "2 GiB" (1024s), "4096". Raises ValueError."""
+    number, unit = _quantity(value)
+    if unit.lower() not in _SIZES:
+        raise ValueError(f'"{value}" is no size; write "10 MB" or "2 GiB", for example')
+    return round(number * _SIZES[unit.lower()])
+
+
+def parse_duration(value: str) -> float:
+    """Seconds of "30 m", "14 d", "90". Raises ValueError."""
+    number, unit = _quantity(value)
+    if unit.lower() not in _DURATIONS:
+        raise ValueError(f'"{value}" is no duration; write "30 m" or "14 d", for example')
+    return number * _DURATIONS[unit.lower()]
+
+
+def _quantity(value: str) -> tuple[float, str]:
+    match = _QUANTITY.fullmatch(value)
+    if match is None:
+        return math.nan, "?"
+    return float(match[1]), match[2]
+
+
+def docs_of(table: type[Struct]) -> dict[str, Doc]:
+    """The documentation of a table's keys, by key; nested tables have none."""
+    hints = get_type_hints(table, include_extras=True)
+    return {
+        name: doc for name, hint in hints.items() for doc in getattr(hint, "__metadata__", ()) if isinstance(doc, Doc)
+    }
+
+
+def tables_of(table: type[Struct]) -> dict[str, type[Struct]]:
+    """Nested tables, by key."""
+    hints = get_type_hints(table)
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Struct)}
+
+
+class _Reading:
+    """One text being checked."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self._file = file
+
+    def config(self, raw: dict[str, Any]) -> Config:
+        plain = self._table(raw, Config, ())
+        try:
+            config = msgspec.convert(plain, Config)
+        except msgspec.ValidationError as error:
+            message, _, where = str(error).partition(" - at `$")
+            path = tuple(re.findall(r"\.([^.\[`]+)", where))
+            raise self._error(path, f"{_dotted(path)}: {_lower(message)}.") from error
+        self._check(config)
+        return config
+
+    def _table(self, raw: Mapping[str, Any], table: type[Struct], path: KeyPath) -> dict[str, Any]:
+        """The same values with sizes and durations as numbers; unknown keys refused."""
+        docs, tables = docs_of(table), tables_of(table)
+        result: dict[str, Any] = {}
+        for key, value in raw.items():
+            here = (*path, key)
+            if key in tables and isinstance(value, dict):
+                result[key] = self._table(value, tables[key], here)
+            elif key in tables:
+                raise self._error(here, f"{_dotted(here)} is a table: write [{_dotted(here)}].")
+            elif key not in docs:
+                raise self._unknown(here, [*docs, *tables])
+            else:
+                result[key] = self._number(here, value, docs[key].kind)
+        return result
+
+    def _number(self, path: KeyPath, value: object, kind: str) -> object:
+        if not kind or not isinstance(value, str):
+            return value
+        try:
+            return parse_size(value) if kind == "size" else parse_duration(value)
+        except ValueError as error:
+            raise self._error(path, f"{_dotted(path)}: {error}.") from error
+
+    def _unknown(self, path: KeyPath, known: list[str]) -> ConfigError:
+        close = difflib.get_close_matches(path[-1], known, 1)
+        if close:
+            hint = f"Did you mean {_dotted((*path[:-1], close[0]))}?"
+        else:
+            elsewhere = [_dotted((name, path[-1])) for name, t in tables_of(Config).items() if path[-1] in docs_of(t)]
+            hint = f"Did you mean {elsewhere[0]}?" if elsewhere else f"Known here: {', '.join(sorted(known))}."
+        return self._error(path, f"there is no key {_dotted(path)}.", hint)
+
+    def _check(self, config: Config) -> None:
+        for choice in CHOICES:
+            value = _value(config, choice.path)
+            if value not in choice.allowed:
+                close = difflib.get_close_matches(str(value), choice.allowed, 1)
+                allowed = ", ".join(f'"{one}"' for one in choice.allowed)
+                hint = f'Did you mean "{close[0]}"?' if close else ""
+                raise self._error(choice.path, f'{_dotted(choice.path)} is one of {allowed}, not "{value}".', hint)
+        for bounds in RANGES:
+            number = _value(config, bounds.path)
+            assert isinstance(number, (int, float))
+            if not bounds.least <= number <= bounds.most:
+                raise self._error(
+                    bounds.path, f"{_dotted(bounds.path)} lies between {bounds.least:.15g} and {bounds.most:.15g}."
+                )
+        self._check_listeners(config)
+        self._check_words(config)
+
+    def _check_listeners(self, config: Config) -> None:
+        for name in LISTENERS:
+            try:
+                parse_listener(name, getattr(config.listen, name))
+            except BadListener as refusal:
+                raise self._error(("listen", name), refusal.text, refusal.remedy) from refusal
+
+    def _check_words(self, config: Config) -> None:
+        if len(config.delivery.separator) > 1 or config.delivery.separator in ("@", '"', "\\", " "):
+            raise self._error(("delivery", "separator"), "delivery.separator is one character, or empty.")
+        if config.tls.key and not config.tls.certificate:
+            raise self._error(("tls", "key"), "tls.key stands without tls.certificate.", "Name both files.")
+        if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]{0,253}", config.server.hostname):
+            raise self._error(("server", "hostname"), "server.hostname is no host name.")
+        seen: dict[str, str] = {}
+        for name, role in config.accounts.mailboxes.items():
+            if role and (not role.startswith("\\") or role in seen):
+                raise self._error(
+                    ("accounts", "mailboxes", name),
+                    f'accounts.mailboxes: "{role}" is no special use, or stands twice.',
+                    "Special uses look like \\\\Sent in TOML; an empty string means none.",
+                )
+            seen[role] = name
+
+    def _error(self, path: KeyPath, text: str, remedy: str = "") -> ConfigError:
+        return ConfigError(self._file, line_of(self._text, path), text, remedy)
+
+
+def _value(config: Config, path: KeyPath) -> object:
+    value: object = config
+    for name in path:
+        value = getattr(value, name)
+    return value
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(part if re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in path)
+
+
+def _lower(text: str) -> str:
+    return (text[:1].lower() + text[1:]).replace("`", "")
+
+
+# Where a key stands ----------------------------------------------------------------------------------
+
+_KEY_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
+_KEY = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
+_HEADER_LINE = re.compile(rf"\s*\[\[?\s*({_KEY})\s*\]")
+_KEY_LINE = re.compile(rf"\s*({_KEY})\s*=")
+_PART = re.compile(_KEY_PART)
+_TRIPLE = re.compile(r'"""|\'\'\'')
+
+
+def line_of(text: str, path: KeyPath) -> int:
+    """Line (from 1) of a key in a TOML text, or of the innermost table above it that has a line; 0 for none.
+
+    For texts that tomllib accepts. Contents of multi-line strings are passed over.
+    """
+    best, depth = 0, 0
+    table: KeyPath = ()
+    fence = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if fence:
+            if fence in line:
+                fence = ""
+            continue
+        if header := _HEADER_LINE.match(line):
+            table = here = _parts(header[1])
+        elif key := _KEY_LINE.match(line):
+            here = table + _parts(key[1])
+            fences = _TRIPLE.findall(line)
+            fence = fences[0] if fences and line.count(fences[0]) == 1 else ""
+        else:
+            continue
+        if depth < len(here) <= len(path) and path[: len(here)] == here:
+            best, depth = number, len(here)
+    return best
+
+
+def _parts(dotted: str) -> KeyPath:
+    return tuple(part[1:-1] if part[0] in "\"'" else part for part in _PART.findall(dotted))

@@ -1,0 +1,87 @@
+"""Where things are kept on this platform.
+
+Data: XDG's data directory on Linux, ~/Library/Application Support on macOS, /var/lib/restante for root.
+Sockets and locks: `run` within the data, or a short private folder where the data's path would make a Unix
+socket's path too long (108 octets with the NUL on Linux, 104 on macOS).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import Refusal
+from .listen import MAX_UNIX_PATH
+
+_LONGEST_NAME = 32  # octets of the longest socket name put in the run folder
+
+
+class FolderRefusal(Refusal):
+    """A folder cannot be made or used."""
+
+    code = "FOLDER"
+
+
+def data_directory(
+    environ: Mapping[str, str] | None = None, *, platform: str = sys.platform, root: bool | None = None
+) -> Path:
+    """The platform's folder for data that nothing else was said about. Does not create it."""
+    env = os.environ if environ is None else environ
+    if os.geteuid() == 0 if root is None else root:
+        return Path("/var/lib/restante")
+    home = Path(env.get("HOME") or str(Path.home()))
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "restante"
+    base = env.get("XDG_DATA_HOME", "")
+    # XDG: a relative path is invalid and to be passed over.
+    return (Path(base) if base.startswith("/") else home / ".local" / "share") / "restante"
+
+
+def make_data(data: Path) -> Path:
+    """Make the data folder if it is missing, private to its owner, and check that it can be written.
+
+    Raises FolderRefusal.
+    """
+    return _make(data.absolute(), "data")
+
+
+def run_directory(data: Path) -> Path:
+    """The folder for sockets of the server on `data`, made if missing. Raises FolderRefusal."""
+    run = data.absolute() / "run"
+    if len(os.fsencode(run)) + 1 + _LONGEST_NAME <= MAX_UNIX_PATH:
+        return _make(run, "run")
+    digest = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
+    base = os.environ.get("XDG_RUNTIME_DIR") or ""
+    if not base.startswith("/") or len(os.fsencode(base)) > 40:
+        base = "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir()
+    short = _make(Path(base) / f"restante-{os.geteuid()}-{digest}", "run")
+    status = short.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise FolderRefusal(f"{short} belongs to somebody else.", "Remove it, or choose a shorter --data path.")
+    return short
+
+
+def lock_file(data: Path) -> Path:
+    """The file whose lock says that a server runs on `data`. Its folder exists afterwards. Raises FolderRefusal."""
+    return _make(data.absolute() / "run", "run") / "server.lock"
+
+
+def _make(folder: Path, what: str) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderRefusal(
+            f"The {what} folder {folder} cannot be made ({error.strerror}).",
+            "Choose another with --data DIR, or give yourself rights to it.",
+        ) from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise FolderRefusal(
+            f"The {what} folder {folder} cannot be written.",
+            "Choose another with --data DIR, or give yourself rights to it.",
+        )
+    return folder

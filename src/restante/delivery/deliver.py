@@ -1,0 +1,243 @@
+"""Filing a message: the work behind every door that takes mail in.
+
+For each recipient: trace fields before the octets as they came, one analysis, one commit a target. A recipient
+is filed wholly or not at all as its peer sees it: everything that can be refused is checked for all its targets
+first; should a later target of an alias still fail after an earlier one was committed (each account is a file
+of its own), the refusal is temporary and this process remembers who has the message, so that the retry gives
+it to the others alone.
+
+No mail is dropped for what its header says. Only where it is configured is a redelivery of the same octets to
+the same recipient suppressed; it is then logged and listed. Knows directory, store and mime; no protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import structlog
+
+from ..clock import Clock, SystemClock
+from ..config.model import AccountsTable, DeliveryTable
+from ..errors import Refusal
+from ..mime.analyse import analyse
+from ..mime.model import DEFAULT_LIMITS, Analysis, Limits
+from ..mime.normalise import normalise_line_ends
+from ..store.errors import DiskFull, NoSuchAccount, NoSuchMailbox, OverQuota, StoreRefusal
+from ..store.interface import Engine, Store
+from ..store.model import INBOX, Flags, NewMessage
+from .interface import DeliveryRefusal, Target, Trace
+from .resolve import Resolver, over_quota, unknown_user
+from .trace import MAX_RECEIVED, check_address, received_count, trace_header
+
+log = structlog.get_logger("restante.delivery")
+
+AT_ONCE = 16
+"""Recipients of a small message filed side by side; commits of one account group, those of others overlap."""
+
+LARGE = 1 << 20
+"""Octets from which a message is analysed in a thread, and filed for one recipient after the other."""
+
+REMEMBERED = 10_000
+"""Half-done recipients remembered, a process."""
+
+_NO_FLAGS = Flags()
+_ENVELOPE_LINE = re.compile(rb"From [^\r\n:]*[^\r\n]*\r?\n")
+
+
+class StoreDelivery:
+    """`delivery.interface.Delivery` over an engine. One object a process serves all sessions."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: DeliveryTable,
+        accounts: AccountsTable,
+        *,
+        clock: Clock | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._limits = limits
+        self._resolver = Resolver(engine, config, accounts)
+        self._half_done: OrderedDict[tuple[bytes, str], set[tuple[str, str]]] = OrderedDict()
+
+    async def resolve(self, address: str, size: int | None = None) -> tuple[Target, ...]:
+        """See `Delivery.resolve`."""
+        check_address(address, sender=False)
+        try:
+            return await self._resolver.resolve(address, size)
+        except StoreRefusal as refusal:
+            raise _mapped(refusal, self._config) from refusal
+
+    async def deliver(
+        self, sender: str, recipients: list[tuple[str, tuple[Target, ...]]], data: bytes, trace: Trace
+    ) -> list[DeliveryRefusal | None]:
+        """See `Delivery.deliver`."""
+        try:
+            check_address(sender, sender=True)
+        except DeliveryRefusal as refusal:
+            return [refusal] * len(recipients)
+        data = normalise_line_ends(data)
+        if received_count(data) > MAX_RECEIVED:
+            loop = DeliveryRefusal(554, "5.4.6", "The message has been going round in circles.")
+            return [loop] * len(recipients)
+        digest = await asyncio.to_thread(_digest, data) if len(data) >= LARGE else _digest(data)
+        at_once = 1 if len(data) >= LARGE else AT_ONCE
+        results: list[DeliveryRefusal | None] = []
+        for start in range(0, len(recipients), at_once):
+            group = recipients[start : start + at_once]
+            if len(group) == 1:
+                results.append(await self._recipient(sender, *group[0], data, digest, trace))
+            else:
+                work = (self._recipient(sender, address, targets, data, digest, trace) for address, targets in group)
+                results += await asyncio.gather(*work)
+        return results
+
+    async def deliver_local(
+        self, sender: str, addresses: Sequence[str], data: bytes, *, by: str, id: str
+    ) -> list[DeliveryRefusal | None]:
+        """Take a message from a program on this machine (`restante deliver`): resolve, then deliver.
+
+        A mailbox separator line ("From name date") that an MTA's pipe puts first is no part of the message
+        and is taken off. by: our host name; id: names this delivery in Received. One result an address.
+        """
+        separator = _ENVELOPE_LINE.match(data)
+        if separator is not None:
+            data = data[separator.end() :]
+        results: list[DeliveryRefusal | None] = [None] * len(addresses)
+        known: list[tuple[int, str, tuple[Target, ...]]] = []
+        for i, address in enumerate(addresses):
+            try:
+                known.append((i, address, await self.resolve(address, len(data))))
+            except DeliveryRefusal as refusal:
+                results[i] = refusal
+        filed = await self.deliver(
+            sender, [(address, targets) for _, address, targets in known], data, Trace("", "unix", "local", id, by)
+        )
+        for (i, _, _), result in zip(known, filed, strict=True):
+            results[i] = result
+        return results
+
+    async def _recipient(
+        self, sender: str, address: str, targets: tuple[Target, ...], data: bytes, digest: bytes, trace: Trace
+    ) -> DeliveryRefusal | None:
+        """File for one recipient. What goes wrong here is this recipient's alone: a fault of ours is logged
+        and answered as temporary, since others of the same message may have been filed already."""
+        try:
+            await self._file(sender, address, targets, data, digest, trace)
+        except DeliveryRefusal as refusal:
+            return refusal
+        except Refusal as refusal:
+            log.warning("delivery refused", id=trace.id, recipient=address, reason=refusal.code)
+            return _mapped(refusal, self._config)
+        except Exception:  # a job's outer edge: the other recipients' results must be told
+            log.exception("delivery failed", id=trace.id, recipient=address)
+            return DeliveryRefusal(451, "4.3.0", "The message could not be filed now, try again later.")
+        return None
+
+    async def _file(
+        self, sender: str, address: str, targets: tuple[Target, ...], data: bytes, digest: bytes, trace: Trace
+    ) -> None:
+        check_address(address, sender=False)
+        now = self._clock.now()
+        message = trace_header(sender, address, trace, now) + data
+        key = (digest, address)
+        waiting = [t for t in targets if (t.account, t.mailbox) not in self._half_done.get(key, ())]
+        open_targets: list[tuple[Target, Store]] = []
+        for target in waiting:
+            store = await self._checked(target, len(message))
+            if not await self._suppressed(store, target, digest, int(now), trace):
+                open_targets.append((target, store))
+        if not open_targets:
+            self._half_done.pop(key, None)
+            return
+        analysis = await self._analyse(message)
+        for done, (target, store) in enumerate(open_targets):
+            try:
+                await _append(store, target.mailbox, message, analysis, int(now), digest)
+            except StoreRefusal as refusal:
+                if done:
+                    self._remember(key, [t for t, _ in open_targets[:done]])
+                    raise DeliveryRefusal(451, "4.3.0", "Not all could be reached, try again later.") from refusal
+                raise
+        self._half_done.pop(key, None)
+
+    async def _checked(self, target: Target, size: int) -> Store:
+        """The target's store, once it is known to take so many octets. The account may have gone, been
+        disabled or filled since RCPT."""
+        account = await self._engine.directory.account_by_id(target.account)
+        if account is None:
+            raise unknown_user()
+        await self._resolver.check_quota(account, size)
+        return self._engine.account(target.account)
+
+    async def _suppressed(self, store: Store, target: Target, digest: bytes, now: int, trace: Trace) -> bool:
+        """Whether this is a redelivery to be suppressed: the same octets before trace fields, to the same
+        recipient (the Delivered-To of what is there), within the configured time."""
+        window = self._config.suppress_duplicates
+        if window <= 0:
+            return False
+        for email_id, content in await store.find_arrivals(digest, now - int(window)):
+            head = await store.read_content(content, 0, 4096)
+            if f"\r\nDelivered-To: {target.original}\r\n".encode() in head:
+                await self._engine.directory.log_duplicate(target.account, digest, now, email_id)
+                log.info("redelivery suppressed", id=trace.id, account=target.address, email=email_id)
+                return True
+        return False
+
+    async def _analyse(self, message: bytes) -> Analysis:
+        if len(message) >= LARGE:  # other sessions go on meanwhile
+            return await asyncio.to_thread(analyse, message, self._limits)
+        return analyse(message, self._limits)
+
+    def _remember(self, key: tuple[bytes, str], filed: list[Target]) -> None:
+        self._half_done.setdefault(key, set()).update((t.account, t.mailbox) for t in filed)
+        if len(self._half_done) > REMEMBERED:
+            self._half_done.popitem(last=False)
+
+
+async def _append(store: Store, name: str, message: bytes, analysis: Analysis, received: int, arrival: bytes) -> None:
+    """One durable message. A folder that has gone since RCPT sends it to INBOX."""
+    mailbox = await store.mailbox(name)
+    if mailbox is not None:
+        try:
+            await _append_to(store, mailbox.key, message, analysis, received, arrival)
+        except NoSuchMailbox:
+            if name == INBOX:
+                raise
+        else:
+            return
+    inbox = await store.mailbox(INBOX)
+    if inbox is None:
+        raise NoSuchMailbox("There is no INBOX.")
+    await _append_to(store, inbox.key, message, analysis, received, arrival)
+
+
+async def _append_to(
+    store: Store, mailbox: int, message: bytes, analysis: Analysis, received: int, arrival: bytes
+) -> None:
+    blob = await store.put(message)
+    await store.append(mailbox, [NewMessage(blob, analysis, _NO_FLAGS, received, arrival)])
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _mapped(refusal: Refusal, config: DeliveryTable) -> DeliveryRefusal:
+    """A store's refusal as SMTP says it (RFC 3463 3)."""
+    if isinstance(refusal, DeliveryRefusal):
+        return refusal
+    if isinstance(refusal, OverQuota):
+        return over_quota(config)
+    if isinstance(refusal, DiskFull):
+        return DeliveryRefusal(452, "4.3.1", "There is no room now, try again later.")
+    if refusal.temporary or isinstance(refusal, NoSuchAccount | NoSuchMailbox):
+        return DeliveryRefusal(451, "4.3.0", "The message could not be filed now, try again later.")
+    return DeliveryRefusal(554, "5.3.0", "The message cannot be filed.")

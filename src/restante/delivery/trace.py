@@ -1,0 +1,74 @@
+"""Trace header fields: Return-Path, Delivered-To, Received (RFC 5321 4.4), and the count of those there are.
+
+Whatever a peer said is held to characters that cannot end a line or a comment, and lines stay below 998 octets,
+so no address or host name can add a field of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from .interface import DeliveryRefusal, Trace
+
+MAX_RECEIVED = 100
+"""Received fields of a message that goes round in circles (RFC 5321 6.3)."""
+
+MAX_ADDRESS = 900
+"""Octets of an address in a header field's line."""
+
+_HOST = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
+
+
+def check_address(address: str, *, sender: bool) -> None:
+    """Raises DeliveryRefusal for an address that must not stand in a header field."""
+    if _CONTROL.search(address) or len(address.encode("utf-8", "replace")) > MAX_ADDRESS:
+        raise DeliveryRefusal(553, "5.1.7" if sender else "5.1.3", "The address has characters that no address has.")
+
+
+def trace_header(sender: str, recipient: str, trace: Trace, now: float) -> bytes:
+    """The fields that stand before a message as it came, each line ended by CRLF.
+
+    sender: "" for <>. recipient: as RCPT gave it. Both have passed `check_address`.
+    """
+    fields = (
+        f"Return-Path: <{sender}>\r\n"
+        f"Delivered-To: {recipient}\r\n"
+        f"Received: {_origin(trace)}by {_host(trace.by)}\r\n"
+        f"\t{_transport(trace)}id {_host(trace.id)}\r\n"
+        f"\tfor <{recipient}>;\r\n"
+        f"\t{format_datetime(datetime.fromtimestamp(int(now), UTC))}\r\n"
+    )
+    return fields.encode("utf-8")
+
+
+def received_count(message: bytes) -> int:
+    """Received fields in the message's header; counts no further than the bound needs."""
+    end = _HEADER_END.search(message)
+    stop = end.end() if end else len(message)
+    count = 0
+    for count, _ in enumerate(_RECEIVED.finditer(message, 0, stop), 1):
+        if count > MAX_RECEIVED:
+            break
+    return count
+
+
+def _origin(trace: Trace) -> str:
+    """The From-domain clause, with the address that TCP saw. Nothing for mail from this machine's own hand."""
+    if trace.protocol == "local":
+        return ""
+    peer = _host(trace.peer)
+    literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]"
+    return f"from {_host(trace.helo)} ({'local socket' if peer == 'unix' else literal})\r\n\t"
+
+
+def _transport(trace: Trace) -> str:
+    return "" if trace.protocol == "local" else f"with {_host(trace.protocol)} "
+
+
+def _host(text: str) -> str:
+    return _HOST.sub("?", text)[:255] or "unknown"

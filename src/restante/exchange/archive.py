@@ -1,0 +1,216 @@
+"""Archives as trees: .tar (plain, gz, xz, bz2) and .zip.
+
+Nothing is ever written under a name that an archive gives: members are read through the archive, a compressed
+tar is unpacked as one stream into an unnamed temporary file (a maildir needs its control files before its
+messages, and seeking in a compressed stream would read it again for each). Bounds: members, octets in all by
+what the archive itself measures, octets of a name. A bomb is refused before it is read where the archive tells
+its sizes, else as soon as it passes the bound.
+"""
+
+from __future__ import annotations
+
+import bz2
+import calendar
+import gzip
+import io
+import lzma
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from .incoming import ExchangeRefusal, Skipped, Unsafe
+from .tree import File, parents
+
+MOST_MEMBERS = 2_000_000
+FREE_OCTETS = 1 << 30
+"""An archive may always unpack to so much; beyond it at most RATIO times its own size."""
+RATIO = 200
+LONGEST_PATH = 4096
+
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+"""What a damaged archive makes the standard library raise."""
+
+
+def _gzip(packed: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, gzip.GzipFile(fileobj=packed))
+
+
+def _bzip2(packed: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, bz2.BZ2File(packed))
+
+
+def _xz(packed: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, lzma.LZMAFile(packed))
+
+
+UNPACKERS: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {b"\x1f\x8b": _gzip, b"BZ": _bzip2, b"\xfd7": _xz}
+"""By a file's first octets."""
+
+
+def bound(archive_size: int) -> int:
+    """Octets that an archive of this size may unpack to."""
+    return max(FREE_OCTETS, archive_size * RATIO)
+
+
+def safe_path(name: str) -> str | None:
+    """An archive's name as a relative path, None if it climbs out or cannot be one.
+
+    The path never reaches the file system; it is checked because it becomes a mailbox name.
+    """
+    if len(name) > LONGEST_PATH or "\0" in name or name.startswith("/"):
+        return None
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return None if ".." in parts else "/".join(parts)
+
+
+class _Archive:
+    """What both kinds share: the collected members and the running total."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.files: list[File] = []
+        self.folders: set[str] = {""}
+        self.passed_over: list[Skipped] = []
+        self._bound = bound(path.stat().st_size)
+        self._sum = 0
+
+    def _collect(self, path: str | None, shown: str, size: int, mtime: int, *, folder: bool, regular: bool) -> bool:
+        """Note one member; whether it is a file that can be read."""
+        if len(self.files) + len(self.folders) + len(self.passed_over) >= MOST_MEMBERS:
+            raise Unsafe(f"{self.name} holds more than {MOST_MEMBERS} members.", "Import its parts one by one.")
+        if path is None:
+            self.passed_over.append(Skipped(shown[:200], "its name leads out of the archive"))
+        elif folder:
+            self.folders.add(path)
+        elif not regular:
+            self.passed_over.append(Skipped(path, "not a regular file"))
+        elif path:
+            self._sum += size
+            if self._sum > self._bound:
+                raise Unsafe(f"{self.name} would unpack to more than {self._bound} octets.", "Unpack it by hand.")
+            self.files.append(File(path, size, mtime))
+            return True
+        return False
+
+    def _finish(self) -> None:
+        self.folders |= parents(file.path for file in self.files) | parents(self.folders)
+        last = {file.path: file for file in self.files}  # a name that comes twice means its last member, as in tar
+        self.files = sorted(last.values(), key=lambda file: file.path)
+
+
+class TarTree(_Archive):
+    """A tar file, compressed or not."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._members: dict[str, tarfile.TarInfo] = {}
+        self._stream = self._plain(path)
+        try:
+            self._tar = tarfile.open(fileobj=self._stream, mode="r:")  # noqa: SIM115 - closed in close()
+            for member in self._tar:
+                clean = safe_path(member.name)
+                if self._collect(
+                    clean, member.name, member.size, int(member.mtime), folder=member.isdir(), regular=member.isreg()
+                ):
+                    assert clean is not None
+                    self._members[clean] = member
+        except BROKEN as cause:
+            self._stream.close()
+            raise ExchangeRefusal(f"{self.name} is damaged, or no tar file.", "Make the archive again.") from cause
+        self._finish()
+
+    def _plain(self, path: Path) -> BinaryIO:
+        packed = path.open("rb")
+        magic = packed.read(2)
+        packed.seek(0)
+        if magic not in UNPACKERS:
+            return packed
+        plain = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - closed in close()
+        try:
+            with packed, UNPACKERS[magic](packed) as unpacked:
+                while block := unpacked.read(1 << 20):
+                    plain.write(block)
+                    if plain.tell() > self._bound:
+                        raise Unsafe(f"{self.name} unpacks to more than {self._bound} octets.", "Unpack it by hand.")
+        except BROKEN as cause:
+            plain.close()
+            raise ExchangeRefusal(f"{self.name} is damaged.", "Make the archive again.") from cause
+        except Unsafe:
+            plain.close()
+            raise
+        plain.seek(0)
+        return plain
+
+    def open(self, file: File) -> BinaryIO:
+        member = self._tar.extractfile(self._members[file.path])
+        if member is None:
+            raise OSError(f"{file.path} has no content")
+        return cast(BinaryIO, member)
+
+    def close(self) -> None:
+        self._tar.close()
+        self._stream.close()
+
+
+class ZipTree(_Archive):
+    """A zip file. Encrypted members are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._read = 0
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except BROKEN as cause:
+            raise ExchangeRefusal(f"{self.name} is damaged, or no zip file.", "Make the archive again.") from cause
+        for member in self._zip.infolist():
+            clean = safe_path(member.filename.replace("\\", "/"))
+            mode = member.external_attr >> 16
+            regular = not member.flag_bits & 1 and (mode & 0o170000) in (0, 0o100000)
+            mtime = calendar.timegm((*member.date_time, 0, 0, 0))
+            if clean in self._members:
+                self.passed_over.append(Skipped(clean or "", "a second member of this name"))
+                continue
+            if self._collect(clean, member.filename, member.file_size, mtime, folder=member.is_dir(), regular=regular):
+                assert clean is not None
+                self._members[clean] = member
+        self._finish()
+
+    def open(self, file: File) -> BinaryIO:
+        """Unpacked whole: small ones in memory, large ones in an unnamed file; never more than its header says."""
+        plain = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 - the caller closes it
+        try:
+            with self._zip.open(self._members[file.path]) as packed:
+                shutil.copyfileobj(_Bounded(cast(BinaryIO, packed), file.size), plain)
+        except (*BROKEN, RuntimeError, NotImplementedError) as cause:
+            plain.close()
+            raise OSError(f"cannot be unpacked ({cause})") from cause
+        self._read += plain.tell()
+        if self._read > 2 * self._bound:
+            plain.close()
+            raise Unsafe(f"{self.name} unpacks to far more than it says.", "Unpack it by hand.")
+        plain.seek(0)
+        return cast(BinaryIO, plain)
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+class _Bounded(io.RawIOBase):
+    """Reads of another stream; more than `left` octets is an OSError."""
+
+    def __init__(self, stream: BinaryIO, left: int) -> None:
+        self._stream = stream
+        self._left = left
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(65_536 if size < 0 else size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise OSError("more octets than its header says")
+        return block

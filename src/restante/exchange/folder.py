@@ -1,0 +1,104 @@
+"""A folder of messages, one a file, and of mbox files: what people have when they have no mailbox format.
+
+Each folder with messages is a mailbox named by its path, the source's own is "". An mbox file is a mailbox of
+its own, named by its path without ".mbox". What is neither is reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..store.model import Flags
+from .dates import header_date
+from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
+from .mbox import FIELD, is_mbox, read_mbox
+from .names import clean, from_disk
+from .tree import File, Tree
+
+MESSAGE_NAMES = re.compile(r".*\.(eml|mail|msg|rfc822)|\d+", re.IGNORECASE)
+"""Names that say: a message. MH folders have bare numbers."""
+NO_MAIL = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|.*\.(msf|dat|index)|\.mh_sequences", re.IGNORECASE)
+NOT_MAIL = "not a message, an mbox or a Maildir"
+OLE = b"\xd0\xcf\x11\xe0"
+
+
+class FolderSource:
+    """Messages and mbox files of a tree, maildirs within it left out. files: those to look at."""
+
+    def __init__(self, tree: Tree, files: list[File], largest: int = DEFAULT_LARGEST) -> None:
+        self._tree = tree
+        self._files = sorted(files, key=_natural)
+        self._largest = largest
+        self.total = sum(file.size for file in files)
+
+    def items(self) -> Iterator[Item]:
+        told: set[str] = set()
+        for file in self._files:
+            try:
+                yield from self._file(file, told)
+            except OSError as cause:
+                yield Skipped(file.path, cause.strerror or str(cause))
+
+    def subscriptions(self) -> list[str] | None:
+        return None
+
+    def close(self) -> None:
+        self._tree.close()
+
+    def _file(self, file: File, told: set[str]) -> Iterator[Item]:
+        with self._tree.open(file) as stream:
+            if is_mbox(stream):
+                name = "" if len(self._files) == 1 and "/" not in file.path else _mbox_name(file.path)
+                yield SourceMailbox(name)
+                told.add(name)
+                yield from read_mbox(stream, name, file.path, file.mtime, self._largest)
+                return
+            if file.size > self._largest:
+                yield Skipped(file.path, f"larger than {self._largest} octets")
+                return
+            data = stream.read(self._largest + 1)
+        reason = why_no_message(file, data)
+        if reason:
+            yield Skipped(file.path, reason, lost=reason is not NOT_MAIL)
+            return
+        name = _folder_name(file.path)
+        if name not in told:
+            told.add(name)
+            yield SourceMailbox(name)
+        received = header_date(data)
+        yield Incoming(data, Flags(), file.mtime if received is None else received, name, file.path)
+
+
+def why_no_message(file: File, data: bytes) -> str | None:
+    """Why a file is not taken as a message, None if it is: by its name, or because it begins with a header field."""
+    if not data:
+        return "empty"
+    if data.startswith(OLE):
+        return "an Outlook .msg file, which is no Internet message"
+    if MESSAGE_NAMES.fullmatch(file.name):
+        return None
+    if FIELD.match(data) and b"\0" not in data[:1000] and not NO_MAIL.fullmatch(file.name):
+        return None
+    return NOT_MAIL
+
+
+def _natural(file: File) -> tuple[str, list[tuple[int, str]]]:
+    """Files of a folder together, numbers in names by value: message.9 before message.10."""
+    folder, _, name = file.path.rpartition("/")
+    parts = re.split(r"(\d{1,18})", name)
+    return folder, [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+
+
+def _folder_name(path: str) -> str:
+    return clean(_text(path.rpartition("/")[0]))
+
+
+def _mbox_name(path: str) -> str:
+    """Thunderbird keeps children of the mbox `A` in the folder `A.sbd`."""
+    levels = [re.sub(r"\.(mbox|mbx|sbd)$", "", level, flags=re.IGNORECASE) for level in path.split("/")]
+    return clean(_text("/".join(levels))) or "mbox"
+
+
+def _text(path: str) -> str:
+    return "/".join(from_disk(level) for level in path.split("/"))

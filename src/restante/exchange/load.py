@@ -1,0 +1,282 @@
+"""Puts the mail of a source into an account: the one way mail comes in from files, for people and for the demo.
+
+Makes mailboxes, analyses each message once and appends in groups, so that an import costs one commit for many
+messages and holds no more than a group in memory. What cannot be taken is reported with its reason; what can,
+is. Knows the store's interface and the readers' items, no format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ..clock import Clock, SystemClock
+from ..mime.analyse import analyse
+from ..mime.model import DEFAULT_LIMITS, Limits
+from ..mime.normalise import normalise_line_ends
+from ..store.errors import (
+    BadMailboxName,
+    CannotChangeMailbox,
+    DiskFull,
+    MailboxExists,
+    OverQuota,
+    RoleTaken,
+    StoreRefusal,
+    TooManyKeywords,
+)
+from ..store.interface import Store
+from ..store.model import INBOX, Column, Flags, Mailbox, NewMessage
+from .incoming import ExchangeRefusal, Incoming, Item, Skipped, Source, SourceMailbox
+
+GROUP_MESSAGES = 100
+GROUP_OCTETS = 8 << 20
+
+Progress = Callable[[int], None]
+"""Called with octets of the source that have been dealt with since the last call."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import did. present: messages that an earlier run had brought in (with `once`)."""
+
+    mailboxes: list[str] = field(default_factory=list)
+    messages: int = 0
+    octets: int = 0
+    present: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+
+    @property
+    def lost(self) -> int:
+        """How many messages, or what may be messages, were not taken."""
+        return sum(each.lost for each in self.skipped)
+
+
+async def import_mail(
+    source: Source,
+    store: Store,
+    mailbox: str | None = None,
+    progress: Progress | None = None,
+    *,
+    once: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    clock: Clock | None = None,
+) -> Report:
+    """Bring all of `source` into the account.
+
+    mailbox: where the source's own messages go (INBOX when None); its other mailboxes go below it, or keep
+    their names. once: a message that an earlier call brought in is left out (identities are derived from
+    octets and mailbox), so that the same import may be repeated. UIDs, UIDVALIDITY and identities are kept
+    where a mailbox that never held a message takes them.
+
+    Raises OverQuota, DiskFull and what else ends all further work; what was appended before stays.
+    """
+    loader = _Loader(store, mailbox, progress or (lambda octets: None), once, limits, clock or SystemClock())
+    items = source.items()
+    while (item := await asyncio.to_thread(next, items, None)) is not None:
+        await loader.take(item)
+    await loader.finish()
+    for name in source.subscriptions() or ():
+        await loader.subscribe(name)
+    return loader.report
+
+
+class _Loader:
+    """The state of one import: the mailbox being filled and the group that waits for its append."""
+
+    def __init__(
+        self, store: Store, base: str | None, progress: Progress, once: bool, limits: Limits, clock: Clock
+    ) -> None:
+        self.report = Report()
+        self._store = store
+        self._base = base
+        self._progress = progress
+        self._once = once
+        self._limits = limits
+        self._clock = clock
+        self._named: dict[str, Mailbox | None] = {}
+        self._adopted: dict[str, int] = {}
+        self._present: dict[str, set[bytes]] = {}
+        self._copies: Counter[bytes] = Counter()
+        self._into: str | None = None
+        self._group: list[Incoming] = []
+        self._octets = 0
+
+    async def take(self, item: Item) -> None:
+        if isinstance(item, Skipped):
+            self.report.skipped.append(item)
+        elif isinstance(item, SourceMailbox):
+            await self._flush()
+            if item.name not in self._named:
+                self._named[item.name] = await self._open(item)
+        else:
+            await self._message(item)
+
+    async def finish(self) -> None:
+        await self._flush()
+        for name, uidnext in self._adopted.items():
+            await self._reserve(name, uidnext)
+
+    async def subscribe(self, name: str) -> None:
+        try:
+            await self._store.subscribe(self._target(name), True)
+        except BadMailboxName as refusal:
+            self.report.skipped.append(Skipped(f"subscription {name!r}", refusal.text, lost=False))
+
+    def _target(self, name: str) -> str:
+        """The account's name for a mailbox of the source."""
+        if name.upper() in ("", INBOX):
+            return self._base or INBOX
+        return f"{self._base}/{name}" if self._base else name
+
+    async def _open(self, wanted: SourceMailbox) -> Mailbox | None:
+        """The mailbox to fill, made if it is missing; None where it cannot be (reported, with all its messages)."""
+        name = self._target(wanted.name)
+        found = await self._store.mailbox(name)
+        if found is None:
+            try:
+                found = await self._create(name, wanted.role)
+            except BadMailboxName as refusal:
+                self.report.skipped.append(Skipped(f"mailbox {name!r}", refusal.text))
+                return None
+        elif wanted.role and found.role is None:
+            try:
+                await self._store.set_role(found.key, wanted.role)
+            except RoleTaken:
+                self.report.skipped.append(Skipped(name, f"another mailbox is {wanted.role} already", lost=False))
+        if wanted.uidvalidity is not None:
+            found = await self._adopt(found, wanted, wanted.uidvalidity)
+        self.report.mailboxes.append(found.name)
+        return found
+
+    async def _create(self, name: str, role: str | None) -> Mailbox:
+        try:
+            return await self._store.create_mailbox(name, role)
+        except RoleTaken:
+            self.report.skipped.append(Skipped(name, f"another mailbox is {role} already", lost=False))
+            return await self._store.create_mailbox(name)
+        except MailboxExists:
+            found = await self._store.mailbox(name)  # made by another session in between
+            if found is None:
+                raise
+            return found
+
+    async def _adopt(self, found: Mailbox, wanted: SourceMailbox, uidvalidity: int) -> Mailbox:
+        """Take the old server's numbers, if this mailbox never held a message."""
+        modseq = max(wanted.modseq or 0, int(self._clock.now() * 1_000_000))
+        try:
+            found = await self._store.adopt(found.key, uidvalidity, modseq)
+        except CannotChangeMailbox:
+            return found
+        self._adopted[wanted.name] = wanted.uidnext or 1
+        return found
+
+    async def _reserve(self, name: str, uidnext: int) -> None:
+        mailbox = self._named[name]
+        if mailbox is not None:
+            await self._store.reserve_uids(mailbox.key, uidnext)
+
+    async def _message(self, item: Incoming) -> None:
+        if self._named.get(item.mailbox) is None:
+            self.report.skipped.append(Skipped(item.where, "its mailbox cannot be made"))
+            self._progress(len(item.data))
+            return
+        if item.mailbox != self._into or self._octets + len(item.data) > GROUP_OCTETS:
+            await self._flush()
+        if item.mailbox not in self._adopted:
+            item = replace(item, identity=replace(item.identity, uid=None))
+        elif item.identity.uid is None:
+            await self._flush()  # newcomers come after all UIDs that the old server gave out
+            await self._reserve(item.mailbox, self._adopted[item.mailbox])
+        if self._once:
+            email_id = item.identity.email_id or self._derived(item)
+            if email_id.encode() in await self._present_in(item.mailbox):
+                self.report.present += 1
+                self._progress(len(item.data))
+                return
+            item = replace(item, identity=replace(item.identity, email_id=email_id))
+        self._into = item.mailbox
+        self._group.append(item)
+        self._octets += len(item.data)
+        if len(self._group) >= GROUP_MESSAGES:
+            await self._flush()
+
+    def _derived(self, item: Incoming) -> str:
+        """An EMAILID that the same message of the same source gets again: of account, mailbox, octets and copy."""
+        seed = b"\0".join((self._store.account.encode(), self._target(item.mailbox).encode(), item.data))
+        digest = hashlib.sha256(seed).digest()
+        number = self._copies[digest]
+        self._copies[digest] += 1
+        coded = base64.b32encode(hashlib.sha256(digest + number.to_bytes(4, "big")).digest()[:16])
+        return "m" + coded.decode("ascii").rstrip("=").lower()
+
+    async def _present_in(self, name: str) -> set[bytes]:
+        """EMAILIDs that stood in the mailbox before this import, read once."""
+        mailbox = self._named[name]
+        assert mailbox is not None
+        if name not in self._present:
+            self._present[name] = await _email_ids(self._store, mailbox)
+        return self._present[name]
+
+    async def _flush(self) -> None:
+        """Append the group; where the store refuses it, its messages one by one."""
+        group, self._group, self._octets = self._group, [], 0
+        if not group:
+            return
+        mailbox = self._named[group[0].mailbox]
+        assert mailbox is not None
+        try:
+            await self._append(mailbox, group)
+        except (OverQuota, DiskFull):
+            if len(group) == 1:
+                raise
+            await self._one_by_one(mailbox, group)
+        except StoreRefusal as refusal:
+            if refusal.temporary:
+                raise
+            await self._one_by_one(mailbox, group)
+        self._progress(sum(len(each.data) for each in group))
+
+    async def _one_by_one(self, mailbox: Mailbox, group: list[Incoming]) -> None:
+        for item in group:
+            try:
+                await self._append(mailbox, [item])
+            except TooManyKeywords as refusal:
+                self.report.skipped.append(Skipped(item.where, f"keywords left out: {refusal.text}", lost=False))
+                await self._append(mailbox, [replace(item, flags=Flags(item.flags.system))])
+            except (OverQuota, DiskFull):
+                raise
+            except StoreRefusal as refusal:
+                if refusal.temporary:
+                    raise
+                self.report.skipped.append(Skipped(item.where, refusal.text))
+
+    async def _append(self, mailbox: Mailbox, group: list[Incoming]) -> None:
+        messages = [await self._prepare(item) for item in group]
+        await self._store.append(mailbox.key, messages)
+        self.report.messages += len(messages)
+        self.report.octets += sum(message.blob.size for message in messages)
+
+    async def _prepare(self, item: Incoming) -> NewMessage:
+        data = item.data if item.verbatim else normalise_line_ends(item.data)
+        analysis = await asyncio.to_thread(analyse, data, self._limits)
+        return NewMessage(await self._store.put(data), analysis, item.flags, item.received, item.arrival, item.identity)
+
+
+async def _email_ids(store: Store, mailbox: Mailbox) -> set[bytes]:
+    """EMAILIDs of all messages of a mailbox."""
+    found: set[bytes] = set()
+    low = 1
+    while rows := await store.rows(mailbox.key, ((low, 0xFFFF_FFFF),), (Column.EMAIL_ID,), 10_000):
+        for uid, email_id in rows:
+            assert isinstance(uid, int)
+            assert isinstance(email_id, bytes)
+            found.add(email_id)
+            low = uid + 1
+    return found
+
+
+__all__ = ["ExchangeRefusal", "Progress", "Report", "import_mail"]

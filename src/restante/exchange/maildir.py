@@ -1,0 +1,270 @@
+"""Maildir and Maildir++: messages with flags, keywords, UIDs, UIDLs and dates, as Dovecot, Courier and we leave them.
+
+A folder with `cur` or `new` is a mailbox. Its name comes from its path below the outermost one: ".A.B" is A/B
+(Maildir++), "A/B" is too (LAYOUT=fs). Flags are letters behind ":2,": S R F D T are the system flags, P is
+$Forwarded, small letters are dovecot-keywords'. UIDs, UIDVALIDITY and UIDLs are dovecot-uidlist's. INTERNALDATE
+is the file's time of change, or the time in its name where that is earlier (a copy that did not keep times).
+What stands in restante.jsonl goes before all this for what never changes (ids, dates, the old UIDL).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from ..store.model import Flags, Identity
+from . import dovecot, sidecar
+from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
+from .mbox import is_keyword
+from .names import from_disk
+from .tree import File, Tree
+
+LETTERS = {"S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "D": "\\Draft", "T": "\\Deleted", "P": "$Forwarded"}
+
+CONTROL_FILES = re.compile(
+    r"dovecot[.-].*|subscriptions|maildirfolder|maildirsize|courier.*|restante\.jsonl|\.dovecot.*|\.nfs.*"
+)
+"""Files beside cur, new and tmp that are no mail: passed over without a word."""
+
+LARGEST_CONTROL = 1 << 30
+NAME_TIME = re.compile(r"(\d{1,10})\.")
+
+
+class Pop3Uidl(Enum):
+    """Which UIDL an old server gave to INBOX messages for which no file names one.
+
+    DOVECOT: its default, made of UID and UIDVALIDITY. FILE: the file's base name (Courier, older Dovecots told
+    so). NONE: it gave none worth keeping; the EMAILID becomes the UIDL.
+    """
+
+    DOVECOT = "dovecot"
+    FILE = "file"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One mailbox's folder. path: in the tree. disk_name: as its path says, undecoded."""
+
+    path: str
+    name: str
+    files: dict[str, File]
+    messages: list[File]
+
+
+class MaildirSource:
+    """Every maildir of a tree, the rest of which is not looked at."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        largest: int = DEFAULT_LARGEST,
+        pop3_uidl: Pop3Uidl = Pop3Uidl.DOVECOT,
+        roots: set[str] | None = None,
+    ) -> None:
+        self._tree = tree
+        self._largest = largest
+        self._pop3_uidl = pop3_uidl
+        paths = maildirs(tree) if roots is None else roots
+        self._top = outermost(paths)
+        self._folders = _folders(tree, paths, self._top)
+        self.total = sum(file.size for folder in self._folders for file in folder.messages)
+        self._exact: dict[str, str] = {}
+        self._foreign: list[str] = []
+        self._said_subscribed: set[str] = set()
+
+    def items(self) -> Iterator[Item]:
+        for folder in self._folders:
+            yield from self._mailbox(folder)
+
+    def subscriptions(self) -> list[str] | None:
+        """From the `subscriptions` file, by exact names where a sidecar told them. Call it after `items`."""
+        path = f"{self._top}/{dovecot.SUBSCRIPTIONS}" if self._top else dovecot.SUBSCRIPTIONS
+        found = next((file for file in self._tree.files if file.path == path), None)
+        if found is None:
+            return None
+        names = [from_disk(name) for name in dovecot.parse_subscriptions(self._read(found, 1 << 24))]
+        gone = [name for name in self._foreign if name not in names]
+        return [self._exact.get(name, name) for name in names] + gone
+
+    def close(self) -> None:
+        self._tree.close()
+
+    def _read(self, file: File, largest: int) -> bytes:
+        with self._tree.open(file) as stream:
+            return stream.read(largest)
+
+    def _mailbox(self, folder: Folder) -> Iterator[Item]:
+        where = folder.path or self._tree.name
+        uids, keywords, extra = None, {}, _Extra({}, None)
+        try:
+            if file := folder.files.get(dovecot.UIDLIST):
+                uids = dovecot.parse_uidlist(self._read(file, LARGEST_CONTROL))
+        except ValueError as cause:
+            yield Skipped(f"{where}/{dovecot.UIDLIST}", str(cause), lost=False)
+        if file := folder.files.get(dovecot.KEYWORDS):
+            keywords = dovecot.parse_keywords(self._read(file, 1 << 16))
+        try:
+            if file := folder.files.get(sidecar.FILE):
+                extra = self._sidecar(file)
+        except sidecar.BadSidecar as cause:
+            yield Skipped(where, str(cause), lost=False)
+        line = extra.mailbox
+        name = line.name if line else folder.name
+        if line:
+            self._exact[folder.name] = name
+            self._foreign += line.foreign
+        yield SourceMailbox(
+            name,
+            line.role if line else None,
+            uids.uidvalidity if uids else None,
+            uids.uidnext if uids else None,
+            line.modseq if line else None,
+        )
+        if uids:
+            for problem in uids.problems:
+                yield Skipped(f"{where}/{dovecot.UIDLIST}", problem, lost=False)
+        yield from self._messages(folder, name, uids, keywords, extra)
+
+    def _sidecar(self, file: File) -> _Extra:
+        lines = self._read(file, LARGEST_CONTROL).split(b"\n")
+        return _Extra({each.file: each for each in sidecar.parse_messages(lines[1:])}, sidecar.parse_mailbox(lines[0]))
+
+    def _messages(
+        self, folder: Folder, name: str, uids: dovecot.UidFile | None, keywords: dict[str, str], extra: _Extra
+    ) -> Iterator[Incoming | Skipped]:
+        records = {record.file: record for record in uids.records} if uids else {}
+
+        def order(file: File) -> tuple[int, int, str]:
+            record = records.get(dovecot.base_name(file.name))
+            return (record.uid if record else 1 << 32, _name_time(file.name) or file.mtime, file.name)
+
+        inbox = name.upper() in ("", "INBOX")
+        emails = Counter(line.email_id for line in extra.messages.values())
+        seen: set[str] = set()
+        for file in sorted(folder.messages, key=order):
+            where = file.path
+            base = dovecot.base_name(file.name)
+            if base in seen:
+                yield Skipped(where, "the same message as another file of this name", lost=False)
+                continue
+            if file.size > self._largest:
+                yield Skipped(where, f"larger than {self._largest} octets")
+                continue
+            try:
+                data = self._read(file, self._largest + 1)
+            except OSError as cause:
+                yield Skipped(where, cause.strerror or str(cause))
+                continue
+            seen.add(base)
+            line = extra.messages.get(base)
+            flags = flags_of(file.name, keywords, line.keywords if line else [])
+            record = records.get(base)
+            copies = emails[line.email_id] if line else 1
+            pop3 = uids.uidvalidity if uids and inbox else None
+            yield self._incoming(file, data, flags, name, record, line, pop3, copies)
+
+    def _incoming(
+        self,
+        file: File,
+        data: bytes,
+        flags: Flags,
+        mailbox: str,
+        record: dovecot.UidRecord | None,
+        line: sidecar.MessageLine | None,
+        pop3_uidvalidity: int | None,
+        copies: int,
+    ) -> Incoming:
+        """copies: messages of this mailbox that are the same email, by the sidecar."""
+        uidl = record.uidl if record else None
+        if line is None:
+            if uidl is None and record and pop3_uidvalidity:
+                uidl = self._old_uidl(record, pop3_uidvalidity)
+            identity = Identity(uidl=uidl, uid=record.uid if record else None)
+            return Incoming(data, flags, received_of(file), mailbox, file.path, identity)
+        if uidl is None or uidl == line.email_id or copies > 1:
+            uidl = line.uidl  # what we gave as the UIDL is the EMAILID, or will be made of it again
+        same = hashlib.sha256(data).hexdigest() == line.digest
+        identity = Identity(
+            email_id=line.email_id if same else None,
+            thread_id=line.thread_id if same else None,
+            uidl=uidl,
+            uid=record.uid if record else None,
+            saved=line.saved,
+        )
+        return Incoming(data, flags, line.received, mailbox, file.path, identity, verbatim=same)
+
+    def _old_uidl(self, record: dovecot.UidRecord, uidvalidity: int) -> str | None:
+        if self._pop3_uidl is Pop3Uidl.DOVECOT:
+            return dovecot.default_uidl(record.uid, uidvalidity)
+        if self._pop3_uidl is Pop3Uidl.FILE:
+            return record.file if dovecot.is_uidl(record.file) else None
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Extra:
+    """A sidecar, read."""
+
+    messages: dict[str, sidecar.MessageLine]
+    mailbox: sidecar.MailboxLine | None
+
+
+def maildirs(tree: Tree) -> set[str]:
+    """Paths of the folders that are maildirs: they have a `cur` or a `new`."""
+    return {path.rpartition("/")[0] for path in tree.folders if path.rpartition("/")[2] in ("cur", "new")}
+
+
+def outermost(paths: set[str]) -> str:
+    """The maildir that all others lie below, "" where there is none."""
+    first = min(paths, key=len, default="")
+    return first if all(path == first or path.startswith(f"{first}/") for path in paths) else ""
+
+
+def _folders(tree: Tree, paths: set[str], top: str) -> list[Folder]:
+    """The mailboxes, INBOX first, then by name; their files gathered in one pass."""
+    found = {path: Folder(path, _name_of(path, top), {}, []) for path in paths}
+    for file in tree.files:
+        parent, _, _ = file.path.rpartition("/")
+        above, _, last = parent.rpartition("/")
+        if last in ("cur", "new") and above in found and (above or parent == last):
+            if not file.name.startswith("."):
+                found[above].messages.append(file)
+        elif parent in found:
+            found[parent].files[file.name] = file
+    return sorted(found.values(), key=lambda folder: (folder.name != "", folder.name))
+
+
+def _name_of(path: str, top: str) -> str:
+    """A maildir's mailbox name by its path: ".A.B" and "A/B" are A/B; the outermost is "" (INBOX)."""
+    below = path[len(top) :].strip("/")
+    levels: list[str] = []
+    for part in below.split("/"):
+        levels += part[1:].split(".") if part.startswith(".") else [part]
+    return "/".join(from_disk(level) for level in levels if level)
+
+
+def flags_of(name: str, keywords: dict[str, str], more: list[str]) -> Flags:
+    """Flags by a file's name. keywords: letter -> keyword; more: those that have no letter."""
+    parts = re.split(r"[:;!]2,", name, maxsplit=1)
+    names = list(more)
+    for letter in parts[1] if len(parts) == 2 else "":
+        known = LETTERS.get(letter) or keywords.get(letter)
+        if known and (known.startswith("\\") or is_keyword(known)):
+            names.append(known)
+    return Flags.of(names)
+
+
+def received_of(file: File) -> int:
+    """INTERNALDATE by a file's time and name."""
+    named = _name_time(file.name)
+    return max(0, file.mtime if named is None else min(file.mtime, named))
+
+
+def _name_time(name: str) -> int | None:
+    found = NAME_TIME.match(name)
+    return int(found.group(1)) if found else None

@@ -1,0 +1,77 @@
+"""restante.jsonl: what a Maildir and Dovecot's files beside it cannot say, one file in each folder.
+
+The first line tells of the mailbox, every other of one message, found by its file's base name. Written at
+export, read at import; a server that works on the Maildir in between leaves it alone, so what it says of
+changing things (flags, UIDs) is only taken where the other files have no place for it. docs/exchange.md
+documents every key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+FILE = "restante.jsonl"
+VERSION = 1
+LONGEST_LINE = 1 << 20
+
+
+class MailboxLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The first line. name: exact. foreign: names that are subscribed but name no mailbox (INBOX's file alone)."""
+
+    restante: int
+    name: str
+    id: str = ""
+    role: str | None = None
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    subscribed: bool = False
+    foreign: list[str] = []
+
+
+class MessageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message. digest: SHA-256 of its octets, hexadecimal. keywords: those without a letter.
+
+    received, saved: seconds UTC. uidl: what an old server gave; absent where the UIDL is the EMAILID.
+    """
+
+    file: str
+    email_id: str
+    thread_id: str
+    received: int
+    digest: str
+    saved: int | None = None
+    uidl: str | None = None
+    keywords: list[str] = []
+
+
+_mailbox = msgspec.json.Decoder(MailboxLine)
+_message = msgspec.json.Decoder(MessageLine)
+encode = msgspec.json.Encoder().encode
+
+
+class BadSidecar(ValueError):
+    """The file is not a sidecar of a version that is understood."""
+
+
+def parse_mailbox(line: bytes) -> MailboxLine:
+    """The first line. Raises BadSidecar."""
+    try:
+        found = _mailbox.decode(line)
+    except msgspec.DecodeError as cause:
+        raise BadSidecar(f"{FILE}: its first line cannot be read") from cause
+    if found.restante > VERSION:
+        raise BadSidecar(f"{FILE} was written by a newer Restante")
+    return found
+
+
+def parse_messages(lines: list[bytes]) -> Iterator[MessageLine]:
+    """The other lines. Raises BadSidecar."""
+    for number, line in enumerate(lines, 2):
+        if line:
+            try:
+                yield _message.decode(line)
+            except msgspec.DecodeError as cause:
+                raise BadSidecar(f"{FILE}: line {number} cannot be read") from cause

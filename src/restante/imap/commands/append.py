@@ -1,0 +1,55 @@
+"""APPEND: one message filed, durable before its OK. RFC 9051 6.3.12; RFC 3501 6.3.11; RFC 4315 3 (APPENDUID);
+RFC 3516 4.4 (literal8); RFC 6855 4 (UTF8); RFC 2180 and RFC 5530 for its refusals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...mime.analyse import analyse
+from ...mime.model import DEFAULT_LIMITS, Limits
+from ...mime.normalise import normalise_line_ends
+from ...store.errors import NoSuchMailbox
+from ...store.model import NewMessage
+from ..grammar.commands import Append
+from ..session.state import BadCommand, Reply
+from .names import mailbox_name
+from .store import flags_of
+
+if TYPE_CHECKING:
+    from ...config.model import LimitsTable
+    from ..session.session import ImapSession
+
+
+async def append(session: ImapSession, command: Append) -> Reply:
+    """File the message. Raises NoSuchMailbox (told as TRYCREATE), OverQuota and what else the store refuses."""
+    if command.utf8 and not session.dialect.utf8_accept:
+        raise BadCommand("UTF8=ACCEPT has not been enabled.")
+    if not command.data:
+        raise BadCommand("There is no message in it.")
+    if not command.binary and not command.utf8 and b"\0" in command.data:
+        raise BadCommand("NUL needs a literal8.")  # RFC 9051 9, literal: CHAR8
+    flags = flags_of(command.flags)
+    store = session.store
+    mailbox = await store.mailbox(mailbox_name(command.mailbox))
+    if mailbox is None:
+        raise NoSuchMailbox("There is no such mailbox.", "CREATE it first.")
+    data = normalise_line_ends(command.data)
+    now = session.clock.now() if command.date is None else command.date.timestamp()
+    analysis = analyse(data, mime_limits(session.limits))
+    blob = await store.put(data)
+    appended = await store.append(mailbox.key, [NewMessage(blob, analysis, flags, int(now))])
+    code = b"APPENDUID %d %d" % (appended.mailbox.uidvalidity, appended.uids[0])
+    return Reply(b"APPEND completed.", code)
+
+
+def mime_limits(limits: LimitsTable) -> Limits:
+    """The configured bounds of analysis."""
+    return Limits(
+        depth=limits.mime_depth,
+        parts=limits.mime_parts,
+        addresses=limits.addresses,
+        header=limits.header,
+        fields=DEFAULT_LIMITS.fields,
+        parameters=DEFAULT_LIMITS.parameters,
+        text=DEFAULT_LIMITS.text,
+    )

@@ -1,0 +1,92 @@
+"""Becoming someone: STARTTLS, AUTHENTICATE, LOGIN; and ENABLE, which says how to be spoken to.
+
+Who may log in is the accounts room's business; this module carries its questions and answers. RFC 9051 6.2,
+6.3.1; RFC 4959 (SASL-IR); RFC 5161 (ENABLE); RFC 6855 3; RFC 7162 3.2.3.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import TYPE_CHECKING
+
+from ...connection import ReadTimeout
+from ...store.directory import Account
+from ..grammar.commands import Authenticate, Enable, Login, StartTls
+from ..session import capabilities
+from ..session.state import ALREADY_SAID, BadCommand, Dialect, Reply
+
+if TYPE_CHECKING:
+    from ...accounts.login import SaslExchange
+    from ..session.session import ImapSession
+
+MAX_STEPS = 10
+"""Messages of one SASL exchange; no mechanism of ours needs more than four."""
+
+
+async def start_tls(session: ImapSession, command: StartTls) -> Reply:
+    """Upgrade to TLS. What came behind the command in clear text is thrown away (RFC 9051 6.2.1, 11.1)."""
+    if not session.connection.tls_available:
+        raise BadCommand("TLS cannot be started here.")
+    session.write(Reply(b"Begin TLS negotiation now.").line(command.tag))
+    await session.flush()
+    session.reader.discard()
+    await session.connection.start_tls()
+    session.dialect = Dialect()
+    return ALREADY_SAID
+
+
+async def login(session: ImapSession, command: Login) -> Reply:
+    account = await session.authenticator.password(command.user, command.password, session.peer)
+    return _logged_in(session, account)
+
+
+async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
+    """AUTHENTICATE: challenges and answers in base64 until the mechanism is content, or the client says "*"."""
+    exchange = session.authenticator.start(command.mechanism, session.peer)
+    try:
+        account = await _exchange(session, exchange, command.initial)
+    finally:
+        session.reader.line_mode = False
+    return _logged_in(session, account)
+
+
+async def _exchange(session: ImapSession, exchange: SaslExchange, response: bytes | None) -> Account:
+    """Carry an exchange to its end. Raises BadCommand for a cancelled or unreadable one, Refusal for a NO."""
+    for _ in range(MAX_STEPS):
+        outcome = await exchange.step(response)
+        if isinstance(outcome, Account):
+            return outcome
+        session.write(b"+ " + binascii.b2a_base64(outcome, newline=False) + b"\r\n")
+        line = await session.line(session.config.login_timeout)
+        if line is None:
+            raise ReadTimeout
+        if line == b"*":
+            raise BadCommand("Authentication was cancelled.")
+        try:
+            response = binascii.a2b_base64(line, strict_mode=True)
+        except binascii.Error:
+            raise BadCommand("That is not base64.") from None
+    raise BadCommand("The exchange has too many steps.")
+
+
+def _logged_in(session: ImapSession, account: Account) -> Reply:
+    session.logged_in(account)
+    return Reply(b"Logged in.", b"CAPABILITY " + session.capability_list())
+
+
+async def enable(session: ImapSession, command: Enable) -> Reply:
+    """ENABLE: switch on what is known, pass over the rest; nothing is switched off again."""
+    names = [name for name in dict.fromkeys(command.capabilities) if name in capabilities.ENABLED_BY_NAME]
+    dialect = session.dialect
+    for name in names:
+        if name == "IMAP4REV2":
+            dialect.rev2 = True
+        elif name == "UTF8=ACCEPT":
+            dialect.utf8_accept = True
+        else:
+            session.enable_condstore()
+            dialect.qresync = dialect.qresync or name == "QRESYNC"
+    session.reader.utf8 = dialect.utf8
+    shown = [b"IMAP4rev2" if name == "IMAP4REV2" else name.encode("ascii") for name in names]
+    session.write(b" ".join([b"* ENABLED", *shown]) + b"\r\n")
+    return Reply(b"ENABLE completed.")

@@ -1,0 +1,70 @@
+"""FETCH and UID FETCH: which messages, which items, what changes on the way.
+
+Reading without PEEK sets \\Seen, in one change before the responses, which then carry FLAGS. CHANGEDSINCE
+narrows the set; VANISHED tells removals first. The rows themselves are the business of `fetch_rows`.
+RFC 9051 6.4.5; RFC 3501 6.4.5; RFC 7162 3.1.4, 3.2.6; RFC 3516 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ...store.model import FlagMode, Flags, System
+from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item
+from ..session.state import Answer, BadCommand, Reply
+from ..session.view import Spans, View
+from . import resync
+from .fetch_rows import compile_plan, send
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+
+async def fetch(session: ImapSession, command: Fetch) -> Reply:
+    view = session.view
+    if command.vanished and not (session.dialect.qresync and command.uid and command.changed_since is not None):
+        raise BadCommand("VANISHED needs ENABLE QRESYNC, UID FETCH and CHANGEDSINCE.")
+    spans = view.spans(command.sequence)
+    items = command.items
+    if command.changed_since is not None:
+        items = (*items, Item.MODSEQ)
+    if command.uid:
+        items = (Item.UID, *items)
+    if Item.MODSEQ in items:
+        session.enable_condstore()
+    if command.vanished and command.changed_since is not None:
+        await resync.tell_vanished(session, view, command.sequence, command.changed_since)
+    if command.changed_since is not None:
+        spans = await resync.changed_spans(session, view, spans, command.changed_since)
+    if _sets_seen(items) and not view.read_only and await _set_seen(session, view, spans):
+        items = (Item.FLAGS, *items)
+        if session.dialect.condstore or session.dialect.rev2:
+            items = (Item.UID, *items)
+        if session.dialect.condstore:
+            items = (*items, Item.MODSEQ)
+    if not await send(session, view, spans, compile_plan(items)):
+        return Reply(b"Some parts could not be decoded.", b"UNKNOWN-CTE", Answer.NO)
+    return Reply(b"FETCH completed.")
+
+
+def _sets_seen(items: Iterable[FetchItem]) -> bool:
+    return any(
+        isinstance(item, Body | Binary) and not item.peek and not (isinstance(item, Binary) and item.size)
+        for item in items
+    )
+
+
+async def _set_seen(session: ImapSession, view: View, spans: Spans) -> bool:
+    """Set \\Seen on what is about to be read, in one change; whether any flag changed.
+
+    The responses then carry FLAGS, so that the change need not be told again (RFC 9051 6.4.5).
+    """
+    if not spans:
+        return False
+    flagged = await session.store.store_flags(
+        view.mailbox.key, view.ranges(spans), FlagMode.ADD, Flags(System.SEEN)
+    )
+    if flagged.modseq:
+        view.own.add(flagged.modseq)
+    return bool(len(flagged.changed))

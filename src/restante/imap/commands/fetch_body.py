@@ -1,0 +1,249 @@
+"""Body sections of FETCH: octets of messages, read in batches, streamed where they are large.
+
+A section is compiled once a command (`compile_section`); for each message it then says which octets it wants
+(offsets come from the stored `Part` tree) and how they are shown. Small messages are read many at once within
+a budget of octets; of a larger one only the octets wanted are read; one wanted whole and larger than the
+budget is streamed chunk by chunk behind its literal header.
+
+Must not know how rows were found. RFC 9051 6.4.5, 6.4.5.1, 7.5.2; RFC 3516 4 (BINARY).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from ...mime.headers import FieldSelector
+from ...mime.model import Part, Trait
+from ...mime.sections import decode_body, find, locate
+from ...store import parts as stored_parts
+from ...store.model import Column, Row
+from ..grammar.commands import Binary, Body, FetchItem, Item, SectionText
+from ..grammar.response import literal
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+    from .fetch_rows import Plan
+
+BUDGET = 1 << 20
+"""Octets of contents held at once for one session."""
+
+SMALL = 1 << 16
+"""A message up to this size is read whole, even where less of it is wanted: one read for many messages."""
+
+CHUNK = 1 << 18
+"""Octets read at once from a large message."""
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One body item, compiled. columns: what a row must carry for it. whole: it wants every octet, as it is."""
+
+    item: Body | Binary
+    label: bytes
+    columns: tuple[Column, ...]
+    whole: bool
+    selector: FieldSelector | None
+
+    @property
+    def binary(self) -> bool:
+        return isinstance(self.item, Binary)
+
+
+def compile_section(item: FetchItem) -> Section:
+    """Prepare one BODY or BINARY item."""
+    if isinstance(item, Item):
+        raise TypeError("a section is a Body or a Binary")
+    columns: tuple[Column, ...] = (Column.CONTENT, Column.SIZE, Column.TRAITS)
+    selector = None
+    if isinstance(item, Body):
+        whole = not item.path and item.text is SectionText.WHOLE
+        if item.text in (SectionText.FIELDS, SectionText.FIELDS_NOT):
+            selector = FieldSelector(frozenset(item.fields), negate=item.text is SectionText.FIELDS_NOT)
+    else:
+        whole = not item.path and not item.size
+    if not whole and not (isinstance(item, Binary) and not item.path):
+        columns += (Column.PARTS,)
+    return Section(item, item.label, columns, whole, selector)
+
+
+@dataclass(slots=True)
+class Message:
+    """One message being answered. data: all its octets where they were read, None where it is too large."""
+
+    uid: int
+    content: int
+    size: int
+    traits: Trait
+    root: Part | None
+    data: bytes | None = None
+
+
+async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: Sequence[Row]) -> bool:
+    """Write responses that hold body sections; `heads` are their beginnings, without closing parentheses.
+
+    Gives False where some section could not be decoded and was left out.
+    """
+    messages = _messages(plan, rows)
+    start, complete = 0, True
+    while start < len(messages):
+        stop, octets = start, 0
+        while stop < len(messages) and (stop == start or octets + messages[stop].size <= BUDGET):
+            octets += messages[stop].size
+            stop += 1
+        await _read_group(session, plan, messages[start:stop])
+        for head, message in zip(heads[start:stop], messages[start:stop], strict=True):
+            session.write(head)
+            complete = await _send_sections(session, plan, message) and complete
+            session.write(b")\r\n")
+            message.data = None
+        await session.flush()
+        start = stop
+    return complete
+
+
+def _messages(plan: Plan, rows: Sequence[Row]) -> list[Message]:
+    content, size, traits = (plan.index(c) for c in (Column.CONTENT, Column.SIZE, Column.TRAITS))
+    parts = plan.index(Column.PARTS) if Column.PARTS in plan.columns else 0
+    return [
+        Message(
+            cast("int", row[0]),
+            cast("int", row[content]),
+            cast("int", row[size]),
+            Trait(cast("int", row[traits])),
+            stored_parts.decode(cast("bytes", row[parts])) if parts else None,
+        )
+        for row in rows
+    ]
+
+
+async def _read_group(session: ImapSession, plan: Plan, group: list[Message]) -> None:
+    """Read whole messages where that is what is wanted, or cheaper; `group` is within the budget."""
+    all_of_it = any(section.whole for section in plan.bodies)
+    wanted = [m for m in group if m.size <= SMALL or (all_of_it and m.size <= BUDGET)]
+    if wanted:
+        contents = await session.store.read_contents([m.content for m in wanted])
+        for message, data in zip(wanted, contents, strict=True):
+            message.data = data
+
+
+async def _send_sections(session: ImapSession, plan: Plan, message: Message) -> bool:
+    """Write a message's sections; whether all could be given (False: UNKNOWN-CTE, the section is left out)."""
+    before, complete = b" " if plan.pieces else b"", True
+    for section in plan.bodies:
+        label = before + section.label + b" "
+        if not isinstance(section.item, Binary):
+            session.write(label)
+            await _send_body(session, section, section.item, message)
+        elif not section.item.path:
+            session.write(label)
+            await _send_binary_whole(session, section.item, message)
+        else:
+            value = await _binary_part(session, section.item, message)
+            complete = complete and value is not None
+            if value is None:
+                continue
+            session.write(label + value)
+        before = b" "
+    if not before:  # a FETCH response must hold something
+        session.write(b"UID %d" % message.uid)
+    return complete
+
+
+async def _send_body(session: ImapSession, section: Section, item: Body, message: Message) -> None:
+    where: Span | None = (0, message.size)
+    if not section.whole:
+        where = locate(_root(message), item.path, item.text.value)
+    if where is None:
+        session.write(b"NIL")
+        return
+    if section.selector is not None:
+        block = section.selector.select(await _octets(session, message, where))
+        session.write(literal(_cut(block, item.partial)))
+        return
+    await _send_span(session, message, _partial(where, item.partial), mask_nul=Trait.NUL in message.traits)
+
+
+def _partial(where: Span, partial: tuple[int, int] | None) -> Span:
+    """The stretch of a section that <offset.count> names; empty past its end."""
+    if partial is None:
+        return where
+    start = min(where[0] + partial[0], where[1])
+    return start, min(start + partial[1], where[1])
+
+
+async def _send_span(session: ImapSession, message: Message, span: Span, *, mask_nul: bool) -> None:
+    """Write octets of a message as a literal: from memory, or as they come from the store.
+
+    mask_nul: NUL goes out as 0x80, which BODY[] may not carry (RFC 9051 4.3.1); the size stays.
+    """
+    start, stop = span
+    if message.data is None and stop - start > BUDGET:
+        session.write(b"{%d}\r\n" % (stop - start))
+        async for chunk in _stream(session, message, span):
+            session.write(chunk.replace(b"\0", b"\x80") if mask_nul else chunk)
+            await session.flush_if_full()
+        return
+    data = await _octets(session, message, span)
+    session.write(literal(data.replace(b"\0", b"\x80") if mask_nul else data))
+
+
+async def _stream(session: ImapSession, message: Message, span: Span) -> AsyncIterator[bytes]:
+    """Octets of a large message, chunk by chunk: all of it as the store streams it, a stretch by partial reads."""
+    start, stop = span
+    if span == (0, message.size):
+        async for chunk in session.store.stream_content(message.content):
+            yield chunk
+        return
+    while start < stop:
+        chunk = await session.store.read_content(message.content, start, min(CHUNK, stop - start))
+        yield chunk
+        start += len(chunk)
+
+
+async def _octets(session: ImapSession, message: Message, span: Span) -> bytes:
+    """Octets [start, stop) of a message."""
+    start, stop = span
+    if message.data is not None:
+        return message.data if span == (0, len(message.data)) else message.data[start:stop]
+    return await session.store.read_content(message.content, start, stop - start)
+
+
+async def _send_binary_whole(session: ImapSession, item: Binary, message: Message) -> None:
+    """BINARY[] and BINARY.SIZE[]: the message's true octets, NUL included (RFC 9051 4.3.1: literal8)."""
+    if item.size:
+        session.write(b"%d" % message.size)
+        return
+    if Trait.NUL in message.traits:
+        session.write(b"~")
+    await _send_span(session, message, _partial((0, message.size), item.partial), mask_nul=False)
+
+
+async def _binary_part(session: ImapSession, item: Binary, message: Message) -> bytes | None:
+    """BINARY[1.2] and its SIZE: the part with its transfer encoding undone; None where that cannot be."""
+    part = find(_root(message), item.path)
+    if part is None:
+        return b"0" if item.size else b"NIL"
+    if part.children:
+        return None  # neither a multipart nor a message has an encoding of its own to undo
+    raw = await _octets(session, message, (part.body, part.end))
+    data = decode_body(raw, part.encoding)
+    if data is None:
+        return None
+    if item.size:
+        return b"%d" % len(data)
+    data = _cut(data, item.partial)
+    return b"~" + literal(data) if b"\0" in data else literal(data)
+
+
+def _root(message: Message) -> Part:
+    if message.root is None:
+        raise RuntimeError("the plan asked for no part tree")
+    return message.root
+
+
+def _cut(data: bytes, partial: tuple[int, int] | None) -> bytes:
+    return data if partial is None else data[partial[0] : partial[0] + partial[1]]

@@ -1,0 +1,207 @@
+"""FETCH's hot path: rows in, octets out.
+
+A `Plan` is compiled once a command: which columns to ask the store for, one octet template for everything a
+row answers by itself, and the body sections that need message contents. Rows come in batches; a batch becomes
+octets by C-level `map` and `join`, without an object or a parse for each message. Contents are the business of
+`fetch_body`.
+
+Messages that were removed, but not yet told to this session, are answered too while the store keeps them
+(RFC 2180 4.1). Must not know commands. RFC 9051 6.4.5, 7.5.2; RFC 8474 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, cast
+
+from ...mime.headers import FieldSelector
+from ...store.model import Column, FlagTable, Row, UidRanges
+from ..grammar.commands import Body, FetchItem, Item, SectionText
+from ..grammar.response import format_internaldate, literal
+from ..session.view import Spans, View
+from . import fetch_body
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+BATCH = 500
+"""Messages asked of the store at once: some hundred kilobytes of answers."""
+
+Mapper = Callable[[Iterable[object]], Iterable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One item that a row answers: its place in the template, its column, and what is done to the column."""
+
+    text: bytes
+    column: Column | None
+    mapper: Mapper | None = None
+
+
+def _dates(values: Iterable[object]) -> Iterable[object]:
+    return map(format_internaldate, cast("Iterable[int]", values))  # Column.RECEIVED is int
+
+
+PIECES: dict[Item, Piece] = {
+    Item.UID: Piece(b"UID %d", None),
+    Item.FLAGS: Piece(b"FLAGS (%b)", Column.FLAGS),
+    Item.INTERNALDATE: Piece(b'INTERNALDATE "%b"', Column.RECEIVED, _dates),
+    Item.RFC822_SIZE: Piece(b"RFC822.SIZE %d", Column.SIZE),
+    Item.ENVELOPE: Piece(b"ENVELOPE %b", Column.ENVELOPE),
+    Item.BODY: Piece(b"BODY %b", Column.BODY),
+    Item.BODYSTRUCTURE: Piece(b"BODYSTRUCTURE %b", Column.BODYSTRUCTURE),
+    Item.MODSEQ: Piece(b"MODSEQ (%d)", Column.MODSEQ),
+    Item.EMAILID: Piece(b"EMAILID (%b)", Column.EMAIL_ID),
+    Item.THREADID: Piece(b"THREADID (%b)", Column.THREAD_ID),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled list of items. columns: what rows must carry, without the UID that stands first in each.
+
+    template: "* n FETCH (" and the pieces, without the closing parenthesis. bodies: what needs contents.
+    """
+
+    columns: tuple[Column, ...]
+    pieces: tuple[Piece, ...]
+    template: bytes
+    bodies: tuple[fetch_body.Section, ...]
+
+    def index(self, column: Column) -> int:
+        """Where a column stands in a row."""
+        return self.columns.index(column) + 1
+
+
+def compile_plan(items: Iterable[FetchItem]) -> Plan:
+    """The plan for these items; an item asked for twice is answered once."""
+    pieces: list[Piece] = []
+    bodies: list[fetch_body.Section] = []
+    for item in dict.fromkeys(items):
+        if isinstance(item, Item):
+            pieces.append(PIECES[item])
+        elif isinstance(item, Body) and (piece := _cached_fields(item)) is not None:
+            pieces.append(piece)
+        else:
+            bodies.append(fetch_body.compile_section(item))
+    columns = [piece.column for piece in pieces if piece.column is not None]
+    for section in bodies:
+        columns += section.columns
+    template = b"* %d FETCH (" + b" ".join(piece.text for piece in pieces)
+    return Plan(tuple(dict.fromkeys(columns)), tuple(pieces), template, tuple(bodies))
+
+
+def _cached_fields(item: Body) -> Piece | None:
+    """BODY[HEADER.FIELDS (...)] of the message itself, where the stored fields can answer it."""
+    if item.text is not SectionText.FIELDS or item.path:
+        return None
+    selector = FieldSelector(frozenset(item.fields), negate=False)
+    if not selector.cached:
+        return None
+    select, partial = selector.select, item.partial
+
+    def mapper(values: Iterable[object]) -> Iterable[object]:
+        blocks: Iterable[bytes] = map(select, cast("Iterable[bytes]", values))  # Column.HEADERS is bytes
+        if partial is not None:
+            offset, count = partial
+            blocks = (block[offset : offset + count] for block in blocks)
+        return map(literal, blocks)
+
+    return Piece(item.label.replace(b"%", b"%%") + b" %b", Column.HEADERS, mapper)
+
+
+async def send(session: ImapSession, view: View, spans: Spans, plan: Plan) -> bool:
+    """Write the responses for the messages of `spans`, a batch at a time, each batch drained.
+
+    Gives False where a section could not be decoded and was left out (UNKNOWN-CTE).
+    """
+    table = await session.flags()
+    complete = True
+    for batch in batches(spans):
+        numbers, rows = await read_rows(session, view, batch, plan.columns)
+        if not rows:
+            continue
+        heads = list(render(session, view, table, plan, numbers, rows))
+        if not plan.bodies:
+            session.write(b")\r\n".join(heads) + b")\r\n")
+            await session.flush_if_full()
+        else:
+            complete = await fetch_body.send(session, plan, heads, rows) and complete
+    return complete
+
+
+def render(
+    session: ImapSession, view: View, table: FlagTable, plan: Plan, numbers: Iterable[int], rows: list[Row]
+) -> Iterator[bytes]:
+    """Responses without their closing parentheses, one a row."""
+    columns = list(zip(*rows, strict=True))
+    uids = cast("tuple[int, ...]", columns[0])  # a row's first element is its UID
+    arguments: list[Iterable[object]] = [numbers]
+    for piece in plan.pieces:
+        if piece.column is None:
+            arguments.append(uids)
+            continue
+        values: Iterable[object] = columns[plan.index(piece.column)]
+        if piece.column is Column.FLAGS:
+            values = session.updates.flag_octets(view, uids, cast("tuple[int, ...]", values), table)
+        elif piece.mapper is not None:
+            values = piece.mapper(values)
+        arguments.append(values)
+    return map(plan.template.__mod__, zip(*arguments, strict=True))
+
+
+def batches(spans: Spans, most: int = BATCH) -> Iterator[Spans]:
+    """Spans cut and grouped so that each group covers at most `most` messages."""
+    group: Spans = []
+    room = most
+    for start, stop in spans:
+        while start < stop:
+            end = min(stop, start + room)
+            group.append((start, end))
+            room -= end - start
+            start = end
+            if not room:
+                yield group
+                group, room = [], most
+    if group:
+        yield group
+
+
+async def read_rows(
+    session: ImapSession, view: View, batch: Spans, columns: tuple[Column, ...]
+) -> tuple[Iterable[int], list[Row]]:
+    """(sequence numbers, rows) of the messages of `batch`, removed ones included while they are kept.
+
+    A message whose contents are past the retention has no row and is passed over.
+    """
+    store, key = session.store, view.mailbox.key
+    expected = sum(stop - start for start, stop in batch)
+    if not columns:
+        uids = view.uids.uids
+        rows: list[Row] = [(uid,) for start, stop in batch for uid in uids[start:stop]]
+        return chain.from_iterable(range(start + 1, stop + 1) for start, stop in batch), rows
+    rows = await store.rows(key, view.ranges(batch), columns, expected)
+    if len(rows) < expected:
+        missing = _missing(view, batch, rows)
+        kept = await store.rows(key, missing, columns, expected, removed=True)
+        rows = sorted([*rows, *kept], key=_uid)
+        if len(rows) < expected:
+            return [view.uids.sequence(_uid(row)) for row in rows], rows
+    return chain.from_iterable(range(start + 1, stop + 1) for start, stop in batch), rows
+
+
+def _uid(row: Row) -> int:
+    return cast("int", row[0])  # a row's first element is its UID
+
+
+def _missing(view: View, batch: Spans, rows: list[Row]) -> UidRanges:
+    """The UIDs of `batch` that have no row."""
+    there = set(map(_uid, rows))
+    uids = view.uids.uids
+    gone = [uid for start, stop in batch for uid in uids[start:stop] if uid not in there]
+    return tuple((uid, uid) for uid in gone)
+
+

@@ -1,0 +1,150 @@
+"""LIST, LSUB, NAMESPACE: which mailboxes there are, and what they are.
+
+One read of the account's mailboxes answers a LIST, whatever it selects or returns. RFC 9051 6.3.9, 6.3.10,
+7.3.1; RFC 3501 6.3.8, 6.3.9 (LSUB); RFC 5258; RFC 5819 (STATUS); RFC 6154 (special uses); RFC 3348.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...store.model import SEPARATOR, Mailbox
+from ..grammar.commands import List, Lsub, Namespace
+from ..grammar.response import list_matcher, list_response
+from ..session.state import BadCommand, Reply
+from . import status
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+SUBSCRIBED = "SUBSCRIBED"
+SPECIAL_USE = "SPECIAL-USE"
+
+
+@dataclass(slots=True)
+class Node:
+    """One name: a mailbox, a subscribed name without one, or a level above others.
+
+    children: mailboxes stand below it. below: selection options that something below it meets.
+    """
+
+    name: str
+    mailbox: Mailbox | None = None
+    subscribed: bool = False
+    children: bool = False
+    below_subscribed: bool = False
+    below_special: bool = False
+
+
+async def list_mailboxes(session: ImapSession, command: List) -> Reply:
+    if command.patterns == ("",) and not command.extended:
+        session.write(list_response("", ("\\Noselect",), SEPARATOR, session.dialect.utf8))
+        return Reply(b"LIST completed.")
+    if "RECURSIVEMATCH" in command.selection and not command.selection - {"RECURSIVEMATCH", "REMOTE"}:
+        raise BadCommand("RECURSIVEMATCH needs another selection option.")
+    nodes = tree(await session.store.mailboxes(), await session.store.subscriptions())
+    matchers = [list_matcher(command.reference + pattern, SEPARATOR) for pattern in command.patterns]
+    for node in nodes:
+        if any(match(node.name) for match in matchers):
+            await _show(session, command, node)
+            await session.flush_if_full()
+    return Reply(b"LIST completed.")
+
+
+def tree(mailboxes: Iterable[Mailbox], subscriptions: Iterable[str]) -> list[Node]:
+    """Every name that LIST may show, INBOX first, then by name; levels without a mailbox included."""
+    nodes = {mailbox.name: Node(mailbox.name, mailbox) for mailbox in mailboxes}
+    for name in subscriptions:
+        nodes.setdefault(name, Node(name)).subscribed = True
+    for node in list(nodes.values()):
+        parent = node.name.rpartition(SEPARATOR)[0]
+        special = node.mailbox is not None and node.mailbox.role is not None
+        while parent:
+            above = nodes.setdefault(parent, Node(parent))
+            above.children = above.children or node.mailbox is not None
+            above.below_subscribed = above.below_subscribed or node.subscribed
+            above.below_special = above.below_special or special
+            parent = parent.rpartition(SEPARATOR)[0]
+    return sorted(nodes.values(), key=lambda node: (node.name != "INBOX", node.name))
+
+
+async def _show(session: ImapSession, command: List, node: Node) -> None:
+    """Write what LIST says of one name that matches a pattern, or nothing."""
+    meets = _meets(command, node)
+    info = _child_info(command, node)
+    if not meets and not info:
+        return
+    extended = command.extended or session.dialect.rev2
+    wants_subscribed = SUBSCRIBED in command.selection or SUBSCRIBED in command.returning
+    attributes = attributes_of(node, extended=extended, subscribed=wants_subscribed)
+    session.write(list_response(node.name, attributes, SEPARATOR, session.dialect.utf8, child_info=info))
+    if command.status and node.mailbox is not None and meets:
+        session.write(await status.line_of(session, node.mailbox, command.status))
+
+
+def _meets(command: List, node: Node) -> bool:
+    """Whether the name itself is selected (RFC 5258 3.1)."""
+    special = node.mailbox is not None and node.mailbox.role is not None
+    if SUBSCRIBED in command.selection and not node.subscribed:
+        return False
+    if SPECIAL_USE in command.selection and not special:
+        return False
+    if command.selection & {SUBSCRIBED, SPECIAL_USE}:
+        return True
+    return node.mailbox is not None or node.children
+
+
+def _child_info(command: List, node: Node) -> tuple[str, ...]:
+    """CHILDINFO's options: what is selected below the name, where RECURSIVEMATCH asks (RFC 5258 3.5)."""
+    if "RECURSIVEMATCH" not in command.selection:
+        return ()
+    wanted = command.selection & {SUBSCRIBED, SPECIAL_USE}
+    met = {SUBSCRIBED} if node.below_subscribed else set()
+    if node.below_special:
+        met.add(SPECIAL_USE)
+    return tuple(sorted(wanted)) if wanted and wanted <= met else ()
+
+
+def attributes_of(node: Node, *, extended: bool, subscribed: bool) -> list[str]:
+    """Mailbox attributes (RFC 9051 7.3.1). extended: \\NonExistent is understood; else \\Noselect says it."""
+    attributes = []
+    if node.mailbox is None:
+        attributes.append("\\NonExistent" if extended else "\\Noselect")
+    attributes.append("\\HasChildren" if node.children else "\\HasNoChildren")
+    if subscribed and node.subscribed:
+        attributes.append("\\Subscribed")
+    if node.mailbox is not None and node.mailbox.role is not None:
+        attributes.append(node.mailbox.role)
+    return attributes
+
+
+async def line_of(session: ImapSession, mailbox: Mailbox) -> bytes:
+    """The LIST response that SELECT gives in IMAP4rev2 (RFC 9051 6.3.2)."""
+    prefix = mailbox.name + SEPARATOR
+    children = any(other.name.startswith(prefix) for other in await session.store.mailboxes())
+    node = Node(mailbox.name, mailbox, mailbox.subscribed, children)
+    attributes = attributes_of(node, extended=True, subscribed=True)
+    return list_response(mailbox.name, attributes, SEPARATOR, session.dialect.utf8)
+
+
+async def lsub(session: ImapSession, command: Lsub) -> Reply:
+    """LSUB: subscribed names; with "%" also the levels above them, marked \\Noselect (RFC 3501 6.3.9)."""
+    match = list_matcher(command.reference + command.pattern, SEPARATOR)
+    nodes = tree(await session.store.mailboxes(), await session.store.subscriptions())
+    for node in nodes:
+        if not match(node.name):
+            continue
+        above = node.below_subscribed and command.pattern.endswith("%")
+        if node.subscribed or above:
+            attributes = () if node.subscribed else ("\\Noselect",)
+            session.write(list_response(node.name, attributes, SEPARATOR, session.dialect.utf8, lsub=True))
+    return Reply(b"LSUB completed.")
+
+
+async def namespace(session: ImapSession, _command: Namespace) -> Reply:
+    session.write(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    return Reply(b"NAMESPACE completed.")
+
+

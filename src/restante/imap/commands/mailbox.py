@@ -1,0 +1,92 @@
+"""Making, renaming, removing mailboxes, and subscribing to names. RFC 9051 6.3.4 to 6.3.8; RFC 3501 6.3.3 to
+6.3.7; RFC 6154 3 (CREATE with USE); RFC 8474 4.1 (MAILBOXID)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import Refusal
+from ...store.errors import CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken
+from ...store.model import INBOX, ROLES, SEPARATOR, Mailbox
+from ..grammar.commands import Create, Delete, Rename, Subscribe, Unsubscribe
+from ..grammar.response import list_response
+from ..session.state import Reply, State
+from .names import mailbox_name
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+
+class TooManyMailboxes(Refusal):
+    """The account has as many mailboxes as it may (RFC 5530 LIMIT)."""
+
+    code = "TOO-MANY-MAILBOXES"
+
+
+async def create(session: ImapSession, command: Create) -> Reply:
+    name = mailbox_name(command.mailbox)
+    if name == INBOX:
+        raise MailboxExists("INBOX is always there.")
+    role = _role(command.special_use)
+    if len(await session.store.mailboxes()) >= session.limits.mailboxes:
+        raise TooManyMailboxes("There are too many mailboxes.", "Delete some first.")
+    made = await session.store.create_mailbox(name, role)
+    if session.dialect.rev2 and name != command.mailbox.removesuffix(SEPARATOR):
+        session.write(list_response(name, (), SEPARATOR, session.dialect.utf8, old_name=command.mailbox))
+    return Reply(b"CREATE completed.", b"MAILBOXID (%b)" % made.id.encode("ascii"))
+
+
+def _role(asked: tuple[str, ...]) -> str | None:
+    """The one special use asked for. Raises RoleTaken (USEATTR) for several, or one not known here."""
+    if not asked:
+        return None
+    known = {role.lower(): role for role in ROLES}
+    if len(set(map(str.lower, asked))) > 1 or asked[0].lower() not in known:
+        raise RoleTaken("A mailbox cannot have that special use here.")
+    return known[asked[0].lower()]
+
+
+async def delete(session: ImapSession, command: Delete) -> Reply:
+    """DELETE; where it is the selected mailbox, this session leaves it (RFC 9051 6.3.5)."""
+    mailbox = await _existing(session, command.mailbox)
+    await session.store.delete_mailbox(mailbox.key)
+    if session.state is State.SELECTED and session.view.mailbox.key == mailbox.key:
+        session.unselected()
+        session.write(b"* OK [CLOSED] The mailbox is closed.\r\n")
+    return Reply(b"DELETE completed.")
+
+
+async def rename(session: ImapSession, command: Rename) -> Reply:
+    """RENAME, with all children; INBOX stays and gives its messages away (RFC 9051 6.3.6)."""
+    mailbox = await _existing(session, command.mailbox)
+    name = mailbox_name(command.to)
+    if name == INBOX:
+        raise MailboxExists("INBOX is always there.")
+    if name.startswith(mailbox.name + SEPARATOR):
+        raise CannotChangeMailbox("A mailbox cannot be moved into itself.")
+    await session.store.rename_mailbox(mailbox.key, name)
+    if session.dialect.rev2 and mailbox.name != INBOX:
+        session.write(list_response(name, (), SEPARATOR, session.dialect.utf8, old_name=mailbox.name))
+    return Reply(b"RENAME completed.")
+
+
+async def _existing(session: ImapSession, name: str) -> Mailbox:
+    mailbox = await session.store.mailbox(mailbox_name(name))
+    if mailbox is None:
+        raise NoSuchMailbox("There is no such mailbox.")
+    return mailbox
+
+
+async def subscribe(session: ImapSession, command: Subscribe) -> Reply:
+    """SUBSCRIBE: a name that has a mailbox."""
+    name = mailbox_name(command.mailbox)
+    if await session.store.mailbox(name) is None:
+        raise NoSuchMailbox("There is no such mailbox.")
+    await session.store.subscribe(name, True)
+    return Reply(b"SUBSCRIBE completed.")
+
+
+async def unsubscribe(session: ImapSession, command: Unsubscribe) -> Reply:
+    """UNSUBSCRIBE: any name, also of a mailbox that is gone."""
+    await session.store.subscribe(mailbox_name(command.mailbox), False)
+    return Reply(b"UNSUBSCRIBE completed.")

@@ -1,0 +1,29 @@
+"""Mailbox names as commands give them, made into names the store knows.
+
+Normalised to NFC in every dialect, INBOX in any case, a trailing separator taken off (CREATE "a/" says that
+children will follow: RFC 9051 6.3.4). The store refuses what it cannot keep; what could not be shown back to a
+client (controls, line separators) is refused here. RFC 9051 5.1; RFC 5198 2.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from ...store.errors import BadMailboxName
+from ...store.model import INBOX, SEPARATOR
+
+FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories that no name may hold: controls, lone surrogates, line and paragraph separators."""
+
+LONGEST = 1_000
+"""Characters of a name."""
+
+
+def mailbox_name(name: str) -> str:
+    """The name as the store knows it. Raises BadMailboxName for one that cannot be a mailbox's."""
+    name = unicodedata.normalize("NFC", name)
+    if len(name) > 1 and name.endswith(SEPARATOR):
+        name = name[: -len(SEPARATOR)]
+    if not name or len(name) > LONGEST or any(unicodedata.category(ch) in FORBIDDEN for ch in name):
+        raise BadMailboxName("That cannot be the name of a mailbox.")
+    return INBOX if name.upper() == INBOX else name

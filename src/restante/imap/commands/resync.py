@@ -1,0 +1,114 @@
+"""What changed since the client was last here: QRESYNC's SELECT parameter, and UID FETCH (CHANGEDSINCE VANISHED).
+
+The removal log answers which UIDs are gone. Below its floor every absent UID of the asked set is named, as the
+RFC demands: a client then forgets what is not there, and never what is. RFC 7162 3.1.4.1, 3.2.5, 3.2.6.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ...query.language import Sequence
+from ...store.model import Delta
+from ..grammar.commands import Item, QResync
+from ..grammar.response import vanished
+from ..grammar.sets import Range, compress, resolve
+from ..session.view import Spans, View, merged
+from .fetch_rows import compile_plan, send
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+
+async def resynchronise(session: ImapSession, view: View, asked: QResync) -> None:
+    """Answer SELECT's QRESYNC parameter; nothing where the UIDVALIDITY is another (RFC 7162 3.2.5)."""
+    if asked.uidvalidity != view.mailbox.uidvalidity:
+        return
+    known = asked.known_uids or Sequence(((1, 0),), uid=True)
+    above = matched_uid(view, asked)
+    await tell_vanished(session, view, known, asked.modseq, above)
+    spans = await changed_spans(session, view, view.spans(known), asked.modseq)
+    if spans:
+        await send(session, view, spans, compile_plan((Item.UID, Item.FLAGS, Item.MODSEQ)))
+
+
+def matched_uid(view: View, asked: QResync) -> int:
+    """The largest UID up to which the client's own pairs show that it knows every removal (RFC 7162 3.2.5.2).
+
+    Pairs are compared in order up to the first that does not match; 0 where none does.
+    """
+    if asked.known_sequences is None or asked.known_sequence_uids is None:
+        return 0
+    uids = view.uids.uids
+    best = 0
+    for number, uid in _pairs(asked.known_sequences.ranges, asked.known_sequence_uids.ranges):
+        if number > len(uids) or uids[number - 1] != uid:
+            break
+        best = uid
+    return best
+
+
+def _pairs(numbers: tuple[Range, ...], uids: tuple[Range, ...]) -> Iterator[tuple[int, int]]:
+    """(number, UID) pairs of two sets read side by side; ends with the shorter one."""
+    ascending = (range(low, high + 1) for low, high in numbers if low and high)
+    beside = (range(low, high + 1) for low, high in uids if low and high)
+    return zip(chain.from_iterable(ascending), chain.from_iterable(beside), strict=False)
+
+
+async def tell_vanished(
+    session: ImapSession, view: View, asked: Sequence, since: int, above: int = 0
+) -> None:
+    """Write VANISHED (EARLIER) for the UIDs of `asked` (those over `above`) that were removed after `since`."""
+    delta = await session.store.delta(view.mailbox.key, since)
+    ranges = view.ranges(view.spans(asked)) if asked.saved else resolve(asked.ranges, view.mailbox.uidnext - 1)
+    top = view.mailbox.uidnext - 1  # a UID never given out cannot have vanished
+    bounded = [(max(low, above + 1), min(high, top)) for low, high in ranges]
+    bounded = [(low, high) for low, high in bounded if low <= high]
+    gone = compress(within(view, delta, bounded)) if delta.complete else absent(view, bounded)
+    if gone:
+        session.write(vanished(True, gone))
+
+
+def within(view: View, delta: Delta, ranges: list[Range]) -> array[int]:
+    """UIDs that the log names and `ranges` hold, without those that this session still counts as there."""
+    vanished = delta.vanished
+    found = array("I")
+    for low, high in ranges:
+        found += vanished[bisect_left(vanished, low) : bisect_right(vanished, high)]
+    return array("I", [uid for uid in found if not view.uids.sequence(uid)])
+
+
+def absent(view: View, ranges: list[Range]) -> list[Range]:
+    """The parts of `ranges` where this view has no message. Cost grows with the messages they cover."""
+    uids = view.uids.uids
+    gaps: list[Range] = []
+    for low, high in ranges:
+        start, stop = view.uids.span(low, high)
+        following = low
+        for uid in uids[start:stop]:
+            if uid > following:
+                gaps.append((following, uid - 1))
+            following = uid + 1
+        if following <= high:
+            gaps.append((following, high))
+    return gaps
+
+
+async def changed_spans(session: ImapSession, view: View, spans: Spans, since: int) -> Spans:
+    """The messages of `spans` whose mod-sequence is over `since` (CHANGEDSINCE)."""
+    if not spans:
+        return []
+    if since >= view.mailbox.highest_modseq and not session.dirty:
+        return []
+    delta = await session.store.delta(view.mailbox.key, since)
+    sequence = view.uids.sequence
+    changed = [number - 1 for uid, _, _ in delta.changed if (number := sequence(uid))]
+    out: Spans = []
+    for start, stop in spans:
+        first, last = bisect_left(changed, start), bisect_left(changed, stop)
+        out.extend((position, position + 1) for position in changed[first:last])
+    return merged(out)

@@ -1,0 +1,100 @@
+"""Opening and leaving a mailbox: SELECT, EXAMINE, CLOSE, UNSELECT.
+
+SELECT of another mailbox leaves the first in any case, and says so (CLOSED), also where it then fails. With
+QRESYNC it goes on to say what changed since the client was last here. RFC 9051 6.3.2, 6.3.3, 6.4.1, 6.4.2;
+RFC 3501 6.3.1; RFC 7162 3.1.8, 3.2.5, 3.2.11; RFC 8474 4.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...store.errors import NoSuchMailbox
+from ...store.model import Mailbox
+from ..grammar.commands import Close, Select, Unselect
+from ..session.state import BadCommand, Reply, State
+from ..session.view import View
+from . import list as list_family
+from . import resync
+from .names import mailbox_name
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+SYSTEM_FLAGS = b"\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+
+
+async def select(session: ImapSession, command: Select) -> Reply:
+    if command.qresync is not None and not session.dialect.qresync:
+        raise BadCommand("QRESYNC has not been enabled.")
+    if session.state is State.SELECTED:
+        session.unselected()
+        session.write(b"* OK [CLOSED] The mailbox is closed.\r\n")
+    if command.condstore or command.qresync is not None:
+        session.dialect.condstore = True
+    store = session.store
+    mailbox = await store.mailbox(mailbox_name(command.mailbox))
+    if mailbox is None:
+        raise NoSuchMailbox("There is no such mailbox.")
+    session.dirty = False
+    view = View(await store.snapshot(mailbox.key), read_only=command.read_only)
+    session.selected(view)
+    try:
+        await _describe(session, view)
+        if command.qresync is not None:
+            await resync.resynchronise(session, view, command.qresync)
+    except BaseException:
+        session.unselected()  # a failed SELECT selects nothing (RFC 9051 6.3.2)
+        raise
+    word = b"EXAMINE" if command.read_only else b"SELECT"
+    return Reply(word + b" completed.", b"READ-ONLY" if command.read_only else b"READ-WRITE")
+
+
+async def _describe(session: ImapSession, view: View) -> None:
+    """The untagged responses that every SELECT must give, those of the dialect among them."""
+    mailbox, store = view.mailbox, session.store
+    keywords = [SYSTEM_FLAGS, *(k.encode("ascii") for k in await store.keywords(mailbox.key))]
+    flags = b" ".join(keywords)
+    session.write(b"* FLAGS (%b)\r\n" % flags)
+    permanent = b"* OK [PERMANENTFLAGS ()] Nothing can be changed.\r\n"
+    if not view.read_only:
+        permanent = b"* OK [PERMANENTFLAGS (%b \\*)] Flags that are kept.\r\n" % flags
+    session.write(permanent)
+    session.write(b"* %d EXISTS\r\n" % len(view.uids))
+    if session.dialect.rev2:
+        session.write(await list_family.line_of(session, mailbox))
+    else:
+        await _describe_rev1(session, view)
+    session.write(
+        b"* OK [UIDVALIDITY %d] UIDs are valid.\r\n"
+        b"* OK [UIDNEXT %d] Predicted next UID.\r\n"
+        b"* OK [HIGHESTMODSEQ %d] Highest mod-sequence.\r\n"
+        b"* OK [MAILBOXID (%b)] Permanent identity.\r\n"
+        % (mailbox.uidvalidity, mailbox.uidnext, mailbox.highest_modseq, mailbox.id.encode("ascii"))
+    )
+
+
+async def _describe_rev1(session: ImapSession, view: View) -> None:
+    """RECENT and UNSEEN, which IMAP4rev2 has done away with."""
+    await session.updates.claim_recent(view, [])
+    session.write(b"* %d RECENT\r\n" % view.recent_count())
+    mailbox: Mailbox = view.mailbox
+    if mailbox.unseen:
+        unseen = view.uids.sequence(await session.store.first_unseen(mailbox.key))
+        if unseen:
+            session.write(b"* OK [UNSEEN %d] First unseen message.\r\n" % unseen)
+
+
+async def close(session: ImapSession, _command: Close) -> Reply:
+    """CLOSE: remove what is marked \\Deleted, without saying which, and leave (no HIGHESTMODSEQ, RFC 7162 3.2.8)."""
+    view = session.view
+    if not view.read_only:
+        await session.store.expunge(view.mailbox.key, None)
+    session.unselected()
+    return Reply(b"CLOSE completed.")
+
+
+async def unselect(session: ImapSession, _command: Unselect) -> Reply:
+    """UNSELECT: leave, removing nothing."""
+    session.unselected()
+    return Reply(b"UNSELECT completed.")

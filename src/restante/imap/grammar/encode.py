@@ -1,0 +1,374 @@
+"""Commands back to octets: the client's side of the same grammar.
+
+A command becomes pieces: after each but the last the client waits for "+" (the piece ends in a synchronising
+literal's announcement). Strings are quoted where they may be, else literals. `parse` of what stands here gives the
+command again, which is how the grammar is tested. RFC 9051 9, RFC 3501 9.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable
+from datetime import date, datetime
+from functools import singledispatchmethod
+
+from ...query import language as q
+from . import commands as c
+from .dates import MONTHS
+from .names import encode_utf7
+from .response import flag_list, quoted
+from .sets import format_ranges
+
+_ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]$]+\Z")
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
+_BARE = {
+    c.Capability: b"CAPABILITY",
+    c.Noop: b"NOOP",
+    c.Logout: b"LOGOUT",
+    c.StartTls: b"STARTTLS",
+    c.Namespace: b"NAMESPACE",
+    c.Idle: b"IDLE",
+    c.Check: b"CHECK",
+    c.Close: b"CLOSE",
+    c.Unselect: b"UNSELECT",
+}
+_FIELDS = {field: field.value.upper().encode("ascii") for field in q.Field}
+_DATES = {
+    (instant, order): prefix + word
+    for instant, prefix in ((q.Instant.RECEIVED, b""), (q.Instant.SENT, b"SENT"), (q.Instant.SAVED, b"SAVED"))
+    for order, word in ((q.Order.BEFORE, b"BEFORE"), (q.Order.ON, b"ON"), (q.Order.SINCE, b"SINCE"))
+}
+
+
+def encode_command(command: c.Command, utf8: bool = False, literal_plus: bool = False) -> list[bytes]:
+    """The octets of a command, to be sent piece by piece, waiting for "+" between them.
+
+    utf8: the connection has UTF8=ACCEPT or IMAP4rev2. literal_plus: non-synchronising literals are allowed, so
+    that one piece is enough. SEARCH says CHARSET UTF-8 where a string needs it and utf8 is not set.
+    """
+    return _Encoder(utf8, literal_plus).encode(command)
+
+
+class _Encoder:
+    """Writes one command."""
+
+    def __init__(self, utf8: bool, literal_plus: bool) -> None:
+        self.utf8 = utf8
+        self.literal_plus = literal_plus
+        self.pieces: list[bytes] = []
+        self.line = bytearray()
+
+    def encode(self, command: c.Command) -> list[bytes]:
+        self.line += command.tag + b" "
+        self.command(command)
+        self.line += b"\r\n"
+        return [*self.pieces, bytes(self.line)]
+
+    # Strings -------------------------------------------------------------------------------------------
+
+    def literal(self, data: bytes, prefix: bytes = b"") -> None:
+        self.line += prefix + b"{%d" % len(data) + (b"+}\r\n" if self.literal_plus else b"}\r\n")
+        if not self.literal_plus:
+            self.pieces.append(bytes(self.line))
+            self.line.clear()
+        self.line += data
+
+    def astring(self, data: bytes) -> None:
+        if _ATOM.match(data) and data.upper() != b"NIL":
+            self.line += data
+        else:
+            self.string(data)
+
+    def string(self, data: bytes) -> None:
+        if _QUOTABLE.match(data) and len(data) < 1_000:
+            self.line += quoted(data)
+        else:
+            self.literal(data)
+
+    def mailbox(self, name: str) -> None:
+        self.astring(name.encode("utf-8") if self.utf8 else encode_utf7(name))
+
+    def pattern(self, pattern: str) -> None:
+        self.string(pattern.encode("utf-8") if self.utf8 else encode_utf7(pattern))
+
+    def sequence(self, sequence: c.SequenceSet) -> None:
+        self.line += b"$" if sequence.saved else format_ranges(sequence.ranges)
+
+    def words(self, words: Iterable[str]) -> None:
+        self.line += b"(" + " ".join(words).encode("ascii") + b")"
+
+    # Commands ------------------------------------------------------------------------------------------
+
+    @singledispatchmethod
+    def command(self, command: c.Command) -> None:
+        self.line += _BARE[type(command)]
+
+    @command.register
+    def _(self, command: c.Id) -> None:
+        self.line += b"ID "
+        if command.parameters is None:
+            self.line += b"NIL"
+            return
+        self.line += b"("
+        for i, (name, value) in enumerate(command.parameters):
+            if i:
+                self.line += b" "
+            self.string(name)
+            self.line += b" "
+            if value is None:
+                self.line += b"NIL"
+            else:
+                self.string(value)
+        self.line += b")"
+
+    @command.register
+    def _(self, command: c.Authenticate) -> None:
+        self.line += b"AUTHENTICATE " + command.mechanism.encode("ascii")
+        if command.initial is not None:
+            self.line += b" " + (b64encode(command.initial) or b"=")
+
+    @command.register
+    def _(self, command: c.Login) -> None:
+        self.line += b"LOGIN "
+        self.astring(command.user)
+        self.line += b" "
+        self.astring(command.password)
+
+    @command.register
+    def _(self, command: c.Enable) -> None:
+        self.line += b"ENABLE " + " ".join(command.capabilities).encode("ascii")
+
+    @command.register
+    def _(self, command: c.Select) -> None:
+        self.line += b"EXAMINE " if command.read_only else b"SELECT "
+        self.mailbox(command.mailbox)
+        if not command.condstore and command.qresync is None:
+            return
+        self.line += b" (" + (b"CONDSTORE" if command.condstore else b"")
+        known = command.qresync
+        if known is not None:
+            self.line += b" " if command.condstore else b""
+            self.line += b"QRESYNC (%d %d" % (known.uidvalidity, known.modseq)
+            if known.known_uids is not None:
+                self.line += b" " + format_ranges(known.known_uids.ranges)
+            if known.known_sequences is not None and known.known_sequence_uids is not None:
+                pair = format_ranges(known.known_sequences.ranges), format_ranges(known.known_sequence_uids.ranges)
+                self.line += b" (%b %b)" % pair
+            self.line += b")"
+        self.line += b")"
+
+    @command.register
+    def _(self, command: c.Create) -> None:
+        self.line += b"CREATE "
+        self.mailbox(command.mailbox)
+        if command.special_use:
+            self.line += b" (USE " + flag_list(command.special_use) + b")"
+
+    @command.register(c.Delete)
+    @command.register(c.Subscribe)
+    @command.register(c.Unsubscribe)
+    def _(self, command: c.Delete | c.Subscribe | c.Unsubscribe) -> None:
+        self.line += type(command).__name__.upper().encode("ascii") + b" "
+        self.mailbox(command.mailbox)
+
+    @command.register
+    def _(self, command: c.Rename) -> None:
+        self.line += b"RENAME "
+        self.mailbox(command.mailbox)
+        self.line += b" "
+        self.mailbox(command.to)
+
+    @command.register
+    def _(self, command: c.List) -> None:
+        self.line += b"LIST "
+        if command.extended:
+            self.words(sorted(command.selection))
+            self.line += b" "
+        self.mailbox(command.reference)
+        self.line += b" "
+        if len(command.patterns) == 1:
+            self.pattern(command.patterns[0])
+        else:
+            for i, pattern in enumerate(command.patterns):
+                self.line += b" " if i else b"("
+                self.pattern(pattern)
+            self.line += b")"
+        if command.returning or command.status:
+            options = [name.encode("ascii") for name in sorted(command.returning)]
+            if command.status:
+                options.append(b"STATUS (" + b" ".join([item.value for item in command.status]) + b")")
+            self.line += b" RETURN (" + b" ".join(options) + b")"
+
+    @command.register
+    def _(self, command: c.Lsub) -> None:
+        self.line += b"LSUB "
+        self.mailbox(command.reference)
+        self.line += b" "
+        self.pattern(command.pattern)
+
+    @command.register
+    def _(self, command: c.Status) -> None:
+        self.line += b"STATUS "
+        self.mailbox(command.mailbox)
+        self.line += b" (" + b" ".join([item.value for item in command.items]) + b")"
+
+    @command.register
+    def _(self, command: c.Append) -> None:
+        self.line += b"APPEND "
+        self.mailbox(command.mailbox)
+        if command.flags:
+            self.line += b" " + flag_list(command.flags)
+        if command.date is not None:
+            self.line += b" " + quoted(_date_time(command.date))
+        self.line += b" UTF8 (" if command.utf8 else b" "
+        self.literal(command.data, b"~" if command.binary else b"")
+        self.line += b")" if command.utf8 else b""
+
+    @command.register
+    def _(self, command: c.Expunge) -> None:
+        self.line += b"EXPUNGE" if command.uids is None else b"UID EXPUNGE "
+        if command.uids is not None:
+            self.sequence(command.uids)
+
+    @command.register
+    def _(self, command: c.Fetch) -> None:
+        self.line += b"UID FETCH " if command.uid else b"FETCH "
+        self.sequence(command.sequence)
+        self.line += b" (" + b" ".join(map(_fetch_item, command.items)) + b")"
+        if command.changed_since is not None:
+            self.line += b" (CHANGEDSINCE %d%b)" % (command.changed_since, b" VANISHED" if command.vanished else b"")
+
+    @command.register
+    def _(self, command: c.Store) -> None:
+        self.line += b"UID STORE " if command.uid else b"STORE "
+        self.sequence(command.sequence)
+        if command.unchanged_since is not None:
+            self.line += b" (UNCHANGEDSINCE %d)" % command.unchanged_since
+        self.line += b" " + command.mode.value.encode("ascii") + (b".SILENT " if command.silent else b" ")
+        self.line += flag_list(command.flags)
+
+    @command.register(c.Copy)
+    @command.register(c.Move)
+    def _(self, command: c.Copy | c.Move) -> None:
+        self.line += b"UID " if command.uid else b""
+        self.line += type(command).__name__.upper().encode("ascii") + b" "
+        self.sequence(command.sequence)
+        self.line += b" "
+        self.mailbox(command.mailbox)
+
+    @command.register
+    def _(self, command: c.Search) -> None:
+        self.line += b"UID SEARCH " if command.uid else b"SEARCH "
+        if command.returning is not None:
+            self.line += b"RETURN "
+            self.words(sorted(command.returning))
+            self.line += b" "
+        if not self.utf8 and not all(text.isascii() for text in _texts(command.query)):
+            self.line += b"CHARSET UTF-8 "
+        top = command.query
+        keys = top.operands if isinstance(top, q.And) else (top,)
+        for i, key in enumerate(keys):
+            if i:
+                self.line += b" "
+            self.key(key)
+
+    # Search keys ---------------------------------------------------------------------------------------
+
+    def key(self, key: q.Query) -> None:
+        """One search key."""
+        match key:
+            case q.And(operands):
+                for i, operand in enumerate(operands):
+                    self.line += b" " if i else b"("
+                    self.key(operand)
+                self.line += b")"
+            case q.Or(operands):
+                for operand in operands[:-1]:
+                    self.line += b"OR "
+                    self.key(operand)
+                    self.line += b" "
+                self.key(operands[-1])
+            case q.Not(operand):
+                self.line += b"NOT "
+                self.key(operand)
+            case q.Contains(field, text):
+                self.line += _FIELDS[field] + b" "
+                self.astring(text.encode("utf-8"))
+            case q.HeaderContains(name, text):
+                self.line += b"HEADER "
+                self.astring(name.encode("ascii"))
+                self.line += b" "
+                self.astring(text.encode("utf-8"))
+            case _:
+                self.line += _plain_key(key)
+
+
+def _plain_key(key: q.Query) -> bytes:
+    """A search key without operands and without strings."""
+    match key:
+        case q.HasFlag(name):
+            return name[1:].upper().encode("ascii") if name.startswith("\\") else b"KEYWORD " + name.encode("ascii")
+        case q.Dated(instant, order, day):
+            return _DATES[instant, order] + b" " + _date(day)
+        case q.Sequence(ranges, uid, saved):
+            return (b"UID " if uid else b"") + (b"$" if saved else format_ranges(ranges))
+        case q.Uids(ranges):
+            return b"UID " + format_ranges(ranges)
+        case q.Larger(octets):
+            return b"LARGER %d" % octets
+        case q.Smaller(octets):
+            return b"SMALLER %d" % octets
+        case q.ModSeq(number):
+            return b"MODSEQ %d" % number
+        case q.EmailId(id_) | q.ThreadId(id_):
+            return type(key).__name__.upper().encode("ascii") + b" " + id_.encode("ascii")
+        case q.Within(seconds, younger):
+            return b"%b %d" % (b"YOUNGER" if younger else b"OLDER", seconds)
+        case q.Recent():
+            return b"RECENT"
+        case _:
+            return b"ALL"
+
+
+def _texts(query: q.Query) -> Iterable[str]:
+    """All strings of a query."""
+    waiting = [query]
+    while waiting:
+        match waiting.pop():
+            case q.And(operands) | q.Or(operands):
+                waiting += operands
+            case q.Not(operand):
+                waiting.append(operand)
+            case q.Contains(_, text) | q.HeaderContains(_, text):
+                yield text
+            case _:
+                continue
+
+
+def _date(day: date) -> bytes:
+    return b"%d-%b-%04d" % (day.day, MONTHS[day.month - 1], day.year)
+
+
+def _date_time(moment: datetime) -> bytes:
+    """date-time with the zone the value has, in whole minutes."""
+    offset = moment.utcoffset()
+    minutes = 0 if offset is None else int(offset.total_seconds()) // 60
+    sign = b"-" if minutes < 0 else b"+"
+    zone = sign + b"%02d%02d" % divmod(abs(minutes), 60)
+    day = b"%2d-%b-%04d" % (moment.day, MONTHS[moment.month - 1], moment.year)
+    return day + b" %02d:%02d:%02d " % (moment.hour, moment.minute, moment.second) + zone
+
+
+def _fetch_item(item: c.FetchItem) -> bytes:
+    if isinstance(item, c.Item):
+        return item.value.encode("ascii")
+    if isinstance(item, c.Binary) and item.size:
+        return item.label
+    if not item.label.startswith((b"BODY[", b"BINARY[")):
+        return item.label
+    word, rest = item.label.split(b"[", 1)
+    shown = word + (b".PEEK[" if item.peek else b"[") + rest
+    if item.partial is None:
+        return shown
+    return shown[: shown.rindex(b"<")] + b"<%d.%d>" % item.partial

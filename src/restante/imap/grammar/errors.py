@@ -1,0 +1,30 @@
+"""The grammar's one exception: what was sent is not what the standard's grammar allows."""
+
+from __future__ import annotations
+
+
+class BadSyntax(Exception):
+    """Octets that no rule of the grammar matches, or that pass a limit.
+
+    text: one sentence for the peer, ASCII, without any of the peer's own octets. offset: where, in octets
+    from the start of what was parsed. code: response code octets without brackets, or b"". no: the answer is
+    NO rather than BAD (the syntax was right, the value cannot be served: BADCHARSET, CANNOT).
+    """
+
+    def __init__(self, text: str, offset: int = 0, code: bytes = b"", no: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.offset = offset
+        self.code = code
+        self.no = no
+
+
+class NeedLiteral(Exception):
+    """Parsing came to a literal whose octets have not been read yet: all before it is right.
+
+    message: it is APPEND's message, so the larger limit holds. Never leaves the reader.
+    """
+
+    def __init__(self, message: bool) -> None:
+        super().__init__()
+        self.message = message

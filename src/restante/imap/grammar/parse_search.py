@@ -1,0 +1,345 @@
+"""SEARCH: search keys to the one query language.
+
+The keys are read with a stack of our own, so that no nesting touches Python's: parentheses and NOT count
+against `limits.nesting`, all keys against `limits.search_keys`; chains of OR are one flat Or, since clients
+write hundreds of them. A list of keys is their And. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
+RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 8514 (SAVEDBEFORE, SAVEDON, SAVEDSINCE).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+
+from ...query import language as q
+from . import commands as c
+from .charsets import BADCHARSET, CHARSETS
+from .dates import DATE, parse_date
+from .errors import BadSyntax
+from .tokens import ATOM, LITERAL, Cursor
+
+_RETURNING = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+_WORD = re.compile(rb"[A-Za-z0-9]+")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
+
+
+class _Text:
+    """Decodes strings by the search's charset."""
+
+    __slots__ = ("codec",)
+
+    def __init__(self, codec: str) -> None:
+        self.codec = codec
+
+    def read(self, cursor: Cursor) -> str:
+        start = cursor.pos
+        # A quoted string under UTF8=ACCEPT is UTF-8 whatever CHARSET said; without it, it is ASCII.
+        codec = self.codec if cursor.peek() == LITERAL else "utf-8"
+        try:
+            return cursor.astring().decode(codec)
+        except UnicodeDecodeError as error:
+            raise BadSyntax("Search string is not valid in its charset", start) from error
+
+
+Reader = Callable[[Cursor, _Text], q.Query]
+
+
+def _flag(name: str) -> Reader:
+    node = q.HasFlag(name)
+    return lambda cursor, text: node
+
+
+def _no_flag(name: str) -> Reader:
+    node = q.Not(q.HasFlag(name))
+    return lambda cursor, text: node
+
+
+def _constant(node: q.Query) -> Reader:
+    return lambda cursor, text: node
+
+
+def _contains(field: q.Field) -> Reader:
+    """ "FROM" SP astring, and the like"""
+
+    def read(cursor: Cursor, text: _Text) -> q.Query:
+        cursor.sp()
+        return q.Contains(field, text.read(cursor))
+
+    return read
+
+
+def _dated(instant: q.Instant, order: q.Order) -> Reader:
+    """ "BEFORE" SP date, and the like; date = date-text / DQUOTE date-text DQUOTE"""
+
+    def read(cursor: Cursor, text: _Text) -> q.Query:
+        cursor.sp()
+        raw = cursor.quoted() if cursor.at(b'"') else cursor.match(DATE, "a date")
+        return q.Dated(instant, order, parse_date(raw))
+
+    return read
+
+
+def _header(cursor: Cursor, text: _Text) -> q.Query:
+    """ "HEADER" SP header-fld-name SP astring"""
+    cursor.sp()
+    start = cursor.pos
+    name = cursor.astring()
+    if not name.isascii():
+        raise BadSyntax("Invalid header field name", start)
+    cursor.sp()
+    return q.HeaderContains(name.decode("ascii"), text.read(cursor))
+
+
+def _keyword(cursor: Cursor, text: _Text) -> q.Query:
+    """ "KEYWORD" SP flag-keyword"""
+    cursor.sp()
+    return q.HasFlag(cursor.atom().decode("ascii"))
+
+
+def _unkeyword(cursor: Cursor, text: _Text) -> q.Query:
+    """ "UNKEYWORD" SP flag-keyword"""
+    return q.Not(_keyword(cursor, text))
+
+
+def _larger(cursor: Cursor, text: _Text) -> q.Query:
+    """ "LARGER" SP number64"""
+    cursor.sp()
+    return q.Larger(cursor.number64())
+
+
+def _smaller(cursor: Cursor, text: _Text) -> q.Query:
+    """ "SMALLER" SP number64"""
+    cursor.sp()
+    return q.Smaller(cursor.number64())
+
+
+def _uid(cursor: Cursor, text: _Text) -> q.Query:
+    """ "UID" SP sequence-set"""
+    cursor.sp()
+    return cursor.sequence_set(True)
+
+
+def _modseq(cursor: Cursor, text: _Text) -> q.Query:
+    """ "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+
+    The entry is read and passed over: flags have no numbers of their own here (RFC 7162 3.1.5).
+    """
+    cursor.sp()
+    if cursor.at(b'"'):
+        if not cursor.quoted().lower().startswith(b"/flags/"):
+            raise cursor.bad("Unknown entry name")
+        cursor.sp()
+        if cursor.keyword() not in (b"PRIV", b"SHARED", b"ALL"):
+            raise cursor.bad("Unknown entry type")
+        cursor.sp()
+    return q.ModSeq(cursor.number64())
+
+
+def _within(younger: bool) -> Reader:
+    """ "YOUNGER" SP nz-number, "OLDER" SP nz-number (RFC 5032 3)"""
+
+    def read(cursor: Cursor, text: _Text) -> q.Query:
+        cursor.sp()
+        return q.Within(cursor.nz_number(), younger)
+
+    return read
+
+
+def _object_id(make: Callable[[str], q.Query]) -> Reader:
+    """ "EMAILID" SP objectid, "THREADID" SP objectid; objectid = 1*255(ALPHA / DIGIT / "_" / "-")"""
+
+    def read(cursor: Cursor, text: _Text) -> q.Query:
+        cursor.sp()
+        return make(cursor.match(_OBJECT_ID, "an object id").decode("ascii"))
+
+    return read
+
+
+_KEYS: dict[bytes, Reader] = {
+    b"ALL": _constant(q.All()),
+    b"ANSWERED": _flag("\\Answered"),
+    b"BCC": _contains(q.Field.BCC),
+    b"BEFORE": _dated(q.Instant.RECEIVED, q.Order.BEFORE),
+    b"BODY": _contains(q.Field.BODY),
+    b"CC": _contains(q.Field.CC),
+    b"DELETED": _flag("\\Deleted"),
+    b"DRAFT": _flag("\\Draft"),
+    b"EMAILID": _object_id(q.EmailId),
+    b"FLAGGED": _flag("\\Flagged"),
+    b"FROM": _contains(q.Field.FROM),
+    b"HEADER": _header,
+    b"KEYWORD": _keyword,
+    b"LARGER": _larger,
+    b"MODSEQ": _modseq,
+    b"NEW": _constant(q.And((q.Recent(), q.Not(q.HasFlag("\\Seen"))))),
+    b"OLD": _constant(q.Not(q.Recent())),
+    b"OLDER": _within(False),
+    b"ON": _dated(q.Instant.RECEIVED, q.Order.ON),
+    b"RECENT": _constant(q.Recent()),
+    b"SAVEDBEFORE": _dated(q.Instant.SAVED, q.Order.BEFORE),
+    b"SAVEDON": _dated(q.Instant.SAVED, q.Order.ON),
+    b"SAVEDSINCE": _dated(q.Instant.SAVED, q.Order.SINCE),
+    b"SEEN": _flag("\\Seen"),
+    b"SENTBEFORE": _dated(q.Instant.SENT, q.Order.BEFORE),
+    b"SENTON": _dated(q.Instant.SENT, q.Order.ON),
+    b"SENTSINCE": _dated(q.Instant.SENT, q.Order.SINCE),
+    b"SINCE": _dated(q.Instant.RECEIVED, q.Order.SINCE),
+    b"SMALLER": _smaller,
+    b"SUBJECT": _contains(q.Field.SUBJECT),
+    b"TEXT": _contains(q.Field.TEXT),
+    b"THREADID": _object_id(q.ThreadId),
+    b"TO": _contains(q.Field.TO),
+    b"UID": _uid,
+    b"UNANSWERED": _no_flag("\\Answered"),
+    b"UNDELETED": _no_flag("\\Deleted"),
+    b"UNDRAFT": _no_flag("\\Draft"),
+    b"UNFLAGGED": _no_flag("\\Flagged"),
+    b"UNKEYWORD": _unkeyword,
+    b"UNSEEN": _no_flag("\\Seen"),
+    b"YOUNGER": _within(True),
+}
+
+
+def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
+    """search = "SEARCH" [search-return-opts] SP search-program
+
+    search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
+    """
+    cursor.sp()
+    returning: frozenset[str] | None = None
+    if _skip_word(cursor, b"RETURN"):
+        returning = _returning(cursor)
+        cursor.sp()
+    codec = "utf-8" if cursor.utf8 else "ascii"
+    if _skip_word(cursor, b"CHARSET"):
+        found = CHARSETS.get(cursor.astring().upper())
+        if found is None:
+            raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True)
+        codec = found
+        cursor.sp()
+    return c.Search(tag, _program(cursor, _Text(codec)), uid, returning)
+
+
+def _skip_word(cursor: Cursor, word: bytes) -> bool:
+    """Pass over `word` and the space behind it."""
+    end = cursor.pos + len(word)
+    if cursor.text[cursor.pos : end].upper() == word and cursor.text[end : end + 1] == b" ":
+        cursor.pos = end + 1
+        return True
+    return False
+
+
+def _returning(cursor: Cursor) -> frozenset[str]:
+    """search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" """
+    cursor.expect(b"(")
+    if cursor.skip(b")"):
+        return frozenset({"ALL"})
+    options: set[str] = set()
+    while True:
+        option = cursor.keyword().decode("ascii")
+        if option not in _RETURNING:
+            raise cursor.bad("Unknown SEARCH return option")
+        options.add(option)
+        if cursor.skip(b")"):
+            return frozenset(options)
+        cursor.sp()
+
+
+class _Kind(Enum):
+    LIST = "list"
+    NOT = "not"
+    OR = "or"
+
+
+class _Frame:
+    """A key list, NOT or OR that still waits for operands."""
+
+    __slots__ = ("kind", "operands")
+
+    def __init__(self, kind: _Kind) -> None:
+        self.kind = kind
+        self.operands: list[q.Query] = []
+
+
+def _program(cursor: Cursor, text: _Text) -> q.Query:
+    """search-key *(SP search-key), to the end of the command
+
+    search-key =/ "NOT" SP search-key / "OR" SP search-key SP search-key / sequence-set / "(" search-key
+    *(SP search-key) ")"
+    """
+    stack = [_Frame(_Kind.LIST)]
+    depth = keys = 0
+    while True:
+        keys += 1
+        if keys > cursor.limits.search_keys:
+            raise cursor.bad("Too many search keys")
+        opened = _open(cursor)
+        if opened is not None:
+            depth += opened is not _Kind.OR
+            if depth > cursor.limits.nesting:
+                raise cursor.bad("Search keys nested too deeply")
+            stack.append(_Frame(opened))
+            continue
+        depth -= _reduce(stack, _key(cursor, text))
+        while stack[-1].kind is _Kind.LIST and len(stack) > 1 and cursor.skip(b")"):
+            depth -= 1 + _reduce(stack, _all_of(stack.pop().operands))
+        if cursor.pos == len(cursor.text) and len(stack) == 1:
+            return _all_of(stack[0].operands)
+        cursor.sp()
+
+
+def _open(cursor: Cursor) -> _Kind | None:
+    """What the next key opens, None if it stands for itself."""
+    if cursor.skip(b"("):
+        return _Kind.LIST
+    if _skip_word(cursor, b"NOT"):
+        return _Kind.NOT
+    if _skip_word(cursor, b"OR"):
+        return _Kind.OR
+    return None
+
+
+def _reduce(stack: list[_Frame], value: q.Query) -> int:
+    """Give `value` to the frame on top and close what it completes. Returns how many NOTs were closed."""
+    closed = 0
+    while True:
+        top = stack[-1]
+        if top.kind is _Kind.NOT:
+            value = value.operand if isinstance(value, q.Not) else q.Not(value)
+            closed += 1
+        else:
+            top.operands.append(value)
+            if top.kind is _Kind.LIST or len(top.operands) < 2:
+                return closed
+            value = _any_of(top.operands)
+        stack.pop()
+
+
+def _all_of(operands: list[q.Query]) -> q.Query:
+    flat: list[q.Query] = []
+    for operand in operands:
+        flat.extend(operand.operands if isinstance(operand, q.And) else (operand,))
+    return flat[0] if len(flat) == 1 else q.And(tuple(flat))
+
+
+def _any_of(operands: list[q.Query]) -> q.Query:
+    flat: list[q.Query] = []
+    for operand in operands:
+        flat.extend(operand.operands if isinstance(operand, q.Or) else (operand,))
+    return q.Or(tuple(flat))
+
+
+def _key(cursor: Cursor, text: _Text) -> q.Query:
+    """One key without operands of its own kind."""
+    start = cursor.pos
+    word = _WORD.match(cursor.text, start)
+    reader = _KEYS.get(word[0].upper()) if word else None
+    if word is not None and reader is not None:
+        cursor.pos = word.end()
+        if ATOM.match(cursor.text, cursor.pos):
+            raise cursor.bad("Unknown search key")
+        return reader(cursor, text)
+    if 0x30 <= cursor.peek() <= 0x39 or cursor.at(b"*") or cursor.at(b"$"):
+        return cursor.sequence_set(False)
+    raise cursor.bad("Unknown search key")

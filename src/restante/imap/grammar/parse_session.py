@@ -1,0 +1,87 @@
+"""Commands about the session itself: any state, logging in, ENABLE, IDLE, ID. RFC 9051 6.1, 6.2, RFC 2971."""
+
+from __future__ import annotations
+
+import re
+from binascii import Error, a2b_base64
+from collections.abc import Callable
+
+from . import commands as c
+from .tokens import Cursor
+
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_ID_PAIRS = 30
+
+
+def bare(make: Callable[[bytes], c.Command]) -> Callable[[Cursor, bytes], c.Command]:
+    """A parser for a command without arguments.
+
+    command-any = "CAPABILITY" / "LOGOUT" / "NOOP"
+    """
+
+    def parse(cursor: Cursor, tag: bytes) -> c.Command:
+        return make(tag)
+
+    return parse
+
+
+def parse_login(cursor: Cursor, tag: bytes) -> c.Command:
+    """login = "LOGIN" SP userid SP password; userid = astring; password = astring"""
+    cursor.sp()
+    user = cursor.astring()
+    cursor.sp()
+    return c.Login(tag, user, cursor.astring())
+
+
+def parse_authenticate(cursor: Cursor, tag: bytes) -> c.Command:
+    """authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]; initial-resp = base64 / "=" (RFC 4959 7)"""
+    cursor.sp()
+    mechanism = cursor.keyword().decode("ascii")
+    if not cursor.skip(b" "):
+        return c.Authenticate(tag, mechanism, None)
+    if cursor.skip(b"="):
+        return c.Authenticate(tag, mechanism, b"")
+    raw = cursor.match(_BASE64, "base64")
+    if not raw:
+        raise cursor.bad("Expected base64 or =")
+    try:
+        return c.Authenticate(tag, mechanism, a2b_base64(raw, strict_mode=True))
+    except Error as error:
+        raise cursor.bad("Invalid base64") from error
+
+
+def parse_enable(cursor: Cursor, tag: bytes) -> c.Command:
+    """enable = "ENABLE" 1*(SP capability) (RFC 5161 4)"""
+    names: list[str] = []
+    cursor.sp()
+    names.append(cursor.keyword().decode("ascii"))
+    while cursor.skip(b" "):
+        names.append(cursor.keyword().decode("ascii"))
+    return c.Enable(tag, tuple(names))
+
+
+def parse_id(cursor: Cursor, tag: bytes) -> c.Command:
+    """id = "ID" SP id-params-list; id-params-list = "(" [string SP nstring *(SP string SP nstring)] ")" / nil
+
+    At most 30 pairs, names up to 30 octets, values up to 1,024 (RFC 2971 3.3).
+    """
+    cursor.sp()
+    if not cursor.skip(b"("):
+        if cursor.keyword() != b"NIL":
+            raise cursor.bad("Expected a list or NIL")
+        return c.Id(tag, None)
+    pairs: list[tuple[bytes, bytes | None]] = []
+    if cursor.skip(b")"):
+        return c.Id(tag, ())
+    while True:
+        name = cursor.string()
+        cursor.sp()
+        value = cursor.nstring()
+        if len(name) > 30 or (value is not None and len(value) > 1024):
+            raise cursor.bad("ID field too long")
+        pairs.append((name, value))
+        if len(pairs) > _ID_PAIRS:
+            raise cursor.bad("Too many ID fields")
+        if cursor.skip(b")"):
+            return c.Id(tag, tuple(pairs))
+        cursor.sp()

@@ -1,0 +1,292 @@
+"""Octets of responses: strings, lists, status lines, the untagged responses that have a fixed shape.
+
+Every builder gives finished octets; what says "response" ends in CRLF. FETCH responses over many messages are
+joined by the session from ready rows. Texts for people are made safe here: a status line is one line of ASCII
+whatever went into it. RFC 9051 7, RFC 3501 7, RFC 5530, RFC 4315, RFC 7162, RFC 5258, RFC 4731, RFC 5819.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from enum import Enum
+from functools import lru_cache
+
+from .commands import StatusItem
+from .dates import MONTHS
+from .names import encode_mailbox
+from .sets import Range, format_ranges
+from .wildcards import list_match, list_matcher
+
+__all__ = [
+    "Code",
+    "Status",
+    "capability",
+    "code_with",
+    "continuation",
+    "enabled",
+    "esearch_response",
+    "flag_list",
+    "format_internaldate",
+    "id_response",
+    "list_match",
+    "list_matcher",
+    "list_response",
+    "literal",
+    "nstring",
+    "quoted",
+    "search_response",
+    "status_response",
+    "string",
+    "tagged",
+    "untagged",
+    "vanished",
+]
+
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
+_QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*\Z")
+_LONGEST_QUOTED = 1_000
+"""Longer strings go out as literals: old clients have line buffers."""
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+class Status(Enum):
+    """The word of a status response (RFC 9051 7.1)."""
+
+    OK = b"OK"
+    NO = b"NO"
+    BAD = b"BAD"
+    BYE = b"BYE"
+    PREAUTH = b"PREAUTH"
+
+
+class Code(Enum):
+    """Response codes (RFC 9051 7.1, RFC 5530 and the extensions' own). Those with data: see `code_with`."""
+
+    ALERT = b"ALERT"
+    ALREADYEXISTS = b"ALREADYEXISTS"
+    APPENDUID = b"APPENDUID"
+    AUTHENTICATIONFAILED = b"AUTHENTICATIONFAILED"
+    AUTHORIZATIONFAILED = b"AUTHORIZATIONFAILED"
+    BADCHARSET = b"BADCHARSET"
+    CANNOT = b"CANNOT"
+    CAPABILITY = b"CAPABILITY"
+    CLIENTBUG = b"CLIENTBUG"
+    CLOSED = b"CLOSED"
+    CONTACTADMIN = b"CONTACTADMIN"
+    COPYUID = b"COPYUID"
+    CORRUPTION = b"CORRUPTION"
+    EXPIRED = b"EXPIRED"
+    EXPUNGEISSUED = b"EXPUNGEISSUED"
+    HASCHILDREN = b"HASCHILDREN"
+    HIGHESTMODSEQ = b"HIGHESTMODSEQ"
+    INUSE = b"INUSE"
+    LIMIT = b"LIMIT"
+    MAILBOXID = b"MAILBOXID"
+    MODIFIED = b"MODIFIED"
+    NOMODSEQ = b"NOMODSEQ"
+    NONEXISTENT = b"NONEXISTENT"
+    NOPERM = b"NOPERM"
+    NOTSAVED = b"NOTSAVED"
+    OVERQUOTA = b"OVERQUOTA"
+    PARSE = b"PARSE"
+    PERMANENTFLAGS = b"PERMANENTFLAGS"
+    PRIVACYREQUIRED = b"PRIVACYREQUIRED"
+    READ_ONLY = b"READ-ONLY"
+    READ_WRITE = b"READ-WRITE"
+    SERVERBUG = b"SERVERBUG"
+    TOOBIG = b"TOOBIG"
+    TRYCREATE = b"TRYCREATE"
+    UIDNEXT = b"UIDNEXT"
+    UIDNOTSTICKY = b"UIDNOTSTICKY"
+    UIDVALIDITY = b"UIDVALIDITY"
+    UNAVAILABLE = b"UNAVAILABLE"
+    UNKNOWN_CTE = b"UNKNOWN-CTE"
+    UNSEEN = b"UNSEEN"
+    USEATTR = b"USEATTR"
+
+
+def code_with(code: Code, data: bytes) -> bytes:
+    """A response code with its data, without brackets: `code_with(Code.UIDNEXT, b"7")` is b"UIDNEXT 7"."""
+    return code.value + b" " + data
+
+
+# Status lines ------------------------------------------------------------------------------------------
+
+
+def tagged(tag: bytes, status: Status, text: str, code: Code | bytes | None = None) -> bytes:
+    """A status response. tag: the command's, or b"*" for an untagged one. code: with its data as octets.
+
+    text: for people; what is not printable ASCII becomes "?", an empty text the status's own word.
+    """
+    safe = _UNPRINTABLE.sub("?", text).encode("ascii") or status.value
+    raw = code.value if isinstance(code, Code) else code
+    if raw:
+        return b"%b %b [%b] %b\r\n" % (tag, status.value, raw, safe)
+    if safe.startswith(b"["):  # would be read as a response code
+        safe = b"- " + safe
+    return b"%b %b %b\r\n" % (tag, status.value, safe)
+
+
+def untagged(data: bytes) -> bytes:
+    """`* data` as a response of its own, e.g. untagged(b"3 EXISTS")."""
+    return b"* " + data + b"\r\n"
+
+
+def continuation(data: bytes = b"") -> bytes:
+    """A continuation request. data: base64 of a SASL challenge, or text. RFC 9051 7.6."""
+    return b"+ " + data + b"\r\n"
+
+
+# Strings -----------------------------------------------------------------------------------------------
+
+
+def quoted(data: bytes) -> bytes:
+    """The octets between double quotes. The caller knows that they hold no NUL, CR or LF."""
+    return b'"' + data.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def literal(data: bytes) -> bytes:
+    return b"{%d}\r\n" % len(data) + data
+
+
+def string(data: bytes, utf8: bool = False) -> bytes:
+    """string: quoted where it may be, else a literal. utf8: quoted strings may hold (valid) UTF-8.
+
+    NUL cannot go out in either form; the caller has replaced it.
+    """
+    if len(data) <= _LONGEST_QUOTED and (_QUOTABLE_UTF8 if utf8 else _QUOTABLE).match(data):
+        return quoted(data)
+    return literal(data)
+
+
+def nstring(data: bytes | None, utf8: bool = False) -> bytes:
+    """nstring: NIL for None."""
+    return b"NIL" if data is None else string(data, utf8)
+
+
+def flag_list(names: Iterable[str]) -> bytes:
+    """E.g. b"(\\Seen $Junk)"."""
+    return b"(" + " ".join(names).encode("ascii") + b")"
+
+
+@lru_cache(maxsize=8_192)
+def _day(number: int) -> bytes:
+    day = date.fromordinal(_EPOCH + number)
+    return b"%2d-%b-%04d " % (day.day, MONTHS[day.month - 1], day.year)
+
+
+_MINUTES = [b"%02d:%02d:" % divmod(minute, 60) for minute in range(1_440)]
+_SECONDS = [b"%02d +0000" % second for second in range(60)]
+
+
+def format_internaldate(seconds: int) -> bytes:
+    """date-time in UTC without its quotes, e.g. b"17-Jul-1996 02:44:25 +0000" (day padded by a space).
+
+    seconds: since 1970 UTC; negative ones too, within years 1 to 9999. RFC 9051 9, date-time.
+    """
+    day, rest = divmod(seconds, 86_400)
+    minute, second = divmod(rest, 60)
+    return _day(day) + _MINUTES[minute] + _SECONDS[second]
+
+
+# Untagged responses ------------------------------------------------------------------------------------
+
+
+def capability(names: Iterable[str]) -> bytes:
+    """The CAPABILITY response."""
+    return b"* CAPABILITY " + " ".join(names).encode("ascii") + b"\r\n"
+
+
+def enabled(names: Iterable[str]) -> bytes:
+    """The ENABLED response (RFC 5161 3.2); without names where nothing was enabled."""
+    return (" ".join(("* ENABLED", *names))).encode("ascii") + b"\r\n"
+
+
+def id_response(pairs: Iterable[tuple[str, str | None]]) -> bytes:
+    """The ID response (RFC 2971 3.2): ASCII names and values; NIL for no pairs."""
+    shown = [
+        quoted(name.encode("ascii")) + b" " + nstring(None if value is None else value.encode("ascii"))
+        for name, value in pairs
+    ]
+    return b"* ID " + (b"(" + b" ".join(shown) + b")" if shown else b"NIL") + b"\r\n"
+
+
+def list_response(
+    name: str,
+    attributes: Iterable[str],
+    separator: str | None,
+    utf8: bool,
+    child_info: Iterable[str] = (),
+    old_name: str | None = None,
+    lsub: bool = False,
+) -> bytes:
+    """A LIST (or LSUB) response.
+
+    attributes: e.g. ("\\HasNoChildren", "\\Sent"). separator: one character, None for NIL. utf8: names go out
+    as UTF-8. child_info: selection options for CHILDINFO (RFC 5258 3.5). old_name: OLDNAME (RFC 9051 6.3.9.7).
+    """
+    shown = b"NIL" if separator is None else quoted(separator.encode("ascii"))
+    line = b"* %b %b %b %b" % (
+        b"LSUB" if lsub else b"LIST",
+        flag_list(attributes),
+        shown,
+        encode_mailbox(name, utf8),
+    )
+    options = [quoted(option.encode("ascii")) for option in child_info]
+    extended: list[bytes] = []
+    if options:
+        extended.append(b'"CHILDINFO" (' + b" ".join(options) + b")")
+    if old_name is not None:
+        extended.append(b'"OLDNAME" (' + encode_mailbox(old_name, utf8) + b")")
+    if extended:
+        line += b" (" + b" ".join(extended) + b")"
+    return line + b"\r\n"
+
+
+def status_response(name: str, values: Iterable[tuple[StatusItem, int | str]], utf8: bool) -> bytes:
+    """A STATUS response. values: in the order asked; MAILBOXID's is the id, shown in parentheses (RFC 8474 4.3)."""
+    shown = [
+        item.value + (b" (%b)" % value.encode("ascii") if isinstance(value, str) else b" %d" % value)
+        for item, value in values
+    ]
+    return b"* STATUS " + encode_mailbox(name, utf8) + b" (" + b" ".join(shown) + b")\r\n"
+
+
+def search_response(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+    """IMAP4rev1's SEARCH response. modseq: highest one of the messages found (RFC 7162 3.1.5)."""
+    found = " ".join(map(str, numbers)).encode("ascii")
+    return b"* SEARCH" + (b" " + found if found else b"") + (b" (MODSEQ %d)" % modseq if modseq else b"") + b"\r\n"
+
+
+def esearch_response(
+    tag: bytes,
+    uid: bool,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    everything: Iterable[Range] | None = None,
+    count: int | None = None,
+    modseq: int | None = None,
+) -> bytes:
+    """An ESEARCH response (RFC 9051 7.3.4). None leaves an item out; an empty ALL is left out as well."""
+    line = b"* ESEARCH (TAG " + quoted(tag) + b")" + (b" UID" if uid else b"")
+    if minimum is not None:
+        line += b" MIN %d" % minimum
+    if maximum is not None:
+        line += b" MAX %d" % maximum
+    if everything is not None:
+        ranges = format_ranges(everything)
+        line += b" ALL " + ranges if ranges else b""
+    if count is not None:
+        line += b" COUNT %d" % count
+    if modseq is not None:
+        line += b" MODSEQ %d" % modseq
+    return line + b"\r\n"
+
+
+def vanished(earlier: bool, ranges: Iterable[Range]) -> bytes:
+    """A VANISHED response (RFC 7162 3.2.10); b"" where nothing vanished."""
+    uids = format_ranges(ranges)
+    return (b"* VANISHED (EARLIER) " if earlier else b"* VANISHED ") + uids + b"\r\n" if uids else b""

@@ -1,0 +1,224 @@
+"""A cursor over one command's text: the lexical rules that all parsers share.
+
+The reader hands a command over as flat text in which each literal is one marker octet that no line can hold
+(LITERAL for a literal, LITERAL8 for a literal8), with the literals' octets beside it, in order. So each rule is
+one regular expression at one position, and a message of 60 MB is never copied. A marker without octets yet
+raises NeedLiteral: all before it has parsed. RFC 9051 9, RFC 3501 9, RFC 3516 4.4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence as Seq
+
+from .commands import SequenceSet
+from .errors import BadSyntax, NeedLiteral
+from .limits import ReaderLimits
+from .names import decode_mailbox
+from .sets import parse_seq_set
+
+LITERAL = 0x0D
+LITERAL8 = 0x0A
+
+_SP = 0x20
+_QUOTE = 0x22
+
+ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
+ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+")
+LIST_ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]+")
+QUOTED = re.compile(rb'"([^"\\\x00\r\n]*+(?:\\["\\][^"\\\x00\r\n]*+)*+)"')
+ESCAPE = re.compile(rb'\\(["\\])')
+FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
+NUMBER = re.compile(rb"[0-9]{1,20}(?![0-9])")
+SET = re.compile(rb"[0-9*:,]+")
+INT64 = (1 << 63) - 1
+_LONGEST_FLAG = 255
+
+
+class Cursor:
+    """Reads one command from left to right. Every method raises BadSyntax where its rule does not match."""
+
+    __slots__ = ("_literals", "_taken", "limits", "pos", "text", "utf8")
+
+    def __init__(self, text: bytes, literals: Seq[bytes], utf8: bool, limits: ReaderLimits, pos: int = 0) -> None:
+        self.text = text
+        self.pos = pos
+        self.utf8 = utf8
+        self.limits = limits
+        self._literals = literals
+        self._taken = 0
+
+    def bad(self, text: str) -> BadSyntax:
+        """An error at the present place."""
+        return BadSyntax(text, self.pos)
+
+    # Single octets -------------------------------------------------------------------------------------
+
+    def peek(self) -> int:
+        """The next octet, -1 at the end."""
+        return self.text[self.pos] if self.pos < len(self.text) else -1
+
+    def at(self, octets: bytes) -> bool:
+        """Whether `octets` come next."""
+        return self.text.startswith(octets, self.pos)
+
+    def skip(self, octets: bytes) -> bool:
+        """Pass over `octets` if they come next."""
+        if self.text.startswith(octets, self.pos):
+            self.pos += len(octets)
+            return True
+        return False
+
+    def expect(self, octets: bytes) -> None:
+        if not self.skip(octets):
+            raise self.bad(f"Expected {octets.decode('ascii')}")
+
+    def sp(self) -> None:
+        """SP: exactly one."""
+        if self.peek() != _SP:
+            raise self.bad("Missing argument" if self.pos >= len(self.text) else "Expected a space")
+        self.pos += 1
+
+    def end(self) -> None:
+        """The command has no more."""
+        if self.pos != len(self.text):
+            raise self.bad("Unexpected text at the end of the command")
+
+    def match(self, pattern: re.Pattern[bytes], what: str) -> bytes:
+        """What the pattern matches here, all of it."""
+        found = pattern.match(self.text, self.pos)
+        if found is None:
+            raise self.bad(f"Expected {what}")
+        self.pos = found.end()
+        return found[0]
+
+    # Words ---------------------------------------------------------------------------------------------
+
+    def atom(self) -> bytes:
+        """atom = 1*ATOM-CHAR"""
+        return self.match(ATOM, "an atom")
+
+    def keyword(self) -> bytes:
+        """An atom in capitals: names that the grammar knows, in any case."""
+        return self.match(ATOM, "a word").upper()
+
+    def astring(self) -> bytes:
+        """astring = 1*ASTRING-CHAR / string"""
+        if self.peek() in (_QUOTE, LITERAL, LITERAL8):
+            return self.string()
+        return self.match(ASTRING, "a string")
+
+    def string(self) -> bytes:
+        """string = quoted / literal"""
+        if self.peek() == _QUOTE:
+            return self.quoted()
+        if self.peek() == LITERAL:
+            return self.literal()
+        raise self.bad("Expected a string")
+
+    def nstring(self) -> bytes | None:
+        """nstring = string / nil"""
+        if self.text[self.pos : self.pos + 3].upper() == b"NIL":
+            self.pos += 3
+            return None
+        return self.string()
+
+    def quoted(self) -> bytes:
+        """quoted = DQUOTE *QUOTED-CHAR DQUOTE; 8-bit octets only as UTF-8 where that was enabled."""
+        found = QUOTED.match(self.text, self.pos)
+        if found is None:
+            raise self.bad("Invalid quoted string")
+        value = found[1]
+        if not value.isascii():
+            if not self.utf8:
+                raise self.bad("8-bit octets in a quoted string need UTF8=ACCEPT or IMAP4rev2")
+            try:
+                value.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise self.bad("Quoted string is not valid UTF-8") from error
+        self.pos = found.end()
+        return ESCAPE.sub(rb"\1", value) if b"\\" in value else value
+
+    def literal(self) -> bytes:
+        """literal = "{" number64 ["+"] "}" CRLF *CHAR8; NUL is not among CHAR8."""
+        data = self._take(LITERAL, message=False)
+        if b"\0" in data:
+            raise self.bad("NUL in a string")
+        return data
+
+    def message(self) -> tuple[bytes, bool]:
+        """APPEND's message: (octets, it was a literal8). NUL is kept also in a plain literal: old mail has it."""
+        kind = self.peek()
+        return self._take(LITERAL8 if kind == LITERAL8 else LITERAL, message=True), kind == LITERAL8
+
+    def _take(self, marker: int, message: bool) -> bytes:
+        if self.peek() != marker:
+            raise self.bad("Expected a literal")
+        if self._taken >= len(self._literals):
+            raise NeedLiteral(message)
+        data = self._literals[self._taken]
+        self._taken += 1
+        self.pos += 1
+        return data
+
+    # Numbers -------------------------------------------------------------------------------------------
+
+    def number(self, largest: int = 0xFFFFFFFF) -> int:
+        """number = 1*DIGIT, at most `largest` (32 bits unless said otherwise)."""
+        start = self.pos
+        value = int(self.match(NUMBER, "a number"))
+        if value > largest:
+            raise BadSyntax("Number too large", start)
+        return value
+
+    def nz_number(self, largest: int = 0xFFFFFFFF) -> int:
+        """nz-number = digit-nz *DIGIT"""
+        if self.peek() == 0x30:
+            raise self.bad("Expected a number above zero")
+        return self.number(largest)
+
+    def number64(self) -> int:
+        """number64 = 1*DIGIT, 63 bits (also mod-sequence-valzer, RFC 7162 7)."""
+        return self.number(INT64)
+
+    def sequence_set(self, uid: bool) -> SequenceSet:
+        """sequence-set, or "$" (RFC 9051 6.4.4.1)."""
+        if self.skip(b"$"):
+            return SequenceSet((), uid, True)
+        start = self.pos
+        raw = self.match(SET, "a sequence set")
+        try:
+            return SequenceSet(parse_seq_set(raw, self.limits.set_items), uid)
+        except BadSyntax as error:
+            error.offset += start
+            raise
+
+    # Names ---------------------------------------------------------------------------------------------
+
+    def mailbox(self) -> str:
+        """mailbox = "INBOX" / astring"""
+        return decode_mailbox(self.astring(), self.utf8)
+
+    def list_mailbox(self) -> str:
+        """list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials"""
+        raw = self.string() if self.peek() in (_QUOTE, LITERAL) else self.match(LIST_ATOM, "a mailbox pattern")
+        return decode_mailbox(raw, self.utf8)
+
+    def flag(self) -> str:
+        """flag = "\\Answered" / ... / flag-keyword / flag-extension; at most 255 octets, else NO [LIMIT]"""
+        name = self.match(FLAG, "a flag").decode("ascii")
+        if len(name) > _LONGEST_FLAG:
+            raise BadSyntax("Flag name too long", self.pos, b"LIMIT", True)
+        return name
+
+    def flag_list(self) -> tuple[str, ...]:
+        """flag-list = "(" [flag *(SP flag)] ")" """
+        self.expect(b"(")
+        flags: list[str] = []
+        if self.skip(b")"):
+            return ()
+        while True:
+            flags.append(self.flag())
+            if self.skip(b")"):
+                return tuple(flags)
+            self.sp()

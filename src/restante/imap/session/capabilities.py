@@ -1,0 +1,87 @@
+"""What is announced, and when: one table joins each capability with what implements it.
+
+A capability stands here with the commands that make it real (or a word where it is a form of an existing
+command); a test checks that each named command has a handler. Must not know connections.
+
+RFC 9051 6.1.1 and 7.2.2; each extension's own RFC in the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Flag, auto
+
+from ..grammar import commands as c
+
+
+class When(Flag):
+    BEFORE_LOGIN = auto()
+    AFTER_LOGIN = auto()
+    ALWAYS = BEFORE_LOGIN | AFTER_LOGIN
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """name: as announced. rfc: where it comes from. commands: what carries it."""
+
+    name: bytes
+    rfc: str
+    when: When
+    commands: tuple[type[c.Command], ...]
+
+
+TABLE: tuple[Capability, ...] = (
+    Capability(b"IMAP4rev1", "3501", When.ALWAYS, (c.Check, c.Lsub)),
+    Capability(b"IMAP4rev2", "9051", When.ALWAYS, (c.Capability, c.Noop, c.Logout)),
+    Capability(b"SASL-IR", "4959", When.ALWAYS, (c.Authenticate,)),
+    Capability(b"ENABLE", "5161", When.ALWAYS, (c.Enable,)),
+    Capability(b"ID", "2971", When.ALWAYS, (c.Id,)),
+    Capability(b"IDLE", "2177", When.AFTER_LOGIN, (c.Idle,)),
+    Capability(b"NAMESPACE", "2342", When.AFTER_LOGIN, (c.Namespace,)),
+    Capability(b"UNSELECT", "3691", When.AFTER_LOGIN, (c.Unselect,)),
+    Capability(b"UIDPLUS", "4315", When.AFTER_LOGIN, (c.Expunge, c.Append, c.Copy)),
+    Capability(b"CHILDREN", "3348", When.AFTER_LOGIN, (c.List,)),
+    Capability(b"LIST-EXTENDED", "5258", When.AFTER_LOGIN, (c.List,)),
+    Capability(b"LIST-STATUS", "5819", When.AFTER_LOGIN, (c.List, c.Status)),
+    Capability(b"SPECIAL-USE", "6154", When.AFTER_LOGIN, (c.List,)),
+    Capability(b"CREATE-SPECIAL-USE", "6154", When.AFTER_LOGIN, (c.Create,)),
+    Capability(b"STATUS=SIZE", "8438", When.AFTER_LOGIN, (c.Status,)),
+    Capability(b"ESEARCH", "4731", When.AFTER_LOGIN, (c.Search,)),
+    Capability(b"SEARCHRES", "5182", When.AFTER_LOGIN, (c.Search,)),
+    Capability(b"MOVE", "6851", When.AFTER_LOGIN, (c.Move,)),
+    Capability(b"BINARY", "3516", When.AFTER_LOGIN, (c.Fetch, c.Append)),
+    Capability(b"CONDSTORE", "7162", When.AFTER_LOGIN, (c.Select, c.Fetch, c.Store, c.Search)),
+    Capability(b"QRESYNC", "7162", When.AFTER_LOGIN, (c.Select, c.Fetch, c.Enable)),
+    Capability(b"OBJECTID", "8474", When.AFTER_LOGIN, (c.Create, c.Select, c.Status, c.Fetch)),
+    Capability(b"UTF8=ACCEPT", "6855", When.AFTER_LOGIN, (c.Enable, c.Append)),
+)
+
+AFTER = tuple(entry.name for entry in TABLE if entry.when & When.AFTER_LOGIN)
+BEFORE = tuple(entry.name for entry in TABLE if entry.when & When.BEFORE_LOGIN)
+
+ENABLED_BY_NAME = frozenset({"IMAP4REV2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC"})
+"""What ENABLE switches on; everything else it is asked for is passed over (RFC 5161 3.1)."""
+
+
+def literal_capability(literal_plus: bool) -> bytes:
+    """LITERAL+ or LITERAL- (RFC 7888): one of them, never both."""
+    return b"LITERAL+" if literal_plus else b"LITERAL-"
+
+
+def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tuple[str, ...]) -> bytes:
+    """The list for a peer that has not logged in.
+
+    starttls: TLS can be begun now. plain: LOGIN may be used. mechanisms: SASL names for this peer.
+    """
+    names = [*BEFORE, literal_capability(literal_plus)]
+    if starttls:
+        names.append(b"STARTTLS")
+    if not plain:
+        names.append(b"LOGINDISABLED")
+    names += [b"AUTH=" + name.encode("ascii") for name in mechanisms]
+    return b" ".join(names)
+
+
+def after_login(literal_plus: bool) -> bytes:
+    """The list for a peer that has logged in."""
+    return b" ".join((*AFTER, literal_capability(literal_plus)))

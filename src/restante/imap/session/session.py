@@ -1,0 +1,407 @@
+"""One IMAP connection: octets in, commands run in order, responses out.
+
+The reader cuts octets into events; each command is looked up in the table of `imap.commands`, checked against
+the state, run, and answered. Output is gathered and goes out when no further command is buffered, or when
+enough has gathered, so that a pipeline costs one write and a large answer meets back-pressure.
+
+    greeting -> NOT_AUTHENTICATED -> AUTHENTICATED <-> SELECTED -> LOGOUT
+
+The session holds no task, no timer and no handle of its own while it waits: it is suspended in
+`Connection.read`. A watch on the account notes that something changed; in IDLE it also ends that read (the
+connection's `read` keeps what it has when it is cancelled).
+
+It must not know sockets or SQL, nor what any one command does. RFC 9051 3, 5.2, 5.4, 5.5; RFC 3501.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ...accounts.login import Authenticator, Peer
+from ...clock import Clock
+from ...config.model import ImapTable, LimitsTable
+from ...connection import Connection, ConnectionLost, ReadTimeout, ServerStopping
+from ...errors import Refusal
+from ...store.directory import Account
+from ...store.errors import NoSuchMailbox
+from ...store.interface import Engine, Store, Watch
+from ...store.model import FlagTable
+from ..commands.table import TABLE, Entry
+from ..grammar.commands import Command
+from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits
+from . import capabilities
+from .refusals import line_text, reply_to
+from .state import ALREADY_SAID, Answer, BadCommand, Dialect, Reply, State
+from .updates import Updates
+from .view import View
+
+FLUSH = 256 * 1024
+"""Octets of output gathered before the peer must take them."""
+
+YIELD = 64
+"""Commands of one pipeline run before other sessions get a turn."""
+
+
+class SessionEnded(Exception):
+    """BYE has been said: nothing more is read from this connection."""
+
+
+class ImapSession:
+    """See the module. `run()` serves one connection until it ends.
+
+    version: ours, told by ID. The public attributes are what commands work with.
+    """
+
+    __slots__ = (
+        "_bad_in_a_row",
+        "_gathered",
+        "_out",
+        "_since_wait",
+        "_wake",
+        "_without_login",
+        "account",
+        "authenticator",
+        "clock",
+        "config",
+        "connection",
+        "dialect",
+        "dirty",
+        "engine",
+        "flag_table",
+        "limits",
+        "reader",
+        "state",
+        "store_or_none",
+        "uid_command",
+        "updates",
+        "version",
+        "view_or_none",
+        "watch",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        engine: Engine,
+        authenticator: Authenticator,
+        config: ImapTable,
+        limits: LimitsTable,
+        clock: Clock,
+        *,
+        version: str = "",
+    ) -> None:
+        self.connection = connection
+        self.engine = engine
+        self.authenticator = authenticator
+        self.config = config
+        self.limits = limits
+        self.clock = clock
+        self.version = version
+        self.reader = CommandReader(reader_limits(limits))
+        self.reader.literal_plus = config.literal_plus
+        self.state = State.NOT_AUTHENTICATED
+        self.dialect = Dialect()
+        self.account: Account | None = None
+        self.store_or_none: Store | None = None
+        self.view_or_none: View | None = None
+        self.flag_table: FlagTable | None = None
+        self.watch: Watch | None = None
+        self.dirty = False
+        """The account changed since the view was last brought up to date (a hint)."""
+        self.uid_command = False
+        """The command being answered came under UID: every FETCH response then carries UID (RFC 9051 6.4.9)."""
+        self.updates = Updates(self)
+        self._out: list[bytes] = []
+        self._gathered = 0
+        self._since_wait = 0
+        self._bad_in_a_row = 0
+        self._without_login = 0
+        self._wake: asyncio.Timeout | None = None
+
+    # Life ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the connection until the client leaves, is told BYE, or is lost.
+
+        Raises what is a fault of ours, after the client was told its short id; CancelledError.
+        """
+        try:
+            self.write(b"* OK [CAPABILITY %b] Restante is ready.\r\n" % self.capability_list())
+            while self.state is not State.LOGOUT:
+                await self._serve_next()
+            await self.flush()
+        except (ConnectionLost, SessionEnded):
+            pass
+        except ReadTimeout:
+            await self._bye(b"Nothing was heard for too long.")
+        except ServerStopping:
+            await self._bye(b"The server is stopping.", b"UNAVAILABLE")
+        except Exception:
+            await self._bye(b"Internal error %b; it has been noted." % self._short_id(), b"SERVERBUG")
+            raise
+        finally:
+            self.close_watch()
+            self.view_or_none = None
+
+    async def _serve_next(self) -> None:
+        """Handle one event, or wait for octets."""
+        event = self.reader.next()
+        if event is None:
+            await self.flush()
+            await self._read_more(self.idle_timeout)
+        elif isinstance(event, Command):
+            await self._command(event)
+        elif isinstance(event, Continue):
+            self.write(b"+ Ready for the literal.\r\n")
+        elif isinstance(event, Bad):
+            await self._bad(event)
+        elif isinstance(event, Line):
+            self.write(b"* BAD That line answers no question.\r\n")
+        if self._gathered > FLUSH:
+            await self.flush()
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds of silence allowed now (RFC 9051 5.4)."""
+        before_login = self.state is State.NOT_AUTHENTICATED
+        return self.config.login_timeout if before_login else self.config.idle_timeout
+
+    async def _read_more(self, timeout: float) -> None:
+        data = await self.connection.read(timeout)
+        self._since_wait = 0
+        if not data:
+            raise ConnectionLost
+        self.reader.feed(data)
+
+    async def _bye(self, text: bytes, code: bytes = b"") -> None:
+        """Say BYE if the peer can still hear it."""
+        self.write(b"* BYE %b%b\r\n" % (b"[" + code + b"] " if code else b"", text))
+        try:
+            await self.flush()
+        except ConnectionLost:
+            pass  # the peer is gone: there is nobody to tell
+
+    async def end(self, text: bytes, code: bytes = b"") -> None:
+        """Say BYE and end the session."""
+        await self._bye(text, code)
+        raise SessionEnded
+
+    def _short_id(self) -> bytes:
+        return line_text(self.connection.id)
+
+    # Commands --------------------------------------------------------------------------------------------
+
+    async def _command(self, command: Command) -> None:
+        """Run one command and answer it."""
+        self._bad_in_a_row = 0
+        entry = TABLE[type(command)]
+        if not self.state & entry.states:
+            reply = Reply(wrong_state(self.state, entry.states), b"", Answer.BAD)
+        else:
+            reply = await self._run(entry, command)
+        if reply is not ALREADY_SAID:
+            self.write(reply.line(command.tag))
+        self.uid_command = False
+        self._since_wait += 1
+        if self._since_wait >= YIELD:  # a long pipeline leaves room for other sessions
+            self._since_wait = 0
+            await self.flush()
+            await asyncio.sleep(0)
+        if self.state is State.NOT_AUTHENTICATED:
+            self._without_login += 1
+            if self._without_login >= self.limits.commands_before_login:
+                await self.end(b"Too many commands without login.")
+
+    async def _run(self, entry: Entry, command: Command) -> Reply:
+        """The handler's reply, its refusals turned into NO and BAD, updates of the mailbox written before."""
+        self.uid_command = bool(getattr(command, "uid", False))
+        try:
+            reply = await entry.handler(self, command)
+        except BadCommand as bad:
+            return Reply(line_text(bad.text), bad.code, Answer.BAD)
+        except Refusal as refusal:
+            if isinstance(refusal, NoSuchMailbox):
+                await self._end_if_mailbox_is_gone()
+            reply = reply_to(refusal, try_create=entry.files_mail)
+        if self.state is State.SELECTED and entry.updates is not None:
+            reply = await self.updates.after(entry.updates(command), reply)
+        return reply
+
+    async def _end_if_mailbox_is_gone(self) -> None:
+        """End the session where the refusal means that the selected mailbox itself was deleted."""
+        view = self.view_or_none
+        if view is None or self.state is not State.SELECTED:
+            return
+        if all(mailbox.key != view.mailbox.key for mailbox in await self.store.mailboxes()):
+            await self.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
+
+    async def _bad(self, bad: Bad) -> None:
+        """Answer what the reader refused; end a connection that sends little else."""
+        if bad.fatal:
+            await self.end(line_text(bad.text), bad.code)
+        code = b"[" + bad.code + b"] " if bad.code else b""
+        answer = b"NO" if bad.no else b"BAD"
+        self.write(b"%b %b %b%b\r\n" % (bad.tag, answer, code, line_text(bad.text)))
+        self._bad_in_a_row += 1
+        before_login = self.state is State.NOT_AUTHENTICATED
+        self._without_login += before_login
+        if self._bad_in_a_row >= self.limits.bad_commands:
+            await self.end(b"Too many errors in a row.")
+        if before_login and self._without_login >= self.limits.commands_before_login:
+            await self.end(b"Too many commands without login.")
+
+    # For commands: output and input ----------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Gather octets for the peer."""
+        self._out.append(data)
+        self._gathered += len(data)
+
+    async def flush(self) -> None:
+        """Hand over what has gathered and wait until the peer has taken enough of it."""
+        if not self._out:
+            return
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self._gathered = 0
+        self.connection.write(data)
+        del data  # not held while the peer is slow
+        await self.connection.drain()
+
+    async def flush_if_full(self) -> None:
+        """As `flush`, once a batch of output has gathered."""
+        if self._gathered > FLUSH:
+            await self.flush()
+
+    async def line(self, timeout: float, *, wake: bool = False) -> bytes | None:
+        """The client's next raw line, without CRLF (AUTHENTICATE, IDLE).
+
+        wake: come back with None as soon as the account has changed. Raises ReadTimeout, ConnectionLost;
+        BadCommand where the reader refuses the line.
+        """
+        self.reader.line_mode = True
+        await self.flush()
+        while (event := self.reader.next()) is None:
+            if wake and self.dirty:
+                return None
+            try:
+                async with asyncio.timeout(None) as self._wake:
+                    await self._read_more(timeout)
+            except TimeoutError:
+                return None
+            finally:
+                self._wake = None
+        if isinstance(event, Line):
+            self.reader.line_mode = False
+            return event.data
+        if isinstance(event, Bad):
+            if event.fatal:
+                await self.end(line_text(event.text), event.code)
+            self.reader.line_mode = False
+            raise BadCommand(event.text, event.code)
+        raise TypeError(f"the reader gave {type(event).__name__} in line mode")
+
+    # For commands: who and where -------------------------------------------------------------------------
+
+    @property
+    def peer(self) -> Peer:
+        """The peer as the accounts room wants to know it."""
+        c = self.connection
+        return Peer("imap", c.peer, c.loopback, c.secure, c.channel_binding())
+
+    @property
+    def store(self) -> Store:
+        """The account's store; only in a state in which one has logged in."""
+        if self.store_or_none is None:
+            raise RuntimeError("no account before login")
+        return self.store_or_none
+
+    @property
+    def view(self) -> View:
+        """The view of the selected mailbox; only in the selected state."""
+        if self.view_or_none is None:
+            raise RuntimeError("no view without a selected mailbox")
+        return self.view_or_none
+
+    def capability_list(self) -> bytes:
+        """What CAPABILITY answers now."""
+        if self.state is not State.NOT_AUTHENTICATED:
+            return capabilities.after_login(self.config.literal_plus)
+        peer = self.peer
+        return capabilities.before_login(
+            self.config.literal_plus,
+            self.connection.tls_available,
+            self.authenticator.plain_allowed(peer),
+            self.authenticator.mechanisms(peer),
+        )
+
+    def logged_in(self, account: Account) -> None:
+        """Enter the authenticated state. Raises Refusal where the account has too many connections."""
+        self.connection.set_account(account.address)
+        self.account = account
+        self.store_or_none = self.engine.account(account.id)
+        self.state = State.AUTHENTICATED
+        self.reader.authenticated = True
+
+    async def flags(self) -> FlagTable:
+        """The account's interned flag sets."""
+        if self.flag_table is None:
+            self.flag_table = await self.store.flag_table()
+        return self.flag_table
+
+    def enable_condstore(self) -> None:
+        """A CONDSTORE-enabling command was seen; the first, with a mailbox selected, is told where things
+        stand (RFC 7162 3.1)."""
+        if not self.dialect.condstore:
+            self.dialect.condstore = True
+            if self.view_or_none is not None:
+                told = self.view_or_none.told_modseq
+                self.write(b"* OK [HIGHESTMODSEQ %d] Mod-sequences are told from here on.\r\n" % told)
+
+    def selected(self, view: View) -> None:
+        """Enter the selected state."""
+        self.view_or_none = view
+        self.state = State.SELECTED
+        if self.watch is None and self.account is not None:
+            self.watch = self.engine.watch(self.account.id, self._on_change)
+
+    def unselected(self) -> None:
+        """Back to the authenticated state; all that was known of the mailbox is let go."""
+        self.view_or_none = None
+        self.close_watch()
+        self.state = State.AUTHENTICATED
+
+    def close_watch(self) -> None:
+        """Stop listening to the account's changes."""
+        if self.watch is not None:
+            self.watch.close()
+            self.watch = None
+
+    def _on_change(self, modseq: int) -> None:
+        """A change of the account was committed somewhere: note it, and end a wait that asked for it."""
+        if self.view_or_none is not None and modseq <= self.view_or_none.mailbox.highest_modseq:
+            return  # our own, as a rule: the view has it already
+        self.dirty = True
+        if self._wake is not None and not self._wake.expired():
+            self._wake.reschedule(asyncio.get_running_loop().time())
+
+
+def reader_limits(limits: LimitsTable) -> ReaderLimits:
+    """The grammar's bounds as configured."""
+    default = ReaderLimits()
+    return ReaderLimits(
+        line=limits.line,
+        line_before_login=min(default.line_before_login, limits.line),
+        message=limits.message,
+        command=limits.message + default.literal,
+        set_items=limits.set_items,
+    )
+
+
+def wrong_state(now: State, wanted: State) -> bytes:
+    """Why a command cannot be used now."""
+    if now is State.NOT_AUTHENTICATED:
+        return b"Log in first."
+    if wanted is State.NOT_AUTHENTICATED:
+        return b"Already logged in."
+    return b"Select a mailbox first."

@@ -1,0 +1,81 @@
+"""Values that the session and its commands share: states, dialect, replies.
+
+Independent facts are separate machines, not products of states: where the connection is in its life (`State`),
+which dialect and which extensions the client has switched on (`Dialect`), and, in the view, whether the
+selected mailbox is read-only. Pure values; must not know connections, stores or clocks.
+
+RFC 9051 3, RFC 5161, RFC 7162 3.1 and 3.2.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, Flag, auto
+
+
+class State(Flag):
+    """Where the connection is (RFC 9051 3). A Flag, so that a command can name the states it is valid in."""
+
+    NOT_AUTHENTICATED = auto()
+    AUTHENTICATED = auto()
+    SELECTED = auto()
+    LOGOUT = auto()
+
+    LOGGED_IN = AUTHENTICATED | SELECTED
+    ANY = NOT_AUTHENTICATED | AUTHENTICATED | SELECTED
+
+
+class Dialect:
+    """What ENABLE and the CONDSTORE-enabling commands have switched on. Nothing is ever switched off."""
+
+    __slots__ = ("condstore", "qresync", "rev2", "utf8_accept")
+
+    def __init__(self) -> None:
+        self.rev2 = False
+        """ENABLE IMAP4rev2: ESEARCH responses, UTF-8 names, no RECENT."""
+        self.utf8_accept = False
+        """ENABLE UTF8=ACCEPT (RFC 6855 3)."""
+        self.condstore = False
+        """A CONDSTORE-enabling command was seen: every unsolicited FETCH carries MODSEQ and UID."""
+        self.qresync = False
+        """ENABLE QRESYNC: VANISHED in place of EXPUNGE."""
+
+    @property
+    def utf8(self) -> bool:
+        """Mailbox names and quoted strings are UTF-8."""
+        return self.rev2 or self.utf8_accept
+
+
+class Answer(Enum):
+    """The three words a tagged response may begin with."""
+
+    OK = b"OK"
+    NO = b"NO"
+    BAD = b"BAD"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A tagged response without its tag. text: for a person, ASCII. code: response code without brackets."""
+
+    text: bytes
+    code: bytes = b""
+    answer: Answer = Answer.OK
+
+    def line(self, tag: bytes) -> bytes:
+        """The response's octets."""
+        code = b"[" + self.code + b"] " if self.code else b""
+        return b"%b %b %b%b\r\n" % (tag, self.answer.value, code, self.text)
+
+
+ALREADY_SAID = Reply(b"")
+"""Given by a command that had to write its tagged response itself (STARTTLS)."""
+
+
+class BadCommand(Exception):
+    """The command is well formed, but wrong here: the client's mistake, answered by BAD."""
+
+    def __init__(self, text: str, code: bytes = b"") -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code

@@ -1,0 +1,153 @@
+"""Telling the client what changed in its selected mailbox, by the rules of its dialect.
+
+Between commands nothing is said. After each command, and in IDLE, the session brings its view up to date
+(`Store.delta`) and writes, in this order: removals (EXPUNGE, or VANISHED after ENABLE QRESYNC), arrivals
+(EXISTS, and RECENT in IMAP4rev1), changed flags (FETCH). Which of these may go out depends on the command just
+answered: see `Policy`.
+
+It must not know how any command works. RFC 9051 5.2, 7.5.1; RFC 3501 7.3.2; RFC 7162 3.1, 3.2.4, 3.2.10, 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ...store.model import Delta, FlagTable, UidList
+from ..grammar.commands import Command, Fetch, Search, Store
+from ..grammar.response import vanished
+from ..grammar.sets import compress
+from . import criteria
+from .state import Answer, Reply
+from .view import Update, View
+
+if TYPE_CHECKING:
+    from .session import ImapSession
+
+
+class Policy(Enum):
+    """What a command allows to be said before its tagged response."""
+
+    ALL = "all"
+    """Ask the store, tell everything (NOOP, EXPUNGE, IDLE and whatever may have changed something)."""
+    HINTED = "hinted"
+    """Tell everything, but ask the store only where a change was noted: commands that only read."""
+    WITHHOLD = "withhold"
+    """As HINTED, but removals wait: FETCH, STORE and SEARCH by message number."""
+
+
+def always(_command: Command) -> Policy:
+    return Policy.ALL
+
+
+def when_hinted(_command: Command) -> Policy:
+    return Policy.HINTED
+
+
+def after_set(command: Command) -> Policy:
+    """FETCH and STORE, of which STORE has asked the store itself."""
+    uid = isinstance(command, Fetch | Store) and command.uid
+    return Policy.HINTED if uid else Policy.WITHHOLD
+
+
+def after_search(command: Command) -> Policy:
+    """UID SEARCH with message numbers among its keys withholds too (RFC 7162 3.2.10.2)."""
+    by_uid = isinstance(command, Search) and command.uid and not criteria.names_numbers(command.query)
+    return Policy.HINTED if by_uid else Policy.WITHHOLD
+
+
+class Updates:
+    """Brings one session's view up to date and writes what the client may hear."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: ImapSession) -> None:
+        self._session = session
+
+    async def after(self, policy: Policy, reply: Reply) -> Reply:
+        """Write updates before a tagged response; the response, with HIGHESTMODSEQ where removals wait."""
+        session = self._session
+        view = session.view
+        may_expunge = policy is not Policy.WITHHOLD
+        if policy is Policy.ALL or session.dirty or (may_expunge and len(view.gone)):
+            await self.tell(may_expunge=may_expunge)
+        if not session.dialect.qresync or not len(view.gone):
+            return reply
+        code = b"HIGHESTMODSEQ %d" % view.told_modseq  # RFC 7162 6: below what still waits
+        if reply.code or reply.answer is not Answer.OK:
+            session.write(b"* OK [%b] Removals are yet to be told.\r\n" % code)
+            return reply
+        return replace(reply, code=code)
+
+    async def tell(self, *, may_expunge: bool) -> Update:
+        """Read what changed and write it. Ends the session where the mailbox has been deleted."""
+        session = self._session
+        view = session.view
+        session.dirty = False
+        delta = await session.store.delta(view.mailbox.key, view.mailbox.highest_modseq)
+        present = await self._shared_list(view, delta)
+        update = view.update(delta, present, may_expunge=may_expunge)
+        await self._write(view, update, await session.flags())
+        return update
+
+    async def _shared_list(self, view: View, delta: Delta) -> UidList | None:
+        """The process's own list of the mailbox's UIDs, where this view may come to equal it."""
+        changes_uids = len(delta.vanished) or delta.mailbox.uidnext != view.mailbox.uidnext
+        if delta.complete and not changes_uids:
+            return None
+        return (await self._session.store.snapshot(view.mailbox.key)).uids
+
+    async def _write(self, view: View, update: Update, table: FlagTable) -> None:
+        session = self._session
+        if len(update.expunged_uids):
+            if session.dialect.qresync:
+                session.write(vanished(False, compress(update.expunged_uids)))
+            else:  # from the end, so that each number is the one told before
+                numbers = (position + 1 for position in reversed(update.expunged))
+                session.write(b"".join(map(b"* %d EXPUNGE\r\n".__mod__, numbers)))
+        if update.exists is not None:
+            session.write(b"* %d EXISTS\r\n" % update.exists)
+            if not session.dialect.rev2:
+                await self.claim_recent(view, update.arrived)
+                session.write(b"* %d RECENT\r\n" % view.recent_count())
+        if update.changed:
+            self._write_flags(view, update.changed, table)
+        await session.flush_if_full()
+
+    def _write_flags(self, view: View, changed: list[tuple[int, int, int, int]], table: FlagTable) -> None:
+        session = self._session
+        numbers, uids, flags, modseqs = zip(*changed, strict=True)
+        octets = self.flag_octets(view, uids, flags, table)
+        if session.dialect.condstore:
+            lines = map(
+                b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n".__mod__,
+                zip(numbers, uids, octets, modseqs, strict=True),
+            )
+        elif session.dialect.rev2 or session.uid_command:
+            lines = map(b"* %d FETCH (UID %d FLAGS (%b))\r\n".__mod__, zip(numbers, uids, octets, strict=True))
+        else:
+            lines = map(b"* %d FETCH (FLAGS (%b))\r\n".__mod__, zip(numbers, octets, strict=True))
+        session.write(b"".join(lines))
+
+    def flag_octets(
+        self, view: View, uids: tuple[int, ...], flags: tuple[int, ...], table: FlagTable
+    ) -> list[bytes]:
+        """What stands between the parentheses of FLAGS, with \\Recent where this session has it."""
+        octets = list(map(table.wires.__getitem__, flags))
+        if self._session.dialect.rev2:
+            return octets
+        for low, high in view.recent:
+            if high >= uids[0] and low <= uids[-1]:
+                for i, uid in enumerate(uids):
+                    if low <= uid <= high:
+                        octets[i] = octets[i] + b" \\Recent" if octets[i] else b"\\Recent"
+        return octets
+
+    async def claim_recent(self, view: View, arrived: list[int]) -> None:
+        """Make new messages \\Recent in this session, unless another has them, or it may change nothing."""
+        if view.read_only:
+            low = max(view.mailbox.recent_uid + 1, arrived[0]) if arrived else view.mailbox.recent_uid + 1
+            view.add_recent(low, view.mailbox.uidnext - 1)
+        else:
+            view.add_recent(*await self._session.store.claim_recent(view.mailbox.key))

@@ -1,0 +1,208 @@
+"""What one session has been told of its selected mailbox.
+
+Sequence numbers are a matter between one session and its client: they follow what this client was told, not
+what the store holds now. The view keeps the list of UIDs as told (one shared immutable array while it equals
+the store's), the UIDs that are gone but not told yet (`gone`), and the change number it has read up to. A
+`Delta` goes in by `update`; what may be said now comes out as an `Update`:
+
+- removals only when the caller says they may go out now (never while answering FETCH, STORE or SEARCH by
+  number, nor between commands, RFC 9051 7.5.1); otherwise they wait in `gone`, and the messages stay
+  addressable (RFC 2180 4.1);
+- arrivals and flag changes at once; changes this session made and was told of (`own`) are not said twice.
+
+Pure: no I/O. It must not know dialects or wire formats. RFC 9051 2.3.1.2, 5.2, 7.4.1, 7.5.1; RFC 7162 3.2.10.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...query.language import Sequence
+from ...store.model import Delta, Mailbox, Snapshot, UidList, UidRanges
+from .state import BadCommand
+
+Spans = list[tuple[int, int]]
+"""Positions in the view, [start, stop), ascending and disjoint; position + 1 is the sequence number."""
+
+NOTHING: array[int] = array("I")
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What the client may be told now, in this order.
+
+    expunged: positions (before any of them is removed) of removed messages, ascending; expunged_uids: their
+    UIDs. exists: the new message count where messages arrived, None otherwise. arrived: their UIDs.
+    changed: (sequence number, uid, flag set number, modseq) of messages whose flags changed, ascending.
+    """
+
+    expunged: list[int]
+    expunged_uids: array[int]
+    exists: int | None
+    arrived: list[int]
+    changed: list[tuple[int, int, int, int]]
+
+
+class View:
+    """One session's picture of one mailbox."""
+
+    __slots__ = ("gone", "mailbox", "own", "read_only", "recent", "saved", "told_modseq", "uids")
+
+    def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
+        self.mailbox: Mailbox = snapshot.mailbox
+        """As last read; its highest_modseq is what the next delta starts from."""
+        self.uids: UidList = snapshot.uids
+        """As told to the client."""
+        self.gone: array[int] = NOTHING
+        """UIDs of `uids` that are removed and not told yet, ascending."""
+        self.own: set[int] = set()
+        """Change numbers of this session whose flags the client knows already."""
+        self.read_only = read_only
+        self.recent: list[tuple[int, int]] = []
+        """UID ranges that are \\Recent in this session (IMAP4rev1)."""
+        self.saved: array[int] = NOTHING
+        """SEARCH's saved result: UIDs, ascending; those that are gone drop out when it is used."""
+        self.told_modseq = snapshot.mailbox.highest_modseq
+        """Everything up to this change number has been told (RFC 7162 3.2, 6)."""
+
+    def update(self, delta: Delta, present: UidList | None, *, may_expunge: bool) -> Update:
+        """Take in a delta that began at `mailbox.highest_modseq`; say what may be said.
+
+        present: the mailbox's UIDs at or after the delta; needed where the delta is incomplete, and taken as
+        the shared list where it equals this view. Cost: the delta, and one copy of the list where neither
+        the old nor the shared one fits.
+        """
+        uidnext = self.mailbox.uidnext
+        self._note_gone(delta, present)
+        arrived = [uid for uid, _, _ in delta.changed if uid >= uidnext]
+        self.mailbox = delta.mailbox
+        positions: list[int] = []
+        expunged = NOTHING
+        if may_expunge and len(self.gone):
+            expunged, self.gone = self.gone, NOTHING
+            positions = [bisect_left(self.uids.uids, uid) for uid in expunged]
+        self._replace(expunged, arrived, present)
+        sequence, own = self.uids.sequence, self.own
+        changed = [
+            (number, uid, flags, modseq)
+            for uid, flags, modseq in delta.changed
+            if uid < uidnext and modseq not in own and (number := sequence(uid))
+        ]
+        self.own.clear()
+        if not len(self.gone):
+            self.told_modseq = delta.mailbox.highest_modseq
+        return Update(positions, expunged, len(self.uids) if arrived else None, arrived, changed)
+
+    def _note_gone(self, delta: Delta, present: UidList | None) -> None:
+        """Add to `gone` what the delta removed from this view."""
+        if delta.complete:
+            fresh: Iterable[int] = (uid for uid in delta.vanished if self.uids.sequence(uid))
+            if not len(delta.vanished):
+                return
+        else:
+            if present is None:
+                raise ValueError("an incomplete delta needs the mailbox's UIDs")
+            fresh = set(self.uids.uids).difference(present.uids)
+        self.gone = array("I", sorted({*self.gone, *fresh}))
+
+    def _replace(self, expunged: array[int], arrived: list[int], present: UidList | None) -> None:
+        """Put removals and arrivals into effect, with the shared list where it says the same."""
+        if not len(expunged) and not arrived:
+            return
+        told = self.uids.without(expunged).with_more(arrived)
+        if present is not None and len(present) == len(told) and present.uids == told.uids:
+            told = present
+        self.uids = told
+
+    # Sets ------------------------------------------------------------------------------------------------
+
+    def spans(self, sequence: Sequence, *, strict: bool = True) -> Spans:
+        """Positions of the messages that a set names.
+
+        strict: a message number past the end is the client's mistake (RFC 9051 9, seq-number); SEARCH takes
+        it as naming nothing. Raises BadCommand. Cost grows with ranges written, not with messages covered.
+        """
+        if sequence.saved:
+            return self._spans_of_uids(self.saved)
+        count = len(self.uids)
+        if sequence.uid:
+            top = self.uids.uids[-1] if count else 0
+            found = [self.uids.span(low or top, high or top) for low, high in ordered(sequence.ranges, top)]
+        else:
+            found = [(low - 1, high) for low, high in ordered(sequence.ranges, count)]
+            if any(stop > count or start < 0 for start, stop in found):
+                if strict:
+                    raise BadCommand("There is no message of that number.")
+                found = [(max(start, 0), min(stop, count)) for start, stop in found]
+        return merged(found)
+
+    def _spans_of_uids(self, uids: array[int]) -> Spans:
+        positions = (self.uids.sequence(uid) - 1 for uid in uids)
+        return merged([(p, p + 1) for p in positions if p >= 0])
+
+    def ranges(self, spans: Spans) -> UidRanges:
+        """UID ranges that hold exactly the messages of `spans` among those of this view."""
+        uids = self.uids.uids
+        return tuple((uids[start], uids[stop - 1]) for start, stop in spans)
+
+    @property
+    def everything(self) -> UidRanges:
+        """One range over all that this view holds; empty when it is empty."""
+        return ((1, self.uids.uids[-1]),) if len(self.uids) else ()
+
+    def holds_gone(self, spans: Spans) -> bool:
+        """Whether a message of `spans` is known to be removed."""
+        if not len(self.gone):
+            return False
+        for low, high in self.ranges(spans):
+            i = bisect_left(self.gone, low)
+            if i < len(self.gone) and self.gone[i] <= high:
+                return True
+        return False
+
+    def numbers(self, uids: array[int]) -> list[int]:
+        """Sequence numbers of UIDs (ascending); those not in the view are left out."""
+        if len(uids) * 8 < len(self.uids):
+            return [number for number in map(self.uids.sequence, uids) if number]
+        if uids == self.uids.uids:
+            return list(range(1, len(uids) + 1))
+        wanted = set(uids)
+        return [number for number, uid in enumerate(self.uids.uids, 1) if uid in wanted]
+
+    def recent_count(self) -> int:
+        """How many messages are \\Recent in this session."""
+        return sum(stop - start for start, stop in (self.uids.span(low, high) for low, high in self.recent))
+
+    def add_recent(self, low: int, high: int) -> None:
+        """Note that UIDs low..high are \\Recent here; nothing where low > high."""
+        if low > high:
+            return
+        if self.recent and self.recent[-1][1] + 1 >= low:
+            first, last = self.recent[-1]
+            self.recent[-1] = (min(first, low), max(last, high))
+        else:
+            self.recent.append((low, high))
+
+
+def ordered(ranges: Iterable[tuple[int, int]], top: int) -> Iterable[tuple[int, int]]:
+    """Ranges with "*" (written 0) as `top`, each with its smaller end first (RFC 9051 9, seq-range)."""
+    for low, high in ranges:
+        low, high = low or top, high or top
+        yield (low, high) if low <= high else (high, low)
+
+
+def merged(spans: Iterable[tuple[int, int]]) -> Spans:
+    """Spans ascending, disjoint, without empty ones; neighbours joined."""
+    out: Spans = []
+    for start, stop in sorted(spans):
+        if start >= stop:
+            continue
+        if out and start <= out[-1][1]:
+            if stop > out[-1][1]:
+                out[-1] = (out[-1][0], stop)
+        else:
+            out.append((start, stop))
+    return out

@@ -1,0 +1,228 @@
+"""RFC 5322 address lists -> address structures of an ENVELOPE.
+
+Octets in, octets out: encoded words stay encoded, quoted strings lose their quotes. A fast expression reads
+the common forms; whatever it does not know goes through a tokeniser that knows groups, source routes,
+comments, and lists that are broken. Both are linear and stop after a number of addresses.
+
+Must not know how an address is sent or shown. RFC 5322 3.4, 4.4; RFC 9051 7.5.2 (ENVELOPE).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Address(NamedTuple):
+    """One address structure, raw octets.
+
+    A group begins with (None, None, its name, None) and ends with four None. A mailbox always has a host:
+    b"" where the field gives none, since NIL would make it a group.
+    """
+
+    name: bytes | None
+    route: bytes | None
+    mailbox: bytes | None
+    host: bytes | None
+
+
+GROUP_END = Address(None, None, None, None)
+
+_ATOM = rb'[^\s"<>()@,:;\\\[\]]++'
+_FAST = re.compile(
+    rb'[ \t]*+(?:(?:"([^"\\\r\n]*+)"[ \t]*+|([^"<>()@,:;\\\[\]\r\n]*+))<(' + _ATOM + rb")@(" + _ATOM + rb")>|("
+    + _ATOM + rb")@(" + _ATOM + rb"))[ \t]*+(?:,|\Z)"
+).match  # fmt: skip
+_TOKEN = re.compile(
+    rb'\s++|"(?:[^"\\]++|\\.)*+["\\]?|\[[^\]]*+\]?|[<>@,:;(]|(?:[^\s"\[<>@,:;(\\]++|\\.?)++', re.DOTALL
+).match
+_COMMENT_MARK = re.compile(rb"[()]|\\.", re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_BLANKS = re.compile(rb"\s+")
+
+
+def parse_addresses(value: bytes, most: int) -> tuple[list[Address], bool]:
+    """(addresses, whether all were read) of an unfolded field value; at most `most` structures."""
+    found: list[Address] = []
+    position, length = 0, len(value)
+    while position < length:
+        match = _FAST(value, position)
+        if match is None:
+            if not value[position : position + 256].strip(b" \t,"):
+                position += 256
+                continue
+            break
+        if len(found) >= most:
+            return found, False
+        quoted, phrase, mailbox, host, bare, bare_host = match.groups()
+        if bare is not None:
+            found.append(Address(None, None, bare, bare_host))
+        else:
+            name = phrase.strip(b" \t") if quoted is None else quoted
+            found.append(Address(_collapse(name) or None, None, mailbox, host))
+        position = match.end()
+    if position < length:
+        reader = _Reader(value, found, most)
+        return found, reader.read(position)
+    return found, True
+
+
+def _collapse(name: bytes) -> bytes:
+    return _BLANKS.sub(b" ", name).strip() if b"  " in name or b"\t" in name else name
+
+
+def _unquote(token: bytes) -> bytes:
+    if token.startswith(b'"'):
+        token = token[1:-1] if len(token) > 1 and token.endswith(b'"') else token[1:]
+    return _ESCAPED.sub(rb"\1", token) if b"\\" in token else token
+
+
+def _joined(tokens: list[bytes]) -> bytes:
+    return b"".join([_unquote(token) for token in tokens])
+
+
+class _Reader:
+    """The slow way: tokens, one list of addresses, one pass."""
+
+    __slots__ = ("angle", "comment", "found", "in_group", "inside", "most", "outer", "route", "value")
+
+    def __init__(self, value: bytes, found: list[Address], most: int) -> None:
+        self.value = value
+        self.found = found
+        self.most = most
+        self.in_group = False
+        self.reset()
+
+    def reset(self) -> None:
+        self.outer: list[bytes] = []
+        self.angle: list[bytes] | None = None
+        self.inside = False
+        self.route: bytes | None = None
+        self.comment: bytes | None = None
+
+    def read(self, position: int) -> bool:
+        """Read to the end; False if the number of addresses stopped it."""
+        value, length = self.value, len(self.value)
+        while position < length:
+            match = _TOKEN(value, position)
+            if match is None:
+                position += 1
+                continue
+            token = match[0]
+            position = match.end()
+            if token == b"(":
+                position = self.read_comment(position)
+            elif token in _SPECIALS:
+                if len(self.found) >= self.most:
+                    return False
+                self.special(token)
+            elif token[0] in b" \t\r\n\v\f":
+                if not self.inside and self.outer:
+                    self.outer.append(b" ")
+            elif self.inside and self.angle is not None:
+                self.angle.append(token)
+            else:
+                self.outer.append(token)
+        self.finish()
+        if self.in_group:
+            self.found.append(GROUP_END)
+        return True
+
+    def special(self, token: bytes) -> None:
+        if token == b",":
+            if self.inside and self.angle and self.angle[0] == b"@":
+                self.angle.append(token)
+            else:
+                self.finish()
+        elif token == b"<":
+            if not self.inside and self.angle is None:
+                self.angle, self.inside = [], True
+        elif token == b">":
+            self.inside = False
+        elif token == b":":
+            self.colon()
+        elif token == b";":
+            self.finish()
+            if self.in_group:
+                self.found.append(GROUP_END)
+                self.in_group = False
+        elif self.inside and self.angle is not None:
+            self.angle.append(token)
+        else:
+            self.outer.append(token)
+
+    def colon(self) -> None:
+        if self.inside and self.angle is not None:
+            self.route = b"".join(self.angle) or None
+            self.angle = []
+        elif self.angle is None and not self.in_group:
+            name = _joined(self.outer).strip()
+            self.reset()
+            self.found.append(Address(None, None, name, None))
+            self.in_group = True
+        else:
+            self.outer.append(b":")
+
+    def read_comment(self, position: int) -> int:
+        """Skip a comment, nested ones included; keep its text as a name that may be needed."""
+        depth, start = 1, position
+        for match in _COMMENT_MARK.finditer(self.value, position):
+            mark = match[0]
+            if mark == b"(":
+                depth += 1
+            elif mark == b")":
+                depth -= 1
+                if not depth:
+                    self.comment = _unquote(self.value[start : match.start()].strip())
+                    return match.end()
+        self.comment = _unquote(self.value[start:].strip())
+        return len(self.value)
+
+    def finish(self) -> None:
+        """End of one address: file it, if there was one."""
+        if self.angle is not None:
+            name = _collapse(_joined(self.outer).strip()) or self.comment or None
+            mailbox, host = _split(self.angle)
+            self.found.append(Address(name, self.route, mailbox, host))
+        elif any(token != b" " for token in self.outer):
+            self.found.append(self.bare())
+        self.reset()
+
+    def bare(self) -> Address:
+        """An address without angle brackets, with whatever words stand around it."""
+        tokens = _tighten(self.outer)
+        at = len(tokens) - 1 - tokens[::-1].index(b"@") if b"@" in tokens else -1
+        if at < 0:
+            words = _collapse(_joined(self.outer).strip())
+            return Address(self.comment or None, None, words, b"")
+        start, stop = at, at + 1
+        while start and tokens[start - 1] != b" ":
+            start -= 1
+        while stop < len(tokens) and tokens[stop] != b" ":
+            stop += 1
+        rest = _collapse(_joined(tokens[:start] + tokens[stop:]).strip())
+        mailbox, host = _split(tokens[start:stop])
+        return Address(rest or self.comment or None, None, mailbox, host)
+
+
+_SPECIALS = frozenset({b"<", b">", b"@", b",", b":", b";"})
+
+
+def _split(tokens: list[bytes]) -> tuple[bytes, bytes]:
+    """Mailbox and host around the last "@"."""
+    if b"@" not in tokens:
+        return _joined(tokens), b""
+    at = len(tokens) - 1 - tokens[::-1].index(b"@")
+    return _joined(tokens[:at]), b"".join(tokens[at + 1 :])
+
+
+def _tighten(tokens: list[bytes]) -> list[bytes]:
+    """Tokens without the blanks that RFC 5322 4.4 lets stand around "." and "@"."""
+    kept: list[bytes] = []
+    for index, token in enumerate(tokens):
+        if token == b" ":
+            after = tokens[index + 1] if index + 1 < len(tokens) else b""
+            if not kept or kept[-1].endswith((b".", b"@")) or after.startswith((b".", b"@")):
+                continue
+        kept.append(token)
+    return kept

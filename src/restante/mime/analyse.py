@@ -1,0 +1,60 @@
+"""One message's octets -> everything that is kept beside them, in one pass, at delivery.
+
+The only entry a door or a store needs: scan, then ENVELOPE, BODY and BODYSTRUCTURE as ready text, cached header
+fields, sort keys, searchable text, preview. Never raises, whatever the octets: mail of thirty years is kept and
+served, and past a limit told in simplified form.
+"""
+
+from __future__ import annotations
+
+from .envelope import envelope
+from .headers import cached_fields, known_header
+from .keys import sort_keys
+from .model import DEFAULT_LIMITS, Analysis, Limits, Trait
+from .scan import Scan, scan
+from .structure import structure
+from .surrogate import surrogate
+from .text import TextReader
+
+
+def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Analysis:
+    """Everything kept beside a message. data: its octets as stored. Cost is linear in them."""
+    octets = data if isinstance(data, bytes) else bytes(data)
+    scanned = scan(octets, limits)
+    root = scanned.root
+    header = octets[: known_header(octets, 0, root.part.body, limits.header)]
+    made = envelope(root.fields, limits.addresses)
+    body, bodystructure, complete = structure(octets, root, limits)
+    reader = TextReader(octets, root, limits)
+    traits = _traits(octets, scanned)
+    if not (complete and made.complete):
+        traits |= Trait.SIMPLIFIED
+    return Analysis(
+        size=len(octets),
+        traits=traits,
+        root=root.part,
+        envelope=made.wire,
+        body=body,
+        bodystructure=bodystructure,
+        headers=cached_fields(header),
+        preview=reader.preview(),
+        keys=sort_keys(root.fields, made, reader.fallback),
+        text=reader.search_text(scanned.split, root.fields),
+        surrogate_size=len(surrogate(octets, root.part)) if traits & Trait.EIGHT_BIT_HEADER else None,
+    )
+
+
+def _traits(data: bytes, scanned: Scan) -> Trait:
+    traits = Trait.NONE
+    if b"\0" in data:
+        traits |= Trait.NUL
+    if scanned.eight_bit_header:
+        traits |= Trait.EIGHT_BIT_HEADER
+    pairs = data.count(b"\r\n")
+    if pairs != data.count(b"\n") or pairs != data.count(b"\r"):
+        traits |= Trait.BARE_LINE_END
+    if not data.endswith(b"\r\n"):
+        traits |= Trait.NO_FINAL_CRLF
+    if scanned.simplified:
+        traits |= Trait.SIMPLIFIED
+    return traits

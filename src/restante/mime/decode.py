@@ -1,0 +1,154 @@
+"""Encoded header text and transfer encodings -> text and octets. Lenient, linear; nothing here fails.
+
+RFC 2047 (encoded words, joined before their charset is decoded, since some senders cut characters in two),
+RFC 2231 (parameters in pieces), RFC 2045 6.7 and 6.8 (quoted-printable, base64). Must not know which fields or
+parts are looked at.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from .charsets import codec, decode_charset, decode_undeclared
+from .parameters import Parameters
+
+_WORD = re.compile(rb"=\?([^?*\s]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?]*+)\?=")
+_TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+_PADDING = re.compile(rb"=+")
+_SECTION = re.compile(rb"([^*]++)(?:\*(0|[1-9][0-9]{0,3}))?(\*?)\Z").match
+
+
+def decode_header(value: bytes, fallback: str = "") -> str:
+    """An unfolded field value as text: encoded words decoded, raw 8-bit as UTF-8, `fallback` or Western."""
+    if b"=?" not in value:
+        return value.decode("ascii") if value.isascii() else decode_undeclared(value, fallback)
+    pieces: list[str] = []
+    pending, pending_charset, position = b"", "", 0
+    for match in _WORD.finditer(value):
+        between = value[position : match.start()]
+        label = match[1].decode("ascii", "replace").lower()
+        octets = _encoded_word(match[2], match[3])
+        adjacent = position > 0 and not between.strip()
+        position = match.end()
+        if adjacent and label == pending_charset:
+            pending += octets
+            continue
+        if pending_charset:
+            pieces.append(decode_charset(pending, pending_charset, fallback))
+        if not adjacent:
+            pieces.append(decode_undeclared(between, fallback))
+        pending, pending_charset = octets, label
+    if pending_charset:
+        pieces.append(decode_charset(pending, pending_charset, fallback))
+    pieces.append(decode_undeclared(value[position:], fallback))
+    text = "".join(pieces)
+    return text.translate(_CONTROLS) if not text.isprintable() else text
+
+
+_CONTROLS = {**dict.fromkeys(range(32), " "), 127: " "}
+"""An encoded word must not bring line ends into a line of text."""
+
+
+def _encoded_word(kind: bytes, text: bytes) -> bytes:
+    if kind in b"qQ":
+        return binascii.a2b_qp(text, header=True)
+    return decode_base64(text)
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Octets of base64 with anything odd in it: foreign octets skipped, pieces with padding of their own joined."""
+    clean = data.translate(None, _NOT_BASE64)
+    if clean.find(b"=", 0, -2) < 0:
+        return _base64_piece(clean.rstrip(b"="))
+    return b"".join([_base64_piece(piece) for piece in _PADDING.split(clean)])
+
+
+def _base64_piece(clean: bytes) -> bytes:
+    left = len(clean) % 4
+    if left == 1:
+        clean = clean[:-1]
+    elif left:
+        clean += b"=="[left - 2 :]
+    return binascii.a2b_base64(clean)
+
+
+def decode_quoted_printable(data: bytes) -> bytes:
+    """Octets of quoted-printable; what is no valid escape stays as it is. Blanks before a line end go."""
+    if b" \n" in data or b" \r\n" in data or b"\t\n" in data or b"\t\r\n" in data or data.endswith((b" ", b"\t")):
+        data = _TRAILING_BLANKS.sub(b"", data)
+    return binascii.a2b_qp(data)
+
+
+def decode_transfer(data: bytes, encoding: str) -> bytes | None:
+    """Content without its Content-Transfer-Encoding (lower-case); None for an unknown one."""
+    if encoding in ("7bit", "8bit", "binary"):
+        return data
+    if encoding == "base64":
+        return decode_base64(data)
+    if encoding == "quoted-printable":
+        return decode_quoted_printable(data)
+    return None
+
+
+def join_parameters(parameters: Parameters) -> Parameters:
+    """Parameters with RFC 2231 pieces joined: foo*0*, foo*1 become foo* (percent-encoded UTF-8), bar*0, bar*1 bar.
+
+    This is what BODYSTRUCTURE tells (RFC 9051 7.5.2, body parameter parenthesized list). Cost is linear in the
+    pieces; those behind a gap, and doubles, are dropped.
+    """
+    if not any(b"*" in name for name, _ in parameters):
+        return parameters
+    pieces: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
+    joined: list[tuple[bytes, bytes]] = []
+    for name, value in parameters:
+        match = _SECTION(name)
+        if match is None or match[2] is None:
+            joined.append((name, value))
+            continue
+        key = match[1].lower()
+        if key not in pieces:
+            pieces[key] = {}
+            joined.append((match[1], b""))
+        pieces[key].setdefault(int(match[2]), (value, bool(match[3])))
+    return tuple(
+        _join(name, pieces[name.lower()]) if not value and name.lower() in pieces else (name, value)
+        for name, value in joined
+    )
+
+
+def _join(name: bytes, numbered: dict[int, tuple[bytes, bool]]) -> tuple[bytes, bytes]:
+    ordered: list[tuple[bytes, bool]] = []
+    while len(ordered) in numbered:
+        ordered.append(numbered[len(ordered)])
+    if not any(extended for _, extended in ordered):
+        return name, b"".join([value for value, _ in ordered])
+    charset, language, octets = _extended_value(ordered[0][0]) if ordered[0][1] else (b"", b"", ordered[0][0])
+    octets += b"".join([unquote_to_bytes(value) if extended else value for value, extended in ordered[1:]])
+    label = charset.decode("ascii", "replace")
+    if codec(label) not in (None, "ascii", "utf-8"):
+        octets, charset = decode_charset(octets, label).encode("utf-8"), b"utf-8"
+    return name + b"*", charset + b"'" + language + b"'" + quote_from_bytes(octets, safe="").encode("ascii")
+
+
+def _extended_value(value: bytes) -> tuple[bytes, bytes, bytes]:
+    """(charset, language, octets) of an ext-value; a value without apostrophes has no charset."""
+    parts = value.split(b"'", 2)
+    if len(parts) < 3:
+        return b"", b"", unquote_to_bytes(value)
+    return parts[0], parts[1], unquote_to_bytes(parts[2])
+
+
+def parameter_text(parameters: Parameters, name: bytes, fallback: str = "") -> str | None:
+    """A parameter as text, whichever form it has; an RFC 2231 form before a plain one. name: lower-case."""
+    plain: bytes | None = None
+    for key, value in join_parameters(parameters):
+        low = key.lower()
+        if low == name + b"*":
+            charset, _, octets = _extended_value(value)
+            return decode_charset(octets, charset.decode("ascii", "replace").lower(), fallback)
+        if low == name and plain is None:
+            plain = value
+    return None if plain is None else decode_header(plain, fallback)

@@ -1,0 +1,150 @@
+"""Header fields: where a header ends, its fields in order, unfolding, and choosing fields by name.
+
+A line ends at LF, with or without CR before it; a bare CR is an ordinary octet of a value. A header ends at
+its first empty line. A line that is neither a field nor a continuation of one is passed over. All scanning is
+done by regular expressions with possessive repeats, so that cost is linear in the header's size.
+
+Must not know what a field means. RFC 5322 2.2, 3.6.8, 4.5; RFC 9051 6.4.5.1 (HEADER.FIELDS).
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+Fields = dict[bytes, list[bytes]]
+"""Lower-case name -> raw (still folded) values in order, without the white space after the colon."""
+
+CACHED_FIELDS: frozenset[bytes] = frozenset(
+    b"""from sender reply-to to cc bcc subject date message-id in-reply-to references resent-from resent-to
+    resent-date mime-version content-type content-transfer-encoding content-disposition content-description
+    content-id content-language priority x-priority x-msmail-priority importance newsgroups followup-to lines
+    list-id list-post list-unsubscribe list-unsubscribe-post list-help list-archive list-subscribe list-owner
+    mailing-list precedence auto-submitted x-label x-mailer user-agent organization delivered-to x-original-to
+    envelope-to return-path x-spam-flag x-spam-status x-spam-level x-spam-score disposition-notification-to
+    return-receipt-to mail-followup-to mail-reply-to thread-topic thread-index x-draft-info x-mozilla-draft-info
+    x-identity-key x-uniform-type-identifier x-universally-unique-identifier x-tuid x-keywords
+    x-account-key x-android-message-id face autocrypt authentication-results received-spf
+    x-google-dkim-signature-present feedback-id archived-at""".split()
+)
+"""What Thunderbird, Apple Mail, Outlook, mutt, mbsync, K-9 and webmail ask for by HEADER.FIELDS."""
+
+_BLANK = re.compile(rb"\n\r?\n").search
+_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:[ \t]*+((?:.*+\n[ \t])*+.*+)", re.MULTILINE)
+_RAW_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:(?:.*+\n[ \t])*+.*+(?:\n|\Z))", re.MULTILINE)
+_IS_FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:").match
+_LINE_BREAK = re.compile(rb"\r?\n")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+def header_end(data: bytes, start: int, stop: int) -> int:
+    """Offset just behind the empty line that ends the header at `start`, -1 if there is none before `stop`."""
+    if data.startswith(b"\n", start, stop):
+        return start + 1
+    if data.startswith(b"\r\n", start, stop):
+        return start + 2
+    found = _BLANK(data, start, stop)
+    return found.end() if found else -1
+
+
+def known_header(data: bytes, start: int, body: int, most: int) -> int:
+    """End of that part of the header start:body that is read for fields: at most `most` octets, whole lines."""
+    if body - start <= most:
+        return body
+    return data.rfind(b"\n", start, start + most) + 1 or start + most
+
+
+def begins_with_field(data: bytes, start: int, stop: int) -> bool:
+    """Whether the first line looks like a header field, or like the separator of an mbox."""
+    return bool(_IS_FIELD(data, start, stop)) or data.startswith((b"From ", b">From "), start, stop)
+
+
+def split_fields(block: bytes, most: int) -> list[tuple[bytes, bytes]]:
+    """(name as written, raw value still folded) of at most `most` fields, in order."""
+    if block.count(b"\n") <= most:
+        return _FIELD.findall(block)
+    return [(found[1], found[2]) for found in islice(_FIELD.finditer(block), most)]
+
+
+def index_fields(split: list[tuple[bytes, bytes]]) -> Fields:
+    """Fields by lower-case name."""
+    fields: Fields = {}
+    for name, value in split:
+        key = name.lower()
+        if key in fields:
+            fields[key].append(value)
+        else:
+            fields[key] = [value]
+    return fields
+
+
+def unfold(value: bytes) -> bytes:
+    """A field's value on one line: line ends removed, white space at both ends cut (RFC 5322 2.2.3)."""
+    if b"\n" in value:
+        value = _LINE_BREAK.sub(b"", value)
+    return value.strip(b" \t\r\n")
+
+
+def first(fields: Fields, name: bytes) -> bytes | None:
+    """The first field of this lower-case name, unfolded; None if absent."""
+    values = fields.get(name)
+    return None if values is None else unfold(values[0])
+
+
+def field_values(block: bytes, name: bytes) -> list[bytes]:
+    """Unfolded values of all fields of this name (any case) in a raw header, in order."""
+    low = name.lower()
+    return [unfold(value) for found, value in _FIELD.findall(block) if found.lower() == low]
+
+
+class FieldSelector:
+    """HEADER.FIELDS or HEADER.FIELDS.NOT with its list of names, compiled once, used on many headers.
+
+    names: any case. A few microseconds a message.
+    """
+
+    __slots__ = ("_names", "_negate")
+
+    def __init__(self, names: frozenset[bytes], negate: bool) -> None:
+        self._names = frozenset(name.lower() for name in names)
+        self._negate = negate
+
+    @property
+    def cached(self) -> bool:
+        """Whether `Analysis.headers` holds all that this selector can choose (of a message not SIMPLIFIED)."""
+        return not self._negate and self._names <= CACHED_FIELDS
+
+    def fields(self, block: bytes) -> bytes:
+        """The chosen fields of a header, raw, in order; line ends as CRLF, NUL as 0x80; without the empty line."""
+        names = self._names
+        if self._negate:
+            chosen = b"".join([raw for raw, name in _RAW_FIELD.findall(block) if name.lower() not in names])
+        else:
+            chosen = b"".join([raw for raw, name in _RAW_FIELD.findall(block) if name.lower() in names])
+        if chosen and chosen[-1] != 10:
+            chosen += b"\r\n"
+        if chosen.count(b"\n") != chosen.count(b"\r\n"):
+            chosen = _BARE_LF.sub(b"\r\n", chosen)
+        if b"\0" in chosen:
+            chosen = chosen.replace(b"\0", b"\x80")
+        return chosen
+
+    def select(self, block: bytes) -> bytes:
+        """The answer to BODY[HEADER.FIELDS (...)]: the chosen fields and the empty line.
+
+        block: `Analysis.headers`, or a whole raw header. RFC 9051 6.4.5.1.
+        """
+        return self.fields(block) + b"\r\n"
+
+
+def select_fields(block: bytes, names: frozenset[bytes], negate: bool) -> bytes:
+    """`FieldSelector(names, negate).select(block)`, for one header."""
+    return FieldSelector(names, negate).select(block)
+
+
+_CACHED = FieldSelector(CACHED_FIELDS, negate=False)
+
+
+def cached_fields(block: bytes) -> bytes:
+    """What `Analysis.headers` keeps of a raw header."""
+    return _CACHED.fields(block)

@@ -1,0 +1,57 @@
+"""HTML -> the text a person would read: for search and previews, never for display.
+
+White space collapses as in a browser, block elements break lines, scripts and styles are left out, entities
+are decoded. Pure; cost is linear in the octets given, which the caller bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+
+_BLOCK = re.compile(
+    r"<(?=/?(?:p|div|br|tr|li|ul|ol|table|h[1-6]|blockquote|hr|pre|dt|dd|title|section|article|header|footer|td|th)\b)",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<[^<>]*+>")
+_UNSEEN = ["script", "style", "noscript", "template"]
+_UNSEEN_TAG = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
+_LINES = re.compile(r" ?\n[ \n]*+")
+
+MAX_TAGS = 10_000
+"""Tags that are given to the tree parser, whose cost grows with depth times length; past it, and past what the
+caller allows, tags are cut out by expression alone."""
+
+
+def html_text(source: str, most_tags: int = MAX_TAGS) -> str:
+    """Readable text of an HTML document or fragment, lines separated by single line ends."""
+    collapsed = " ".join(source.split())
+    broken = _BLOCK.sub("\n<", collapsed)
+    if broken.count("<") > min(most_tags, MAX_TAGS):
+        return _by_expression(broken)
+    try:
+        tree = LexborHTMLParser(broken)
+        tree.strip_tags(_UNSEEN)
+        root = tree.root
+        text = root.text(deep=True, separator="", strip=False) if root is not None else ""
+    except (SelectolaxError, ValueError, RuntimeError):
+        return _by_expression(broken)
+    return _LINES.sub("\n", text).strip()
+
+
+def _by_expression(broken: str) -> str:
+    seen: list[str] = []
+    position = 0
+    low = broken.lower() if len(broken.lower()) == len(broken) else broken
+    for match in _UNSEEN_TAG.finditer(broken):
+        if match.start() < position:
+            continue
+        seen.append(broken[position : match.start()])
+        position = low.find("</" + match[1].lower(), match.end())
+        if position < 0:
+            position = len(broken)
+            break
+    seen.append(broken[position:])
+    return _LINES.sub("\n", unescape(_TAG.sub("", "".join(seen)))).strip()

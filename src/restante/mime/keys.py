@@ -1,0 +1,160 @@
+"""Sort keys: base subjects, message ids, display names, sent date. RFC 5256 2.1 and 2.2, RFC 5957 3."""
+
+from __future__ import annotations
+
+import re
+
+from .addresses import Address
+from .dates import parse_date
+from .decode import decode_header
+from .envelope import Envelope
+from .fold import fold
+from .headers import Fields, first, unfold
+from .model import SortKeys
+
+MAX_SUBJECT = 4_000
+"""Characters of a subject that are compared."""
+
+MAX_REFERENCES = 1_000
+"""Message ids kept of one References field: its first and its newest."""
+
+_BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)*+").match
+_REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE).match
+_ID = re.compile(rb'<((?:[^<>"]++|"(?:[^"\\]++|\\.)*+"|")*+)>', re.DOTALL)
+_BLANK = re.compile(rb"\s+")
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def base_subject(subject: str) -> tuple[str, bool]:
+    """(base subject, whether a reply or forward mark was taken off) of a decoded subject. RFC 5256 2.1.
+
+    Not folded yet. Linear: positions move inwards over one string.
+    """
+    text = " ".join(subject[:MAX_SUBJECT].split())
+    start, end, reply = 0, len(text), False
+    while True:
+        end, marked = _cut_trailers(text, start, end)
+        reply = reply or marked
+        start, marked = _cut_leaders(text, start, end)
+        reply = reply or marked
+        if text[start : start + 5].lower() == "[fwd:" and end - start > 5 and text[end - 1] == "]":
+            start, end, reply = start + 5, end - 1, True
+            continue
+        return text[start:end], reply
+
+
+def _cut_trailers(text: str, start: int, end: int) -> tuple[int, bool]:
+    """Step 2: "(fwd)" and blanks at the end."""
+    marked = False
+    while end > start:
+        if text[end - 1] == " ":
+            end -= 1
+        elif end - start >= 5 and text[end - 5 : end].lower() == "(fwd)":
+            end, marked = end - 5, True
+        else:
+            break
+    return end, marked
+
+
+def _cut_leaders(text: str, start: int, end: int) -> tuple[int, bool]:
+    """Steps 3 to 5: "re:", "fwd:" with the blobs before them, then blobs while something is left."""
+    marked = False
+    while start < end:
+        if text[start] == " ":
+            start += 1
+            continue
+        blobs = _BLOBS(text, start, end)
+        behind = blobs.end() if blobs else start
+        prefix = _REFWD(text, behind, end)
+        if prefix is not None:
+            start, marked = prefix.end(), True
+            continue
+        if behind < end:
+            return behind, marked
+        # Only blobs are left: the last of them is the subject.
+        return text.rfind("[", start, end), marked
+    return start, marked
+
+
+def message_ids(field: bytes) -> list[str]:
+    """Normalised message ids of an unfolded field, in order, without doubles.
+
+    Quoting that changes nothing is taken off, so that <"a"@x> equals <a@x>. RFC 5256 3, THREAD=REFERENCES.
+    """
+    found: dict[str, None] = {}
+    for match in _ID.finditer(field):
+        inner = match[1]
+        if b'"' in inner or b"\\" in inner:
+            inner = _ESCAPED.sub(rb"\1", inner.replace(b'"', b"") if b"\\" not in inner else _unquoted(inner))
+        if b" " in inner or b"\t" in inner:
+            inner = _BLANK.sub(b"", inner)
+        if inner:
+            found["<" + inner.decode("utf-8", "replace") + ">"] = None
+    return list(found)
+
+
+_QUOTE = re.compile(rb'(\\.)|"', re.DOTALL)
+
+
+def _unquoted(inner: bytes) -> bytes:
+    return _QUOTE.sub(lambda match: match[1] or b"", inner)
+
+
+def _references(fields: Fields) -> tuple[str, ...]:
+    values = fields.get(b"references")
+    found = message_ids(unfold(b" ".join(values))) if values else []
+    if not found:
+        value = first(fields, b"in-reply-to")
+        found = message_ids(value)[:1] if value else []
+    if len(found) > MAX_REFERENCES:
+        found = found[:1] + found[1 - MAX_REFERENCES :]
+    return tuple(found)
+
+
+def _message_id(fields: Fields) -> str:
+    value = first(fields, b"message-id")
+    if not value:
+        return ""
+    found = message_ids(value)
+    if found:
+        return found[0]
+    return "<" + value.decode("utf-8", "replace") + ">" if b"@" in value and b" " not in value else ""
+
+
+def _mailbox(found: list[Address], fallback: str) -> str:
+    return fold(decode_header(found[0].mailbox or b"", fallback)) if found else ""
+
+
+def display_name(found: list[Address], fallback: str) -> str:
+    """RFC 5957 3: name, else mailbox@host, else mailbox of the first address; not folded."""
+    if not found:
+        return ""
+    address = found[0]
+    if address.name:
+        name = decode_header(address.name, fallback).strip()
+        if name:
+            return name
+    if address.mailbox is None:
+        return ""
+    shown = address.mailbox + b"@" + address.host if address.host else address.mailbox
+    return decode_header(shown, fallback)
+
+
+def sort_keys(fields: Fields, made: Envelope, fallback: str) -> SortKeys:
+    """What SORT and THREAD compare of one message. fallback: charset of raw 8-bit fields."""
+    field = first(fields, b"date")
+    sent = parse_date(field) if field else None
+    subject, is_reply = base_subject(decode_header(first(fields, b"subject") or b"", fallback))
+    return SortKeys(
+        sent=None if sent is None else sent.instant,
+        sent_day=None if sent is None else sent.day,
+        subject=fold(subject),
+        is_reply=is_reply,
+        sender=_mailbox(made.sender, fallback),
+        recipient=_mailbox(made.recipient, fallback),
+        cc=_mailbox(made.cc, fallback),
+        display_from=fold(display_name(made.sender, fallback)),
+        display_to=fold(display_name(made.recipient, fallback)),
+        message_id=_message_id(fields),
+        references=_references(fields),
+    )

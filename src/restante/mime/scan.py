@@ -1,0 +1,214 @@
+"""Octets of a message -> tree of entities with their offsets.
+
+Top down: a multipart is cut at its own delimiter lines before its parts are looked at, so an enclosing
+boundary always ends what lies within (RFC 2046 5.1.2), also where both have the same one. Each level reads its
+range once with `bytes.find`; depth, parts, and delimiter-like lines are bounded, so cost is linear. Past a
+bound the rest is not told (`Scan.simplified`); octets are never changed.
+
+Rules for what is broken: a multipart without a usable boundary is told as text/plain, so that a person can
+read it; one past the depth limit as application/octet-stream; a part whose first line is no field has an empty
+header; a malformed Content-Type counts as the default (RFC 2045 5.2); an encoded message/rfc822 has an empty
+nested message, since octet offsets cannot reach into it.
+
+Must not know IMAP. RFC 2045, 2046, 5322, 6532 (message/global).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .headers import Fields, begins_with_field, first, header_end, index_fields, known_header, split_fields
+from .model import Limits, Part
+from .parameters import Parameters, content_type, transfer_encoding
+
+MAX_BOUNDARY = 998
+"""Octets of a boundary that is believed (RFC 2046 says 70)."""
+
+MAX_PADDING = 998
+"""Octets of white space behind a boundary that are believed."""
+
+MAX_CANDIDATES = 200_000
+"""Lines that begin like a delimiter and are none, over the whole message, before the scan stops looking."""
+
+IDENTITY = frozenset({"7bit", "8bit", "binary"})
+MESSAGES = frozenset({"rfc822", "global"})
+
+
+@dataclass(slots=True)
+class Entity:
+    """A part with what was read on the way: fields of its header, and Content-Type parameters.
+
+    children: as in `Part.children`. declared: whether a well-formed Content-Type was there.
+    """
+
+    part: Part
+    fields: Fields
+    parameters: Parameters
+    children: list[Entity]
+    declared: bool
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a scan found. split: the message's own fields in order. candidates: work done, for tests."""
+
+    root: Entity
+    split: list[tuple[bytes, bytes]]
+    simplified: bool
+    eight_bit_header: bool
+    candidates: int
+    parts: int
+
+
+class _Scanner:
+    __slots__ = ("ascii", "candidates", "data", "eight_bit", "limits", "parts", "simplified", "split")
+
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self.data = data
+        self.limits = limits
+        self.parts = 0
+        self.candidates = 0
+        self.simplified = False
+        self.ascii = data.isascii()
+        self.eight_bit = False
+        self.split: list[tuple[bytes, bytes]] | None = None
+
+    def entity(self, start: int, end: int, stop: int, depth: int, default: tuple[bytes, bytes]) -> Entity:
+        """The entity at start..end. stop: where the line that ends it begins (the end of its own last line)."""
+        data, limits = self.data, self.limits
+        self.parts += 1
+        body = header_end(data, start, stop)
+        if depth and start < end and not start < body <= start + 2 and not begins_with_field(data, start, end):
+            body = start  # a generator forgot the empty line: what stands here is content
+        elif body < 0:
+            body = end
+        elif body > end:
+            end = body  # the line end before the delimiter is also the empty line
+        fields = self.read_header(start, body)
+        declared_type = first(fields, b"content-type")
+        parsed = content_type(declared_type, limits.parameters) if declared_type else None
+        major, minor, parameters = parsed or (*default, ())
+        encoding = transfer_encoding(first(fields, b"content-transfer-encoding"))
+        children: list[Entity] = []
+        if major == b"multipart":
+            encoding = encoding if encoding in IDENTITY else "7bit"
+            if depth >= limits.depth:
+                self.simplified = True
+                major, minor = b"application", b"octet-stream"
+            else:
+                children = self.multipart(_boundary(parameters), body, end, depth, minor == b"digest")
+                if not children:
+                    major, minor = b"text", b"plain"
+        elif major == b"message" and minor in (b"rfc822", b"global"):
+            if depth >= limits.depth or self.parts >= limits.parts:
+                self.simplified = True
+                major, minor = b"application", b"octet-stream"
+            else:
+                inner = end if encoding in IDENTITY else body
+                children = [self.entity(body, inner, inner, depth + 1, _TEXT)]
+        charset = b""
+        for name, value in parameters:
+            if name.lower() == b"charset":
+                charset = value
+                break
+        part = Part(
+            start,
+            body,
+            end,
+            major.decode("ascii"),
+            minor.decode("ascii"),
+            encoding,
+            charset.decode("ascii", "replace").lower() if charset else "",
+            data.count(b"\n", body, end),
+            tuple([child.part for child in children]),
+        )
+        return Entity(part, fields, parameters, children, parsed is not None)
+
+    def read_header(self, start: int, body: int) -> Fields:
+        cut = known_header(self.data, start, body, self.limits.header)
+        block = self.data[start:cut]
+        if cut < body:
+            self.simplified = True
+        if not self.ascii and not self.eight_bit:
+            self.eight_bit = not (block if cut == body else self.data[start:body]).isascii()
+        split = split_fields(block, self.limits.fields)
+        if len(split) >= self.limits.fields:
+            self.simplified = True
+        if self.split is None:
+            self.split = split
+        return index_fields(split)
+
+    def multipart(self, boundary: bytes, start: int, end: int, depth: int, digest: bool) -> list[Entity]:
+        """Parts of a multipart body at start..end; none where no delimiter line is found."""
+        children: list[Entity] = []
+        if not boundary:
+            return children
+        data, needle = self.data, b"--" + boundary
+        default = _MESSAGE if digest else _TEXT
+        opened, position = -1, start
+        while True:
+            hit = data.find(needle, position, end)
+            if hit < 0:
+                break
+            position = hit + len(needle)
+            if hit != start and data[hit - 1] != 10:
+                if self.refuse_candidate():
+                    break
+                continue
+            line_end = data.find(b"\n", position, end)
+            if line_end < 0:
+                line_end = end
+            closing = data.startswith(b"--", position, line_end)
+            tail = position + 2 if closing else position
+            if line_end - tail > MAX_PADDING or data[tail:line_end].strip(b" \t\r"):
+                if self.refuse_candidate():
+                    break
+                continue
+            if opened >= 0:
+                children.append(self.entity(opened, _before(data, hit, opened), hit, depth + 1, default))
+            if closing:
+                return children
+            if self.parts >= self.limits.parts:
+                self.simplified = True
+                return children
+            position = min(line_end, end)
+            opened = min(line_end + 1, end)
+        if opened >= 0:
+            children.append(self.entity(opened, end, end, depth + 1, default))
+        return children
+
+    def refuse_candidate(self) -> bool:
+        """Count a line that is no delimiter; True once there were too many to go on."""
+        self.candidates += 1
+        if self.candidates > MAX_CANDIDATES:
+            self.simplified = True
+            return True
+        return False
+
+
+_TEXT = (b"text", b"plain")
+_MESSAGE = (b"message", b"rfc822")
+
+
+def _boundary(parameters: Parameters) -> bytes:
+    """The boundary parameter, b"" where there is none to be used."""
+    for name, value in parameters:
+        if name.lower() == b"boundary":
+            value = value.rstrip(b" \t")
+            return value if len(value) <= MAX_BOUNDARY else b""
+    return b""
+
+
+def _before(data: bytes, delimiter: int, opened: int) -> int:
+    """End of the content before a delimiter line: its preceding line end belongs to it (RFC 2046 5.1.1)."""
+    end = delimiter - 1
+    if end > opened and data[end - 1] == 13:
+        end -= 1
+    return max(end, opened)
+
+
+def scan(data: bytes, limits: Limits) -> Scan:
+    """Read a message's structure. Never raises, whatever the octets; cost is linear."""
+    scanner = _Scanner(data, limits)
+    root = scanner.entity(0, len(data), len(data), 0, _TEXT)
+    return Scan(root, scanner.split or [], scanner.simplified, scanner.eight_bit, scanner.candidates, scanner.parts)

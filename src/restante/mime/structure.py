@@ -1,0 +1,128 @@
+"""BODY and BODYSTRUCTURE: a scanned tree -> ready IMAP text, both in one walk.
+
+Parameters go out as found, but for RFC 2231 pieces, which are joined as the RFC asks. RFC 9051 7.5.2 and 9
+(body); RFC 2045, RFC 2183 (disposition), RFC 3282 (language), RFC 2557 (location), RFC 1864 (MD5).
+"""
+
+from __future__ import annotations
+
+from .decode import join_parameters
+from .envelope import envelope
+from .headers import first
+from .model import Limits
+from .parameters import Parameters, disposition
+from .scan import MESSAGES, Entity
+from .wire import NIL, nstring, string
+
+EMPTY_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
+"""What a multipart without parts tells as its only one: the grammar asks for at least one."""
+
+EMPTY_PART_EXTENDED = EMPTY_PART[:-1] + b" NIL NIL NIL NIL)"
+
+_US_ASCII: Parameters = ((b"charset", b"us-ascii"),)
+_US_ASCII_WIRE = b'("charset" "us-ascii")'
+
+
+class _Writer:
+    """Writes a tree; `complete` turns False where an envelope left addresses out."""
+
+    __slots__ = ("ascii", "complete", "data", "limits")
+
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self.data = data
+        self.limits = limits
+        self.ascii = data.isascii()
+        self.complete = True
+
+    def write(self, entity: Entity) -> tuple[bytes, bytes]:
+        """(BODY, BODYSTRUCTURE) of one entity."""
+        part = entity.part
+        if part.type == "multipart":
+            return self.multipart(entity)
+        fields = entity.fields
+        parameters = entity.parameters
+        basic = b'"%b" "%b" %b %b %b %b %d' % (
+            part.type.encode("ascii"),
+            part.subtype.encode("ascii"),
+            self.text_parameters(entity) if part.type == "text" else parameter_list(parameters),
+            nstring(first(fields, b"content-id")),
+            nstring(first(fields, b"content-description")),
+            string(part.encoding.encode("ascii")),
+            part.end - part.body,
+        )
+        extension = b" %b%b" % (nstring(first(fields, b"content-md5")), self.common_extension(entity))
+        if part.type == "text":
+            basic = b"%b %d" % (basic, part.lines)
+        elif part.type == "message" and part.subtype in MESSAGES and entity.children:
+            nested = entity.children[0]
+            inside = envelope(nested.fields, self.limits.addresses)
+            self.complete = self.complete and inside.complete
+            short, long = self.write(nested)
+            return (
+                b"(%b %b %b %d)" % (basic, inside.wire, short, part.lines),
+                b"(%b %b %b %d%b)" % (basic, inside.wire, long, part.lines, extension),
+            )
+        return b"(%b)" % basic, b"(%b%b)" % (basic, extension)
+
+    def multipart(self, entity: Entity) -> tuple[bytes, bytes]:
+        subtype = entity.part.subtype.encode("ascii")
+        if not entity.children:
+            short, long = EMPTY_PART, EMPTY_PART_EXTENDED
+        else:
+            written = [self.write(child) for child in entity.children]
+            short = b"".join([pair[0] for pair in written])
+            long = b"".join([pair[1] for pair in written])
+        return (
+            b'(%b "%b")' % (short, subtype),
+            b'(%b "%b" %b%b)' % (long, subtype, parameter_list(entity.parameters), self.common_extension(entity)),
+        )
+
+    def text_parameters(self, entity: Entity) -> bytes:
+        """Parameters of a text part; the default charset is told where it is true (RFC 2045 5.2)."""
+        part = entity.part
+        if part.charset:
+            return parameter_list(entity.parameters)
+        if self.ascii or self.data[part.body : part.end].isascii():
+            return parameter_list(entity.parameters + _US_ASCII) if entity.parameters else _US_ASCII_WIRE
+        return parameter_list(entity.parameters)
+
+    def common_extension(self, entity: Entity) -> bytes:
+        """Disposition, language and location, with a space before each."""
+        fields = entity.fields
+        field = first(fields, b"content-disposition")
+        written = NIL
+        if field:
+            found = disposition(field, self.limits.parameters)
+            if found.value:
+                written = b"(%b %b)" % (string(found.value), parameter_list(found.parameters))
+        language = first(fields, b"content-language")
+        if written is NIL and language is None and b"content-location" not in fields:
+            return b" NIL NIL NIL"
+        return b" %b %b %b" % (written, language_list(language), nstring(first(fields, b"content-location")))
+
+
+def parameter_list(parameters: Parameters) -> bytes:
+    """body-fld-param: NIL for none."""
+    if not parameters:
+        return NIL
+    return b"(%b)" % b" ".join(
+        [b"%b %b" % (string(name), string(value)) for name, value in join_parameters(parameters)]
+    )
+
+
+def language_list(field: bytes | None) -> bytes:
+    """body-fld-lang of an unfolded Content-Language."""
+    if not field:
+        return NIL
+    tags = [tag.strip() for tag in field.split(b",", 100)]
+    tags = [tag for tag in tags if tag]
+    if not tags:
+        return NIL
+    return string(tags[0]) if len(tags) == 1 else b"(%b)" % b" ".join([string(tag) for tag in tags])
+
+
+def structure(data: bytes, root: Entity, limits: Limits) -> tuple[bytes, bytes, bool]:
+    """(BODY, BODYSTRUCTURE, whether all addresses of nested envelopes are told)."""
+    writer = _Writer(data, limits)
+    short, long = writer.write(root)
+    return short, long, writer.complete

@@ -1,0 +1,90 @@
+"""Puts the rooms together: configuration, store, authentication, delivery, sessions.
+
+The one place that knows which class stands behind each interface.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from .. import __version__
+from ..accounts.authenticate import LocalAuthenticator, Log
+from ..clock import Clock, Random
+from ..config.model import Config
+from ..connection import Connection
+from ..delivery import StoreDelivery
+from ..imap.session.session import ImapSession
+from ..pop3.logins import LoginTimes
+from ..pop3.session import Pop3Session
+from ..smtp import LmtpSession
+from ..store.sqlite.engine import SqliteEngine
+from .logs import Logger
+from .services import Session, Wire
+from .worker import CURRENT, Assembly
+
+
+def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> Assembly:
+    """Everything that one worker serves with. Called inside its running loop. Raises Refusal (StoreRefusal)."""
+    engine = open_engine(config, data, clock, random)
+    authenticator = LocalAuthenticator(engine.directory, config.auth, clock, random, _login_log(log))
+    delivery = StoreDelivery(engine, config.delivery, config.accounts, clock=clock)
+    logins = LoginTimes()
+    hostname = config.server.hostname or socket.gethostname()
+
+    def imap(connection: Connection) -> Session:
+        return ImapSession(connection, engine, authenticator, config.imap, config.limits, clock, version=__version__)
+
+    def pop3(connection: Connection) -> Session:
+        return Pop3Session(
+            connection,
+            engine,
+            authenticator,
+            config.pop3,
+            config.limits,
+            logins=logins,
+            clock=clock,
+            hostname=hostname,
+        )
+
+    def lmtp(connection: Connection) -> Session:
+        return LmtpSession(connection, delivery, config.limits, hostname)
+
+    return Assembly({Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, authenticator.close)
+
+
+def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> SqliteEngine:
+    """The store on `data`. Raises Refusal."""
+    return SqliteEngine(
+        data,
+        clock,
+        random,
+        retention=config.store.retention,
+        log_retention=config.store.log_retention,
+        reserve=config.store.reserve,
+        handles=config.store.handles,
+        compress=config.store.compress,
+        keywords=config.limits.keywords,
+        mailboxes=config.limits.mailboxes,
+        quota_default=config.accounts.quota,
+    )
+
+
+_EVENTS = {"login-failed": "auth failed"}
+"""The authenticator's events -> ours. "auth failed rip=ADDRESS" is a promise to fail2ban filters."""
+
+
+def _login_log(log: Logger) -> Log:
+    """What the authenticator logs, under the id of the connection whose session asks."""
+
+    def write(event: str, fields: Mapping[str, object]) -> None:
+        name = _EVENTS.get(event, event)
+        rest = {key: value for key, value in fields.items() if key not in ("address", "protocol")}
+        channel = CURRENT.get()
+        if channel is not None:
+            channel.log(name, **rest)
+        else:
+            log.info(name, rip=fields.get("address"), protocol=fields.get("protocol"), **rest)
+
+    return write

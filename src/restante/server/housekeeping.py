@@ -1,0 +1,98 @@
+"""Slow work that nobody waits for: space of removed mail, POP3's "leave on server for N days".
+
+One worker of all does it, whoever holds the lock file; the lock dies with its process. Work goes in small
+steps with pauses between accounts, so that sessions do not notice, and ends at once when the server stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from pathlib import Path
+
+from ..clock import Clock
+from ..config.model import Config
+from ..errors import Refusal
+from ..store.directory import Account
+from ..store.interface import Engine
+from .logs import Logger
+
+PERIOD = 3600.0
+"""Seconds from the end of one round to the next."""
+
+ELECTION = 30.0
+STEP = 50
+"""Messages reclaimed in one transaction."""
+
+PAUSE = 0.02
+_DAY = 86400
+
+
+class Housekeeper:
+    """The job of one worker. Does nothing without an engine."""
+
+    def __init__(self, engine: Engine | None, config: Config, run: Path, clock: Clock, log: Logger) -> None:
+        self._engine = engine
+        self._config = config
+        self._lock = run / "housekeeping.lock"
+        self._clock = clock
+        self._log = log
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._engine is not None:
+            self._task = asyncio.get_running_loop().create_task(self._run(self._engine))
+
+    async def stop(self) -> None:
+        """Cancel the job and wait until it has let go."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self, engine: Engine) -> None:
+        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not _locked(handle):
+                await asyncio.sleep(ELECTION)
+            while True:
+                try:
+                    await self.round(engine)
+                except Exception as error:  # noqa: BLE001 - the job's outer edge: the next round may succeed
+                    self._log.error("housekeeping failed", fault=error)
+                await asyncio.sleep(PERIOD)
+        finally:
+            os.close(handle)
+
+    async def round(self, engine: Engine) -> None:
+        """Go through all accounts once. A refusal of one account's store is logged and does not stop the rest."""
+        after = ""
+        while accounts := await engine.directory.accounts(after, 200):
+            for account in accounts:
+                try:
+                    await self._account(engine, account)
+                except Refusal as refusal:
+                    self._log.warning("housekeeping refused", account=account.address, reason=str(refusal))
+                await asyncio.sleep(PAUSE)
+            after = accounts[-1].address
+
+    async def _account(self, engine: Engine, account: Account) -> None:
+        store = engine.account(account.id)
+        days = account.settings.pop3_leave_days
+        if days is None:
+            days = self._config.pop3.leave_days
+        if days >= 0:
+            moved = await store.expire_retrieved(int(self._clock.now()) - days * _DAY)
+            if moved:
+                self._log.info("retrieved mail moved to Trash", account=account.address, messages=moved)
+        while await store.reclaim(STEP):
+            await asyncio.sleep(PAUSE)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

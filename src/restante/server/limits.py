@@ -1,0 +1,125 @@
+"""How many connections there may be: in all, from one address, of one account, without login.
+
+Counts of one address and one account hold over all workers. Each worker counts exactly for itself and keeps a
+row of small counters in memory shared by all; a total is the sum over rows. A counter stands for all names
+with the same hash (65,536 counters, keyed hash), so two names may share one: the limit then is reached a
+little early, never late. Nobody locks: a worker writes its own row alone; the supervisor clears the row of a
+worker that died.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import sys
+
+from ..config.model import LimitsTable
+from ..errors import Refusal
+
+SLOTS = 1 << 16
+_KINDS = 2  # addresses, accounts
+_HEAD = 8  # octets before the counters: connections of this worker, for balancing
+
+
+class TooManyConnections(Refusal):
+    """A bound on connections is reached."""
+
+    code = "TOO-MANY-CONNECTIONS"
+    temporary = True
+
+
+class SharedCounts:
+    """Counters of all workers in anonymous shared memory; made before the fork.
+
+    rows: workers. key: random octets, so that nobody outside can choose names that share a counter.
+    Cost: 256 KiB a worker, touched only where used.
+    """
+
+    def __init__(self, rows: int, key: bytes) -> None:
+        self._row_size = _HEAD + _KINDS * SLOTS * 2
+        self._rows = rows
+        self._key = key
+        # Shared by fork, zero-filled, no file behind it.
+        self._memory = mmap.mmap(-1, rows * self._row_size)
+        self._view = memoryview(self._memory)
+
+    def slot(self, kind: int, name: str) -> int:
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=2, key=self._key).digest()
+        return _HEAD // 2 + kind * SLOTS + int.from_bytes(digest, "little")
+
+    def row(self, number: int) -> memoryview:
+        """The row's 16-bit counters; index 0 and 1 hold the worker's connections."""
+        start = number * self._row_size
+        return self._view[start : start + self._row_size].cast("H")
+
+    def total(self, slot: int) -> int:
+        step = self._row_size
+        where = slot * 2
+        view = self._view
+        return sum(
+            int.from_bytes(view[n * step + where : n * step + where + 2], sys.byteorder) for n in range(self._rows)
+        )
+
+    def clear(self, number: int) -> None:
+        """Forget a worker that died."""
+        start = number * self._row_size
+        self._memory[start : start + self._row_size] = bytes(self._row_size)
+
+    def set_connections(self, number: int, count: int) -> None:
+        start = number * self._row_size
+        self._view[start : start + 4] = count.to_bytes(4, sys.byteorder)
+
+    def fewest_connections(self, but: int) -> int | None:
+        """The smallest number of connections of any other worker, None if there is no other."""
+        step = self._row_size
+        view = self._view
+        counts = [int.from_bytes(view[n * step : n * step + 4], sys.byteorder) for n in range(self._rows) if n != but]
+        return min(counts, default=None)
+
+
+class Limits:
+    """One worker's counts against the configured bounds."""
+
+    def __init__(self, table: LimitsTable, shared: SharedCounts | None = None, row: int = 0) -> None:
+        self._table = table
+        self._shared = shared or SharedCounts(1, b"one process")
+        self._number = row
+        self._row = self._shared.row(row)
+        self.connections = 0
+
+    def enter(self, address: str, loopback: bool) -> None:
+        """Count a connection. Raises TooManyConnections (then nothing is counted)."""
+        if self.connections >= self._table.connections:
+            raise TooManyConnections("This server has too many connections.", "Try again later.")
+        if not loopback:
+            self._take(0, address, self._table.connections_address, "There are too many connections from your address.")
+        self.connections += 1
+        self._shared.set_connections(self._number, self.connections)
+
+    def leave(self, address: str, loopback: bool) -> None:
+        """A counted connection ended."""
+        if not loopback:
+            self._give(0, address)
+        self.connections -= 1
+        self._shared.set_connections(self._number, self.connections)
+
+    def enter_account(self, account: str) -> None:
+        """Count a login. Raises TooManyConnections."""
+        self._take(1, account, self._table.connections_account, "This account has too many connections.")
+
+    def leave_account(self, account: str) -> None:
+        self._give(1, account)
+
+    def others_are_idler(self) -> bool:
+        """Another worker has clearly fewer connections: let it take the next one."""
+        fewest = self._shared.fewest_connections(self._number)
+        return fewest is not None and self.connections > fewest
+
+    def _take(self, kind: int, name: str, most: int, text: str) -> None:
+        slot = self._shared.slot(kind, name)
+        if self._shared.total(slot) >= most or self._row[slot] == 0xFFFF:
+            raise TooManyConnections(text, "Close some, or try again later.")
+        self._row[slot] += 1
+
+    def _give(self, kind: int, name: str) -> None:
+        self._row[self._shared.slot(kind, name)] -= 1

@@ -1,0 +1,233 @@
+"""Listening sockets: bound once by the supervisor, accepted from by every worker.
+
+Workers share one socket a listener. So that connections spread evenly, a worker that has more connections
+than another leaves a new one lying for a moment; whoever is idle then takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.listen import Address, TcpAddress, UnixAddress, parse_listener
+from ..config.model import ListenTable
+from ..errors import Refusal
+from .limits import Limits
+from .logs import Logger
+from .services import Service
+
+BACKLOG = 1024
+_POLITE = 0.002
+_STARVED = 0.2
+_AT_ONCE = 16
+
+
+class CannotListen(Refusal):
+    """An address cannot be bound."""
+
+    code = "CANNOT-LISTEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A listening socket. address: the real one, after port 0 was resolved."""
+
+    service: Service
+    address: Address
+    sock: socket.socket
+
+
+def wanted(table: ListenTable, replaced: Mapping[str, str | list[str]]) -> list[tuple[Service, Address]]:
+    """All listeners of the configuration, those in `replaced` (from the command line) instead of theirs.
+
+    Raises BadListener.
+    """
+    result: list[tuple[Service, Address]] = []
+    for name in replaced:
+        parse_listener(name, "off")
+    for service in Service:
+        value = replaced.get(service.value, getattr(table, service.value))
+        result += [(service, address) for address in parse_listener(service.value, value)]
+    return result
+
+
+def bind_all(listeners: Iterable[tuple[Service, Address]]) -> list[Bound]:
+    """Bind and listen; all or none. Raises CannotListen."""
+    bound: list[Bound] = []
+    try:
+        for service, address in listeners:
+            if isinstance(address, UnixAddress):
+                bound.append(Bound(service, address, _bind_unix(service, address.path)))
+            else:
+                bound += _bind_tcp(service, address)
+    except BaseException:
+        close_all(bound)
+        raise
+    return bound
+
+
+def close_all(bound: Sequence[Bound], *, unlink: bool = True) -> None:
+    """Close listening sockets; take Unix sockets out of the file system unless they belong to others."""
+    for one in bound:
+        one.sock.close()
+        if unlink and isinstance(one.address, UnixAddress):
+            Path(one.address.path).unlink(missing_ok=True)
+
+
+def _bind_tcp(service: Service, address: TcpAddress) -> list[Bound]:
+    result = []
+    for family, host in _resolve(service, address):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((host, address.port))
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+        except OSError as error:
+            sock.close()
+            for one in result:
+                one.sock.close()
+            raise _refusal(service, address, error) from error
+        result.append(Bound(service, TcpAddress(host, sock.getsockname()[1]), sock))
+    return result
+
+
+def _resolve(service: Service, address: TcpAddress) -> list[tuple[int, str]]:
+    """(family, numeric address) of a host; both families for "*", IPv6 only where the machine has it."""
+    if address.host == "*":
+        both = [(int(socket.AF_INET), "0.0.0.0")]
+        return (
+            [*both, (int(socket.AF_INET6), "::")] if socket.has_ipv6 and Path("/proc/net/if_inet6").exists() else both
+        )
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise CannotListen(
+            f"{service.value}: the address {address.host} is not known here.",
+            f"Write an address of this machine: --listen {service.value}=127.0.0.1:{address.port}",
+        ) from error
+    return list(dict.fromkeys((int(family), str(where[0])) for family, _, _, _, where in found))[:1]
+
+
+def _refusal(service: Service, address: TcpAddress, error: OSError) -> CannotListen:
+    name = service.value
+    if error.errno == errno.EADDRINUSE:
+        return CannotListen(
+            f"{name}: port {address.port} on {address.host} is in use by another program.",
+            f"Stop it, or choose another port: --listen {name}={TcpAddress(address.host, (address.port + 1) % 65536)}",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return CannotListen(
+            f"{name}: you have no right to port {address.port}.",
+            f"Choose one above 1023: --listen {name}={TcpAddress(address.host, 1000 + address.port)}",
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return CannotListen(
+            f"{name}: {address.host} is no address of this machine.",
+            f"Choose one that is: --listen {name}=127.0.0.1:{address.port}",
+        )
+    return CannotListen(f"{name}: cannot listen on {address} ({error.strerror}).", "Choose another address.")
+
+
+def _bind_unix(service: Service, path: str) -> socket.socket:
+    """A Unix socket with mode 0660. One that stands there is replaced only if nobody answers on it."""
+    _remove_dead(service, path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)  # no instant in which others could connect
+    try:
+        sock.bind(path)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(
+            f"{service.value}: the socket {path} cannot be made ({error.strerror}).",
+            f"Choose another: --listen {service.value}=unix:/path/to/socket",
+        ) from error
+    finally:
+        os.umask(before)
+    return sock
+
+
+def _remove_dead(service: Service, path: str) -> None:
+    try:
+        status = Path(path).lstat()
+    except OSError:
+        return
+    taken = CannotListen(
+        f"{service.value}: {path} is there already.",
+        f"Stop the program that uses it, or choose another: --listen {service.value}=unix:/path/to/socket",
+    )
+    if not stat.S_ISSOCK(status.st_mode):
+        raise taken
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+            return
+        except OSError:
+            raise taken from None
+    raise taken
+
+
+OnAccept = Callable[[Service, socket.socket, str], None]
+"""Called with the service, a non-blocking socket and the peer's address without port."""
+
+
+class Acceptor:
+    """Takes connections from one listening socket into one event loop."""
+
+    def __init__(
+        self, bound: Bound, loop: asyncio.AbstractEventLoop, limits: Limits, log: Logger, on_accept: OnAccept
+    ) -> None:
+        self._bound = bound
+        self._loop = loop
+        self._limits = limits
+        self._log = log
+        self._on_accept = on_accept
+        self._later: asyncio.TimerHandle | None = None
+        self._waited = False
+        loop.add_reader(bound.sock, self._ready)
+
+    def close(self) -> None:
+        """Stop accepting; the socket itself is its owner's."""
+        if self._later is not None:
+            self._later.cancel()
+        self._loop.remove_reader(self._bound.sock)
+
+    def _pause(self, seconds: float, waited: bool) -> None:
+        self._loop.remove_reader(self._bound.sock)
+        self._later = self._loop.call_later(seconds, self._resume, waited)
+
+    def _resume(self, waited: bool) -> None:
+        self._later = None
+        self._waited = waited
+        self._loop.add_reader(self._bound.sock, self._ready)
+
+    def _ready(self) -> None:
+        for _ in range(_AT_ONCE):
+            if not self._waited and self._limits.others_are_idler():
+                self._pause(_POLITE, True)
+                return
+            self._waited = False
+            try:
+                sock, where = self._bound.sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No descriptors or memory left: what waits keeps waiting; spinning here would help nobody.
+                self._log.error("cannot accept", listener=str(self._bound.address), reason=error.strerror)
+                self._pause(_STARVED, False)
+                return
+            sock.setblocking(False)
+            self._on_accept(self._bound.service, sock, "unix" if sock.family == socket.AF_UNIX else str(where[0]))

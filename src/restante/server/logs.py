@@ -1,0 +1,99 @@
+"""Log lines: to stderr, one line an event, plain or JSON.
+
+Whatever a value holds, it stays within its line: everything but a few harmless characters is quoted and
+escaped, and long values are cut. A connection's lines start with `rip=` (the peer's address), so that
+`auth failed rip=<HOST>` is a stable pattern for fail2ban. Never a password, never mail content: callers
+name what they log, nothing is dumped, and of an exception only its type and place are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import traceback
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from ..clock import Clock
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+MAX_VALUE = 400
+MAX_TRACEBACK = 8000
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/@+\-\[\]]+")
+_EVENT = re.compile(r"[^A-Za-z0-9 _.:/,\-]")
+
+Logger = FilteringBoundLogger
+
+
+def make_logger(level: str, form: str, clock: Clock, stream: TextIO | None = None) -> Logger:
+    """A logger that writes to `stream` (stderr when None). form: "plain" or "json"; level: a key of LEVELS.
+
+    Touches no global state: several servers in one process may each have their own.
+    """
+    render = _render_json if form == "json" else _render_plain
+
+    def processor(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+        instant = datetime.fromtimestamp(clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        name = _EVENT.sub("?", str(event.pop("event")))
+        fault = event.pop("fault", None)
+        fields = {key: _value(value) for key, value in event.items() if value is not None}
+        if isinstance(fault, BaseException):
+            fields["fault"] = type(fault).__name__
+            fields["traceback"] = _cut(_frames(fault), MAX_TRACEBACK)
+        return render(instant, method, name, fields)
+
+    logger: Logger = structlog.wrap_logger(
+        structlog.WriteLogger(stream or sys.stderr),
+        processors=[processor],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=False,
+    )
+    return logger
+
+
+def _render_plain(instant: str, level: str, event: str, fields: Mapping[str, object]) -> str:
+    parts = [f"{key}={_quote(value)}" for key, value in fields.items()]
+    return " ".join([instant, level, event, *parts])
+
+
+def _render_json(instant: str, level: str, event: str, fields: Mapping[str, object]) -> str:
+    return json.dumps({"time": instant, "level": level, "event": event, **fields}, ensure_ascii=True)
+
+
+def _frames(fault: BaseException) -> str:
+    """Where it happened, innermost last, causes first. The exception's own text is left out: it may quote
+    octets of a peer's, a password or mail among them."""
+    chain: list[BaseException] = []
+    link: BaseException | None = fault
+    while link is not None and len(chain) < 5:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    parts = []
+    for one in reversed(chain):
+        parts += [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(one.__traceback__)]
+        parts.append(type(one).__name__)
+    return " | ".join(parts)
+
+
+def _value(value: object) -> object:
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return _cut(bytes(value[: MAX_VALUE + 1]).decode("ascii", "backslashreplace"), MAX_VALUE)
+    return _cut(str(value), MAX_VALUE)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def _quote(value: object) -> str:
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=True)

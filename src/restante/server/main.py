@@ -1,0 +1,150 @@
+"""`restante serve`: from a configuration to running workers, and the lines that a person reads on the way.
+
+Standard output gets one line a listener, then what the person needs next, then `ready`; all else is log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import resource
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from ..clock import Clock, Random, SystemClock, system_random
+from ..config.listen import TcpAddress
+from ..config.model import Config
+from ..config.paths import data_directory, lock_file, make_data, run_directory
+from ..errors import Refusal
+from .limits import SharedCounts
+from .listeners import Bound, bind_all, close_all, wanted
+from .logs import make_logger
+from .services import Service
+from .supervisor import Supervisor
+from .tls import CertificateKeeper, files
+from .worker import Build, Surroundings
+
+
+class AlreadyRunning(Refusal):
+    """Another server has the data."""
+
+    code = "ALREADY-RUNNING"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The demo account, for the person to type in."""
+
+    user: str
+    password: str
+
+
+def serve(
+    config: Config,
+    data: Path,
+    *,
+    listen: Mapping[str, str | list[str]] | None = None,
+    workers: int | None = None,
+    demo: Demo | None = None,
+    out: TextIO | None = None,
+    clock: Clock | None = None,
+    random: Random = system_random,
+    build: Build | None = None,
+) -> int:
+    """Run the server until it is told to stop; the exit status.
+
+    listen: listeners that replace the configuration's, by name. workers: instead of the configured number.
+    demo: printed for the person. Must be called where no thread and no event loop runs. Raises Refusal
+    for a port in use, a folder without rights, a second server, a certificate that cannot be used.
+    """
+    stdout = out or sys.stdout
+    the_clock = clock or SystemClock()
+    make_data(data)
+    with _only_server(data):
+        run = run_directory(data)
+        certificate, key = files(config.tls, data, config.server.hostname, the_clock)
+        keeper = CertificateKeeper(certificate, key)
+        bound = bind_all(wanted(config.listen, listen or {}))
+        try:
+            count = workers or config.server.workers or _cores()
+            _raise_file_limit()
+            around = Surroundings(
+                config=config,
+                data=data,
+                run=run,
+                clock=the_clock,
+                random=random,
+                log=make_logger(config.log.level, config.log.format, the_clock),
+                keeper=keeper,
+                shared=SharedCounts(count, random(32)),
+            )
+            if build is None:
+                from .assemble import build  # late: a test of the server alone needs no other room
+            supervisor = Supervisor(around, bound, count, build)
+            return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))
+        finally:
+            close_all(bound)
+
+
+@contextlib.contextmanager
+def _only_server(data: Path) -> Iterator[None]:
+    """Hold the lock that says a server runs on `data`. Workers inherit it: it ends with the last of them."""
+    path = lock_file(data)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise AlreadyRunning(
+            f"The file {path} cannot be opened ({error.strerror}).", "Run the server as the data's owner."
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
+            raise AlreadyRunning(
+                f"A server (process {pid}) is running on {data} already.",
+                "Stop it first, or choose another folder with --data DIR.",
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _raise_file_limit() -> None:
+    """A descriptor a connection: take what the system allows without asking."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 20
+    if soft < most:
+        with contextlib.suppress(ValueError, OSError):  # some systems refuse what they promise
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _announce(out: TextIO, bound: Sequence[Bound], data: Path, demo: Demo | None, accounts: bool) -> None:
+    for one in bound:
+        kind = "mail in, from your MTA" if one.service is Service.LMTP else one.service.security
+        print(f"{one.service.value:<6} {one.address!s:<21}  {kind}", file=out)  # noqa: T201 - the command's result
+    if demo is not None:
+        for name, value in (("user", demo.user), ("pass", demo.password)):
+            print(f"{name:<6} {value}", file=out)  # noqa: T201 - the command's result
+    elif not accounts:
+        where = "" if data == data_directory() else f" --data {shlex.quote(str(data))}"
+        print(  # noqa: T201 - the command's result
+            "There is no account yet. Add the first from another terminal:\n"
+            f"  restante domain add example.org{where}\n"
+            f"  restante account add you@example.org{where}",
+            file=out,
+        )
+    print("ready", file=out, flush=True)  # noqa: T201 - the command's result

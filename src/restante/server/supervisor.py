@@ -1,0 +1,313 @@
+"""The parent of the workers: forks them, restarts those that die, passes signals on, stops them.
+
+    starting -> running -> draining -> stopped
+        any worker refuses to start: stopped, with its refusal
+        SIGTERM, SIGINT: draining; SIGINT again, or time over: the workers are killed
+
+It has no event loop and no thread, so that a fork is safe at any time, and it opens no store: it lives on
+when a worker does not. Workers hold one end of a pipe whose other end only the supervisor has, so they drain
+and end by themselves should it be killed. Signals that come while a worker is being born are held back until
+the worker can hear them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import uvloop
+
+from ..errors import Refusal
+from .listeners import Bound, close_all
+from .status import socket_path
+from .worker import Build, Surroundings, Worker
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+BACKOFF_FIRST = 0.1
+BACKOFF_MOST = 30.0
+STEADY = 60.0
+"""A worker that lived so long is restarted without waiting."""
+
+STARTS = 3
+"""Deaths of a worker before its first `ready` after which the server gives up."""
+
+KILL_AFTER = 5.0
+"""Seconds past the drain after which a worker is killed."""
+
+EXIT_FAILED = 1
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a worker says once, when it serves or cannot. accounts: whether there are any."""
+
+    ready: bool
+    accounts: bool = True
+    code: str = ""
+    text: str = ""
+    remedy: str = ""
+
+
+class WorkerRefused(Refusal):
+    """A worker could not start for a reason that a person can mend."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.text, report.remedy)
+        self.code = report.code
+
+
+class WorkerFailed(Refusal):
+    """Workers died at their start."""
+
+    code = "WORKER-FAILED"
+
+
+@dataclass(slots=True)
+class Child:
+    """One worker's process. pid 0: none just now. report: read end of its pipe, -1 once it has spoken."""
+
+    number: int
+    pid: int = 0
+    report: int = -1
+    born: float = 0.0
+    deaths: int = 0
+    restart_at: float | None = None
+
+
+Announce = Callable[[bool], None]
+"""Called once, when every worker serves; the argument tells whether there are accounts."""
+
+
+class Supervisor:
+    """`run()` returns when all workers have ended."""
+
+    def __init__(self, around: Surroundings, bound: Sequence[Bound], workers: int, build: Build) -> None:
+        self._around = around
+        self._bound = bound
+        self._build = build
+        self._children = [Child(number) for number in range(workers)]
+        self._ready: set[int] = set()
+        self._announced = False
+        self._accounts = True
+        self._draining = False
+        self._kill_at: float | None = None
+        self._life_read, self._life_write = os.pipe()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._failed: Refusal | None = None
+
+    def run(self, announce: Announce) -> int:
+        """Serve until told to stop; the exit status. Raises Refusal if the workers cannot start."""
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        former_fd = signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
+        former = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+        gc.collect()
+        gc.freeze()  # pages of what is loaded now stay shared with the workers
+        try:
+            for child in self._children:
+                self._fork(child)
+            while any(child.pid for child in self._children) or self._waiting():
+                self._turn(announce)
+        finally:
+            self._finish()
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(former_fd)
+        if self._failed is not None:
+            raise self._failed
+        return 0
+
+    # The loop --------------------------------------------------------------------------------------
+
+    def _waiting(self) -> bool:
+        return not self._draining and any(child.restart_at is not None for child in self._children)
+
+    def _turn(self, announce: Announce) -> None:
+        """Wait for a signal, a report or a time, and act on it."""
+        reports = {child.report: child for child in self._children if child.report >= 0}
+        readable, _, _ = select.select([self._wake_read, *reports], [], [], self._time_left())
+        for source in readable:
+            if source is self._wake_read:
+                self._signals()
+            else:
+                self._report(reports[source])
+        self._reap()
+        now = time.monotonic()
+        for child in self._children:
+            if child.restart_at is not None and child.restart_at <= now and not self._draining:
+                self._fork(child)
+        if self._kill_at is not None and self._kill_at <= now:
+            self._kill_at = None
+            self._around.log.warning("workers did not end in time and are killed")
+            self._signal_all(signal.SIGKILL)
+        if not self._announced and not self._draining and len(self._ready) == len(self._children):
+            self._announced = True
+            announce(self._accounts)
+
+    def _time_left(self) -> float | None:
+        times = [child.restart_at for child in self._children if child.restart_at is not None and not self._draining]
+        if self._kill_at is not None:
+            times.append(self._kill_at)
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _signals(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for number in self._wake_read.recv(4096):
+                if number == signal.SIGHUP:
+                    self._signal_all(signal.SIGHUP)
+                elif number == signal.SIGINT and self._draining:
+                    self._kill_at = time.monotonic()
+                elif number in (signal.SIGINT, signal.SIGTERM):
+                    self._drain()
+
+    def _drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        self._around.log.info("stopping")
+        close_all(self._bound, unlink=False)
+        self._kill_at = time.monotonic() + self._around.config.server.drain + KILL_AFTER
+        self._signal_all(signal.SIGTERM)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for child in self._children:
+            if child.pid:
+                os.kill(child.pid, number)
+
+    # Workers ---------------------------------------------------------------------------------------
+
+    def _report(self, child: Child) -> None:
+        data = os.read(child.report, 65_536)
+        os.close(child.report)
+        child.report = -1
+        if not data:
+            return  # it died without a word: _reap will see it
+        report = msgspec.json.decode(data, type=Report)
+        if report.ready:
+            self._ready.add(child.number)
+            self._accounts = self._accounts and report.accounts
+        elif not self._announced:
+            self._failed = self._failed or WorkerRefused(report)
+            self._drain()
+        else:
+            self._around.log.error("worker cannot start", reason=f"{report.text} {report.remedy}".strip())
+
+    def _reap(self) -> None:
+        for child in self._children:
+            if not child.pid:
+                continue
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                self._died(child, os.waitstatus_to_exitcode(status))
+
+    def _died(self, child: Child, status: int) -> None:
+        pid, child.pid = child.pid, 0
+        if child.report >= 0:
+            self._report(child)
+        if self._around.shared is not None:
+            self._around.shared.clear(child.number)
+        socket_path(self._around.run, pid).unlink(missing_ok=True)
+        if self._draining:
+            return
+        now = time.monotonic()
+        child.deaths = 1 if now - child.born >= STEADY else child.deaths + 1
+        wait = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(child.deaths - 1, 20))
+        self._around.log.error("worker died", pid=pid, status=status, restart_in=wait)
+        if not self._announced and child.deaths >= STARTS:
+            self._failed = WorkerFailed("The server's workers end as soon as they start.", "The log says why.")
+            self._drain()
+            return
+        child.restart_at = now + wait
+
+    def _fork(self, child: Child) -> None:
+        child.restart_at = None
+        child.born = time.monotonic()
+        read, write = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            status = EXIT_FAILED
+            try:
+                self._let_go(read)
+                status = _work(
+                    replace(self._around, number=child.number), self._bound, self._build, self._life_read, write
+                )
+            except BaseException:  # noqa: BLE001 - the process's outer edge: nothing may climb into the parent's code
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        os.close(write)
+        child.pid, child.report = pid, read
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _let_go(self, report: int) -> None:
+        """In the worker: close what is the supervisor's."""
+        signal.set_wakeup_fd(-1)
+        self._wake_read.close()
+        self._wake_write.close()
+        os.close(self._life_write)
+        os.close(report)
+        for child in self._children:
+            if child.report >= 0:
+                os.close(child.report)
+
+    def _finish(self) -> None:
+        self._signal_all(signal.SIGKILL)  # none are left unless the loop above failed
+        for child in self._children:
+            if child.pid:
+                os.waitpid(child.pid, 0)
+            if child.report >= 0:
+                os.close(child.report)
+        close_all(self._bound)
+        os.close(self._life_read)
+        os.close(self._life_write)
+        self._wake_read.close()
+        self._wake_write.close()
+
+
+def _work(around: Surroundings, bound: Sequence[Bound], build: Build, life: int, report: int) -> int:
+    """A worker's process, from its birth to its exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(around, bound, build, life, report))
+
+
+async def _serve(around: Surroundings, bound: Sequence[Bound], build: Build, life: int, report: int) -> int:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_reader(life, stopping.set)
+    try:
+        worker = Worker(around, build)
+        loop.add_signal_handler(signal.SIGHUP, worker.reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        await worker.start(bound)
+        said = Report(ready=True, accounts=await _has_accounts(worker))
+    except Refusal as refusal:
+        os.write(report, msgspec.json.encode(Report(False, False, refusal.code, refusal.text, refusal.remedy)))
+        return EXIT_FAILED
+    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: `life` tells it too
+        os.write(report, msgspec.json.encode(said))
+    os.close(report)
+    await stopping.wait()
+    loop.remove_reader(life)
+    await worker.stop()
+    return 0
+
+
+async def _has_accounts(worker: Worker) -> bool:
+    engine = worker.assembly.engine
+    return engine is None or bool(await engine.directory.accounts("", 1))

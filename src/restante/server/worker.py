@@ -1,0 +1,256 @@
+"""One event loop's worth of server: accepts, runs sessions, keeps limits, reloads certificates, stops.
+
+A session's exception ends its connection and is logged under the connection's id; nothing a peer does ends
+the worker. Stopping: no new connections; sessions that wait for their peer learn it (ServerStopping) and say
+goodbye; commands under way have `server.drain` seconds; then what is left is cancelled and the store closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..clock import Clock, Random
+from ..config.model import Config
+from ..connection import ConnectionLost, ReadTimeout, ServerStopping
+from ..store.interface import Engine
+from .channel import Channel, set_options
+from .housekeeping import Housekeeper
+from .limits import Limits, SharedCounts, TooManyConnections
+from .listeners import Acceptor, Bound, close_all
+from .logs import Logger
+from .services import TOO_MANY, Factories, Service, Wire
+from .status import ConnectionStatus, StatusSocket, WorkerStatus
+from .tls import Certificate, CertificateKeeper, TlsRefusal
+
+CURRENT: ContextVar[Channel | None] = ContextVar("restante_channel", default=None)
+"""The channel whose session runs: so that rooms which know no connection (authentication) log under its id."""
+
+CERTIFICATE_CHECK = 2.0
+_CANCEL_GRACE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What the rooms make together: a factory for each protocol, and the engine beneath (None in tests
+    without a store)."""
+
+    factories: Factories
+    engine: Engine | None = None
+    close: Callable[[], None] | None = None
+
+
+Build = Callable[[Config, Path, Clock, Random, Logger], Assembly]
+"""Puts the rooms together; called inside the worker's running loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker is given: settings, folders, time, chance, and what all workers share."""
+
+    config: Config
+    data: Path
+    run: Path
+    clock: Clock
+    random: Random
+    log: Logger
+    keeper: CertificateKeeper | None
+    shared: SharedCounts | None = None
+    number: int = 0
+
+
+class Worker:
+    """Implements `channel.ChannelHost`. `start` and `stop` are called on its loop."""
+
+    def __init__(self, around: Surroundings, build: Build) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.log = around.log
+        self.write_timeout = around.config.server.write_timeout
+        self.handshake_timeout = around.config.server.handshake_timeout
+        self.counters = {"accepted": 0, "refused": 0, "logins": 0, "faults": 0}
+        self._around = around
+        self._limits = Limits(around.config.limits, around.shared, around.number)
+        self._channels: set[Channel] = set()
+        self._before_login: dict[Channel, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._acceptors: list[Acceptor] = []
+        self._bound: Sequence[Bound] = ()
+        self._watcher: asyncio.TimerHandle | None = None
+        self._started = around.clock.now()
+        self._stopping = False
+        self.assembly = build(around.config, around.data, around.clock, around.random, around.log)
+        self._status = StatusSocket(around.run, self.describe)
+        self._housekeeper = Housekeeper(self.assembly.engine, around.config, around.run, around.clock, around.log)
+
+    # Life ------------------------------------------------------------------------------------------
+
+    async def start(self, bound: Sequence[Bound]) -> None:
+        """Serve the listening sockets."""
+        self._bound = bound
+        await self._status.open()
+        self._acceptors = [Acceptor(one, self.loop, self._limits, self.log, self._accepted) for one in bound]
+        self._housekeeper.start()
+        if self._around.keeper is not None:
+            self._watch_certificate()
+
+    async def stop(self, drain: float | None = None) -> None:
+        """Stop accepting, let commands finish within `drain` seconds (as configured when None), close the store."""
+        self._stopping = True
+        for acceptor in self._acceptors:
+            acceptor.close()
+        close_all(self._bound, unlink=False)
+        if self._watcher is not None:
+            self._watcher.cancel()
+        await self._housekeeper.stop()
+        for channel in list(self._channels):
+            channel.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._around.config.server.drain if drain is None else drain)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE)
+        await self._let_linger()
+        if self.assembly.close is not None:
+            self.assembly.close()
+        if self.assembly.engine is not None:
+            await self.assembly.engine.close()
+        self._status.close()
+
+    async def _let_linger(self) -> None:
+        """Give goodbyes a moment to reach the kernel, then let go of what is left."""
+        deadline = self.loop.time() + 1.0
+        await asyncio.sleep(0)
+        while any(channel.unsent for channel in self._channels) and self.loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for channel in list(self._channels):
+            channel.abort()
+        while self._channels:
+            await asyncio.sleep(0)  # the loop reports each lost connection in its next turn
+
+    # Connections -----------------------------------------------------------------------------------
+
+    def _accepted(self, service: Service, sock: socket.socket, address: str) -> None:
+        channel_id = base64.b32encode(self._around.random(5)).decode("ascii").lower()
+        channel = Channel(self, service, channel_id, address, self._around.clock.now())
+        try:
+            self._limits.enter(address, channel.loopback)
+        except TooManyConnections as refusal:
+            self._turn_away(channel, sock, refusal)
+            return
+        self.counters["accepted"] += 1
+        if address != "unix":
+            set_options(sock, service.wire)
+        task = self.loop.create_task(self._serve(channel, sock))
+        channel.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if not channel.loopback and service.wire is not Wire.LMTP:
+            self._before_login[channel] = None
+            self._thin_out()
+
+    def _turn_away(self, channel: Channel, sock: socket.socket, refusal: TooManyConnections) -> None:
+        self.counters["refused"] += 1
+        channel.log("connection refused", reason=refusal.text)
+        try:
+            if not channel.service.implicit_tls:
+                sock.send(TOO_MANY[channel.service.wire])
+        except OSError:
+            pass  # it is being turned away in any case
+        finally:
+            sock.close()
+
+    def _thin_out(self) -> None:
+        """Past the bound on connections without login the oldest goes: a flood then ends itself, while a
+        person who just came still gets in."""
+        if len(self._before_login) > self._around.config.limits.connections_before_login:
+            oldest = next(iter(self._before_login))
+            del self._before_login[oldest]
+            self.counters["refused"] += 1
+            oldest.log("connection dropped", reason="too many without login")
+            if oldest.task is not None:
+                oldest.task.cancel()
+
+    async def _serve(self, channel: Channel, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: channel, sock)
+            if self._stopping:
+                channel.stop()
+            CURRENT.set(channel)
+            if channel.service.implicit_tls:
+                await channel.handshake()
+            await self.assembly.factories[channel.service.wire](channel).run()
+        except (ConnectionLost, ReadTimeout, ServerStopping, OSError) as error:
+            if isinstance(error, OSError):
+                channel.log("connection failed", reason=error.strerror)
+        except Exception as error:  # noqa: BLE001 - the connection's outer edge
+            self.counters["faults"] += 1
+            channel.fault(error)
+        finally:
+            self._before_login.pop(channel, None)
+            self._limits.leave(channel.peer, channel.loopback)
+            if channel.account is not None:
+                self._limits.leave_account(channel.account)
+            channel.close()
+
+    # ChannelHost -----------------------------------------------------------------------------------
+
+    def certificate(self) -> Certificate | None:
+        return self._around.keeper.current if self._around.keeper is not None else None
+
+    def opened(self, channel: Channel) -> None:
+        self._channels.add(channel)
+
+    def closed(self, channel: Channel) -> None:
+        self._channels.discard(channel)
+
+    def login(self, channel: Channel, account: str) -> None:
+        """Count a login. Raises TooManyConnections. LMTP sessions have no account."""
+        if channel.account is not None:
+            self._limits.leave_account(channel.account)
+            channel.account = None
+        self._limits.enter_account(account)
+        self._before_login.pop(channel, None)
+        self.counters["logins"] += 1
+
+    # Certificates, status --------------------------------------------------------------------------
+
+    def reload(self, *, force: bool = True) -> None:
+        """Read the certificate again (SIGHUP). A pair that cannot be used is logged; the old one stays."""
+        if self._around.keeper is None:
+            return
+        try:
+            if self._around.keeper.refresh(force=force):
+                self.log.info("certificate loaded")
+        except TlsRefusal as refusal:
+            self.log.error("certificate refused, the old one stays", reason=refusal.text)
+
+    def _watch_certificate(self) -> None:
+        self.reload(force=False)
+        self._watcher = self.loop.call_later(CERTIFICATE_CHECK, self._watch_certificate)
+
+    def describe(self) -> WorkerStatus:
+        """This worker's status."""
+        return WorkerStatus(
+            pid=os.getpid(),
+            started=self._started,
+            listeners=[(one.service.value, str(one.address)) for one in self._bound],
+            connections=[
+                ConnectionStatus(
+                    id=channel.id,
+                    protocol=channel.service.value,
+                    address=channel.peer,
+                    account=channel.account,
+                    secure=channel.secure,
+                    since=channel.since,
+                )
+                for channel in self._channels
+            ],
+            counters=dict(self.counters),
+        )

@@ -1,0 +1,354 @@
+"""One account as an acting user sees it: the `Store` interface over reads on the loop and queued writes.
+
+Reads are short indexed queries and run on the event loop, each in one transaction; writes go to the group commit.
+What sessions of one process share (flag table, quota) hangs on `Shared`, which lives while a store of the account does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import apsw
+
+from ...mime.model import DEFAULT_LIMITS
+from ...query.language import Query
+from ..errors import InUse
+from ..model import (
+    AccountStats,
+    Appended,
+    Blob,
+    Column,
+    Copied,
+    Delta,
+    DropMessage,
+    Finding,
+    Flagged,
+    FlagMode,
+    Flags,
+    FlagTable,
+    Mailbox,
+    NewMessage,
+    Pop3Delete,
+    Recoverable,
+    Removed,
+    Row,
+    Snapshot,
+    System,
+    UidRanges,
+)
+from . import append, content, copies, flags, mailboxes, recent, rows
+from .faults import refusal, translated
+from .handles import WRITER_WAIT, connect
+from .transaction import Write
+
+if TYPE_CHECKING:
+    from .engine import SqliteEngine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+IN_THREAD = 256 * 1024
+"""Octets above which hashing and compressing leave the event loop."""
+
+
+class Shared:
+    """What the sessions of one process share of an account."""
+
+    __slots__ = ("__weakref__", "flags", "flags_known", "quota", "quota_at")
+
+    def __init__(self) -> None:
+        self.flags = FlagTable()
+        self.flags_known = 0
+        self.quota: int | None = None
+        self.quota_at = 0.0
+
+    def learn(self, db: apsw.Connection) -> None:
+        """Take in flag sets made since the last call. Numbers only grow, so one look at the last one is enough."""
+        (last,) = db.execute("SELECT max(number) FROM flagset").fetchone() or (None,)
+        if last is None or last <= self.flags_known:
+            return
+        for number, system, keywords in db.execute(
+            "SELECT number, system, keywords FROM flagset WHERE number > ? ORDER BY number", (self.flags_known,)
+        ):
+            self.flags.add(number, Flags(System(system), frozenset(keywords.split())))
+        self.flags_known = last
+
+
+class SqliteStore:
+    """Implements `store.interface.Store`. session: who changes things, for the removal log."""
+
+    def __init__(self, engine: SqliteEngine, account: str, actor: str | None, shared: Shared) -> None:
+        self.account = account
+        self.session = ""
+        self._engine = engine
+        self._path = engine.path(account)
+        self._user = "" if actor is None or actor == account else actor
+        self._shared = shared
+
+    # The two ways to the file ------------------------------------------------------------------------
+
+    def _read(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `fn(db, *args)` in one read transaction, here and now. fn must be short."""
+        pool = self._engine.handles
+        handle = pool.acquire(self.account, self._path)
+        try:
+            db = handle.reader
+            db.execute("BEGIN")
+            try:
+                return fn(db, *args, **kwargs)
+            finally:
+                if db.in_transaction:
+                    db.execute("COMMIT")
+        except (apsw.Error, OSError) as error:
+            raise refusal(error) from error
+        finally:
+            pool.release(handle)
+            self._engine.keep_tidy()
+
+    async def _write(self, fn: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `fn(tx, *args)` as one command of a group commit; returns when it is durable. No keyword arguments."""
+        return await self._engine.submit(self.account, self._path, fn, args, self.session, self._user)
+
+    # What is there -----------------------------------------------------------------------------------
+
+    async def mailboxes(self) -> list[Mailbox]:
+        return self._read(mailboxes.all_of, self._user)
+
+    async def mailbox(self, name: str) -> Mailbox | None:
+        return self._read(mailboxes.find, name, self._user)
+
+    async def subscriptions(self) -> list[str]:
+        return self._read(mailboxes.subscriptions, self._user)
+
+    async def snapshot(self, mailbox: int) -> Snapshot:
+        return self._read(self._engine.lists.snapshot, self.account, mailbox, self._user)
+
+    async def flag_table(self) -> FlagTable:
+        self._read(self._shared.learn)
+        return self._shared.flags
+
+    async def keywords(self, mailbox: int) -> list[str]:
+        return self._read(rows.keywords, mailbox)
+
+    async def rows(
+        self, mailbox: int, ranges: UidRanges, columns: Sequence[Column], limit: int, *, removed: bool = False
+    ) -> list[Row]:
+        return self._read(self._rows, mailbox, ranges, tuple(columns), limit, removed)
+
+    def _rows(
+        self,
+        db: apsw.Connection,
+        mailbox: int,
+        ranges: UidRanges,
+        columns: tuple[Column, ...],
+        limit: int,
+        removed: bool,
+    ) -> list[Row]:
+        found = rows.rows(db, mailbox, ranges, columns, limit, removed)
+        if Column.FLAGS in columns:
+            self._shared.learn(db)
+        return found
+
+    async def first_unseen(self, mailbox: int) -> int:
+        return self._read(rows.first_unseen, mailbox)
+
+    async def delta(self, mailbox: int, since: int) -> Delta:
+        return self._read(self._delta, mailbox, since)
+
+    def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
+        found = self._engine.deltas.delta(db, self.account, mailbox, self._user, since)
+        self._shared.learn(db)
+        return found
+
+    async def search(self, mailbox: int, query: Query, within: UidRanges) -> array[int]:
+        from . import search
+
+        table = await self.flag_table()
+        return await search.search(self._read, table, mailbox, query, within, int(self._engine.clock.now()))
+
+    async def read_content(self, content_key: int, offset: int = 0, count: int | None = None) -> bytes:
+        if count is not None and count <= IN_THREAD:
+            return self._read(content.read, content_key, offset, count)
+        size = self._read(content.size_of, content_key) - offset
+        wanted = size if count is None else min(count, size)
+        if wanted <= IN_THREAD:
+            return self._read(content.read, content_key, offset, count)
+        pieces = []
+        for start in range(offset, offset + wanted, content.CHUNK * 2):
+            pieces.append(self._read(content.read, content_key, start, min(content.CHUNK * 2, offset + wanted - start)))
+            await asyncio.sleep(0)  # the loop goes on between the pieces of a large message
+        return b"".join(pieces)
+
+    async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
+        return self._read(content.read_many, contents)
+
+    async def stream_content(self, content_key: int) -> AsyncIterator[bytes]:
+        size = self._read(content.size_of, content_key)
+        for start in range(0, size, content.CHUNK):
+            yield self._read(content.read, content_key, start, content.CHUNK)
+
+    # Changing messages -------------------------------------------------------------------------------
+
+    async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
+        return self._read(rows.arrivals, digest, since)
+
+    async def put(self, data: bytes | bytearray | memoryview) -> Blob:
+        if len(data) <= IN_THREAD:
+            return content.take(data, self._engine.settings.compress)
+        return await asyncio.to_thread(content.take, data, self._engine.settings.compress)
+
+    async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
+        self._engine.check_room(sum(message.blob.size for message in messages))
+        if sum(len(message.analysis.text.body) for message in messages) > IN_THREAD:
+            prepared = await asyncio.to_thread(lambda: [append.prepare(message) for message in messages])
+        else:
+            prepared = [append.prepare(message) for message in messages]
+        return await self._write(append.append, mailbox, prepared, await self._quota())
+
+    async def _quota(self) -> int:
+        """The account's quota, read from the directory at most every few seconds."""
+        shared, now = self._shared, self._engine.clock.monotonic()
+        if shared.quota is None or now - shared.quota_at > 5.0:
+            shared.quota = await self._engine.quota(self.account)
+            shared.quota_at = now
+        return shared.quota
+
+    async def store_flags(
+        self,
+        mailbox: int,
+        ranges: UidRanges,
+        mode: FlagMode,
+        flags_named: Flags,
+        unchanged_since: int | None = None,
+    ) -> Flagged:
+        return await self._write(flags.store_flags, mailbox, ranges, mode, flags_named, unchanged_since)
+
+    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+        self._engine.check_room(0)
+        return await self._write(copies.copy, mailbox, ranges, target, await self._quota())
+
+    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+        return await self._write(copies.move, mailbox, ranges, target)
+
+    async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:
+        return await self._write(copies.expunge, mailbox, ranges, deleted_only)
+
+    async def claim_recent(self, mailbox: int) -> tuple[int, int]:
+        low, high = self._read(recent.unclaimed, mailbox)
+        if low > high:
+            return low, high
+        return await self._engine.submit(
+            self.account, self._path, recent.claim, (mailbox,), self.session, self._user, relaxed=True
+        )
+
+    # Changing mailboxes ------------------------------------------------------------------------------
+
+    async def create_mailbox(self, name: str, role: str | None = None, uidvalidity: int | None = None) -> Mailbox:
+        return await self._write(mailboxes.create, name, role, uidvalidity)
+
+    async def adopt(self, mailbox: int, uidvalidity: int, modseq: int) -> Mailbox:
+        return await self._write(mailboxes.adopt, mailbox, uidvalidity, modseq)
+
+    async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
+        await self._write(mailboxes.reserve_uids, mailbox, uidnext)
+
+    async def delete_mailbox(self, mailbox: int) -> None:
+        await self._write(mailboxes.delete, mailbox)
+
+    async def rename_mailbox(self, mailbox: int, name: str) -> None:
+        await self._write(mailboxes.rename, mailbox, name)
+
+    async def set_role(self, mailbox: int, role: str | None) -> None:
+        await self._write(mailboxes.set_role, mailbox, role)
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        await self._write(mailboxes.subscribe, name, subscribed)
+
+    # POP3 --------------------------------------------------------------------------------------------
+
+    def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
+        return self._lock()
+
+    @asynccontextmanager
+    async def _lock(self) -> AsyncIterator[None]:
+        with translated():
+            path = self._engine.lock_path(self.account)
+            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InUse("Another session holds this maildrop.", "Try again when it has ended.") from error
+            yield
+        finally:
+            os.close(number)
+
+    async def maildrop(self) -> list[DropMessage]:
+        from . import maildrop
+
+        return self._read(maildrop.maildrop)
+
+    async def finish_maildrop(
+        self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
+    ) -> None:
+        from . import maildrop
+
+        await self._write(maildrop.finish, delete, how, retrieved, mark_seen)
+
+    async def expire_retrieved(self, before: int) -> int:
+        from . import maildrop
+
+        return await self._write(maildrop.expire, before)
+
+    # Keeping house -----------------------------------------------------------------------------------
+
+    async def recoverable(self) -> list[Recoverable]:
+        from . import recover
+
+        return self._read(recover.recoverable, int(self._engine.clock.now() - self._engine.settings.retention))
+
+    async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
+        from . import recover
+
+        return await self._write(recover.undelete, numbers, mailbox)
+
+    async def reclaim(self, budget: int) -> int:
+        from . import recover
+
+        now, settings = self._engine.clock.now(), self._engine.settings
+        return await self._write(
+            recover.reclaim, budget, int(now - settings.retention), int(now - settings.log_retention)
+        )
+
+    async def stats(self) -> AccountStats:
+        return self._read(rows.stats, self._path)
+
+    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None]]:
+        return self._read(rows.uidls, mailbox, ranges)
+
+    async def doctor(self, repair: bool) -> AsyncIterator[Finding]:
+        from . import doctor
+        from .mend import Mender
+
+        engine = self._engine
+        mender = Mender(engine.clock, engine.random, engine.settings) if repair else None
+        with translated():
+            db = await asyncio.to_thread(connect, self._path, wait=WRITER_WAIT)
+        try:
+            findings = iter(doctor.check(db, mender, DEFAULT_LIMITS))
+            while (finding := await asyncio.to_thread(_next, findings)) is not None:
+                yield finding
+        finally:
+            await asyncio.to_thread(db.close)
+            engine.lists.forget(self.account)  # a repair may have changed what a list was made from
+
+
+def _next(findings: Iterator[Finding]) -> Finding | None:
+    with translated():
+        return next(findings, None)

@@ -1,0 +1,165 @@
+"""APPEND: everything known of a message is written with it, in one transaction.
+
+`prepare` does what needs no lock (compressing texts, encoding the part tree), `append` only inserts. An email that
+comes back with its identity (export, restore) joins the one that is here if octets and INTERNALDATE agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from ...mime.model import Analysis, Trait
+from .. import parts
+from ..errors import OverQuota
+from ..model import Appended, NewMessage
+from . import content, mailboxes
+from .identity import is_id, new_id, thread_for
+from .transaction import NewPlacement, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What of an analysis is stored in another form than it has."""
+
+    parts: bytes
+    header_text: bytes
+    body_text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message with its rows made ready."""
+
+    message: NewMessage
+    derived: Derived
+
+
+def prepare(message: NewMessage) -> Prepared:
+    return Prepared(message, derive(message.analysis))
+
+
+def derive(analysis: Analysis) -> Derived:
+    text = analysis.text
+    return Derived(parts.encode(analysis.root), content.encode_text(text.header), content.encode_text(text.body))
+
+
+def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) -> Appended:
+    """File messages, all or none. quota: octets, 0 for no limit. Raises NoSuchMailbox, OverQuota, TooManyKeywords."""
+    tx.uidnext(mailbox, len(messages))
+    check_quota(tx, sum(one.message.blob.size for one in messages), quota)
+    placements, ids = [], []
+    for one in messages:
+        message = one.message
+        key, email_id = _email(tx, one)
+        saved = message.identity.saved if message.identity.saved is not None else tx.now
+        placements.append(
+            NewPlacement(
+                key, tx.flagset(message.flags), message.blob.size, message.received, saved, message.identity.uid
+            )
+        )
+        ids.append(email_id)
+    uids = tx.place(mailbox, placements)
+    tx.delivered = tx.delivered or bool(messages)
+    return Appended(
+        mailboxes.mailbox_by_key(tx.db, mailbox, tx.user), tuple(uids), tuple(ids), tx.modseq if messages else 0
+    )
+
+
+def check_quota(tx: Write, more: int, quota: int) -> None:
+    """Raises OverQuota where `more` octets do not fit. What has been removed does not count."""
+    if not quota or not more:
+        return
+    row = tx.db.execute("SELECT used FROM account").fetchone()
+    if row is not None and row[0] + tx.used + more > quota:
+        raise OverQuota("The mailbox is full.", "Remove some mail, or ask for a larger quota.")
+
+
+def _email(tx: Write, one: Prepared) -> tuple[int, str]:
+    """Key and EMAILID of the message's email: one that is here under the id it brings along, or a new one."""
+    identity = one.message.identity
+    thread = None
+    email_id = identity.email_id if is_id("m", identity.email_id) else None
+    if email_id is not None:
+        found = tx.db.execute(_KNOWN, (email_id,)).fetchone()
+        if found is None:
+            thread = identity.thread_id if is_id("t", identity.thread_id) else None
+        elif found[1:] == (one.message.blob.digest, one.message.blob.size, one.message.received):
+            return int(found[0]), email_id
+        else:
+            email_id = None
+    return _insert(tx, one, email_id or new_id("m", tx.random), thread)
+
+
+def _insert(tx: Write, one: Prepared, email_id: str, thread: str | None) -> tuple[int, str]:
+    message, analysis = one.message, one.message.analysis
+    missing = 2 if analysis.traits & Trait.NO_FINAL_CRLF else 0
+    plain = analysis.surrogate_size if analysis.surrogate_size is not None else message.blob.size + missing
+    stored = content.file(tx, message.blob, int(analysis.traits), plain, message.blob.size + missing)
+    tx.db.execute(
+        "INSERT INTO email (id, thread, content, size, received, arrival, uidl, modseq) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            email_id, thread_for(tx, analysis.keys, thread), stored, message.blob.size, message.received,
+            message.arrival, _uidl(message.identity.uidl), tx.modseq,
+        ),
+    )  # fmt: skip
+    key = tx.db.last_insert_rowid()
+    _write_rows(tx.db, key, analysis, one.derived)
+    return key, email_id
+
+
+def write_derived(db: apsw.Connection, email: int, analysis: Analysis) -> None:
+    """Make an email's answers, sort keys and texts anew: for doctor."""
+    _write_rows(db, email, analysis, derive(analysis))
+
+
+def _write_rows(db: apsw.Connection, key: int, analysis: Analysis, made: Derived) -> None:
+    keys, text = analysis.keys, analysis.text
+    db.execute(
+        "INSERT OR REPLACE INTO answer (email, envelope, bodystructure, headers, body, preview, parts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            key, analysis.envelope, analysis.bodystructure, analysis.headers, analysis.body,
+            _clean(analysis.preview), made.parts,
+        ),
+    )  # fmt: skip
+    db.execute(
+        "INSERT OR REPLACE INTO sortkey (email, sent, subject, is_reply, sender, recipient, cc, display_from,"
+        " display_to, message_id, refs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key, keys.sent, _clean(keys.subject), int(keys.is_reply), _clean(keys.sender), _clean(keys.recipient),
+            _clean(keys.cc), _clean(keys.display_from), _clean(keys.display_to), _clean(keys.message_id),
+            _clean(" ".join(keys.references)),
+        ),
+    )  # fmt: skip
+    db.execute(
+        "INSERT OR REPLACE INTO search_text (email, sender, recipient, cc, bcc, subject, header, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key, _clean(text.sender), _clean(text.recipient), _clean(text.cc), _clean(text.bcc), _clean(text.subject),
+            made.header_text, made.body_text,
+        ),
+    )  # fmt: skip
+
+
+def _clean(text: str) -> str:
+    """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _uidl(uidl: str | None) -> str | None:
+    """A foreign UIDL, if it is one by RFC 1939 7."""
+    if uidl is None or not 1 <= len(uidl) <= 70 or not all("\x21" <= octet <= "\x7e" for octet in uidl):
+        return None
+    return uidl
+
+
+_KNOWN = """
+SELECT e.key, c.digest, c.size, e.received FROM email e JOIN content c ON c.key = e.content WHERE e.id = ?
+"""

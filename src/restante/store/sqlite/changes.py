@@ -1,0 +1,115 @@
+"""What a mailbox is and what changed in it: `snapshot` and `delta`, each one transaction, both shared.
+
+The UID list of a mailbox is one immutable array a process. It is kept with the state it was read at, and follows
+the mailbox by what changed since (removals and newcomers are index ranges) instead of being read again; so flags
+that change cost nothing here, and an append one copy.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from itertools import chain
+
+import apsw
+
+from ..model import Delta, Mailbox, Snapshot, UidList
+from . import mailboxes, rows
+from .transaction import typed
+
+MOST_UIDS = 8_000_000
+"""UIDs held by the lists of one process: 32 MB."""
+
+MOST_DELTAS = 64
+"""Answers of `delta` kept: one for each mailbox that wakes a crowd of IDLE sessions at once."""
+
+SMALL_DELTA = 1_000
+"""Largest answer that is kept."""
+
+
+class Lists:
+    """The newest UID list of each mailbox, least recently used ones forgotten. For one thread."""
+
+    def __init__(self, most: int = MOST_UIDS) -> None:
+        self._most = most
+        self._held = 0
+        self._lists: OrderedDict[tuple[str, int], tuple[tuple[int, int, int], UidList]] = OrderedDict()
+
+    def snapshot(self, db: apsw.Connection, account: str, key: int, user: str) -> Snapshot:
+        """The mailbox and its UIDs, read in the caller's transaction. Raises NoSuchMailbox."""
+        mailbox = mailboxes.mailbox_by_key(db, key, user)
+        state = (mailbox.highest_modseq, mailbox.uidnext, mailbox.messages)
+        place = (account, key)
+        held = self._lists.get(place)
+        if held is not None and held[0] == state:
+            self._lists.move_to_end(place)
+            return Snapshot(mailbox, held[1])
+        uids = None
+        if held is not None and held[0][0] <= mailbox.highest_modseq and held[0][1] <= mailbox.uidnext:
+            uids = _followed(db, mailbox, held[0], held[1])
+        if uids is None:
+            uids = UidList(rows.uids(db, key))
+        self._keep(place, state, uids)
+        return Snapshot(mailbox, uids)
+
+    def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
+        old = self._lists.pop(place, None)
+        if old is not None:
+            self._held -= len(old[1]) + 64
+        self._lists[place] = (state, uids)
+        self._held += len(uids) + 64  # an empty list costs something too
+        while self._held > self._most and len(self._lists) > 1:
+            _, (_, gone) = self._lists.popitem(last=False)
+            self._held -= len(gone) + 64
+
+    def forget(self, account: str) -> None:
+        for place in [place for place in self._lists if place[0] == account]:
+            self._held -= len(self._lists.pop(place)[1]) + 64
+
+
+def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int], uids: UidList) -> UidList | None:
+    """The list of an earlier state brought to now; None where the log cannot tell how."""
+    highest, uidnext, _ = state
+    gone = _vanished(db, mailbox.key, highest)
+    new = list(
+        chain.from_iterable(
+            db.execute("SELECT uid FROM placement WHERE mailbox = ? AND uid >= ? ORDER BY uid", (mailbox.key, uidnext))
+        )
+    )
+    now = uids.without(gone).with_more(new)
+    return now if len(now) == mailbox.messages else None
+
+
+def _vanished(db: apsw.Connection, key: int, since: int) -> array[int]:
+    found = array("I", list(chain.from_iterable(db.execute(_VANISHED, (key, since)))))
+    return array("I", sorted(found)) if len(found) > 1 else found
+
+
+_VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ?"
+_CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ?"
+
+
+class Deltas:
+    """Answers of `delta` that a crowd shares."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int, int, int], Delta] = OrderedDict()
+
+    def delta(self, db: apsw.Connection, account: str, key: int, user: str, since: int) -> Delta:
+        """What changed after `since`, read in the caller's transaction. Raises NoSuchMailbox."""
+        mailbox = mailboxes.mailbox_by_key(db, key, user)
+        place = (account, key, since, mailbox.highest_modseq)
+        kept = self._kept.get(place)
+        if kept is not None and kept.mailbox == mailbox:
+            return kept
+        if since >= mailbox.highest_modseq:
+            return Delta(mailbox, [], array("I"), True)
+        (floor,) = db.execute("SELECT log_floor FROM account").fetchone() or (0,)
+        changed: list[tuple[int, int, int]] = typed(db.execute(_CHANGED, (key, since)))
+        changed.sort()
+        delta = Delta(mailbox, changed, _vanished(db, key, since), since >= floor)
+        if len(changed) + len(delta.vanished) <= SMALL_DELTA:
+            self._kept[place] = delta
+            if len(self._kept) > MOST_DELTAS:
+                self._kept.popitem(last=False)
+        return delta

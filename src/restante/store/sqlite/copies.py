@@ -1,0 +1,58 @@
+"""COPY, MOVE, EXPUNGE: placements come and go by set-based SQL; emails and contents stay where they are.
+
+A copy is another placement of the same email, with flags of its own (RFC 8474 5.1 keeps the EMAILID); a move is a
+copy and a removal with one number, whose log rows say where each message went (RFC 6851).
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from ..model import Copied, Removed, UidRanges
+from . import mailboxes
+from .append import check_quota
+from .transaction import Write, pack, spans
+
+EVERYTHING: UidRanges = ((1, 0xFFFFFFFF),)
+
+
+def copy(tx: Write, mailbox: int, ranges: UidRanges, target: int, quota: int) -> Copied:
+    """New placements in `target`, all or none. Raises NoSuchMailbox, OverQuota."""
+    mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
+    tx.uidnext(target)
+    if quota:
+        (size,) = tx.db.execute(_SIZE, (pack(ranges), mailbox)).fetchone() or (0,)
+        check_quota(tx, size or 0, quota)
+    source, new = tx.place_from(target, mailbox, ranges)
+    return Copied(mailboxes.mailbox_by_key(tx.db, target, tx.user), source, new, tx.modseq if source else 0)
+
+
+def move(tx: Write, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+    """New placements in `target` and the old ones removed. A move needs no more room, so no quota stops it.
+
+    Into the same mailbox it gives new UIDs (RFC 6851 4.4 leaves that open; the messages are renumbered).
+    """
+    mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
+    tx.uidnext(target)
+    source, new = tx.place_from(target, mailbox, ranges)
+    if source:
+        named = ranges if mailbox != target else _below(ranges, new[0])
+        tx.remove(mailbox, named, moved_to=target, moved_low=new[0])
+    return Copied(mailboxes.mailbox_by_key(tx.db, target, tx.user), source, new, tx.modseq if source else 0)
+
+
+def _below(ranges: UidRanges, uid: int) -> UidRanges:
+    """The part of the ranges under `uid`: a move within a mailbox must not take what it has just made."""
+    return tuple((low, min(high, uid - 1)) for low, high in ranges if low < uid)
+
+
+def expunge(tx: Write, mailbox: int, ranges: UidRanges | None, deleted_only: bool) -> Removed:
+    """Remove placements, those with \\Deleted unless `deleted_only` is False. Raises NoSuchMailbox."""
+    now = mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
+    if not now.messages or (deleted_only and not now.deleted):
+        return Removed(0, array("I"))
+    gone = tx.remove(mailbox, EVERYTHING if ranges is None else ranges, deleted_only=deleted_only)
+    return Removed(tx.modseq if gone else 0, gone)
+
+
+_SIZE = f"SELECT sum(p.size) FROM {spans('?1', 'placement', '?2')}"

@@ -1,0 +1,483 @@
+"""The directory in one SQLite file: domains, accounts, aliases, credentials.
+
+Owns: the SQL behind `store.directory.Directory`. Two connections a process: reads are short, indexed and run
+where they are asked, on the event loop; writes queue in one worker thread, each a transaction of its own, and
+meet other processes at the file's lock (waiting up to ten seconds, then Busy). WAL lets the two go on at the
+same time. Last uses of credentials are kept in memory and written together at most once a minute.
+
+Must not know: what makes a password right or an address well-formed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import msgspec
+
+from ...clock import Clock, Random
+from ..directory import (
+    Account,
+    AccountSettings,
+    Alias,
+    Credential,
+    DirectoryRefusal,
+    Domain,
+    Exists,
+    Login,
+    NotFound,
+    Scram,
+    fold_address,
+)
+from ..errors import StoreRefusal
+from .directory_schema import connect, make_file, prepare, translated
+
+T = TypeVar("T")
+
+Values = tuple[Any, ...]
+"""A row as SQLite gives it; the STRICT tables vouch for its types."""
+
+WRITE_WAIT = 10_000
+READ_WAIT = 1_000
+"""Milliseconds to wait for another process's lock. Readers wait in WAL mode only while a crash is recovered."""
+
+TOUCH_INTERVAL = 60.0
+"""Seconds between two writings of credentials' last uses."""
+
+DUPLICATES_KEPT = 10_000
+
+_ACCOUNT = (
+    "id, address, account.domain, enabled, quota, pop3_delete, pop3_leave_days, pop3_seen, account.scram, demo,"
+    " account.created, credential_version"
+)
+_ALIAS = "SELECT address, targets, created FROM alias"
+_DOMAIN = "SELECT name, catch_all, scram, created FROM domain"
+
+
+class SqliteDirectory:
+    """Implements `store.directory.Directory` over the file `path` (made, or migrated, when opened).
+
+    One object a process; not to be carried over a fork. Opening raises NewerSchema, Damaged, StoreFailed, Busy.
+    """
+
+    def __init__(self, path: Path, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._random = random
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="directory")
+        self._secrets: dict[str, bytes] = {}
+        self._touched: dict[tuple[str, int], int] = {}
+        self._touch_timer: asyncio.TimerHandle | None = None
+        self._touch_task: asyncio.Task[None] | None = None
+        self._touch_due = clock.monotonic()
+        make_file(path)
+        with translated():
+            self._writer = connect(path, WRITE_WAIT)
+            try:
+                prepare(self._writer)
+                self._reader = connect(path, READ_WAIT)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    async def close(self) -> None:
+        """Write what is still to be written and let go of the file. Nothing may be called afterwards."""
+        if self._touch_task is not None:
+            await self._touch_task
+        if self._touch_timer is not None:
+            self._touch_timer.cancel()
+        try:
+            await self.flush()
+        finally:
+            self._pool.shutdown()
+            with translated():
+                self._reader.close()
+                self._writer.close()
+
+    async def _write(self, change: Callable[[apsw.Connection], T]) -> T:
+        """Run `change` as one transaction in the worker thread. Durable when this returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, change)
+
+    def _transact(self, change: Callable[[apsw.Connection], T]) -> T:
+        with translated():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                result = change(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            return result
+
+    def _rows(self, sql: str, *values: str | int) -> list[Values]:
+        with translated():
+            return list(self._reader.execute(sql, values))
+
+    # Domains ---------------------------------------------------------------------------------------
+
+    async def domains(self) -> list[Domain]:
+        return [_domain(row) for row in self._rows(f"{_DOMAIN} ORDER BY name")]
+
+    async def domain(self, name: str) -> Domain | None:
+        rows = self._rows(f"{_DOMAIN} WHERE name = ?", fold_address(name))
+        return _domain(rows[0]) if rows else None
+
+    async def add_domain(self, domain: Domain) -> None:
+        values = (fold_address(domain.name), domain.catch_all, domain.scram, domain.created)
+
+        def change(db: apsw.Connection) -> None:
+            db.execute(
+                "INSERT INTO domain (name, catch_all, scram, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                values,
+            )
+            if not db.changes():
+                raise Exists(f"The domain {domain.name} is there already.")
+
+        await self._write(change)
+
+    async def remove_domain(self, name: str) -> None:
+        key = fold_address(name)
+
+        def change(db: apsw.Connection) -> None:
+            for table, things in (("account", "accounts"), ("alias", "aliases")):
+                if db.execute(f"SELECT 1 FROM {table} WHERE domain = ? LIMIT 1", (key,)).fetchone():
+                    raise DirectoryRefusal(f"The domain {name} still has {things}.", "Remove those first.")
+            db.execute("DELETE FROM domain WHERE name = ?", (key,))
+            if not db.changes():
+                raise _no_domain(name)
+
+        await self._write(change)
+
+    # Accounts --------------------------------------------------------------------------------------
+
+    async def accounts(self, after: str = "", limit: int = 1000) -> list[Account]:
+        sql = f"SELECT {_ACCOUNT} FROM account WHERE key > ? ORDER BY key LIMIT ?"
+        return [_account(row) for row in self._rows(sql, fold_address(after), limit)]
+
+    async def account(self, address: str) -> Account | None:
+        rows = self._rows(f"SELECT {_ACCOUNT} FROM account WHERE key = ?", fold_address(address))
+        return _account(rows[0]) if rows else None
+
+    async def account_by_id(self, id: str) -> Account | None:
+        rows = self._rows(f"SELECT {_ACCOUNT} FROM account WHERE id = ?", id)
+        return _account(rows[0]) if rows else None
+
+    async def add_account(self, account: Account) -> None:
+        key, domain, chosen = fold_address(account.address), fold_address(account.domain), account.settings
+        values = (
+            account.id, account.address, key, domain, account.enabled, account.quota,
+            chosen.pop3_delete, chosen.pop3_leave_days, chosen.pop3_seen, chosen.scram,
+            account.demo, account.created, account.credential_version,
+        )  # fmt: skip
+
+        def change(db: apsw.Connection) -> None:
+            _require_domain(db, domain, account.domain)
+            if db.execute("SELECT 1 FROM alias WHERE key = ?", (key,)).fetchone():
+                raise Exists(f"{account.address} is an alias.", "Remove the alias first.")
+            db.execute(
+                "INSERT INTO account (id, address, key, domain, enabled, quota, pop3_delete, pop3_leave_days,"
+                " pop3_seen, scram, demo, created, credential_version)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                values,
+            )
+            if not db.changes():
+                raise Exists(f"The account {account.address} is there already.")
+
+        await self._write(change)
+
+    async def update_account(
+        self,
+        id: str,
+        *,
+        enabled: bool | None = None,
+        quota: int | None = None,
+        settings: AccountSettings | None = None,
+    ) -> None:
+        def change(db: apsw.Connection) -> None:
+            _require_account(db, id)
+            if enabled is not None:
+                db.execute(
+                    "UPDATE account SET enabled = ?1, credential_version = credential_version + 1"
+                    " WHERE id = ?2 AND enabled <> ?1",
+                    (enabled, id),
+                )
+            if quota is not None:
+                db.execute("UPDATE account SET quota = ? WHERE id = ?", (quota if quota >= 0 else None, id))
+            if settings is not None:
+                db.execute(
+                    "UPDATE account SET pop3_delete = ?, pop3_leave_days = ?, pop3_seen = ?, scram = ? WHERE id = ?",
+                    (settings.pop3_delete, settings.pop3_leave_days, settings.pop3_seen, settings.scram, id),
+                )
+
+        await self._write(change)
+
+    async def remove_account(self, id: str) -> None:
+        def change(db: apsw.Connection) -> None:
+            _require_account(db, id)
+            db.execute("DELETE FROM account WHERE id = ?", (id,))
+
+        await self._write(change)
+
+    # Aliases ---------------------------------------------------------------------------------------
+
+    async def aliases(self) -> list[Alias]:
+        return [_alias(row) for row in self._rows(f"{_ALIAS} ORDER BY key")]
+
+    async def alias(self, address: str) -> Alias | None:
+        rows = self._rows(f"{_ALIAS} WHERE key = ?", fold_address(address))
+        return _alias(rows[0]) if rows else None
+
+    async def put_alias(self, alias: Alias) -> None:
+        key = fold_address(alias.address)
+        domain = key.rpartition("@")[2]
+        targets = msgspec.json.encode(alias.targets).decode("utf-8")
+
+        def change(db: apsw.Connection) -> None:
+            _require_domain(db, domain, domain)
+            if db.execute("SELECT 1 FROM account WHERE key = ?", (key,)).fetchone():
+                raise Exists(f"{alias.address} is an account.", "Choose another address for the alias.")
+            db.execute(
+                "INSERT INTO alias (key, address, domain, targets, created) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET address = excluded.address, targets = excluded.targets",
+                (key, alias.address, domain, targets, alias.created),
+            )
+
+        await self._write(change)
+
+    async def remove_alias(self, address: str) -> None:
+        key = fold_address(address)
+
+        def change(db: apsw.Connection) -> None:
+            db.execute("DELETE FROM alias WHERE key = ?", (key,))
+            if not db.changes():
+                raise NotFound(f"There is no alias {address}.")
+
+        await self._write(change)
+
+    # Credentials -----------------------------------------------------------------------------------
+
+    async def login(self, address: str) -> Login | None:
+        rows = self._rows(_LOGIN, fold_address(address))
+        if not rows:
+            return None
+        salt, iterations = rows[0][12:14]
+        credentials = tuple(_credential(row[14:]) for row in rows if row[14] is not None)
+        return Login(_account(rows[0][:12]), salt, iterations, credentials)
+
+    def has_scram(self) -> bool:
+        return bool(self._rows("SELECT EXISTS (SELECT 1 FROM credential WHERE stored_key NOT NULL)")[0][0])
+
+    async def put_credential(
+        self,
+        account: str,
+        credential: Credential,
+        *,
+        salt: bytes | None = None,
+        iterations: int | None = None,
+        if_version: int | None = None,
+    ) -> int:
+        def change(db: apsw.Connection) -> int:
+            _require_account(db, account)
+            if if_version is not None:
+                _require_version(db, account, if_version)
+            number = _number_for(db, account, credential)
+            if salt is not None and iterations is not None:
+                _set_salt(db, account, number, salt, iterations)
+            scram = credential.scram
+            db.execute(
+                "INSERT OR REPLACE INTO credential (account, number, kind, label, hash, protocols, stored_key,"
+                " server_key, created, last_used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    account, number, credential.kind, credential.label, credential.hash,
+                    " ".join(sorted(credential.protocols)), scram.stored_key if scram else None,
+                    scram.server_key if scram else None, credential.created, credential.last_used,
+                ),
+            )  # fmt: skip
+            _grow_version(db, account)
+            return number
+
+        return await self._write(change)
+
+    async def remove_credential(self, account: str, number: int) -> None:
+        def change(db: apsw.Connection) -> None:
+            db.execute("DELETE FROM credential WHERE account = ? AND number = ?", (account, number))
+            if not db.changes():
+                raise NotFound(f"There is no credential {number}.", "List them to see their numbers.")
+            _grow_version(db, account)
+
+        await self._write(change)
+
+    async def touch_credential(self, account: str, number: int, when: int) -> None:
+        key = (account, number)
+        self._touched[key] = max(when, self._touched.get(key, when))
+        self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        if self._touched and self._touch_timer is None and self._touch_task is None:
+            wait = max(0.0, self._touch_due - self._clock.monotonic())
+            self._touch_timer = asyncio.get_running_loop().call_later(wait, self._start_flush)
+
+    def _start_flush(self) -> None:
+        self._touch_timer = None
+        self._touch_task = asyncio.get_running_loop().create_task(self._flush_behind())  # close() waits for it
+
+    async def _flush_behind(self) -> None:
+        try:
+            await self.flush()
+        except StoreRefusal:
+            pass  # a last use is no reason to stop: kept in memory and tried again a minute later
+        finally:
+            self._touch_task = None
+            self._schedule_flush()
+
+    async def flush(self) -> None:
+        """Write the credentials' last uses now. `close` does it; nothing else needs to. Raises Busy."""
+        self._touch_due = self._clock.monotonic() + TOUCH_INTERVAL
+        touched, self._touched = self._touched, {}
+        if not touched:
+            return
+        rows = [(when, account, number) for (account, number), when in touched.items()]
+
+        def change(db: apsw.Connection) -> None:
+            db.executemany(
+                "UPDATE credential SET last_used = max(?1, coalesce(last_used, 0)) WHERE account = ?2 AND number = ?3",
+                rows,
+            )
+
+        try:
+            await self._write(change)
+        except BaseException:
+            self._touched = touched | self._touched
+            raise
+
+    # The installation ------------------------------------------------------------------------------
+
+    async def smallest_leave_days(self, default: int) -> int:
+        rows = self._rows(
+            "SELECT (SELECT min(pop3_leave_days) FROM account WHERE enabled = 1 AND pop3_leave_days >= 0),"
+            " NOT EXISTS (SELECT 1 FROM account WHERE enabled = 1 AND pop3_leave_days NOT NULL)"
+            " OR EXISTS (SELECT 1 FROM account WHERE enabled = 1 AND pop3_leave_days IS NULL)"
+        )
+        smallest, default_counts = rows[0]
+        days = [] if smallest is None else [int(smallest)]
+        if default_counts and default >= 0:
+            days.append(default)
+        return min(days, default=-1)
+
+    async def secret(self, name: str) -> bytes:
+        known = self._secrets.get(name)
+        if known is None:
+            fresh = self._random(32)
+
+            def change(db: apsw.Connection) -> bytes:
+                db.execute("INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, fresh))
+                value: bytes = db.execute("SELECT value FROM secret WHERE name = ?", (name,)).get
+                return value
+
+            rows = self._rows("SELECT value FROM secret WHERE name = ?", name)
+            known = self._secrets[name] = rows[0][0] if rows else await self._write(change)
+        return known
+
+    async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:
+        def change(db: apsw.Connection) -> None:
+            db.execute(
+                "INSERT INTO duplicate (account, digest, at, email_id) VALUES (?, ?, ?, ?)",
+                (account, digest, when, email_id),
+            )
+            db.execute("DELETE FROM duplicate WHERE number <= ?", (db.last_insert_rowid() - DUPLICATES_KEPT,))
+
+        await self._write(change)
+
+    async def duplicates(self, limit: int = 100) -> list[tuple[str, int, str]]:
+        rows = self._rows("SELECT account, at, email_id FROM duplicate ORDER BY number DESC LIMIT ?", limit)
+        return [(account, at, email_id) for account, at, email_id in rows]
+
+
+_LOGIN = (
+    f"SELECT {_ACCOUNT}, salt, iterations, number, kind, label, hash, protocols, stored_key, server_key,"
+    " credential.created, last_used FROM account LEFT JOIN credential ON credential.account = account.id"
+    " WHERE key = ? ORDER BY number"
+)
+
+
+def _number_for(db: apsw.Connection, account: str, credential: Credential) -> int:
+    """The number a credential gets: that of the password it replaces, its own, or the account's next."""
+    number = credential.number
+    if credential.kind == "password":
+        number = (
+            db.execute("SELECT number FROM credential WHERE account = ? AND kind = 'password'", (account,)).get or 0
+        )
+    elif number:
+        kept = "SELECT 1 FROM credential WHERE account = ? AND number = ? AND kind = 'app'"
+        if not db.execute(kept, (account, number)).fetchone():
+            raise NotFound(f"There is no app password {number}.", "List them to see their numbers.")
+    if not number:
+        db.execute("UPDATE account SET next_credential = next_credential + 1 WHERE id = ?", (account,))
+        number = db.execute("SELECT next_credential - 1 FROM account WHERE id = ?", (account,)).get
+    return int(number)
+
+
+def _set_salt(db: apsw.Connection, account: str, number: int, salt: bytes, iterations: int) -> None:
+    """Set the account's SCRAM salt. Refused where it would spoil another verifier, made meanwhile with another salt."""
+    there = db.execute("SELECT salt, iterations FROM account WHERE id = ?", (account,)).fetchone()
+    if there == (salt, iterations):
+        return
+    others = "SELECT 1 FROM credential WHERE account = ? AND number <> ? AND stored_key NOT NULL LIMIT 1"
+    if db.execute(others, (account, number)).fetchone():
+        raise _changed_meanwhile()
+    db.execute("UPDATE account SET salt = ?, iterations = ? WHERE id = ?", (salt, iterations, account))
+
+
+def _require_version(db: apsw.Connection, account: str, version: int) -> None:
+    if db.execute("SELECT credential_version FROM account WHERE id = ?", (account,)).get != version:
+        raise _changed_meanwhile()
+
+
+def _changed_meanwhile() -> DirectoryRefusal:
+    return DirectoryRefusal("The account's credentials were changed meanwhile.", "Try again.")
+
+
+def _grow_version(db: apsw.Connection, account: str) -> None:
+    db.execute("UPDATE account SET credential_version = credential_version + 1 WHERE id = ?", (account,))
+
+
+def _require_domain(db: apsw.Connection, key: str, name: str) -> None:
+    if not db.execute("SELECT 1 FROM domain WHERE name = ?", (key,)).fetchone():
+        raise _no_domain(name)
+
+
+def _no_domain(name: str) -> NotFound:
+    return NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
+
+
+def _require_account(db: apsw.Connection, id: str) -> None:
+    if not db.execute("SELECT 1 FROM account WHERE id = ?", (id,)).fetchone():
+        raise NotFound("There is no such account.", "List them with 'restante account list'.")
+
+
+def _domain(row: Values) -> Domain:
+    name, catch_all, scram, created = row
+    return Domain(name, catch_all, bool(scram), created)
+
+
+def _account(row: Values) -> Account:
+    id, address, domain, enabled, quota, delete, leave_days, seen, scram, demo, created, version = row
+    settings = AccountSettings(
+        delete, leave_days, None if seen is None else bool(seen), None if scram is None else bool(scram)
+    )
+    return Account(id, address, domain, bool(enabled), quota, settings, bool(demo), created, version)
+
+
+def _alias(row: Values) -> Alias:
+    address, targets, created = row
+    return Alias(address, msgspec.json.decode(targets, type=tuple[str, ...]), created)
+
+
+def _credential(row: Values) -> Credential:
+    number, kind, label, hash, protocols, stored_key, server_key, created, last_used = row
+    scram = None if stored_key is None else Scram(stored_key, server_key)
+    return Credential(number, kind, label, hash, frozenset(protocols.split()), scram, created, last_used)

@@ -1,0 +1,202 @@
+"""Every invariant of an account's file, checked; what can be derived, mended. Never deletes a message.
+
+First the structure, in one short transaction (a snapshot even while the server works): counters, UID order,
+numbers, references, orphans. Then the contents, in small steps: each message is read, hashed, analysed again and
+compared with the answers that stand beside it. Derived things (counters, answers, keys, texts) are repaired by
+being made again; a message that nothing names any more is placed into the mailbox "Recovered".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from ...mime.analyse import analyse
+from ...mime.model import Limits
+from ..errors import StoreRefusal
+from ..model import Finding, System
+from . import content
+from .mend import Mender
+
+_BATCH = 64  # messages read per step of the contents' check
+
+def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterator[Finding]:
+    """All findings. With a mender, repairable ones are mended as they are found.
+
+    db: a connection of the caller's own, outside any transaction. Cost: one read of the whole file.
+    """
+    repair = mender is not None
+    for (text,) in list(db.execute("PRAGMA quick_check(20)")):
+        if text != "ok":
+            yield Finding("file", f"SQLite finds: {text}", repairable=False)
+    with _transaction(db, repair):
+        yield from _references(db)
+        yield from _mailboxes(db, repair)
+        yield from _account(db, repair)
+        yield from _orphans(db, mender)
+    yield from _contents(db, mender, limits)
+
+
+@contextmanager
+def _transaction(db: apsw.Connection, write: bool) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT" if write else "ROLLBACK")
+
+
+_BROKEN_REFERENCES = (
+    ("flagset", "a placement has a flag set that is not there",
+     "SELECT mailbox, uid FROM placement WHERE flagset NOT IN (SELECT number FROM flagset)"),
+    ("placement-email", "a placement names an email that is not there",
+     "SELECT mailbox, uid FROM placement WHERE email NOT IN (SELECT key FROM email)"),
+    ("placement-mailbox", "a placement is in a mailbox that is not there",
+     "SELECT mailbox, uid FROM placement WHERE mailbox NOT IN (SELECT key FROM mailbox)"),
+    ("placement-copy", "a placement's size or date is not its email's",
+     "SELECT p.mailbox, p.uid FROM placement p JOIN email e ON e.key = p.email"
+     " WHERE p.size <> e.size OR p.received <> e.received"),
+    ("uid-reused", "a UID is both placed and removed",
+     "SELECT p.mailbox, p.uid FROM placement p JOIN removed r ON r.mailbox = p.mailbox AND r.uid = p.uid"),
+    ("email-content", "an email's content is not there, or of another size",
+     "SELECT 0, e.key FROM email e LEFT JOIN content c ON c.key = e.content"
+     " WHERE c.key IS NULL OR c.size <> e.size"),
+    ("chunks", "a content lacks chunks",
+     "SELECT 0, c.key FROM content c WHERE c.chunks <> (SELECT COUNT(*) FROM chunk k WHERE k.content = c.key)"),
+    ("uidl", "two placements of one email in the INBOX have the same UIDL",
+     "SELECT p.mailbox, MAX(p.uid) FROM mailbox m JOIN placement p ON p.mailbox = m.key"
+     " LEFT JOIN pop3 s ON s.mailbox = p.mailbox AND s.uid = p.uid WHERE m.name = 'INBOX'"
+     " GROUP BY p.mailbox, p.email, COALESCE(s.suffix, 0) HAVING COUNT(*) > 1"),
+)  # fmt: skip
+
+
+def _references(db: apsw.Connection) -> Iterator[Finding]:
+    for table, rowid, parent, _ in list(db.execute("PRAGMA foreign_key_check")):
+        yield Finding("reference", f"row {rowid} of {table} names a row of {parent} that is not there", False)
+    for code, text, sql in _BROKEN_REFERENCES:
+        for mailbox, number in list(db.execute(sql)):
+            yield Finding(code, f"{text} (mailbox {mailbox}, number {number})", repairable=False)
+
+
+_RECOUNT = f"""
+SELECT m.key, m.name, m.uidnext, m.highest_modseq,
+       m.messages, m.unseen, m.deleted, m.size, m.deleted_size,
+       COUNT(p.uid),
+       COALESCE(SUM(f.system & {int(System.SEEN)} = 0), 0),
+       COALESCE(SUM(f.system & {int(System.DELETED)} <> 0), 0),
+       COALESCE(SUM(p.size), 0),
+       COALESCE(SUM(CASE WHEN f.system & {int(System.DELETED)} <> 0 THEN p.size ELSE 0 END), 0),
+       MAX(COALESCE(MAX(p.uid), 0), COALESCE((SELECT MAX(r.uid) FROM removed r WHERE r.mailbox = m.key), 0)),
+       MAX(COALESCE(MAX(p.modseq), 0), COALESCE((SELECT MAX(r.modseq) FROM removed r WHERE r.mailbox = m.key), 0))
+FROM mailbox m
+LEFT JOIN placement p ON p.mailbox = m.key
+LEFT JOIN flagset f ON f.number = p.flagset
+GROUP BY m.key
+"""
+_COUNTERS = ("messages", "unseen", "deleted", "size", "deleted_size")
+
+
+def _mailboxes(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+    names = set()
+    for key, name, uidnext, highest, *rest in list(db.execute(_RECOUNT)):
+        names.add(name)
+        stored, counted, largest_uid, largest_modseq = rest[:5], rest[5:10], rest[10], rest[11]
+        for counter, is_, should in zip(_COUNTERS, stored, counted, strict=True):
+            if is_ != should:
+                if repair:
+                    db.execute(f"UPDATE mailbox SET {counter} = ? WHERE key = ?", (should, key))
+                yield Finding("counter", f"{name}: {counter} is {is_}, counted {should}", True, repair)
+        if uidnext <= largest_uid:
+            if repair:
+                db.execute("UPDATE mailbox SET uidnext = ? WHERE key = ?", (largest_uid + 1, key))
+            yield Finding("uidnext", f"{name}: UIDNEXT {uidnext} is not above UID {largest_uid}", True, repair)
+        if highest < max(largest_modseq, 1):
+            if repair:
+                db.execute("UPDATE mailbox SET highest_modseq = ? WHERE key = ?", (max(largest_modseq, 1), key))
+            text = f"{name}: HIGHESTMODSEQ {highest} is below {largest_modseq}"
+            yield Finding("highestmodseq", text, True, repair)
+    if "INBOX" not in names:
+        yield Finding("inbox", "there is no INBOX", repairable=False)
+
+
+def _account(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+    row = db.execute("SELECT modseq, used, uidvalidity FROM account").fetchone()
+    if row is None:
+        yield Finding("account", "the account's row is missing", repairable=False)
+        return
+    modseq, used, uidvalidity = row
+    largest = db.execute(
+        "SELECT MAX(COALESCE((SELECT MAX(modseq) FROM placement), 0), COALESCE((SELECT MAX(modseq) FROM removed), 0),"
+        " COALESCE((SELECT MAX(highest_modseq) FROM mailbox), 0), COALESCE((SELECT MAX(modseq) FROM email), 0))"
+    ).get
+    if modseq < largest:
+        if repair:
+            db.execute("UPDATE account SET modseq = ?", (largest,))
+        yield Finding("modseq", f"the change counter {modseq} is below {largest}", True, repair)
+    counted = db.execute("SELECT COALESCE(SUM(size), 0) FROM placement").get
+    if used != counted:
+        if repair:
+            db.execute("UPDATE account SET used = ?", (counted,))
+        yield Finding("used", f"used octets are {used}, counted {counted}", True, repair)
+    validity = db.execute("SELECT COALESCE(MAX(uidvalidity), 0) FROM mailbox").get
+    if uidvalidity < validity:
+        if repair:
+            db.execute("UPDATE account SET uidvalidity = ?", (validity,))
+        yield Finding("uidvalidity", f"last UIDVALIDITY {uidvalidity} is below {validity}", True, repair)
+
+
+def _orphans(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
+    lost = [
+        key
+        for (key,) in db.execute(
+            "SELECT key FROM email WHERE key NOT IN (SELECT email FROM placement)"
+            " AND key NOT IN (SELECT email FROM removed) AND key NOT IN (SELECT email FROM hold)"
+        )
+    ]
+    if lost and mender is not None:
+        mender.rescue(db, lost)
+    for key in lost:
+        yield Finding("orphan-email", f"email {key} is in no mailbox and was never removed", True, mender is not None)
+    for (key,) in list(db.execute("SELECT key FROM content WHERE key NOT IN (SELECT content FROM email)")):
+        yield Finding("orphan-content", f"content {key} belongs to no email", repairable=False)
+
+
+_STORED = """
+SELECT e.key, e.id, e.content, c.digest, a.envelope, a.body, a.bodystructure, a.headers,
+       k.email IS NOT NULL AND s.email IS NOT NULL, c.traits
+FROM email e
+JOIN content c ON c.key = e.content
+LEFT JOIN answer a ON a.email = e.key
+LEFT JOIN sortkey k ON k.email = e.key
+LEFT JOIN search_text s ON s.email = e.key
+WHERE e.key > ? ORDER BY e.key LIMIT ?
+"""
+
+
+def _contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterator[Finding]:
+    """Each message read, hashed, analysed again; a few at a time, so that no transaction stays open for long."""
+    last = 0
+    while rows := list(db.execute(_STORED, (last, _BATCH))):
+        for key, id, number, digest, *answers, texts, traits in rows:
+            try:
+                data = content.read(db, number, 0, None)
+            except StoreRefusal as error:
+                yield Finding("content", f"{id}: its octets cannot be read: {error.text}", repairable=False)
+                continue
+            if hashlib.sha256(data).digest() != digest:
+                yield Finding("hash", f"{id}: its octets are not those that were stored", repairable=False)
+                continue
+            found = analyse(data, limits)
+            right = [found.envelope, found.body, found.bodystructure, found.headers]
+            if answers != right or not texts or traits != int(found.traits):
+                if mender is not None:
+                    with _transaction(db, True):
+                        mender.rewrite(db, key, found)
+                text = f"{id}: what FETCH answers is not what the message says"
+                yield Finding("answers", text, True, mender is not None)
+        last = rows[-1][0]

@@ -1,0 +1,220 @@
+"""All accounts of one installation on SQLite files: the `Engine` interface, and what its stores share.
+
+```
+data/directory.db        data/accounts/ab/<id>.db       data/run/hints/   data/run/locks/
+```
+
+May be made in any process and without a running loop; nothing is opened before it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+import apsw
+
+from ...clock import Clock, Random
+from ..directory import Directory
+from ..errors import DiskFull, NoSuchAccount
+from ..interface import OnChange, Watch
+from . import migrate
+from .account import Shared, SqliteStore
+from .changes import Deltas, Lists
+from .faults import translated
+from .handles import Handles
+from .hints import Hints
+from .transaction import Settings
+from .writer import Job, Writers
+
+T = TypeVar("T")
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+
+SWEEP = 5.0
+"""Seconds between looks for idle handles, while there are handles."""
+
+LOOK_AT_DISK = 1.0
+"""Seconds for which the last figure of free space is believed."""
+
+
+class SqliteEngine:
+    """Implements `store.interface.Engine`.
+
+    data: the folder that holds everything. retention, log_retention: seconds removed contents and removal rows are
+    kept. reserve: octets of free disk below which nothing is filed. handles: most accounts open at once in this
+    process. keywords, mailboxes: most of them in one account. quota: octets for accounts without one of their own
+    (0: none), or a function that gives it.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        clock: Clock,
+        random: Random,
+        *,
+        retention: float = 14 * 86400.0,
+        log_retention: float = 180 * 86400.0,
+        reserve: int = 64 << 20,
+        handles: int = 128,
+        compress: bool = True,
+        keywords: int = 500,
+        mailboxes: int = 10_000,
+        quota_default: int | Callable[[], int] = 0,
+        name: str = "",
+    ) -> None:
+        self.data = data
+        self.clock = clock
+        self.random = random
+        self.name = name
+        self.settings = Settings(retention, log_retention, reserve, compress, keywords, mailboxes)
+        self.handles = Handles(handles, clock)
+        self.lists = Lists()
+        self.deltas = Deltas()
+        self._quota_default = quota_default
+        self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
+        self._hints = Hints(data, self._counter)
+        self._writers = Writers(self.handles, clock, random, self.settings, self._hints.announce)
+        self._directory: Directory | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeping: asyncio.Future[int] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._free: tuple[float, int] | None = None
+
+    @property
+    def directory(self) -> Directory:
+        """Domains, accounts, aliases, credentials."""
+        if self._directory is None:
+            from .directory import SqliteDirectory
+
+            self._directory = SqliteDirectory(self.data / "directory.db", self.clock, self.random)
+        return self._directory
+
+    def path(self, account: str) -> Path:
+        """The account's file. An id is checked before it becomes a name in the file system."""
+        if _ACCOUNT.match(account) is None:
+            raise NoSuchAccount("There is no such account.")
+        return self.data / "accounts" / account[:2].lower() / f"{account}.db"
+
+    def account(self, account: str, actor: str | None = None) -> SqliteStore:
+        shared = self._shared.get(account)
+        if shared is None:
+            shared = self._shared[account] = Shared()
+        return SqliteStore(self, account, actor, shared)
+
+    async def create_account(self, account: str) -> None:
+        path = self.path(account)
+        now = int(self.clock.now())
+
+        def make() -> None:
+            with translated():
+                migrate.create(path, account, now, self.random)
+
+        await asyncio.to_thread(make)
+
+    async def delete_account(self, account: str) -> None:
+        path = self.path(account)
+        self.handles.forget(account)
+        self.lists.forget(account)
+        self._shared.pop(account, None)
+        with translated():
+            for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+                name.unlink(missing_ok=True)
+
+    def watch(self, account: str, on_change: OnChange) -> Watch:
+        with translated():
+            return self._hints.watch(account, self.path(account), on_change)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._writers.close)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        if self._sweeping is not None:
+            await asyncio.wait([self._sweeping])
+        self._hints.close()
+        await asyncio.to_thread(self.handles.sweep, everything=True)
+        close = getattr(self._directory, "close", None)
+        if close is not None:
+            closing = close()
+            if asyncio.iscoroutine(closing):
+                await closing
+
+    # For the stores ----------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        account: str,
+        path: Path,
+        fn: Callable[..., T],
+        args: tuple[object, ...],
+        session: str,
+        user: str,
+        *,
+        relaxed: bool = False,
+    ) -> asyncio.Future[T]:
+        """Queue `fn(tx, *args)`; the future is done when its group is durable."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._writers.submit(account, path, Job(fn, args, future, loop, session, user, relaxed))
+        self.keep_tidy()
+        return future
+
+    async def quota(self, account: str) -> int:
+        """The account's quota in octets, 0 for none."""
+        found = await self.directory.account_by_id(account)
+        if found is not None and found.quota is not None:
+            return found.quota
+        return self._quota_default() if callable(self._quota_default) else self._quota_default
+
+    def check_room(self, more: int) -> None:
+        """Raises DiskFull where filing `more` octets would touch the reserve kept for removals."""
+        now = self.clock.monotonic()
+        if self._free is None or now - self._free[0] >= LOOK_AT_DISK:
+            with translated():
+                status = os.statvfs(self.data)
+            self._free = (now, status.f_bavail * status.f_frsize)
+        if self._free[1] - more < self.settings.reserve:
+            raise DiskFull("There is no room on the disk for more mail.", "Free some space; removing mail still works.")
+
+    def lock_path(self, account: str) -> Path:
+        self.path(account)
+        folder = self.data / "run" / "locks"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / f"{account}.pop3"
+
+    def _counter(self, account: str) -> int:
+        """The account's change counter, for watchers; 0 where it cannot be read now (they ask again)."""
+        try:
+            with self.handles.hold(account, self.path(account)) as handle:
+                row = handle.reader.execute("SELECT modseq FROM account").fetchone()
+        except (apsw.Error, NoSuchAccount):
+            return 0
+        return int(row[0]) if row is not None else 0
+
+    def keep_tidy(self) -> None:
+        """See that idle handles are closed: one timer a process, and only while something is open."""
+        if self._sweeper is not None:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._loop = loop
+        self._sweeper = loop.call_later(SWEEP, self._sweep)
+
+    def _sweep(self) -> None:
+        assert self._loop is not None
+        self._sweeping = self._loop.run_in_executor(None, self.handles.sweep)
+        self._sweeping.add_done_callback(self._swept)
+
+    def _swept(self, future: asyncio.Future[int]) -> None:
+        self._sweeper = None
+        self._sweeping = None
+        if not future.cancelled() and future.result():
+            self.keep_tidy()

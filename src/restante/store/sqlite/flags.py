@@ -1,0 +1,88 @@
+"""STORE: flags change by flag set, not by message.
+
+Messages of a mailbox have few distinct flag sets. For each one among those named, the new set is worked out once
+and written by one statement; counters move by the number of messages of each set (RFC 9051 6.4.6, RFC 7162 3.1.3).
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import chain
+
+import apsw
+
+from ..errors import NoSuchMailbox
+from ..model import Flagged, FlagMode, Flags, System, UidRanges
+from .transaction import Write, pack, ranges_of, spans, typed
+
+
+def combined(old: Flags, mode: FlagMode, flags: Flags) -> Flags:
+    """The set that `old` becomes. Keywords are compared without regard to case; those that are there keep theirs."""
+    if mode is FlagMode.REPLACE:
+        return _same_case(old, flags)
+    named = {name.lower() for name in flags.keywords}
+    if mode is FlagMode.REMOVE:
+        return Flags(old.system & ~flags.system, frozenset(k for k in old.keywords if k.lower() not in named))
+    here = {name.lower() for name in old.keywords}
+    return Flags(old.system | flags.system, old.keywords | {k for k in flags.keywords if k.lower() not in here})
+
+
+def _same_case(old: Flags, flags: Flags) -> Flags:
+    here = {name.lower(): name for name in old.keywords}
+    return Flags(flags.system, frozenset(here.get(k.lower(), k) for k in flags.keywords))
+
+
+def store_flags(
+    tx: Write, mailbox: int, ranges: UidRanges, mode: FlagMode, flags: Flags, unchanged_since: int | None
+) -> Flagged:
+    """Change flags of the placements named; see `Store.store_flags`. Raises NoSuchMailbox, TooManyKeywords."""
+    if tx.db.execute("SELECT 1 FROM mailbox WHERE key = ?", (mailbox,)).fetchone() is None:
+        raise NoSuchMailbox("There is no such mailbox.")
+    refused = array("I")
+    where = (pack(ranges), mailbox)
+    if unchanged_since is not None:
+        refused = array("I", list(chain.from_iterable(tx.db.execute(_REFUSED, (*where, unchanged_since)))))
+    since = unchanged_since if unchanged_since is not None else 1 << 62
+    changed: list[int] = []
+    sets: list[tuple[int, int]] = typed(tx.db.execute(_SETS, (*where, since)))
+    for number, _ in sets:
+        old = tx.flags_of(number)
+        new = combined(old, mode, flags)
+        if new == old:
+            continue
+        uids = array("q", list(chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number)))))
+        _change(tx, mailbox, uids, number, old, new)
+        changed += uids
+    if not changed:
+        return Flagged(0, array("I"), refused)
+    changed.sort()
+    return Flagged(tx.modseq, array("I", changed), refused)
+
+
+def _change(tx: Write, mailbox: int, uids: array[int], number: int, old: Flags, new: Flags) -> None:
+    """Give the placements `uids`, all of flag set `number`, the set `new`; counters and history with it."""
+    bound = apsw.carray(uids)
+    tx.db.execute(_UPDATE, (tx.flagset(new), tx.modseq, mailbox, bound))
+    deleted = _bit(new, System.DELETED) - _bit(old, System.DELETED)
+    size = 0
+    if deleted:
+        (size,) = tx.db.execute(_SIZE, (mailbox, bound)).fetchone() or (0,)
+    tx.touch_mailbox(
+        mailbox,
+        unseen=len(uids) * (_bit(old, System.SEEN) - _bit(new, System.SEEN)),
+        deleted=len(uids) * deleted,
+        deleted_size=size * deleted,
+    )
+    tx.remember("flags", mailbox, ranges_of(uids), str(number))
+
+
+def _bit(flags: Flags, bit: System) -> int:
+    return int(bool(flags.system & bit))
+
+
+_SPANS = spans("?1", "placement", "?2")
+_REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq > ?3"
+_SETS = f"SELECT p.flagset, count(*) FROM {_SPANS} WHERE p.modseq <= ?3 GROUP BY p.flagset"
+_OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq <= ?3 AND p.flagset = ?4"
+_UPDATE = "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4))"
+_SIZE = "SELECT sum(size) FROM placement WHERE mailbox = ?1 AND uid IN (SELECT value FROM carray(?2))"

@@ -1,0 +1,176 @@
+"""Open account files: few, bounded, closed when idle.
+
+One handle an account: a reader, used on the event loop's thread, and a writer, used by the thread that commits for
+the account. Least recently used handles go when there are too many, idle ones after `IDLE` seconds. Closing under
+pressure checkpoints nothing (design: opening and closing each file for one delivery is 8 times slower); an idle
+close writes the log back, so that ten thousand sleeping accounts keep no logs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from ...clock import Clock
+from ..errors import NoSuchAccount
+from . import migrate
+from .transaction import Interned
+
+IDLE = 20.0
+"""Seconds without use after which a handle is closed."""
+
+WRITER_WAIT = 15_000
+"""Milliseconds a writer waits for another process's transaction before it says Busy."""
+
+READER_WAIT = 1_000
+"""Milliseconds a reader waits; readers meet a lock only while another process recovers a log after a crash."""
+
+PRAGMAS = (
+    "synchronous = FULL",  # a commit is on disk when it returns
+    "foreign_keys = ON",  # no chunk without its content, no answer without its email
+    "trusted_schema = OFF",  # a file put here by someone else must not run functions from its schema
+    "cache_size = -1024",  # 1 MiB a connection: bounded by `handles`; the system caches files anyway
+    "journal_size_limit = 4194304",  # a log that grew under a burst shrinks again
+    "mmap_size = 0",  # a mapped file that shrinks or fails to be read kills the process instead of raising
+    "temp_store = MEMORY",  # small sorts only; nothing of a message lands in a temporary file
+)
+
+
+def connect(path: Path, *, wait: int) -> apsw.Connection:
+    """The one way a connection to an account's file is made. Raises NoSuchAccount where no file is."""
+    try:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.CantOpenError as error:
+        if path.exists():
+            raise
+        raise NoSuchAccount("There is no such account.") from error
+    try:
+        db.set_busy_timeout(wait)
+        db.setlk_timeout(wait, 0)  # asks for a lock every millisecond: the busy handler waits up to 100 between
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing is not the time for two fsyncs
+        db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)  # "x" is a column, never a string
+        for pragma in PRAGMAS:
+            db.execute(f"PRAGMA {pragma}")
+        db.wal_autocheckpoint(512)  # 4 MiB of log, then its pages go home
+        migrate.check(db)
+    except BaseException:
+        db.close(True)
+        raise
+    return db
+
+
+class Handle:
+    """One account's two connections, made when first asked for. users: how many hold it now."""
+
+    __slots__ = ("_reader", "_writer", "interned", "path", "used_at", "users")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.users = 0
+        self.used_at = 0.0
+        self.interned = Interned()
+        self._reader: apsw.Connection | None = None
+        self._writer: apsw.Connection | None = None
+
+    @property
+    def reader(self) -> apsw.Connection:
+        if self._reader is None:
+            self._reader = connect(self.path, wait=READER_WAIT)
+        return self._reader
+
+    @property
+    def writer(self) -> apsw.Connection:
+        if self._writer is None:
+            self._writer = connect(self.path, wait=WRITER_WAIT)
+        return self._writer
+
+    def close(self, *, checkpoint: bool = False) -> None:
+        try:
+            if checkpoint and self._writer is not None:
+                self._writer.set_busy_timeout(0)
+                self._writer.setlk_timeout(0, 0)
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error:
+            pass  # somebody reads, or the disk fails: the log stays, and with it everything in it
+        finally:
+            for db in (self._reader, self._writer):
+                if db is not None:
+                    db.close(True)
+            self._reader = self._writer = None
+
+
+class Handles:
+    """The pool. Any thread may ask; a handle that is held is never closed."""
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most = max(1, most)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, Handle] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def hold(self, account: str, path: Path) -> Iterator[Handle]:
+        """The account's handle, kept open for the time of the block."""
+        handle = self.acquire(account, path)
+        try:
+            yield handle
+        finally:
+            self.release(handle)
+
+    def acquire(self, account: str, path: Path) -> Handle:
+        surplus: list[Handle] = []
+        with self._lock:
+            handle = self._open.get(account)
+            if handle is None:
+                handle = self._open[account] = Handle(path)
+                surplus = self._surplus(handle)
+            else:
+                self._open.move_to_end(account)
+            handle.users += 1
+            handle.used_at = self._clock.monotonic()
+        for old in surplus:
+            old.close()
+        return handle
+
+    def release(self, handle: Handle) -> None:
+        with self._lock:
+            handle.users -= 1
+
+    def _surplus(self, new: Handle) -> list[Handle]:
+        surplus = []
+        if len(self._open) > self._most:
+            for account, handle in list(self._open.items()):
+                if len(self._open) <= self._most:
+                    break
+                if handle.users == 0 and handle is not new:
+                    surplus.append(self._open.pop(account))
+        return surplus
+
+    def sweep(self, *, everything: bool = False) -> int:
+        """Close handles that have been idle (or all that nobody holds); how many stay open. Blocks on the disk."""
+        before = self._clock.monotonic() - IDLE
+        with self._lock:
+            idle = [
+                account
+                for account, handle in self._open.items()
+                if handle.users == 0 and (everything or handle.used_at <= before)
+            ]
+            closing = [self._open.pop(account) for account in idle]
+        for handle in closing:
+            handle.close(checkpoint=True)
+        return len(self._open)
+
+    def forget(self, account: str) -> None:
+        """Close the account's handle, which must not be in use."""
+        with self._lock:
+            handle = self._open.pop(account, None)
+        if handle is not None:
+            handle.close()

@@ -1,0 +1,246 @@
+"""Change hints: who watches an account hears of its commits, in this process and in every other one.
+
+After a commit the writer calls `announce`: watchers of this process are called on their loop, and a datagram with
+account and number goes to the Unix socket of every other process that watches something. A datagram may be lost, so
+each second the log file of every watched account is looked at (one stat), and its counter read where it moved.
+Nothing here runs while nobody watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from ..interface import OnChange
+
+POLL = 1.0
+"""Seconds between looks at the files of watched accounts."""
+
+SETTLED = 50_000_000
+"""Nanoseconds: a file's time stamp younger than this may stand for a change still to come (ticks are 4 ms)."""
+
+LONGEST = 100
+"""Octets of a socket's path; the system's limit is about 108."""
+
+_NUMBER = struct.Struct(">Q")
+
+
+class Watching:
+    """One watch; `close` ends it."""
+
+    __slots__ = ("_hints", "account", "on_change")
+
+    def __init__(self, hints: Hints, account: str, on_change: OnChange) -> None:
+        self._hints = hints
+        self.account = account
+        self.on_change = on_change
+
+    def close(self) -> None:
+        self._hints.end(self)
+
+
+class _Watched:
+    """A watched account: its watches, the newest number they know, the log file as it was last seen."""
+
+    __slots__ = ("known", "path", "pending", "seen", "watches")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.watches: set[Watching] = set()
+        self.known = 0
+        self.pending = False
+        self.seen: tuple[int, int] | None = None
+
+
+class Hints:
+    """The hints of one process. `folder`: where the processes' sockets meet. `read`: the account's counter."""
+
+    def __init__(self, data: Path, read: Callable[[str], int]) -> None:
+        self._folder = socket_folder(data)
+        self._read = read
+        self._watched: dict[str, _Watched] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket: socket.socket | None = None
+        self._name: Path | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._sender: socket.socket | None = None
+        self._peers: list[str] = []
+        self._peers_at = -1
+        self._lock = threading.Lock()
+
+    # Watching, on the loop ---------------------------------------------------------------------------
+
+    def watch(self, account: str, path: Path, on_change: OnChange) -> Watching:
+        """Begin a watch; to be called on the event loop."""
+        self._listen(asyncio.get_running_loop())
+        watching = Watching(self, account, on_change)
+        watched = self._watched.get(account)
+        if watched is None:
+            watched = self._watched[account] = _Watched(path.with_name(path.name + "-wal"))
+            watched.seen = _look(watched.path)
+            watched.known = self._read(account)
+        watched.watches.add(watching)
+        return watching
+
+    def end(self, watching: Watching) -> None:
+        watched = self._watched.get(watching.account)
+        if watched is None:
+            return
+        watched.watches.discard(watching)
+        if not watched.watches:
+            del self._watched[watching.account]
+        if not self._watched and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not loop:
+            self._silence()
+            self._loop = loop
+            make_folder(self._folder)
+            self._name = self._folder / f"{os.getpid()}-{os.urandom(4).hex()}"
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            listener.setblocking(False)
+            listener.bind(str(self._name))
+            self._socket = listener
+            loop.add_reader(listener.fileno(), self._arrived)
+        if self._timer is None:
+            self._timer = loop.call_later(POLL, self._poll)
+
+    def _arrived(self) -> None:
+        """Read what datagrams there are, a bounded number a turn."""
+        if self._socket is None:
+            return
+        for _ in range(256):
+            try:
+                data = self._socket.recv(512)
+            except (BlockingIOError, InterruptedError):
+                return
+            if len(data) > _NUMBER.size:
+                self._changed(data[_NUMBER.size :].decode("ascii", "replace"), _NUMBER.unpack_from(data)[0])
+
+    def _changed(self, account: str, modseq: int) -> None:
+        """Tell the account's watchers at this turn's end, once whatever the number of hints."""
+        watched = self._watched.get(account)
+        if watched is None or modseq <= watched.known:
+            return
+        watched.known = modseq
+        if not watched.pending and self._loop is not None:
+            watched.pending = True
+            self._loop.call_soon(self._tell, account, watched)
+
+    def _tell(self, account: str, watched: _Watched) -> None:
+        watched.pending = False
+        for watching in tuple(watched.watches):
+            if watching in watched.watches:
+                watching.on_change(watched.known)
+
+    def _poll(self) -> None:
+        self._timer = self._loop.call_later(POLL, self._poll) if self._loop is not None else None
+        for account, watched in list(self._watched.items()):
+            seen = _look(watched.path)
+            if seen is not None and seen == watched.seen:
+                continue
+            watched.seen = seen
+            self._changed(account, self._read(account))
+
+    # Announcing, on any thread -----------------------------------------------------------------------
+
+    def announce(self, account: str, modseq: int) -> None:
+        """Say that the account's counter is now `modseq`. Never blocks."""
+        loop = self._loop
+        if loop is not None and account in self._watched:
+            try:
+                loop.call_soon_threadsafe(self._changed, account, modseq)
+            except RuntimeError:
+                pass  # the loop has been closed, and its watchers with it
+        with self._lock:
+            for peer in self._others():
+                self._send(peer, _NUMBER.pack(modseq) + account.encode("ascii"))
+
+    def _others(self) -> list[str]:
+        """Sockets of the other processes. The folder is read again when its time stamp moves."""
+        try:
+            at = os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - on every commit, and Path.stat is three times slower
+        except OSError:
+            return []
+        if at != self._peers_at:
+            self._peers = [str(one) for one in self._folder.iterdir() if one != self._name]
+            self._peers_at = at if _now_ns() - at > SETTLED else -1
+        return self._peers
+
+    def _send(self, peer: str, data: bytes) -> None:
+        if self._sender is None:
+            self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._sender.setblocking(False)
+        try:
+            self._sender.sendto(data, peer)
+        except OSError as error:
+            if error.errno == errno.ECONNREFUSED:  # its process is gone
+                Path(peer).unlink(missing_ok=True)
+            # Anything else (a full buffer, a socket just removed): the peer's look at the file makes it good.
+
+    def close(self) -> None:
+        self._watched.clear()
+        self._silence()
+        with self._lock:
+            if self._sender is not None:
+                self._sender.close()
+                self._sender = None
+
+    def _silence(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._socket is not None:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        if self._name is not None:
+            self._name.unlink(missing_ok=True)
+            self._name = None
+        self._loop = None
+
+
+def socket_folder(data: Path) -> Path:
+    """Where the processes that serve `data` have their sockets: beside it, or by a short name where its path is
+    too long for a socket."""
+    folder = data.absolute() / "run" / "hints"
+    if len(os.fsencode(folder)) + 24 <= LONGEST:
+        return folder
+    name = sha256(os.fsencode(data.resolve())).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"restante-{os.getuid()}-{name}"
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for this user alone. Raises OSError where somebody else has made it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.geteuid() or not folder.is_dir() or folder.is_symlink():
+        raise PermissionError(errno.EPERM, "the folder for sockets belongs to somebody else")
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _look(path: Path) -> tuple[int, int] | None:
+    """Time stamp and size of the file; None where it is not there, or so fresh that it may change unseen."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - for every watched account each second
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size) if _now_ns() - status.st_mtime_ns > SETTLED else None
+
+
+def _now_ns() -> int:
+    """The machine's real time, since file systems stamp with nothing else (a test's clock would not do)."""
+    return time.time_ns()

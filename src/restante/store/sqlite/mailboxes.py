@@ -1,0 +1,256 @@
+"""Mailboxes: reading, creating, renaming, deleting, roles, subscriptions (RFC 9051 6.3).
+
+A name is NFC with "/" between levels; a mailbox that lies above a new one is created with it. Deleting keeps
+the messages in the removal log and a tombstone; UIDVALIDITYs only ever grow over the whole account.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import apsw
+
+from ..errors import BadMailboxName, CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken
+from ..model import INBOX, ROLES, SEPARATOR, Mailbox
+from .identity import new_id
+from .transaction import MAX_UID, Write, typed
+
+LEVEL_OCTETS, NAME_OCTETS, LEVELS = 255, 1000, 50
+EVERYTHING = ((1, 0xFFFFFFFF),)
+
+_FIELDS = """
+SELECT m.key, m.id, m.name, m.role, m.uidvalidity, m.uidnext, m.highest_modseq, m.recent_uid, m.messages, m.unseen,
+    m.deleted, m.size, m.deleted_size, EXISTS (SELECT 1 FROM subscription s WHERE s.user = ?1 AND s.name = m.name)
+FROM mailbox m
+"""
+_BY_KEY = _FIELDS + "WHERE m.key = ?2"
+_BY_NAME = _FIELDS + "WHERE m.name = ?2"
+_ALL = _FIELDS + "ORDER BY m.name"
+
+
+def _made(row: tuple[Any, ...]) -> Mailbox:
+    return Mailbox(*row[:13], subscribed=bool(row[13]))
+
+
+def mailbox_by_key(db: apsw.Connection, key: int, user: str) -> Mailbox:
+    """The mailbox of this key. Raises NoSuchMailbox."""
+    row = db.execute(_BY_KEY, (user, key)).fetchone()
+    if row is None:
+        raise NoSuchMailbox("There is no such mailbox.", "It may have been deleted or renamed.")
+    return _made(row)
+
+
+def find(db: apsw.Connection, name: str, user: str) -> Mailbox | None:
+    row = db.execute(_BY_NAME, (user, canonical(name))).fetchone()
+    return _made(row) if row is not None else None
+
+
+def all_of(db: apsw.Connection, user: str) -> list[Mailbox]:
+    """All mailboxes, INBOX first, then by name."""
+    found = [_made(row) for row in db.execute(_ALL, (user,))]
+    found.sort(key=lambda one: (one.name != INBOX, one.name))
+    return found
+
+
+def canonical(name: str) -> str:
+    """The name with INBOX, alone or as the first level, in capitals (RFC 9051 5.1)."""
+    head, slash, rest = name.partition(SEPARATOR)
+    return INBOX + slash + rest if head.upper() == INBOX else name
+
+
+def checked(name: str) -> str:
+    """The canonical name, if a new mailbox may have it. Raises BadMailboxName."""
+    name = canonical(unicodedata.normalize("NFC", name))
+    levels = name.split(SEPARATOR)
+    if not all(levels):
+        raise BadMailboxName("A mailbox name has no empty level.", "Write one '/' between two names.")
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+        raise BadMailboxName("A mailbox name holds no control characters.", "Choose another name.")
+    if len(levels) > LEVELS or len(name.encode()) > NAME_OCTETS or any(len(x.encode()) > LEVEL_OCTETS for x in levels):
+        raise BadMailboxName("The mailbox name is too long or too deep.", "Choose a shorter name.")
+    return name
+
+
+def create(tx: Write, name: str, role: str | None = None, uidvalidity: int | None = None) -> Mailbox:
+    """CREATE with the levels above. Raises MailboxExists, BadMailboxName, RoleTaken."""
+    name = checked(name)
+    if _key(tx, name) is not None:
+        raise MailboxExists("The mailbox exists already.")
+    levels = name.split(SEPARATOR)
+    for depth in range(1, len(levels)):
+        above = SEPARATOR.join(levels[:depth])
+        if _key(tx, above) is None:
+            _insert(tx, above, None, None)
+    key = _insert(tx, name, role, uidvalidity)
+    return mailbox_by_key(tx.db, key, tx.user)
+
+
+def _key(tx: Write, name: str) -> int | None:
+    row = tx.db.execute("SELECT key FROM mailbox WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row is not None else None
+
+
+def _insert(tx: Write, name: str, role: str | None, uidvalidity: int | None) -> int:
+    (count,) = tx.db.execute("SELECT count(*) FROM mailbox").fetchone() or (0,)
+    if count >= tx.settings.mailboxes:
+        raise CannotChangeMailbox(f"This account has its {count} mailboxes already.", "Delete one first.")
+    if role is not None:
+        _check_role(tx, role, 0)
+    tx.db.execute(
+        "INSERT INTO mailbox (id, name, role, uidvalidity, uidnext, highest_modseq, created_modseq, changed_modseq)"
+        " VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?5)",
+        (new_id("b", tx.random), name, role, _uidvalidity(tx, name, uidvalidity), tx.modseq),
+    )
+    key = tx.db.last_insert_rowid()
+    tx.remember("create", key, (), None)
+    return key
+
+
+def _uidvalidity(tx: Write, name: str, wished: int | None) -> int:
+    """A UIDVALIDITY that this name never had: the wished one if that is so, else larger than any before."""
+    if wished is not None and 0 < wished < 1 << 32 and not _had(tx, name, wished):
+        tx.db.execute("UPDATE account SET uidvalidity = max(uidvalidity, ?)", (wished,))
+        return wished
+    (last,) = tx.db.execute("SELECT uidvalidity FROM account").fetchone() or (0,)
+    given = max(min(tx.now, 0xFFFFFFFF), last + 1)
+    if given > 0xFFFFFFFF:
+        raise CannotChangeMailbox("The account has given out all its UIDVALIDITYs.")
+    tx.db.execute("UPDATE account SET uidvalidity = ?", (given,))
+    return given
+
+
+def _had(tx: Write, name: str, uidvalidity: int) -> bool:
+    """Whether a mailbox of this name, present or gone, ever had this UIDVALIDITY."""
+    found = tx.db.execute(
+        "SELECT 1 FROM mailbox_tombstone WHERE name = ?1 AND uidvalidity = ?2"
+        " UNION ALL SELECT 1 FROM mailbox WHERE name = ?1 AND uidvalidity = ?2"
+        " UNION ALL SELECT 1 FROM mailbox m JOIN history h ON h.mailbox = m.key AND h.kind = 'rename'"
+        " WHERE h.former = ?1 AND m.uidvalidity = ?2 LIMIT 1",
+        (name, uidvalidity),
+    ).fetchone()
+    return found is not None
+
+
+def _check_role(tx: Write, role: str, key: int) -> None:
+    if role not in ROLES:
+        raise RoleTaken(f"The special use {role} is not known here.", "Use one of RFC 6154.")
+    if tx.db.execute("SELECT 1 FROM mailbox WHERE role = ? AND key <> ?", (role, key)).fetchone() is not None:
+        raise RoleTaken(f"Another mailbox has the special use {role}.", "Take it from that one first.")
+
+
+def adopt(tx: Write, key: int, uidvalidity: int, modseq: int) -> Mailbox:
+    """Go on with an old server's UIDVALIDITY and numbers; see `Store.adopt`."""
+    here = mailbox_by_key(tx.db, key, tx.user)
+    if here.uidnext > 1:
+        raise CannotChangeMailbox("A message has been filed in this mailbox already.", "Adopt into a new one.")
+    if not (0 < uidvalidity < 1 << 32 and 0 <= modseq < 1 << 62):
+        raise CannotChangeMailbox("These are no numbers of a mailbox.")
+    if uidvalidity != here.uidvalidity and _had(tx, here.name, uidvalidity):
+        raise CannotChangeMailbox("A mailbox of this name had this UIDVALIDITY before.")
+    tx.modseq = max(tx.modseq, modseq)
+    tx.db.execute(
+        "UPDATE mailbox SET uidvalidity = ?, highest_modseq = ?, changed_modseq = ? WHERE key = ?",
+        (uidvalidity, tx.modseq, tx.modseq, key),
+    )
+    tx.db.execute(
+        "UPDATE account SET uidvalidity = max(uidvalidity, ?), log_floor = max(log_floor, ?)", (uidvalidity, modseq)
+    )
+    return mailbox_by_key(tx.db, key, tx.user)
+
+
+def reserve_uids(tx: Write, key: int, uidnext: int) -> None:
+    """Raise UIDNEXT to at least `uidnext`. Raises NoSuchMailbox."""
+    if not 0 < uidnext <= MAX_UID + 1:
+        raise CannotChangeMailbox("This is no UIDNEXT.")
+    if mailbox_by_key(tx.db, key, tx.user).uidnext < uidnext:
+        tx.touch_mailbox(key, uidnext=uidnext)
+
+
+def delete(tx: Write, key: int) -> None:
+    """DELETE: messages into the removal log, a tombstone, children stay. Raises CannotChangeMailbox for INBOX."""
+    here = mailbox_by_key(tx.db, key, tx.user)
+    if here.name == INBOX:
+        raise CannotChangeMailbox("INBOX cannot be deleted.")
+    tx.remove(key, EVERYTHING)
+    tx.db.execute(
+        "INSERT INTO mailbox_tombstone (key, id, name, role, uidvalidity, uidnext, modseq, removed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (key, here.id, here.name, here.role, here.uidvalidity, here.uidnext, tx.modseq, tx.now),
+    )
+    tx.db.execute("DELETE FROM mailbox WHERE key = ?", (key,))
+    for table in ("acl", "annotation"):
+        tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (key,))
+    tx.remember("delete", key, (), here.name)
+
+
+def rename(tx: Write, key: int, name: str) -> None:
+    """RENAME with children; INBOX gives its messages to a new mailbox and stays (RFC 9051 6.3.6)."""
+    here = mailbox_by_key(tx.db, key, tx.user)
+    name = checked(name)
+    if name == here.name or _key(tx, name) is not None:
+        raise MailboxExists("A mailbox of this name exists already.")
+    if here.name == INBOX:
+        _empty_inbox(tx, key, name)
+        return
+    if name.startswith(here.name + SEPARATOR):
+        raise CannotChangeMailbox("A mailbox cannot become its own child.")
+    moving = [(key, here.name, name)]
+    children: list[tuple[int, str]] = typed(tx.db.execute(_CHILDREN, (here.name + SEPARATOR, here.name + "0")))
+    for child, old in children:
+        moving.append((child, old, checked(name + old[len(here.name) :])))
+    taken = {row[0] for row in tx.db.execute("SELECT name FROM mailbox").fetchall()} - {old for _, old, _ in moving}
+    if any(new in taken for _, _, new in moving):
+        raise MailboxExists("A mailbox below the new name exists already.")
+    levels = name.split(SEPARATOR)
+    for depth in range(1, len(levels)):
+        above = SEPARATOR.join(levels[:depth])
+        if _key(tx, above) is None:
+            _insert(tx, above, None, None)
+    for child, old, new in moving:
+        # UIDVALIDITY goes with the mailbox, unless its new name had it once: then clients of that name would mix
+        # the two up.
+        tx.db.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE key = ?", (new, tx.modseq, child))
+        tx.remember("rename", child, (), old)
+
+
+def _empty_inbox(tx: Write, inbox: int, name: str) -> None:
+    new = create(tx, name, None, None)
+    source, target = tx.place_from(new.key, inbox, EVERYTHING)
+    if source:
+        tx.remove(inbox, EVERYTHING, moved_to=new.key, moved_low=target[0])
+
+
+def set_role(tx: Write, key: int, role: str | None) -> None:
+    """Give or take a special use. Raises RoleTaken."""
+    here = mailbox_by_key(tx.db, key, tx.user)
+    if here.role == role:
+        return
+    if role is not None:
+        _check_role(tx, role, key)
+    tx.db.execute("UPDATE mailbox SET role = ?, changed_modseq = ? WHERE key = ?", (role, tx.modseq, key))
+    tx.remember("role", key, (), here.role)
+
+
+def subscriptions(db: apsw.Connection, user: str) -> list[str]:
+    return [row[0] for row in db.execute("SELECT name FROM subscription WHERE user = ? ORDER BY name", (user,))]
+
+
+def subscribe(tx: Write, name: str, subscribed: bool) -> None:
+    """Subscribe or unsubscribe a name. Nothing changes, and no number is taken, where it is so already."""
+    name = canonical(unicodedata.normalize("NFC", name))
+    here = tx.db.execute("SELECT 1 FROM subscription WHERE user = ? AND name = ?", (tx.user, name)).fetchone()
+    if (here is not None) == subscribed:
+        return
+    if subscribed:
+        name = checked(name)
+        (count,) = tx.db.execute("SELECT count(*) FROM subscription WHERE user = ?", (tx.user,)).fetchone() or (0,)
+        if count >= 2 * tx.settings.mailboxes:
+            raise CannotChangeMailbox("There are too many subscriptions.", "Unsubscribe from some first.")
+        tx.db.execute("INSERT INTO subscription (user, name) VALUES (?, ?)", (tx.user, name))
+    else:
+        tx.db.execute("DELETE FROM subscription WHERE user = ? AND name = ?", (tx.user, name))
+    tx.remember("subscribe", None, (), f"{'-' if subscribed else '+'}{name}")
+
+
+_CHILDREN = "SELECT key, name FROM mailbox WHERE name >= ? AND name < ? ORDER BY name"

@@ -1,0 +1,115 @@
+"""INBOX as a POP3 maildrop: what POP3 sees, and what a session's QUIT changes.
+
+A UIDL is the message's permanent identity (the EMAILID, or the UIDL that an old server gave); a second placement
+of the same email in INBOX carries a suffix that `Write.place` gave it. What POP3 hides is hidden by email, so it
+stays hidden wherever it goes. RFC 1939 7 (UIDL), RFC 2449 6.7 (EXPIRE).
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from ..model import DropMessage, FlagMode, Flags, Pop3Delete, System, UidRanges
+from . import mailboxes
+from .flags import store_flags
+from .transaction import Write, pack, ranges_of, spans
+
+UIDL_OCTETS = 70
+"""RFC 1939 7: a UIDL has 1 to 70 octets."""
+
+_MAILDROP = f"""
+SELECT p.uid, coalesce(e.uidl, e.id), c.pop3_size, c.pop3_size_utf8, e.content, c.traits,
+       (f.system & {int(System.SEEN)}) <> 0, e.id, coalesce(s.suffix, 0)
+FROM mailbox m
+JOIN placement p ON p.mailbox = m.key
+JOIN email e ON e.key = p.email
+JOIN content c ON c.key = e.content
+JOIN flagset f ON f.number = p.flagset
+LEFT JOIN pop3 s ON s.mailbox = p.mailbox AND s.uid = p.uid
+WHERE m.name = 'INBOX' AND p.email NOT IN (SELECT email FROM pop3_hidden)
+ORDER BY p.uid
+"""
+
+
+def maildrop(db: apsw.Connection) -> list[DropMessage]:
+    """Messages of INBOX that POP3 may see, ascending by UID, each with a UIDL of its own."""
+    rows = list(db.execute(_MAILDROP))
+    messages = [DropMessage._make(row[:7]) if not row[8] else _suffixed(row) for row in rows]
+    if len({m.uidl for m in messages}) < len(messages):
+        messages = _told_apart(messages, rows)
+    return messages
+
+
+def _suffixed(row: tuple[int, str, int, int, int, int, int, str, int]) -> DropMessage:
+    uid, base, size, size_utf8, content, traits, seen, id, suffix = row
+    uidl = f"{base}.{suffix}"
+    if len(uidl) > UIDL_OCTETS:
+        uidl = f"{id}.{suffix}"
+    return DropMessage(uid, uidl, size, size_utf8, content, traits, bool(seen))
+
+
+def _told_apart(
+    messages: list[DropMessage], rows: list[tuple[int, str, int, int, int, int, int, str, int]]
+) -> list[DropMessage]:
+    """An old server's UIDL may equal another one with its suffix: the later message then goes by its EMAILID."""
+    taken: set[str] = set()
+    apart = []
+    for message, row in zip(messages, rows, strict=True):
+        uidl = message.uidl if message.uidl not in taken else f"{row[7]}.{row[8]}"
+        taken.add(uidl)
+        apart.append(message._replace(uidl=uidl))
+    return apart
+
+
+def finish(tx: Write, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, mark_seen: bool) -> None:
+    """A POP3 session's changes as one command: what was retrieved, \\Seen, and what DELE marked."""
+    inbox = tx.db.execute("SELECT key FROM mailbox WHERE name = 'INBOX'").get
+    tx.db.execute(_RETRIEVED, (pack(retrieved), inbox, tx.now))
+    changed = False
+    if mark_seen and retrieved:
+        done = store_flags(tx, inbox, retrieved, FlagMode.ADD, Flags(System.SEEN), None)
+        changed = bool(done.changed)
+    if delete:
+        match how:
+            case Pop3Delete.REMOVE:
+                changed = bool(tx.remove(inbox, delete)) or changed
+            case Pop3Delete.TRASH:
+                changed = bool(_to_trash(tx, inbox, delete)) or changed
+            case Pop3Delete.KEEP:
+                tx.db.execute(_HIDE, (pack(delete), inbox))
+    tx.numbered = changed
+
+
+def expire(tx: Write, before: int) -> int:
+    """Move to Trash what POP3 retrieved before `before` (seconds UTC) and is still in INBOX; how many."""
+    inbox = tx.db.execute("SELECT key FROM mailbox WHERE name = 'INBOX'").get
+    due = [
+        uid
+        for (uid,) in tx.db.execute(
+            "SELECT uid FROM pop3 WHERE mailbox = ? AND retrieved < ? ORDER BY uid", (inbox, before)
+        )
+    ]
+    if not due:
+        tx.numbered = False
+        return 0
+    return _to_trash(tx, inbox, tuple(ranges_of(due)))
+
+
+def _to_trash(tx: Write, inbox: int, ranges: UidRanges) -> int:
+    row = tx.db.execute("SELECT key FROM mailbox WHERE role = '\\Trash'").fetchone()
+    if row is None:
+        row = tx.db.execute("SELECT key FROM mailbox WHERE name = 'Trash'").fetchone()
+    trash = int(row[0]) if row is not None else mailboxes.create(tx, "Trash", "\\Trash", None).key
+    _, placed = tx.place_from(trash, inbox, ranges)
+    if placed:
+        tx.remove(inbox, ranges, moved_to=trash, moved_low=placed[0])
+    return len(placed)
+
+
+_RETRIEVED = f"""
+INSERT INTO pop3 (mailbox, uid, suffix, retrieved)
+SELECT p.mailbox, p.uid, 0, ?3 FROM {spans("?1", "placement", "?2")} WHERE true
+ON CONFLICT (mailbox, uid) DO UPDATE SET retrieved = coalesce(retrieved, excluded.retrieved)
+"""
+
+_HIDE = f"INSERT OR IGNORE INTO pop3_hidden (email) SELECT p.email FROM {spans('?1', 'placement', '?2')}"

@@ -1,0 +1,45 @@
+"""What `doctor --repair` writes: derived rows made again, orphaned messages placed where people find them."""
+
+from __future__ import annotations
+
+import apsw
+
+from ...clock import Clock, Random
+from ...mime.model import Analysis
+from ..model import Flags
+from . import append, mailboxes
+from .transaction import Interned, NewPlacement, Settings, Write
+
+RECOVERED = "Recovered"
+"""Mailbox that orphaned messages are filed in."""
+
+
+class Mender:
+    """Repairs one account's file. Every method runs inside the transaction that its caller opened."""
+
+    def __init__(self, clock: Clock, random: Random, settings: Settings) -> None:
+        self._clock = clock
+        self._random = random
+        self._settings = settings
+
+    def rescue(self, db: apsw.Connection, emails: list[int]) -> None:
+        """Place emails (keys) that no mailbox and no removal names into RECOVERED, as one command."""
+        modseq = db.execute("SELECT modseq FROM account").get + 1
+        now = int(self._clock.now())
+        tx = Write(db, Interned(), modseq, now, self._random, self._settings, "doctor")
+        box = mailboxes.find(db, RECOVERED, "") or mailboxes.create(tx, RECOVERED, None, None)
+        flagset = tx.flagset(Flags())
+        placements = []
+        for key in emails:
+            size, received = db.execute("SELECT size, received FROM email WHERE key = ?", (key,)).fetchone() or (0, 0)
+            placements.append(NewPlacement(key, flagset, size, received, now))
+        tx.place(box.key, placements)
+        tx.finish()
+
+    def rewrite(self, db: apsw.Connection, email: int, found: Analysis) -> None:
+        """Make an email's answers, sort keys and texts again from its analysis."""
+        append.write_derived(db, email, found)
+        db.execute(
+            "UPDATE content SET traits = ? WHERE key = (SELECT content FROM email WHERE key = ?)",
+            (int(found.traits), email),
+        )

@@ -1,0 +1,106 @@
+"""How an account's file comes to be, and how an older one becomes the newest.
+
+A file is made under another name and linked into place when it is whole, so that no process ever sees half of
+one. Migrations are numbered steps forward; all that are missing run in one IMMEDIATE transaction, so a process
+that comes second finds the work done, and a crash leaves the old version. A newer file is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import apsw
+
+from ...clock import Random
+from ..errors import Damaged, NewerSchema
+from ..model import INBOX
+from .identity import new_id
+from .schema import APPLICATION_ID, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
+
+Migration = Callable[[apsw.Connection], None]
+
+MIGRATIONS: Sequence[Migration] = ()
+"""Step n (from 0) leads from version n + 1 to n + 2. Never changed once released, only added to."""
+
+
+def create(path: Path, account: str, now: int, random: Random) -> None:
+    """Make the account's file with an INBOX at `path`, durably. Does nothing where a file is."""
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    making = path.with_name(f".{path.name}.{random(8).hex()}.new")
+    try:
+        os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        db = apsw.Connection(str(making))
+        try:
+            db.execute(PRAGMAS_BEFORE_TABLES)
+            db.execute("PRAGMA synchronous = FULL")
+            with db:
+                db.execute(TABLES)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
+                _first_rows(db, account, now, random)
+        finally:
+            db.close()  # writes the log back and removes it: the file alone is whole
+        try:
+            os.link(making, path)
+        except FileExistsError:
+            return  # another process was first
+        _sync_folder(path.parent)
+    finally:
+        for beside in (making, *(making.with_name(making.name + end) for end in ("-wal", "-shm"))):
+            beside.unlink(missing_ok=True)
+
+
+def _first_rows(db: apsw.Connection, account: str, now: int, random: Random) -> None:
+    db.execute(
+        "INSERT INTO account (one, id, incarnation, modseq, email_delivery, uidvalidity, log_floor, used, created)"
+        " VALUES (1, ?, ?, 1, 0, ?, 0, 0, ?)",
+        (account, new_id("i", random), max(now, 1), now),
+    )
+    db.execute(
+        "INSERT INTO mailbox (id, name, uidvalidity, uidnext, highest_modseq, created_modseq, changed_modseq)"
+        " VALUES (?, ?, ?, 1, 1, 1, 1)",
+        (new_id("b", random), INBOX, max(now, 1)),
+    )
+    db.execute("INSERT INTO subscription (user, name) VALUES ('', ?)", (INBOX,))
+    db.execute("INSERT INTO clock (modseq, at) VALUES (1, ?)", (now,))
+
+
+def _sync_folder(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def check(db: apsw.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring an opened file to the newest version. Raises NewerSchema, Damaged (not one of ours)."""
+    newest = len(migrations) + 1
+    if _version(db, newest) == newest:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for step in migrations[_version(db, newest) - 1 :]:
+            step(db)
+        db.execute(f"PRAGMA user_version = {newest}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _version(db: apsw.Connection, newest: int) -> int:
+    version = int(db.pragma("user_version"))
+    if int(db.pragma("application_id")) != APPLICATION_ID or version < 1:
+        raise Damaged("This file is not an account of Restante's.", "Put the account's file back from a backup.")
+    if version > newest:
+        raise NewerSchema(
+            f"The account's file has version {version}; this Restante knows versions up to {newest}.",
+            "Install the newer Restante again.",
+        )
+    return version

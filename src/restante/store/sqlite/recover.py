@@ -1,0 +1,144 @@
+"""Removed mail: what can still come back, bringing it back, and giving its space free when its time is over.
+
+A removal keeps the whole placement in `removed`; the email and its contents stay for the retention. Bringing back
+is a new placement of the same email (new UID, old EMAILID, dates and flags, \\Deleted taken off, or the next
+EXPUNGE would remove it again). Reclaiming frees emails that no mailbox and no young removal names; removal rows
+live longer, and when they go the log floor rises over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from ...mime.decode import decode_header
+from ...mime.headers import first, index_fields, split_fields
+from ..errors import StoreRefusal
+from ..model import Appended, Flags, Recoverable, System
+from . import mailboxes
+from .transaction import NewPlacement, Write
+
+
+class NotRecoverable(StoreRefusal):
+    """A number that names no removed message, or one that is past the retention or back already."""
+
+    code = "NOT-RECOVERABLE"
+
+
+_FIELDS = 1_000  # header fields looked at for a sender and a subject
+
+_RECOVERABLE = """
+SELECT r.number, coalesce(m.name, t.name, '?'), r.uid, e.id, r.removed_at, r.session, r.received, r.size,
+       f.system, f.keywords, a.headers
+FROM removed r
+JOIN email e ON e.key = r.email
+JOIN flagset f ON f.number = r.flagset
+LEFT JOIN answer a ON a.email = r.email
+LEFT JOIN mailbox m ON m.key = r.mailbox
+LEFT JOIN mailbox_tombstone t ON t.key = r.mailbox
+WHERE r.undeleted = 0 AND r.moved_to IS NULL AND r.removed_at >= ?
+ORDER BY r.number DESC
+"""
+
+
+def recoverable(db: apsw.Connection, since: int) -> list[Recoverable]:
+    """Messages removed at `since` (seconds UTC) or later that can be brought back, newest removal first."""
+    found = []
+    for number, mailbox, uid, id, at, session, received, size, system, keywords, headers in db.execute(
+        _RECOVERABLE, (since,)
+    ):
+        fields = index_fields(split_fields(headers or b"", _FIELDS))
+        flags = Flags(System(system), frozenset(keywords.split()))
+        sender, subject = (decode_header(first(fields, name) or b"") for name in (b"from", b"subject"))
+        found.append(
+            Recoverable(number, mailbox, uid, id, at, session, received, size, flags, sender, subject)
+        )  # fmt: skip
+    return found
+
+
+def undelete(tx: Write, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
+    """Bring removed messages back, all or none. Raises NotRecoverable, naming the number."""
+    by_target: dict[int, list[tuple[int, NewPlacement, str]]] = {}
+    made: dict[int, int] = {}
+    for number in dict.fromkeys(numbers):
+        row = tx.db.execute(
+            "SELECT r.mailbox, r.email, r.flagset, r.size, r.received, e.id FROM removed r"
+            " JOIN email e ON e.key = r.email WHERE r.number = ? AND r.undeleted = 0 AND r.moved_to IS NULL",
+            (number,),
+        ).fetchone()
+        if row is None:
+            raise NotRecoverable(f"There is no removed message with the number {number}.", "List them again.")
+        source, email, flagset, size, received, id = row
+        target = mailbox if mailbox is not None else _target(tx, source, made)
+        flags = tx.flags_of(flagset)
+        kept = tx.flagset(Flags(flags.system & ~System.DELETED, flags.keywords))
+        placement = NewPlacement(email, kept, size, received, tx.now)
+        by_target.setdefault(target, []).append((number, placement, id))
+    result = None
+    for target, entries in by_target.items():
+        uids = tx.place(target, [placement for _, placement, _ in entries])
+        tx.db.executemany("UPDATE removed SET undeleted = 1 WHERE number = ?", [(n,) for n, _, _ in entries])
+        ids = tuple(id for _, _, id in entries)
+        result = Appended(mailboxes.mailbox_by_key(tx.db, target, tx.user), tuple(uids), ids, tx.modseq)
+    return result
+
+
+def _target(tx: Write, source: int, made: dict[int, int]) -> int:
+    """The mailbox a message was in; created again under its old name if it is gone."""
+    if tx.db.execute("SELECT 1 FROM mailbox WHERE key = ?", (source,)).fetchone():
+        return source
+    if source not in made:
+        row = tx.db.execute("SELECT name FROM mailbox_tombstone WHERE key = ?", (source,)).fetchone()
+        name = row[0] if row else "Recovered"
+        there = tx.db.execute("SELECT key FROM mailbox WHERE name = ?", (name,)).fetchone()
+        made[source] = there[0] if there else mailboxes.create(tx, name, None, None).key
+    return made[source]
+
+
+_DUE = """
+SELECT DISTINCT r.email FROM removed r JOIN email e ON e.key = r.email
+WHERE r.removed_at < ?1
+  AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.email = r.email)
+  AND NOT EXISTS (SELECT 1 FROM removed y WHERE y.email = r.email AND y.removed_at >= ?1)
+  AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.email = r.email AND h.until >= ?2)
+LIMIT ?3
+"""
+
+
+def reclaim(tx: Write, budget: int, before: int, log_before: int) -> int:
+    """Free at most `budget` emails removed before `before`, forget the log before `log_before`; emails freed.
+
+    Takes no change number: no client can tell.
+    """
+    tx.numbered = False
+    due = [email for (email,) in tx.db.execute(_DUE, (before, tx.now, budget))]
+    for email in due:
+        content = tx.db.execute("SELECT content FROM email WHERE key = ?", (email,)).get
+        for table in ("answer", "sortkey", "search_text", "pop3_hidden", "hold"):
+            tx.db.execute(f"DELETE FROM {table} WHERE email = ?", (email,))
+        tx.db.execute("DELETE FROM email WHERE key = ?", (email,))
+        if not tx.db.execute("SELECT 1 FROM email WHERE content = ?", (content,)).fetchone():
+            tx.db.execute("DELETE FROM chunk WHERE content = ?", (content,))
+            tx.db.execute("DELETE FROM content WHERE key = ?", (content,))
+    _forget(tx, budget, before, log_before)
+    tx.db.execute("PRAGMA incremental_vacuum(256)").fetchall()
+    return len(due)
+
+
+def _forget(tx: Write, budget: int, before: int, log_before: int) -> None:
+    """Take old rows off the log, raising its floor over them in the same transaction."""
+    old = tx.db.execute(
+        "SELECT number, modseq FROM removed WHERE removed_at < ? AND email NOT IN (SELECT key FROM email)"
+        " ORDER BY number LIMIT ?",
+        (log_before, budget),
+    ).fetchall()
+    if old:
+        floor = max(modseq for _, modseq in old)
+        tx.db.executemany("DELETE FROM removed WHERE number = ?", [(number,) for number, _ in old])
+        tx.db.execute("UPDATE account SET log_floor = max(log_floor, ?)", (floor,))
+    tx.db.execute(
+        "DELETE FROM history WHERE modseq <= (SELECT coalesce(max(modseq), 0) FROM clock WHERE at < ?)", (before,)
+    )
+    tx.db.execute("DELETE FROM mailbox_tombstone WHERE removed_at < ?", (log_before,))
+    tx.db.execute("DELETE FROM clock WHERE at < ?", (log_before,))

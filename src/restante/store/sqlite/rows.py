@@ -1,0 +1,145 @@
+"""Reads of many placements: rows for FETCH, UID lists, keywords, first unseen.
+
+A row is a tuple straight from SQLite. The narrow placement table alone is read unless a column asks for more.
+"""
+
+from __future__ import annotations
+
+from array import array
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+import apsw
+
+from ..model import AccountStats, Column, Row, UidRanges
+from .transaction import pack, spans, typed
+
+# Column -> (expression, tables it needs). "e": email, "a": answer, "c": content.
+_COLUMNS: dict[Column, tuple[str, str]] = {
+    Column.FLAGS: ("p.flagset", ""),
+    Column.MODSEQ: ("p.modseq", ""),
+    Column.SIZE: ("p.size", ""),
+    Column.RECEIVED: ("p.received", ""),
+    Column.SAVED: ("p.saved", ""),
+    Column.EMAIL_ID: ("CAST(e.id AS BLOB)", "e"),
+    Column.THREAD_ID: ("CAST(e.thread AS BLOB)", "e"),
+    Column.ENVELOPE: ("a.envelope", "a"),
+    Column.BODY: ("a.body", "a"),
+    Column.BODYSTRUCTURE: ("a.bodystructure", "a"),
+    Column.HEADERS: ("a.headers", "a"),
+    Column.PREVIEW: ("a.preview", "a"),
+    Column.TRAITS: ("c.traits", "ec"),
+    Column.PARTS: ("a.parts", "a"),
+    Column.CONTENT: ("e.content", "e"),
+}
+
+_JOINS = (
+    ("e", " CROSS JOIN email e ON e.key = p.email"),
+    ("a", " CROSS JOIN answer a ON a.email = p.email"),
+    ("c", " CROSS JOIN content c ON c.key = e.content"),
+)
+
+
+@lru_cache(maxsize=256)
+def rows_sql(columns: tuple[Column, ...], single: bool, removed: bool) -> str:
+    """The statement for these columns. Parameters: mailbox, then low and high (single) or packed ranges, then limit.
+
+    CROSS JOIN keeps the order of the joins: placements outside, so that rows come by UID without sorting.
+    """
+    table = "removed" if removed else "placement"
+    needed = "".join(_COLUMNS[column][1] for column in columns)
+    names = ["p.uid", *(_expression(column, removed) for column in columns)]
+    joins = "".join(join for letter, join in _JOINS if letter in needed)
+    if single:
+        return f"SELECT {', '.join(names)} FROM {table} p{joins} WHERE p.mailbox = ?1 AND p.uid BETWEEN ?2 AND ?3 ORDER BY p.uid LIMIT ?4"  # noqa: E501 - one statement, read whole
+    return f"SELECT {', '.join(names)} FROM {spans('?2', table, '?1')}{joins} LIMIT ?3"
+
+
+def _expression(column: Column, removed: bool) -> str:
+    if removed and column is Column.MODSEQ:
+        return "p.placed_modseq"
+    return _COLUMNS[column][0]
+
+
+def rows(
+    db: apsw.Connection, mailbox: int, ranges: UidRanges, columns: tuple[Column, ...], limit: int, removed: bool
+) -> list[Row]:
+    """Up to `limit` rows by UID; see `Store.rows`."""
+    if not ranges or limit <= 0:
+        return []
+    single = len(ranges) == 1
+    where = (min(ranges[0][0], 1 << 32), ranges[0][1]) if single else (pack(ranges),)
+    return db.execute(rows_sql(columns, single, removed), (mailbox, *where, limit)).fetchall()
+
+
+def uids(db: apsw.Connection, mailbox: int) -> array[int]:
+    """All UIDs of a mailbox, ascending."""
+    cursor = db.execute("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", (mailbox,))
+    return array("I", list(chain.from_iterable(cursor)))
+
+
+def first_unseen(db: apsw.Connection, mailbox: int) -> int:
+    """Smallest UID without \\Seen, 0 if there is none. Stops at the first; reads nothing where the counter is 0."""
+    row = db.execute(_FIRST_UNSEEN, (mailbox,)).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+_FIRST_UNSEEN = """
+SELECT p.uid FROM placement p WHERE p.mailbox = ?1
+AND (SELECT unseen FROM mailbox WHERE key = ?1) > 0
+AND p.flagset IN (SELECT number FROM flagset WHERE (system & 1) = 0)
+ORDER BY p.uid LIMIT 1
+"""
+
+
+def keywords(db: apsw.Connection, mailbox: int) -> list[str]:
+    """Keywords in use in the mailbox, sorted. Cost: one pass over the mailbox's flag sets."""
+    sets: list[tuple[str]] = typed(db.execute(_KEYWORD_SETS, (mailbox,)))
+    return sorted({name for (text,) in sets for name in text.split()})
+
+
+_KEYWORD_SETS = """
+SELECT f.keywords FROM flagset f WHERE f.keywords <> ''
+AND f.number IN (SELECT p.flagset FROM placement p WHERE p.mailbox = ?)
+"""
+
+
+def uidls(db: apsw.Connection, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None]]:
+    """(uid, email id, foreign UIDL) of placements."""
+    found: list[tuple[int, str, str | None]] = typed(db.execute(_UIDLS, (pack(ranges), mailbox)))
+    return found
+
+
+_UIDLS = f"SELECT p.uid, e.id, e.uidl FROM {spans('?1', 'placement', '?2')} CROSS JOIN email e ON e.key = p.email"
+
+
+def arrivals(db: apsw.Connection, digest: bytes, since: int) -> list[tuple[str, int]]:
+    """(email id, content key) of emails that arrived with this hash at or after `since`, newest first."""
+    found: list[tuple[str, int]] = typed(db.execute(_ARRIVALS, (digest, since)))
+    return found
+
+
+_ARRIVALS = """
+SELECT id, content FROM email WHERE arrival = ? AND received >= ? ORDER BY received DESC, key DESC LIMIT 100
+"""
+
+
+def stats(db: apsw.Connection, path: Path) -> AccountStats:
+    """Counts of the account. Cost: one pass over what can be recovered."""
+    row = db.execute(_STATS).fetchone()
+    if row is None:
+        raise LookupError("the account's row is missing")
+    file_size = sum(beside.stat().st_size for beside in (path, path.with_name(path.name + "-wal")) if beside.exists())
+    modseq, used, boxes, messages, recoverable, recoverable_size = row
+    return AccountStats(boxes, messages, used, recoverable, recoverable_size, file_size, modseq)
+
+
+_STATS = """
+SELECT a.modseq, a.used, (SELECT count(*) FROM mailbox), (SELECT coalesce(sum(messages), 0) FROM mailbox),
+    r.number, r.size
+FROM account a CROSS JOIN (
+    SELECT count(*) AS number, coalesce(sum(r.size), 0) AS size FROM removed r
+    WHERE r.moved_to IS NULL AND r.undeleted = 0 AND EXISTS (SELECT 1 FROM email e WHERE e.key = r.email)
+) r
+"""

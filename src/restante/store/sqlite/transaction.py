@@ -1,0 +1,405 @@
+"""What a changing command works with: its number, its instant, and the one way to add, remove and count placements.
+
+The writer opens a `Write` for every command (a savepoint within the group's transaction), calls the command's
+function with it and closes it: `finish` writes the account's counter, use of space and clock. A command that
+changed no row takes no number. Every function that changes an account's file has the shape `f(tx: Write, ...)`;
+nothing else changes one. Rows are moved by set-based SQL; a set of UID ranges travels as one carray of packed
+ranges, so that ten thousand scattered UIDs are one statement and not ten thousand.
+
+Must not know: threads, files, futures.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+import msgspec
+
+from ...clock import Random
+from ..errors import CannotChangeMailbox, NoSuchMailbox, TooManyKeywords
+from ..model import INBOX, Flags, System, UidRanges
+
+MAX_UID = 0xFFFFFFFE
+"""Last UID a mailbox gives out: UIDNEXT must stay a 32-bit number (RFC 9051 9, nz-number)."""
+
+UNSEEN_SQL = "(f.system & 1) = 0"
+DELETED_SQL = "(f.system & 8) <> 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Choices that hold for every account of an engine.
+
+    retention, log_retention: seconds that contents and removal rows are kept. reserve: octets of free disk kept
+    for removals. keywords, mailboxes: most of them in one account.
+    """
+
+    retention: float
+    log_retention: float
+    reserve: int
+    compress: bool
+    keywords: int
+    mailboxes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlacement:
+    """One placement to add. uid: wished, taken only where it is not below UIDNEXT."""
+
+    email: int
+    flagset: int
+    size: int
+    received: int
+    saved: int
+    uid: int | None = None
+
+
+def pack(ranges: UidRanges) -> apsw.carray:
+    """UID ranges as one bound value for `spans`: low and high in the halves of a 64-bit integer each."""
+    packed = array("Q", [low << 32 | min(high, 0xFFFFFFFF) for low, high in ranges if low <= 0xFFFFFFFF])
+    return apsw.carray(array("q", packed.tobytes()))
+
+
+def typed(cursor: apsw.Cursor) -> Any:
+    """All rows. The types are those of STRICT columns, which the checker cannot see: the caller names them."""
+    return cursor.fetchall()
+
+
+def spans(ranges: str, table: str, mailbox: str) -> str:
+    """FROM clause over the rows `p` of a table with (mailbox, uid) that lie in packed ranges, ascending by UID.
+
+    ranges, mailbox: names of parameters ("?1").
+    """
+    return (
+        f"carray({ranges}) s CROSS JOIN {table} p ON p.mailbox = {mailbox}"
+        " AND p.uid BETWEEN ((s.value >> 32) & 4294967295) AND (s.value & 4294967295)"
+    )
+
+
+def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending UIDs as inclusive ranges."""
+    ranges: list[tuple[int, int]] = []
+    low = high = -1
+    for uid in uids:
+        if uid == high + 1 and low >= 0:
+            high = uid
+            continue
+        if low >= 0:
+            ranges.append((low, high))
+        low = high = uid
+    if low >= 0:
+        ranges.append((low, high))
+    return ranges
+
+
+class Interned:
+    """Flag sets a writer connection has looked up. Emptied when a savepoint is rolled back, since rows may go."""
+
+    __slots__ = ("flags", "numbers")
+
+    def __init__(self) -> None:
+        self.numbers: dict[Flags, int] = {}
+        self.flags: dict[int, Flags] = {}
+
+    def clear(self) -> None:
+        self.numbers.clear()
+        self.flags.clear()
+
+
+class Write:
+    """One changing command inside the writer's transaction.
+
+    db: the writer's connection. modseq: the command's number. now: seconds UTC. session: who does it (protocol and
+    connection, for the removal log). user: whose subscriptions, "" for the owner. numbered: set it to False where
+    the change is none that a client could be told of (reclaiming, \\Recent): the number is then not used up.
+    """
+
+    __slots__ = (
+        "db", "delivered", "interned", "modseq", "now", "numbered", "random", "session", "settings", "used", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        db: apsw.Connection,
+        interned: Interned,
+        modseq: int,
+        now: int,
+        random: Random,
+        settings: Settings,
+        session: str = "",
+        user: str = "",
+    ) -> None:
+        self.db = db
+        self.interned = interned
+        self.modseq = modseq
+        self.now = now
+        self.random = random
+        self.settings = settings
+        self.session = session
+        self.user = user
+        self.numbered = True
+        self.used = 0
+        self.delivered = False
+
+    # Flags -----------------------------------------------------------------------------------------
+
+    def flagset(self, flags: Flags) -> int:
+        """The number of a flag set, made if it is new. Keywords take the case of their first use in the account.
+
+        Raises TooManyKeywords past the account's limit.
+        """
+        number = self.interned.numbers.get(flags)
+        if number is not None:
+            return number
+        keywords = " ".join(sorted({self._keyword(name) for name in flags.keywords}))
+        system = int(flags.system)
+        row = self.db.execute(
+            "SELECT number FROM flagset WHERE system = ? AND keywords = ?", (system, keywords)
+        ).fetchone()
+        if row is None:
+            self.db.execute("INSERT INTO flagset (system, keywords) VALUES (?, ?)", (system, keywords))
+            number = self.db.last_insert_rowid()
+        else:
+            number = int(row[0])
+        if len(self.interned.numbers) > 10_000:
+            self.interned.clear()
+        self.interned.numbers[flags] = number
+        return number
+
+    def _keyword(self, name: str) -> str:
+        row = self.db.execute("SELECT name FROM keyword WHERE folded = ?", (name.lower(),)).fetchone()
+        if row is not None:
+            return str(row[0])
+        (count,) = self.db.execute("SELECT count(*) FROM keyword").fetchone() or (0,)
+        if count >= self.settings.keywords:
+            raise TooManyKeywords(
+                f"This account has its {self.settings.keywords} keywords already.", "Use one of those that are there."
+            )
+        self.db.execute("INSERT INTO keyword (folded, name) VALUES (?, ?)", (name.lower(), name))
+        return name
+
+    def flags_of(self, number: int) -> Flags:
+        """The flag set that has this number."""
+        flags = self.interned.flags.get(number)
+        if flags is None:
+            row = self.db.execute("SELECT system, keywords FROM flagset WHERE number = ?", (number,)).fetchone()
+            if row is None:
+                raise LookupError(f"flag set {number} is missing")
+            flags = Flags(System(row[0]), frozenset(row[1].split()))
+            self.interned.flags[number] = flags
+        return flags
+
+    # Counting --------------------------------------------------------------------------------------
+
+    def touch_mailbox(
+        self,
+        key: int,
+        *,
+        messages: int = 0,
+        unseen: int = 0,
+        deleted: int = 0,
+        size: int = 0,
+        deleted_size: int = 0,
+        uidnext: int = 0,
+    ) -> None:
+        """Add to a mailbox's counters, raise its UIDNEXT, give it this command's number; count use of space."""
+        self.db.execute(
+            "UPDATE mailbox SET messages = messages + ?, unseen = unseen + ?, deleted = deleted + ?, size = size + ?,"
+            " deleted_size = deleted_size + ?, uidnext = max(uidnext, ?), highest_modseq = max(highest_modseq, ?)"
+            " WHERE key = ?",
+            (messages, unseen, deleted, size, deleted_size, uidnext, self.modseq, key),
+        )
+        self.used += size
+
+    def remember(self, kind: str, mailbox: int | None, ranges: Sequence[tuple[int, int]], former: str | None) -> None:
+        """A history row: what was there before this command."""
+        self.db.execute(
+            "INSERT INTO history (modseq, part, at, kind, mailbox, uids, former) VALUES (?1,"
+            " (SELECT coalesce(max(part) + 1, 0) FROM history WHERE modseq = ?1), ?2, ?3, ?4, ?5, ?6)",
+            (self.modseq, self.now, kind, mailbox, msgspec.msgpack.encode(ranges) if ranges else None, former),
+        )
+
+    def finish(self) -> None:
+        """Write the account's counter and use, and the minute's clock row. Called by the writer."""
+        self.db.execute(
+            "UPDATE account SET modseq = max(modseq, ?1), used = used + ?2,"
+            " email_delivery = iif(?3, ?1, email_delivery)",
+            (self.modseq, self.used, self.delivered),
+        )
+        last = self.db.execute("SELECT at FROM clock ORDER BY modseq DESC LIMIT 1").fetchone()
+        if last is None or last[0] // 60 != self.now // 60:
+            self.db.execute("INSERT OR REPLACE INTO clock (modseq, at) VALUES (?, ?)", (self.modseq, self.now))
+
+    # Placements ------------------------------------------------------------------------------------
+
+    def uidnext(self, mailbox: int, wanted: int = 0) -> int:
+        """UIDNEXT of a mailbox that is to take `wanted` messages. Raises NoSuchMailbox, or that it is exhausted."""
+        row = self.db.execute("SELECT uidnext FROM mailbox WHERE key = ?", (mailbox,)).fetchone()
+        if row is None:
+            raise NoSuchMailbox("There is no such mailbox.", "Create it first.")
+        if row[0] + wanted - 1 > MAX_UID:
+            raise CannotChangeMailbox("The mailbox has given out all its UIDs.", "Make a new mailbox.")
+        return int(row[0])
+
+    def place(self, mailbox: int, placements: Sequence[NewPlacement]) -> list[int]:
+        """Add placements of emails, in this order; their UIDs. The one way in, with `place_from`."""
+        low = uid = self.uidnext(mailbox, len(placements))
+        rows, uids = [], []
+        for one in placements:
+            if one.uid is not None and uid <= one.uid <= MAX_UID - len(placements):
+                uid = one.uid
+            rows.append((mailbox, uid, one.email, one.flagset, self.modseq, one.size, one.received, one.saved))
+            uids.append(uid)
+            uid += 1
+        self.db.executemany(
+            "INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        self._count_in(mailbox, low, uid - 1)
+        return uids
+
+    def place_from(self, mailbox: int, source: int, ranges: UidRanges) -> tuple[array[int], array[int]]:
+        """Add a placement for each of those that `ranges` names in `source`: (source UIDs, new UIDs), ascending."""
+        found = array(
+            "I", [row[0] for row in self.db.execute(_SELECT_UIDS, (pack(ranges), source))]
+        )  # fmt: skip
+        if not found:
+            return found, array("I")
+        low = self.uidnext(mailbox, len(found))
+        self.db.execute(_PLACE_FROM, (pack(ranges), source, mailbox, low - 1, self.modseq, self.now))
+        high = low + len(found) - 1
+        self._count_in(mailbox, low, high)
+        return found, array("I", range(low, high + 1))
+
+    def _count_in(self, mailbox: int, low: int, high: int) -> None:
+        if high < low:
+            return
+        row = self.db.execute(_COUNT_PLACED, (mailbox, low, high)).fetchone()
+        messages, unseen, deleted, size, deleted_size = row or (0, 0, 0, 0, 0)
+        self.touch_mailbox(
+            mailbox,
+            messages=messages, unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=high + 1,
+        )  # fmt: skip
+        if self.is_inbox(mailbox):
+            self._give_suffixes(mailbox, low, high)
+
+    def is_inbox(self, mailbox: int) -> bool:
+        row = self.db.execute("SELECT name FROM mailbox WHERE key = ?", (mailbox,)).fetchone()
+        return row is not None and row[0] == INBOX
+
+    def _give_suffixes(self, inbox: int, low: int, high: int) -> None:
+        """POP3 UIDL suffixes for newcomers whose UIDL another message of INBOX has. No pop3 row means suffix 0."""
+        groups: dict[str, set[int]] = {}
+        for sql in (_SAME_EMAIL, _SAME_UIDL):
+            found: list[tuple[int, str]] = typed(self.db.execute(sql, (inbox, low, high)))
+            for uid, base in found:
+                groups.setdefault(base, set()).add(uid)
+        for base, new in groups.items():
+            taken = {
+                suffix for uid, suffix in self.db.execute(_SUFFIXES_BY_BASE, (inbox, base)).fetchall() if uid not in new
+            }
+            for uid in sorted(new):
+                suffix = next(n for n in range(len(taken) + 1) if n not in taken)
+                taken.add(suffix)
+                if suffix:
+                    self.db.execute(
+                        "INSERT INTO pop3 (mailbox, uid, suffix) VALUES (?1, ?2, ?3)"
+                        " ON CONFLICT DO UPDATE SET suffix = ?3",
+                        (inbox, uid, suffix),
+                    )
+
+    def remove(
+        self,
+        mailbox: int,
+        ranges: UidRanges,
+        *,
+        deleted_only: bool = False,
+        moved_to: int | None = None,
+        moved_low: int = 0,
+    ) -> array[int]:
+        """Remove placements into the log; their UIDs, ascending. The one way out.
+
+        deleted_only: those with \\Deleted. moved_to, moved_low: they went there, the first as `moved_low` and the
+        others behind it in order. Emails and contents stay for the retention time.
+        """
+        (before,) = self.db.execute("SELECT coalesce(max(number), 0) FROM removed").fetchone() or (0,)
+        self.db.execute(
+            _LOG_DELETED if deleted_only else _LOG_ALL,
+            (pack(ranges), mailbox, self.modseq, self.now, self.session, moved_to, moved_low - 1),
+        )
+        gone = array("I", [row[0] for row in self.db.execute(_REMOVED_SINCE, (before,))])
+        if not gone:
+            return gone
+        row = self.db.execute(_COUNT_REMOVED, (before,)).fetchone()
+        messages, unseen, deleted, size, deleted_size = row or (0, 0, 0, 0, 0)
+        whole = array("q", gone)
+        for table in ("placement", "pop3", "seen"):
+            self.db.execute(_DELETE_FROM[table], (mailbox, apsw.carray(whole)))
+        self.touch_mailbox(
+            mailbox,
+            messages=-messages, unseen=-unseen, deleted=-deleted, size=-size, deleted_size=-deleted_size,
+        )  # fmt: skip
+        return gone
+
+
+_SELECT_UIDS = f"SELECT p.uid FROM {spans('?1', 'placement', '?2')}"
+
+_PLACE_FROM = f"""
+INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved)
+SELECT ?3, ?4 + row_number() OVER (ORDER BY p.uid), p.email, p.flagset, ?5, p.size, p.received, ?6
+FROM {spans("?1", "placement", "?2")}
+"""
+
+_COUNTS = (
+    f"count(*), coalesce(sum({UNSEEN_SQL}), 0), coalesce(sum({DELETED_SQL}), 0), coalesce(sum(p.size), 0),"
+    f" coalesce(sum(iif({DELETED_SQL}, p.size, 0)), 0)"
+)
+
+_COUNT_PLACED = (
+    f"SELECT {_COUNTS} FROM placement p JOIN flagset f ON f.number = p.flagset"
+    " WHERE p.mailbox = ? AND p.uid BETWEEN ? AND ?"
+)
+
+_COUNT_REMOVED = f"SELECT {_COUNTS} FROM removed p JOIN flagset f ON f.number = p.flagset WHERE p.number > ?"
+
+_LOG = """
+INSERT INTO removed (mailbox, uid, email, flagset, placed_modseq, modseq, size, received, saved, removed_at, session,
+    moved_to, moved_uid)
+SELECT p.mailbox, p.uid, p.email, p.flagset, p.modseq, ?3, p.size, p.received, p.saved, ?4, ?5,
+    ?6, iif(?6 IS NULL, NULL, ?7 + row_number() OVER (ORDER BY p.uid))
+FROM """ + spans("?1", "placement", "?2")
+
+_LOG_ALL = _LOG + " ORDER BY p.uid"
+
+_LOG_DELETED = _LOG + " WHERE p.flagset IN (SELECT f.number FROM flagset f WHERE " + DELETED_SQL + ") ORDER BY p.uid"
+
+_REMOVED_SINCE = "SELECT uid FROM removed WHERE number > ? ORDER BY number"
+
+_DELETE_FROM = {
+    table: f"DELETE FROM {table} WHERE mailbox = ?1 AND uid IN (SELECT value FROM carray(?2))"
+    for table in ("placement", "pop3", "seen")
+}
+
+_SAME_EMAIL = """
+SELECT n.uid, coalesce(e.uidl, e.id) FROM placement n JOIN email e ON e.key = n.email
+WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND EXISTS (
+    SELECT 1 FROM placement o WHERE o.email = n.email AND o.mailbox = n.mailbox AND o.uid <> n.uid)
+"""
+
+_SAME_UIDL = """
+SELECT n.uid, e.uidl FROM placement n JOIN email e ON e.key = n.email
+WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND e.uidl IS NOT NULL AND EXISTS (
+    SELECT 1 FROM email f JOIN placement o ON o.email = f.key
+    WHERE f.uidl = e.uidl AND f.key <> e.key AND o.mailbox = n.mailbox)
+"""
+
+_SUFFIXES_BY_BASE = """
+SELECT o.uid, coalesce(s.suffix, 0) FROM email e JOIN placement o ON o.email = e.key
+LEFT JOIN pop3 s ON s.mailbox = o.mailbox AND s.uid = o.uid
+WHERE o.mailbox = ?1 AND e.key IN (SELECT key FROM email WHERE id = ?2 UNION SELECT key FROM email WHERE uidl = ?2)
+"""

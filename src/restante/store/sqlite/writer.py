@@ -1,0 +1,220 @@
+"""Group commit: the changes that queue for one account in this process share a transaction and its fsync.
+
+```
+caller -> queue of the account -> a writer thread takes all that waits
+          BEGIN IMMEDIATE | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO | COMMIT -> futures -> watchers
+```
+
+An account runs on one thread at a time; several accounts run beside each other. A job that fails or changes nothing
+is undone to its savepoint, and its number goes to the next one. A caller that goes away does not stop its job.
+Other processes are met at the file's lock. If COMMIT fails, every job of the group fails with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from ...clock import Clock, Random
+from ..errors import StoreFailed
+from .faults import refusal
+from .handles import Handle, Handles
+from .transaction import Settings, Write
+
+GROUP = 64
+"""Most jobs of one transaction: bounds what waits behind one fsync."""
+
+THREADS = 4
+
+Announce = Callable[[str, int], None]
+"""Called after a commit, on the writer's thread, with account and newest number."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One command on its way. relaxed: visible to all when done, but not worth an fsync."""
+
+    run: Callable[..., Any]  # what it returns goes to the caller untouched
+    args: tuple[object, ...]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    session: str
+    user: str
+    relaxed: bool
+    result: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Queue:
+    path: Path
+    jobs: deque[Job] = field(default_factory=deque)
+    running: bool = False
+
+
+class Writers:
+    """The writer threads of one process."""
+
+    def __init__(self, handles: Handles, clock: Clock, random: Random, settings: Settings, announce: Announce) -> None:
+        self._handles = handles
+        self._clock = clock
+        self._random = random
+        self._settings = settings
+        self._announce = announce
+        self._condition = threading.Condition()
+        self._queues: dict[str, Queue] = {}
+        self._ready: deque[str] = deque()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._closing = False
+
+    def submit(self, account: str, path: Path, job: Job) -> None:
+        """Queue a job. Its future is resolved on its loop once the commit is durable."""
+        with self._condition:
+            if self._closing:
+                raise StoreFailed("The server is stopping.", "Try again in a moment.")
+            queue = self._queues.get(account)
+            if queue is None:
+                queue = self._queues[account] = Queue(path)
+            queue.jobs.append(job)
+            if not queue.running:
+                queue.running = True
+                self._ready.append(account)
+                if self._idle:
+                    self._condition.notify()
+                elif len(self._threads) < THREADS:
+                    thread = threading.Thread(target=self._work, name=f"store-{len(self._threads)}", daemon=True)
+                    self._threads.append(thread)
+                    thread.start()
+
+    def close(self) -> None:
+        """Finish what is queued, then end the threads. Blocks."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                while not self._ready:
+                    if self._closing:
+                        return
+                    self._idle += 1
+                    self._condition.wait()
+                    self._idle -= 1
+                account = self._ready.popleft()
+                queue = self._queues[account]
+                jobs = [queue.jobs.popleft() for _ in range(min(GROUP, len(queue.jobs)))]
+            self._run_group(account, queue.path, jobs)
+            with self._condition:
+                if queue.jobs:
+                    self._ready.append(account)
+                    if self._idle:
+                        self._condition.notify()
+                else:
+                    queue.running = False
+                    self._queues.pop(account, None)
+
+    def _run_group(self, account: str, path: Path, jobs: list[Job]) -> None:
+        newest = 0
+        try:
+            with self._handles.hold(account, path) as handle:
+                newest = self._commit(handle, jobs)
+        except (apsw.Error, OSError) as error:
+            _fail(jobs, refusal(error), error)
+        except Exception as error:  # noqa: BLE001 - a job's outer edge: whatever it is belongs to the callers
+            _fail(jobs, error, None)
+        if newest:
+            self._announce(account, newest)
+        _resolve(jobs)
+
+    def _commit(self, handle: Handle, jobs: list[Job]) -> int:
+        """Run the jobs in one transaction; the newest number given out, 0 if none."""
+        db = handle.writer
+        relaxed = all(job.relaxed for job in jobs)
+        if relaxed:
+            db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            row = db.execute("SELECT modseq FROM account").fetchone()
+            before = modseq = int(row[0]) if row else 0
+            wrote = False
+            for job in jobs:
+                changed, modseq = self._run(handle, db, job, modseq)
+                wrote |= changed
+            db.execute("COMMIT" if wrote else "ROLLBACK")
+        except BaseException:
+            handle.interned.clear()
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        finally:
+            if relaxed:
+                db.execute("PRAGMA synchronous = FULL")
+        return modseq if modseq != before else 0
+
+    def _run(self, handle: Handle, db: apsw.Connection, job: Job, last: int) -> tuple[bool, int]:
+        """One job in its savepoint, `last` being the number before its own: (it changed rows, last number now)."""
+        now = int(self._clock.now())
+        tx = Write(db, handle.interned, last + 1, now, self._random, self._settings, job.session, job.user)
+        changes = db.total_changes()
+        db.execute("SAVEPOINT job")
+        try:
+            job.result = job.run(tx, *job.args)
+            changed = db.total_changes() != changes
+            if changed and tx.numbered:
+                tx.finish()
+            db.execute("RELEASE job")
+        except Exception as error:  # a job's outer edge: it goes to the caller, the others go on
+            if not db.in_transaction:
+                raise  # SQLite itself gave up the whole transaction (full disk, I/O): the group is lost
+            handle.interned.clear()
+            db.execute("ROLLBACK TO job")
+            db.execute("RELEASE job")
+            job.result = None
+            job.error = error
+            if isinstance(error, (apsw.Error, OSError)):
+                job.error = refusal(error)
+                job.error.__cause__ = error
+            return False, last
+        return changed, tx.modseq if changed and tx.numbered else last
+
+
+def _fail(jobs: list[Job], error: BaseException, cause: BaseException | None) -> None:
+    for job in jobs:
+        if job.error is None:
+            job.error = error
+            job.result = None
+    if cause is not None:
+        error.__cause__ = cause
+
+
+def _resolve(jobs: list[Job]) -> None:
+    """Hand results to the callers, one call a loop."""
+    loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    for job in jobs:
+        loops.setdefault(job.loop, []).append(job)
+    for loop, mine in loops.items():
+        try:
+            loop.call_soon_threadsafe(_settle, mine)
+        except RuntimeError:
+            pass  # the loop has been closed: nobody waits any more, and what was committed stays committed
+
+
+def _settle(jobs: list[Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)

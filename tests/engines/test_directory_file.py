@@ -1,0 +1,173 @@
+"""directory.db itself: its rights, its versions, and what a file that is not ours meets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from restante.clock import ManualClock
+from restante.store.directory import Account, AccountSettings, Credential, Domain
+from restante.store.errors import Busy, Damaged, NewerSchema, StoreFailed
+from restante.store.sqlite import directory as directory_module
+from restante.store.sqlite.directory import SqliteDirectory
+from restante.store.sqlite.directory_schema import MIGRATIONS, connect, prepare
+
+
+def opened(path: Path, clock: ManualClock | None = None) -> SqliteDirectory:
+    return SqliteDirectory(path, clock or ManualClock(), os.urandom)
+
+
+def make(path: Path) -> None:
+    async def main() -> None:
+        directory = opened(path)
+        await directory.add_domain(Domain("example.org", created=1))
+        await directory.close()
+
+    asyncio.run(main())
+
+
+def test_the_file_and_its_folder_are_for_their_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "directory.db"
+    make(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "directory.db"
+    make(path)
+    apsw.Connection(str(path)).pragma("user_version", 99)
+    with pytest.raises(NewerSchema, match=r"version 99.*Install the newer Restante"):
+        opened(path)
+    assert apsw.Connection(str(path)).pragma("user_version") == 99
+
+
+@pytest.mark.parametrize("sql", ["PRAGMA application_id = 7", "CREATE TABLE notes (text)", "PRAGMA user_version = 1"])
+def test_a_strangers_database_is_refused(tmp_path: Path, sql: str) -> None:
+    path = tmp_path / "directory.db"
+    apsw.Connection(str(path)).execute(sql)
+    with pytest.raises(Damaged):
+        opened(path)
+
+
+def test_a_file_of_rubbish_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "directory.db"
+    path.write_bytes(b"rubbish " * 1000)
+    with pytest.raises(Damaged):
+        opened(path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreFailed):
+        opened(tmp_path / "file" / "directory.db")
+
+
+def test_migrations_go_on_from_where_a_file_stands(tmp_path: Path) -> None:
+    path = tmp_path / "directory.db"
+    make(path)
+    later = [*MIGRATIONS, "CREATE TABLE later (a INTEGER) STRICT", "INSERT INTO later VALUES (3)"]
+    connection = connect(path, 1000)
+    prepare(connection, later)
+    prepare(connection, later)  # nothing is done twice
+    assert connection.execute("SELECT a FROM later").fetchall() == [(3,)]
+    assert connection.pragma("user_version") == len(later)
+    assert connection.execute("SELECT name FROM domain").get == "example.org"
+
+
+def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
+    path = tmp_path / "directory.db"
+    make(path)
+    connection = connect(path, 1000)
+    with pytest.raises(apsw.SQLError):
+        prepare(connection, [*MIGRATIONS, "CREATE TABLE later (a INTEGER) STRICT", "NONSENSE"])
+    assert connection.pragma("user_version") == len(MIGRATIONS)
+    assert not connection.in_transaction
+    make_again = opened(path)
+    asyncio.run(make_again.close())
+
+
+def test_many_processes_may_make_the_file_at_once(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, os, sys\nfrom pathlib import Path\nfrom restante.clock import SystemClock\n"
+        "from restante.store.sqlite.directory import SqliteDirectory\n"
+        "asyncio.run(SqliteDirectory(Path(sys.argv[1]), SystemClock(), os.urandom).close())\n"
+    )
+    path = tmp_path / "directory.db"
+    started = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(4)]
+    assert [process.wait(60) for process in started] == [0, 0, 0, 0]
+
+
+def test_a_lock_held_too_long_is_busy_and_the_next_try_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_module, "WRITE_WAIT", 50)
+    path = tmp_path / "directory.db"
+
+    async def main() -> None:
+        directory = opened(path)
+        holder = connect(path, 0)
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Busy):
+            await directory.add_domain(Domain("example.org"))
+        assert await directory.domains() == []  # readers never wait for a writer
+        holder.execute("ROLLBACK")
+        await directory.add_domain(Domain("example.org"))
+        await directory.close()
+
+    asyncio.run(main())
+
+
+def test_the_login_query_scans_and_sorts_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "directory.db"
+    make(path)
+    connection = connect(path, 1000)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {directory_module._LOGIN}", ("x",))]
+    assert all(step.startswith("SEARCH") for step in plan), plan
+
+
+def test_last_uses_are_written_at_most_once_a_minute(tmp_path: Path) -> None:
+    path = tmp_path / "directory.db"
+    clock = ManualClock()
+
+    async def last_used(reader: apsw.Connection) -> int | None:
+        return reader.execute("SELECT last_used FROM credential").get  # type: ignore[no-any-return]  # one column
+
+    async def main() -> None:
+        directory = opened(path, clock)
+        await directory.add_domain(Domain("example.org"))
+        await directory.add_account(
+            Account("a", "a@example.org", "example.org", True, None, AccountSettings(), False, 1, 1)
+        )
+        await directory.put_credential("a", Credential(0, "password", "", "h"))
+        reader = connect(path, 1000)
+        await directory.touch_credential("a", 1, 10)
+        async with asyncio.timeout(10):
+            while await last_used(reader) is None:  # noqa: ASYNC110  # another connection sees it: no event for that
+                await asyncio.sleep(0)
+        await directory.touch_credential("a", 1, 20)
+        assert directory._touch_timer is not None
+        assert 50 < directory._touch_timer.when() - asyncio.get_running_loop().time() <= 60
+        assert await last_used(reader) == 10
+        await directory.close()
+        assert await last_used(reader) == 20
+
+    asyncio.run(main())
+
+
+def test_the_log_of_duplicates_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_module, "DUPLICATES_KEPT", 3)
+
+    async def main() -> None:
+        directory = opened(tmp_path / "directory.db")
+        for i in range(6):
+            await directory.log_duplicate("a", b"d" * 32, i, f"m{i}")
+        assert [when for _, when, _ in await directory.duplicates()] == [5, 4, 3]
+        await directory.close()
+
+    asyncio.run(main())

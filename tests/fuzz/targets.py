@@ -1,0 +1,111 @@
+"""What the fuzzers call: one function a parser, octets in, nothing out, an exception for a fault.
+
+Every target feeds its octets in two pieces, cut where the first octet says, since borders of what arrives are where
+parsers go wrong. A parser may refuse; it may not raise, hang, or hold more than it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
+from restante.mime.analyse import analyse
+from restante.mime.model import Limits, Part
+from restante.pop3.grammar.reader import LineReader
+from restante.smtp.grammar.commands import parse_command as parse_smtp
+from restante.smtp.grammar.data import DotReader
+
+SMALL = ReaderLimits(
+    line=2_000, line_before_login=500, literal=1_000, literal_before_login=200, message=5_000, command=8_000,
+    nesting=10, set_items=50, search_keys=50,
+)  # fmt: skip
+SMALL_MIME = Limits(depth=6, parts=40, addresses=50, header=20_000, fields=200, parameters=10, text=50_000)
+
+
+def halves(data: bytes) -> tuple[bytes, bytes]:
+    """The octets behind the first one, cut where it says."""
+    if not data:
+        return b"", b""
+    rest = data[1:]
+    cut = data[0] * (len(rest) + 1) // 256
+    return rest[:cut], rest[cut:]
+
+
+def imap(data: bytes) -> None:
+    """Commands of a client that is logged in and speaks UTF-8 (odd first octet) or is neither."""
+    reader = CommandReader(SMALL)
+    reader.authenticated = reader.utf8 = bool(data[:1] and data[0] & 1)
+    events = 0
+    for piece in halves(data):
+        reader.feed(piece)
+        while (event := reader.next()) is not None:
+            events += 1
+            assert events <= len(data) + 1, "more events than octets"
+            if isinstance(event, Bad) and event.fatal:
+                return
+
+
+def pop3(data: bytes) -> None:
+    reader = LineReader()
+    for piece in halves(data):
+        reader.feed(piece)
+        while reader.command() is not None:
+            pass
+
+
+def lmtp(data: bytes) -> None:
+    """Command lines, and the same octets as message data."""
+    for line in data.split(b"\r\n"):
+        parse_smtp(line)
+    reader = DotReader(4_000)
+    for piece in halves(data):
+        rest = reader.feed(piece)
+        if rest is not None:
+            assert len(reader.message()) + len(rest) <= len(data) + 2
+            return
+
+
+def mime(data: bytes) -> None:
+    found = analyse(data, SMALL_MIME)
+    assert found.size == len(data)
+    _within(found.root, 0, len(data))
+    for ready in (found.envelope, found.body, found.bodystructure):
+        assert b"\0" not in ready
+        assert ready.startswith(b"(")
+        assert ready.endswith(b")")
+
+
+def _within(part: Part, low: int, high: int) -> None:
+    assert low <= part.header <= part.body <= part.end <= high, part
+    for child in part.children:
+        _within(child, part.body, part.end)
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {"imap": imap, "pop3": pop3, "lmtp": lmtp, "mime": mime}
+
+SEEDS: Mapping[str, tuple[bytes, ...]] = {
+    "imap": (
+        b"\x01a UID FETCH 1:5,7,9:* (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From To)]<0.100> MODSEQ) (CHANGEDSINCE 7 VANISHED)\r\n",
+        b"\x80a LOGIN {5}\r\njohn. {4+}\r\npass\r\n",
+        b"\x01b SEARCH RETURN (MIN ALL) CHARSET UTF-8 OR (SUBJECT {3+}\r\nabc UID 3:*) NOT BEFORE 1-Jan-2020 $\r\n",
+        b'\x01c APPEND "INBOX" (\\Seen $x) "17-Jul-1996 02:44:25 -0700" ~{6+}\r\nab\r\ncd\r\nd IDLE\r\nDONE\r\n',
+        b'\x01e LIST (SUBSCRIBED RECURSIVEMATCH) "" ("%" "a/*") RETURN (CHILDREN STATUS (MESSAGES SIZE))\r\n',
+        b"\x01f SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211 (1:9 41:49)))\r\n",
+        b"\x01g STORE 1:* (UNCHANGEDSINCE 12) -FLAGS.SILENT (\\Deleted k)\r\nh ID (\"name\" NIL)\r\n",
+        b"\x00i AUTHENTICATE PLAIN AGEAYg==\r\nj NOOP (((\r\nk STATUS &U,BTFw- (SIZE)\r\n",
+    ),
+    "pop3": (b"\x40USER a\r\nPASS b c\r\nTOP 1 0\r\nRETR 1\r\nRETR 2\r\n", b"\x10AUTH PLAIN AGEAYg==\r\nLANG *\r\nUTF8\r\n"),
+    "lmtp": (
+        b"\x40LHLO x\r\nMAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<\"q s\"@[192.0.2.1]>\r\n",
+        b"\x80line\r\n..dot\r\n.\rx\n.\n\r\n.\r\nQUIT\r\n", b"\x00BDAT 10 LAST\r\nMAIL FROM:<>\r\n",
+    ),
+    "mime": (
+        b"\x00From: =?utf-8?q?J=C3=B6rg?= <a@b.example>, g: x@y, (c) z@w;\r\nSubject: =?iso-2022-jp?b?GyRC?= x\r\n"
+        b"Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        b"Content-Type: multipart/digest; boundary=c\r\n\r\n--c\r\n\r\nSubject: n\r\n\r\nt\r\n--c--\r\n--b\r\n"
+        b"Content-Type: text/html; charset*0*=utf-8''a; charset*1=b\r\nContent-Transfer-Encoding: base64\r\n"
+        b"Content-Disposition: attachment; filename*=utf-8''%e2%82%ac\r\n\r\nPGI+aGk8L2I+\r\n--b--\r\n",
+        b"\x00Date: Tue, 17 Jul 96 02:44:25 -0700 (PDT)\r\nReferences: <a@b> <c@d>\n x\r\n\r\nplain \x00\xff\r\n",
+    ),
+}  # fmt: skip
+"""Well-formed beginnings for mutation; kept findings stand in corpus/TARGET/."""

@@ -1,0 +1,228 @@
+"""Commands with right borders and wrong content: BAD or NO, with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.imap.grammar.commands import Search, Store
+from restante.imap.grammar.reader import Bad, ReaderLimits
+from restante.query import language as q
+
+from .helpers import bad, read
+
+ARGUMENTS = [
+    b"SELECT",
+    b"SELECT ",
+    b"SELECT a b",
+    b"SELECT a%",
+    b"SELECT x (NOSUCH)",
+    b"SELECT x ()",
+    b"SELECT x (QRESYNC (0 1))",
+    b"SELECT x (QRESYNC (1 0))",
+    b"SELECT x (QRESYNC (1 1 1:*))",
+    b"SELECT x (QRESYNC (1 1 $))",
+    b"SELECT x (QRESYNC (1 9223372036854775808))",
+    b"SELECT x (QRESYNC (1 1) QRESYNC (1 1))",
+    b"SELECT &AGE-",  # base64 of printable ASCII
+    b"SELECT &Jjo",
+    b"SELECT &Jjo!",
+    b"SELECT &2AA-",  # half a surrogate pair
+    b"SELECT &U,BTFw-&ZeVnLIqe-",  # a superfluous shift
+    b"SELECT &U,BTFx-",  # bits that stand for nothing
+    b"CREATE x (USE \\Drafts)",
+    b"CREATE x (USE (Drafts))",
+    b"CREATE x (NOSUCH)",
+    b"RENAME a",
+    b'LIST ""',
+    b'LIST "" ()',
+    b'LIST (NOSUCH) "" *',
+    b'LIST (RECURSIVEMATCH) "" *',
+    b'LIST (RECURSIVEMATCH REMOTE) "" *',
+    b'LIST "" * RETURN (NOSUCH)',
+    b'LIST "" * RETURN (STATUS)',
+    b'LIST "" * RETURN (STATUS ())',
+    b'LIST "" * NOSUCH',
+    b"STATUS x ()",
+    b"STATUS x (NOSUCH)",
+    b"STATUS x MESSAGES",
+    b"APPEND x",
+    b"APPEND x hello",
+    b'APPEND x "hello"',
+    b'APPEND x "30-Feb-2000 00:00:00 +0000" {1+}\r\nx',
+    b'APPEND x "01-Foo-2000 00:00:00 +0000" {1+}\r\nx',
+    b'APPEND x "01-Jan-2000 24:00:00 +0000" {1+}\r\nx',
+    b'APPEND x "01-Jan-2000 00:00:00 +0060" {1+}\r\nx',
+    b'APPEND x "01-Jan-2000 00:00:00 +2400" {1+}\r\nx',
+    b'APPEND x "01-Jan-0001 00:00:00 +2359" {1+}\r\nx',
+    b'APPEND x "01-Jan-0000 00:00:00 +0000" {1+}\r\nx',
+    b"APPEND x (\\Seen {1+}\r\nx",
+    b"APPEND x UTF8 ({1+}\r\nx",
+    b"APPEND x {1+}\r\nx {1+}\r\ny",
+    b"FETCH 0 FLAGS",
+    b"FETCH 1,, FLAGS",
+    b"FETCH ,1 FLAGS",
+    b"FETCH 1: FLAGS",
+    b"FETCH 1:2:3 FLAGS",
+    b"FETCH 01 FLAGS",
+    b"FETCH 4294967296 FLAGS",
+    b"FETCH 1",
+    b"FETCH 1 ()",
+    b"FETCH 1 (ALL)",
+    b"FETCH 1 NOSUCH",
+    b"FETCH 1 FLAGS[]",
+    b"FETCH 1 BODYSTRUCTURE[]",
+    b"FETCH 1 BODY[",
+    b"FETCH 1 BODY[0]",
+    b"FETCH 1 BODY[1.]",
+    b"FETCH 1 BODY[MIME]",
+    b"FETCH 1 BODY[1.NOSUCH]",
+    b"FETCH 1 BODY[HEADER.FIELDS]",
+    b"FETCH 1 BODY[HEADER.FIELDS ()]",
+    b'FETCH 1 BODY[HEADER.FIELDS ("a:b")]',
+    b'FETCH 1 BODY[HEADER.FIELDS ("a b")]',
+    b"FETCH 1 BODY[]<0>",
+    b"FETCH 1 BODY[]<0.0>",
+    b"FETCH 1 BODY[]<1.9223372036854775808>",
+    b"FETCH 1 BODY[]<-1.5>",
+    b"FETCH 1 BODY[" + b"1." * 200 + b"1]",
+    b"FETCH 1 BINARY[TEXT]",
+    b"FETCH 1 BINARY.SIZE[1]<0.1>",
+    b"FETCH 1 FLAGS (VANISHED)",
+    b"FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+    b"UID FETCH 1 FLAGS (VANISHED)",
+    b"UID FETCH 1 FLAGS (CHANGEDSINCE 0)",
+    b"UID FETCH 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 2)",
+    b"STORE 1 FLAGS",
+    b"STORE 1 NOSUCH (\\Seen)",
+    b"STORE 1 +FLAGS (\\Seen",
+    b"STORE 1 +FLAGS (\\*)",
+    b"STORE 1 +FLAGS (a]b)",
+    b"STORE 1 (UNCHANGEDSINCE x) FLAGS ()",
+    b"COPY 1",
+    b"MOVE x y",
+    b"EXPUNGE 1",
+    b"UID EXPUNGE",
+    b"ENABLE",
+    b"ENABLE ",
+    b"ID",
+    b"ID x",
+    b'ID ("a")',
+    b'ID ("a" b)',
+    b"ID (" + b'"a" NIL ' * 30 + b'"b" NIL)',
+    b'ID ("' + b"a" * 31 + b'" NIL)',
+    b"AUTHENTICATE",
+    b"AUTHENTICATE PLAIN ",
+    b"AUTHENTICATE PLAIN x",
+    b"AUTHENTICATE PLAIN ====",
+    b"AUTHENTICATE PLAIN AGEAYg",
+    b"LOGIN",
+    b"LOGIN u",
+    b"LOGIN u ",
+    b"LOGIN u p x",
+    b"SEARCH",
+    b"SEARCH ",
+    b"SEARCH ()",
+    b"SEARCH (ALL",
+    b"SEARCH ALL)",
+    b"SEARCH NOT",
+    b"SEARCH OR ALL",
+    b"SEARCH OR ALL (",
+    b"SEARCH NOSUCH",
+    b"SEARCH ALLX",
+    b"SEARCH ALL-X",
+    b"SEARCH FROM",
+    b"SEARCH ON 30-Feb-2000",
+    b"SEARCH ON x",
+    b"SEARCH ON 1-Jan-99999",
+    b"SEARCH LARGER x",
+    b"SEARCH LARGER 99999999999999999999999999",
+    b"SEARCH YOUNGER 0",
+    b"SEARCH EMAILID a.b",
+    b"SEARCH MODSEQ",
+    b'SEARCH MODSEQ "/flags/x" nosuch 1',
+    b"SEARCH RETURN (NOSUCH) ALL",
+    b"SEARCH RETURN (ALL)",
+    b"SEARCH CHARSET UTF-8",
+    b"SEARCH CHARSET UTF-8 ",
+    b"SEARCH TEXT {1+}\r\n\xff",
+    b"SEARCH CHARSET UTF-8 TEXT {1+}\r\n\xff",
+    b'SEARCH HEADER {1+}\r\n\xff ""',
+]
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=[line[:40].decode("latin-1") for line in ARGUMENTS])
+def test_wrong_arguments_are_bad(arguments: bytes) -> None:
+    event = bad(b"t1 " + arguments + b"\r\n")
+    assert (event.tag, event.no, event.code, event.fatal) == (b"t1", False, b"", False)
+    assert event.text
+    assert event.text.isascii()
+    assert event.text.isprintable()
+
+
+def test_unknown_charset_is_no_with_those_that_are_known() -> None:
+    event = bad(b"a SEARCH CHARSET X-NOSUCH ALL\r\n")
+    assert event.no
+    assert event.code.startswith(b"BADCHARSET (US-ASCII UTF-8 ")
+    assert event.code.endswith(b")")
+
+
+@pytest.mark.parametrize("codec", [b"rot13", b"base64", b"idna", b"utf-7", b"unicode_escape", b"mbcs", b"../x"])
+def test_a_charset_is_never_a_look_up_of_any_codec(codec: bytes) -> None:
+    assert bad(b"a SEARCH CHARSET " + codec + b" TEXT x\r\n").no
+
+
+def test_control_characters_in_a_mailbox_name_cannot_be() -> None:
+    assert bad(b"a CREATE &AAoADQ-x\r\n").code == b"CANNOT"
+    assert bad(b"a CREATE {3+}\r\na\nb\r\n", utf8=True) == Bad(
+        b"a", "A mailbox name holds no control characters", b"CANNOT", True
+    )
+
+
+def test_a_flag_name_is_bounded() -> None:
+    assert isinstance(read(b"a STORE 1 FLAGS (" + b"k" * 255 + b")\r\n")[0], Store)
+    assert bad(b"a STORE 1 FLAGS (" + b"k" * 256 + b")\r\n").code == b"LIMIT"
+
+
+# Limits of SEARCH and of sets ---------------------------------------------------------------------------
+
+
+def test_parentheses_and_not_nest_up_to_the_limit() -> None:
+    for opening, closing in ((b"(", b")"), (b"NOT ", b""), (b"(NOT ", b")"), (b"NOT OR SEEN (", b")")):
+        cost = opening.count(b"(") + opening.count(b"NOT")
+        fits = 50 // cost
+        (event,) = read(b"a SEARCH " + opening * fits + b"ALL" + closing * fits + b"\r\n")
+        assert isinstance(event, Search)
+        assert bad(b"a SEARCH " + opening * (fits + 1) + b"ALL" + closing * (fits + 1) + b"\r\n").tag == b"a"
+
+
+def test_closed_parentheses_do_not_count() -> None:
+    (event,) = read(b"a SEARCH" + b" ((SEEN) NOT (DRAFT))" * 100 + b"\r\n")
+    assert isinstance(event, Search)
+    (event,) = read(b"a SEARCH" + b" NOT NOT NOT SEEN" * 100 + b"\r\n")
+    assert isinstance(event, Search)
+
+
+@pytest.mark.parametrize("junk", [b"(", b"NOT ", b"OR ", b"OR (", b"NOT OR ", b"OR NOT (", b"OR ALL "])
+def test_no_nesting_exhausts_the_stack(junk: bytes) -> None:
+    limits = ReaderLimits(line=1 << 22, search_keys=1_000_000)
+    data = b"a SEARCH " + junk * 100_000
+    assert bad(data + b"\r\n", limits=limits).tag == b"a"
+
+
+def test_a_long_or_chain_is_one_flat_or() -> None:
+    chain = b"OR HEADER Message-ID x " * 400 + b"ALL"
+    (event,) = read(b"a SEARCH " + chain + b"\r\n")
+    assert isinstance(event, Search)
+    assert isinstance(event.query, q.Or)
+    assert len(event.query.operands) == 401
+    assert not any(isinstance(operand, q.Or) for operand in event.query.operands)
+
+
+def test_number_of_search_keys_is_bounded() -> None:
+    (event,) = read(b"a SEARCH" + b" SEEN" * 1_000 + b"\r\n")
+    assert isinstance(event, Search)
+    assert bad(b"a SEARCH" + b" SEEN" * 1_001 + b"\r\n").text == "Too many search keys"
+
+
+def test_number_of_ranges_in_a_set_is_bounded() -> None:
+    assert read(b"a COPY " + b"1," * 9_999 + b"1 x\r\n")[0] != bad(b"a COPY " + b"1," * 10_000 + b"1 x\r\n")

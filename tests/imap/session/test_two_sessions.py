@@ -1,0 +1,193 @@
+"""What one session is told of what another does, and when. RFC 9051 5.2, 7.5.1; RFC 2180; RFC 7162 3.2.10."""
+
+from __future__ import annotations
+
+import pytest
+
+from .support import World, run
+from .transcript import Transcript
+
+CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
+    "rfc9051-7.5.1 expunge is withheld during FETCH, STORE and SEARCH by number": (
+        (b"SELECT INBOX",),
+        """
+        B> NOOP
+        B< T OK ...
+        A> STORE 2 +FLAGS.SILENT (\\Deleted)
+        A< T OK ...
+        A> EXPUNGE
+        A< * 2 EXPUNGE
+        A< T OK ...
+        B> FETCH 2:3 (UID RFC822.SIZE)
+        B< * 2 FETCH (UID 2 RFC822.SIZE <n>)
+        B< * 3 FETCH (UID 3 RFC822.SIZE <n>)
+        B< T OK ...
+        B> SEARCH UID 3
+        B< * SEARCH 3
+        B< T OK ...
+        B> STORE 3 +FLAGS (\\Flagged)
+        B< * 3 FETCH (FLAGS (\\Flagged))
+        B< T OK ...
+        B> FETCH 2 BODY.PEEK[TEXT]
+        B< * 2 FETCH (BODY[TEXT] {5}
+        B< two
+        B< )
+        B< T OK ...
+        B> NOOP
+        B< * 2 EXPUNGE
+        B< T OK ...
+        B> FETCH 1:2 UID
+        B< * 1 FETCH (UID 1)
+        B< * 2 FETCH (UID 3)
+        B< T OK ...
+        """,
+    ),
+    "rfc9051-7.5.1 expunge is told after a UID command": (
+        (b"SELECT INBOX",),
+        """
+        B> NOOP
+        B< T OK ...
+        A> STORE 1 +FLAGS.SILENT (\\Deleted)
+        A< T OK ...
+        A> EXPUNGE
+        A< * 1 EXPUNGE
+        A< T OK ...
+        B> UID FETCH 2 FLAGS
+        B< * 2 FETCH (UID 2 FLAGS ())
+        B< * 1 EXPUNGE
+        B< T OK ...
+        B> FETCH 1 UID
+        B< * 1 FETCH (UID 2)
+        B< T OK ...
+        """,
+    ),
+    "rfc9051-5.2 arrivals and flags of others": (
+        (b"SELECT INBOX",),
+        """
+        A> NOOP
+        A< T OK ...
+        B> NOOP
+        B< T OK ...
+        B> COPY 1 INBOX
+        B< * 4 EXISTS
+        B< * <n> RECENT
+        B< T OK [COPYUID <n> 1 4] ...
+        B> STORE 2 +FLAGS (\\Answered)
+        B< * 2 FETCH (FLAGS (\\Answered))
+        B< T OK ...
+        A> NOOP
+        A< * 4 EXISTS
+        A< * <n> RECENT
+        A< * 2 FETCH (FLAGS (\\Answered<any>))
+        A< T OK ...
+        A> NOOP
+        A< T OK ...
+        """,
+    ),
+    "rfc9051-6.3.13 idle tells at once": (
+        (b"SELECT INBOX",),
+        """
+        A> IDLE
+        A< + Listening.
+        B> STORE 3 +FLAGS (\\Seen)
+        B< * 3 FETCH (FLAGS (\\Seen))
+        B< T OK ...
+        A! * 3 FETCH (FLAGS (\\Seen
+        B> STORE 1:2 +FLAGS.SILENT (\\Deleted)
+        B< T OK ...
+        B> EXPUNGE
+        B< * 2 EXPUNGE
+        B< * 1 EXPUNGE
+        B< T OK ...
+        A! * 2 EXPUNGE
+        A+ DONE
+        A< ...
+        A< T OK IDLE completed.
+        A> FETCH 1 UID
+        A< * 1 FETCH (UID 3)
+        A< T OK ...
+        """,
+    ),
+    "rfc7162-3.2.10 vanished in place of expunge": (
+        (b"ENABLE QRESYNC", b"SELECT INBOX"),
+        """
+        B> NOOP
+        B< T OK ...
+        A> UID STORE 1,3 +FLAGS.SILENT (\\Deleted)
+        A< * 1 FETCH (UID 1 MODSEQ (<n:m>))
+        A< * 3 FETCH (UID 3 MODSEQ (<n:m>))
+        A< T OK ...
+        A> EXPUNGE
+        A< * VANISHED 1,3
+        A< T OK [HIGHESTMODSEQ <n:high>] EXPUNGE completed.
+        # the removal waits, so the client is told to go no further than what it has heard of (RFC 7162 6)
+        B> FETCH 2 FLAGS
+        B< * 2 FETCH (FLAGS ())
+        B< T OK [HIGHESTMODSEQ <n>] FETCH completed.
+        B> NOOP
+        B< * VANISHED 1,3
+        B< T OK ...
+        B> FETCH 1 (UID MODSEQ)
+        B< * 1 FETCH (UID 2 MODSEQ (<n>))
+        B< T OK ...
+        """,
+    ),
+    "rfc2180-4.2 STORE on messages that are gone": (
+        (b"SELECT INBOX",),
+        """
+        B> NOOP
+        B< T OK ...
+        A> STORE 2 +FLAGS.SILENT (\\Deleted)
+        A< T OK ...
+        A> EXPUNGE
+        A< * 2 EXPUNGE
+        A< T OK ...
+        B> STORE 1:2 +FLAGS (\\Flagged)
+        B< * 1 FETCH (FLAGS (\\Flagged))
+        B< * 2 FETCH (FLAGS (\\Deleted))
+        B< T NO [EXPUNGEISSUED] ...
+        B> NOOP
+        B< * 2 EXPUNGE
+        B< T OK ...
+        """,
+    ),
+    "silent store tells nothing unless somebody else changed too": (
+        (b"SELECT INBOX",),
+        """
+        A> NOOP
+        A< T OK ...
+        B> NOOP
+        B< T OK ...
+        A> STORE 1 +FLAGS.SILENT (\\Flagged)
+        A< T OK ...
+        B> STORE 1 +FLAGS.SILENT (\\Answered)
+        B< * 1 FETCH (FLAGS (\\Flagged))
+        B< T OK ...
+        B> NOOP
+        B< T OK ...
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_sessions(name: str) -> None:
+    setup, text = CASES[name]
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two", b"three")
+        first = await world.client(b"SELECT INBOX")  # takes \Recent, so that the transcripts need not show it
+        await first.ok(b"UNSELECT")
+        await Transcript(world, setup).play(text)
+
+    run(scenario)
+
+
+def test_deleted_mailbox_ends_the_other_session() -> None:
+    async def scenario(world: World) -> None:
+        one = await world.client(b"CREATE Box", b"SELECT Box")
+        two = await world.client(b"DELETE Box")
+        assert b"* BYE [NONEXISTENT]" in await one.do(b"NOOP")
+        assert b"T OK" in await two.do(b"NOOP")
+
+    run(scenario)

@@ -1,0 +1,224 @@
+"""ENVELOPE, BODY and BODYSTRUCTURE as IMAP text."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.mime.analyse import analyse
+from restante.mime.envelope import envelope
+from restante.mime.model import Limits, Part, Trait
+from restante.mime.parameters import Parameters
+from restante.mime.scan import Entity, scan
+from restante.mime.structure import parameter_list, structure
+from restante.mime.wire import nstring, string
+
+from .imap_text import check_body, check_envelope, read
+
+
+def crlf(text: str) -> bytes:
+    return text.encode().replace(b"\n", b"\r\n")
+
+
+STRINGS = [
+    ("plain", b"abc", b'"abc"'),
+    ("empty", b"", b'""'),
+    ("escapes", b'a"b\\c', b'"a\\"b\\\\c"'),
+    ("eight-bit", b"\xc3\xa9", b"{2}\r\n\xc3\xa9"),
+    ("cr", b"a\rb", b"{3}\r\na\rb"),
+    ("nul", b"a\0b", b"{3}\r\na\x80b"),
+    ("tab", b"a\tb", b'"a\tb"'),
+    ("900", b"x" * 900, b'"' + b"x" * 900 + b'"'),
+    ("901", b"x" * 901, b"{901}\r\n" + b"x" * 901),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), [case[1:] for case in STRINGS], ids=[case[0] for case in STRINGS])
+def test_string(value: bytes, expected: bytes) -> None:
+    assert string(value) == nstring(value) == expected
+
+
+def test_absent_is_nil() -> None:
+    assert nstring(None) == b"NIL"
+
+
+RFC9051_8 = crlf(
+    """Date: Wed, 17 Jul 1996 02:23:25 -0700 (PDT)
+From: Terry Gray <gray@cac.washington.edu>
+Subject: IMAP4rev2 WG mtg summary and minutes
+To: imap@cac.washington.edu
+cc: minutes@CNRI.Reston.VA.US, John Klensin <KLENSIN@MIT.EDU>
+Message-Id: <B27397-0100000@cac.washington.edu>
+MIME-Version: 1.0
+Content-Type: TEXT/PLAIN; CHARSET=US-ASCII
+
+"""
+)
+
+
+def test_rfc9051_8_envelope() -> None:
+    assert analyse(RFC9051_8).envelope == (
+        b'("Wed, 17 Jul 1996 02:23:25 -0700 (PDT)" "IMAP4rev2 WG mtg summary and minutes" '
+        b'(("Terry Gray" NIL "gray" "cac.washington.edu")) '
+        b'(("Terry Gray" NIL "gray" "cac.washington.edu")) '
+        b'(("Terry Gray" NIL "gray" "cac.washington.edu")) '
+        b'((NIL NIL "imap" "cac.washington.edu")) '
+        b'((NIL NIL "minutes" "CNRI.Reston.VA.US")("John Klensin" NIL "KLENSIN" "MIT.EDU")) NIL NIL '
+        b'"<B27397-0100000@cac.washington.edu>")'
+    )
+
+
+def test_rfc9051_7_5_2_simple_text() -> None:
+    body = b"x" * 46 + b"\r\n"
+    data = RFC9051_8 + body * 47 + b"y" * (2279 - 47 * 48 - 2) + b"\r\n"
+    assert analyse(data).body == b'("text" "plain" ("CHARSET" "US-ASCII") NIL NIL "7bit" 2279 48)'
+
+
+def test_rfc9051_7_5_2_two_parts() -> None:
+    data = crlf(
+        """Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: TEXT/PLAIN; CHARSET=US-ASCII
+
+one
+
+--x
+Content-Type: TEXT/PLAIN; CHARSET=US-ASCII; NAME="cc.diff"
+Content-ID: <960723163407.20117h@cac.washington.edu>
+Content-Description: Compiler diff
+Content-Transfer-Encoding: BASE64
+
+QUJD
+
+--x--
+"""
+    )
+    assert analyse(data).body == (
+        b'(("text" "plain" ("CHARSET" "US-ASCII") NIL NIL "7bit" 5 1)'
+        b'("text" "plain" ("CHARSET" "US-ASCII" "NAME" "cc.diff") '
+        b'"<960723163407.20117h@cac.washington.edu>" "Compiler diff" "base64" 6 1) "mixed")'
+    )
+
+
+def test_all_extension_data() -> None:
+    data = crlf(
+        """Content-Type: multipart/mixed; boundary=x
+Content-Disposition: inline
+Content-Language: en
+Content-Location: http://example.com/
+
+--x
+Content-Type: image/gif; name="a b.gif"
+Content-Transfer-Encoding: base64
+Content-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==
+Content-Disposition: attachment; filename="a\\"b.gif"; size=3
+Content-Language: de, fr
+Content-Location: a.gif
+
+R0lG
+--x--
+"""
+    )
+    assert analyse(data).bodystructure == (
+        b'(("image" "gif" ("name" "a b.gif") NIL NIL "base64" 4 "Q2hlY2sgSW50ZWdyaXR5IQ==" '
+        b'("attachment" ("filename" "a\\"b.gif" "size" "3")) ("de" "fr") "a.gif") '
+        b'"mixed" ("boundary" "x") ("inline" NIL) "en" "http://example.com/")'
+    )
+
+
+def test_nested_message_has_envelope_body_and_lines() -> None:
+    data = b"Content-Type: message/rfc822\r\n\r\nSubject: in\r\nFrom: a@b\r\n\r\nhello\r\n"
+    addresses = b'((NIL NIL "a" "b"))'
+    inside = b'(NIL "in" %b %b %b NIL NIL NIL NIL NIL)' % (addresses, addresses, addresses)
+    assert analyse(data).body == (
+        b'("message" "rfc822" NIL NIL NIL "7bit" 34 ' + inside + b' ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 7 1) 4)'
+    )
+    read(analyse(data).bodystructure)
+
+
+def test_default_charset_is_told_only_where_true() -> None:
+    assert b'("charset" "us-ascii")' in analyse(b"\r\nabc").body
+    assert b"charset" not in analyse(b"\r\n\xe9").body
+
+
+def test_rfc9051_7_5_2_empty_and_absent_fields() -> None:
+    made = read(analyse(b"Subject:\r\nMessage-ID: \r\nFrom: a@b\r\nSender:\r\nTo:\r\nReply-To: c@d\r\n\r\n").envelope)
+    from_list = [[None, None, b"a", b"b"]]
+    assert made == [None, b"", from_list, from_list, [[None, None, b"c", b"d"]], None, None, None, None, b""]
+
+
+def test_values_are_raw_and_unfolded() -> None:
+    made = read(analyse(b"Subject: =?utf-8?q?a?=\r\n =?utf-8?q?b?=\r\nDate: x\n\ty\r\n\r\n").envelope)
+    assert made[:2] == [b"x\ty", b"=?utf-8?q?a?= =?utf-8?q?b?="]
+
+
+def test_several_fields_of_one_name_are_one_list() -> None:
+    assert read(analyse(b"To: a@b\r\nTo: c@d\r\n\r\n").envelope)[5] == [
+        [None, None, b"a", b"b"],
+        [None, None, b"c", b"d"],
+    ]
+
+
+def test_eight_bit_and_nul_go_out_as_literals() -> None:
+    made = analyse(b"Subject: gr\xc3\xbc\xc3\x9fe\r\nFrom: J\xfcrgen <j@x>\r\nMessage-ID: <a\0b>\r\n\r\n").envelope
+    assert b"{8}\r\ngr\xc3\xbc\xc3\x9fe" in made
+    assert b"{6}\r\nJ\xfcrgen" in made
+    assert b"{5}\r\n<a\x80b>" in made
+    check_envelope(read(made))
+
+
+CONTINUATIONS: list[tuple[str, Parameters, bytes]] = [
+    (
+        "rfc2231-3",
+        ((b"access-type", b"URL"), (b"URL*0", b"ftp://"), (b"URL*1", b"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar")),
+        b'("access-type" "URL" "URL" "ftp://cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar")',
+    ),
+    (
+        "rfc2231-4",
+        ((b"title*", b"us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A"),),
+        b'("title*" "us-ascii\'en-us\'This%20is%20%2A%2A%2Afun%2A%2A%2A")',
+    ),
+    (
+        "rfc2231-4.1",
+        ((b"title*0*", b"us-ascii'en'This%20is%20even%20more%20"), (b"title*1*", b"%2A%2A%2Afun%2A%2A%2A%20"), (b"title*2", b"isn't it!")),
+        b'("title*" "us-ascii\'en\'This%20is%20even%20more%20%2A%2A%2Afun%2A%2A%2A%20isn%27t%20it%21")',
+    ),
+    (
+        "rfc9051-7.5.2-converted-to-utf-8",
+        ((b"foo*0*", b"iso-8859-1''%E9"), (b"foo*1*", b"%E8")),
+        b'("foo*" "utf-8\'\'%C3%A9%C3%A8")',
+    ),
+    ("out-of-order-and-gap", ((b"a*1", b"2"), (b"a*0", b"1"), (b"a*3", b"4")), b'("a" "12")'),
+    ("first-piece-missing", ((b"a*1", b"2"),), b'("a" "")'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"), [case[1:] for case in CONTINUATIONS], ids=[case[0] for case in CONTINUATIONS]
+)
+def test_rfc2231_pieces_are_joined(parameters: Parameters, expected: bytes) -> None:
+    assert parameter_list(parameters) == expected
+
+
+def test_number_of_parameters_is_bounded() -> None:
+    field = b"Content-Type: text/plain" + b"".join(b"; a*%d=x" % n for n in range(50_000))
+    found = read(analyse(field + b"\r\n\r\n").body)
+    assert found[2] == [b"a", b"x" * Limits().parameters, b"charset", b"us-ascii"]
+
+
+def test_multipart_without_parts_is_still_legal() -> None:
+    entity = Entity(Part(0, 0, 0, "multipart", "mixed"), {}, (), [], True)
+    short, long, _ = structure(b"", entity, Limits())
+    check_body(read(short), extended=False)
+    check_body(read(long), extended=True)
+
+
+def test_addresses_past_the_limit_simplify() -> None:
+    found = analyse(b"".join(b"To: a%d@b\r\n" % n for n in range(9_000)) + b"\r\n")
+    assert Trait.SIMPLIFIED in found.traits
+    made = read(found.envelope)
+    assert isinstance(made[5], list)
+    assert len(made[5]) == Limits().addresses
+    shared = envelope(scan(b"From: a@b, c@d\r\nTo: e@f\r\n\r\n", Limits()).root.fields, 2)
+    assert not shared.complete
+    assert read(shared.wire)[5] is None

@@ -1,0 +1,53 @@
+"""i;unicode-casemap."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.mime.fold import fold
+
+EQUAL = [
+    ("Hello", "hELLO"),
+    ("ÄÖÜ", "äöü"),
+    ("é", "e\u0301"),
+    ("ﬁn", "FIN"),
+    ("Ｆｕｌｌ", "full"),
+    ("ǆ", "ǅ"),
+    ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+    ("ПРИВЕТ", "привет"),
+    ("①", "1"),
+    ("ſ", "S"),
+    ("µ", "Μ"),
+    ("K", "k"),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), EQUAL)
+def test_equal(left: str, right: str) -> None:
+    assert fold(left) == fold(right)
+
+
+@pytest.mark.parametrize(("left", "right"), [("a", "b"), ("ß", "ss"), ("e", "é"), ("ı", "i\u0307")])
+def test_different(left: str, right: str) -> None:
+    assert fold(left) != fold(right)
+
+
+def rfc5051(text: str) -> str:
+    """The RFC's own procedure: simple title case of each character, then compatibility decomposition."""
+    titled = "".join(one.title() if len(one.title()) == 1 else one for one in text)
+    return unicodedata.normalize("NFKD", titled)
+
+
+@given(st.text(max_size=30))
+def test_whatever_rfc5051_makes_equal_is_equal(text: str) -> None:
+    assert fold(rfc5051(text)) == fold(text)
+
+
+@given(st.text(st.characters(max_codepoint=0x3FF), max_size=20), st.text(st.characters(max_codepoint=0x3FF), max_size=20))
+def test_ascii_and_other_text_fold_alike(left: str, right: str) -> None:
+    assert fold(left + "a" + right) == fold(left + "A" + right)
+    assert fold(left + "\n" + right) == fold(left) + "\n" + fold(right)

@@ -1,0 +1,97 @@
+"""Header fields: splitting, unfolding, choosing by name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.mime.headers import (
+    CACHED_FIELDS,
+    FieldSelector,
+    cached_fields,
+    field_values,
+    header_end,
+    select_fields,
+    split_fields,
+    unfold,
+)
+
+HEADER = b"From: a\r\nSUBJECT : one\r\n two\r\nnot a field\r\n\tits rest\r\nX-Odd:3\r\nsubject:four\r\n\r\n"
+
+SELECT = [
+    ("rfc9051-6.4.5.1-order-and-case", {b"Subject"}, False, b"SUBJECT : one\r\n two\r\nsubject:four\r\n\r\n"),
+    ("rfc9051-6.4.5.1-not", {b"SUBJECT"}, True, b"From: a\r\nX-Odd:3\r\n\r\n"),
+    ("none-leaves-the-empty-line", {b"To"}, False, b"\r\n"),
+    ("exact-name", {b"X-Od"}, False, b"\r\n"),
+]
+
+
+@pytest.mark.parametrize(("names", "negate", "expected"), [c[1:] for c in SELECT], ids=[c[0] for c in SELECT])
+def test_select(names: set[bytes], negate: bool, expected: bytes) -> None:
+    assert select_fields(HEADER, frozenset(names), negate) == expected
+
+
+def test_line_ends_go_out_as_crlf_and_nul_as_0x80() -> None:
+    assert select_fields(b"To: a\n b\0\nCc: c", frozenset({b"to", b"cc"}), False) == b"To: a\r\n b\x80\r\nCc: c\r\n\r\n"
+
+
+def test_cached_block_answers_like_the_whole_header() -> None:
+    header = b"Received: x\nFrom: a\n\tb\nX-None: 1\nTo: c\r\nDate: d\n\nbody"
+    selector = FieldSelector(frozenset({b"FROM", b"To"}), negate=False)
+    assert selector.cached
+    assert selector.select(cached_fields(header)) == selector.select(header) == b"From: a\r\n\tb\r\nTo: c\r\n\r\n"
+    assert not FieldSelector(frozenset({b"received"}), negate=False).cached
+    assert not FieldSelector(frozenset({b"from"}), negate=True).cached
+
+
+def test_cached_fields_are_what_clients_ask_for() -> None:
+    thunderbird = (
+        b"from to cc bcc subject date message-id priority x-priority references newsgroups in-reply-to content-type "
+        b"reply-to"
+    )
+    mutt = (
+        b"date from sender subject to cc message-id references content-type content-description in-reply-to reply-to "
+        b"lines list-post x-label"
+    )
+    assert set((thunderbird + b" " + mutt).split()) <= CACHED_FIELDS
+    assert b"received" not in CACHED_FIELDS
+
+
+def test_field_values_are_unfolded() -> None:
+    assert field_values(HEADER, b"Subject") == [b"one two", b"four"]
+
+
+END = [
+    (b"A: b\r\n\r\nbody", 8),
+    (b"A: b\n\nbody", 6),
+    (b"A: b\n\r\nbody", 7),
+    (b"\r\nbody", 2),
+    (b"\nbody", 1),
+    (b"A: b\r\n", -1),
+    (b"A: b\r\rbody", -1),
+    (b"", -1),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), END)
+def test_header_end(data: bytes, expected: int) -> None:
+    assert header_end(data, 0, len(data)) == expected
+
+
+def test_rfc5322_2_2_3_unfolding_removes_line_ends_only() -> None:
+    assert unfold(b"This\r\n is a test\r\n\t x ") == b"This is a test\t x"
+
+
+@given(st.binary(max_size=200), st.frozensets(st.sampled_from([b"a", b"to", b"x"])))
+def test_selections_are_complements(block: bytes, names: frozenset[bytes]) -> None:
+    chosen = select_fields(block, names, False)
+    others = select_fields(block, names, True)
+    assert chosen.endswith(b"\r\n")
+    assert len(split_fields(chosen, 1_000)) + len(split_fields(others, 1_000)) == len(split_fields(block, 1_000))
+    assert b"\0" not in chosen
+    assert chosen.count(b"\n") == chosen.count(b"\r\n")
+
+
+def test_number_of_fields_is_bounded() -> None:
+    assert len(split_fields(b"A:b\n" * 50_000, 10_000)) == 10_000

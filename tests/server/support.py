@@ -1,0 +1,180 @@
+"""A small line protocol over the real server, for tests of the server alone."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from restante.clock import Clock, Random
+from restante.config.model import Config
+from restante.connection import Connection, ServerStopping
+from restante.errors import Refusal
+from restante.server.inprocess import FREE_PORTS, InProcessServer
+from restante.server.logs import Logger
+from restante.server.services import Wire
+from restante.server.worker import Assembly, Build
+
+PATIENCE = 20.0
+"""Longest wait for anything; never slept through."""
+
+
+class Echo:
+    """Lines: STARTTLS, BINDING, LOGIN name, BIG octets, HOLD (answers only when released), BOOM, QUIT; others come back."""
+
+    def __init__(self, connection: Connection, release: asyncio.Event, timeout: float) -> None:
+        self.connection = connection
+        self.release = release
+        self.timeout = timeout
+        self.buffer = b""
+
+    async def run(self) -> None:
+        c = self.connection
+        c.write(b"hello\r\n")
+        try:
+            while (line := await self.line()) is not None:
+                if line == b"QUIT":
+                    break
+                await self.answer(line)
+                await c.drain()
+        except ServerStopping:
+            c.write(b"stopping\r\n")
+        c.write(b"bye\r\n")
+        await c.drain()
+
+    async def line(self) -> bytes | None:
+        while b"\r\n" not in self.buffer:
+            data = await self.connection.read(self.timeout)
+            if not data:
+                return None
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\r\n")
+        return line
+
+    async def answer(self, line: bytes) -> None:
+        c = self.connection
+        word, _, rest = line.partition(b" ")
+        if word == b"STARTTLS":
+            c.write(b"go on\r\n")
+            self.buffer = b""
+            await c.start_tls()
+        elif word == b"BINDING":
+            c.write((c.channel_binding() or b"").hex().encode("ascii") + b"\r\n")
+        elif word == b"LOGIN":
+            try:
+                c.set_account(rest.decode("ascii"))
+                c.write(b"welcome\r\n")
+            except Refusal as refusal:
+                c.write(refusal.code.encode("ascii") + b"\r\n")
+        elif word == b"BIG":
+            for _ in range(int(rest) // 65_536):
+                c.write(bytes(65_536))
+                await c.drain()
+        elif word == b"HOLD":
+            await self.release.wait()
+            c.write(b"released\r\n")
+        elif word == b"BOOM":
+            raise RuntimeError("a secret of the peer's")
+        else:
+            c.write(line + b"\r\n")
+
+
+class EchoRoom:
+    """Makes Echo sessions; `release` lets HOLD go on."""
+
+    def __init__(self, timeout: float = PATIENCE) -> None:
+        self.timeout = timeout
+        self.release: asyncio.Event | None = None
+
+    def build(self, config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> Assembly:
+        self.release = release = asyncio.Event()
+        return Assembly({wire: lambda c: Echo(c, release, self.timeout) for wire in Wire})
+
+
+class Running:
+    """A started server: `connect` gives clients, `log` its log."""
+
+    def __init__(self, server: InProcessServer, ports: dict[str, tuple[str, int]], log: io.StringIO, room: EchoRoom):
+        self.server = server
+        self.ports = ports
+        self.log = log
+        self.room = room
+
+    def connect(self, name: str = "imap", host: str | None = None) -> Client:
+        where = self.ports[name]
+        source = (host, 0) if host else None
+        return Client(socket.create_connection(where, PATIENCE, source_address=source))
+
+    def client_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.server.certificate))
+
+    def wait_log(self, text: str) -> None:
+        eventually(lambda: text in self.log.getvalue(), f"{text!r} in the log:\n{self.log.getvalue()}")
+
+
+class Client:
+    """A blocking client with lines."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(PATIENCE)
+        self.sock = sock
+        self.buffer = b""
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def line(self) -> bytes:
+        """The next line without CRLF; what came before the end if the server closed."""
+        while b"\r\n" not in self.buffer:
+            data = self.sock.recv(65_536)
+            if not data:
+                rest, self.buffer = self.buffer, b""
+                return rest
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\r\n")
+        return line
+
+    def ask(self, text: bytes) -> bytes:
+        self.send(text + b"\r\n")
+        return self.line()
+
+    def ended(self) -> bool:
+        """Wait for the server's end of the connection."""
+        try:
+            return self.sock.recv(65_536) == b""
+        except ConnectionResetError:
+            return True
+
+    def tls(self, context: ssl.SSLContext, name: str = "localhost") -> None:
+        self.sock = context.wrap_socket(self.sock, server_hostname=name)
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def eventually(condition: Callable[[], object], what: str = "") -> None:
+    """Wait until `condition()` holds. Fails after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.005)
+
+
+@contextmanager
+def running(
+    data: Path, config: Config | None = None, *, room: EchoRoom | None = None, build: Build | None = None
+) -> Iterator[Running]:
+    """A server of Echo sessions on free ports of 127.0.0.1."""
+    room = room or EchoRoom()
+    log = io.StringIO()
+    server = InProcessServer(data, config, build=build or room.build, log=log)
+    ports = server.start(FREE_PORTS)
+    try:
+        yield Running(server, ports, log, room)
+    finally:
+        server.stop(drain=1.0)

@@ -1,0 +1,337 @@
+"""The byte stream between sessions and sockets: order, pressure, time-outs, TLS, the end."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from pathlib import Path
+
+import pytest
+
+from restante.config.model import Config, LimitsTable, ServerTable
+from restante.server.channel import READ_HIGH, READ_MAX, is_loopback
+from restante.server.inprocess import InProcessServer
+
+from .support import Client, EchoRoom, eventually, running
+
+
+def test_lines_come_back_in_order(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.connect()
+        client.send(b"".join(b"line %d\r\n" % n for n in range(1000)))
+        assert client.line() == b"hello"
+        assert [client.line() for _ in range(1000)] == [b"line %d" % n for n in range(1000)]
+        assert client.ask(b"QUIT") == b"bye"
+        assert client.ended()
+
+
+def test_what_came_before_a_half_close_is_answered(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.connect()
+        client.send(b"one\r\ntwo\r\n")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert [client.line() for _ in range(4)] == [b"hello", b"one", b"two", b"bye"]
+
+
+def test_last_words_arrive_though_octets_were_left_unread(tmp_path: Path) -> None:
+    """Closing with unread octets would reset the connection and lose them."""
+    with running(tmp_path) as server:
+        client = server.connect()
+        client.send(b"QUIT\r\n" + bytes(300_000))
+        assert [client.line(), client.line()] == [b"hello", b"bye"]
+        assert client.ended()
+
+
+def test_silence_ends_in_a_read_timeout(tmp_path: Path) -> None:
+    with running(tmp_path, room=EchoRoom(timeout=0.05)) as server:
+        client = server.connect()
+        assert client.line() == b"hello"
+        assert client.ended()
+
+
+def test_a_fault_ends_its_connection_alone_and_is_logged_without_its_text(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        good, bad = server.connect(), server.connect()
+        assert good.line() == b"hello"
+        assert bad.ask(b"BOOM") == b"hello"
+        assert bad.ended()
+        assert good.ask(b"still here") == b"still here"
+        server.wait_log("internal error rip=127.0.0.1 id=")
+        assert "RuntimeError" in server.log.getvalue()
+        assert "secret" not in server.log.getvalue()
+
+
+def test_a_flood_is_not_read_into_memory(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.connect()
+        client.send(b"HOLD\r\n")
+        assert client.line() == b"hello"
+        client.sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            for _ in range(2000):
+                client.sock.sendall(bytes(65_536))
+        (channel,) = server.server.worker._channels
+        assert READ_HIGH < channel._incoming_size <= READ_HIGH + READ_MAX
+
+
+def test_a_reader_that_takes_nothing_is_dropped_without_filling_memory(tmp_path: Path) -> None:
+    config = Config(server=ServerTable(write_timeout=0.2))
+    with running(tmp_path, config) as server:
+        stuck, other = server.connect(), server.connect()
+        stuck.send(b"BIG 100000000\r\n")
+        assert other.line() == b"hello"
+        assert other.ask(b"quick") == b"quick"
+        server.wait_log("peer takes nothing rip=127.0.0.1")
+        eventually(lambda: len(server.server.worker._channels) == 1)
+
+
+def test_a_slow_reader_gets_everything(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.connect()
+        assert client.ask(b"BIG 6553600") == b"hello"
+        got = len(client.buffer)
+        while got < 6_553_600:
+            got += len(client.sock.recv(100_000))
+        client.buffer = b""
+        assert client.ask(b"after") == b"after"
+
+
+# TLS -------------------------------------------------------------------------------------------------
+
+
+def test_implicit_tls(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        for name, host in (("imaps", "localhost"), ("pop3s", "127.0.0.1")):
+            client = server.connect(name)
+            client.tls(server.client_context(), host)
+            assert client.line() == b"hello"
+            assert client.ask(b"over tls") == b"over tls"
+            client.send(bytes(100_000) + b"\r\n")
+            assert len(client.line()) == 100_000
+
+
+def test_starttls(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.connect("pop3")
+        assert client.line() == b"hello"
+        assert client.ask(b"BINDING") == b""
+        assert client.ask(b"STARTTLS") == b"go on"
+        client.tls(server.client_context())
+        assert client.ask(b"inside") == b"inside"
+
+
+@pytest.mark.parametrize("name", ["imap", "pop3", "lmtp"])
+def test_octets_pipelined_behind_starttls_are_thrown_away(tmp_path: Path, name: str) -> None:
+    with running(tmp_path) as server:
+        client = server.connect(name)
+        assert client.line() == b"hello"
+        assert client.ask(b"STARTTLS\r\ninjected\r\nQUIT") == b"go on"
+        client.tls(server.client_context())
+        assert client.ask(b"mine") == b"mine"
+
+
+def test_plain_octets_after_starttls_end_the_connection(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.connect()
+        assert client.line() == b"hello"
+        assert client.ask(b"STARTTLS") == b"go on"
+        client.send(b"plain\r\n")
+        client.sock.recv(100)  # at most an alert
+        server.wait_log("tls failed rip=127.0.0.1")
+        assert b"plain" not in client.buffer
+
+
+def test_plain_octets_after_the_end_of_tls_are_not_read(tmp_path: Path) -> None:
+    """TLS closed in the middle of a command, then plain octets as if inside."""
+    with running(tmp_path) as server:
+        client = server.connect("imaps")
+        context = server.client_context()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+        def step(work: object) -> object:
+            while True:
+                try:
+                    return work()  # type: ignore[operator]  # a bound method of SSLObject
+                except ssl.SSLWantReadError:
+                    client.send(outgoing.read())
+                    incoming.write(client.sock.recv(65_536))
+
+        step(tls.do_handshake)
+        client.send(outgoing.read())
+        assert step(tls.read) == b"hello\r\n"
+        tls.write(b"half a ")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+        client.send(outgoing.read() + b"command\r\n")
+        while data := client.sock.recv(65_536):
+            incoming.write(data)
+        answer = b""
+        try:
+            while part := tls.read():
+                answer += part
+        except (ssl.SSLError, ssl.SSLZeroReturnError):
+            pass
+        assert answer in (b"", b"bye\r\n")
+
+
+def test_a_handshake_has_its_time(tmp_path: Path) -> None:
+    config = Config(server=ServerTable(handshake_timeout=0.1))
+    with running(tmp_path, config) as server:
+        client = server.connect("imaps")
+        client.send(b"\x16\x03\x01\x00")
+        assert client.ended()
+        server.wait_log("reason=time-out")
+
+
+@pytest.mark.parametrize(("offered", "taken"), [(["imap"], "imap"), (["http/1.1", "imap"], "imap"), ([], None)])
+def test_alpn(tmp_path: Path, offered: list[str], taken: str | None) -> None:
+    with running(tmp_path) as server:
+        context = server.client_context()
+        if offered:
+            context.set_alpn_protocols(offered)
+        client = server.connect("imaps")
+        client.tls(context)
+        assert isinstance(client.sock, ssl.SSLSocket)
+        assert client.sock.selected_alpn_protocol() == taken
+
+
+@pytest.mark.parametrize(("name", "offered"), [("imaps", "http/1.1"), ("imaps", "pop3"), ("pop3s", "imap")])
+def test_a_client_of_another_protocol_is_refused(tmp_path: Path, name: str, offered: str) -> None:
+    """RFC 7301 3.2: no_application_protocol."""
+    with running(tmp_path) as server:
+        context = server.client_context()
+        context.set_alpn_protocols([offered])
+        client = server.connect(name)
+        with pytest.raises(ssl.SSLError, match="(?i)no application protocol"):
+            client.tls(context)
+
+
+def test_old_tls_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        context = server.client_context()
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            server.connect("imaps").tls(context)
+
+
+def test_tls_1_2_gets_an_aead_suite_only(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        context = server.client_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        client = server.connect("imaps")
+        client.tls(context)
+        assert isinstance(client.sock, ssl.SSLSocket)
+        cipher = client.sock.cipher()
+        assert cipher is not None
+        assert "GCM" in cipher[0] or "CHACHA20" in cipher[0]
+        context.set_ciphers("ECDHE+AES:!AESGCM:!AESCCM")
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            server.connect("imaps").tls(context)
+
+
+def test_channel_binding_is_the_hash_of_the_certificate(tmp_path: Path) -> None:
+    import hashlib
+
+    with running(tmp_path) as server:
+        client = server.connect("imaps")
+        client.tls(server.client_context())
+        assert isinstance(client.sock, ssl.SSLSocket)
+        der = client.sock.getpeercert(binary_form=True)
+        assert der is not None
+        assert client.line() == b"hello"
+        assert client.ask(b"BINDING") == hashlib.sha256(der).hexdigest().encode("ascii")
+
+
+# Limits, stopping ------------------------------------------------------------------------------------
+
+
+def test_connections_in_all_are_bounded(tmp_path: Path) -> None:
+    with running(tmp_path, Config(limits=LimitsTable(connections=2))) as server:
+        first, second = server.connect(), server.connect()
+        assert [first.line(), second.line()] == [b"hello", b"hello"]
+        assert server.connect("imap").line().startswith(b"* BYE [UNAVAILABLE]")
+        assert server.connect("pop3").line().startswith(b"-ERR [SYS/TEMP]")
+        assert server.connect("lmtp").line().startswith(b"421 4.3.2")
+        assert server.connect("imaps").ended()
+        first.close()
+        eventually(lambda: server.server.worker._limits.connections == 1)
+        assert server.connect().line() == b"hello"
+
+
+def test_connections_of_an_account_are_bounded(tmp_path: Path) -> None:
+    with running(tmp_path, Config(limits=LimitsTable(connections_account=2))) as server:
+        clients = [server.connect() for _ in range(3)]
+        assert [client.line() for client in clients] == [b"hello"] * 3
+        assert [client.ask(b"LOGIN anna") for client in clients] == [b"welcome", b"welcome", b"TOO-MANY-CONNECTIONS"]
+        assert clients[2].ask(b"LOGIN berta") == b"welcome"
+        assert clients[0].ask(b"QUIT") == b"bye"
+        again = server.connect()
+        assert again.line() == b"hello"
+        assert again.ask(b"LOGIN anna") == b"welcome"
+
+
+def test_a_reset_by_the_peer_leaves_nothing_behind(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        for _ in range(5):
+            client = server.connect()
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        eventually(lambda: server.server.worker.counters["accepted"] == 5)
+        eventually(lambda: not server.server.worker._channels and not server.server.worker._tasks)
+        assert server.server.worker._limits.connections == 0
+        assert "internal error" not in server.log.getvalue()
+
+
+def test_stopping_tells_idle_sessions_and_lets_commands_finish(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        idle, busy = server.connect(), server.connect()
+        assert idle.line() == b"hello"
+        assert busy.ask(b"HOLD") == b"hello"
+        worker = server.server.worker
+        server.server.call(_start_stop(server.server))
+        assert [idle.line(), idle.line()] == [b"stopping", b"bye"]
+        assert idle.ended()
+        assert worker._tasks
+        assert server.room.release is not None
+        server.server.call(_set(server.room))
+        assert [busy.line(), busy.line()] == [b"released", b"stopping"]
+        with pytest.raises(OSError):
+            eventually(lambda: not worker._tasks)
+            Client(socket.create_connection(server.ports["imap"], 0.2)).sock.recv(1)
+
+
+def _start_stop(server: InProcessServer):  # type: ignore[no-untyped-def]  # a coroutine function for `call`
+    async def begin() -> None:
+        worker = server.worker
+        worker.loop.create_task(worker.stop(10.0))  # noqa: RUF006 - ends with the loop
+
+    return begin
+
+
+def _set(room: EchoRoom):  # type: ignore[no-untyped-def]  # a coroutine function for `call`
+    async def release() -> None:
+        assert room.release is not None
+        room.release.set()
+
+    return release
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:192.0.2.1", False),
+        ("fe80::1%eth0", False),
+        ("192.0.2.1", False),
+        ("unix", False),
+        ("", False),
+    ],
+)
+def test_loopback(address: str, expected: bool) -> None:
+    assert is_loopback(address) is expected

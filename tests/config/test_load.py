@@ -17,7 +17,7 @@ from restante.config.load import (
     parse_size,
     tables_of,
 )
-from restante.config.model import Config
+from restante.config.model import Config, Struct
 from restante.config.show import default_text, effective_json, effective_toml
 
 
@@ -28,7 +28,8 @@ def test_the_default_file_loads_back_to_the_defaults() -> None:
 def test_the_default_file_documents_every_key() -> None:
     text = default_text()
     lines = text.splitlines()
-    for name, table in {"": Config, **tables_of(Config)}.items():
+    tables: dict[str, type[Struct]] = {"": Config, **tables_of(Config)}
+    for name, table in tables.items():
         for key in docs_of(table):
             line = line_of(text, (name, key) if name else (key,))
             assert line, f"{name}.{key} is missing"
@@ -36,7 +37,8 @@ def test_the_default_file_documents_every_key() -> None:
 
 
 def test_every_key_of_every_table_has_a_doc() -> None:
-    for table in (Config, *tables_of(Config).values()):
+    tables: list[type[Struct]] = [Config, *tables_of(Config).values()]
+    for table in tables:
         assert set(docs_of(table)) | set(tables_of(table)) == set(table.__struct_fields__)
 
 

@@ -26,9 +26,11 @@ from pathlib import Path
 
 import pytest
 
-from restante.accounts import admin
+from restante.accounts.admin import Admin
 from restante.clock import SystemClock, system_random
-from restante.server.assemble import open_engine
+from restante.config.model import Config
+from restante.config.paths import make_data
+from restante.server.engine import open_engine
 
 from .ledger import Ledger
 
@@ -292,10 +294,26 @@ def read_all(
     return found, dropped
 
 
-async def prepare(data: Path) -> None:
-    engine = open_engine(data)
+async def set_up(data: Path) -> None:
+    engine = open_engine(Config(), make_data(data), SystemClock(), system_random)
+    admin = Admin(engine, Config(), SystemClock(), system_random)
+    await admin.add_domain("crash.example")
+    for user in (IMAP_USER, POP_USER):
+        await admin.add_account(user, PASSWORD)
+    store = engine.account((await admin.account(IMAP_USER)).id)
+    for mailbox in ("A", "B"):
+        await store.create_mailbox(mailbox)
+    await engine.close()
+
+
+async def findings(data: Path) -> list[str]:
+    """What doctor finds in both accounts, while the server runs."""
+    engine = open_engine(Config(), data, SystemClock(), system_random)
     try:
-        await admin_setup(engine)
+        found = []
+        for account in await engine.directory.accounts():
+            found += [f"doctor: {f.text}" async for f in engine.account(account.id).doctor(repair=False)]
+        return found
     finally:
         await engine.close()
 
@@ -303,7 +321,7 @@ async def prepare(data: Path) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     data = tmp_path / "data"
-    set_up(data)
+    asyncio.run(set_up(data))
     running = Server(data)
     running.start()
     yield running
@@ -322,6 +340,6 @@ def test_no_acknowledged_change_is_lost_by_kill(server: Server) -> None:
         found, dropped = read_all(server)
         wrong += ledgers["imap"].settle(found) + ledgers["pop"].settle(dropped)
         if cycle % 10 == 9 or cycle == CYCLES - 1:
-            wrong += findings(server.data)
+            wrong += asyncio.run(findings(server.data))
         assert not wrong, f"seed {SEED}, kill {cycle + 1}: " + "; ".join(wrong[:10])
     assert tokens.count > CYCLES, "the clients did no work"

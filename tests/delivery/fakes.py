@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from restante.clock import ManualClock
-from restante.errors import Refusal
 from restante.mime.analyse import analyse
 from restante.mime.model import Trait
 from restante.store.directory import Account, AccountSettings, Alias, Directory, Domain
-from restante.store.errors import InUse, NoSuchMailbox
+from restante.store.errors import InUse, NoSuchMailbox, OverQuota
 from restante.store.interface import Engine
 from restante.store.model import (
     INBOX,
@@ -65,7 +64,7 @@ class FakeStore:
         self.finished: list[Finished] = []
         self.expired: list[int] = []
         self.locked = False
-        self.fail: dict[str, Refusal] = {}
+        self.fail: dict[str, Exception] = {}
         self.reads = 0
 
     def _check(self, method: str) -> None:
@@ -99,6 +98,10 @@ class FakeStore:
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         self._check("append")
         box = self._box(mailbox)
+        account = await self.engine.directory.account_by_id(self.account)
+        quota = account.quota if account else None
+        if quota and (await self.stats()).used + sum(m.blob.size for m in messages) > quota:
+            raise OverQuota("full")
         for message in messages:
             data = message.blob.token
             assert isinstance(data, bytes)
@@ -269,7 +272,7 @@ class FakeEngine:
 
 
 @contextmanager
-def failing(store: FakeStore, method: str, refusal: Refusal) -> Iterator[None]:
+def failing(store: FakeStore, method: str, refusal: Exception) -> Iterator[None]:
     """`method` raises `refusal` within the block."""
     store.fail[method] = refusal
     try:

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from restante.clock import ManualClock
-from restante.store.directory import Account, AccountSettings, Credential, Domain
+from restante.store.directory import Account, AccountSettings, Alias, Credential, Domain, Scram
 from restante.store.errors import Busy, Damaged, NewerSchema, StoreFailed
 from restante.store.sqlite import directory as directory_module
 from restante.store.sqlite.directory import SqliteDirectory
@@ -148,8 +148,9 @@ def test_last_uses_are_written_at_most_once_a_minute(tmp_path: Path) -> None:
         reader = connect(path, 1000)
         await directory.touch_credential("a", 1, 10)
         async with asyncio.timeout(10):
-            while await last_used(reader) is None:  # noqa: ASYNC110  # another connection sees it: no event for that
-                await asyncio.sleep(0)
+            while directory._touch_timer or directory._touch_task:
+                await (directory._touch_task or asyncio.sleep(0))
+        assert await last_used(reader) == 10
         await directory.touch_credential("a", 1, 20)
         assert directory._touch_timer is not None
         assert 50 < directory._touch_timer.when() - asyncio.get_running_loop().time() <= 60
@@ -171,3 +172,38 @@ def test_the_log_of_duplicates_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
         await directory.close()
 
     asyncio.run(main())
+
+
+OLD_FILES = sorted((Path(__file__).parent / "old").glob("directory-*.sql"))
+
+
+def test_there_is_an_old_file_of_every_version() -> None:
+    assert [int(file.stem.partition("-")[2]) for file in OLD_FILES] == list(range(1, len(MIGRATIONS) + 1))
+
+
+@pytest.mark.parametrize("file", OLD_FILES, ids=lambda file: file.stem)
+def test_old_files_are_brought_forward_with_all_they_hold(tmp_path: Path, file: Path) -> None:
+    path = tmp_path / "directory.db"
+    old = apsw.Connection(str(path))
+    old.execute(file.read_text())
+    old.close()
+
+    async def main() -> None:
+        directory = opened(path)
+        login = await directory.login("ann@example.org")
+        assert login is not None
+        assert login.account == Account(
+            "aaaa", "Ann@example.org", "example.org", True, 500, AccountSettings("trash", 3, False, True), False, 12, 3
+        )
+        first, second = login.credentials
+        assert (first.kind, first.scram, first.last_used) == ("password", Scram(b"s" * 32, b"k" * 32), 14)
+        assert (second.label, second.protocols, second.scram) == ("phone", frozenset({"imap", "pop3"}), None)
+        assert (login.salt, login.iterations) == (b"saltsaltsaltsalt", 4096)
+        assert await directory.domains() == [Domain("example.org", "ann@example.org", True, 11)]
+        assert await directory.aliases() == [Alias("Team@example.org", ("ann@example.org",), 16)]
+        assert await directory.secret("scram-salt") == bytes(range(32))
+        assert await directory.duplicates() == [("aaaa", 17, "mxyz")]
+        await directory.close()
+
+    asyncio.run(main())
+    assert apsw.Connection(str(path)).pragma("user_version") == len(MIGRATIONS)

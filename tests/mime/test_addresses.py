@@ -24,7 +24,11 @@ CASES: list[tuple[str, bytes, list[Address]]] = [
         b"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
         [a(b"Mary Smith", b"mary", b"x.test"), a(None, b"jdoe", b"example.org"), a(b"Who?", b"one", b"y.test")],
     ),
-    ("rfc5322-A.1.2-from", b'"Joe Q. Public" <john.q.public@example.com>', [a(b"Joe Q. Public", b"john.q.public", b"example.com")]),
+    (
+        "rfc5322-A.1.2-from",
+        b'"Joe Q. Public" <john.q.public@example.com>',
+        [a(b"Joe Q. Public", b"john.q.public", b"example.com")],
+    ),
     (
         "rfc5322-A.1.2-cc",
         b'<boss@nil.test>, "Giant; \\"Big\\" Box" <sysservices@example.net>',
@@ -33,7 +37,13 @@ CASES: list[tuple[str, bytes, list[Address]]] = [
     (
         "rfc5322-A.1.3",
         b"A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
-        [group(b"A Group"), a(b"Ed Jones", b"c", b"a.test"), a(None, b"joe", b"where.test"), a(b"John", b"jdoe", b"one.test"), GROUP_END],
+        [
+            group(b"A Group"),
+            a(b"Ed Jones", b"c", b"a.test"),
+            a(None, b"joe", b"where.test"),
+            a(b"John", b"jdoe", b"one.test"),
+            GROUP_END,
+        ],
     ),
     ("rfc5322-A.1.3-cc", b"Undisclosed recipients:;", [group(b"Undisclosed recipients"), GROUP_END]),
     (
@@ -43,16 +53,27 @@ CASES: list[tuple[str, bytes, list[Address]]] = [
     ),
     (
         "rfc5322-A.5-group",
-        b"A Group(Some people)\t :Chris Jones <c@(Chris's host.)public.example>,  joe@example.org, John <jdoe@one.test> (my dear friend); (the end of the group)",
-        [group(b"A Group"), a(b"Chris Jones", b"c", b"public.example"), a(None, b"joe", b"example.org"), a(b"John", b"jdoe", b"one.test"), GROUP_END],
+        b"A Group(Some people)\t :Chris Jones <c@(Chris's host.)public.example>,  joe@example.org, "
+        b"John <jdoe@one.test> (my dear friend); (the end of the group)",
+        [
+            group(b"A Group"),
+            a(b"Chris Jones", b"c", b"public.example"),
+            a(None, b"joe", b"example.org"),
+            a(b"John", b"jdoe", b"one.test"),
+            GROUP_END,
+        ],
     ),
     (
         "rfc5322-A.6.1",
-        b'Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example',
+        b"Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
         [a(b"Mary Smith", b"mary", b"example.net", b"@node.test"), a(None, b"jdoe", b"test.example")],
     ),
     ("rfc5322-4.4-routes", b"<@a,@b:x@c>", [a(None, b"x", b"c", b"@a,@b")]),
-    ("rfc5322-A.6.1-from", b"Joe Q. Public <john.q.public@example.com>", [a(b"Joe Q. Public", b"john.q.public", b"example.com")]),
+    (
+        "rfc5322-A.6.1-from",
+        b"Joe Q. Public <john.q.public@example.com>",
+        [a(b"Joe Q. Public", b"john.q.public", b"example.com")],
+    ),
     ("rfc5322-3.4.1-literal", b"x@[192.0.2.1]", [a(None, b"x", b"[192.0.2.1]")]),
     ("comment-as-name", b"joe@example.com (Joe Doe)", [a(b"Joe Doe", b"joe", b"example.com")]),
     ("quoted-local-part", b'"john smith"@x.test', [a(None, b"john smith", b"x.test")]),
@@ -70,7 +91,7 @@ CASES: list[tuple[str, bytes, list[Address]]] = [
     ("two-at-signs", b"a@b@c", [a(None, b"a@b", b"c")]),
     ("empty", b"", []),
     ("commas", b" , ,, ", []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("value", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
@@ -85,8 +106,20 @@ def test_a_hundred_thousand_addresses_are_cut_at_the_limit() -> None:
         assert not complete
 
 
-NASTY = [b"(" * 100_000, b"<" * 100_000, b'"' * 100_001, b" " * 1_000_000, b"a " * 100_000, b"a@" * 100_000,
-         b"\\" * 100_001, b"(a)" * 100_000, b"[" * 100_000, b". " * 100_000, b"@ " * 100_000, b":" * 100_000]  # fmt: skip
+NASTY = [
+    b"(" * 100_000,
+    b"<" * 100_000,
+    b'"' * 100_001,
+    b" " * 1_000_000,
+    b"a " * 100_000,
+    b"a@" * 100_000,
+    b"\\" * 100_001,
+    b"(a)" * 100_000,
+    b"[" * 100_000,
+    b". " * 100_000,
+    b"@ " * 100_000,
+    b":" * 100_000,
+]
 
 
 @pytest.mark.parametrize("value", NASTY, ids=[value[:3].decode() for value in NASTY])

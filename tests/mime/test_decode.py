@@ -69,7 +69,11 @@ PARAMETERS = [
     ("rfc2231-4", ((b"title*", b"us-ascii'en-us'This%20is%20%2A"),), b"title", "This is *"),
     (
         "rfc2231-4.1",
-        ((b"title*0*", b"us-ascii'en'This%20is%20even%20more%20"), (b"title*1*", b"%2Afun%2A%20"), (b"title*2", b"isn't it!")),
+        (
+            (b"title*0*", b"us-ascii'en'This%20is%20even%20more%20"),
+            (b"title*1*", b"%2Afun%2A%20"),
+            (b"title*2", b"isn't it!"),
+        ),
         b"title",
         "This is even more *fun* isn't it!",
     ),
@@ -78,7 +82,7 @@ PARAMETERS = [
     ("encoded-word-in-a-parameter", ((b"name", b"=?utf-8?q?=C3=A9?=.txt"),), b"name", "é.txt"),
     ("no-apostrophes", ((b"name*", b"a%20b"),), b"name", "a b"),
     ("absent", ((b"x", b"y"),), b"name", None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +138,7 @@ TEXTS = [
     (b"a\xffb", "utf-8", "a\ufffdb"),
     (b"\xc3\xa9", "us-ascii", "é"),
     (b"\xe9", "us-ascii", "é"),
-    (b"\x1b$B$\"\x1b(B", "iso-2022-jp", "あ"),
+    (b'\x1b$B$"\x1b(B', "iso-2022-jp", "あ"),
     (b"~{VPND~}", "hz-gb-2312", "中文"),
 ]
 
@@ -176,6 +180,8 @@ BASE64 = [
     ("padding-missing", b"QUI", b"AB"),
     ("one-left-over", b"QUJDR", b"ABC"),
     ("pieces-joined", b"QQ==QkM=", b"ABC"),
+    ("text-behind-the-padding", b"QQ== \r\nlist footer", b"A"),
+    ("padding-first", b"=QUJD", b"ABC"),
     ("padding-only", b"====", b""),
     ("empty", b"", b""),
 ]

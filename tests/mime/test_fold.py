@@ -47,7 +47,9 @@ def test_whatever_rfc5051_makes_equal_is_equal(text: str) -> None:
     assert fold(rfc5051(text)) == fold(text)
 
 
-@given(st.text(st.characters(max_codepoint=0x3FF), max_size=20), st.text(st.characters(max_codepoint=0x3FF), max_size=20))
+@given(
+    st.text(st.characters(max_codepoint=0x3FF), max_size=20), st.text(st.characters(max_codepoint=0x3FF), max_size=20)
+)
 def test_ascii_and_other_text_fold_alike(left: str, right: str) -> None:
     assert fold(left + "a" + right) == fold(left + "A" + right)
     assert fold(left + "\n" + right) == fold(left) + "\n" + fold(right)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from email.utils import format_datetime
 
 import pytest
@@ -51,7 +51,7 @@ def test_long_subjects_end(piece: str) -> None:
 
 
 def at(*when: int) -> int:
-    return int(datetime(*when, tzinfo=timezone.utc).timestamp())  # type: ignore[arg-type,misc]  # six ints
+    return int(datetime(*when, tzinfo=UTC).timestamp())  # type: ignore[arg-type,misc]  # six ints
 
 
 DATES = [
@@ -95,7 +95,7 @@ def test_rfc9051_6_4_4_the_sent_day_disregards_the_zone() -> None:
     assert found.sent_day == (date(2000, 12, 31) - date(1970, 1, 1)).days
 
 
-@given(st.datetimes(datetime(1900, 1, 1), datetime(9999, 12, 30), timezones=st.just(timezone.utc)))
+@given(st.datetimes(datetime(1900, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)))
 def test_dates_as_the_standard_library_writes_them(when: datetime) -> None:
     found = parse_date(format_datetime(when).encode())
     assert found is not None

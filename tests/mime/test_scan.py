@@ -113,10 +113,11 @@ SHAPES = [
     ("boundary-absent", b"Content-Type: multipart/mixed; boundary=x\r\n\r\nnothing\r\n", "text/plain"),
     ("only-closed", b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x--\r\n", "text/plain"),
     ("not-closed", b"Content-Type: multipart/a; boundary=x\r\n\r\n--x\r\n\r\na", "multipart/a[text/plain]"),
-    ("delimiter-at-once", b"Content-Type: multipart/a; boundary=x\n\n--x\n--x\n--x--", "multipart/a[text/plain][text/plain]"),
+    ("delimiters-in-a-row", b"Content-Type: multipart/a; boundary=x\n\n--x\n--x\n\n--x--", "multipart/a[text/plain]"),
     (
         "outer-boundary-ends-inner",
-        b"Content-Type: multipart/a; boundary=x\n\n--x\nContent-Type: multipart/b; boundary=y\n\n--y\n\none\n--x\n\ntwo\n",
+        b"Content-Type: multipart/a; boundary=x\n\n--x\nContent-Type: multipart/b; boundary=y\n\n--y\n\none\n"
+        b"--x\n\ntwo\n",
         "multipart/a[multipart/b[text/plain]][text/plain]",
     ),
     (
@@ -126,14 +127,19 @@ SHAPES = [
     ),
     (
         "boundary-is-a-prefix-of-another",
-        b"Content-Type: multipart/a; boundary=x\n\n--x\nContent-Type: multipart/b; boundary=xy\n\n--xy\n\n1\n--xy\n\n2\n--x--\n",
+        b"Content-Type: multipart/a; boundary=x\n\n--x\nContent-Type: multipart/b; boundary=xy\n\n--xy\n\n1\n"
+        b"--xy\n\n2\n--x--\n",
         "multipart/a[multipart/b[text/plain][text/plain]]",
     ),
     ("padding", b"Content-Type: multipart/a; boundary=x\n\n--x \t\n\na\n--x-- \t\nz", "multipart/a[text/plain]"),
     ("global", b"Content-Type: message/global\n\nSubject: x\n\ny", "message/global[text/plain]"),
-    ("rfc822-in-base64", b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nQQ==", "message/rfc822[text/plain]"),
+    (
+        "rfc822-in-base64",
+        b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nQQ==",
+        "message/rfc822[text/plain]",
+    ),
     ("partial", b"Content-Type: message/partial; id=x\n\nSubject: x\n\ny", "message/partial"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("data", "expected"), [case[1:] for case in SHAPES], ids=[case[0] for case in SHAPES])
@@ -172,7 +178,7 @@ def test_boundary_in_the_middle_of_a_line_is_content() -> None:
 
 
 def test_encoding_and_charset_are_lower_case() -> None:
-    part = root(b"Content-Type: text/plain; CHARSET=\"UTF-8\"\nContent-Transfer-Encoding:  Base64 (x)\n\n")
+    part = root(b'Content-Type: text/plain; CHARSET="UTF-8"\nContent-Transfer-Encoding:  Base64 (x)\n\n')
     assert (part.charset, part.encoding) == ("utf-8", "base64")
 
 

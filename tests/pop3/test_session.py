@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from contextlib import suppress
 
 import pytest
 
 from restante.config.model import LimitsTable, Pop3Table
+from restante.connection import ServerStopping
 from restante.pop3.grammar.stuffing import unstuffed
 from restante.store.directory import AccountSettings
 from restante.store.errors import Busy, DiskFull, StoreFailed
@@ -487,3 +489,44 @@ def test_listing_of_very_many_messages() -> None:
     pop.store.boxes["INBOX"] *= 45_000
     talk = logged_in(pop.talk(LOGIN, b"LIST\r\nUIDL\r\n"))
     assert talk.count(b"\r\n") == 2 * (45_000 + 2)
+
+
+class StoppingConnection(MemoryConnection):
+    """The server goes down once what came has been read."""
+
+    async def read(self, timeout: float) -> bytes:
+        if not self._incoming:
+            raise ServerStopping
+        return await super().read(timeout)
+
+
+def test_stopping_server_removes_nothing_and_frees_the_maildrop() -> None:
+    pop = Pop3(ONE, TWO)
+
+    async def play() -> bytes:
+        connection = StoppingConnection()
+        connection.feed(LOGIN + b"RETR 2\r\nDELE 1\r\n")
+        await asyncio.wait_for(pop.session(connection).run(), 5)
+        return connection.take()
+
+    assert answers(asyncio.run(play()))[-1] == b"-ERR [SYS/TEMP] The server is stopping."
+    assert not pop.store.locked
+    assert [(f.delete, f.retrieved) for f in pop.store.finished] == [((), ((2, 2),))]
+
+
+def test_cancelled_session_frees_the_maildrop() -> None:
+    pop = Pop3(ONE)
+
+    async def play() -> None:
+        connection = MemoryConnection()
+        task = asyncio.create_task(pop.session(connection).run())
+        connection.feed(LOGIN + b"DELE 1\r\n")
+        await settle(connection)
+        assert pop.store.locked
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(play())
+    assert not pop.store.locked
+    assert len(pop.store.boxes["INBOX"]) == 1

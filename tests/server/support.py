@@ -25,7 +25,7 @@ PATIENCE = 20.0
 
 
 class Echo:
-    """Lines: STARTTLS, BINDING, LOGIN name, BIG octets, HOLD (answers only when released), BOOM, QUIT; others come back."""
+    """Lines: STARTTLS, BINDING, LOGIN name, BIG octets, HOLD (answers when released), BOOM, QUIT; others come back."""
 
     def __init__(self, connection: Connection, release: asyncio.Event, timeout: float) -> None:
         self.connection = connection

@@ -94,7 +94,7 @@ def test_a_key_that_does_not_belong(tmp_path: Path) -> None:
 
 
 def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TlsRefusal, match="none.pem"):
+    with pytest.raises(TlsRefusal, match=r"none\.pem"):
         load(tmp_path / "none.pem", tmp_path / "none.pem")
 
 

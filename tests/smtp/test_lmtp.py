@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from restante.config.model import LimitsTable
+from restante.connection import ServerStopping
 from restante.delivery.interface import DeliveryRefusal, Target, Trace
 from restante.smtp import LmtpSession
 from restante.testing.memory import MemoryConnection
@@ -167,7 +168,7 @@ def test_pipelined_transaction_is_answered_in_few_writes() -> None:
         await LmtpSession(connection, delivery, LimitsTable(), "mx").run()
         return writes
 
-    assert asyncio.run(play()) == 1
+    assert asyncio.run(play()) == 2  # the greeting, and everything else
     assert [d[2] for d in delivery.delivered] == [b"message\r\n", b"again\r\n"]
 
 
@@ -187,7 +188,8 @@ def test_nothing_but_crlf_dot_crlf_ends_a_message(end: bytes) -> None:
 def test_transaction_split_at_each_octet() -> None:
     script = (
         BEGIN
-        + b"DATA\r\nA: b\r\n\r\n..x\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<jones@foo.edu>\r\nBDAT 3\r\nab\rBDAT 1 LAST\r\n\nQUIT\r\n"
+        + b"DATA\r\nA: b\r\n\r\n..x\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<jones@foo.edu>\r\n"
+        + b"BDAT 3\r\nab\rBDAT 1 LAST\r\n\nQUIT\r\n"
     )
     whole = NotingDelivery()
     replies, _ = talk(script, delivery=whole)
@@ -310,3 +312,16 @@ def test_silence_is_told() -> None:
         return connection.take()
 
     assert asyncio.run(play()).endswith(b"421 4.4.2 Nothing came for too long, closing.\r\n")
+
+
+def test_stopping_server_says_so() -> None:
+    class Stopping(MemoryConnection):
+        async def read(self, timeout: float) -> bytes:
+            raise ServerStopping
+
+    async def play() -> bytes:
+        connection = Stopping()
+        await LmtpSession(connection, NotingDelivery(), LimitsTable(), "mx").run()
+        return connection.take()
+
+    assert asyncio.run(play()).endswith(b"421 4.3.2 The server is stopping.\r\n")

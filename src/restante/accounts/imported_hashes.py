@@ -1,8 +1,8 @@
 """Password hashes of other servers, for people who bring their accounts: verified, never made.
 
-Owns: the forms {SSHA}, {SSHA256}, {SSHA512} (salted digests in base64, RFC 2307 5.3 and its successors) and
-{PBKDF2-SHA256} as "iterations$salt$digest" in base64. A login that succeeds with one replaces it by Argon2id.
-Must not know: accounts. What is not understood matches nothing.
+Owns: the forms {SSHA}, {SSHA256}, {SSHA512} (salted digests in base64, RFC 2307 5.3 and its successors),
+{SHA512-CRYPT} and {PBKDF2-SHA256} as "iterations$salt$digest" in base64. A login that succeeds with
+one replaces it by Argon2id. Must not know: accounts. What is not understood matches nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import binascii
 import hashlib
 import hmac
 
+from .sha512_crypt import verify_sha512_crypt
+
 _SALTED = {"{SSHA}": "sha1", "{SSHA256}": "sha256", "{SSHA512}": "sha512"}
 _PBKDF2 = "{PBKDF2-SHA256}"
+_SHA512_CRYPT = "{SHA512-CRYPT}"
 MOST_ITERATIONS = 10_000_000
 
 
@@ -29,6 +32,8 @@ def verify_imported(password: bytes, hash: str) -> bool:
     try:
         if scheme in _SALTED:
             return _salted(_SALTED[scheme], password, rest)
+        if scheme == _SHA512_CRYPT:
+            return verify_sha512_crypt(password, rest)
         if scheme == _PBKDF2:
             return _pbkdf2(password, rest)
     except (binascii.Error, ValueError):

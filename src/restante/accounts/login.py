@@ -1,6 +1,6 @@
 """Who is it: checking proofs of identity, slowing guessers, remembering proofs.
 
-INTERFACE FIRST: what protocol sessions call. The implementation behind it keeps these promises: one Argon2id
+Owns: what protocol sessions call; `accounts.authenticate` stands behind it and keeps these promises: one Argon2id
 computation a core at a time with a bounded queue; unknown accounts cost the same time as wrong passwords;
 after a first full check of a password a login costs well under a millisecond (a bounded cache of proofs whose
 key holds account, credential version and a keyed digest of the password); failures slow down the (address,

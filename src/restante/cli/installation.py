@@ -55,24 +55,12 @@ def load_config(place: Place) -> tuple[Config, Path]:
 @asynccontextmanager
 async def installation() -> AsyncIterator[Installation]:
     """The installation that the command line names, closed afterwards. Raises Refusal."""
-    from ..store.sqlite.engine import SqliteEngine
+    from ..server.engine import open_engine
 
     config, data = load_config(place_of())
     make_data(data)
     clock = SystemClock()
-    engine = SqliteEngine(
-        data,
-        clock,
-        system_random,
-        retention=config.store.retention,
-        log_retention=config.store.log_retention,
-        reserve=config.store.reserve,
-        handles=config.store.handles,
-        compress=config.store.compress,
-        keywords=config.limits.keywords,
-        mailboxes=config.limits.mailboxes,
-        quota_default=config.accounts.quota,
-    )
+    engine = open_engine(config, data, clock, system_random)
     try:
         yield Installation(config, data, engine, Admin(engine, config, clock, system_random))
     finally:

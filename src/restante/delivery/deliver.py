@@ -31,7 +31,7 @@ from ..store.interface import Engine, Store
 from ..store.model import INBOX, Flags, NewMessage
 from .interface import DeliveryRefusal, Target, Trace
 from .resolve import Resolver, over_quota, unknown_user
-from .trace import MAX_RECEIVED, check_address, received_count, trace_header
+from .trace import MAX_RECEIVED, check_address, delivered_to, received_count, trace_header
 
 log = structlog.get_logger("restante.delivery")
 
@@ -151,31 +151,37 @@ class StoreDelivery:
         waiting = [t for t in targets if (t.account, t.mailbox) not in self._half_done.get(key, ())]
         open_targets: list[tuple[Target, Store]] = []
         for target in waiting:
-            store = await self._checked(target, len(message))
+            # One target alone is checked by its own append; several are, before the first is filed.
+            store = self._engine.account(target.account)
+            if len(waiting) > 1:
+                await self._check(target, len(message))
             if not await self._suppressed(store, target, digest, int(now), trace):
                 open_targets.append((target, store))
         if not open_targets:
             self._half_done.pop(key, None)
             return
         analysis = await self._analyse(message)
-        for done, (target, store) in enumerate(open_targets):
-            try:
+        filed: list[Target] = []
+        try:
+            for target, store in open_targets:
                 await _append(store, target.mailbox, message, analysis, int(now), digest)
-            except StoreRefusal as refusal:
-                if done:
-                    self._remember(key, [t for t, _ in open_targets[:done]])
-                    raise DeliveryRefusal(451, "4.3.0", "Not all could be reached, try again later.") from refusal
-                raise
+                filed.append(target)
+        except StoreRefusal as refusal:
+            if filed:
+                raise DeliveryRefusal(451, "4.3.0", "Not all could be reached, try again later.") from refusal
+            raise
+        finally:
+            if 0 < len(filed) < len(open_targets):
+                self._remember(key, filed)
         self._half_done.pop(key, None)
 
-    async def _checked(self, target: Target, size: int) -> Store:
-        """The target's store, once it is known to take so many octets. The account may have gone, been
-        disabled or filled since RCPT."""
+    async def _check(self, target: Target, size: int) -> None:
+        """Raises DeliveryRefusal if the target does not take so many octets: the account may have gone or been
+        filled since RCPT."""
         account = await self._engine.directory.account_by_id(target.account)
         if account is None:
             raise unknown_user()
         await self._resolver.check_quota(account, size)
-        return self._engine.account(target.account)
 
     async def _suppressed(self, store: Store, target: Target, digest: bytes, now: int, trace: Trace) -> bool:
         """Whether this is a redelivery to be suppressed: the same octets before trace fields, to the same
@@ -185,7 +191,8 @@ class StoreDelivery:
             return False
         for email_id, content in await store.find_arrivals(digest, now - int(window)):
             head = await store.read_content(content, 0, 4096)
-            if f"\r\nDelivered-To: {target.original}\r\n".encode() in head:
+            # The second line is our own; further down a message may say of itself what it likes.
+            if head.split(b"\r\n", 2)[1:2] == [delivered_to(target.original)]:
                 await self._engine.directory.log_duplicate(target.account, digest, now, email_id)
                 log.info("redelivery suppressed", id=trace.id, account=target.address, email=email_id)
                 return True

@@ -21,12 +21,12 @@ from .tree import DiskTree, Tree
 class TreeSource:
     """Everything in a tree: its maildirs, then what else it holds."""
 
-    def __init__(self, tree: Tree, largest: int, pop3_uidl: Pop3Uidl) -> None:
+    def __init__(self, tree: Tree, largest: int, pop3_uidl: Pop3Uidl, *, single: bool) -> None:
         self._tree = tree
         found = maildirs(tree)
         self._maildirs = MaildirSource(tree, largest, pop3_uidl, found) if found else None
         others = [file for file in tree.files if not _belongs(file.path, file.name, found)]
-        self._folder = FolderSource(tree, others, largest)
+        self._folder = FolderSource(tree, others, largest, single=single)
         self.total = self._folder.total + (self._maildirs.total if self._maildirs else 0)
 
     def items(self) -> Iterator[Item]:
@@ -54,7 +54,8 @@ def _belongs(path: str, name: str, found: set[str]) -> bool:
 def open_source(path: Path, largest: int = DEFAULT_LARGEST, pop3_uidl: Pop3Uidl = Pop3Uidl.DOVECOT) -> TreeSource:
     """The mail at `path`. largest: octets of a message. Raises ExchangeRefusal; the caller closes the source."""
     try:
-        return TreeSource(_tree(path), largest, pop3_uidl)
+        tree = _tree(path)
+        return TreeSource(tree, largest, pop3_uidl, single=isinstance(tree, DiskTree) and path.is_file())
     except OSError as cause:
         why = cause.strerror or "cannot be read"
         raise NoSuchSource(f"{path}: {why}.", "Check the path and its rights.") from cause

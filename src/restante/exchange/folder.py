@@ -24,12 +24,18 @@ OLE = b"\xd0\xcf\x11\xe0"
 
 
 class FolderSource:
-    """Messages and mbox files of a tree, maildirs within it left out. files: those to look at."""
+    """Messages and mbox files of a tree, maildirs within it left out. files: those to look at.
 
-    def __init__(self, tree: Tree, files: list[File], largest: int = DEFAULT_LARGEST) -> None:
+    single: the source is one file, so that even an mbox has no name of its own.
+    """
+
+    def __init__(
+        self, tree: Tree, files: list[File], largest: int = DEFAULT_LARGEST, *, single: bool = False
+    ) -> None:
         self._tree = tree
         self._files = sorted(files, key=_natural)
         self._largest = largest
+        self._single = single
         self.total = sum(file.size for file in files)
 
     def items(self) -> Iterator[Item]:
@@ -49,7 +55,7 @@ class FolderSource:
     def _file(self, file: File, told: set[str]) -> Iterator[Item]:
         with self._tree.open(file) as stream:
             if is_mbox(stream):
-                name = "" if len(self._files) == 1 and "/" not in file.path else _mbox_name(file.path)
+                name = "" if self._single else _mbox_name(file.path)
                 yield SourceMailbox(name)
                 told.add(name)
                 yield from read_mbox(stream, name, file.path, file.mtime, self._largest)

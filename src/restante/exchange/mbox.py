@@ -11,7 +11,7 @@ is, is found out from its first SAMPLE octets: one believed body with a bare "Fr
 
 A line is a From_ line only if it looks like one: "From ", a sender, a date ("From Russia with love" is not),
 with an empty line before it or a header field behind it; or "From -" without a date, as Netscape wrote it,
-with both. Fields that mail programs keep flags in (Status, X-Status, X-Keywords, X-UID, X-IMAP, X-Mozilla-*)
+with both, or with a field behind it that messages begin with. Fields that mail programs keep flags in (Status, X-Status, X-Keywords, X-UID, X-IMAP, X-Mozilla-*)
 and a believed Content-Length are no part of the message and are taken out of its header.
 """
 
@@ -37,6 +37,11 @@ BARE = re.compile(rb"^From ", re.MULTILINE)
 FROM_LINE = re.compile(rb"^(>*From )", re.MULTILINE)
 """What mboxrd puts a ">" before when it is written."""
 FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|>?From ")
+WELL_KNOWN = re.compile(
+    rb"(return-path|delivered-to|received|message-id|date|from|to|subject|mime-version|(x-mozilla-|x-)?status)[ \t]*:",
+    re.IGNORECASE,
+)
+"""Fields that a message begins with."""
 UNDATED = re.compile(rb"From -?[ \t]*$")
 CONTENT_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,12})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 KEPT_FLAGS = re.compile(
@@ -72,7 +77,7 @@ def looks_like_from_line(line: bytes, blank_before: bool, following: bytes) -> b
     line = line.rstrip(b"\r\n")
     field_behind = FIELD.match(following) is not None
     if UNDATED.match(line):
-        return blank_before and field_behind
+        return field_behind and (blank_before or WELL_KNOWN.match(following) is not None)
     return from_line_date(line) is not None and (blank_before or field_behind)
 
 

@@ -38,6 +38,7 @@ _TOKEN = re.compile(
 ).match
 _COMMENT_MARK = re.compile(rb"[()]|\\.", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_SKIP = re.compile(rb"[ \t,]*+")
 _BLANKS = re.compile(rb"\s+")
 
 
@@ -46,11 +47,9 @@ def parse_addresses(value: bytes, most: int) -> tuple[list[Address], bool]:
     found: list[Address] = []
     position, length = 0, len(value)
     while position < length:
+        position = _SKIP.match(value, position).end()  # type: ignore[union-attr]  # it matches everywhere
         match = _FAST(value, position)
         if match is None:
-            if not value[position : position + 256].strip(b" \t,"):
-                position += 256
-                continue
             break
         if len(found) >= most:
             return found, False

@@ -59,10 +59,17 @@ def _encoded_word(kind: bytes, text: bytes) -> bytes:
 
 
 def decode_base64(data: bytes) -> bytes:
-    """Octets of base64 with anything odd in it: foreign octets skipped, pieces with padding of their own joined."""
-    clean = data.translate(None, _NOT_BASE64)
-    if clean.find(b"=", 0, -2) < 0:
-        return _base64_piece(clean.rstrip(b"="))
+    """Octets of base64 with anything odd in it: foreign octets are skipped, a missing end is made up for.
+
+    Padding ends the content (list footers stand behind it), unless all that follows is sound base64 too: some
+    senders join pieces that were encoded one by one.
+    """
+    clean = data.translate(None, _NOT_BASE64).lstrip(b"=")
+    padding = clean.find(b"=")
+    if padding < 0:
+        return _base64_piece(clean)
+    if len(clean) - padding <= 2 or len(clean) % 4 or len(data.translate(None, b" \t\r\n")) != len(clean):
+        return _base64_piece(clean[:padding])
     return b"".join([_base64_piece(piece) for piece in _PADDING.split(clean)])
 
 

@@ -164,7 +164,7 @@ class _Scanner:
                 if self.refuse_candidate():
                     break
                 continue
-            if opened >= 0:
+            if 0 <= opened < hit:  # two delimiters in a row have nothing between them, not even a line end
                 children.append(self.entity(opened, _before(data, hit, opened), hit, depth + 1, default))
             if closing:
                 return children

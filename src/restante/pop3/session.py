@@ -18,6 +18,7 @@ RFC 1939, 2449, 2595, 3206, 5034, 6856.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from ..accounts.login import Authenticator, Peer
@@ -35,6 +36,9 @@ from .grammar.responses import Code, err, ok
 from .logins import LoginTimes
 from .maildrop import Maildrop
 from .policy import DAY, Policy
+
+YIELD = 64
+"""Commands answered in a row before other connections have their turn."""
 
 FLUSH = 256 * 1024
 """Answers gathered up to here are written even if more commands are waiting."""
@@ -158,6 +162,8 @@ class Pop3Session:
             retrieved = drop.ranges(drop.retrieved)
             if delete or retrieved:
                 await store.finish_maildrop(delete, policy.delete, retrieved, mark_seen=policy.seen)
+            deleted = len(drop.deleted) if with_deletions else 0
+            self.connection.log("maildrop closed", quit=with_deletions, retrieved=len(drop.retrieved), deleted=deleted)
             if with_deletions and retrieved and policy.leave_days == 0:
                 await self._expire_now(store)
         finally:
@@ -190,7 +196,7 @@ class Pop3Session:
     async def _serve(self) -> None:
         greeting = b"Restante ready." if not self.hostname else b"%b Restante ready." % self.hostname.encode()
         self.reply(ok(greeting))
-        bad = before_login = 0
+        bad = before_login = turn = 0
         while self.state is not State.ENDED:
             command = self.reader.command()
             if command is None:
@@ -208,6 +214,9 @@ class Pop3Session:
                 self.state = State.ENDED
             else:
                 await self._answer(command)
+            turn += 1
+            if turn % YIELD == 0:
+                await asyncio.sleep(0)
             if self._gathered >= FLUSH:
                 await self.flush()
         await self.flush()

@@ -19,7 +19,7 @@ from ..imap.session.session import ImapSession
 from ..pop3.logins import LoginTimes
 from ..pop3.session import Pop3Session
 from ..smtp import LmtpSession
-from ..store.sqlite.engine import SqliteEngine
+from .engine import open_engine
 from .logs import Logger
 from .services import Session, Wire
 from .worker import CURRENT, Assembly
@@ -52,23 +52,6 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger)
         return LmtpSession(connection, delivery, config.limits, hostname)
 
     return Assembly({Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, authenticator.close)
-
-
-def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> SqliteEngine:
-    """The store on `data`. Raises Refusal."""
-    return SqliteEngine(
-        data,
-        clock,
-        random,
-        retention=config.store.retention,
-        log_retention=config.store.log_retention,
-        reserve=config.store.reserve,
-        handles=config.store.handles,
-        compress=config.store.compress,
-        keywords=config.limits.keywords,
-        mailboxes=config.limits.mailboxes,
-        quota_default=config.accounts.quota,
-    )
 
 
 _EVENTS = {"login-failed": "auth failed"}

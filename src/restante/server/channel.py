@@ -438,8 +438,6 @@ class Channel(asyncio.Protocol):
         if self._tls is not None:
             self._tls.finish()
             self._send_records(self._tls)
-        if self._transport is None:  # the flush above may have found the peer gone
-            return
         if self._eof or not self._transport.can_write_eof():
             self._transport.close()
         else:

@@ -54,7 +54,8 @@ class Housekeeper:
     async def _run(self, engine: Engine) -> None:
         handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            while not _locked(handle):
+            # A lock that another process holds wakes nobody: it is tried again now and then.
+            while not _locked(handle):  # noqa: ASYNC110 - above
                 await asyncio.sleep(ELECTION)
             while True:
                 try:
@@ -86,7 +87,7 @@ class Housekeeper:
             moved = await store.expire_retrieved(int(self._clock.now()) - days * _DAY)
             if moved:
                 self._log.info("retrieved mail moved to Trash", account=account.address, messages=moved)
-        while await store.reclaim(STEP):
+        while await store.reclaim(STEP):  # noqa: ASYNC110 - the sleep is the pace, not a wait for something
             await asyncio.sleep(PAUSE)
 
 

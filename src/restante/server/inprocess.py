@@ -27,7 +27,7 @@ from .worker import Build, Surroundings, Worker
 
 T = TypeVar("T")
 
-FREE_PORTS: Mapping[str, str] = {name: "127.0.0.1:0" for name in ("imap", "imaps", "pop3", "pop3s", "lmtp")}
+FREE_PORTS: Mapping[str, str] = dict.fromkeys(("imap", "imaps", "pop3", "pop3s", "lmtp"), "127.0.0.1:0")
 
 
 class InProcessServer:
@@ -90,10 +90,7 @@ class InProcessServer:
         }
 
     async def _begin(self, around: Surroundings) -> None:
-        build = self._build
-        if build is None:
-            from .assemble import build  # late: tests of the server alone need no other room
-        self._worker = Worker(around, build)
+        self._worker = Worker(around, self._build or _all_rooms())
         await self._worker.start(self._bound)
 
     def call(self, work: Callable[[], Awaitable[T]], timeout: float = 60.0) -> T:
@@ -131,3 +128,9 @@ class InProcessServer:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
         self._loop = self._thread = None
+
+
+def _all_rooms() -> Build:
+    from .assemble import build  # late: tests of the server alone need no other room
+
+    return build

@@ -81,7 +81,7 @@ def close_all(bound: Sequence[Bound], *, unlink: bool = True) -> None:
 
 
 def _bind_tcp(service: Service, address: TcpAddress) -> list[Bound]:
-    result = []
+    result: list[Bound] = []
     for family, host in _resolve(service, address):
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:

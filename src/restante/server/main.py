@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TextIO
 
 from ..clock import Clock, Random, SystemClock, system_random
-from ..config.listen import TcpAddress
 from ..config.model import Config
 from ..config.paths import data_directory, lock_file, make_data, run_directory
 from ..errors import Refusal
@@ -83,9 +82,7 @@ def serve(
                 keeper=keeper,
                 shared=SharedCounts(count, random(32)),
             )
-            if build is None:
-                from .assemble import build  # late: a test of the server alone needs no other room
-            supervisor = Supervisor(around, bound, count, build)
+            supervisor = Supervisor(around, bound, count, build or _all_rooms())
             return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))
         finally:
             close_all(bound)
@@ -117,6 +114,12 @@ def _only_server(data: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def _all_rooms() -> Build:
+    from .assemble import build  # late: a test of the server alone needs no other room
+
+    return build
+
+
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -135,16 +138,16 @@ def _raise_file_limit() -> None:
 def _announce(out: TextIO, bound: Sequence[Bound], data: Path, demo: Demo | None, accounts: bool) -> None:
     for one in bound:
         kind = "mail in, from your MTA" if one.service is Service.LMTP else one.service.security
-        print(f"{one.service.value:<6} {one.address!s:<21}  {kind}", file=out)  # noqa: T201 - the command's result
+        print(f"{one.service.value:<6} {one.address!s:<21}  {kind}", file=out)
     if demo is not None:
         for name, value in (("user", demo.user), ("pass", demo.password)):
-            print(f"{name:<6} {value}", file=out)  # noqa: T201 - the command's result
+            print(f"{name:<6} {value}", file=out)
     elif not accounts:
         where = "" if data == data_directory() else f" --data {shlex.quote(str(data))}"
-        print(  # noqa: T201 - the command's result
+        print(
             "There is no account yet. Add the first from another terminal:\n"
             f"  restante domain add example.org{where}\n"
             f"  restante account add you@example.org{where}",
             file=out,
         )
-    print("ready", file=out, flush=True)  # noqa: T201 - the command's result
+    print("ready", file=out, flush=True)

@@ -135,9 +135,10 @@ class Supervisor:
     def _turn(self, announce: Announce) -> None:
         """Wait for a signal, a report or a time, and act on it."""
         reports = {child.report: child for child in self._children if child.report >= 0}
-        readable, _, _ = select.select([self._wake_read, *reports], [], [], self._time_left())
+        wake = self._wake_read.fileno()
+        readable, _, _ = select.select([wake, *reports], [], [], self._time_left())
         for source in readable:
-            if source is self._wake_read:
+            if source == wake:
                 self._signals()
             else:
                 self._report(reports[source])

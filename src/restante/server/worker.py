@@ -84,6 +84,8 @@ class Worker:
         self._watcher: asyncio.TimerHandle | None = None
         self._started = around.clock.now()
         self._stopping = False
+        self._stopped = asyncio.Event()
+        self._empty = asyncio.Event()
         self.assembly = build(around.config, around.data, around.clock, around.random, around.log)
         self._status = StatusSocket(around.run, self.describe)
         self._housekeeper = Housekeeper(self.assembly.engine, around.config, around.run, around.clock, around.log)
@@ -101,6 +103,9 @@ class Worker:
 
     async def stop(self, drain: float | None = None) -> None:
         """Stop accepting, let commands finish within `drain` seconds (as configured when None), close the store."""
+        if self._stopping:
+            await self._stopped.wait()
+            return
         self._stopping = True
         for acceptor in self._acceptors:
             acceptor.close()
@@ -122,17 +127,20 @@ class Worker:
         if self.assembly.engine is not None:
             await self.assembly.engine.close()
         self._status.close()
+        self._stopped.set()
 
     async def _let_linger(self) -> None:
         """Give goodbyes a moment to reach the kernel, then let go of what is left."""
         deadline = self.loop.time() + 1.0
         await asyncio.sleep(0)
-        while any(channel.unsent for channel in self._channels) and self.loop.time() < deadline:
+        # A transport tells nobody when its last octet went out, so it is asked.
+        while any(channel.unsent for channel in self._channels) and self.loop.time() < deadline:  # noqa: ASYNC110 - above
             await asyncio.sleep(0.01)
         for channel in list(self._channels):
             channel.abort()
-        while self._channels:
-            await asyncio.sleep(0)  # the loop reports each lost connection in its next turn
+        if self._channels:
+            self._empty.clear()
+            await self._empty.wait()
 
     # Connections -----------------------------------------------------------------------------------
 
@@ -209,6 +217,8 @@ class Worker:
 
     def closed(self, channel: Channel) -> None:
         self._channels.discard(channel)
+        if not self._channels:
+            self._empty.set()
 
     def login(self, channel: Channel, account: str) -> None:
         """Count a login. Raises TooManyConnections. LMTP sessions have no account."""

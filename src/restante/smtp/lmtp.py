@@ -12,6 +12,7 @@ RFC 2033, 5321, 1870 (SIZE), 1652 (8BITMIME), 2034 (codes), 2920 (PIPELINING), 3
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from ..config.model import LimitsTable
@@ -26,6 +27,9 @@ from .transaction import Transaction
 
 IDLE_TIMEOUT = 300.0
 """Seconds of silence allowed (RFC 5321 4.5.3.2.7: at least five minutes)."""
+
+YIELD = 64
+"""Commands answered in a row before other connections have their turn."""
 
 FLUSH = 64 * 1024
 """Replies gathered up to here are written even if more commands are waiting."""
@@ -98,6 +102,7 @@ class LmtpSession:
 
     async def _serve(self) -> None:
         self._reply(220, "", f"{self._hostname} LMTP Restante ready")
+        turn = 0
         while not self._ended:
             line = self._reader.line()
             if line is None:
@@ -109,6 +114,9 @@ class LmtpSession:
                 self._reply(421, "4.7.0", "Too many errors, closing.")
                 self._connection.log("too many bad commands")
                 self._ended = True
+            turn += 1
+            if turn % YIELD == 0:
+                await asyncio.sleep(0)
             if self._gathered >= FLUSH:
                 await self._flush()
         await self._flush()

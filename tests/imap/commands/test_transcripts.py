@@ -59,7 +59,7 @@ CASES: dict[str, str] = {
         A< * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)
         A< * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] ...
         A< * 3 EXISTS
-        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
         A< * OK [UIDVALIDITY <n>] ...
         A< * OK [UIDNEXT 4] ...
         A< * OK [HIGHESTMODSEQ <n>] ...
@@ -102,7 +102,7 @@ CASES: dict[str, str] = {
         A< )
         A< T OK ...
         A> FETCH 1 FLAGS
-        A< * 1 FETCH (FLAGS (\\Recent))
+        A< * 1 FETCH (FLAGS ())
         A< T OK ...
     """,
     "rfc9051-6.3.4 create, rename, delete": """
@@ -160,9 +160,9 @@ CASES: dict[str, str] = {
         A> ENABLE IMAP4rev2
         A< ...
         A< T OK ...
-        A> CREATE café
+        A> CREATE "café"
         A< T OK ...
-        A> RENAME café Prés
+        A> RENAME "café" "Prés"
         A< * LIST () "/" "Prés" ("OLDNAME" ("café"))
         A< T OK ...
         B> LIST "" P*
@@ -187,31 +187,37 @@ CASES: dict[str, str] = {
         A< * LIST (\\HasNoChildren) "/" foo/bar
         A< T OK ...
         A> LIST (SUBSCRIBED) "" *
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
         A< * LIST (\\HasNoChildren \\Subscribed) "/" foo/bar
         A< T OK ...
         A> LIST (SUBSCRIBED RECURSIVEMATCH) "" %
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
         A< * LIST (\\HasChildren) "/" foo ("CHILDINFO" ("SUBSCRIBED"))
         A< T OK ...
         A> LIST "" (INBOX foo/*) RETURN (SUBSCRIBED STATUS (MESSAGES UNSEEN))
-        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
         A< * STATUS INBOX (MESSAGES 3 UNSEEN 3)
         A< * LIST (\\HasNoChildren \\Subscribed) "/" foo/bar
         A< * STATUS foo/bar (MESSAGES 0 UNSEEN 0)
         A< T OK ...
         A> LSUB "" *
+        A< * LSUB () "/" INBOX
         A< * LSUB () "/" foo/bar
         A< T OK ...
         A> LSUB "" %
+        A< * LSUB () "/" INBOX
         A< * LSUB (\\Noselect) "/" foo
         A< T OK ...
         A> DELETE foo/bar
         A< T OK ...
         A> LIST (SUBSCRIBED) "" *
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
         A< * LIST (\\NonExistent \\HasNoChildren \\Subscribed) "/" foo/bar
         A< T OK ...
         A> UNSUBSCRIBE foo/bar
         A< T OK ...
         A> LIST (SUBSCRIBED) "" *
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
         A< T OK ...
         A> NAMESPACE
         A< * NAMESPACE (("" "/")) NIL NIL
@@ -399,11 +405,6 @@ CASES: dict[str, str] = {
         A> SEARCH $
         A< * SEARCH 1
         A< T OK ...
-        A> SEARCH RETURN (SAVE) CHARSET NONSENSE TEXT x
-        A< T NO [BADCHARSET<any>] ...
-        A> SEARCH $
-        A< * SEARCH
-        A< T OK ...
         A> SEARCH RETURN (SAVE MIN MAX COUNT) ALL
         A< * ESEARCH (TAG "T") MIN 1 MAX 2 COUNT 2
         A< T OK ...
@@ -526,8 +527,9 @@ CASES: dict[str, str] = {
     "rfc9051-5.1 names": """
         A> CREATE a&AOk-
         A< T OK ...
+        # the same name, decomposed
         A> CREATE ae&AwE-
-        A< T OK ...
+        A< T NO [ALREADYEXISTS] ...
         A> STATUS a&AOk- (MESSAGES)
         A< * STATUS a&AOk- (MESSAGES 0)
         A< T OK ...
@@ -536,7 +538,6 @@ CASES: dict[str, str] = {
         A> CREATE /a
         A< T NO [CANNOT] ...
         A> LIST "" a%
-        A< * LIST (\\HasNoChildren) "/" a&AOk-
         A< * LIST (\\HasNoChildren) "/" a&AOk-
         A< T OK ...
     """,

@@ -154,10 +154,8 @@ def test_any_octets_give_a_command_bad_or_wait(data: bytes, cuts: list[int], utf
 def test_what_follows_a_whole_command_is_still_read(data: bytes) -> None:
     made = reader(limits=LIMITS)
     made.feed(data)
+    made.feed(b"\r\n" * 1_000)  # fills whatever literal or line stands open
     if any(isinstance(event, Bad) and event.fatal for event in drain(made)):
         return
-    # Fill whatever literal or line stands open, then a command must come through.
-    made.feed(b"\r\n" * 1_000)
-    drain(made)
     made.feed(b"\r\nz NOOP\r\n")
     assert drain(made)[-1] == c.Noop(b"z")

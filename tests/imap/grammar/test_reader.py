@@ -102,6 +102,11 @@ def test_literal_minus_refuses_and_swallows_more_than_4096_octets() -> None:
     assert after == Noop(b"b")
 
 
+def test_literal_plus_takes_any_size() -> None:
+    data = b"a APPEND x {5000+}\r\n%b\r\n" % (b"x" * 5_000)
+    assert events_of(reader(literal_plus=True), [data]) == [Append(b"a", "x", (), None, b"x" * 5_000)]
+
+
 def test_what_cannot_be_swallowed_is_fatal() -> None:
     made = reader(limits=SMALL)
     (event,) = events_of(made, [b"a APPEND x {1001+}\r\n", b"b NOOP\r\n"])
@@ -289,6 +294,19 @@ def test_swallowed_octets_are_not_held() -> None:
     try:
         for _ in range(100):
             made.feed(b"x" * 80_000)
+            assert made.next() is None
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 100_000
+
+
+def test_a_line_too_long_is_not_held() -> None:
+    made = reader()
+    tracemalloc.start()
+    try:
+        for _ in range(900):
+            made.feed(b"x" * 1_000)
             assert made.next() is None
         held = tracemalloc.get_traced_memory()[0]
     finally:

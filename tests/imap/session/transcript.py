@@ -59,7 +59,7 @@ class Transcript:
         return self.clients[who]
 
     def _filled(self, text: str) -> str:
-        return re.sub(r"<n:(\w+)>", lambda m: self.names[m[1]], text)
+        return re.sub(r"<(?:n|id):(\w+)>", lambda m: self.names[m[1]], text)
 
     def _compare(self, command: str, expected: list[str], got: list[str]) -> None:
         at = 0

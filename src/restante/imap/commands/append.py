@@ -3,6 +3,7 @@ RFC 3516 4.4 (literal8); RFC 6855 4 (UTF8); RFC 2180 and RFC 5530 for its refusa
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ...mime.analyse import analyse
@@ -14,6 +15,9 @@ from ..grammar.commands import Append
 from ..session.state import BadCommand, Reply
 from .names import mailbox_name
 from .store import flags_of
+
+IN_THREAD = 256 * 1024
+"""Octets above which analysis leaves the event loop to others."""
 
 if TYPE_CHECKING:
     from ...config.model import LimitsTable
@@ -35,7 +39,11 @@ async def append(session: ImapSession, command: Append) -> Reply:
         raise NoSuchMailbox("There is no such mailbox.", "CREATE it first.")
     data = normalise_line_ends(command.data)
     now = session.clock.now() if command.date is None else command.date.timestamp()
-    analysis = analyse(data, mime_limits(session.limits))
+    bounds = mime_limits(session.limits)
+    if len(data) > IN_THREAD:
+        analysis = await asyncio.to_thread(analyse, data, bounds)
+    else:
+        analysis = analyse(data, bounds)
     blob = await store.put(data)
     appended = await store.append(mailbox.key, [NewMessage(blob, analysis, flags, int(now))])
     code = b"APPENDUID %d %d" % (appended.mailbox.uidvalidity, appended.uids[0])

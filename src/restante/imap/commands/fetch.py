@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ...store.errors import StoreRefusal
 from ...store.model import FlagMode, Flags, System
 from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item
 from ..session.state import Answer, BadCommand, Reply
@@ -62,9 +63,13 @@ async def _set_seen(session: ImapSession, view: View, spans: Spans) -> bool:
     """
     if not spans:
         return False
-    flagged = await session.store.store_flags(
-        view.mailbox.key, view.ranges(spans), FlagMode.ADD, Flags(System.SEEN)
-    )
+    try:
+        flagged = await session.store.store_flags(
+            view.mailbox.key, view.ranges(spans), FlagMode.ADD, Flags(System.SEEN)
+        )
+    except StoreRefusal as refusal:  # a full disk is no reason not to show mail
+        session.connection.log("seen not set", reason=refusal.code)
+        return False
     if flagged.modseq:
         view.own.add(flagged.modseq)
     return bool(len(flagged.changed))

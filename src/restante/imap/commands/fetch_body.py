@@ -148,6 +148,7 @@ async def _send_sections(session: ImapSession, plan: Plan, message: Message) -> 
                 continue
             session.write(label + value)
         before = b" "
+        await session.flush_if_full()  # a command may ask for many sections of one message
     if not before:  # a FETCH response must hold something
         session.write(b"UID %d" % message.uid)
     return complete

@@ -17,6 +17,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 from ...mime.headers import FieldSelector
+from ...mime.model import Trait
 from ...store.model import Column, FlagTable, Row, UidRanges
 from ..grammar.commands import Body, FetchItem, Item, SectionText
 from ..grammar.response import format_internaldate, literal
@@ -64,34 +65,45 @@ class Plan:
     """A compiled list of items. columns: what rows must carry, without the UID that stands first in each.
 
     template: "* n FETCH (" and the pieces, without the closing parenthesis. bodies: what needs contents.
+    whole: the same items without the help of stored header fields, for a message of which not all are stored;
+    None where nothing relies on them.
     """
 
     columns: tuple[Column, ...]
     pieces: tuple[Piece, ...]
     template: bytes
     bodies: tuple[fetch_body.Section, ...]
+    whole: Plan | None = None
 
     def index(self, column: Column) -> int:
         """Where a column stands in a row."""
         return self.columns.index(column) + 1
 
 
-def compile_plan(items: Iterable[FetchItem]) -> Plan:
-    """The plan for these items; an item asked for twice is answered once."""
+def compile_plan(items: Iterable[FetchItem], *, stored_fields: bool = True) -> Plan:
+    """The plan for these items; an item asked for twice is answered once.
+
+    stored_fields: HEADER.FIELDS may be answered from the fields kept beside the message.
+    """
+    items = tuple(dict.fromkeys(items))
     pieces: list[Piece] = []
     bodies: list[fetch_body.Section] = []
-    for item in dict.fromkeys(items):
+    for item in items:
         if isinstance(item, Item):
             pieces.append(PIECES[item])
-        elif isinstance(item, Body) and (piece := _cached_fields(item)) is not None:
+        elif stored_fields and isinstance(item, Body) and (piece := _cached_fields(item)) is not None:
             pieces.append(piece)
         else:
             bodies.append(fetch_body.compile_section(item))
     columns = [piece.column for piece in pieces if piece.column is not None]
     for section in bodies:
         columns += section.columns
+    whole = None
+    if Column.HEADERS in columns:
+        columns.append(Column.TRAITS)
+        whole = compile_plan(items, stored_fields=False)
     template = b"* %d FETCH (" + b" ".join(piece.text for piece in pieces)
-    return Plan(tuple(dict.fromkeys(columns)), tuple(pieces), template, tuple(bodies))
+    return Plan(tuple(dict.fromkeys(columns)), tuple(pieces), template, tuple(bodies), whole)
 
 
 def _cached_fields(item: Body) -> Piece | None:
@@ -118,19 +130,27 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan) -> bo
 
     Gives False where a section could not be decoded and was left out (UNKNOWN-CTE).
     """
-    table = await session.flags()
     complete = True
     for batch in batches(spans):
-        numbers, rows = await read_rows(session, view, batch, plan.columns)
-        if not rows:
-            continue
-        heads = list(render(session, view, table, plan, numbers, rows))
-        if not plan.bodies:
-            session.write(b")\r\n".join(heads) + b")\r\n")
-            await session.flush_if_full()
-        else:
-            complete = await fetch_body.send(session, plan, heads, rows) and complete
+        complete = await _send_batch(session, view, batch, plan) and complete
     return complete
+
+
+async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan) -> bool:
+    table = await session.flags()
+    numbers, rows = await read_rows(session, view, batch, plan.columns)
+    if not rows:
+        return True
+    if plan.whole is not None:
+        traits = plan.index(Column.TRAITS)
+        if any(cast("int", row[traits]) & Trait.SIMPLIFIED for row in rows):  # Column.TRAITS is int
+            return await _send_batch(session, view, batch, plan.whole)
+    heads = list(render(session, view, table, plan, numbers, rows))
+    if plan.bodies:
+        return await fetch_body.send(session, plan, heads, rows)
+    session.write(b")\r\n".join(heads) + b")\r\n")
+    await session.flush_if_full()
+    return True
 
 
 def render(

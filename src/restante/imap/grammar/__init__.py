@@ -2,6 +2,9 @@
 
 - `commands`: the commands as values.
 - `reader.CommandReader`: octets in, commands (or refusals, or "send a continuation") out, within limits.
-- `response`: the octets of responses: strings, literals, flag lists, sequence sets, response codes.
-- `names`: mailbox names on the wire (modified UTF-7, UTF-8).
+- `parser`, `parse_*`: one command's text to its value, a module per family; `tokens` has their lexical rules.
+- `encode`: a command back to octets, for the client's side and the tests.
+- `response`: the octets of responses: strings, literals, flag lists, status lines, response codes.
+- `sets`: sequence sets, written and resolved. `wildcards`: LIST's patterns.
+- `names`: mailbox names on the wire (modified UTF-7, UTF-8). `dates`, `charsets`: what their names say.
 """

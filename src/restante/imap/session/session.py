@@ -16,6 +16,7 @@ It must not know sockets or SQL, nor what any one command does. RFC 9051 3, 5.2,
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 from ...accounts.login import Authenticator, Peer
 from ...clock import Clock
@@ -23,7 +24,6 @@ from ...config.model import ImapTable, LimitsTable
 from ...connection import Connection, ConnectionLost, ReadTimeout, ServerStopping
 from ...errors import Refusal
 from ...store.directory import Account
-from ...store.errors import NoSuchMailbox
 from ...store.interface import Engine, Store, Watch
 from ...store.model import FlagTable
 from ..commands.table import TABLE, Entry
@@ -181,7 +181,7 @@ class ImapSession:
         except ConnectionLost:
             pass  # the peer is gone: there is nobody to tell
 
-    async def end(self, text: bytes, code: bytes = b"") -> None:
+    async def end(self, text: bytes, code: bytes = b"") -> NoReturn:
         """Say BYE and end the session."""
         await self._bye(text, code)
         raise SessionEnded
@@ -220,20 +220,10 @@ class ImapSession:
         except BadCommand as bad:
             return Reply(line_text(bad.text), bad.code, Answer.BAD)
         except Refusal as refusal:
-            if isinstance(refusal, NoSuchMailbox):
-                await self._end_if_mailbox_is_gone()
             reply = reply_to(refusal, try_create=entry.files_mail)
         if self.state is State.SELECTED and entry.updates is not None:
             reply = await self.updates.after(entry.updates(command), reply)
         return reply
-
-    async def _end_if_mailbox_is_gone(self) -> None:
-        """End the session where the refusal means that the selected mailbox itself was deleted."""
-        view = self.view_or_none
-        if view is None or self.state is not State.SELECTED:
-            return
-        if all(mailbox.key != view.mailbox.key for mailbox in await self.store.mailboxes()):
-            await self.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
 
     async def _bad(self, bad: Bad) -> None:
         """Answer what the reader refused; end a connection that sends little else."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ...store.errors import NoSuchMailbox
 from ...store.model import Delta, FlagTable, UidList
 from ..grammar.commands import Command, Fetch, Search, Store
 from ..grammar.response import vanished
@@ -85,8 +86,11 @@ class Updates:
         session = self._session
         view = session.view
         session.dirty = False
-        delta = await session.store.delta(view.mailbox.key, view.mailbox.highest_modseq)
-        present = await self._shared_list(view, delta)
+        try:
+            delta = await session.store.delta(view.mailbox.key, view.mailbox.highest_modseq)
+            present = await self._shared_list(view, delta)
+        except NoSuchMailbox:
+            await session.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
         update = view.update(delta, present, may_expunge=may_expunge)
         await self._write(view, update, await session.flags())
         return update

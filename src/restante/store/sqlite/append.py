@@ -99,7 +99,8 @@ def _insert(tx: Write, one: Prepared, email_id: str, thread: str | None) -> tupl
     plain = analysis.surrogate_size if analysis.surrogate_size is not None else message.blob.size + missing
     stored = content.file(tx, message.blob, int(analysis.traits), plain, message.blob.size + missing)
     tx.db.execute(
-        "INSERT INTO email (id, thread, content, size, received, arrival, uidl, modseq) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO email (id, thread, content, size, received, arrival, uidl, modseq)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             email_id, thread_for(tx, analysis.keys, thread), stored, message.blob.size, message.received,
             message.arrival, _uidl(message.identity.uidl), tx.modseq,

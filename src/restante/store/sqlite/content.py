@@ -61,6 +61,8 @@ def decode(codec: int, data: bytes, most: int = CHUNK) -> bytes:
         return data
     if codec == ZSTD:
         try:
+            if zstandard.frame_content_size(data) > most:
+                raise zstandard.ZstdError("more octets than a chunk has")
             return _coders.decompressor.decompress(data, max_output_size=most)
         except zstandard.ZstdError as error:
             raise Damaged("A stored message cannot be unpacked.", "Run 'restante doctor'.") from error

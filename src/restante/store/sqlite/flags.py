@@ -80,9 +80,10 @@ def _bit(flags: Flags, bit: System) -> int:
     return int(bool(flags.system & bit))
 
 
+# "+p.modseq": the index on modseq must not lead, or rows come in another order than by UID.
 _SPANS = spans("?1", "placement", "?2")
-_REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq > ?3"
-_SETS = f"SELECT p.flagset, count(*) FROM {_SPANS} WHERE p.modseq <= ?3 GROUP BY p.flagset"
-_OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq <= ?3 AND p.flagset = ?4"
+_REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq > ?3"
+_SETS = f"SELECT p.flagset, count(*) FROM {_SPANS} WHERE +p.modseq <= ?3 GROUP BY p.flagset"
+_OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq <= ?3 AND p.flagset = ?4"
 _UPDATE = "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4))"
 _SIZE = "SELECT sum(size) FROM placement WHERE mailbox = ?1 AND uid IN (SELECT value FROM carray(?2))"

@@ -169,8 +169,9 @@ class Handles:
         return len(self._open)
 
     def forget(self, account: str) -> None:
-        """Close the account's handle, which must not be in use."""
+        """Let go of the account's handle. One that is in use closes with its last user."""
         with self._lock:
             handle = self._open.pop(account, None)
-        if handle is not None:
-            handle.close()
+            if handle is None or handle.users:
+                return
+        handle.close()

@@ -150,8 +150,9 @@ class Hints:
             seen = _look(watched.path)
             if seen is not None and seen == watched.seen:
                 continue
-            watched.seen = seen
-            self._changed(account, self._read(account))
+            modseq = self._read(account)
+            watched.seen = seen if modseq else None
+            self._changed(account, modseq)
 
     # Announcing, on any thread -----------------------------------------------------------------------
 

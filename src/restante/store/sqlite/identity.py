@@ -52,14 +52,15 @@ def thread_for(tx: Write, keys: SortKeys, wished: str | None) -> str:
 def _oldest(db: apsw.Connection, hashes: list[int], subject: int) -> str | None:
     threads: list[str] = []
     for one in hashes:
-        row = db.execute(
-            "SELECT thread FROM thread_link WHERE message_id = ? AND subject = ?", (one, subject)
-        ).fetchone()
+        row = db.execute(_LINK, (one, subject)).fetchone()
         if row is not None and row[0] not in threads:
             threads.append(row[0])
     if len(threads) < 2:
         return threads[0] if threads else None
     return min(threads, key=lambda thread: _first_email(db, thread))
+
+
+_LINK = "SELECT thread FROM thread_link WHERE message_id = ? AND subject = ?"
 
 
 def _first_email(db: apsw.Connection, thread: str) -> int:

@@ -30,7 +30,7 @@ _ALL = _FIELDS + "ORDER BY m.name"
 
 
 def _made(row: tuple[Any, ...]) -> Mailbox:
-    return Mailbox(*row[:13], subscribed=bool(row[13]))
+    return Mailbox(*(*row[:13], bool(row[13])))
 
 
 def mailbox_by_key(db: apsw.Connection, key: int, user: str) -> Mailbox:

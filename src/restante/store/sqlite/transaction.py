@@ -58,7 +58,7 @@ class NewPlacement:
     uid: int | None = None
 
 
-def pack(ranges: UidRanges) -> apsw.carray:
+def pack(ranges: UidRanges) -> apsw.CArrayBinding:
     """UID ranges as one bound value for `spans`: low and high in the halves of a 64-bit integer each."""
     packed = array("Q", [low << 32 | min(high, 0xFFFFFFFF) for low, high in ranges if low <= 0xFFFFFFFF])
     return apsw.carray(array("q", packed.tobytes()))

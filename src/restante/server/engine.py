@@ -1,0 +1,27 @@
+"""The store that a configuration names: the one place where an engine is chosen and told its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..clock import Clock, Random
+from ..config.model import Config
+from ..store.sqlite.engine import SqliteEngine
+
+
+def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> SqliteEngine:
+    """The store on `data`. Opens no file before it is needed. Raises Refusal."""
+    store = config.store
+    return SqliteEngine(
+        data,
+        clock,
+        random,
+        retention=store.retention,
+        log_retention=store.log_retention,
+        reserve=store.reserve,
+        handles=store.handles,
+        compress=store.compress,
+        keywords=config.limits.keywords,
+        mailboxes=config.limits.mailboxes,
+        quota_default=config.accounts.quota,
+    )

@@ -1,0 +1,201 @@
+"""Any engine beside a plain dictionary: after every step both tell the same, also of every earlier number."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from restante.store.model import Column, FlagMode, Flags, System
+
+from .making import ACCOUNT, ALL, Installation, inbox, new
+
+T = TypeVar("T")
+
+FLAGS = st.sets(st.sampled_from(["\\Seen", "\\Deleted", "\\Flagged", "$A", "$b"]), max_size=3).map(Flags.of)
+RANGES = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 4)), min_size=1, max_size=3)
+
+
+@dataclass
+class Box:
+    """uid -> (flags, modseq, octets); removed: uid -> number."""
+
+    key: int
+    messages: dict[int, tuple[Flags, int, bytes]] = field(default_factory=dict)
+    removed: dict[int, int] = field(default_factory=dict)
+    uidnext: int = 1
+    highest: int = 1
+
+
+def disjoint(raw: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    uids = sorted({uid for low, more in raw for uid in range(low, low + more + 1)})
+    ranges: list[tuple[int, int]] = []
+    for uid in uids:
+        if ranges and ranges[-1][1] == uid - 1:
+            ranges[-1] = (ranges[-1][0], uid)
+        else:
+            ranges.append((uid, uid))
+    return tuple(ranges)
+
+
+def changed_flags(old: Flags, mode: FlagMode, flags: Flags) -> Flags:
+    if mode is FlagMode.ADD:
+        return Flags(old.system | flags.system, old.keywords | flags.keywords)
+    if mode is FlagMode.REMOVE:
+        return Flags(old.system & ~flags.system, old.keywords - flags.keywords)
+    return flags
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Two mailboxes, "INBOX" and "Other"."""
+
+    engine_name = "sqlite"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.engine = Installation(self.engine_name, Path(self.folder.name)).open()
+        self.do(self.engine.create_account(ACCOUNT))
+        self.store = self.engine.account(ACCOUNT)
+        other = self.do(self.store.create_mailbox("Other"))
+        self.modseq = 2
+        self.boxes = [Box(self.do(inbox(self.store))), Box(other.key, highest=2)]
+        self.count = 0
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(call)
+
+    def teardown(self) -> None:
+        self.do(self.engine.close())
+        self.loop.close()
+        self.folder.cleanup()
+
+    def named(self, box: Box, raw: list[tuple[int, int]]) -> tuple[tuple[tuple[int, int], ...], list[int]]:
+        ranges = disjoint(raw)
+        return ranges, [uid for uid in sorted(box.messages) if any(low <= uid <= high for low, high in ranges)]
+
+    def took_number(self, modseq: int, *boxes: Box) -> None:
+        self.modseq += 1
+        assert modseq == self.modseq
+        for box in boxes:
+            box.highest = modseq
+
+    @rule(which=st.integers(0, 1), flags=FLAGS, count=st.integers(1, 3))
+    def append(self, which: int, flags: Flags, count: int) -> None:
+        box, bodies = self.boxes[which], [b"%d" % (self.count + i) for i in range(count)]
+        self.count += count
+
+        async def filing() -> Any:
+            names = [*(name for name in ("\\Seen", "\\Deleted", "\\Flagged") if name in flags), *flags.keywords]
+            return await self.store.append(box.key, [await new(self.store, body, *names) for body in bodies])
+
+        done = self.do(filing())
+        self.took_number(done.modseq, box)
+        for uid, body in zip(done.uids, bodies, strict=True):
+            assert uid == box.uidnext
+            box.messages[uid] = (flags, done.modseq, body)
+            box.uidnext += 1
+
+    @rule(
+        which=st.integers(0, 1),
+        raw=RANGES,
+        mode=st.sampled_from(FlagMode),
+        flags=FLAGS,
+        back=st.none() | st.integers(0, 9),
+    )
+    def flag(self, which: int, raw: list[tuple[int, int]], mode: FlagMode, flags: Flags, back: int | None) -> None:
+        box = self.boxes[which]
+        ranges, uids = self.named(box, raw)
+        since = None if back is None else max(self.modseq - back, 0)
+        done = self.do(self.store.store_flags(box.key, ranges, mode, flags, since))
+        refused = [uid for uid in uids if since is not None and box.messages[uid][1] > since]
+        changed = {
+            uid: changed_flags(box.messages[uid][0], mode, flags)
+            for uid in uids
+            if uid not in refused and changed_flags(box.messages[uid][0], mode, flags) != box.messages[uid][0]
+        }
+        assert (list(done.changed), list(done.refused)) == (list(changed), refused)
+        if changed:
+            self.took_number(done.modseq, box)
+        for uid, new_flags in changed.items():
+            box.messages[uid] = (new_flags, done.modseq, box.messages[uid][2])
+
+    @rule(source=st.integers(0, 1), into=st.integers(0, 1), raw=RANGES, moving=st.booleans())
+    def transfer(self, source: int, into: int, raw: list[tuple[int, int]], moving: bool) -> None:
+        here, there = self.boxes[source], self.boxes[into]
+        ranges, uids = self.named(here, raw)
+        act = self.store.move if moving else self.store.copy
+        done = self.do(act(here.key, ranges, there.key))
+        assert list(done.source) == uids
+        assert list(done.target) == list(range(there.uidnext, there.uidnext + len(uids)))
+        if uids:
+            self.took_number(done.modseq, there, *([here] if moving else []))
+        for uid, new_uid in zip(uids, done.target, strict=True):
+            flags, _, body = here.messages[uid]
+            there.messages[new_uid] = (flags, done.modseq, body)
+            there.uidnext = new_uid + 1
+            if moving:
+                del here.messages[uid]
+                here.removed[uid] = done.modseq
+
+    @rule(which=st.integers(0, 1), raw=st.none() | RANGES, deleted_only=st.booleans())
+    def expunge(self, which: int, raw: list[tuple[int, int]] | None, deleted_only: bool) -> None:
+        box = self.boxes[which]
+        ranges, uids = (None, sorted(box.messages)) if raw is None else self.named(box, raw)
+        gone = [uid for uid in uids if not deleted_only or box.messages[uid][0].system & System.DELETED]
+        done = self.do(self.store.expunge(box.key, ranges, deleted_only=deleted_only))
+        assert list(done.uids) == gone
+        if gone:
+            self.took_number(done.modseq, box)
+        for uid in gone:
+            del box.messages[uid]
+            box.removed[uid] = done.modseq
+
+    @invariant()
+    def mailboxes_agree(self) -> None:
+        for box in self.boxes:
+            here = self.do(self.store.snapshot(box.key))
+            kept = box.messages.values()
+            assert list(here.uids.uids) == sorted(box.messages)
+            found = here.mailbox
+            assert (found.uidnext, found.highest_modseq, found.messages) == (box.uidnext, box.highest, len(kept))
+            assert found.unseen == sum(not flags.system & System.SEEN for flags, _, _ in kept)
+            assert found.deleted == sum(bool(flags.system & System.DELETED) for flags, _, _ in kept)
+            assert found.size == sum(len(body) for _, _, body in kept)
+            assert found.deleted_size == sum(len(b) for flags, _, b in kept if flags.system & System.DELETED)
+        stats = self.do(self.store.stats())
+        assert stats.used == sum(len(body) for box in self.boxes for _, _, body in box.messages.values())
+        assert stats.modseq == self.modseq
+
+    @invariant()
+    def rows_agree(self) -> None:
+        for box in self.boxes:
+            rows = self.do(self.store.rows(box.key, ALL, [Column.FLAGS, Column.MODSEQ, Column.SIZE], 999))
+            table = self.do(self.store.flag_table())
+            assert [(row[0], table[row[1]], row[2], row[3]) for row in rows] == [  # type: ignore[index] # FLAGS is an int
+                (uid, flags, modseq, len(body)) for uid, (flags, modseq, body) in sorted(box.messages.items())
+            ]
+
+    @invariant()
+    def every_earlier_number_leads_to_now(self) -> None:
+        for box in self.boxes:
+            for since in range(self.modseq + 1):
+                delta = self.do(self.store.delta(box.key, since))
+                assert [(uid, modseq) for uid, _, modseq in delta.changed] == [
+                    (uid, modseq) for uid, (_, modseq, _) in sorted(box.messages.items()) if modseq > since
+                ]
+                assert list(delta.vanished) == sorted(uid for uid, number in box.removed.items() if number > since)
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(
+    max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,73 @@
+"""QRESYNC where the removal log is too short, and the client's own pairs. RFC 7162 3.2.5.2, 3.2.6."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from restante.imap.commands.resync import absent, matched_uid
+from restante.imap.grammar.commands import QResync
+from restante.imap.session.view import View
+from restante.query.language import Sequence
+from restante.store.model import Mailbox, Snapshot, UidList
+
+from ..session.support import World, run
+
+
+def view_of(*uids: int) -> View:
+    box = Mailbox(1, "b1", "INBOX", None, 7, uids[-1] + 10, 5, 0, len(uids), 0, 0, 0, 0, False)
+    return View(Snapshot(box, UidList.of(uids)), read_only=False)
+
+
+def test_absent_parts_of_a_set() -> None:
+    view = view_of(3, 4, 9)
+    assert absent(view, [(1, 9)]) == [(1, 2), (5, 8)]
+    assert absent(view, [(3, 4)]) == []
+    assert absent(view, [(10, 12)]) == [(10, 12)]
+    assert absent(view, [(4, 5), (8, 10)]) == [(5, 5), (8, 8), (10, 10)]
+
+
+PAIRS = [
+    pytest.param(((1, 1),), ((3, 3),), 3, id="one that matches"),
+    pytest.param(((1, 2),), ((3, 3), (8, 8)), 3, id="the second does not"),
+    pytest.param(((1, 3),), ((3, 4), (9, 9)), 9, id="all match"),
+    pytest.param(((1, 1),), ((4, 4),), 0, id="none"),
+    pytest.param(((1, 4294967295),), ((3, 4294967295),), 4, id="long ranges end with the mailbox"),
+]
+
+
+@pytest.mark.parametrize(("numbers", "uids", "expected"), PAIRS)
+def test_pairs_that_match(
+    numbers: tuple[tuple[int, int], ...], uids: tuple[tuple[int, int], ...], expected: int
+) -> None:
+    asked = QResync(7, 1, None, Sequence(numbers), Sequence(uids, uid=True))
+    assert matched_uid(view_of(3, 4, 9), asked) == expected
+
+
+def test_below_the_log_floor_every_absent_uid_is_named() -> None:
+    async def scenario(world: World) -> None:
+        await world.add(*[b"m"] * 6)
+        client = await world.client(b"ENABLE QRESYNC", b"SELECT INBOX")
+        match = re.search(rb"HIGHESTMODSEQ (\d+)", await client.ok(b"EXAMINE INBOX"))
+        assert match is not None
+        since = match[1]
+        await client.ok(b"SELECT INBOX")
+        await client.ok(b"STORE 2,4 +FLAGS.SILENT (\\Deleted)")
+        await client.ok(b"EXPUNGE")
+        world.clock.advance(400 * 86400)
+        for _ in range(20):  # reclaim works in steps
+            await world.store.reclaim(100)
+        assert not (await world.store.delta(1, int(since))).complete
+        await client.ok(b"STORE 1 +FLAGS.SILENT (\\Deleted)")
+        got = await client.ok(b"EXPUNGE")
+        assert b"* VANISHED 1\r\n" in got
+        await client.ok(b"UNSELECT")
+        validity = re.search(rb"UIDVALIDITY (\d+)", await client.ok(b"EXAMINE INBOX"))
+        assert validity is not None
+        got = await client.ok(b"SELECT INBOX (QRESYNC (%b %b 1:100))" % (validity[1], since))
+        assert b"* VANISHED (EARLIER) 1:2,4\r\n" in got
+        got = await client.ok(b"UID FETCH 3:* (FLAGS) (CHANGEDSINCE %b VANISHED)" % since)
+        assert b"* VANISHED (EARLIER) 4\r\n" in got
+
+    run(scenario)

@@ -1,0 +1,249 @@
+"""The life of a connection: greeting, login, TLS, time-outs, bad input, its end. RFC 9051 3, 5.4, 6.1, 6.2, 7.1.5."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+
+import pytest
+
+from restante.config.model import ImapTable, LimitsTable
+from restante.connection import ReadTimeout, ServerStopping
+from restante.imap.commands.table import TABLE
+from restante.imap.grammar import commands
+from restante.imap.session import capabilities
+from restante.imap.session.refusals import CODES, line_text
+from restante.testing.memory import MemoryConnection
+
+from .support import SIMPLE, Authenticator, World, run
+
+
+def test_every_command_has_a_handler_and_every_capability_its_commands() -> None:
+    kinds = {
+        kind
+        for kind in vars(commands).values()
+        if isinstance(kind, type) and issubclass(kind, commands.Command) and kind is not commands.Command
+    }
+    assert set(TABLE) == kinds
+    for capability in capabilities.TABLE:
+        assert capability.commands
+        assert set(capability.commands) <= kinds
+
+
+def test_greeting_tells_what_can_be_done_before_login() -> None:
+    async def scenario(world: World) -> None:
+        greeting = await world.connect().greeting()
+        assert greeting.startswith(b"* OK [CAPABILITY IMAP4rev1 IMAP4rev2 ")
+        assert b" STARTTLS " in greeting
+        assert b" AUTH=PLAIN]" in greeting
+        assert b"IDLE" not in greeting
+        far = await world.connect(connection=MemoryConnection(loopback=False)).greeting()
+        assert b" LOGINDISABLED" in far
+        assert b"AUTH=" not in far
+        plus = await world.connect(config=ImapTable(literal_plus=True)).greeting()
+        assert b" LITERAL+ " in plus
+        assert b"LITERAL-" not in plus
+
+    run(scenario)
+
+
+def test_login() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect()
+        await client.greeting()
+        assert await client.do(b"LOGIN user wrong") == b"T NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
+        assert b"T OK [CAPABILITY " in await client.do(b"LOGIN user pass")
+        assert client.connection.account == "user@example.org"
+        far = world.connect(connection=MemoryConnection(loopback=False))
+        await far.greeting()
+        assert b"T NO [PRIVACYREQUIRED]" in await far.do(b"LOGIN user pass")
+
+    run(scenario)
+
+
+def test_authenticate_with_and_without_initial_response() -> None:
+    async def scenario(world: World) -> None:
+        proof = base64.b64encode(b"\0user\0pass")
+        client = world.connect()
+        await client.greeting()
+        assert b"T OK [CAPABILITY" in await client.do(b"AUTHENTICATE PLAIN " + proof)
+        other = world.connect()
+        await other.greeting()
+        assert await other.do(b"AUTHENTICATE PLAIN") == b"+ \r\n"
+        assert b"t1 OK [CAPABILITY" in await other.raw(proof + b"\r\n", b"t1")
+        third = world.connect()
+        await third.greeting()
+        for answer, word in ((b"*", b"BAD"), (b"not base64!", b"BAD"), (b"AAAA", b"NO [AUTHENTICATIONFAILED]")):
+            assert await third.raw(b"x AUTHENTICATE PLAIN\r\n", b"x") == b"+ \r\n"
+            assert (await third.raw(answer + b"\r\n", b"x")).startswith(b"x " + word)
+        assert b"T OK" in await third.do(b"NOOP")
+
+    run(scenario)
+
+
+def test_starttls_throws_away_what_came_behind_it() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect()
+        await client.greeting()
+        got = await client.raw(b"a STARTTLS\r\nb LOGIN user pass\r\n", b"a")
+        assert got.startswith(b"a OK ")
+        after = await client.do(b"CAPABILITY")
+        assert b"STARTTLS" not in after
+        assert b"\r\nb " not in after
+        assert client.connection.account is None
+        assert b"T BAD" in await client.do(b"STARTTLS")
+
+    run(scenario)
+
+
+def test_pipelined_commands_run_in_order() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client()
+        pipeline = b"".join(b"p%d NOOP\r\n" % n for n in range(300)) + b"last SELECT INBOX\r\n"
+        got = await client.raw(pipeline, b"last")
+        tags = [line.split(b" ")[0] for line in got.split(b"\r\n") if line[:1] == b"p"]
+        assert tags == [b"p%d" % n for n in range(300)]
+
+    run(scenario)
+
+
+def test_literals_of_both_kinds() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect()
+        await client.greeting()
+        assert (await client.raw(b"a LOGIN {4}\r\n", b"a")).startswith(b"+ ")
+        assert (await client.raw(b"user {4+}\r\npass\r\n", b"a")).startswith(b"a OK")
+
+    run(scenario)
+
+
+def test_silence_ends_the_connection_with_bye() -> None:
+    class Silent(MemoryConnection):
+        waits: list[float]
+
+        async def read(self, timeout: float) -> bytes:
+            if self._incoming:
+                return await super().read(timeout)
+            self.waits = [*getattr(self, "waits", []), timeout]
+            raise ReadTimeout
+
+    async def scenario(world: World) -> None:
+        connection = Silent()
+        client = world.connect(connection=connection)
+        assert b"\r\n* BYE " in await client.until(lambda written: b"BYE" in written)
+        assert connection.waits == [120.0]
+        late = Silent()
+        late.feed(b"a LOGIN user pass\r\nb IDLE\r\n")
+        client = world.connect(connection=late)
+        assert b"\r\n+ Listening.\r\n* BYE " in await client.until(lambda written: b"BYE" in written)
+        assert late.waits == [1800.0]
+
+    run(scenario)
+
+
+def test_a_stopping_server_says_bye() -> None:
+    class Stopping(MemoryConnection):
+        async def read(self, timeout: float) -> bytes:
+            raise ServerStopping
+
+    async def scenario(world: World) -> None:
+        client = world.connect(connection=Stopping())
+        assert b"* BYE [UNAVAILABLE] " in await client.until(lambda written: b"BYE" in written)
+
+    run(scenario)
+
+
+def test_a_fault_of_ours_tells_its_id_and_reaches_the_edge() -> None:
+    class Broken(Authenticator):
+        async def password(self, user: bytes, password: bytes, peer: object) -> object:  # type: ignore[override]  # it fails
+            raise ZeroDivisionError
+
+    async def scenario(world: World) -> None:
+        world.authenticator = Broken()
+        client = world.connect()
+        await client.greeting()
+        client.connection.feed(b"a LOGIN user pass\r\n")
+        with pytest.raises(ZeroDivisionError):
+            await client.task
+        assert b"* BYE [SERVERBUG] Internal error test1" in client.connection.take()
+        world.clients.remove(client)
+
+    run(scenario)
+
+
+def test_too_many_errors_or_commands_before_login_end_it() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(limits=LimitsTable(bad_commands=3))
+        await client.greeting()
+        assert (await client.do(b"NONSENSE")).startswith(b"T BAD")
+        assert (await client.do(b"NOOP")).startswith(b"T OK")
+        for _ in range(2):
+            assert b"BYE" not in await client.do(b"FETCH (")
+        client.connection.feed(b"x FETCH (\r\n")
+        assert b"* BYE Too many errors" in await client.until(lambda w: b"BYE" in w)
+        other = world.connect(limits=LimitsTable(commands_before_login=5))
+        await other.greeting()
+        other.connection.feed(b"a NOOP\r\n" * 9)
+        got = await other.until(lambda w: b"BYE" in w)
+        assert got.count(b"a OK") == 5
+
+    run(scenario)
+
+
+def test_logout_in_every_state() -> None:
+    async def scenario(world: World) -> None:
+        for commands_before in ((), (b"LOGIN user pass",), (b"LOGIN user pass", b"SELECT INBOX")):
+            client = world.connect()
+            await client.greeting()
+            for command in commands_before:
+                await client.ok(command)
+            got = await client.do(b"LOGOUT")
+            assert got.startswith(b"* BYE ")
+            assert b"\r\nT OK" in got
+            await client.task
+
+    run(scenario)
+
+
+def test_idle_tells_changes_of_others_and_ends_by_done() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"SELECT INBOX")
+        await client.idle()
+        await world.file(SIMPLE % (b"new", b"body"))
+        assert b"* 1 EXISTS\r\n* 1 RECENT\r\n" in await client.pushed(b"RECENT")
+        assert b"t3 OK" in await client.raw(b"DONE\r\n", b"t3")
+        await client.idle()
+        assert b"t4 BAD" in await client.raw(b"NOOP\r\n", b"t4")
+        assert b"T OK" in await client.do(b"NOOP")
+
+    run(scenario)
+
+
+def test_many_idle_sessions_hear_of_one_change() -> None:
+    async def scenario(world: World) -> None:
+        clients = [await world.client(b"SELECT INBOX") for _ in range(30)]
+        tasks = len(asyncio.all_tasks())
+        for client in clients:
+            await client.idle()
+        assert len(asyncio.all_tasks()) <= tasks
+        await world.file(SIMPLE % (b"new", b"body"))
+        for client in clients:
+            assert b"* 1 EXISTS" in await client.pushed(b"EXISTS")
+        lists = {id(client.session.view.uids) for client in clients}
+        assert len(lists) == 1  # one shared list of UIDs
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("text", ["ünïcode", "two\r\nlines", ""])
+def test_texts_stay_on_their_line(text: str) -> None:
+    octets = line_text(text)
+    assert octets.isascii()
+    assert octets
+    assert b"\r" not in octets
+    assert b"\n" not in octets
+
+
+def test_refusals_stand_before_their_bases() -> None:
+    for i, (kind, _) in enumerate(CODES):
+        assert not any(issubclass(kind, earlier) for earlier, _ in CODES[:i])

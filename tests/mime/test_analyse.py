@@ -1,0 +1,226 @@
+"""Everything at once: any octets, real mail, what has hit other servers."""
+
+from __future__ import annotations
+
+import email
+import email.message
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restante.mime.analyse import analyse
+from restante.mime.model import DEFAULT_LIMITS, Analysis, Part, Trait
+from restante.mime.sections import UnknownEncoding, decoded
+
+from .imap_text import check_body, check_envelope, read
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "mail"
+MAIL = sorted(SHARED.glob("*/*.eml"))
+
+
+def check(data: bytes) -> Analysis:
+    """All that must hold of any message's analysis."""
+    found = analyse(data)
+    assert found.size == len(data)
+    assert (found.root.header, found.root.end) == (0, len(data))
+    check_part(found.root, 0, len(data))
+    check_envelope(read(found.envelope))
+    check_body(read(found.body), extended=False)
+    check_body(read(found.bodystructure), extended=True)
+    assert b"\0" not in found.envelope + found.bodystructure + found.headers
+    assert found.headers.count(b"\n") == found.headers.count(b"\r\n")
+    assert len(found.preview) <= 200
+    for text in (found.preview, found.text.header, found.text.body, found.text.subject, found.keys.subject):
+        text.encode("utf-8")
+    return found
+
+
+def check_part(part: Part, start: int, end: int) -> None:
+    assert start <= part.header <= part.body <= part.end <= end
+    assert (part.type + part.subtype + part.encoding).isascii()
+    assert (part.type == "multipart") <= bool(part.children)
+    before = part.body
+    for child in part.children:
+        check_part(child, before, part.end)
+        before = child.end
+
+
+TRAITS = [
+    (b"A: b\r\n\r\nc\r\n", Trait.NONE),
+    (b"A: b\r\n\r\nc", Trait.NO_FINAL_CRLF),
+    (b"A: b\n\nc\n", Trait.BARE_LINE_END | Trait.NO_FINAL_CRLF),
+    (b"A: b\r\n\r\nc\rd\r\n", Trait.BARE_LINE_END),
+    (b"A: b\r\n\r\n\0\r\n", Trait.NUL),
+    (b"A: \xc3\xa9\r\n\r\n\r\n", Trait.EIGHT_BIT_HEADER),
+    (b"A: b\r\n\r\n\xc3\xa9\r\n", Trait.NONE),
+    (b"", Trait.NO_FINAL_CRLF),
+]
+
+
+@pytest.mark.parametrize(("data", "traits"), TRAITS)
+def test_traits(data: bytes, traits: Trait) -> None:
+    assert check(data).traits == traits
+
+
+def test_any_buffer_will_do() -> None:
+    data = b"Subject: x\r\n\r\nbody\r\n"
+    assert analyse(bytearray(data)) == analyse(memoryview(data)) == analyse(data)
+
+
+PIECES = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b"\xc3\xa9",
+    b" ",
+    b"\t",
+    b"--",
+    b"--b",
+    b"--b--",
+    b"--c",
+    b"From: ",
+    b"To: ",
+    b"Subject: ",
+    b"Date: ",
+    b"Message-ID: <",
+    b"References: <a@b>",
+    b">",
+    b"Content-Type: ",
+    b"Content-Type: text/html\n",
+    b"Content-Type: multipart/mixed; boundary=b\n\n--b\n",
+    b'Content-Type: multipart/digest; boundary="c"\n\n--c\n',
+    b"Content-Type: message/rfc822\n\n",
+    b"Content-Type: message/global\r\n\r\n",
+    b"Content-Transfer-Encoding: base64\n",
+    b"Content-Transfer-Encoding: quoted-printable\n",
+    b"Content-Disposition: attachment; filename",
+    b"*0*=",
+    b"=",
+    b";",
+    b'"',
+    b"\\",
+    b"(",
+    b")",
+    b"<",
+    b"@",
+    b",",
+    b":",
+    b"=?utf-8?q?=C3",
+    b"?=",
+    b"=?x?b?",
+    b"charset=utf-16",
+    b"a",
+    b"<p>",
+    b"{3}",
+]
+
+
+@given(st.binary(max_size=400))
+def test_any_octets(data: bytes) -> None:
+    check(data)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(PIECES), max_size=60))
+def test_any_pieces_of_mail(pieces: list[bytes]) -> None:
+    check(b"".join(pieces))
+
+
+NASTY = {
+    "100000-address-fields": b"To: a@b\r\n" * 100_000,
+    "100000-addresses": b"To: " + b"a <a@b>,\r\n " * 100_000,
+    "100000-groups": b"From: " + b"g:a@b;," * 100_000,
+    "100000-comments": b"From: " + b"(" * 100_000,
+    "giant-field": b"Subject: " + b"x" * 5_000_000,
+    "giant-line": b"\r\n" + b"x" * 20_000_000,
+    "only-line-ends": b"\n" * 2_000_000,
+    "only-cr": b"\r" * 2_000_000,
+    "only-blanks": b" " * 2_000_000,
+    "blanks-in-a-field": b"Content-Type:" + b" " * 500_000 + b"\r\nFrom:" + b"\t" * 400_000 + b"x\r\n",
+    "folds": b"Subject: x\r\n" + b" \r\n" * 300_000,
+    "only-nul": b"\0" * 2_000_000,
+    "no-colon": b"x" * 2_000_000,
+    "parameters": b"Content-Type: text/plain" + b"; a*0*=%41" * 80_000,
+    "continuations": b"Content-Type: text/plain" + b"".join(b";a*%d*=%%41" % n for n in range(80_000)),
+    "semicolons": b"Content-Type: text/plain" + b";" * 900_000,
+    "quotes": b'Content-Type: text/plain; a="' + b'\\"' * 400_000,
+    "comments-in-type": b"Content-Type: " + b"(" * 900_000,
+    "encoded-words": b"Subject: " + b"=?utf-8?q?=C3?= " * 60_000,
+    "encoded-word-beginnings": b"Subject: " + b"=?" * 400_000,
+    "encoded-words-not-closed": b"Subject: " + b"=?a?q?" * 150_000,
+    "subject-prefixes": b"Subject: " + b"re:[a]" * 150_000,
+    "references": b"References: " + b"<a@b>" * 180_000,
+    "references-not-closed": b"References: " + b'<"' * 400_000,
+    "delimiters": b"Content-Type: multipart/a; boundary=x\n\n" + b"--x\n" * 1_000_000,
+    "near-delimiters": b"Content-Type: multipart/a; boundary=x\n\n--x\n" + b"--xy\n" * 1_000_000,
+    "delimiters-in-one-line": b"Content-Type: multipart/a; boundary=x\n\n--x\n\n" + b"--x" * 1_000_000,
+    "deep-multiparts": b"".join(b"Content-Type: multipart/a; boundary=%d\n\n--%d\n" % (n, n) for n in range(20_000)),
+    "deep-equal-boundaries": b"Content-Type: multipart/a; boundary=x\n\n--x\n" * 20_000,
+    "deep-messages": b"Content-Type: message/rfc822\n\n" * 50_000,
+    "deep-html": b"Content-Type: text/html\n\n" + b"<div>" * 400_000,
+    "html-comments": b"Content-Type: text/html\n\n" + b"<!--" * 400_000,
+    "html-scripts": b"Content-Type: text/html\n\n" + b"<script>" * 200_000,
+    "many-html-parts": b"Content-Type: multipart/a; boundary=x\n\n"
+    + (b"--x\nContent-Type: text/html\n\n" + b"<b><p>" * 900) * 900,
+    "quoted-printable-blanks": b"Content-Transfer-Encoding: quoted-printable\n\n" + b" " * 2_000_000 + b"x \n",
+    "base64-padding": b"Content-Transfer-Encoding: base64\n\n" + b"QQ==" * 400_000,
+    "idna-charset": b"Content-Type: text/plain; charset=idna\n\n" + b"a." * 200_000,
+    "long-charset": b"Content-Type: text/plain; charset=" + b"a" * 200_000 + b"\n\n\xff",
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_what_has_hit_others(name: str) -> None:
+    """Generous bound: each is read within seconds where a quadratic reader takes minutes (CVE-2024-23184)."""
+    found = check(NASTY[name])
+    assert len(found.envelope) <= 2 * len(NASTY[name]) + 40 * DEFAULT_LIMITS.addresses
+    assert count(found.root) <= DEFAULT_LIMITS.parts
+
+
+def count(part: Part) -> int:
+    return 1 + sum(count(child) for child in part.children)
+
+
+@pytest.mark.skipif(not MAIL, reason="../shared/mail is not here")
+@pytest.mark.parametrize("path", MAIL, ids=[f"{path.parent.name}/{path.name}" for path in MAIL])
+def test_shared_mail(path: Path) -> None:
+    check(path.read_bytes())
+
+
+@pytest.mark.skipif(not MAIL, reason="../shared/mail is not here")
+def test_shared_mail_has_the_parts_that_the_standard_library_sees() -> None:
+    compared = 0
+    for path in MAIL:
+        data = path.read_bytes()
+        message = email.message_from_bytes(data)
+        if any(part.defects for part in message.walk()) or b"\r" in data.replace(b"\r\n", b""):
+            continue
+        compared += compare(data, analyse(data).root, message)
+    assert compared > 100
+
+
+def compare(data: bytes, part: Part, theirs: email.message.Message) -> int:
+    """Leaves that have the same type and decoded octets in both trees."""
+    assert f"{part.type}/{part.subtype}" == theirs.get_content_type()
+    payload = theirs.get_payload()
+    if part.type == "message" and not part.children:
+        return 0  # the standard library looks into message/delivery-status and its like, IMAP does not
+    if isinstance(payload, list):
+        assert len(part.children) == len(payload)
+        return sum(
+            compare(data, ours, other)
+            for ours, other in zip(part.children, payload, strict=True)
+            if isinstance(other, email.message.Message)
+        )
+    try:
+        octets = decoded(data, part)
+    except UnknownEncoding:
+        return 0
+    expected = theirs.get_payload(decode=True)
+    assert isinstance(expected, bytes)
+    assert octets.split() == expected.split()
+    return 1

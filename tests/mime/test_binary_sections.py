@@ -1,0 +1,57 @@
+"""BINARY[...]: content without its transfer encoding."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from restante.mime.analyse import analyse
+from restante.mime.sections import NotALeaf, UnknownEncoding, decode_body, decoded, find
+
+PICTURE = bytes(range(256)) * 3
+MESSAGE = (
+    b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    b"--x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=\r\nb=3Dc \r\n"
+    b"--x\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: BASE64\r\n\r\n"
+    + base64.encodebytes(PICTURE)
+    + b"\r\n"
+    b"--x\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\xff\r\n"
+    b"--x\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin\r\n"
+    b"--x\r\nContent-Type: message/rfc822\r\n\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n"
+    b"--x\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!Q\r\n"
+    b"--x--\r\n"
+)
+ROOT = analyse(MESSAGE).root
+
+CASES = [((1,), b"ab=c"), ((2,), PICTURE), ((3,), b"\0\xff"), ((5, 1), b"ABC"), ((6,), b"")]
+
+
+@pytest.mark.parametrize(("path", "expected"), CASES)
+def test_rfc3516_4_2_content_is_decoded(path: tuple[int, ...], expected: bytes) -> None:
+    part = find(ROOT, path)
+    assert part is not None
+    assert decoded(MESSAGE, part) == expected
+
+
+def test_rfc9051_7_1_unknown_encoding_is_told() -> None:
+    part = find(ROOT, (4,))
+    assert part is not None
+    with pytest.raises(UnknownEncoding, match="x-uuencode"):
+        decoded(MESSAGE, part)
+    assert decode_body(b"x", "x-uuencode") is None
+
+
+@pytest.mark.parametrize("path", [(), (5,)])
+def test_rfc9051_6_4_5_binary_is_for_leaves(path: tuple[int, ...]) -> None:
+    part = find(ROOT, path)
+    assert part is not None
+    with pytest.raises(NotALeaf):
+        decoded(MESSAGE, part)
+
+
+def test_part_one_of_a_message_that_is_no_multipart() -> None:
+    data = b"Content-Transfer-Encoding: base64\r\n\r\nQUJD\r\n"
+    part = find(analyse(data).root, (1,))
+    assert part is not None
+    assert decoded(data, part) == b"ABC"

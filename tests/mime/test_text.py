@@ -1,0 +1,107 @@
+"""Searchable text and previews."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.mime.analyse import analyse
+from restante.mime.fold import fold
+from restante.mime.html import MAX_TAGS, html_text
+from restante.mime.model import Limits
+
+HTML = [
+    ("inline-elements-do-not-break-words", "<p><b>f</b>oo bar", "foo bar"),
+    ("blocks-break-lines", "<div>a</div><p>b<br>c</p><ul><li>d<li>e</ul>", "a\nb\nc\nd\ne"),
+    ("entities", "a &amp; b &eacute;&#x20AC;&nbsp;c", "a & b é€\xa0c"),
+    ("script-and-style", "<style>p{}</style>a<script>var x = '<p>no</p>';</script>b", "ab"),
+    ("white-space", "a\n  b\t c", "a b c"),
+    ("comments", "a<!-- no -->b", "ab"),
+    ("attributes", '<a href="no" title="no">yes</a>', "yes"),
+    ("cells", "<table><tr><td>a</td><td>b</td></tr></table>", "a\nb"),
+    ("no-tags", "plain", "plain"),
+    ("empty", "", ""),
+    ("not-closed", "<p>a <b", "a"),
+    ("a-less-than-sign", "1 < 2", "1 < 2"),
+]
+
+
+@pytest.mark.parametrize(("source", "expected"), [case[1:] for case in HTML], ids=[case[0] for case in HTML])
+def test_html(source: str, expected: str) -> None:
+    assert html_text(source) == expected
+
+
+@pytest.mark.parametrize(("source", "expected"), [case[1:] for case in HTML[:5]], ids=[case[0] for case in HTML[:5]])
+def test_html_past_the_tag_limit_reads_alike(source: str, expected: str) -> None:
+    assert html_text(source, 0) == expected
+
+
+@pytest.mark.parametrize("piece", ["<div>", "<", "<p>", "<script>", "</script>", "<!--", "&amp;", "<a b='", "<b><i>"])
+def test_giant_html_ends(piece: str) -> None:
+    html_text(piece * (MAX_TAGS * 3))
+    html_text(piece * (MAX_TAGS // 3))
+
+
+MIXED = (
+    b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.com>\r\nTo: a@b\r\nTo: c@d\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"X-Long: one\r\n two\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+    b"--x\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b"Sch=F6ne  Aus=\r\nsicht\r\n"
+    b"--x\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+Qm9sPC9iPmQgdGV4dA==\r\n"
+    b"--x\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment;\r\n filename*=utf-8''Entwurf%20%C3%A4.pdf\r\n"
+    b"\r\nsecretcontent\r\n"
+    b"--x\r\nContent-Type: image/gif; name=cat.gif\r\n\r\nGIF\r\n"
+    b"--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?q?nested?=\r\nX-Field: deep\r\n\r\ninner body\r\n"
+    b"--x--\r\n"
+)
+
+
+def test_search_text_of_a_mixed_message() -> None:
+    text = analyse(MIXED).text
+    assert text.sender == fold("Jürgen <j@example.com>")
+    assert text.recipient == "A@B\nC@D"
+    assert text.subject == fold("Grüße")
+    assert fold("X-Long: one two") in text.header.split("\n")
+    assert fold("Subject: Grüße") in text.header.split("\n")
+    for expected in (
+        "Schöne  Aussicht",
+        "Bold text",
+        "Entwurf ä.pdf",
+        "cat.gif",
+        "Subject: nested",
+        "X-Field: deep",
+        "inner body",
+    ):
+        assert fold(expected) in text.body, expected
+    assert "SECRETCONTENT" not in text.body
+
+
+def test_preview_collapses_white_space_and_is_short() -> None:
+    assert analyse(MIXED).preview == "Schöne Aussicht"
+    assert analyse(b"\r\n" + b"word  \r\n" * 500).preview == ("word " * 41)[:200]
+    assert analyse(b"Content-Type: text/html\r\n\r\n<p>Hi <b>you</b>").preview == "Hi you"
+    assert analyse(b"Content-Type: image/gif\r\n\r\nGIF").preview == ""
+
+
+def test_preview_takes_an_inline_part_but_no_attachment() -> None:
+    data = (
+        b"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Disposition: attachment; filename=a.txt\n\nlog\n"
+        b"--x\nContent-Disposition: inline\n\nletter\n--x--\n"
+    )
+    assert analyse(data).preview == "letter"
+
+
+def test_undeclared_eight_bit_body_is_guessed_and_lends_nothing_to_headers() -> None:
+    text = "Привет, как дела? Сегодня хорошая погода, и мы идём гулять. " * 5
+    assert fold("погода") in analyse(b"\r\n" + text.encode("koi8-r")).text.body
+
+
+def test_raw_header_takes_the_charset_that_the_body_declares() -> None:
+    data = "Subject: Привет\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\nx".encode("koi8-r")
+    assert analyse(data).text.subject == fold("Привет")
+
+
+def test_text_is_bounded() -> None:
+    limits = Limits(text=1_000)
+    assert len(analyse(b"\r\n" + b"abc " * 1_000_000, limits).text.body) == 1_000
+    many = b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\nabcdefghi\n" * 900
+    assert len(analyse(many, limits).text.body) <= 1_000 + 112

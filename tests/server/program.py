@@ -1,0 +1,52 @@
+"""A server as a program, for tests that start and kill it: `python -m tests.server.program DATA WORKERS [NAME=ADDR]`.
+
+Serves Echo sessions. With the word `refuse` or `crash` in MODE every worker does so at its start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from restante.clock import Clock, Random
+from restante.config.listen import parse_option
+from restante.config.model import Config, ListenTable, ServerTable
+from restante.errors import Refusal
+from restante.server.logs import Logger
+from restante.server.main import Demo, serve
+from restante.server.worker import Assembly
+
+from .support import EchoRoom
+
+
+class Unfit(Refusal):
+    """The store cannot be opened, let us say."""
+
+    code = "UNFIT"
+
+
+def main() -> int:
+    mode = os.environ.get("MODE", "")
+    room = EchoRoom()
+
+    def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> Assembly:
+        if mode == "refuse":
+            raise Unfit("This store is of a newer version.", "Use the newer program.")
+        if mode == "crash":
+            os._exit(7)
+        return room.build(config, data, clock, random, log)
+
+    off = ListenTable(imap="off", imaps="off", pop3="off", pop3s="off", lmtp="off")
+    listen: dict[str, str | list[str]] = dict(parse_option(option) for option in sys.argv[3:])
+    config = Config(listen=off, server=ServerTable(drain=5.0))
+    demo = Demo("demo@localhost", "demo") if mode == "demo" else None
+    try:
+        return serve(config, Path(sys.argv[1]), listen=listen, workers=int(sys.argv[2]), demo=demo, build=build)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

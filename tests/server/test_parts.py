@@ -1,0 +1,277 @@
+"""Listeners, limits, logs, status and housekeeping, each alone."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from restante.clock import ManualClock
+from restante.config.listen import BadListener, TcpAddress, UnixAddress, parse_listener, parse_option
+from restante.config.model import Config, LimitsTable, ListenTable, Pop3Table
+from restante.server.housekeeping import Housekeeper
+from restante.server.limits import Limits, SharedCounts, TooManyConnections
+from restante.server.listeners import CannotListen, bind_all, close_all, wanted
+from restante.server.logs import make_logger
+from restante.server.services import Service
+from restante.server.status import collect
+from restante.store.directory import Account, AccountSettings
+from restante.store.errors import Damaged
+from restante.store.interface import Engine
+
+from .support import running
+
+# Listeners -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("imap", "127.0.0.1:1143", (TcpAddress("127.0.0.1", 1143),)),
+        ("imap", "[::1]:0", (TcpAddress("::1", 0),)),
+        ("imap", "*:143", (TcpAddress("*", 143),)),
+        ("imap", "off", ()),
+        (
+            "imap",
+            ["localhost:1", "mail.example.org:2"],
+            (TcpAddress("localhost", 1), TcpAddress("mail.example.org", 2)),
+        ),
+        ("lmtp", "unix:/run/l.sock", (UnixAddress("/run/l.sock"),)),
+        ("lmtp", "/run/l.sock", (UnixAddress("/run/l.sock"),)),
+    ],
+)
+def test_listener_syntax(name: str, value: str | list[str], expected: tuple[object, ...]) -> None:
+    assert parse_listener(name, value) == expected
+
+
+@pytest.mark.parametrize("option", ["imap", "smtp=127.0.0.1:25", "imap=1143", "imap=::1:143", "imap=a:99999", "=off"])
+def test_bad_listen_options(option: str) -> None:
+    with pytest.raises(BadListener):
+        parse_option(option)
+
+
+def test_the_command_line_replaces_one_listener_alone() -> None:
+    found = wanted(ListenTable(), {"imap": "127.0.0.1:7", "pop3": "off"})
+    assert found[0] == (Service.IMAP, TcpAddress("127.0.0.1", 7))
+    assert [service for service, _ in found] == [Service.IMAP, Service.IMAPS, Service.POP3S, Service.LMTP]
+
+
+def test_port_zero_gives_the_real_port_and_failure_closes_all() -> None:
+    (bound,) = bind_all([(Service.IMAP, TcpAddress("127.0.0.1", 0))])
+    assert isinstance(bound.address, TcpAddress)
+    with pytest.raises(CannotListen, match="in use"):
+        bind_all([(Service.POP3, TcpAddress("127.0.0.1", 0)), (Service.IMAPS, bound.address)])
+    close_all([bound])
+
+
+def test_an_address_that_is_not_ours() -> None:
+    with pytest.raises(CannotListen, match="no address of this machine"):
+        bind_all([(Service.IMAP, TcpAddress("192.0.2.1", 0))])
+
+
+def test_a_dead_unix_socket_is_replaced_and_a_living_one_is_not(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    address = (Service.LMTP, UnixAddress(path))
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(path)
+    dead.close()
+    (bound,) = bind_all([address])
+    with pytest.raises(CannotListen, match="is there already"):
+        bind_all([address])
+    close_all([bound])
+    Path(path).write_text("a file")
+    with pytest.raises(CannotListen, match="is there already"):
+        bind_all([address])
+    assert Path(path).read_text() == "a file"
+
+
+# Limits ----------------------------------------------------------------------------------------------
+
+
+def test_an_address_is_bounded_over_all_workers() -> None:
+    shared = SharedCounts(2, b"key")
+    table = LimitsTable(connections_address=3)
+    one, two = Limits(table, shared, 0), Limits(table, shared, 1)
+    one.enter("192.0.2.1", False)
+    one.enter("192.0.2.1", False)
+    two.enter("192.0.2.1", False)
+    with pytest.raises(TooManyConnections):
+        two.enter("192.0.2.1", False)
+    two.enter("192.0.2.2", False)
+    for _ in range(10):
+        two.enter("127.0.0.1", True)
+    one.leave("192.0.2.1", False)
+    two.enter("192.0.2.1", False)
+    shared.clear(1)  # that worker died
+    one.enter("192.0.2.1", False)
+    one.enter("192.0.2.1", False)
+    with pytest.raises(TooManyConnections):
+        one.enter("192.0.2.1", False)
+
+
+def test_a_busier_worker_leaves_connections_to_the_idler() -> None:
+    shared = SharedCounts(2, b"key")
+    one, two = Limits(LimitsTable(), shared, 0), Limits(LimitsTable(), shared, 1)
+    assert not one.others_are_idler()
+    one.enter("127.0.0.1", True)
+    assert one.others_are_idler()
+    assert not two.others_are_idler()
+    assert not Limits(LimitsTable()).others_are_idler()
+
+
+def test_past_the_bound_without_login_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restante.server.channel.is_loopback", lambda address: False)
+    with running(tmp_path, Config(limits=LimitsTable(connections_before_login=2))) as server:
+        known = server.connect()
+        assert known.line() == b"hello"
+        assert known.ask(b"LOGIN anna") == b"welcome"
+        others = [server.connect() for _ in range(2)]
+        assert [client.line() for client in others] == [b"hello"] * 2
+        newest = server.connect()
+        assert newest.line() == b"hello"
+        assert others[0].ended()
+        assert [c.ask(b"here") for c in (known, others[1], newest)] == [b"here"] * 3
+
+
+# Logs ------------------------------------------------------------------------------------------------
+
+HOSTILE = 'a\r\n2026-01-01T00:00:00Z info auth failed rip=192.0.2.9\x00\x1b[2J\u2028 "x" \\ é'
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+@pytest.mark.parametrize("value", [HOSTILE, HOSTILE.encode(), Exception(HOSTILE), [HOSTILE]])
+def test_no_value_leaves_its_line(form: str, value: object) -> None:
+    out = io.StringIO()
+    log = make_logger("info", form, ManualClock(), out)
+    log.info("login " + HOSTILE, user=value)
+    line = out.getvalue()
+    assert line.endswith("\n")
+    assert line.count("\n") == 1
+    assert line.isascii()
+    assert line.strip().isprintable()
+    if form == "json":
+        assert json.loads(line)["level"] == "info"
+
+
+def test_the_line_that_fail2ban_waits_for() -> None:
+    out = io.StringIO()
+    make_logger("info", "plain", ManualClock(), out).info("auth failed", rip="192.0.2.1", id="abc", protocol="imap")
+    assert out.getvalue() == "2027-01-15T08:00:00.000Z info auth failed rip=192.0.2.1 id=abc protocol=imap\n"
+
+
+def test_long_values_are_cut_and_low_levels_left_out() -> None:
+    out = io.StringIO()
+    log = make_logger("warning", "plain", ManualClock(), out)
+    log.info("quiet")
+    log.warning("loud", value="x" * 100_000, raw=b"y" * 100_000)
+    assert "quiet" not in out.getvalue()
+    assert len(out.getvalue()) < 1000
+
+
+# Status ----------------------------------------------------------------------------------------------
+
+
+def test_status_tells_listeners_and_connections(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        client = server.connect("pop3")
+        assert client.line() == b"hello"
+        assert client.ask(b"LOGIN anna@example.org") == b"welcome"
+        (status,) = collect(tmp_path / "run")
+        assert status.pid == os.getpid()
+        assert [name for name, _ in status.listeners] == ["imap", "imaps", "pop3", "pop3s", "lmtp"]
+        (one,) = status.connections
+        assert (one.protocol, one.address, one.account, one.secure) == ("pop3", "127.0.0.1", "anna@example.org", False)
+        assert status.counters["logins"] == 1
+    assert collect(tmp_path / "run") == []
+
+
+def test_sockets_of_dead_workers_are_passed_over(tmp_path: Path) -> None:
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(tmp_path / "worker-1.status"))
+    dead.close()
+    assert collect(tmp_path) == []
+
+
+# Housekeeping ----------------------------------------------------------------------------------------
+
+
+class FakeStore:
+    """Counts what is asked of one account's store."""
+
+    def __init__(self, broken: bool) -> None:
+        self.broken = broken
+        self.left = 120
+        self.expired: list[int] = []
+
+    async def reclaim(self, budget: int) -> int:
+        if self.broken:
+            raise Damaged("This store is damaged.")
+        done = min(budget, self.left)
+        self.left -= done
+        return done
+
+    async def expire_retrieved(self, before: int) -> int:
+        self.expired.append(before)
+        return 1
+
+
+def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: Path) -> None:
+    def account(name: str, days: int | None) -> Account:
+        return Account(name, f"{name}@x", "x", True, None, AccountSettings(pop3_leave_days=days), False, 0, 1)
+
+    accounts = [account("a", None), account("b", 0), account("c", -1), account("d", 7)]
+    stores = {one.id: FakeStore(one.id == "a") for one in accounts}
+
+    async def page(after: str, limit: int) -> list[Account]:
+        return [one for one in accounts if one.address > after][:2]
+
+    fake = SimpleNamespace(directory=SimpleNamespace(accounts=page), account=stores.__getitem__)
+    out = io.StringIO()
+    clock = ManualClock(10_000_000.0)
+    config = Config(pop3=Pop3Table(leave_days=2))
+    # The engine's stand-in has the two methods that a round calls.
+    engine = cast(Engine, fake)
+    keeper = Housekeeper(engine, config, tmp_path, clock, make_logger("info", "plain", clock, out))
+    asyncio.run(keeper.round(engine))
+    day = 86400
+    assert [store.expired for store in stores.values()] == [
+        [10_000_000 - 2 * day],
+        [10_000_000],
+        [],
+        [10_000_000 - 7 * day],
+    ]
+    assert [store.left for store in stores.values()] == [120, 0, 0, 0]
+    assert "housekeeping refused account=a@x" in out.getvalue()
+
+
+def test_one_housekeeper_of_two_works(tmp_path: Path) -> None:
+    rounds: list[str] = []
+    begun = asyncio.Event()
+
+    class Counted(Housekeeper):
+        async def round(self, engine: Engine) -> None:
+            rounds.append("round")
+            begun.set()
+
+    async def run() -> None:
+        clock = ManualClock()
+        log = make_logger("error", "plain", clock, io.StringIO())
+        engine = cast(Engine, SimpleNamespace())  # never asked: `round` is counted only
+        first = Counted(engine, Config(), tmp_path, clock, log)
+        second = Counted(engine, Config(), tmp_path, clock, log)
+        first.start()
+        await begun.wait()
+        second.start()
+        await asyncio.sleep(0)
+        await first.stop()
+        await second.stop()
+
+    asyncio.run(run())
+    assert rounds == ["round"]

@@ -1,0 +1,232 @@
+"""The server as a program: start, death of a worker, signals, a second server, ports in use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from restante.config.paths import run_directory
+from restante.server.status import WorkerStatus, collect
+
+from .support import PATIENCE, Client, eventually
+
+ROOT = Path(__file__).parents[2]
+IMAP = "imap=127.0.0.1:0"
+
+
+class Program:
+    """A started server. `lines`: standard output until `ready`."""
+
+    def __init__(self, process: subprocess.Popen[str], data: Path) -> None:
+        self.process = process
+        self.data = data
+        self.lines: list[str] = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line == "ready\n":
+                break
+
+    def connect(self) -> Client:
+        host, _, port = self.lines[0].split()[1].rpartition(":")
+        return Client(socket.create_connection((host, int(port)), PATIENCE))
+
+    def workers(self) -> list[WorkerStatus]:
+        return collect(run_directory(self.data))
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ended(self) -> tuple[int, str]:
+        """Exit status and standard error."""
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors
+
+
+def start(data: Path, *listen: str, workers: int = 2, mode: str = "") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.server.program", str(data), str(workers), *listen],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "MODE": mode},
+    )
+
+
+@contextmanager
+def program(data: Path, *listen: str, workers: int = 2, mode: str = "") -> Iterator[Program]:
+    process = start(data, *(listen or (IMAP,)), workers=workers, mode=mode)
+    try:
+        yield Program(process, data)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=PATIENCE)
+
+
+def test_lines_for_people_then_ready(tmp_path: Path) -> None:
+    with program(tmp_path, IMAP, "imaps=127.0.0.1:0", "lmtp=127.0.0.1:0", mode="demo") as server:
+        words = [line.split(None, 2) for line in server.lines]
+        assert [line[0] for line in words] == ["imap", "imaps", "lmtp", "user", "pass", "ready"]
+        assert words[0][2] == "STARTTLS"
+        assert words[1][2] == "SSL/TLS"
+        assert words[3][1] == "demo@localhost"
+        assert server.connect().line() == b"hello"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with program(tmp_path) as server:
+        client = server.connect()
+        assert client.line() == b"hello"
+        server.signal(number)
+        assert [client.line(), client.line()] == [b"stopping", b"bye"]
+        status, errors = server.ended()
+        assert (status, "Traceback" in errors) == (0, False)
+        assert not list((tmp_path / "run").glob("*.status"))
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        client = server.connect()
+        assert client.ask(b"HOLD") == b"hello"
+        eventually(lambda: any(worker.connections for worker in server.workers()))
+        server.signal(signal.SIGINT)
+        eventually(lambda: _refused(server))
+        server.signal(signal.SIGINT)
+        status, errors = server.ended()
+        assert status == 0
+        assert "killed" in errors
+
+
+def _refused(server: Program) -> bool:
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        before = {worker.pid for worker in server.workers()}
+        assert len(before) == 2
+        victim = min(before)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: len({worker.pid for worker in server.workers()} - before) == 1)
+        after = {worker.pid for worker in server.workers()}
+        assert victim not in after
+        assert len(after) == 2
+        clients = [server.connect() for _ in range(8)]
+        assert [client.line() for client in clients] == [b"hello"] * 8
+        server.signal(signal.SIGTERM)
+        status, errors = server.ended()
+        assert status == 0
+        assert f"worker died pid={victim} status=-9" in errors
+
+
+def test_workers_share_the_connections(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        clients = [server.connect() for _ in range(40)]
+        assert all(client.line() == b"hello" for client in clients)
+        counts = sorted(len(worker.connections) for worker in server.workers())
+        assert sum(counts) == 40
+        assert counts[0] >= 10
+
+
+def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        client = server.connect()
+        assert client.line() == b"hello"
+        server.signal(signal.SIGKILL)
+        assert client.line() == b"stopping"
+        eventually(lambda: not server.workers())
+
+
+def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        server.signal(signal.SIGHUP)
+        client = server.connect()
+        assert client.line() == b"hello"
+        assert client.ask(b"alive") == b"alive"
+        server.signal(signal.SIGTERM)
+        status, errors = server.ended()
+        assert status == 0
+        assert errors.count("certificate loaded") == 2
+
+
+def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        out, errors = start(tmp_path, IMAP).communicate(timeout=PATIENCE)
+        assert out == ""
+        assert f"process {server.process.pid}" in errors
+        assert "--data" in errors
+        assert errors.count("\n") == 1
+        assert server.connect().line() == b"hello"
+
+
+def test_the_data_is_free_again_after_a_kill(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        server.signal(signal.SIGKILL)
+        eventually(lambda: not server.workers())
+    with program(tmp_path) as again:
+        assert again.lines[-1] == "ready"
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process = start(tmp_path, f"imap=127.0.0.1:{port}")
+        out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert out == ""
+    assert f"port {port} on 127.0.0.1 is in use" in errors
+    assert "--listen imap=" in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    process = start(tmp_path / "file" / "data", IMAP)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "cannot be made" in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_store_that_refuses_stops_the_server_with_its_reason(tmp_path: Path) -> None:
+    process = start(tmp_path, IMAP, mode="refuse")
+    out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "ready" not in out
+    assert "This store is of a newer version. Use the newer program." in errors
+
+
+def test_workers_that_die_at_their_start_stop_the_server(tmp_path: Path) -> None:
+    process = start(tmp_path, IMAP, mode="crash", workers=1)
+    out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "ready" not in out
+    assert "end as soon as they start" in errors
+
+
+def test_a_unix_socket_is_made_and_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "lmtp.sock"
+    with program(tmp_path, f"lmtp=unix:{path}") as server:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(str(path))
+            assert sock.recv(100) == b"hello\r\n"
+        assert path.stat().st_mode & 0o777 == 0o660
+        server.signal(signal.SIGTERM)
+        assert server.ended()[0] == 0
+    assert not path.exists()

@@ -1,0 +1,101 @@
+"""Hints between processes: sockets, lost datagrams, dead processes, long paths."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from restante.store.sqlite import hints
+from restante.store.sqlite.hints import Hints, socket_folder
+from tests.engines.making import ACCOUNT, Installation, fill
+
+PATIENCE = 30.0
+
+
+def test_a_lost_datagram_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process commits and says nothing: its change is found by the look at the file."""
+    monkeypatch.setattr(hints, "POLL", 0.05)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        monkeypatch.setattr(Hints, "_send", lambda *_: None)
+        await mine.create_account(ACCOUNT)
+        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        mine.watch(ACCOUNT, lambda modseq: heard.done() or heard.set_result(modseq))
+        await fill(other.account(ACCOUNT), 1, 1)
+        async with asyncio.timeout(PATIENCE):
+            assert await heard == 2
+        await other.close()
+        await mine.close()
+
+    asyncio.run(scene())
+
+
+def test_the_socket_of_a_dead_process_is_cleared_away(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    folder = socket_folder(installation.data)
+    hints.make_folder(folder)
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    dead.bind(str(folder / "999999-dead"))
+    dead.close()
+
+    async def scene() -> None:
+        engine = installation.open()
+        await engine.create_account(ACCOUNT)
+        await fill(engine.account(ACCOUNT), 1, 1)
+        await engine.close()
+
+    asyncio.run(scene())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_path_too_long_for_a_socket_gets_a_short_one(tmp_path: Path) -> None:
+    data = tmp_path / ("long" * 20) / ("longer" * 10) / "data"
+    assert len(str(socket_folder(data) / "1234567-12345678")) < 108
+    assert socket_folder(data) == socket_folder(data)
+    assert socket_folder(data) != socket_folder(data.parent)
+    installation = Installation("sqlite", data)
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        await mine.create_account(ACCOUNT)
+        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        mine.watch(ACCOUNT, lambda modseq: heard.done() or heard.set_result(modseq))
+        await fill(other.account(ACCOUNT), 1, 1)
+        async with asyncio.timeout(PATIENCE):
+            await heard
+        await other.close()
+        await mine.close()
+        socket_folder(data).rmdir()
+
+    asyncio.run(scene())
+
+
+def test_what_is_no_hint_is_passed_over(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        engine = installation.open()
+        await engine.create_account(ACCOUNT)
+        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        engine.watch(ACCOUNT, lambda modseq: heard.done() or heard.set_result(modseq))
+        (peer,) = socket_folder(installation.data).iterdir()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            for octets in (
+                b"",
+                b"\xff",
+                b"\xff" * 8,
+                b"\x00" * 8 + b"\xff\xfe",
+                b"\x00" * 7 + b"\x01" + ACCOUNT.encode(),
+            ):
+                sender.sendto(octets, str(peer))
+        await fill(engine.account(ACCOUNT), 1, 1)
+        async with asyncio.timeout(PATIENCE):
+            assert await heard == 2
+        await engine.close()
+
+    asyncio.run(scene())

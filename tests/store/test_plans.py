@@ -1,0 +1,67 @@
+"""Hot queries read index ranges: no scan of a table, no sorting."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+import apsw
+import pytest
+
+from restante.store.model import Column
+from restante.store.sqlite import append, changes, content, flags, identity, mailboxes, rows, transaction
+from restante.store.sqlite.schema import TABLES
+
+HOT = {
+    "rows": (rows.rows_sql((Column.FLAGS, Column.MODSEQ), True, False), 4),
+    "rows of many ranges": (rows.rows_sql((Column.FLAGS,), False, False), 3),
+    "rows with answers": (rows.rows_sql((Column.ENVELOPE, Column.BODYSTRUCTURE), True, False), 4),
+    "rows with everything": (rows.rows_sql(tuple(Column), False, False), 3),
+    "removed rows": (rows.rows_sql((Column.FLAGS, Column.CONTENT), True, True), 4),
+    "removed rows of many ranges": (rows.rows_sql((Column.ENVELOPE,), False, True), 3),
+    "uids": ("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", 1),
+    "first unseen": (rows._FIRST_UNSEEN, 1),
+    "changed": (changes._CHANGED, 2),
+    "vanished": (changes._VANISHED, 2),
+    "flags to change": (flags._OF_SET, 4),
+    "flags changed": (flags._UPDATE, 4),
+    "refused": (flags._REFUSED, 3),
+    "count placed": (transaction._COUNT_PLACED, 3),
+    "removed now": (transaction._REMOVED_SINCE, 1),
+    "same email": (transaction._SAME_EMAIL, 3),
+    "same uidl": (transaction._SAME_UIDL, 3),
+    "suffixes": (transaction._SUFFIXES_BY_BASE, 2),
+    "known email": (append._KNOWN, 1),
+    "contents": (content._READ_MANY, 1),
+    "mailbox": (mailboxes._BY_KEY, 2),
+    "mailbox by name": (mailboxes._BY_NAME, 2),
+    "thread": (identity._LINK, 2),
+}
+
+SMALL = ("SCAN s VIRTUAL TABLE", "SCAN carray VIRTUAL TABLE", "SCAN flagset", "LIST SUBQUERY", "SCALAR SUBQUERY")
+"""Steps over what the caller named, or over the few flag sets of an account."""
+
+
+def plan(db: apsw.Connection, sql: str, parameters: int) -> Sequence[str]:
+    values = [apsw.carray(array("q", [1])) if f"carray(?{n + 1})" in sql else 1 for n in range(parameters)]
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+@pytest.mark.parametrize("name", list(HOT))
+def test_hot_queries_neither_scan_nor_sort(name: str) -> None:
+    db = apsw.Connection(":memory:")
+    db.execute(TABLES)
+    sql, parameters = HOT[name]
+    for step in plan(db, sql, parameters):
+        assert "TEMP B-TREE" not in step, step
+        assert not step.startswith("SCAN") or step.startswith(SMALL), step
+
+
+@pytest.mark.parametrize("name", ["rows of many ranges", "removed rows of many ranges", "flags to change", "refused"])
+def test_rows_by_range_come_in_order_of_uid(name: str) -> None:
+    """The order is promised to callers, and is that of the index (mailbox, uid)."""
+    db = apsw.Connection(":memory:")
+    db.execute(TABLES)
+    steps = [step for step in plan(db, *HOT[name]) if " p " in step]
+    assert len(steps) == 1
+    assert "mailbox=? AND uid>? AND uid<?" in steps[0]

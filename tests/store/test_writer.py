@@ -1,0 +1,168 @@
+"""When the disk fails or fills: nothing half done, other work unhurt, removals still possible."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from restante.clock import system_random
+from restante.store.errors import DiskFull, StoreRefusal
+from restante.store.model import FlagMode, Flags
+from restante.store.sqlite.account import SqliteStore
+from restante.store.sqlite.engine import SqliteEngine
+from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox, new
+
+
+class FaultyFile(apsw.VFSFile):
+    """A file whose nth write or sync, counted over all files, fails."""
+
+    def __init__(self, vfs: FaultyDisk, name: Any, flags: list[int]) -> None:
+        self._disk = vfs
+        super().__init__("unix", name, flags)
+
+    def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - the base class names it
+        self._disk.tick()
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802 - the base class names it
+        self._disk.tick()
+        super().xSync(flags)
+
+
+class FaultyDisk(apsw.VFS):
+    """The system's files, one operation of which fails. left: operations until then, -1: none fails."""
+
+    def __init__(self) -> None:
+        self.left = -1
+        self.failed = False
+        super().__init__("faulty", "unix", makedefault=True)
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the base class names it
+        return FaultyFile(self, name, flags)
+
+    def tick(self) -> None:
+        if self.left > 0:
+            self.left -= 1
+        elif self.left == 0:
+            self.left = -1
+            self.failed = True
+            raise apsw.IOError("told to fail")
+
+
+@pytest.fixture
+def disk() -> Iterator[FaultyDisk]:
+    found = FaultyDisk()
+    yield found
+    found.unregister()
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return Installation("sqlite", tmp_path / "data")
+
+
+def engine_of(installation: Installation, reserve: int = 0) -> SqliteEngine:
+    return SqliteEngine(installation.data, installation.clock, system_random, reserve=reserve)
+
+
+Act = Callable[[SqliteStore, int], Any]
+
+ACTS: dict[str, Act] = {
+    "append": lambda store, box: _append(store, box),
+    "flags": lambda store, box: store.store_flags(box, ALL, FlagMode.ADD, Flags.of(["\\Flagged", "$New"])),
+    "move": lambda store, box: store.move(box, ((1, 2),), box + 1),
+    "expunge": lambda store, box: store.expunge(box, ((3, 3),), deleted_only=False),
+    "create": lambda store, box: store.create_mailbox("X/Y"),
+}
+
+
+async def _append(store: SqliteStore, box: int) -> object:
+    return await store.append(box, [await new(store, b"octets " * 40_000, "$Other")])
+
+
+async def state(store: SqliteStore) -> list[object]:
+    found: list[object] = [await store.mailboxes(), (await store.stats()).modseq]
+    for box in await store.mailboxes():
+        found.append(list((await store.snapshot(box.key)).uids.uids))
+        found.append((await store.delta(box.key, 0)).changed)
+    return found
+
+
+@pytest.mark.parametrize("name", list(ACTS))
+def test_a_write_that_fails_leaves_nothing_and_the_next_one_works(
+    installation: Installation, disk: FaultyDisk, name: str
+) -> None:
+    """Fail the nth write or sync, for every n the command has."""
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.account(ACCOUNT)
+        box = await inbox(store)
+        await store.create_mailbox("Other")
+        await fill(store, box, 4)
+        before = await state(store)
+        for n in range(100):
+            disk.left, disk.failed = n, False
+            try:
+                await ACTS[name](store, box)
+            except StoreRefusal:
+                assert disk.failed
+                disk.left = -1
+                assert await state(store) == before, f"after failing operation {n}"
+            else:
+                break
+        assert not disk.failed
+        assert n > 0
+        disk.left = -1
+        assert await state(store) != before
+        await engine.close()
+        again = engine_of(installation)
+        assert [finding async for finding in again.account(ACCOUNT).doctor(False) if finding.code == "file"] == []
+        await again.close()
+
+    asyncio.run(scene())
+
+
+def test_a_full_disk_refuses_mail_and_still_removes(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.account(ACCOUNT)
+        box = await inbox(store)
+        await fill(store, box, 20)
+        with engine.handles.hold(ACCOUNT, engine.path(ACCOUNT)) as handle:
+            writer = handle.writer
+            writer.execute(f"PRAGMA max_page_count = {writer.pragma('page_count') + 8}")
+            before = await state(store)
+            with pytest.raises(DiskFull):
+                await store.append(box, [await new(store, system_random(500_000))])
+            assert await state(store) == before
+            assert len((await store.expunge(box, ((1, 5),), deleted_only=False)).uids) == 5
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_the_reserve_stops_filing_before_removing(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        await fill(engine.account(ACCOUNT), 1, 3)
+        await engine.close()
+        tight = engine_of(installation, reserve=1 << 60)
+        store = tight.account(ACCOUNT)
+        with pytest.raises(DiskFull):
+            await store.append(1, [await new(store)])
+        with pytest.raises(DiskFull):
+            await store.copy(1, ALL, 1)
+        assert (await store.store_flags(1, ALL, FlagMode.ADD, Flags.of(["\\Deleted"]))).modseq
+        assert len((await store.expunge(1, None)).uids) == 3
+        await tight.close()
+
+    asyncio.run(scene())

@@ -56,8 +56,11 @@ venv: $(VENV)/.dev ## Make .venv with everything that developing needs.
 
 .PHONY: serve
 serve: $(VENV)/.serve ## Run the server with a demo account. MAIL=FOLDER imports more mail, DATA=DIR says where it lies.
-	@exec $(BIN)/restante serve --demo $(if $(DATA),--data "$(DATA)") $(if $(MAIL_GIVEN),--mail "$(MAIL)") $(ARGS)
+	@if [ -t 0 ]; then set -m; fi; \
+	$(BIN)/restante serve --demo $(if $(DATA),--data "$(DATA)") $(if $(MAIL_GIVEN),--mail "$(MAIL)") $(ARGS)
 
+# Job control (set -m) makes the server the terminal's foreground group: Ctrl-C reaches it alone, so that make ends
+# as the server does, with status 0 and without a word.
 # A login shell exports MAIL (its mailbox); only what stands on make's command line counts.
 MAIL_GIVEN := $(filter command line,$(origin MAIL))
 

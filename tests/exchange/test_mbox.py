@@ -40,8 +40,8 @@ CASES = [
         id="mboxcl",
     ),
     pytest.param(
-        FROM + b"Content-Length: 60\n\n" + FROM + b">From a: b\n\nxxx\n" + b"\n" + FROM + b"S: 2\n\nb\n",
-        [FROM + b">From a: b\n\nxxx\n", b"S: 2\n\nb\n"],
+        FROM + b"S: 1\nContent-Length: 60\n\n" + FROM + b">From a: b\n\nxxx\n" + b"\n" + FROM + b"S: 2\n\nb\n",
+        [b"S: 1\n\n" + FROM + b">From a: b\n\nxxx\n", b"S: 2\n\nb\n"],
         id="mboxcl2",
     ),
     pytest.param(

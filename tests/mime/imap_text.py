@@ -29,7 +29,7 @@ def read(text: bytes) -> list[Value]:
                 return done
             stack[-1].append(done)
         elif byte == b" ":
-            if gap or text[position - 1 : position] == b"(":
+            if gap or not stack[-1]:
                 raise ValueError(f"stray space at {position}")
             gap = True
             position += 1

@@ -216,6 +216,9 @@ def compare(data: bytes, part: Part, theirs: email.message.Message) -> int:
             for ours, other in zip(part.children, payload, strict=True)
             if isinstance(other, email.message.Message)
         )
+    encoding = str(theirs.get("Content-Transfer-Encoding", "7bit"))
+    if encoding != encoding.strip():
+        return 0  # the standard library then takes the encoding for an unknown one
     try:
         octets = decoded(data, part)
     except UnknownEncoding:

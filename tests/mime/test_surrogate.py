@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from restante.mime.analyse import analyse
 from restante.mime.decode import decode_header
-from restante.mime.headers import field_values, header_end
+from restante.mime.headers import header_end, index_fields, split_fields, unfold
 from restante.mime.model import Trait
 from restante.mime.surrogate import surrogate
+
+
+def field_values(header: bytes, name: bytes) -> list[bytes]:
+    return [unfold(value) for value in index_fields(split_fields(header, 100))[name]]
 
 
 def shown(header: str) -> bytes:

@@ -7,6 +7,8 @@ from base64 import b64encode
 from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restante.config.model import LimitsTable, Pop3Table
 from restante.connection import ServerStopping
@@ -244,7 +246,10 @@ def test_message_that_breaks_off_ends_the_connection_without_terminator() -> Non
     pop = Pop3(message)
     with failing(pop.store, "stream 1 later", StoreFailed("bad block")):
         talk = logged_in(pop.talk(LOGIN, b"RETR 1\r\nNOOP\r\n"))
-    assert not talk.endswith(b".\r\n")
+    first, sent = talk.split(b"\r\n", 1)
+    assert first == b"+OK 2000010 octets"
+    assert message.startswith(sent)  # nothing that could be taken for an end, an error or the next answer
+    assert len(sent) == 100_000
     assert pop.store.finished == []
     assert not pop.store.locked
 
@@ -530,3 +535,18 @@ def test_cancelled_session_frees_the_maildrop() -> None:
     asyncio.run(play())
     assert not pop.store.locked
     assert len(pop.store.boxes["INBOX"]) == 1
+
+
+FRAGMENTS = [LOGIN, b"AUTH PLAIN\r\n", PLAIN + b"\r\n", b"STLS\r\n", b"RETR 1\r\n", b"RETR 2\r\n", b"TOP 2 1\r\n"]
+FRAGMENTS += [b"DELE 1\r\n", b"LIST\r\n", b"UIDL 2\r\n", b"RSET\r\n", b"QUIT\r\n", b"UTF8\r\n", b"*\r\n"]
+FRAGMENTS += [b"\r\n", b"\0", b"\xff", b"RETR ", b"9" * 300]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS) | st.binary(min_size=1, max_size=8), min_size=1, max_size=12))
+def test_no_octets_raise_or_remove_without_quit(pieces: list[bytes]) -> None:
+    pop = Pop3(ONE, TWO)
+    pop.talk(b"".join(pieces))
+    assert not pop.store.locked
+    if b"QUIT" not in b"".join(pieces).upper():
+        assert len(pop.store.boxes["INBOX"]) == 2

@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restante.config.model import LimitsTable
 from restante.connection import ServerStopping
@@ -325,3 +327,23 @@ def test_stopping_server_says_so() -> None:
         return connection.take()
 
     assert asyncio.run(play()).endswith(b"421 4.3.2 The server is stopping.\r\n")
+
+
+FRAGMENTS = [HELLO, BEGIN, b"DATA\r\n", b"BDAT 5\r\n", b"BDAT 3 LAST\r\n", b".\r\n", b"\r\n.\r\n", b"RSET\r\n"]
+FRAGMENTS += [
+    b"STARTTLS\r\n",
+    b"RCPT TO:<full@foo.edu>\r\n",
+    b"MAIL FROM:<>\r\n",
+    b"QUIT\r\n",
+    b"\n",
+    b"\0",
+    b"x" * 5000,
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS) | st.binary(min_size=1, max_size=8), min_size=1, max_size=14), st.booleans())
+def test_no_octets_raise_and_every_line_is_a_reply(pieces: list[bytes], tls: bool) -> None:
+    replies, _ = talk(b"".join(pieces), tls=tls)
+    assert replies[0].startswith(b"220 ")
+    assert all(r[:3].isdigit() and r[3:4] in (b" ", b"-") for r in replies)

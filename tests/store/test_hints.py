@@ -8,11 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from restante.store.interface import Engine
 from restante.store.sqlite import hints
 from restante.store.sqlite.hints import Hints, socket_folder
 from tests.engines.making import ACCOUNT, Installation, fill
 
 PATIENCE = 30.0
+
+
+def listen(engine: Engine) -> asyncio.Future[int]:
+    """The first number heard."""
+    heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def on_change(modseq: int) -> None:
+        if not heard.done():
+            heard.set_result(modseq)
+
+    engine.watch(ACCOUNT, on_change)
+    return heard
 
 
 def test_a_lost_datagram_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,8 +37,7 @@ def test_a_lost_datagram_is_made_good(tmp_path: Path, monkeypatch: pytest.Monkey
         mine, other = installation.open(), installation.open()
         monkeypatch.setattr(Hints, "_send", lambda *_: None)
         await mine.create_account(ACCOUNT)
-        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        mine.watch(ACCOUNT, lambda modseq: heard.done() or heard.set_result(modseq))
+        heard = listen(mine)
         await fill(other.account(ACCOUNT), 1, 1)
         async with asyncio.timeout(PATIENCE):
             assert await heard == 2
@@ -63,8 +75,7 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one(tmp_path: Path) -> None:
     async def scene() -> None:
         mine, other = installation.open(), installation.open()
         await mine.create_account(ACCOUNT)
-        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        mine.watch(ACCOUNT, lambda modseq: heard.done() or heard.set_result(modseq))
+        heard = listen(mine)
         await fill(other.account(ACCOUNT), 1, 1)
         async with asyncio.timeout(PATIENCE):
             await heard
@@ -81,8 +92,7 @@ def test_what_is_no_hint_is_passed_over(tmp_path: Path) -> None:
     async def scene() -> None:
         engine = installation.open()
         await engine.create_account(ACCOUNT)
-        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        engine.watch(ACCOUNT, lambda modseq: heard.done() or heard.set_result(modseq))
+        heard = listen(engine)
         (peer,) = socket_folder(installation.data).iterdir()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             for octets in (

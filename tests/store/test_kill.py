@@ -63,7 +63,8 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, lines: int) -> No
         rows = await store.rows(1, ALL, [Column.CONTENT, Column.ENVELOPE], 10**6)
         contents = await store.read_contents([int(str(row[1])) for row in rows])
         assert len(set(contents)) == len(contents)
-        assert [finding.text async for finding in store.doctor(False) if finding.code in WHOLE] == []
+        # The messages of these tests are not what their hand-made analyses say: "answers" is to be found.
+        assert [finding.text async for finding in store.doctor(False) if finding.code != "answers"] == []
         assert (await store.append(1, [await new(store)])).uids[0] > max(filed)
         await engine.close()
 
@@ -73,6 +74,3 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, lines: int) -> No
         return {int(str(row[0])) for row in apsw.Connection(str(path)).execute("SELECT uid FROM removed")}
 
     asyncio.run(check())
-
-
-WHOLE = {"file", "flagset", "placement-email", "placement-mailbox"}

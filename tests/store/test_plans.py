@@ -25,6 +25,7 @@ HOT = {
     "vanished": (changes._VANISHED, 2),
     "flags to change": (flags._OF_SET, 4),
     "flags changed": (flags._UPDATE, 4),
+    "flags changed by range": (flags._UPDATE_RANGE, 7),
     "refused": (flags._REFUSED, 3),
     "count placed": (transaction._COUNT_PLACED, 3),
     "removed now": (transaction._REMOVED_SINCE, 1),

@@ -22,22 +22,22 @@ class DemoSource:
     """`exchange.incoming.Source` over the package's own files."""
 
     def __init__(self, folder: Traversable | None = None) -> None:
-        self._folder = folder or files(__package__) / "mail"
-        self._entries = [_entry(line) for line in (self._folder / INDEX).read_text("utf-8").splitlines() if line]
-        self.total = len(self._entries)
+        self.folder = folder or files(__package__) / "mail"
+        self.entries = [_entry(line) for line in (self.folder / INDEX).read_text("utf-8").splitlines() if line]
+        self.total = sum(len((self.folder / name).read_bytes()) for _, _, name in self.entries)
 
     def items(self) -> Iterator[Item]:
-        """Mailboxes with their messages; one octet of progress a message would say nothing: sizes are small."""
+        """Mailboxes with their messages."""
         told: set[str] = set()
-        for mailbox, flags, name in self._entries:
+        for mailbox, flags, name in self.entries:
             if mailbox not in told:
                 told.add(mailbox)
                 yield SourceMailbox(mailbox)
-            data = (self._folder / name).read_bytes()
+            data = (self.folder / name).read_bytes()
             yield Incoming(data, flags, header_date(data) or 0, mailbox, name)
 
     def subscriptions(self) -> list[str] | None:
-        return sorted({mailbox for mailbox, _, _ in self._entries})
+        return sorted({mailbox for mailbox, _, _ in self.entries})
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -91,12 +91,6 @@ def first(fields: Fields, name: bytes) -> bytes | None:
     return None if values is None else unfold(values[0])
 
 
-def field_values(block: bytes, name: bytes) -> list[bytes]:
-    """Unfolded values of all fields of this name (any case) in a raw header, in order."""
-    low = name.lower()
-    return [unfold(value) for found, value in _FIELD.findall(block) if found.lower() == low]
-
-
 class FieldSelector:
     """HEADER.FIELDS or HEADER.FIELDS.NOT with its list of names, compiled once, used on many headers.
 

@@ -14,7 +14,8 @@ import pytest
 from .support import SIMPLE, Client, World, run
 
 LINE = re.compile(
-    rb"\* (?:(?P<n>\d+) (?:(?P<exists>EXISTS)|(?P<expunge>EXPUNGE)|FETCH \((?P<data>.*)\))|VANISHED (?P<vanished>[\d:,]+))"
+    rb"\* (?:(?P<n>\d+) (?:(?P<exists>EXISTS)|(?P<expunge>EXPUNGE)|FETCH \((?P<data>.*)\))"
+    rb"|VANISHED (?P<vanished>[\d:,]+))"
 )
 UID = re.compile(rb"UID (\d+)")
 BY_NUMBER = ("FETCH", "STORE", "SEARCH")
@@ -45,8 +46,8 @@ class Picture:
             elif match["expunge"]:
                 assert word not in BY_NUMBER, got
                 del self.messages[int(match["n"]) - 1]
-            elif (uid := UID.search(match["data"])) is not None:
-                self._note(int(match["n"]) - 1, int(uid[1]))
+            elif (told := UID.search(match["data"])) is not None:
+                self._note(int(match["n"]) - 1, int(told[1]))
         return got
 
     def _note(self, position: int, uid: int) -> None:
@@ -63,7 +64,7 @@ def uids(text: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("qresync", [False, True], ids=["expunge", "vanished"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_pictures_stay_right(seed: int, qresync: bool) -> None:
     chance = random.Random(seed)
 
@@ -76,7 +77,7 @@ def test_pictures_stay_right(seed: int, qresync: bool) -> None:
             await picture.do(b"SELECT INBOX")
             await picture.do(b"FETCH 1:* UID")  # VANISHED names UIDs that the client must know
             pictures.append(picture)
-        for _ in range(250):
+        for _ in range(200):
             await step(world, chance, chance.choice(pictures))
         for picture in pictures:
             await picture.do(b"NOOP")
@@ -86,7 +87,9 @@ def test_pictures_stay_right(seed: int, qresync: bool) -> None:
     async def step(world: World, chance: random.Random, picture: Picture) -> None:
         count = len(picture.messages)
         number = chance.randint(1, count) if count else 0
-        kind = chance.choice(["fetch", "store", "silent", "delete", "expunge", "arrive", "noop", "copy", "move", "search"])
+        kind = chance.choice(
+            ["fetch", "store", "silent", "delete", "expunge", "arrive", "noop", "copy", "move", "search"]
+        )
         if kind == "arrive":
             await world.file(SIMPLE % (b"new", b"x"))
         elif kind == "noop":

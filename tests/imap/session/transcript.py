@@ -32,7 +32,9 @@ class Transcript:
 
     async def play(self, text: str) -> None:
         """Raises AssertionError with both sides where an answer differs."""
-        lines = [line.strip() for line in text.strip().splitlines() if line.strip() and not line.strip().startswith("#")]
+        lines = [
+            line.strip() for line in text.strip().splitlines() if line.strip() and not line.strip().startswith("#")
+        ]
         i = 0
         while i < len(lines):
             who, kind, rest = lines[i][0], lines[i][1], lines[i][3:]
@@ -69,7 +71,8 @@ class Transcript:
                 while at < len(got) and (following is None or not self._matches(following, got[at])):
                     at += 1
                 continue
-            assert at < len(got) and self._matches(line, got[at]), (command, line, got[at:], got)
+            assert at < len(got), (command, line, "nothing more came", got)
+            assert self._matches(line, got[at]), (command, line, got[at:], got)
             at += 1
         assert at == len(got), (command, "more than expected", got[at:])
 

@@ -68,5 +68,3 @@ def copy_uid(copied: Copied) -> bytes:
         return b""
     source, target = format_ranges(compress(copied.source)), format_ranges(compress(copied.target))
     return b"COPYUID %d %b %b" % (copied.target_mailbox.uidvalidity, source, target)
-
-

@@ -223,5 +223,3 @@ def _missing(view: View, batch: Spans, rows: list[Row]) -> UidRanges:
     uids = view.uids.uids
     gone = [uid for start, stop in batch for uid in uids[start:stop] if uid not in there]
     return tuple((uid, uid) for uid in gone)
-
-

@@ -146,5 +146,3 @@ async def lsub(session: ImapSession, command: Lsub) -> Reply:
 async def namespace(session: ImapSession, _command: Namespace) -> Reply:
     session.write(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
     return Reply(b"NAMESPACE completed.")
-
-

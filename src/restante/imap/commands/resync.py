@@ -59,9 +59,7 @@ def _pairs(numbers: tuple[Range, ...], uids: tuple[Range, ...]) -> Iterator[tupl
     return zip(chain.from_iterable(ascending), chain.from_iterable(beside), strict=False)
 
 
-async def tell_vanished(
-    session: ImapSession, view: View, asked: Sequence, since: int, above: int = 0
-) -> None:
+async def tell_vanished(session: ImapSession, view: View, asked: Sequence, since: int, above: int = 0) -> None:
     """Write VANISHED (EARLIER) for the UIDs of `asked` (those over `above`) that were removed after `since`."""
     delta = await session.store.delta(view.mailbox.key, since)
     ranges = view.ranges(view.spans(asked)) if asked.saved else resolve(asked.ranges, view.mailbox.uidnext - 1)

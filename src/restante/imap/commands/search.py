@@ -97,5 +97,3 @@ def _answer(session: ImapSession, view: View, command: Search, found: array[int]
             modseq=modseq,
         )
     )
-
-

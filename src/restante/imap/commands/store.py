@@ -89,9 +89,7 @@ async def _answer_silent(
         return
     table = await session.flags()
     changed = view_spans(view, flagged.changed)
-    rows = await session.store.rows(
-        view.mailbox.key, view.ranges(changed), (Column.FLAGS,), len(flagged.changed)
-    )
+    rows = await session.store.rows(view.mailbox.key, view.ranges(changed), (Column.FLAGS,), len(flagged.changed))
     after = dict(cast("list[tuple[int, int]]", rows))  # (uid, flag set number)
     expected: dict[int, Flags] = {}
     others = array("I")
@@ -153,5 +151,3 @@ def _reply(view: View, command: Store, spans: Spans, flagged: Flagged) -> Reply:
     if view.holds_gone(spans) and not command.uid and not command.silent:
         return Reply(b"Some of the messages are no longer there.", b"EXPUNGEISSUED", Answer.NO)
     return Reply(b"STORE completed.")
-
-

@@ -16,6 +16,10 @@ from ..model import Flagged, FlagMode, Flags, System, UidRanges
 from .transaction import Write, pack, ranges_of, spans, typed
 
 
+FEW = 8
+"""Ranges up to which each is written by a statement of its own, twice as fast as by UID."""
+
+
 def combined(old: Flags, mode: FlagMode, flags: Flags) -> Flags:
     """The set that `old` becomes. Keywords are compared without regard to case; those that are there keep theirs."""
     if mode is FlagMode.REPLACE:
@@ -51,7 +55,16 @@ def store_flags(
         if new == old:
             continue
         uids = array("q", list(chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number)))))
-        _change(tx, mailbox, uids, number, old, new)
+        _count(tx, mailbox, uids, old, new)
+        tx.remember("flags", mailbox, ranges_of(uids), str(number))
+        # What is written is never taken up again by a later set: `combined` changes no set that it has made.
+        wanted = tx.flagset(new)
+        if len(ranges) <= FEW:
+            tx.db.executemany(
+                _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in ranges]
+            )
+        else:
+            tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids)))
         changed += uids
     if not changed:
         return Flagged(0, array("I"), refused)
@@ -59,21 +72,18 @@ def store_flags(
     return Flagged(tx.modseq, array("I", changed), refused)
 
 
-def _change(tx: Write, mailbox: int, uids: array[int], number: int, old: Flags, new: Flags) -> None:
-    """Give the placements `uids`, all of flag set `number`, the set `new`; counters and history with it."""
-    bound = apsw.carray(uids)
-    tx.db.execute(_UPDATE, (tx.flagset(new), tx.modseq, mailbox, bound))
+def _count(tx: Write, mailbox: int, uids: array[int], old: Flags, new: Flags) -> None:
+    """Counters of the mailbox for placements `uids` that go from one set to another."""
     deleted = _bit(new, System.DELETED) - _bit(old, System.DELETED)
     size = 0
     if deleted:
-        (size,) = tx.db.execute(_SIZE, (mailbox, bound)).fetchone() or (0,)
+        (size,) = tx.db.execute(_SIZE, (mailbox, apsw.carray(uids))).fetchone() or (0,)
     tx.touch_mailbox(
         mailbox,
         unseen=len(uids) * (_bit(old, System.SEEN) - _bit(new, System.SEEN)),
         deleted=len(uids) * deleted,
         deleted_size=size * deleted,
     )
-    tx.remember("flags", mailbox, ranges_of(uids), str(number))
 
 
 def _bit(flags: Flags, bit: System) -> int:
@@ -86,4 +96,8 @@ _REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq > ?3"
 _SETS = f"SELECT p.flagset, count(*) FROM {_SPANS} WHERE +p.modseq <= ?3 GROUP BY p.flagset"
 _OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq <= ?3 AND p.flagset = ?4"
 _UPDATE = "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4))"
+_UPDATE_RANGE = (
+    "UPDATE placement SET flagset = ?1, modseq = ?2"
+    " WHERE mailbox = ?3 AND uid BETWEEN ?4 AND ?5 AND flagset = ?6 AND +modseq <= ?7"
+)
 _SIZE = "SELECT sum(size) FROM placement WHERE mailbox = ?1 AND uid IN (SELECT value FROM carray(?2))"

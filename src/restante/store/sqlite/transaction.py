@@ -61,6 +61,8 @@ class NewPlacement:
 def pack(ranges: UidRanges) -> apsw.CArrayBinding:
     """UID ranges as one bound value for `spans`: low and high in the halves of a 64-bit integer each."""
     packed = array("Q", [low << 32 | min(high, 0xFFFFFFFF) for low, high in ranges if low <= 0xFFFFFFFF])
+    if not packed:
+        packed.append(1 << 32)  # from 1 to 0: no UID; APSW takes no empty array
     return apsw.carray(array("q", packed.tobytes()))
 
 

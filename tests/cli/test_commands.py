@@ -1,0 +1,238 @@
+"""The command line against a real store in a temporary folder: what it prints, where, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from restante.cli.main import COMMANDS, restante
+from restante.cli.statuses import Exit
+
+MESSAGE = b"From: a@example.com\nSubject: Greetings\nDate: Mon, 3 Jun 1996 12:50:27 +0000\n\nHello\n"
+
+
+class Cli:
+    """Runs commands on one data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def __call__(self, *args: str, stdin: bytes = b"", status: Exit = Exit.OK) -> Result:
+        result = CliRunner().invoke(restante, ["--data", str(self.data), *args], input=stdin)
+        assert result.exit_code == status, (result.output, result.exception)
+        return result
+
+    def json(self, *args: str) -> list[dict[str, object]]:
+        loaded = json.loads(self(*args, "--json").stdout)
+        assert isinstance(loaded, list)
+        return loaded
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path / "data")
+
+
+@pytest.fixture
+def bob(cli: Cli) -> Cli:
+    cli("domain", "add", "example.com")
+    cli("account", "add", "bob@example.com", "--password-stdin", stdin=b"secret words\n")
+    return cli
+
+
+def every_command() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [()]
+    context = click.Context(restante)
+    for each in COMMANDS:
+        found.append((each.name,))
+        command = restante.get_command(context, each.name)
+        if isinstance(command, click.Group):
+            found += [(each.name, name) for name in command.list_commands(context)]
+    return found
+
+
+@pytest.mark.parametrize("path", every_command(), ids=" ".join)
+def test_every_command_has_help_data_and_config(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(restante, [*path, "--help"])
+    assert result.exit_code == 0
+    assert "--data DIR" in result.output
+    assert "--config FILE" in result.output
+
+
+def test_exit_statuses_are_in_the_help() -> None:
+    text = CliRunner().invoke(restante, ["--help"]).output
+    for status in Exit:
+        assert f"{int(status):>2}  {status.meaning}"[:60] in text
+
+
+def test_help_imports_no_room() -> None:
+    """A delivery by pipe pays for what is imported: rooms, rich and msgspec come when they are needed."""
+    code = (
+        "import sys; from restante.cli.main import restante\n"
+        "restante.main(['--help'], standalone_mode=False)\n"
+        "print([m for m in sys.modules if m.split('.')[0] in ('apsw', 'rich', 'msgspec', 'cryptography', 'uvloop')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.endswith("[]\n")
+
+
+def test_data_may_stand_before_and_after_the_command(tmp_path: Path) -> None:
+    for args in (["--data", str(tmp_path), "domain", "add", "a.example"], ["domain", "add", "b.example"]):
+        more = [] if args[0] == "--data" else ["--data", str(tmp_path)]
+        assert CliRunner().invoke(restante, [*args, *more]).exit_code == 0
+    listed = CliRunner().invoke(restante, ["domain", "--data", str(tmp_path), "list", "--json"])
+    assert [each["domain"] for each in json.loads(listed.stdout)] == ["a.example", "b.example"]
+
+
+def test_domains(cli: Cli) -> None:
+    assert "restante domain add" in cli("domain", "list").stderr
+    cli("domain", "add", "Example.COM")
+    assert cli.json("domain", "list")[0]["domain"] == "example.com"
+    cli("domain", "add", "example.com", status=Exit.REFUSED)
+    assert "Nothing was done" not in cli("domain", "remove", "example.com", "--yes").stderr
+    cli("domain", "remove", "example.com", "--yes", status=Exit.NOT_FOUND)
+
+
+def test_accounts(bob: Cli) -> None:
+    (row,) = bob.json("account", "list")
+    assert row["address"] == "bob@example.com"
+    shown = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)
+    assert shown["mailboxes"] == 6
+    bob("account", "passwd", "bob@example.com", "--password-stdin", stdin=b"other words\n")
+    bob("account", "set", "bob@example.com", "--quota", "2 GB", "--pop3-delete", "trash", "--no-pop3-seen")
+    shown = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)
+    assert (shown["quota"], shown["pop3_delete"], shown["pop3_seen"]) == (2_000_000_000, "trash", False)
+    bob("account", "set", "bob@example.com", "--quota", "lots", status=Exit.USAGE)
+    bob("account", "disable", "bob@example.com")
+    assert bob.json("account", "list")[0]["enabled"] is False
+    bob("account", "enable", "bob@example.com")
+    bob("account", "remove", "bob@example.com", status=Exit.REFUSED)
+    bob("account", "remove", "bob@example.com", "--yes")
+    assert bob.json("account", "list") == []
+
+
+def test_a_new_account_without_mailboxes_has_inbox_alone(bob: Cli) -> None:
+    bob("account", "add", "eve@example.com", "--password-stdin", "--no-mailboxes", "--quota", "1 MB", stdin=b"secret\n")
+    shown = json.loads(bob("account", "show", "eve@example.com", "--json").stdout)
+    assert (shown["mailboxes"], shown["quota"]) == (1, 1_000_000)
+
+
+def test_a_refusal_is_two_lines_on_stderr(cli: Cli) -> None:
+    result = cli("account", "show", "no@example.com", status=Exit.NOT_FOUND)
+    assert result.stdout == ""
+    assert result.stderr.startswith("restante: ")
+    assert len(result.stderr.splitlines()) == 2
+    result = cli("account", "add", "no@example.com", status=Exit.REFUSED)
+    assert "--password-stdin" in result.stderr
+
+
+def test_aliases(bob: Cli) -> None:
+    bob("alias", "add", "info@example.com", "bob@example.com")
+    assert bob.json("alias", "list")[0]["targets"] == ["bob@example.com"]
+    bob("alias", "remove", "info@example.com", status=Exit.REFUSED)
+    bob("alias", "remove", "info@example.com", "--yes")
+    bob("alias", "remove", "info@example.com", "--yes", status=Exit.NOT_FOUND)
+
+
+def test_app_passwords_are_shown_once(bob: Cli) -> None:
+    made = json.loads(
+        bob("app-password", "add", "bob@example.com", "--label", "phone", "--protocol", "imap", "--json").stdout
+    )
+    (row,) = bob.json("app-password", "list", "bob@example.com")
+    assert (row["label"], row["protocols"], row["number"]) == ("phone", ["imap"], made["number"])
+    assert made["password"] not in bob("app-password", "list", "bob@example.com").output
+    bob("app-password", "revoke", "bob@example.com", str(made["number"]), "--yes")
+    assert bob.json("app-password", "list", "bob@example.com") == []
+
+
+def test_import_export_undelete_doctor_status(bob: Cli, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.eml").write_bytes(MESSAGE)
+    (tmp_path / "in" / "odd.bin").write_bytes(b"\0\1")
+    told = bob("import", str(tmp_path / "in"), "--account", "bob@example.com", "--mailbox", "Old")
+    assert told.stdout == "Imported 1 messages (88 B) into Old.\n"
+    assert told.stderr == "skipped odd.bin: not a message, an mbox or a Maildir\n"
+    (tmp_path / "in" / "2.eml").write_bytes(b"")
+    bob("import", str(tmp_path / "in"), "--account", "bob@example.com", status=Exit.FINDINGS)
+    bob("import", str(tmp_path / "none"), "--account", "bob@example.com", status=Exit.NOT_FOUND)
+    bob("export", str(tmp_path / "out"), "--account", "bob@example.com")
+    assert len(list((tmp_path / "out" / ".Old" / "cur").iterdir())) == 1
+    bob("export", str(tmp_path / "out"), "--account", "bob@example.com", status=Exit.REFUSED)
+    bob("export", str(tmp_path / "m"), "--account", "bob@example.com", "--format", "mbox", "--mailbox", "Old")
+    assert (tmp_path / "m" / "Old.mbox").read_bytes().startswith(b"From MAILER-DAEMON Mon Jun 03 12:50:27 1996\n")
+    assert bob.json("undelete", "--account", "bob@example.com") == []
+    bob("undelete", "--account", "bob@example.com", "77", status=Exit.NOT_FOUND)
+    assert bob.json("doctor") == []
+    status = json.loads(bob("status", "--json").stdout)
+    assert status["workers"] == []
+    assert status["accounts"][0]["messages"] == 2
+
+
+def test_deliver_as_an_mta_does(bob: Cli) -> None:
+    bob("deliver", "--to", "bob@example.com", "--from", "a@example.com", stdin=MESSAGE)
+    shown = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)
+    assert shown["messages"] == 1
+    told = bob("deliver", "--to", "nobody@example.com", stdin=MESSAGE, status=Exit.NO_USER)
+    assert "550 5.1.1" in told.stderr
+    bob("account", "set", "bob@example.com", "--quota", "1")
+    bob("deliver", "--to", "bob@example.com", stdin=MESSAGE, status=Exit.TEMPORARY)
+
+
+def test_a_broken_configuration_makes_no_message_bounce(bob: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("[imap]\nlitteral_plus = true\n")
+    bob("deliver", "--config", str(file), "--to", "bob@example.com", stdin=MESSAGE, status=Exit.TEMPORARY)
+
+
+def test_config(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    shown = CliRunner().invoke(restante, ["config", "show", "--default"])
+    file.write_text(shown.stdout)
+    assert CliRunner().invoke(restante, ["config", "check", str(file)]).exit_code == 0
+    assert CliRunner().invoke(restante, ["config", "check"]).exit_code == Exit.USAGE
+    file.write_text("[imap]\nlitteral_plus = true\n")
+    result = CliRunner().invoke(restante, ["--config", str(file), "config", "check"])
+    assert result.exit_code == Exit.REFUSED
+    assert "literal_plus" in result.stderr
+    assert f"{file}:2" in result.stderr
+
+
+def test_undelete_brings_back_what_was_removed(bob: Cli) -> None:
+    """Removed through the store, as any protocol would."""
+    import asyncio
+
+    from restante.clock import SystemClock, system_random
+    from restante.store.sqlite.engine import SqliteEngine
+
+    bob("deliver", "--to", "bob@example.com", stdin=MESSAGE)
+
+    async def remove() -> None:
+        engine = SqliteEngine(bob.data, SystemClock(), system_random)
+        account = await engine.directory.account("bob@example.com")
+        assert account is not None
+        store = engine.account(account.id)
+        await store.expunge((await store.mailboxes())[0].key, None, deleted_only=False)
+        await engine.close()
+
+    asyncio.run(remove())
+    (row,) = bob.json("undelete", "--account", "bob@example.com")
+    assert (row["mailbox"], row["subject"]) == ("INBOX", "Greetings")
+    assert bob.json("undelete", "--account", "bob@example.com", "--from", "Sent") == []
+    bob("undelete", "--account", "bob@example.com", str(row["number"]), "--into", "Nowhere", status=Exit.NOT_FOUND)
+    bob("undelete", "--account", "bob@example.com", str(row["number"]), "--into", "Archive")
+    assert bob.json("undelete", "--account", "bob@example.com") == []
+
+
+def test_serve_says_what_is_wrong(tmp_path: Path) -> None:
+    for args in (["--listen", "smtp=127.0.0.1:25"], ["--listen", "imap"], ["--listen", "imap=nowhere"]):
+        result = CliRunner().invoke(restante, ["--data", str(tmp_path), "serve", *args])
+        assert result.exit_code in (Exit.REFUSED, Exit.USAGE)
+        assert result.stderr.startswith(("restante: ", "Usage: "))
+    result = CliRunner().invoke(restante, ["--data", str(tmp_path), "serve", "--mail", str(tmp_path)])
+    assert result.exit_code == Exit.USAGE

@@ -1,0 +1,99 @@
+"""What commands over many messages cost: store calls, not messages; and what a listening session holds."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections import Counter
+from typing import Any
+
+from restante.mime.analyse import analyse
+from restante.mime.model import Trait
+from restante.store.interface import Store
+from restante.store.model import Flags, NewMessage
+
+from ..session.support import SIMPLE, World, run
+
+MANY = 1_200
+
+
+class Counting:
+    """A store that counts the calls it passes on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:  # any method of a store
+        method = getattr(self.store, name)
+
+        def counted(*args: object, **kwargs: object) -> object:
+            self.calls[name] += 1
+            return method(*args, **kwargs)
+
+        return counted
+
+
+async def fill(world: World, count: int) -> None:
+    box = await world.store.mailbox("INBOX")
+    assert box is not None
+    data = SIMPLE % (b"many", b"x")
+    blob, analysis = await world.store.put(data), analyse(data)
+    await world.store.append(box.key, [NewMessage(blob, analysis, Flags(), 1_700_000_000)] * count)
+
+
+def test_store_calls_do_not_grow_with_messages() -> None:
+    async def scenario(world: World) -> None:
+        await fill(world, MANY)
+        client = await world.client(b"SELECT INBOX")
+        store = Counting(world.store)
+        client.session.store_or_none = store
+        for command, wanted in (
+            (b"FETCH 1:* (FLAGS UID)", {"rows": 3}),
+            (b"UID FETCH 1:* (ENVELOPE BODY.PEEK[HEADER.FIELDS (FROM)])", {"rows": 3}),
+            (b"STORE 1:* +FLAGS (\\Flagged)", {"store_flags": 1, "rows": 3, "delta": 1}),
+            (b"STORE 1:* +FLAGS.SILENT (\\Seen)", {"store_flags": 1, "rows": 2, "delta": 2}),
+            (b"FETCH 1:* BODY.PEEK[]", {"rows": 3, "read_contents": 3}),
+            (b"FETCH 1:* BODY[]", {"rows": 3, "read_contents": 3, "store_flags": 1}),
+            (b"UID SEARCH SEEN", {"search": 1}),
+            (b"STORE 1:* +FLAGS.SILENT (\\Deleted)", {"store_flags": 1}),
+            (b"EXPUNGE", {"expunge": 1}),
+        ):
+            store.calls.clear()
+            await client.ok(command)
+            assert all(store.calls[name] <= most for name, most in wanted.items()), (command, store.calls)
+            assert store.calls.total() <= 9, (command, store.calls)
+
+    run(scenario)
+
+
+def test_a_listening_session_is_small() -> None:
+    async def scenario(world: World) -> None:
+        await fill(world, MANY)
+        for _ in range(2):  # what is loaded and shared at first use
+            await (await world.client(b"SELECT INBOX")).idle()
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(40):
+                await (await world.client(b"SELECT INBOX")).idle()
+            gc.collect()
+            each = (tracemalloc.get_traced_memory()[0] - before) / 40
+        finally:
+            tracemalloc.stop()
+        assert each < 20_000  # with the test's own connection and client
+
+    run(scenario)
+
+
+def test_simplified_messages_answer_header_fields_from_their_octets() -> None:
+    async def scenario(world: World) -> None:
+        many = b"".join(b"X-Filler-%d: y\r\n" % n for n in range(12_000))
+        message = many + SIMPLE % (b"late", b"body")
+        assert analyse(message).traits & Trait.SIMPLIFIED
+        await world.file(message)
+        client = await world.client(b"SELECT INBOX")
+        assert b"Subject: late\r\n" in await client.ok(b"FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
+
+    run(scenario)

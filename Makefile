@@ -56,8 +56,8 @@ venv: $(VENV)/.dev ## Make .venv with everything that developing needs.
 
 .PHONY: serve
 serve: $(VENV)/.serve ## Run the server with a demo account. MAIL=FOLDER imports more mail, DATA=DIR says where it lies.
-	@if [ -t 0 ]; then set -m; fi; \
-	$(BIN)/restante serve --demo $(if $(DATA),--data "$(DATA)") $(if $(MAIL_GIVEN),--mail "$(MAIL)") $(ARGS)
+	@set -- $(BIN)/restante serve --demo $(if $(DATA),--data "$(DATA)") $(if $(MAIL_GIVEN),--mail "$(MAIL)") $(ARGS); \
+	if [ -t 0 ]; then set -m; "$$@"; else exec "$$@"; fi
 
 # Job control (set -m) makes the server the terminal's foreground group: Ctrl-C reaches it alone, so that make ends
 # as the server does, with status 0 and without a word.

@@ -244,3 +244,16 @@ def test_a_wished_uidvalidity_is_taken_once(installation: Installation) -> None:
         assert (await store.create_mailbox("A", None, 4242)).uidvalidity != 4242
 
     asyncio.run(installation.play(scene))
+
+
+def test_a_name_never_sees_a_uidvalidity_of_another_mailbox_again(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        first = await store.create_mailbox("A", None, 4242)
+        await store.delete_mailbox(first.key)
+        second = await store.create_mailbox("B", None, 4242)
+        await store.rename_mailbox(second.key, "A")
+        renamed = await store.mailbox("A")
+        assert renamed is not None
+        assert renamed.uidvalidity > 4242
+
+    asyncio.run(installation.play(scene))

@@ -2,7 +2,7 @@
 
 Lenient where mail of thirty years is broken (no semicolon, unquoted blanks, comments, an open quote), linear
 always. Parameters stay octets here; RFC 2231 lives in `decode`, except for the joining of continuations that
-BODYSTRUCTURE asks for (`wire_parameters` there). RFC 2045 5.1 and 6, RFC 2183 2, RFC 7103 7.
+BODYSTRUCTURE asks for (`join_parameters` there). RFC 2045 5.1 and 6, RFC 2183 2, RFC 7103 7.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from ..config.model import Config
 from ..mime.analyse import analyse
 from ..mime.normalise import normalise_line_ends
 from ..server.inprocess import InProcessServer
-from ..store.interface import Store
+from ..store.interface import Engine, Store
 from ..store.model import Column, Flags, Mailbox, NewMessage
 
 T = TypeVar("T")
@@ -100,7 +100,12 @@ class RestanteServer:
     @property
     def admin(self) -> Admin:
         """Operations on domains, accounts, aliases, credentials: coroutines, run them with `run`."""
-        return Admin(self._server.engine, self.config, self.clock, self._random)
+        return Admin(self.engine, self.config, self.clock, self._random)
+
+    @property
+    def engine(self) -> Engine:
+        """The store beneath: its methods are coroutines too."""
+        return self._server.engine
 
     # Accounts and mail -------------------------------------------------------------------------------
 

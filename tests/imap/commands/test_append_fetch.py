@@ -124,6 +124,7 @@ SECTIONS = [
     (b"HEADER", NESTED[: NESTED.index(b"\r\n\r\n") + 4]),
     (b"TEXT", NESTED[NESTED.index(b"\r\n\r\n") + 4 :]),
     (b"HEADER.FIELDS (X-NONE)", b"\r\n"),
+    (b"HEADER.FIELDS (SUBJECT)", b"Subject: outer\r\n\r\n"),
     (b"", NESTED),
 ]
 

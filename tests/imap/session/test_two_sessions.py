@@ -191,3 +191,18 @@ def test_deleted_mailbox_ends_the_other_session() -> None:
         assert b"T OK" in await two.do(b"NOOP")
 
     run(scenario)
+
+
+def test_a_lost_hint_does_not_let_a_modseq_cover_a_removal() -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two")
+        one = await world.client(b"ENABLE QRESYNC", b"SELECT INBOX")
+        told = one.session.view.told_modseq
+        one.session.close_watch()  # as if every hint were lost
+        two = await world.client(b"SELECT INBOX", b"STORE 1 +FLAGS (\\Deleted)", b"EXPUNGE", b"STORE 1 +FLAGS (\\Seen)")
+        assert b"UID 2" in await two.ok(b"FETCH 1 UID")
+        got = await one.ok(b"FETCH 2 (UID MODSEQ)")
+        assert b"T OK [HIGHESTMODSEQ %d]" % told in got
+        assert b"* VANISHED 1\r\n" in await one.ok(b"NOOP")
+
+    run(scenario)

@@ -71,7 +71,10 @@ class Updates:
         session = self._session
         view = session.view
         may_expunge = policy is not Policy.WITHHOLD
-        if policy is Policy.ALL or session.dirty or (may_expunge and len(view.gone)):
+        asks = policy is Policy.ALL or session.dirty or (may_expunge and len(view.gone))
+        # A client with QRESYNC takes the highest MODSEQ it saw as known: a removal below it must not stay untold
+        # because a hint was late (RFC 7162 3.2, 6).
+        if asks or session.dialect.qresync:
             await self.tell(may_expunge=may_expunge)
         if not session.dialect.qresync or not len(view.gone):
             return reply

@@ -26,6 +26,7 @@ from ..interface import OnChange, Watch
 from . import migrate
 from .account import Shared, SqliteStore
 from .changes import Deltas, Lists
+from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
 from .hints import Hints
@@ -80,7 +81,7 @@ class SqliteEngine:
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._hints = Hints(data, self._counter)
         self._writers = Writers(self.handles, clock, random, self.settings, self._hints.announce)
-        self._directory: Directory | None = None
+        self._directory: SqliteDirectory | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Future[int] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,8 +91,6 @@ class SqliteEngine:
     def directory(self) -> Directory:
         """Domains, accounts, aliases, credentials."""
         if self._directory is None:
-            from .directory import SqliteDirectory
-
             self._directory = SqliteDirectory(self.data / "directory.db", self.clock, self.random)
         return self._directory
 
@@ -139,11 +138,8 @@ class SqliteEngine:
             await asyncio.wait([self._sweeping])
         self._hints.close()
         await asyncio.to_thread(self.handles.sweep, everything=True)
-        close = getattr(self._directory, "close", None)
-        if close is not None:
-            closing = close()
-            if asyncio.iscoroutine(closing):
-                await closing
+        if self._directory is not None:
+            await self._directory.close()
 
     # For the stores ----------------------------------------------------------------------------------
 

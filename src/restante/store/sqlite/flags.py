@@ -15,7 +15,6 @@ from ..errors import NoSuchMailbox
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
 from .transaction import Write, pack, ranges_of, spans, typed
 
-
 FEW = 8
 """Ranges up to which each is written by a statement of its own, twice as fast as by UID."""
 

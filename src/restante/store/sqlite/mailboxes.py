@@ -208,8 +208,10 @@ def rename(tx: Write, key: int, name: str) -> None:
         if _key(tx, above) is None:
             _insert(tx, above, None, None)
     for child, old, new in moving:
-        # UIDVALIDITY goes with the mailbox, unless its new name had it once: then clients of that name would mix
-        # the two up.
+        # UIDVALIDITY goes along: it is this mailbox's alone, unless an import wished for one that a mailbox now gone
+        # had under the new name; clients of that name would then mix the two up.
+        if tx.db.execute(_GONE_ALIKE, (child, new)).fetchone() is not None:
+            tx.db.execute("UPDATE mailbox SET uidvalidity = ? WHERE key = ?", (_uidvalidity(tx, new, None), child))
         tx.db.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE key = ?", (new, tx.modseq, child))
         tx.remember("rename", child, (), old)
 
@@ -253,4 +255,7 @@ def subscribe(tx: Write, name: str, subscribed: bool) -> None:
     tx.remember("subscribe", None, (), f"{'-' if subscribed else '+'}{name}")
 
 
+_GONE_ALIKE = """
+SELECT 1 FROM mailbox m JOIN mailbox_tombstone t ON t.uidvalidity = m.uidvalidity WHERE m.key = ? AND t.name = ?
+"""
 _CHILDREN = "SELECT key, name FROM mailbox WHERE name >= ? AND name < ? ORDER BY name"

@@ -88,12 +88,14 @@ clients: # install the mail programs that tests drive, when root and on Debian; 
 	then :; else echo "Not installed, their tests are skipped by name:$$missing"; fi
 
 .PHONY: bench
-bench: $(VENV)/.dev clients ## Measure against Dovecot; writes docs/benchmarks.md.
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.dev clients ## Measure beside Dovecot. ARGS="--markdown FILE" writes the table; bench/compare.py --help says more.
+	@$(BIN)/python bench/compare.py $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.fuzz ## Fuzz the parsers for long. SECONDS_EACH=600 per target.
-	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS_EACH),600) $(ARGS)
+fuzz: $(VENV)/.fuzz ## Fuzz the parsers for long: TARGET=imap alone, SECONDS=600 each.
+	@for target in $(or $(TARGET),$$($(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)')); do \
+		echo "fuzzing $$target"; $(BIN)/python -m tests.fuzz.long "$$target" $(or $(SECONDS),600) || exit 1; \
+	done
 
 # Keeping house --------------------------------------------------------------------------------------
 

@@ -14,11 +14,12 @@ import shutil
 import smtplib
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.header import decode_header, make_header
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,11 +142,22 @@ def until(check: Callable[[], object], what: Callable[[], str]) -> None:
         time.sleep(0.02)  # between two looks; nothing rests on its length
 
 
-def done(answer: tuple[str, list[object]] | tuple[str, Sequence[object]]) -> Sequence[object]:
-    """The data of an imaplib answer that must be OK."""
+def done(answer: tuple[str, list[Any]]) -> list[Any]:
+    """The data of an imaplib answer, which must be OK."""
     status, data = answer
     assert status == "OK", (status, data)
     return data
+
+
+def search(client: imaplib.IMAP4, *criteria: str) -> list[str]:
+    """UIDs in the selected mailbox that answer UID SEARCH, as imaplib's `uid` takes them."""
+    return [uid.decode("ascii") for uid in done(client.uid("SEARCH", *criteria))[0].split()]
+
+
+def only(client: imaplib.IMAP4, *criteria: str) -> str:
+    """The UID of the one message that answers."""
+    (uid,) = search(client, *criteria)
+    return uid
 
 
 def quoted(mailbox: str) -> str:

@@ -22,13 +22,17 @@ ALL = ((1, 0xFFFF_FFFF),)
 @asynccontextmanager
 async def account(folder: Path, name: str = "a") -> AsyncIterator[Store]:
     """The store of the account `name` on `folder`, made if it is missing."""
-    folder.mkdir(exist_ok=True)
-    engine = SqliteEngine(folder, ManualClock(), system_random, reserve=0)
+    engine = SqliteEngine(_made(folder), ManualClock(), system_random, reserve=0)
     try:
         await engine.create_account(name)
         yield engine.account(name)
     finally:
         await engine.close()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 async def put(

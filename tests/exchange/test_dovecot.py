@@ -94,7 +94,7 @@ async def fetched(store: Store) -> list[bytes]:
     for n, (uid, flags, content) in enumerate(
         await store.rows(inbox.key, ALL, (Column.FLAGS, Column.CONTENT), 1000), 1
     ):
-        names = [name for name in (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")]
+        names = [b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft"]
         wire = table[int(str(flags))].wire.split()
         ordered = [name for name in names if name in wire] + [name for name in wire if name not in names]
         data = await store.read_content(int(str(content)))

@@ -29,9 +29,7 @@ class FolderSource:
     single: the source is one file, so that even an mbox has no name of its own.
     """
 
-    def __init__(
-        self, tree: Tree, files: list[File], largest: int = DEFAULT_LARGEST, *, single: bool = False
-    ) -> None:
+    def __init__(self, tree: Tree, files: list[File], largest: int = DEFAULT_LARGEST, *, single: bool = False) -> None:
         self._tree = tree
         self._files = sorted(files, key=_natural)
         self._largest = largest

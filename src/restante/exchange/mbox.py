@@ -11,8 +11,10 @@ is, is found out from its first SAMPLE octets: one believed body with a bare "Fr
 
 A line is a From_ line only if it looks like one: "From ", a sender, a date ("From Russia with love" is not),
 with an empty line before it or a header field behind it; or "From -" without a date, as Netscape wrote it,
-with both, or with a field behind it that messages begin with. Fields that mail programs keep flags in (Status, X-Status, X-Keywords, X-UID, X-IMAP, X-Mozilla-*)
-and a believed Content-Length are no part of the message and are taken out of its header.
+with both, or with a field behind it that messages begin with.
+
+Fields that mail programs keep flags in (Status, X-Status, X-Keywords, X-UID, X-IMAP, X-Mozilla-*) and a believed
+Content-Length are no part of the message and are taken out of its header.
 """
 
 from __future__ import annotations

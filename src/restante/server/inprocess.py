@@ -62,7 +62,8 @@ class InProcessServer:
         given: dict[str, str | list[str]] = dict.fromkeys(FREE_PORTS, "off")
         given.update(listeners)
         host = self._config.server.hostname
-        certificate, key = files(self._config.tls, self._data, host, self._clock)
+        # Clients hold the certificate against the machine's clock, wherever a test's own clock stands.
+        certificate, key = files(self._config.tls, self._data, host, SystemClock())
         self.certificate = certificate
         log = make_logger(self._config.log.level, self._config.log.format, self._clock, self._log)
         around = Surroundings(

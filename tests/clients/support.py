@@ -25,7 +25,7 @@ import pytest
 
 from restante.testing.server import RestanteServer
 
-PATIENCE = 30.0
+PATIENCE = 15.0
 """Seconds that a program, or something it should show, is waited for. A passing test waits far less."""
 
 
@@ -59,25 +59,28 @@ class Reader:
         finally:
             client.close()
 
-    def flags(self, mailbox: str = "INBOX") -> dict[str, set[str]]:
-        r"""Flags and keywords by subject, as a new IMAP connection sees them, without \Recent.
-
-        Subjects of the mailbox must differ."""
-        found: dict[str, set[str]] = {}
+    def listing(self, mailbox: str = "INBOX") -> list[tuple[str, set[str]]]:
+        r"""Subject and flags (without \Recent) of each message, ascending, as a new IMAP connection sees them."""
+        found: list[tuple[str, set[str]]] = []
         with self.imap() as client:
-            done(client.select(quoted(mailbox), readonly=True))
+            if done(client.select(quoted(mailbox), readonly=True)) == [b"0"]:
+                return []  # "*" names no message there, and is refused (RFC 9051 section 9, seq-number)
             for item in done(client.fetch("1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")):
                 if isinstance(item, tuple):
                     head, content = item
-                    name = subject(content)
-                    assert name not in found, f"two messages are called {name!r}"
                     words = head[head.index(b"FLAGS (") + 7 :].split(b")", 1)[0].decode("ascii").split()
-                    found[name] = set(words) - {r"\Recent"}
+                    found.append((subject(content), set(words) - {r"\Recent"}))
         return found
+
+    def flags(self, mailbox: str = "INBOX") -> dict[str, set[str]]:
+        """Flags and keywords by subject. Subjects of the mailbox must differ."""
+        found = self.listing(mailbox)
+        assert len(dict(found)) == len(found), "subjects are not unique here"
+        return dict(found)
 
     def subjects(self, mailbox: str = "INBOX") -> list[str]:
         """Subjects in ascending order of UIDs, through IMAP."""
-        return list(self.flags(mailbox))
+        return [name for name, _ in self.listing(mailbox)]
 
     def pop3_subjects(self) -> list[str]:
         """Subjects in the maildrop, through POP3; no message is retrieved."""

@@ -9,7 +9,6 @@ from .support import Reader, letter, program
 pytestmark = pytest.mark.client
 
 LOGIN_DENIED = 67
-QUOTE_ERROR = 21
 NO_PEER_VERIFICATION = 60
 
 
@@ -30,7 +29,7 @@ def test_imap_lists_and_fetches(demo: Reader) -> None:
     listed = curl(demo, "IMAP:")
     assert '"Projects/Garden"' in listed or " Projects/Garden" in listed
     stored = demo.server.mail(demo.user)[-1]
-    assert curl(demo, f"IMAP:INBOX;UID={stored.uid}").encode() == stored.data.replace(b"\r\n", b"\r\n")
+    assert curl(demo, f"IMAP:INBOX;UID={stored.uid}").encode() == stored.data
     header = curl(demo, f"IMAP:INBOX;UID={stored.uid};SECTION=HEADER.FIELDS%20(SUBJECT)")
     assert header.strip() == "Subject: Welcome to Restante"
     part = curl(demo, f"IMAP:INBOX;UID={stored.uid};SECTION=1")
@@ -88,4 +87,5 @@ def test_each_sasl_mechanism_logs_in(demo: Reader, url: str, mechanism: str) -> 
 
 
 def test_a_missing_mailbox_is_refused(demo: Reader) -> None:
-    curl(demo, "IMAP:No/such", "--request", "NOOP", code=78)
+    # curl has this exit status for whatever a server refuses after the connection stands.
+    assert "Select failed" in curl(demo, "IMAP:No/such", "--request", "NOOP", code=LOGIN_DENIED)

@@ -13,6 +13,7 @@ from .support import PATIENCE, Reader, done, letter, only
 pytestmark = pytest.mark.client
 
 FOLDER = "Ærø/Überraschung & Söhne/日本 ~peter"
+SPECIAL_USES = (rb"\Sent", rb"\Drafts", rb"\Junk", rb"\Trash", rb"\Archive")
 
 
 @pytest.fixture
@@ -79,20 +80,16 @@ def test_flags_set_here_are_seen_by_others(demo: Reader, client: imapclient.IMAP
     (uid,) = client.search(["SUBJECT", "Receipts"])
     client.add_flags([uid], [imapclient.FLAGGED, b"Project-Wall"])
     client.remove_flags([uid], [imapclient.SEEN])
-    assert client.get_flags([uid])[uid] == (imapclient.FLAGGED, b"Project-Wall")
+    assert {imapclient.FLAGGED, b"Project-Wall"} <= set(client.get_flags([uid])[uid])
     assert demo.flags()["Receipts for the wall"] == {r"\Flagged", "Project-Wall"}
 
 
 def test_special_uses_are_found_and_mail_moves_there(demo: Reader, client: imapclient.IMAPClient) -> None:
-    uses = {
-        use: client.find_special_folder(use)
-        for use in (imapclient.SENT, imapclient.DRAFTS, imapclient.JUNK, imapclient.TRASH, imapclient.ARCHIVE)
-    }
-    assert uses == {b"\\Sent": "Sent", b"\\Drafts": "Drafts", b"\\Junk": "Junk", b"\\Trash": "Trash",
-                    b"\\Archive": "Archive"}  # fmt: skip
+    uses = {use: client.find_special_folder(use) for use in SPECIAL_USES}
+    assert uses == {use: use.decode("ascii").removeprefix("\\") for use in SPECIAL_USES}
     client.select_folder("INBOX")
     uidls = demo.uidls()
-    client.move(client.search(["SUBJECT", "Receipts"]), uses[imapclient.TRASH])
+    client.move(client.search(["SUBJECT", "Receipts"]), uses[rb"\Trash"])
     assert "Receipts for the wall" in demo.subjects("Trash")
     assert "Receipts for the wall" not in demo.pop3_subjects()
     assert len(set(uidls) - set(demo.uidls())) == 1
@@ -100,12 +97,12 @@ def test_special_uses_are_found_and_mail_moves_there(demo: Reader, client: imapc
 
 def test_condstore_gives_what_changed_since(demo: Reader, client: imapclient.IMAPClient) -> None:
     client.enable("CONDSTORE")
-    since = client.select_folder("INBOX")[b"HIGHESTMODSEQ"][0]
+    since = client.select_folder("INBOX")[b"HIGHESTMODSEQ"]
     with demo.imap("INBOX") as other:
         uid = int(only(other, "SUBJECT", "Receipts"))
         done(other.uid("STORE", str(uid), "+FLAGS", r"(\Answered)"))
     client.noop()
-    changed = client.fetch("1:*", ["FLAGS"], [f"CHANGEDSINCE {since}"])
+    changed = client.fetch(client.search(), ["FLAGS"], [f"CHANGEDSINCE {since}"])
     assert list(changed) == [uid]
     assert changed[uid][b"MODSEQ"][0] > since
     assert imapclient.ANSWERED in changed[uid][b"FLAGS"]

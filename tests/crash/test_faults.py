@@ -1,6 +1,6 @@
 """The nth read, write or sync fails, for every n: the command is refused whole, the next try works.
 
-Each operation runs on a copy of one prepared account, through an engine just opened, so that opening the file is
+Each operation runs on one prepared account, put back each time, through an engine just opened, so that opening the file is
 part of what fails. After the fault the account is as before (or as after, where the commit had been made), the same
 operation then succeeds, and doctor finds nothing.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,13 +18,13 @@ import pytest
 
 from restante.clock import ManualClock, system_random
 from restante.mime.analyse import analyse
-from restante.query.language import All, Field, Text
+from restante.query.language import All, Contains, Field
 from restante.store.errors import DiskFull, NoSuchAccount, StoreRefusal
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, NewMessage, Pop3Delete
 from restante.store.sqlite.engine import SqliteEngine
 
-from .vfs import Call, FaultyDisk, faulty_disk
+from .vfs import Call, FaultyDisk, Shelf, faulty_disk
 
 ACCOUNT = "a1b2c3"
 ALL = ((1, 0xFFFFFFFF),)
@@ -142,10 +141,10 @@ async def opened(data: Path) -> AsyncIterator[tuple[Engine, Store]]:
         await engine.close()
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
     """The data of an account with six messages in the INBOX and one in Other."""
-    data = tmp_path_factory.mktemp("prepared") / "data"
+    data = tmp_path / "data"
 
     async def make() -> None:
         async with opened(data) as (engine, store):
@@ -167,32 +166,33 @@ def disk() -> Iterator[FaultyDisk]:
         yield found
 
 
-def copies(prepared: Path, folder: Path) -> Iterator[tuple[int, Path]]:
-    """(n, a fresh copy of the prepared data) for n from 1."""
+def counted(shelf: Shelf) -> Iterator[int]:
+    """n from 1, the prepared data put back each time."""
     for n in range(1, 400):
-        data = folder / str(n)
-        shutil.copytree(prepared, data)
-        yield n, data
-        shutil.rmtree(data)
+        shelf.put_back()
+        yield n
     raise AssertionError("the operation never ended without a fault")
+
+
+@pytest.fixture
+def shelf(data: Path, tmp_path: Path) -> Shelf:
+    return Shelf(data, tmp_path / "kept")
 
 
 @pytest.mark.parametrize(("call", "error"), FAULTS)
 @pytest.mark.parametrize("name", list(ACTS))
 def test_a_fault_refuses_the_change_whole_and_the_next_try_works(
-    prepared: Path, tmp_path: Path, disk: FaultyDisk, name: str, call: Call, error: type[apsw.Error]
+    data: Path, shelf: Shelf, disk: FaultyDisk, name: str, call: Call, error: type[apsw.Error]
 ) -> None:
     act = ACTS[name]
 
     async def clean() -> tuple[State, State]:
-        data = tmp_path / "clean"
-        shutil.copytree(prepared, data)
         async with opened(data) as (_, store):
             before = await state(store)
             await act(store)
             return before, await state(store)
 
-    async def attempt(n: int, data: Path, before: State, after: State) -> bool:
+    async def attempt(n: int, before: State, after: State) -> bool:
         async with opened(data) as (_, store):
             disk.arm(call, n, error)
             try:
@@ -214,8 +214,8 @@ def test_a_fault_refuses_the_change_whole_and_the_next_try_works(
 
     before, after = asyncio.run(clean())
     assert before != after
-    for n, data in copies(prepared, tmp_path):
-        if not asyncio.run(attempt(n, data, before, after)):
+    for n in counted(shelf):
+        if not asyncio.run(attempt(n, before, after)):
             break
     assert n > 1, "nothing was made to fail"
 
@@ -225,7 +225,7 @@ LOOKS: dict[str, Act] = {
     "snapshot": lambda store: store.snapshot(1),
     "rows": lambda store: store.rows(1, ALL, tuple(Column), 100),
     "delta": lambda store: store.delta(1, 0),
-    "search": lambda store: store.search(1, Text(Field.BODY, "line 3"), ALL),
+    "search": lambda store: store.search(1, Contains(Field.BODY, "line 3"), ALL),
     "search-all": lambda store: store.search(1, All(), ALL),
     "contents": lambda store: store.read_contents([1, 2, 3]),
     "content": lambda store: store.read_content(7),
@@ -237,11 +237,11 @@ LOOKS: dict[str, Act] = {
 
 @pytest.mark.parametrize("name", list(LOOKS))
 def test_a_fault_refuses_the_look_and_the_next_one_sees_all(
-    prepared: Path, tmp_path: Path, disk: FaultyDisk, name: str
+    data: Path, shelf: Shelf, disk: FaultyDisk, name: str
 ) -> None:
     look = LOOKS[name]
 
-    async def attempt(n: int, data: Path) -> bool:
+    async def attempt(n: int) -> bool:
         async with opened(data) as (_, store):
             disk.arm(Call.READ, n)
             try:
@@ -257,14 +257,12 @@ def test_a_fault_refuses_the_look_and_the_next_one_sees_all(
         return disk.hit
 
     async def clean() -> tuple[object, State]:
-        data = tmp_path / "clean"
-        shutil.copytree(prepared, data)
         async with opened(data) as (_, store):
             return await look(store), await state(store)
 
     expected, whole = asyncio.run(clean())
-    for n, data in copies(prepared, tmp_path):
-        if not asyncio.run(attempt(n, data)):
+    for n in counted(shelf):
+        if not asyncio.run(attempt(n)):
             break
     assert n > 1, "nothing was made to fail"
 
@@ -298,10 +296,8 @@ def test_an_account_is_made_whole_or_not_at_all(
     assert n < 399
 
 
-def test_a_full_disk_refuses_and_lets_read_and_forgets_nothing(prepared: Path, tmp_path: Path, disk: FaultyDisk) -> None:
+def test_a_full_disk_refuses_and_lets_read_and_forgets_nothing(data: Path, disk: FaultyDisk) -> None:
     """Every write fails from some moment on, until there is room again."""
-    data = tmp_path / "data"
-    shutil.copytree(prepared, data)
 
     async def scene() -> None:
         async with opened(data) as (_, store):
@@ -319,13 +315,9 @@ def test_a_full_disk_refuses_and_lets_read_and_forgets_nothing(prepared: Path, t
     asyncio.run(scene())
 
 
-def test_the_reserve_refuses_mail_and_lets_remove(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_reserve_refuses_mail_and_lets_remove(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A megabyte is left where 64 are kept for removals."""
-    data = tmp_path / "data"
-    shutil.copytree(prepared, data)
-    real = os.statvfs(tmp_path)
+    real = os.statvfs(data)
 
     def nearly_full(_path: object) -> os.statvfs_result:
         fields = list(real)

@@ -91,6 +91,34 @@ def faulty_disk() -> Iterator[FaultyDisk]:
         disk.unregister()
 
 
+class Shelf:
+    """The files of one folder, put back as they were as often as needed: in place, since a store notices by the
+    file's number that it is a copy."""
+
+    def __init__(self, folder: Path, kept: Path) -> None:
+        """kept: an empty folder on the same file system, for second names of the files."""
+        self._folder = folder
+        self._kept = kept
+        kept.mkdir()
+        self.octets: dict[str, bytes] = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            name = str(path.relative_to(folder))
+            self.octets[name] = path.read_bytes()
+            os.link(path, kept / name.replace("/", "_"))
+
+    def put_back(self, octets: dict[str, bytes] | None = None) -> None:
+        """Make the folder hold these files and no other; those taken when None."""
+        wanted = self.octets if octets is None else octets
+        for path in [p for p in self._folder.rglob("*") if p.is_file() or p.is_socket()]:
+            path.unlink()
+        for name, data in wanted.items():
+            path, kept = self._folder / name, self._kept / name.replace("/", "_")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if kept.exists():
+                os.link(kept, path)
+            path.write_bytes(data)
+
+
 # Power cuts ------------------------------------------------------------------------------------------------
 
 

@@ -101,7 +101,7 @@ def test_reclaiming_waits_for_the_retention(installation: Installation) -> None:
         await fill(store, box, 3)
         await store.expunge(box, ((1, 2),), deleted_only=False)
         assert await store.reclaim(10) == 0
-        installation.clock.advance(1001)
+        installation.clock.advance(5001)
         modseq = (await store.stats()).modseq
         assert await store.reclaim(1) == 1
         assert await store.reclaim(10) == 1
@@ -110,4 +110,4 @@ def test_reclaiming_waits_for_the_retention(installation: Installation) -> None:
         assert (await store.stats()).modseq == modseq
         assert list((await store.delta(box, 2)).vanished) == [1, 2], "the log outlives the contents"
 
-    asyncio.run(installation.play(scene, retention=1000.0))
+    asyncio.run(installation.play(scene, retention=5000.0))

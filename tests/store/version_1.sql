@@ -1,5 +1,5 @@
 
-PRAGMA page_size=8192;
+PRAGMA page_size=4096;
 
 BEGIN TRANSACTION;
 
@@ -13,9 +13,10 @@ CREATE TABLE account (
     uidvalidity INTEGER NOT NULL,       -- last UIDVALIDITY given out
     log_floor INTEGER NOT NULL,         -- removals at or below it may have been forgotten
     used INTEGER NOT NULL,              -- octets of all placements (quota)
+    inode INTEGER NOT NULL,             -- the file's own: another one means that a copy was put in service
     created INTEGER NOT NULL
 ) STRICT;
-INSERT INTO account VALUES(1,'a1b2c3','idnsyyigiikllqoj3jv7iqxtrkm',7,3,1800000001,0,3634,1800000000);
+INSERT INTO account VALUES(1,'a1b2c3','i5wvtlm3gkollywp2mxelcvnrua',7,3,1800000001,0,3634,2154587,1800000000);
 
 DROP TABLE IF EXISTS acl;
 CREATE TABLE acl (
@@ -52,16 +53,14 @@ INSERT INTO answer VALUES(4,X'28656E76656C6F706529',X'28626F64797374727563747572
 
 DROP TABLE IF EXISTS chunk;
 CREATE TABLE chunk (
-    content INTEGER NOT NULL REFERENCES content (key),
-    number INTEGER NOT NULL,            -- from 0; every chunk but the last has CHUNK octets before coding
+    key INTEGER PRIMARY KEY,            -- content << 20 | number from 0: one tree, filled at its end
     codec INTEGER NOT NULL,             -- 0 as it is, 1 zstandard
-    data BLOB NOT NULL,
-    PRIMARY KEY (content, number)
+    data BLOB NOT NULL                  -- every chunk but the last has CHUNK octets before coding
 ) STRICT;
-INSERT INTO chunk VALUES(1,0,0,X'5375626A6563743A20300D0A0D0A300D0A');
-INSERT INTO chunk VALUES(2,0,0,X'5375626A6563743A20310D0A0D0A310D0A');
-INSERT INTO chunk VALUES(3,0,0,X'5375626A6563743A20320D0A0D0A320D0A');
-INSERT INTO chunk VALUES(4,0,1,X'28B52FFD60B0036D0000306C696E650D0A0100A7E42F45');
+INSERT INTO chunk VALUES(1048576,0,X'5375626A6563743A20300D0A0D0A300D0A');
+INSERT INTO chunk VALUES(2097152,0,X'5375626A6563743A20310D0A0D0A310D0A');
+INSERT INTO chunk VALUES(3145728,0,X'5375626A6563743A20320D0A0D0A320D0A');
+INSERT INTO chunk VALUES(4194304,1,X'28B52FFD60B0036D0000306C696E650D0A0100A7E42F45');
 
 DROP TABLE IF EXISTS clock;
 CREATE TABLE clock (
@@ -72,7 +71,7 @@ INSERT INTO clock VALUES(1,1800000000);
 
 DROP TABLE IF EXISTS content;
 CREATE TABLE content (
-    key INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: a session may still hold a removed one
     digest BLOB NOT NULL,               -- SHA-256 of the stored octets
     size INTEGER NOT NULL,
     chunks INTEGER NOT NULL,
@@ -88,7 +87,7 @@ CREATE INDEX content_digest ON content (digest);
 
 DROP TABLE IF EXISTS email;
 CREATE TABLE email (
-    key INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,            -- EMAILID
     thread TEXT NOT NULL,               -- THREADID
     content INTEGER NOT NULL REFERENCES content (key),
@@ -98,14 +97,11 @@ CREATE TABLE email (
     uidl TEXT,                          -- a UIDL that an old server gave
     modseq INTEGER NOT NULL             -- created
 ) STRICT;
-INSERT INTO email VALUES(1,'mtoj6sh37gl2av3cvbmwlusncyu','tgsgjckgkzzello7rif7tnuir5y',1,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(2,'mky6wwmbbvja6a24cn6mypx7rxi','tjc2fjo3t6orxuvyfo226diw7c4',2,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(3,'mdmbmkt5tznna7laokgori3bqnq','t5yyaib5fnpaypbasjis6svgvgi',3,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(4,'m3l5iygo6kuwig6uexnqsaoavwa','ttppamzezzzcz5olwgc2fymtqa4',4,1200,1000000,NULL,NULL,3);
-CREATE INDEX email_arrival ON email (arrival) WHERE arrival IS NOT NULL;
+INSERT INTO email VALUES(1,'mcwujh4lvr54k6a4m4njcoiwhxy','tyibyxkdxl3bklgv4zs4rcxbtim',1,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(2,'modcwoxay6ou2obp3p6akszb57a','trps3pweycaljjbhjdweqjigapq',2,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(3,'m5c6ypj6djtr6ali5budjyegh74','tflosrlyeylrwtfcuo2le6f7mxm',3,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(4,'miu7ggaqgiyqmngpw55cxyynxfm','tzkkin6ssvs32m7ijcdjlgh4eka',4,1200,1000000,NULL,NULL,3);
 CREATE INDEX email_content ON email (content);
-CREATE INDEX email_modseq ON email (modseq);
-CREATE INDEX email_thread ON email (thread);
 CREATE INDEX email_uidl ON email (uidl) WHERE uidl IS NOT NULL;
 
 DROP TABLE IF EXISTS flagset;
@@ -164,8 +160,8 @@ CREATE TABLE mailbox (
     created_modseq INTEGER NOT NULL,
     changed_modseq INTEGER NOT NULL     -- last number that changed the mailbox itself (name, role): JMAP
 ) STRICT;
-INSERT INTO mailbox VALUES(1,'b46zglnhrpsumomcxydugedb7uu','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
-INSERT INTO mailbox VALUES(2,'bxywqeylt645cbrrlqipcwlhhje','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
+INSERT INTO mailbox VALUES(1,'b3wzhxgg2khhgvmiv45vhq3zbai','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
+INSERT INTO mailbox VALUES(2,'bbui7h4aj45tvr67w3dkkvqonua','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
 
 DROP TABLE IF EXISTS mailbox_tombstone;
 CREATE TABLE mailbox_tombstone (
@@ -299,8 +295,12 @@ CREATE TABLE thread_link (
     thread TEXT NOT NULL,
     PRIMARY KEY (message_id, subject)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'ttppamzezzzcz5olwgc2fymtqa4');
+INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'tzkkin6ssvs32m7ijcdjlgh4eka');
 
+DELETE FROM main.sqlite_sequence WHERE name='content';
+INSERT INTO main.sqlite_sequence VALUES ('content', 4);
+DELETE FROM main.sqlite_sequence WHERE name='email';
+INSERT INTO main.sqlite_sequence VALUES ('email', 4);
 DELETE FROM main.sqlite_sequence WHERE name='mailbox';
 INSERT INTO main.sqlite_sequence VALUES ('mailbox', 2);
 DELETE FROM main.sqlite_sequence WHERE name='removed';

@@ -41,7 +41,7 @@ class Installation:
     async def store(self, address: str) -> tuple[Account, Store]:
         """An account by address, and its store. Raises NotFound."""
         account = await self.admin.account(address)
-        return account, self.engine.account(account.id)
+        return account, self.engine.account(account.id, session="command line")
 
 
 def load_config(place: Place) -> tuple[Config, Path]:

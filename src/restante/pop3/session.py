@@ -135,7 +135,7 @@ class Pop3Session:
 
         Raises InUse and other refusals of the store, Refusal where the account has too many connections.
         """
-        store = self.engine.account(account.id)
+        store = self.engine.account(account.id, session=f"pop3 {self.connection.id}")
         async with AsyncExitStack() as held:
             await held.enter_async_context(store.lock_maildrop())
             self.connection.set_account(account.address)

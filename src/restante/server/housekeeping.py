@@ -79,7 +79,7 @@ class Housekeeper:
             after = accounts[-1].address
 
     async def _account(self, engine: Engine, account: Account) -> None:
-        store = engine.account(account.id)
+        store = engine.account(account.id, session="housekeeping")
         days = account.settings.pop3_leave_days
         if days is None:
             days = self._config.pop3.leave_days

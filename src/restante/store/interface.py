@@ -264,8 +264,11 @@ class Engine(Protocol):
     @property
     def directory(self) -> Directory: ...
 
-    def account(self, account: str, actor: str | None = None) -> Store:
-        """The account's store as the acting user sees it (its owner when actor is None). No I/O."""
+    def account(self, account: str, actor: str | None = None, session: str = "") -> Store:
+        """The account's store as the acting user sees it (its owner when actor is None). No I/O.
+
+        session: who changes things, for the removal log: protocol and connection ("imap 7f3a").
+        """
         ...
 
     async def create_account(self, account: str) -> None:

@@ -329,7 +329,7 @@ class ImapSession:
         """Enter the authenticated state. Raises Refusal where the account has too many connections."""
         self.connection.set_account(account.address)
         self.account = account
-        self.store_or_none = self.engine.account(account.id)
+        self.store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
         self.state = State.AUTHENTICATED
         self.reader.authenticated = True
 

@@ -56,6 +56,9 @@ T = TypeVar("T")
 IN_THREAD = 256 * 1024
 """Octets above which hashing and compressing leave the event loop."""
 
+STILL_READ = 3600.0
+"""Seconds after its removal in which a session may still read a message, however short the retention is."""
+
 
 class Shared:
     """What the sessions of one process share of an account."""
@@ -83,9 +86,11 @@ class Shared:
 class SqliteStore:
     """Implements `store.interface.Store`. session: who changes things, for the removal log."""
 
-    def __init__(self, engine: SqliteEngine, account: str, actor: str | None, shared: Shared) -> None:
+    def __init__(
+        self, engine: SqliteEngine, account: str, actor: str | None, shared: Shared, session: str = ""
+    ) -> None:
         self.account = account
-        self.session = ""
+        self.session = session
         self._engine = engine
         self._path = engine.path(account)
         self._user = "" if actor is None or actor == account else actor
@@ -311,20 +316,22 @@ class SqliteStore:
     async def recoverable(self) -> list[Recoverable]:
         from . import recover
 
-        return self._read(recover.recoverable, int(self._engine.clock.now() - self._engine.settings.retention))
+        return self._read(recover.recoverable, self._recoverable_since())
+
+    def _recoverable_since(self) -> int:
+        return int(self._engine.clock.now() - self._engine.settings.retention)
 
     async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
         from . import recover
 
-        return await self._write(recover.undelete, numbers, mailbox)
+        return await self._write(recover.undelete, numbers, mailbox, self._recoverable_since())
 
     async def reclaim(self, budget: int) -> int:
         from . import recover
 
         now, settings = self._engine.clock.now(), self._engine.settings
-        return await self._write(
-            recover.reclaim, budget, int(now - settings.retention), int(now - settings.log_retention)
-        )
+        retention = max(settings.retention, STILL_READ)
+        return await self._write(recover.reclaim, budget, int(now - retention), int(now - settings.log_retention))
 
     async def stats(self) -> AccountStats:
         return self._read(rows.stats, self._path)

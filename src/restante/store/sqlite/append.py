@@ -127,12 +127,12 @@ def _write_rows(db: apsw.Connection, key: int, analysis: Analysis, made: Derived
         ),
     )  # fmt: skip
     db.execute(
-        "INSERT OR REPLACE INTO sortkey (email, sent, subject, is_reply, sender, recipient, cc, display_from,"
-        " display_to, message_id, refs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO sortkey (email, sent, sent_day, subject, is_reply, sender, recipient, cc, display_from,"
+        " display_to, message_id, refs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            key, keys.sent, _clean(keys.subject), int(keys.is_reply), _clean(keys.sender), _clean(keys.recipient),
-            _clean(keys.cc), _clean(keys.display_from), _clean(keys.display_to), _clean(keys.message_id),
-            _clean(" ".join(keys.references)),
+            key, keys.sent, keys.sent_day, _clean(keys.subject), int(keys.is_reply), _clean(keys.sender),
+            _clean(keys.recipient), _clean(keys.cc), _clean(keys.display_from), _clean(keys.display_to),
+            _clean(keys.message_id), _clean(" ".join(keys.references)),
         ),
     )  # fmt: skip
     db.execute(

@@ -20,6 +20,9 @@ from ..model import Blob
 from .transaction import Write
 
 CHUNK = 128 * 1024
+NUMBER_BITS = 20
+"""A chunk's key is its content's key, then this many bits of its number."""
+MOST_CHUNKS = 1 << NUMBER_BITS
 RAW, ZSTD = 0, 1
 LEVEL = 1  # level 3 saves 4% more of mail at half the speed
 SMALLEST = 512  # below it the frame's own octets eat what compression saves
@@ -90,7 +93,7 @@ def file(tx: Write, blob: Blob, traits: int, pop3_size: int, pop3_size_utf8: int
     key = tx.db.last_insert_rowid()
     for number, (codec, data) in enumerate(chunks):
         tx.db.execute(
-            "INSERT INTO chunk (content, number, codec, data) VALUES (?, ?, ?, ?)", (key, number, codec, data)
+            "INSERT INTO chunk (key, codec, data) VALUES (?, ?, ?)", (key << NUMBER_BITS | number, codec, data)
         )
     return key
 
@@ -100,7 +103,7 @@ def read(db: apsw.Connection, content: int, offset: int, count: int | None) -> b
     if offset < 0 or (count is not None and count <= 0):
         return b""
     first = offset // CHUNK
-    last = (offset + count - 1) // CHUNK if count is not None else 1 << 40
+    last = (offset + count - 1) // CHUNK if count is not None else MOST_CHUNKS - 1
     row = db.execute("SELECT size, chunks FROM content WHERE key = ?", (content,)).fetchone()
     if row is None:
         raise Damaged("The message's octets are gone.", "They were removed longer ago than they are kept.")
@@ -110,8 +113,8 @@ def read(db: apsw.Connection, content: int, offset: int, count: int | None) -> b
     pieces = [
         decode(codec, data)
         for codec, data in db.execute(
-            "SELECT codec, data FROM chunk WHERE content = ? AND number BETWEEN ? AND ? ORDER BY number",
-            (content, first, last),
+            "SELECT codec, data FROM chunk WHERE key BETWEEN ? AND ? ORDER BY key",
+            (content << NUMBER_BITS | first, content << NUMBER_BITS | last),
         )
     ]
     if len(pieces) != min(last, chunks - 1) - first + 1:
@@ -124,6 +127,10 @@ def read(db: apsw.Connection, content: int, offset: int, count: int | None) -> b
 
 def read_many(db: apsw.Connection, contents: Sequence[int]) -> list[bytes]:
     """Whole octets of several contents, in the order asked, by one query."""
+    if not contents:
+        return []  # APSW takes no empty array
+    if not contents:
+        return []
     found: dict[int, list[bytes]] = {}
     for key, codec, data in db.execute(_READ_MANY, (apsw.carray(array("q", sorted(set(contents)))),)):
         found.setdefault(key, []).append(decode(codec, data))
@@ -135,8 +142,15 @@ def read_many(db: apsw.Connection, contents: Sequence[int]) -> list[bytes]:
 
 
 _READ_MANY = """
-SELECT c.content, c.codec, c.data FROM carray(?1) s CROSS JOIN chunk c ON c.content = s.value
+SELECT s.value, c.codec, c.data FROM carray(?1) s CROSS JOIN chunk c
+ON c.key BETWEEN s.value << 20 AND (s.value << 20) + 1048575
 """
+
+
+def drop(tx: Write, key: int) -> None:
+    """Free a content that no email has any more."""
+    tx.db.execute("DELETE FROM chunk WHERE key BETWEEN ? AND ?", (key << NUMBER_BITS, (key + 1 << NUMBER_BITS) - 1))
+    tx.db.execute("DELETE FROM content WHERE key = ?", (key,))
 
 
 def size_of(db: apsw.Connection, content: int) -> int:

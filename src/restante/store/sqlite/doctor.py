@@ -23,6 +23,7 @@ from .mend import Mender
 
 _BATCH = 64  # messages read per step of the contents' check
 
+
 def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterator[Finding]:
     """All findings. With a mender, repairable ones are mended as they are found.
 
@@ -67,7 +68,10 @@ _BROKEN_REFERENCES = (
      "SELECT 0, e.key FROM email e LEFT JOIN content c ON c.key = e.content"
      " WHERE c.key IS NULL OR c.size <> e.size"),
     ("chunks", "a content lacks chunks",
-     "SELECT 0, c.key FROM content c WHERE c.chunks <> (SELECT COUNT(*) FROM chunk k WHERE k.content = c.key)"),
+     "SELECT 0, c.key FROM content c WHERE c.chunks <> (SELECT COUNT(*) FROM chunk k"
+     " WHERE k.key BETWEEN c.key << 20 AND (c.key << 20) + 1048575)"),
+    ("orphan-chunk", "a chunk belongs to no content",
+     "SELECT 0, k.key FROM chunk k WHERE k.key >> 20 NOT IN (SELECT key FROM content)"),
     ("uidl", "two placements of one email in the INBOX have the same UIDL",
      "SELECT p.mailbox, MAX(p.uid) FROM mailbox m JOIN placement p ON p.mailbox = m.key"
      " LEFT JOIN pop3 s ON s.mailbox = p.mailbox AND s.uid = p.uid WHERE m.name = 'INBOX'"

@@ -74,7 +74,7 @@ class SqliteEngine:
         self.random = random
         self.name = name
         self.settings = Settings(retention, log_retention, reserve, compress, keywords, mailboxes)
-        self.handles = Handles(handles, clock)
+        self.handles = Handles(handles, clock, random)
         self.lists = Lists()
         self.deltas = Deltas()
         self._quota_default = quota_default
@@ -100,11 +100,11 @@ class SqliteEngine:
             raise NoSuchAccount("There is no such account.")
         return self.data / "accounts" / account[:2].lower() / f"{account}.db"
 
-    def account(self, account: str, actor: str | None = None) -> SqliteStore:
+    def account(self, account: str, actor: str | None = None, session: str = "") -> SqliteStore:
         shared = self._shared.get(account)
         if shared is None:
             shared = self._shared[account] = Shared()
-        return SqliteStore(self, account, actor, shared)
+        return SqliteStore(self, account, actor, shared, session)
 
     async def create_account(self, account: str) -> None:
         path = self.path(account)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import apsw
 
-from ...clock import Clock
+from ...clock import Clock, Random
 from ..errors import NoSuchAccount
-from . import migrate
+from . import incarnation, migrate
 from .transaction import Interned
 
 IDLE = 20.0
@@ -56,7 +56,7 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
         db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)  # "x" is a column, never a string
         for pragma in PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
-        db.wal_autocheckpoint(512)  # 4 MiB of log, then its pages go home
+        db.wal_autocheckpoint(1024)  # 4 MiB of log, then its pages go home
         migrate.check(db)
     except BaseException:
         db.close(True)
@@ -67,10 +67,13 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
 class Handle:
     """One account's two connections, made when first asked for. users: how many hold it now."""
 
-    __slots__ = ("_reader", "_writer", "interned", "path", "used_at", "users")
+    __slots__ = ("_clock", "_in_service", "_random", "_reader", "_writer", "interned", "path", "used_at", "users")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock, random: Random) -> None:
         self.path = path
+        self._clock = clock
+        self._random = random
+        self._in_service = False
         self.users = 0
         self.used_at = 0.0
         self.interned = Interned()
@@ -80,14 +83,28 @@ class Handle:
     @property
     def reader(self) -> apsw.Connection:
         if self._reader is None:
-            self._reader = connect(self.path, wait=READER_WAIT)
+            self._reader = self._connect(READER_WAIT)
         return self._reader
 
     @property
     def writer(self) -> apsw.Connection:
         if self._writer is None:
-            self._writer = connect(self.path, wait=WRITER_WAIT)
+            self._writer = self._connect(WRITER_WAIT)
         return self._writer
+
+    def _connect(self, wait: int) -> apsw.Connection:
+        """A connection to a file that is in service: a copy of an older state is made safe first."""
+        db = connect(self.path, wait=wait)
+        try:
+            if not self._in_service and incarnation.is_copy(db, self.path):
+                db.set_busy_timeout(WRITER_WAIT)
+                incarnation.put_in_service(db, self.path, self._clock, self._random)
+                db.set_busy_timeout(wait)
+        except BaseException:
+            db.close(True)
+            raise
+        self._in_service = True
+        return db
 
     def close(self, *, checkpoint: bool = False) -> None:
         try:
@@ -107,9 +124,10 @@ class Handle:
 class Handles:
     """The pool. Any thread may ask; a handle that is held is never closed."""
 
-    def __init__(self, most: int, clock: Clock) -> None:
+    def __init__(self, most: int, clock: Clock, random: Random) -> None:
         self._most = max(1, most)
         self._clock = clock
+        self._random = random
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Handle] = OrderedDict()
 
@@ -130,7 +148,7 @@ class Handles:
         with self._lock:
             handle = self._open.get(account)
             if handle is None:
-                handle = self._open[account] = Handle(path)
+                handle = self._open[account] = Handle(path, self._clock, self._random)
                 surplus = self._surplus(handle)
             else:
                 self._open.move_to_end(account)

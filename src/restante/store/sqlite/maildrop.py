@@ -96,6 +96,8 @@ def expire(tx: Write, before: int) -> int:
 
 
 def _to_trash(tx: Write, inbox: int, ranges: UidRanges) -> int:
+    if tx.db.execute(_ANY, (pack(ranges), inbox)).fetchone() is None:
+        return 0  # gone meanwhile: no mailbox is made for nothing
     row = tx.db.execute("SELECT key FROM mailbox WHERE role = '\\Trash'").fetchone()
     if row is None:
         row = tx.db.execute("SELECT key FROM mailbox WHERE name = 'Trash'").fetchone()
@@ -111,5 +113,7 @@ INSERT INTO pop3 (mailbox, uid, suffix, retrieved)
 SELECT p.mailbox, p.uid, 0, ?3 FROM {spans("?1", "placement", "?2")} WHERE true
 ON CONFLICT (mailbox, uid) DO UPDATE SET retrieved = coalesce(retrieved, excluded.retrieved)
 """
+
+_ANY = f"SELECT 1 FROM {spans('?1', 'placement', '?2')} LIMIT 1"
 
 _HIDE = f"INSERT OR IGNORE INTO pop3_hidden (email) SELECT p.email FROM {spans('?1', 'placement', '?2')}"

@@ -41,7 +41,7 @@ def create(path: Path, account: str, now: int, random: Random) -> None:
                 db.execute(TABLES)
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {VERSION}")
-                _first_rows(db, account, now, random)
+                _first_rows(db, account, now, random, making.stat().st_ino)
         finally:
             db.close()  # writes the log back and removes it: the file alone is whole
         try:
@@ -54,11 +54,11 @@ def create(path: Path, account: str, now: int, random: Random) -> None:
             beside.unlink(missing_ok=True)
 
 
-def _first_rows(db: apsw.Connection, account: str, now: int, random: Random) -> None:
+def _first_rows(db: apsw.Connection, account: str, now: int, random: Random, inode: int) -> None:
     db.execute(
-        "INSERT INTO account (one, id, incarnation, modseq, email_delivery, uidvalidity, log_floor, used, created)"
-        " VALUES (1, ?, ?, 1, 0, ?, 0, 0, ?)",
-        (account, new_id("i", random), max(now, 1), now),
+        "INSERT INTO account (one, id, incarnation, modseq, email_delivery, uidvalidity, log_floor, used, inode,"
+        " created) VALUES (1, ?, ?, 1, 0, ?, 0, 0, ?, ?)",
+        (account, new_id("i", random), max(now, 1), inode, now),
     )
     db.execute(
         "INSERT INTO mailbox (id, name, uidvalidity, uidnext, highest_modseq, created_modseq, changed_modseq)"

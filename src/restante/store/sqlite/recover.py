@@ -16,8 +16,9 @@ from ...mime.decode import decode_header
 from ...mime.headers import first, index_fields, split_fields
 from ..errors import StoreRefusal
 from ..model import Appended, Flags, Recoverable, System
+from . import content as contents
 from . import mailboxes
-from .transaction import NewPlacement, Write
+from .transaction import NewPlacement, Write, typed
 
 
 class NotRecoverable(StoreRefusal):
@@ -57,15 +58,16 @@ def recoverable(db: apsw.Connection, since: int) -> list[Recoverable]:
     return found
 
 
-def undelete(tx: Write, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
-    """Bring removed messages back, all or none. Raises NotRecoverable, naming the number."""
+def undelete(tx: Write, numbers: Sequence[int], mailbox: int | None, since: int) -> Appended | None:
+    """Bring back messages removed at `since` or later, all or none. Raises NotRecoverable, naming the number."""
     by_target: dict[int, list[tuple[int, NewPlacement, str]]] = {}
     made: dict[int, int] = {}
     for number in dict.fromkeys(numbers):
         row = tx.db.execute(
             "SELECT r.mailbox, r.email, r.flagset, r.size, r.received, e.id FROM removed r"
-            " JOIN email e ON e.key = r.email WHERE r.number = ? AND r.undeleted = 0 AND r.moved_to IS NULL",
-            (number,),
+            " JOIN email e ON e.key = r.email WHERE r.number = ? AND r.removed_at >= ? AND r.undeleted = 0"
+            " AND r.moved_to IS NULL",
+            (number, since),
         ).fetchone()
         if row is None:
             raise NotRecoverable(f"There is no removed message with the number {number}.", "List them again.")
@@ -85,16 +87,21 @@ def undelete(tx: Write, numbers: Sequence[int], mailbox: int | None) -> Appended
 
 
 def _target(tx: Write, source: int, made: dict[int, int]) -> int:
-    """The mailbox a message was in; created again under its old name if it is gone."""
+    """The mailbox a message was in; created again under its old name if it is gone, with its
+    special use unless another has that now."""
     if tx.db.execute("SELECT 1 FROM mailbox WHERE key = ?", (source,)).fetchone():
         return source
     if source not in made:
-        row = tx.db.execute("SELECT name FROM mailbox_tombstone WHERE key = ?", (source,)).fetchone()
-        name = row[0] if row else "Recovered"
+        name, role = tx.db.execute(_FORMER, (source,)).fetchone() or ("Recovered", None)
         there = tx.db.execute("SELECT key FROM mailbox WHERE name = ?", (name,)).fetchone()
-        made[source] = there[0] if there else mailboxes.create(tx, name, None, None).key
+        made[source] = there[0] if there else mailboxes.create(tx, name, role, None).key
     return made[source]
 
+
+_FORMER = """
+SELECT t.name, iif(EXISTS (SELECT 1 FROM mailbox m WHERE m.role = t.role), NULL, t.role)
+FROM mailbox_tombstone t WHERE t.key = ?
+"""
 
 _DUE = """
 SELECT DISTINCT r.email FROM removed r JOIN email e ON e.key = r.email
@@ -119,26 +126,33 @@ def reclaim(tx: Write, budget: int, before: int, log_before: int) -> int:
             tx.db.execute(f"DELETE FROM {table} WHERE email = ?", (email,))
         tx.db.execute("DELETE FROM email WHERE key = ?", (email,))
         if not tx.db.execute("SELECT 1 FROM email WHERE content = ?", (content,)).fetchone():
-            tx.db.execute("DELETE FROM chunk WHERE content = ?", (content,))
-            tx.db.execute("DELETE FROM content WHERE key = ?", (content,))
+            contents.drop(tx, content)
     _forget(tx, budget, before, log_before)
     tx.db.execute("PRAGMA incremental_vacuum(256)").fetchall()
     return len(due)
 
 
 def _forget(tx: Write, budget: int, before: int, log_before: int) -> None:
-    """Take old rows off the log, raising its floor over them in the same transaction."""
-    old = tx.db.execute(
-        "SELECT number, modseq FROM removed WHERE removed_at < ? AND email NOT IN (SELECT key FROM email)"
-        " ORDER BY number LIMIT ?",
-        (log_before, budget),
-    ).fetchall()
+    """Take old rows off the log, raising its floor over them in the same transaction.
+
+    The last removal of an email that is in no mailbox and not yet freed stays: `_DUE` finds the email by it.
+    """
+    old: list[tuple[int, int]] = typed(tx.db.execute(_FORGETTABLE, (log_before, budget)))
     if old:
-        floor = max(modseq for _, modseq in old)
         tx.db.executemany("DELETE FROM removed WHERE number = ?", [(number,) for number, _ in old])
-        tx.db.execute("UPDATE account SET log_floor = max(log_floor, ?)", (floor,))
+        tx.db.execute("UPDATE account SET log_floor = max(log_floor, ?)", (max(modseq for _, modseq in old),))
     tx.db.execute(
         "DELETE FROM history WHERE modseq <= (SELECT coalesce(max(modseq), 0) FROM clock WHERE at < ?)", (before,)
     )
     tx.db.execute("DELETE FROM mailbox_tombstone WHERE removed_at < ?", (log_before,))
     tx.db.execute("DELETE FROM clock WHERE at < ?", (log_before,))
+
+
+_FORGETTABLE = """
+SELECT r.number, r.modseq FROM removed r
+WHERE r.removed_at < ?1 AND (
+    NOT EXISTS (SELECT 1 FROM email e WHERE e.key = r.email)
+    OR EXISTS (SELECT 1 FROM placement p WHERE p.email = r.email)
+    OR EXISTS (SELECT 1 FROM removed y WHERE y.email = r.email AND y.number > r.number))
+ORDER BY r.removed_at LIMIT ?2
+"""

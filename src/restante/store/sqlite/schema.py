@@ -12,7 +12,7 @@ from __future__ import annotations
 
 APPLICATION_ID = 0x52535431  # "RST1"
 VERSION = 1
-PAGE_SIZE = 8192
+PAGE_SIZE = 4096  # a delivery touches some twenty trees: 8192 wrote 200 kB a message of 16 kB, this 110
 
 PRAGMAS_BEFORE_TABLES = f"""
 PRAGMA page_size = {PAGE_SIZE};
@@ -30,6 +30,7 @@ CREATE TABLE account (
     uidvalidity INTEGER NOT NULL,       -- last UIDVALIDITY given out
     log_floor INTEGER NOT NULL,         -- removals at or below it may have been forgotten
     used INTEGER NOT NULL,              -- octets of all placements (quota)
+    inode INTEGER NOT NULL,             -- the file's own: another one means that a copy was put in service
     created INTEGER NOT NULL
 ) STRICT;
 
@@ -76,7 +77,7 @@ CREATE TABLE keyword (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE content (
-    key INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: a session may still hold a removed one
     digest BLOB NOT NULL,               -- SHA-256 of the stored octets
     size INTEGER NOT NULL,
     chunks INTEGER NOT NULL,
@@ -87,15 +88,13 @@ CREATE TABLE content (
 CREATE INDEX content_digest ON content (digest);
 
 CREATE TABLE chunk (
-    content INTEGER NOT NULL REFERENCES content (key),
-    number INTEGER NOT NULL,            -- from 0; every chunk but the last has CHUNK octets before coding
+    key INTEGER PRIMARY KEY,            -- content << 20 | number from 0: one tree, filled at its end
     codec INTEGER NOT NULL,             -- 0 as it is, 1 zstandard
-    data BLOB NOT NULL,
-    PRIMARY KEY (content, number)
+    data BLOB NOT NULL                  -- every chunk but the last has CHUNK octets before coding
 ) STRICT;
 
 CREATE TABLE email (
-    key INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,            -- EMAILID
     thread TEXT NOT NULL,               -- THREADID
     content INTEGER NOT NULL REFERENCES content (key),
@@ -106,9 +105,6 @@ CREATE TABLE email (
     modseq INTEGER NOT NULL             -- created
 ) STRICT;
 CREATE INDEX email_content ON email (content);
-CREATE INDEX email_thread ON email (thread);
-CREATE INDEX email_arrival ON email (arrival) WHERE arrival IS NOT NULL;
-CREATE INDEX email_modseq ON email (modseq);
 CREATE INDEX email_uidl ON email (uidl) WHERE uidl IS NOT NULL;
 
 CREATE TABLE answer (

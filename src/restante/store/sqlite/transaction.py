@@ -394,11 +394,15 @@ WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND EXISTS (
 """
 
 _SAME_UIDL = """
-SELECT n.uid, e.uidl FROM placement n JOIN email e ON e.key = n.email
-WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND e.uidl IS NOT NULL AND EXISTS (
+SELECT n.uid, coalesce(e.uidl, e.id) FROM placement n JOIN email e ON e.key = n.email
+WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND EXISTS (
     SELECT 1 FROM email f JOIN placement o ON o.email = f.key
-    WHERE f.uidl = e.uidl AND f.key <> e.key AND o.mailbox = n.mailbox)
+    WHERE f.uidl = coalesce(e.uidl, e.id) AND f.key <> e.key AND o.mailbox = n.mailbox
+    UNION ALL
+    SELECT 1 FROM email f JOIN placement o ON o.email = f.key
+    WHERE f.id = e.uidl AND f.key <> e.key AND o.mailbox = n.mailbox)
 """
+"""An old server's UIDL may be another email's UIDL, or its EMAILID."""
 
 _SUFFIXES_BY_BASE = """
 SELECT o.uid, coalesce(s.suffix, 0) FROM email e JOIN placement o ON o.email = e.key

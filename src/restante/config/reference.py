@@ -1,0 +1,61 @@
+"""The configuration reference as Markdown, made from `model`: `python -m restante.config.reference`.
+
+docs/configuration.md is what this prints; a test compares them. Defaults are written as `config show --default`
+writes them, so that a line can be copied into a file.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .load import CHOICES, RANGES, docs_of, tables_of
+from .model import Config, Struct
+from .show import literal
+
+HEAD = """# Configuration
+
+Made from the code by `python -m restante.config.reference`. Restante needs no configuration file. Where you want one,
+start from `restante config show --default` or from nothing: a file holds what differs from the defaults, and every
+command takes it with `--config FILE`. Check it with `restante config check FILE`, see what is in effect with
+`restante --config FILE config show`. An unknown key or a wrong value is refused with file, line and the key that was
+probably meant. The server reads the file at its start.
+
+Sizes are octets, or text such as `"10 MB"` (1000s) or `"64 MiB"` (1024s). Durations are seconds, or text such as
+`"30 s"`, `"5 m"`, `"2 h"`, `"14 d"`. On the command line `--data` and `--listen` go before the file.
+"""
+
+_COLUMNS = "| key | default | |\n|---|---|---|"
+
+
+def reference() -> str:
+    """Every table and key: default, meaning, least and greatest value."""
+    parts = [HEAD, _table(Config(), Config, "")]
+    parts += [_table(getattr(Config(), name), table, name) for name, table in tables_of(Config).items()]
+    return "\n".join(parts)
+
+
+def _table(values: Struct, table: type[Struct], name: str) -> str:
+    lines = [f"## {f'[{name}]' if name else 'Above all tables'}\n"]
+    if name == "listen":
+        lines.append(f"{(table.__doc__ or '').strip()}\n")
+    lines.append(_COLUMNS)
+    for key, doc in docs_of(table).items():
+        path = (name, key) if name else (key,)
+        text = " ".join(part for part in (doc.text, _bounds(path, doc.kind)) if part).replace("|", "\\|")
+        lines.append(f"| `{key}` | `{literal(getattr(values, key), doc.kind)}` | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _bounds(path: tuple[str, ...], kind: str) -> str:
+    """What is allowed, where that is less than everything; choices are told by the key's own text."""
+    if any(choice.path == path for choice in CHOICES):
+        return ""
+    for each in RANGES:
+        if each.path == path:
+            least, most = (literal(value, kind).strip('"') for value in (each.least, each.most))
+            return f"From {least} to {most}." if each.most < 2**62 else f"At least {least}." if each.least else ""
+    return ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,55 @@
+"""An older state put in service: a file restored or copied back, whose account lived on after the copy was made.
+
+Clients may have seen UIDs, change numbers and JMAP states that this state knows nothing of. So before the first
+read the account draws a new incarnation id, UIDNEXTs and the change counter rise past all that can have been given
+out, every placement is stamped anew and the log floor is set there: clients fetch flags again, not mail, since
+UIDVALIDITYs, UIDs and EMAILIDs stay. A copy shows by its inode, which the file itself records.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from ...clock import Clock, Random
+from .identity import new_id
+from .transaction import MAX_UID
+
+UIDS_LOST = 1 << 20
+NUMBERS_LOST = 1 << 40
+
+
+def is_copy(db: apsw.Connection, path: Path) -> bool:
+    """Whether this file is not the one that was last in service under its name."""
+    return int(db.execute("SELECT inode FROM account").get) != path.stat().st_ino
+
+
+def put_in_service(db: apsw.Connection, path: Path, clock: Clock, random: Random) -> None:
+    """Make an older state safe to serve, in one transaction. Does nothing where another process has done it.
+
+    UIDNEXT rises by 2^20 or to the time in seconds, the counter by 2^40 or to the time in microseconds, whichever
+    is more.
+    """
+    now = clock.now()
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if is_copy(db, path):
+            modseq = int(db.execute("SELECT modseq FROM account").get)
+            raised = max(modseq + NUMBERS_LOST, int(now * 1_000_000))
+            db.execute(
+                "UPDATE account SET incarnation = ?, modseq = ?, log_floor = ?, uidvalidity = max(uidvalidity, ?),"
+                " inode = ?",
+                (new_id("i", random), raised, raised, min(int(now), 0xFFFFFFFF), path.stat().st_ino),
+            )
+            db.execute(
+                "UPDATE mailbox SET highest_modseq = ?, uidnext = min(?, max(uidnext + ?, ?))",
+                (raised, MAX_UID, UIDS_LOST, int(now)),
+            )
+            db.execute("UPDATE placement SET modseq = ?", (raised,))
+            db.execute("INSERT OR REPLACE INTO clock (modseq, at) VALUES (?, ?)", (raised, int(now)))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

@@ -1,0 +1,66 @@
+"""A terminal of its own for a full-screen program: what a person would type goes in, what they would see comes out.
+
+Held by a tmux server under a name of its own, so that tests beside each other, and whatever tmux the machine's
+user runs, know nothing of it. Nothing here waits for a time: `see` looks until the words are there.
+"""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .support import PATIENCE, environment, program, until
+
+COLUMNS, LINES = 120, 40
+
+
+class Screen:
+    """A program in a terminal of 120 by 40; a context manager that ends it, whatever state it is in."""
+
+    def __init__(self, home: Path, argv: Sequence[str]) -> None:
+        self.home = home
+        self.argv = argv
+        self.tmux = (program("tmux"), "-L", f"restante-{secrets.token_hex(6)}", "-f", "/dev/null")
+
+    def __enter__(self) -> Self:
+        size = ("-x", str(COLUMNS), "-y", str(LINES))
+        # remain-on-exit: the last words of a program that ends early can still be read.
+        self._tmux("new-session", "-d", *size, *self.argv, ";", "set-option", "-g", "remain-on-exit", "on")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tmux("kill-server")
+
+    def type(self, *keys: str) -> None:
+        """Press keys by tmux's names ("Enter", "C-u"); a longer word that is no key's name is typed."""
+        self._tmux("send-keys", "--", *keys)
+
+    def see(self, *words: str) -> str:
+        """Wait until all of these are on the screen at once; the screen."""
+        until(lambda: all(word in self.text() for word in words), lambda: f"{words} on\n{self.text()}")
+        return self.text()
+
+    def gone(self) -> None:
+        """Wait until the program has ended by itself, with status 0."""
+        status = "#{pane_dead} #{pane_dead_status}"
+        until(lambda: self._tmux("display-message", "-p", status).startswith("1"), lambda: f"the end of\n{self.text()}")
+        assert self._tmux("display-message", "-p", status).strip() == "1 0", self.text()
+
+    def text(self) -> str:
+        return self._tmux("capture-pane", "-p")
+
+    def _tmux(self, *arguments: str) -> str:
+        return subprocess.run(
+            [*self.tmux, *arguments],
+            cwd=self.home,
+            env=environment(self.home),
+            capture_output=True,
+            timeout=PATIENCE,
+            check=True,
+        ).stdout.decode("utf-8")

@@ -13,8 +13,8 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 # A test needs these programs; a missing one is shown as skipped by name.
-CLIENTS := mbsync:isync curl:curl fetchmail:fetchmail getmail:getmail6 mutt:mutt neomutt:neomutt tmux:tmux ps:procps \
-	doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
+CLIENTS := mbsync:isync curl:curl fetchmail:fetchmail getmail:getmail6 mutt:mutt neomutt:neomutt mpop:mpop tmux:tmux \
+	ps:procps doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
 	/usr/lib/dovecot/lmtp:dovecot-lmtpd
 
 .PHONY: help

@@ -60,7 +60,7 @@ class NotedEngine:
     async def delete_account(self, account: str) -> None:
         del self.stores[account]
 
-    def account(self, account: str, actor: str | None = None) -> NotedStore:
+    def account(self, account: str, actor: str | None = None, session: str = "") -> NotedStore:
         return self.stores[account]
 
 

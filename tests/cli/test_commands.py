@@ -109,6 +109,8 @@ def test_accounts(bob: Cli) -> None:
     shown = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)
     assert (shown["quota"], shown["pop3_delete"], shown["pop3_seen"]) == (2_000_000_000, "trash", False)
     bob("account", "set", "bob@example.com", "--quota", "lots", status=Exit.USAGE)
+    bob("account", "set", "bob@example.com", "--quota", "1G")
+    assert json.loads(bob("account", "show", "bob@example.com", "--json").stdout)["quota"] == 1_000_000_000
     bob("account", "disable", "bob@example.com")
     assert bob.json("account", "list")[0]["enabled"] is False
     bob("account", "enable", "bob@example.com")
@@ -130,6 +132,12 @@ def test_a_refusal_is_two_lines_on_stderr(cli: Cli) -> None:
     assert len(result.stderr.splitlines()) == 2
     result = cli("account", "add", "no@example.com", status=Exit.REFUSED)
     assert "--password-stdin" in result.stderr
+
+
+def test_a_mistyped_command_is_answered_with_the_right_one(cli: Cli) -> None:
+    assert "Did you mean 'serve'?" in cli("serv", status=Exit.USAGE).stderr
+    assert "Did you mean 'list'?" in cli("account", "lst", status=Exit.USAGE).stderr
+    assert "frobnicate" in cli("frobnicate", status=Exit.USAGE).stderr
 
 
 def test_aliases(bob: Cli) -> None:
@@ -182,6 +190,32 @@ def test_deliver_as_an_mta_does(bob: Cli) -> None:
     assert "550 5.1.1" in told.stderr
     bob("account", "set", "bob@example.com", "--quota", "1")
     bob("deliver", "--to", "bob@example.com", stdin=MESSAGE, status=Exit.TEMPORARY)
+
+
+def test_deliver_takes_addresses_as_an_envelope_writes_them(bob: Cli) -> None:
+    bob("deliver", "--to", "<bob@example.com>", "--from", "<>", stdin=MESSAGE)
+
+
+def test_what_delivery_logs_is_a_line_on_stderr(bob: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text('[delivery]\nsuppress_duplicates = "1 h"\n[log]\nformat = "json"\n')
+    bob("deliver", "--config", str(file), "--to", "bob@example.com", stdin=MESSAGE)
+    told = bob("deliver", "--config", str(file), "--to", "bob@example.com", stdin=MESSAGE)
+    assert told.stdout == ""
+    line = json.loads(told.stderr)
+    assert (line["event"], line["account"]) == ("redelivery suppressed", "bob@example.com")
+    (one,) = json.loads(bob("status", "--json").stdout)["suppressed_duplicates"]
+    assert one["account"] == "bob@example.com"
+
+
+@pytest.mark.parametrize("given", ["file", "file/below"])
+def test_a_data_folder_that_cannot_be_makes_no_message_bounce(tmp_path: Path, given: str) -> None:
+    (tmp_path / "file").write_text("")
+    args = ["--data", str(tmp_path / given)]
+    delivered = CliRunner().invoke(restante, ["deliver", "--to", "bob@example.com", *args], input=MESSAGE)
+    assert (delivered.exit_code, delivered.stderr.count("\n")) == (Exit.TEMPORARY, 2)
+    listed = CliRunner().invoke(restante, ["account", "list", *args])
+    assert (listed.exit_code, "--data" in listed.stderr) == (Exit.REFUSED, True)
 
 
 def test_a_broken_configuration_makes_no_message_bounce(bob: Cli, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Self
 from .support import PATIENCE, environment, program, until
 
 COLUMNS, LINES = 120, 40
+ENDED = "-- ended with"
 
 
 class Screen:
@@ -28,8 +29,9 @@ class Screen:
 
     def __enter__(self) -> Self:
         size = ("-x", str(COLUMNS), "-y", str(LINES))
-        # remain-on-exit: the last words of a program that ends early can still be read.
-        self._tmux("new-session", "-d", *size, *self.argv, ";", "set-option", "-g", "remain-on-exit", "on")
+        # A shell stays when the program has ended, tells its status, and keeps its last words on the screen.
+        watched = ("sh", "-c", f'"$@"; echo "{ENDED} $?"; exec cat', "sh", *self.argv)
+        self._tmux("new-session", "-d", *size, *watched)
         return self
 
     def __exit__(
@@ -48,9 +50,7 @@ class Screen:
 
     def gone(self) -> None:
         """Wait until the program has ended by itself, with status 0."""
-        status = "#{pane_dead} #{pane_dead_status}"
-        until(lambda: self._tmux("display-message", "-p", status).startswith("1"), lambda: f"the end of\n{self.text()}")
-        assert self._tmux("display-message", "-p", status).strip() == "1 0", self.text()
+        assert f"{ENDED} 0" in self.see(ENDED), self.text()
 
     def text(self) -> str:
         return self._tmux("capture-pane", "-p")

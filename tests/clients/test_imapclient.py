@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 import imapclient
 import pytest
@@ -66,7 +67,7 @@ def test_idle_tells_of_deliveries_and_of_what_pop3_removes(demo: Reader, client:
     assert client.search(["FLAGGED", "SUBJECT", "waited"])
 
 
-def wait(client: imapclient.IMAPClient, word: bytes) -> list[tuple[object, ...]]:
+def wait(client: imapclient.IMAPClient, word: bytes) -> list[tuple[Any, ...]]:
     """Responses of this kind, however the server spreads what it has to say over packets."""
     while True:
         told = client.idle_check(timeout=PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.policy
 import imaplib
 import re
 import ssl
@@ -94,22 +95,21 @@ def test_appended_mail_is_retrieved_by_pop3_as_it_was_sent(demo: Reader) -> None
 def test_searches_decoded_text_in_any_charset(demo: Reader) -> None:
     with demo.imap("Languages") as client:
         for word in ("Köln", "מה נשמע", "写真"):
-            client.literal = word.encode()
+            client.literal = word.encode()  # type: ignore[assignment]  # typeshed's str would not be sent
             found = done(client.uid("SEARCH", "CHARSET", "UTF-8", "TEXT"))[0].split()
             assert found == expected(demo, word), word
 
 
 def expected(demo: Reader, word: str) -> list[bytes]:
     """By the standard library's decoding of the same messages."""
-    import email
-    from email.policy import default
-
     found = []
     for mail in demo.server.mail(demo.user, "Languages"):
-        parsed = email.message_from_bytes(mail.data, policy=default)
-        text = f"{parsed['Subject']}\n{parsed.get_body().get_content()}"
-        if word in text:
+        parsed = email.message_from_bytes(mail.data, policy=email.policy.default)
+        body = parsed.get_body()
+        assert body is not None
+        if word in f"{parsed['Subject']}\n{body.get_content()}":
             found.append(str(mail.uid).encode())
+    assert found
     return found
 
 

@@ -10,12 +10,11 @@ import pytest
 from restante.mime.analyse import analyse
 from restante.store.model import Flags, NewMessage
 
-from .support import PATIENCE, Reader, done, letter, only, program, subject
+from .support import Reader, done, letter, only, program, subject
 
 pytestmark = pytest.mark.client
 
 MESSAGES = 1000
-MINUTE = 60
 
 
 def mbsync(reader: Reader, *arguments: str, code: int = 0) -> str:
@@ -28,7 +27,9 @@ def configure(reader: Reader, transport: str) -> None:
     port = server.imaps if transport == "IMAPS" else server.imap
     reader.write(
         "mbsyncrc",
-        f"""IMAPAccount server
+        f"""FSync no
+
+IMAPAccount server
 Host localhost
 Port {port}
 User {reader.user}
@@ -52,7 +53,6 @@ Create Both
 Remove Both
 Expunge Both
 CopyArrivalDate yes
-FSync no
 SyncState *
 """,
     )
@@ -120,7 +120,7 @@ def test_a_thousand_messages_both_ways(empty: Reader, transport: str) -> None:
         done(client.uid("STORE", only(client, "SUBJECT", '"Message 501"'), "+FLAGS", r"(\Flagged \Seen)"))
         done(client.uid("MOVE", only(client, "SUBJECT", '"Message 502"'), "Archive"))
     with empty.pop3() as other:
-        other.dele(504)  # Message 503
+        other.dele(503)  # Message 503, since 502 has gone
     empty.deliver(letter("Delivered meanwhile"))
 
     mbsync(empty)
@@ -136,20 +136,20 @@ def test_a_thousand_messages_both_ways(empty: Reader, transport: str) -> None:
     assert set(empty.pop3_subjects()) == set(flags)
 
     before = listing(empty)
-    said = mbsync(empty, "--verbose", "all")
-    assert "Far: +0 *0 #0" in said, said
-    assert "Near: +0 *0 #0" in said, said
+    mbsync(empty)
     assert listing(empty) == before
 
 
-def listing(reader: Reader) -> tuple[list[str], list[tuple[int, frozenset[str], str]]]:
-    """All of both sides: file names here; UIDs, flags, identities there."""
-    files = sorted(str(path) for path in (reader.home / "Mail").glob("**/*") if path.is_file() and path.parent.name in ("cur", "new"))
-    return files, [
-        (mail.uid, mail.flags, mail.email_id)
-        for name in reader.server.mailboxes(reader.user)
-        for mail in reader.server.mail(reader.user, name)
-    ]
+def listing(reader: Reader) -> tuple[list[str], list[bytes]]:
+    """All of both sides: file names here; UIDs, identities and flags there, and each mailbox's last change."""
+    parts = (path for path in (reader.home / "Mail").glob("*/*/*") if path.parent.name in ("cur", "new"))
+    far: list[bytes] = []
+    with reader.imap() as client:
+        for name in reader.server.mailboxes(reader.user):
+            far += done(client.status(name, "(MESSAGES UIDNEXT HIGHESTMODSEQ)"))
+            if done(client.select(name, readonly=True)) != [b"0"]:
+                far += done(client.fetch("1:*", "(UID FLAGS EMAILID)"))
+    return sorted(map(str, parts)), far
 
 
 def test_the_demo_mail_comes_whole(demo: Reader) -> None:

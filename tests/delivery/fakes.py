@@ -111,6 +111,11 @@ class FakeStore:
             self.next_uid += 1
         return Appended((await self.mailboxes())[mailbox], (box[-1].uid,), (box[-1].email_id,), 1)
 
+    async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        if name not in self.boxes:
+            raise NoSuchMailbox("gone")
+        return await self.append(list(self.boxes).index(name), messages)
+
     async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
         return [
             (k.email_id, k.content)
@@ -239,7 +244,7 @@ class FakeEngine:
         self.clock = ManualClock()
         self.stores: dict[str, FakeStore] = {}
 
-    def account(self, account: str, actor: str | None = None) -> FakeStore:
+    def account(self, account: str, actor: str | None = None, session: str = "") -> FakeStore:
         return self.stores.setdefault(account, FakeStore(account, self))
 
     def add(

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from restante.store.errors import CannotChangeMailbox
 from restante.store.interface import Engine, Store
-from restante.store.model import Identity, Pop3Delete
+from restante.store.model import Column, Identity, Pop3Delete
 
-from .making import ALL, Installation, fill, inbox, new
+from .making import ACCOUNT, ALL, Installation, fill, inbox, new
 
 
 async def uidls(store: Store) -> list[str]:
@@ -111,3 +112,150 @@ def test_reclaiming_waits_for_the_retention(installation: Installation) -> None:
         assert list((await store.delta(box, 2)).vanished) == [1, 2], "the log outlives the contents"
 
     asyncio.run(installation.play(scene, retention=5000.0))
+
+
+def test_uidls_outlive_the_process(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 2)
+        await store.append(box, [await new(store, b"z\r\n", identity=Identity(uidl="old"))])
+        await store.copy(box, ((1, 3),), box)
+        before = await uidls(store)
+        assert len(set(before)) == 6
+        other = installation.open()
+        try:
+            assert await uidls(other.account(ACCOUNT)) == before
+        finally:
+            await other.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_an_old_servers_uidl_may_be_the_email_id_of_another_message(installation: Installation) -> None:
+    """An export of ours brought in again with another date: a new email with the old one's UIDL."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box, other = await inbox(store), (await store.create_mailbox("Other")).key
+        (first,) = (await store.append(box, [await new(store, b"a\r\n")])).email_ids
+        await store.append(box, [await new(store, b"b\r\n", identity=Identity(uidl=first))])
+        assert await uidls(store) == [first, f"{first}.1"]
+        await store.move(box, ((1, 1),), other)
+        assert await uidls(store) == [f"{first}.1"], "a UIDL stays when the other goes"
+        await store.move(other, ALL, box)
+        assert await uidls(store) == [f"{first}.1", first]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_long_uidl_keeps_within_70_octets(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await new(store, b"a\r\n", identity=Identity(uidl="x" * 70))])
+        await store.copy(box, ALL, box)
+        long, other = await uidls(store)
+        assert long == "x" * 70
+        assert len(other) <= 70
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_is_hidden_stays_hidden_wherever_it_goes_and_comes_back(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box, other = await inbox(store), (await store.create_mailbox("Other")).key
+        await fill(store, box, 2)
+        await store.finish_maildrop(((1, 1),), Pop3Delete.KEEP, (), mark_seen=False)
+        assert [message.uid for message in await store.maildrop()] == [2]
+        await store.move(box, ((1, 1),), other)
+        await store.move(other, ALL, box)
+        assert [message.uid for message in await store.maildrop()] == [2]
+        await store.copy(box, ((3, 3),), other)
+        await store.expunge(box, ((3, 3),), deleted_only=False)
+        (removed,) = await store.recoverable()
+        await store.undelete([removed.number], box)
+        await store.copy(other, ALL, box)
+        assert [message.uid for message in await store.maildrop()] == [2]
+        assert (await store.snapshot(box)).mailbox.messages == 3
+        again = installation.open()
+        try:
+            assert [message.uid for message in await again.account(ACCOUNT).maildrop()] == [2]
+        finally:
+            await again.close()
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("made", [("Papierkorb", "\\Trash"), ("Trash", None), None])
+def test_trash_is_the_mailbox_of_that_use_or_name_or_made(
+    installation: Installation, made: tuple[str, str | None] | None
+) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        if made is not None:
+            await store.create_mailbox(*made)
+        done = await store.append(box, [await new(store, b"x\r\n", "\\Flagged", received=5)])
+        await store.finish_maildrop(ALL, Pop3Delete.TRASH, (), mark_seen=False)
+        trash = await store.mailbox(made[0] if made else "Trash")
+        assert trash is not None
+        assert trash.role == (made[1] if made else "\\Trash")
+        ((_, received, email_id),) = await store.rows(trash.key, ALL, [Column.RECEIVED, Column.EMAIL_ID], 9)
+        assert (received, email_id) == (5, done.email_ids[0].encode())
+        assert await store.recoverable() == [], "a move is no removal"
+        assert (await store.snapshot(box)).mailbox.messages == 0
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("how", Pop3Delete)
+def test_what_imap_expunged_meanwhile_is_nobodys_fault(installation: Installation, how: Pop3Delete) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 2)
+        await store.expunge(box, None, deleted_only=False)
+        before = await store.stats()
+        await store.finish_maildrop(((1, 2),), how, ((1, 2),), mark_seen=True)
+        assert (await store.stats()).modseq == before.modseq
+        assert [each.name for each in await store.mailboxes()] == ["INBOX"]
+        await fill(store, box, 1)
+        assert [message.uid for message in await store.maildrop()] == [3]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_expiry_touches_what_pop3_retrieved_long_enough_ago_alone(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        trash = (await store.create_mailbox("Trash", "\\Trash")).key
+        await fill(store, box, 4)
+        await store.finish_maildrop((), Pop3Delete.REMOVE, ((1, 2),), mark_seen=True)
+        start = int(installation.clock.now())
+        installation.clock.advance(100)
+        await store.finish_maildrop((), Pop3Delete.REMOVE, ((2, 3),), mark_seen=True)
+        before = (await store.stats()).modseq
+        assert await store.expire_retrieved(start) == 0
+        assert (await store.stats()).modseq == before, "nothing due is no change"
+        assert await store.expire_retrieved(start + 1) == 2, "the first retrieval counts"
+        assert (await store.stats()).modseq == before + 1
+        assert list((await store.snapshot(box)).uids.uids) == [3, 4]
+        assert (await store.snapshot(trash)).mailbox.messages == 2
+        assert await store.expire_retrieved(start + 101) == 1
+        assert await store.expire_retrieved(1 << 40) == 0, "never retrieved, never touched"
+        await store.move(trash, ((1, 1),), box)
+        assert await store.expire_retrieved(1 << 40) == 0, "who takes it back keeps it"
+
+    asyncio.run(installation.play(scene))
+
+
+def test_quit_that_fails_has_done_nothing(installation: Installation) -> None:
+    """No room for a Trash: the account has its mailboxes already."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 2)
+        before = (await store.stats()).modseq
+        with pytest.raises(CannotChangeMailbox):
+            await store.finish_maildrop(((1, 1),), Pop3Delete.TRASH, ((1, 2),), mark_seen=True)
+        assert (await store.stats()).modseq == before
+        assert [message.seen for message in await store.maildrop()] == [False, False]
+        assert await store.expire_retrieved(1 << 40) == 0
+
+    asyncio.run(installation.play(scene, mailboxes=1))

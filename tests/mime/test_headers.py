@@ -94,5 +94,16 @@ def test_selections_are_complements(block: bytes, names: frozenset[bytes]) -> No
     assert chosen.count(b"\n") == chosen.count(b"\r\n")
 
 
+@given(
+    st.lists(st.sampled_from([b"a:", b"To", b" : x", b"\n", b"\r\n", b" ", b"\t", b"b:c", b"\0", b"\xff", b":"])).map(
+        b"".join
+    ),
+    st.frozensets(st.sampled_from([b"A", b"to", b"b", b"x.y"]), min_size=1),
+)
+def test_few_names_choose_what_many_do(block: bytes, names: frozenset[bytes]) -> None:
+    many = names | {b"absent-%d" % n for n in range(100)}
+    assert select_fields(block, names, False) == select_fields(block, many, False)
+
+
 def test_number_of_fields_is_bounded() -> None:
     assert len(split_fields(b"A:b\n" * 50_000, 10_000)) == 10_000

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from restante.config.model import LimitsTable, Pop3Table
 from restante.connection import ServerStopping
 from restante.pop3.grammar.stuffing import unstuffed
+from restante.pop3.logins import OCTETS, LoginTimes
 from restante.store.directory import AccountSettings
 from restante.store.errors import Busy, DiskFull, StoreFailed
 from restante.store.model import Pop3Delete
@@ -449,6 +450,25 @@ def test_login_delay_is_enforced() -> None:
     assert answers(pop.talk(LOGIN))[-1].startswith(b"-ERR [LOGIN-DELAY]")
     pop.engine.clock.advance(1)
     assert answers(pop.talk(LOGIN))[-1].startswith(b"+OK")
+
+
+def test_login_times_are_one_table_of_all_processes() -> None:
+    memory = memoryview(bytearray(OCTETS))
+    here, there = LoginTimes(memory), LoginTimes(memory)
+    assert not there.too_soon("a1", 100.0, 60)
+    here.note("a1", 100.0)
+    assert there.too_soon("a1", 159.9, 60)
+    assert not there.too_soon("a1", 160.0, 60)
+    assert not there.too_soon("b2", 100.0, 60)
+    assert not there.too_soon("a1", 99.0, 60), "the machine was started anew"
+
+
+def test_an_account_is_never_refused_for_another_one() -> None:
+    times = LoginTimes()
+    for n in range(100_000):
+        times.note(f"account-{n}", 100.0)
+    assert sum(times.too_soon(f"other-{n}", 101.0, 60) for n in range(10_000)) == 0
+    assert times.too_soon("account-99999", 101.0, 60)
 
 
 # Bounds --------------------------------------------------------------------------------------------------------

@@ -40,9 +40,20 @@ def main() -> int:
     off = ListenTable(imap="off", imaps="off", pop3="off", pop3s="off", lmtp="off")
     listen: dict[str, str | list[str]] = dict(parse_option(option) for option in sys.argv[3:])
     config = Config(listen=off, server=ServerTable(drain=5.0))
-    demo = Demo("demo@localhost", "demo") if mode == "demo" else None
+
+    def prepare() -> Demo:
+        print("prepared")
+        return Demo("demo@localhost", "demo")
+
     try:
-        return serve(config, Path(sys.argv[1]), listen=listen, workers=int(sys.argv[2]), demo=demo, build=build)
+        return serve(
+            config,
+            Path(sys.argv[1]),
+            listen=listen,
+            workers=int(sys.argv[2]),
+            prepare=prepare if mode == "demo" else None,
+            build=build,
+        )
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return 1

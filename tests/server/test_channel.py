@@ -5,13 +5,15 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import sys
 from pathlib import Path
 
 import pytest
 
 from restante.config.model import Config, LimitsTable, ServerTable
-from restante.server.channel import READ_HIGH, READ_MAX, is_loopback
+from restante.server.channel import READ_HIGH, READ_MAX, is_loopback, set_options
 from restante.server.inprocess import InProcessServer
+from restante.server.services import Wire
 
 from .support import PATIENCE, EchoRoom, eventually, running
 
@@ -334,3 +336,21 @@ def _set(room: EchoRoom):  # type: ignore[no-untyped-def]  # a coroutine functio
 )
 def test_loopback(address: str, expected: bool) -> None:
     assert is_loopback(address) is expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the options are Linux's")
+@pytest.mark.parametrize("wire", Wire)
+def test_a_peer_silent_to_tcp_is_given_up(wire: Wire) -> None:
+    """A dead POP3 session holds its maildrop for ten seconds, a probe more; telephones are left asleep."""
+    with socket.socket() as sock:
+        set_options(sock, wire)
+        option = sock.getsockopt
+        idle = option(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        quiet = idle + 3 * option(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+        assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        if wire is Wire.POP3:
+            assert option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+            assert quiet <= 12
+        else:
+            assert option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+            assert idle >= 600

@@ -76,10 +76,11 @@ def program(data: Path, *listen: str, workers: int = 2, mode: str = "") -> Itera
 def test_lines_for_people_then_ready(tmp_path: Path) -> None:
     with program(tmp_path, IMAP, "imaps=127.0.0.1:0", "lmtp=127.0.0.1:0", mode="demo") as server:
         words = [line.split(None, 2) for line in server.lines]
-        assert [line[0] for line in words] == ["imap", "imaps", "lmtp", "user", "pass", "ready"]
-        assert words[0][2] == "STARTTLS"
-        assert words[1][2] == "SSL/TLS"
-        assert words[3][1] == "demo@localhost"
+        assert [line[0] for line in words] == ["prepared", "imap", "imaps", "lmtp", "user", "pass", "ready"]
+        assert words[1][2] == "STARTTLS"
+        assert words[2][2] == "SSL/TLS"
+        assert words[4][1] == "demo@localhost"
+        del server.lines[0]
         assert server.connect().line() == b"hello"
 
 
@@ -166,8 +167,8 @@ def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     with program(tmp_path) as server:
-        out, errors = start(tmp_path, IMAP).communicate(timeout=PATIENCE)
-        assert out == ""
+        out, errors = start(tmp_path, IMAP, mode="demo").communicate(timeout=PATIENCE)
+        assert out == ""  # nothing was prepared on another's data
         assert f"process {server.process.pid}" in errors
         assert "--data" in errors
         assert errors.count("\n") == 1
@@ -185,10 +186,10 @@ def test_the_data_is_free_again_after_a_kill(tmp_path: Path) -> None:
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        process = start(tmp_path, f"imap=127.0.0.1:{port}")
+        process = start(tmp_path, f"imap=127.0.0.1:{port}", mode="demo")
         out, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert out == ""
+    assert out == ""  # nothing was prepared for a server that cannot be
     assert f"port {port} on 127.0.0.1 is in use" in errors
     assert "--listen imap=" in errors
     assert errors.count("\n") == 1
@@ -208,7 +209,7 @@ def test_a_store_that_refuses_stops_the_server_with_its_reason(tmp_path: Path) -
     out, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "ready" not in out
-    assert "This store is of a newer version. Use the newer program." in errors
+    assert errors == "This store is of a newer version. Use the newer program.\n"
 
 
 def test_workers_that_die_at_their_start_stop_the_server(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ CREATE TABLE account (
     uidvalidity INTEGER NOT NULL,       -- last UIDVALIDITY given out
     log_floor INTEGER NOT NULL,         -- removals at or below it may have been forgotten
     used INTEGER NOT NULL,              -- octets of all placements (quota)
-    inode INTEGER NOT NULL,             -- the file's own: another one means that a copy was put in service
+    file TEXT NOT NULL,                 -- which file this is: another one means that a copy was put in service
     created INTEGER NOT NULL
 ) STRICT;
-INSERT INTO account VALUES(1,'a1b2c3','i5wvtlm3gkollywp2mxelcvnrua',7,3,1800000001,0,3634,2154587,1800000000);
+INSERT INTO account VALUES(1,'a1b2c3','isymilunk574ggpuvwqff7sxs7i',7,3,1800000001,0,3634,'2318965.1795461793516932512',1800000000);
 
 DROP TABLE IF EXISTS acl;
 CREATE TABLE acl (
@@ -97,10 +97,10 @@ CREATE TABLE email (
     uidl TEXT,                          -- a UIDL that an old server gave
     modseq INTEGER NOT NULL             -- created
 ) STRICT;
-INSERT INTO email VALUES(1,'mcwujh4lvr54k6a4m4njcoiwhxy','tyibyxkdxl3bklgv4zs4rcxbtim',1,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(2,'modcwoxay6ou2obp3p6akszb57a','trps3pweycaljjbhjdweqjigapq',2,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(3,'m5c6ypj6djtr6ali5budjyegh74','tflosrlyeylrwtfcuo2le6f7mxm',3,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(4,'miu7ggaqgiyqmngpw55cxyynxfm','tzkkin6ssvs32m7ijcdjlgh4eka',4,1200,1000000,NULL,NULL,3);
+INSERT INTO email VALUES(1,'mgx6v2p2s6mpzmxm47gn76xkvp4','t4hnlaoxavffhlptdmxjlwtwhje',1,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(2,'mtjgqk7t73s3bj42v7wtpwwzyzu','tztm53aflerlazzj75irdpfeb2e',2,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(3,'mz5iv5qebq6ioq3zcdcziq3wupq','tdbmsvz6s2uxcewqnydwo7qlf4m',3,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(4,'m2ro4visffaygo7kupdrjii57ae','turynp6e6dsbp6q7bsfk2vb3f6q',4,1200,1000000,NULL,NULL,3);
 CREATE INDEX email_content ON email (content);
 CREATE INDEX email_uidl ON email (uidl) WHERE uidl IS NOT NULL;
 
@@ -160,8 +160,8 @@ CREATE TABLE mailbox (
     created_modseq INTEGER NOT NULL,
     changed_modseq INTEGER NOT NULL     -- last number that changed the mailbox itself (name, role): JMAP
 ) STRICT;
-INSERT INTO mailbox VALUES(1,'b3wzhxgg2khhgvmiv45vhq3zbai','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
-INSERT INTO mailbox VALUES(2,'bbui7h4aj45tvr67w3dkkvqonua','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
+INSERT INTO mailbox VALUES(1,'baqvh5fvksixxsgp66ujydzg32i','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
+INSERT INTO mailbox VALUES(2,'b4y3uhhha3zowwcgnahoj7evhty','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
 
 DROP TABLE IF EXISTS mailbox_tombstone;
 CREATE TABLE mailbox_tombstone (
@@ -295,7 +295,7 @@ CREATE TABLE thread_link (
     thread TEXT NOT NULL,
     PRIMARY KEY (message_id, subject)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'tzkkin6ssvs32m7ijcdjlgh4eka');
+INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'turynp6e6dsbp6q7bsfk2vb3f6q');
 
 DELETE FROM main.sqlite_sequence WHERE name='content';
 INSERT INTO main.sqlite_sequence VALUES ('content', 4);

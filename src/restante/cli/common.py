@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import difflib
 import importlib
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -69,6 +70,14 @@ class LazyGroup(click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        close = difflib.get_close_matches(args[0], self._lazy, 1)
+        if args[0] not in self._lazy and close and not args[0].startswith("-"):
+            ctx.fail(f"There is no command '{args[0]}'. Did you mean '{close[0]}'?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(each.name, each.help) for each in self._lazy.values()])
@@ -109,12 +118,15 @@ def _remember(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 
 def with_place(function: F) -> F:
-    """Give a command `--data` and `--config`; the values land in the Place, not in the function's arguments."""
+    """Give a command `--data` and `--config`; the values land in the Place, not in the function's arguments.
+
+    Nothing is checked here: what is wrong with a folder or file is a Refusal of the room that opens it, and so
+    never a usage error, which an MTA would take for a reason to bounce.
+    """
     for option in (
         click.option(
             "--config",
             metavar="FILE",
-            type=click.Path(dir_okay=False),
             expose_value=False,
             callback=_remember,
             help="Configuration file (TOML).",
@@ -122,7 +134,6 @@ def with_place(function: F) -> F:
         click.option(
             "--data",
             metavar="DIR",
-            type=click.Path(file_okay=False),
             expose_value=False,
             callback=_remember,
             help="Where everything is kept.",

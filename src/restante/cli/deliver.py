@@ -39,7 +39,8 @@ def command(ctx: click.Context, recipients: tuple[str, ...], sender: str) -> Non
       75  try again later
     """
     try:
-        ctx.exit(run(_work(recipients, sender.strip("<>"))))
+        bare = tuple(each.removeprefix("<").removesuffix(">") for each in recipients)
+        ctx.exit(run(_work(bare, sender.removeprefix("<").removesuffix(">"))))
     except Refusal as refusal:  # configuration, data folder, store: mended by an operator, so the MTA keeps the mail
         complain(refusal)
         ctx.exit(Exit.TEMPORARY)

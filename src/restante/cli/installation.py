@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..accounts.admin import Admin
 from ..clock import SystemClock, system_random
+from ..config.limits import mime_limits
 from ..config.load import load
 from ..config.model import Config
 from ..config.paths import data_directory, make_data
@@ -33,10 +34,7 @@ class Installation:
     @property
     def limits(self) -> Limits:
         """Bounds of message analysis, as configured."""
-        limits = self.config.limits
-        return Limits(
-            depth=limits.mime_depth, parts=limits.mime_parts, addresses=limits.addresses, header=limits.header
-        )
+        return mime_limits(self.config.limits)
 
     async def store(self, address: str) -> tuple[Account, Store]:
         """An account by address, and its store. Raises NotFound."""
@@ -56,10 +54,12 @@ def load_config(place: Place) -> tuple[Config, Path]:
 async def installation() -> AsyncIterator[Installation]:
     """The installation that the command line names, closed afterwards. Raises Refusal."""
     from ..server.engine import open_engine
+    from ..server.logs import adopt_logs
 
     config, data = load_config(place_of())
     make_data(data)
     clock = SystemClock()
+    adopt_logs(config.log.level, config.log.format, clock)
     engine = open_engine(config, data, clock, system_random)
     try:
         yield Installation(config, data, engine, Admin(engine, config, clock, system_random))

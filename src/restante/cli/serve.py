@@ -42,12 +42,15 @@ def command(listeners: tuple[str, ...], workers: int | None, demo: bool, mail: P
     for option in listeners:
         name, value = parse_option(option)
         before = listen.get(name)
-        listen[name] = value if before is None else [*([before] if isinstance(before, str) else before), value]
-    shown = None
-    if demo:
-        user, password = run(_demo(mail))
-        shown = Demo(user, password)
-    sys.exit(serve(config, data, listen=listen, workers=workers, demo=shown))
+        if before is None or value == "off":  # off is off, whatever stands before it
+            listen[name] = value
+        else:
+            listen[name] = [*([before] if isinstance(before, str) else before), value]
+
+    def prepare() -> Demo:
+        return Demo(*run(_demo(mail)))
+
+    sys.exit(serve(config, data, listen=listen, workers=workers, prepare=prepare if demo else None))
 
 
 async def _demo(mail: Path | None) -> tuple[str, str]:

@@ -105,7 +105,7 @@ RANGES = (
 )
 
 _SIZES = {"": 1, "b": 1}
-_SIZES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
+_SIZES |= {letter + b: 1000**power for power, letter in enumerate("kmgt", 1) for b in ("", "b")}
 _SIZES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
 _DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
 _QUANTITY = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
@@ -138,7 +138,7 @@ def parse(text: str, file: str = "configuration") -> Config:
 
 
 def parse_size(value: str) -> int:
-    """Octets of "10 MB" (1000s), "2 GiB" (1024s), "4096". Raises ValueError."""
+    """Octets of "10 MB" or "10M" (1000s), "2 GiB" (1024s), "4096". Raises ValueError."""
     number, unit = _quantity(value)
     if unit.lower() not in _SIZES:
         raise ValueError(f'"{value}" is no size; write "10 MB" or "2 GiB", for example')

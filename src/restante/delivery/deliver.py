@@ -211,26 +211,13 @@ class StoreDelivery:
 
 async def _append(store: Store, name: str, message: bytes, analysis: Analysis, received: int, arrival: bytes) -> None:
     """One durable message. A folder that has gone since RCPT sends it to INBOX."""
-    mailbox = await store.mailbox(name)
-    if mailbox is not None:
-        try:
-            await _append_to(store, mailbox.key, message, analysis, received, arrival)
-        except NoSuchMailbox:
-            if name == INBOX:
-                raise
-        else:
-            return
-    inbox = await store.mailbox(INBOX)
-    if inbox is None:
-        raise NoSuchMailbox("There is no INBOX.")
-    await _append_to(store, inbox.key, message, analysis, received, arrival)
-
-
-async def _append_to(
-    store: Store, mailbox: int, message: bytes, analysis: Analysis, received: int, arrival: bytes
-) -> None:
-    blob = await store.put(message)
-    await store.append(mailbox, [NewMessage(blob, analysis, _NO_FLAGS, received, arrival)])
+    new = [NewMessage(await store.put(message), analysis, _NO_FLAGS, received, arrival)]
+    try:
+        await store.append_by_name(name, new)
+    except NoSuchMailbox:
+        if name == INBOX:
+            raise
+        await store.append_by_name(INBOX, new)
 
 
 def _digest(data: bytes) -> bytes:

@@ -47,7 +47,7 @@ FLUSH = 256 * 1024
 class Pop3Session:
     """Serves one connection: `await Pop3Session(...).run()` returns when the connection is to be closed.
 
-    logins: shared by the process's sessions where LOGIN-DELAY is configured. clock: for LOGIN-DELAY and for
+    logins: shared by the server's sessions where LOGIN-DELAY is configured. clock: for LOGIN-DELAY and for
     the age of retrieved messages. mime_limits: those of delivery, since surrogates must come out alike.
     """
 

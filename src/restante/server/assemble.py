@@ -5,6 +5,8 @@ The one place that knows which class stands behind each interface.
 
 from __future__ import annotations
 
+import mmap
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +14,13 @@ from pathlib import Path
 from .. import __version__
 from ..accounts.authenticate import LocalAuthenticator, Log
 from ..clock import Clock, Random
+from ..config.limits import mime_limits
 from ..config.model import Config
+from ..config.paths import FolderRefusal, run_directory
 from ..connection import Connection
 from ..delivery import StoreDelivery
 from ..imap.session.session import ImapSession
+from ..pop3.logins import OCTETS as LOGIN_TIMES_OCTETS
 from ..pop3.logins import LoginTimes
 from ..pop3.session import Pop3Session
 from ..smtp import LmtpSession
@@ -28,9 +33,10 @@ from .worker import CURRENT, Assembly
 def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> Assembly:
     """Everything that one worker serves with. Called inside its running loop. Raises Refusal (StoreRefusal)."""
     engine = open_engine(config, data, clock, random)
+    bounds = mime_limits(config.limits)
     authenticator = LocalAuthenticator(engine.directory, config.auth, clock, random, _login_log(log))
-    delivery = StoreDelivery(engine, config.delivery, config.accounts, clock=clock)
-    logins = LoginTimes()
+    delivery = StoreDelivery(engine, config.delivery, config.accounts, clock=clock, limits=bounds)
+    logins = _login_times(config, data)
     hostname = config.server.hostname or socket.gethostname()
 
     def imap(connection: Connection) -> Session:
@@ -46,12 +52,29 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger)
             logins=logins,
             clock=clock,
             hostname=hostname,
+            mime_limits=bounds,
         )
 
     def lmtp(connection: Connection) -> Session:
         return LmtpSession(connection, delivery, config.limits, hostname)
 
     return Assembly({Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, authenticator.close)
+
+
+def _login_times(config: Config, data: Path) -> LoginTimes:
+    """When accounts logged in by POP3: where LOGIN-DELAY is on, in a file that all workers map."""
+    if config.pop3.login_delay <= 0:
+        return LoginTimes()
+    path = run_directory(data) / "pop3-logins"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(handle, LOGIN_TIMES_OCTETS)
+            return LoginTimes(memoryview(mmap.mmap(handle, LOGIN_TIMES_OCTETS)))
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise FolderRefusal(f"{path} cannot be written ({error.strerror}).", "Give its folder rights.") from error
 
 
 _EVENTS = {"login-failed": "auth failed"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..clock import Clock, Random
+from ..config.limits import mime_limits
 from ..config.model import Config
 from ..store.sqlite.engine import SqliteEngine
 
@@ -24,4 +25,5 @@ def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> Sql
         keywords=config.limits.keywords,
         mailboxes=config.limits.mailboxes,
         quota_default=config.accounts.quota,
+        analysis=mime_limits(config.limits),
     )

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
-from structlog.typing import FilteringBoundLogger
+from structlog.typing import FilteringBoundLogger, Processor
 
 from ..clock import Clock
 
@@ -37,6 +37,30 @@ def make_logger(level: str, form: str, clock: Clock, stream: TextIO | None = Non
 
     Touches no global state: several servers in one process may each have their own.
     """
+    logger: Logger = structlog.wrap_logger(
+        structlog.WriteLogger(stream or sys.stderr),
+        processors=[_processor(form, clock)],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=False,
+    )
+    return logger
+
+
+def adopt_logs(level: str, form: str, clock: Clock, stream: TextIO | None = None) -> None:
+    """Let rooms that log through `structlog.get_logger` (delivery, demo) write as `make_logger` does.
+
+    Global, so for a program of ours alone: without it structlog would write to standard output in colours.
+    """
+    structlog.configure(
+        processors=[_processor(form, clock)],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),  # what stderr is when it is written to
+        cache_logger_on_first_use=False,
+    )
+
+
+def _processor(form: str, clock: Clock) -> Processor:
+    """The one step from an event to its line."""
     render = _render_json if form == "json" else _render_plain
 
     def processor(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
@@ -49,13 +73,7 @@ def make_logger(level: str, form: str, clock: Clock, stream: TextIO | None = Non
             fields["traceback"] = _cut(_frames(fault), MAX_TRACEBACK)
         return render(instant, method, name, fields)
 
-    logger: Logger = structlog.wrap_logger(
-        structlog.WriteLogger(stream or sys.stderr),
-        processors=[processor],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        cache_logger_on_first_use=False,
-    )
-    return logger
+    return processor
 
 
 def _render_plain(instant: str, level: str, event: str, fields: Mapping[str, object]) -> str:

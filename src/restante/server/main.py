@@ -11,7 +11,7 @@ import os
 import resource
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,7 +22,7 @@ from ..config.paths import data_directory, lock_file, make_data, run_directory
 from ..errors import Refusal
 from .limits import SharedCounts
 from .listeners import Bound, bind_all, close_all, wanted
-from .logs import make_logger
+from .logs import adopt_logs, make_logger
 from .services import Service
 from .supervisor import Supervisor
 from .tls import CertificateKeeper, files
@@ -49,7 +49,7 @@ def serve(
     *,
     listen: Mapping[str, str | list[str]] | None = None,
     workers: int | None = None,
-    demo: Demo | None = None,
+    prepare: Callable[[], Demo] | None = None,
     out: TextIO | None = None,
     clock: Clock | None = None,
     random: Random = system_random,
@@ -58,7 +58,8 @@ def serve(
     """Run the server until it is told to stop; the exit status.
 
     listen: listeners that replace the configuration's, by name. workers: instead of the configured number.
-    demo: printed for the person. Must be called where no thread and no event loop runs. Raises Refusal
+    prepare: called once data and ports are ours and before anybody is served; fills the demo account, and gives
+    what is printed for the person. Must be called where no thread and no event loop runs. Raises Refusal
     for a port in use, a folder without rights, a second server, a certificate that cannot be used.
     """
     stdout = out or sys.stdout
@@ -70,6 +71,8 @@ def serve(
         keeper = CertificateKeeper(certificate, key)
         bound = bind_all(wanted(config.listen, listen or {}))
         try:
+            adopt_logs(config.log.level, config.log.format, the_clock)
+            demo = prepare() if prepare is not None else None
             count = workers or config.server.workers or _cores()
             _raise_file_limit()
             around = Surroundings(

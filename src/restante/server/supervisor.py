@@ -175,7 +175,8 @@ class Supervisor:
         if self._draining:
             return
         self._draining = True
-        self._around.log.info("stopping")
+        if self._failed is None:  # else the refusal is all that a person needs to read
+            self._around.log.info("stopping")
         close_all(self._bound, unlink=False)
         self._kill_at = time.monotonic() + self._around.config.server.drain + KILL_AFTER
         self._signal_all(signal.SIGTERM)

@@ -144,6 +144,10 @@ class Store(Protocol):
         """File messages, all or none, as one command. Raises NoSuchMailbox, OverQuota, TooManyKeywords, DiskFull."""
         ...
 
+    async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        """`append` into the mailbox of this NFC name, found by the command itself: one step less for delivery."""
+        ...
+
     async def store_flags(
         self,
         mailbox: int,

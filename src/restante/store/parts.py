@@ -1,4 +1,7 @@
-"""The Part tree as octets, for Column.PARTS: MessagePack arrays, offsets and names in `mime.model.Part`'s order."""
+"""The Part tree as octets, for Column.PARTS: MessagePack arrays, offsets and names in `mime.model.Part`'s order.
+
+The message's own offsets come first, so that who wants its header or its text reads three numbers and no tree.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,17 @@ class _Node(msgspec.Struct, array_like=True, frozen=True):
     children: tuple[_Node, ...]
 
 
+class Offsets(msgspec.Struct, array_like=True, frozen=True):
+    """Where the message itself lies: its header is header:body, its text body:end."""
+
+    header: int
+    body: int
+    end: int
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Node)
+_offsets = msgspec.msgpack.Decoder(Offsets)  # passes over what stands behind
 
 
 def encode(part: Part) -> bytes:
@@ -31,6 +43,11 @@ def encode(part: Part) -> bytes:
 def decode(data: bytes) -> Part:
     """The Part that `encode` was given. Raises ValueError for other octets."""
     return _part(_decoder.decode(data))
+
+
+def offsets(data: bytes) -> Offsets:
+    """The message's own offsets, without its parts. Raises ValueError for other octets."""
+    return _offsets.decode(data)
 
 
 def _node(part: Part) -> _Node:

@@ -13,12 +13,13 @@ from email.message import Message
 from email.policy import SMTP
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TextIO, TypeVar
 
 import msgspec
 
 from ..accounts.admin import Admin
 from ..clock import ManualClock, Random, system_random
+from ..config.limits import mime_limits
 from ..config.model import Config
 from ..mime.analyse import analyse
 from ..mime.normalise import normalise_line_ends
@@ -47,16 +48,18 @@ class RestanteServer:
     """A server with its own data folder. A context manager; the fixture starts and stops it.
 
     host: address of all listeners. imap, imaps, pop3, pop3s, lmtp: their ports. certificate: PEM file of the
-    self-signed certificate. clock: move it with `clock.advance(seconds)`.
+    self-signed certificate. clock: move it with `clock.advance(seconds)`. log: where log lines go; nowhere when None.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, data: Path, config: Config | None = None, random: Random = system_random) -> None:
+    def __init__(
+        self, data: Path, config: Config | None = None, random: Random = system_random, *, log: TextIO | None = None
+    ) -> None:
         self.clock = ManualClock()
         self.config = config or _config()
         self._random = random
-        self._server = InProcessServer(data, self.config, clock=self.clock, random=random)
+        self._server = InProcessServer(data, self.config, clock=self.clock, random=random, log=log)
         self._ports: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -139,7 +142,9 @@ class RestanteServer:
         async def work() -> int:
             store = await self._store(address)
             box = await store.mailbox(mailbox) or await store.create_mailbox(mailbox)
-            new = NewMessage(await store.put(octets), analyse(octets), Flags.of(flags), when)
+            new = NewMessage(
+                await store.put(octets), analyse(octets, mime_limits(self.config.limits)), Flags.of(flags), when
+            )
             return (await store.append(box.key, [new])).uids[0]
 
         return self.run(work)

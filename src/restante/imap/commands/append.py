@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from ...config.limits import mime_limits
 from ...mime.analyse import analyse
-from ...mime.model import DEFAULT_LIMITS, Limits
 from ...mime.normalise import normalise_line_ends
 from ...store.errors import NoSuchMailbox
 from ...store.model import NewMessage
@@ -20,7 +20,6 @@ IN_THREAD = 256 * 1024
 """Octets above which analysis leaves the event loop to others."""
 
 if TYPE_CHECKING:
-    from ...config.model import LimitsTable
     from ..session.session import ImapSession
 
 
@@ -48,16 +47,3 @@ async def append(session: ImapSession, command: Append) -> Reply:
     appended = await store.append(mailbox.key, [NewMessage(blob, analysis, flags, int(now))])
     code = b"APPENDUID %d %d" % (appended.mailbox.uidvalidity, appended.uids[0])
     return Reply(b"APPEND completed.", code)
-
-
-def mime_limits(limits: LimitsTable) -> Limits:
-    """The configured bounds of analysis."""
-    return Limits(
-        depth=limits.mime_depth,
-        parts=limits.mime_parts,
-        addresses=limits.addresses,
-        header=limits.header,
-        fields=DEFAULT_LIMITS.fields,
-        parameters=DEFAULT_LIMITS.parameters,
-        text=DEFAULT_LIMITS.text,
-    )

@@ -10,7 +10,7 @@ Must not know how rows were found. RFC 9051 6.4.5, 6.4.5.1, 7.5.2; RFC 3516 4 (B
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -35,22 +35,25 @@ SMALL = 1 << 16
 CHUNK = 1 << 18
 """Octets read at once from a large message."""
 
+NUL = Trait.NUL.value
+
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One body item, compiled. columns: what a row must carry for it. whole: it wants every octet, as it is."""
+    """One body item, compiled.
+
+    columns: what a row must carry for it. whole: it wants every octet, as it is. own: it is a stretch of the
+    message itself (all of it, its header, its text), not of a part, so that three offsets answer it.
+    """
 
     item: Body | Binary
     label: bytes
     columns: tuple[Column, ...]
     whole: bool
+    own: bool
     selector: FieldSelector | None
-
-    @property
-    def binary(self) -> bool:
-        return isinstance(self.item, Binary)
 
 
 def compile_section(item: FetchItem) -> Section:
@@ -67,19 +70,39 @@ def compile_section(item: FetchItem) -> Section:
         whole = not item.path and not item.size
     if not whole and not (isinstance(item, Binary) and not item.path):
         columns += (Column.PARTS,)
-    return Section(item, item.label, columns, whole, selector)
+    return Section(item, item.label, columns, whole, isinstance(item, Body) and not item.path, selector)
 
 
 @dataclass(slots=True)
 class Message:
-    """One message being answered. data: all its octets where they were read, None where it is too large."""
+    """One message being answered. data: all its octets where they were read, None where it is too large.
+
+    parts: its encoded part tree, decoded when first asked for (`root`); None where no section needs it.
+    """
 
     uid: int
     content: int
     size: int
-    traits: Trait
-    root: Part | None
+    nul: bool
+    parts: bytes | None
     data: bytes | None = None
+    _root: Part | None = None
+
+    @property
+    def root(self) -> Part:
+        if self._root is None:
+            self._root = stored_parts.decode(self._parts())
+        return self._root
+
+    @property
+    def offsets(self) -> stored_parts.Offsets:
+        """Where its header and its text lie: cheap, whatever it holds."""
+        return stored_parts.offsets(self._parts())
+
+    def _parts(self) -> bytes:
+        if self.parts is None:
+            raise RuntimeError("the plan asked for no part tree")
+        return self.parts
 
 
 async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: Sequence[Row]) -> bool:
@@ -88,19 +111,27 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
     Gives False where some section could not be decoded and was left out.
     """
     messages = _messages(plan, rows)
+    own = all(section.own for section in plan.bodies)
     start, complete = 0, True
     while start < len(messages):
         stop, octets = start, 0
         while stop < len(messages) and (stop == start or octets + messages[stop].size <= BUDGET):
             octets += messages[stop].size
             stop += 1
-        await _read_group(session, plan, messages[start:stop])
-        for head, message in zip(heads[start:stop], messages[start:stop], strict=True):
-            session.write(head)
-            complete = await _send_sections(session, plan, message) and complete
-            session.write(b")\r\n")
-            message.data = None
-        await session.flush()
+        group = messages[start:stop]
+        await _read_group(session, plan, group)
+        if own and all(message.data is not None for message in group):
+            session.write(b"".join(_answers(plan, heads[start:stop], group)))
+        else:
+            for head, message in zip(heads[start:stop], group, strict=True):
+                session.write(head)
+                complete = await _send_sections(session, plan, message) and complete
+                session.write(b")\r\n")
+                message.data = None
+        del group
+        for i in range(start, stop):
+            messages[i].data = None
+        await session.flush_if_full()
         start = stop
     return complete
 
@@ -113,8 +144,8 @@ def _messages(plan: Plan, rows: Sequence[Row]) -> list[Message]:
             cast("int", row[0]),
             cast("int", row[content]),
             cast("int", row[size]),
-            Trait(cast("int", row[traits])),
-            stored_parts.decode(cast("bytes", row[parts])) if parts else None,
+            bool(cast("int", row[traits]) & NUL),
+            cast("bytes", row[parts]) if parts else None,
         )
         for row in rows
     ]
@@ -128,6 +159,38 @@ async def _read_group(session: ImapSession, plan: Plan, group: list[Message]) ->
         contents = await session.store.read_contents([m.content for m in wanted])
         for message, data in zip(wanted, contents, strict=True):
             message.data = data
+
+
+def _answers(plan: Plan, heads: Iterable[bytes], group: Iterable[Message]) -> Iterator[bytes]:
+    """Octets of responses whose sections are the messages' own and whose messages are all in memory.
+
+    The way that a download takes: nothing is awaited and no octet is copied before they are all joined.
+    """
+    first = b" " if plan.pieces else b""
+    for head, message in zip(heads, group, strict=True):
+        yield head
+        before = first
+        for section in plan.bodies:
+            block = _own_section(section, message)
+            yield b"%b%b {%d}\r\n" % (before, section.label, len(block))
+            yield block
+            before = b" "
+        yield b")\r\n"
+
+
+def _own_section(section: Section, message: Message) -> bytes:
+    """The octets of a section of the message itself, which is in memory."""
+    data = message.data
+    item = section.item
+    if data is None or not isinstance(item, Body):
+        raise RuntimeError("this section is not answered from memory")
+    if not section.whole:
+        start, stop = _own_span(item, message)
+        data = data[start:stop]
+        if section.selector is not None:
+            return _cut(section.selector.select(data), item.partial)
+    data = _cut(data, item.partial)
+    return data.replace(b"\0", b"\x80") if message.nul else data
 
 
 async def _send_sections(session: ImapSession, plan: Plan, message: Message) -> bool:
@@ -157,7 +220,7 @@ async def _send_sections(session: ImapSession, plan: Plan, message: Message) -> 
 async def _send_body(session: ImapSession, section: Section, item: Body, message: Message) -> None:
     where: Span | None = (0, message.size)
     if not section.whole:
-        where = locate(_root(message), item.path, item.text.value)
+        where = _own_span(item, message) if section.own else locate(message.root, item.path, item.text.value)
     if where is None:
         session.write(b"NIL")
         return
@@ -165,7 +228,13 @@ async def _send_body(session: ImapSession, section: Section, item: Body, message
         block = section.selector.select(await _octets(session, message, where))
         session.write(literal(_cut(block, item.partial)))
         return
-    await _send_span(session, message, _partial(where, item.partial), mask_nul=Trait.NUL in message.traits)
+    await _send_span(session, message, _partial(where, item.partial), mask_nul=message.nul)
+
+
+def _own_span(item: Body, message: Message) -> Span:
+    """Where the message's own header or text lies."""
+    offsets = message.offsets
+    return (offsets.body, offsets.end) if item.text is SectionText.TEXT else (offsets.header, offsets.body)
 
 
 def _partial(where: Span, partial: tuple[int, int] | None) -> Span:
@@ -218,14 +287,14 @@ async def _send_binary_whole(session: ImapSession, item: Binary, message: Messag
     if item.size:
         session.write(b"%d" % message.size)
         return
-    if Trait.NUL in message.traits:
+    if message.nul:
         session.write(b"~")
     await _send_span(session, message, _partial((0, message.size), item.partial), mask_nul=False)
 
 
 async def _binary_part(session: ImapSession, item: Binary, message: Message) -> bytes | None:
     """BINARY[1.2] and its SIZE: the part with its transfer encoding undone; None where that cannot be."""
-    part = find(_root(message), item.path)
+    part = find(message.root, item.path)
     if part is None:
         return b"0" if item.size else b"NIL"
     if part.children:
@@ -238,12 +307,6 @@ async def _binary_part(session: ImapSession, item: Binary, message: Message) -> 
         return b"%d" % len(data)
     data = _cut(data, item.partial)
     return b"~" + literal(data) if b"\0" in data else literal(data)
-
-
-def _root(message: Message) -> Part:
-    if message.root is None:
-        raise RuntimeError("the plan asked for no part tree")
-    return message.root
 
 
 def _cut(data: bytes, partial: tuple[int, int] | None) -> bytes:

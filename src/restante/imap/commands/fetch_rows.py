@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BATCH = 500
 """Messages asked of the store at once: some hundred kilobytes of answers."""
 
+SIMPLIFIED = Trait.SIMPLIFIED.value
+
 Mapper = Callable[[Iterable[object]], Iterable[object]]
 
 
@@ -143,7 +145,7 @@ async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan
         return True
     if plan.whole is not None:
         traits = plan.index(Column.TRAITS)
-        if any(cast("int", row[traits]) & Trait.SIMPLIFIED for row in rows):  # Column.TRAITS is int
+        if any([cast("int", row[traits]) & SIMPLIFIED for row in rows]):  # Column.TRAITS is int
             return await _send_batch(session, view, batch, plan.whole)
     heads = list(render(session, view, table, plan, numbers, rows))
     if plan.bodies:

@@ -30,7 +30,7 @@ from ..commands.table import TABLE, Entry
 from ..grammar.commands import Command
 from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits
 from . import capabilities
-from .refusals import line_text, reply_to
+from .refusals import code_of, line_text, reply_to
 from .state import ALREADY_SAID, Answer, BadCommand, Dialect, Reply, State
 from .updates import Updates
 from .view import View
@@ -136,6 +136,9 @@ class ImapSession:
             await self._bye(b"Nothing was heard for too long.")
         except ServerStopping:
             await self._bye(b"The server is stopping.", b"UNAVAILABLE")
+        except Refusal as refusal:  # met outside a command's own work: the account was removed, the file is damaged
+            self.connection.log("session ended", reason=refusal.code)
+            await self._bye(line_text(refusal.text), code_of(refusal))
         except Exception:
             await self._bye(b"Internal error %b; it has been noted." % self._short_id(), b"SERVERBUG")
             raise

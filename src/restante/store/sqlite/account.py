@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from ...mime.model import DEFAULT_LIMITS
 from ...query.language import Query
 from ..errors import InUse
 from ..model import (
@@ -43,6 +42,7 @@ from ..model import (
     UidRanges,
 )
 from . import append, content, copies, flags, mailboxes, recent, rows
+from .append import Prepared
 from .faults import refusal, translated
 from .handles import WRITER_WAIT, connect
 from .transaction import Write
@@ -209,12 +209,16 @@ class SqliteStore:
         return await asyncio.to_thread(content.take, data, self._engine.settings.compress)
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
+        return await self._write(append.append, mailbox, await self._prepared(messages), await self._quota())
+
+    async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        return await self._write(append.append_by_name, name, await self._prepared(messages), await self._quota())
+
+    async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))
         if sum(len(message.analysis.text.body) for message in messages) > IN_THREAD:
-            prepared = await asyncio.to_thread(lambda: [append.prepare(message) for message in messages])
-        else:
-            prepared = [append.prepare(message) for message in messages]
-        return await self._write(append.append, mailbox, prepared, await self._quota())
+            return await asyncio.to_thread(lambda: [append.prepare(message) for message in messages])
+        return [append.prepare(message) for message in messages]
 
     async def _quota(self) -> int:
         """The account's quota, read from the directory at most every few seconds."""
@@ -348,7 +352,7 @@ class SqliteStore:
         with translated():
             db = await asyncio.to_thread(connect, self._path, wait=WRITER_WAIT)
         try:
-            findings = iter(doctor.check(db, mender, DEFAULT_LIMITS))
+            findings = iter(doctor.check(db, mender, engine.analysis))
             while (finding := await asyncio.to_thread(_next, findings)) is not None:
                 yield finding
         finally:

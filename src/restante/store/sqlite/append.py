@@ -13,7 +13,7 @@ import apsw
 
 from ...mime.model import Analysis, Trait
 from .. import parts
-from ..errors import OverQuota
+from ..errors import NoSuchMailbox, OverQuota
 from ..model import Appended, NewMessage
 from . import content, mailboxes
 from .identity import is_id, new_id, thread_for
@@ -48,16 +48,21 @@ def derive(analysis: Analysis) -> Derived:
 
 def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) -> Appended:
     """File messages, all or none. quota: octets, 0 for no limit. Raises NoSuchMailbox, OverQuota, TooManyKeywords."""
-    tx.uidnext(mailbox, len(messages))
     check_quota(tx, sum(one.message.blob.size for one in messages), quota)
     placements, ids = [], []
     for one in messages:
         message = one.message
-        key, email_id = _email(tx, one)
+        key, email_id, new = _email(tx, one)
         saved = message.identity.saved if message.identity.saved is not None else tx.now
         placements.append(
             NewPlacement(
-                key, tx.flagset(message.flags), message.blob.size, message.received, saved, message.identity.uid
+                key,
+                tx.flagset(message.flags),
+                message.blob.size,
+                message.received,
+                saved,
+                message.identity.uid,
+                alone=new and message.identity.uidl is None,
             )
         )
         ids.append(email_id)
@@ -66,6 +71,14 @@ def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) ->
     return Appended(
         mailboxes.mailbox_by_key(tx.db, mailbox, tx.user), tuple(uids), tuple(ids), tx.modseq if messages else 0
     )
+
+
+def append_by_name(tx: Write, name: str, messages: Sequence[Prepared], quota: int) -> Appended:
+    """`append` into the mailbox that has this name when the command runs. Raises NoSuchMailbox."""
+    row = tx.db.execute("SELECT key FROM mailbox WHERE name = ?", (mailboxes.canonical(name),)).fetchone()
+    if row is None:
+        raise NoSuchMailbox("There is no such mailbox.", "Create it first.")
+    return append(tx, int(row[0]), messages, quota)
 
 
 def check_quota(tx: Write, more: int, quota: int) -> None:
@@ -77,8 +90,8 @@ def check_quota(tx: Write, more: int, quota: int) -> None:
         raise OverQuota("The mailbox is full.", "Remove some mail, or ask for a larger quota.")
 
 
-def _email(tx: Write, one: Prepared) -> tuple[int, str]:
-    """Key and EMAILID of the message's email: one that is here under the id it brings along, or a new one."""
+def _email(tx: Write, one: Prepared) -> tuple[int, str, bool]:
+    """Key and EMAILID of the message's email: one that is here under the id it brings along, or a new one (True)."""
     identity = one.message.identity
     thread = None
     email_id = identity.email_id if is_id("m", identity.email_id) else None
@@ -87,13 +100,14 @@ def _email(tx: Write, one: Prepared) -> tuple[int, str]:
         if found is None:
             thread = identity.thread_id if is_id("t", identity.thread_id) else None
         elif found[1:] == (one.message.blob.digest, one.message.blob.size, one.message.received):
-            return int(found[0]), email_id
+            return int(found[0]), email_id, False
         else:
             email_id = None
-    return _insert(tx, one, email_id or new_id("m", tx.random), thread)
+    email_id = email_id or new_id("m", tx.random)
+    return _insert(tx, one, email_id, thread), email_id, True
 
 
-def _insert(tx: Write, one: Prepared, email_id: str, thread: str | None) -> tuple[int, str]:
+def _insert(tx: Write, one: Prepared, email_id: str, thread: str | None) -> int:
     message, analysis = one.message, one.message.analysis
     missing = 2 if analysis.traits & Trait.NO_FINAL_CRLF else 0
     plain = analysis.surrogate_size if analysis.surrogate_size is not None else message.blob.size + missing
@@ -108,7 +122,7 @@ def _insert(tx: Write, one: Prepared, email_id: str, thread: str | None) -> tupl
     )  # fmt: skip
     key = tx.db.last_insert_rowid()
     _write_rows(tx.db, key, analysis, one.derived)
-    return key, email_id
+    return key
 
 
 def write_derived(db: apsw.Connection, email: int, analysis: Analysis) -> None:

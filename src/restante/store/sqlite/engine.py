@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 import apsw
 
 from ...clock import Clock, Random
+from ...mime.model import DEFAULT_LIMITS, Limits
 from ..directory import Directory
 from ..errors import DiskFull, NoSuchAccount
 from ..interface import OnChange, Watch
@@ -29,7 +30,7 @@ from .changes import Deltas, Lists
 from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
-from .hints import Hints
+from .hints import GONE, Hints
 from .transaction import Settings
 from .writer import Job, Writers
 
@@ -50,7 +51,7 @@ class SqliteEngine:
     data: the folder that holds everything. retention, log_retention: seconds removed contents and removal rows are
     kept. reserve: octets of free disk below which nothing is filed. handles: most accounts open at once in this
     process. keywords, mailboxes: most of them in one account. quota: octets for accounts without one of their own
-    (0: none), or a function that gives it.
+    (0: none), or a function that gives it. analysis: bounds of those who file mail, for the doctor's comparison.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class SqliteEngine:
         keywords: int = 500,
         mailboxes: int = 10_000,
         quota_default: int | Callable[[], int] = 0,
+        analysis: Limits = DEFAULT_LIMITS,
         name: str = "",
     ) -> None:
         self.data = data
         self.clock = clock
         self.random = random
         self.name = name
+        self.analysis = analysis
         self.settings = Settings(retention, log_retention, reserve, compress, keywords, mailboxes)
         self.handles = Handles(handles, clock, random)
         self.lists = Lists()
@@ -124,6 +127,7 @@ class SqliteEngine:
         with translated():
             for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 name.unlink(missing_ok=True)
+        self._hints.announce(account, GONE)
 
     def watch(self, account: str, on_change: OnChange) -> Watch:
         with translated():
@@ -185,9 +189,18 @@ class SqliteEngine:
         return folder / f"{account}.pop3"
 
     def _counter(self, account: str) -> int:
-        """The account's change counter, for watchers; 0 where it cannot be read now (they ask again)."""
+        """The account's change counter, for watchers; 0 where it cannot be read now (they ask again).
+
+        GONE where the account has been removed, by whatever process: what is open here of its file is let go, so
+        that no session reads on in a file that has no name any more.
+        """
+        path = self.path(account)
+        if not path.exists():
+            self.handles.forget(account)
+            self.lists.forget(account)
+            return GONE
         try:
-            with self.handles.hold(account, self.path(account)) as handle:
+            with self.handles.hold(account, path) as handle:
                 row = handle.reader.execute("SELECT modseq FROM account").fetchone()
         except (apsw.Error, NoSuchAccount):
             return 0

@@ -31,6 +31,9 @@ SETTLED = 50_000_000
 LONGEST = 100
 """Octets of a socket's path; the system's limit is about 108."""
 
+GONE = 2**63 - 1
+"""Stands for the counter of an account that has been removed: more than any counter."""
+
 _NUMBER = struct.Struct(">Q")
 
 
@@ -126,7 +129,9 @@ class Hints:
             except (BlockingIOError, InterruptedError):
                 return
             if len(data) > _NUMBER.size:
-                self._changed(data[_NUMBER.size :].decode("ascii", "replace"), _NUMBER.unpack_from(data)[0])
+                account, modseq = data[_NUMBER.size :].decode("ascii", "replace"), _NUMBER.unpack_from(data)[0]
+                if account in self._watched:
+                    self._changed(account, self._read(account) if modseq >= GONE else modseq)
 
     def _changed(self, account: str, modseq: int) -> None:
         """Tell the account's watchers at this turn's end, once whatever the number of hints."""

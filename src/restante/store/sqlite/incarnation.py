@@ -3,11 +3,17 @@
 Clients may have seen UIDs, change numbers and JMAP states that this state knows nothing of. So before the first
 read the account draws a new incarnation id, UIDNEXTs and the change counter rise past all that can have been given
 out, every placement is stamped anew and the log floor is set there: clients fetch flags again, not mail, since
-UIDVALIDITYs, UIDs and EMAILIDs stay. A copy shows by its inode, which the file itself records.
+UIDVALIDITYs, UIDs and EMAILIDs stay. A copy shows by its inode and the inode's birth, which the
+file itself records; where a file system tells no birth, a copy that got the lost file's very inode is taken for it.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
+import struct
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -20,9 +26,40 @@ UIDS_LOST = 1 << 20
 NUMBERS_LOST = 1 << 40
 
 
+def file_identity(path: Path) -> str:
+    """Which file this is, as far as its file system can tell: inode and time of birth in nanoseconds.
+
+    By name alone: opening and closing the file here would drop the locks that SQLite holds on it in this process.
+    """
+    return f"{path.stat().st_ino}.{_born(path)}"
+
+
+def _born(path: Path) -> int:
+    """Nanoseconds since 1970 at which the inode was made; 0 where that is not known. statx(2)."""
+    if _statx is None:
+        return 0
+    found = ctypes.create_string_buffer(256)
+    if _statx(_AT_FDCWD, os.fsencode(path), 0, _STATX_BTIME, found) != 0:
+        return 0
+    (mask,) = struct.unpack_from("I", found, 0)
+    seconds, nanoseconds = struct.unpack_from("qI", found, 80)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds) if mask & _STATX_BTIME else 0
+
+
+def _find_statx() -> Callable[..., int] | None:
+    """The C library's statx, which Python does not offer; None where there is none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), "statx", None)
+
+
+_AT_FDCWD, _STATX_BTIME = -100, 0x800
+_statx = _find_statx()
+
+
 def is_copy(db: apsw.Connection, path: Path) -> bool:
     """Whether this file is not the one that was last in service under its name."""
-    return int(db.execute("SELECT inode FROM account").get) != path.stat().st_ino
+    return str(db.execute("SELECT file FROM account").get) != file_identity(path)
 
 
 def put_in_service(db: apsw.Connection, path: Path, clock: Clock, random: Random) -> None:
@@ -39,8 +76,8 @@ def put_in_service(db: apsw.Connection, path: Path, clock: Clock, random: Random
             raised = max(modseq + NUMBERS_LOST, int(now * 1_000_000))
             db.execute(
                 "UPDATE account SET incarnation = ?, modseq = ?, log_floor = ?, uidvalidity = max(uidvalidity, ?),"
-                " inode = ?",
-                (new_id("i", random), raised, raised, min(int(now), 0xFFFFFFFF), path.stat().st_ino),
+                " file = ?",
+                (new_id("i", random), raised, raised, min(int(now), 0xFFFFFFFF), file_identity(path)),
             )
             db.execute(
                 "UPDATE mailbox SET highest_modseq = ?, uidnext = min(?, max(uidnext + ?, ?))",

@@ -17,6 +17,7 @@ from ...clock import Random
 from ..errors import Damaged, NewerSchema
 from ..model import INBOX
 from .identity import new_id
+from .incarnation import file_identity
 from .schema import APPLICATION_ID, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
 
 Migration = Callable[[apsw.Connection], None]
@@ -41,7 +42,7 @@ def create(path: Path, account: str, now: int, random: Random) -> None:
                 db.execute(TABLES)
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {VERSION}")
-                _first_rows(db, account, now, random, making.stat().st_ino)
+                _first_rows(db, account, now, random, file_identity(making))
         finally:
             db.close()  # writes the log back and removes it: the file alone is whole
         try:
@@ -54,11 +55,11 @@ def create(path: Path, account: str, now: int, random: Random) -> None:
             beside.unlink(missing_ok=True)
 
 
-def _first_rows(db: apsw.Connection, account: str, now: int, random: Random, inode: int) -> None:
+def _first_rows(db: apsw.Connection, account: str, now: int, random: Random, file: str) -> None:
     db.execute(
-        "INSERT INTO account (one, id, incarnation, modseq, email_delivery, uidvalidity, log_floor, used, inode,"
+        "INSERT INTO account (one, id, incarnation, modseq, email_delivery, uidvalidity, log_floor, used, file,"
         " created) VALUES (1, ?, ?, 1, 0, ?, 0, 0, ?, ?)",
-        (account, new_id("i", random), max(now, 1), inode, now),
+        (account, new_id("i", random), max(now, 1), file, now),
     )
     db.execute(
         "INSERT INTO mailbox (id, name, uidvalidity, uidnext, highest_modseq, created_modseq, changed_modseq)"

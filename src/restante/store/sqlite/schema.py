@@ -30,7 +30,7 @@ CREATE TABLE account (
     uidvalidity INTEGER NOT NULL,       -- last UIDVALIDITY given out
     log_floor INTEGER NOT NULL,         -- removals at or below it may have been forgotten
     used INTEGER NOT NULL,              -- octets of all placements (quota)
-    inode INTEGER NOT NULL,             -- the file's own: another one means that a copy was put in service
+    file TEXT NOT NULL,                 -- which file this is: another one means that a copy was put in service
     created INTEGER NOT NULL
 ) STRICT;
 

@@ -48,7 +48,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class NewPlacement:
-    """One placement to add. uid: wished, taken only where it is not below UIDNEXT."""
+    """One placement to add. uid: wished, taken only where it is not below UIDNEXT.
+
+    alone: the email is new and goes by its EMAILID, so that no other message can have its UIDL.
+    """
 
     email: int
     flagset: int
@@ -56,6 +59,7 @@ class NewPlacement:
     received: int
     saved: int
     uid: int | None = None
+    alone: bool = False
 
 
 def pack(ranges: UidRanges) -> apsw.CArrayBinding:
@@ -99,15 +103,20 @@ def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
 
 
 class Interned:
-    """Flag sets a writer connection has looked up. Emptied when a savepoint is rolled back, since rows may go."""
+    """What a writer connection knows of its file: flag sets it has looked up, the minute it wrote a clock row for.
 
-    __slots__ = ("flags", "numbers")
+    Emptied when a command is undone, since rows may go with it.
+    """
+
+    __slots__ = ("flags", "minute", "numbers")
 
     def __init__(self) -> None:
+        self.minute = -1
         self.numbers: dict[Flags, int] = {}
         self.flags: dict[int, Flags] = {}
 
     def clear(self) -> None:
+        self.minute = -1
         self.numbers.clear()
         self.flags.clear()
 
@@ -232,9 +241,13 @@ class Write:
             " email_delivery = iif(?3, ?1, email_delivery)",
             (self.modseq, self.used, self.delivered),
         )
+        minute = self.now // 60
+        if minute == self.interned.minute:
+            return
         last = self.db.execute("SELECT at FROM clock ORDER BY modseq DESC LIMIT 1").fetchone()
-        if last is None or last[0] // 60 != self.now // 60:
+        if last is None or last[0] // 60 != minute:
             self.db.execute("INSERT OR REPLACE INTO clock (modseq, at) VALUES (?, ?)", (self.modseq, self.now))
+        self.interned.minute = minute
 
     # Placements ------------------------------------------------------------------------------------
 
@@ -251,18 +264,31 @@ class Write:
         """Add placements of emails, in this order; their UIDs. The one way in, with `place_from`."""
         low = uid = self.uidnext(mailbox, len(placements))
         rows, uids = [], []
+        unseen = deleted = size = deleted_size = 0
         for one in placements:
             if one.uid is not None and uid <= one.uid <= MAX_UID - len(placements):
                 uid = one.uid
             rows.append((mailbox, uid, one.email, one.flagset, self.modseq, one.size, one.received, one.saved))
             uids.append(uid)
             uid += 1
+            system = self.flags_of(one.flagset).system
+            size += one.size
+            unseen += not system & System.SEEN
+            if system & System.DELETED:
+                deleted += 1
+                deleted_size += one.size
         self.db.executemany(
             "INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
-        self._count_in(mailbox, low, uid - 1)
+        if rows:
+            self.touch_mailbox(
+                mailbox,
+                messages=len(rows), unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=uid,
+            )  # fmt: skip
+        if not all(one.alone for one in placements) and self.is_inbox(mailbox):
+            self._give_suffixes(mailbox, low, uid - 1)
         return uids
 
     def place_from(self, mailbox: int, source: int, ranges: UidRanges) -> tuple[array[int], array[int]]:

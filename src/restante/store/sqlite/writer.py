@@ -148,8 +148,9 @@ class Writers:
             row = db.execute("SELECT modseq FROM account").fetchone()
             before = modseq = int(row[0]) if row else 0
             wrote = False
+            alone = len(jobs) == 1
             for job in jobs:
-                changed, modseq = self._run(handle, db, job, modseq)
+                changed, modseq = self._run(handle, db, job, modseq, alone)
                 wrote |= changed
             db.execute("COMMIT" if wrote else "ROLLBACK")
         except BaseException:
@@ -162,24 +163,30 @@ class Writers:
                 db.execute("PRAGMA synchronous = FULL")
         return modseq if modseq != before else 0
 
-    def _run(self, handle: Handle, db: apsw.Connection, job: Job, last: int) -> tuple[bool, int]:
-        """One job in its savepoint, `last` being the number before its own: (it changed rows, last number now)."""
+    def _run(self, handle: Handle, db: apsw.Connection, job: Job, last: int, alone: bool) -> tuple[bool, int]:
+        """One job, `last` being the number before its own: (it changed rows, last number now).
+
+        alone: the group's only one, which needs no savepoint: the transaction itself is undone.
+        """
         now = int(self._clock.now())
         tx = Write(db, handle.interned, last + 1, now, self._random, self._settings, job.session, job.user)
         changes = db.total_changes()
-        db.execute("SAVEPOINT job")
+        if not alone:
+            db.execute("SAVEPOINT job")
         try:
             job.result = job.run(tx, *job.args)
             changed = db.total_changes() != changes
             if changed and tx.numbered:
                 tx.finish()
-            db.execute("RELEASE job")
+            if not alone:
+                db.execute("RELEASE job")
         except Exception as error:  # a job's outer edge: it goes to the caller, the others go on
             if not db.in_transaction:
                 raise  # SQLite itself gave up the whole transaction (full disk, I/O): the group is lost
             handle.interned.clear()
-            db.execute("ROLLBACK TO job")
-            db.execute("RELEASE job")
+            if not alone:
+                db.execute("ROLLBACK TO job")
+                db.execute("RELEASE job")
             job.result = None
             job.error = error
             if isinstance(error, (apsw.Error, OSError)):

@@ -1,0 +1,127 @@
+"""What many accounts cost while they are idle: no open files, no memory that grows with their number.
+
+The accounts are copies of one made file, so that thousands are made in a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from restante.clock import SystemClock, system_random
+from restante.store.model import Column
+from restante.store.sqlite.engine import SqliteEngine
+from restante.testing.server import RestanteServer
+from tests.engines.making import fill, inbox
+
+from .support import PATIENCE, Client, eventually
+
+ACCOUNTS = 2_000
+HANDLES = 32
+FEW = 200
+
+
+def names() -> list[str]:
+    return [f"acc{number:05}" for number in range(ACCOUNTS)]
+
+
+async def make(data: Path) -> None:
+    """One account with mail, and copies of its file."""
+    engine = SqliteEngine(data, SystemClock(), system_random, reserve=0)
+    first, *others = names()
+    await engine.create_account(first)
+    store = engine.account(first)
+    await fill(store, await inbox(store), 20)
+    await engine.close()
+    original = engine.path(first)
+    for name in others:
+        engine.path(name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(original, engine.path(name))  # read only from here on: one file under all names will do
+
+
+def resident() -> int:
+    """Octets of this process in memory."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def touch(engine: SqliteEngine, some: list[str]) -> None:
+    """What a session does in an account: mailboxes, a snapshot, rows, one message."""
+    for name in some:
+        store = engine.account(name)
+        box = (await store.mailboxes())[0]
+        snapshot = await store.snapshot(box.key)
+        rows = await store.rows(box.key, ((1, 2**32 - 1),), (Column.FLAGS, Column.CONTENT), 1 << 20)
+        assert len(rows) == len(snapshot.uids) == 20
+        content = rows[0][-1]
+        assert isinstance(content, int)
+        await store.read_content(content)
+        assert len(engine.handles) <= HANDLES
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count of names is wanted
+
+
+async def measure(data: Path) -> tuple[int, int, int]:
+    """Growth of memory from few to many accounts touched, most files open more than at first, handles at the end."""
+    engine = SqliteEngine(data, SystemClock(), system_random, reserve=0, handles=HANDLES)
+    everybody = names()
+    files = open_files()
+    await touch(engine, everybody[:FEW])
+    before = resident()
+    await touch(engine, everybody[FEW:])
+    grown = resident() - before
+    most = open_files() - files
+    await asyncio.to_thread(engine.handles.sweep, everything=True)
+    left = len(engine.handles)
+    await engine.close()
+    return grown, most, left
+
+
+def test_memory_and_open_files_do_not_grow_with_the_accounts_touched(tmp_path: Path) -> None:
+    asyncio.run(make(tmp_path))
+    # A process of its own: what other tests left in this one would hide growth, or be taken for it.
+    code = (
+        "import asyncio, sys; from pathlib import Path; from tests.server.test_many_accounts import measure\n"
+        "print(*asyncio.run(measure(Path(sys.argv[1]))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=240, check=True
+    )
+    grown, most, left = map(int, done.stdout.split())
+    assert left == 0
+    assert most <= HANDLES * 4 + 16  # a handle: a reader, perhaps a writer, the log and its index
+    # 1,800 accounts more: 4 MB would be 2 kB each, less than one open database by a hundred times.
+    assert grown < 4 << 20
+
+
+def test_an_idle_connection_holds_no_database_handle(tmp_path: Path) -> None:
+    with RestanteServer(tmp_path) as server:
+        engine = server.engine
+        assert isinstance(engine, SqliteEngine)
+        clients = []
+        for number in range(8):
+            address = f"u{number}@example.com"
+            server.add_account(address, "words")
+            client = Client(socket.create_connection((server.host, server.imap), PATIENCE))
+            clients.append(client)
+            client.line()
+            for command in (f"a LOGIN {address} words", "b SELECT INBOX"):
+                client.send(command.encode() + b"\r\n")
+                while not (line := client.line()).startswith(command[:1].encode()):
+                    pass
+                assert b" OK" in line
+            assert client.ask(b"c IDLE").startswith(b"+")
+        assert len(engine.handles) == 8
+        server.clock.advance(60)
+        # The look for idle handles comes by the machine's time, each five seconds; what is idle is told by the clock.
+        eventually(lambda: len(engine.handles) == 0, "handles closed")
+        for number, client in enumerate(clients):
+            server.put(f"u{number}@example.com", b"Subject: hello\r\n\r\nHello\r\n")
+            assert client.line() == b"* 1 EXISTS"

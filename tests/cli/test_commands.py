@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from restante.cli.common import count
 from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
 
@@ -164,7 +166,7 @@ def test_import_export_undelete_doctor_status(bob: Cli, tmp_path: Path) -> None:
     (tmp_path / "in" / "1.eml").write_bytes(MESSAGE)
     (tmp_path / "in" / "odd.bin").write_bytes(b"\0\1")
     told = bob("import", str(tmp_path / "in"), "--account", "bob@example.com", "--mailbox", "Old")
-    assert told.stdout == "Imported 1 messages (88 B) into Old.\n"
+    assert told.stdout == "Imported 1 message (88 B) into Old.\n"
     assert told.stderr == "skipped odd.bin: not a message, an mbox or a Maildir\n"
     (tmp_path / "in" / "2.eml").write_bytes(b"")
     bob("import", str(tmp_path / "in"), "--account", "bob@example.com", status=Exit.FINDINGS)
@@ -270,3 +272,23 @@ def test_serve_says_what_is_wrong(tmp_path: Path) -> None:
         assert result.stderr.startswith(("restante: ", "Usage: "))
     result = CliRunner().invoke(restante, ["--data", str(tmp_path), "serve", "--mail", str(tmp_path)])
     assert result.exit_code == Exit.USAGE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+@pytest.mark.parametrize("command", [("account", "list"), ("serve",), ("doctor",)], ids=" ".join)
+def test_root_does_not_spoil_the_data_of_another_user(cli: Cli, command: tuple[str, ...]) -> None:
+    cli.data.mkdir()
+    os.chown(cli.data, 65534, 65534)
+    result = cli(*command, status=Exit.REFUSED)
+    assert "belongs to the user nobody" in result.stderr
+    assert "runuser -u nobody" in result.stderr
+    assert list(cli.data.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [(1, "message", "1 message"), (0, "message", "0 messages"), (2, "mailbox", "2 mailboxes"),
+     (1, "redelivery", "1 redelivery"), (3, "redelivery", "3 redeliveries")],
+)  # fmt: skip
+def test_one_thing_is_no_plural(number: int, noun: str, text: str) -> None:
+    assert count(number, noun) == text

@@ -94,7 +94,7 @@ def test_appended_mail_is_retrieved_by_pop3_as_it_was_sent(demo: Reader) -> None
 
 def test_searches_decoded_text_in_any_charset(demo: Reader) -> None:
     with demo.imap("Languages") as client:
-        for word in ("Köln", "מה נשמע", "写真"):
+        for word in ("köln", "שלום", "明日", "Zażółć"):
             client.literal = word.encode()  # type: ignore[assignment]  # typeshed's str would not be sent
             found = done(client.uid("SEARCH", "CHARSET", "UTF-8", "TEXT"))[0].split()
             assert found == expected(demo, word), word
@@ -107,7 +107,7 @@ def expected(demo: Reader, word: str) -> list[bytes]:
         parsed = email.message_from_bytes(mail.data, policy=email.policy.default)
         body = parsed.get_body()
         assert body is not None
-        if word in f"{parsed['Subject']}\n{body.get_content()}":
+        if word.casefold() in f"{parsed['Subject']}\n{body.get_content()}".casefold():
             found.append(str(mail.uid).encode())
     assert found
     return found

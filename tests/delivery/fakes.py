@@ -79,7 +79,7 @@ class FakeStore:
 
     async def mailboxes(self) -> list[Mailbox]:
         return [
-            Mailbox(key, f"b{key}", name, None, 1, self.next_uid, 1, 0, len(kept), 0, 0, 0, 0, True)
+            Mailbox(key, f"b{key}", name, None, 1, self.next_uid, 1, 0, len(kept), 0, 0, _octets(kept), 0, True)
             for key, (name, kept) in enumerate(self.boxes.items())
         ]
 
@@ -88,7 +88,7 @@ class FakeStore:
 
     async def stats(self) -> AccountStats:
         self._check("stats")
-        used = sum(len(k.data) for box in self.boxes.values() for k in box)
+        used = sum(_octets(kept) for kept in self.boxes.values())
         return AccountStats(len(self.boxes), 0, used, 0, 0, 0, 1)
 
     async def put(self, data: bytes | bytearray | memoryview) -> Blob:
@@ -204,6 +204,10 @@ class FakeStore:
 
 def _within(uid: int, ranges: UidRanges) -> bool:
     return any(low <= uid <= high for low, high in ranges)
+
+
+def _octets(kept: list[Kept]) -> int:
+    return sum(len(one.data) for one in kept)
 
 
 class FakeDirectory:

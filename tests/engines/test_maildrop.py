@@ -91,7 +91,7 @@ def test_undelete_brings_back_under_a_new_uid(installation: Installation) -> Non
         assert back is not None
         assert (back.uids, back.email_ids, back.mailbox.messages) == ((2,), done.email_ids, 1)
         assert await store.recoverable() == []
-        assert await store.keywords(box) == ["$Work"]
+        assert await store.keywords() == ["$Work"]
 
     asyncio.run(installation.play(scene))
 

@@ -77,7 +77,7 @@ def test_append_files_all_or_none(installation: Installation) -> None:
         here = await store.snapshot(box)
         assert (len(here.uids), here.mailbox.uidnext, here.mailbox.highest_modseq) == (0, 1, 1)
         assert (await store.append(box, [good])).modseq == 2
-        assert await store.keywords(box) == ["$A"]
+        assert await store.keywords() == ["$A"]
         with pytest.raises(NoSuchMailbox):
             await store.append(9999, [good])
 
@@ -306,12 +306,37 @@ def test_snapshot_is_shared_while_nothing_changes_and_never_changed_itself(insta
     asyncio.run(installation.play(scene))
 
 
+def test_first_unseen_follows_what_changes(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 6)
+        seen = Flags.of(["\\Seen"])
+        steps = [
+            (FlagMode.ADD, (1, 3), 4),
+            (FlagMode.ADD, (5, 6), 4),
+            (FlagMode.ADD, (4, 4), 0),
+            (FlagMode.REMOVE, (5, 5), 5),
+            (FlagMode.REMOVE, (2, 2), 2),
+            (FlagMode.ADD, (2, 2), 5),
+        ]
+        for mode, span, first in steps:
+            await store.store_flags(box, (span,), mode, seen)
+            assert await store.first_unseen(box) == first
+            assert await store.first_unseen(box) == first
+        await store.expunge(box, ((5, 5),), deleted_only=False)
+        assert await store.first_unseen(box) == 0
+        await fill(store, box, 1)
+        assert await store.first_unseen(box) == 7
+
+    asyncio.run(installation.play(scene))
+
+
 def test_keywords_keep_the_case_of_their_first_use(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)
         await fill(store, box, 1, "$Work")
         await store.append(box, [await new(store, b"x", "$WORK", "Zeta")])
-        assert await store.keywords(box) == ["$Work", "Zeta"]
+        assert await store.keywords() == ["$Work", "Zeta"]
 
     asyncio.run(installation.play(scene))
 

@@ -13,7 +13,6 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -123,12 +122,25 @@ class Session:
             assert not found[1], "EARLIER was not asked for"
             assert name not in BY_NUMBER, f"VANISHED during {name}"
             for uid in uids(found[2]):
-                places = [i for i, message in enumerate(self.messages) if message.uid == uid]
-                assert len(places) == 1, f"VANISHED {uid} is at {places}"
-                del self.messages[places[0]]
-                self.gone.add(uid)
+                self._vanished(uid)
         elif found := SEARCH.match(line):
-            assert all(1 <= int(n) <= len(self.messages) for n in found[1].split()), line
+            numbers = {int(n) for n in found[1].split()}
+            known = {m.uid for m in self.messages} if name == "UID" else set(range(1, len(self.messages) + 1))
+            assert numbers <= known, line
+
+    def _vanished(self, uid: int) -> None:
+        """Take out the message of this UID; or one of those whose UIDs were never told, where it can be among them."""
+        assert uid not in self.gone, f"{uid} vanished twice"
+        self.gone.add(uid)
+        places = [i for i, message in enumerate(self.messages) if message.uid == uid]
+        if not places:
+            below = max((i for i, m in enumerate(self.messages) if 0 < m.uid < uid), default=-1)
+            above = min((i for i, m in enumerate(self.messages) if m.uid > uid), default=len(self.messages))
+            places = list(range(below + 1, above))
+            assert places, f"VANISHED {uid}, which was never there"
+            for i in places:  # which of them it was cannot be told: what was said of them by number is void
+                self.messages[i] = Message()
+        del self.messages[places[0]]
 
     def _fetched(self, place: int, line: bytes) -> None:
         message = self.messages[place]
@@ -151,9 +163,8 @@ class Session:
             assert self.common.tokens.setdefault(message.uid, told[1]) == told[1], f"UID {message.uid} is another"
 
     async def learn(self) -> None:
-        """Ask for the UIDs of newcomers, as clients do: VANISHED speaks of UIDs."""
-        unknown = [n for n, message in enumerate(self.messages, 1) if not message.uid]
-        if unknown:
+        """Ask for the UIDs of newcomers, as clients do: VANISHED speaks of UIDs. More may come with the answer."""
+        while unknown := [n for n, message in enumerate(self.messages, 1) if not message.uid]:
             await self.do(b"FETCH %d:%d (UID FLAGS)" % (unknown[0], unknown[-1]))
 
 
@@ -164,8 +175,6 @@ def uids(text: bytes) -> list[int]:
         found += range(int(low), int(high or low) + 1)
     return found
 
-
-Act = Callable[[Session, random.Random, int, int], "asyncio.Future[bytes] | object"]
 
 FETCHES = (
     b"FETCH %d:%d (FLAGS)",

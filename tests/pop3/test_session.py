@@ -15,7 +15,7 @@ from restante.connection import ServerStopping
 from restante.pop3.grammar.stuffing import unstuffed
 from restante.pop3.logins import OCTETS, LoginTimes
 from restante.store.directory import AccountSettings
-from restante.store.errors import Busy, DiskFull, StoreFailed
+from restante.store.errors import Busy, CannotChangeMailbox, DiskFull, StoreFailed
 from restante.store.model import Pop3Delete
 from restante.testing.memory import MemoryConnection
 from tests.delivery.fakes import failing
@@ -434,10 +434,16 @@ def test_second_session_gets_in_use_and_the_first_goes_on() -> None:
     assert not pop.store.locked
 
 
-@pytest.mark.parametrize("method", ["maildrop", "expire_retrieved"])
-def test_maildrop_that_cannot_be_read_is_let_go(method: str) -> None:
+def test_trash_that_cannot_be_filled_keeps_nobody_from_his_mail() -> None:
     pop = Pop3(ONE, config=Pop3Table(leave_days=3))
-    with failing(pop.store, method, Busy("busy")):
+    with failing(pop.store, "expire_retrieved", CannotChangeMailbox("There are too many mailboxes.")):
+        assert answers(pop.talk(LOGIN))[-1].startswith(b"+OK 1 messages")
+    assert not pop.store.locked
+
+
+def test_maildrop_that_cannot_be_read_is_let_go() -> None:
+    pop = Pop3(ONE)
+    with failing(pop.store, "maildrop", Busy("busy")):
         assert answers(pop.talk(LOGIN))[-1].startswith(b"-ERR [SYS/TEMP]")
     assert not pop.store.locked
     assert answers(pop.talk(LOGIN))[-1].startswith(b"+OK")

@@ -50,7 +50,7 @@ def test_an_old_file_becomes_the_newest(tmp_path: Path, stored: Path) -> None:
         assert isinstance(key, int)
         assert await store.read_content(key) == b"line\r\n" * 200
         assert rows[2][2] == rows[3][2]
-        assert await store.keywords(box) == ["$Work"]
+        assert await store.keywords() == ["$Work"]
         assert len(await store.recoverable()) == 1
         (uid,) = (await store.append(box, [await new(store)])).uids
         assert uid > 1 << 20  # the file is a copy put in service

@@ -10,9 +10,9 @@ import pytest
 from restante.accounts.throttle import Throttle
 from restante.clock import ManualClock, system_random
 from restante.store.interface import Store
-from restante.store.model import Mailbox
+from restante.store.model import Mailbox, Pop3Delete
 from restante.store.sqlite.engine import SqliteEngine
-from tests.engines.making import ACCOUNT, ALL, fill, inbox
+from tests.engines.making import ACCOUNT, fill, inbox
 
 HOUR, DAY = 3_600.0, 86_400.0
 JUMPS = [
@@ -68,7 +68,10 @@ def test_numbers_only_grow(tmp_path: Path, jump: float) -> None:
 
 @pytest.mark.parametrize("jump", JUMPS)
 def test_a_jump_frees_nothing_before_its_time(tmp_path: Path, jump: float) -> None:
-    """Removed at one reading, looked at from another: kept for 14 days of the clock, whichever way it went."""
+    """Removed at one reading, looked at from another: kept for 14 days of the clock, whichever way it went.
+
+    Nothing is freed here while the clock is twenty years ahead: that cannot be told from twenty years.
+    """
 
     async def scene() -> None:
         clock = ManualClock()
@@ -88,8 +91,11 @@ def test_a_jump_frees_nothing_before_its_time(tmp_path: Path, jump: float) -> No
         if jump < 14 * DAY:
             assert await store.reclaim(100) == 0
         back = await store.recoverable()
-        assert len(back) >= (2 if jump > -14 * DAY else 1)
+        assert len(back) == 2
         assert await store.undelete([back[0].number], None) is not None
+        clock.set(right + 15 * DAY)
+        freed = await store.reclaim(100)
+        assert freed == 1  # the one that did not come back
         assert [finding.text async for finding in store.doctor(False) if finding.code != "answers"] == []
         await engine.close()
 
@@ -120,15 +126,12 @@ def test_pop3_leaves_on_the_server_what_was_not_retrieved_long_ago(tmp_path: Pat
         await engine.create_account(ACCOUNT)
         store = engine.account(ACCOUNT)
         uids = await fill(store, await inbox(store), 2)
-        from restante.store.model import Pop3Delete
-
         clock.set(clock.now() + jump)
         await store.finish_maildrop((), Pop3Delete.REMOVE, ((uids[0], uids[0]),), mark_seen=False)
         assert await store.expire_retrieved(int(clock.now() - 7 * DAY)) == 0
         clock.set(clock.now() + 8 * DAY)
         assert await store.expire_retrieved(int(clock.now() - 7 * DAY)) == 1
         assert len((await store.snapshot(await inbox(store))).uids) == 1
-        assert list(ALL)
         await engine.close()
 
     asyncio.run(scene())

@@ -57,9 +57,7 @@ GOOD, BAD = (b"t OK", b"+OK"), (b"t NO", b"-ERR [AUTH]")
 
 @pytest.mark.parametrize("second", WAYS)
 @pytest.mark.parametrize("first", WAYS)
-def test_a_remembered_login_is_its_users_and_its_passwords(
-    server: RestanteServer, first: str, second: str
-) -> None:
+def test_a_remembered_login_is_its_users_and_its_passwords(server: RestanteServer, first: str, second: str) -> None:
     """Whatever way was taken first, the second way asks for everything again."""
     old, new = SECRET[ANN], "a new secret"
     try:

@@ -74,7 +74,9 @@ def test_a_line_that_never_ends_holds_little(server: RestanteServer, protocol: s
     assert grown < MOST, f"{grown >> 20} MiB for {CONNECTIONS} connections"
 
 
-@pytest.mark.parametrize("command", [b"NOOP", b"LOGIN", b"SEARCH", b"SELECT", b"LIST", b"ID (", b"FETCH 1 BODY[HEADER.FIELDS ("])
+@pytest.mark.parametrize(
+    "command", [b"NOOP", b"LOGIN", b"SEARCH", b"SELECT", b"LIST", b"ID (", b"FETCH 1 BODY[HEADER.FIELDS ("]
+)
 @pytest.mark.parametrize("inside", [False, True], ids=["before-login", "after-login"])
 def test_imap_a_thousand_literals_are_one_answer(server: RestanteServer, command: bytes, inside: bool) -> None:
     with imap_in(server) if inside else Peer(server.imap) as peer:
@@ -103,7 +105,7 @@ def refused_literals(size: int) -> list[bytes]:
         b"LOGIN \0 {%d+}\r\n" % size,
         b"LOGIN " + b"y" * 70_000 + b" {%d+}\r\n" % size,
         b"APPEND nosuchmailbox {%d+}\r\n" % size,
-        b"APPEND \"INBOX {%d+}\r\n" % size,
+        b'APPEND "INBOX {%d+}\r\n' % size,
     ]
 
 

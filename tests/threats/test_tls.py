@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -176,7 +175,7 @@ def test_scram_plus_is_offered_and_bound_to_the_connection(
         if good:
             client.verify(base64.b64decode(got[2:]))
             got = step(peer, b"")
-        assert got.startswith(((b"t OK" if imap else b"+OK") if good else (b"t NO", b"t BAD", b"-ERR"))), got
+        assert got.startswith((b"t OK" if imap else b"+OK") if good else (b"t NO", b"t BAD", b"-ERR")), got
 
 
 def test_scram_plus_is_not_offered_without_tls(keeping: RestanteServer) -> None:

@@ -11,6 +11,7 @@ from .common import (
     SizeType,
     Subcommand,
     confirm,
+    count,
     emit,
     emit_one,
     instant,
@@ -238,7 +239,9 @@ def remove(address: str, yes: bool) -> None:
         async with installation() as here:
             account = await here.admin.account(address)
             stats = await here.engine.account(account.id).stats()
-            confirm(f"The account {account.address} and its {stats.messages} messages will be gone for good.", yes)
+            confirm(
+                f"The account {account.address} and its {count(stats.messages, 'message')} will be gone for good.", yes
+            )
             await here.admin.remove_account(address)
             click.echo(f"Removed the account {account.address}.")
 

@@ -227,6 +227,15 @@ def human_size(octets: int) -> str:
     return f"{size:.1f} TB"
 
 
+def count(number: int, noun: str) -> str:
+    """A number and its noun: "1 message", "2 messages", "1 mailbox", "2 mailboxes"."""
+    if number == 1:
+        return f"1 {noun}"
+    return (
+        f"{number} {noun[:-1]}ies" if noun.endswith("ry") else f"{number} {noun}{'es' if noun.endswith('x') else 's'}"
+    )
+
+
 def instant(seconds: int | float | None) -> str | None:
     """Seconds UTC as RFC 3339 text; None stays None."""
     import datetime

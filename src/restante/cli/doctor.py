@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from .common import emit, run, with_json, with_place
+from .common import count, emit, run, with_json, with_place
 from .statuses import Exit
 
 
@@ -31,7 +31,7 @@ def command(ctx: click.Context, address: str | None, repair: bool, as_json: bool
     emit(rows, as_json)
     if not as_json:
         open_ones = sum(not row.repaired for row in rows)
-        click.echo(f"Checked {accounts} accounts: {len(rows)} findings, {open_ones} of them open.", err=True)
+        click.echo(f"Checked {count(accounts, 'account')}: {count(len(rows), 'finding')}, {open_ones} open.", err=True)
         if any(row.repairable and not row.repaired for row in rows):
             click.echo("Say --repair to mend what is marked repairable.", err=True)
     if any(not row.repaired for row in rows):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import human_size, run, with_place
+from .common import count, human_size, run, with_place
 
 
 @click.command()
@@ -41,4 +41,6 @@ async def _work(dest: Path, address: str, form: str, mailboxes: tuple[str, ...],
         _, store = await here.store(address)
         with Meter("Exporting", (await store.stats()).used) as meter:
             done = await export_mail(store, dest, Form(form), mailboxes, meter, force=force)
-    click.echo(f"Exported {done.messages} messages ({human_size(done.octets)}) in {done.mailboxes} mailboxes.")
+    click.echo(
+        f"Exported {count(done.messages, 'message')} ({human_size(done.octets)}) in {count(done.mailboxes, 'mailbox')}."
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import emit_json, human_size, run, with_json, with_place
+from .common import count, emit_json, human_size, run, with_json, with_place
 from .statuses import Exit
 
 MOST_TOLD = 20
@@ -86,7 +86,7 @@ async def _work(source: Path, address: str, mailbox: str | None, pop3_uidl: str)
 def _tell(result: Result) -> None:
     where = ", ".join(result.mailboxes[:5]) + (", ..." if len(result.mailboxes) > 5 else "")
     into = f" into {where}" if where else ""
-    click.echo(f"Imported {result.messages} messages ({human_size(result.octets)}){into}.")
+    click.echo(f"Imported {count(result.messages, 'message')} ({human_size(result.octets)}){into}.")
     first_lost = sorted(result.skipped, key=lambda each: not each.lost)
     for each in first_lost[:MOST_TOLD]:
         click.echo(f"skipped {each.where}: {each.reason}", err=True)

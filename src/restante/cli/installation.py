@@ -5,6 +5,8 @@ A command may run while the server does: the store is made for several processes
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +18,17 @@ from ..config.limits import mime_limits
 from ..config.load import load
 from ..config.model import Config
 from ..config.paths import data_directory, make_data
+from ..errors import Refusal
 from ..mime.model import Limits
 from ..store.directory import Account
 from ..store.interface import Engine, Store
 from .common import Place, place_of
+
+
+class OtherOwner(Refusal):
+    """Root works on a server's data that belongs to somebody else."""
+
+    code = "OTHER-OWNER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,26 @@ def load_config(place: Place) -> tuple[Config, Path]:
     return config, Path(config.data) if config.data else data_directory()
 
 
+def check_owner(data: Path) -> None:
+    """Keep root off data that another user's server owns: files made as root would shut that server out.
+
+    Raises OtherOwner. Data that is not there yet belongs to whoever makes it.
+    """
+    if os.geteuid() != 0 or not data.exists():
+        return
+    owner = data.stat().st_uid
+    if owner == 0:
+        return
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"#{owner}"
+    raise OtherOwner(
+        f"The data folder {data} belongs to the user {name}.",
+        f"Files that root makes there would shut its server out. Run this as {name}: runuser -u {name} -- restante ...",
+    )
+
+
 @asynccontextmanager
 async def installation() -> AsyncIterator[Installation]:
     """The installation that the command line names, closed afterwards. Raises Refusal."""
@@ -57,6 +86,7 @@ async def installation() -> AsyncIterator[Installation]:
     from ..server.logs import adopt_logs
 
     config, data = load_config(place_of())
+    check_owner(data)
     make_data(data)
     clock = SystemClock()
     adopt_logs(config.log.level, config.log.format, clock)

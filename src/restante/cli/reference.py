@@ -5,6 +5,8 @@ docs/cli.md is what this prints; a test compares them.
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 from .common import LazyGroup
@@ -49,7 +51,7 @@ def _paragraphs(text: str) -> str:
     for paragraph in text.strip().split("\n\n"):
         lines = [line.rstrip() for line in paragraph.splitlines()]
         if lines[0].strip() == "\b":
-            kept.append("```\n" + "\n".join(lines[1:]) + "\n```")
+            kept.append("```\n" + textwrap.dedent("\n".join(lines[1:])) + "\n```")
         else:
             kept.append(" ".join(line.strip() for line in lines))
     return "\n\n".join(kept)
@@ -61,7 +63,8 @@ def _option(option: click.Option) -> str:
         value = f" {'|'.join(map(str, option.type.choices))}"
     else:
         value = "" if option.is_flag else f" {option.metavar or option.type.name.upper()}"
-    notes = [word for word, said in (("required", option.required), ("may be given again", option.multiple)) if said]
+    again = option.multiple and "may be given again" not in (option.help or "").lower()
+    notes = [word for word, said in (("required", option.required), ("may be given again", again)) if said]
     tail = f" ({', '.join(notes)})" if notes else ""
     return f"- `{names}{value}`: {option.help or ''}{tail}"
 

@@ -32,12 +32,13 @@ def command(listeners: tuple[str, ...], workers: int | None, demo: bool, mail: P
     """Run the server until Ctrl-C. Prints a line a listener, then `ready`."""
     from ..config.listen import parse_option
     from ..server.main import Demo, serve
-    from .installation import load_config
+    from .installation import check_owner, load_config
 
     if mail is not None and not demo:
         raise click.UsageError("--mail goes with --demo; use 'restante import' for an account of your own.")
     place = place_of()
     config, data = load_config(place)
+    check_owner(data)
     listen: dict[str, str | list[str]] = {}
     for option in listeners:
         name, value = parse_option(option)

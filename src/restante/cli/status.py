@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from .common import cell, emit_json, human_size, instant, run, with_json, with_place
+from .common import cell, count, emit_json, human_size, instant, run, with_json, with_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +125,10 @@ async def _work() -> Status:
 
 def _tell(status: Status) -> None:
     if status.workers:
-        click.echo(f"Server running on {status.data}: {len(status.workers)} workers.")
+        click.echo(f"Server running on {status.data}: {count(len(status.workers), 'worker')}.")
         for listener in status.listeners:
             click.echo(f"  {listener.name:<6} {listener.address}")
-        click.echo(f"{len(status.connections)} connections")
+        click.echo(count(len(status.connections), "connection"))
         for each in status.connections:
             tls = "TLS" if each.secure else "plain"
             click.echo(
@@ -136,13 +136,13 @@ def _tell(status: Status) -> None:
             )
     else:
         click.echo(f"No server is running on {status.data}.")
-    click.echo(f"{len(status.accounts)} accounts")
+    click.echo(count(len(status.accounts), "account"))
     for account in status.accounts:
         quota = f" of {human_size(account.quota)}" if account.quota else ""
         off = "" if account.enabled else "  (disabled)"
         click.echo(
-            f"  {account.address}: {account.messages} messages, {human_size(account.used)}{quota},"
+            f"  {account.address}: {count(account.messages, 'message')}, {human_size(account.used)}{quota},"
             f" {human_size(account.recoverable_size)} recoverable, {human_size(account.file_size)} on disk{off}"
         )
     if status.suppressed_duplicates:
-        click.echo(f"{len(status.suppressed_duplicates)} redeliveries suppressed lately; --json lists them.")
+        click.echo(f"{count(len(status.suppressed_duplicates), 'redelivery')} suppressed lately; --json lists them.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from .common import NotHere, emit, instant, run, with_json, with_place
+from .common import NotHere, count, emit, instant, run, with_json, with_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,6 @@ def command(
                     raise NotHere(f"There is no mailbox {into}.", "Name an existing one, or leave --into out.")
                 target = there.key
             await store.undelete(wanted, target)
-            click.echo(f"Brought back {len(wanted)} messages.")
+            click.echo(f"Brought back {count(len(wanted), 'message')}.")
 
     run(work())

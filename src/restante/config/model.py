@@ -77,6 +77,9 @@ class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     literal_plus: Annotated[bool, Doc("Announce LITERAL+ instead of LITERAL-.")] = False
+    append_8bit_headers: Annotated[
+        bool, Doc("APPEND takes 8-bit header fields from any client, which RFC 6855 4 forbids: for uploads of old mail.")
+    ] = False
     login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
 
@@ -105,7 +108,7 @@ class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retention: Annotated[float, Doc("How long removed mail can be brought back.", "duration")] = 14 * 86400.0
     log_retention: Annotated[float, Doc("How long removals are remembered for QRESYNC.", "duration")] = 180 * 86400.0
     reserve: Annotated[int, Doc("Free disk below which deliveries stop; removals go on.", "size")] = 64 << 20
-    handles: Annotated[int, Doc("Account files open at once, a process.")] = 128
+    handles: Annotated[int, Doc("Account files open at once, a process (about 0.2 MB each).")] = 1_000
     compress: Annotated[bool, Doc("Compress message contents (zstandard).")] = True
 
 

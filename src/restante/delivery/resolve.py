@@ -155,7 +155,8 @@ class Resolver:
         """Raises DeliveryRefusal if `size` octets more do not fit (or, with 0, nothing does)."""
         quota = account.quota if account.quota is not None else self._accounts.quota
         if quota > 0:
-            used = (await self._engine.account(account.id).stats()).used
+            # Not `stats`, which counts what can be recovered too: a pass over all that was removed, each recipient.
+            used = sum(box.size for box in await self._engine.account(account.id).mailboxes())
             if used + size > quota or used >= quota:
                 raise over_quota(self._config)
 

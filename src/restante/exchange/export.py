@@ -252,7 +252,7 @@ class _MaildirWriter:
 
     async def _letters(self, mailbox: Mailbox) -> list[str]:
         """The mailbox's keywords, those that most messages have first: letters are for 26."""
-        known = await self._store.keywords(mailbox.key)
+        known = await self._store.keywords()
         if len(known) <= dovecot.KEYWORD_LETTERS:
             return known
         used: Counter[str] = Counter()

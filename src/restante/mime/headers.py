@@ -10,7 +10,7 @@ Must not know what a field means. RFC 5322 2.2, 3.6.8, 4.5; RFC 9051 6.4.5.1 (HE
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 Fields = dict[bytes, list[bytes]]
@@ -145,6 +145,13 @@ class FieldSelector:
         block: `Analysis.headers`, or a whole raw header. RFC 9051 6.4.5.1.
         """
         return self.fields(block) + b"\r\n"
+
+    def select_cached(self, blocks: Iterable[bytes]) -> list[bytes]:
+        """`select` of many `Analysis.headers`, whose line ends and NULs need no more care."""
+        find, join = self._find, b"".join
+        if find is None:
+            return [self.select(block) for block in blocks]
+        return [join(find(block)) + b"\r\n" for block in blocks]
 
 
 def select_fields(block: bytes, names: frozenset[bytes], negate: bool) -> bytes:

@@ -140,7 +140,7 @@ class Pop3Session:
             await held.enter_async_context(store.lock_maildrop())
             self.connection.set_account(account.address)
             if policy.leave_days > 0:
-                await store.expire_retrieved(int(self.clock.now()) - policy.leave_days * DAY)
+                await self._expire(store, int(self.clock.now()) - policy.leave_days * DAY)
             messages = await store.maildrop()
             self._lock = held.pop_all()
         self.account, self.policy, self._store = account, policy, store
@@ -165,15 +165,15 @@ class Pop3Session:
             deleted = len(drop.deleted) if with_deletions else 0
             self.connection.log("maildrop closed", quit=with_deletions, retrieved=len(drop.retrieved), deleted=deleted)
             if with_deletions and retrieved and policy.leave_days == 0:
-                await self._expire_now(store)
+                await self._expire(store, int(self.clock.now()) + 1)
         finally:
             await self._lock.aclose()
 
-    async def _expire_now(self, store: Store) -> None:
-        """EXPIRE 0: what was retrieved goes to Trash. After the commit, so a refusal here is only logged: the
-        client's own wishes have been fulfilled, and the next session tries again."""
+    async def _expire(self, store: Store, before: int) -> None:
+        """What was retrieved before goes to Trash. A refusal here is only logged: nobody is kept from his mail
+        by it, what QUIT promised is done by then, and the next session tries again."""
         try:
-            await store.expire_retrieved(int(self.clock.now()) + 1)
+            await store.expire_retrieved(before)
         except Refusal as refusal:
             self.connection.log("expire failed", reason=refusal.code)
 

@@ -84,8 +84,8 @@ class Store(Protocol):
         """The account's interned flag sets; the same object for all sessions of a process."""
         ...
 
-    async def keywords(self, mailbox: int) -> list[str]:
-        """Keywords in use in the mailbox, sorted: for the FLAGS response."""
+    async def keywords(self) -> list[str]:
+        """Keywords of the account, sorted: for the FLAGS response. Cost does not grow with messages."""
         ...
 
     async def rows(

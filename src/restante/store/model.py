@@ -304,12 +304,15 @@ class Flagged:
     """What store_flags did. modseq: the command's number, 0 if nothing changed.
 
     changed: UIDs whose flags are others than before, ascending. refused: UIDs left alone because of
-    unchanged_since (RFC 7162 3.1.3), ascending.
+    unchanged_since (RFC 7162 3.1.3), ascending. mailbox: as it stands afterwards, and before: its highest_modseq
+    until then, so that a session that knew that one knows all; None and 0 where an engine does not say.
     """
 
     modseq: int
     changed: array[int]
     refused: array[int]
+    mailbox: Mailbox | None = None
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...config.limits import mime_limits
+from ...errors import Refusal
 from ...mime.analyse import analyse
 from ...mime.normalise import normalise_line_ends
 from ...store.errors import NoSuchMailbox
@@ -21,6 +22,12 @@ IN_THREAD = 256 * 1024
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
+
+
+class EightBitHeader(Refusal):
+    """RFC 6855 4: who has not enabled UTF8=ACCEPT must not file 8-bit header fields."""
+
+    code = "EIGHT-BIT-HEADER"
 
 
 async def append(session: ImapSession, command: Append) -> Reply:
@@ -43,7 +50,15 @@ async def append(session: ImapSession, command: Append) -> Reply:
         analysis = await asyncio.to_thread(analyse, data, bounds)
     else:
         analysis = analyse(data, bounds)
+    if not _may_hold_8bit(session, command) and not data[analysis.root.header : analysis.root.body].isascii():
+        raise EightBitHeader("Its header fields hold 8-bit octets.", "ENABLE UTF8=ACCEPT first.")
     blob = await store.put(data)
     appended = await store.append(mailbox.key, [NewMessage(blob, analysis, flags, int(now))])
     code = b"APPENDUID %d %d" % (appended.mailbox.uidvalidity, appended.uids[0])
     return Reply(b"APPEND completed.", code)
+
+
+def _may_hold_8bit(session: ImapSession, command: Append) -> bool:
+    """Whether this client may file 8-bit header fields: after ENABLE, as IMAP4rev2 lets it (RFC 9051 6.3.12), or
+    as configured, since old mail is full of them."""
+    return command.utf8 or session.dialect.utf8 or session.config.append_8bit_headers

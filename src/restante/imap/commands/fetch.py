@@ -70,6 +70,5 @@ async def _set_seen(session: ImapSession, view: View, spans: Spans) -> bool:
     except StoreRefusal as refusal:  # a full disk is no reason not to show mail
         session.connection.log("seen not set", reason=refusal.code)
         return False
-    if flagged.modseq:
-        view.own.add(flagged.modseq)
+    view.note_own(flagged)
     return bool(len(flagged.changed))

@@ -115,13 +115,13 @@ def _cached_fields(item: Body) -> Piece | None:
     selector = FieldSelector(frozenset(item.fields), negate=False)
     if not selector.cached:
         return None
-    select, partial = selector.select, item.partial
+    partial = item.partial
 
     def mapper(values: Iterable[object]) -> Iterable[object]:
-        blocks: Iterable[bytes] = map(select, cast("Iterable[bytes]", values))  # Column.HEADERS is bytes
+        blocks = selector.select_cached(cast("Iterable[bytes]", values))  # Column.HEADERS is bytes
         if partial is not None:
             offset, count = partial
-            blocks = (block[offset : offset + count] for block in blocks)
+            blocks = [block[offset : offset + count] for block in blocks]
         return map(literal, blocks)
 
     return Piece(item.label.replace(b"%", b"%%") + b" %b", Column.HEADERS, mapper)
@@ -145,7 +145,7 @@ async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan
         return True
     if plan.whole is not None:
         traits = plan.index(Column.TRAITS)
-        if any([cast("int", row[traits]) & SIMPLIFIED for row in rows]):  # Column.TRAITS is int
+        if any(cast("int", row[traits]) & SIMPLIFIED for row in rows):  # Column.TRAITS is int
             return await _send_batch(session, view, batch, plan.whole)
     heads = list(render(session, view, table, plan, numbers, rows))
     if plan.bodies:

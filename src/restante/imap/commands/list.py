@@ -27,7 +27,7 @@ SPECIAL_USE = "SPECIAL-USE"
 class Node:
     """One name: a mailbox, a subscribed name without one, or a level above others.
 
-    children: mailboxes stand below it. below: selection options that something below it meets.
+    children: mailboxes stand below it. below_subscribed: a subscribed name does.
     """
 
     name: str
@@ -35,7 +35,6 @@ class Node:
     subscribed: bool = False
     children: bool = False
     below_subscribed: bool = False
-    below_special: bool = False
 
 
 async def list_mailboxes(session: ImapSession, command: List) -> Reply:
@@ -46,11 +45,38 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
         raise BadCommand("RECURSIVEMATCH needs another selection option.")
     nodes = tree(await session.store.mailboxes(), await session.store.subscriptions())
     matchers = [list_matcher(command.reference + pattern, SEPARATOR) for pattern in command.patterns]
-    for node in nodes:
-        if any(match(node.name) for match in matchers):
-            await _show(session, command, node)
+    matching = [node for node in nodes if any(match(node.name) for match in matchers)]
+    selected = {node.name for node in nodes if _meets(command, node)}
+    above, needed = _parents(command, selected, {node.name for node in matching})
+    info = tuple(sorted(command.selection & {SUBSCRIBED, SPECIAL_USE}))
+    for node in matching:
+        if node.name in selected or node.name in needed:
+            shown = node.name in selected
+            await _show(session, command, node, info if node.name in above else (), with_status=shown)
             await session.flush_if_full()
     return Reply(b"LIST completed.")
+
+
+def _parents(command: List, selected: set[str], matching: set[str]) -> tuple[set[str], set[str]]:
+    """Names above selected ones, and of these the ones above a name that no pattern matches.
+
+    RECURSIVEMATCH: the first have CHILDINFO; the second are listed though nothing selects them, since the client
+    would not hear of what is below otherwise (RFC 5258 3.1, 3.5). Both empty without RECURSIVEMATCH.
+    """
+    above: set[str] = set()
+    needed: set[str] = set()
+    if "RECURSIVEMATCH" in command.selection:
+        for name in selected:
+            parents = _levels_above(name)
+            above.update(parents)
+            if name not in matching:
+                needed.update(parents)
+    return above, needed
+
+
+def _levels_above(name: str) -> list[str]:
+    levels = name.split(SEPARATOR)
+    return [SEPARATOR.join(levels[:depth]) for depth in range(1, len(levels))]
 
 
 def tree(mailboxes: Iterable[Mailbox], subscriptions: Iterable[str]) -> list[Node]:
@@ -59,28 +85,22 @@ def tree(mailboxes: Iterable[Mailbox], subscriptions: Iterable[str]) -> list[Nod
     for name in subscriptions:
         nodes.setdefault(name, Node(name)).subscribed = True
     for node in list(nodes.values()):
-        parent = node.name.rpartition(SEPARATOR)[0]
-        special = node.mailbox is not None and node.mailbox.role is not None
-        while parent:
+        for parent in _levels_above(node.name):
             above = nodes.setdefault(parent, Node(parent))
             above.children = above.children or node.mailbox is not None
             above.below_subscribed = above.below_subscribed or node.subscribed
-            above.below_special = above.below_special or special
-            parent = parent.rpartition(SEPARATOR)[0]
     return sorted(nodes.values(), key=lambda node: (node.name != "INBOX", node.name))
 
 
-async def _show(session: ImapSession, command: List, node: Node) -> None:
-    """Write what LIST says of one name that matches a pattern, or nothing."""
-    meets = _meets(command, node)
-    info = _child_info(command, node)
-    if not meets and not info:
-        return
+async def _show(
+    session: ImapSession, command: List, node: Node, child_info: tuple[str, ...], *, with_status: bool
+) -> None:
+    """Write what LIST says of one name. child_info: what is selected below it, where RECURSIVEMATCH asks."""
     extended = command.extended or session.dialect.rev2
     wants_subscribed = SUBSCRIBED in command.selection or SUBSCRIBED in command.returning
     attributes = attributes_of(node, extended=extended, subscribed=wants_subscribed)
-    session.write(list_response(node.name, attributes, SEPARATOR, session.dialect.utf8, child_info=info))
-    if command.status and node.mailbox is not None and meets:
+    session.write(list_response(node.name, attributes, SEPARATOR, session.dialect.utf8, child_info=child_info))
+    if command.status and node.mailbox is not None and with_status:
         session.write(await status.line_of(session, node.mailbox, command.status))
 
 
@@ -94,17 +114,6 @@ def _meets(command: List, node: Node) -> bool:
     if command.selection & {SUBSCRIBED, SPECIAL_USE}:
         return True
     return node.mailbox is not None or node.children
-
-
-def _child_info(command: List, node: Node) -> tuple[str, ...]:
-    """CHILDINFO's options: what is selected below the name, where RECURSIVEMATCH asks (RFC 5258 3.5)."""
-    if "RECURSIVEMATCH" not in command.selection:
-        return ()
-    wanted = command.selection & {SUBSCRIBED, SPECIAL_USE}
-    met = {SUBSCRIBED} if node.below_subscribed else set()
-    if node.below_special:
-        met.add(SPECIAL_USE)
-    return tuple(sorted(wanted)) if wanted and wanted <= met else ()
 
 
 def attributes_of(node: Node, *, extended: bool, subscribed: bool) -> list[str]:

@@ -1,7 +1,7 @@
 """SEARCH and UID SEARCH: the view turns message numbers into UIDs, the engine searches, the dialect answers.
 
 IMAP4rev1 without RETURN gets SEARCH, everybody else ESEARCH. RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5; RFC 4731;
-RFC 5182 (saved results); RFC 7162 3.1.5, 3.1.10.
+RFC 5182 (saved results); RFC 6855 3; RFC 7162 3.1.5, 3.1.10.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..grammar.commands import Search
 from ..grammar.response import esearch_response, search_response
 from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, resolved
-from ..session.state import Reply
+from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, View
 from .fetch_rows import BATCH, batches, read_rows
 from .store import view_spans
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 async def search(session: ImapSession, command: Search) -> Reply:
+    if command.charset and session.dialect.utf8_accept:
+        raise BadCommand("After ENABLE UTF8=ACCEPT a search names no charset.")  # RFC 6855 3
     view = session.view
     saves = command.returning is not None and "SAVE" in command.returning
     if asks_modseq(command.query):

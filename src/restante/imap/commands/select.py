@@ -53,7 +53,7 @@ async def select(session: ImapSession, command: Select) -> Reply:
 async def _describe(session: ImapSession, view: View) -> None:
     """The untagged responses that every SELECT must give, those of the dialect among them."""
     mailbox, store = view.mailbox, session.store
-    keywords = [SYSTEM_FLAGS, *(k.encode("ascii") for k in await store.keywords(mailbox.key))]
+    keywords = [SYSTEM_FLAGS, *(k.encode("ascii") for k in await store.keywords())]
     flags = b" ".join(keywords)
     session.write(b"* FLAGS (%b)\r\n" % flags)
     permanent = b"* OK [PERMANENTFLAGS ()] Nothing can be changed.\r\n"

@@ -6,9 +6,9 @@ RFC 9051 6.4.6; RFC 3501 6.4.6; RFC 7162 3.1.3 (UNCHANGEDSINCE, MODIFIED); RFC 2
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ...store.model import Column, Flagged, FlagMode, Flags
+from ...store.model import Flagged, FlagMode, Flags
 from ..grammar.commands import Item, Store, StoreMode
 from ..grammar.sets import compress, format_ranges
 from ..session.state import Answer, BadCommand, Reply
@@ -35,20 +35,20 @@ async def store(session: ImapSession, command: Store) -> Reply:
         session.enable_condstore()
     if not spans:
         return Reply(b"STORE completed.")
-    before: dict[int, int] = {}
     if command.silent:
         await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
-        before = await _flags_before(session, view, spans)
     flagged = await session.store.store_flags(
         view.mailbox.key, view.ranges(spans), MODES[command.mode], flags, command.unchanged_since
     )
-    if command.silent:
-        await _answer_silent(session, view, command, flagged, flags, before)
-    else:
+    alone = view.note_own(flagged)
+    if not command.silent:
         await _answer(session, view, command, spans)
-    if flagged.modseq:
-        view.own.add(flagged.modseq)
-    await session.updates.tell(may_expunge=command.uid)
+    elif alone:
+        await _send_modseqs(session, view, flagged)
+    elif len(flagged.changed):  # somebody changed flags since: the client cannot work out what they are now
+        await _answer(session, view, command, view_spans(view, flagged.changed))
+    if not alone or (command.uid and len(view.gone)):
+        await session.updates.tell(may_expunge=command.uid)
     return _reply(view, command, spans, flagged)
 
 
@@ -70,48 +70,10 @@ async def _answer(session: ImapSession, view: View, command: Store, spans: Spans
     await send(session, view, spans, compile_plan(items))
 
 
-async def _flags_before(session: ImapSession, view: View, spans: Spans) -> dict[int, int]:
-    """UID -> flag set number as it stands, to know later whether somebody else changed a message as well."""
-    ranges = view.ranges(spans)
-    limit = sum(stop - start for start, stop in spans)
-    rows = await session.store.rows(view.mailbox.key, ranges, (Column.FLAGS,), limit)
-    return dict(cast("list[tuple[int, int]]", rows))  # (uid, flag set number)
-
-
-async def _answer_silent(
-    session: ImapSession, view: View, command: Store, flagged: Flagged, flags: Flags, before: dict[int, int]
-) -> None:
-    """Nothing but MODSEQ, which a CONDSTORE-aware client needs also here (RFC 7162 3.1.3).
-
-    A message that somebody else changed in between is answered in full.
-    """
-    if not len(flagged.changed):
-        return
-    table = await session.flags()
-    changed = view_spans(view, flagged.changed)
-    rows = await session.store.rows(view.mailbox.key, view.ranges(changed), (Column.FLAGS,), len(flagged.changed))
-    after = dict(cast("list[tuple[int, int]]", rows))  # (uid, flag set number)
-    expected: dict[int, Flags] = {}
-    others = array("I")
-    for uid, number in after.items():
-        old = before.get(uid)
-        if old is None:
-            others.append(uid)
-            continue
-        if old not in expected:
-            expected[old] = applied(table[old], command.mode, flags)
-        if not same(expected[old], table[number]):
-            others.append(uid)
-    await _send_modseqs(session, view, flagged, command)
-    if others:
-        await _answer(session, view, command, view_spans(view, others))
-
-
-async def _send_modseqs(session: ImapSession, view: View, flagged: Flagged, command: Store) -> None:
-    if not session.dialect.condstore:
-        return
-    plan = compile_plan((Item.UID, Item.MODSEQ))
-    await send(session, view, view_spans(view, flagged.changed), plan)
+async def _send_modseqs(session: ImapSession, view: View, flagged: Flagged) -> None:
+    """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3)."""
+    if session.dialect.condstore:
+        await send(session, view, view_spans(view, flagged.changed), compile_plan((Item.UID, Item.MODSEQ)))
 
 
 def view_spans(view: View, uids: array[int]) -> Spans:
@@ -122,24 +84,6 @@ def view_spans(view: View, uids: array[int]) -> Spans:
         if start < stop:
             spans.append((start, stop))
     return spans
-
-
-def applied(old: Flags, mode: StoreMode, flags: Flags) -> Flags:
-    """What `old` becomes by one STORE."""
-    if mode is StoreMode.REPLACE:
-        return flags
-    lower = {name.lower() for name in flags.keywords}
-    if mode is StoreMode.ADD:
-        have = {name.lower() for name in old.keywords}
-        more = frozenset(name for name in flags.keywords if name.lower() not in have)
-        return Flags(old.system | flags.system, old.keywords | more)
-    kept = frozenset(name for name in old.keywords if name.lower() not in lower)
-    return Flags(old.system & ~flags.system, kept)
-
-
-def same(one: Flags, other: Flags) -> bool:
-    """Equal, keywords without regard to case."""
-    return one.system == other.system and {k.lower() for k in one.keywords} == {k.lower() for k in other.keywords}
 
 
 def _reply(view: View, command: Store, spans: Spans, flagged: Flagged) -> Reply:

@@ -7,7 +7,7 @@ gives them a charset. RFC 9051 6, RFC 3501 6, and the extensions' own RFCs where
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -228,12 +228,14 @@ class Expunge(Command):
 class Search(Command):
     """returning: upper-case RETURN options of MIN MAX ALL COUNT SAVE; None when RETURN was not given.
 
-    An empty RETURN () is frozenset({"ALL"}). Sequence sets stand in `query` as Sequence nodes.
+    An empty RETURN () is frozenset({"ALL"}). Sequence sets stand in `query` as Sequence nodes. charset: one was
+    named (the strings are text already: the same search is meant either way).
     """
 
     query: Query
     uid: bool = False
     returning: frozenset[str] | None = None
+    charset: bool = field(default=False, compare=False)
 
 
 class Item(Enum):

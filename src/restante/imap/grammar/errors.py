@@ -8,15 +8,19 @@ class BadSyntax(Exception):
 
     text: one sentence for the peer, ASCII, without any of the peer's own octets. offset: where, in octets
     from the start of what was parsed. code: response code octets without brackets, or b"". no: the answer is
-    NO rather than BAD (the syntax was right, the value cannot be served: BADCHARSET, CANNOT).
+    NO rather than BAD (the syntax was right, the value cannot be served: BADCHARSET, CANNOT). unsaves: this NO
+    empties the saved search result (RFC 5182 2.1).
     """
 
-    def __init__(self, text: str, offset: int = 0, code: bytes = b"", no: bool = False) -> None:
+    def __init__(
+        self, text: str, offset: int = 0, code: bytes = b"", no: bool = False, *, unsaves: bool = False
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.offset = offset
         self.code = code
         self.no = no
+        self.unsaves = unsaves
 
 
 class NeedLiteral(Exception):

@@ -33,11 +33,13 @@ class _Text:
         self.codec = codec
 
     def read(self, cursor: Cursor) -> str:
-        start = cursor.pos
-        # A quoted string under UTF8=ACCEPT is UTF-8 whatever CHARSET said; without it, it is ASCII.
-        codec = self.codec if cursor.peek() == LITERAL else "utf-8"
+        start, literal = cursor.pos, cursor.peek() == LITERAL
+        value = cursor.astring()
+        # 8-bit octets between quotes are UTF-8 whatever CHARSET said: only ENABLE lets them in there. 7-bit ones
+        # are in the charset named: ISO-2022 needs no others.
+        codec = self.codec if literal or value.isascii() else "utf-8"
         try:
-            return cursor.astring().decode(codec)
+            return value.decode(codec)
         except UnicodeDecodeError as error:
             raise BadSyntax("Search string is not valid in its charset", start) from error
 
@@ -212,13 +214,15 @@ def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
         returning = _returning(cursor)
         cursor.sp()
     codec = "utf-8" if cursor.utf8 else "ascii"
-    if _skip_word(cursor, b"CHARSET"):
+    named = _skip_word(cursor, b"CHARSET")
+    if named:
         found = CHARSETS.get(cursor.astring().upper())
         if found is None:
-            raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True)
+            saves = returning is not None and "SAVE" in returning
+            raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True, unsaves=saves)
         codec = found
         cursor.sp()
-    return c.Search(tag, _program(cursor, _Text(codec)), uid, returning)
+    return c.Search(tag, _program(cursor, _Text(codec)), uid, returning, named)
 
 
 def _skip_word(cursor: Cursor, word: bytes) -> bool:

@@ -50,8 +50,8 @@ class Bad:
 
     tag: the command's, b"*" where none could be read (RFC 9051 7.1.3: untagged BAD). text: why, for the
     client. code: response code octets without brackets (b"TOOBIG"), or b"". no: answer NO instead of BAD
-    (TOOBIG, UNKNOWN-CTE ...). fatal: nothing that follows can be told apart from data; answer
-    `* BYE text` and close.
+    (TOOBIG, UNKNOWN-CTE ...). unsaves: "$" is emptied by this NO. fatal: nothing that follows can be told apart
+    from data; answer `* BYE text` and close.
     """
 
     tag: bytes
@@ -59,6 +59,7 @@ class Bad:
     code: bytes = b""
     no: bool = False
     fatal: bool = False
+    unsaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ class CommandReader:
         try:
             return parse_command(text, literals, self.utf8, self.limits)
         except BadSyntax as error:
-            return Bad(find_tag(text), error.text, error.code, error.no)
+            return Bad(find_tag(text), error.text, error.code, error.no, unsaves=error.unsaves)
         except NeedLiteral:
             # Every marker in `text` has its octets, so a parser can only ask for more by a fault of ours.
             return Bad(find_tag(text), "Invalid literal")
@@ -268,7 +269,7 @@ class CommandReader:
                         return Bad(tag, "Message too large", b"TOOBIG", no=True)
                     largest = self.limits.message
             except BadSyntax as error:
-                return Bad(tag, error.text, error.code, error.no)
+                return Bad(tag, error.text, error.code, error.no, unsaves=error.unsaves)
         if size > largest:
             return Bad(tag, "Literal too large")
         if self._octets + self._held + size > self.limits.command:

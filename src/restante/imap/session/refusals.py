@@ -31,7 +31,12 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
 )
 """Class -> code; the first that fits, so subclasses stand before their bases."""
 
-BY_NAME: dict[str, bytes] = {"TOO-MANY-CONNECTIONS": b"LIMIT", "TOO-MANY-MAILBOXES": b"LIMIT"}
+BY_NAME: dict[str, bytes] = {
+    "TOO-MANY-CONNECTIONS": b"LIMIT",
+    "TOO-MANY-MAILBOXES": b"LIMIT",
+    "EIGHT-BIT-HEADER": b"CANNOT",
+    "EXPUNGE-ISSUED": b"EXPUNGEISSUED",
+}
 """Codes of refusals whose classes live in rooms that this one may not import."""
 
 

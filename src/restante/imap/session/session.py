@@ -33,7 +33,7 @@ from . import capabilities
 from .refusals import code_of, line_text, reply_to
 from .state import ALREADY_SAID, Answer, BadCommand, Dialect, Reply, State
 from .updates import Updates
-from .view import View
+from .view import NOTHING, View
 
 FLUSH = 256 * 1024
 """Octets of output gathered before the peer must take them."""
@@ -199,7 +199,7 @@ class ImapSession:
         self._bad_in_a_row = 0
         entry = TABLE[type(command)]
         if not self.state & entry.states:
-            reply = Reply(wrong_state(self.state, entry.states), b"", Answer.BAD)
+            reply = Reply(wrong_state(self.state, entry.states), b"CLIENTBUG", Answer.BAD)
         else:
             reply = await self._run(entry, command)
         if reply is not ALREADY_SAID:
@@ -235,6 +235,8 @@ class ImapSession:
         code = b"[" + bad.code + b"] " if bad.code else b""
         answer = b"NO" if bad.no else b"BAD"
         self.write(b"%b %b %b%b\r\n" % (bad.tag, answer, code, line_text(bad.text)))
+        if bad.unsaves and self.view_or_none is not None:
+            self.view_or_none.saved = NOTHING  # RFC 5182 2.1
         self._bad_in_a_row += 1
         before_login = self.state is State.NOT_AUTHENTICATED
         self._without_login += before_login

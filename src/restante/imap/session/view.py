@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...query.language import Sequence
-from ...store.model import Delta, Mailbox, Snapshot, UidList, UidRanges
+from ...store.model import Delta, Flagged, Mailbox, Snapshot, UidList, UidRanges
 from .state import BadCommand
 
 Spans = list[tuple[int, int]]
@@ -95,6 +95,21 @@ class View:
         if not len(self.gone):
             self.told_modseq = delta.mailbox.highest_modseq
         return Update(positions, expunged, len(self.uids) if arrived else None, arrived, changed)
+
+    def note_own(self, flagged: Flagged) -> bool:
+        """Take in what this session's own command did to flags, of which the client knows.
+
+        Whether the view is up to date by that: nothing else had touched the mailbox since it was last read.
+        """
+        if not flagged.modseq:
+            return False
+        if flagged.mailbox is None or flagged.before != self.mailbox.highest_modseq:
+            self.own.add(flagged.modseq)
+            return False
+        self.mailbox = flagged.mailbox
+        if not len(self.gone):
+            self.told_modseq = self.mailbox.highest_modseq
+        return True
 
     def _note_gone(self, delta: Delta, present: UidList | None) -> None:
         """Add to `gone` what the delta removed from this view."""

@@ -116,6 +116,27 @@ class SqliteStore:
             pool.release(handle)
             self._engine.keep_tidy()
 
+    def _read_apart(self, fn: Callable[[apsw.Connection], T]) -> T:
+        """Call `fn(db)` of one statement on a connection of its own: for a thread, where it may be long."""
+        with translated():
+            db = connect(self._path, wait=WRITER_WAIT)
+            try:
+                return fn(db)
+            finally:
+                db.close(True)
+
+    def _look(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `_read`, without a transaction around it: for what one statement answers, or statements in any order."""
+        pool = self._engine.handles
+        handle = pool.acquire(self.account, self._path)
+        try:
+            return fn(handle.reader, *args, **kwargs)
+        except (apsw.Error, OSError) as error:
+            raise refusal(error) from error
+        finally:
+            pool.release(handle)
+            self._engine.keep_tidy()
+
     async def _write(self, fn: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(tx, *args)` as one command of a group commit; returns when it is durable. No keyword arguments."""
         return await self._engine.submit(self.account, self._path, fn, args, self.session, self._user)
@@ -126,7 +147,7 @@ class SqliteStore:
         return self._read(mailboxes.all_of, self._user)
 
     async def mailbox(self, name: str) -> Mailbox | None:
-        return self._read(mailboxes.find, name, self._user)
+        return self._look(mailboxes.find, name, self._user)
 
     async def subscriptions(self) -> list[str]:
         return self._read(mailboxes.subscriptions, self._user)
@@ -138,13 +159,14 @@ class SqliteStore:
         self._read(self._shared.learn)
         return self._shared.flags
 
-    async def keywords(self, mailbox: int) -> list[str]:
-        return self._read(rows.keywords, mailbox)
+    async def keywords(self) -> list[str]:
+        return self._read(rows.keywords)
 
     async def rows(
         self, mailbox: int, ranges: UidRanges, columns: Sequence[Column], limit: int, *, removed: bool = False
     ) -> list[Row]:
-        return self._read(self._rows, mailbox, ranges, tuple(columns), limit, removed)
+        # Flag sets are looked up after the rows and are never taken away: every number is known then.
+        return self._look(self._rows, mailbox, ranges, tuple(columns), limit, removed)
 
     def _rows(
         self,
@@ -161,9 +183,12 @@ class SqliteStore:
         return found
 
     async def first_unseen(self, mailbox: int) -> int:
-        return self._read(rows.first_unseen, mailbox)
+        return self._read(self._engine.unseen.find, self.account, mailbox)
 
     async def delta(self, mailbox: int, since: int) -> Delta:
+        here = self._look(mailboxes.mailbox_by_key, mailbox, self._user)
+        if since >= here.highest_modseq:  # the answer to most questions: nothing
+            return Delta(here, [], array("I"), True)
         return self._read(self._delta, mailbox, since)
 
     def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
@@ -191,7 +216,7 @@ class SqliteStore:
         return b"".join(pieces)
 
     async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
-        return self._read(content.read_many, contents)
+        return self._look(content.read_many, contents)
 
     async def stream_content(self, content_key: int) -> AsyncIterator[bytes]:
         size = self._read(content.size_of, content_key)
@@ -301,7 +326,9 @@ class SqliteStore:
     async def maildrop(self) -> list[DropMessage]:
         from . import maildrop
 
-        return self._read(maildrop.maildrop)
+        if self._read(maildrop.messages) <= maildrop.ON_LOOP:
+            return self._read(maildrop.maildrop)
+        return await asyncio.to_thread(self._read_apart, maildrop.maildrop)
 
     async def finish_maildrop(
         self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
@@ -320,7 +347,7 @@ class SqliteStore:
     async def recoverable(self) -> list[Recoverable]:
         from . import recover
 
-        return self._read(recover.recoverable, self._recoverable_since())
+        return self._read(recover.recoverable, self._recoverable_since(), int(self._engine.clock.now()))
 
     def _recoverable_since(self) -> int:
         return int(self._engine.clock.now() - self._engine.settings.retention)
@@ -357,6 +384,7 @@ class SqliteStore:
                 yield finding
         finally:
             await asyncio.to_thread(db.close)
+            engine.unseen.forget(self.account)
             engine.lists.forget(self.account)  # a repair may have changed what a list was made from
 
 

@@ -89,6 +89,52 @@ _VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ?"
 _CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ?"
 
 
+class FirstUnseen:
+    """The smallest UID without \\Seen of each mailbox, followed by what changed. For one thread.
+
+    Found once by a scan; after that only what changed since, and what lies behind the last answer, is looked at:
+    in a mailbox whose only unseen message is its newest, SELECT need not pass over all others.
+    """
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()
+
+    def find(self, db: apsw.Connection, account: str, key: int) -> int:
+        """0 if every message has \\Seen, or there is no such mailbox."""
+        row = db.execute("SELECT highest_modseq, unseen FROM mailbox WHERE key = ?", (key,)).fetchone()
+        if row is None or not row[1]:
+            return 0
+        highest, place = int(row[0]), (account, key)
+        modseq, start = self._held.pop(place, (highest + 1, 1))
+        if modseq > highest:
+            start = 1
+        elif modseq < highest:
+            (low,) = db.execute(_LOWEST_CHANGED, (key, modseq)).fetchone() or (None,)
+            start = start if low is None else min(start, low)
+        found = db.execute(_FIRST_UNSEEN, (key, start)).fetchone()
+        uid = int(found[0]) if found is not None else 0
+        self._held[place] = (highest, uid or start)
+        if len(self._held) > MOST_FIRST:
+            self._held.popitem(last=False)
+        return uid
+
+    def forget(self, account: str) -> None:
+        for place in [place for place in self._held if place[0] == account]:
+            del self._held[place]
+
+
+MOST_FIRST = 10_000
+
+_LOWEST_CHANGED = """
+SELECT min(p.uid) FROM placement p WHERE p.mailbox = ? AND p.modseq > ?
+AND p.flagset IN (SELECT number FROM flagset WHERE (system & 1) = 0)
+"""
+_FIRST_UNSEEN = """
+SELECT p.uid FROM placement p WHERE p.mailbox = ? AND p.uid >= ?
+AND p.flagset IN (SELECT number FROM flagset WHERE (system & 1) = 0) ORDER BY p.uid LIMIT 1
+"""
+
+
 class Deltas:
     """Answers of `delta` that a crowd shares."""
 
@@ -102,8 +148,6 @@ class Deltas:
         kept = self._kept.get(place)
         if kept is not None and kept.mailbox == mailbox:
             return kept
-        if since >= mailbox.highest_modseq:
-            return Delta(mailbox, [], array("I"), True)
         (floor,) = db.execute("SELECT log_floor FROM account").fetchone() or (0,)
         changed: list[tuple[int, int, int]] = typed(db.execute(_CHANGED, (key, since)))
         changed.sort()

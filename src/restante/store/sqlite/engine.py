@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ from ..errors import DiskFull, NoSuchAccount
 from ..interface import OnChange, Watch
 from . import migrate
 from .account import Shared, SqliteStore
-from .changes import Deltas, Lists
+from .changes import Deltas, FirstUnseen, Lists
 from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
@@ -40,6 +41,9 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 SWEEP = 5.0
 """Seconds between looks for idle handles, while there are handles."""
+
+RECENT = 1_000
+"""Accounts whose shared values (flag table, quota) outlive their last session, so that deliveries find them."""
 
 LOOK_AT_DISK = 1.0
 """Seconds for which the last figure of free space is believed."""
@@ -80,8 +84,10 @@ class SqliteEngine:
         self.handles = Handles(handles, clock, random)
         self.lists = Lists()
         self.deltas = Deltas()
+        self.unseen = FirstUnseen()
         self._quota_default = quota_default
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
+        self._recent: OrderedDict[str, Shared] = OrderedDict()
         self._hints = Hints(data, self._counter)
         self._writers = Writers(self.handles, clock, random, self.settings, self._hints.announce)
         self._directory: SqliteDirectory | None = None
@@ -107,6 +113,10 @@ class SqliteEngine:
         shared = self._shared.get(account)
         if shared is None:
             shared = self._shared[account] = Shared()
+        self._recent[account] = shared
+        self._recent.move_to_end(account)
+        if len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
         return SqliteStore(self, account, actor, shared, session)
 
     async def create_account(self, account: str) -> None:
@@ -123,7 +133,9 @@ class SqliteEngine:
         path = self.path(account)
         self.handles.forget(account)
         self.lists.forget(account)
+        self.unseen.forget(account)
         self._shared.pop(account, None)
+        self._recent.pop(account, None)
         with translated():
             for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 name.unlink(missing_ok=True)
@@ -198,7 +210,9 @@ class SqliteEngine:
         if not path.exists():
             self.handles.forget(account)
             self.lists.forget(account)
+            self.unseen.forget(account)
             return GONE
+        self.keep_tidy()  # a look for a client that only listens may be all that opens the file
         try:
             with self.handles.hold(account, path) as handle:
                 row = handle.reader.execute("SELECT modseq FROM account").fetchone()

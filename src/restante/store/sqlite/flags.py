@@ -11,8 +11,8 @@ from itertools import chain
 
 import apsw
 
-from ..errors import NoSuchMailbox
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
+from .mailboxes import mailbox_by_key
 from .transaction import Write, pack, ranges_of, spans, typed
 
 FEW = 8
@@ -39,8 +39,7 @@ def store_flags(
     tx: Write, mailbox: int, ranges: UidRanges, mode: FlagMode, flags: Flags, unchanged_since: int | None
 ) -> Flagged:
     """Change flags of the placements named; see `Store.store_flags`. Raises NoSuchMailbox, TooManyKeywords."""
-    if tx.db.execute("SELECT 1 FROM mailbox WHERE key = ?", (mailbox,)).fetchone() is None:
-        raise NoSuchMailbox("There is no such mailbox.")
+    before = mailbox_by_key(tx.db, mailbox, tx.user).highest_modseq
     refused = array("I")
     where = (pack(ranges), mailbox)
     if unchanged_since is not None:
@@ -68,7 +67,8 @@ def store_flags(
     if not changed:
         return Flagged(0, array("I"), refused)
     changed.sort()
-    return Flagged(tx.modseq, array("I", changed), refused)
+    here = mailbox_by_key(tx.db, mailbox, tx.user)
+    return Flagged(tx.modseq, array("I", changed), refused, here, before)
 
 
 def _count(tx: Write, mailbox: int, uids: array[int], old: Flags, new: Flags) -> None:

@@ -14,6 +14,9 @@ from . import mailboxes
 from .flags import store_flags
 from .transaction import Write, pack, ranges_of, spans
 
+ON_LOOP = 5_000
+"""Messages that are listed on the event loop, in some ten milliseconds; others do not wait for a longer list."""
+
 UIDL_OCTETS = 70
 """RFC 1939 7: a UIDL has 1 to 70 octets."""
 
@@ -31,13 +34,18 @@ ORDER BY p.uid
 """
 
 
+def messages(db: apsw.Connection) -> int:
+    """How many messages INBOX has."""
+    return int(db.execute("SELECT messages FROM mailbox WHERE name = 'INBOX'").get)
+
+
 def maildrop(db: apsw.Connection) -> list[DropMessage]:
     """Messages of INBOX that POP3 may see, ascending by UID, each with a UIDL of its own."""
     rows = list(db.execute(_MAILDROP))
-    messages = [DropMessage._make(row[:7]) if not row[8] else _suffixed(row) for row in rows]
-    if len({m.uidl for m in messages}) < len(messages):
-        messages = _told_apart(messages, rows)
-    return messages
+    listed = [DropMessage._make(row[:7]) if not row[8] else _suffixed(row) for row in rows]
+    if len({m.uidl for m in listed}) < len(listed):
+        listed = _told_apart(listed, rows)
+    return listed
 
 
 def _suffixed(row: tuple[int, str, int, int, int, int, int, str, int]) -> DropMessage:
@@ -49,12 +57,12 @@ def _suffixed(row: tuple[int, str, int, int, int, int, int, str, int]) -> DropMe
 
 
 def _told_apart(
-    messages: list[DropMessage], rows: list[tuple[int, str, int, int, int, int, int, str, int]]
+    listed: list[DropMessage], rows: list[tuple[int, str, int, int, int, int, int, str, int]]
 ) -> list[DropMessage]:
     """An old server's UIDL may equal another one with its suffix: the later message then goes by its EMAILID."""
     taken: set[str] = set()
     apart = []
-    for message, row in zip(messages, rows, strict=True):
+    for message, row in zip(listed, rows, strict=True):
         uidl = message.uidl if message.uidl not in taken else f"{row[7]}.{row[8]}"
         taken.add(uidl)
         apart.append(message._replace(uidl=uidl))

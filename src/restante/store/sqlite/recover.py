@@ -18,6 +18,7 @@ from ..errors import StoreRefusal
 from ..model import Appended, Flags, Recoverable, System
 from . import content as contents
 from . import mailboxes
+from .schema import PAGE_SIZE
 from .transaction import NewPlacement, Write, typed
 
 
@@ -26,6 +27,9 @@ class NotRecoverable(StoreRefusal):
 
     code = "NOT-RECOVERABLE"
 
+
+STEP_OCTETS = 8 << 20
+"""Octets after which a step of reclaiming ends: giving the pages back writes others in their place."""
 
 _FIELDS = 1_000  # header fields looked at for a sender and a subject
 
@@ -38,16 +42,26 @@ JOIN flagset f ON f.number = r.flagset
 LEFT JOIN answer a ON a.email = r.email
 LEFT JOIN mailbox m ON m.key = r.mailbox
 LEFT JOIN mailbox_tombstone t ON t.key = r.mailbox
-WHERE r.undeleted = 0 AND r.moved_to IS NULL AND r.removed_at >= ?
+WHERE r.undeleted = 0 AND r.moved_to IS NULL AND (r.removed_at >= ? OR r.modseq >= ?)
 ORDER BY r.number DESC
 """
 
 
-def recoverable(db: apsw.Connection, since: int) -> list[Recoverable]:
+def _first_young(db: apsw.Connection, since: int, now: int) -> int:
+    """The first change number that is known to be of `since` or later.
+
+    A removal behind it is as young, whatever its own stamp says: the clock had gone back meanwhile. Stamps past
+    `now` come from a clock that had gone forward, and say nothing.
+    """
+    row = db.execute("SELECT min(modseq) FROM clock WHERE at BETWEEN ? AND ?", (since, now)).fetchone()
+    return row[0] if row is not None and row[0] is not None else 1 << 62
+
+
+def recoverable(db: apsw.Connection, since: int, now: int) -> list[Recoverable]:
     """Messages removed at `since` (seconds UTC) or later that can be brought back, newest removal first."""
     found = []
     for number, mailbox, uid, id, at, session, received, size, system, keywords, headers in db.execute(
-        _RECOVERABLE, (since,)
+        _RECOVERABLE, (since, _first_young(db, since, now))
     ):
         fields = index_fields(split_fields(headers or b"", _FIELDS))
         flags = Flags(System(system), frozenset(keywords.split()))
@@ -62,12 +76,13 @@ def undelete(tx: Write, numbers: Sequence[int], mailbox: int | None, since: int)
     """Bring back messages removed at `since` or later, all or none. Raises NotRecoverable, naming the number."""
     by_target: dict[int, list[tuple[int, NewPlacement, str]]] = {}
     made: dict[int, int] = {}
+    young = _first_young(tx.db, since, tx.now)
     for number in dict.fromkeys(numbers):
         row = tx.db.execute(
             "SELECT r.mailbox, r.email, r.flagset, r.size, r.received, e.id FROM removed r"
-            " JOIN email e ON e.key = r.email WHERE r.number = ? AND r.removed_at >= ? AND r.undeleted = 0"
-            " AND r.moved_to IS NULL",
-            (number, since),
+            " JOIN email e ON e.key = r.email WHERE r.number = ? AND (r.removed_at >= ? OR r.modseq >= ?)"
+            " AND r.undeleted = 0 AND r.moved_to IS NULL",
+            (number, since, young),
         ).fetchone()
         if row is None:
             raise NotRecoverable(f"There is no removed message with the number {number}.", "List them again.")
@@ -105,9 +120,9 @@ FROM mailbox_tombstone t WHERE t.key = ?
 
 _DUE = """
 SELECT DISTINCT r.email FROM removed r JOIN email e ON e.key = r.email
-WHERE r.removed_at < ?1
+WHERE r.removed_at < ?1 AND r.modseq < ?4
   AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.email = r.email)
-  AND NOT EXISTS (SELECT 1 FROM removed y WHERE y.email = r.email AND y.removed_at >= ?1)
+  AND NOT EXISTS (SELECT 1 FROM removed y WHERE y.email = r.email AND (y.removed_at >= ?1 OR y.modseq >= ?4))
   AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.email = r.email AND h.until >= ?2)
 LIMIT ?3
 """
@@ -116,20 +131,26 @@ LIMIT ?3
 def reclaim(tx: Write, budget: int, before: int, log_before: int) -> int:
     """Free at most `budget` emails removed before `before`, forget the log before `log_before`; emails freed.
 
-    Takes no change number: no client can tell.
+    Stops once `STEP_OCTETS` are free. Takes no change number: no client can tell.
     """
     tx.numbered = False
-    due = [email for (email,) in tx.db.execute(_DUE, (before, tx.now, budget))]
+    young = _first_young(tx.db, before, tx.now)
+    due = [email for (email,) in tx.db.execute(_DUE, (before, tx.now, budget, young))]
+    freed = done = 0
     for email in due:
-        content = tx.db.execute("SELECT content FROM email WHERE key = ?", (email,)).get
+        if freed >= STEP_OCTETS:
+            break
+        done += 1
+        content, size = tx.db.execute("SELECT content, size FROM email WHERE key = ?", (email,)).get
         for table in ("answer", "sortkey", "search_text", "pop3_hidden", "hold"):
             tx.db.execute(f"DELETE FROM {table} WHERE email = ?", (email,))
         tx.db.execute("DELETE FROM email WHERE key = ?", (email,))
         if not tx.db.execute("SELECT 1 FROM email WHERE content = ?", (content,)).fetchone():
             contents.drop(tx, content)
+            freed += size
     _forget(tx, budget, before, log_before)
-    tx.db.execute("PRAGMA incremental_vacuum(256)").fetchall()
-    return len(due)
+    tx.db.execute(f"PRAGMA incremental_vacuum({256 + freed // PAGE_SIZE})").fetchall()
+    return done
 
 
 def _forget(tx: Write, budget: int, before: int, log_before: int) -> None:

@@ -79,30 +79,10 @@ def uids(db: apsw.Connection, mailbox: int) -> array[int]:
     return array("I", list(chain.from_iterable(cursor)))
 
 
-def first_unseen(db: apsw.Connection, mailbox: int) -> int:
-    """Smallest UID without \\Seen, 0 if there is none. Stops at the first; reads nothing where the counter is 0."""
-    row = db.execute(_FIRST_UNSEEN, (mailbox,)).fetchone()
-    return int(row[0]) if row is not None else 0
-
-
-_FIRST_UNSEEN = """
-SELECT p.uid FROM placement p WHERE p.mailbox = ?1
-AND (SELECT unseen FROM mailbox WHERE key = ?1) > 0
-AND p.flagset IN (SELECT number FROM flagset WHERE (system & 1) = 0)
-ORDER BY p.uid LIMIT 1
-"""
-
-
-def keywords(db: apsw.Connection, mailbox: int) -> list[str]:
-    """Keywords in use in the mailbox, sorted. Cost: one pass over the mailbox's flag sets."""
-    sets: list[tuple[str]] = typed(db.execute(_KEYWORD_SETS, (mailbox,)))
-    return sorted({name for (text,) in sets for name in text.split()})
-
-
-_KEYWORD_SETS = """
-SELECT f.keywords FROM flagset f WHERE f.keywords <> ''
-AND f.number IN (SELECT p.flagset FROM placement p WHERE p.mailbox = ?)
-"""
+def keywords(db: apsw.Connection) -> list[str]:
+    """Keywords of the account, sorted. Those of one mailbox would cost a pass over it at every SELECT."""
+    names: list[tuple[str]] = typed(db.execute("SELECT name FROM keyword ORDER BY folded"))
+    return [name for (name,) in names]
 
 
 def uidls(db: apsw.Connection, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None]]:

@@ -20,7 +20,7 @@ HOT = {
     "removed rows": (rows.rows_sql((Column.FLAGS, Column.CONTENT), True, True), 4),
     "removed rows of many ranges": (rows.rows_sql((Column.ENVELOPE,), False, True), 3),
     "uids": ("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", 1),
-    "first unseen": (rows._FIRST_UNSEEN, 1),
+    "first unseen": (changes._FIRST_UNSEEN, 2),
     "changed": (changes._CHANGED, 2),
     "vanished": (changes._VANISHED, 2),
     "flags to change": (flags._OF_SET, 4),

@@ -1,13 +1,13 @@
 """A terminal of its own for a full-screen program: what a person would type goes in, what they would see comes out.
 
-Held by a tmux server under a name of its own, so that tests beside each other, and whatever tmux the machine's
+Held by a tmux server on a socket of its own, so that tests beside each other, and whatever tmux the machine's
 user runs, know nothing of it. Nothing here waits for a time: `see` looks until the words are there.
 """
 
 from __future__ import annotations
 
-import secrets
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,9 @@ class Screen:
     def __init__(self, home: Path, argv: Sequence[str]) -> None:
         self.home = home
         self.argv = argv
-        self.tmux = (program("tmux"), "-L", f"restante-{secrets.token_hex(6)}", "-f", "/dev/null")
+        # A folder of its own with a short name: a socket's path has room for about a hundred characters.
+        self.folder = tempfile.TemporaryDirectory(prefix="restante-tmux-")
+        self.tmux = (program("tmux"), "-S", f"{self.folder.name}/socket", "-f", "/dev/null")
 
     def __enter__(self) -> Self:
         size = ("-x", str(COLUMNS), "-y", str(LINES))
@@ -38,6 +40,7 @@ class Screen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tmux("kill-server")
+        self.folder.cleanup()
 
     def type(self, *keys: str) -> None:
         """Press keys by tmux's names ("Enter", "C-u"); a longer word that is no key's name is typed."""

@@ -131,3 +131,11 @@ def test_copies_leave_the_source_alone(demo: Reader) -> None:
     assert demo.flags() == before
     archived = demo.flags("Archive")
     assert {name: archived[name] for name in before} == before
+
+
+def test_what_was_imported_into_a_new_mailbox_is_no_news(demo: Reader) -> None:
+    r"""Mail programs announce \Recent mail: nine "new" mailboxes, Drafts and Trash among them, is a bad welcome."""
+    with demo.imap() as client:
+        for name in demo.server.mailboxes(demo.user):
+            (answer,) = done(client.status(quoted(name), "(RECENT)"))
+            assert answer.endswith(b"(RECENT 7)" if name == "INBOX" else b"(RECENT 0)"), answer

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
 import pytest
+
+from restante.config.model import Config
+from restante.testing.server import CHEAP_ARGON2, RestanteServer
 
 from .screen import Screen
 from .support import Reader, done, letter, only, program
@@ -105,7 +112,15 @@ def test_reads_and_deletes_by_pop3(demo: Reader, name: str) -> None:
     assert r"\Seen" in demo.flags()[WELCOME]
 
 
-def test_a_wrong_password_is_told_as_one(demo: Reader, name: str) -> None:
-    # One mechanism alone: neomutt tries the same password by each, three times over, and each takes longer.
-    with mutt(demo, name, password="not it", more='set imap_authenticators="login" sleep_time=1') as screen:
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Reader]:
+    """An account on a server whose refusals come at once: neomutt earns itself the longest delays there are."""
+    config = msgspec.convert({"auth": {**CHEAP_ARGON2, "delay_first": 0.01, "delay_most": 0.01}}, Config)
+    with RestanteServer(tmp_path / "data", config) as server:
+        server.add_account("ann@example.org", "Geheim42")
+        yield Reader(server, "ann@example.org", "Geheim42", tmp_path)
+
+
+def test_a_wrong_password_is_told_as_one(hasty: Reader, name: str) -> None:
+    with mutt(hasty, name, password="not it", more='set imap_authenticators="login" sleep_time=1') as screen:
         screen.see({"mutt": "SASL authentication failed", "neomutt": "wrong credentials"}[name])

@@ -9,6 +9,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from restante.config.model import AccountsTable, DeliveryTable
 from restante.delivery import DeliveryRefusal, StoreDelivery, Trace
@@ -267,3 +268,13 @@ def test_fault_of_ours_half_way_is_remembered_too() -> None:
         assert deliver(delivery, "info@example.org") == ["4.3.0"]
     assert deliver(delivery, "info@example.org") == [None]
     assert [len(inbox(engine, n)) for n in ("john", "mary")] == [1, 1]
+
+
+def test_fault_of_ours_is_logged_without_the_message() -> None:
+    engine = people("john")
+    fault = RuntimeError("a fault of ours")
+    with capture_logs() as logged, failing(engine.account("a-john"), "append", fault):
+        assert deliver(delivery_of(engine), "john@example.org") == ["4.3.0"]
+    (line,) = logged
+    assert (line["event"], line["recipient"], line["fault"]) == ("delivery failed", "john@example.org", fault)
+    assert "exc_info" not in line, "a renderer would show variables, and mail in them"

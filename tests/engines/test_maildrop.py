@@ -147,6 +147,19 @@ def test_an_old_servers_uidl_may_be_the_email_id_of_another_message(installation
     asyncio.run(installation.play(scene))
 
 
+def test_an_email_id_brought_along_may_be_an_old_servers_uidl_here(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box, other = await inbox(store), (await store.create_mailbox("Other")).key
+        id = "m" + "a" * 26
+        await store.append(box, [await new(store, b"b\r\n", identity=Identity(uidl=id))])
+        await store.append(box, [await new(store, b"a\r\n", identity=Identity(email_id=id))])
+        assert await uidls(store) == [id, f"{id}.1"]
+        await store.move(box, ((1, 1),), other)
+        assert await uidls(store) == [f"{id}.1"]
+
+    asyncio.run(installation.play(scene))
+
+
 def test_a_long_uidl_keeps_within_70_octets(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)

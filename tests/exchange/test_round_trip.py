@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from restante.exchange.export import Form, export_mail
 from restante.exchange.incoming import ExchangeRefusal
-from restante.store.model import FlagMode, Flags, Identity, System
+from restante.store.model import FlagMode, Flags, Identity, Pop3Delete, System
 
 from .store import ALL, SHARED, account, load, picture, put
 
@@ -65,6 +65,31 @@ def test_maildir_export_and_import_change_nothing(tmp_path: Path) -> None:
             assert report.skipped == []
             after = await picture(store)
         assert after == before
+
+    asyncio.run(work())
+
+
+def test_what_pop3_hides_stays_hidden_over_export_and_import(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with account(tmp_path / "one") as store:
+            for n in range(3):
+                await put(store, "INBOX", text(n))
+            inbox, away = await store.mailbox("INBOX"), await store.create_mailbox("Away")
+            assert inbox is not None
+            await store.finish_maildrop(((1, 2),), Pop3Delete.KEEP, (), mark_seen=False)
+            await store.move(inbox.key, ((2, 2),), away.key)
+            seen = [each.uidl for each in await store.maildrop()]
+            assert len(seen) == 1
+            await export_mail(store, tmp_path / "out")
+        async with account(tmp_path / "two") as store:
+            await load(tmp_path / "out", store)
+            assert [each.uidl for each in await store.maildrop()] == seen
+            inbox, moved = await store.mailbox("INBOX"), await store.mailbox("Away")
+            assert inbox is not None
+            assert moved is not None
+            assert inbox.messages == 2
+            await store.move(moved.key, ALL, inbox.key)
+            assert [each.uidl for each in await store.maildrop()] == seen, "wherever it went and comes back"
 
     asyncio.run(work())
 
@@ -130,7 +155,7 @@ def test_changed_octets_lose_the_identity_and_nothing_else(tmp_path: Path) -> No
         file.write_bytes(text(7))
         async with account(tmp_path / "two") as store:
             await load(tmp_path / "out", store)
-            ((uid, email_id, _),) = await store.uidl_of((await store.mailboxes())[0].key, ALL)
+            ((uid, email_id, _, _),) = await store.uidl_of((await store.mailboxes())[0].key, ALL)
             assert uid == 1
             assert email_id != first
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.config.model import AuthTable, Config, Pop3Table
+from restante.config.model import AuthTable, Config, LimitsTable, Pop3Table
 from restante.store.directory import AccountSettings
 from restante.testing.server import CHEAP_ARGON2, RestanteServer
 from tests.server.support import PATIENCE, Client, eventually
@@ -235,3 +235,25 @@ def test_login_delay_is_announced_and_holds(tmp_path: Path) -> None:
             assert log_in(client).startswith(b"-ERR [LOGIN-DELAY]")
             server.clock.advance(61)
             assert log_in(client).startswith(b"+OK")
+
+
+def test_quit_is_refused_where_the_commit_fails_and_nothing_is_removed(tmp_path: Path) -> None:
+    """No Trash is there, and none can be made: the account has its mailboxes already."""
+    config = Config(
+        pop3=Pop3Table(delete="trash"), limits=LimitsTable(mailboxes=6), auth=AuthTable(**CHEAP_ARGON2)
+    )  # fmt: skip
+    with RestanteServer(tmp_path / "restante", config) as server:
+        server.add_account(ANN, "secret")
+        server.put(ANN, b"Subject: x\r\n\r\nx\r\n")
+        with imap(server) as client:
+            assert done(client, b"DELETE Trash").startswith(b"OK")
+            assert done(client, b"CREATE Other").startswith(b"OK")
+            with pop3(server) as reader:
+                assert reader.ask(b"DELE 1").startswith(b"+OK")
+                assert reader.ask(b"QUIT").startswith(b"-ERR [SYS/PERM] Nothing was removed.")
+            assert len(server.mail(ANN)) == 1
+            assert done(client, b"DELETE Other").startswith(b"OK")
+        with pop3(server) as reader:
+            assert reader.ask(b"DELE 1").startswith(b"+OK")
+            assert reader.ask(b"QUIT").startswith(b"+OK")
+        assert (server.mail(ANN), len(server.mail(ANN, "Trash"))) == ([], 1)

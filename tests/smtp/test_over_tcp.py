@@ -141,7 +141,7 @@ def test_a_suppressed_redelivery_is_listed_by_status(tmp_path: Path) -> None:
         (listed,) = json.loads(told.stdout)["suppressed_duplicates"]
         assert (listed["account"], listed["email_id"]) == (ANN, mail.email_id)
         said = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
-        assert b"1 redeliveries suppressed" in said.stdout
+        assert b"1 redelivery suppressed" in said.stdout
 
 
 def test_the_configured_bounds_of_analysis_hold_at_every_door(tmp_path: Path) -> None:

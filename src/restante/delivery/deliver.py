@@ -136,8 +136,9 @@ class StoreDelivery:
         except Refusal as refusal:
             log.warning("delivery refused", id=trace.id, recipient=address, reason=refusal.code)
             return _mapped(refusal, self._config)
-        except Exception:  # a job's outer edge: the other recipients' results must be told
-            log.exception("delivery failed", id=trace.id, recipient=address)
+        except Exception as error:  # noqa: BLE001 - a job's outer edge: the other recipients' results must be told
+            # Not log.exception: what a program's renderer makes of a traceback may show variables, mail among them.
+            log.error("delivery failed", id=trace.id, recipient=address, fault=error)
             return DeliveryRefusal(451, "4.3.0", "The message could not be filed now, try again later.")
         return None
 

@@ -66,7 +66,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One message to write. foreign: the UIDL that an old server gave."""
+    """One message to write. foreign: the UIDL that an old server gave. hidden: from POP3."""
 
     uid: int
     flags: Flags
@@ -77,6 +77,7 @@ class Placement:
     thread_id: str
     content: int
     foreign: str | None
+    hidden: bool
 
 
 async def export_mail(
@@ -134,12 +135,12 @@ async def placements(store: Store, mailbox: Mailbox) -> AsyncIterator[list[Place
     while rows := await store.rows(mailbox.key, ((low, 0xFFFF_FFFF),), COLUMNS, BATCH):
         uids = [int(str(row[0])) for row in rows]
         span = ((uids[0], uids[-1]),)
-        foreign = {uid: uidl for uid, _, uidl in await store.uidl_of(mailbox.key, span)}
-        yield [_placement(row, table[_int(row[1])], foreign.get(_int(row[0]))) for row in rows]
+        pop3 = {uid: (uidl, hidden) for uid, _, uidl, hidden in await store.uidl_of(mailbox.key, span)}
+        yield [_placement(row, table[_int(row[1])], *pop3.get(_int(row[0]), (None, False))) for row in rows]
         low = uids[-1] + 1
 
 
-def _placement(row: tuple[object, ...], flags: Flags, foreign: str | None) -> Placement:
+def _placement(row: tuple[object, ...], flags: Flags, foreign: str | None, hidden: bool) -> Placement:
     uid, _, size, received, saved, email_id, thread_id, content = row
     return Placement(
         _int(uid),
@@ -151,6 +152,7 @@ def _placement(row: tuple[object, ...], flags: Flags, foreign: str | None) -> Pl
         _text(thread_id),
         _int(content),
         foreign,
+        hidden,
     )
 
 
@@ -289,6 +291,7 @@ def _line(placement: Placement, file: str, data: bytes, letters: dict[str, str])
         digest=hashlib.sha256(data).hexdigest(),
         saved=placement.saved,
         uidl=placement.foreign,
+        hidden=placement.hidden,
         keywords=sorted(keyword for keyword in placement.flags.keywords if keyword not in letters),
     )
 

@@ -99,6 +99,8 @@ class _Loader:
         self._clock = clock
         self._named: dict[str, Mailbox | None] = {}
         self._adopted: dict[str, int] = {}
+        self._filed: list[int] = []
+        """Mailboxes, INBOX excepted, that held no message before."""
         self._present: dict[str, set[bytes]] = {}
         self._copies: Counter[bytes] = Counter()
         self._into: str | None = None
@@ -119,6 +121,8 @@ class _Loader:
         await self._flush()
         for name, uidnext in self._adopted.items():
             await self._reserve(name, uidnext)
+        for key in self._filed:
+            await self._store.claim_recent(key)  # mail programs announce what is \Recent; this mail did not just come
 
     async def subscribe(self, name: str) -> None:
         try:
@@ -147,6 +151,8 @@ class _Loader:
                 await self._store.set_role(found.key, wanted.role)
             except RoleTaken:
                 self.report.skipped.append(Skipped(name, f"another mailbox is {wanted.role} already", lost=False))
+        if found.uidnext == 1 and found.name != INBOX:
+            self._filed.append(found.key)
         if wanted.uidvalidity is not None:
             found = await self._adopt(found, wanted, wanted.uidvalidity)
         self.report.mailboxes.append(found.name)

@@ -195,6 +195,7 @@ class MaildirSource:
             uidl=uidl,
             uid=record.uid if record else None,
             saved=line.saved,
+            hidden=line.hidden,
         )
         return Incoming(data, flags, line.received, mailbox, file.path, identity, verbatim=same)
 

@@ -34,7 +34,8 @@ class MailboxLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class MessageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One message. digest: SHA-256 of its octets, hexadecimal. keywords: those without a letter.
 
-    received, saved: seconds UTC. uidl: what an old server gave; absent where the UIDL is the EMAILID.
+    received, saved: seconds UTC. uidl: what an old server gave; absent where the UIDL is the EMAILID. hidden: from
+    POP3 alone, since a DELE there was to keep the message.
     """
 
     file: str
@@ -44,6 +45,7 @@ class MessageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     digest: str
     saved: int | None = None
     uidl: str | None = None
+    hidden: bool = False
     keywords: list[str] = []
 
 

@@ -253,8 +253,8 @@ class Store(Protocol):
 
     async def stats(self) -> AccountStats: ...
 
-    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None]]:
-        """(uid, email id, foreign UIDL or None) of placements: for export."""
+    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None, bool]]:
+        """(uid, email id, foreign UIDL or None, whether it is hidden from POP3) of placements: for export."""
         ...
 
     def doctor(self, repair: bool) -> AsyncIterator[Finding]:

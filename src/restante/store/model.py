@@ -268,6 +268,7 @@ class Identity:
     email_id and thread_id are taken only where octets and INTERNALDATE agree with what the account holds
     under that id, or the account holds nothing under it. uidl: a POP3 UIDL that an old server gave (1 to 70
     octets of 0x21..0x7E), kept for good. uid: wished UID, taken only in an empty range (uid >= UIDNEXT).
+    hidden: from POP3 (`Pop3Delete.KEEP`).
     """
 
     email_id: str | None = None
@@ -275,6 +276,7 @@ class Identity:
     uidl: str | None = None
     uid: int | None = None
     saved: int | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,24 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         B< T OK ...
         """,
     ),
+    "rfc5530-3 COPY of messages that are gone": (
+        (b"SELECT INBOX",),
+        """
+        B> NOOP
+        B< T OK ...
+        A> STORE 2 +FLAGS.SILENT (\\Deleted)
+        A< T OK ...
+        A> EXPUNGE
+        A< * 2 EXPUNGE
+        A< T OK ...
+        B> SEARCH 1
+        B< * SEARCH 1
+        B< T OK ...
+        B> COPY 1:3 INBOX
+        B< * 2 EXPUNGE
+        B< T NO [EXPUNGEISSUED] ...
+        """,
+    ),
     "silent store tells nothing unless somebody else changed too": (
         (b"SELECT INBOX",),
         """

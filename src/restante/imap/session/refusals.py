@@ -27,7 +27,7 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (store.NoSuchAccount, b"UNAVAILABLE"),
     (store.NewerSchema, b"UNAVAILABLE"),
     (store.Damaged, b"CORRUPTION"),
-    (store.StoreFailed, b"SERVERBUG"),
+    (store.StoreFailed, b"UNAVAILABLE"),
 )
 """Class -> code; the first that fits, so subclasses stand before their bases."""
 

@@ -367,7 +367,7 @@ class SqliteStore:
     async def stats(self) -> AccountStats:
         return self._read(rows.stats, self._path)
 
-    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None]]:
+    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None, bool]]:
         return self._read(rows.uidls, mailbox, ranges)
 
     async def doctor(self, repair: bool) -> AsyncIterator[Finding]:

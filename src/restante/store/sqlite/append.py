@@ -53,6 +53,8 @@ def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) ->
     for one in messages:
         message = one.message
         key, email_id, new = _email(tx, one)
+        if message.identity.hidden:
+            tx.db.execute("INSERT OR IGNORE INTO pop3_hidden (email) VALUES (?)", (key,))
         saved = message.identity.saved if message.identity.saved is not None else tx.now
         placements.append(
             NewPlacement(
@@ -62,7 +64,7 @@ def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) ->
                 message.received,
                 saved,
                 message.identity.uid,
-                alone=new and message.identity.uidl is None,
+                alone=new and message.identity.uidl is None and message.identity.email_id is None,
             )
         )
         ids.append(email_id)

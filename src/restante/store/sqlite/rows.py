@@ -85,13 +85,16 @@ def keywords(db: apsw.Connection) -> list[str]:
     return [name for (name,) in names]
 
 
-def uidls(db: apsw.Connection, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None]]:
-    """(uid, email id, foreign UIDL) of placements."""
-    found: list[tuple[int, str, str | None]] = typed(db.execute(_UIDLS, (pack(ranges), mailbox)))
-    return found
+def uidls(db: apsw.Connection, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None, bool]]:
+    """(uid, email id, foreign UIDL, hidden from POP3) of placements."""
+    found: list[tuple[int, str, str | None, int]] = typed(db.execute(_UIDLS, (pack(ranges), mailbox)))
+    return [(uid, id, uidl, bool(hidden)) for uid, id, uidl, hidden in found]
 
 
-_UIDLS = f"SELECT p.uid, e.id, e.uidl FROM {spans('?1', 'placement', '?2')} CROSS JOIN email e ON e.key = p.email"
+_UIDLS = (
+    "SELECT p.uid, e.id, e.uidl, EXISTS (SELECT 1 FROM pop3_hidden h WHERE h.email = p.email)"
+    f" FROM {spans('?1', 'placement', '?2')} CROSS JOIN email e ON e.key = p.email"
+)
 
 
 def arrivals(db: apsw.Connection, digest: bytes, since: int) -> list[tuple[str, int]]:

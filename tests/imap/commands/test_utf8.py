@@ -1,0 +1,119 @@
+"""UTF8=ACCEPT from end to end: what may be sent, what is answered, before and after ENABLE. RFC 6855 3 to 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from restante.config.model import ImapTable
+
+from ..session.support import Client, World, run
+
+EIGHT_BIT = "From: Zoë <z@example.org>\r\nSubject: Grüße\r\n\r\nbody\r\n".encode()
+EIGHT_BIT_BODY = "Subject: plain\r\n\r\nGrüße\r\n".encode()
+
+
+async def enabled(world: World, *names: bytes) -> Client:
+    return await world.client(*(b"ENABLE " + name for name in names), b"SELECT INBOX")
+
+
+def plain_form(data: bytes) -> bytes:
+    return b"APPEND INBOX {%d+}\r\n%b" % (len(data), data)
+
+
+def utf8_form(data: bytes) -> bytes:
+    return b"APPEND INBOX UTF8 (~{%d+}\r\n%b)" % (len(data), data)
+
+
+def test_rfc6855_4_who_has_not_enabled_it_files_no_8bit_header() -> None:
+    async def scenario(world: World) -> None:
+        client = await enabled(world)
+        assert b"T NO [CANNOT] " in await client.do(plain_form(EIGHT_BIT))
+        assert b"T BAD" in await client.do(utf8_form(EIGHT_BIT))
+        assert b"* 1 EXISTS" in await client.ok(plain_form(EIGHT_BIT_BODY))
+        assert b"* 1 FETCH" in await client.ok(b"FETCH 1:* RFC822.SIZE")  # nothing else was filed
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("form", [plain_form, utf8_form])
+def test_rfc6855_4_who_has_enabled_it_files_them_and_gets_them_back(form: Callable[[bytes], bytes]) -> None:
+    async def scenario(world: World) -> None:
+        client = await enabled(world, b"UTF8=ACCEPT")
+        assert b"OK [APPENDUID " in await client.ok(form(EIGHT_BIT))
+        got = await client.ok(b"FETCH 1 (BODY.PEEK[])")
+        assert b"{%d}\r\n%b)" % (len(EIGHT_BIT), EIGHT_BIT) in got
+        assert b"* SEARCH 1\r\n" in await client.ok('SEARCH SUBJECT "grüße"'.encode())
+
+    run(scenario)
+
+
+def test_rfc9051_6_3_12_imap4rev2_permits_8bit_characters() -> None:
+    async def scenario(world: World) -> None:
+        client = await enabled(world, b"IMAP4rev2")
+        assert b"OK [APPENDUID " in await client.ok(plain_form(EIGHT_BIT))
+        assert b"T BAD" in await client.do(utf8_form(EIGHT_BIT))  # that form is UTF8=ACCEPT's alone
+
+    run(scenario)
+
+
+def test_a_setting_departs_from_it_for_old_mail() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(config=ImapTable(append_8bit_headers=True))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        assert b"OK [APPENDUID " in await client.ok(plain_form(EIGHT_BIT))
+
+    run(scenario)
+
+
+def test_rfc6855_3_a_search_names_no_charset_then() -> None:
+    async def scenario(world: World) -> None:
+        client = await enabled(world)
+        await client.ok(b"SEARCH CHARSET UTF-8 SUBJECT x")
+        await client.ok(b"ENABLE UTF8=ACCEPT")
+        assert b"T BAD" in await client.do(b"SEARCH CHARSET UTF-8 SUBJECT x")
+        two = await enabled(world, b"IMAP4rev2")
+        await two.ok(b"SEARCH CHARSET UTF-8 SUBJECT x")
+
+    run(scenario)
+
+
+def test_rfc6855_3_quoted_utf8_only_after_enable_and_only_if_it_is_utf8() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client()
+        assert b"T BAD" in await client.do('CREATE "é"'.encode())
+        await client.ok(b"CREATE &AOk-")
+        assert b'"/" &AOk-\r\n' in await client.ok(b'LIST "" &AOk-')
+        await client.ok(b"ENABLE UTF8=ACCEPT")
+        assert b"T BAD" in await client.do(b'CREATE "\xff"')
+        assert '"/" "é"\r\n'.encode() in await client.ok('LIST "" "é"'.encode())
+        assert '* STATUS "é" ('.encode() in await client.ok('STATUS "é" (MESSAGES)'.encode())
+        await client.ok('SUBSCRIBE "é"'.encode())
+        assert '* LSUB () "/" "é"\r\n'.encode() in await client.ok(b'LSUB "" "*"')
+        await client.ok('SELECT "é"'.encode())
+        assert b"T NO [ALREADYEXISTS]" in await client.do('CREATE "é"'.encode())  # decomposed: one name
+
+    run(scenario)
+
+
+def test_rfc6855_3_no_utf8_in_quoted_strings_of_answers_without_it() -> None:
+    async def scenario(world: World) -> None:
+        await world.file(EIGHT_BIT)
+        client = await enabled(world)
+        got = await client.ok(b"FETCH 1 (ENVELOPE)")
+        assert "{7}\r\nGrüße".encode() in got
+        for octets in got.split(b'"')[1::2]:
+            assert octets.isascii()
+
+    run(scenario)
+
+
+def test_rfc6855_5_login_takes_no_quoted_utf8() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect()
+        await client.greeting()
+        assert b"T BAD" in await client.do('LOGIN "usér" pass'.encode())
+
+    run(scenario)

@@ -91,6 +91,11 @@ clients: # install the mail programs that tests drive, when root and on Debian; 
 bench: $(VENV)/.dev clients ## Measure beside Dovecot. ARGS="--markdown FILE" writes the table; bench/compare.py --help says more.
 	@$(BIN)/python bench/compare.py $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.dev ## Test for about an hour: COMMANDS=1000000 of 64 sessions on one mailbox, KILLS=2000 kills under load.
+	@RESTANTE_COMMANDS=$(or $(COMMANDS),1000000) RESTANTE_KILLS=$(or $(KILLS),2000) \
+		$(BIN)/python -m pytest tests/imap/test_stress.py tests/crash/test_kill.py $(PYTEST_ARGS)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.fuzz ## Fuzz the parsers for long: TARGET=imap alone, SECONDS=600 each.
 	@for target in $(or $(TARGET),$$($(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)')); do \

@@ -30,7 +30,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -228,7 +228,8 @@ def machine() -> str:
     if (found := re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())) is not None:
         model = found.group(1)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    software = f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {software}"
 
 
 def main() -> int:
@@ -265,7 +266,7 @@ def main() -> int:
                     theirs.append(measure(server, corpus, options.tools, options))
     text = table(ours, theirs) if theirs else json.dumps(ours, indent=1)
     command = " ".join(["bench/compare.py", *sys.argv[1:]])
-    today = datetime.now(tz=timezone.utc).date()
+    today = datetime.now(tz=UTC).date()
     report = f"`{command}`, {today}, {options.rounds} rounds, {machine()}\n\n{text}\n"
     print(report)
     if options.markdown:

@@ -256,8 +256,8 @@ def test_a_password_is_one_however_it_is_composed(tmp_path: Path) -> None:
 def test_guessers_wait_longer_and_longer_and_neighbours_do_not(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         await world.admin.add_account("bob@example.org", "secret")
-        for _ in range(6):
-            await refused(world.auth.password(ANN, b"wrong", AFAR))
+        for n in range(6):
+            await refused(world.auth.password(ANN, b"wrong %d" % n, AFAR))
         assert world.delays == [0.5, 1, 2, 4, 8, 15]
         world.delays.clear()
         await world.auth.password(b"bob@example.org", b"secret", AFAR)
@@ -270,8 +270,8 @@ def test_guessers_wait_longer_and_longer_and_neighbours_do_not(tmp_path: Path) -
 def test_the_owner_passes_at_once_from_a_known_place(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         await world.auth.password(ANN, b"secret", AFAR)
-        for _ in range(8):
-            await refused(world.auth.password(ANN, b"wrong", AFAR))
+        for n in range(8):
+            await refused(world.auth.password(ANN, b"wrong %d" % n, AFAR))
         world.delays.clear()
         await world.auth.password(ANN, b"secret", AFAR)
         assert world.delays == []
@@ -287,11 +287,12 @@ def test_guesses_side_by_side_are_not_all_checked(tmp_path: Path) -> None:
             world.delays.append(seconds)
             await held.wait()
 
-        for _ in range(5):
-            await refused(world.auth.password(ANN, b"wrong", AFAR))
+        for n in range(5):
+            await refused(world.auth.password(ANN, b"wrong %d" % n, AFAR))
         before = world.computations
         world.auth._sleep = hold
-        guesses = [asyncio.ensure_future(refused(world.auth.password(ANN, b"wrong", AFAR))) for _ in range(20)]
+        tries = [b"guess %d" % n for n in range(20)]
+        guesses = [asyncio.ensure_future(refused(world.auth.password(ANN, one, AFAR))) for one in tries]
         await asyncio.sleep(0)
         held.set()
         reasons = await asyncio.gather(*guesses)

@@ -143,3 +143,11 @@ def test_delays_stay_within_bounds(steps: list[tuple[str, tuple[str, str], float
         else:
             wait = slow.admit(pair)
             assert wait is None or 0 <= wait <= 15
+
+
+def test_the_same_wrong_password_again_is_no_second_guess() -> None:
+    slow = throttle()
+    assert slow.failed(GUESSER, b"a") == 0.5
+    assert [slow.failed(GUESSER, b"a") for _ in range(20)] == [0.5] * 20
+    assert slow.failed(GUESSER, b"b") == 1
+    assert slow.failed(GUESSER, b"a") == 2, "two in turn are two guesses"

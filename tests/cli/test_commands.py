@@ -220,6 +220,41 @@ def test_a_data_folder_that_cannot_be_makes_no_message_bounce(tmp_path: Path, gi
     assert (listed.exit_code, "--data" in listed.stderr) == (Exit.REFUSED, True)
 
 
+def test_an_account_file_that_cannot_be_opened_hides_no_other_and_makes_no_message_bounce(bob: Cli) -> None:
+    import apsw
+
+    bob("account", "add", "eve@example.com", "--password-stdin", stdin=b"secret words\n")
+    number = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)["id"]
+    (file,) = bob.data.glob(f"accounts/*/{number}.db")
+    db = apsw.Connection(str(file))
+    db.execute("PRAGMA user_version = 99")  # as a newer Restante would leave it
+    db.close()
+    assert "version 99" in bob("account", "show", "bob@example.com", status=Exit.REFUSED).stderr
+    bob("deliver", "--to", "bob@example.com", stdin=MESSAGE, status=Exit.TEMPORARY)
+    bob("deliver", "--to", "eve@example.com", stdin=MESSAGE)
+    assert "eve@example.com: 1 message," in bob("status").stdout
+    sizes = json.loads(bob("status", "--json").stdout)["accounts"]
+    assert [(each["messages"], "version 99" in (each["refused"] or "")) for each in sizes] == [(None, True), (1, False)]
+    found = bob("doctor", "--json", status=Exit.FINDINGS)
+    (row,) = json.loads(found.stdout)
+    assert (row["account"], row["repairable"]) == ("bob@example.com", False)
+
+
+def test_doctor_mends_counters(bob: Cli) -> None:
+    import apsw
+
+    bob("deliver", "--to", "bob@example.com", stdin=MESSAGE)
+    (file,) = bob.data.glob("accounts/*/*.db")
+    db = apsw.Connection(str(file))
+    db.execute("UPDATE mailbox SET messages = messages + 3, unseen = 0, size = 1 WHERE name = 'INBOX'")
+    db.close()
+    found = json.loads(bob("doctor", "--json", status=Exit.FINDINGS).stdout)
+    assert {(each["repairable"], each["repaired"]) for each in found} == {(True, False)}
+    bob("doctor", "--repair")
+    assert bob.json("doctor") == []
+    assert json.loads(bob("account", "show", "bob@example.com", "--json").stdout)["messages"] == 1
+
+
 def test_a_broken_configuration_makes_no_message_bounce(bob: Cli, tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text("[imap]\nlitteral_plus = true\n")

@@ -159,7 +159,9 @@ def contents(imap: imaplib.IMAP4, mailbox: str) -> list[tuple[int, str, frozense
         if isinstance(entry, tuple):
             uid, flags = re.search(rb"UID (\d+)", entry[0]), re.search(rb"FLAGS \(([^)]*)\)", entry[0])
             token = TOKEN.search(entry[1])
-            assert uid and flags and token, entry
+            assert uid is not None, entry
+            assert flags is not None, entry
+            assert token is not None, entry
             found.append((int(uid.group(1)), token.group(1).decode(), frozenset(flags.group(1).decode().split())))
     return found
 
@@ -274,23 +276,25 @@ def connect_again(server: Server) -> imaplib.IMAP4:
         assert time.monotonic() < deadline, "the server did not come back"
 
 
-def read_all(
-    server: Server,
-) -> tuple[dict[str, list[tuple[str, frozenset[str]]]], dict[str, list[tuple[str, frozenset[str]]]]]:
+Found = dict[str, list[tuple[str, frozenset[str]]]]
+"""token -> (mailbox, keywords) of each place it is in."""
+
+
+def read_all(server: Server) -> tuple[Found, Found]:
     """token -> places for the IMAP account and for the POP3 account."""
     imap = connect_again(server)
-    found: dict[str, list[tuple[str, frozenset[str]]]] = {}
+    found: Found = {}
     for mailbox in ("A", "B"):
         for _, token, keywords in contents(imap, mailbox):
             found.setdefault(token, []).append((mailbox, keywords))
     imap.logout()
-    dropped: dict[str, list[tuple[str, frozenset[str]]]] = {}
+    dropped: Found = {}
     pop = server.pop3()
     for number in range(1, pop.stat()[0] + 1):
         data = b"\r\n".join(pop.retr(number)[1]) + b"\r\n"
-        token = TOKEN.search(data)
-        assert token is not None, data[:200]
-        name = token.group(1).decode()
+        named = TOKEN.search(data)
+        assert named is not None, data[:200]
+        name = named.group(1).decode()
         assert data.endswith(message(name)), f"{name} came back torn"
         dropped.setdefault(name, []).append(("INBOX", frozenset()))
     pop.rset()

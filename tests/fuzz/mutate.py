@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator, Sequence
 
 TOKENS = (
-    b"\r\n", b"\n", b"\r", b"\0", b"{", b"}", b"{5}\r\n", b"{99999999999}\r\n", b"{3+}\r\n", b"~{3}\r\n", b"(", b")", b'"',
+    b"\r\n", b"\n", b"\r", b"\0", b"{", b"}", b"{5}\r\n", b"{99999999999}\r\n", b"{3+}\r\n", b"~{3}\r\n", b"(", b")",
+    b'"',
     b"\\", b"*", b"%", b"$", b":", b",", b"0", b"4294967296", b"--", b"--b", b"=?", b"?=", b"<", b">", b"\xff", b"\xc3",
     b"&AG-", b"BODY[", b"]", b" ", b"\t", b";", b"charset*1*=", b"\r\n.\r\n", b".",
 )  # fmt: skip

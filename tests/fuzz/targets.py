@@ -85,7 +85,8 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {"imap": imap, "pop3": pop3, "l
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
     "imap": (
-        b"\x01a UID FETCH 1:5,7,9:* (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From To)]<0.100> MODSEQ) (CHANGEDSINCE 7 VANISHED)\r\n",
+        b"\x01a UID FETCH 1:5,7,9:* (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From To)]<0.100> MODSEQ)"
+        b" (CHANGEDSINCE 7 VANISHED)\r\n",
         b"\x80a LOGIN {5}\r\njohn. {4+}\r\npass\r\n",
         b"\x01b SEARCH RETURN (MIN ALL) CHARSET UTF-8 OR (SUBJECT {3+}\r\nabc UID 3:*) NOT BEFORE 1-Jan-2020 $\r\n",
         b'\x01c APPEND "INBOX" (\\Seen $x) "17-Jul-1996 02:44:25 -0700" ~{6+}\r\nab\r\ncd\r\nd IDLE\r\nDONE\r\n',
@@ -94,9 +95,13 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"\x01g STORE 1:* (UNCHANGEDSINCE 12) -FLAGS.SILENT (\\Deleted k)\r\nh ID (\"name\" NIL)\r\n",
         b"\x00i AUTHENTICATE PLAIN AGEAYg==\r\nj NOOP (((\r\nk STATUS &U,BTFw- (SIZE)\r\n",
     ),
-    "pop3": (b"\x40USER a\r\nPASS b c\r\nTOP 1 0\r\nRETR 1\r\nRETR 2\r\n", b"\x10AUTH PLAIN AGEAYg==\r\nLANG *\r\nUTF8\r\n"),
+    "pop3": (
+        b"\x40USER a\r\nPASS b c\r\nTOP 1 0\r\nRETR 1\r\nRETR 2\r\n",
+        b"\x10AUTH PLAIN AGEAYg==\r\nLANG *\r\nUTF8\r\n",
+    ),
     "lmtp": (
-        b"\x40LHLO x\r\nMAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<\"q s\"@[192.0.2.1]>\r\n",
+        b"\x40LHLO x\r\nMAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n"
+        b"RCPT TO:<\"q s\"@[192.0.2.1]>\r\n",
         b"\x80line\r\n..dot\r\n.\rx\n.\n\r\n.\r\nQUIT\r\n", b"\x00BDAT 10 LAST\r\nMAIL FROM:<>\r\n",
     ),
     "mime": (

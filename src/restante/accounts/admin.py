@@ -148,12 +148,20 @@ class Admin:
         try:
             await self._make_mailboxes(account.id, self._config.accounts.mailboxes if mailboxes else {})
             await self._directory.add_account(account)
+            if password is not None:
+                await self.set_password(account.address, password)
         except Refusal:
-            await self._engine.delete_account(account.id)  # nobody has seen it
+            await self._take_back(account)
             raise
-        if password is not None:
-            await self.set_password(account.address, password)
         return await self.account(account.address)
+
+    async def _take_back(self, account: Account) -> None:
+        """An account that could not be made whole goes again: nobody has used it."""
+        try:
+            await self._directory.remove_account(account.id)
+        except NotFound:
+            pass  # it had not come so far
+        await self._engine.delete_account(account.id)
 
     def _new_id(self) -> str:
         """26 base32 letters of 128 random bits: valid as a file's name on every system."""

@@ -9,6 +9,7 @@ look the same and take the same time; the log has the reason. Must not know: pro
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -73,6 +74,7 @@ class LocalAuthenticator:
         self._random = random
         self._log = log
         self._sleep = sleep
+        self._key = random(32)
         self._throttle = Throttle(clock, table.delay_first, table.delay_most)
         self._proofs = ProofCache(clock, random, table.cache, table.cache_time)
 
@@ -125,7 +127,8 @@ class LocalAuthenticator:
         login = await self.look_up(claim)
         match = await self._match(login, prepared)
         if login is None or match is None or len(password) > MOST_PASSWORD:
-            raise await self.refused(claim, "unknown account" if login is None else "wrong password")
+            tried = hmac.digest(self._key, prepared, "sha256")
+            raise await self.refused(claim, "unknown account" if login is None else "wrong password", tried)
         return await self.accept(claim, login, match.number, match.protocols)
 
     async def admit(self, claim: Attempt) -> None:
@@ -201,9 +204,9 @@ class LocalAuthenticator:
         self._log("login", claim.fields(credential=number))
         return account
 
-    async def refused(self, claim: Attempt, reason: str) -> LoginRefused:
-        """Count and log a failure and wait the delay of its answer; gives what to raise."""
-        delay = self._throttle.failed(claim.pair)
+    async def refused(self, claim: Attempt, reason: str, tried: bytes = b"") -> LoginRefused:
+        """Count and log a failure and wait the delay of its answer; gives what to raise. tried: see Throttle."""
+        delay = self._throttle.failed(claim.pair, tried)
         self._log("login-failed", claim.fields(reason=reason))
         await self._sleep(delay)
         return LoginRefused(reason)

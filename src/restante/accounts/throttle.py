@@ -31,11 +31,15 @@ Pair = tuple[str, str]
 
 @dataclass(slots=True)
 class _Failures:
-    """count: not forgotten yet. last: when the latest was. free: when the pair's next check may be made."""
+    """count: not forgotten yet. last: when the latest was. free: when the pair's next check may be made.
+
+    tried: a keyed digest of the latest wrong password.
+    """
 
     count: int
     last: float
     free: float
+    tried: bytes = b""
 
 
 def network_of(address: str) -> str:
@@ -74,10 +78,17 @@ class Throttle:
         there.free = now + wait + self._delay(there.count)
         return wait
 
-    def failed(self, pair: Pair) -> float:
-        """Count a failure. Seconds by which its answer is to be delayed."""
+    def failed(self, pair: Pair, tried: bytes = b"") -> float:
+        """Count a failure. Seconds by which its answer is to be delayed.
+
+        tried: a keyed digest of the password, b"" where there was none. The same wrong one again is no second
+        guess: mail applications repeat what they have saved, several times a minute.
+        """
         now = self._clock.monotonic()
         there = self._current(pair) or _Failures(0, now, now)
+        if there.count and tried and tried == there.tried:
+            return self._first
+        there.tried = tried
         there.count += 1
         there.last = now
         delay = self._delay(there.count)

@@ -39,12 +39,16 @@ def command(ctx: click.Context, address: str | None, repair: bool, as_json: bool
 
 
 async def _work(address: str | None, repair: bool) -> tuple[list[Row], int]:
+    from ..store.errors import StoreRefusal
     from .installation import installation
 
     rows: list[Row] = []
     async with installation() as here:
         accounts = [await here.admin.account(address)] if address else await here.admin.accounts()
         for account in accounts:
-            async for each in here.engine.account(account.id).doctor(repair):
-                rows.append(Row(account.address, each.code, each.text, each.repairable, each.repaired))
+            try:
+                async for each in here.engine.account(account.id).doctor(repair):
+                    rows.append(Row(account.address, each.code, each.text, each.repairable, each.repaired))
+            except StoreRefusal as refusal:  # one file that cannot be opened: the others are checked all the same
+                rows.append(Row(account.address, refusal.code.lower(), str(refusal), False, False))
     return rows, len(accounts)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from .common import cell, count, emit_json, human_size, instant, run, with_json, with_place
+
+if TYPE_CHECKING:
+    from ..store.directory import Account
+    from .installation import Installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,16 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class AccountSize:
-    """Octets."""
+    """Octets. refused: why the store cannot be read, and then nothing else is known of it."""
 
     address: str
     enabled: bool
-    messages: int
-    used: int
+    messages: int | None
+    used: int | None
     quota: int | None
-    recoverable_size: int
-    file_size: int
+    recoverable_size: int | None
+    file_size: int | None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +87,7 @@ async def _work() -> Status:
         workers = await asyncio.to_thread(collect, run_directory(here.data))
         accounts = await here.admin.accounts()
         names = {each.id: each.address for each in accounts}
-        sizes = []
-        for account in accounts:
-            stats = await here.engine.account(account.id).stats()
-            quota = here.config.accounts.quota if account.quota is None else account.quota
-            sizes.append(
-                AccountSize(
-                    account.address,
-                    account.enabled,
-                    stats.messages,
-                    stats.used,
-                    quota or None,
-                    stats.recoverable_size,
-                    stats.file_size,
-                )
-            )
+        sizes = [await _size(here, account) for account in accounts]
         duplicates = await here.engine.directory.duplicates()
     counters: dict[str, int] = {}
     for worker in workers:
@@ -123,6 +115,25 @@ async def _work() -> Status:
     )
 
 
+async def _size(here: Installation, account: Account) -> AccountSize:
+    from ..store.errors import StoreRefusal
+
+    quota = (here.config.accounts.quota if account.quota is None else account.quota) or None
+    try:
+        stats = await here.engine.account(account.id).stats()
+    except StoreRefusal as refusal:  # one file that cannot be opened hides nobody else's
+        return AccountSize(account.address, account.enabled, None, None, quota, None, None, str(refusal))
+    return AccountSize(
+        account.address,
+        account.enabled,
+        stats.messages,
+        stats.used,
+        quota,
+        stats.recoverable_size,
+        stats.file_size,
+    )
+
+
 def _tell(status: Status) -> None:
     if status.workers:
         click.echo(f"Server running on {status.data}: {count(len(status.workers), 'worker')}.")
@@ -140,9 +151,13 @@ def _tell(status: Status) -> None:
     for account in status.accounts:
         quota = f" of {human_size(account.quota)}" if account.quota else ""
         off = "" if account.enabled else "  (disabled)"
+        if account.refused is not None:
+            click.echo(f"  {account.address}: {account.refused}{off}")
+            continue
         click.echo(
-            f"  {account.address}: {count(account.messages, 'message')}, {human_size(account.used)}{quota},"
-            f" {human_size(account.recoverable_size)} recoverable, {human_size(account.file_size)} on disk{off}"
+            f"  {account.address}: {count(account.messages or 0, 'message')}, {human_size(account.used or 0)}{quota},"
+            f" {human_size(account.recoverable_size or 0)} recoverable,"
+            f" {human_size(account.file_size or 0)} on disk{off}"
         )
     if status.suppressed_duplicates:
         click.echo(f"{count(len(status.suppressed_duplicates), 'redelivery')} suppressed lately; --json lists them.")

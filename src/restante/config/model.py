@@ -78,7 +78,8 @@ class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     literal_plus: Annotated[bool, Doc("Announce LITERAL+ instead of LITERAL-.")] = False
     append_8bit_headers: Annotated[
-        bool, Doc("APPEND takes 8-bit header fields from any client, which RFC 6855 4 forbids: for uploads of old mail.")
+        bool,
+        Doc("APPEND takes 8-bit header fields from any client, which RFC 6855 4 forbids: for uploads of old mail."),
     ] = False
     login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0

@@ -26,7 +26,15 @@ from ..errors import Refusal
 from ..mime.analyse import analyse
 from ..mime.model import DEFAULT_LIMITS, Analysis, Limits
 from ..mime.normalise import normalise_line_ends
-from ..store.errors import DiskFull, NoSuchAccount, NoSuchMailbox, OverQuota, StoreRefusal
+from ..store.errors import (
+    Damaged,
+    DiskFull,
+    NewerSchema,
+    NoSuchAccount,
+    NoSuchMailbox,
+    OverQuota,
+    StoreRefusal,
+)
 from ..store.interface import Engine, Store
 from ..store.model import INBOX, Flags, NewMessage
 from .interface import DeliveryRefusal, Target, Trace
@@ -233,6 +241,7 @@ def _mapped(refusal: Refusal, config: DeliveryTable) -> DeliveryRefusal:
         return over_quota(config)
     if isinstance(refusal, DiskFull):
         return DeliveryRefusal(452, "4.3.1", "There is no room now, try again later.")
-    if refusal.temporary or isinstance(refusal, NoSuchAccount | NoSuchMailbox):
+    # A damaged or newer file is mended by an operator: the MTA keeps the mail till then, nothing bounces.
+    if refusal.temporary or isinstance(refusal, NoSuchAccount | NoSuchMailbox | Damaged | NewerSchema):
         return DeliveryRefusal(451, "4.3.0", "The message could not be filed now, try again later.")
     return DeliveryRefusal(554, "5.3.0", "The message cannot be filed.")

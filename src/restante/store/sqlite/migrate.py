@@ -30,7 +30,8 @@ def create(path: Path, account: str, now: int, random: Random) -> None:
     """Make the account's file with an INBOX at `path`, durably. Does nothing where a file is."""
     if path.exists():
         return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a parent made on the way would be open to all
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     making = path.with_name(f".{path.name}.{random(8).hex()}.new")
     try:
         os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

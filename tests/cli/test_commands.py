@@ -240,6 +240,18 @@ def test_an_account_file_that_cannot_be_opened_hides_no_other_and_makes_no_messa
     assert (row["account"], row["repairable"]) == ("bob@example.com", False)
 
 
+def test_an_operator_is_told_why_the_store_failed(bob: Cli) -> None:
+    import apsw
+
+    (file,) = bob.data.glob("accounts/*/*.db")
+    db = apsw.Connection(str(file))
+    db.execute("DROP TABLE IF EXISTS mailbox")
+    db.close()
+    told = bob("account", "show", "bob@example.com", status=Exit.TEMPORARY).stderr.splitlines()
+    assert len(told) == 2
+    assert "no such table" in told[1]
+
+
 def test_doctor_mends_counters(bob: Cli) -> None:
     import apsw
 

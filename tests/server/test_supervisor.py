@@ -84,6 +84,11 @@ def test_lines_for_people_then_ready(tmp_path: Path) -> None:
         assert server.connect().line() == b"hello"
 
 
+def test_the_demo_s_reader_is_told_that_it_logs_in_from_here_alone(tmp_path: Path) -> None:
+    with program(tmp_path, "imap=0.0.0.0:0", mode="demo") as server:
+        assert "The demo account logs in from this machine alone: by 127.0.0.1 or [::1]." in server.lines
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with program(tmp_path) as server:

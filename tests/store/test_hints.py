@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from restante.store.errors import NoSuchAccount
 from restante.store.interface import Engine
 from restante.store.sqlite import hints
 from restante.store.sqlite.hints import Hints, socket_folder
@@ -107,5 +108,50 @@ def test_what_is_no_hint_is_passed_over(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE):
             assert await heard == 2
         await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_an_account_removed_elsewhere_is_let_go_here(tmp_path: Path) -> None:
+    """Nobody reads on in a file that has lost its name, through a connection that was open before."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        await mine.create_account(ACCOUNT)
+        store = mine.account(ACCOUNT)
+        await fill(store, 1, 1)
+        heard = listen(mine)
+        await other.delete_account(ACCOUNT)
+        async with asyncio.timeout(PATIENCE):
+            assert await heard == hints.GONE
+        with pytest.raises(NoSuchAccount):
+            await store.mailboxes()
+        await other.close()
+        await mine.close()
+
+    asyncio.run(scene())
+
+
+def test_a_look_at_many_accounts_leaves_the_loop_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hints, "READS", 2)
+    read: list[str] = []
+
+    def counter(account: str) -> int:
+        read.append(account)
+        return 1
+
+    async def scene() -> None:
+        here = Hints(tmp_path, counter)
+        for number in range(5):
+            here.watch(f"acc{number}", tmp_path / f"acc{number}.db", lambda modseq: None)  # no log: read each time
+        read.clear()
+        here._poll()
+        counts = [len(read)]
+        for _ in range(2):
+            await asyncio.sleep(0)
+            counts.append(len(read))
+        assert counts == [2, 4, 5]
+        here.close()
 
     asyncio.run(scene())

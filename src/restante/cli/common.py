@@ -90,10 +90,17 @@ class LazyGroup(click.Group):
             ctx.exit(status_of(refusal))
 
 
+STORE_FAILED = "STORE-FAILED"
+"""Code of a refusal whose text, made for peers, hides what went wrong."""
+
+
 def complain(refusal: Refusal) -> None:
     """Print what was refused and what to do, one line each, to stderr."""
     click.echo(f"restante: {refusal.text}", err=True)
-    if refusal.remedy:
+    if refusal.code == STORE_FAILED and refusal.__cause__ is not None:
+        # Who runs commands is the operator, whom peers are told to ask: to them the reason is of use.
+        click.echo(f"  {cell(f'{type(refusal.__cause__).__name__}: {refusal.__cause__}')}", err=True)
+    elif refusal.remedy:
         click.echo(f"  {refusal.remedy}", err=True)
 
 

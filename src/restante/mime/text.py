@@ -62,6 +62,9 @@ class TextReader:
         octets = decode_transfer(raw, part.encoding)
         if octets is None:
             octets = raw
+        del raw
+        if part.subtype != "html" and octets.isascii():
+            octets = octets[: self.left]  # no character has less than an octet: the rest would be cut off as text
         text = self.decoded(octets, part.charset)
         if part.subtype == "html":
             text = text[:MAX_HTML]

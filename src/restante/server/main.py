@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TextIO
 
 from ..clock import Clock, Random, SystemClock, system_random
+from ..config.listen import TcpAddress
 from ..config.model import Config
 from ..config.paths import data_directory, lock_file, make_data, run_directory
 from ..errors import Refusal
+from .channel import is_loopback
 from .limits import SharedCounts
 from .listeners import Bound, bind_all, close_all, wanted
 from .logs import adopt_logs, make_logger
@@ -145,6 +147,8 @@ def _announce(out: TextIO, bound: Sequence[Bound], data: Path, demo: Demo | None
     if demo is not None:
         for name, value in (("user", demo.user), ("pass", demo.password)):
             print(f"{name:<6} {value}", file=out)
+        if any(isinstance(one.address, TcpAddress) and not is_loopback(one.address.host) for one in bound):
+            print("The demo account logs in from this machine alone: by 127.0.0.1 or [::1].", file=out)
     elif not accounts:
         where = "" if data == data_directory() else f" --data {shlex.quote(str(data))}"
         print(

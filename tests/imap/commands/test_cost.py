@@ -7,8 +7,11 @@ import tracemalloc
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from restante.mime.analyse import analyse
 from restante.mime.model import Trait
+from restante.store import parts
 from restante.store.interface import Store
 from restante.store.model import Flags, NewMessage
 
@@ -63,6 +66,38 @@ def test_store_calls_do_not_grow_with_messages() -> None:
             await client.ok(command)
             assert all(store.calls[name] <= most for name, most in wanted.items()), (command, store.calls)
             assert store.calls.total() <= 9, (command, store.calls)
+
+    run(scenario)
+
+
+def test_headers_and_texts_build_no_part_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(data: bytes) -> object:
+        raise AssertionError("a part tree was built")
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"x" * 100_000, b"x" * 2_000_000)
+        client = await world.client(b"SELECT INBOX")
+        monkeypatch.setattr(parts, "decode", refuse)
+        for section in (b"HEADER", b"TEXT", b"TEXT]<0.10", b"HEADER.FIELDS (X-ODD)", b"HEADER.FIELDS.NOT (TO)", b""):
+            got = await client.ok(b"FETCH 1:* BODY.PEEK[%b%b" % (section, b">" if b"<" in section else b"]"))
+            assert got.count(b" FETCH (BODY[") == 3
+
+    run(scenario)
+
+
+def test_an_unchanged_mailbox_is_one_statement_to_ask() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"SELECT INBOX")
+        store = Counting(world.store)
+        client.session.store_or_none = store
+        for command, calls in (
+            (b"NOOP", {"delta": 1}),
+            (b"STORE 1:* +FLAGS (\\Answered)", {}),
+            (b"FETCH 1:* FLAGS", {}),
+        ):
+            store.calls.clear()
+            await client.do(command)
+            assert store.calls["delta"] <= calls.get("delta", 0), (command, store.calls)
 
     run(scenario)
 

@@ -153,6 +153,22 @@ def test_a_stopping_server_says_bye() -> None:
     run(scenario)
 
 
+def test_timeouts_are_as_configured() -> None:
+    async def scenario(world: World) -> None:
+        short = ImapTable(login_timeout=0.05, idle_timeout=0.05)
+        before_login = world.connect(config=short)
+        assert b"* BYE " in await before_login.until(lambda written: b"BYE" in written)
+        quiet = world.connect(config=ImapTable(idle_timeout=0.05))
+        await quiet.greeting()
+        assert b"* BYE " in (await quiet.raw(b"a LOGIN user pass\r\n", b"b"))
+        idling = world.connect(config=ImapTable(idle_timeout=0.05))
+        await idling.greeting()
+        idling.connection.feed(b"a LOGIN user pass\r\nb SELECT INBOX\r\nc IDLE\r\n")
+        assert b"+ Listening.\r\n* BYE " in await idling.until(lambda written: b"BYE" in written)
+
+    run(scenario)
+
+
 def test_a_fault_of_ours_tells_its_id_and_reaches_the_edge() -> None:
     class Broken(Authenticator):
         async def password(self, user: bytes, password: bytes, peer: object) -> object:  # type: ignore[override]  # it fails

@@ -25,6 +25,9 @@ from ..interface import OnChange
 POLL = 1.0
 """Seconds between looks at the files of watched accounts."""
 
+READS = 16
+"""Accounts opened in one turn of the loop to read their counters."""
+
 SETTLED = 50_000_000
 """Nanoseconds: a file's time stamp younger than this may stand for a change still to come (ticks are 4 ms)."""
 
@@ -151,13 +154,27 @@ class Hints:
 
     def _poll(self) -> None:
         self._timer = self._loop.call_later(POLL, self._poll) if self._loop is not None else None
-        for account, watched in list(self._watched.items()):
+        self._look_at(list(self._watched))
+
+    def _look_at(self, accounts: list[str]) -> None:
+        """Look at the accounts' log files. After a few that moved (each may open its account's file: most of a
+        millisecond) everything else on the loop has its turn."""
+        reads = 0
+        while accounts:
+            account = accounts.pop()
+            watched = self._watched.get(account)
+            if watched is None:
+                continue
             seen = _look(watched.path)
             if seen is not None and seen == watched.seen:
                 continue
             modseq = self._read(account)
             watched.seen = seen if modseq else None
             self._changed(account, modseq)
+            reads += 1
+            if reads >= READS and accounts and self._loop is not None:
+                self._loop.call_soon(self._look_at, accounts)
+                return
 
     # Announcing, on any thread -----------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ drawing has a fixed width, fonts of the reader's machine and no random names: th
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -64,7 +65,7 @@ def show(console: Console, command: str) -> None:
 
 
 def main() -> None:
-    console = Console(record=True, width=WIDTH, file=Path(os.devnull).open("w"), force_terminal=True, highlight=False)
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
     record(console)
     svg = console.export_svg(title="restante", unique_id="session")
     # rich asks the reader's browser for a font from elsewhere: any monospaced one will do.

@@ -1,7 +1,8 @@
 """What a client was promised: for every message, the states it may be found in.
 
-An operation under way adds the state it would bring; its acknowledgement leaves that one alone; a connection that
-dies in between leaves both. After a crash `settle` checks what is there and starts again from it.
+An operation under way adds the state it would bring; its acknowledgement takes away those that came before it; a
+connection that dies in between leaves both. States that came later stay: one thread may hear of a delivery after
+another has begun to remove what was delivered. After a crash `settle` checks what is there and starts again from it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+NOT_YET = "(not yet)"
 GONE = "(gone)"
 
 
@@ -17,7 +19,8 @@ class Message:
     """One message by its token (in Message-ID and text): where it may be, and which keywords it may have."""
 
     token: str
-    places: set[str] = field(default_factory=lambda: {GONE})
+    places: list[str] = field(default_factory=lambda: [GONE])
+    """In the order in which operations that bring them began."""
     keywords: dict[str, set[bool]] = field(default_factory=dict)
 
 
@@ -32,12 +35,17 @@ class Ledger:
         """An operation that would bring these messages to `place` is about to be sent."""
         with self.lock:
             for token in tokens:
-                self.messages.setdefault(token, Message(token)).places.add(place)
+                places = self.messages.setdefault(token, Message(token)).places
+                if place in places:
+                    places.remove(place)
+                places.append(place)
 
     def acknowledge(self, tokens: list[str], place: str) -> None:
         with self.lock:
             for token in tokens:
-                self.messages[token].places = {place}
+                places = self.messages[token].places
+                if place in places:  # else a later operation has been acknowledged already
+                    del places[: places.index(place)]
 
     def begin_keyword(self, tokens: list[str], keyword: str) -> None:
         with self.lock:
@@ -59,14 +67,14 @@ class Ledger:
             if len(places) > 1:
                 broken.append(f"{message.token} is there {len(places)} times: {places}")
             place = places[0][0] if places else GONE
-            if place not in message.places:
+            if place not in message.places and not (place == GONE and NOT_YET in message.places):
                 broken.append(f"{message.token} is in {place}, promised {sorted(message.places)}")
-            message.places = {place}
+            message.places = [place]
             if places:
                 for keyword, allowed in message.keywords.items():
                     has = keyword in places[0][1]
                     if has not in allowed:
                         broken.append(f"{message.token}: {keyword} is {has}, promised {allowed}")
                     message.keywords[keyword] = {has}
-        self.messages = {t: m for t, m in self.messages.items() if m.places != {GONE}}
+        self.messages = {t: m for t, m in self.messages.items() if m.places != [GONE]}
         return broken

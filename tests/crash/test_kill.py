@@ -32,7 +32,7 @@ from restante.config.model import Config
 from restante.config.paths import make_data
 from restante.server.engine import open_engine
 
-from .ledger import Ledger
+from .ledger import GONE, NOT_YET, Ledger
 
 CYCLES = int(os.environ.get("RESTANTE_KILLS", "200"))
 SEED = int(os.environ.get("RESTANTE_SEED", "0")) or random.randrange(1, 1 << 32)
@@ -137,7 +137,7 @@ def deliverer(server: Server, ledger: Ledger, tokens: Tokens, _chance: random.Ra
         token = tokens.take("d")
         ledger.begin([token], "INBOX")
         lmtp.sendmail("a@crash.example", [POP_USER], message(token))
-        ledger.acknowledge([token], "INBOX")
+        ledger.acknowledge([token], NOT_YET)
 
 
 def appender(server: Server, ledger: Ledger, tokens: Tokens, _chance: random.Random) -> None:
@@ -146,7 +146,7 @@ def appender(server: Server, ledger: Ledger, tokens: Tokens, _chance: random.Ran
         token = tokens.take("a")
         ledger.begin([token], "A")
         assert imap.append("A", "", "", message(token))[0] == "OK"
-        ledger.acknowledge([token], "A")
+        ledger.acknowledge([token], NOT_YET)
 
 
 def contents(imap: imaplib.IMAP4, mailbox: str) -> list[tuple[int, str, frozenset[str]]]:
@@ -195,7 +195,7 @@ def mover(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random
         names = [token for _, token, _ in some]
         ledger.begin(names, "B")
         assert imap.uid("MOVE", ",".join(str(uid) for uid, _, _ in some), "B")[0] == "OK"
-        ledger.acknowledge(names, "B")
+        ledger.acknowledge(names, "A")
 
 
 def expunger(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random) -> None:
@@ -208,9 +208,9 @@ def expunger(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Ran
         uids = ",".join(str(uid) for uid, _, _ in some)
         names = [token for _, token, _ in some]
         assert imap.uid("STORE", uids, "+FLAGS.SILENT", r"(\Deleted)")[0] == "OK"
-        ledger.begin(names, "(gone)")
+        ledger.begin(names, GONE)
         assert imap.uid("EXPUNGE", uids)[0] == "OK"
-        ledger.acknowledge(names, "(gone)")
+        ledger.acknowledge(names, "B")
 
 
 def downloader(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random) -> None:
@@ -225,9 +225,9 @@ def downloader(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.R
             assert found is not None
             names.append(found.group(1).decode())
             pop.dele(number)
-        ledger.begin(names, "(gone)")
+        ledger.begin(names, GONE)
         pop.quit()
-        ledger.acknowledge(names, "(gone)")
+        ledger.acknowledge(names, "INBOX")
 
 
 Client = Callable[[Server, Ledger, Tokens, random.Random], None]

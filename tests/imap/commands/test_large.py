@@ -55,7 +55,7 @@ def test_fetch_streams() -> None:
     run(scenario)
 
 
-def test_append_holds_it_about_once() -> None:
+def test_append_holds_it_and_what_is_made_of_it_but_no_more() -> None:
     async def scenario(world: World) -> None:
         client = await world.client()
         piece, count = LINE * 1_000, SIZE // (len(LINE) * 1_000)
@@ -70,8 +70,8 @@ def test_append_holds_it_about_once() -> None:
                 await asyncio.sleep(0)
             client.connection.feed(b"\r\n")
             assert b" OK [APPENDUID" in await client.until(lambda written: b" OK " in written)
-            # the octets, their decoded text up to its bound, what they are compressed to
-            assert peak_of(start) < 3 * SIZE
+            # the octets, the part under analysis, the chunks for the store (whose room zstandard takes in full)
+            assert peak_of(start) < 3.2 * SIZE
         finally:
             tracemalloc.stop()
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+
+from restante.store.model import Flagged, FlagMode, Flags
 
 from .support import World, run
 from .transcript import Transcript
@@ -222,5 +226,33 @@ def test_a_lost_hint_does_not_let_a_modseq_cover_a_removal() -> None:
         got = await one.ok(b"FETCH 2 (UID MODSEQ)")
         assert b"T OK [HIGHESTMODSEQ %d]" % told in got
         assert b"* VANISHED 1\r\n" in await one.ok(b"NOOP")
+
+    run(scenario)
+
+
+class Overtaken:
+    """A store in which somebody else's change is committed just before each STORE of this session."""
+
+    def __init__(self, world: World) -> None:
+        self.store = world.store
+
+    def __getattr__(self, name: str) -> Any:  # any method of a store
+        return getattr(self.store, name)
+
+    async def store_flags(self, mailbox: int, *arguments: Any) -> Flagged:
+        await self.store.store_flags(mailbox, ((1, 1),), FlagMode.ADD, Flags.of(("\\Answered",)))
+        return await self.store.store_flags(mailbox, *arguments)
+
+
+def test_rfc9051_6_4_6_a_silent_store_that_was_overtaken_tells_the_flags() -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two")
+        one = await world.client(b"SELECT INBOX", b"UNSELECT", b"SELECT INBOX")
+        assert await one.ok(b"STORE 2 +FLAGS.SILENT (\\Flagged)") == b"T OK STORE completed.\r\n"
+        one.session.store_or_none = Overtaken(world)
+        got = await one.ok(b"STORE 1 +FLAGS.SILENT (\\Flagged)")
+        assert b"* 1 FETCH (FLAGS (\\Answered \\Flagged))\r\n" in got
+        one.session.store_or_none = world.store
+        assert await one.ok(b"NOOP") == b"T OK NOOP completed.\r\n"
 
     run(scenario)

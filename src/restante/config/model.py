@@ -1,6 +1,6 @@
 """The configuration as typed values: every key, its default and what it is for.
 
-INTERFACE FIRST. One TOML file; a table here is a table there. The text of `restante config show --default` and
+One TOML file; a table here is a table there. The text of `restante config show --default` and
 docs/configuration.md are made from these classes and their `doc()` texts, so a key is documented once.
 Durations are seconds, sizes octets (in the file also "10 MB", "2 GiB", "30 m", "14 d").
 """

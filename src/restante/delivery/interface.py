@@ -1,6 +1,6 @@
 """Address -> mailbox: what the LMTP session and `restante deliver` call.
 
-INTERFACE FIRST. Resolution: an account's own address, then aliases (followed to accounts, at most 10 deep, a
+Resolution: an account's own address, then aliases (followed to accounts, at most 10 deep, a
 loop refused), then plus-addressing (`name+Folder@domain`: the part after the first separator names an existing
 mailbox, "/" or "." between levels, without regard to case if no exact match; else INBOX), then the domain's
 catch-all.

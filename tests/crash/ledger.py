@@ -1,8 +1,8 @@
 """What a client was promised: for every message, the states it may be found in.
 
-An operation under way adds the state it would bring; its acknowledgement takes away those that came before it; a
-connection that dies in between leaves both. States that came later stay: one thread may hear of a delivery after
-another has begun to remove what was delivered. After a crash `settle` checks what is there and starts again from it.
+An operation under way adds the state it would bring; its acknowledgement takes away the state it left; a connection
+that dies in between leaves both. (Acknowledgements reach their clients in any order: a message may be removed by one
+before another has read that it was delivered.) After a crash `settle` checks what is there and starts again from it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ class Message:
     """One message by its token (in Message-ID and text): where it may be, and which keywords it may have."""
 
     token: str
-    places: list[str] = field(default_factory=lambda: [GONE])
-    """In the order in which operations that bring them began."""
+    places: set[str] = field(default_factory=lambda: {NOT_YET})
     keywords: dict[str, set[bool]] = field(default_factory=dict)
 
 
@@ -35,17 +34,13 @@ class Ledger:
         """An operation that would bring these messages to `place` is about to be sent."""
         with self.lock:
             for token in tokens:
-                places = self.messages.setdefault(token, Message(token)).places
-                if place in places:
-                    places.remove(place)
-                places.append(place)
+                self.messages.setdefault(token, Message(token)).places.add(place)
 
-    def acknowledge(self, tokens: list[str], place: str) -> None:
+    def acknowledge(self, tokens: list[str], left: str) -> None:
+        """The operation that took these messages away from `left` is acknowledged."""
         with self.lock:
             for token in tokens:
-                places = self.messages[token].places
-                if place in places:  # else a later operation has been acknowledged already
-                    del places[: places.index(place)]
+                self.messages[token].places.discard(left)
 
     def begin_keyword(self, tokens: list[str], keyword: str) -> None:
         with self.lock:
@@ -69,12 +64,12 @@ class Ledger:
             place = places[0][0] if places else GONE
             if place not in message.places and not (place == GONE and NOT_YET in message.places):
                 broken.append(f"{message.token} is in {place}, promised {sorted(message.places)}")
-            message.places = [place]
+            message.places = {place}
             if places:
                 for keyword, allowed in message.keywords.items():
                     has = keyword in places[0][1]
                     if has not in allowed:
                         broken.append(f"{message.token}: {keyword} is {has}, promised {allowed}")
                     message.keywords[keyword] = {has}
-        self.messages = {t: m for t, m in self.messages.items() if m.places != [GONE]}
+        self.messages = {t: m for t, m in self.messages.items() if m.places != {GONE}}
         return broken

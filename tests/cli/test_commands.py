@@ -267,6 +267,18 @@ def test_doctor_mends_counters(bob: Cli) -> None:
     assert json.loads(bob("account", "show", "bob@example.com", "--json").stdout)["messages"] == 1
 
 
+def test_doctor_names_stores_that_no_account_has(bob: Cli) -> None:
+    (file,) = bob.data.glob("accounts/*/*.db")
+    stray = file.with_name("zz77.db")
+    stray.write_bytes(file.read_bytes())
+    assert bob.json("doctor") == [], "an account may be on its way"
+    os.utime(stray, (1e9, 1e9))
+    (found,) = json.loads(bob("doctor", "--json", status=Exit.FINDINGS).stdout)
+    assert found["code"] == "stray"
+    assert "zz77.db" in found["text"]
+    assert stray.exists()
+
+
 def test_a_broken_configuration_makes_no_message_bounce(bob: Cli, tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text("[imap]\nlitteral_plus = true\n")

@@ -51,4 +51,7 @@ async def _work(address: str | None, repair: bool) -> tuple[list[Row], int]:
                     rows.append(Row(account.address, each.code, each.text, each.repairable, each.repaired))
             except StoreRefusal as refusal:  # one file that cannot be opened: the others are checked all the same
                 rows.append(Row(account.address, refusal.code.lower(), str(refusal), False, False))
+        if not address:
+            text = "belongs to no account; remove the file, or move it away, if you know what it is"
+            rows += [Row("-", "stray", f"{name} {text}", False, False) for name in await here.engine.strays()]
     return rows, len(accounts)

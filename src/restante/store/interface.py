@@ -283,6 +283,11 @@ class Engine(Protocol):
         """Remove the account's store for good."""
         ...
 
+    async def strays(self) -> list[str]:
+        """Names of stores that no account of the directory has: what a creation that was cut off left behind, or a
+        file put there by hand. Nothing is done about them."""
+        ...
+
     def watch(self, account: str, on_change: OnChange) -> Watch:
         """Be told of the account's changes, made by whichever process, within 100 ms as a rule."""
         ...

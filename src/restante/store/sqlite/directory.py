@@ -148,7 +148,7 @@ class SqliteDirectory:
                     raise DirectoryRefusal(f"The domain {name} still has {things}.", "Remove those first.")
             db.execute("DELETE FROM domain WHERE name = ?", (key,))
             if not db.changes():
-                raise _no_domain(name)
+                raise NotFound(f"There is no domain {name} here.", "List them with 'restante domain list'.")
 
         await self._write(change)
 

@@ -141,6 +141,22 @@ class SqliteEngine:
                 name.unlink(missing_ok=True)
         self._hints.announce(account, GONE)
 
+    async def strays(self) -> list[str]:
+        """See `Engine.strays`. Files younger than a minute are left out: their accounts may be on the way."""
+        known, page = set[str](), await self.directory.accounts()
+        while page:
+            known |= {account.id for account in page}
+            page = await self.directory.accounts(page[-1].address)
+        before = self.clock.now() - 60.0
+        found = await asyncio.to_thread(
+            lambda: [*self.data.glob("accounts/*/*.db"), *self.data.glob("accounts/*/.*.new")]
+        )
+        return sorted(
+            str(path.relative_to(self.data))
+            for path in found
+            if path.stem not in known and path.stat().st_mtime < before
+        )
+
     def watch(self, account: str, on_change: OnChange) -> Watch:
         with translated():
             return self._hints.watch(account, self.path(account), on_change)

@@ -110,7 +110,10 @@ class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_retention: Annotated[float, Doc("How long removals are remembered for QRESYNC.", "duration")] = 180 * 86400.0
     reserve: Annotated[int, Doc("Free disk below which deliveries stop; removals go on.", "size")] = 64 << 20
     handles: Annotated[int, Doc("Account files open at once, a process (about 0.2 MB each).")] = 1_000
-    compress: Annotated[bool, Doc("Compress message contents (zstandard).")] = True
+    compress: Annotated[
+        bool,
+        Doc("Compress message contents (zstandard): about half the disk; a download of everything takes twice as long."),
+    ] = False
 
 
 class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -59,6 +59,7 @@ ROWS = (
     ("headers_cold_s", "FETCH 1:* header fields, cold", False),
     ("headers_s", "FETCH 1:* header fields, again", False),
     ("bodies_s", "download of all bodies", False),
+    ("drain_s", "download of all bodies, by a client that only counts octets", False),
     ("search_rare_s", "SEARCH TEXT of a rare word", False),
     ("search_common_s", "SEARCH BODY of a common word", False),
     ("search_subject_s", "SEARCH SUBJECT", False),
@@ -181,6 +182,31 @@ def _spread_one(lmtp: str, k: int, accounts: int, count: int) -> None:
         s.sendall(b"QUIT\r\n")
 
 
+def drain(imap: str) -> float:
+    """Seconds to receive all bodies, the median of three: the client keeps and looks at nothing, so the time is the
+    server's."""
+    host, port = imap.rsplit(":", 1)
+    times = []
+    with socket.create_connection((host, int(port))) as s:
+        s.sendall(f"a LOGIN {USERS[0]} {PASSWORD}\r\nb SELECT INBOX\r\n".encode())
+        _until(s, b"\r\nb OK")
+        for _ in range(3):
+            start = time.perf_counter()
+            s.sendall(b"c UID FETCH 1:* (BODY.PEEK[])\r\n")
+            _until(s, b"\r\nc OK")
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _until(s: socket.socket, mark: bytes) -> None:
+    buffer, tail = bytearray(1 << 20), b""
+    while mark not in tail:
+        count = s.recv_into(buffer)
+        if not count:
+            raise ConnectionError("closed by server")
+        tail = (tail + bytes(buffer[max(0, count - 200) : count]))[-200:]
+
+
 def measure(server: Running, corpus: Path, tools: Path, options: argparse.Namespace) -> dict[str, float]:
     command = [sys.executable, str(tools / "mailbench.py"), "--corpus", str(corpus)]
     command += ["--imap", server.imap, "--pop3", server.pop3, "--lmtp", server.lmtp]
@@ -195,6 +221,7 @@ def measure(server: Running, corpus: Path, tools: Path, options: argparse.Namesp
     start, end = answer.get("usage_start"), answer.get("usage_end")
     if isinstance(start, dict) and isinstance(end, dict):
         result["cpu_s"] = end["cpu_s"] - start["cpu_s"]
+    result["drain_s"] = drain(server.imap)
     if options.accounts:
         result["spread_per_s"] = spread(server.lmtp, options.accounts, options.accounts * 4)
     return result

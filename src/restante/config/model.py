@@ -112,7 +112,7 @@ class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     handles: Annotated[int, Doc("Account files open at once, a process (about 0.2 MB each).")] = 1_000
     compress: Annotated[
         bool,
-        Doc("Compress message contents (zstandard): about half the disk; a download of everything takes twice as long."),
+        Doc("Compress message contents (zstandard): half the disk, and downloads twice as long."),
     ] = False
 
 

@@ -51,7 +51,7 @@ def analysis(data: bytes, *, message_id: str = "", references: tuple[str, ...] =
         headers=b"Subject: x\r\n",
         preview="Gruß",
         keys=SortKeys(1, subject, False, "from", "to", "cc", "From", "To", message_id, references),
-        text=SearchText("FROM", "TO", "CC", "BCC", "SUBJECT", "SUBJECT: X", "BODY"),
+        text=SearchText("FROM", "TO", "CC", "BCC", "SUBJECT", "SUBJECT: X"),
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from restante.mime.analyse import analyse
 from restante.mime.model import DEFAULT_LIMITS, Analysis, Part, Trait
 from restante.mime.sections import UnknownEncoding, decoded
+from restante.mime.text import body_text
 
 from .imap_text import check_body, check_envelope, read
 
@@ -32,7 +33,13 @@ def check(data: bytes) -> Analysis:
     assert b"\0" not in found.envelope + found.bodystructure + found.headers
     assert found.headers.count(b"\n") == found.headers.count(b"\r\n")
     assert len(found.preview) <= 200
-    for text in (found.preview, found.text.header, found.text.body, found.text.subject, found.keys.subject):
+    for text in (
+        found.preview,
+        found.text.header,
+        body_text(data, DEFAULT_LIMITS),
+        found.text.subject,
+        found.keys.subject,
+    ):
         text.encode("utf-8")
     return found
 

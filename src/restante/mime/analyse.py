@@ -1,8 +1,9 @@
 """One message's octets -> everything that is kept beside them, in one pass, at delivery.
 
-The only entry a door or a store needs: scan, then ENVELOPE, BODY and BODYSTRUCTURE as ready text, cached header
-fields, sort keys, searchable text, preview. Never raises, whatever the octets: mail of thirty years is kept and
-served, and past a limit told in simplified form.
+The only entry a door needs: scan, then ENVELOPE, BODY and BODYSTRUCTURE as ready text, cached header fields, sort
+keys, searchable header text, preview. The searchable text of the body is made behind delivery, by the store
+(`text.body_text`): it costs more than all else together. Never raises, whatever the octets: mail of thirty years is
+kept and served, and past a limit told in simplified form.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .model import DEFAULT_LIMITS, Analysis, Limits, Trait
 from .scan import Scan, scan
 from .structure import structure
 from .surrogate import surrogate
-from .text import TextReader
+from .text import fallback_charset, header_text, preview
 
 
 def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Analysis:
@@ -25,7 +26,7 @@ def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
     header = octets[: known_header(octets, 0, root.part.body, limits.header)]
     made = envelope(root.fields, limits.addresses)
     body, bodystructure, complete = structure(octets, root, limits)
-    reader = TextReader(octets, root, limits)
+    fallback = fallback_charset(octets, root)
     traits = _traits(octets, scanned)
     if not (complete and made.complete):
         traits |= Trait.SIMPLIFIED
@@ -37,9 +38,9 @@ def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
         body=body,
         bodystructure=bodystructure,
         headers=cached_fields(header),
-        preview=reader.preview(),
-        keys=sort_keys(root.fields, made, reader.fallback),
-        text=reader.search_text(scanned.split, root.fields),
+        preview=preview(octets, root, fallback),
+        keys=sort_keys(root.fields, made, fallback),
+        text=header_text(scanned.split, root.fields, fallback),
         surrogate_size=len(surrogate(octets, root.part)) if traits & Trait.EIGHT_BIT_HEADER else None,
     )
 

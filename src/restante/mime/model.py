@@ -78,8 +78,8 @@ class SearchText:
     """Decoded text for SEARCH, folded by `restante.mime.fold.fold` (i;unicode-casemap).
 
     sender..subject: the decoded field values, several joined by "\\n". header: every header field of the
-    message, "Name: value" decoded, one a line. body: decoded text parts, HTML as text, headers of nested
-    messages and names of attachments, joined by "\\n".
+    message, "Name: value" decoded, one a line. The body's text is made apart, by `restante.mime.text.body_text`:
+    decoded text parts, HTML as text, headers of nested messages and names of attachments, joined by "\\n".
     """
 
     sender: str
@@ -88,7 +88,6 @@ class SearchText:
     bcc: str
     subject: str
     header: str
-    body: str
 
 
 @dataclass(frozen=True, slots=True)

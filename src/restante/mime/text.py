@@ -1,7 +1,9 @@
 """Searchable text and preview of a message: decoded, HTML as text, folded.
 
 Text parts in order, then for each nested message its header fields, for each attachment its name. At most
-`Limits.text` characters; a part is decoded only as far as that needs. RFC 9051 6.4.4 (SEARCH), RFC 8970 3.1.
+`Limits.text` characters; a part is decoded only as far as that needs. The text of the body costs more than all
+else that is kept beside a message and nobody waits for it: `body_text` makes it apart, behind delivery, while the
+preview reads the beginning of one part. RFC 9051 6.4.4 (SEARCH), RFC 8970 3.1.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from .headers import Fields, first, unfold
 from .html import MAX_TAGS, html_text
 from .model import Limits, SearchText
 from .parameters import disposition
-from .scan import Entity
+from .scan import Entity, scan
 
 PREVIEW = 200
 """Characters of a preview (RFC 8970 3.1)."""
@@ -22,23 +24,35 @@ MAX_HTML = 2 << 20
 """Characters of one HTML part that are read."""
 
 _PREVIEW_SOURCE = 4_000
+"""Octets of a plain part, and characters of any text, that a preview is read from."""
+
+_PREVIEW_HTML = 64 * 1024
+"""Octets of an HTML part that a preview is read from: style sheets stand before the text."""
 
 
-class TextReader:
-    """Reads one message's text. fallback: the charset for raw 8-bit in header fields."""
+def body_text(data: bytes, limits: Limits) -> str:
+    """`SearchText.body` of a message: its octets as stored, read again. Cost is linear in them."""
+    root = scan(data, limits).root
+    return _BodyReader(data, root, limits, fallback_charset(data, root)).read()
 
-    __slots__ = ("data", "fallback", "left", "limits", "pieces", "plain", "rich", "tags_left")
 
-    def __init__(self, data: bytes, root: Entity, limits: Limits) -> None:
+class _BodyReader:
+    """Collects the text of one message. fallback: the charset for raw 8-bit in header fields."""
+
+    __slots__ = ("data", "fallback", "left", "limits", "pieces", "root", "tags_left")
+
+    def __init__(self, data: bytes, root: Entity, limits: Limits, fallback: str) -> None:
         self.data = data
+        self.root = root
         self.limits = limits
+        self.fallback = fallback
         self.left = limits.text
         self.tags_left = MAX_TAGS
         self.pieces: list[str] = []
-        self.plain = ""
-        self.rich = ""
-        self.fallback = "" if data.isascii() else _declared_charset(root)
-        self.walk(root)
+
+    def read(self) -> str:
+        self.walk(self.root)
+        return fold("\n".join(self.pieces))
 
     def walk(self, entity: Entity) -> None:
         """Collect the text of an entity and what lies in it."""
@@ -57,30 +71,20 @@ class TextReader:
         part = entity.part
         if self.left <= 0 or part.end == part.body:
             return
-        stop = min(part.end, part.body + 4 * self.left)
-        raw = self.data[part.body : stop]
+        raw = self.data[part.body : min(part.end, part.body + 4 * self.left)]
         octets = decode_transfer(raw, part.encoding)
         if octets is None:
             octets = raw
         del raw
         if part.subtype != "html" and octets.isascii():
             octets = octets[: self.left]  # no character has less than an octet: the rest would be cut off as text
-        text = self.decoded(octets, part.charset)
+        text = decoded(octets, part.charset, self.fallback)
         if part.subtype == "html":
             text = text[:MAX_HTML]
             tags = text.count("<")
             text = html_text(text, self.tags_left)
             self.tags_left -= min(tags, self.tags_left)
-            if not self.rich:
-                self.rich = text[:_PREVIEW_SOURCE]
-        elif not self.plain and part.subtype == "plain" and not _attached(entity):
-            self.plain = text[:_PREVIEW_SOURCE]
         self.add(text)
-
-    def decoded(self, octets: bytes, charset: str) -> str:
-        if octets.isascii() or charset:
-            return decode_charset(octets, charset, self.fallback)
-        return decode_charset(octets, "", guess(octets) or self.fallback)
 
     def add(self, text: str) -> None:
         if len(text) > self.left:
@@ -111,36 +115,78 @@ class TextReader:
             ]
             self.add("\n".join(lines))
 
-    def search_text(self, split: list[tuple[bytes, bytes]], fields: Fields) -> SearchText:
-        """What SEARCH looks at. split: the message's header fields, fields: the same by name."""
-        return SearchText(
-            sender=self.joined(fields, b"from"),
-            recipient=self.joined(fields, b"to"),
-            cc=self.joined(fields, b"cc"),
-            bcc=self.joined(fields, b"bcc"),
-            subject=self.joined(fields, b"subject"),
-            header=fold(self.header_lines(split)),
-            body=fold("\n".join(self.pieces)),
-        )
 
-    def joined(self, fields: Fields, name: bytes) -> str:
-        values = fields.get(name)
-        if values is None:
-            return ""
-        return fold("\n".join([decode_header(unfold(value), self.fallback) for value in values]))
+def header_text(split: list[tuple[bytes, bytes]], fields: Fields, fallback: str) -> SearchText:
+    """What SEARCH looks at in a header, the body still to be made (`body_text`).
 
-    def header_lines(self, split: list[tuple[bytes, bytes]]) -> str:
-        raw = b"\n".join([b"%b: %b" % (name, unfold(value)) for name, value in split])
-        if b"=?" not in raw and raw.isascii():
-            return raw.decode("ascii")
-        return "\n".join(
-            [f"{name.decode('ascii')}: {decode_header(unfold(value), self.fallback)}" for name, value in split]
-        )
+    split: the message's header fields, fields: the same by name. fallback: charset of raw 8-bit.
+    """
+    return SearchText(
+        sender=_joined(fields, b"from", fallback),
+        recipient=_joined(fields, b"to", fallback),
+        cc=_joined(fields, b"cc", fallback),
+        bcc=_joined(fields, b"bcc", fallback),
+        subject=_joined(fields, b"subject", fallback),
+        header=fold(_header_lines(split, fallback)),
+    )
 
-    def preview(self) -> str:
-        """At most 200 characters of the first readable text, white space collapsed."""
-        text = " ".join((self.plain or self.rich).split())
-        return text[:PREVIEW]
+
+def _joined(fields: Fields, name: bytes, fallback: str) -> str:
+    values = fields.get(name)
+    if values is None:
+        return ""
+    if len(values) == 1:
+        return fold(decode_header(unfold(values[0]), fallback))
+    return fold("\n".join([decode_header(unfold(value), fallback) for value in values]))
+
+
+def _header_lines(split: list[tuple[bytes, bytes]], fallback: str) -> str:
+    raw = b"\n".join([b"%b: %b" % (name, unfold(value)) for name, value in split])
+    if b"=?" not in raw and raw.isascii():
+        return raw.decode("ascii")
+    return "\n".join([f"{name.decode('ascii')}: {decode_header(unfold(value), fallback)}" for name, value in split])
+
+
+def preview(data: bytes, root: Entity, fallback: str) -> str:
+    """At most 200 characters of the first readable text, white space collapsed: of the first text/plain part that
+    is no attachment and says something at its beginning, else of the first HTML."""
+    rich: Entity | None = None
+    waiting = [root]
+    while waiting:
+        entity = waiting.pop()
+        part = entity.part
+        if part.type == "text" and part.end > part.body:
+            if part.subtype == "html":
+                rich = rich or entity
+            elif part.subtype == "plain" and not _attached(entity):
+                found = _beginning(data, entity, fallback, _PREVIEW_SOURCE)
+                if found:
+                    return found
+        waiting.extend(reversed(entity.children))
+    return _beginning(data, rich, fallback, _PREVIEW_HTML) if rich is not None else ""
+
+
+def _beginning(data: bytes, entity: Entity, fallback: str, octets: int) -> str:
+    """The preview that a text part gives, read from its first `octets` of content."""
+    part = entity.part
+    raw = data[part.body : min(part.end, part.body + octets)]
+    content = decode_transfer(raw, part.encoding)
+    text = decoded(raw if content is None else content, part.charset, fallback)
+    if part.subtype == "html":
+        text = html_text(text)
+    return " ".join(text[:_PREVIEW_SOURCE].split())[:PREVIEW]
+
+
+def decoded(octets: bytes, charset: str, fallback: str) -> str:
+    """Content of a text part as text. charset: the declared one, "" for none."""
+    if octets.isascii() or charset:
+        return decode_charset(octets, charset, fallback)
+    return decode_charset(octets, "", guess(octets) or fallback)
+
+
+def fallback_charset(data: bytes, root: Entity) -> str:
+    """The charset for raw 8-bit in header fields: that of the first text part that declares one of its own."""
+    return "" if data.isascii() else _declared_charset(root)
 
 
 def _attached(entity: Entity) -> bool:

@@ -87,6 +87,8 @@ class Housekeeper:
             moved = await store.expire_retrieved(int(self._clock.now()) - days * _DAY)
             if moved:
                 self._log.info("retrieved mail moved to Trash", account=account.address, messages=moved)
+        while await store.fill_search():  # noqa: ASYNC110 - the sleep is the pace, not a wait for something
+            await asyncio.sleep(PAUSE)
         while await store.reclaim(STEP):  # noqa: ASYNC110 - the sleep is the pace, not a wait for something
             await asyncio.sleep(PAUSE)
 

@@ -113,6 +113,13 @@ class Store(Protocol):
         """
         ...
 
+    async def fill_search(self) -> int:
+        """Make what search keeps of some messages that came lately; how many. Repeats until 0.
+
+        Nothing waits for it: a search reads what is not made yet. Written behind: not durable at once.
+        """
+        ...
+
     async def read_content(self, content: int, offset: int = 0, count: int | None = None) -> bytes:
         """Stored octets offset..offset+count of one message (all from offset when count is None).
 

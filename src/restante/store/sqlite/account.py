@@ -41,7 +41,7 @@ from ..model import (
     System,
     UidRanges,
 )
-from . import append, content, copies, flags, mailboxes, recent, rows
+from . import append, bodies, content, copies, flags, mailboxes, recent, rows
 from .append import Prepared
 from .faults import refusal, translated
 from .handles import WRITER_WAIT, connect
@@ -200,7 +200,21 @@ class SqliteStore:
         from . import search
 
         table = await self.flag_table()
-        return await search.search(self._read, table, mailbox, query, within, int(self._engine.clock.now()))
+        now = int(self._engine.clock.now())
+        return await search.search(self._read, table, mailbox, query, within, now, self._engine.analysis)
+
+    async def fill_search(self) -> int:
+        """See `Store.fill_search`."""
+        waiting = self._look(bodies.pending)
+        if not waiting:
+            return 0
+        octets = await self.read_contents([stored for _, stored in waiting])
+        texts = await asyncio.to_thread(bodies.stored_texts, octets, self._engine.analysis)
+        filled = [(email, text) for (email, _), text in zip(waiting, texts, strict=True)]
+        await self._engine.submit(
+            self.account, self._path, bodies.fill, (filled,), self.session, self._user, relaxed=True
+        )
+        return len(filled)
 
     async def read_content(self, content_key: int, offset: int = 0, count: int | None = None) -> bytes:
         if count is not None and count <= IN_THREAD:
@@ -241,8 +255,6 @@ class SqliteStore:
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))
-        if sum(len(message.analysis.text.body) for message in messages) > IN_THREAD:
-            return await asyncio.to_thread(lambda: [append.prepare(message) for message in messages])
         return [append.prepare(message) for message in messages]
 
     async def _quota(self) -> int:

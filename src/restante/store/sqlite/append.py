@@ -26,7 +26,6 @@ class Derived:
 
     parts: bytes
     header_text: bytes
-    body_text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,7 @@ def prepare(message: NewMessage) -> Prepared:
 
 
 def derive(analysis: Analysis) -> Derived:
-    text = analysis.text
-    return Derived(parts.encode(analysis.root), content.encode_text(text.header), content.encode_text(text.body))
+    return Derived(parts.encode(analysis.root), content.encode_text(analysis.text.header))
 
 
 def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) -> Appended:
@@ -152,11 +150,11 @@ def _write_rows(db: apsw.Connection, key: int, analysis: Analysis, made: Derived
         ),
     )  # fmt: skip
     db.execute(
-        "INSERT OR REPLACE INTO search_text (email, sender, recipient, cc, bcc, subject, header, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO search_text (email, sender, recipient, cc, bcc, subject, header)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             key, _clean(text.sender), _clean(text.recipient), _clean(text.cc), _clean(text.bcc), _clean(text.subject),
-            made.header_text, made.body_text,
+            made.header_text,
         ),
     )  # fmt: skip
 

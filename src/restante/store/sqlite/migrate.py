@@ -18,11 +18,16 @@ from ..errors import Damaged, NewerSchema
 from ..model import INBOX
 from .identity import new_id
 from .incarnation import file_identity
-from .schema import APPLICATION_ID, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
+from .schema import APPLICATION_ID, BODIES_APART, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
 
 Migration = Callable[[apsw.Connection], None]
 
-MIGRATIONS: Sequence[Migration] = ()
+
+def _to_2(db: apsw.Connection) -> None:
+    db.execute(BODIES_APART)
+
+
+MIGRATIONS: Sequence[Migration] = (_to_2,)
 """Step n (from 0) leads from version n + 1 to n + 2. Never changed once released, only added to."""
 
 

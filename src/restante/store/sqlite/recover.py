@@ -142,7 +142,7 @@ def reclaim(tx: Write, budget: int, before: int, log_before: int) -> int:
             break
         done += 1
         content, size = tx.db.execute("SELECT content, size FROM email WHERE key = ?", (email,)).get
-        for table in ("answer", "sortkey", "search_text", "pop3_hidden", "hold"):
+        for table in ("answer", "sortkey", "search_text", "body_text", "pop3_hidden", "hold"):
             tx.db.execute(f"DELETE FROM {table} WHERE email = ?", (email,))
         tx.db.execute("DELETE FROM email WHERE key = ?", (email,))
         if not tx.db.execute("SELECT 1 FROM email WHERE content = ?", (content,)).fetchone():

@@ -11,7 +11,7 @@ version; a newer file is refused.
 from __future__ import annotations
 
 APPLICATION_ID = 0x52535431  # "RST1"
-VERSION = 1
+VERSION = 2
 PAGE_SIZE = 4096  # a delivery touches some twenty trees: 8192 wrote 200 kB a message of 16 kB, this 110
 
 PRAGMAS_BEFORE_TABLES = f"""
@@ -146,8 +146,12 @@ CREATE TABLE search_text (
     cc TEXT NOT NULL,
     bcc TEXT NOT NULL,
     subject TEXT NOT NULL,
-    header BLOB NOT NULL,               -- codec octet, then UTF-8
-    body BLOB NOT NULL
+    header BLOB NOT NULL                -- codec octet, then UTF-8
+) STRICT;
+
+CREATE TABLE body_text (                -- filled behind delivery, in the order of keys
+    email INTEGER PRIMARY KEY REFERENCES email (key),
+    body BLOB NOT NULL                  -- codec octet, then UTF-8, folded
 ) STRICT;
 
 CREATE TABLE placement (
@@ -251,3 +255,13 @@ CREATE TABLE hold (
     PRIMARY KEY (email, reason)
 ) STRICT, WITHOUT ROWID;
 """
+
+BODIES_APART = """
+CREATE TABLE body_text (
+    email INTEGER PRIMARY KEY REFERENCES email (key),
+    body BLOB NOT NULL
+) STRICT;
+INSERT INTO body_text (email, body) SELECT email, body FROM search_text ORDER BY email;
+ALTER TABLE search_text DROP COLUMN body;
+"""
+"""Version 2: the text of bodies leaves search_text."""

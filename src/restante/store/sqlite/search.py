@@ -23,6 +23,7 @@ from typing import Any
 import apsw
 
 from ...mime.fold import fold
+from ...mime.model import Limits
 from ...query.language import (
     All,
     And,
@@ -45,10 +46,11 @@ from ...query.language import (
     Within,
 )
 from ..model import FlagTable, UidRanges
+from . import bodies, content
 from .content import decode
 
 SqlValue = int | str | bytes
-Row = tuple[Any, ...]  # (uid, header, body, *SQL tests)
+Row = tuple[Any, ...]  # (uid, header, body or None where it is not made yet, content, size, *SQL tests)
 Evaluate = Callable[[Row], bool]
 Read = Callable[..., Any]
 
@@ -67,8 +69,9 @@ _JOINS = (
     (re.compile(r"\be\."), " JOIN email AS e ON e.key = p.email"),
     (re.compile(r"\bk\."), " JOIN sortkey AS k ON k.email = p.email"),
     (re.compile(r"\bs\."), " JOIN search_text AS s ON s.email = p.email"),
+    (re.compile(r"\bb\."), " LEFT JOIN body_text AS b ON b.email = p.email"),
 )
-_HEADER, _BODY, _FIRST_TEST = 1, 2, 3
+_HEADER, _BODY, _CONTENT, _SIZE, _FIRST_TEST = 1, 2, 3, 4, 5
 _DAY = 86_400
 _LARGEST_TEXT = 1 << 28  # octets; mime bounds what is kept long before
 
@@ -265,7 +268,8 @@ def _dated(instant: Instant, order: Order, day: date) -> _Sql:
 
 def _statement(compiler: _Compiler, mailbox: int, where: _Sql, batch: int) -> tuple[str, list[SqlValue]]:
     """The SELECT for rows after a UID (last value but one) in batches (last value)."""
-    columns = ["p.uid", "s.header" if compiler.header else "NULL", "s.body" if compiler.body else "NULL"]
+    columns = ["p.uid", "s.header" if compiler.header else "NULL"]
+    columns += ["b.body", "e.content", "p.size"] if compiler.body else ["NULL", "NULL", "NULL"]
     columns += [c.text for c in compiler.columns]
     values: list[SqlValue] = [v for c in compiler.columns for v in c.values]
     used = " ".join([*columns, where.text])
@@ -281,10 +285,13 @@ def _fetch(db: apsw.Connection, sql: str, values: list[SqlValue]) -> list[Row]:
     return list(db.execute(sql, values))
 
 
-async def search(read: Read, table: FlagTable, mailbox: int, query: Query, within: UidRanges, now: int) -> array[int]:
+async def search(
+    read: Read, table: FlagTable, mailbox: int, query: Query, within: UidRanges, now: int, limits: Limits
+) -> array[int]:
     """UIDs of `within` that match, ascending.
 
     read(f, *args): calls f(connection, *args) on the account's reader. table: the account's flag sets, fresh.
+    limits: bounds on the text of a body that has to be made on the way.
     """
     compiler = _Compiler(mailbox, table, now)
     test = compiler.compile(query)
@@ -295,11 +302,26 @@ async def search(read: Read, table: FlagTable, mailbox: int, query: Query, withi
     found, last = array("I"), 0
     while True:
         rows: list[Row] = read(_fetch, sql, [*values, last])
+        if compiler.body:
+            await _make_bodies(read, rows, limits)
         found.extend(_matching(test, rows))
         if len(rows) < batch:
             return found
         last = rows[-1][0]
         await asyncio.sleep(0)  # others' turn
+
+
+async def _make_bodies(read: Read, rows: list[Row], limits: Limits) -> None:
+    """Put texts into rows whose messages came so lately that theirs are not stored yet."""
+    waiting = [at for at, row in enumerate(rows) if row[_BODY] is None]
+    while waiting:
+        some = bodies.at_once([rows[at][_SIZE] for at in waiting])
+        octets = read(content.read_many, [rows[at][_CONTENT] for at in waiting[:some]])
+        texts = await asyncio.to_thread(bodies.stored_texts, octets, limits)
+        for at, text in zip(waiting[:some], texts, strict=True):
+            row = rows[at]
+            rows[at] = (*row[:_BODY], text, *row[_BODY + 1 :])
+        del waiting[:some]
 
 
 def _matching(test: _Test, rows: list[Row]) -> Iterable[int]:

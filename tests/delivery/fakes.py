@@ -91,9 +91,10 @@ class FakeStore:
         used = sum(_octets(kept) for kept in self.boxes.values())
         return AccountStats(len(self.boxes), 0, used, 0, 0, 0, 1)
 
-    async def put(self, data: bytes | bytearray | memoryview) -> Blob:
+    async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         self._check("put")
-        return Blob(hashlib.sha256(data).digest(), len(data), bytes(data))
+        octets = before + data
+        return Blob(hashlib.sha256(octets).digest(), len(octets), octets)
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         self._check("append")

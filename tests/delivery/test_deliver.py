@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from restante.config.model import AccountsTable, DeliveryTable
 from restante.delivery import DeliveryRefusal, StoreDelivery, Trace
 from restante.delivery.trace import received_count, trace_header
+from restante.mime.analyse import analyse
 from restante.mime.model import Trait
 from restante.store.errors import Busy, DiskFull, OverQuota, StoreFailed
 
@@ -278,3 +279,17 @@ def test_fault_of_ours_is_logged_without_the_message() -> None:
     (line,) = logged
     assert (line["event"], line["recipient"], line["fault"]) == ("delivery failed", "john@example.org", fault)
     assert "exc_info" not in line, "a renderer would show variables, and mail in them"
+
+
+def test_a_large_message_goes_to_each_recipient_with_its_own_trace_fields() -> None:
+    """Large ones are not joined with their trace fields in memory: analysed and filed as two pieces."""
+    engine = people("john", "mary")
+    data = b"Subject: hello\r\nTo: =?utf-8?q?=C3=BC?=\r\n\r\n" + b"0123456789abcdef\r\n" * 100_000
+    assert deliver(delivery_of(engine), "john@example.org", "mary@example.org", data=data) == [None, None]
+    for name in ("john", "mary"):
+        (kept,) = engine.account(f"a-{name}").boxes["INBOX"]
+        head = kept.data.removesuffix(data)
+        assert head.startswith(b"Return-Path: <chris@bar.com>\r\nDelivered-To: %b@example.org\r\n" % name.encode())
+        assert head + data == kept.data
+        assert kept.message.arrival == hashlib.sha256(data).digest()
+        assert kept.message.analysis == analyse(kept.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from array import array
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from restante.store import parts
 from restante.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from restante.store.interface import Engine, Store
-from restante.store.model import Column, FlagMode, Flags, Identity, System
+from restante.store.model import Column, FlagMode, Flags, Identity, NewMessage, System
 
 from .making import ALL, Installation, analysis, fill, inbox, new
 
@@ -66,6 +67,26 @@ def test_octets_come_back_exactly_whole_in_pieces_and_streamed(installation: Ins
         assert all(len(piece) <= 256 * 1024 for piece in pieces)
 
     asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("size", [0, 5, 128 * 1024 - 7, (1 << 20) + 1, (1 << 20) + 128 * 1024 - 7, 3_000_000])
+@pytest.mark.parametrize("before", [b"", b"Trace\r\n", b"t" * (128 * 1024), b"t" * 300_000])
+def test_octets_put_in_two_pieces_are_one_message(installation: Installation, size: int, before: bytes) -> None:
+    data = (b"0123456789abcde\n" * (size // 16 + 1))[:size]
+
+    async def scene(engine: Engine, store: Store) -> None:
+        blob = await store.put(data, before)
+        assert (blob.digest, blob.size) == (hashlib.sha256(before + data).digest(), len(before) + size)
+        message = NewMessage(blob, analysis(before + data), Flags(), 1)
+        assert (await store.append(await inbox(store), [message])).uids == (1,)
+        ((_, key),) = await store.rows(await inbox(store), ALL, [Column.CONTENT], 10)
+        assert isinstance(key, int)
+        assert await store.read_content(key) == before + data
+        assert b"".join([piece async for piece in store.stream_content(key)]) == before + data
+        for offset in (0, len(before), 128 * 1024 - 1, len(before) + size - 3):
+            assert await store.read_content(key, max(offset, 0), 5) == (before + data)[max(offset, 0) :][:5]
+
+    asyncio.run(installation.play(scene, compress=bool(size % 2)))
 
 
 def test_append_files_all_or_none(installation: Installation) -> None:

@@ -53,3 +53,8 @@ def test_whatever_rfc5051_makes_equal_is_equal(text: str) -> None:
 def test_ascii_and_other_text_fold_alike(left: str, right: str) -> None:
     assert fold(left + "a" + right) == fold(left + "A" + right)
     assert fold(left + "\n" + right) == fold(left) + "\n" + fold(right)
+
+
+@pytest.mark.parametrize("line", ["Straße ﬁn é\u0323 漢\n", "ü" * 300_000 + "\n"], ids=["lines", "one-line"])
+def test_a_long_text_folds_as_its_lines_do(line: str) -> None:
+    assert fold(line * (500_000 // len(line))) == fold(line) * (500_000 // len(line))

@@ -155,7 +155,9 @@ class StoreDelivery:
     ) -> None:
         check_address(address, sender=False)
         now = self._clock.now()
-        message = trace_header(sender, address, trace, now) + data
+        head = trace_header(sender, address, trace, now)
+        if len(data) < LARGE:  # a large message is not copied for a few fields in front of it
+            head, data = b"", head + data
         key = (digest, address)
         waiting = [t for t in targets if (t.account, t.mailbox) not in self._half_done.get(key, ())]
         open_targets: list[tuple[Target, Store]] = []
@@ -163,17 +165,18 @@ class StoreDelivery:
             # One target alone is checked by its own append; several are, before the first is filed.
             store = self._engine.account(target.account)
             if len(waiting) > 1:
-                await self._check(target, len(message))
+                await self._check(target, len(head) + len(data))
             if not await self._suppressed(store, target, digest, int(now), trace):
                 open_targets.append((target, store))
         if not open_targets:
             self._half_done.pop(key, None)
             return
-        analysis = await self._analyse(message)
+        analysis = await self._analyse(data, head)
         filed: list[Target] = []
         try:
             for target, store in open_targets:
-                await _append(store, target.mailbox, message, analysis, int(now), digest)
+                new = NewMessage(await store.put(data, head), analysis, _NO_FLAGS, int(now), digest)
+                await _append(store, target.mailbox, new)
                 filed.append(target)
         except StoreRefusal as refusal:
             if filed:
@@ -207,10 +210,10 @@ class StoreDelivery:
                 return True
         return False
 
-    async def _analyse(self, message: bytes) -> Analysis:
-        if len(message) >= LARGE:  # other sessions go on meanwhile
-            return await asyncio.to_thread(analyse, message, self._limits)
-        return analyse(message, self._limits)
+    async def _analyse(self, data: bytes, head: bytes) -> Analysis:
+        if len(data) >= LARGE:  # other sessions go on meanwhile
+            return await asyncio.to_thread(analyse, data, self._limits, head)
+        return analyse(data, self._limits, head)
 
     def _remember(self, key: tuple[bytes, str], filed: list[Target]) -> None:
         self._half_done.setdefault(key, set()).update((t.account, t.mailbox) for t in filed)
@@ -218,15 +221,14 @@ class StoreDelivery:
             self._half_done.popitem(last=False)
 
 
-async def _append(store: Store, name: str, message: bytes, analysis: Analysis, received: int, arrival: bytes) -> None:
+async def _append(store: Store, name: str, new: NewMessage) -> None:
     """One durable message. A folder that has gone since RCPT sends it to INBOX."""
-    new = [NewMessage(await store.put(message), analysis, _NO_FLAGS, received, arrival)]
     try:
-        await store.append_by_name(name, new)
+        await store.append_by_name(name, [new])
     except NoSuchMailbox:
         if name == INBOX:
             raise
-        await store.append_by_name(INBOX, new)
+        await store.append_by_name(INBOX, [new])
 
 
 def _digest(data: bytes) -> bytes:

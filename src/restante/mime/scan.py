@@ -56,20 +56,22 @@ class Scan:
     split: list[tuple[bytes, bytes]]
     simplified: bool
     eight_bit_header: bool
+    ascii: bool
     candidates: int
     parts: int
 
 
 class _Scanner:
-    __slots__ = ("ascii", "candidates", "data", "eight_bit", "limits", "parts", "simplified", "split")
+    __slots__ = ("ascii", "before", "candidates", "data", "eight_bit", "limits", "parts", "simplified", "split")
 
-    def __init__(self, data: bytes, limits: Limits) -> None:
+    def __init__(self, data: bytes, limits: Limits, before: bytes) -> None:
         self.data = data
+        self.before = before
         self.limits = limits
         self.parts = 0
         self.candidates = 0
         self.simplified = False
-        self.ascii = data.isascii()
+        self.ascii = data.isascii() and before.isascii()
         self.eight_bit = False
         self.split: list[tuple[bytes, bytes]] | None = None
 
@@ -125,12 +127,13 @@ class _Scanner:
         return Entity(part, fields, parameters, children, parsed is not None)
 
     def read_header(self, start: int, body: int) -> Fields:
-        cut = known_header(self.data, start, body, self.limits.header)
-        block = self.data[start:cut]
+        before = self.before if self.split is None else b""
+        cut = known_header(self.data, start, body, self.limits.header - len(before))
+        block = before + self.data[start:cut]
         if cut < body:
             self.simplified = True
         if not self.ascii and not self.eight_bit:
-            self.eight_bit = not (block if cut == body else self.data[start:body]).isascii()
+            self.eight_bit = not (block.isascii() and ascii_within(self.data, cut, body))
         split = split_fields(block, self.limits.fields)
         if len(split) >= self.limits.fields:
             self.simplified = True
@@ -207,8 +210,27 @@ def _before(data: bytes, delimiter: int, opened: int) -> int:
     return max(end, opened)
 
 
-def scan(data: bytes, limits: Limits) -> Scan:
-    """Read a message's structure. Never raises, whatever the octets; cost is linear."""
-    scanner = _Scanner(data, limits)
+def ascii_within(data: bytes, start: int, end: int) -> bool:
+    """Whether data[start:end] is ASCII; a large stretch is looked at piece by piece, not copied."""
+    return all(data[low : min(low + _PIECE, end)].isascii() for low in range(start, end, _PIECE))
+
+
+_PIECE = 1 << 18
+
+
+def scan(data: bytes, limits: Limits, before: bytes = b"") -> Scan:
+    """Read a message's structure. Never raises, whatever the octets; cost is linear.
+
+    before: whole header fields that stand in front of `data`; offsets are told within `data`.
+    """
+    scanner = _Scanner(data, limits, before)
     root = scanner.entity(0, len(data), len(data), 0, _TEXT)
-    return Scan(root, scanner.split or [], scanner.simplified, scanner.eight_bit, scanner.candidates, scanner.parts)
+    return Scan(
+        root,
+        scanner.split or [],
+        scanner.simplified,
+        scanner.eight_bit,
+        scanner.ascii,
+        scanner.candidates,
+        scanner.parts,
+    )

@@ -11,7 +11,7 @@ from .envelope import envelope
 from .headers import first
 from .model import Limits
 from .parameters import Parameters, disposition
-from .scan import MESSAGES, Entity
+from .scan import MESSAGES, Entity, ascii_within
 from .wire import NIL, nstring, string
 
 EMPTY_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
@@ -82,7 +82,7 @@ class _Writer:
         part = entity.part
         if part.charset:
             return parameter_list(entity.parameters)
-        if self.ascii or self.data[part.body : part.end].isascii():
+        if self.ascii or ascii_within(self.data, part.body, part.end):
             return parameter_list(entity.parameters + _US_ASCII) if entity.parameters else _US_ASCII_WIRE
         return parameter_list(entity.parameters)
 

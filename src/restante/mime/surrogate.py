@@ -55,6 +55,22 @@ def surrogate(data: bytes, root: Part) -> bytes:
     return shown if shown.endswith(b"\r\n") else shown + b"\r\n"
 
 
+def surrogate_size(data: bytes, root: Part, before: bytes = b"") -> int:
+    """`len(surrogate(before + data, ...))`, without joining or making it. root: the tree within `data` alone."""
+    size, tail, position, changed = len(before) + len(data), before[-2:], 0, False
+    for start, end in _headers(root):
+        own = start == 0 and not changed
+        header = before + data[start:end] if own else data[start:end]
+        if header.isascii():
+            continue
+        shown = _rewrite(header)
+        tail = shown[-2:] if own else (tail + data[max(position, start - 2) : start] + shown[-2:])[-2:]
+        size += len(shown) - len(header)
+        position, changed = end, True
+    tail = (tail + data[max(position, len(data) - 2) :])[-2:]
+    return size + 2 if changed and tail != b"\r\n" else size
+
+
 def _headers(root: Part) -> list[tuple[int, int]]:
     """Header spans in the order of their octets."""
     spans: list[tuple[int, int]] = []

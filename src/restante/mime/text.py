@@ -13,9 +13,9 @@ from .decode import decode_header, decode_transfer, parameter_text
 from .fold import fold
 from .headers import Fields, first, unfold
 from .html import MAX_TAGS, html_text
-from .model import Limits, SearchText
+from .model import Limits, Part, SearchText
 from .parameters import disposition
-from .scan import Entity, scan
+from .scan import Entity, Scan, scan
 
 PREVIEW = 200
 """Characters of a preview (RFC 8970 3.1)."""
@@ -29,11 +29,14 @@ _PREVIEW_SOURCE = 4_000
 _PREVIEW_HTML = 64 * 1024
 """Octets of an HTML part that a preview is read from: style sheets stand before the text."""
 
+_CUT = 16
+"""Characters at the end of what was cut that may not be what they would have been."""
+
 
 def body_text(data: bytes, limits: Limits) -> str:
     """`SearchText.body` of a message: its octets as stored, read again. Cost is linear in them."""
-    root = scan(data, limits).root
-    return _BodyReader(data, root, limits, fallback_charset(data, root)).read()
+    scanned = scan(data, limits)
+    return _BodyReader(data, scanned.root, limits, fallback_charset(scanned)).read()
 
 
 class _BodyReader:
@@ -71,20 +74,35 @@ class _BodyReader:
         part = entity.part
         if self.left <= 0 or part.end == part.body:
             return
-        raw = self.data[part.body : min(part.end, part.body + 4 * self.left)]
-        octets = decode_transfer(raw, part.encoding)
-        if octets is None:
-            octets = raw
-        del raw
-        if part.subtype != "html" and octets.isascii():
-            octets = octets[: self.left]  # no character has less than an octet: the rest would be cut off as text
-        text = decoded(octets, part.charset, self.fallback)
+        text = self.beginning(part, min(self.left, MAX_HTML) if part.subtype == "html" else self.left)
         if part.subtype == "html":
-            text = text[:MAX_HTML]
             tags = text.count("<")
             text = html_text(text, self.tags_left)
             self.tags_left -= min(tags, self.tags_left)
         self.add(text)
+
+    def beginning(self, part: Part, most: int) -> str:
+        """The first `most` characters of a text part.
+
+        Of a large part the beginning is tried first that gives them if most characters are octets; else as much is
+        read as four octets a character take (six encoded ones).
+        """
+        few = most + most // 2
+        if part.end - part.body > few:
+            text = self.decoded_within(part, part.body + few, most + _CUT)
+            if len(text) >= most + _CUT:  # the last ones may be a character or an escape cut in two
+                return text[:most]
+        return self.decoded_within(part, min(part.end, part.body + 6 * most), most)[:most]
+
+    def decoded_within(self, part: Part, stop: int, most: int) -> str:
+        raw = self.data[part.body : stop]
+        octets = decode_transfer(raw, part.encoding)
+        if octets is None:
+            octets = raw
+        del raw
+        if octets.isascii():
+            octets = octets[:most]  # no character has less than an octet: the rest would be cut off as text
+        return decoded(octets, part.charset, self.fallback)
 
     def add(self, text: str) -> None:
         if len(text) > self.left:
@@ -184,11 +202,6 @@ def decoded(octets: bytes, charset: str, fallback: str) -> str:
     return decode_charset(octets, "", guess(octets) or fallback)
 
 
-def fallback_charset(data: bytes, root: Entity) -> str:
-    """The charset for raw 8-bit in header fields: that of the first text part that declares one of its own."""
-    return "" if data.isascii() else _declared_charset(root)
-
-
 def _attached(entity: Entity) -> bool:
     field = entity.fields.get(b"content-disposition")
     return field is not None and field[0][:10].lower() == b"attachment"
@@ -198,8 +211,11 @@ def _names(entity: Entity) -> list[bytes]:
     return [name.lower().partition(b"*")[0] for name, _ in entity.parameters]
 
 
-def _declared_charset(root: Entity) -> str:
-    """The charset of the first text part that declares one of its own: the best guess for raw 8-bit fields."""
+def fallback_charset(scanned: Scan) -> str:
+    """The charset for raw 8-bit in header fields: that of the first text part that declares one of its own."""
+    if scanned.ascii:
+        return ""
+    root = scanned.root
     waiting = [root]
     while waiting:
         entity = waiting.pop()

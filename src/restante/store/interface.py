@@ -142,9 +142,12 @@ class Store(Protocol):
         after `since`, removed ones included while they are kept, newest first, at most 100."""
         ...
 
-    async def put(self, data: bytes | bytearray | memoryview) -> Blob:
+    async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         """Take octets for a following `append`. Durable together with the append (an embedded engine), or at
-        once; swept after a day if nothing refers to it."""
+        once; swept after a day if nothing refers to it.
+
+        before: octets in front of `data`, which a large message need not be copied for. An engine may hold `data`
+        itself until the append, where it is bytes."""
         ...
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:

@@ -70,8 +70,8 @@ def test_append_holds_it_and_what_is_made_of_it_but_no_more() -> None:
                 await asyncio.sleep(0)
             client.connection.feed(b"\r\n")
             assert b" OK [APPENDUID" in await client.until(lambda written: b" OK " in written)
-            # the octets, the part under analysis, the chunks for the store (whose room zstandard takes in full)
-            assert peak_of(start) < 3.2 * SIZE
+            # the octets, and beside them 8 MB of text while it is decoded and folded, whatever the message's size
+            assert peak_of(start) < SIZE + (28 << 20)
         finally:
             tracemalloc.stop()
 

@@ -242,10 +242,10 @@ class SqliteStore:
     async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
         return self._read(rows.arrivals, digest, since)
 
-    async def put(self, data: bytes | bytearray | memoryview) -> Blob:
+    async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         if len(data) <= IN_THREAD:
-            return content.take(data, self._engine.settings.compress)
-        return await asyncio.to_thread(content.take, data, self._engine.settings.compress)
+            return content.take(data, self._engine.settings.compress, before)
+        return await asyncio.to_thread(content.take, data, self._engine.settings.compress, before)
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         return await self._write(append.append, mailbox, await self._prepared(messages), await self._quota())

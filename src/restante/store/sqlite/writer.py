@@ -115,6 +115,7 @@ class Writers:
                 queue = self._queues[account]
                 jobs = [queue.jobs.popleft() for _ in range(min(GROUP, len(queue.jobs)))]
             self._run_group(account, queue.path, jobs)
+            del jobs  # or a waiting thread would hold the last message it filed
             with self._condition:
                 if queue.jobs:
                     self._ready.append(account)

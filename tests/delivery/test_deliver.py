@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from restante.config.model import AccountsTable, DeliveryTable
 from restante.delivery import DeliveryRefusal, StoreDelivery, Trace
-from restante.delivery.trace import received_count, trace_header
+from restante.delivery.trace import goes_in_circles, trace_header
 from restante.mime.analyse import analyse
 from restante.mime.model import Trait
 from restante.store.errors import Busy, DiskFull, OverQuota, StoreFailed
@@ -230,9 +230,10 @@ def test_null_sender_and_other_protocols() -> None:
 
 
 def test_received_fields_are_counted_in_the_header_alone() -> None:
-    assert received_count(b"Received: a\nreceived : b\nX-Received: c\nSubject: Received: d\n\nReceived: e\n") == 2
-    assert received_count(b"\r\nReceived: a\r\n") == 0
-    assert received_count(b"Received: a\r\n" * 200_000) == 101
+    assert not goes_in_circles(b"Received: a\r\n" * 100 + b"X-Received: c\nSubject: Received: d\n\nReceived: e\n")
+    assert goes_in_circles(b"Received: a\r\n" * 100 + b"X: y\nreceived : b\n\n")
+    assert not goes_in_circles(b"\r\n" + b"Received: a\r\n" * 200)
+    assert goes_in_circles(b"Received: a\r\n" * 200_000)
 
 
 # From a program on this machine ------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from ..store.interface import Engine, Store
 from ..store.model import INBOX, Flags, NewMessage
 from .interface import DeliveryRefusal, Target, Trace
 from .resolve import Resolver, over_quota, unknown_user
-from .trace import MAX_RECEIVED, check_address, delivered_to, received_count, trace_header
+from .trace import check_address, delivered_to, goes_in_circles, trace_header
 
 log = structlog.get_logger("restante.delivery")
 
@@ -92,7 +92,7 @@ class StoreDelivery:
         except DeliveryRefusal as refusal:
             return [refusal] * len(recipients)
         data = normalise_line_ends(data)
-        if received_count(data) > MAX_RECEIVED:
+        if goes_in_circles(data):
             loop = DeliveryRefusal(554, "5.4.6", "The message has been going round in circles.")
             return [loop] * len(recipients)
         digest = await asyncio.to_thread(_digest, data) if len(data) >= LARGE else _digest(data)

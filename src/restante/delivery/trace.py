@@ -10,11 +10,16 @@ import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from itertools import islice
 
+from ..mime.headers import header_end
 from .interface import DeliveryRefusal, Trace
 
 MAX_RECEIVED = 100
 """Received fields of a message that goes round in circles (RFC 5321 6.3)."""
+
+MAX_HEADER = 1 << 20
+"""Octets of a header in which they are counted."""
 
 MAX_ADDRESS = 900
 """Octets of an address in a header field's line."""
@@ -22,7 +27,6 @@ MAX_ADDRESS = 900
 _HOST = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
-_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
 
 
 def check_address(address: str, *, sender: bool) -> None:
@@ -58,15 +62,13 @@ def _date(now: int) -> str:
     return format_datetime(datetime.fromtimestamp(now, UTC))
 
 
-def received_count(message: bytes) -> int:
-    """Received fields in the message's header; counts no further than the bound needs."""
-    end = _HEADER_END.search(message)
-    stop = end.end() if end else len(message)
-    count = 0
-    for count, _ in enumerate(_RECEIVED.finditer(message, 0, stop), 1):
-        if count > MAX_RECEIVED:
-            break
-    return count
+def goes_in_circles(message: bytes) -> bool:
+    """Whether the message's header has more than MAX_RECEIVED Received fields (RFC 5321 6.3)."""
+    end = header_end(message, 0, len(message))
+    header = message[: min(end, MAX_HEADER) if end >= 0 else MAX_HEADER]
+    if header.lower().count(b"received") <= MAX_RECEIVED:  # quick, and never too few
+        return False
+    return sum(1 for _ in islice(_RECEIVED.finditer(header), MAX_RECEIVED + 1)) > MAX_RECEIVED
 
 
 def _origin(trace: Trace) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .addresses import Address, parse_addresses
-from .headers import Fields, first, unfold
+from .headers import Fields, first
 from .wire import NIL, nstring
 
 
@@ -44,7 +44,7 @@ def envelope(fields: Fields, most: int) -> Envelope:
         if values is None:
             lists.append([])
             continue
-        value = unfold(values[0]) if len(values) == 1 else b", ".join([unfold(v) for v in values[: left + 1]])
+        value = values[0] if len(values) == 1 else b", ".join(values[: left + 1])
         found, all_read = parse_addresses(value, left)
         left -= min(left, len(found))
         complete = complete and all_read

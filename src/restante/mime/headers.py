@@ -10,11 +10,11 @@ Must not know what a field means. RFC 5322 2.2, 3.6.8, 4.5; RFC 9051 6.4.5.1 (HE
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 Fields = dict[bytes, list[bytes]]
-"""Lower-case name -> raw (still folded) values in order, without the white space after the colon."""
+"""Lower-case name -> values in order, unfolded: a value is asked for several times and unfolded once."""
 
 CACHED_FIELDS: frozenset[bytes] = frozenset(
     b"""from sender reply-to to cc bcc subject date message-id in-reply-to references resent-from resent-to
@@ -61,10 +61,14 @@ def begins_with_field(data: bytes, start: int, stop: int) -> bool:
 
 
 def split_fields(block: bytes, most: int) -> list[tuple[bytes, bytes]]:
-    """(name as written, raw value still folded) of at most `most` fields, in order."""
-    if block.count(b"\n") <= most:
-        return _FIELD.findall(block)
-    return [(found[1], found[2]) for found in islice(_FIELD.finditer(block), most)]
+    """(name as written, unfolded value) of at most `most` fields, in order."""
+    found = _FIELD.findall(block) if block.count(b"\n") <= most else islice(_pairs(block), most)
+    return [(name, unfold(value)) for name, value in found]
+
+
+def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for found in _FIELD.finditer(block):
+        yield found[1], found[2]
 
 
 def index_fields(split: list[tuple[bytes, bytes]]) -> Fields:
@@ -87,9 +91,9 @@ def unfold(value: bytes) -> bytes:
 
 
 def first(fields: Fields, name: bytes) -> bytes | None:
-    """The first field of this lower-case name, unfolded; None if absent."""
+    """The first field of this lower-case name; None if absent."""
     values = fields.get(name)
-    return None if values is None else unfold(values[0])
+    return None if values is None else values[0]
 
 
 _FEW_NAMES = 32

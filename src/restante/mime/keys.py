@@ -9,7 +9,7 @@ from .dates import parse_date
 from .decode import decode_header
 from .envelope import Envelope
 from .fold import fold
-from .headers import Fields, first, unfold
+from .headers import Fields, first
 from .model import SortKeys
 
 MAX_SUBJECT = 4_000
@@ -102,7 +102,7 @@ def _unquoted(inner: bytes) -> bytes:
 
 def _references(fields: Fields) -> tuple[str, ...]:
     values = fields.get(b"references")
-    found = message_ids(unfold(b" ".join(values))) if values else []
+    found = message_ids(b" ".join(values)) if values else []
     if not found:
         value = first(fields, b"in-reply-to")
         found = message_ids(value)[:1] if value else []

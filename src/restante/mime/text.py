@@ -11,7 +11,7 @@ from __future__ import annotations
 from .charsets import decode_charset, guess
 from .decode import decode_header, decode_transfer, parameter_text
 from .fold import fold
-from .headers import Fields, first, unfold
+from .headers import Fields, first
 from .html import MAX_TAGS, html_text
 from .model import Limits, Part, SearchText
 from .parameters import disposition
@@ -127,7 +127,7 @@ class _BodyReader:
         """Fields of a nested message, one a line."""
         if self.left > 0:
             lines = [
-                f"{name.decode('ascii').title()}: {decode_header(unfold(value), self.fallback)}"
+                f"{name.decode('ascii').title()}: {decode_header(value, self.fallback)}"
                 for name, values in nested.fields.items()
                 for value in values
             ]
@@ -135,7 +135,7 @@ class _BodyReader:
 
 
 def header_text(split: list[tuple[bytes, bytes]], fields: Fields, fallback: str) -> SearchText:
-    """What SEARCH looks at in a header, the body still to be made (`body_text`).
+    """What SEARCH looks at in a header.
 
     split: the message's header fields, fields: the same by name. fallback: charset of raw 8-bit.
     """
@@ -154,15 +154,15 @@ def _joined(fields: Fields, name: bytes, fallback: str) -> str:
     if values is None:
         return ""
     if len(values) == 1:
-        return fold(decode_header(unfold(values[0]), fallback))
-    return fold("\n".join([decode_header(unfold(value), fallback) for value in values]))
+        return fold(decode_header(values[0], fallback))
+    return fold("\n".join([decode_header(value, fallback) for value in values]))
 
 
 def _header_lines(split: list[tuple[bytes, bytes]], fallback: str) -> str:
-    raw = b"\n".join([b"%b: %b" % (name, unfold(value)) for name, value in split])
+    raw = b"\n".join([b"%b: %b" % field for field in split])
     if b"=?" not in raw and raw.isascii():
         return raw.decode("ascii")
-    return "\n".join([f"{name.decode('ascii')}: {decode_header(unfold(value), fallback)}" for name, value in split])
+    return "\n".join([f"{name.decode('ascii')}: {decode_header(value, fallback)}" for name, value in split])
 
 
 def preview(data: bytes, root: Entity, fallback: str) -> str:

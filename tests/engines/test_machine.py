@@ -185,6 +185,11 @@ class StoreMachine(RuleBasedStateMachine):
     def rows_agree(self) -> None:
         for box in self.boxes:
             rows = self.do(self.store.rows(box.key, ALL, [Column.FLAGS, Column.MODSEQ, Column.SIZE], 999))
+            alone = self.do(self.store.rows(box.key, ALL, [Column.FLAGS], 1_000))  # as many as whole mailboxes are
+            assert alone == [row[:2] for row in rows]
+            assert self.do(self.store.rows(box.key, ((2, 4), (6, 9)), [Column.FLAGS], 1_000)) == [
+                row[:2] for row in rows if row[0] in (2, 3, 4, 6, 7, 8, 9)
+            ]
             table = self.do(self.store.flag_table())
             assert [(row[0], table[row[1]], row[2], row[3]) for row in rows] == [  # type: ignore[index] # FLAGS is an int
                 (uid, flags, modseq, len(body)) for uid, (flags, modseq, body) in sorted(box.messages.items())

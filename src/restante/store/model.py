@@ -173,9 +173,20 @@ class UidList:
         i = bisect_left(self.uids, uid)
         return i + 1 if i < len(self.uids) and self.uids[i] == uid else 0
 
+    def position(self, uid: int) -> int:
+        """Where `uid` stands, from 0. Raises ValueError if it is not here."""
+        number = self.sequence(uid)
+        if not number:
+            raise ValueError(f"UID {uid} is not in this list")
+        return number - 1
+
     def span(self, low: int, high: int) -> tuple[int, int]:
         """Positions [start, stop) of the UIDs within low..high inclusive."""
         return bisect_left(self.uids, low), bisect_right(self.uids, high)
+
+    def begins(self, other: UidList) -> bool:
+        """Whether `other` is this list, or this one with more at its end. Cost: one comparison in C, or none."""
+        return other is self or (len(self) <= len(other) and self.uids == other.uids[: len(self)])
 
     def with_more(self, uids: Sequence[int]) -> UidList:
         """A list with larger UIDs at its end."""

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 BATCH = 500
 """Messages asked of the store at once: some hundred kilobytes of answers."""
 
+NARROW_BATCH = 5_000
+"""The same where rows are narrow: UIDs, flags, numbers."""
+
+NARROW = frozenset({Column.FLAGS, Column.MODSEQ, Column.SIZE, Column.RECEIVED})
+
 SIMPLIFIED = Trait.SIMPLIFIED.value
 
 Mapper = Callable[[Iterable[object]], Iterable[object]]
@@ -133,7 +138,7 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan) -> bo
     Gives False where a section could not be decoded and was left out (UNKNOWN-CTE).
     """
     complete = True
-    for batch in batches(spans):
+    for batch in batches(spans, NARROW_BATCH if NARROW.issuperset(plan.columns) else BATCH):
         complete = await _send_batch(session, view, batch, plan) and complete
     return complete
 

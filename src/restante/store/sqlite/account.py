@@ -43,6 +43,7 @@ from ..model import (
 )
 from . import append, bodies, content, copies, flags, mailboxes, recent, rows
 from .append import Prepared
+from .changes import FEW_FLAGS
 from .faults import refusal, translated
 from .handles import WRITER_WAIT, connect
 from .transaction import Write
@@ -55,6 +56,8 @@ T = TypeVar("T")
 
 IN_THREAD = 256 * 1024
 """Octets above which hashing and compressing leave the event loop."""
+
+_FLAGS_ALONE = (Column.FLAGS,)
 
 STILL_READ = 3600.0
 """Seconds after its removal in which a session may still read a message, however short the retention is."""
@@ -165,8 +168,15 @@ class SqliteStore:
     async def rows(
         self, mailbox: int, ranges: UidRanges, columns: Sequence[Column], limit: int, *, removed: bool = False
     ) -> list[Row]:
+        if limit >= FEW_FLAGS and tuple(columns) == _FLAGS_ALONE and not removed and not self._user:
+            return self._read(self._flag_rows, mailbox, ranges, limit)
         # Flag sets are looked up after the rows and are never taken away: every number is known then.
         return self._look(self._rows, mailbox, ranges, tuple(columns), limit, removed)
+
+    def _flag_rows(self, db: apsw.Connection, mailbox: int, ranges: UidRanges, limit: int) -> list[Row]:
+        found = self._engine.flags.rows(db, self.account, mailbox, ranges, limit)
+        self._shared.learn(db)
+        return found
 
     def _rows(
         self,
@@ -397,6 +407,7 @@ class SqliteStore:
         finally:
             await asyncio.to_thread(db.close)
             engine.unseen.forget(self.account)
+            engine.flags.forget(self.account)
             engine.lists.forget(self.account)  # a repair may have changed what a list was made from
 
 

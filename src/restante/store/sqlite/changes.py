@@ -2,7 +2,8 @@
 
 The UID list of a mailbox is one immutable array a process. It is kept with the state it was read at, and follows
 the mailbox by what changed since (removals and newcomers are index ranges) instead of being read again; so flags
-that change cost nothing here, and an append one copy.
+that change cost nothing here, and an append one copy. Where somebody asks for the flags of a whole mailbox, an array
+of flag set numbers stands beside it and follows it alike.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ from itertools import chain
 
 import apsw
 
-from ..model import Delta, Mailbox, Snapshot, UidList
+from ..model import Delta, Mailbox, Row, Snapshot, UidList, UidRanges
 from . import mailboxes, rows
 from .transaction import typed
 
 MOST_UIDS = 8_000_000
 """UIDs held by the lists of one process: 32 MB."""
+
+MOST_FLAGS = 4_000_000
+"""Flag set numbers held by one process: 16 MB."""
+
+FEW_FLAGS = 1_000
+"""Placements below which their flags are read, not kept: what an application shows at once."""
 
 MOST_DELTAS = 64
 """Answers of `delta` kept: one for each mailbox that wakes a crowd of IDLE sessions at once."""
@@ -67,6 +74,59 @@ class Lists:
             self._held -= len(self._lists.pop(place)[1]) + 64
 
 
+class FlagArrays:
+    """Flag set numbers of whole mailboxes, in the order of their UID lists. For one thread.
+
+    Made when the flags of most of a mailbox are asked for; after that only what changed since is read. The arrays are
+    changed in place: nobody keeps one across a call.
+    """
+
+    def __init__(self, lists: Lists, most: int = MOST_FLAGS) -> None:
+        self._lists = lists
+        self._most = most
+        self._held = 0
+        self._arrays: OrderedDict[tuple[str, int], tuple[int, UidList, array[int]]] = OrderedDict()
+
+    def rows(self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int) -> list[Row]:
+        """(uid, flag set number) of at most `limit` placements of these ranges, ascending. To be called in a
+        transaction. Raises NoSuchMailbox."""
+        uids, flags = self._current(db, account, key)
+        found: list[Row] = []
+        for low, high in ranges:
+            start, stop = uids.span(low, high)
+            stop = min(stop, start + limit - len(found))
+            found.extend(zip(uids.uids[start:stop], flags[start:stop], strict=True))
+            if len(found) >= limit:
+                break
+        return found
+
+    def _current(self, db: apsw.Connection, account: str, key: int) -> tuple[UidList, array[int]]:
+        place = (account, key)
+        snapshot = self._lists.snapshot(db, account, key, "")
+        uids, modseq = snapshot.uids, snapshot.mailbox.highest_modseq
+        held = self._arrays.pop(place, None)
+        self._held -= len(held[2]) if held is not None else 0
+        if held is not None and held[0] == modseq and held[1] is uids:
+            flags = held[2]
+        elif held is not None and held[0] <= modseq and held[1].begins(uids):
+            flags = held[2]
+            flags.extend([0] * (len(uids) - len(flags)))
+            for uid, number in db.execute(_CHANGED_FLAGS, (key, held[0])):
+                flags[uids.position(uid)] = number
+        else:
+            flags = array("I", list(chain.from_iterable(db.execute(_ALL_FLAGS, (key,)))))
+        self._arrays[place] = (modseq, uids, flags)
+        self._held += len(flags)
+        while self._held > self._most and len(self._arrays) > 1:
+            _, (_, _, gone) = self._arrays.popitem(last=False)
+            self._held -= len(gone)
+        return uids, flags
+
+    def forget(self, account: str) -> None:
+        for place in [place for place in self._arrays if place[0] == account]:
+            self._held -= len(self._arrays.pop(place)[2])
+
+
 def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int], uids: UidList) -> UidList | None:
     """The list of an earlier state brought to now; None where the log cannot tell how."""
     highest, uidnext, _ = state
@@ -85,6 +145,8 @@ def _vanished(db: apsw.Connection, key: int, since: int) -> array[int]:
     return array("I", sorted(found)) if len(found) > 1 else found
 
 
+_ALL_FLAGS = "SELECT flagset FROM placement WHERE mailbox = ? ORDER BY uid"
+_CHANGED_FLAGS = "SELECT uid, flagset FROM placement WHERE mailbox = ? AND modseq > ?"
 _VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ?"
 _CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ?"
 

@@ -27,7 +27,7 @@ from ..errors import DiskFull, NoSuchAccount
 from ..interface import OnChange, Watch
 from . import migrate
 from .account import Shared, SqliteStore
-from .changes import Deltas, FirstUnseen, Lists
+from .changes import Deltas, FirstUnseen, FlagArrays, Lists
 from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
@@ -83,6 +83,7 @@ class SqliteEngine:
         self.settings = Settings(retention, log_retention, reserve, compress, keywords, mailboxes)
         self.handles = Handles(handles, clock, random)
         self.lists = Lists()
+        self.flags = FlagArrays(self.lists)
         self.deltas = Deltas()
         self.unseen = FirstUnseen()
         self._quota_default = quota_default
@@ -133,6 +134,7 @@ class SqliteEngine:
         path = self.path(account)
         self.handles.forget(account)
         self.lists.forget(account)
+        self.flags.forget(account)
         self.unseen.forget(account)
         self._shared.pop(account, None)
         self._recent.pop(account, None)
@@ -226,6 +228,7 @@ class SqliteEngine:
         if not path.exists():
             self.handles.forget(account)
             self.lists.forget(account)
+            self.flags.forget(account)
             self.unseen.forget(account)
             return GONE
         self.keep_tidy()  # a look for a client that only listens may be all that opens the file

@@ -23,6 +23,7 @@ from restante.store.model import (
     AccountStats,
     Appended,
     Blob,
+    DropList,
     DropMessage,
     Flags,
     Mailbox,
@@ -154,7 +155,7 @@ class FakeStore:
         finally:
             self.locked = False
 
-    async def maildrop(self) -> list[DropMessage]:
+    async def maildrop(self) -> DropList:
         self._check("maildrop")
         drop = []
         for k in self.boxes[INBOX]:
@@ -164,7 +165,7 @@ class FakeStore:
             full = a.size + (2 if a.traits & Trait.NO_FINAL_CRLF else 0)
             plain = a.surrogate_size if a.surrogate_size is not None else full
             drop.append(DropMessage(k.uid, k.email_id, plain, full, k.content, int(a.traits), k.seen))
-        return drop
+        return DropList(drop)
 
     async def finish_maildrop(
         self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool

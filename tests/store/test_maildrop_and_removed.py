@@ -10,8 +10,10 @@ import apsw
 import pytest
 
 from restante.store.interface import Engine, Store
+from restante.store.model import DropList, DropMessage, FlagMode, Flags, Pop3Delete
 from restante.store.sqlite import maildrop
 from restante.store.sqlite.engine import SqliteEngine
+from restante.store.sqlite.maildrop import Maildrops
 from restante.store.sqlite.schema import PAGE_SIZE
 from tests.engines.making import ACCOUNT, Installation, fill, inbox, new
 
@@ -31,7 +33,11 @@ def test_a_large_maildrop_is_listed_beside_the_loop_and_alike(tmp_path: Path, mo
         here = await store.maildrop()
         assert len(here) == 25
         monkeypatch.setattr(maildrop, "ON_LOOP", 24)
-        assert await store.maildrop() == here
+        assert isinstance(engine, SqliteEngine)
+        engine.maildrops.forget(ACCOUNT)
+        again = await store.maildrop()
+        assert again == here
+        assert again is not here
 
     asyncio.run(Installation("sqlite", tmp_path).play(scene))
 
@@ -94,3 +100,42 @@ def test_the_space_of_large_messages_is_given_back_in_bounded_steps(tmp_path: Pa
         db.close()
 
     asyncio.run(installation.play(scene, retention=RETENTION))
+
+
+def test_a_maildrop_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    """One list serves the sessions of a process until anything in it is another, whoever changed it."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 3)
+        first = await store.maildrop()
+        assert await engine.account(ACCOUNT).maildrop() is first
+        other = installation.open()
+        theirs = other.account(ACCOUNT)
+        await theirs.store_flags(box, ((2, 2),), FlagMode.ADD, Flags.of(("\\Seen",)))
+        assert [message.seen for message in await store.maildrop()] == [False, True, False]
+        await theirs.finish_maildrop(((3, 3),), Pop3Delete.KEEP, (), mark_seen=False)  # takes no change number
+        assert [message.uid for message in await store.maildrop()] == [1, 2]
+        await fill(theirs, box, 1)
+        assert [message.uid for message in await store.maildrop()] == [1, 2, 4]
+        await theirs.expunge(box, ((1, 1),), deleted_only=False)
+        now = await store.maildrop()
+        assert [message.uid for message in now] == [2, 4]
+        assert now.octets == sum(message.size for message in now)
+        assert len(first) == 3
+        await other.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_maildrops_that_are_kept_are_bounded() -> None:
+    kept = Maildrops(most=10)
+    message = DropMessage(1, "u", 2, 2, 1, 0, False)
+    for name in ("a", "b", "c"):
+        kept.keep(name, (1, 1, 1, 0), DropList([message] * 4))
+    assert list(kept._drops) == ["b", "c"]
+    kept.keep("d", (1, 1, 1, 0), DropList([message] * 99))
+    assert list(kept._drops) == ["d"]
+    kept.forget("d")
+    assert kept._held == 0

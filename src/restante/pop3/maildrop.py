@@ -6,9 +6,9 @@ mail waits for the next session, and what IMAP expunged stays readable by its co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from ..store.model import DropMessage, UidRanges
+from ..store.model import DropList, DropMessage, UidRanges
 
 
 class Maildrop:
@@ -17,7 +17,7 @@ class Maildrop:
     `utf8` decides which of a message's two sizes is told and so belongs to the session.
     """
 
-    def __init__(self, messages: list[DropMessage], *, utf8: bool) -> None:
+    def __init__(self, messages: DropList, *, utf8: bool) -> None:
         self.messages = messages
         self.utf8 = utf8
         self.deleted: set[int] = set()
@@ -35,24 +35,30 @@ class Maildrop:
 
     def totals(self) -> tuple[int, int]:
         """(messages, octets) of those not marked as deleted."""
-        total = sum(m.size_utf8 for m in self.messages) if self.utf8 else sum(m.size for m in self.messages)
+        total = self.messages.octets_utf8 if self.utf8 else self.messages.octets
         total -= sum(self.size(self.messages[n - 1]) for n in self.deleted)
         return len(self.messages) - len(self.deleted), total
 
-    def list_lines(self) -> list[bytes]:
+    def list_octets(self) -> bytes:
         """LIST's lines, their CRLF included."""
         if self.utf8:
-            lines = [b"%d %d\r\n" % (n, m.size_utf8) for n, m in enumerate(self.messages, 1)]
-        else:
-            lines = [b"%d %d\r\n" % (n, m.size) for n, m in enumerate(self.messages, 1)]
-        return self._unmarked(lines)
+            return self._listing("LIST UTF8", lambda n, m: f"{n} {m.size_utf8}\r\n")
+        return self._listing("LIST", lambda n, m: f"{n} {m.size}\r\n")
 
-    def uidl_lines(self) -> list[bytes]:
+    def uidl_octets(self) -> bytes:
         """UIDL's lines, their CRLF included."""
-        return self._unmarked([b"%d %b\r\n" % (n, m.uidl.encode("ascii")) for n, m in enumerate(self.messages, 1)])
+        return self._listing("UIDL", lambda n, m: f"{n} {m.uidl}\r\n")
 
-    def _unmarked(self, lines: list[bytes]) -> list[bytes]:
-        return [line for n, line in enumerate(lines, 1) if n not in self.deleted] if self.deleted else lines
+    def _listing(self, name: str, line: Callable[[int, DropMessage], str]) -> bytes:
+        """One line a message that is not marked. Where none is, the octets are made once for all sessions."""
+        if self.deleted:
+            lines = [line(n, m) for n, m in enumerate(self.messages, 1) if n not in self.deleted]
+            return "".join(lines).encode("ascii")
+        ready = self.messages.listings.get(name)
+        if ready is None:
+            lines = [line(n, m) for n, m in enumerate(self.messages, 1)]
+            ready = self.messages.listings[name] = "".join(lines).encode("ascii")
+        return ready
 
     def ranges(self, numbers: Iterable[int]) -> UidRanges:
         """UIDs of these message numbers as ascending ranges; neighbours by UID are joined."""

@@ -27,7 +27,7 @@ from .model import (
     Column,
     Copied,
     Delta,
-    DropMessage,
+    DropList,
     Finding,
     Flagged,
     FlagMode,
@@ -232,7 +232,7 @@ class Store(Protocol):
         """Hold the maildrop against other POP3 sessions of any process. Raises InUse. Let go when the process dies."""
         ...
 
-    async def maildrop(self) -> list[DropMessage]:
+    async def maildrop(self) -> DropList:
         """Messages of INBOX that POP3 may see, ascending by UID. Gives out missing UIDL suffixes durably first."""
         ...
 

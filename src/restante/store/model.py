@@ -375,6 +375,22 @@ class DropMessage(NamedTuple):
     seen: bool
 
 
+class DropList(list[DropMessage]):
+    """A maildrop at one state, ascending by UID: shared by the sessions of a process, never to be changed.
+
+    octets, octets_utf8: sums of `size` and `size_utf8`. listings: octets that a protocol has made of all of it, by a
+    name of its own, so that they are made once.
+    """
+
+    __slots__ = ("listings", "octets", "octets_utf8")
+
+    def __init__(self, messages: Iterable[DropMessage]) -> None:
+        super().__init__(messages)
+        self.octets = sum([message.size for message in self])
+        self.octets_utf8 = sum([message.size_utf8 for message in self])
+        self.listings: dict[str, bytes] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Recoverable:
     """A removed message that can still come back. number: names it for undelete, stable."""

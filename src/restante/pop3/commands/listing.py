@@ -10,8 +10,8 @@ from ..grammar.responses import END, err, ok
 if TYPE_CHECKING:  # the session imports the handlers
     from ..session import Pop3Session
 
-LINES_AT_ONCE = 20_000
-"""Lines joined for one write: a listing of any length goes out in pieces of well under 1 MB each."""
+OCTETS_AT_ONCE = 512 * 1024
+"""Octets of one write: a listing of any length goes out in pieces."""
 
 NO_SUCH_MESSAGE = err(b"No such message.")
 
@@ -32,7 +32,7 @@ async def list_(session: Pop3Session, command: Command) -> None:
             session.reply(b"+OK %d %d\r\n" % (command.number, drop.size(message)))
         return
     count, octets = drop.totals()
-    await _send(session, ok(b"%d messages (%d octets)." % (count, octets)), drop.list_lines())
+    await _send(session, ok(b"%d messages (%d octets)." % (count, octets)), drop.list_octets())
 
 
 async def uidl(session: Pop3Session, command: Command) -> None:
@@ -45,13 +45,13 @@ async def uidl(session: Pop3Session, command: Command) -> None:
         else:
             session.reply(b"+OK %d %b\r\n" % (command.number, message.uidl.encode("ascii")))
         return
-    await _send(session, ok(b"Unique-id listing follows."), drop.uidl_lines())
+    await _send(session, ok(b"Unique-id listing follows."), drop.uidl_octets())
 
 
-async def _send(session: Pop3Session, first: bytes, lines: list[bytes]) -> None:
+async def _send(session: Pop3Session, first: bytes, lines: bytes) -> None:
     session.reply(first)
-    for start in range(0, len(lines), LINES_AT_ONCE):
-        session.reply(b"".join(lines[start : start + LINES_AT_ONCE]))
-        if len(lines) > LINES_AT_ONCE:
+    for start in range(0, len(lines), OCTETS_AT_ONCE):
+        session.reply(lines[start : start + OCTETS_AT_ONCE])
+        if len(lines) > OCTETS_AT_ONCE:
             await session.flush()
     session.reply(END)

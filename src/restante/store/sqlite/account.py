@@ -25,7 +25,7 @@ from ..model import (
     Column,
     Copied,
     Delta,
-    DropMessage,
+    DropList,
     Finding,
     Flagged,
     FlagMode,
@@ -120,10 +120,11 @@ class SqliteStore:
             self._engine.keep_tidy()
 
     def _read_apart(self, fn: Callable[[apsw.Connection], T]) -> T:
-        """Call `fn(db)` of one statement on a connection of its own: for a thread, where it may be long."""
+        """Call `fn(db)` in one read transaction on a connection of its own: for a thread, where it may be long."""
         with translated():
             db = connect(self._path, wait=WRITER_WAIT)
             try:
+                db.execute("BEGIN")
                 return fn(db)
             finally:
                 db.close(True)
@@ -345,12 +346,19 @@ class SqliteStore:
         finally:
             os.close(number)
 
-    async def maildrop(self) -> list[DropMessage]:
+    async def maildrop(self) -> DropList:
         from . import maildrop
 
-        if self._read(maildrop.messages) <= maildrop.ON_LOOP:
-            return self._read(maildrop.maildrop)
-        return await asyncio.to_thread(self._read_apart, maildrop.maildrop)
+        kept = self._engine.maildrops
+        (_, _, messages, _), held = self._look(kept.find, self.account)
+        if held is not None:
+            return held
+        if messages <= maildrop.ON_LOOP:
+            state, drop = self._read(maildrop.maildrop)
+        else:
+            state, drop = await asyncio.to_thread(self._read_apart, maildrop.maildrop)
+        kept.keep(self.account, state, drop)
+        return drop
 
     async def finish_maildrop(
         self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
@@ -408,6 +416,7 @@ class SqliteStore:
             await asyncio.to_thread(db.close)
             engine.unseen.forget(self.account)
             engine.flags.forget(self.account)
+            engine.maildrops.forget(self.account)
             engine.lists.forget(self.account)  # a repair may have changed what a list was made from
 
 

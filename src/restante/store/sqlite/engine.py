@@ -32,6 +32,7 @@ from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
 from .hints import GONE, Hints
+from .maildrop import Maildrops
 from .transaction import Settings
 from .writer import Job, Writers
 
@@ -84,6 +85,7 @@ class SqliteEngine:
         self.handles = Handles(handles, clock, random)
         self.lists = Lists()
         self.flags = FlagArrays(self.lists)
+        self.maildrops = Maildrops()
         self.deltas = Deltas()
         self.unseen = FirstUnseen()
         self._quota_default = quota_default
@@ -135,6 +137,7 @@ class SqliteEngine:
         self.handles.forget(account)
         self.lists.forget(account)
         self.flags.forget(account)
+        self.maildrops.forget(account)
         self.unseen.forget(account)
         self._shared.pop(account, None)
         self._recent.pop(account, None)
@@ -229,6 +232,7 @@ class SqliteEngine:
             self.handles.forget(account)
             self.lists.forget(account)
             self.flags.forget(account)
+            self.maildrops.forget(account)
             self.unseen.forget(account)
             return GONE
         self.keep_tidy()  # a look for a client that only listens may be all that opens the file

@@ -7,18 +7,27 @@ stays hidden wherever it goes. RFC 1939 7 (UIDL), RFC 2449 6.7 (EXPIRE).
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import apsw
 
-from ..model import DropMessage, FlagMode, Flags, Pop3Delete, System, UidRanges
+from ..model import DropList, DropMessage, FlagMode, Flags, Pop3Delete, System, UidRanges
 from . import mailboxes
 from .flags import store_flags
 from .transaction import Write, pack, ranges_of, spans
+
+MOST_HELD = 200_000
+"""Messages in the maildrops that one process keeps: about 60 MB."""
 
 ON_LOOP = 5_000
 """Messages that are listed on the event loop, in some ten milliseconds; others do not wait for a longer list."""
 
 UIDL_OCTETS = 70
 """RFC 1939 7: a UIDL has 1 to 70 octets."""
+
+_STATE = """
+SELECT highest_modseq, uidnext, messages, (SELECT count(*) FROM pop3_hidden) FROM mailbox WHERE name = 'INBOX'
+"""
 
 _MAILDROP = f"""
 SELECT p.uid, coalesce(e.uidl, e.id), c.pop3_size, c.pop3_size_utf8, e.content, c.traits,
@@ -34,18 +43,51 @@ ORDER BY p.uid
 """
 
 
-def messages(db: apsw.Connection) -> int:
-    """How many messages INBOX has."""
-    return int(db.execute("SELECT messages FROM mailbox WHERE name = 'INBOX'").get)
+State = tuple[int, int, int, int]
+"""What a maildrop depends on: INBOX's number, UIDNEXT and count, and how many emails are hidden."""
 
 
-def maildrop(db: apsw.Connection) -> list[DropMessage]:
-    """Messages of INBOX that POP3 may see, ascending by UID, each with a UIDL of its own."""
+class Maildrops:
+    """The newest maildrop of each account that POP3 asked for, least recently used ones forgotten: applications ask
+    for the same one every few minutes. For one thread."""
+
+    def __init__(self, most: int = MOST_HELD) -> None:
+        self._most = most
+        self._held = 0
+        self._drops: OrderedDict[str, tuple[State, DropList]] = OrderedDict()
+
+    def find(self, db: apsw.Connection, account: str) -> tuple[State, DropList | None]:
+        """The state now, and the maildrop if it is the one kept."""
+        state: State = db.execute(_STATE).fetchone() or (0, 0, 0, 0)
+        held = self._drops.get(account)
+        if held is None or held[0] != state:
+            return state, None
+        self._drops.move_to_end(account)
+        return state, held[1]
+
+    def keep(self, account: str, state: State, drop: DropList) -> None:
+        self.forget(account)
+        self._drops[account] = (state, drop)
+        self._held += len(drop) + 1
+        while self._held > self._most and len(self._drops) > 1:
+            _, (_, gone) = self._drops.popitem(last=False)
+            self._held -= len(gone) + 1
+
+    def forget(self, account: str) -> None:
+        held = self._drops.pop(account, None)
+        if held is not None:
+            self._held -= len(held[1]) + 1
+
+
+def maildrop(db: apsw.Connection) -> tuple[State, DropList]:
+    """Messages of INBOX that POP3 may see, ascending by UID, each with a UIDL of its own. To be called in a
+    transaction."""
+    state: State = db.execute(_STATE).fetchone() or (0, 0, 0, 0)
     rows = list(db.execute(_MAILDROP))
     listed = [DropMessage._make(row[:7]) if not row[8] else _suffixed(row) for row in rows]
     if len({m.uidl for m in listed}) < len(listed):
         listed = _told_apart(listed, rows)
-    return listed
+    return state, DropList(listed)
 
 
 def _suffixed(row: tuple[int, str, int, int, int, int, int, str, int]) -> DropMessage:

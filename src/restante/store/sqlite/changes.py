@@ -106,14 +106,12 @@ class FlagArrays:
         uids, modseq = snapshot.uids, snapshot.mailbox.highest_modseq
         held = self._arrays.pop(place, None)
         self._held -= len(held[2]) if held is not None else 0
+        flags = None
         if held is not None and held[0] == modseq and held[1] is uids:
             flags = held[2]
         elif held is not None and held[0] <= modseq and held[1].begins(uids):
-            flags = held[2]
-            flags.extend([0] * (len(uids) - len(flags)))
-            for uid, number in db.execute(_CHANGED_FLAGS, (key, held[0])):
-                flags[uids.position(uid)] = number
-        else:
+            flags = _flags_followed(db, key, held, uids)
+        if flags is None:
             flags = array("I", list(chain.from_iterable(db.execute(_ALL_FLAGS, (key,)))))
         self._arrays[place] = (modseq, uids, flags)
         self._held += len(flags)
@@ -125,6 +123,21 @@ class FlagArrays:
     def forget(self, account: str) -> None:
         for place in [place for place in self._arrays if place[0] == account]:
             self._held -= len(self._arrays.pop(place)[2])
+
+
+def _flags_followed(
+    db: apsw.Connection, key: int, held: tuple[int, UidList, array[int]], uids: UidList
+) -> array[int] | None:
+    """Flag set numbers of an earlier state brought to now; None where so many changed that all are read sooner."""
+    modseq, _, flags = held
+    most = len(uids) // 8 + 8
+    changed: list[tuple[int, int]] = typed(db.execute(_CHANGED_FLAGS, (key, modseq, most + 1)))
+    if len(changed) > most:
+        return None
+    flags.extend([0] * (len(uids) - len(flags)))
+    for uid, number in changed:
+        flags[uids.position(uid)] = number
+    return flags
 
 
 def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int], uids: UidList) -> UidList | None:
@@ -146,7 +159,7 @@ def _vanished(db: apsw.Connection, key: int, since: int) -> array[int]:
 
 
 _ALL_FLAGS = "SELECT flagset FROM placement WHERE mailbox = ? ORDER BY uid"
-_CHANGED_FLAGS = "SELECT uid, flagset FROM placement WHERE mailbox = ? AND modseq > ?"
+_CHANGED_FLAGS = "SELECT uid, flagset FROM placement WHERE mailbox = ? AND modseq > ? LIMIT ?"
 _VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ?"
 _CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ?"
 

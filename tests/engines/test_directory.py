@@ -430,3 +430,87 @@ def test_processes_write_at_once_and_see_each_other(tmp_path: Path) -> None:
 def test_folding_is_stable() -> None:
     for text in ("Stra\u00dfe", "\u0130stanbul", "A\u0308b", "\u1e9e", "ANN"):
         assert fold_address(fold_address(text)) == fold_address(text)
+
+
+D1, D2 = b"1" * 32, b"2" * 32
+INFO = "info@example.org"
+
+
+def test_a_delivery_stands_in_the_journal_until_it_ends(opener: Opener, tmp_path: Path) -> None:
+    async def test(directory: Directory) -> None:
+        journal = directory.deliveries
+        assert await journal.find(D1, INFO) is None
+        begun = await journal.begin(D1, INFO, 100)
+        assert (len(begun.token), begun.done) == (16, frozenset())
+        assert await journal.begin(D1, INFO, 200) == begun, "a second try goes on with the first one's token"
+        assert (await journal.begin(D2, INFO, 200)).token != begun.token
+        await journal.note(D1, INFO, frozenset({"b.0", "a.0"}))
+        assert await journal.find(D1, INFO) == replace(begun, done=frozenset({"a.0", "b.0"}))
+        assert await journal.any_to(INFO)
+        assert not await journal.any_to("Info@example.org")
+        await journal.end(D1, INFO)
+        assert await journal.find(D1, INFO) is None
+        await journal.end(D1, INFO)
+        await journal.note(D1, INFO, frozenset({"a.0"}))
+        assert await journal.find(D1, INFO) is None
+        assert [await journal.expire(200), await journal.expire(201), await journal.expire(201)] == [0, 1, 0]
+        assert not await journal.any_to(INFO)
+
+    run(opener, tmp_path, test)
+
+
+def test_a_delivery_is_held_by_one_at_a_time(opener: Opener, tmp_path: Path) -> None:
+    async def test(directory: Directory) -> None:
+        inside: list[int] = []
+
+        async def hold(n: int) -> None:
+            async with directory.deliveries.lock(D1, INFO):
+                inside.append(n)
+                assert len(inside) == 1
+                await asyncio.sleep(0)
+                inside.clear()
+
+        await asyncio.gather(*(hold(n) for n in range(8)))
+        async with directory.deliveries.lock(D1, INFO), directory.deliveries.lock(D2, INFO):
+            program = [sys.executable, "-c", HOLDER, str(tmp_path)]
+            other = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, check=False)
+        assert other.stdout.split() == ["InUse", "held"], other.stderr
+
+    run(opener, tmp_path, test)
+
+
+HOLDER = """
+import asyncio, os, sys
+from pathlib import Path
+from restante.clock import SystemClock
+from restante.store.errors import InUse
+from restante.store.sqlite.directory import SqliteDirectory
+
+async def main():
+    directory = SqliteDirectory(Path(sys.argv[1]) / "directory.db", SystemClock(), os.urandom)
+    try:
+        async with directory.deliveries.lock(b"1" * 32, "info@example.org"):
+            print("not refused")
+    except InUse:
+        print("InUse")
+    async with directory.deliveries.lock(b"3" * 32, "info@example.org"):
+        print("held")
+    await directory.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_mailbox_id_belongs_to_one_account(opener: Opener, tmp_path: Path) -> None:
+    async def test(directory: Directory) -> None:
+        for name in ("ann", "bob", "cy"):
+            await directory.add_account(account(name))
+        assert not await directory.claim_mailbox_id("b1", "id-bob", "id-ann"), "its own account is here"
+        assert await directory.claim_mailbox_id("b1", "id-ann", "id-ann")
+        assert await directory.claim_mailbox_id("b2", "id-bob", "id-elsewhere")
+        assert await directory.claim_mailbox_id("b2", "id-bob", "id-elsewhere"), "again"
+        assert not await directory.claim_mailbox_id("b2", "id-cy", "id-elsewhere")
+        await directory.remove_account("id-bob")
+        assert await directory.claim_mailbox_id("b2", "id-cy", "id-elsewhere")
+
+    run(opener, tmp_path, test)

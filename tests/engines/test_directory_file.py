@@ -15,6 +15,7 @@ import pytest
 from restante.clock import ManualClock
 from restante.store.directory import Account, AccountSettings, Alias, Credential, Domain, Scram
 from restante.store.errors import Busy, Damaged, NewerSchema, StoreFailed
+from restante.store.journal import Begun
 from restante.store.sqlite import directory as directory_module
 from restante.store.sqlite.directory import SqliteDirectory
 from restante.store.sqlite.directory_schema import MIGRATIONS, connect, prepare
@@ -203,6 +204,9 @@ def test_old_files_are_brought_forward_with_all_they_hold(tmp_path: Path, file: 
         assert await directory.aliases() == [Alias("Team@example.org", ("ann@example.org",), 16)]
         assert await directory.secret("scram-salt") == bytes(range(32))
         assert await directory.duplicates() == [("aaaa", 17, "mxyz")]
+        begun = await directory.deliveries.find(b"d" * 32, "info@example.org")
+        assert begun == (Begun(bytes(range(16)), frozenset({"aaaa.0"})) if "-2" in file.stem else None)
+        assert await directory.claim_mailbox_id("b" + "q" * 26, "aaaa", "elsewhere")
         await directory.close()
 
     asyncio.run(main())

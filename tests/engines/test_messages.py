@@ -14,7 +14,7 @@ from restante.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, Identity, NewMessage, System
 
-from .making import ALL, Installation, analysis, fill, inbox, new
+from .making import ACCOUNT, ALL, Installation, analysis, fill, inbox, new
 
 
 def test_what_is_filed_comes_back_in_every_column(installation: Installation) -> None:
@@ -433,5 +433,34 @@ def test_arrivals_are_found_by_hash(installation: Installation) -> None:
         assert await store.find_arrivals(b"h" * 32, 501) == []
         await store.expunge(box, None, deleted_only=False)
         assert len(await store.find_arrivals(b"h" * 32, 400)) == 1
+
+    asyncio.run(installation.play(scene))
+
+
+def test_append_once_files_once_whoever_calls_and_whatever_became_of_it(installation: Installation) -> None:
+    id = "m" + "a" * 26
+
+    async def scene(engine: Engine, store: Store) -> None:
+        other = installation.open()
+        stores = [store, other.account(ACCOUNT)]
+        box = await inbox(store)
+
+        async def once(n: int) -> bool:
+            here = stores[n % 2]
+            data = b"Received: %d\r\n\r\nthe same\r\n" % n  # trace fields differ from try to try
+            message = await new(here, data, identity=Identity(email_id=id))
+            return await here.append_once("INBOX", message) is not None
+
+        assert not await store.has_email(id)
+        assert sorted(await asyncio.gather(*(once(n) for n in range(20)))) == [False] * 19 + [True]
+        assert await store.has_email(id)
+        await store.expunge(box, ALL, deleted_only=False)
+        assert await other.account(ACCOUNT).has_email(id), "what was removed is still known"
+        before = (await store.stats()).modseq
+        assert not await once(20)
+        assert (await store.stats()).modseq == before, "nothing happened, so no number is used up"
+        with pytest.raises(NoSuchMailbox):
+            await store.append_once("Nowhere", await new(store, identity=Identity(email_id="m" + "b" * 26)))
+        await other.close()
 
     asyncio.run(installation.play(scene))

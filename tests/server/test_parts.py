@@ -234,11 +234,18 @@ def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: P
     async def page(after: str, limit: int) -> list[Account]:
         return [one for one in accounts if one.address > after][:2]
 
-    fake = SimpleNamespace(directory=SimpleNamespace(accounts=page), account=lambda id, session="": stores[id])
+    forgotten: list[int] = []
+
+    async def expire(before: int) -> int:
+        forgotten.append(before)
+        return 3
+
+    directory = SimpleNamespace(accounts=page, deliveries=SimpleNamespace(expire=expire))
+    fake = SimpleNamespace(directory=directory, account=lambda id, session="": stores[id])
     out = io.StringIO()
     clock = ManualClock(10_000_000.0)
     config = Config(pop3=Pop3Table(leave_days=2))
-    # The engine's stand-in has the two methods that a round calls.
+    # The engine's stand-in has the methods that a round calls.
     engine = cast(Engine, fake)
     keeper = Housekeeper(engine, config, tmp_path, clock, make_logger("info", "plain", clock, out))
     asyncio.run(keeper.round(engine))
@@ -251,6 +258,8 @@ def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: P
     ]
     assert [store.left for store in stores.values()] == [120, 0, 0, 0]
     assert "housekeeping refused account=a@x" in out.getvalue()
+    assert forgotten == [10_000_000 - 14 * day]
+    assert "half-done deliveries were never tried again deliveries=3" in out.getvalue()
 
 
 def test_one_housekeeper_of_two_works(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ HOT = {
     "same uidl": (transaction._SAME_UIDL, 3),
     "suffixes": (transaction._SUFFIXES_BY_BASE, 2),
     "known email": (append._KNOWN, 1),
+    "has email": (append._HAS, 1),
     "contents": (content._READ_MANY, 1),
     "mailbox": (mailboxes._BY_KEY, 2),
     "mailbox by name": (mailboxes._BY_NAME, 2),

@@ -28,6 +28,9 @@ STEP = 50
 PAUSE = 0.02
 _DAY = 86400
 
+DELIVERIES_KEPT = 14 * _DAY
+"""Seconds after which nobody tries again to deliver a message: RFC 5321 4.5.4.1 speaks of four to five days."""
+
 
 class Housekeeper:
     """The job of one worker. Does nothing without an engine."""
@@ -68,6 +71,7 @@ class Housekeeper:
 
     async def round(self, engine: Engine) -> None:
         """Go through all accounts once. A refusal of one account's store is logged and does not stop the rest."""
+        await self._deliveries(engine)
         after = ""
         while accounts := await engine.directory.accounts(after, 200):
             for account in accounts:
@@ -77,6 +81,16 @@ class Housekeeper:
                     self._log.warning("housekeeping refused", account=account.address, reason=str(refusal))
                 await asyncio.sleep(PAUSE)
             after = accounts[-1].address
+
+    async def _deliveries(self, engine: Engine) -> None:
+        """Forget deliveries to several accounts that were cut off and that nobody tried again."""
+        try:
+            forgotten = await engine.directory.deliveries.expire(int(self._clock.now()) - DELIVERIES_KEPT)
+        except Refusal as refusal:
+            self._log.warning("housekeeping refused", reason=str(refusal))
+        else:
+            if forgotten:
+                self._log.warning("half-done deliveries were never tried again", deliveries=forgotten)
 
     async def _account(self, engine: Engine, account: Account) -> None:
         store = engine.account(account.id, session="housekeeping")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..errors import Refusal
+from .journal import DeliveryJournal
 
 
 class DirectoryRefusal(Refusal):
@@ -126,6 +127,11 @@ class Login:
 class Directory(Protocol):
     """Every change is durable when the call returns, and seen by every process at its next read."""
 
+    @property
+    def deliveries(self) -> DeliveryJournal:
+        """Deliveries to several accounts that are under way."""
+        ...
+
     async def domains(self) -> list[Domain]: ...
     async def domain(self, name: str) -> Domain | None: ...
     async def add_domain(self, domain: Domain) -> None:
@@ -218,6 +224,12 @@ class Directory(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """32 random octets of this installation, made at first use (false salts, for one)."""
+        ...
+
+    async def claim_mailbox_id(self, id: str, account: str, origin: str) -> bool:
+        """Let `account` use a MAILBOXID that an export of the account `origin` (perhaps of another installation)
+        brings along; whether it may. Not while `origin` is an account here and another one, whose mailbox may have
+        it, nor where a third account has claimed it. A claim ends with its account."""
         ...
 
     async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:

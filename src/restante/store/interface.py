@@ -158,6 +158,15 @@ class Store(Protocol):
         """`append` into the mailbox of this NFC name, found by the command itself: one step less for delivery."""
         ...
 
+    async def append_once(self, name: str, message: NewMessage) -> Appended | None:
+        """`append_by_name` of a message that brings an EMAILID along, unless `has_email` is true of it: then nothing
+        happens, and None. The two are one command, so that of two calls at once, by whichever processes, one files."""
+        ...
+
+    async def has_email(self, email_id: str) -> bool:
+        """Whether an email of this EMAILID is in a mailbox, or has been removed and is still kept. One indexed read."""
+        ...
+
     async def store_flags(
         self,
         mailbox: int,

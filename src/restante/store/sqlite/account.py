@@ -264,6 +264,13 @@ class SqliteStore:
     async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         return await self._write(append.append_by_name, name, await self._prepared(messages), await self._quota())
 
+    async def append_once(self, name: str, message: NewMessage) -> Appended | None:
+        (prepared,) = await self._prepared([message])
+        return await self._write(append.append_once, name, prepared, await self._quota())
+
+    async def has_email(self, email_id: str) -> bool:
+        return self._look(append.has_email, email_id)
+
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))
         return [append.prepare(message) for message in messages]

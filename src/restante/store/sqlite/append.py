@@ -81,6 +81,21 @@ def append_by_name(tx: Write, name: str, messages: Sequence[Prepared], quota: in
     return append(tx, int(row[0]), messages, quota)
 
 
+def append_once(tx: Write, name: str, message: Prepared, quota: int) -> Appended | None:
+    """`append_by_name`, unless the account has or still keeps an email of the EMAILID that the message brings."""
+    email_id = message.message.identity.email_id
+    if email_id is None:
+        raise ValueError("a message without an EMAILID cannot be told from another")
+    if has_email(tx.db, email_id):
+        return None
+    return append_by_name(tx, name, [message], quota)
+
+
+def has_email(db: apsw.Connection, email_id: str) -> bool:
+    """Whether an email of this EMAILID is here, placed or removed."""
+    return db.execute(_HAS, (email_id,)).fetchone() is not None
+
+
 def check_quota(tx: Write, more: int, quota: int) -> None:
     """Raises OverQuota where `more` octets do not fit. What has been removed does not count."""
     if not quota or not more:
@@ -174,6 +189,8 @@ def _uidl(uidl: str | None) -> str | None:
         return None
     return uidl
 
+
+_HAS = "SELECT 1 FROM email WHERE id = ?"
 
 _KNOWN = """
 SELECT e.key, c.digest, c.size, e.received FROM email e JOIN content c ON c.key = e.content WHERE e.id = ?

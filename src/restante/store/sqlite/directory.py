@@ -34,6 +34,7 @@ from ..directory import (
     fold_address,
 )
 from ..errors import StoreRefusal
+from .deliveries import SqliteDeliveries
 from .directory_schema import connect, make_file, prepare, translated
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class SqliteDirectory:
         self._touch_timer: asyncio.TimerHandle | None = None
         self._touch_task: asyncio.Task[None] | None = None
         self._touch_due = clock.monotonic()
+        self.deliveries = SqliteDeliveries(self, path.parent / "run" / "locks" / "deliveries", random)
         make_file(path)
         with translated():
             self._writer = connect(path, WRITE_WAIT)
@@ -93,6 +95,7 @@ class SqliteDirectory:
             await self.flush()
         finally:
             self._pool.shutdown()
+            self.deliveries.close()
             with translated():
                 self._reader.close()
                 self._writer.close()
@@ -113,7 +116,7 @@ class SqliteDirectory:
                 raise
             return result
 
-    def _rows(self, sql: str, *values: str | int) -> list[Values]:
+    def _rows(self, sql: str, *values: str | int | bytes) -> list[Values]:
         with translated():
             return list(self._reader.execute(sql, values))
 
@@ -219,6 +222,7 @@ class SqliteDirectory:
         def change(db: apsw.Connection) -> None:
             _require_account(db, id)
             db.execute("DELETE FROM account WHERE id = ?", (id,))
+            db.execute("DELETE FROM adopted WHERE account = ?", (id,))
 
         await self._write(change)
 
@@ -381,6 +385,15 @@ class SqliteDirectory:
             rows = self._rows("SELECT value FROM secret WHERE name = ?", name)
             known = self._secrets[name] = rows[0][0] if rows else await self._write(change)
         return known
+
+    async def claim_mailbox_id(self, id: str, account: str, origin: str) -> bool:
+        def change(db: apsw.Connection) -> bool:
+            if origin != account and db.execute("SELECT 1 FROM account WHERE id = ?", (origin,)).fetchone():
+                return False
+            db.execute("INSERT INTO adopted (id, account) VALUES (?, ?) ON CONFLICT DO NOTHING", (id, account))
+            return bool(db.execute("SELECT account FROM adopted WHERE id = ?", (id,)).get == account)
+
+        return await self._write(change)
 
     async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:
         def change(db: apsw.Connection) -> None:

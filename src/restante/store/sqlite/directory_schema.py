@@ -92,7 +92,32 @@ CREATE TABLE duplicate (
 """
 """credential.protocols: names in order, joined by a space, "" for all. alias.targets: a JSON array of addresses."""
 
-MIGRATIONS: Sequence[str] = (VERSION_1,)
+DELIVERIES = """
+CREATE TABLE delivery (
+    recipient TEXT NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    token BLOB NOT NULL CHECK (length(token) = 16),
+    done TEXT NOT NULL,
+    begun INTEGER NOT NULL,
+    PRIMARY KEY (recipient, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_begun ON delivery (begun);
+"""
+"""A delivery to several accounts that has begun and not ended (`store.journal`). done: names of copies that are known
+to be filed, joined by a space."""
+
+ADOPTED = """
+CREATE TABLE adopted (
+    id TEXT PRIMARY KEY NOT NULL,
+    account TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX adopted_account ON adopted (account);
+"""
+"""MAILBOXIDs that accounts brought along from exports, so that no second account here takes the same."""
+
+VERSION_2 = DELIVERIES + ADOPTED
+
+MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
 """Step n (from 0) leads from user_version n to n + 1. Never changed once released, only added to."""
 
 

@@ -70,6 +70,7 @@ REFUSALS: list[tuple[str, Step, type[Refusal]]] = [
     ("alias-of-nothing", lambda w: w.admin.put_alias("x@example.org", []), BadSetting),
     ("alias-of-itself", lambda w: w.admin.put_alias("x@example.org", ["X@example.org"]), BadSetting),
     ("alias-of-nobody", lambda w: w.admin.put_alias("x@example.org", ["bob@example.org"]), NotFound),
+    ("alias-to-elsewhere", lambda w: w.admin.put_alias("x@example.org", ["ann@gmail.example"]), BadSetting),
     ("alias-elsewhere", lambda w: w.admin.put_alias("x@else.example", ["ann@example.org"]), NotFound),
     ("alias-over-account", lambda w: w.admin.put_alias("ann@example.org", ["ann2@example.org"]), NotFound),
     ("no-alias", lambda w: w.admin.remove_alias("x@example.org"), NotFound),
@@ -115,6 +116,17 @@ def test_accounts_are_listed_over_pages(tmp_path: Path, monkeypatch: pytest.Monk
         for name in "edcb":
             await world.admin.add_account(f"{name}@example.org")
         assert [a.address[0] for a in await world.admin.accounts()] == ["a", "b", "c", "d", "e"]
+
+    run(tmp_path, test)
+
+
+def test_an_alias_to_elsewhere_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        with pytest.raises(BadSetting) as refused:
+            await world.admin.put_alias("x@example.org", ["ann@example.org", "ann@gmail.example"])
+        assert "ann@gmail.example is an address elsewhere" in refused.value.text
+        assert "outbound queue" in str(refused.value)
+        assert await world.admin.aliases() == []
 
     run(tmp_path, test)
 

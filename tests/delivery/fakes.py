@@ -7,6 +7,7 @@ durability and knows one process. `fail` names methods that raise the refusal gi
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from restante.mime.model import Trait
 from restante.store.directory import Account, AccountSettings, Alias, Directory, Domain
 from restante.store.errors import InUse, NoSuchMailbox, OverQuota
 from restante.store.interface import Engine
+from restante.store.journal import Begun
 from restante.store.model import (
     INBOX,
     AccountStats,
@@ -118,6 +120,15 @@ class FakeStore:
             raise NoSuchMailbox("gone")
         return await self.append(list(self.boxes).index(name), messages)
 
+    async def append_once(self, name: str, message: NewMessage) -> Appended | None:
+        email_id = message.identity.email_id
+        assert email_id is not None
+        return None if await self.has_email(email_id) else await self.append_by_name(name, [message])
+
+    async def has_email(self, email_id: str) -> bool:
+        self._check("has_email")
+        return any(k.message.identity.email_id == email_id for box in self.boxes.values() for k in box)
+
     async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
         return [
             (k.email_id, k.content)
@@ -212,8 +223,50 @@ def _octets(kept: list[Kept]) -> int:
     return sum(len(one.data) for one in kept)
 
 
+class FakeJournal:
+    """`store.journal.DeliveryJournal` in memory, with faults on request."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, bytes], Begun] = {}
+        self.writes: list[str] = []
+        self.fail: dict[str, Exception] = {}
+
+    def _write(self, method: str) -> None:
+        self.writes.append(method)
+        if method in self.fail:
+            raise self.fail[method]
+
+    @asynccontextmanager
+    async def lock(self, digest: bytes, recipient: str) -> AsyncIterator[None]:
+        if "lock" in self.fail:
+            raise self.fail["lock"]
+        yield
+
+    async def find(self, digest: bytes, recipient: str) -> Begun | None:
+        return self.rows.get((recipient, digest))
+
+    async def any_to(self, recipient: str) -> bool:
+        return any(name == recipient for name, _ in self.rows)
+
+    async def begin(self, digest: bytes, recipient: str, when: int) -> Begun:
+        self._write("begin")
+        return self.rows.setdefault((recipient, digest), Begun(os.urandom(16)))
+
+    async def note(self, digest: bytes, recipient: str, done: frozenset[str]) -> None:
+        self._write("note")
+        self.rows[recipient, digest] = Begun(self.rows[recipient, digest].token, done)
+
+    async def end(self, digest: bytes, recipient: str) -> None:
+        self._write("end")
+        self.rows.pop((recipient, digest), None)
+
+    async def expire(self, before: int) -> int:
+        raise NotImplementedError
+
+
 class FakeDirectory:
     def __init__(self) -> None:
+        self.deliveries = FakeJournal()
         self.known: dict[str, Account] = {}
         self.known_aliases: dict[str, Alias] = {}
         self.known_domains: dict[str, Domain] = {"example.org": Domain("example.org")}

@@ -134,19 +134,6 @@ def test_alias_is_filed_wholly_or_refused_before_anything_is_filed() -> None:
     assert inbox(engine, "john") == []
 
 
-def test_retry_of_a_half_failed_alias_gives_nobody_the_message_twice() -> None:
-    engine = people("john", "mary")
-    engine.alias("info@example.org", "john@example.org", "mary@example.org")
-    delivery = delivery_of(engine)
-    with failing(engine.account("a-mary"), "append", StoreFailed("I/O")):
-        assert deliver(delivery, "info@example.org") == ["4.3.0"]
-        assert deliver(delivery, "info@example.org") == ["4.3.0"]
-    assert deliver(delivery, "info@example.org") == [None]
-    assert [len(inbox(engine, n)) for n in ("john", "mary")] == [1, 1]
-    assert deliver(delivery, "info@example.org") == [None]  # a later one is a message of its own
-    assert [len(inbox(engine, n)) for n in ("john", "mary")] == [2, 2]
-
-
 def test_folder_that_has_gone_since_rcpt_means_inbox() -> None:
     engine = people("john")
     store = engine.account("a-john")
@@ -260,16 +247,6 @@ def test_message_that_names_its_recipient_itself_is_not_suppressed_for_that() ->
     assert deliver(delivery, "info@example.org", data=data) == [None]
     assert deliver(delivery, "john@example.org", data=data) == [None]
     assert len(inbox(engine, "john")) == 2
-
-
-def test_fault_of_ours_half_way_is_remembered_too() -> None:
-    engine = people("john", "mary")
-    engine.alias("info@example.org", "john@example.org", "mary@example.org")
-    delivery = delivery_of(engine)
-    with failing(engine.account("a-mary"), "append", RuntimeError("a fault of ours")):
-        assert deliver(delivery, "info@example.org") == ["4.3.0"]
-    assert deliver(delivery, "info@example.org") == [None]
-    assert [len(inbox(engine, n)) for n in ("john", "mary")] == [1, 1]
 
 
 def test_fault_of_ours_is_logged_without_the_message() -> None:

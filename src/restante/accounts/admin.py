@@ -222,7 +222,7 @@ class Admin:
     async def put_alias(self, address: str, targets: Sequence[str]) -> Alias:
         """Add or replace. targets: addresses of accounts or aliases here.
 
-        Raises BadAddress, BadSetting (no target, or the alias itself), NotFound, Exists.
+        Raises BadAddress, BadSetting (no target, the alias itself, or an address elsewhere), NotFound, Exists.
         """
         parsed = normalise_address(address)
         wanted = tuple(dict.fromkeys(normalise_address(target).address for target in targets))
@@ -238,7 +238,17 @@ class Admin:
         if fold_address(alias) == fold_address(target):
             raise BadSetting("An alias cannot be its own target.")
         if await self._directory.account(target) is None and await self._directory.alias(target) is None:
-            raise NotFound(f"There is no account or alias {target} here.", "Mail cannot be forwarded elsewhere yet.")
+            domain = target.rpartition("@")[2]
+            if await self._directory.domain(domain) is None:
+                raise BadSetting(
+                    f"{target} is an address elsewhere ({domain} is no domain of this installation), and an alias"
+                    " leads to accounts and aliases here alone.",
+                    "Forwarding to other systems needs an outbound queue, which is not there yet: let the MTA in"
+                    " front forward this address.",
+                )
+            raise NotFound(
+                f"There is no account or alias {target} here.", f"Add it with 'restante account add {target}'."
+            )
 
     async def remove_alias(self, address: str) -> None:
         """Raises NotFound."""

@@ -1,10 +1,7 @@
 """Filing a message: the work behind every door that takes mail in.
 
 For each recipient: trace fields before the octets as they came, one analysis, one commit a target. A recipient
-is filed wholly or not at all as its peer sees it: everything that can be refused is checked for all its targets
-first; should a later target of an alias still fail after an earlier one was committed (each account is a file
-of its own), the refusal is temporary and this process remembers who has the message, so that the retry gives
-it to the others alone.
+is filed wholly or not at all as its peer sees it, also where it leads to several accounts: `copies` says how.
 
 No mail is dropped for what its header says. Only where it is configured is a redelivery of the same octets to
 the same recipient suppressed; it is then logged and listed. Knows directory, store and mime; no protocol.
@@ -15,16 +12,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
 from ..clock import Clock, SystemClock
 from ..config.model import AccountsTable, DeliveryTable
 from ..errors import Refusal
-from ..mime.analyse import analyse
-from ..mime.model import DEFAULT_LIMITS, Analysis, Limits
+from ..mime.model import DEFAULT_LIMITS, Limits
 from ..mime.normalise import normalise_line_ends
 from ..store.errors import (
     Damaged,
@@ -36,8 +32,10 @@ from ..store.errors import (
     StoreRefusal,
 )
 from ..store.interface import Engine, Store
-from ..store.model import INBOX, Flags, NewMessage
+from ..store.model import INBOX, Identity
+from .copies import file_copies
 from .interface import DeliveryRefusal, Target, Trace
+from .message import LARGE, Ready
 from .resolve import Resolver, over_quota, unknown_user
 from .trace import check_address, delivered_to, goes_in_circles, trace_header
 
@@ -46,13 +44,6 @@ log = structlog.get_logger("restante.delivery")
 AT_ONCE = 16
 """Recipients of a small message filed side by side; commits of one account group, those of others overlap."""
 
-LARGE = 1 << 20
-"""Octets from which a message is analysed in a thread, and filed for one recipient after the other."""
-
-REMEMBERED = 10_000
-"""Half-done recipients remembered, a process."""
-
-_NO_FLAGS = Flags()
 _ENVELOPE_LINE = re.compile(rb"From [^\r\n:]*[^\r\n]*\r?\n")
 
 
@@ -73,7 +64,6 @@ class StoreDelivery:
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._limits = limits
         self._resolver = Resolver(engine, config, accounts)
-        self._half_done: OrderedDict[tuple[bytes, str], set[tuple[str, str]]] = OrderedDict()
 
     async def resolve(self, address: str, size: int | None = None) -> tuple[Target, ...]:
         """See `Delivery.resolve`."""
@@ -155,37 +145,38 @@ class StoreDelivery:
     ) -> None:
         check_address(address, sender=False)
         now = self._clock.now()
-        head = trace_header(sender, address, trace, now)
-        if len(data) < LARGE:  # a large message is not copied for a few fields in front of it
-            head, data = b"", head + data
-        key = (digest, address)
-        waiting = [t for t in targets if (t.account, t.mailbox) not in self._half_done.get(key, ())]
-        open_targets: list[tuple[Target, Store]] = []
-        for target in waiting:
-            # One target alone is checked by its own append; several are, before the first is filed.
+        ready = Ready(trace_header(sender, address, trace, now), data, int(now), digest, self._limits)
+        if await self._one_commit(address, targets, digest):
+            (target,) = targets
             store = self._engine.account(target.account)
-            if len(waiting) > 1:
-                await self._check(target, len(head) + len(data))
-            if not await self._suppressed(store, target, digest, int(now), trace):
-                open_targets.append((target, store))
-        if not open_targets:
-            self._half_done.pop(key, None)
-            return
-        analysis = await self._analyse(data, head)
-        filed: list[Target] = []
-        try:
-            for target, store in open_targets:
-                new = NewMessage(await store.put(data, head), analysis, _NO_FLAGS, int(now), digest)
-                await _append(store, target.mailbox, new)
-                filed.append(target)
-        except StoreRefusal as refusal:
-            if filed:
-                raise DeliveryRefusal(451, "4.3.0", "Not all could be reached, try again later.") from refusal
-            raise
-        finally:
-            if 0 < len(filed) < len(open_targets):
-                self._remember(key, filed)
-        self._half_done.pop(key, None)
+            if not await self._suppressed(store, target, digest, ready.received, trace):
+                await _append(store, target.mailbox, ready)
+        else:
+            await file_copies(
+                self._engine, address, targets, digest, ready, partial(self._wanted, ready=ready, trace=trace)
+            )
+
+    async def _one_commit(self, address: str, targets: tuple[Target, ...], digest: bytes) -> bool:
+        """Whether this is a matter of one account alone. Not so where a try for several was cut off and the alias
+        leads to fewer now."""
+        if len(targets) > 1:
+            return False
+        if address.lower() == targets[0].address.lower():
+            return True
+        return await self._engine.directory.deliveries.find(digest, address) is None
+
+    async def _wanted(self, targets: Sequence[Target], *, ready: Ready, trace: Trace) -> list[Target]:
+        """See `copies.Wanted`: all are checked before the first is filed. One alone is checked by its own append."""
+        if len(targets) > 1:
+            for target in targets:
+                await self._check(target, ready.size)
+        return [
+            target
+            for target in targets
+            if not await self._suppressed(
+                self._engine.account(target.account), target, ready.arrival, ready.received, trace
+            )
+        ]
 
     async def _check(self, target: Target, size: int) -> None:
         """Raises DeliveryRefusal if the target does not take so many octets: the account may have gone or been
@@ -210,25 +201,16 @@ class StoreDelivery:
                 return True
         return False
 
-    async def _analyse(self, data: bytes, head: bytes) -> Analysis:
-        if len(data) >= LARGE:  # other sessions go on meanwhile
-            return await asyncio.to_thread(analyse, data, self._limits, head)
-        return analyse(data, self._limits, head)
 
-    def _remember(self, key: tuple[bytes, str], filed: list[Target]) -> None:
-        self._half_done.setdefault(key, set()).update((t.account, t.mailbox) for t in filed)
-        if len(self._half_done) > REMEMBERED:
-            self._half_done.popitem(last=False)
-
-
-async def _append(store: Store, name: str, new: NewMessage) -> None:
+async def _append(store: Store, name: str, ready: Ready) -> None:
     """One durable message. A folder that has gone since RCPT sends it to INBOX."""
+    message = await ready.message(store, Identity())
     try:
-        await store.append_by_name(name, [new])
+        await store.append_by_name(name, [message])
     except NoSuchMailbox:
         if name == INBOX:
             raise
-        await store.append_by_name(INBOX, [new])
+        await store.append_by_name(INBOX, [await ready.message(store, Identity())])
 
 
 def _digest(data: bytes) -> bytes:

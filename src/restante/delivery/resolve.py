@@ -4,8 +4,9 @@
 
 One recipient of the envelope becomes one or more targets, each account and mailbox once. A target of an alias
 that is unknown or disabled is passed over while others take the mail; over quota and loops refuse the whole
-recipient, since leaving out one reader silently would be half a delivery. Knows the directory and names of
-mailboxes; nothing of messages.
+recipient, since leaving out one reader silently would be half a delivery. Over quota waits for the message itself
+where one was filed for some of the targets and is to come again: who has it need not have room. Knows the directory
+and names of mailboxes; nothing of messages.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class _Walk:
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     refusals: list[DeliveryRefusal] = field(default_factory=list)
+    full: DeliveryRefusal | None = None
 
 
 class Resolver:
@@ -77,6 +79,14 @@ class Resolver:
             raise DeliveryRefusal(550, "5.1.3", "That is no address of a mailbox.") from bad
         walk = _Walk(address, size)
         await self._follow(walk, parsed, "", ())
+        return await self._ended(walk)
+
+    async def _ended(self, walk: _Walk) -> tuple[Target, ...]:
+        """What a walk has found. Raises DeliveryRefusal where that is nobody, or somebody has no room."""
+        if walk.full is not None and not (
+            len(walk.targets) > 1 and await self._directory.deliveries.any_to(walk.original)
+        ):
+            raise walk.full
         if not walk.targets:
             raise walk.refusals[0] if walk.refusals else unknown_user()
         return tuple(walk.targets.values())
@@ -86,7 +96,7 @@ class Resolver:
             walk = _Walk(address, size)
             await self._follow(walk, normalise_address(f"postmaster@{domain.name}"), "", ())
             if walk.targets:
-                return tuple(walk.targets.values())
+                return await self._ended(walk)
         raise unknown_user()
 
     async def _follow(self, walk: _Walk, address: Address, folder: str, path: tuple[str, ...]) -> None:
@@ -147,7 +157,10 @@ class Resolver:
         if not account.enabled:
             walk.refusals.append(DeliveryRefusal(550, "5.2.1", "This mailbox takes no mail."))
             return
-        await self.check_quota(account, walk.size or 0)
+        try:
+            await self.check_quota(account, walk.size or 0)
+        except DeliveryRefusal as refusal:
+            walk.full = walk.full or refusal
         mailbox = await self._mailbox(account.id, folder) if folder else INBOX
         walk.targets.setdefault((account.id, mailbox), Target(account.id, account.address, mailbox, walk.original))
 

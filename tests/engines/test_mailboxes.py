@@ -14,6 +14,7 @@ from restante.store.errors import (
     RoleTaken,
 )
 from restante.store.interface import Engine, Store
+from restante.store.model import Adoption
 
 from .making import ALL, Installation, fill, inbox, new
 
@@ -223,7 +224,7 @@ def test_subscriptions_outlive_mailboxes_and_belong_to_the_actor(installation: I
 def test_adopt_goes_on_with_an_old_servers_numbers(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await store.create_mailbox("A")
-        adopted = await store.adopt(box.key, 12345, 5000)
+        adopted = await store.adopt(box.key, Adoption(12345, 5000))
         assert (adopted.uidvalidity, adopted.highest_modseq) == (12345, 5000)
         await store.reserve_uids(box.key, 77)
         done = await store.append(box.key, [await new(store)])
@@ -231,7 +232,22 @@ def test_adopt_goes_on_with_an_old_servers_numbers(installation: Installation) -
         assert not (await store.delta(box.key, 4999)).complete
         assert (await store.delta(box.key, 5000)).complete
         with pytest.raises(CannotChangeMailbox):
-            await store.adopt(box.key, 12346, 0)
+            await store.adopt(box.key, Adoption(12346, 0))
+
+    asyncio.run(installation.play(scene))
+
+
+def test_adopt_takes_an_identity_that_is_free_here_and_what_has_been_recent(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        id, (box, other) = "b" + "a" * 26, [await store.create_mailbox(name) for name in "AB"]
+        adopted = await store.adopt(box.key, Adoption(12345, 0, id, 7))
+        assert (adopted.id, adopted.recent_uid) == (id, 7)
+        assert (await store.adopt(box.key, Adoption(12345, 0, id))).id == id, "its own"
+        assert (await store.adopt(other.key, Adoption(12345, 0, id))).id == other.id
+        await store.delete_mailbox(box.key)
+        assert (await store.adopt(other.key, Adoption(12345, 0, id))).id == other.id, "clients know that it is gone"
+        for wrong in ("", "m" + "a" * 26, "b\r\n", "b" + "A" * 26):
+            assert (await store.adopt(other.key, Adoption(12345, 0, wrong))).id == other.id
 
     asyncio.run(installation.play(scene))
 

@@ -375,7 +375,7 @@ def test_identity_is_taken_where_octets_and_date_agree(installation: Installatio
         assert (first.uids, first.email_ids, first.mailbox.uidnext) == ((42,), (EMAIL_ID,), 43)
         (row,) = await store.rows(box, ALL, [Column.THREAD_ID, Column.SAVED], 9)
         assert row == (42, THREAD_ID.encode(), 777)
-        assert await store.uidl_of(box, ALL) == [(42, EMAIL_ID, "old-uidl", False)]
+        assert await store.provenance(box, ALL) == [(42, EMAIL_ID, "old-uidl", False, 0, None, None)]
         same = await store.append(other, [await new(store, b"one\r\n", identity=identity)])
         assert same.email_ids == (EMAIL_ID,)
         octets = await store.append(other, [await new(store, b"two\r\n", identity=identity)])
@@ -392,7 +392,7 @@ def test_an_identity_of_another_form_is_not_taken(installation: Installation, ba
     async def scene(engine: Engine, store: Store) -> None:
         done = await store.append(await inbox(store), [await new(store, identity=Identity(email_id=bad, uidl="a b"))])
         assert done.email_ids[0] != bad
-        assert await store.uidl_of(await inbox(store), ALL) == [(1, done.email_ids[0], None, False)]
+        assert await store.provenance(await inbox(store), ALL) == [(1, done.email_ids[0], None, False, 0, None, None)]
 
     asyncio.run(installation.play(scene))
 

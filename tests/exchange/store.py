@@ -8,7 +8,7 @@ from pathlib import Path
 
 from restante.clock import ManualClock, system_random
 from restante.exchange.detect import open_source
-from restante.exchange.load import Report, import_mail
+from restante.exchange.load import Claim, Report, import_mail
 from restante.mime.analyse import analyse
 from restante.store.interface import Store
 from restante.store.model import Column, Flags, Identity, NewMessage
@@ -20,9 +20,11 @@ ALL = ((1, 0xFFFF_FFFF),)
 
 
 @asynccontextmanager
-async def account(folder: Path, name: str = "a") -> AsyncIterator[Store]:
-    """The store of the account `name` on `folder`, made if it is missing."""
-    engine = SqliteEngine(_made(folder), ManualClock(), system_random, reserve=0)
+async def account(folder: Path, name: str = "a", *, later: float = 0.0) -> AsyncIterator[Store]:
+    """The store of the account `name` on `folder`, made if it is missing. later: seconds its clock is ahead."""
+    clock = ManualClock()
+    clock.advance(later)
+    engine = SqliteEngine(_made(folder), clock, system_random, reserve=0)
     try:
         await engine.create_account(name)
         yield engine.account(name)
@@ -51,10 +53,15 @@ async def put(
     return (await store.append(there.key, [message])).email_ids[0]
 
 
-async def load(source: Path, store: Store, mailbox: str | None = None) -> Report:
+async def anybody(id: str, origin: str) -> bool:
+    """A `Claim` of an installation that knows no other account."""
+    return True
+
+
+async def load(source: Path, store: Store, mailbox: str | None = None, claim: Claim | None = anybody) -> Report:
     opened = open_source(source)
     try:
-        return await import_mail(opened, store, mailbox)
+        return await import_mail(opened, store, mailbox, claim=claim)
     finally:
         opened.close()
 
@@ -74,7 +81,7 @@ async def picture(store: Store) -> dict[str, object]:
         )
         rows = await store.rows(mailbox.key, ALL, columns, 100_000)
         octets = await store.read_contents([int(str(row[6])) for row in rows]) if rows else []
-        foreign = await store.uidl_of(mailbox.key, ALL)
+        origins = await store.provenance(mailbox.key, ALL)
         found[mailbox.name] = (
             mailbox.role,
             mailbox.uidvalidity,
@@ -82,7 +89,9 @@ async def picture(store: Store) -> dict[str, object]:
             mailbox.subscribed,
             [(row[0], table[int(str(row[1]))], *row[2:6]) for row in rows],
             octets,
-            foreign,
+            origins,
+            mailbox.id,
+            mailbox.recent_uid,
         )
     found["subscriptions"] = await store.subscriptions()
     found["maildrop"] = [(each.uid, each.uidl) for each in await store.maildrop()]

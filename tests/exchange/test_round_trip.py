@@ -141,7 +141,7 @@ def test_import_into_a_used_mailbox_gives_new_uids_and_keeps_the_rest(tmp_path: 
             assert before is not None
             assert after is not None
             assert (after.uidvalidity, after.messages) == (before.uidvalidity, 2)
-            assert (await store.uidl_of(after.key, ALL))[1][:2] == (2, first)
+            assert (await store.provenance(after.key, ALL))[1][:2] == (2, first)
 
     asyncio.run(work())
 
@@ -155,7 +155,7 @@ def test_changed_octets_lose_the_identity_and_nothing_else(tmp_path: Path) -> No
         file.write_bytes(text(7))
         async with account(tmp_path / "two") as store:
             await load(tmp_path / "out", store)
-            ((uid, email_id, _, _),) = await store.uidl_of((await store.mailboxes())[0].key, ALL)
+            ((uid, email_id, *_),) = await store.provenance((await store.mailboxes())[0].key, ALL)
             assert uid == 1
             assert email_id != first
 

@@ -68,11 +68,15 @@ async def _work(source: Path, address: str, mailbox: str | None, pop3_uidl: str)
     from .progress import Meter
 
     async with installation() as here:
-        _, store = await here.store(address)
+        account, store = await here.store(address)
+
+        async def claim(id: str, origin: str) -> bool:
+            return await here.engine.directory.claim_mailbox_id(id, account.id, origin)
+
         opened = open_source(source, here.config.limits.message, Pop3Uidl(pop3_uidl))
         try:
             with Meter("Importing", opened.total) as meter:
-                report = await import_mail(opened, store, mailbox, meter, limits=here.limits)
+                report = await import_mail(opened, store, mailbox, meter, limits=here.limits, claim=claim)
         finally:
             opened.close()
     return Result(

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..store.errors import NoSuchMailbox
 from ..store.interface import Store
-from ..store.model import INBOX, Column, Flags, Mailbox, System, UidRanges
+from ..store.model import INBOX, Column, Flags, Mailbox, Provenance, System, UidRanges
 from . import dovecot, mbox, names, sidecar
 from .dates import header_end
 from .incoming import ExchangeRefusal
@@ -66,7 +66,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One message to write. foreign: the UIDL that an old server gave. hidden: from POP3."""
+    """One message to write."""
 
     uid: int
     flags: Flags
@@ -76,8 +76,7 @@ class Placement:
     email_id: str
     thread_id: str
     content: int
-    foreign: str | None
-    hidden: bool
+    origin: Provenance
 
 
 async def export_mail(
@@ -135,12 +134,13 @@ async def placements(store: Store, mailbox: Mailbox) -> AsyncIterator[list[Place
     while rows := await store.rows(mailbox.key, ((low, 0xFFFF_FFFF),), COLUMNS, BATCH):
         uids = [int(str(row[0])) for row in rows]
         span = ((uids[0], uids[-1]),)
-        pop3 = {uid: (uidl, hidden) for uid, _, uidl, hidden in await store.uidl_of(mailbox.key, span)}
-        yield [_placement(row, table[_int(row[1])], *pop3.get(_int(row[0]), (None, False))) for row in rows]
+        origins = {each.uid: each for each in await store.provenance(mailbox.key, span)}
+        # What was removed between the two reads is left out.
+        yield [_placement(row, table[_int(row[1])], origins[_int(row[0])]) for row in rows if row[0] in origins]
         low = uids[-1] + 1
 
 
-def _placement(row: tuple[object, ...], flags: Flags, foreign: str | None, hidden: bool) -> Placement:
+def _placement(row: tuple[object, ...], flags: Flags, origin: Provenance) -> Placement:
     uid, _, size, received, saved, email_id, thread_id, content = row
     return Placement(
         _int(uid),
@@ -151,8 +151,7 @@ def _placement(row: tuple[object, ...], flags: Flags, foreign: str | None, hidde
         _text(email_id),
         _text(thread_id),
         _int(content),
-        foreign,
-        hidden,
+        origin,
     )
 
 
@@ -217,10 +216,12 @@ class _MaildirWriter:
                     restante=sidecar.VERSION,
                     name=mailbox.name,
                     id=mailbox.id,
+                    account=self._store.account,
                     role=mailbox.role,
                     uidvalidity=mailbox.uidvalidity,
                     uidnext=mailbox.uidnext,
                     modseq=mailbox.highest_modseq,
+                    recent_uid=mailbox.recent_uid,
                     subscribed=mailbox.subscribed,
                     foreign=gone,
                 )
@@ -275,7 +276,7 @@ def _record(placement: Placement, data: bytes, copy: int, uidl: str | None) -> d
     return dovecot.UidRecord(
         placement.uid,
         f"{base},S={len(data)},W={crlf_size}",
-        uidl or placement.foreign or (placement.email_id if copy == 1 else None),
+        uidl or placement.origin.uidl or (placement.email_id if copy == 1 else None),
         placement.email_id if copy == 1 else f"{placement.email_id}.{copy}",
         len(data),
         crlf_size,
@@ -290,8 +291,11 @@ def _line(placement: Placement, file: str, data: bytes, letters: dict[str, str])
         received=placement.received,
         digest=hashlib.sha256(data).hexdigest(),
         saved=placement.saved,
-        uidl=placement.foreign,
-        hidden=placement.hidden,
+        uidl=placement.origin.uidl,
+        hidden=placement.origin.hidden,
+        suffix=placement.origin.suffix or None,
+        retrieved=placement.origin.retrieved,
+        arrival=placement.origin.arrival.hex() if placement.origin.arrival is not None else None,
         keywords=sorted(keyword for keyword in placement.flags.keywords if keyword not in letters),
     )
 

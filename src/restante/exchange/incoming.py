@@ -36,7 +36,9 @@ class Unsafe(ExchangeRefusal):
 class SourceMailbox:
     """A mailbox of a source. name: "/" between levels, "" for the source itself (INBOX, or where the caller says).
 
-    uidvalidity, uidnext, modseq: of the server it was exported from; messages then carry UIDs.
+    uidvalidity, uidnext, modseq: of the server it was exported from; messages then carry UIDs. id, account,
+    recent_uid, subscribed: of an account of ours that was exported: its MAILBOXID, whose it was, which UIDs had been
+    recent in a session, whether it was subscribed. None where the source does not say.
     """
 
     name: str
@@ -44,6 +46,10 @@ class SourceMailbox:
     uidvalidity: int | None = None
     uidnext: int | None = None
     modseq: int | None = None
+    id: str | None = None
+    account: str | None = None
+    recent_uid: int | None = None
+    subscribed: bool | None = None
 
 
 ANONYMOUS = Identity()

@@ -11,7 +11,7 @@ import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from ..clock import Clock, SystemClock
@@ -29,7 +29,7 @@ from ..store.errors import (
     TooManyKeywords,
 )
 from ..store.interface import Store
-from ..store.model import INBOX, Column, Flags, Mailbox, NewMessage
+from ..store.model import INBOX, Adoption, Column, Flags, Mailbox, NewMessage
 from .incoming import ExchangeRefusal, Incoming, Item, Skipped, Source, SourceMailbox
 
 GROUP_MESSAGES = 100
@@ -37,6 +37,10 @@ GROUP_OCTETS = 8 << 20
 
 Progress = Callable[[int], None]
 """Called with octets of the source that have been dealt with since the last call."""
+
+Claim = Callable[[str, str], Awaitable[bool]]
+"""claim(id, account): whether the account may take a MAILBOXID that an export of `account` has
+(`Directory.claim_mailbox_id`)."""
 
 
 @dataclass(slots=True)
@@ -64,23 +68,26 @@ async def import_mail(
     once: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock | None = None,
+    claim: Claim | None = None,
 ) -> Report:
     """Bring all of `source` into the account.
 
     mailbox: where the source's own messages go (INBOX when None); its other mailboxes go below it, or keep
     their names. once: a message that an earlier call brought in is left out (identities are derived from
     octets and mailbox), so that the same import may be repeated. UIDs, UIDVALIDITY and identities are kept
-    where a mailbox that never held a message takes them.
+    where a mailbox that never held a message takes them, MAILBOXIDs where `claim` allows it too (never if None).
 
     Raises OverQuota, DiskFull and what else ends all further work; what was appended before stays.
     """
-    loader = _Loader(store, mailbox, progress or (lambda octets: None), once, limits, clock or SystemClock())
+    loader = _Loader(store, mailbox, progress or (lambda octets: None), once, limits, clock or SystemClock(), claim)
     items = source.items()
     while (item := await asyncio.to_thread(next, items, None)) is not None:
         await loader.take(item)
     await loader.finish()
-    for name in source.subscriptions() or ():
+    subscribed = source.subscriptions()
+    for name in subscribed or ():
         await loader.subscribe(name)
+    await loader.unsubscribe(subscribed)
     return loader.report
 
 
@@ -88,7 +95,14 @@ class _Loader:
     """The state of one import: the mailbox being filled and the group that waits for its append."""
 
     def __init__(
-        self, store: Store, base: str | None, progress: Progress, once: bool, limits: Limits, clock: Clock
+        self,
+        store: Store,
+        base: str | None,
+        progress: Progress,
+        once: bool,
+        limits: Limits,
+        clock: Clock,
+        claim: Claim | None,
     ) -> None:
         self.report = Report()
         self._store = store
@@ -97,10 +111,13 @@ class _Loader:
         self._once = once
         self._limits = limits
         self._clock = clock
+        self._claim = claim
         self._named: dict[str, Mailbox | None] = {}
         self._adopted: dict[str, int] = {}
+        self._subscribed: dict[str, bool] = {}
+        """Of adopted mailboxes, by their names in the source, where it says so."""
         self._filed: list[int] = []
-        """Mailboxes, INBOX excepted, that held no message before."""
+        """Mailboxes that held no message before, INBOX excepted, and of which it is not known what is recent."""
         self._present: dict[str, set[bytes]] = {}
         self._copies: Counter[bytes] = Counter()
         self._into: str | None = None
@@ -130,6 +147,15 @@ class _Loader:
         except BadMailboxName as refusal:
             self.report.skipped.append(Skipped(f"subscription {name!r}", refusal.text, lost=False))
 
+    async def unsubscribe(self, subscribed: list[str] | None) -> None:
+        """A mailbox that was exported without a subscription gets none: INBOX and an account's first have one.
+
+        subscribed: what the source's list says, which goes before what the sidecar said.
+        """
+        for name, was in self._subscribed.items():
+            if not (was if subscribed is None else name in subscribed):
+                await self._store.subscribe(self._target(name), False)
+
     def _target(self, name: str) -> str:
         """The account's name for a mailbox of the source."""
         if name.upper() in ("", INBOX):
@@ -142,28 +168,37 @@ class _Loader:
         found = await self._store.mailbox(name)
         if found is None:
             try:
-                found = await self._create(name, wanted.role)
+                found = await self._create(name, above=wanted.account is None)
             except BadMailboxName as refusal:
                 self.report.skipped.append(Skipped(f"mailbox {name!r}", refusal.text))
                 return None
-        elif wanted.role and found.role is None:
-            try:
-                await self._store.set_role(found.key, wanted.role)
-            except RoleTaken:
-                self.report.skipped.append(Skipped(name, f"another mailbox is {wanted.role} already", lost=False))
-        if found.uidnext == 1 and found.name != INBOX:
+        if wanted.role is not None and found.role != wanted.role:
+            await self._give_role(found, wanted.role)
+        if found.uidnext == 1 and found.name != INBOX and wanted.recent_uid is None:
             self._filed.append(found.key)
         if wanted.uidvalidity is not None:
             found = await self._adopt(found, wanted, wanted.uidvalidity)
         self.report.mailboxes.append(found.name)
         return found
 
-    async def _create(self, name: str, role: str | None) -> Mailbox:
+    async def _give_role(self, mailbox: Mailbox, role: str) -> None:
+        """The special use that the mailbox had. One that is in use here stays where it is; one that no message was
+        ever filed for (the mailboxes of a new account) moves, since clients know the other."""
+        if mailbox.role is not None and mailbox.uidnext > 1:
+            self.report.skipped.append(Skipped(mailbox.name, f"it is {mailbox.role} here, not {role}", lost=False))
+            return
+        holder = next((each for each in await self._store.mailboxes() if each.role == role), None)
         try:
-            return await self._store.create_mailbox(name, role)
+            if holder is not None and holder.uidnext == 1:
+                await self._store.set_role(holder.key, None)
+            await self._store.set_role(mailbox.key, role)
         except RoleTaken:
-            self.report.skipped.append(Skipped(name, f"another mailbox is {role} already", lost=False))
-            return await self._store.create_mailbox(name)
+            self.report.skipped.append(Skipped(mailbox.name, f"another mailbox is {role} already", lost=False))
+
+    async def _create(self, name: str, *, above: bool) -> Mailbox:
+        """above: with the levels above. An account that was exported names all that it has."""
+        try:
+            return await self._store.create_mailbox(name, above=above)
         except MailboxExists:
             found = await self._store.mailbox(name)  # made by another session in between
             if found is None:
@@ -172,12 +207,19 @@ class _Loader:
 
     async def _adopt(self, found: Mailbox, wanted: SourceMailbox, uidvalidity: int) -> Mailbox:
         """Take the old server's numbers, if this mailbox never held a message."""
+        if found.uidnext > 1:
+            return found
         modseq = max(wanted.modseq or 0, int(self._clock.now() * 1_000_000))
+        id = None
+        if wanted.id and wanted.account and self._claim is not None and await self._claim(wanted.id, wanted.account):
+            id = wanted.id
         try:
-            found = await self._store.adopt(found.key, uidvalidity, modseq)
+            found = await self._store.adopt(found.key, Adoption(uidvalidity, modseq, id, wanted.recent_uid or 0))
         except CannotChangeMailbox:
             return found
         self._adopted[wanted.name] = wanted.uidnext or 1
+        if wanted.subscribed is not None:
+            self._subscribed[wanted.name] = wanted.subscribed
         return found
 
     async def _reserve(self, name: str, uidnext: int) -> None:

@@ -124,6 +124,10 @@ class MaildirSource:
             uids.uidvalidity if uids else None,
             uids.uidnext if uids else None,
             line.modseq if line else None,
+            line.id if line else None,
+            line.account if line else None,
+            line.recent_uid if line else None,
+            line.subscribed if line else None,
         )
         if uids:
             for problem in uids.problems:
@@ -186,8 +190,8 @@ class MaildirSource:
                 uidl = self._old_uidl(record, pop3_uidvalidity)
             identity = Identity(uidl=uidl, uid=record.uid if record else None)
             return Incoming(data, flags, received_of(file), mailbox, file.path, identity)
-        if uidl is None or uidl == line.email_id or copies > 1:
-            uidl = line.uidl  # what we gave as the UIDL is the EMAILID, or will be made of it again
+        if uidl is None or uidl in _told(line) or copies > 1:
+            uidl = line.uidl  # what we told as the UIDL will be made of identity and suffix again
         same = hashlib.sha256(data).hexdigest() == line.digest
         identity = Identity(
             email_id=line.email_id if same else None,
@@ -196,8 +200,11 @@ class MaildirSource:
             uid=record.uid if record else None,
             saved=line.saved,
             hidden=line.hidden,
+            suffix=line.suffix,
+            retrieved=line.retrieved,
         )
-        return Incoming(data, flags, line.received, mailbox, file.path, identity, verbatim=same)
+        arrival = _digest(line.arrival) if same else None
+        return Incoming(data, flags, line.received, mailbox, file.path, identity, arrival, verbatim=same)
 
     def _old_uidl(self, record: dovecot.UidRecord, uidvalidity: int) -> str | None:
         if self._pop3_uidl is Pop3Uidl.DOVECOT:
@@ -205,6 +212,17 @@ class MaildirSource:
         if self._pop3_uidl is Pop3Uidl.FILE:
             return record.file if dovecot.is_uidl(record.file) else None
         return None
+
+
+def _told(line: sidecar.MessageLine) -> set[str]:
+    """What our POP3 may have told as the UIDL of a message, and what an export says where POP3 did not show it."""
+    base, suffix = line.uidl or line.email_id, f".{line.suffix}" if line.suffix else ""
+    return {base, line.email_id, base + suffix, f"{line.email_id}.{line.suffix or 0}"}
+
+
+def _digest(text: str | None) -> bytes | None:
+    """A SHA-256 in hexadecimal; None where it is none."""
+    return bytes.fromhex(text) if text is not None and re.fullmatch("[0-9a-f]{64}", text) else None
 
 
 @dataclass(frozen=True, slots=True)

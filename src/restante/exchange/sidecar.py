@@ -18,15 +18,21 @@ LONGEST_LINE = 1 << 20
 
 
 class MailboxLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The first line. name: exact. foreign: names that are subscribed but name no mailbox (INBOX's file alone)."""
+    """The first line. name: exact. foreign: names that are subscribed but name no mailbox (INBOX's file alone).
+
+    account: the exported account's opaque id, by which its own installation knows it again. recent_uid: UIDs up to
+    it have been recent in a session; None in files of older versions.
+    """
 
     restante: int
     name: str
     id: str = ""
+    account: str = ""
     role: str | None = None
     uidvalidity: int
     uidnext: int
     modseq: int
+    recent_uid: int | None = None
     subscribed: bool = False
     foreign: list[str] = []
 
@@ -35,7 +41,8 @@ class MessageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One message. digest: SHA-256 of its octets, hexadecimal. keywords: those without a letter.
 
     received, saved: seconds UTC. uidl: what an old server gave; absent where the UIDL is the EMAILID. hidden: from
-    POP3 alone, since a DELE there was to keep the message.
+    POP3 alone, since a DELE there was to keep the message. suffix: behind the UIDL's dot, in INBOX. retrieved: when
+    POP3 first fetched it. arrival: SHA-256 before trace fields, hexadecimal.
     """
 
     file: str
@@ -46,6 +53,9 @@ class MessageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     saved: int | None = None
     uidl: str | None = None
     hidden: bool = False
+    suffix: int | None = None
+    retrieved: int | None = None
+    arrival: str | None = None
     keywords: list[str] = []
 
 

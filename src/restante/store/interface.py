@@ -22,6 +22,7 @@ from ..query.language import Query
 from .directory import Directory
 from .model import (
     AccountStats,
+    Adoption,
     Appended,
     Blob,
     Column,
@@ -36,6 +37,7 @@ from .model import (
     Mailbox,
     NewMessage,
     Pop3Delete,
+    Provenance,
     Recoverable,
     Removed,
     Row,
@@ -199,19 +201,24 @@ class Store(Protocol):
 
     # Changing mailboxes ----------------------------------------------------------------------------
 
-    async def create_mailbox(self, name: str, role: str | None = None, uidvalidity: int | None = None) -> Mailbox:
-        """Create a mailbox, and those above it that are missing. Raises MailboxExists, BadMailboxName, RoleTaken.
+    async def create_mailbox(
+        self, name: str, role: str | None = None, uidvalidity: int | None = None, *, above: bool = True
+    ) -> Mailbox:
+        """Create a mailbox, and (above) those above it that are missing: an import of an account where they had
+        been deleted leaves them out. Raises MailboxExists, BadMailboxName, RoleTaken.
 
         uidvalidity: wished by an import into a new mailbox; taken only if no mailbox had it under that name.
         """
         ...
 
-    async def adopt(self, mailbox: int, uidvalidity: int, modseq: int) -> Mailbox:
+    async def adopt(self, mailbox: int, adoption: Adoption) -> Mailbox:
         """Let a mailbox that never held a message go on with an old server's UIDVALIDITY (import).
 
         Raises the account's counter too (and with it the mailbox's highest_modseq and its log floor) to at
-        least `modseq`, so that no number that the old server gave out means something else here. Raises
-        CannotChangeMailbox where a message has been filed (UIDNEXT is past 1).
+        least its modseq, so that no number that the old server gave out means something else here. The MAILBOXID
+        is taken where no mailbox of this account, present or gone, has it; that no other account has it is for
+        the caller to see to (`Directory.claim_mailbox_id`). Raises CannotChangeMailbox where a message has been
+        filed (UIDNEXT is past 1).
         """
         ...
 
@@ -272,8 +279,8 @@ class Store(Protocol):
 
     async def stats(self) -> AccountStats: ...
 
-    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None, bool]]:
-        """(uid, email id, foreign UIDL or None, whether it is hidden from POP3) of placements: for export."""
+    async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
+        """What export keeps of placements beside their columns, ascending by UID."""
         ...
 
     def doctor(self, repair: bool) -> AsyncIterator[Finding]:

@@ -279,7 +279,8 @@ class Identity:
     email_id and thread_id are taken only where octets and INTERNALDATE agree with what the account holds
     under that id, or the account holds nothing under it. uidl: a POP3 UIDL that an old server gave (1 to 70
     octets of 0x21..0x7E), kept for good. uid: wished UID, taken only in an empty range (uid >= UIDNEXT).
-    hidden: from POP3 (`Pop3Delete.KEEP`).
+    hidden: from POP3 (`Pop3Delete.KEEP`). suffix, retrieved: see `Provenance`; for INBOX alone, the suffix taken
+    where no other message there has that UIDL.
     """
 
     email_id: str | None = None
@@ -288,6 +289,37 @@ class Identity:
     uid: int | None = None
     saved: int | None = None
     hidden: bool = False
+    suffix: int | None = None
+    retrieved: int | None = None
+
+
+class Provenance(NamedTuple):
+    """What export keeps of a placement beside its columns. A tuple: there may be 100,000.
+
+    uidl: foreign UIDL or None. hidden: from POP3. suffix: of the UIDL in INBOX, 0 where that is the identity alone.
+    retrieved: when POP3 first fetched it, seconds UTC. arrival: SHA-256 before trace headers.
+    """
+
+    uid: int
+    email_id: str
+    uidl: str | None
+    hidden: bool
+    suffix: int
+    retrieved: int | None
+    arrival: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What a mailbox goes on with that an old server, or an account that was exported, had.
+
+    modseq: of the mailbox there. id: MAILBOXID, None for one of its own. recent_uid: as in `Mailbox`.
+    """
+
+    uidvalidity: int
+    modseq: int
+    id: str | None = None
+    recent_uid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

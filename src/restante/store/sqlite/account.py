@@ -20,6 +20,7 @@ from ...query.language import Query
 from ..errors import InUse
 from ..model import (
     AccountStats,
+    Adoption,
     Appended,
     Blob,
     Column,
@@ -34,6 +35,7 @@ from ..model import (
     Mailbox,
     NewMessage,
     Pop3Delete,
+    Provenance,
     Recoverable,
     Removed,
     Row,
@@ -313,11 +315,13 @@ class SqliteStore:
 
     # Changing mailboxes ------------------------------------------------------------------------------
 
-    async def create_mailbox(self, name: str, role: str | None = None, uidvalidity: int | None = None) -> Mailbox:
-        return await self._write(mailboxes.create, name, role, uidvalidity)
+    async def create_mailbox(
+        self, name: str, role: str | None = None, uidvalidity: int | None = None, *, above: bool = True
+    ) -> Mailbox:
+        return await self._write(mailboxes.create, name, role, uidvalidity, above)
 
-    async def adopt(self, mailbox: int, uidvalidity: int, modseq: int) -> Mailbox:
-        return await self._write(mailboxes.adopt, mailbox, uidvalidity, modseq)
+    async def adopt(self, mailbox: int, adoption: Adoption) -> Mailbox:
+        return await self._write(mailboxes.adopt, mailbox, adoption)
 
     async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
         await self._write(mailboxes.reserve_uids, mailbox, uidnext)
@@ -404,8 +408,8 @@ class SqliteStore:
     async def stats(self) -> AccountStats:
         return self._read(rows.stats, self._path)
 
-    async def uidl_of(self, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None, bool]]:
-        return self._read(rows.uidls, mailbox, ranges)
+    async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
+        return self._read(rows.provenance, mailbox, ranges)
 
     async def doctor(self, repair: bool) -> AsyncIterator[Finding]:
         from . import doctor

@@ -14,7 +14,7 @@ import apsw
 from ...mime.model import Analysis, Trait
 from .. import parts
 from ..errors import NoSuchMailbox, OverQuota
-from ..model import Appended, NewMessage
+from ..model import Appended, Identity, NewMessage
 from . import content, mailboxes
 from .identity import is_id, new_id, thread_for
 from .transaction import NewPlacement, Write
@@ -62,7 +62,9 @@ def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) ->
                 message.received,
                 saved,
                 message.identity.uid,
-                alone=new and message.identity.uidl is None and message.identity.email_id is None,
+                alone=new and not _known_elsewhere(message.identity),
+                suffix=message.identity.suffix,
+                retrieved=message.identity.retrieved,
             )
         )
         ids.append(email_id)
@@ -103,6 +105,11 @@ def check_quota(tx: Write, more: int, quota: int) -> None:
     row = tx.db.execute("SELECT used FROM account").fetchone()
     if row is not None and row[0] + tx.used + more > quota:
         raise OverQuota("The mailbox is full.", "Remove some mail, or ask for a larger quota.")
+
+
+def _known_elsewhere(identity: Identity) -> bool:
+    """Whether POP3 may have to tell this message from another one, or to remember something of it."""
+    return not (identity.email_id is None and identity.uidl is None and identity.suffix is identity.retrieved is None)
 
 
 def _email(tx: Write, one: Prepared) -> tuple[int, str, bool]:

@@ -12,8 +12,8 @@ from typing import Any
 import apsw
 
 from ..errors import BadMailboxName, CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken
-from ..model import INBOX, ROLES, SEPARATOR, Mailbox
-from .identity import new_id
+from ..model import INBOX, ROLES, SEPARATOR, Adoption, Mailbox
+from .identity import is_id, new_id
 from .transaction import MAX_UID, Write, typed
 
 LEVEL_OCTETS, NAME_OCTETS, LEVELS = 255, 1000, 50
@@ -72,16 +72,18 @@ def checked(name: str) -> str:
     return name
 
 
-def create(tx: Write, name: str, role: str | None = None, uidvalidity: int | None = None) -> Mailbox:
-    """CREATE with the levels above. Raises MailboxExists, BadMailboxName, RoleTaken."""
+def create(
+    tx: Write, name: str, role: str | None = None, uidvalidity: int | None = None, above: bool = True
+) -> Mailbox:
+    """CREATE, with the levels above unless told otherwise. Raises MailboxExists, BadMailboxName, RoleTaken."""
     name = checked(name)
     if _key(tx, name) is not None:
         raise MailboxExists("The mailbox exists already.")
     levels = name.split(SEPARATOR)
-    for depth in range(1, len(levels)):
-        above = SEPARATOR.join(levels[:depth])
-        if _key(tx, above) is None:
-            _insert(tx, above, None, None)
+    for depth in range(1, len(levels) if above else 1):
+        level = SEPARATOR.join(levels[:depth])
+        if _key(tx, level) is None:
+            _insert(tx, level, None, None)
     key = _insert(tx, name, role, uidvalidity)
     return mailbox_by_key(tx.db, key, tx.user)
 
@@ -139,8 +141,9 @@ def _check_role(tx: Write, role: str, key: int) -> None:
         raise RoleTaken(f"Another mailbox has the special use {role}.", "Take it from that one first.")
 
 
-def adopt(tx: Write, key: int, uidvalidity: int, modseq: int) -> Mailbox:
-    """Go on with an old server's UIDVALIDITY and numbers; see `Store.adopt`."""
+def adopt(tx: Write, key: int, adoption: Adoption) -> Mailbox:
+    """Go on with an old server's UIDVALIDITY, identity and numbers; see `Store.adopt`."""
+    uidvalidity, modseq = adoption.uidvalidity, adoption.modseq
     here = mailbox_by_key(tx.db, key, tx.user)
     if here.uidnext > 1:
         raise CannotChangeMailbox("A message has been filed in this mailbox already.", "Adopt into a new one.")
@@ -149,9 +152,13 @@ def adopt(tx: Write, key: int, uidvalidity: int, modseq: int) -> Mailbox:
     if uidvalidity != here.uidvalidity and _had(tx, here.name, uidvalidity):
         raise CannotChangeMailbox("A mailbox of this name had this UIDVALIDITY before.")
     tx.modseq = max(tx.modseq, modseq)
+    id = adoption.id
+    if not is_id("b", id) or tx.db.execute(_ID_TAKEN, (id, key)).fetchone() is not None:
+        id = here.id
     tx.db.execute(
-        "UPDATE mailbox SET uidvalidity = ?, highest_modseq = ?, changed_modseq = ? WHERE key = ?",
-        (uidvalidity, tx.modseq, tx.modseq, key),
+        "UPDATE mailbox SET id = ?, uidvalidity = ?, highest_modseq = ?, changed_modseq = ?, recent_uid = ?"
+        " WHERE key = ?",
+        (id, uidvalidity, tx.modseq, tx.modseq, max(0, min(adoption.recent_uid, MAX_UID)), key),
     )
     tx.db.execute(
         "UPDATE account SET uidvalidity = max(uidvalidity, ?), log_floor = max(log_floor, ?)", (uidvalidity, modseq)
@@ -255,6 +262,9 @@ def subscribe(tx: Write, name: str, subscribed: bool) -> None:
     tx.remember("subscribe", None, (), f"{'-' if subscribed else '+'}{name}")
 
 
+_ID_TAKEN = """
+SELECT 1 FROM mailbox WHERE id = ?1 AND key <> ?2 UNION ALL SELECT 1 FROM mailbox_tombstone WHERE id = ?1 LIMIT 1
+"""
 _GONE_ALIKE = """
 SELECT 1 FROM mailbox m JOIN mailbox_tombstone t ON t.uidvalidity = m.uidvalidity WHERE m.key = ? AND t.name = ?
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 
-from ..model import AccountStats, Column, Row, UidRanges
+from ..model import AccountStats, Column, Provenance, Row, UidRanges
 from .transaction import pack, spans, typed
 
 # Column -> (expression, tables it needs). "e": email, "a": answer, "c": content.
@@ -85,15 +85,18 @@ def keywords(db: apsw.Connection) -> list[str]:
     return [name for (name,) in names]
 
 
-def uidls(db: apsw.Connection, mailbox: int, ranges: UidRanges) -> list[tuple[int, str, str | None, bool]]:
-    """(uid, email id, foreign UIDL, hidden from POP3) of placements."""
-    found: list[tuple[int, str, str | None, int]] = typed(db.execute(_UIDLS, (pack(ranges), mailbox)))
-    return [(uid, id, uidl, bool(hidden)) for uid, id, uidl, hidden in found]
+def provenance(db: apsw.Connection, mailbox: int, ranges: UidRanges) -> list[Provenance]:
+    """What export keeps of placements beside their columns."""
+    found: list[tuple[int, str, str | None, int, int, int | None, bytes | None]]
+    found = typed(db.execute(_PROVENANCE, (pack(ranges), mailbox)))
+    return [Provenance(*row[:3], bool(row[3]), *row[4:]) for row in found]
 
 
-_UIDLS = (
-    "SELECT p.uid, e.id, e.uidl, EXISTS (SELECT 1 FROM pop3_hidden h WHERE h.email = p.email)"
+_PROVENANCE = (
+    "SELECT p.uid, e.id, e.uidl, EXISTS (SELECT 1 FROM pop3_hidden h WHERE h.email = p.email),"
+    " coalesce(d.suffix, 0), d.retrieved, e.arrival"
     f" FROM {spans('?1', 'placement', '?2')} CROSS JOIN email e ON e.key = p.email"
+    " LEFT JOIN pop3 d ON d.mailbox = p.mailbox AND d.uid = p.uid"
 )
 
 

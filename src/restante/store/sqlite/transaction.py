@@ -12,7 +12,7 @@ Must not know: threads, files, futures.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ from ..model import INBOX, Flags, System, UidRanges
 
 MAX_UID = 0xFFFFFFFE
 """Last UID a mailbox gives out: UIDNEXT must stay a 32-bit number (RFC 9051 9, nz-number)."""
+
+MOST_SUFFIX = 999_999_999
+"""Of a UIDL: behind an EMAILID and a dot it stays far below the 70 octets of RFC 1939 7."""
 
 UNSEEN_SQL = "(f.system & 1) = 0"
 DELETED_SQL = "(f.system & 8) <> 0"
@@ -50,7 +53,8 @@ class Settings:
 class NewPlacement:
     """One placement to add. uid: wished, taken only where it is not below UIDNEXT.
 
-    alone: the email is new and goes by its EMAILID, so that no other message can have its UIDL.
+    alone: the email is new and goes by its EMAILID, so that no other message can have its UIDL. suffix: of its UIDL,
+    wished; retrieved: when POP3 fetched it. Both for INBOX, and only where it is not `alone`.
     """
 
     email: int
@@ -60,6 +64,8 @@ class NewPlacement:
     saved: int
     uid: int | None = None
     alone: bool = False
+    suffix: int | None = None
+    retrieved: int | None = None
 
 
 def pack(ranges: UidRanges) -> apsw.CArrayBinding:
@@ -288,7 +294,13 @@ class Write:
                 messages=len(rows), unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=uid,
             )  # fmt: skip
         if not all(one.alone for one in placements) and self.is_inbox(mailbox):
-            self._give_suffixes(mailbox, low, uid - 1)
+            self.db.executemany(
+                "INSERT INTO pop3 (mailbox, uid, suffix, retrieved) VALUES (?, ?, 0, ?)",
+                [(mailbox, u, p.retrieved) for u, p in zip(uids, placements, strict=True) if p.retrieved is not None],
+            )
+            self._give_suffixes(
+                mailbox, low, uid - 1, {u: p.suffix for u, p in zip(uids, placements, strict=True) if p.suffix}
+            )
         return uids
 
     def place_from(self, mailbox: int, source: int, ranges: UidRanges) -> tuple[array[int], array[int]]:
@@ -314,25 +326,32 @@ class Write:
             messages=messages, unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=high + 1,
         )  # fmt: skip
         if self.is_inbox(mailbox):
-            self._give_suffixes(mailbox, low, high)
+            self._give_suffixes(mailbox, low, high, {})
 
     def is_inbox(self, mailbox: int) -> bool:
         row = self.db.execute("SELECT name FROM mailbox WHERE key = ?", (mailbox,)).fetchone()
         return row is not None and row[0] == INBOX
 
-    def _give_suffixes(self, inbox: int, low: int, high: int) -> None:
-        """POP3 UIDL suffixes for newcomers whose UIDL another message of INBOX has. No pop3 row means suffix 0."""
+    def _give_suffixes(self, inbox: int, low: int, high: int, wished: Mapping[int, int]) -> None:
+        """POP3 UIDL suffixes for newcomers whose UIDL another message of INBOX has. No pop3 row means suffix 0.
+
+        wished: by UID, those that were told elsewhere, also where there is no other message now.
+        """
         groups: dict[str, set[int]] = {}
         for sql in (_SAME_EMAIL, _SAME_UIDL):
             found: list[tuple[int, str]] = typed(self.db.execute(sql, (inbox, low, high)))
             for uid, base in found:
                 groups.setdefault(base, set()).add(uid)
+        for uid in wished:  # few: emails that were in an INBOX more than once
+            groups.setdefault(self.db.execute(_BASE, (inbox, uid)).get, set()).add(uid)
         for base, new in groups.items():
             taken = {
                 suffix for uid, suffix in self.db.execute(_SUFFIXES_BY_BASE, (inbox, base)).fetchall() if uid not in new
             }
-            for uid in sorted(new):
-                suffix = next(n for n in range(len(taken) + 1) if n not in taken)
+            for uid in sorted(new, key=lambda uid: (uid not in wished, uid)):
+                suffix = wished.get(uid, 0)
+                if suffix in taken or not 0 <= suffix <= MOST_SUFFIX:
+                    suffix = next(n for n in range(len(taken) + 1) if n not in taken)
                 taken.add(suffix)
                 if suffix:
                     self.db.execute(
@@ -417,6 +436,10 @@ _SAME_EMAIL = """
 SELECT n.uid, coalesce(e.uidl, e.id) FROM placement n JOIN email e ON e.key = n.email
 WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND EXISTS (
     SELECT 1 FROM placement o WHERE o.email = n.email AND o.mailbox = n.mailbox AND o.uid <> n.uid)
+"""
+
+_BASE = """
+SELECT coalesce(e.uidl, e.id) FROM placement n JOIN email e ON e.key = n.email WHERE n.mailbox = ? AND n.uid = ?
 """
 
 _SAME_UIDL = """

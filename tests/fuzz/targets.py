@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from restante.exchange import courier, dovecot
 from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
 from restante.mime.analyse import analyse
 from restante.mime.model import Limits, Part
@@ -81,7 +82,24 @@ def _within(part: Part, low: int, high: int) -> None:
         _within(child, part.body, part.end)
 
 
-TARGETS: Mapping[str, Callable[[bytes], None]] = {"imap": imap, "pop3": pop3, "lmtp": lmtp, "mime": mime}
+def maildir(data: bytes) -> None:
+    """Control files that another server left beside a Maildir."""
+    kinds = (dovecot.parse_uidlist, courier.parse_uiddb, courier.parse_pop3_list)
+    parse = kinds[data[0] % len(kinds)] if data else kinds[0]
+    try:
+        parse(data[1:])
+    except ValueError:
+        pass
+    dovecot.parse_keywords(data)
+    dovecot.parse_subscriptions(data)
+    courier.parse_subscriptions(data)
+    listed, change = halves(data)
+    courier.parse_keywords(listed, {".1.file": change, "file": data})
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    "imap": imap, "pop3": pop3, "lmtp": lmtp, "mime": mime, "maildir": maildir,
+}  # fmt: skip
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
     "imap": (
@@ -103,6 +121,12 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"\x40LHLO x\r\nMAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n"
         b"RCPT TO:<\"q s\"@[192.0.2.1]>\r\n",
         b"\x80line\r\n..dot\r\n.\rx\n.\n\r\n.\r\nQUIT\r\n", b"\x00BDAT 10 LAST\r\nMAIL FROM:<>\r\n",
+    ),
+    "maildir": (
+        b"\x003 V1275660208 N42 G3085f01b7f11094c501100008c4a11c1\n7 P0001.old :1000.M2.host\n9 W60 S57 :a,S=57:2,S\n",
+        b"\x011 1193000000 45\n7 1000000001.M1.mail\n12 b:2,S\n",
+        b"\x02/3 91 1193123456\na:2,S 25 3:1193123456:0\nb:2, 25 90:0:1\nc 25 0:0:0\n",
+        b"\x80$Label1\nwork\n\na.host:0 1\nb:1\nV\t2\nINBOX.Sent\n",
     ),
     "mime": (
         b"\x00From: =?utf-8?q?J=C3=B6rg?= <a@b.example>, g: x@y, (c) z@w;\r\nSubject: =?iso-2022-jp?b?GyRC?= x\r\n"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .archive import TarTree, ZipTree
+from .courier import KEYWORDS_FOLDER
 from .folder import FolderSource
 from .incoming import DEFAULT_LARGEST, Item, NoSuchSource
 from .maildir import CONTROL_FILES, MaildirSource, Pop3Uidl, maildirs
@@ -46,7 +47,7 @@ def _belongs(path: str, name: str, found: set[str]) -> bool:
     """Whether a file is a maildir's: its messages, what is being delivered to it, its control files."""
     parent, _, _ = path.rpartition("/")
     above, _, last = parent.rpartition("/")
-    if last in ("cur", "new", "tmp") and above in found:
+    if last in ("cur", "new", "tmp", KEYWORDS_FOLDER) and above in found:
         return True
     return parent in found and CONTROL_FILES.fullmatch(name) is not None
 

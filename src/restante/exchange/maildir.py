@@ -4,6 +4,7 @@ A folder with `cur` or `new` is a mailbox. Its name comes from its path below th
 (Maildir++), "A/B" is too (LAYOUT=fs). Flags are letters behind ":2,": S R F D T are the system flags, P is
 $Forwarded, small letters are dovecot-keywords'. UIDs, UIDVALIDITY and UIDLs are dovecot-uidlist's. INTERNALDATE
 is the file's time of change, or the time in its name where that is earlier (a copy that did not keep times).
+Where Dovecot has not been, Courier's own files say UIDs, POP3 UIDLs and keywords.
 What stands in restante.jsonl goes before all this for what never changes (ids, dates, the old UIDL).
 """
 
@@ -12,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ..store.model import Flags, Identity
-from . import dovecot, sidecar
+from . import courier, dovecot, sidecar
 from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
 from .mbox import is_keyword
 from .names import from_disk
@@ -31,11 +32,15 @@ CONTROL_FILES = re.compile(
 """Files beside cur, new and tmp that are no mail: passed over without a word."""
 
 LARGEST_CONTROL = 1 << 30
+LARGEST_CHANGE = 1 << 16
+"""Octets of a file that has one message's keywords."""
 NAME_TIME = re.compile(r"(\d{1,10})\.")
 
 
 class Pop3Uidl(Enum):
     """Which UIDL an old server gave to INBOX messages for which no file names one.
+
+    Not asked where Courier was the server: what its list lacks no POP3 client has seen.
 
     DOVECOT: its default, made of UID and UIDVALIDITY. FILE: the file's base name (Courier, older Dovecots told
     so). NONE: it gave none worth keeping; the EMAILID becomes the UIDL.
@@ -48,12 +53,28 @@ class Pop3Uidl(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One mailbox's folder. path: in the tree. disk_name: as its path says, undecoded."""
+    """One mailbox's folder. path: in the tree. keywords: Courier's files about them."""
 
     path: str
     name: str
     files: dict[str, File]
     messages: list[File]
+    keywords: dict[str, File]
+
+
+@dataclass(slots=True)
+class _Control:
+    """What a folder's control files say.
+
+    letters: keyword by letter. keywords, uidls: by message file, without flags; uidls is None where Courier's POP3
+    was not the one that told them.
+    """
+
+    uids: dovecot.UidFile | None = None
+    letters: dict[str, str] = field(default_factory=dict)
+    keywords: dict[str, list[str]] = field(default_factory=dict)
+    uidls: dict[str, str] | None = None
+    problems: list[Skipped] = field(default_factory=list)
 
 
 class MaildirSource:
@@ -75,19 +96,27 @@ class MaildirSource:
         self.total = sum(file.size for folder in self._folders for file in folder.messages)
         self._exact: dict[str, str] = {}
         self._foreign: list[str] = []
-        self._said_subscribed: set[str] = set()
 
     def items(self) -> Iterator[Item]:
         for folder in self._folders:
             yield from self._mailbox(folder)
 
     def subscriptions(self) -> list[str] | None:
-        """From the `subscriptions` file, by exact names where a sidecar told them. Call it after `items`."""
-        path = f"{self._top}/{dovecot.SUBSCRIPTIONS}" if self._top else dovecot.SUBSCRIPTIONS
-        found = next((file for file in self._tree.files if file.path == path), None)
-        if found is None:
-            return None
-        names = [from_disk(name) for name in dovecot.parse_subscriptions(self._read(found, 1 << 24))]
+        """From the `subscriptions` file, by exact names where a sidecar told them; else from Courier's.
+
+        Call it after `items`.
+        """
+        for file, parse in (
+            (dovecot.SUBSCRIPTIONS, dovecot.parse_subscriptions),
+            (courier.SUBSCRIPTIONS, courier.parse_subscriptions),
+        ):
+            path = f"{self._top}/{file}" if self._top else file
+            found = next((each for each in self._tree.files if each.path == path), None)
+            if found is not None:
+                return self._exact_names([from_disk(name) for name in parse(self._read(found, 1 << 24))])
+        return None
+
+    def _exact_names(self, names: list[str]) -> list[str]:
         gone = [name for name in self._foreign if name not in names]
         return [self._exact.get(name, name) for name in names] + gone
 
@@ -100,14 +129,8 @@ class MaildirSource:
 
     def _mailbox(self, folder: Folder) -> Iterator[Item]:
         where = folder.path or self._tree.name
-        uids, keywords, extra = None, {}, _Extra({}, None)
-        try:
-            if file := folder.files.get(dovecot.UIDLIST):
-                uids = dovecot.parse_uidlist(self._read(file, LARGEST_CONTROL))
-        except ValueError as cause:
-            yield Skipped(f"{where}/{dovecot.UIDLIST}", str(cause), lost=False)
-        if file := folder.files.get(dovecot.KEYWORDS):
-            keywords = dovecot.parse_keywords(self._read(file, 1 << 16))
+        control, extra = self._control(folder, where), _Extra({}, None)
+        uids = control.uids
         try:
             if file := folder.files.get(sidecar.FILE):
                 extra = self._sidecar(file)
@@ -129,18 +152,53 @@ class MaildirSource:
             line.recent_uid if line else None,
             line.subscribed if line else None,
         )
-        if uids:
-            for problem in uids.problems:
-                yield Skipped(f"{where}/{dovecot.UIDLIST}", problem, lost=False)
-        yield from self._messages(folder, name, uids, keywords, extra)
+        yield from control.problems
+        yield from self._messages(folder, name, control, extra)
+
+    def _control(self, folder: Folder, where: str) -> _Control:
+        """What Dovecot's files say of the folder, or where it has not been here, Courier's."""
+        control = _Control()
+        if file := folder.files.get(dovecot.UIDLIST):
+            self._uids(control, file, dovecot.parse_uidlist, where)
+        else:
+            if file := folder.files.get(courier.UIDDB):
+                self._uids(control, file, courier.parse_uiddb, where)
+            if courier.UIDDB in folder.files or courier.POP3_LIST in folder.files:
+                control.uidls = {}
+            if (file := folder.files.get(courier.POP3_LIST)) and folder.name == "":
+                self._uidls(control, file, where)
+        if file := folder.files.get(dovecot.KEYWORDS):
+            control.letters = dovecot.parse_keywords(self._read(file, 1 << 16))
+        elif listed := folder.keywords.get(courier.KEYWORDS_LIST):
+            changes = {
+                name: self._read(file, LARGEST_CHANGE)
+                for name, file in folder.keywords.items()
+                if courier.is_keyword_change(name)
+            }
+            control.keywords = courier.parse_keywords(self._read(listed, LARGEST_CONTROL), changes)
+        return control
+
+    def _uids(self, control: _Control, file: File, parse: Callable[[bytes], dovecot.UidFile], where: str) -> None:
+        try:
+            control.uids = parse(self._read(file, LARGEST_CONTROL))
+        except ValueError as cause:
+            control.problems.append(Skipped(f"{where}/{file.name}", str(cause), lost=False))
+        else:
+            control.problems += [Skipped(f"{where}/{file.name}", text, lost=False) for text in control.uids.problems]
+
+    def _uidls(self, control: _Control, file: File, where: str) -> None:
+        try:
+            control.uidls, problems = courier.parse_pop3_list(self._read(file, LARGEST_CONTROL))
+        except ValueError as cause:
+            problems = [str(cause)]
+        control.problems += [Skipped(f"{where}/{file.name}", text, lost=False) for text in problems]
 
     def _sidecar(self, file: File) -> _Extra:
         lines = self._read(file, LARGEST_CONTROL).split(b"\n")
         return _Extra({each.file: each for each in sidecar.parse_messages(lines[1:])}, sidecar.parse_mailbox(lines[0]))
 
-    def _messages(
-        self, folder: Folder, name: str, uids: dovecot.UidFile | None, keywords: dict[str, str], extra: _Extra
-    ) -> Iterator[Incoming | Skipped]:
+    def _messages(self, folder: Folder, name: str, control: _Control, extra: _Extra) -> Iterator[Incoming | Skipped]:
+        uids = control.uids
         records = {record.file: record for record in uids.records} if uids else {}
 
         def order(file: File) -> tuple[int, int, str]:
@@ -166,11 +224,26 @@ class MaildirSource:
                 continue
             seen.add(base)
             line = extra.messages.get(base)
-            flags = flags_of(file.name, keywords, line.keywords if line else [])
+            more = [each for each in control.keywords.get(base, ()) if is_keyword(each)]
+            flags = flags_of(file.name, control.letters, line.keywords if line else more)
             record = records.get(base)
             copies = emails[line.email_id] if line else 1
-            pop3 = uids.uidvalidity if uids and inbox else None
-            yield self._incoming(file, data, flags, name, record, line, pop3, copies)
+            told = self._told(base, record, control) if inbox else None
+            yield self._incoming(file, data, flags, name, record, line, told, copies)
+
+    def _told(self, base: str, record: dovecot.UidRecord | None, control: _Control) -> str | None:
+        """The UIDL that an old server told of a message of INBOX."""
+        if record is not None and record.uidl is not None:
+            return record.uidl
+        if control.uidls and base in control.uidls:
+            return control.uidls[base]
+        if record is None or control.uids is None:
+            return None
+        if self._pop3_uidl is Pop3Uidl.FILE and not control.uidls:
+            return record.file if dovecot.is_uidl(record.file) else None
+        if self._pop3_uidl is Pop3Uidl.DOVECOT and control.uidls is None:
+            return dovecot.default_uidl(record.uid, control.uids.uidvalidity)
+        return None
 
     def _incoming(
         self,
@@ -180,17 +253,15 @@ class MaildirSource:
         mailbox: str,
         record: dovecot.UidRecord | None,
         line: sidecar.MessageLine | None,
-        pop3_uidvalidity: int | None,
+        told: str | None,
         copies: int,
     ) -> Incoming:
-        """copies: messages of this mailbox that are the same email, by the sidecar."""
+        """told: see `_told`. copies: messages of this mailbox that are the same email, by the sidecar."""
         uidl = record.uidl if record else None
         if line is None:
-            if uidl is None and record and pop3_uidvalidity:
-                uidl = self._old_uidl(record, pop3_uidvalidity)
-            identity = Identity(uidl=uidl, uid=record.uid if record else None)
+            identity = Identity(uidl=uidl or told, uid=record.uid if record else None)
             return Incoming(data, flags, received_of(file), mailbox, file.path, identity)
-        if uidl is None or uidl in _told(line) or copies > 1:
+        if uidl is None or uidl in _ours(line) or copies > 1:
             uidl = line.uidl  # what we told as the UIDL will be made of identity and suffix again
         same = hashlib.sha256(data).hexdigest() == line.digest
         identity = Identity(
@@ -206,15 +277,8 @@ class MaildirSource:
         arrival = _digest(line.arrival) if same else None
         return Incoming(data, flags, line.received, mailbox, file.path, identity, arrival, verbatim=same)
 
-    def _old_uidl(self, record: dovecot.UidRecord, uidvalidity: int) -> str | None:
-        if self._pop3_uidl is Pop3Uidl.DOVECOT:
-            return dovecot.default_uidl(record.uid, uidvalidity)
-        if self._pop3_uidl is Pop3Uidl.FILE:
-            return record.file if dovecot.is_uidl(record.file) else None
-        return None
 
-
-def _told(line: sidecar.MessageLine) -> set[str]:
+def _ours(line: sidecar.MessageLine) -> set[str]:
     """What our POP3 may have told as the UIDL of a message, and what an export says where POP3 did not show it."""
     base, suffix = line.uidl or line.email_id, f".{line.suffix}" if line.suffix else ""
     return {base, line.email_id, base + suffix, f"{line.email_id}.{line.suffix or 0}"}
@@ -246,13 +310,15 @@ def outermost(paths: set[str]) -> str:
 
 def _folders(tree: Tree, paths: set[str], top: str) -> list[Folder]:
     """The mailboxes, INBOX first, then by name; their files gathered in one pass."""
-    found = {path: Folder(path, _name_of(path, top), {}, []) for path in paths}
+    found = {path: Folder(path, _name_of(path, top), {}, [], {}) for path in paths}
     for file in tree.files:
         parent, _, _ = file.path.rpartition("/")
         above, _, last = parent.rpartition("/")
         if last in ("cur", "new") and above in found and (above or parent == last):
             if not file.name.startswith("."):
                 found[above].messages.append(file)
+        elif last == courier.KEYWORDS_FOLDER and above in found and (above or parent == last):
+            found[above].keywords[file.name] = file
         elif parent in found:
             found[parent].files[file.name] = file
     return sorted(found.values(), key=lambda folder: (folder.name != "", folder.name))

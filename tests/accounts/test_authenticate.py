@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from restante.accounts.authenticate import UnknownMechanism
@@ -243,6 +244,45 @@ def test_a_cheap_hash_is_made_anew_at_login(tmp_path: Path) -> None:
         await world.auth.password(ANN, b"secret", AFAR)
 
     run(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    "hash",
+    [
+        "{BLF-CRYPT}" + bcrypt.hashpw(b"old words", bcrypt.gensalt(4)).decode(),
+        "{PBKDF2}$1$salt$1000$" + hashlib.pbkdf2_hmac("sha1", b"old words", b"salt", 1000, 20).hex(),
+        "{SSHA512}" + base64.b64encode(hashlib.sha512(b"old words" + b"salt").digest() + b"salt").decode(),
+    ],
+    ids=["bcrypt", "pbkdf2", "ssha512"],
+)
+def test_who_comes_with_a_hash_logs_in_with_the_old_password_and_has_argon2id_then(tmp_path: Path, hash: str) -> None:
+    async def test(world: World) -> None:
+        await world.admin.set_hash("ann@example.org", hash)
+        await refused(world.auth.password(ANN, b"secret", AFAR))  # the password before
+        before = await world.directory.login("ann@example.org")
+        assert before is not None
+        assert before.credentials[0].hash == hash, "not at a login that failed"
+        await world.auth.password(ANN, b"old words", AFAR)
+        after = await world.directory.login("ann@example.org")
+        assert after is not None
+        assert after.credentials[0].hash.startswith("$argon2id$v=19$m=64,t=1,p=1$")
+        assert after.credentials[0].number == before.credentials[0].number
+        again = world.another_process()
+        await again.password(ANN, b"old words", AFAR)
+        await refused(again.password(ANN, b"Old words", AFAR))
+        again.close()
+
+    run(tmp_path, test)
+
+
+def test_a_hash_leaves_no_verifier_of_the_password_before(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await world.admin.set_password("ann@example.org", "secret")
+        assert world.directory.has_scram()
+        await world.admin.set_hash("ann@example.org", "{SSHA}" + base64.b64encode(b"x" * 24).decode())
+        assert not world.directory.has_scram()
+
+    run(tmp_path, test, SCRAM)
 
 
 def test_a_password_is_one_however_it_is_composed(tmp_path: Path) -> None:

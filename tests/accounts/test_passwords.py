@@ -8,10 +8,11 @@ import hashlib
 import os
 import threading
 
+import bcrypt
 import pytest
 
 from restante.accounts import passwords
-from restante.accounts.imported_hashes import verify_imported
+from restante.accounts.imported_hashes import normal_form, verify_imported
 from restante.accounts.login import LoginUnavailable
 from restante.accounts.passwords import (
     PasswordChecker,
@@ -85,6 +86,69 @@ def salted(scheme: str, algorithm: str) -> str:
 PBKDF2 = "{PBKDF2-SHA256}1000$" + "$".join(
     base64.b64encode(part).decode() for part in (b"salt", hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 1000))
 )
+
+
+BLOWFISH = "$2y$04$" + bcrypt.hashpw(b"secret", bcrypt.gensalt(4))[7:].decode()
+DOVECOT_PBKDF2 = "{PBKDF2}$1$7zYjPzE5y1hYWcnW$5000$" + (
+    hashlib.pbkdf2_hmac("sha1", b"secret", b"7zYjPzE5y1hYWcnW", 5000, 20).hex()
+)
+CRYPT = "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
+PHC = hash_password(b"secret", CHEAP, os.urandom)
+
+KEPT = [
+    pytest.param("{BLF-CRYPT}" + BLOWFISH, "{BLF-CRYPT}" + BLOWFISH, id="bcrypt"),
+    pytest.param("{crypt}" + BLOWFISH, "{BLF-CRYPT}" + BLOWFISH, id="bcrypt-by-crypt"),
+    pytest.param(f" {BLOWFISH}\n", "{BLF-CRYPT}" + BLOWFISH, id="bcrypt-bare"),
+    pytest.param("{argon2id}" + PHC, PHC, id="argon2id"),
+    pytest.param(PHC, PHC, id="argon2id-bare"),
+    pytest.param(CRYPT, "{SHA512-CRYPT}" + CRYPT, id="crypt-bare"),
+    pytest.param(DOVECOT_PBKDF2, DOVECOT_PBKDF2, id="pbkdf2"),
+    pytest.param(PBKDF2, PBKDF2, id="pbkdf2-sha256"),
+    pytest.param(salted("SSHA512", "sha512"), salted("SSHA512", "sha512"), id="ssha512"),
+]
+
+
+@pytest.mark.parametrize(("given", "kept"), KEPT)
+def test_hashes_are_kept_in_one_form_and_verified(given: str, kept: str) -> None:
+    assert normal_form(given) == kept
+    assert normal_form(kept) == kept
+    right = b"Hello world!" if CRYPT in kept else b"secret"
+    assert verify_password(right, kept)
+    assert not verify_password(right + b"!", kept)
+
+
+def test_hex_is_understood_where_the_scheme_says_so() -> None:
+    raw = hashlib.sha256(b"secret" + b"salt").hexdigest() + b"salt".hex()
+    assert verify_password(b"secret", normal_form("{ssha256.hex}" + raw))
+    assert verify_password(b"secret", normal_form(salted("SSHA256.b64", "sha256")))
+
+
+def test_bcrypt_of_another_program_and_long_passwords() -> None:
+    # A test vector of crypt_blowfish (public domain): 8-bit letters, cost 5.
+    known = "{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.7uG0VCzI2bS7j6ymqJi9CdcdxiRTWNy"
+    assert verify_password(b"", known)
+    assert verify_password(b"U*U", "{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
+    long = "{BLF-CRYPT}" + bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
+    assert verify_password(b"x" * 72 + b"cut off by everyone", long)
+    assert not verify_password(b"x" * 71, long)
+
+
+@pytest.mark.parametrize(
+    "hash",
+    [
+        "", "secret", "{", "{PLAIN}secret", "{BLF-CRYPT}", "{BLF-CRYPT}$2y$04$short", "{SSHA}x", "{SSHA512}" + "A" * 8,
+        "{BLF-CRYPT}" + BLOWFISH.replace("$04$", "$31$"), "{BLF-CRYPT}" + BLOWFISH.replace("$04$", "$03$"),
+        "{PBKDF2}$1$salt$0$" + "0" * 40, "{PBKDF2}$1$salt$99999999$" + "0" * 40, "{PBKDF2}$2$salt$1$" + "0" * 40,
+        "{ARGON2ID}$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$" + "A" * 43, PHC.replace("m=64", "m=9999999"),
+        PHC.replace("t=1", "t=0"), PHC.replace("t=1", "t=999"), PHC.replace("p=1", "p=99"), "{SHA512-CRYPT}$6$x$y",
+        "{PBKDF2-SHA256}x$y$z", "{PBKDF2-SHA256}1$$", "{CRYPT}$5$x$y", "{MD5}abc", "abc{SSHA}",
+    ],
+)  # fmt: skip
+def test_a_hash_that_cannot_be_used_is_refused_without_being_repeated(hash: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        normal_form(hash)
+    assert len(hash) < 12 or hash[10:] not in str(refused.value)
+    assert not verify_imported(b"secret", hash)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from restante.cli.common import count
 from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
 
+CRYPT = "{SHA512-CRYPT}$6$saltstring$" + (
+    "svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
+)
 MESSAGE = b"From: a@example.com\nSubject: Greetings\nDate: Mon, 3 Jun 1996 12:50:27 +0000\n\nHello\n"
 
 
@@ -107,6 +110,16 @@ def test_accounts(bob: Cli) -> None:
     shown = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)
     assert shown["mailboxes"] == 6
     bob("account", "passwd", "bob@example.com", "--password-stdin", stdin=b"other words\n")
+    bob("account", "passwd", "bob@example.com", "--hash", CRYPT)
+    bob("account", "passwd", "bob@example.com", "--hash", "-", stdin=CRYPT.encode() + b"\n")
+    bob("account", "add", "cy@example.com", "--hash", CRYPT)
+    both = bob("account", "passwd", "bob@example.com", "--hash", CRYPT, "--password-stdin", status=Exit.REFUSED)
+    assert "--password-stdin or --hash" in both.stderr
+    unknown = bob("account", "add", "dan@example.com", "--hash", "{PLAIN}secret", status=Exit.REFUSED)
+    assert "the scheme {PLAIN} is not known" in unknown.stderr
+    assert "secret" not in unknown.stderr
+    assert [row["address"] for row in bob.json("account", "list")] == ["bob@example.com", "cy@example.com"]
+    bob("account", "remove", "cy@example.com", "--yes")
     bob("account", "set", "bob@example.com", "--quota", "2 GB", "--pop3-delete", "trash", "--no-pop3-seen")
     shown = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)
     assert (shown["quota"], shown["pop3_delete"], shown["pop3_seen"]) == (2_000_000_000, "trash", False)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.exchange import courier
+from restante.exchange.incoming import Incoming
 from restante.exchange.maildir import Pop3Uidl
 from restante.store.model import Column
 
@@ -91,7 +92,7 @@ def test_imap_alone_gives_no_uidl_that_dovecot_would_have_given(tmp_path: Path) 
     root = maildir(tmp_path / "Maildir")
     (root / "courierpop3dsizelist").unlink()
     assert {each.identity.uidl for each in messages(root)} == {None}
-    named = [each for each in items(root, pop3_uidl=Pop3Uidl.FILE) if hasattr(each, "identity")]
+    named = [each for each in items(root, pop3_uidl=Pop3Uidl.FILE) if isinstance(each, Incoming)]
     assert [each.identity.uidl for each in named if each.mailbox == ""] == [A, B, C, None]
 
 

@@ -34,6 +34,7 @@ from ..store.directory import (
 from ..store.interface import Engine
 from ..store.model import INBOX
 from .address import normalise_address, normalise_domain
+from .imported_hashes import normal_form
 from .passwords import hash_app_password, hash_password, new_app_password
 
 SCRAM_SALT_OCTETS = 16
@@ -115,6 +116,7 @@ class Admin:
         address: str,
         password: str | None = None,
         *,
+        hash: str | None = None,
         quota: int | None = None,
         mailboxes: bool = True,
         demo: bool = False,
@@ -123,11 +125,14 @@ class Admin:
         """Make an account with its store; with `mailboxes`, those of the configuration, subscribed, with their roles.
 
         The account exists for others once its store is complete. password: None leaves it without one.
+        hash: see `set_hash`, instead of a password.
         Raises BadAddress, BadPassword, BadSetting, Exists, NotFound for the domain, and what the store refuses.
         """
         parsed = normalise_address(address)
         if password is not None:
             check_password(password)
+        if hash is not None:
+            check_hash(hash)
         settings = settings or AccountSettings()
         _check_settings(settings)
         _check_quota(quota)
@@ -150,6 +155,8 @@ class Admin:
             await self._directory.add_account(account)
             if password is not None:
                 await self.set_password(account.address, password)
+            elif hash is not None:
+                await self.set_hash(account.address, hash)
         except Refusal:
             await self._take_back(account)
             raise
@@ -274,6 +281,16 @@ class Admin:
             login, Credential(0, "password", "", hash, created=self._now()), prepared, fresh_salt=not shared
         )
 
+    async def set_hash(self, address: str, hash: str) -> None:
+        """Set the account's one password by what another server kept of it (`imported_hashes`).
+
+        The next login with it replaces the hash by Argon2id. No SCRAM verifier can be made of it. Raises BadPassword
+        for a hash that is not understood, NotFound.
+        """
+        kept = check_hash(hash)
+        login = await self._login(address)
+        await self._directory.put_credential(login.account.id, Credential(0, "password", "", kept, created=self._now()))
+
     async def add_app_password(self, address: str, label: str, protocols: Sequence[str] = ()) -> tuple[Credential, str]:
         """A new app password and its text, which is shown once and not kept. protocols: empty for all.
 
@@ -340,6 +357,18 @@ def check_password(password: str) -> bytes:
     if len(prepared) > MOST_PASSWORD:
         raise BadPassword(f"The password is longer than {MOST_PASSWORD} octets.")
     return prepared
+
+
+def check_hash(hash: str) -> str:
+    """The hash as it is kept. Raises BadPassword."""
+    try:
+        return normal_form(hash)
+    except ValueError as error:
+        raise BadPassword(
+            f"The hash cannot be used: {error}.",
+            "Known are {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT}, {PBKDF2}, {PBKDF2-SHA256}, {SSHA512}, {SSHA256} and"
+            " {SSHA}. Quote it, or the shell takes $ out.",
+        ) from error
 
 
 def _check_quota(quota: int | None) -> None:

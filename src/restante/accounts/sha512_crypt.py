@@ -20,15 +20,29 @@ MOST_ROUNDS = 1_000_000
 """The paper allows 999,999,999; past a million a check takes seconds and matches nothing here."""
 
 
+def check_sha512_crypt(text: str) -> None:
+    """Raises ValueError for a form that is not understood or costs too much."""
+    _parsed(text)
+
+
 def verify_sha512_crypt(password: bytes, text: str) -> bool:
     """Whether `password` is the one hashed. False too for a form that is not understood or costs too much."""
-    found = _FORM.fullmatch(text)
-    if found is None:
-        return False
-    rounds = max(LEAST_ROUNDS, int(found[1])) if found[1] else USUAL_ROUNDS
-    if rounds > MOST_ROUNDS:
+    try:
+        found, rounds = _parsed(text)
+    except ValueError:
         return False
     return hmac.compare_digest(_encode(_digest(password, found[2].encode("utf-8"), rounds)), found[3])
+
+
+def _parsed(text: str) -> tuple[re.Match[str], int]:
+    """The parts, and the rounds there are."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ValueError("it is no $6$salt$digest")
+    rounds = max(LEAST_ROUNDS, int(found[1])) if found[1] else USUAL_ROUNDS
+    if rounds > MOST_ROUNDS:
+        raise ValueError("it has too many rounds")
+    return found, rounds
 
 
 def _digest(password: bytes, salt: bytes, rounds: int) -> bytes:

@@ -16,12 +16,15 @@ from .common import (
     emit_one,
     instant,
     new_password,
+    old_hash,
     run,
     with_json,
     with_place,
     with_yes,
 )
 from .installation import installation
+
+HASH_HELP = "Instead: the password's hash as another server had it; - reads it from stdin."
 
 SUBCOMMANDS = (
     Subcommand("add", ".account:add", "Add an account."),
@@ -76,16 +79,18 @@ def command() -> None:
 @click.command()
 @click.argument("address", metavar="NAME@DOMAIN")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin (its first line).")
+@click.option("--hash", "hashed", metavar="{SCHEME}...", help=HASH_HELP)
 @click.option("--quota", type=SizeType(), metavar="SIZE", help='Such as "2 GB"; 0 for none. Default: as configured.')
 @click.option("--no-mailboxes", is_flag=True, help="INBOX alone: without Drafts, Sent, Junk, Trash and Archive.")
 @with_place
-def add(address: str, password_stdin: bool, quota: int | None, no_mailboxes: bool) -> None:
+def add(address: str, password_stdin: bool, hashed: str | None, quota: int | None, no_mailboxes: bool) -> None:
     """Add an account. Its domain must be there (restante domain add)."""
 
     async def work() -> None:
         async with installation() as here:
-            password = new_password(password_stdin)
-            account = await here.admin.add_account(address, password, quota=quota, mailboxes=not no_mailboxes)
+            old = old_hash(hashed, password_stdin)
+            password = new_password(password_stdin) if old is None else None
+            account = await here.admin.add_account(address, password, hash=old, quota=quota, mailboxes=not no_mailboxes)
             click.echo(f"Added the account {account.address}.")
 
     run(work())
@@ -148,14 +153,19 @@ def show(address: str, as_json: bool) -> None:
 @click.command()
 @click.argument("address", metavar="NAME@DOMAIN")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin (its first line).")
+@click.option("--hash", "hashed", metavar="{SCHEME}...", help=HASH_HELP)
 @with_place
-def passwd(address: str, password_stdin: bool) -> None:
+def passwd(address: str, password_stdin: bool, hashed: str | None) -> None:
     """Set an account's password. The old one works no more, app passwords do."""
 
     async def work() -> None:
         async with installation() as here:
             account = await here.admin.account(address)
-            await here.admin.set_password(account.address, new_password(password_stdin))
+            old = old_hash(hashed, password_stdin)
+            if old is not None:
+                await here.admin.set_hash(account.address, old)
+            else:
+                await here.admin.set_password(account.address, new_password(password_stdin))
             click.echo(f"Set the password of {account.address}.")
 
     run(work())

@@ -263,6 +263,15 @@ def confirm(question: str, yes: bool) -> None:
         raise Refusal("Nothing was done.")
 
 
+def old_hash(text: str | None, password_stdin: bool) -> str | None:
+    """What --hash gave: a hash, the first line of stdin for "-", None where it was not said."""
+    if text is None:
+        return None
+    if password_stdin:
+        raise Refusal("A password and a hash were given.", "Say --password-stdin or --hash.")
+    return sys.stdin.readline().rstrip("\r\n") if text == "-" else text
+
+
 def new_password(from_stdin: bool) -> str:
     """A new password: the first line of stdin, or asked for twice on a terminal."""
     if from_stdin:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import apsw
@@ -26,6 +27,9 @@ from restante.store.sqlite.engine import SqliteEngine
 
 from .test_faults import ALL, FAULTS, counted, findings
 from .vfs import Call, FaultyDisk, Shelf, faulty_disk
+
+STRIDES = {Call.READ: 4, Call.WRITE: 2, Call.SYNC: 1}
+"""Of how many calls of a kind one is made to fail."""
 
 INFO, NAMES = "info@copies.example", ("ann", "bob", "cy")
 MESSAGE = b"Subject: for all of us\r\nMessage-ID: <1@copies.example>\r\n\r\n" + b"line\r\n" * 200
@@ -116,7 +120,7 @@ def test_a_fault_anywhere_and_the_next_try_by_another_process_gives_each_account
         return filed, disk.hit
 
     refused = 0
-    for n in counted(Shelf(data, tmp_path / "kept")):
+    for n in islice(counted(Shelf(data, tmp_path / "kept")), 0, None, STRIDES[call]):
         filed, hit = asyncio.run(faulty(n))
         if not filed:
             refused += 1
@@ -166,7 +170,7 @@ asyncio.run(main())
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize(("call", "stride"), [(Call.SYNC, 1), (Call.WRITE, 7)])
+@pytest.mark.parametrize(("call", "stride"), [(Call.SYNC, 1), (Call.WRITE, 13)])
 def test_kill_anywhere_and_the_next_try_gives_each_account_one(
     data: Path, tmp_path: Path, call: Call, stride: int
 ) -> None:
@@ -187,7 +191,8 @@ def test_kill_anywhere_and_the_next_try_gives_each_account_one(
         elif not done.stdout:
             unanswered += 1  # killed behind the last commit, before its answer: nobody can tell (RFC 1047)
         assert asyncio.run(counts(data)) == [1, 1, 1], f"{call.value} {n}"
-    assert {(0, 0, 0), (1, 0, 0), (1, 1, 0)} <= found, "it was not killed between the commits"
+    assert (0, 0, 0) in found
+    assert any(0 < sum(there) < 3 for there in found), "it was not killed between the commits"
     assert unanswered <= 1
     asyncio.run(all_is_whole(data))
 
@@ -220,14 +225,23 @@ from restante.store.sqlite.account import SqliteStore
 from tests.crash import test_copies
 
 real = SqliteStore.append_once
-filed = []
+called = []
+first, go_on = asyncio.Event(), asyncio.Event()
 
 async def append_once(self, name, message):
-    if len(filed) == 1:
+    called.append(self)
+    mine = len(called)
+    if mine > 1:
+        await first.wait()
+    if mine == 2:
         print("half", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-    filed.append(await real(self, name, message))
-    return filed[-1]
+        go_on.set()
+    if mine > 2:
+        await go_on.wait()
+    result = await real(self, name, message)
+    first.set()
+    return result
 
 SqliteStore.append_once = append_once
 print(asyncio.run(test_copies.try_once(Path(sys.argv[1]))))
@@ -278,9 +292,9 @@ def test_tries_at_once_in_one_process_file_as_often_as_they_answer(data: Path) -
 def test_retries_of_a_half_done_one_at_once_by_two_processes_file_as_often_as_they_answer(
     data: Path, tmp_path: Path
 ) -> None:
-    for n in counted(Shelf(data, tmp_path / "kept")):
+    for n in islice(counted(Shelf(data, tmp_path / "kept")), 2, None):
         child(KILLED, str(data), Call.SYNC.value, str(n))
-        if sum(asyncio.run(counts(data, settled=False))) == 1:
+        if 0 < sum(asyncio.run(counts(data, settled=False))) < 3:
             break
     program = "import asyncio, sys\nfrom pathlib import Path\nfrom tests.crash import test_copies\n"
     program += "sys.stdin.readline()\nprint(asyncio.run(test_copies.try_once(Path(sys.argv[1]))))"

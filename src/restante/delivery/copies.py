@@ -6,7 +6,7 @@ Each account is a file of its own, so there is no common commit. The order of th
 lock (digest, recipient)                        of two tries at once the second waits, or is told to come back
 is there a row?   no -> check all accounts, then write a row with a random token            [fsync, directory]
                  yes -> a try was cut off: each account is asked whether it has its copy
-for each copy that is missing: append it, unless an email of its EMAILID is there           [fsync, account]
+for each copy that is missing: append it, unless an email of its EMAILID is there     [fsync, account by account]
 remove the row                                                                              [fsync, directory]
 answer 250
 ```
@@ -36,6 +36,7 @@ usual case, needs none of this and pays nothing for it. Knows directory and stor
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections import Counter
@@ -50,9 +51,12 @@ from ..store.interface import Engine
 from ..store.journal import Begun
 from ..store.model import INBOX, Identity
 from .interface import DeliveryRefusal, Target
-from .message import Ready
+from .message import LARGE, Ready
 
 log = structlog.get_logger("restante.delivery")
+
+AT_ONCE = 16
+"""Copies of a small message filed side by side."""
 
 Wanted = Callable[[Sequence[Target]], Awaitable[list[Target]]]
 """Of the targets given, those that are to be filed for (a redelivery may be suppressed). Raises DeliveryRefusal
@@ -108,9 +112,7 @@ async def file_copies(
             if begun is None and len(missing) > 1:
                 await ready.prepare()  # what may fail before anything is written does
                 begun = await journal.begin(digest, recipient, ready.received)
-            for copy in missing:
-                await _append(engine, copy, begun, ready)
-                filed.add(copy.name)
+            await _file(engine, missing, begun, ready, filed)
         except Refusal as refusal:
             await _note(engine, recipient, digest, begun, filed)
             if filed:
@@ -132,6 +134,28 @@ async def _filed(engine: Engine, begun: Begun, copies: Sequence[Copy]) -> set[st
             if await store.has_email(copy.email_id(begun.token)):
                 filed.add(copy.name)
     return filed
+
+
+async def _file(engine: Engine, copies: Sequence[Copy], begun: Begun | None, ready: Ready, filed: set[str]) -> None:
+    """File copies, some at once since their commits overlap, and note each in `filed`.
+
+    One account that fails does not keep the message from the others: each fault is logged, and the first is raised
+    when all have been tried.
+    """
+    at_once = 1 if ready.size >= LARGE else AT_ONCE
+    faults: list[BaseException] = []
+    for start in range(0, len(copies), at_once):
+        group = copies[start : start + at_once]
+        results = await asyncio.gather(*(_append(engine, copy, begun, ready) for copy in group), return_exceptions=True)
+        for copy, fault in zip(group, results, strict=True):
+            if fault is None:
+                filed.add(copy.name)
+                continue
+            faults.append(fault)
+            why = {"reason": fault.code} if isinstance(fault, Refusal) else {"fault": fault}
+            log.warning("copy not filed", recipient=copy.target.original, account=copy.target.address, **why)
+    if faults:
+        raise faults[0]
 
 
 async def _append(engine: Engine, copy: Copy, begun: Begun | None, ready: Ready) -> None:

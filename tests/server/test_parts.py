@@ -212,6 +212,9 @@ class FakeStore:
         self.left = 120
         self.expired: list[int] = []
 
+    async def fill_search(self) -> int:
+        return 0
+
     async def reclaim(self, budget: int) -> int:
         if self.broken:
             raise Damaged("This store is damaged.")

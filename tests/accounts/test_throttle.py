@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restante.accounts.throttle import DECAY, KNOWN_FOR, Throttle, network_of
+from restante.accounts.guesses import DECAY
+from restante.accounts.throttle import KNOWN_FOR, Throttle, network_of
 from restante.clock import ManualClock
 
 GUESSER = ("192.0.2.1", "ann@example.org")
@@ -14,8 +15,8 @@ NEIGHBOUR = ("192.0.2.1", "bob@example.org")
 ELSEWHERE = ("192.0.2.2", "ann@example.org")
 
 
-def throttle(clock: ManualClock | None = None, most_pairs: int = 1000) -> Throttle:
-    return Throttle(clock or ManualClock(), 0.5, 15.0, most_pairs)
+def throttle(clock: ManualClock | None = None) -> Throttle:
+    return Throttle(clock or ManualClock(), 0.5, 15.0)
 
 
 def test_delays_double_up_to_the_longest() -> None:
@@ -95,17 +96,6 @@ def test_the_owner_in_a_known_place_does_not_queue() -> None:
     for _ in range(20):
         slow.failed(GUESSER)
     assert slow.admit(GUESSER) != 0
-
-
-def test_the_tables_are_bounded() -> None:
-    slow = throttle(most_pairs=10)
-    for _ in range(3):
-        slow.failed(GUESSER)
-    for i in range(50):
-        slow.failed((str(i), "x"))
-        slow.succeeded((str(i), "y"))
-    assert len(slow._failures) == 10
-    assert len(slow._known) == 10
 
 
 @pytest.mark.parametrize(

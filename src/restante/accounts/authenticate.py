@@ -22,6 +22,7 @@ from ..store.directory import Account, Credential, Directory, DirectoryRefusal, 
 from ..store.errors import StoreRefusal
 from .attempt import Attempt, attempt
 from .exchanges import LoginExchange, PlainExchange, ScramExchange
+from .guesses import GuessTable
 from .login import LoginRefused, LoginUnavailable, Peer, PrivacyRequired, SaslExchange
 from .passwords import PasswordChecker, is_app_password, is_outdated
 from .proofs import ProofCache
@@ -54,7 +55,8 @@ class _Match:
 class LocalAuthenticator:
     """Implements `accounts.login.Authenticator`. One a process; `close` it at the end.
 
-    sleep: how the guesser's delay passes; tests give their own.
+    sleep: how the guesser's delay passes; tests give their own. guesses: the table that all workers share, closed
+    with this; secret: random octets that they share, so that a wrong password repeated at another worker is known.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class LocalAuthenticator:
         log: Log,
         *,
         sleep: Sleep = asyncio.sleep,
+        guesses: GuessTable | None = None,
+        secret: bytes = b"",
     ) -> None:
         self.checker = PasswordChecker(table, random)
         self._directory = directory
@@ -74,13 +78,14 @@ class LocalAuthenticator:
         self._random = random
         self._log = log
         self._sleep = sleep
-        self._key = random(32)
-        self._throttle = Throttle(clock, table.delay_first, table.delay_most)
+        self._key = secret or random(32)
+        self._throttle = Throttle(clock, table.delay_first, table.delay_most, guesses)
         self._proofs = ProofCache(clock, random, table.cache, table.cache_time)
 
     def close(self) -> None:
-        """Let the checking thread go."""
+        """Let the checking thread and the table of guesses go."""
         self.checker.close()
+        self._throttle.close()
 
     def plain_allowed(self, peer: Peer) -> bool:
         """On TLS or from this machine."""
@@ -127,7 +132,7 @@ class LocalAuthenticator:
         login = await self.look_up(claim)
         match = await self._match(login, prepared)
         if login is None or match is None or len(password) > MOST_PASSWORD:
-            tried = hmac.digest(self._key, prepared, "sha256")
+            tried = hmac.digest(self._key, prepared, "sha256")[:8]
             raise await self.refused(claim, "unknown account" if login is None else "wrong password", tried)
         return await self.accept(claim, login, match.number, match.protocols)
 

@@ -7,39 +7,25 @@ what would have to wait longer than delay_most is refused unchecked.
 
 A place from which the account has logged in before does not queue: its owner passes at once, whoever guesses
 beside him. Another account, or another network, is another pair and never slowed. An IPv6 peer counts by its
-/64, since anyone has 2**64 addresses there. Tables are bounded; the pairs that failed longest ago go first.
+/64, since anyone has 2**64 addresses there.
 
-Must not know: passwords, sockets. State is one process's: guessers spread over n workers get n times the tries.
+What is counted lies in a table (`guesses`) that all workers of an installation share: a guesser spread over them
+gets no more tries than at one. Must not know: passwords, sockets, where the table lies.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
+import os
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from ..clock import Clock
+from .guesses import DECAY, Failures, GuessTable
 
-MOST_PAIRS = 20_000
 FREE_FAILURES = 3
-DECAY = 120.0
 KNOWN_FOR = 30 * 86_400.0
 
 Pair = tuple[str, str]
 """(network, folded account name)."""
-
-
-@dataclass(slots=True)
-class _Failures:
-    """count: not forgotten yet. last: when the latest was. free: when the pair's next check may be made.
-
-    tried: a keyed digest of the latest wrong password.
-    """
-
-    count: int
-    last: float
-    free: float
-    tried: bytes = b""
 
 
 def network_of(address: str) -> str:
@@ -56,74 +42,72 @@ def network_of(address: str) -> str:
 
 
 class Throttle:
-    """The failures and known places of one process. delay_first, delay_most: seconds."""
+    """delay_first, delay_most: seconds. table: shared with other processes; one of its own where none is given."""
 
-    def __init__(self, clock: Clock, delay_first: float, delay_most: float, most_pairs: int = MOST_PAIRS) -> None:
+    def __init__(self, clock: Clock, delay_first: float, delay_most: float, table: GuessTable | None = None) -> None:
         self._clock = clock
         self._first = delay_first
         self._most = delay_most
-        self._most_pairs = most_pairs
-        self._failures: OrderedDict[Pair, _Failures] = OrderedDict()
-        self._known: OrderedDict[Pair, float] = OrderedDict()
+        self._table = table if table is not None else GuessTable(os.urandom)
+
+    def close(self) -> None:
+        self._table.close()
 
     def admit(self, pair: Pair) -> float | None:
         """Seconds to wait before this attempt is checked; None: refuse it unchecked, too many are waiting."""
-        there = self._current(pair)
-        if there is None or there.count < FREE_FAILURES or self._is_known(pair):
-            return 0.0
         now = self._clock.monotonic()
-        wait = max(0.0, there.free - now)
-        if wait > self._most:
-            return None
-        there.free = now + wait + self._delay(there.count)
-        return wait
+        with self._table as table:
+            there = self._current(table, pair, now)
+            if there is None or there.count < FREE_FAILURES or self._is_known(table, pair, now):
+                return 0.0
+            wait = max(0.0, there.free - now)
+            if wait > self._most:
+                return None
+            there.free = now + wait + self._delay(there.count)
+            table.keep_failures(*pair, there, now)
+            return wait
 
     def failed(self, pair: Pair, tried: bytes = b"") -> float:
         """Count a failure. Seconds by which its answer is to be delayed.
 
-        tried: a keyed digest of the password, b"" where there was none. The same wrong one again is no second
-        guess: mail applications repeat what they have saved, several times a minute.
+        tried: a keyed digest of the password, at most 8 octets, b"" where there was none. The same wrong one again
+        is no second guess: mail applications repeat what they have saved, several times a minute.
         """
+        tried = tried.ljust(8, b"\0")
         now = self._clock.monotonic()
-        there = self._current(pair) or _Failures(0, now, now)
-        if there.count and tried and tried == there.tried:
-            return self._first
-        there.tried = tried
-        there.count += 1
-        there.last = now
-        delay = self._delay(there.count)
-        there.free = max(there.free, now + delay)
-        self._failures[pair] = there
-        self._failures.move_to_end(pair)
-        if len(self._failures) > self._most_pairs:
-            self._failures.popitem(last=False)
-        return delay
+        with self._table as table:
+            there = self._current(table, pair, now) or Failures(0, now, now)
+            if there.count and any(tried) and tried == there.tried:
+                return self._first
+            there.tried = tried
+            there.count += 1
+            there.last = now
+            delay = self._delay(there.count)
+            there.free = max(there.free, now + delay)
+            table.keep_failures(*pair, there, now)
+            return delay
 
     def succeeded(self, pair: Pair) -> None:
         """Forget the pair's failures; the place is known from now on."""
-        self._failures.pop(pair, None)
-        self._known[pair] = self._clock.monotonic()
-        self._known.move_to_end(pair)
-        if len(self._known) > self._most_pairs:
-            self._known.popitem(last=False)
+        with self._table as table:
+            table.forget_failures(*pair)
+            table.keep_place(*pair, self._clock.monotonic())
 
-    def _current(self, pair: Pair) -> _Failures | None:
+    def _current(self, table: GuessTable, pair: Pair, now: float) -> Failures | None:
         """The pair's failures after what time has forgiven."""
-        there = self._failures.get(pair)
+        there = table.failures(*pair, now)
         if there is None:
             return None
-        forgiven = int((self._clock.monotonic() - there.last) / DECAY)
-        if forgiven:
-            there.count -= forgiven
-            there.last += forgiven * DECAY
-        if there.count <= 0:
-            del self._failures[pair]
-            return None
-        return there
+        forgiven = int((now - there.last) / DECAY)
+        there.count -= forgiven
+        there.last += forgiven * DECAY
+        # Never further off than two of the longest delays, whatever life of the machine it was written in.
+        there.free = min(there.free, now + 2 * self._most)
+        return there if there.count > 0 else None
 
-    def _is_known(self, pair: Pair) -> bool:
-        since = self._known.get(pair)
-        return since is not None and self._clock.monotonic() - since <= KNOWN_FOR
+    def _is_known(self, table: GuessTable, pair: Pair, now: float) -> bool:
+        since = table.known_since(*pair, now)
+        return since is not None and now - since <= KNOWN_FOR
 
     def _delay(self, count: int) -> float:
         return min(self._most, self._first * 2.0 ** min(count - 1, 60))

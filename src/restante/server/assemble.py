@@ -9,10 +9,12 @@ import mmap
 import os
 import socket
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from .. import __version__
 from ..accounts.authenticate import LocalAuthenticator, Log
+from ..accounts.guesses import GuessTable
 from ..clock import Clock, Random
 from ..config.limits import mime_limits
 from ..config.model import Config
@@ -27,14 +29,27 @@ from ..smtp import LmtpSession
 from .engine import open_engine
 from .logs import Logger
 from .services import Session, Wire
-from .worker import CURRENT, Assembly
+from .worker import CURRENT, Assembly, Build
 
 
-def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> Assembly:
+def builder(random: Random) -> Build:
+    """`build` for all workers of a server, with a secret that they share: called before the fork."""
+    return partial(build, secret=random(32))
+
+
+def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger, *, secret: bytes = b"") -> Assembly:
     """Everything that one worker serves with. Called inside its running loop. Raises Refusal (StoreRefusal)."""
     engine = open_engine(config, data, clock, random)
     bounds = mime_limits(config.limits)
-    authenticator = LocalAuthenticator(engine.directory, config.auth, clock, random, _login_log(log))
+    authenticator = LocalAuthenticator(
+        engine.directory,
+        config.auth,
+        clock,
+        random,
+        _login_log(log),
+        guesses=_guesses(data, random, log),
+        secret=secret,
+    )
     delivery = StoreDelivery(engine, config.delivery, config.accounts, clock=clock, limits=bounds)
     logins = _login_times(config, data)
     hostname = config.server.hostname or socket.gethostname()
@@ -59,6 +74,19 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger)
         return LmtpSession(connection, delivery, config.limits, hostname)
 
     return Assembly({Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, authenticator.close)
+
+
+def _guesses(data: Path, random: Random, log: Logger) -> GuessTable:
+    """The failed logins that all workers count together."""
+    path = run_directory(data) / "guesses"
+
+    def failed(error: OSError) -> None:
+        log.warning("failed logins are counted by each worker for itself", reason=error.strerror)
+
+    try:
+        return GuessTable(random, path, failed)
+    except OSError as error:
+        raise FolderRefusal(f"{path} cannot be written ({error.strerror}).", "Give its folder rights.") from error
 
 
 def _login_times(config: Config, data: Path) -> LoginTimes:

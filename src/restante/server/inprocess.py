@@ -91,7 +91,7 @@ class InProcessServer:
         }
 
     async def _begin(self, around: Surroundings) -> None:
-        self._worker = Worker(around, self._build or _all_rooms())
+        self._worker = Worker(around, self._build or _all_rooms(self._random))
         await self._worker.start(self._bound)
 
     def call(self, work: Callable[[], Awaitable[T]], timeout: float = 60.0) -> T:
@@ -131,7 +131,7 @@ class InProcessServer:
         self._loop = self._thread = None
 
 
-def _all_rooms() -> Build:
-    from .assemble import build  # late: tests of the server alone need no other room
+def _all_rooms(random: Random) -> Build:
+    from .assemble import builder  # late: tests of the server alone need no other room
 
-    return build
+    return builder(random)

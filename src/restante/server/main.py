@@ -87,7 +87,7 @@ def serve(
                 keeper=keeper,
                 shared=SharedCounts(count, random(32)),
             )
-            supervisor = Supervisor(around, bound, count, build or _all_rooms())
+            supervisor = Supervisor(around, bound, count, build or _all_rooms(random))
             return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))
         finally:
             close_all(bound)
@@ -119,10 +119,10 @@ def _only_server(data: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _all_rooms() -> Build:
-    from .assemble import build  # late: a test of the server alone needs no other room
+def _all_rooms(random: Random) -> Build:
+    from .assemble import builder  # late: a test of the server alone needs no other room
 
-    return build
+    return builder(random)
 
 
 def _cores() -> int:

@@ -1,0 +1,122 @@
+"""What holds over all worker processes of one server: a guesser's delays."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from restante.config.model import AuthTable, Config
+from restante.config.paths import run_directory
+from restante.server.status import collect
+from restante.testing.server import RestanteServer
+
+from .support import PATIENCE, Client, eventually
+
+CONFIG = """
+[auth]
+argon2_memory = "1 MiB"
+argon2_time = 1
+delay_first = 0.1
+[listen]
+imaps = "off"
+pop3s = "off"
+lmtp = "off"
+"""
+
+
+class TwoWorkers:
+    """`restante serve` with two workers; ann@example.org (secret) and bob@example.org (secret)."""
+
+    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
+        self.folder = folder
+        self.ports = ports
+
+    def connect(self, name: str) -> tuple[Client, int]:
+        """A client that has read its greeting, and the process id of the worker it came to."""
+        before = self._connections()
+        client = Client(socket.create_connection(("127.0.0.1", self.ports[name]), PATIENCE))
+        assert client.line()
+        eventually(lambda: self._connections() != before)
+        after = self._connections()
+        (pid,) = [pid for pid in after if after[pid] > before[pid]]
+        return client, pid
+
+    def one_at_each(self, name: str) -> list[Client]:
+        """Clients of two different workers."""
+        found: dict[int, Client] = {}
+        while len(found) < 2:
+            client, pid = self.connect(name)
+            found.setdefault(pid, client)
+        return list(found.values())
+
+    def _connections(self) -> dict[int, int]:
+        return {worker.pid: len(worker.connections) for worker in collect(run_directory(self.folder / "data"))}
+
+    def restante(self, *words: str) -> None:
+        """A command of another process."""
+        command = [sys.executable, "-m", "restante", "--data", str(self.folder / "data"), *words]
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+
+
+@contextmanager
+def two_workers(folder: Path) -> Iterator[TwoWorkers]:
+    with RestanteServer(folder / "data", Config(auth=AuthTable(argon2_memory=1 << 20, argon2_time=1))) as server:
+        for name in ("ann", "bob"):
+            server.add_account(f"{name}@example.org", "secret")
+    (folder / "config.toml").write_text(CONFIG, "utf-8")
+    listen = [f"--listen={name}=127.0.0.1:0" for name in ("imap", "pop3")]
+    command = [
+        sys.executable,
+        "-m",
+        "restante",
+        "--config",
+        str(folder / "config.toml"),
+        "--data",
+        str(folder / "data"),
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "serve", "--workers=2", *listen], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            ports: dict[str, int] = {}
+            assert process.stdout is not None
+            for line in process.stdout:
+                words = line.split()
+                if words[0] in ("imap", "pop3"):
+                    ports[words[0]] = int(words[1].rpartition(":")[2])
+                if words == ["ready"]:
+                    break
+            yield TwoWorkers(folder, ports)
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+
+
+def test_a_guesser_gains_nothing_by_going_to_every_worker(tmp_path: Path) -> None:
+    with two_workers(tmp_path) as server:
+        clients = server.one_at_each("imap")
+        for n in range(4):
+            begun = time.monotonic()
+            answer = clients[n % 2].ask(b"a LOGIN ann@example.org wrong%d" % n)
+            assert answer.startswith(b"a NO [AUTHENTICATIONFAILED]")
+            # 0.1 s for the first, doubled by each, whichever worker counts it.
+            assert time.monotonic() - begun >= 0.1 * 2**n
+        begun = time.monotonic()
+        assert clients[0].ask(b"a LOGIN bob@example.org secret").startswith(b"a OK")
+        assert time.monotonic() - begun < 0.8
+
+
+def test_the_same_wrong_password_at_another_worker_is_no_second_guess(tmp_path: Path) -> None:
+    with two_workers(tmp_path) as server:
+        clients = server.one_at_each("imap")
+        for n in range(8):
+            clients[n % 2].ask(b"a LOGIN ann@example.org saved")
+        begun = time.monotonic()
+        clients[0].ask(b"a LOGIN ann@example.org other")
+        assert 0.2 <= time.monotonic() - begun < 5

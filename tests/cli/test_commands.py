@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -100,6 +102,17 @@ def test_domains(cli: Cli) -> None:
     cli("domain", "add", "Example.COM")
     assert cli.json("domain", "list")[0]["domain"] == "example.com"
     cli("domain", "add", "example.com", status=Exit.REFUSED)
+    cli("domain", "set", "example.com", "--catch-all", "All@example.com", "--scram")
+    (row,) = cli.json("domain", "list")
+    assert (row["catch_all"], row["scram"]) == ("All@example.com", True)
+    cli("domain", "set", "example.com", "--no-scram")
+    shown = json.loads(cli("domain", "set", "Example.com", "--json").stdout)
+    assert (shown["domain"], shown["catch_all"], shown["scram"]) == ("example.com", "All@example.com", False)
+    assert json.loads(cli("domain", "set", "example.com", "--no-catch-all", "--json").stdout)["catch_all"] is None
+    cli("domain", "set", "example.com", "--catch-all", "x@elsewhere.example", status=Exit.NOT_FOUND)
+    cli("domain", "set", "example.com", "--catch-all", "no address", status=Exit.REFUSED)
+    cli("domain", "set", "elsewhere.example", "--scram", status=Exit.NOT_FOUND)
+    cli("domain", "set", "example.com", "--catch-all", "a@example.com", "--no-catch-all", status=Exit.USAGE)
     assert "Nothing was done" not in cli("domain", "remove", "example.com", "--yes").stderr
     cli("domain", "remove", "example.com", "--yes", status=Exit.NOT_FOUND)
 
@@ -172,6 +185,27 @@ def test_app_passwords_are_shown_once(bob: Cli) -> None:
     assert made["password"] not in bob("app-password", "list", "bob@example.com").output
     bob("app-password", "revoke", "bob@example.com", str(made["number"]), "--yes")
     assert bob.json("app-password", "list", "bob@example.com") == []
+
+
+def test_app_passwords_may_expire(bob: Cli) -> None:
+    for when, shown in (
+        ("2099-12-31", "2099-12-31T00:00:00Z"),
+        ("2099-12-31T12:00:00+02:00", "2099-12-31T10:00:00Z"),
+        ("2099-12-31T12:00:00Z", "2099-12-31T12:00:00Z"),
+    ):
+        made = json.loads(bob("app-password", "add", "bob@example.com", "--expires", when, "--json").stdout)
+        assert made["expires"] == shown
+    before = int(time.time())
+    bob("app-password", "add", "bob@example.com", "--expires", "90 d")
+    rows = bob.json("app-password", "list", "bob@example.com")
+    assert [row["expires"] for row in rows[:3]] == [
+        "2099-12-31T00:00:00Z", "2099-12-31T10:00:00Z", "2099-12-31T12:00:00Z"
+    ]  # fmt: skip
+    until = datetime.fromisoformat(str(rows[3]["expires"])).timestamp()
+    assert before + 90 * 86400 <= until <= time.time() + 90 * 86400
+    bob("app-password", "add", "bob@example.com", "--expires", "2001-01-01", status=Exit.REFUSED)
+    for wrong in ("soon", "2099-13-01", "90 x", "99999-01-01"):
+        bob("app-password", "add", "bob@example.com", "--expires", wrong, status=Exit.USAGE)
 
 
 def test_import_export_undelete_doctor_status(bob: Cli, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from restante.clock import ManualClock
-from restante.store.directory import Account, AccountSettings, Alias, Credential, Domain, Scram
+from restante.store.directory import Account, AccountSettings, Alias, Closures, Credential, Domain, Scram
 from restante.store.errors import Busy, Damaged, NewerSchema, StoreFailed
 from restante.store.journal import Begun
 from restante.store.sqlite import directory as directory_module
@@ -175,6 +175,39 @@ def test_the_log_of_duplicates_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     asyncio.run(main())
 
 
+def test_the_log_of_closures_is_bounded_and_says_when_it_is_too_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_module, "CLOSURES_KEPT", 3)
+
+    async def main() -> None:
+        directory, other = opened(tmp_path / "directory.db"), opened(tmp_path / "directory.db")
+        await directory.add_domain(Domain("example.org"))
+        for name in "abcdef":
+            await directory.add_account(account(name))
+        assert await other.closures(None) == Closures(0, ())
+        await directory.update_account("a", enabled=False)
+        await directory.update_account("a", enabled=False)  # it was already
+        await directory.update_account("a", enabled=True)
+        await directory.remove_account("b")
+        assert await other.closures(0) == Closures(2, ("a", "b"))
+        assert await other.closures(1) == Closures(2, ("b",))
+        assert await other.closures(2) == Closures(2, ())
+        for name in "cdef":
+            await directory.remove_account(name)
+        assert await other.closures(2) == Closures(6, None)
+        assert await other.closures(3) == Closures(6, ("d", "e", "f"))
+        assert await other.closures(None) == Closures(6, ())
+        await directory.close()
+        await other.close()
+
+    asyncio.run(main())
+
+
+def account(id: str) -> Account:
+    return Account(id, f"{id}@example.org", "example.org", True, None, AccountSettings(), False, 1, 1)
+
+
 OLD_FILES = sorted((Path(__file__).parent / "old").glob("directory-*.sql"))
 
 
@@ -207,6 +240,13 @@ def test_old_files_are_brought_forward_with_all_they_hold(tmp_path: Path, file: 
         begun = await directory.deliveries.find(b"d" * 32, "info@example.org")
         assert begun == (Begun(bytes(range(16)), frozenset({"aaaa.0"})) if "-2" in file.stem else None)
         assert await directory.claim_mailbox_id("b" + "q" * 26, "aaaa", "elsewhere")
+        kept = [None, 99 if "-2" in file.stem else None]
+        assert [each.expires for each in login.credentials] == kept
+        assert (await directory.closures(0)).number == ("-2" in file.stem)
+        await directory.put_credential("aaaa", Credential(0, "app", "new", "h", expires=77))
+        again = await directory.login("ann@example.org")
+        assert again is not None
+        assert [each.expires for each in again.credentials] == [*kept, 77]
         await directory.close()
 
     asyncio.run(main())

@@ -13,6 +13,7 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
 
 from ..clock import Clock, Random
 from ..config.model import Config
@@ -45,6 +46,12 @@ MOST_PASSWORD = 1024
 MOST_LABEL = 100
 PROTOCOLS = frozenset({"imap", "pop3", "submission"})
 POP3_DELETES = frozenset({"remove", "trash", "keep"})
+
+
+class Unchanged(Enum):
+    """Stands for "as it is" where None means something."""
+
+    YES = "unchanged"
 
 
 class BadPassword(Refusal):
@@ -85,15 +92,34 @@ class Admin:
         Raises BadAddress, Exists, NotFound for the catch-all's domain.
         """
         domain = normalise_domain(name)
-        target = None
-        if catch_all is not None:
-            address = normalise_address(catch_all)
-            if address.domain != domain:
-                await self._local_domain(address.domain)
-            target = address.address
-        new = Domain(domain, target, scram, self._now())
+        new = Domain(domain, await self._catch_all(catch_all, domain), scram, self._now())
         await self._directory.add_domain(new)
         return new
+
+    async def set_domain(
+        self, name: str, *, catch_all: str | Unchanged | None = Unchanged.YES, scram: bool | None = None
+    ) -> Domain:
+        """Change what is given. catch_all: an address as for `add_domain`, None for no catch-all. scram: whether
+        passwords set from now on keep a verifier; verifiers that are there stay until their password is changed.
+
+        Raises BadAddress, NotFound for the domain or the catch-all's.
+        """
+        domain = await self._local_domain(normalise_domain(name))
+        if not isinstance(catch_all, Unchanged):
+            domain = replace(domain, catch_all=await self._catch_all(catch_all, domain.name))
+        if scram is not None:
+            domain = replace(domain, scram=scram)
+        await self._directory.update_domain(domain)
+        return domain
+
+    async def _catch_all(self, address: str | None, domain: str) -> str | None:
+        """The catch-all of `domain`, normalised: in this domain or another of this installation."""
+        if address is None:
+            return None
+        parsed = normalise_address(address)
+        if parsed.domain != domain:
+            await self._local_domain(parsed.domain)
+        return parsed.address
 
     async def remove_domain(self, name: str) -> None:
         """Raises BadAddress, NotFound, DirectoryRefusal while accounts or aliases are in it."""
@@ -205,7 +231,7 @@ class Admin:
         await self._directory.update_account((await self.account(address)).id, enabled=True)
 
     async def disable(self, address: str) -> None:
-        """Refuse its logins from now on. Its mail stays, and connections that are logged in."""
+        """Refuse its logins from now on, and end what is logged in within seconds. Its mail stays."""
         await self._directory.update_account((await self.account(address)).id, enabled=False)
 
     async def set_quota(self, address: str, quota: int | None) -> None:
@@ -291,10 +317,13 @@ class Admin:
         login = await self._login(address)
         await self._directory.put_credential(login.account.id, Credential(0, "password", "", kept, created=self._now()))
 
-    async def add_app_password(self, address: str, label: str, protocols: Sequence[str] = ()) -> tuple[Credential, str]:
+    async def add_app_password(
+        self, address: str, label: str, protocols: Sequence[str] = (), *, expires: int | None = None
+    ) -> tuple[Credential, str]:
         """A new app password and its text, which is shown once and not kept. protocols: empty for all.
 
-        Raises BadSetting for an unknown protocol or a bad label, NotFound.
+        expires: seconds UTC from when on it opens nothing, None for never. Raises BadSetting for an unknown protocol,
+        a bad label or an instant that has passed, NotFound.
         """
         label = label.strip()
         if not label or len(label) > MOST_LABEL or not label.isprintable():
@@ -302,9 +331,13 @@ class Admin:
         unknown = sorted(set(protocols) - PROTOCOLS)
         if unknown:
             raise BadSetting(f"There is no protocol {unknown[0]!r}.", f"Known are {', '.join(sorted(PROTOCOLS))}.")
+        if expires is not None and expires <= self._now():
+            raise BadSetting("The app password would have expired already.", "Give an instant to come.")
         login = await self._login(address)
         text = new_app_password(self._random)
-        credential = Credential(0, "app", label, hash_app_password(text), frozenset(protocols), created=self._now())
+        credential = Credential(
+            0, "app", label, hash_app_password(text), frozenset(protocols), created=self._now(), expires=expires
+        )
         kept = any(c.scram for c in login.credentials)
         return await self._put(login, credential, text.encode("ascii"), fresh_salt=not kept), text
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import click
 
 from .common import (
+    Expiry,
+    ExpiryType,
     LazyGroup,
     Subcommand,
     confirm,
@@ -34,6 +36,7 @@ class Row:
     protocols: tuple[str, ...]
     created: str | None
     last_used: str | None
+    expires: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Made:
     number: int
     label: str
     password: str
+    expires: str | None
 
 
 @click.group(cls=LazyGroup, commands=SUBCOMMANDS, package=__package__)
@@ -61,16 +65,24 @@ def command() -> None:
     type=click.Choice(["imap", "pop3", "submission"]),
     help="Opens this protocol alone; may be given again. Default: all.",
 )
+@click.option(
+    "--expires",
+    type=ExpiryType(),
+    metavar="WHEN",
+    help='Works until then: a date ("2027-12-31", UTC), an instant ("2027-12-31T12:00:00Z") or a time ("90 d").',
+)
 @with_json
 @with_place
-def add(address: str, label: str, protocols: tuple[str, ...], as_json: bool) -> None:
+def add(address: str, label: str, protocols: tuple[str, ...], expires: Expiry | None, as_json: bool) -> None:
     """Make an app password. It is printed once and not kept."""
+    from ..clock import SystemClock
 
     async def work() -> None:
         async with installation() as here:
-            credential, text = await here.admin.add_app_password(address, label, protocols)
+            until = None if expires is None else expires.after(SystemClock().now())
+            credential, text = await here.admin.add_app_password(address, label, protocols, expires=until)
         if as_json:
-            emit_json(Made(credential.number, credential.label, text))
+            emit_json(Made(credential.number, credential.label, text, instant(credential.expires)))
         else:
             click.echo(text)
             click.echo(
@@ -97,6 +109,7 @@ def list_(address: str, as_json: bool) -> None:
                 tuple(sorted(each.protocols)) or ("all",),
                 instant(each.created),
                 instant(each.last_used),
+                instant(each.expires),
             )
             for each in found
         ]

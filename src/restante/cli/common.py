@@ -224,6 +224,45 @@ class SizeType(click.ParamType[int]):
             self.fail(f"{error}.", param, ctx)
 
 
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """An instant (seconds UTC), or a time from now (seconds)."""
+
+    seconds: int
+    relative: bool
+
+    def after(self, now: float) -> int:
+        """The instant, seconds UTC."""
+        return int(now) + self.seconds if self.relative else self.seconds
+
+
+class ExpiryType(click.ParamType[Expiry]):
+    """An RFC 3339 date or date-time (UTC where no zone is given), or a duration such as "90 d"."""
+
+    name = "when"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Expiry:
+        import datetime
+
+        from ..config.load import parse_duration
+
+        if isinstance(value, Expiry):
+            return value
+        text = str(value)
+        if "-" in text:
+            try:
+                moment = datetime.datetime.fromisoformat(text)
+                if moment.tzinfo is None:
+                    moment = moment.replace(tzinfo=datetime.UTC)
+                return Expiry(int(moment.timestamp()), relative=False)
+            except (ValueError, OverflowError):
+                self.fail(f'"{text}" is no date; write "2027-12-31", for example.', param, ctx)
+        try:
+            return Expiry(int(parse_duration(text)), relative=True)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 def human_size(octets: int) -> str:
     """Octets for people: "1.4 MB"."""
     size = float(octets)

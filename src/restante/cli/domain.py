@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from .common import LazyGroup, Subcommand, confirm, emit, instant, run, with_json, with_place, with_yes
+from .common import LazyGroup, Subcommand, confirm, emit, emit_json, instant, run, with_json, with_place, with_yes
 from .installation import installation
+
+if TYPE_CHECKING:
+    from ..store.directory import Domain
 
 SUBCOMMANDS = (
     Subcommand("add", ".domain:add", "Add a domain."),
     Subcommand("list", ".domain:list_", "List the domains."),
+    Subcommand("set", ".domain:set_", "Change a domain's catch-all and SCRAM choice."),
     Subcommand("remove", ".domain:remove", "Remove a domain that has no accounts."),
 )
 
@@ -27,7 +32,7 @@ class Row:
 @click.group(cls=LazyGroup, commands=SUBCOMMANDS, package=__package__)
 @with_place
 def command() -> None:
-    """Add, list and remove the domains whose mail is kept here."""
+    """Add, list, change and remove the domains whose mail is kept here."""
 
 
 @click.command()
@@ -55,8 +60,40 @@ def list_(as_json: bool) -> None:
     async def work() -> None:
         async with installation() as here:
             domains = await here.admin.domains()
-        rows = [Row(each.name, each.catch_all, each.scram, instant(each.created)) for each in domains]
-        emit(rows, as_json, "There are no domains yet. Add one with 'restante domain add NAME'.")
+        emit(list(map(_row, domains)), as_json, "There are no domains yet. Add one with 'restante domain add NAME'.")
+
+    run(work())
+
+
+def _row(domain: Domain) -> Row:
+    return Row(domain.name, domain.catch_all, domain.scram, instant(domain.created))
+
+
+@click.command("set")
+@click.argument("name", metavar="DOMAIN")
+@click.option("--catch-all", metavar="ADDRESS", help="Takes mail for names that nobody here has.")
+@click.option("--no-catch-all", is_flag=True, help="Refuse mail for names that nobody here has.")
+@click.option("--scram/--no-scram", default=None, help="Keep SCRAM verifiers of passwords set from now on.")
+@with_json
+@with_place
+def set_(name: str, catch_all: str | None, no_catch_all: bool, scram: bool | None, as_json: bool) -> None:
+    """Change DOMAIN's catch-all and SCRAM choice; what is not named stays.
+
+    SCRAM verifiers that are kept already stay until their password is set again.
+    """
+    from ..accounts.admin import Unchanged
+
+    if catch_all is not None and no_catch_all:
+        raise click.UsageError("Say --catch-all or --no-catch-all, not both.")
+
+    async def work() -> None:
+        async with installation() as here:
+            target = None if no_catch_all else Unchanged.YES if catch_all is None else catch_all
+            domain = await here.admin.set_domain(name, catch_all=target, scram=scram)
+        if as_json:
+            emit_json(_row(domain))
+        else:
+            click.echo(f"Changed the domain {domain.name}.")
 
     run(work())
 

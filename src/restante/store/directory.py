@@ -102,6 +102,7 @@ class Credential:
     number: names it for revoke. kind: "password" (one an account) or "app". hash: PHC string (Argon2id; for
     an app password, whose 128 random bits need no stretching, "$sha256$" and the hex digest of the secret).
     protocols: those it opens ("imap", "pop3", "submission"), empty for all. scram: verifier where kept.
+    expires: seconds UTC from when on it opens nothing any more, None for never.
     """
 
     number: int
@@ -112,6 +113,19 @@ class Credential:
     scram: Scram | None = None
     created: int = 0
     last_used: int | None = None
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closures:
+    """Accounts that were disabled or removed. number: what to ask after the next time.
+
+    accounts: ids, those of accounts that are open again by now among them; None where more happened than is kept,
+    so that each account of interest has to be looked at.
+    """
+
+    number: int
+    accounts: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +150,10 @@ class Directory(Protocol):
     async def domain(self, name: str) -> Domain | None: ...
     async def add_domain(self, domain: Domain) -> None:
         """Raises Exists."""
+        ...
+
+    async def update_domain(self, domain: Domain) -> None:
+        """Replace catch_all and scram of the domain of this name. Raises NotFound."""
         ...
 
     async def remove_domain(self, name: str) -> None:
@@ -169,6 +187,11 @@ class Directory(Protocol):
 
     async def remove_account(self, id: str) -> None:
         """The account and its credentials; aliases that name it keep doing so. Raises NotFound."""
+        ...
+
+    async def closures(self, after: int | None) -> Closures:
+        """What was disabled or removed after this number, by whatever process; None: nothing, but the number to
+        begin with. Asked each second by every worker: a short read."""
         ...
 
     async def aliases(self) -> list[Alias]: ...

@@ -39,6 +39,11 @@ CREATE TABLE alias (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO alias VALUES('team@example.org','Team@example.org','example.org','["ann@example.org"]',16);
 CREATE INDEX alias_domain ON alias (domain);
+CREATE TABLE closure (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    account TEXT NOT NULL
+) STRICT;
+INSERT INTO closure VALUES(1,'aaaa');
 CREATE TABLE credential (
     account TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
@@ -49,11 +54,11 @@ CREATE TABLE credential (
     stored_key BLOB,
     server_key BLOB,
     created INTEGER NOT NULL,
-    last_used INTEGER,
+    last_used INTEGER, expires INTEGER,
     PRIMARY KEY (account, number)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO credential VALUES('aaaa',1,'password','','$argon2id$v=19$m=64,t=1,p=1$AAAA$AAAA','',X'7373737373737373737373737373737373737373737373737373737373737373',X'6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B',13,14);
-INSERT INTO credential VALUES('aaaa',2,'app','phone','$sha256$00','imap pop3',NULL,NULL,15,NULL);
+INSERT INTO credential VALUES('aaaa',1,'password','','$argon2id$v=19$m=64,t=1,p=1$AAAA$AAAA','',X'7373737373737373737373737373737373737373737373737373737373737373',X'6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B',13,14,NULL);
+INSERT INTO credential VALUES('aaaa',2,'app','phone','$sha256$00','imap pop3',NULL,NULL,15,NULL,99);
 CREATE UNIQUE INDEX credential_password ON credential (account) WHERE kind = 'password';
 CREATE INDEX credential_scram ON credential (account) WHERE stored_key NOT NULL;
 CREATE TABLE delivery (
@@ -88,4 +93,5 @@ CREATE TABLE secret (
 INSERT INTO secret VALUES('scram-salt',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F');
 DELETE FROM main.sqlite_sequence WHERE name='duplicate';
 INSERT INTO main.sqlite_sequence VALUES ('duplicate', 1);
+INSERT INTO main.sqlite_sequence VALUES ('closure', 1);
 COMMIT TRANSACTION;

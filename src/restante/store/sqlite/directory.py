@@ -24,6 +24,7 @@ from ..directory import (
     Account,
     AccountSettings,
     Alias,
+    Closures,
     Credential,
     DirectoryRefusal,
     Domain,
@@ -50,6 +51,7 @@ TOUCH_INTERVAL = 60.0
 """Seconds between two writings of credentials' last uses."""
 
 DUPLICATES_KEPT = 10_000
+CLOSURES_KEPT = 10_000
 
 _ACCOUNT = (
     "id, address, account.domain, enabled, quota, pop3_delete, pop3_leave_days, pop3_seen, account.scram, demo,"
@@ -142,6 +144,16 @@ class SqliteDirectory:
 
         await self._write(change)
 
+    async def update_domain(self, domain: Domain) -> None:
+        values = (domain.catch_all, domain.scram, fold_address(domain.name))
+
+        def change(db: apsw.Connection) -> None:
+            db.execute("UPDATE domain SET catch_all = ?, scram = ? WHERE name = ?", values)
+            if not db.changes():
+                raise NotFound(f"There is no domain {domain.name} here.", "List them with 'restante domain list'.")
+
+        await self._write(change)
+
     async def remove_domain(self, name: str) -> None:
         key = fold_address(name)
 
@@ -208,6 +220,8 @@ class SqliteDirectory:
                     " WHERE id = ?2 AND enabled <> ?1",
                     (enabled, id),
                 )
+                if not enabled and db.changes():
+                    _note_closure(db, id)
             if quota is not None:
                 db.execute("UPDATE account SET quota = ? WHERE id = ?", (quota if quota >= 0 else None, id))
             if settings is not None:
@@ -223,8 +237,18 @@ class SqliteDirectory:
             _require_account(db, id)
             db.execute("DELETE FROM account WHERE id = ?", (id,))
             db.execute("DELETE FROM adopted WHERE account = ?", (id,))
+            _note_closure(db, id)
 
         await self._write(change)
+
+    async def closures(self, after: int | None) -> Closures:
+        oldest, newest = self._rows("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM closure")[0]
+        if after is None or after >= newest:
+            return Closures(newest, ())
+        if after < oldest - 1:
+            return Closures(newest, None)
+        rows = self._rows("SELECT DISTINCT account FROM closure WHERE number > ? AND number <= ?", after, newest)
+        return Closures(newest, tuple(account for (account,) in rows))
 
     # Aliases ---------------------------------------------------------------------------------------
 
@@ -294,11 +318,12 @@ class SqliteDirectory:
             scram = credential.scram
             db.execute(
                 "INSERT OR REPLACE INTO credential (account, number, kind, label, hash, protocols, stored_key,"
-                " server_key, created, last_used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " server_key, created, last_used, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     account, number, credential.kind, credential.label, credential.hash,
                     " ".join(sorted(credential.protocols)), scram.stored_key if scram else None,
                     scram.server_key if scram else None, credential.created, credential.last_used,
+                    credential.expires,
                 ),
             )  # fmt: skip
             _grow_version(db, account)
@@ -412,9 +437,15 @@ class SqliteDirectory:
 
 _LOGIN = (
     f"SELECT {_ACCOUNT}, salt, iterations, number, kind, label, hash, protocols, stored_key, server_key,"
-    " credential.created, last_used FROM account LEFT JOIN credential ON credential.account = account.id"
+    " credential.created, last_used, expires FROM account LEFT JOIN credential ON credential.account = account.id"
     " WHERE key = ? ORDER BY number"
 )
+
+
+def _note_closure(db: apsw.Connection, account: str) -> None:
+    """So that every process ends the account's sessions."""
+    db.execute("INSERT INTO closure (account) VALUES (?)", (account,))
+    db.execute("DELETE FROM closure WHERE number <= ?", (db.last_insert_rowid() - CLOSURES_KEPT,))
 
 
 def _number_for(db: apsw.Connection, account: str, credential: Credential) -> int:
@@ -491,6 +522,6 @@ def _alias(row: Values) -> Alias:
 
 
 def _credential(row: Values) -> Credential:
-    number, kind, label, hash, protocols, stored_key, server_key, created, last_used = row
+    number, kind, label, hash, protocols, stored_key, server_key, created, last_used, expires = row
     scram = None if stored_key is None else Scram(stored_key, server_key)
-    return Credential(number, kind, label, hash, frozenset(protocols.split()), scram, created, last_used)
+    return Credential(number, kind, label, hash, frozenset(protocols.split()), scram, created, last_used, expires)

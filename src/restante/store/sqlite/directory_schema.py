@@ -115,7 +115,17 @@ CREATE INDEX adopted_account ON adopted (account);
 """
 """MAILBOXIDs that accounts brought along from exports, so that no second account here takes the same."""
 
-VERSION_2 = DELIVERIES + ADOPTED
+CLOSED = """
+ALTER TABLE credential ADD COLUMN expires INTEGER;
+
+CREATE TABLE closure (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    account TEXT NOT NULL
+) STRICT;
+"""
+"""credential.expires: seconds UTC. closure: accounts in the order in which they were disabled or removed."""
+
+VERSION_2 = DELIVERIES + ADOPTED + CLOSED
 
 MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
 """Step n (from 0) leads from user_version n to n + 1. Never changed once released, only added to."""

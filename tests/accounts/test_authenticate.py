@@ -12,8 +12,17 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from restante.accounts.admin import BadSetting
 from restante.accounts.authenticate import UnknownMechanism
-from restante.accounts.login import LoginRefused, LoginUnavailable, Peer, PrivacyRequired
+from restante.accounts.login import (
+    AccountDisabled,
+    AuthorizationRefused,
+    LoginRefused,
+    LoginUnavailable,
+    Peer,
+    PrivacyRequired,
+    SecretExpired,
+)
 from restante.config.model import AccountsTable, AuthTable, Config
 from restante.sasl.plain import plain_message
 from restante.sasl.scram import Binding
@@ -30,6 +39,7 @@ async def refused(login: Awaitable[object]) -> str:
     """The reason of a refusal that looks like every other."""
     with pytest.raises(LoginRefused) as caught:
         await login
+    assert type(caught.value) is LoginRefused
     assert caught.value.text == "Authentication failed."
     assert not caught.value.remedy
     return caught.value.reason
@@ -92,18 +102,84 @@ def test_a_changed_password_counts_at_once_in_every_process(tmp_path: Path) -> N
     run(tmp_path, test)
 
 
-def test_a_disabled_account_is_refused_like_a_wrong_password(tmp_path: Path) -> None:
+async def told(login: Awaitable[object], kind: type[LoginRefused]) -> str:
+    """The reason of a refusal that only who holds the right secret may hear."""
+    with pytest.raises(kind) as caught:
+        await login
+    assert type(caught.value) is kind
+    return caught.value.reason
+
+
+def test_a_disabled_account_is_told_to_nobody_but_its_owner(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         await world.auth.password(ANN, b"secret", AFAR)
         await world.admin.disable("ann@example.org")
-        for _ in range(2):
-            before = world.computations
-            assert await refused(world.auth.password(ANN, b"secret", AFAR)) == "account disabled"
-            assert world.computations == before + 1
+        before, waited = world.computations, len(world.delays)
+        assert await refused(world.auth.password(ANN, b"wrong", AFAR)) == "wrong password"
+        assert await refused(world.auth.password(b"nobody@example.org", b"wrong", AFAR)) == "unknown account"
+        assert world.computations == before + 2
+        assert world.delays[waited:] == [AUTH.delay_first] * 2
+        for _ in range(9):  # its owner has guessed nothing: he is not counted, and not made to queue
+            assert await told(world.auth.password(ANN, b"secret", AFAR), AccountDisabled) == "account disabled"
+            assert world.delays[-1] == AUTH.delay_first
         await world.admin.enable("ann@example.org")
         await world.auth.password(ANN, b"secret", AFAR)
 
     run(tmp_path, test)
+
+
+@pytest.mark.parametrize("scram", [False, True])
+def test_an_expired_app_password_says_so_to_its_holder_alone(tmp_path: Path, scram: bool) -> None:
+    async def test(world: World) -> None:
+        until = int(world.clock.now()) + 100
+        _, text = await world.admin.add_app_password("ann@example.org", "phone", expires=until)
+        login = scram_login if scram else plain_login
+
+        await login(world, text)
+        world.clock.advance(99)
+        await login(world, text)  # remembered by now, or not: the expiry counts all the same
+        world.clock.advance(1)
+        for _ in range(2):
+            assert await told(login(world, text), SecretExpired) == "app password expired"
+        assert await refused(login(world, text[:-1] + "!")) in ("wrong password", "invalid-proof")
+        await login(world, "secret")
+        with pytest.raises(BadSetting):
+            await world.admin.add_app_password("ann@example.org", "late", expires=int(world.clock.now()))
+
+    run(tmp_path, test, SCRAM if scram else None)
+
+
+async def plain_login(world: World, password: str, authzid: str = "") -> object:
+    exchange = world.auth.start("PLAIN", AFAR)
+    return await exchange.step(plain_message("ann@example.org", password, authzid))
+
+
+async def scram_login(world: World, password: str, authzid: str = "") -> object:
+    client = ScramClient("ann@example.org", password, "abc", authzid=authzid)
+    exchange = world.auth.start("SCRAM-SHA-256", replace(AFAR, channel_binding=None))
+    server_first = await exchange.step(client.first())
+    assert isinstance(server_first, bytes)
+    server_final = await exchange.step(client.final(server_first))
+    assert isinstance(server_final, bytes)
+    client.verify(server_final)
+    return await exchange.step(b"")
+
+
+@pytest.mark.parametrize("scram", [False, True])
+def test_acting_for_another_is_refused_once_the_secret_is_right(tmp_path: Path, scram: bool) -> None:
+    async def test(world: World) -> None:
+        login = scram_login if scram else plain_login
+        await world.admin.add_account("bob@example.org", "other")
+        for own in ("", "ann@example.org", "ANN@example.ORG"):
+            await login(world, "secret", own)
+        for other in ("bob@example.org", "nobody@example.org", "no address", "x" * 500):
+            assert await told(login(world, "secret", other), AuthorizationRefused) == "acting for another"
+            before = world.computations
+            assert await refused(login(world, "wrong", other)) in ("wrong password", "invalid-proof")
+            assert world.computations == before + (not scram)
+        assert world.log[-1][1]["account"] == "ann@example.org"
+
+    run(tmp_path, test, SCRAM if scram else None)
 
 
 def test_every_failure_computes_as_much(tmp_path: Path) -> None:
@@ -403,8 +479,8 @@ def test_sasl_plain(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (b"bob@example.org\0ann@example.org\0secret", "acting for another"),
-        (b"root\0ann@example.org\0secret", "acting for another"),
+        (b"bob@example.org\0ann@example.org\0wrong", "wrong password"),
+        (b"root\0nobody@example.org\0secret", "unknown account"),
         (b"\0ann@example.org\0wrong", "wrong password"),
         (b"\0ann@example.org\0secret\0", "invalid-encoding"),
         (b"ann@example.org", "invalid-encoding"),
@@ -500,7 +576,7 @@ def test_scram_asks_an_unknown_name_the_same_as_a_known_one(tmp_path: Path) -> N
 def test_scram_refuses_the_disabled_and_sends_no_signature(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         await world.admin.disable("ann@example.org")
-        assert await refused(scram(world)) == "account disabled"
+        assert await told(scram(world), AccountDisabled) == "account disabled"
 
     run(tmp_path, test, SCRAM)
 
@@ -513,7 +589,6 @@ def test_scram_refuses_the_disabled_and_sends_no_signature(tmp_path: Path) -> No
         ("SCRAM-SHA-256-PLUS", b"n,,n=ann@example.org,r=n", "channel-binding-missing"),
         ("SCRAM-SHA-256-PLUS", b"y,,n=ann@example.org,r=n", "channel-binding-missing"),
         ("SCRAM-SHA-256-PLUS", b"p=tls-unique,,n=ann@example.org,r=n", "unsupported-channel-binding-type"),
-        ("SCRAM-SHA-256", b"n,a=bob@example.org,n=ann@example.org,r=n", "acting for another"),
         ("SCRAM-SHA-256", b"rubbish", "invalid-encoding"),
     ],
 )

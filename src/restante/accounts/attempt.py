@@ -6,7 +6,7 @@ and goes the same way as an unknown one. Must not know: secrets, of which it nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..store.directory import fold_address
 from .address import BadAddress, normalise_address
@@ -18,12 +18,16 @@ MOST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """address: normalised, "" where the name is none. shown: the name for the log, printable and short."""
+    """address: normalised, "" where the name is none. shown: the name for the log, printable and short.
+
+    for_itself: it asks to act as itself, not as another (see `acting_as`).
+    """
 
     address: str
     shown: str
     mechanism: str
     peer: Peer
+    for_itself: bool = True
 
     @property
     def folded(self) -> str:
@@ -55,11 +59,16 @@ def attempt(user: bytes, mechanism: str, peer: Peer) -> Attempt:
     return Attempt(address, address, mechanism, peer)
 
 
-def acts_for_itself(authzid: str, user: Attempt) -> bool:
-    """Whether a SASL authorisation identity is empty or the user's own (RFC 4616 2): nobody acts for another."""
+def acting_as(authzid: str, claim: Attempt) -> Attempt:
+    """The attempt with its SASL authorisation identity, which is empty or the user's own (RFC 4616 2): nobody acts
+    for another. That is told once the secret has proved right."""
+    return claim if _is_own(authzid, claim) else replace(claim, for_itself=False)
+
+
+def _is_own(authzid: str, claim: Attempt) -> bool:
     if not authzid:
         return True
     try:
-        return fold_address(normalise_address(authzid).address) == user.folded
+        return fold_address(normalise_address(authzid).address) == claim.folded
     except BadAddress:
         return False

@@ -2,8 +2,9 @@
 
 Owns: the way of one login: may plain text be used, must the peer wait, what does the directory hold now, is the
 proof remembered, else one costly check (or, for a name without a password, the pretence of one), and only then
-whether the account is enabled, the protocol allowed, the demo account asked for from loopback. All refusals
-look the same and take the same time; the log has the reason. Must not know: protocols' responses, SQL.
+whether the account is enabled, the secret still good, the protocol allowed, the demo account asked for from
+loopback. To who does not hold the right secret all refusals look the same and take the same time; who does is told
+that it has expired, or whom to ask. The log has every reason. Must not know: protocols' responses, SQL.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..clock import Clock, Random
 from ..config.model import AuthTable
@@ -23,7 +24,16 @@ from ..store.errors import StoreRefusal
 from .attempt import Attempt, attempt
 from .exchanges import LoginExchange, PlainExchange, ScramExchange
 from .guesses import GuessTable
-from .login import LoginRefused, LoginUnavailable, Peer, PrivacyRequired, SaslExchange
+from .login import (
+    AccountDisabled,
+    AuthorizationRefused,
+    LoginRefused,
+    LoginUnavailable,
+    Peer,
+    PrivacyRequired,
+    SaslExchange,
+    SecretExpired,
+)
 from .passwords import PasswordChecker, is_app_password, is_outdated
 from .proofs import ProofCache
 from .throttle import Throttle
@@ -42,14 +52,6 @@ class UnknownMechanism(Refusal):
     """A SASL mechanism that was not announced to this peer."""
 
     code = "UNKNOWN-MECHANISM"
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """The credential that a proof fits."""
-
-    number: int
-    protocols: frozenset[str]
 
 
 class LocalAuthenticator:
@@ -130,11 +132,11 @@ class LocalAuthenticator:
         await self.admit(claim)
         prepared = prepare_password(password[: MOST_PASSWORD + 1])
         login = await self.look_up(claim)
-        match = await self._match(login, prepared)
-        if login is None or match is None or len(password) > MOST_PASSWORD:
+        number = await self._match(login, prepared)
+        if login is None or number is None or len(password) > MOST_PASSWORD:
             tried = hmac.digest(self._key, prepared, "sha256")[:8]
             raise await self.refused(claim, "unknown account" if login is None else "wrong password", tried)
-        return await self.accept(claim, login, match.number, match.protocols)
+        return await self.accept(claim, login, number)
 
     async def admit(self, claim: Attempt) -> None:
         """Wait the guesser's turn. Raises LoginRefused, unchecked, where too many of his wait."""
@@ -153,23 +155,22 @@ class LocalAuthenticator:
         except StoreRefusal as error:
             raise LoginUnavailable("The directory cannot be read.", "Try again in a moment.") from error
 
-    async def _match(self, login: Login | None, password: bytes) -> _Match | None:
-        """The credential that fits, after one costly check or none. The same cost for every failure."""
+    async def _match(self, login: Login | None, password: bytes) -> int | None:
+        """The number of the credential that fits, after one costly check or none. The same cost for every failure."""
         if login is None:
             await self.checker.pretend(password)
             return None
         account = login.account
         proof = self._proofs.find(account.id, account.credential_version, password)
         if proof is not None:
-            return _Match(proof.number, proof.protocols)
+            return proof.number
         found = await self._fitting(login.credentials, password)
         if found is None:
             return None
-        if account.enabled:  # or a right password would be told from a wrong one by the time it takes
-            self._proofs.keep(account.id, account.credential_version, password, found.number, found.protocols)
+        self._proofs.keep(account.id, account.credential_version, password, found.number)
         if found.kind == "password" and is_outdated(found.hash, self._table):
             await self._rehash(account, found, password)
-        return _Match(found.number, found.protocols)
+        return found.number
 
     async def _fitting(self, credentials: tuple[Credential, ...], password: bytes) -> Credential | None:
         for credential in credentials:
@@ -195,23 +196,36 @@ class LocalAuthenticator:
         except (LoginUnavailable, DirectoryRefusal, StoreRefusal) as error:
             self._log("rehash-failed", {"account": account.address, "reason": error.text})
 
-    async def accept(self, claim: Attempt, login: Login, number: int, protocols: frozenset[str]) -> Account:
-        """The proof was right: is it allowed here? Gives the account. Raises LoginRefused."""
+    async def accept(self, claim: Attempt, login: Login, number: int) -> Account:
+        """The proof of credential `number` was right: is it allowed here? Gives the account.
+
+        Raises LoginRefused, or one of its subclasses: here alone, since here alone the secret is known to be right.
+        """
         account = login.account
-        if not account.enabled:
-            raise await self.refused(claim, "account disabled")
-        if protocols and claim.peer.protocol not in protocols:
-            raise await self.refused(claim, "app password for another protocol")
-        if account.demo and not claim.peer.loopback:
+        credential = next(each for each in login.credentials if each.number == number)
+        if account.demo and not claim.peer.loopback:  # its password is known to all: it proves nothing
             raise await self.refused(claim, "demo account from elsewhere")
+        if credential.expires is not None and credential.expires <= self._clock.now():
+            raise await self.refused(claim, "app password expired", kind=SecretExpired)
+        if credential.protocols and claim.peer.protocol not in credential.protocols:
+            raise await self.refused(claim, "app password for another protocol")
+        if not account.enabled:
+            raise await self.refused(claim, "account disabled", kind=AccountDisabled)
+        if not claim.for_itself:
+            raise await self.refused(claim, "acting for another", kind=AuthorizationRefused)
         self._throttle.succeeded(claim.pair)
         await self._directory.touch_credential(account.id, number, int(self._clock.now()))
         self._log("login", claim.fields(credential=number))
         return account
 
-    async def refused(self, claim: Attempt, reason: str, tried: bytes = b"") -> LoginRefused:
-        """Count and log a failure and wait the delay of its answer; gives what to raise. tried: see Throttle."""
-        delay = self._throttle.failed(claim.pair, tried)
+    async def refused(
+        self, claim: Attempt, reason: str, tried: bytes = b"", *, kind: type[LoginRefused] = LoginRefused
+    ) -> LoginRefused:
+        """Count and log a failure and wait the delay of its answer; gives what to raise. tried: see Throttle.
+
+        Who held the right secret (the subclasses of LoginRefused) has not guessed: he waits, and is not counted.
+        """
+        delay = self._throttle.failed(claim.pair, tried) if kind is LoginRefused else self._table.delay_first
         self._log("login-failed", claim.fields(reason=reason))
         await self._sleep(delay)
-        return LoginRefused(reason)
+        return kind(reason)

@@ -17,7 +17,7 @@ from ..sasl.scram import MECHANISM, MECHANISM_PLUS, ClientFirst, Verifier
 from ..sasl.scram_server import ScramServer, State, false_salt
 from ..store.directory import Account, Directory, Login
 from ..store.errors import StoreRefusal
-from .attempt import Attempt, acts_for_itself, attempt
+from .attempt import Attempt, acting_as, attempt
 from .login import LoginRefused, LoginUnavailable, Peer
 
 NONCE_OCTETS = 18
@@ -33,7 +33,7 @@ class Checks(Protocol):
     async def check_password(self, claim: Attempt, password: bytes) -> Account: ...
     async def admit(self, claim: Attempt) -> None: ...
     async def look_up(self, claim: Attempt) -> Login | None: ...
-    async def accept(self, claim: Attempt, login: Login, number: int, protocols: frozenset[str]) -> Account: ...
+    async def accept(self, claim: Attempt, login: Login, number: int) -> Account: ...
     async def refused(self, claim: Attempt, reason: str) -> LoginRefused: ...
 
 
@@ -73,9 +73,7 @@ class LoginExchange:
 
 
 async def _check_claim(checks: Checks, claim: Claim, mechanism: str, peer: Peer) -> Account:
-    who = attempt(claim.user, mechanism, peer)
-    if not acts_for_itself(claim.authzid.decode("utf-8"), who):
-        raise await checks.refused(who, "acting for another")
+    who = acting_as(claim.authzid.decode("utf-8"), attempt(claim.user, mechanism, peer))
     return await checks.check_password(who, claim.password)
 
 
@@ -112,9 +110,7 @@ class ScramExchange:
             name = saslprep(first.user)
         except BadString:
             name = ""
-        self._who = attempt(name.encode("utf-8"), self._mechanism, self._peer)
-        if not acts_for_itself(first.authzid, self._who):
-            raise await self._checks.refused(self._who, "acting for another")
+        self._who = acting_as(first.authzid, attempt(name.encode("utf-8"), self._mechanism, self._peer))
         await self._checks.admit(self._who)
         self._login = await self._checks.look_up(self._who)
         false = await self._false_salt()  # computed for every name: the way is the same
@@ -134,8 +130,7 @@ class ScramExchange:
         kept = [(c, Verifier(c.scram.stored_key, c.scram.server_key)) for c in credentials if c.scram is not None]
         index, server_final = self._server.final(message, [keys for _, keys in kept])
         assert self._login is not None  # there was a verifier
-        credential = kept[index][0]
-        self._account = await self._checks.accept(self._who, self._login, credential.number, credential.protocols)
+        self._account = await self._checks.accept(self._who, self._login, kept[index][0].number)
         return server_final
 
     def _end(self, response: bytes) -> Account:

@@ -28,16 +28,42 @@ class Peer:
 
 
 class LoginRefused(Refusal):
-    """Wrong name or password, disabled, wrong protocol for an app password: all look the same to the peer.
+    """Wrong name or password, wrong protocol for an app password: all look the same to the peer.
 
-    RFC 5530 AUTHENTICATIONFAILED; POP3 [AUTH]. reason: for the log alone.
+    RFC 5530 AUTHENTICATIONFAILED; POP3 [AUTH]. reason: for the log alone. The subclasses are told to nobody but who
+    has proved that he holds the right secret.
     """
 
     code = "AUTHENTICATION-FAILED"
+    said = "Authentication failed."
+    advice = ""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("Authentication failed.")
+        super().__init__(self.said, self.advice)
         self.reason = reason
+
+
+class AuthorizationRefused(LoginRefused):
+    """The secret was right, but its holder may not act as whom he asked to (RFC 5530 AUTHORIZATIONFAILED)."""
+
+    code = "AUTHORIZATION-FAILED"
+    said = "You may act for yourself alone."
+
+
+class SecretExpired(LoginRefused):
+    """The secret was right until it expired (RFC 5530 EXPIRED)."""
+
+    code = "SECRET-EXPIRED"
+    said = "This password has expired."
+    advice = "Get a new one."
+
+
+class AccountDisabled(LoginRefused):
+    """The secret was right, the account is disabled (RFC 5530 CONTACTADMIN)."""
+
+    code = "ACCOUNT-DISABLED"
+    said = "This account is disabled."
+    advice = "Ask the administrator."
 
 
 class LoginUnavailable(Refusal):

@@ -19,10 +19,9 @@ _Key = tuple[str, int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """number: the credential that fits. protocols: those it opens, empty for all. until: monotonic seconds."""
+    """number: the credential that fits. until: monotonic seconds."""
 
     number: int
-    protocols: frozenset[str]
     until: float
 
 
@@ -54,12 +53,10 @@ class ProofCache:
         self._proofs.move_to_end(key)
         return proof
 
-    def keep(self, account: str, version: int, password: bytes, number: int, protocols: frozenset[str]) -> None:
+    def keep(self, account: str, version: int, password: bytes, number: int) -> None:
         """Remember that `password` was found right."""
         if self._most <= 0 or self._time <= 0:
             return
-        self._proofs[self._key(account, version, password)] = Proof(
-            number, protocols, self._clock.monotonic() + self._time
-        )
+        self._proofs[self._key(account, version, password)] = Proof(number, self._clock.monotonic() + self._time)
         if len(self._proofs) > self._most:
             self._proofs.popitem(last=False)

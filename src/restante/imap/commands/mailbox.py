@@ -23,6 +23,12 @@ class TooManyMailboxes(Refusal):
     code = "TOO-MANY-MAILBOXES"
 
 
+class HasChildren(Refusal):
+    """A level that is no mailbox goes with the last mailbox below it (RFC 9051 6.3.5, 7.1)."""
+
+    code = "HAS-CHILDREN"
+
+
 async def create(session: ImapSession, command: Create) -> Reply:
     name = mailbox_name(command.mailbox)
     if name == INBOX:
@@ -48,7 +54,13 @@ def _role(asked: tuple[str, ...]) -> str | None:
 
 async def delete(session: ImapSession, command: Delete) -> Reply:
     """DELETE; where it is the selected mailbox, this session leaves it (RFC 9051 6.3.5)."""
-    mailbox = await _existing(session, command.mailbox)
+    try:
+        mailbox = await _existing(session, command.mailbox)
+    except NoSuchMailbox:
+        below = mailbox_name(command.mailbox) + SEPARATOR
+        if any(other.name.startswith(below) for other in await session.store.mailboxes()):
+            raise HasChildren("There is no such mailbox, only mailboxes below it.", "DELETE those.") from None
+        raise
     await session.store.delete_mailbox(mailbox.key)
     if session.state is State.SELECTED and session.view.mailbox.key == mailbox.key:
         session.unselected()

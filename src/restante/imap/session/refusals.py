@@ -5,12 +5,22 @@ Must not know commands. RFC 5530 3, RFC 9051 7.1, RFC 6154 3 (USEATTR).
 
 from __future__ import annotations
 
-from ...accounts.login import LoginRefused, LoginUnavailable, PrivacyRequired
+from ...accounts.login import (
+    AccountDisabled,
+    AuthorizationRefused,
+    LoginRefused,
+    LoginUnavailable,
+    PrivacyRequired,
+    SecretExpired,
+)
 from ...errors import Refusal
 from ...store import errors as store
 from .state import Answer, Reply
 
 CODES: tuple[tuple[type[Refusal], bytes], ...] = (
+    (AuthorizationRefused, b"AUTHORIZATIONFAILED"),
+    (SecretExpired, b"EXPIRED"),
+    (AccountDisabled, b"CONTACTADMIN"),
     (LoginRefused, b"AUTHENTICATIONFAILED"),
     (LoginUnavailable, b"UNAVAILABLE"),
     (PrivacyRequired, b"PRIVACYREQUIRED"),
@@ -24,7 +34,7 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (store.InUse, b"INUSE"),
     (store.DiskFull, b"UNAVAILABLE"),
     (store.Busy, b"INUSE"),
-    (store.NoSuchAccount, b"UNAVAILABLE"),
+    (store.NoSuchAccount, b"CONTACTADMIN"),
     (store.NewerSchema, b"UNAVAILABLE"),
     (store.Damaged, b"CORRUPTION"),
     (store.StoreFailed, b"UNAVAILABLE"),
@@ -36,6 +46,7 @@ BY_NAME: dict[str, bytes] = {
     "TOO-MANY-MAILBOXES": b"LIMIT",
     "EIGHT-BIT-HEADER": b"CANNOT",
     "EXPUNGE-ISSUED": b"EXPUNGEISSUED",
+    "HAS-CHILDREN": b"HASCHILDREN",
 }
 """Codes of refusals whose classes live in rooms that this one may not import."""
 

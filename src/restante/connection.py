@@ -21,6 +21,10 @@ class ServerStopping(Exception):
     """The server is going down and no octets are waiting: say goodbye (BYE, 421) and end the session."""
 
 
+class AccountClosed(Exception):
+    """The account that is logged in was disabled or removed: say goodbye and end the session."""
+
+
 class Connection(Protocol):
     """One peer's byte stream. Used by one task at a time."""
 
@@ -38,7 +42,8 @@ class Connection(Protocol):
     async def read(self, timeout: float) -> bytes:
         """The next octets as they arrive, at most 256 KiB; b"" once the peer closed its side.
 
-        timeout: seconds. Raises ReadTimeout, ConnectionLost, ServerStopping (once what came before is read).
+        timeout: seconds. Raises ReadTimeout, ConnectionLost, ServerStopping (once what came before is read), and
+        AccountClosed at once.
         """
         ...
 
@@ -68,6 +73,9 @@ class Connection(Protocol):
         """Log one event line with this connection's id, protocol, address (and account once known)."""
         ...
 
-    def set_account(self, account: str) -> None:
-        """Tell logs, limits and `restante status` who this is. Raises Refusal (TOO-MANY-CONNECTIONS)."""
+    def set_account(self, account: str, id: str = "") -> None:
+        """Tell logs, limits and `restante status` who this is. Raises Refusal (TOO-MANY-CONNECTIONS).
+
+        account: its address. id: its id in the directory; should it be closed, `read` raises AccountClosed.
+        """
         ...

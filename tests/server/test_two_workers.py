@@ -1,4 +1,4 @@
-"""What holds over all worker processes of one server: a guesser's delays."""
+"""What holds over all worker processes of one server: a guesser's delays, the end of closed accounts' sessions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from restante.config.model import AuthTable, Config
 from restante.config.paths import run_directory
@@ -38,11 +40,11 @@ class TwoWorkers:
 
     def connect(self, name: str) -> tuple[Client, int]:
         """A client that has read its greeting, and the process id of the worker it came to."""
-        before = self._connections()
+        before = self._accepted()
         client = Client(socket.create_connection(("127.0.0.1", self.ports[name]), PATIENCE))
         assert client.line()
-        eventually(lambda: self._connections() != before)
-        after = self._connections()
+        eventually(lambda: self._accepted() != before)
+        after = self._accepted()
         (pid,) = [pid for pid in after if after[pid] > before[pid]]
         return client, pid
 
@@ -54,8 +56,8 @@ class TwoWorkers:
             found.setdefault(pid, client)
         return list(found.values())
 
-    def _connections(self) -> dict[int, int]:
-        return {worker.pid: len(worker.connections) for worker in collect(run_directory(self.folder / "data"))}
+    def _accepted(self) -> dict[int, int]:
+        return {worker.pid: worker.counters["accepted"] for worker in collect(run_directory(self.folder / "data"))}
 
     def restante(self, *words: str) -> None:
         """A command of another process."""
@@ -120,3 +122,30 @@ def test_the_same_wrong_password_at_another_worker_is_no_second_guess(tmp_path: 
         begun = time.monotonic()
         clients[0].ask(b"a LOGIN ann@example.org other")
         assert 0.2 <= time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("command", [("disable",), ("remove", "--yes")], ids=lambda words: words[0])
+def test_sessions_of_a_closed_account_end_at_every_worker(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Closed by another process: a client that listens, one that does nothing, one in POP3; the neighbour stays."""
+    with two_workers(tmp_path) as server:
+        listening, quiet = server.one_at_each("imap")
+        pop3, _ = server.connect("pop3")
+        neighbour, _ = server.connect("imap")
+        for client in (listening, quiet):
+            assert client.ask(b"a LOGIN ann@example.org secret").startswith(b"a OK")
+        assert neighbour.ask(b"a LOGIN bob@example.org secret").startswith(b"a OK")
+        listening.send(b"b IDLE\r\n")
+        assert listening.line().startswith(b"+")
+        assert pop3.ask(b"USER ann@example.org").startswith(b"+OK")
+        assert pop3.ask(b"PASS secret").startswith(b"+OK")
+        server.restante("account", command[0], "ann@example.org", *command[1:])
+        for client in (listening, quiet):
+            assert client.line() == b"* BYE [CONTACTADMIN] This account has been disabled or removed."
+            assert client.ended()
+        assert pop3.line() == b"-ERR [AUTH] This account has been disabled or removed."
+        assert pop3.ended()
+        assert neighbour.ask(b"c NOOP").startswith(b"c OK")
+        if command[0] == "disable":
+            server.restante("account", "enable", "ann@example.org")
+            again, _ = server.connect("imap")
+            assert again.ask(b"d LOGIN ann@example.org secret").startswith(b"d OK")

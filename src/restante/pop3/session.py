@@ -24,7 +24,7 @@ from contextlib import AsyncExitStack
 from ..accounts.login import Authenticator, Peer
 from ..clock import Clock, SystemClock
 from ..config.model import LimitsTable, Pop3Table
-from ..connection import Connection, ConnectionLost, ReadTimeout, ServerStopping
+from ..connection import AccountClosed, Connection, ConnectionLost, ReadTimeout, ServerStopping
 from ..errors import Refusal
 from ..mime.model import DEFAULT_LIMITS, Limits
 from ..store.directory import Account
@@ -138,7 +138,7 @@ class Pop3Session:
         store = self.engine.account(account.id, session=f"pop3 {self.connection.id}")
         async with AsyncExitStack() as held:
             await held.enter_async_context(store.lock_maildrop())
-            self.connection.set_account(account.address)
+            self.connection.set_account(account.address, account.id)
             if policy.leave_days > 0:
                 await self._expire(store, int(self.clock.now()) - policy.leave_days * DAY)
             messages = await store.maildrop()
@@ -188,6 +188,9 @@ class Pop3Session:
             self._last_words(err(b"Nothing came for too long, closing."))
         except ServerStopping:
             self._last_words(err(b"The server is stopping.", Code.SYS_TEMP))
+        except AccountClosed:
+            self.connection.log("session ended", reason="account closed")
+            self._last_words(err(b"This account has been disabled or removed.", Code.AUTH))
         except ConnectionLost:
             self.connection.log("connection lost")
         finally:

@@ -23,7 +23,7 @@ import socket
 import sys
 from typing import Protocol, cast
 
-from ..connection import ConnectionLost, ReadTimeout, ServerStopping
+from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from .logs import Logger
 from .secure import TlsFailed, TlsLayer
 from .services import ALPN, Service, Wire
@@ -89,6 +89,7 @@ class Channel(asyncio.Protocol):
 
     __slots__ = (
         "_certificate",
+        "_closed_account",
         "_deadline",
         "_discard",
         "_eof",
@@ -110,6 +111,7 @@ class Channel(asyncio.Protocol):
         "_transport",
         "_writable",
         "account",
+        "account_id",
         "id",
         "loopback",
         "peer",
@@ -131,6 +133,7 @@ class Channel(asyncio.Protocol):
         self.tls_available = not service.implicit_tls and host.certificate() is not None
         self.since = since
         self.account: str | None = None
+        self.account_id = ""
         self.task: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._incoming: list[bytes] = []
@@ -151,6 +154,7 @@ class Channel(asyncio.Protocol):
         self._eof = False
         self._lost = False
         self._stopping = False
+        self._closed_account = False
         self._discard: int | None = None
 
     # What the transport calls ----------------------------------------------------------------------
@@ -214,6 +218,8 @@ class Channel(asyncio.Protocol):
     async def read(self, timeout: float) -> bytes:
         """See `Connection.read`. Octets that came before the end or the stopping are given out first."""
         self._flush()
+        if self._closed_account:
+            raise AccountClosed
         while not self._incoming:
             if self._stopping and not self._lost:
                 raise ServerStopping
@@ -417,9 +423,15 @@ class Channel(asyncio.Protocol):
             fault=error,
         )
 
-    def set_account(self, account: str) -> None:
+    def set_account(self, account: str, id: str = "") -> None:
         self._host.login(self, account)
         self.account = account
+        self.account_id = id
+
+    def end_account(self) -> None:
+        """The account was closed: the session is told as soon as it waits for its peer."""
+        self._closed_account = True
+        self._wake(AccountClosed())
 
     def stop(self) -> None:
         """The server is going down: a session that waits for its peer is told by ServerStopping."""

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from ..clock import Clock, Random
 from ..config.model import Config
-from ..connection import ConnectionLost, ReadTimeout, ServerStopping
+from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
 from .channel import Channel, set_options
+from .closures import ClosureWatch
 from .housekeeping import Housekeeper
 from .limits import Limits, SharedCounts, TooManyConnections
 from .listeners import Acceptor, Bound, close_all
@@ -88,6 +89,7 @@ class Worker:
         self._empty = asyncio.Event()
         self.assembly = build(around.config, around.data, around.clock, around.random, around.log)
         self._status = StatusSocket(around.run, self.describe)
+        self._closures = ClosureWatch(self.assembly.engine, lambda: self._channels, around.clock, around.log)
         self._housekeeper = Housekeeper(self.assembly.engine, around.config, around.run, around.clock, around.log)
 
     # Life ------------------------------------------------------------------------------------------
@@ -98,6 +100,7 @@ class Worker:
         await self._status.open()
         self._acceptors = [Acceptor(one, self.loop, self._limits, self.log, self._accepted) for one in bound]
         self._housekeeper.start()
+        self._closures.start()
         if self._around.keeper is not None:
             self._watch_certificate()
 
@@ -113,6 +116,7 @@ class Worker:
         if self._watcher is not None:
             self._watcher.cancel()
         await self._housekeeper.stop()
+        await self._closures.stop()
         for channel in list(self._channels):
             channel.stop()
         if self._tasks:
@@ -194,7 +198,7 @@ class Worker:
             if channel.service.implicit_tls:
                 await channel.handshake()
             await self.assembly.factories[channel.service.wire](channel).run()
-        except (ConnectionLost, ReadTimeout, ServerStopping, OSError) as error:
+        except (AccountClosed, ConnectionLost, ReadTimeout, ServerStopping, OSError) as error:
             if isinstance(error, OSError):
                 channel.log("connection failed", reason=error.strerror)
         except Exception as error:  # noqa: BLE001 - the connection's outer edge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..connection import ConnectionLost, ReadTimeout
+from ..connection import AccountClosed, ConnectionLost, ReadTimeout
 
 
 class MemoryConnection:
@@ -25,6 +25,7 @@ class MemoryConnection:
         self._incoming: list[bytes] = []
         self._arrived = asyncio.Event()
         self._eof = False
+        self._closed_account = False
 
     def feed(self, data: bytes) -> None:
         self._incoming.append(data)
@@ -34,13 +35,20 @@ class MemoryConnection:
         self._eof = True
         self._arrived.set()
 
+    def end_account(self) -> None:
+        """As the server does once the account has been closed."""
+        self._closed_account = True
+        self._arrived.set()
+
     def take(self) -> bytes:
         data = bytes(self.written)
         self.written.clear()
         return data
 
     async def read(self, timeout: float) -> bytes:
-        while not self._incoming:
+        while self._closed_account or not self._incoming:
+            if self._closed_account:
+                raise AccountClosed
             if self._eof:
                 return b""
             self._arrived.clear()
@@ -73,5 +81,5 @@ class MemoryConnection:
     def log(self, event: str, **fields: object) -> None:
         self.events.append((event, fields))
 
-    def set_account(self, account: str) -> None:
+    def set_account(self, account: str, id: str = "") -> None:
         self.account = account

@@ -21,7 +21,7 @@ from typing import NoReturn
 from ...accounts.login import Authenticator, Peer
 from ...clock import Clock
 from ...config.model import ImapTable, LimitsTable
-from ...connection import Connection, ConnectionLost, ReadTimeout, ServerStopping
+from ...connection import AccountClosed, Connection, ConnectionLost, ReadTimeout, ServerStopping
 from ...errors import Refusal
 from ...store.directory import Account
 from ...store.interface import Engine, Store, Watch
@@ -136,6 +136,9 @@ class ImapSession:
             await self._bye(b"Nothing was heard for too long.")
         except ServerStopping:
             await self._bye(b"The server is stopping.", b"UNAVAILABLE")
+        except AccountClosed:
+            self.connection.log("session ended", reason="account closed")
+            await self._bye(b"This account has been disabled or removed.", b"CONTACTADMIN")
         except Refusal as refusal:  # met outside a command's own work: the account was removed, the file is damaged
             self.connection.log("session ended", reason=refusal.code)
             await self._bye(line_text(refusal.text), code_of(refusal))
@@ -332,7 +335,7 @@ class ImapSession:
 
     def logged_in(self, account: Account) -> None:
         """Enter the authenticated state. Raises Refusal where the account has too many connections."""
-        self.connection.set_account(account.address)
+        self.connection.set_account(account.address, account.id)
         self.account = account
         self.store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
         self.state = State.AUTHENTICATED

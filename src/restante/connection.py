@@ -79,3 +79,7 @@ class Connection(Protocol):
         account: its address. id: its id in the directory; should it be closed, `read` raises AccountClosed.
         """
         ...
+
+    def clear_account(self) -> None:
+        """Nobody is logged in any more."""
+        ...

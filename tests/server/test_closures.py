@@ -33,8 +33,11 @@ class Line:
         self.task = task
         self.told = 0
 
+        self.account_closed = False
+
     def end_account(self) -> None:
         self.told += 1
+        self.account_closed = True
 
 
 class World:

@@ -50,6 +50,7 @@ class ChannelHost(Protocol):
     def opened(self, channel: Channel) -> None: ...
     def closed(self, channel: Channel) -> None: ...
     def login(self, channel: Channel, account: str) -> None: ...
+    def logout(self, channel: Channel) -> None: ...
 
 
 def is_loopback(address: str) -> bool:
@@ -89,7 +90,6 @@ class Channel(asyncio.Protocol):
 
     __slots__ = (
         "_certificate",
-        "_closed_account",
         "_deadline",
         "_discard",
         "_eof",
@@ -111,6 +111,7 @@ class Channel(asyncio.Protocol):
         "_transport",
         "_writable",
         "account",
+        "account_closed",
         "account_id",
         "id",
         "loopback",
@@ -154,7 +155,7 @@ class Channel(asyncio.Protocol):
         self._eof = False
         self._lost = False
         self._stopping = False
-        self._closed_account = False
+        self.account_closed = False
         self._discard: int | None = None
 
     # What the transport calls ----------------------------------------------------------------------
@@ -218,7 +219,7 @@ class Channel(asyncio.Protocol):
     async def read(self, timeout: float) -> bytes:
         """See `Connection.read`. Octets that came before the end or the stopping are given out first."""
         self._flush()
-        if self._closed_account:
+        if self.account_closed:
             raise AccountClosed
         while not self._incoming:
             if self._stopping and not self._lost:
@@ -428,9 +429,15 @@ class Channel(asyncio.Protocol):
         self.account = account
         self.account_id = id
 
+    def clear_account(self) -> None:
+        self._host.logout(self)
+        self.account = None
+        self.account_id = ""
+        self.account_closed = False
+
     def end_account(self) -> None:
         """The account was closed: the session is told as soon as it waits for its peer."""
-        self._closed_account = True
+        self.account_closed = True
         self._wake(AccountClosed())
 
     def stop(self) -> None:

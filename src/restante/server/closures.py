@@ -86,5 +86,10 @@ class ClosureWatch:
         for channel in [channel for channel in self._channels() if channel.account_id == id]:
             channel.account_id = ""  # told once
             channel.end_account()
-            if channel.task is not None:
-                loop.call_later(GRACE, channel.task.cancel)
+            loop.call_later(GRACE, _cancel, channel)
+
+
+def _cancel(channel: Channel) -> None:
+    """Unless the session has ended, or let go of the account, by itself."""
+    if channel.account_closed and channel.task is not None:
+        channel.task.cancel()

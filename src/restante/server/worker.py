@@ -163,7 +163,10 @@ class Worker:
         channel.task = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        if not channel.loopback and service.wire is not Wire.LMTP:
+        self._count_before_login(channel)
+
+    def _count_before_login(self, channel: Channel) -> None:
+        if not channel.loopback and channel.service.wire is not Wire.LMTP:
             self._before_login[channel] = None
             self._thin_out()
 
@@ -207,8 +210,7 @@ class Worker:
         finally:
             self._before_login.pop(channel, None)
             self._limits.leave(channel.peer, channel.loopback)
-            if channel.account is not None:
-                self._limits.leave_account(channel.account)
+            self._leave_account(channel)
             channel.close()
 
     # ChannelHost -----------------------------------------------------------------------------------
@@ -226,12 +228,20 @@ class Worker:
 
     def login(self, channel: Channel, account: str) -> None:
         """Count a login. Raises TooManyConnections. LMTP sessions have no account."""
-        if channel.account is not None:
-            self._limits.leave_account(channel.account)
-            channel.account = None
+        self._leave_account(channel)
         self._limits.enter_account(account)
         self._before_login.pop(channel, None)
         self.counters["logins"] += 1
+
+    def logout(self, channel: Channel) -> None:
+        """The channel is one without login again, and the youngest of those."""
+        self._leave_account(channel)
+        self._count_before_login(channel)
+
+    def _leave_account(self, channel: Channel) -> None:
+        if channel.account is not None:
+            self._limits.leave_account(channel.account)
+            channel.account = None
 
     # Certificates, status --------------------------------------------------------------------------
 

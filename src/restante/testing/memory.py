@@ -83,3 +83,6 @@ class MemoryConnection:
 
     def set_account(self, account: str, id: str = "") -> None:
         self.account = account
+
+    def clear_account(self) -> None:
+        self.account = None

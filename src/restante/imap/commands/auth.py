@@ -1,7 +1,8 @@
-"""Becoming someone: STARTTLS, AUTHENTICATE, LOGIN; and ENABLE, which says how to be spoken to.
+"""Becoming someone: STARTTLS, AUTHENTICATE, LOGIN; nobody again: UNAUTHENTICATE; and ENABLE, which says how to be
+spoken to.
 
 Who may log in is the accounts room's business; this module carries its questions and answers. RFC 9051 6.2,
-6.3.1; RFC 4959 (SASL-IR); RFC 5161 (ENABLE); RFC 6855 3; RFC 7162 3.2.3.
+6.3.1; RFC 4959 (SASL-IR); RFC 5161 (ENABLE); RFC 6855 3; RFC 7162 3.2.3; RFC 8437 (UNAUTHENTICATE).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...connection import ReadTimeout
 from ...store.directory import Account
-from ..grammar.commands import Authenticate, Enable, Login, StartTls
+from ..grammar.commands import Authenticate, Enable, Login, StartTls, Unauthenticate
 from ..session import capabilities
 from ..session.state import ALREADY_SAID, BadCommand, Dialect, Reply
 
@@ -72,6 +73,12 @@ async def _exchange(session: ImapSession, exchange: SaslExchange, response: byte
 def _logged_in(session: ImapSession, account: Account) -> Reply:
     session.logged_in(account)
     return Reply(b"Logged in.", b"CAPABILITY " + session.capability_list())
+
+
+async def unauthenticate(session: ImapSession, _command: Unauthenticate) -> Reply:
+    """UNAUTHENTICATE: all is forgotten but TLS and what came behind the command (RFC 8437 3). Never says NO."""
+    session.forget_user()
+    return Reply(b"Nobody is logged in.")
 
 
 async def enable(session: ImapSession, command: Enable) -> Reply:

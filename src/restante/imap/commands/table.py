@@ -54,6 +54,7 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.Authenticate, auth.authenticate, State.NOT_AUTHENTICATED),
         entry(c.Login, auth.login, State.NOT_AUTHENTICATED),
         entry(c.Enable, auth.enable, State.LOGGED_IN),
+        entry(c.Unauthenticate, auth.unauthenticate, State.LOGGED_IN, None),
         entry(c.Select, select.select, State.LOGGED_IN, None),
         entry(c.Create, mailbox.create, State.LOGGED_IN),
         entry(c.Delete, mailbox.delete, State.LOGGED_IN),

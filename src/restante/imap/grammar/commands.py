@@ -83,6 +83,11 @@ class Enable(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Unauthenticate(Command):
+    """RFC 8437."""
+
+
+@dataclass(frozen=True, slots=True)
 class QResync:
     """SELECT's QRESYNC parameter (RFC 7162 3.2.5)."""
 

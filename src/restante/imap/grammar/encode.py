@@ -32,6 +32,7 @@ _BARE = {
     c.Check: b"CHECK",
     c.Close: b"CLOSE",
     c.Unselect: b"UNSELECT",
+    c.Unauthenticate: b"UNAUTHENTICATE",
 }
 _FIELDS = {field: field.value.upper().encode("ascii") for field in q.Field}
 _DATES = {

@@ -45,6 +45,7 @@ COMMANDS: dict[bytes, Parser] = {
     b"AUTHENTICATE": parse_authenticate,
     b"LOGIN": parse_login,
     b"ENABLE": parse_enable,
+    b"UNAUTHENTICATE": bare(c.Unauthenticate),
     b"SELECT": parse_select,
     b"EXAMINE": parse_examine,
     b"CREATE": parse_create,

@@ -53,6 +53,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"CONDSTORE", "7162", When.AFTER_LOGIN, (c.Select, c.Fetch, c.Store, c.Search)),
     Capability(b"QRESYNC", "7162", When.AFTER_LOGIN, (c.Select, c.Fetch, c.Enable)),
     Capability(b"OBJECTID", "8474", When.AFTER_LOGIN, (c.Create, c.Select, c.Status, c.Fetch)),
+    Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
     Capability(b"UTF8=ACCEPT", "6855", When.AFTER_LOGIN, (c.Enable, c.Append)),
 )
 

@@ -5,6 +5,7 @@ the state, run, and answered. Output is gathered and goes out when no further co
 enough has gathered, so that a pipeline costs one write and a large answer meets back-pressure.
 
     greeting -> NOT_AUTHENTICATED -> AUTHENTICATED <-> SELECTED -> LOGOUT
+                        ^---- UNAUTHENTICATE ----+----------+
 
 The session holds no task, no timer and no handle of its own while it waits: it is suspended in
 `Connection.read`. A watch on the account notes that something changed; in IDLE it also ends that read (the
@@ -340,6 +341,25 @@ class ImapSession:
         self.store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
         self.state = State.AUTHENTICATED
         self.reader.authenticated = True
+
+    def forget_user(self) -> None:
+        """Back to the state of a new connection, TLS and octets that came already excepted (RFC 8437 3, 4.1).
+
+        Nothing that belongs to the account or to what its client has switched on may outlive this: whatever a
+        session keeps besides is to be let go here.
+        """
+        self.close_watch()
+        self.view_or_none = None
+        self.connection.clear_account()
+        self.account = None
+        self.store_or_none = None
+        self.flag_table = None
+        self.dirty = False
+        self.dialect = Dialect()
+        self.reader.utf8 = False
+        self.reader.authenticated = False
+        self.state = State.NOT_AUTHENTICATED
+        self._without_login = 0
 
     async def flags(self) -> FlagTable:
         """The account's interned flag sets."""

@@ -39,6 +39,11 @@ class Connection(Protocol):
     tls_available: bool
     """STARTTLS/STLS can be offered: not secure yet and a certificate is loaded."""
 
+    @property
+    def compressed(self) -> bool:
+        """Compression is on, both ways."""
+        ...
+
     async def read(self, timeout: float) -> bytes:
         """The next octets as they arrive, at most 256 KiB; b"" once the peer closed its side.
 
@@ -63,6 +68,19 @@ class Connection(Protocol):
 
         The session must throw away what it has buffered itself. Raises ConnectionLost if the handshake fails.
         """
+        ...
+
+    def start_compression(self, said: bytes) -> None:
+        """Write `said` as it is and compress all that follows, both ways (RFC 4978). Octets already received and
+        not yet read are thrown away: nothing may be sent before `said` has been seen.
+
+        Raises Refusal (TOO-MANY-COMPRESSED; nothing is written then), ConnectionLost.
+        """
+        ...
+
+    def stop_compression(self, said: bytes) -> None:
+        """Write `said` compressed and all that follows as it is. What the peer sent behind what was last read
+        is taken for plain (RFC 8437 4.1). Raises ConnectionLost."""
         ...
 
     def channel_binding(self) -> bytes | None:

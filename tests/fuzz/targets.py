@@ -6,6 +6,7 @@ parsers go wrong. A parser may refuse; it may not raise, hang, or hold more than
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 
 from restante.exchange import courier, dovecot
@@ -13,6 +14,7 @@ from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
 from restante.mime.analyse import analyse
 from restante.mime.model import Limits, Part
 from restante.pop3.grammar.reader import LineReader
+from restante.server.deflate import DeflateFailed, Inflater
 from restante.smtp.grammar.commands import parse_command as parse_smtp
 from restante.smtp.grammar.data import DotReader
 
@@ -97,8 +99,33 @@ def maildir(data: bytes) -> None:
     courier.parse_keywords(listed, {".1.file": change, "file": data})
 
 
+def deflate(data: bytes) -> None:
+    """A compressed connection's octets; every other one stops compressing after the first piece."""
+    inflater = Inflater()
+    for piece in halves(data):
+        inflater.feed(piece)
+        try:
+            given = 0
+            while not inflater.stopped and (part := inflater.take(1_000)):
+                assert len(part) <= 1_000
+                given += len(part)
+                if given > 1 << 20:
+                    return
+        except DeflateFailed:
+            return
+        if data[:1] and data[0] & 1:
+            if not inflater.stopped:
+                inflater.stop()
+            assert len(inflater.behind()) <= len(data)
+
+
+def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> bytes:
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -15)
+    return compressor.compress(data) + compressor.flush(flush)
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    "imap": imap, "pop3": pop3, "lmtp": lmtp, "mime": mime, "maildir": maildir,
+    "imap": imap, "pop3": pop3, "lmtp": lmtp, "mime": mime, "maildir": maildir, "deflate": deflate,
 }  # fmt: skip
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
@@ -111,6 +138,7 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b'\x01e LIST (SUBSCRIBED RECURSIVEMATCH) "" ("%" "a/*") RETURN (CHILDREN STATUS (MESSAGES SIZE))\r\n',
         b"\x01f SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211 (1:9 41:49)))\r\n",
         b"\x01g STORE 1:* (UNCHANGEDSINCE 12) -FLAGS.SILENT (\\Deleted k)\r\nh ID (\"name\" NIL)\r\n",
+        b"\x01c COMPRESS DEFLATE\r\nd UNAUTHENTICATE\r\n",
         b"\x00i AUTHENTICATE PLAIN AGEAYg==\r\nj NOOP (((\r\nk STATUS &U,BTFw- (SIZE)\r\n",
     ),
     "pop3": (
@@ -135,6 +163,11 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"Content-Type: text/html; charset*0*=utf-8''a; charset*1=b\r\nContent-Transfer-Encoding: base64\r\n"
         b"Content-Disposition: attachment; filename*=utf-8''%e2%82%ac\r\n\r\nPGI+aGk8L2I+\r\n--b--\r\n",
         b"\x00Date: Tue, 17 Jul 96 02:44:25 -0700 (PDT)\r\nReferences: <a@b> <c@d>\n x\r\n\r\nplain \x00\xff\r\n",
+    ),
+    "deflate": (
+        b"\xff" + deflated(b"a NOOP\r\nb UNAUTHENTICATE\r\n") + b"c NOOP\r\n",
+        b"\x80" + deflated(bytes(5_000), zlib.Z_FULL_FLUSH) + deflated(b"d FETCH 1 UID\r\n", zlib.Z_FINISH) + b"e NOOP",
+        b"\x41" + deflated(bytes(range(256)), level=0) + deflated(b"x", zlib.Z_PARTIAL_FLUSH) + b"\x03\x00f NOOP\r\n",
     ),
 }  # fmt: skip
 """Well-formed beginnings for mutation; kept findings stand in corpus/TARGET/."""

@@ -11,7 +11,7 @@ import pytest
 from .mutate import inputs
 from .targets import SEEDS, TARGETS
 
-RUNS = int(os.environ.get("RESTANTE_FUZZ_RUNS", "25000"))  # a target; four targets make 10^5
+RUNS = int(os.environ.get("RESTANTE_FUZZ_RUNS", "25000"))  # a target; four make 10^5
 CORPUS = Path(__file__).parent / "corpus"
 HANG = 20.0
 """Seconds without an end after which the process dumps its stack and ends: a hang must not look like slowness."""

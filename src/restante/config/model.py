@@ -77,6 +77,7 @@ class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     literal_plus: Annotated[bool, Doc("Announce LITERAL+ instead of LITERAL-.")] = False
+    compress: Annotated[bool, Doc("Announce COMPRESS=DEFLATE.")] = True
     append_8bit_headers: Annotated[
         bool,
         Doc("APPEND takes 8-bit header fields from any client, which RFC 6855 4 forbids: for uploads of old mail."),
@@ -124,6 +125,12 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         int, Doc("Connections without login, a process; past it the oldest is closed (loopback and LMTP: no limit).")
     ] = 2_000
     connections_account: Annotated[int, Doc("Connections of one account.")] = 100
+    compressed: Annotated[
+        int, Doc("Connections with COMPRESS, a process (about 40 kB each); more are told to go on without.")
+    ] = 5_000
+    dictionaries: Annotated[
+        int, Doc("Connections with COMPRESS that keep a dictionary between answers, a process (about 0.3 MB each).")
+    ] = 200
     commands_before_login: Annotated[int, Doc("Commands allowed without login.")] = 50
     bad_commands: Annotated[int, Doc("Syntax errors in a row before the connection ends.")] = 20
     line: Annotated[int, Doc("Length of a command line.", "size")] = 65_536

@@ -3,8 +3,8 @@
 One object a connection and no more: no stream reader, no queue, no task of its own; the session's task waits
 in `read` or `drain`. Idle, a connection holds this object, its transport and one timer.
 
-    data_received -> (TLS) -> _incoming, bounded: past READ_HIGH the transport stops reading -> read()
-    write() -> _outgoing, joined -> (TLS) -> transport, past WRITE_HIGH drain() waits
+    data_received -> (TLS) -> _incoming, bounded: past READ_HIGH the transport stops reading -> (inflate) -> read()
+    write() -> _outgoing, joined -> (deflate) -> (TLS) -> transport, past WRITE_HIGH drain() waits
 
 A time-out of `read` is one timer that is moved lazily: a busy session touches no timer at all. STARTTLS
 throws away what was received and not read; from then on every octet must be TLS (NO STARTTLS; RFC 9051
@@ -24,6 +24,7 @@ import sys
 from typing import Protocol, cast
 
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
+from .deflate import DeflateFailed, DeflateLayer, Inflater
 from .logs import Logger
 from .secure import TlsFailed, TlsLayer
 from .services import ALPN, Service, Wire
@@ -31,6 +32,8 @@ from .tls import Certificate
 
 READ_MAX = 262_144
 READ_HIGH = 131_072
+INFLATE_MAX = 65_536
+"""Octets that one read gives of what came compressed."""
 WRITE_HIGH = 131_072
 WRITE_LOW = 32_768
 FLUSH_AT = 65_536
@@ -50,6 +53,7 @@ class ChannelHost(Protocol):
     def opened(self, channel: Channel) -> None: ...
     def closed(self, channel: Channel) -> None: ...
     def login(self, channel: Channel, account: str) -> None: ...
+    def compression(self) -> DeflateLayer: ...
     def logout(self, channel: Channel) -> None: ...
 
 
@@ -91,6 +95,7 @@ class Channel(asyncio.Protocol):
     __slots__ = (
         "_certificate",
         "_deadline",
+        "_deflate",
         "_discard",
         "_eof",
         "_flushing",
@@ -98,6 +103,7 @@ class Channel(asyncio.Protocol):
         "_host",
         "_incoming",
         "_incoming_size",
+        "_inflate",
         "_lost",
         "_outgoing",
         "_outgoing_size",
@@ -147,6 +153,8 @@ class Channel(asyncio.Protocol):
         self._paused = False
         self._writable: asyncio.Future[None] | None = None
         self._tls: TlsLayer | None = None
+        self._deflate: DeflateLayer | None = None
+        self._inflate: Inflater | None = None
         self._certificate: Certificate | None = None
         self._handshake: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -203,6 +211,7 @@ class Channel(asyncio.Protocol):
         for future in (self._handshake, self._writable):
             if future is not None and not future.done():
                 future.set_exception(ConnectionLost())
+        self._end_compression()
         self._wake(None)
         self._host.closed(self)
 
@@ -218,6 +227,47 @@ class Channel(asyncio.Protocol):
 
     async def read(self, timeout: float) -> bytes:
         """See `Connection.read`. Octets that came before the end or the stopping are given out first."""
+        if self._inflate is not None:
+            return await self._inflated(self._inflate, timeout)
+        return await self._read(timeout)
+
+    async def _inflated(self, incoming: Inflater, timeout: float) -> bytes:
+        """`read` where the peer compresses. Whoever is cancelled here loses nothing: octets are taken last."""
+        if incoming.stopped:
+            return await self._behind(incoming, timeout)
+        if incoming.waiting:
+            self._flush()
+            await asyncio.sleep(0)  # few octets may stand for many: between two pieces others have their turn
+        while True:
+            if self.account_closed:
+                raise AccountClosed
+            try:
+                data = incoming.take(INFLATE_MAX)
+            except DeflateFailed as error:
+                self.log("compression failed", reason=str(error))
+                raise ConnectionLost from error
+            if data or incoming.ended:
+                return data  # the end of compression is the end of the connection, as that of TLS is
+            raw = await self._read(timeout)
+            if not raw:
+                return b""
+            incoming.feed(raw)
+
+    async def _behind(self, incoming: Inflater, timeout: float) -> bytes:
+        """`read` once the peer has stopped compressing, until nothing of that is left."""
+        while True:
+            data = incoming.behind()
+            if incoming.settled:
+                self._inflate = None
+            if data:
+                return data
+            raw = await self._read(timeout)
+            if not raw or self._inflate is None:
+                return raw
+            incoming.feed(raw)
+
+    async def _read(self, timeout: float) -> bytes:
+        """The next octets from the peer, compressed or not."""
         self._flush()
         if self.account_closed:
             raise AccountClosed
@@ -299,6 +349,8 @@ class Channel(asyncio.Protocol):
     async def drain(self) -> None:
         """See `Connection.drain`. Lets other connections run whenever the socket has not taken all."""
         self._flush()
+        if self._deflate is not None:
+            await asyncio.sleep(0)  # compressing takes milliseconds a batch, however fast the peer reads
         while self._paused and not self._lost:
             assert self._transport is not None
             before = self._transport.get_write_buffer_size()
@@ -326,6 +378,12 @@ class Channel(asyncio.Protocol):
         self._outgoing_size = 0
         if self._transport is None or self._transport.is_closing():
             return
+        self._send(data if self._deflate is None else self._deflate.compress(data))
+
+    def _send(self, data: bytes) -> None:
+        """Give octets to TLS or the transport."""
+        if self._transport is None or self._transport.is_closing():
+            return
         if self._tls is None:
             self._transport.write(data)
             return
@@ -336,12 +394,46 @@ class Channel(asyncio.Protocol):
         else:
             self._send_records(self._tls)
 
+    # Compression -----------------------------------------------------------------------------------
+
+    @property
+    def compressed(self) -> bool:
+        return self._deflate is not None
+
+    def start_compression(self, said: bytes) -> None:
+        """See `Connection.start_compression`."""
+        if self._deflate is not None or self._lost:
+            raise ConnectionLost
+        layer = self._host.compression()
+        self.write(said)
+        self._flush()
+        self._incoming.clear()
+        self._incoming_size = 0
+        self._resume_reading()
+        self._deflate = layer
+        self._inflate = layer.incoming
+
+    def stop_compression(self, said: bytes) -> None:
+        """See `Connection.stop_compression`."""
+        layer = self._deflate
+        if layer is None or self._lost:
+            raise ConnectionLost
+        self._flush()
+        self._send(layer.finish(said))
+        layer.incoming.stop()
+        self._end_compression()
+
+    def _end_compression(self) -> None:
+        if self._deflate is not None:
+            self._deflate.close()
+            self._deflate = None
+
     # TLS -------------------------------------------------------------------------------------------
 
     async def start_tls(self) -> None:
         """See `Connection.start_tls`. Call it right after writing the OK: the order here is what makes
         pipelined plain octets harmless - thrown away first, then the OK goes out, then all is TLS."""
-        if self._tls is not None or self._lost:
+        if self._tls is not None or self._deflate is not None or self._lost:
             raise ConnectionLost
         self._incoming.clear()
         self._incoming_size = 0

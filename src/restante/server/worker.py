@@ -22,6 +22,7 @@ from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopp
 from ..store.interface import Engine
 from .channel import Channel, set_options
 from .closures import ClosureWatch
+from .deflate import Compressors, DeflateLayer
 from .housekeeping import Housekeeper
 from .limits import Limits, SharedCounts, TooManyConnections
 from .listeners import Acceptor, Bound, close_all
@@ -77,6 +78,7 @@ class Worker:
         self.counters = {"accepted": 0, "refused": 0, "logins": 0, "faults": 0}
         self._around = around
         self._limits = Limits(around.config.limits, around.shared, around.number)
+        self._compressors = Compressors(around.config.limits.compressed, around.config.limits.dictionaries)
         self._channels: set[Channel] = set()
         self._before_login: dict[Channel, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -232,6 +234,10 @@ class Worker:
         self._limits.enter_account(account)
         self._before_login.pop(channel, None)
         self.counters["logins"] += 1
+
+    def compression(self) -> DeflateLayer:
+        """Compression for one more connection. Raises TooManyCompressed."""
+        return self._compressors.open()
 
     def logout(self, channel: Channel) -> None:
         """The channel is one without login again, and the youngest of those."""

@@ -9,13 +9,14 @@ from ..connection import AccountClosed, ConnectionLost, ReadTimeout
 
 class MemoryConnection:
     """Implements `restante.connection.Connection`. `feed(data)` is the peer writing, `feed_eof()` its leaving;
-    `written` is all the session sent, `take()` empties it; `started_tls` counts upgrades."""
+    `written` is all the session sent, `take()` empties it; `started_tls` counts upgrades. Compression is noted only."""
 
     def __init__(self, *, loopback: bool = True, secure: bool = False, tls_available: bool = True) -> None:
         self.id = "test1"
         self.peer = "127.0.0.1" if loopback else "192.0.2.1"
         self.loopback = loopback
         self.secure = secure
+        self.compressed = False
         self.tls_available = tls_available and not secure
         self.written = bytearray()
         self.events: list[tuple[str, dict[str, object]]] = []
@@ -74,6 +75,15 @@ class MemoryConnection:
         self._incoming.clear()
         self.secure, self.tls_available = True, False
         self.started_tls += 1
+
+    def start_compression(self, said: bytes) -> None:
+        self.write(said)
+        self._incoming.clear()
+        self.compressed = True
+
+    def stop_compression(self, said: bytes) -> None:
+        self.write(said)
+        self.compressed = False
 
     def channel_binding(self) -> bytes | None:
         return b"\x01" * 32 if self.secure else None

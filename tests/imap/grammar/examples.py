@@ -73,6 +73,7 @@ SESSION = [
     ),
     Case("rfc9051-4.3", b"A001 LOGIN {11}\r\nFRED FOOBAR {0}\r\n\r\n", c.Login(b"A001", b"FRED FOOBAR", b"")),
     Case("utf8-quoted", 'a LOGIN "jö" x\r\n'.encode(), c.Login(b"a", "jö".encode(), b"x"), True),
+    Case("rfc4978-3", b"c compress deflate\r\n", c.Compress(b"c")),
     Case("rfc8437-3", b"a UNAUTHENTICATE\r\n", c.Unauthenticate(b"a")),
     Case("rfc9051-6.3.1", b"t2 ENABLE CONDSTORE x-good-idea\r\n", c.Enable(b"t2", ("CONDSTORE", "X-GOOD-IDEA"))),
     Case(

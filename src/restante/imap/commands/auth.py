@@ -75,10 +75,15 @@ def _logged_in(session: ImapSession, account: Account) -> Reply:
     return Reply(b"Logged in.", b"CAPABILITY " + session.capability_list())
 
 
-async def unauthenticate(session: ImapSession, _command: Unauthenticate) -> Reply:
+async def unauthenticate(session: ImapSession, command: Unauthenticate) -> Reply:
     """UNAUTHENTICATE: all is forgotten but TLS and what came behind the command (RFC 8437 3). Never says NO."""
     session.forget_user()
-    return Reply(b"Nobody is logged in.")
+    reply = Reply(b"Nobody is logged in.")
+    if not session.connection.compressed:
+        return reply
+    await session.flush()
+    session.connection.stop_compression(reply.line(command.tag))  # its CRLF is the last octet compressed (4.1)
+    return ALREADY_SAID
 
 
 async def enable(session: ImapSession, command: Enable) -> Reply:

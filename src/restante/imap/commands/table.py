@@ -13,7 +13,7 @@ from ..grammar import commands as c
 from ..session.state import Reply, State
 from ..session.updates import Policy, after_search, after_set, always, when_hinted
 from . import any as any_state
-from . import append, auth, copy, expunge, fetch, idle, list, mailbox, search, select, status, store
+from . import append, auth, compress, copy, expunge, fetch, idle, list, mailbox, search, select, status, store
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -54,6 +54,7 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.Authenticate, auth.authenticate, State.NOT_AUTHENTICATED),
         entry(c.Login, auth.login, State.NOT_AUTHENTICATED),
         entry(c.Enable, auth.enable, State.LOGGED_IN),
+        entry(c.Compress, compress.compress, State.LOGGED_IN, None),
         entry(c.Unauthenticate, auth.unauthenticate, State.LOGGED_IN, None),
         entry(c.Select, select.select, State.LOGGED_IN, None),
         entry(c.Create, mailbox.create, State.LOGGED_IN),

@@ -83,6 +83,11 @@ class Enable(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Compress(Command):
+    """RFC 4978; DEFLATE is the one algorithm there is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unauthenticate(Command):
     """RFC 8437."""
 

@@ -33,6 +33,7 @@ _BARE = {
     c.Close: b"CLOSE",
     c.Unselect: b"UNSELECT",
     c.Unauthenticate: b"UNAUTHENTICATE",
+    c.Compress: b"COMPRESS DEFLATE",
 }
 _FIELDS = {field: field.value.upper().encode("ascii") for field in q.Field}
 _DATES = {

@@ -60,6 +60,14 @@ def parse_enable(cursor: Cursor, tag: bytes) -> c.Command:
     return c.Enable(tag, tuple(names))
 
 
+def parse_compress(cursor: Cursor, tag: bytes) -> c.Command:
+    """compress = "COMPRESS" SP algorithm; algorithm = "DEFLATE" (RFC 4978 5)"""
+    cursor.sp()
+    if cursor.keyword() != b"DEFLATE":
+        raise cursor.bad("DEFLATE is the one algorithm here")
+    return c.Compress(tag)
+
+
 def parse_id(cursor: Cursor, tag: bytes) -> c.Command:
     """id = "ID" SP id-params-list; id-params-list = "(" [string SP nstring *(SP string SP nstring)] ")" / nil
 

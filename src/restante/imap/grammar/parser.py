@@ -27,7 +27,7 @@ from .parse_mailbox import (
     parse_status,
 )
 from .parse_search import parse_search
-from .parse_session import bare, parse_authenticate, parse_enable, parse_id, parse_login
+from .parse_session import bare, parse_authenticate, parse_compress, parse_enable, parse_id, parse_login
 from .parse_store import parse_copy, parse_move, parse_store, parse_uid_expunge
 from .tokens import ATOM, Cursor
 
@@ -45,6 +45,7 @@ COMMANDS: dict[bytes, Parser] = {
     b"AUTHENTICATE": parse_authenticate,
     b"LOGIN": parse_login,
     b"ENABLE": parse_enable,
+    b"COMPRESS": parse_compress,
     b"UNAUTHENTICATE": bare(c.Unauthenticate),
     b"SELECT": parse_select,
     b"EXAMINE": parse_examine,

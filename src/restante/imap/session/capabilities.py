@@ -30,6 +30,9 @@ class Capability:
     commands: tuple[type[c.Command], ...]
 
 
+COMPRESS = b"COMPRESS=DEFLATE"
+"""Announced where the configuration has it."""
+
 TABLE: tuple[Capability, ...] = (
     Capability(b"IMAP4rev1", "3501", When.ALWAYS, (c.Check, c.Lsub)),
     Capability(b"IMAP4rev2", "9051", When.ALWAYS, (c.Capability, c.Noop, c.Logout)),
@@ -53,6 +56,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"CONDSTORE", "7162", When.AFTER_LOGIN, (c.Select, c.Fetch, c.Store, c.Search)),
     Capability(b"QRESYNC", "7162", When.AFTER_LOGIN, (c.Select, c.Fetch, c.Enable)),
     Capability(b"OBJECTID", "8474", When.AFTER_LOGIN, (c.Create, c.Select, c.Status, c.Fetch)),
+    Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
     Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
     Capability(b"UTF8=ACCEPT", "6855", When.AFTER_LOGIN, (c.Enable, c.Append)),
 )
@@ -83,6 +87,7 @@ def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tu
     return b" ".join(names)
 
 
-def after_login(literal_plus: bool) -> bytes:
-    """The list for a peer that has logged in."""
-    return b" ".join((*AFTER, literal_capability(literal_plus)))
+def after_login(literal_plus: bool, compress: bool = True) -> bytes:
+    """The list for a peer that has logged in. compress: as configured."""
+    names = (name for name in AFTER if compress or name != COMPRESS)
+    return b" ".join((*names, literal_capability(literal_plus)))

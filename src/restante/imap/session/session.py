@@ -325,7 +325,7 @@ class ImapSession:
     def capability_list(self) -> bytes:
         """What CAPABILITY answers now."""
         if self.state is not State.NOT_AUTHENTICATED:
-            return capabilities.after_login(self.config.literal_plus)
+            return capabilities.after_login(self.config.literal_plus, self.config.compress)
         peer = self.peer
         return capabilities.before_login(
             self.config.literal_plus,

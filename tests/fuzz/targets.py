@@ -138,7 +138,7 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b'\x01e LIST (SUBSCRIBED RECURSIVEMATCH) "" ("%" "a/*") RETURN (CHILDREN STATUS (MESSAGES SIZE))\r\n',
         b"\x01f SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211 (1:9 41:49)))\r\n",
         b"\x01g STORE 1:* (UNCHANGEDSINCE 12) -FLAGS.SILENT (\\Deleted k)\r\nh ID (\"name\" NIL)\r\n",
-        b"\x01c COMPRESS DEFLATE\r\nd UNAUTHENTICATE\r\n",
+        b"\x01c COMPRESS DEFLATE\r\nd UNAUTHENTICATE\r\nl LANGUAGE de-AT \"*\" {2+}\r\nfr\r\n",
         b"\x00i AUTHENTICATE PLAIN AGEAYg==\r\nj NOOP (((\r\nk STATUS &U,BTFw- (SIZE)\r\n",
     ),
     "pop3": (

@@ -57,6 +57,7 @@ class Range:
 CHOICES = (
     Choice(("log", "format"), ("plain", "json")),
     Choice(("log", "level"), ("debug", "info", "warning", "error")),
+    Choice(("imap", "language"), ("i-default", "en", "de")),
     Choice(("pop3", "delete"), ("remove", "trash", "keep")),
 )
 

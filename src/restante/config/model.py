@@ -82,6 +82,7 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         bool,
         Doc("APPEND takes 8-bit header fields from any client, which RFC 6855 4 forbids: for uploads of old mail."),
     ] = False
+    language: Annotated[str, Doc('What LANGUAGE "default" stands for: "i-default", "en" or "de".')] = "i-default"
     login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
 

@@ -24,6 +24,7 @@ flag_tuples = st.lists(flags, max_size=4).map(tuple)
 numbers = st.integers(1, 0xFFFFFFFF)
 ranges = st.tuples(numbers, numbers).map(lambda pair: (min(pair), max(pair))) | numbers.map(lambda n: (n, 0))
 range_tuples = st.lists(ranges, min_size=1, max_size=5).map(tuple)
+language_ranges = st.from_regex(r"([a-z]{1,8}|\*)(-([a-z0-9]{1,8}|\*)){0,3}", fullmatch=True)
 modseqs = st.integers(1, (1 << 63) - 1)
 
 
@@ -74,6 +75,7 @@ commands = st.one_of(
     st.builds(c.Login, tags, strings, strings),
     st.builds(c.Select, tags, names, st.booleans(), st.booleans()),
     st.builds(c.Rename, tags, names, names),
+    st.builds(c.Language, tags, st.lists(language_ranges, max_size=3).map(tuple)),
     st.builds(c.Lsub, tags, names, names),
     st.builds(c.Status, tags, names, st.lists(st.sampled_from(c.StatusItem), min_size=1, unique=True).map(tuple)),
     st.builds(

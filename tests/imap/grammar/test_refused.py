@@ -11,6 +11,18 @@ from restante.query import language as q
 from .helpers import bad, read
 
 ARGUMENTS = [
+    b"LANGUAGE ",
+    b'LANGUAGE ""',
+    b"LANGUAGE de_AT",
+    b"LANGUAGE waytoolong9",
+    b"LANGUAGE 1de",
+    b"LANGUAGE de-",
+    b"LANGUAGE" + b" de" * 51,
+    b"LANGUAGE de" + b"-a" * 50,
+    b"COMPRESS",
+    b"COMPRESS LZW",
+    b"COMPRESS DEFLATE now",
+    b"UNAUTHENTICATE now",
     b"SELECT",
     b"SELECT ",
     b"SELECT a b",

@@ -49,7 +49,8 @@ def command(chance: random.Random) -> bytes:
         lambda: b"APPEND " + pick(BOXES[:2]) + b" " + pick([b"", b"(\\Seen) ", b'" 1-Jan-2020 00:00:00 +0000" '])
         + pick([b"{5+}\r\na:b\r\n", b"~{3+}\r\na\0b", b"{0+}\r\n", b"UTF8 (~{3+}\r\nabc)"]),
         lambda: b"ENABLE " + pick([b"QRESYNC", b"CONDSTORE", b"X"]),
-        lambda: pick([b"NOOP", b"CHECK", b"EXPUNGE", b"UID EXPUNGE 1:*", b"NAMESPACE", b"CAPABILITY", b"ID NIL", b"COMPRESS DEFLATE"]),
+        lambda: pick([b"NOOP", b"CHECK", b"EXPUNGE", b"UID EXPUNGE 1:*", b"NAMESPACE", b"CAPABILITY", b"ID NIL"]),
+        lambda: pick([b"COMPRESS DEFLATE", b"LANGUAGE", b"LANGUAGE de", b"LANGUAGE fr-CA en"]),
         lambda: pick([b"CLOSE", b"UNSELECT", b"LOGIN a b", b"STARTTLS", b"NONSENSE", b"FETCH", b"ENABLE IMAP4rev2"]),
     ]  # fmt: skip
     return pick(forms)()

@@ -27,7 +27,7 @@ async def noop(_session: ImapSession, command: Noop | Check) -> Reply:
 
 
 async def logout(session: ImapSession, _command: Logout) -> Reply:
-    session.write(b"* BYE Logging out.\r\n")
+    session.say(b"Logging out.", word=b"BYE")
     session.state = State.LOGOUT
     return Reply(b"LOGOUT completed.")
 

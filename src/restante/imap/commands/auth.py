@@ -28,7 +28,7 @@ async def start_tls(session: ImapSession, command: StartTls) -> Reply:
     """Upgrade to TLS. What came behind the command in clear text is thrown away (RFC 9051 6.2.1, 11.1)."""
     if not session.connection.tls_available:
         raise BadCommand("TLS cannot be started here.")
-    session.write(Reply(b"Begin TLS negotiation now.").line(command.tag))
+    session.write(session.answer(Reply(b"Begin TLS negotiation now."), command.tag))
     await session.flush()
     session.reader.discard()
     await session.connection.start_tls()
@@ -82,7 +82,9 @@ async def unauthenticate(session: ImapSession, command: Unauthenticate) -> Reply
     if not session.connection.compressed:
         return reply
     await session.flush()
-    session.connection.stop_compression(reply.line(command.tag))  # its CRLF is the last octet compressed (4.1)
+    session.connection.stop_compression(
+        session.answer(reply, command.tag)
+    )  # its CRLF is the last octet compressed (4.1)
     return ALREADY_SAID
 
 

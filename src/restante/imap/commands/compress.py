@@ -22,6 +22,6 @@ async def compress(session: ImapSession, command: Compress) -> Reply:
     if session.connection.compressed:
         raise BadCommand("DEFLATE is active already.", b"COMPRESSIONACTIVE")
     await session.flush()
-    session.connection.start_compression(Reply(b"DEFLATE active.").line(command.tag))
+    session.connection.start_compression(session.answer(Reply(b"DEFLATE active."), command.tag))
     session.reader.discard()  # the client must not send anything before it has seen the OK
     return ALREADY_SAID

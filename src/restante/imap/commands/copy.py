@@ -43,7 +43,7 @@ async def move(session: ImapSession, command: Move) -> Reply:
     moved = await session.store.move(view.mailbox.key, view.ranges(spans), target.key)
     code = copy_uid(moved)
     if code:
-        session.write(b"* OK [%b] Moved.\r\n" % code)
+        session.say(b"Moved.", code)
     if session.dialect.qresync and len(moved.source):
         await session.updates.tell(may_expunge=True)
         return Reply(b"MOVE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq)

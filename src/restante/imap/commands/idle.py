@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def idle(session: ImapSession, _command: Idle) -> Reply:
     """Wait for DONE, for as long as the autologout timer allows (RFC 9051 5.4)."""
-    session.write(b"+ Listening.\r\n")
+    session.write(b"+ %b\r\n" % session.text(b"Listening."))
     selected = session.state is State.SELECTED
     if selected:
         await session.updates.tell(may_expunge=True)

@@ -6,13 +6,13 @@ One read of the account's mailboxes answers a LIST, whatever it selects or retur
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...store.model import SEPARATOR, Mailbox
 from ..grammar.commands import List, Lsub, Namespace
-from ..grammar.response import list_matcher, list_response
+from ..grammar.response import Prefix, list_matcher, list_response, namespace_response
 from ..session.state import BadCommand, Reply
 from . import status
 
@@ -152,6 +152,26 @@ async def lsub(session: ImapSession, command: Lsub) -> Reply:
     return Reply(b"LSUB completed.")
 
 
+NAMESPACES: tuple[Sequence[tuple[str, str]], ...] = ((("", SEPARATOR),), (), ())
+"""Prefix and separator of personal, other users' and shared namespaces."""
+
+
 async def namespace(session: ImapSession, _command: Namespace) -> Reply:
-    session.write(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    session.write(namespace_response(*_translated(session)))
     return Reply(b"NAMESPACE completed.")
+
+
+def tell_translations(session: ImapSession) -> None:
+    """The NAMESPACE response that follows LANGUAGE, where prefixes have other names now (RFC 5255 3.2)."""
+    namespaces = _translated(session)
+    if any(translation is not None for kind in namespaces for _, _, translation in kind):
+        session.write(namespace_response(*namespaces))
+
+
+def _translated(session: ImapSession) -> list[list[Prefix]]:
+    """The namespaces with what their prefixes are called in the client's language."""
+    texts = session.dialect.texts
+    return [
+        [(prefix, separator, None if texts is None else texts.prefix(prefix)) for prefix, separator in kind]
+        for kind in NAMESPACES
+    ]

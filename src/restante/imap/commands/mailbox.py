@@ -64,7 +64,7 @@ async def delete(session: ImapSession, command: Delete) -> Reply:
     await session.store.delete_mailbox(mailbox.key)
     if session.state is State.SELECTED and session.view.mailbox.key == mailbox.key:
         session.unselected()
-        session.write(b"* OK [CLOSED] The mailbox is closed.\r\n")
+        session.say(b"The mailbox is closed.", b"CLOSED")
     return Reply(b"DELETE completed.")
 
 

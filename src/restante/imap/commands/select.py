@@ -29,7 +29,7 @@ async def select(session: ImapSession, command: Select) -> Reply:
         raise BadCommand("QRESYNC has not been enabled.")
     if session.state is State.SELECTED:
         session.unselected()
-        session.write(b"* OK [CLOSED] The mailbox is closed.\r\n")
+        session.say(b"The mailbox is closed.", b"CLOSED")
     if command.condstore or command.qresync is not None:
         session.dialect.condstore = True
     store = session.store
@@ -56,22 +56,19 @@ async def _describe(session: ImapSession, view: View) -> None:
     keywords = [SYSTEM_FLAGS, *(k.encode("ascii") for k in await store.keywords())]
     flags = b" ".join(keywords)
     session.write(b"* FLAGS (%b)\r\n" % flags)
-    permanent = b"* OK [PERMANENTFLAGS ()] Nothing can be changed.\r\n"
-    if not view.read_only:
-        permanent = b"* OK [PERMANENTFLAGS (%b \\*)] Flags that are kept.\r\n" % flags
-    session.write(permanent)
+    if view.read_only:
+        session.say(b"Nothing can be changed.", b"PERMANENTFLAGS ()")
+    else:
+        session.say(b"Flags that are kept.", b"PERMANENTFLAGS (%b \\*)" % flags)
     session.write(b"* %d EXISTS\r\n" % len(view.uids))
     if session.dialect.rev2:
         session.write(await list_family.line_of(session, mailbox))
     else:
         await _describe_rev1(session, view)
-    session.write(
-        b"* OK [UIDVALIDITY %d] UIDs are valid.\r\n"
-        b"* OK [UIDNEXT %d] Predicted next UID.\r\n"
-        b"* OK [HIGHESTMODSEQ %d] Highest mod-sequence.\r\n"
-        b"* OK [MAILBOXID (%b)] Permanent identity.\r\n"
-        % (mailbox.uidvalidity, mailbox.uidnext, mailbox.highest_modseq, mailbox.id.encode("ascii"))
-    )
+    session.say(b"UIDs are valid.", b"UIDVALIDITY %d" % mailbox.uidvalidity)
+    session.say(b"Predicted next UID.", b"UIDNEXT %d" % mailbox.uidnext)
+    session.say(b"Highest mod-sequence.", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
+    session.say(b"Permanent identity.", b"MAILBOXID (%b)" % mailbox.id.encode("ascii"))
 
 
 async def _describe_rev1(session: ImapSession, view: View) -> None:
@@ -82,7 +79,7 @@ async def _describe_rev1(session: ImapSession, view: View) -> None:
     if mailbox.unseen:
         unseen = view.uids.sequence(await session.store.first_unseen(mailbox.key))
         if unseen:
-            session.write(b"* OK [UNSEEN %d] First unseen message.\r\n" % unseen)
+            session.say(b"First unseen message.", b"UNSEEN %d" % unseen)
 
 
 async def close(session: ImapSession, _command: Close) -> Reply:

@@ -13,7 +13,7 @@ from ..grammar import commands as c
 from ..session.state import Reply, State
 from ..session.updates import Policy, after_search, after_set, always, when_hinted
 from . import any as any_state
-from . import append, auth, compress, copy, expunge, fetch, idle, list, mailbox, search, select, status, store
+from . import append, auth, compress, copy, expunge, fetch, idle, language, list, mailbox, search, select, status, store
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -50,6 +50,7 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.Noop, any_state.noop, State.ANY),
         entry(c.Logout, any_state.logout, State.ANY, None),
         entry(c.Id, any_state.identify, State.ANY, when_hinted),
+        entry(c.Language, language.language, State.ANY, when_hinted),
         entry(c.StartTls, auth.start_tls, State.NOT_AUTHENTICATED),
         entry(c.Authenticate, auth.authenticate, State.NOT_AUTHENTICATED),
         entry(c.Login, auth.login, State.NOT_AUTHENTICATED),

@@ -50,6 +50,13 @@ class Id(Command):
     parameters: tuple[tuple[bytes, bytes | None], ...] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Language(Command):
+    """RFC 5255 3.2. ranges: as sent, in order of preference; none asks which languages there are."""
+
+    ranges: tuple[str, ...]
+
+
 # Not authenticated -------------------------------------------------------------------------------------
 
 

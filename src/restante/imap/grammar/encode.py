@@ -125,6 +125,13 @@ class _Encoder:
         self.line += b")"
 
     @command.register
+    def _(self, command: c.Language) -> None:
+        self.line += b"LANGUAGE"
+        for each in command.ranges:
+            self.line += b" "
+            self.astring(each.encode("ascii"))
+
+    @command.register
     def _(self, command: c.Authenticate) -> None:
         self.line += b"AUTHENTICATE " + command.mechanism.encode("ascii")
         if command.initial is not None:

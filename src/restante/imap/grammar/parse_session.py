@@ -11,6 +11,9 @@ from .tokens import Cursor
 
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _ID_PAIRS = 30
+_LANGUAGE_RANGE = re.compile(rb"(?:[A-Za-z]{1,8}|\*)(?:-(?:[A-Za-z0-9]{1,8}|\*))*")
+_RANGES = 50
+"""Language ranges of one command; people speak fewer languages."""
 
 
 def bare(make: Callable[[bytes], c.Command]) -> Callable[[Cursor, bytes], c.Command]:
@@ -66,6 +69,22 @@ def parse_compress(cursor: Cursor, tag: bytes) -> c.Command:
     if cursor.keyword() != b"DEFLATE":
         raise cursor.bad("DEFLATE is the one algorithm here")
     return c.Compress(tag)
+
+
+def parse_language(cursor: Cursor, tag: bytes) -> c.Command:
+    """language-cmd = "LANGUAGE" *(SP lang-range-quoted); lang-range-quoted = astring, a language-range of RFC 4647 2
+
+    An atom cannot hold "*", which is a list-wildcard; a string can. (RFC 5255 3.5)
+    """
+    ranges: list[str] = []
+    while cursor.skip(b" "):
+        raw = cursor.astring()
+        if not _LANGUAGE_RANGE.fullmatch(raw) or len(raw) > 100:
+            raise cursor.bad("Invalid language range")
+        ranges.append(raw.decode("ascii"))
+        if len(ranges) > _RANGES:
+            raise cursor.bad("Too many language ranges")
+    return c.Language(tag, tuple(ranges))
 
 
 def parse_id(cursor: Cursor, tag: bytes) -> c.Command:

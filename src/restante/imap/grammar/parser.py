@@ -27,7 +27,7 @@ from .parse_mailbox import (
     parse_status,
 )
 from .parse_search import parse_search
-from .parse_session import bare, parse_authenticate, parse_compress, parse_enable, parse_id, parse_login
+from .parse_session import bare, parse_authenticate, parse_compress, parse_enable, parse_id, parse_language, parse_login
 from .parse_store import parse_copy, parse_move, parse_store, parse_uid_expunge
 from .tokens import ATOM, Cursor
 
@@ -41,6 +41,7 @@ COMMANDS: dict[bytes, Parser] = {
     b"NOOP": bare(c.Noop),
     b"LOGOUT": bare(c.Logout),
     b"ID": parse_id,
+    b"LANGUAGE": parse_language,
     b"STARTTLS": bare(c.StartTls),
     b"AUTHENTICATE": parse_authenticate,
     b"LOGIN": parse_login,

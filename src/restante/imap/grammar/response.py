@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from .commands import StatusItem
 from .dates import MONTHS
-from .names import encode_mailbox
+from .names import encode_mailbox, encode_utf7
 from .sets import Range, format_ranges
 from .wildcards import list_match, list_matcher
 
@@ -30,10 +30,12 @@ __all__ = [
     "flag_list",
     "format_internaldate",
     "id_response",
+    "language_response",
     "list_match",
     "list_matcher",
     "list_response",
     "literal",
+    "namespace_response",
     "nstring",
     "quoted",
     "search_response",
@@ -213,6 +215,30 @@ def id_response(pairs: Iterable[tuple[str, str | None]]) -> bytes:
         for name, value in pairs
     ]
     return b"* ID " + (b"(" + b" ".join(shown) + b")" if shown else b"NIL") + b"\r\n"
+
+
+def language_response(tags: Iterable[str]) -> bytes:
+    """The LANGUAGE response: one tag for the language in use, several for those there are (RFC 5255 3.3)."""
+    return b"* LANGUAGE (" + " ".join(tags).encode("ascii") + b")\r\n"
+
+
+Prefix = tuple[str, str, str | None]
+"""A namespace: its prefix, its separator, and what the prefix is called for people, if that is something else."""
+
+
+def namespace_response(personal: Iterable[Prefix], others: Iterable[Prefix], shared: Iterable[Prefix]) -> bytes:
+    """The NAMESPACE response (RFC 2342 5, RFC 9051 7.3.4), with TRANSLATION (RFC 5255 3.4, always modified UTF-7)."""
+    return b"* NAMESPACE %b %b %b\r\n" % (_prefixes(personal), _prefixes(others), _prefixes(shared))
+
+
+def _prefixes(prefixes: Iterable[Prefix]) -> bytes:
+    shown = []
+    for prefix, separator, translation in prefixes:
+        entry = string(encode_utf7(prefix)) + b" " + quoted(separator.encode("ascii"))
+        if translation is not None:
+            entry += b' "TRANSLATION" (' + string(encode_utf7(translation)) + b")"
+        shown.append(b"(" + entry + b")")
+    return b"(" + b"".join(shown) + b")" if shown else b"NIL"
 
 
 def list_response(

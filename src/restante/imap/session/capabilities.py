@@ -39,6 +39,8 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"SASL-IR", "4959", When.ALWAYS, (c.Authenticate,)),
     Capability(b"ENABLE", "5161", When.ALWAYS, (c.Enable,)),
     Capability(b"ID", "2971", When.ALWAYS, (c.Id,)),
+    Capability(b"LANGUAGE", "5255", When.ALWAYS, (c.Language, c.Namespace)),
+    Capability(b"I18NLEVEL=1", "5255", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"IDLE", "2177", When.AFTER_LOGIN, (c.Idle,)),
     Capability(b"NAMESPACE", "2342", When.AFTER_LOGIN, (c.Namespace,)),
     Capability(b"UNSELECT", "3691", When.AFTER_LOGIN, (c.Unselect,)),

@@ -17,6 +17,7 @@ It must not know sockets or SQL, nor what any one command does. RFC 9051 3, 5.2,
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import NoReturn
 
 from ...accounts.login import Authenticator, Peer
@@ -159,11 +160,11 @@ class ImapSession:
         elif isinstance(event, Command):
             await self._command(event)
         elif isinstance(event, Continue):
-            self.write(b"+ Ready for the literal.\r\n")
+            self.write(b"+ %b\r\n" % self.text(b"Ready for the literal."))
         elif isinstance(event, Bad):
             await self._bad(event)
         elif isinstance(event, Line):
-            self.write(b"* BAD That line answers no question.\r\n")
+            self.write(b"* BAD %b\r\n" % self.text(b"That line answers no question."))
         if self._gathered > FLUSH:
             await self.flush()
 
@@ -182,7 +183,7 @@ class ImapSession:
 
     async def _bye(self, text: bytes, code: bytes = b"") -> None:
         """Say BYE if the peer can still hear it."""
-        self.write(b"* BYE %b%b\r\n" % (b"[" + code + b"] " if code else b"", text))
+        self.say(text, code, b"BYE")
         try:
             await self.flush()
         except ConnectionLost:
@@ -207,7 +208,7 @@ class ImapSession:
         else:
             reply = await self._run(entry, command)
         if reply is not ALREADY_SAID:
-            self.write(reply.line(command.tag))
+            self.write(self.answer(reply, command.tag))
         self.uid_command = False
         self._since_wait += 1
         if self._since_wait >= YIELD:  # a long pipeline leaves room for other sessions
@@ -238,7 +239,7 @@ class ImapSession:
             await self.end(line_text(bad.text), bad.code)
         code = b"[" + bad.code + b"] " if bad.code else b""
         answer = b"NO" if bad.no else b"BAD"
-        self.write(b"%b %b %b%b\r\n" % (bad.tag, answer, code, line_text(bad.text)))
+        self.write(b"%b %b %b%b\r\n" % (bad.tag, answer, code, self.text(line_text(bad.text))))
         if bad.unsaves and self.view_or_none is not None:
             self.view_or_none.saved = NOTHING  # RFC 5182 2.1
         self._bad_in_a_row += 1
@@ -255,6 +256,21 @@ class ImapSession:
         """Gather octets for the peer."""
         self._out.append(data)
         self._gathered += len(data)
+
+    def text(self, said: bytes) -> bytes:
+        """A text for people in the client's language (RFC 5255 3)."""
+        texts = self.dialect.texts
+        return said if texts is None else texts.text(said)
+
+    def answer(self, reply: Reply, tag: bytes) -> bytes:
+        """The octets of a tagged response."""
+        if self.dialect.texts is not None:
+            reply = replace(reply, text=self.text(reply.text))
+        return reply.line(tag)
+
+    def say(self, text: bytes, code: bytes = b"", word: bytes = b"OK") -> None:
+        """An untagged status response."""
+        self.write(b"* %b %b%b\r\n" % (word, b"[" + code + b"] " if code else b"", self.text(text)))
 
     async def flush(self) -> None:
         """Hand over what has gathered and wait until the peer has taken enough of it."""
@@ -374,7 +390,7 @@ class ImapSession:
             self.dialect.condstore = True
             if self.view_or_none is not None:
                 told = self.view_or_none.told_modseq
-                self.write(b"* OK [HIGHESTMODSEQ %d] Mod-sequences are told from here on.\r\n" % told)
+                self.say(b"Mod-sequences are told from here on.", b"HIGHESTMODSEQ %d" % told)
 
     def selected(self, view: View) -> None:
         """Enter the selected state."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 
+from ..texts.language import Texts
+
 
 class State(Flag):
     """Where the connection is (RFC 9051 3). A Flag, so that a command can name the states it is valid in."""
@@ -26,9 +28,10 @@ class State(Flag):
 
 
 class Dialect:
-    """What ENABLE and the CONDSTORE-enabling commands have switched on. Nothing is ever switched off."""
+    """What ENABLE, the CONDSTORE-enabling commands and LANGUAGE have switched on. Nothing is ever switched off, but
+    by STARTTLS and UNAUTHENTICATE everything."""
 
-    __slots__ = ("condstore", "qresync", "rev2", "utf8_accept")
+    __slots__ = ("condstore", "qresync", "rev2", "texts", "utf8_accept")
 
     def __init__(self) -> None:
         self.rev2 = False
@@ -39,6 +42,8 @@ class Dialect:
         """A CONDSTORE-enabling command was seen: every unsolicited FETCH carries MODSEQ and UID."""
         self.qresync = False
         """ENABLE QRESYNC: VANISHED in place of EXPUNGE."""
+        self.texts: Texts | None = None
+        """What LANGUAGE has chosen; None for i-default."""
 
     @property
     def utf8(self) -> bool:

@@ -80,7 +80,7 @@ class Updates:
             return reply
         code = b"HIGHESTMODSEQ %d" % view.told_modseq  # RFC 7162 6: below what still waits
         if reply.code or reply.answer is not Answer.OK:
-            session.write(b"* OK [%b] Removals are yet to be told.\r\n" % code)
+            session.say(b"Removals are yet to be told.", code)
             return reply
         return replace(reply, code=code)
 

@@ -129,19 +129,26 @@ def test_sessions_of_a_closed_account_end_at_every_worker(tmp_path: Path, comman
     """Closed by another process: a client that listens, one that does nothing, one in POP3; the neighbour stays."""
     with two_workers(tmp_path) as server:
         listening, quiet = server.one_at_each("imap")
+        selected, _ = server.connect("imap")
         pop3, _ = server.connect("pop3")
         neighbour, _ = server.connect("imap")
-        for client in (listening, quiet):
+        for client in (listening, quiet, selected):
             assert client.ask(b"a LOGIN ann@example.org secret").startswith(b"a OK")
         assert neighbour.ask(b"a LOGIN bob@example.org secret").startswith(b"a OK")
         listening.send(b"b IDLE\r\n")
         assert listening.line().startswith(b"+")
+        selected.send(b"b SELECT INBOX\r\nc IDLE\r\n")
+        while not selected.line().startswith(b"+"):
+            pass
         assert pop3.ask(b"USER ann@example.org").startswith(b"+OK")
         assert pop3.ask(b"PASS secret").startswith(b"+OK")
         server.restante("account", command[0], "ann@example.org", *command[1:])
         for client in (listening, quiet):
             assert client.line() == b"* BYE [CONTACTADMIN] This account has been disabled or removed."
             assert client.ended()
+        while not (last := selected.line()).startswith(b"* BYE"):
+            assert last
+        assert last == b"* BYE [CONTACTADMIN] This account has been disabled or removed."
         assert pop3.line() == b"-ERR [AUTH] This account has been disabled or removed."
         assert pop3.ended()
         assert neighbour.ask(b"c NOOP").startswith(b"c OK")

@@ -16,6 +16,6 @@
 | channel binding bypassed in SCRAM-PLUS | test_tls | sasl/test_scram, accounts/test_authenticate |
 | user name went into a filter | test_addresses | accounts/test_authenticate (names_that_are_no_names) |
 | expunge without a log emptied phones | | imap/commands/test_resync (below_the_log_floor) |
-| bad logins delayed everybody at that address | test_logins | accounts/test_throttle, test_authenticate |
+| bad logins delayed everybody at that address | test_logins | accounts/test_throttle, test_guesses, test_authenticate |
 | the clock goes back or forward | test_clock | engines/test_mailboxes, accounts/test_throttle |
 """

@@ -81,7 +81,7 @@ class LocalAuthenticator:
         self._log = log
         self._sleep = sleep
         self._key = secret or random(32)
-        self._throttle = Throttle(clock, table.delay_first, table.delay_most, guesses)
+        self._throttle = Throttle(clock, table.delay_first, table.delay_most, guesses or GuessTable(random))
         self._proofs = ProofCache(clock, random, table.cache, table.cache_time)
 
     def close(self) -> None:

@@ -15,10 +15,9 @@ gets no more tries than at one. Must not know: passwords, sockets, where the tab
 
 from __future__ import annotations
 
-import os
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from ..clock import Clock
+from ..clock import Clock, system_random
 from .guesses import DECAY, Failures, GuessTable
 
 FREE_FAILURES = 3
@@ -48,7 +47,7 @@ class Throttle:
         self._clock = clock
         self._first = delay_first
         self._most = delay_most
-        self._table = table if table is not None else GuessTable(os.urandom)
+        self._table = table if table is not None else GuessTable(system_random)
 
     def close(self) -> None:
         self._table.close()

@@ -91,7 +91,7 @@ RANGES = (
     Range(("limits", "connections"), 1, 1 << 20),
     Range(("limits", "connections_address"), 1, 65_535),
     Range(("limits", "connections_before_login"), 1, 1 << 20),
-    Range(("limits", "compressed"), 0, 1 << 20),
+    Range(("limits", "compressed"), 1, 1 << 20),
     Range(("limits", "dictionaries"), 1, 1 << 20),
     Range(("limits", "connections_account"), 1, 65_535),
     Range(("limits", "commands_before_login"), 3, 1 << 20),

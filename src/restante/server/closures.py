@@ -38,6 +38,7 @@ class ClosureWatch:
         self._log = log
         self._after: int | None = None
         self._closed: dict[str, float] = {}
+        self._failing = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -55,11 +56,20 @@ class ClosureWatch:
         while True:
             try:
                 await self.look(engine)
-            except Refusal as refusal:  # the directory is busy, or out of reach: asked again
-                self._log.warning("closed accounts not looked for", reason=refusal.code)
+                self._failing = False
             except Exception as error:  # noqa: BLE001 - the job's outer edge: the next look may succeed
-                self._log.error("looking for closed accounts failed", fault=error)
+                self._note(error)
             await asyncio.sleep(PERIOD)
+
+    def _note(self, error: Exception) -> None:
+        """Log the first failure of a row: there is one a second while the directory is out of reach."""
+        if self._failing:
+            return
+        self._failing = True
+        if isinstance(error, Refusal):
+            self._log.warning("closed accounts not looked for", reason=error.code)
+        else:
+            self._log.error("looking for closed accounts failed", fault=error)
 
     async def look(self, engine: Engine) -> None:
         """End the sessions of what was closed since the last look."""

@@ -26,6 +26,7 @@ from ...config.model import ImapTable, LimitsTable
 from ...connection import AccountClosed, Connection, ConnectionLost, ReadTimeout, ServerStopping
 from ...errors import Refusal
 from ...store.directory import Account
+from ...store.errors import NoSuchAccount
 from ...store.interface import Engine, Store, Watch
 from ...store.model import FlagTable
 from ..commands.table import TABLE, Entry
@@ -138,7 +139,7 @@ class ImapSession:
             await self._bye(b"Nothing was heard for too long.")
         except ServerStopping:
             await self._bye(b"The server is stopping.", b"UNAVAILABLE")
-        except AccountClosed:
+        except (AccountClosed, NoSuchAccount):  # told by the server, or met in the store before that
             self.connection.log("session ended", reason="account closed")
             await self._bye(b"This account has been disabled or removed.", b"CONTACTADMIN")
         except Refusal as refusal:  # met outside a command's own work: the account was removed, the file is damaged

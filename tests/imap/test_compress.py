@@ -185,6 +185,19 @@ def test_rfc8437_4_1_compression_ends_with_unauthenticate(
     assert answers(client, zlib.decompressobj(-15), b"h OK").startswith(b"* 1 FETCH (UID 1)\r\n")
 
 
+def test_octets_sent_before_tls_are_not_read_within_it(server: RestanteServer) -> None:
+    """NO STARTTLS by way of the layer: clear octets that it holds back behind compressed ones."""
+    client = raw(server)
+    client.send(deflate(b"c UNAUTHENTICATE\r\nd STARTTLS\r\n") + b"e NOOP\r\n")
+    inflate, got = zlib.decompressobj(-15), b""
+    while b"d OK" not in got:
+        data = client.sock.recv(65_536)
+        assert data, got
+        got += data if inflate.eof else inflate.decompress(data) + inflate.unused_data
+    client.tls(ssl.create_default_context(cafile=str(server.certificate)))
+    assert client.ask(b"f NOOP") == b"f OK NOOP completed."
+
+
 @pytest.mark.parametrize(
     "hostile",
     [b"d NOOP\r\n" * 4, deflate(b"", zlib.Z_FINISH), b"\xff" * 100],

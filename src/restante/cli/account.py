@@ -214,7 +214,7 @@ def set_(
 @click.argument("address", metavar="NAME@DOMAIN")
 @with_place
 def disable(address: str) -> None:
-    """Refuse an account's logins and new mail. What it has stays."""
+    """Refuse an account's logins and new mail, and end its sessions. What it has stays."""
 
     async def work() -> None:
         async with installation() as here:
@@ -243,7 +243,7 @@ def enable(address: str) -> None:
 @with_yes
 @with_place
 def remove(address: str, yes: bool) -> None:
-    """Remove an account and all its mail, for good."""
+    """Remove an account and all its mail, for good. Its sessions end."""
 
     async def work() -> None:
         async with installation() as here:

@@ -437,6 +437,7 @@ class Channel(asyncio.Protocol):
             raise ConnectionLost
         self._incoming.clear()
         self._incoming_size = 0
+        self._inflate = None  # what it may still hold came in the clear
         self._flush()
         self._begin_tls()
         await self.handshake()

@@ -148,7 +148,7 @@ def _ended(imap: imaplib.IMAP4) -> bool:
     try:
         return imap.fetch("1:*", "(BODY.PEEK[])")[0] == "NO"
     except imaplib.IMAP4.abort as end:
-        return "There is no such account" in str(end)
+        return "disabled or removed" in str(end)
 
 
 def test_a_delivery_reaches_connections_in_idle_on_every_worker_within_100_ms(tmp_path: Path) -> None:

@@ -112,6 +112,28 @@ def test_reads_and_deletes_by_pop3(demo: Reader, name: str) -> None:
     assert r"\Seen" in demo.flags()[WELCOME]
 
 
+@pytest.mark.parametrize("scheme", ["imaps", "imap"])
+def test_mutt_compresses(demo: Reader, scheme: str) -> None:
+    """COMPRESS=DEFLATE by a client of its own making: beneath TLS, with IDLE, literals up and down."""
+    program("mutt")
+    program("tmux")
+    before = demo.subjects()
+    with mutt(demo, "mutt", scheme=scheme, more="set imap_deflate=yes") as screen:
+        screen.see(*before)
+        assert demo.server._server.worker._compressors.connections == 1
+        screen.type("*", "Enter")
+        screen.see("this mailbox is on your own machine")
+        screen.type("i")
+        demo.deliver(letter("Ringing the bell"))
+        screen.see("Ringing the bell")
+        screen.type("=", "C", "C-a", "C-k", "=Archive", "Enter", "d", "$")
+        screen.see("1 deleted")
+        screen.type("q")
+        screen.gone()
+    assert demo.subjects() == [*before[1:], "Ringing the bell"]
+    assert before[0] in demo.subjects("Archive")
+
+
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[Reader]:
     """An account on a server whose refusals come at once: neomutt earns itself the longest delays there are."""

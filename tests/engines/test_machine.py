@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from restante.store.errors import NoSuchMessage
 from restante.store.model import Column, FlagMode, Flags, System
 
 from .making import ACCOUNT, ALL, Installation, inbox, new
@@ -151,6 +153,29 @@ class StoreMachine(RuleBasedStateMachine):
             if moving:
                 del here.messages[uid]
                 here.removed[uid] = done.modseq
+
+    @rule(source=st.integers(0, 1), into=st.integers(0, 1), at=st.integers(0, 30), flags=FLAGS)
+    def replace(self, source: int, into: int, at: int, flags: Flags) -> None:
+        here, there = self.boxes[source], self.boxes[into]
+        uid = sorted(here.messages)[at % len(here.messages)] if here.messages and at < 29 else at + 1_000
+        body = b"replaced %d" % self.count
+        self.count += 1
+
+        async def replacing() -> Any:
+            names = [*(name for name in ("\\Seen", "\\Deleted", "\\Flagged") if name in flags), *flags.keywords]
+            return await self.store.replace(here.key, uid, there.key, await new(self.store, body, *names))
+
+        if uid not in here.messages:
+            with pytest.raises(NoSuchMessage):
+                self.do(replacing())
+            return
+        done = self.do(replacing())
+        assert done.uids == (there.uidnext,)
+        self.took_number(done.modseq, here, there)
+        del here.messages[uid]
+        here.removed[uid] = done.modseq
+        there.messages[there.uidnext] = (flags, done.modseq, body)
+        there.uidnext += 1
 
     @rule(which=st.integers(0, 1), raw=st.none() | RANGES, deleted_only=st.booleans())
     def expunge(self, which: int, raw: list[tuple[int, int]] | None, deleted_only: bool) -> None:

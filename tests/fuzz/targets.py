@@ -10,7 +10,9 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from restante.exchange import courier, dovecot
+from restante.imap.grammar.errors import BadSyntax
 from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
+from restante.imap.grammar.urls import format_url, parse_url, shown_url
 from restante.mime.analyse import analyse
 from restante.mime.model import Limits, Part
 from restante.pop3.grammar.reader import LineReader
@@ -46,6 +48,17 @@ def imap(data: bytes) -> None:
             assert events <= len(data) + 1, "more events than octets"
             if isinstance(event, Bad) and event.fatal:
                 return
+
+
+def urls(data: bytes) -> None:
+    """IMAP URLs, one a line: what is read is written and read again."""
+    for line in data.splitlines():
+        assert b"]" not in shown_url(line)
+        try:
+            url = parse_url(line, SMALL)
+        except BadSyntax:
+            continue
+        assert parse_url(format_url(url), SMALL) == url
 
 
 def pop3(data: bytes) -> None:
@@ -125,7 +138,7 @@ def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> byt
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    "imap": imap, "pop3": pop3, "lmtp": lmtp, "mime": mime, "maildir": maildir, "deflate": deflate,
+    "imap": imap, "urls": urls, "pop3": pop3, "lmtp": lmtp, "mime": mime, "maildir": maildir, "deflate": deflate,
 }  # fmt: skip
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
@@ -139,7 +152,13 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"\x01f SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211 (1:9 41:49)))\r\n",
         b"\x01g STORE 1:* (UNCHANGEDSINCE 12) -FLAGS.SILENT (\\Deleted k)\r\nh ID (\"name\" NIL)\r\n",
         b"\x01c COMPRESS DEFLATE\r\nd UNAUTHENTICATE\r\nl LANGUAGE de-AT \"*\" {2+}\r\nfr\r\n",
+        b"\x01l APPEND x (\\Seen) {2+}\r\nab ~{1}\r\nc CATENATE (URL /x/;UID=1 TEXT {1+}\r\nd UTF8 (~{1+}\r\ne))\r\n",
+        b'\x01m UID REPLACE 3002 Drafts CATENATE (TEXT {3+}\r\nTo: URL "/Drafts/;UID=3002/;SECTION=1.MIME")\r\n',
         b"\x00i AUTHENTICATE PLAIN AGEAYg==\r\nj NOOP (((\r\nk STATUS &U,BTFw- (SIZE)\r\n",
+    ),
+    "urls": (
+        b"/Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER\n/a%2Fb/;UID=1/;SECTION=1.2.MIME/;PARTIAL=0.1024\n",
+        b"imap://john;AUTH=*@[2001:db8::1]:143/a/b/;UID=2\n//u%40h@h/%2E%2E/;UID=1/;SECTION=HEADER.FIELDS%20(A)\n",
     ),
     "pop3": (
         b"\x40USER a\r\nPASS b c\r\nTOP 1 0\r\nRETR 1\r\nRETR 2\r\n",

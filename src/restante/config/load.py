@@ -88,6 +88,7 @@ RANGES = (
     Range(("store", "reserve"), 0, _ANY),
     Range(("store", "handles"), 4, 1 << 20),
     Range(("limits", "message"), 1 << 10, 2**31 - 1),
+    Range(("limits", "append"), 1 << 10, 2**31 - 1),
     Range(("limits", "connections"), 1, 1 << 20),
     Range(("limits", "connections_address"), 1, 65_535),
     Range(("limits", "connections_before_login"), 1, 1 << 20),

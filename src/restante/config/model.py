@@ -120,6 +120,9 @@ class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     message: Annotated[int, Doc("Largest message taken in.", "size")] = 64 << 20
+    append: Annotated[int, Doc("All messages of one IMAP APPEND together; at least the largest one.", "size")] = (
+        64 << 20
+    )
     connections: Annotated[int, Doc("Connections in all, a process.")] = 20_000
     connections_address: Annotated[int, Doc("Connections from one address (loopback: no limit).")] = 100
     connections_before_login: Annotated[

@@ -55,7 +55,16 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
     hostname = config.server.hostname or socket.gethostname()
 
     def imap(connection: Connection) -> Session:
-        return ImapSession(connection, engine, authenticator, config.imap, config.limits, clock, version=__version__)
+        return ImapSession(
+            connection,
+            engine,
+            authenticator,
+            config.imap,
+            config.limits,
+            clock,
+            version=__version__,
+            hostname=hostname,
+        )
 
     def pop3(connection: Connection) -> Session:
         return Pop3Session(

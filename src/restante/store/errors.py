@@ -19,6 +19,12 @@ class NoSuchMailbox(StoreRefusal):
     code = "NO-SUCH-MAILBOX"
 
 
+class NoSuchMessage(StoreRefusal):
+    """The message to be replaced has been removed: RFC 5530 EXPUNGEISSUED."""
+
+    code = "NO-SUCH-MESSAGE"
+
+
 class MailboxExists(StoreRefusal):
     """RFC 5530 ALREADYEXISTS."""
 

@@ -169,6 +169,19 @@ class Store(Protocol):
         """Whether an email of this EMAILID is in a mailbox, or has been removed and is still kept. One indexed read."""
         ...
 
+    async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
+        """File `message` in `target` and remove the placement `uid` of `mailbox`, as one command (RFC 8508).
+
+        Neither inherits anything of the other; what is removed stays recoverable. Against the quota counts what the
+        new one is larger. Raises NoSuchMessage where the placement is gone, and as `append`.
+        """
+        ...
+
+    async def room_for(self, size: int) -> None:
+        """Raises OverQuota or DiskFull where a message of `size` octets could not be filed now: worth asking before a
+        large one is taken in, and no promise."""
+        ...
+
     async def store_flags(
         self,
         mailbox: int,

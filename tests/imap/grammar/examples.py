@@ -9,6 +9,8 @@ from restante.imap.grammar import commands as c
 from restante.imap.grammar.commands import Item, StatusItem, StoreMode
 from restante.query import language as q
 
+from .helpers import append
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -29,6 +31,7 @@ def uids(*ranges: tuple[int, int]) -> q.Sequence:
 SAVED = q.Sequence((), saved=True)
 SAVED_UIDS = q.Sequence((), True, True)
 PDT = timezone(timedelta(hours=-7))
+PST = timezone(timedelta(hours=-8))
 MESSAGE = (
     b"Date: Mon, 7 Feb 1994 21:52:25 -0800 (PST)\r\nFrom: Fred Foobar <foobar@Blurdybloop.example>\r\n"
     b"Subject: afternoon meeting\r\n\r\nHello Joe, do you think we can meet at 3:30 tomorrow?\r\n"
@@ -198,24 +201,102 @@ LISTS = [
     Case("empty-return", b'a LIST "" * RETURN ()\r\n', c.List(b"a", "", ("*",), True)),
 ]
 
+LINE = b"\r\n--------------030308070208000400050907\r\n"
+CATENATED = (
+    b"A003 APPEND Drafts (\\Seen \\Draft $MDNSent) CATENATE"
+    b' (URL "/Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER" TEXT'
+    b" {%d+}\r\n%b URL /Drafts;UIDVALIDITY=385759045/;UID=20/;section=1.MIME Text {%d}\r\n%b)\r\n"
+    % (len(LINE), LINE, len(LINE), LINE)
+)
+
 APPENDS = [
+    Case(
+        "rfc3502-6.3.11",
+        b"A003 APPEND saved-messages (\\Seen) {%d}\r\n%b"
+        b' (\\Seen) " 7-Feb-1994 22:43:04 -0800" {2+}\r\nhi ~{3}\r\na\0b UTF8 (~{1+}\r\nu)\r\n'
+        % (len(MESSAGE), MESSAGE),
+        c.Append(
+            b"A003",
+            "saved-messages",
+            (
+                c.AppendMessage(("\\Seen",), None, (c.Text(MESSAGE),)),
+                c.AppendMessage(("\\Seen",), datetime(1994, 2, 7, 22, 43, 4, tzinfo=PST), (c.Text(b"hi"),)),
+                c.AppendMessage((), None, (c.Text(b"a\0b", True),)),
+                c.AppendMessage((), None, (c.Text(b"u", True, True),)),
+            ),
+        ),
+    ),
+    Case(
+        "rfc4469-appendix-a-1",
+        CATENATED,
+        c.Append(
+            b"A003",
+            "Drafts",
+            (
+                c.AppendMessage(
+                    ("\\Seen", "\\Draft", "$MDNSent"),
+                    None,
+                    (
+                        c.Url(b"/Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER"),
+                        c.Text(LINE),
+                        c.Url(b"/Drafts;UIDVALIDITY=385759045/;UID=20/;section=1.MIME"),
+                        c.Text(LINE),
+                    ),
+                    True,
+                ),
+            ),
+        ),
+    ),
+    Case(
+        "rfc6855-4-in-catenate",
+        b"a APPEND x CATENATE (UTF8 (~{2+}\r\nab) TEXT {1}\r\nc) {1+}\r\nd\r\n",
+        c.Append(
+            b"a",
+            "x",
+            (
+                c.AppendMessage((), None, (c.Text(b"ab", True, True), c.Text(b"c")), True),
+                c.AppendMessage((), None, (c.Text(b"d"),)),
+            ),
+        ),
+    ),
+    Case(
+        "rfc8508-3.2",
+        b"A003 REPLACE 4 Drafts (\\Seen \\Draft) {%d}\r\n%b\r\n" % (len(MESSAGE), MESSAGE),
+        c.Replace(b"A003", seq((4, 4)), "Drafts", c.AppendMessage(("\\Seen", "\\Draft"), None, (c.Text(MESSAGE),))),
+    ),
+    Case(
+        "rfc8508-4.2",
+        b'A011 UID REPLACE 3002 Drafts CATENATE (TEXT {2}\r\nT: URL "/Drafts/;UID=3002")\r\n',
+        c.Replace(
+            b"A011",
+            uids((3002, 3002)),
+            "Drafts",
+            c.AppendMessage((), None, (c.Text(b"T:"), c.Url(b"/Drafts/;UID=3002")), True),
+            True,
+        ),
+    ),
+    Case(
+        "rfc8508-5-last-message",
+        b"a REPLACE * x {1+}\r\ny\r\n",
+        c.Replace(b"a", seq((0, 0)), "x", c.AppendMessage((), None, (c.Text(b"y"),))),
+    ),
     Case(
         "rfc9051-6.3.12",
         b"A003 APPEND saved-messages (\\Seen) {%d+}\r\n%b\r\n" % (len(MESSAGE), MESSAGE),
-        c.Append(b"A003", "saved-messages", ("\\Seen",), None, MESSAGE),
+        append(b"A003", "saved-messages", ("\\Seen",), None, MESSAGE),
     ),
     Case(
         "rfc9051-9-date-time",
         b'a APPEND x (\\Seen $Work) " 7-Jul-1996 02:44:25 -0700" {2}\r\nhi\r\n',
-        c.Append(b"a", "x", ("\\Seen", "$Work"), datetime(1996, 7, 7, 2, 44, 25, tzinfo=PDT), b"hi"),
+        append(b"a", "x", ("\\Seen", "$Work"), datetime(1996, 7, 7, 2, 44, 25, tzinfo=PDT), b"hi"),
     ),
-    Case("literal-mailbox", b"a APPEND {3}\r\na b {2+}\r\nhi\r\n", c.Append(b"a", "a b", (), None, b"hi")),
-    Case("rfc3516-4.4", b"a APPEND x ~{3+}\r\na\0b\r\n", c.Append(b"a", "x", (), None, b"a\0b", True)),
-    Case("old-mail-with-nul", b"a APPEND x {3}\r\na\0b\r\n", c.Append(b"a", "x", (), None, b"a\0b")),
+    Case("literal-mailbox", b"a APPEND {3}\r\na b {2+}\r\nhi\r\n", append(b"a", "a b", (), None, b"hi")),
+    Case("rfc3516-4.4", b"a APPEND x ~{3+}\r\na\0b\r\n", append(b"a", "x", (), None, b"a\0b", True)),
+    Case("old-mail-with-nul", b"a APPEND x {3}\r\na\0b\r\n", append(b"a", "x", (), None, b"a\0b")),
     Case(
         "rfc6855-4",
         b"a APPEND x () UTF8 (~{3+}\r\nabc)\r\n",
-        c.Append(b"a", "x", (), None, b"abc", True, True),
+        append(b"a", "x", (), None, b"abc", True, True),
         True,
     ),
 ]

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
+from restante.imap.grammar import commands as c
 from restante.imap.grammar.reader import Bad, CommandReader, Continue, Event, ReaderLimits
 
 LIMITS = ReaderLimits()
+
+
+def append(
+    tag: bytes,
+    mailbox: str,
+    flags: tuple[str, ...],
+    date: datetime | None,
+    data: bytes,
+    binary: bool = False,
+    utf8: bool = False,
+) -> c.Append:
+    """APPEND of one message that is one literal."""
+    return c.Append(tag, mailbox, (c.AppendMessage(flags, date, (c.Text(data, binary, utf8),)),))
 
 
 def reader(

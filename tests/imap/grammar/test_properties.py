@@ -71,6 +71,21 @@ keys = st.recursive(
     max_leaves=12,
 )
 
+literals = st.one_of(
+    st.builds(c.Text, st.binary(max_size=80), st.booleans()),
+    st.builds(c.Text, st.binary(max_size=9), st.just(True), st.just(True)),
+)
+urls = st.builds(c.Url, st.binary(max_size=40).map(lambda raw: raw.replace(b"\0", b"")))
+appended = st.one_of(
+    st.builds(c.AppendMessage, flag_tuples, st.none() | dates, st.tuples(literals)),
+    st.builds(
+        c.AppendMessage,
+        flag_tuples,
+        st.none() | dates,
+        st.lists(literals | urls, min_size=1, max_size=5).map(tuple),
+        st.just(True),
+    ),
+)
 commands = st.one_of(
     st.builds(c.Login, tags, strings, strings),
     st.builds(c.Select, tags, names, st.booleans(), st.booleans()),
@@ -78,8 +93,16 @@ commands = st.one_of(
     st.builds(c.Language, tags, st.lists(language_ranges, max_size=3).map(tuple)),
     st.builds(c.Lsub, tags, names, names),
     st.builds(c.Status, tags, names, st.lists(st.sampled_from(c.StatusItem), min_size=1, unique=True).map(tuple)),
+    st.builds(c.Append, tags, names, st.lists(appended, min_size=1, max_size=4).map(tuple)),
     st.builds(
-        c.Append, tags, names, flag_tuples, st.none() | dates, st.binary(max_size=80), st.booleans(), st.just(False)
+        lambda tag, number, uid, name, message: c.Replace(
+            tag, q.Sequence(((number, number),), uid), name, message, uid
+        ),
+        tags,
+        st.just(0) | numbers,
+        st.booleans(),
+        names,
+        appended,
     ),
     st.builds(
         lambda tag, sequence, mode, silent, flags, since: c.Store(

@@ -6,10 +6,10 @@ import tracemalloc
 
 import pytest
 
-from restante.imap.grammar.commands import Append, Authenticate, Idle, Login, Noop
-from restante.imap.grammar.reader import Bad, Continue, Line, ReaderLimits
+from restante.imap.grammar.commands import Append, Authenticate, Idle, Login, Noop, Text
+from restante.imap.grammar.reader import Bad, Continue, Line, ReaderLimits, Upload
 
-from .helpers import bad, drain, events_of, read, reader
+from .helpers import append, bad, drain, events_of, read, reader
 
 SMALL = ReaderLimits(line=100, line_before_login=50, literal=20, literal_before_login=10, message=1_000, command=1_100)
 
@@ -95,7 +95,7 @@ def test_data_of_a_refused_literal_is_never_a_command(step: int) -> None:
 def test_literal_minus_refuses_and_swallows_more_than_4096_octets() -> None:
     made = reader(literal_plus=False)
     data = b"a APPEND x {%d+}\r\n%b\r\n"
-    assert events_of(made, [data % (4096, b"x" * 4096)]) == [Append(b"a", "x", (), None, b"x" * 4096)]
+    assert events_of(made, [data % (4096, b"x" * 4096)]) == [append(b"a", "x", (), None, b"x" * 4096)]
     refusal, after = events_of(made, [data % (4097, b"x" * 4097) + b"b NOOP\r\n"])
     assert isinstance(refusal, Bad)
     assert refusal.tag == b"a"
@@ -104,7 +104,7 @@ def test_literal_minus_refuses_and_swallows_more_than_4096_octets() -> None:
 
 def test_literal_plus_takes_any_size() -> None:
     data = b"a APPEND x {5000+}\r\n%b\r\n" % (b"x" * 5_000)
-    assert events_of(reader(literal_plus=True), [data]) == [Append(b"a", "x", (), None, b"x" * 5_000)]
+    assert events_of(reader(literal_plus=True), [data]) == [append(b"a", "x", (), None, b"x" * 5_000)]
 
 
 def test_what_cannot_be_swallowed_is_fatal() -> None:
@@ -196,7 +196,7 @@ def test_broken_line_is_bad_with_the_tag_it_had(line: bytes, tag: bytes) -> None
 
 def test_nul_in_a_literal_is_refused_but_in_a_message() -> None:
     assert bad(b"a LOGIN {3+}\r\na\0b {1+}\r\nx\r\n").text == "NUL in a string"
-    assert read(b"a APPEND x {3+}\r\na\0b\r\n") == [Append(b"a", "x", (), None, b"a\0b")]
+    assert read(b"a APPEND x {3+}\r\na\0b\r\n") == [append(b"a", "x", (), None, b"a\0b")]
 
 
 def test_eight_bit_quoted_needs_utf8_and_must_be_utf8() -> None:
@@ -204,6 +204,48 @@ def test_eight_bit_quoted_needs_utf8_and_must_be_utf8() -> None:
     assert bad(line).tag == b"a"
     assert read(line, utf8=True) == [Login(b"a", "ü".encode(), b"p")]
     assert bad(b'a LOGIN "\xc3" p\r\n', utf8=True).tag == b"a"
+
+
+def test_a_message_that_waits_says_where_it_goes_and_may_be_refused() -> None:
+    made = reader()
+    (event,) = events_of(made, [b"a APPEND &U,BTFw- (\\Seen) {70000}\r\n"])
+    assert isinstance(event, Continue)
+    assert event.upload == Upload(b"a", "台北", 70_000, False)
+    made.refuse()
+    assert events_of(made, [b"b NOOP\r\n"]) == [Noop(b"b")]
+    events = events_of(made, [b"c UID REPLACE 7 x {1}\r\n"])
+    assert [event.upload for event in events if isinstance(event, Continue)] == [Upload(b"c", "x", 1, True)]
+    made.refuse()
+    events = events_of(made, [b"d APPEND x {2}\r\n", b"ab {3+}\r\nabc CATENATE (URL u TEXT {4}\r\n"])
+    uploads = [event.upload for event in events if isinstance(event, Continue)]
+    assert uploads == [Upload(b"d", "x", 2, False), Upload(b"d", "x", 9, False)]
+    made.refuse()
+    (login,) = events_of(made, [b"e LOGIN {2}\r\n"])
+    assert isinstance(login, Continue)
+    assert login.upload is None
+
+
+def test_all_messages_of_a_command_are_bounded_together() -> None:
+    limits = ReaderLimits(message=1_000, literal=500, command=2_000)
+    made = reader(limits=limits)
+    assert events_of(made, [b"a APPEND x {900}\r\n" + b"y" * 900 + b" {900}\r\n" + b"y" * 900]) == [Continue()] * 2
+    assert events_of(made, [b" {900}\r\n", b"b NOOP\r\n"]) == [
+        Bad(b"a", "Messages too large for one command", b"LIMIT", no=True),
+        Noop(b"b"),
+    ]
+    small = b" {100+}\r\n" + b"y" * 100
+    (event,) = events_of(made, [b"c APPEND x" + small * 20 + b"\r\n"])
+    assert event == Bad(b"c", "Messages too large for one command", b"LIMIT", no=True)
+    assert events_of(made, [b"d NOOP\r\n"]) == [Noop(b"d")]
+
+
+@pytest.mark.parametrize("more", [b" {1+}\r\ny" * 9, b" CATENATE (" + b" ".join([b"URL u"] * 9) + b")"])
+def test_messages_of_a_command_are_counted(more: bytes) -> None:
+    limits = ReaderLimits(appended=10)
+    (event,) = read(b"a APPEND x {1+}\r\ny" + more + b"\r\n", limits=limits)
+    assert isinstance(event, Append)
+    refused = bad(b"a APPEND x {1+}\r\ny" + more + b" {1+}\r\ny\r\n", limits=limits)
+    assert (refused.code, refused.no) == (b"LIMIT", True)
 
 
 # Line mode, discard -------------------------------------------------------------------------------------
@@ -263,7 +305,9 @@ def test_a_large_message_is_held_once() -> None:
     finally:
         tracemalloc.stop()
     assert isinstance(command, Append)
-    assert len(command.data) == size
+    (text,) = command.messages[0].parts
+    assert isinstance(text, Text)
+    assert len(text.data) == size
     assert peak < size * 1.3
 
 

@@ -1,5 +1,5 @@
 """STATUS: counters of a mailbox, as the store keeps them. RFC 9051 6.3.11; RFC 3501 6.3.10 (RECENT);
-RFC 7162 3.1.7; RFC 8438 (SIZE); RFC 8474 4.3 (MAILBOXID)."""
+RFC 7162 3.1.7; RFC 7889 3 (APPENDLIMIT); RFC 8438 (SIZE); RFC 8474 4.3 (MAILBOXID)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ async def line_of(session: ImapSession, mailbox: Mailbox, items: tuple[StatusIte
         StatusItem.SIZE: mailbox.size,
         StatusItem.HIGHESTMODSEQ: mailbox.highest_modseq,
         StatusItem.MAILBOXID: mailbox.id,
+        StatusItem.APPENDLIMIT: session.limits.message,
     }
     return status_response(mailbox.name, ((item, values[item]) for item in items), session.dialect.utf8)
 

@@ -13,7 +13,23 @@ from ..grammar import commands as c
 from ..session.state import Reply, State
 from ..session.updates import Policy, after_search, after_set, always, when_hinted
 from . import any as any_state
-from . import append, auth, compress, copy, expunge, fetch, idle, language, list, mailbox, search, select, status, store
+from . import (
+    append,
+    auth,
+    compress,
+    copy,
+    expunge,
+    fetch,
+    idle,
+    language,
+    list,
+    mailbox,
+    replace,
+    search,
+    select,
+    status,
+    store,
+)
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -78,5 +94,6 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.Store, store.store, State.SELECTED, after_set),
         entry(c.Copy, copy.copy, State.SELECTED, files_mail=True),
         entry(c.Move, copy.move, State.SELECTED, files_mail=True),
+        entry(c.Replace, replace.replace, State.SELECTED, files_mail=True),
     ]
 )

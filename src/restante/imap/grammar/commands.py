@@ -160,6 +160,7 @@ class StatusItem(Enum):
     SIZE = b"SIZE"
     HIGHESTMODSEQ = b"HIGHESTMODSEQ"
     MAILBOXID = b"MAILBOXID"
+    APPENDLIMIT = b"APPENDLIMIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +198,43 @@ class Status(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Append(Command):
-    """One message to file. date: aware, as the client's zone gave it. data: the octets as sent.
+class Text:
+    """Octets that came as a literal: a message, or a part of one in CATENATE.
 
-    binary: came as literal8 (RFC 3516, NUL allowed). utf8: came inside UTF8 (...) (RFC 6855 4).
+    binary: a literal8 (RFC 3516, NUL allowed). utf8: inside UTF8 (...) (RFC 6855 4).
     """
 
-    mailbox: str
-    flags: tuple[str, ...]
-    date: datetime | None
     data: bytes
     binary: bool = False
     utf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A part of a message that is here already, named by an IMAP URL (see `urls`). RFC 4469 3."""
+
+    url: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AppendMessage:
+    """One message to file. date: aware, as the client's zone gave it.
+
+    parts: the message is their octets, one after the other; a single Text unless `catenate` (RFC 4469).
+    """
+
+    flags: tuple[str, ...]
+    date: datetime | None
+    parts: tuple[Text | Url, ...]
+    catenate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Command):
+    """messages: at least one; all are filed or none (RFC 3502)."""
+
+    mailbox: str
+    messages: tuple[AppendMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +371,16 @@ class Store(Command):
 class Copy(Command):
     sequence: SequenceSet
     mailbox: str
+    uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replace(Command):
+    """RFC 8508. sequence: one number, or "*"; of the selected mailbox, whatever `mailbox` the message goes to."""
+
+    sequence: SequenceSet
+    mailbox: str
+    message: AppendMessage
     uid: bool = False
 
 

@@ -226,13 +226,34 @@ class _Encoder:
     def _(self, command: c.Append) -> None:
         self.line += b"APPEND "
         self.mailbox(command.mailbox)
-        if command.flags:
-            self.line += b" " + flag_list(command.flags)
-        if command.date is not None:
-            self.line += b" " + quoted(_date_time(command.date))
-        self.line += b" UTF8 (" if command.utf8 else b" "
-        self.literal(command.data, b"~" if command.binary else b"")
-        self.line += b")" if command.utf8 else b""
+        for message in command.messages:
+            self.message(message)
+
+    @command.register
+    def _(self, command: c.Replace) -> None:
+        self.line += b"UID REPLACE " if command.uid else b"REPLACE "
+        self.sequence(command.sequence)
+        self.line += b" "
+        self.mailbox(command.mailbox)
+        self.message(command.message)
+
+    def message(self, message: c.AppendMessage) -> None:
+        """One message of APPEND or REPLACE, with a space before it."""
+        if message.flags:
+            self.line += b" " + flag_list(message.flags)
+        if message.date is not None:
+            self.line += b" " + quoted(_date_time(message.date))
+        self.line += b" CATENATE (" if message.catenate else b" "
+        for i, part in enumerate(message.parts):
+            self.line += b" " if i else b""
+            if isinstance(part, c.Url):
+                self.line += b"URL "
+                self.astring(part.url)
+                continue
+            self.line += b"UTF8 (" if part.utf8 else b"TEXT " if message.catenate else b""
+            self.literal(part.data, b"~" if part.binary else b"")
+            self.line += b")" if part.utf8 else b""
+        self.line += b")" if message.catenate else b""
 
     @command.register
     def _(self, command: c.Expunge) -> None:

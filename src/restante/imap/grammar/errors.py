@@ -26,9 +26,12 @@ class BadSyntax(Exception):
 class NeedLiteral(Exception):
     """Parsing came to a literal whose octets have not been read yet: all before it is right.
 
-    message: it is APPEND's message, so the larger limit holds. Never leaves the reader.
+    message: it is APPEND's message, so the larger limit holds; mailbox: where that is to be filed; replaces: by
+    REPLACE. Never leaves the reader.
     """
 
     def __init__(self, message: bool) -> None:
         super().__init__()
         self.message = message
+        self.mailbox: str | None = None
+        self.replaces = False

@@ -19,6 +19,8 @@ class ReaderLimits:
     """APPEND's message literal."""
     command: int = (64 << 20) + (1 << 20)
     """All that one command holds: line and literals together."""
+    appended: int = 1_000
+    """Messages of one APPEND, or parts of them where they are catenated."""
     nesting: int = 50
     """Depth of parentheses in SEARCH."""
     set_items: int = 10_000

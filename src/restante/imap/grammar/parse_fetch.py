@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 
 from . import commands as c
+from .errors import BadSyntax
+from .limits import ReaderLimits
 from .tokens import ASTRING, INT64, Cursor
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 _PATH = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*")
 _SECTION_WORD = re.compile(rb"[A-Za-z.]+")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]*")
+"""No octet that stands for a literal is among them."""
 _PARTS = 100
 """Depth of a part number: far beyond any structure that delivery keeps."""
 
@@ -120,6 +124,19 @@ def _body(cursor: Cursor, peek: bool) -> c.Body:
     partial = _partial(cursor)
     label += b"]" if partial is None else b"]<%d>" % partial[0]
     return c.Body(path, text, fields, partial, peek, label)
+
+
+def parse_section(raw: bytes, limits: ReaderLimits) -> c.Body:
+    """A section-spec that stands alone, without its brackets (an IMAP URL's, RFC 5092 11). Raises BadSyntax.
+
+    raw: b"1.2.HEADER"; empty for the whole message.
+    """
+    if not _PRINTABLE.fullmatch(raw):
+        raise BadSyntax("Unknown section")
+    cursor = Cursor(raw + b"]", (), False, limits)
+    section = _body(cursor, True)
+    cursor.end()
+    return section
 
 
 def _fields(cursor: Cursor) -> tuple[tuple[bytes, ...], bytes]:

@@ -14,7 +14,7 @@ from functools import partial
 from . import commands as c
 from .errors import BadSyntax
 from .limits import ReaderLimits
-from .parse_append import parse_append
+from .parse_append import parse_append, parse_replace
 from .parse_fetch import parse_fetch
 from .parse_mailbox import (
     one_mailbox,
@@ -70,6 +70,7 @@ COMMANDS: dict[bytes, Parser] = {
     b"STORE": parse_store,
     b"COPY": parse_copy,
     b"MOVE": parse_move,
+    b"REPLACE": parse_replace,
 }
 
 UID_COMMANDS: dict[bytes, Parser] = {
@@ -79,6 +80,7 @@ UID_COMMANDS: dict[bytes, Parser] = {
     b"MOVE": partial(parse_move, uid=True),
     b"SEARCH": partial(parse_search, uid=True),
     b"EXPUNGE": parse_uid_expunge,
+    b"REPLACE": partial(parse_replace, uid=True),
 }
 
 
@@ -97,7 +99,7 @@ def parse_command(text: bytes, literals: Sequence[bytes], utf8: bool, limits: Re
     Raises BadSyntax, or NeedLiteral when all before the missing literal is right.
 
         command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
-        uid     = "UID" SP (copy / move / fetch / search / store / uid-expunge)
+        uid     = "UID" SP (copy / move / fetch / replace / search / store / uid-expunge)
     """
     found = TAG.match(text)
     if found is None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from .commands import Command
@@ -25,7 +25,7 @@ from .errors import BadSyntax, NeedLiteral
 from .limits import ReaderLimits
 from .parser import find_tag, parse_command
 
-__all__ = ["Bad", "CommandReader", "Continue", "Event", "Line", "ReaderLimits"]
+__all__ = ["Bad", "CommandReader", "Continue", "Event", "Line", "ReaderLimits", "Upload"]
 
 _LITERAL = re.compile(rb"(?:(~?)\{|\A(?=.{60}))([0-9]+)(\+?)\}\Z", re.DOTALL)
 """A literal's announcement at the end of a line; also what may be the end of one with more digits than are kept."""
@@ -40,8 +40,26 @@ _LINE_PATIENCE = 16
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A message that a client waits to send: whether it may is worth asking before its octets come.
+
+    size: octets of it and of what the command holds already. replaces: the command is REPLACE.
+    """
+
+    tag: bytes
+    mailbox: str
+    size: int
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Continue:
-    """The client waits for "+": send a continuation request, then feed what comes."""
+    """The client waits for "+": send a continuation request, then feed what comes; or `refuse` the literal.
+
+    upload: it is a message of APPEND or REPLACE.
+    """
+
+    upload: Upload | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +131,10 @@ class CommandReader:
             if event is not None:
                 return event
         return None
+
+    def refuse(self) -> None:
+        """Forget the command whose literal has just been asked for by Continue: it has been answered instead."""
+        self._reset()
 
     def discard(self) -> None:
         """Throw away all that is buffered (before STARTTLS's handshake)."""
@@ -248,19 +270,20 @@ class CommandReader:
         synchronising = not literal[3]
         size = int(literal[2]) if len(literal[2]) < 19 else 1 << 63
         refusal = self._judge(size, synchronising)
-        if refusal is not None:
+        if isinstance(refusal, Bad):
             self._refuse(refusal)
             return self._pass_over(refusal, literal)
         self._in_literal, self._missing, self._sink = True, size, BytesIO()
-        return Continue() if synchronising else None
+        return Continue(refusal) if synchronising else None
 
-    def _judge(self, size: int, synchronising: bool) -> Bad | None:
-        """Why a literal of this size may not come here, None if it may."""
-        tag = self._tag()
+    def _judge(self, size: int, synchronising: bool) -> Bad | Upload | None:
+        """Why a literal of this size may not come here; if it may, what it is where that is known."""
+        tag, upload = self._tag(), None
         if not synchronising and not self.literal_plus and size > _LITERAL_MINUS:
             return Bad(tag, "Non-synchronising literals are limited to 4096 octets")
         largest = self.limits.literal if self.authenticated else self.limits.literal_before_login
-        if size > largest or (synchronising and len(self._literals) < _PROBES):
+        too_much = self._octets + self._held + size > self.limits.command
+        if size > largest or too_much or (synchronising and len(self._literals) < _PROBES):
             try:
                 parse_command(bytes(self._text), self._literals, self.utf8, self.limits)
             except NeedLiteral as need:
@@ -268,13 +291,17 @@ class CommandReader:
                     if size > self.limits.message:
                         return Bad(tag, "Message too large", b"TOOBIG", no=True)
                     largest = self.limits.message
+                    if need.mailbox is not None:
+                        upload = Upload(tag, need.mailbox, self._held + size, need.replaces)
             except BadSyntax as error:
                 return Bad(tag, error.text, error.code, error.no, unsaves=error.unsaves)
         if size > largest:
             return Bad(tag, "Literal too large")
-        if self._octets + self._held + size > self.limits.command:
+        if too_much:
+            if largest == self.limits.message:  # several messages that may each be sent by itself
+                return Bad(tag, "Messages too large for one command", b"LIMIT", no=True)
             return Bad(tag, "Command too large")
-        return None
+        return upload
 
     def _take_literal(self) -> bool:
         """Move octets of the literal under way. True when it is complete."""

@@ -52,6 +52,10 @@ class Cursor:
         """An error at the present place."""
         return BadSyntax(text, self.pos)
 
+    def limit(self, text: str) -> BadSyntax:
+        """A bound was passed at the present place: the syntax is right, so it is NO [LIMIT] (RFC 5530 3)."""
+        return BadSyntax(text, self.pos, b"LIMIT", True)
+
     # Single octets -------------------------------------------------------------------------------------
 
     def peek(self) -> int:

@@ -61,6 +61,9 @@ TABLE: tuple[Capability, ...] = (
     Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
     Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
     Capability(b"UTF8=ACCEPT", "6855", When.AFTER_LOGIN, (c.Enable, c.Append)),
+    Capability(b"MULTIAPPEND", "3502", When.AFTER_LOGIN, (c.Append,)),
+    Capability(b"CATENATE", "4469", When.AFTER_LOGIN, (c.Append, c.Replace)),
+    Capability(b"REPLACE", "8508", When.AFTER_LOGIN, (c.Replace,)),
 )
 
 AFTER = tuple(entry.name for entry in TABLE if entry.when & When.AFTER_LOGIN)
@@ -89,7 +92,10 @@ def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tu
     return b" ".join(names)
 
 
-def after_login(literal_plus: bool, compress: bool = True) -> bytes:
-    """The list for a peer that has logged in. compress: as configured."""
+def after_login(literal_plus: bool, largest: int, compress: bool = True) -> bytes:
+    """The list for a peer that has logged in. compress: as configured.
+
+    largest: octets of a message, the same in every mailbox (RFC 7889 2).
+    """
     names = (name for name in AFTER if compress or name != COMPRESS)
-    return b" ".join((*names, literal_capability(literal_plus)))
+    return b" ".join((*names, literal_capability(literal_plus), b"APPENDLIMIT=%d" % largest))

@@ -15,7 +15,7 @@ from ...accounts.login import (
 )
 from ...errors import Refusal
 from ...store import errors as store
-from .state import Answer, Reply
+from .state import Answer, CodedRefusal, Reply
 
 CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (AuthorizationRefused, b"AUTHORIZATIONFAILED"),
@@ -26,6 +26,7 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (PrivacyRequired, b"PRIVACYREQUIRED"),
     (store.RoleTaken, b"USEATTR"),
     (store.NoSuchMailbox, b"NONEXISTENT"),
+    (store.NoSuchMessage, b"EXPUNGEISSUED"),
     (store.MailboxExists, b"ALREADYEXISTS"),
     (store.BadMailboxName, b"CANNOT"),
     (store.CannotChangeMailbox, b"CANNOT"),
@@ -48,12 +49,15 @@ BY_NAME: dict[str, bytes] = {
     "EIGHT-BIT-HEADER": b"CANNOT",
     "EXPUNGE-ISSUED": b"EXPUNGEISSUED",
     "HAS-CHILDREN": b"HASCHILDREN",
+    "MESSAGE-TOO-LARGE": b"TOOBIG",
 }
 """Codes of refusals whose classes live in rooms that this one may not import."""
 
 
 def code_of(refusal: Refusal) -> bytes:
     """The response code for a refusal, b"" where RFC 5530 has none."""
+    if isinstance(refusal, CodedRefusal):
+        return refusal.response_code
     for kind, code in CODES:
         if isinstance(refusal, kind):
             return code

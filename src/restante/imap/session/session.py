@@ -30,8 +30,9 @@ from ...store.errors import NoSuchAccount
 from ...store.interface import Engine, Store, Watch
 from ...store.model import FlagTable
 from ..commands.table import TABLE, Entry
+from ..commands.upload import admit
 from ..grammar.commands import Command
-from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits
+from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits, Upload
 from . import capabilities
 from .refusals import code_of, line_text, reply_to
 from .state import ALREADY_SAID, Answer, BadCommand, Dialect, Reply, State
@@ -52,7 +53,8 @@ class SessionEnded(Exception):
 class ImapSession:
     """See the module. `run()` serves one connection until it ends.
 
-    version: ours, told by ID. The public attributes are what commands work with.
+    version: ours, told by ID. hostname: ours, which an IMAP URL may name. The public attributes are what commands
+    work with.
     """
 
     __slots__ = (
@@ -71,6 +73,7 @@ class ImapSession:
         "dirty",
         "engine",
         "flag_table",
+        "hostname",
         "limits",
         "reader",
         "state",
@@ -92,6 +95,7 @@ class ImapSession:
         clock: Clock,
         *,
         version: str = "",
+        hostname: str = "",
     ) -> None:
         self.connection = connection
         self.engine = engine
@@ -100,6 +104,7 @@ class ImapSession:
         self.limits = limits
         self.clock = clock
         self.version = version
+        self.hostname = hostname
         self.reader = CommandReader(reader_limits(limits))
         self.reader.literal_plus = config.literal_plus
         self.state = State.NOT_AUTHENTICATED
@@ -161,13 +166,32 @@ class ImapSession:
         elif isinstance(event, Command):
             await self._command(event)
         elif isinstance(event, Continue):
-            self.write(b"+ %b\r\n" % self.text(b"Ready for the literal."))
+            await self._continue(event.upload)
         elif isinstance(event, Bad):
             await self._bad(event)
         elif isinstance(event, Line):
             self.write(b"* BAD %b\r\n" % self.text(b"That line answers no question."))
         if self._gathered > FLUSH:
             await self.flush()
+
+    async def _continue(self, upload: Upload | None) -> None:
+        """Let a literal come, or answer its command at once: the client waits, and has sent none of it."""
+        refused = None if upload is None else await self._refused(upload)
+        if upload is None or refused is None:
+            self.write(b"+ %b\r\n" % self.text(b"Ready for the literal."))
+        else:
+            self.reader.refuse()
+            self.write(self.answer(refused, upload.tag))
+
+    async def _refused(self, upload: Upload) -> Reply | None:
+        """The answer to a command whose message need not come, None where it may."""
+        try:
+            await admit(self, upload)
+        except BadCommand as bad:
+            return Reply(line_text(bad.text), bad.code, Answer.BAD)
+        except Refusal as refusal:
+            return reply_to(refusal, try_create=True)
+        return None
 
     @property
     def idle_timeout(self) -> float:
@@ -342,7 +366,7 @@ class ImapSession:
     def capability_list(self) -> bytes:
         """What CAPABILITY answers now."""
         if self.state is not State.NOT_AUTHENTICATED:
-            return capabilities.after_login(self.config.literal_plus, self.config.compress)
+            return capabilities.after_login(self.config.literal_plus, self.limits.message, self.config.compress)
         peer = self.peer
         return capabilities.before_login(
             self.config.literal_plus,
@@ -428,7 +452,7 @@ def reader_limits(limits: LimitsTable) -> ReaderLimits:
         line=limits.line,
         line_before_login=min(default.line_before_login, limits.line),
         message=limits.message,
-        command=limits.message + default.literal,
+        command=max(limits.append, limits.message) + default.literal,
         set_items=limits.set_items,
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 
+from ...errors import Refusal
 from ..texts.language import Texts
 
 
@@ -75,6 +76,17 @@ class Reply:
 
 ALREADY_SAID = Reply(b"")
 """Given by a command that had to write its tagged response itself (STARTTLS)."""
+
+
+class CodedRefusal(Refusal):
+    """A refusal of this room whose response code says something of its own.
+
+    response_code: without brackets, with its data.
+    """
+
+    def __init__(self, text: str, response_code: bytes) -> None:
+        super().__init__(text)
+        self.response_code = response_code
 
 
 class BadCommand(Exception):

@@ -43,7 +43,7 @@ from ..model import (
     System,
     UidRanges,
 )
-from . import append, bodies, content, copies, flags, mailboxes, recent, rows
+from . import append, bodies, content, copies, flags, mailboxes, recent, replace, rows
 from .append import Prepared
 from .changes import FEW_FLAGS
 from .faults import refusal, translated
@@ -272,6 +272,14 @@ class SqliteStore:
 
     async def has_email(self, email_id: str) -> bool:
         return self._look(append.has_email, email_id)
+
+    async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
+        (prepared,) = await self._prepared([message])
+        return await self._write(replace.replace, mailbox, uid, target, prepared, await self._quota())
+
+    async def room_for(self, size: int) -> None:
+        self._engine.check_room(size)
+        self._look(append.check_room, size, await self._quota())
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))

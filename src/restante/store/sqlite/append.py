@@ -100,11 +100,22 @@ def has_email(db: apsw.Connection, email_id: str) -> bool:
 
 def check_quota(tx: Write, more: int, quota: int) -> None:
     """Raises OverQuota where `more` octets do not fit. What has been removed does not count."""
-    if not quota or not more:
+    if not quota or more <= 0:
         return
     row = tx.db.execute("SELECT used FROM account").fetchone()
     if row is not None and row[0] + tx.used + more > quota:
-        raise OverQuota("The mailbox is full.", "Remove some mail, or ask for a larger quota.")
+        raise _over_quota()
+
+
+def check_room(db: apsw.Connection, more: int, quota: int) -> None:
+    """`check_quota` ahead of time, without a transaction of the writer. Raises OverQuota."""
+    row = db.execute("SELECT used FROM account").fetchone()
+    if quota and row is not None and row[0] + more > quota:
+        raise _over_quota()
+
+
+def _over_quota() -> OverQuota:
+    return OverQuota("The mailbox is full.", "Remove some mail, or ask for a larger quota.")
 
 
 def _known_elsewhere(identity: Identity) -> bool:

@@ -1,0 +1,43 @@
+"""REPLACE and UID REPLACE: a message filed and one of the selected mailbox removed, as one change. RFC 8508.
+
+APPENDUID goes out untagged, before the removal and the arrival that follow with the command's updates (4.3). Nothing
+is told before all of it is durable (3.4).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import Refusal
+from ..grammar.commands import Replace
+from ..session.state import Reply
+from .append import append_uid
+from .upload import existing, new_message
+from .writable import require_writable
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+
+class NothingToReplace(Refusal):
+    """No message has the UID that was named."""
+
+    code = "NOTHING-TO-REPLACE"
+
+
+async def replace(session: ImapSession, command: Replace) -> Reply:
+    """Raises NoSuchMailbox (told as TRYCREATE), NoSuchMessage, NothingToReplace, and as APPEND."""
+    view = session.view
+    require_writable(view)
+    spans = view.spans(command.sequence)
+    if not spans:
+        raise NothingToReplace("There is no message of that UID.")
+    uid = view.uids.uids[spans[0][0]]
+    target = await existing(session, command.mailbox)
+    new = await new_message(session, command.message)
+    appended = await session.store.replace(view.mailbox.key, uid, target.key, new)
+    session.say(b"The replacement is filed.", append_uid(appended))
+    if session.dialect.qresync:
+        await session.updates.tell(may_expunge=True)
+        return Reply(b"REPLACE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq)
+    return Reply(b"REPLACE completed.")

@@ -1,0 +1,119 @@
+"""A message on its way in: what APPEND and REPLACE share.
+
+Before its octets are taken, where the client waits for that (`admit`): no mailbox, no room and no quota are answered
+then, instead of after the upload. With them (`new_message`): parts are put together, what may not be filed is
+refused, everything kept beside the octets is made. The octets are not copied on the way.
+RFC 9051 6.3.12; RFC 3502 (an empty message cancels); RFC 3516 4.4; RFC 6855 4; RFC 7889 4 (TOOBIG).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ...config.limits import mime_limits
+from ...errors import Refusal
+from ...mime.analyse import analyse
+from ...mime.normalise import normalise_line_ends
+from ...store.errors import NoSuchMailbox
+from ...store.model import Mailbox, NewMessage
+from ..grammar.commands import AppendMessage, Text
+from ..grammar.reader import Upload
+from ..session.state import BadCommand, State
+from . import catenate
+from .names import mailbox_name
+from .store import flags_of
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+IN_THREAD = 256 * 1024
+"""Octets above which analysis leaves the event loop to others."""
+
+ADMITTED = 64 * 1024
+"""Octets up to which a message is taken without being asked about first: that would cost more than it saves."""
+
+
+class EightBitHeader(Refusal):
+    """RFC 6855 4: who has not enabled UTF8=ACCEPT must not file 8-bit header fields."""
+
+    code = "EIGHT-BIT-HEADER"
+
+
+class EmptyMessage(Refusal):
+    """A message of no octets cancels the command (RFC 3502 6.3.11)."""
+
+    code = "EMPTY-MESSAGE"
+
+
+class MessageTooLarge(Refusal):
+    """More octets than APPENDLIMIT says (RFC 7889 4, RFC 4469 4.2)."""
+
+    code = "MESSAGE-TOO-LARGE"
+
+    def __init__(self) -> None:
+        super().__init__("The message is larger than is taken here.")
+
+
+async def admit(session: ImapSession, upload: Upload) -> None:
+    """Whether a message's octets may come: nothing but the answer depends on it, all is asked again when it is filed.
+
+    Raises NoSuchMailbox (told as TRYCREATE), OverQuota, DiskFull; BadCommand for REPLACE without a selected mailbox.
+    """
+    if upload.replaces and session.state is not State.SELECTED:
+        raise BadCommand("Select a mailbox first.")
+    if upload.size <= ADMITTED:
+        return
+    await existing(session, upload.mailbox)
+    if not upload.replaces:  # what REPLACE needs depends on what it removes
+        await session.store.room_for(upload.size)
+
+
+async def existing(session: ImapSession, name: str) -> Mailbox:
+    """The mailbox to file into. Raises NoSuchMailbox (told as TRYCREATE), BadMailboxName."""
+    mailbox = await session.store.mailbox(mailbox_name(name))
+    if mailbox is None:
+        raise NoSuchMailbox("There is no such mailbox.", "CREATE it first.")
+    return mailbox
+
+
+async def new_message(session: ImapSession, message: AppendMessage) -> NewMessage:
+    """A message with all that is kept beside it, ready to be filed.
+
+    Raises EmptyMessage, MessageTooLarge, EightBitHeader, what `catenate.joined` raises; BadCommand for what the
+    client may not have sent so.
+    """
+    if any(isinstance(part, Text) and part.utf8 for part in message.parts) and not session.dialect.utf8_accept:
+        raise BadCommand("UTF8=ACCEPT has not been enabled.")
+    if any(isinstance(part, Text) and not (part.binary or part.utf8) and b"\0" in part.data for part in message.parts):
+        raise BadCommand("NUL needs a literal8.")  # RFC 9051 9, literal: CHAR8
+    flags = flags_of(message.flags)
+    data = normalise_line_ends(await _octets(session, message))
+    if not data:
+        raise EmptyMessage("There is no message in it: nothing was appended.")
+    if len(data) > session.limits.message:
+        raise MessageTooLarge
+    now = session.clock.now() if message.date is None else message.date.timestamp()
+    bounds = mime_limits(session.limits)
+    if len(data) > IN_THREAD:
+        analysis = await asyncio.to_thread(analyse, data, bounds)
+    else:
+        analysis = analyse(data, bounds)
+    if not _may_hold_8bit(session, message) and not data[analysis.root.header : analysis.root.body].isascii():
+        raise EightBitHeader("Its header fields hold 8-bit octets.", "ENABLE UTF8=ACCEPT first.")
+    return NewMessage(await session.store.put(data), analysis, flags, int(now))
+
+
+async def _octets(session: ImapSession, message: AppendMessage) -> bytes:
+    """The message's octets: the literal as it came, or the parts one after the other."""
+    first = message.parts[0]
+    if len(message.parts) == 1 and isinstance(first, Text):
+        return first.data
+    return await catenate.joined(session, message.parts, MessageTooLarge)
+
+
+def _may_hold_8bit(session: ImapSession, message: AppendMessage) -> bool:
+    """Whether this client may file 8-bit header fields: after ENABLE, as IMAP4rev2 lets it (RFC 9051 6.3.12), or
+    as configured, since old mail is full of them."""
+    utf8 = any(isinstance(part, Text) and part.utf8 for part in message.parts)
+    return utf8 or session.dialect.utf8 or session.config.append_8bit_headers

@@ -1,0 +1,29 @@
+"""REPLACE: a message filed and another removed, with one number (RFC 8508).
+
+Between the two stand no states that anybody could see: a session that follows the mailbox is told of both in one
+delta. The removed one is logged like any other, and can be brought back.
+"""
+
+from __future__ import annotations
+
+from ..errors import NoSuchMessage
+from ..model import Appended
+from . import append, mailboxes
+from .append import Prepared
+from .transaction import Write
+
+
+def replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, quota: int) -> Appended:
+    """File in `target`, remove `uid` of `mailbox`. Raises NoSuchMailbox, NoSuchMessage, OverQuota, TooManyKeywords.
+
+    The quota is asked for what the new message is larger than the old one (RFC 8508 3.4): a full account can go on
+    editing a draft.
+    """
+    mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
+    row = tx.db.execute("SELECT size FROM placement WHERE mailbox = ? AND uid = ?", (mailbox, uid)).fetchone()
+    if row is None:
+        raise NoSuchMessage("The message to be replaced is no longer there.")
+    append.check_quota(tx, message.message.blob.size - int(row[0]), quota)
+    filed = append.append(tx, target, [message], 0)
+    tx.remove(mailbox, ((uid, uid),))
+    return Appended(mailboxes.mailbox_by_key(tx.db, target, tx.user), filed.uids, filed.email_ids, filed.modseq)

@@ -108,10 +108,12 @@ class Store(Protocol):
         """What changed after `since`. Cost grows with the answer. Raises NoSuchMailbox."""
         ...
 
-    async def search(self, mailbox: int, query: Query, within: UidRanges) -> array[int]:
+    async def search(
+        self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
+    ) -> array[int]:
         """UIDs of `within` that match, ascending. No Sequence or Recent node may be left in `query`.
 
-        The engine yields to the event loop while it scans.
+        The engine yields to the event loop while it scans, and says before it does which UID it has come to.
         """
         ...
 

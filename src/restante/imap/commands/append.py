@@ -22,6 +22,7 @@ async def append(session: ImapSession, command: Append) -> Reply:
     new: list[NewMessage] = []
     for message in command.messages:
         if new:
+            session.progress.report(len(new), len(command.messages))
             await asyncio.sleep(0)  # a thousand messages are many milliseconds of analysis
         new.append(await new_message(session, message))
     appended = await session.store.append(mailbox.key, new)

@@ -58,7 +58,10 @@ async def _find(session: ImapSession, view: View, command: Search) -> array[int]
     query = resolved(command.query, sets, recent)
     if not len(view.uids):
         return NOTHING
-    return await session.store.search(view.mailbox.key, query, view.everything)
+    uids, report = view.uids, session.progress.report
+    return await session.store.search(
+        view.mailbox.key, query, view.everything, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
+    )
 
 
 def _shown(found: array[int], returning: frozenset[str] | None) -> array[int]:

@@ -63,6 +63,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"UTF8=ACCEPT", "6855", When.AFTER_LOGIN, (c.Enable, c.Append)),
     Capability(b"MULTIAPPEND", "3502", When.AFTER_LOGIN, (c.Append,)),
     Capability(b"CATENATE", "4469", When.AFTER_LOGIN, (c.Append, c.Replace)),
+    Capability(b"INPROGRESS", "9585", When.AFTER_LOGIN, (c.Search, c.Copy, c.Move, c.Store, c.Expunge, c.Append)),
     Capability(b"REPLACE", "8508", When.AFTER_LOGIN, (c.Replace,)),
 )
 

@@ -34,6 +34,7 @@ from ..commands.upload import admit
 from ..grammar.commands import Command
 from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits, Upload
 from . import capabilities
+from .progress import SLOW, Progress
 from .refusals import code_of, line_text, reply_to
 from .state import ALREADY_SAID, Answer, BadCommand, Dialect, Reply, State
 from .updates import Updates
@@ -75,6 +76,7 @@ class ImapSession:
         "flag_table",
         "hostname",
         "limits",
+        "progress",
         "reader",
         "state",
         "store_or_none",
@@ -119,6 +121,7 @@ class ImapSession:
         self.uid_command = False
         """The command being answered came under UID: every FETCH response then carries UID (RFC 9051 6.4.9)."""
         self.updates = Updates(self)
+        self.progress = Progress(self)
         self._out: list[bytes] = []
         self._gathered = 0
         self._since_wait = 0
@@ -155,6 +158,7 @@ class ImapSession:
             raise
         finally:
             self.close_watch()
+            self.progress.close()
             self.view_or_none = None
 
     async def _serve_next(self) -> None:
@@ -230,6 +234,12 @@ class ImapSession:
         entry = TABLE[type(command)]
         if not self.state & entry.states:
             reply = Reply(wrong_state(self.state, entry.states), b"CLIENTBUG", Answer.BAD)
+        elif type(command) in SLOW:
+            self.progress.begin(command.tag)
+            try:
+                reply = await self._run(entry, command)
+            finally:
+                self.progress.end()
         else:
             reply = await self._run(entry, command)
         if reply is not ALREADY_SAID:
@@ -307,6 +317,16 @@ class ImapSession:
         self.connection.write(data)
         del data  # not held while the peer is slow
         await self.connection.drain()
+
+    def say_now(self, response: bytes) -> None:
+        """Send a whole response from outside the command that runs; what it has written goes out first.
+
+        Only while that command writes whole responses (see `progress`). Nobody waits for the peer here.
+        """
+        self._out.append(response)
+        self.connection.write(b"".join(self._out))
+        self._out.clear()
+        self._gathered = 0
 
     async def flush_if_full(self) -> None:
         """As `flush`, once a batch of output has gathered."""

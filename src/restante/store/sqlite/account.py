@@ -209,12 +209,14 @@ class SqliteStore:
         self._shared.learn(db)
         return found
 
-    async def search(self, mailbox: int, query: Query, within: UidRanges) -> array[int]:
+    async def search(
+        self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
+    ) -> array[int]:
         from . import search
 
         table = await self.flag_table()
         now = int(self._engine.clock.now())
-        return await search.search(self._read, table, mailbox, query, within, now, self._engine.analysis)
+        return await search.search(self._read, table, mailbox, query, within, now, self._engine.analysis, come_to)
 
     async def fill_search(self) -> int:
         """See `Store.fill_search`."""

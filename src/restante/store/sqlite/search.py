@@ -286,12 +286,19 @@ def _fetch(db: apsw.Connection, sql: str, values: list[SqlValue]) -> list[Row]:
 
 
 async def search(
-    read: Read, table: FlagTable, mailbox: int, query: Query, within: UidRanges, now: int, limits: Limits
+    read: Read,
+    table: FlagTable,
+    mailbox: int,
+    query: Query,
+    within: UidRanges,
+    now: int,
+    limits: Limits,
+    come_to: Callable[[int], None] | None = None,
 ) -> array[int]:
     """UIDs of `within` that match, ascending.
 
     read(f, *args): calls f(connection, *args) on the account's reader. table: the account's flag sets, fresh.
-    limits: bounds on the text of a body that has to be made on the way.
+    limits: bounds on the text of a body that has to be made on the way. come_to: is told how far the scan has come.
     """
     compiler = _Compiler(mailbox, table, now)
     test = compiler.compile(query)
@@ -308,6 +315,8 @@ async def search(
         if len(rows) < batch:
             return found
         last = rows[-1][0]
+        if come_to is not None:
+            come_to(last)
         await asyncio.sleep(0)  # others' turn
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import imapclient
@@ -49,6 +50,23 @@ def test_names_of_any_script_come_back_as_they_were_given(demo: Reader, client: 
     client.unselect_folder()
     client.delete_folder(FOLDER + " II")
     assert FOLDER + " II" not in demo.server.mailboxes(demo.user)
+
+
+def test_several_messages_are_appended_at_once(demo: Reader, client: imapclient.IMAPClient) -> None:
+    assert client.has_capability("MULTIAPPEND")
+    messages = [
+        {"msg": letter("First of three"), "flags": [imapclient.SEEN]},
+        letter("Second of three"),
+        {"msg": letter("Third of three"), "flags": [imapclient.FLAGGED], "date": datetime(2020, 2, 29, 12, 0, 0)},
+    ]
+    answer, texts = client.multiappend("Archive", messages)
+    assert (answer, b"APPENDUID" in texts[0]) == ("OK", True)
+    assert demo.subjects("Archive")[-3:] == ["First of three", "Second of three", "Third of three"]
+    client.select_folder("Archive")
+    (third,) = client.search(["SUBJECT", "Third of three"])
+    item = client.fetch([third], ["FLAGS", "INTERNALDATE"])[third]
+    assert imapclient.FLAGGED in item[b"FLAGS"]
+    assert item[b"INTERNALDATE"] == datetime(2020, 2, 29, 12, 0, 0)
 
 
 def test_idle_tells_of_deliveries_and_of_what_pop3_removes(demo: Reader, client: imapclient.IMAPClient) -> None:

@@ -71,6 +71,18 @@ async def move(store: Store) -> object:
     return await store.move(await key(store, "INBOX"), ((1, 2),), await key(store, "Other"))
 
 
+async def append_several(store: Store) -> object:
+    """Several at once, one of them of many chunks."""
+    new_ones = [await new(store, 60), await new(store, 61, 700_000, "$Third"), await new(store, 62)]
+    return await store.append(await key(store, "Other"), new_ones)
+
+
+async def replace(store: Store) -> object:
+    return await store.replace(
+        await key(store, "INBOX"), 2, await key(store, "Other"), await new(store, 70, 300_000, "$New")
+    )
+
+
 async def expunge(store: Store) -> object:
     return await store.expunge(await key(store, "INBOX"), ((3, 4),), deleted_only=False)
 
@@ -97,6 +109,8 @@ async def delete(store: Store) -> None:
 
 ACTS: dict[str, Act] = {
     "append": append,
+    "append-several": append_several,
+    "replace": replace,
     "store-flags": flags,
     "copy": copy,
     "move": move,
@@ -333,7 +347,7 @@ def test_the_reserve_refuses_mail_and_lets_remove(data: Path, monkeypatch: pytes
         engine = engine_on(data, reserve=64 << 20)
         store = engine.account(ACCOUNT)
         before = await state(store)
-        for filing in (append, copy):
+        for filing in (append, append_several, copy, replace):
             with pytest.raises(DiskFull):
                 await filing(store)
         assert await state(store) == before

@@ -63,6 +63,7 @@ STORIES: dict[str, list[Step]] = {
     "append": [act(acts.append), many],
     "move": [act(acts.move), act(acts.copy)],
     "expunge": [act(acts.flags), act(acts.expunge)],
+    "replace": [act(acts.replace), act(acts.append_several)],
     "pop3-quit": [act(acts.quit_pop3)],
     "checkpoint": [act(acts.append), checkpoint, act(acts.move), checkpoint, act(acts.expunge), checkpoint],
     "log-starts-again": [many_small, checkpoint, act(acts.flags), act(acts.expunge), act(acts.append)],

@@ -75,7 +75,8 @@ def test_a_line_that_never_ends_holds_little(server: RestanteServer, protocol: s
 
 
 @pytest.mark.parametrize(
-    "command", [b"NOOP", b"LOGIN", b"SEARCH", b"SELECT", b"LIST", b"ID (", b"FETCH 1 BODY[HEADER.FIELDS ("]
+    "command",
+    [b"NOOP", b"LOGIN", b"SEARCH", b"SELECT", b"LIST", b"ID (", b"FETCH 1 BODY[HEADER.FIELDS (", b"APPEND nowhere"],
 )
 @pytest.mark.parametrize("inside", [False, True], ids=["before-login", "after-login"])
 def test_imap_a_thousand_literals_are_one_answer(server: RestanteServer, command: bytes, inside: bool) -> None:
@@ -106,6 +107,9 @@ def refused_literals(size: int) -> list[bytes]:
         b"LOGIN " + b"y" * 70_000 + b" {%d+}\r\n" % size,
         b"APPEND nosuchmailbox {%d+}\r\n" % size,
         b'APPEND "INBOX {%d+}\r\n' % size,
+        b"APPEND INBOX {1+}\r\ny {%d+}\r\n" % size,
+        b"APPEND INBOX CATENATE (TEXT {%d+}\r\n" % size,
+        b"REPLACE 1 INBOX {%d+}\r\n" % size,
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -54,6 +55,20 @@ def test_rfc9051_6_3_12_imap4rev2_permits_8bit_characters() -> None:
         client = await enabled(world, b"IMAP4rev2")
         assert b"OK [APPENDUID " in await client.ok(plain_form(EIGHT_BIT))
         assert b"T BAD" in await client.do(utf8_form(EIGHT_BIT))  # that form is UTF8=ACCEPT's alone
+
+    run(scenario)
+
+
+def test_rfc6855_4_utf8_messages_among_others_and_within_catenate() -> None:
+    async def scenario(world: World) -> None:
+        client = await enabled(world, b"UTF8=ACCEPT")
+        utf8 = b"UTF8 (~{%d+}\r\n%b)" % (len(EIGHT_BIT), EIGHT_BIT)
+        plain = b"{3+}\r\nx\r\n"
+        got = await client.ok(b"APPEND INBOX %b (\\Seen) %b CATENATE (TEXT %b %b)" % (utf8, plain, plain, utf8))
+        assert re.search(rb"T OK \[APPENDUID \d+ 1:3\]", got)
+        found = await client.ok(b"UID FETCH 1:* RFC822.SIZE")
+        for size in (len(EIGHT_BIT), 3, 3 + len(EIGHT_BIT)):
+            assert b"RFC822.SIZE %d)" % size in found
 
     run(scenario)
 

@@ -227,6 +227,11 @@ APPENDS = [
         ),
     ),
     Case(
+        "imapclient-multiappend",
+        b"a APPEND x {1}\r\ny  {1}\r\nz\r\n",
+        c.Append(b"a", "x", (c.AppendMessage((), None, (c.Text(b"y"),)), c.AppendMessage((), None, (c.Text(b"z"),)))),
+    ),
+    Case(
         "rfc4469-appendix-a-1",
         CATENATED,
         c.Append(

@@ -70,6 +70,8 @@ ARGUMENTS = [
     b"APPEND x (\\Seen {1+}\r\nx",
     b"APPEND x UTF8 ({1+}\r\nx",
     b"APPEND x {1+}\r\nx ",
+    b"APPEND x  {1+}\r\nx",
+    b"APPEND x {1+}\r\nx   {1+}\r\nx",
     b"APPEND x {1+}\r\nx y",
     b"APPEND x {1+}\r\nx{1+}\r\ny",
     b"APPEND x {1+}\r\nx (\\Seen)",

@@ -26,6 +26,8 @@ def parse_append(cursor: Cursor, tag: bytes) -> c.Command:
     parts = 0
     try:
         while not messages or cursor.pos < len(cursor.text):
+            if messages and cursor.at(b"  "):
+                cursor.pos += 1  # IMAPClient's multiappend puts two spaces between messages without flags
             messages.append(_message(cursor, cursor.limits.appended - parts))
             parts += len(messages[-1].parts)
     except NeedLiteral as need:

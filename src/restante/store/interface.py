@@ -181,7 +181,7 @@ class Store(Protocol):
 
     async def room_for(self, size: int) -> None:
         """Raises OverQuota or DiskFull where a message of `size` octets could not be filed now: worth asking before a
-        large one is taken in, and no promise."""
+        large one is taken in, and no promise. size: what it adds; 0 or less where it replaces a larger one."""
         ...
 
     async def store_flags(

@@ -165,6 +165,9 @@ EARLY = {
     "quota": (b"APPEND INBOX {70000}", b"T NO [OVERQUOTA] "),
     "quota-of-all-together": (b"APPEND INBOX " + plus(b"x" * 3_000) + b" {69000}", b"T NO [OVERQUOTA] "),
     "catenate": (b"APPEND INBOX CATENATE (TEXT {70000}", b"T NO [OVERQUOTA] "),
+    "replace-quota": (b"REPLACE 1 INBOX {71000}", b"T NO [OVERQUOTA] "),
+    "replace-nothing": (b"UID REPLACE 7 INBOX {70000}", b"T NO "),
+    "replace-no-number": (b"REPLACE 7 INBOX {70000}", b"T BAD "),
     "replace-nowhere": (b"REPLACE 1 Nowhere {70000}", b"T NO [TRYCREATE] "),
 }
 
@@ -181,6 +184,22 @@ def test_what_cannot_be_filed_is_refused_before_it_comes(name: str) -> None:
         assert got.startswith(answer), got
         await client.ok(b"NOOP")
         assert (await client.do(b"APPEND INBOX {10}")).startswith(b"+ ")
+
+    run(scenario)
+
+
+def test_a_replacement_may_come_if_it_fits_into_the_place_of_the_other() -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"x" * 100_000)
+        set_quota(world, 100_300)
+        client = await world.client(b"SELECT INBOX")
+        assert (await client.do(b"APPEND INBOX {100000}")).startswith(b"T NO [OVERQUOTA] ")
+        assert (await client.do(b"REPLACE 1 INBOX {100000}")).startswith(b"+ ")
+        message = (SIMPLE % (b"new", b"y" * 200_000))[:100_000]
+        got = await client.raw(message + b"\r\n", b"t%d" % client._number)
+        assert b"* 1 EXPUNGE" in got
+        await client.ok(b"EXAMINE INBOX")
+        assert (await client.do(b"REPLACE 1 INBOX {70000}")).startswith(b"T NO ")  # only to be read
 
     run(scenario)
 

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from restante.imap.grammar.commands import Append, Authenticate, Idle, Login, Noop, Text
+from restante.imap.grammar.commands import Append, Authenticate, Idle, Login, Noop, SequenceSet, Text
 from restante.imap.grammar.reader import Bad, Continue, Line, ReaderLimits, Upload
 
 from .helpers import append, bad, drain, events_of, read, reader
@@ -108,11 +108,20 @@ def test_literal_plus_takes_any_size() -> None:
 
 
 def test_what_cannot_be_swallowed_is_fatal() -> None:
+    for authenticated, size in ((True, 2_001), (False, 1_001)):
+        made = reader(authenticated=authenticated, limits=SMALL)
+        (event,) = events_of(made, [b"a APPEND x {%d+}\r\n" % size, b"b NOOP\r\n"])
+        assert isinstance(event, Bad)
+        assert event.fatal
+        assert events_of(made, [b"c NOOP\r\n"]) == []
+
+
+def test_rfc7889_4_a_message_just_too_large_is_swallowed_and_told_so() -> None:
     made = reader(limits=SMALL)
-    (event,) = events_of(made, [b"a APPEND x {1001+}\r\n", b"b NOOP\r\n"])
-    assert isinstance(event, Bad)
-    assert event.fatal
-    assert events_of(made, [b"c NOOP\r\n"]) == []
+    assert events_of(made, [b"a APPEND x {2000+}\r\n" + b"b NOOP\r\n" * 250, b"\r\nc NOOP\r\n"]) == [
+        Bad(b"a", "Message too large", b"TOOBIG", no=True),
+        Noop(b"c"),
+    ]
 
 
 @pytest.mark.parametrize("size", [b"9" * 19, b"9" * 40, b"18446744073709551616", b"9" * 500, b"0" * 9_000 + b"5"])
@@ -210,15 +219,17 @@ def test_a_message_that_waits_says_where_it_goes_and_may_be_refused() -> None:
     made = reader()
     (event,) = events_of(made, [b"a APPEND &U,BTFw- (\\Seen) {70000}\r\n"])
     assert isinstance(event, Continue)
-    assert event.upload == Upload(b"a", "台北", 70_000, False)
+    assert event.upload == Upload(b"a", "台北", 70_000, None)
     made.refuse()
     assert events_of(made, [b"b NOOP\r\n"]) == [Noop(b"b")]
     events = events_of(made, [b"c UID REPLACE 7 x {1}\r\n"])
-    assert [event.upload for event in events if isinstance(event, Continue)] == [Upload(b"c", "x", 1, True)]
+    assert [event.upload for event in events if isinstance(event, Continue)] == [
+        Upload(b"c", "x", 1, SequenceSet(((7, 7),), True))
+    ]
     made.refuse()
     events = events_of(made, [b"d APPEND x {2}\r\n", b"ab {3+}\r\nabc CATENATE (URL u TEXT {4}\r\n"])
     uploads = [event.upload for event in events if isinstance(event, Continue)]
-    assert uploads == [Upload(b"d", "x", 2, False), Upload(b"d", "x", 9, False)]
+    assert uploads == [Upload(b"d", "x", 2, None), Upload(b"d", "x", 9, None)]
     made.refuse()
     (login,) = events_of(made, [b"e LOGIN {2}\r\n"])
     assert isinstance(login, Continue)

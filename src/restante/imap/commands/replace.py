@@ -8,31 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import Refusal
 from ..grammar.commands import Replace
 from ..session.state import Reply
 from .append import append_uid
-from .upload import existing, new_message
-from .writable import require_writable
+from .upload import existing, new_message, replaced
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
 
 
-class NothingToReplace(Refusal):
-    """No message has the UID that was named."""
-
-    code = "NOTHING-TO-REPLACE"
-
-
 async def replace(session: ImapSession, command: Replace) -> Reply:
-    """Raises NoSuchMailbox (told as TRYCREATE), NoSuchMessage, NothingToReplace, and as APPEND."""
+    """Raises NoSuchMailbox (told as TRYCREATE), NoSuchMessage, NothingToReplace, ReadOnly, and as APPEND."""
     view = session.view
-    require_writable(view)
-    spans = view.spans(command.sequence)
-    if not spans:
-        raise NothingToReplace("There is no message of that UID.")
-    uid = view.uids.uids[spans[0][0]]
+    uid = replaced(session, command.sequence)
     target = await existing(session, command.mailbox)
     new = await new_message(session, command.message)
     appended = await session.store.replace(view.mailbox.key, uid, target.key, new)

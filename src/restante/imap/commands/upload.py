@@ -9,20 +9,21 @@ RFC 9051 6.3.12; RFC 3502 (an empty message cancels); RFC 3516 4.4; RFC 6855 4; 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...config.limits import mime_limits
 from ...errors import Refusal
 from ...mime.analyse import analyse
 from ...mime.normalise import normalise_line_ends
 from ...store.errors import NoSuchMailbox
-from ...store.model import Mailbox, NewMessage
-from ..grammar.commands import AppendMessage, Text
+from ...store.model import Column, Mailbox, NewMessage
+from ..grammar.commands import AppendMessage, SequenceSet, Text
 from ..grammar.reader import Upload
 from ..session.state import BadCommand, State
 from . import catenate
 from .names import mailbox_name
 from .store import flags_of
+from .writable import require_writable
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -46,6 +47,12 @@ class EmptyMessage(Refusal):
     code = "EMPTY-MESSAGE"
 
 
+class NothingToReplace(Refusal):
+    """No message has the UID that REPLACE names."""
+
+    code = "NOTHING-TO-REPLACE"
+
+
 class MessageTooLarge(Refusal):
     """More octets than APPENDLIMIT says (RFC 7889 4, RFC 4469 4.2)."""
 
@@ -58,15 +65,28 @@ class MessageTooLarge(Refusal):
 async def admit(session: ImapSession, upload: Upload) -> None:
     """Whether a message's octets may come: nothing but the answer depends on it, all is asked again when it is filed.
 
-    Raises NoSuchMailbox (told as TRYCREATE), OverQuota, DiskFull; BadCommand for REPLACE without a selected mailbox.
+    Raises NoSuchMailbox (told as TRYCREATE), OverQuota, DiskFull; for REPLACE what `replaced` raises.
     """
-    if upload.replaces and session.state is not State.SELECTED:
+    if upload.replaces is not None and session.state is not State.SELECTED:
         raise BadCommand("Select a mailbox first.")
     if upload.size <= ADMITTED:
         return
+    more = upload.size
+    if upload.replaces is not None:
+        view, uid = session.view, replaced(session, upload.replaces)
+        for row in await session.store.rows(view.mailbox.key, ((uid, uid),), (Column.SIZE,), 1):
+            more -= cast("int", row[1])  # Column.SIZE is int
     await existing(session, upload.mailbox)
-    if not upload.replaces:  # what REPLACE needs depends on what it removes
-        await session.store.room_for(upload.size)
+    await session.store.room_for(more)
+
+
+def replaced(session: ImapSession, sequence: SequenceSet) -> int:
+    """The UID of the one message that REPLACE is to remove. Raises ReadOnly, NothingToReplace, BadCommand."""
+    require_writable(session.view)
+    spans = session.view.spans(sequence)
+    if not spans:
+        raise NothingToReplace("There is no message of that UID.")
+    return session.view.uids.uids[spans[0][0]]
 
 
 async def existing(session: ImapSession, name: str) -> Mailbox:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ...query.language import Sequence as SequenceSet
+
 
 class BadSyntax(Exception):
     """Octets that no rule of the grammar matches, or that pass a limit.
@@ -26,12 +28,12 @@ class BadSyntax(Exception):
 class NeedLiteral(Exception):
     """Parsing came to a literal whose octets have not been read yet: all before it is right.
 
-    message: it is APPEND's message, so the larger limit holds; mailbox: where that is to be filed; replaces: by
-    REPLACE. Never leaves the reader.
+    message: it is APPEND's message, so the larger limit holds; mailbox: where that is to be filed; replaces: what it
+    is to replace, where the command is REPLACE. Never leaves the reader.
     """
 
     def __init__(self, message: bool) -> None:
         super().__init__()
         self.message = message
         self.mailbox: str | None = None
-        self.replaces = False
+        self.replaces: SequenceSet | None = None

@@ -45,12 +45,13 @@ def parse_replace(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
     number = STAR if cursor.skip(b"*") else cursor.nz_number()
     cursor.sp()
     mailbox = cursor.mailbox()
+    sequence = c.SequenceSet(((number, number),), uid)
     try:
         message = _message(cursor, cursor.limits.appended)
     except NeedLiteral as need:
-        need.mailbox, need.replaces = mailbox, True
+        need.mailbox, need.replaces = mailbox, sequence
         raise
-    return c.Replace(tag, c.SequenceSet(((number, number),), uid), mailbox, message, uid)
+    return c.Replace(tag, sequence, mailbox, message, uid)
 
 
 def _message(cursor: Cursor, most: int) -> c.AppendMessage:

@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from .commands import Command
+from .commands import Command, SequenceSet
 from .errors import BadSyntax, NeedLiteral
 from .limits import ReaderLimits
 from .parser import find_tag, parse_command
@@ -35,6 +35,8 @@ _LITERAL_MINUS = 4_096
 """Largest non-synchronising literal under LITERAL- (RFC 7888 4)."""
 _PROBES = 8
 """Synchronising literals of one command whose beginning is parsed before Continue: more would cost the square."""
+_PATIENCE = 2
+"""Largest messages that are swallowed of one refused command: one just over APPENDLIMIT is answered (RFC 7889 4)."""
 _LINE_PATIENCE = 16
 """A line this many times its limit ends the connection instead of being swallowed on and on."""
 
@@ -43,13 +45,13 @@ _LINE_PATIENCE = 16
 class Upload:
     """A message that a client waits to send: whether it may is worth asking before its octets come.
 
-    size: octets of it and of what the command holds already. replaces: the command is REPLACE.
+    size: octets of it and of what the command holds already. replaces: REPLACE's message, None for APPEND.
     """
 
     tag: bytes
     mailbox: str
     size: int
-    replaces: bool
+    replaces: SequenceSet | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,8 @@ class CommandReader:
 
     A refused synchronising literal is answered by Bad without a Continue; the data of a refused
     non-synchronising one is swallowed (up to its announced size) before the Bad comes out, or the Bad is
-    fatal where that would be more than `limits.message`. Bare LF ends a line like CRLF does. Memory: what
-    one command holds, and nothing for what is swallowed.
+    fatal where that would be more than `limits.message`, or twice that after login. Bare LF ends a line like
+    CRLF does. Memory: what one command holds, and nothing for what is swallowed.
     """
 
     def __init__(self, limits: ReaderLimits) -> None:
@@ -259,7 +261,7 @@ class CommandReader:
             return refusal
         size = int(literal[2]) if len(literal[2]) < 19 else 1 << 63
         self._swallowed += size
-        if self._swallowed > self.limits.message:
+        if self._swallowed > self.limits.message * (_PATIENCE if self.authenticated else 1):
             return self._end(Bad(refusal.tag, refusal.text, refusal.code, fatal=True))
         self._in_literal, self._missing, self._sink = True, size, None
         return None

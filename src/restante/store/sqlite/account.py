@@ -280,7 +280,7 @@ class SqliteStore:
         return await self._write(replace.replace, mailbox, uid, target, prepared, await self._quota())
 
     async def room_for(self, size: int) -> None:
-        self._engine.check_room(size)
+        self._engine.check_room(max(size, 0))
         self._look(append.check_room, size, await self._quota())
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:

@@ -110,7 +110,7 @@ def check_quota(tx: Write, more: int, quota: int) -> None:
 def check_room(db: apsw.Connection, more: int, quota: int) -> None:
     """`check_quota` ahead of time, without a transaction of the writer. Raises OverQuota."""
     row = db.execute("SELECT used FROM account").fetchone()
-    if quota and row is not None and row[0] + more > quota:
+    if quota and more > 0 and row is not None and row[0] + more > quota:
         raise _over_quota()
 
 

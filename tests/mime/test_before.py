@@ -37,6 +37,12 @@ def test_fields_in_front_are_read_as_joined(data: bytes, before: bytes) -> None:
     assert analyse(data, before=before) == analyse(before + data)
 
 
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join), st.sampled_from(TRACE), st.integers(150, 300))
+def test_fields_in_front_count_among_what_is_read_of_a_header(data: bytes, before: bytes, header: int) -> None:
+    limits = Limits(header=header)
+    assert analyse(data, limits, before) == analyse(before + data, limits)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join), st.sampled_from((b"", *TRACE)))
 def test_the_size_of_a_surrogate_is_that_of_the_surrogate(data: bytes, before: bytes) -> None:

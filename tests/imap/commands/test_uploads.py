@@ -353,6 +353,28 @@ def test_what_parts_read_is_bounded_together() -> None:
     run(scenario)
 
 
+def test_a_message_that_would_be_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, octets = SqliteStore.read_content, 0
+
+    async def counting(store: SqliteStore, content: int, offset: int = 0, count: int | None = None) -> bytes:
+        nonlocal octets
+        data = await read(store, content, offset, count)
+        octets += len(data)
+        return data
+
+    async def scenario(world: World) -> None:
+        client = world.connect(limits=LimitsTable(message=100_000))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        await world.file(SIMPLE % (b"large", b"y" * 60_000))
+        monkeypatch.setattr(SqliteStore, "read_content", counting)
+        urls = b" ".join([b"URL /INBOX/;UID=1"] * 900)
+        assert (await client.do(b"APPEND INBOX CATENATE (%b)" % urls)).startswith(b"T NO [TOOBIG] ")
+        assert octets <= 100_000
+
+    run(scenario)
+
+
 # REPLACE --------------------------------------------------------------------------------------------------------------
 
 

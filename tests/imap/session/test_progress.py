@@ -46,10 +46,13 @@ def play(scenario: Callable[[World], Awaitable[None]]) -> None:
             await world.engine.create_account(ACCOUNT.id)
             try:
                 await scenario(world)
-            finally:
                 for client in world.clients:
                     client.connection.feed_eof()
                 await asyncio.gather(*(client.task for client in world.clients))
+            finally:  # a session that a failed test holds back would wait for ever
+                for client in world.clients:
+                    client.task.cancel()
+                await asyncio.gather(*(client.task for client in world.clients), return_exceptions=True)
                 await world.engine.close()
 
     with asyncio.Runner(loop_factory=MovedLoop) as runner:

@@ -84,7 +84,7 @@ def _parsed(session: ImapSession, url: bytes) -> MessageUrl:
     try:
         named = parse_url(url, session.reader.limits)
     except BadSyntax as error:
-        raise BadUrl(url, error.text + ".") from error
+        raise BadUrl(url, error.text) from error
     account = session.account
     if named.host is not None and (
         account is None

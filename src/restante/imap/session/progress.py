@@ -73,7 +73,8 @@ class Progress:
         if self._tag is None or self._loop is None:
             return
         if self._loop.time() + 0.001 >= self._at:
-            self._session.say_now(b"* OK [%b] Still working on it.\r\n" % self._code(self._tag))
+            said = self._session.text(b"Still working on it.")
+            self._session.say_now(b"* OK [%b] %b\r\n" % (self._code(self._tag), said))
             self._at = self._loop.time() + INTERVAL
         self._timer = self._loop.call_at(self._at, self._tick)
 

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 from restante.imap.grammar import commands as c
 from restante.imap.grammar.commands import Item, StatusItem, StoreMode
 from restante.query import language as q
 
+from . import examples_search
+from .example import Case, seq, uids
 from .helpers import append
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    id: str
-    data: bytes
-    command: c.Command
-    utf8: bool = False
-
-
-def seq(*ranges: tuple[int, int]) -> q.Sequence:
-    return q.Sequence(ranges)
-
-
-def uids(*ranges: tuple[int, int]) -> q.Sequence:
-    return q.Sequence(ranges, True)
 
 
 SAVED = q.Sequence((), saved=True)
@@ -575,4 +560,4 @@ SEARCHES = [
     ),
 ]
 
-CASES = [*SESSION, *MAILBOXES, *LISTS, *APPENDS, *FETCHES, *CHANGES, *SEARCHES]
+CASES = [*SESSION, *MAILBOXES, *LISTS, *APPENDS, *FETCHES, *CHANGES, *SEARCHES, *examples_search.CASES]

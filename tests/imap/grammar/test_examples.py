@@ -7,7 +7,8 @@ import pytest
 from restante.imap.grammar.commands import Noop
 from restante.imap.grammar.encode import encode_command
 
-from .examples import CASES, Case
+from .example import Case
+from .examples import CASES
 from .helpers import drain, events_of, reader, without_continue
 
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])

@@ -20,7 +20,7 @@ from ...mime.headers import FieldSelector
 from ...mime.model import Trait
 from ...store.model import Column, FlagTable, Row, UidRanges
 from ..grammar.commands import Body, FetchItem, Item, SectionText
-from ..grammar.response import format_internaldate, literal
+from ..grammar.response import format_internaldate, literal, string
 from ..session.view import Spans, View
 from . import fetch_body
 
@@ -50,8 +50,16 @@ class Piece:
 
 
 def _dates(values: Iterable[object]) -> Iterable[object]:
-    return map(format_internaldate, cast("Iterable[int]", values))  # Column.RECEIVED is int
+    return map(format_internaldate, cast("Iterable[int]", values))  # Column.RECEIVED and SAVED are int
 
+
+def _strings(values: Iterable[object]) -> Iterable[object]:
+    """Strings of text: literals where they are not ASCII, which every dialect reads; NUL can stand in neither form."""
+    texts = cast("Iterable[str]", values)  # Column.PREVIEW is str
+    return [string(text.replace("\0", "\ufffd").encode("utf-8")) for text in texts]
+
+
+_PREVIEW = Piece(b"PREVIEW %b", Column.PREVIEW, _strings)
 
 PIECES: dict[Item, Piece] = {
     Item.UID: Piece(b"UID %d", None),
@@ -64,6 +72,9 @@ PIECES: dict[Item, Piece] = {
     Item.MODSEQ: Piece(b"MODSEQ (%d)", Column.MODSEQ),
     Item.EMAILID: Piece(b"EMAILID (%b)", Column.EMAIL_ID),
     Item.THREADID: Piece(b"THREADID (%b)", Column.THREAD_ID),
+    Item.SAVEDATE: Piece(b'SAVEDATE "%b"', Column.SAVED, _dates),
+    Item.PREVIEW: _PREVIEW,
+    Item.PREVIEW_LAZY: _PREVIEW,
 }
 
 
@@ -102,6 +113,7 @@ def compile_plan(items: Iterable[FetchItem], *, stored_fields: bool = True) -> P
             pieces.append(piece)
         else:
             bodies.append(fetch_body.compile_section(item))
+    pieces = list(dict.fromkeys(pieces))
     columns = [piece.column for piece in pieces if piece.column is not None]
     for section in bodies:
         columns += section.columns

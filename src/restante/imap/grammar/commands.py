@@ -294,6 +294,12 @@ class Item(Enum):
     MODSEQ = "MODSEQ"
     EMAILID = "EMAILID"
     THREADID = "THREADID"
+    SAVEDATE = "SAVEDATE"
+    """RFC 8514 4.2."""
+    PREVIEW = "PREVIEW"
+    """RFC 8970 3."""
+    PREVIEW_LAZY = "PREVIEW (LAZY)"
+    """RFC 8970 4.1: only if it costs nothing. Previews are made at delivery, so it is answered like the other."""
 
 
 class SectionText(Enum):

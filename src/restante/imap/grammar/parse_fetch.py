@@ -1,4 +1,8 @@
-"""FETCH. RFC 9051 6.4.5, RFC 3501 6.4.5, RFC 3516 4.2, RFC 7162 3.1.4 and 3.2.6, RFC 8474 5.1."""
+"""FETCH: items, sections, modifiers.
+
+RFC 9051 6.4.5, RFC 3501 6.4.5, RFC 3516 4.2, RFC 7162 3.1.4 and 3.2.6, RFC 8474 5.1,
+RFC 8514 4.2 (SAVEDATE), RFC 8970 (PREVIEW).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from .tokens import ASTRING, INT64, Cursor
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 _PATH = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*")
+_LAZY = re.compile(rb" \(LAZY(?: LAZY)*\)", re.IGNORECASE)
 _SECTION_WORD = re.compile(rb"[A-Za-z.]+")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 """No octet that stands for a literal is among them."""
@@ -68,7 +73,8 @@ def _items(cursor: Cursor) -> tuple[c.FetchItem, ...]:
 
 def _item(cursor: Cursor) -> c.FetchItem:
     """fetch-att = "ENVELOPE" / "FLAGS" / ... / "BODY" ["STRUCTURE"] / "UID" / "BODY" [".PEEK"] section [partial] /
-    "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
+    "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary /
+    "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]; preview-mod = "LAZY"
     """
     name = cursor.match(_NAME, "a FETCH item").upper()
     if cursor.skip(b"["):
@@ -82,6 +88,11 @@ def _item(cursor: Cursor) -> c.FetchItem:
     item = _ITEMS.get(name) or _RFC822.get(name)
     if item is None:
         raise cursor.bad("Unknown FETCH item")
+    if item is c.Item.PREVIEW:  # what else may follow in parentheses are the command's own modifiers
+        lazy = _LAZY.match(cursor.text, cursor.pos)
+        if lazy is not None:
+            cursor.pos = lazy.end()
+            return c.Item.PREVIEW_LAZY
     return item
 
 

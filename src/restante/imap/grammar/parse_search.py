@@ -3,7 +3,7 @@
 The keys are read with a stack of our own, so that no nesting touches Python's: parentheses and NOT count
 against `limits.nesting`, all keys against `limits.search_keys`; chains of OR are one flat Or, since clients
 write hundreds of them. A list of keys is their And. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
-RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 8514 (SAVEDBEFORE, SAVEDON, SAVEDSINCE).
+RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 8514 4.3 (save dates).
 """
 
 from __future__ import annotations
@@ -180,6 +180,7 @@ _KEYS: dict[bytes, Reader] = {
     b"ON": _dated(q.Instant.RECEIVED, q.Order.ON),
     b"RECENT": _constant(q.Recent()),
     b"SAVEDBEFORE": _dated(q.Instant.SAVED, q.Order.BEFORE),
+    b"SAVEDATESUPPORTED": _constant(q.All()),  # every mailbox keeps save dates (RFC 8514 4.3)
     b"SAVEDON": _dated(q.Instant.SAVED, q.Order.ON),
     b"SAVEDSINCE": _dated(q.Instant.SAVED, q.Order.SINCE),
     b"SEEN": _flag("\\Seen"),

@@ -1,0 +1,56 @@
+"""Commands of the extensions of FETCH and SEARCH as their RFCs show them. Ids name the sections."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from restante.imap.grammar import commands as c
+from restante.imap.grammar.commands import Item
+from restante.query import language as q
+
+from .example import Case, seq, uids
+
+CASES = [
+    Case("rfc8514-4.2", b"A101 FETCH 998 (SAVEDATE)\r\n", c.Fetch(b"A101", seq((998, 998)), (Item.SAVEDATE,))),
+    Case(
+        "rfc8514-4.3-on",
+        b"A102 SEARCH SAVEDON 28-Dec-2014\r\n",
+        c.Search(b"A102", q.Dated(q.Instant.SAVED, q.Order.ON, date(2014, 12, 28))),
+    ),
+    Case("rfc8514-4.3-supported", b"a SEARCH SavedateSupported\r\n", c.Search(b"a", q.All())),
+    Case(
+        "rfc5032-4",
+        b"a1 SEARCH UNSEEN YOUNGER 259200\r\n",
+        c.Search(b"a1", q.And((q.Not(q.HasFlag("\\Seen")), q.Within(259200, True)))),
+    ),
+    Case(
+        "rfc8970-5-1",
+        b"A2 FETCH 1 (RFC822.SIZE PREVIEW)\r\n",
+        c.Fetch(b"A2", seq((1, 1)), (Item.RFC822_SIZE, Item.PREVIEW)),
+    ),
+    Case(
+        "rfc8970-5-2",
+        b"B1 FETCH 1:4 (ENVELOPE PREVIEW (LAZY))\r\n",
+        c.Fetch(b"B1", seq((1, 4)), (Item.ENVELOPE, Item.PREVIEW_LAZY)),
+    ),
+    Case(
+        "rfc8970-6",
+        b"a uid fetch 1 (preview (lazy LAZY) flags)\r\n",
+        c.Fetch(b"a", uids((1, 1)), (Item.PREVIEW_LAZY, Item.FLAGS), True),
+    ),
+    Case(
+        "rfc8970-6-alone",
+        b"a FETCH 1 PREVIEW (LAZY)\r\n",
+        c.Fetch(b"a", seq((1, 1)), (Item.PREVIEW_LAZY,)),
+    ),
+    Case(
+        "rfc8970-6-with-modifier",
+        b"a FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 5)\r\n",
+        c.Fetch(b"a", seq((1, 1)), (Item.PREVIEW_LAZY,), False, 5),
+    ),
+    Case(
+        "rfc8970-6-before-a-modifier",
+        b"a FETCH 1 PREVIEW (CHANGEDSINCE 5)\r\n",
+        c.Fetch(b"a", seq((1, 1)), (Item.PREVIEW,), False, 5),
+    ),
+]

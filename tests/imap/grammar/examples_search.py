@@ -10,6 +10,8 @@ from restante.query import language as q
 
 from .example import Case, seq, uids
 
+UNDELETED = q.And((q.Not(q.HasFlag("\\Deleted")), q.Not(q.HasFlag("$Junk"))))
+
 CASES = [
     Case("rfc8514-4.2", b"A101 FETCH 998 (SAVEDATE)\r\n", c.Fetch(b"A101", seq((998, 998)), (Item.SAVEDATE,))),
     Case(
@@ -52,5 +54,25 @@ CASES = [
         "rfc8970-6-before-a-modifier",
         b"a FETCH 1 PREVIEW (CHANGEDSINCE 5)\r\n",
         c.Fetch(b"a", seq((1, 1)), (Item.PREVIEW,), False, 5),
+    ),
+    Case(
+        "rfc9394-3.1",
+        b"A01 UID SEARCH RETURN (PARTIAL -1:-100) UNDELETED UNKEYWORD $Junk\r\n",
+        c.Search(b"A01", UNDELETED, True, frozenset({"PARTIAL"}), partial=c.Partial(-1, -100)),
+    ),
+    Case(
+        "rfc9394-3.1-reversed",
+        b"A02 UID SEARCH RETURN (PARTIAL 24000:23500 count SAVE) UNDELETED UNKEYWORD $Junk\r\n",
+        c.Search(b"A02", UNDELETED, True, frozenset({"PARTIAL", "COUNT", "SAVE"}), partial=c.Partial(24000, 23500)),
+    ),
+    Case(
+        "rfc9394-3.3",
+        b"10 UID FETCH 25900:26600 (UID FLAGS) (PARTIAL -1:-3)\r\n",
+        c.Fetch(b"10", uids((25900, 26600)), (Item.UID, Item.FLAGS), True, partial=c.Partial(-1, -3)),
+    ),
+    Case(
+        "rfc9394-3.4",
+        b"101 UID FETCH 25900:26600 (UID FLAGS) (PARTIAL -1:-30 CHANGEDSINCE 98305)\r\n",
+        c.Fetch(b"101", uids((25900, 26600)), (Item.UID, Item.FLAGS), True, 98305, partial=c.Partial(-1, -30)),
     ),
 ]

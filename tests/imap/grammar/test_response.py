@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.imap.grammar import response as r
-from restante.imap.grammar.commands import StatusItem
+from restante.imap.grammar.commands import Partial, StatusItem
 from restante.imap.grammar.response import Code, Status
 
 
@@ -77,6 +77,16 @@ from restante.imap.grammar.response import Code, Status
         ),
         pytest.param(
             r.esearch_response(b"a", False, everything=[]), b'* ESEARCH (TAG "a")\r\n', id="rfc9051-7.3.4-none"
+        ),
+        pytest.param(
+            r.esearch_response(b"A01", True, partial=(Partial(-1, -100), [(1, 3), (9, 9)])),
+            b'* ESEARCH (TAG "A01") UID PARTIAL (-1:-100 1:3,9)\r\n',
+            id="rfc9394-3.1",
+        ),
+        pytest.param(
+            r.esearch_response(b"A04", True, partial=(Partial(24500, 24000), [])),
+            b'* ESEARCH (TAG "A04") UID PARTIAL (24500:24000 NIL)\r\n',
+            id="rfc9394-3.1-none",
         ),
         pytest.param(
             r.vanished(True, [(41, 41), (43, 116)]), b"* VANISHED (EARLIER) 41,43:116\r\n", id="rfc7162-3.2.10.1"

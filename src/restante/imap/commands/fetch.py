@@ -1,8 +1,8 @@
 """FETCH and UID FETCH: which messages, which items, what changes on the way.
 
 Reading without PEEK sets \\Seen, in one change before the responses, which then carry FLAGS. CHANGEDSINCE
-narrows the set; VANISHED tells removals first. The rows themselves are the business of `fetch_rows`.
-RFC 9051 6.4.5; RFC 3501 6.4.5; RFC 7162 3.1.4, 3.2.6; RFC 3516 4.3.
+narrows the set, after PARTIAL has; VANISHED tells removals first. The rows themselves are the business of
+`fetch_rows`. RFC 9051 6.4.5; RFC 3501 6.4.5; RFC 7162 3.1.4, 3.2.6; RFC 3516 4.3; RFC 9394 3.3.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...store.errors import StoreRefusal
 from ...store.model import FlagMode, Flags, System
-from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item
+from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item, Partial
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
 from . import resync
@@ -27,6 +27,8 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
     if command.vanished and not (session.dialect.qresync and command.uid and command.changed_since is not None):
         raise BadCommand("VANISHED needs ENABLE QRESYNC, UID FETCH and CHANGEDSINCE.")
     spans = view.spans(command.sequence)
+    if command.partial is not None:
+        spans = within(spans, command.partial)
     items = command.items
     if command.changed_since is not None:
         items = (*items, Item.MODSEQ)
@@ -47,6 +49,19 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
     if not await send(session, view, spans, compile_plan(items)):
         return Reply(b"Some parts could not be decoded.", b"UNKNOWN-CTE", Answer.NO)
     return Reply(b"FETCH completed.")
+
+
+def within(spans: Spans, partial: Partial) -> Spans:
+    """Of the messages of `spans`, those that a range counts out (RFC 9394 3.3)."""
+    start, stop = partial.span(sum(stop - start for start, stop in spans))
+    out: Spans = []
+    passed = 0
+    for low, high in spans:
+        first, last = max(low, low + start - passed), min(high, low + stop - passed)
+        if first < last:
+            out.append((first, last))
+        passed += high - low
+    return out
 
 
 def _sets_seen(items: Iterable[FetchItem]) -> bool:

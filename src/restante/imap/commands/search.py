@@ -1,7 +1,7 @@
 """SEARCH and UID SEARCH: the view turns message numbers into UIDs, the engine searches, the dialect answers.
 
 IMAP4rev1 without RETURN gets SEARCH, everybody else ESEARCH. RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5; RFC 4731;
-RFC 5182 (saved results); RFC 6855 3; RFC 7162 3.1.5, 3.1.10.
+RFC 5182 (saved results); RFC 9394 (PARTIAL); RFC 6855 3; RFC 7162 3.1.5, 3.1.10.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def search(session: ImapSession, command: Search) -> Reply:
         if saves:
             view.saved = NOTHING  # RFC 9051 6.4.4.1: NO empties the variable
         raise
-    shown = _shown(found, command.returning)
+    shown = _shown(found, command)
     if saves:
         view.saved = shown
     modseq = None
@@ -64,12 +64,17 @@ async def _find(session: ImapSession, view: View, command: Search) -> array[int]
     )
 
 
-def _shown(found: array[int], returning: frozenset[str] | None) -> array[int]:
-    """The messages that MIN, MAX or their likes name: what "$" keeps and MODSEQ looks at (RFC 9051 table 4)."""
-    if returning is None or not len(found) or returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX"}:
+def _shown(found: array[int], command: Search) -> array[int]:
+    """The messages that MIN, MAX, PARTIAL or their likes name: what "$" keeps and MODSEQ looks at (RFC 9051 table 4,
+    RFC 9394 table 1)."""
+    returning = command.returning or frozenset()
+    if not len(found) or returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
         return found
     ends = ([found[0]] if "MIN" in returning else []) + ([found[-1]] if "MAX" in returning else [])
-    return array("I", sorted(set(ends)))
+    if command.partial is None:
+        return array("I", sorted(set(ends)))
+    start, stop = command.partial.span(len(found))
+    return array("I", sorted({*found[start:stop], *ends}))
 
 
 async def _highest_modseq(session: ImapSession, view: View, uids: array[int]) -> int | None:
@@ -91,6 +96,10 @@ def _answer(session: ImapSession, view: View, command: Search, found: array[int]
     if wanted == {"SAVE"}:
         return
     some = bool(len(numbers))
+    partial = None
+    if command.partial is not None:
+        start, stop = command.partial.span(len(numbers))
+        partial = command.partial, compress(numbers[start:stop])
     session.write(
         esearch_response(
             command.tag,
@@ -100,5 +109,6 @@ def _answer(session: ImapSession, view: View, command: Search, found: array[int]
             everything=compress(numbers) if some and "ALL" in wanted else None,
             count=len(numbers) if "COUNT" in wanted else None,
             modseq=modseq,
+            partial=partial,
         )
     )

@@ -268,17 +268,38 @@ class Expunge(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """A range of results as written: 1 is the first, -1 the last; `last` may stand before `first` (RFC 9394 4)."""
+
+    first: int
+    last: int
+
+    @property
+    def width(self) -> int:
+        """How many results it names."""
+        return abs(self.last - self.first) + 1
+
+    def span(self, count: int) -> tuple[int, int]:
+        """Positions [start, stop) of what it names among `count` results; start >= stop where it names none."""
+        low, high = min(self.first, self.last), max(self.first, self.last)
+        if low > 0:
+            return min(low - 1, count), min(high, count)
+        return max(count + low, 0), max(count + high + 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Search(Command):
-    """returning: upper-case RETURN options of MIN MAX ALL COUNT SAVE; None when RETURN was not given.
+    """returning: upper-case RETURN options (see parse_returning); None when RETURN was not given.
 
     An empty RETURN () is frozenset({"ALL"}). Sequence sets stand in `query` as Sequence nodes. charset: one was
-    named (the strings are text already: the same search is meant either way).
+    named (the strings are text already: the same search is meant either way). partial: PARTIAL's range.
     """
 
     query: Query
     uid: bool = False
     returning: frozenset[str] | None = None
     charset: bool = field(default=False, compare=False)
+    partial: Partial | None = None
 
 
 class Item(Enum):
@@ -346,13 +367,17 @@ FetchItem = Item | Body | Binary
 
 @dataclass(frozen=True, slots=True)
 class Fetch(Command):
-    """items: macros expanded, in the order asked. changed_since, vanished: RFC 7162 3.1.4, 3.2.6."""
+    """items: macros expanded, in the order asked. changed_since, vanished: RFC 7162 3.1.4, 3.2.6.
+
+    partial: of the messages named, those in this range (RFC 9394 3.3).
+    """
 
     sequence: SequenceSet
     items: tuple[FetchItem, ...]
     uid: bool = False
     changed_since: int | None = None
     vanished: bool = False
+    partial: Partial | None = None
 
 
 class StoreMode(Enum):

@@ -266,8 +266,11 @@ class _Encoder:
         self.line += b"UID FETCH " if command.uid else b"FETCH "
         self.sequence(command.sequence)
         self.line += b" (" + b" ".join(map(_fetch_item, command.items)) + b")"
-        if command.changed_since is not None:
-            self.line += b" (CHANGEDSINCE %d%b)" % (command.changed_since, b" VANISHED" if command.vanished else b"")
+        modifiers = [] if command.changed_since is None else [b"CHANGEDSINCE %d" % command.changed_since]
+        modifiers += [b"VANISHED"] if command.vanished else []
+        modifiers += [] if command.partial is None else [_partial(command.partial)]
+        if modifiers:
+            self.line += b" (" + b" ".join(modifiers) + b")"
 
     @command.register
     def _(self, command: c.Store) -> None:
@@ -291,9 +294,7 @@ class _Encoder:
     def _(self, command: c.Search) -> None:
         self.line += b"UID SEARCH " if command.uid else b"SEARCH "
         if command.returning is not None:
-            self.line += b"RETURN "
-            self.words(sorted(command.returning))
-            self.line += b" "
+            self.line += b"RETURN " + _returning(command.returning, command.partial) + b" "
         if not self.utf8 and not all(text.isascii() for text in _texts(command.query)):
             self.line += b"CHARSET UTF-8 "
         top = command.query
@@ -332,6 +333,18 @@ class _Encoder:
                 self.astring(text.encode("utf-8"))
             case _:
                 self.line += _plain_key(key)
+
+
+def _partial(partial: c.Partial) -> bytes:
+    return b"PARTIAL %d:%d" % (partial.first, partial.last)
+
+
+def _returning(names: frozenset[str], partial: c.Partial | None) -> bytes:
+    """RETURN's list."""
+    words = [name.encode("ascii") for name in sorted(names) if name != "PARTIAL"]
+    if partial is not None:
+        words.append(_partial(partial))
+    return b"(" + b" ".join(words) + b")"
 
 
 def _plain_key(key: q.Query) -> bytes:

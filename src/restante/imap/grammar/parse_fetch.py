@@ -1,7 +1,7 @@
 """FETCH: items, sections, modifiers.
 
 RFC 9051 6.4.5, RFC 3501 6.4.5, RFC 3516 4.2, RFC 7162 3.1.4 and 3.2.6, RFC 8474 5.1,
-RFC 8514 4.2 (SAVEDATE), RFC 8970 (PREVIEW).
+RFC 8514 4.2 (SAVEDATE), RFC 8970 (PREVIEW), RFC 9394 3.3 (PARTIAL).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from . import commands as c
 from .errors import BadSyntax
 from .limits import ReaderLimits
+from .parse_returning import partial_range
 from .tokens import ASTRING, INT64, Cursor
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
@@ -48,10 +49,10 @@ def parse_fetch(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
     sequence = cursor.sequence_set(uid)
     cursor.sp()
     items = _items(cursor)
-    changed_since, vanished = None, False
-    if cursor.skip(b" "):
-        changed_since, vanished = _modifiers(cursor, uid)
-    return c.Fetch(tag, sequence, items, uid, changed_since, vanished)
+    if not cursor.skip(b" "):
+        return c.Fetch(tag, sequence, items, uid)
+    changed_since, vanished, partial = _modifiers(cursor, uid)
+    return c.Fetch(tag, sequence, items, uid, changed_since, vanished, partial)
 
 
 def _items(cursor: Cursor) -> tuple[c.FetchItem, ...]:
@@ -193,15 +194,16 @@ def _partial(cursor: Cursor) -> tuple[int, int] | None:
     return offset, count
 
 
-def _modifiers(cursor: Cursor, uid: bool) -> tuple[int, bool]:
+def _modifiers(cursor: Cursor, uid: bool) -> tuple[int | None, bool, c.Partial | None]:
     """fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")"
 
-    fetch-modifier =/ "CHANGEDSINCE" SP mod-sequence-value / "VANISHED". VANISHED only under UID and beside
-    CHANGEDSINCE, else BAD (RFC 7162 3.2.6).
+    fetch-modifier =/ "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" / "PARTIAL" SP partial-range. VANISHED only
+    under UID and beside CHANGEDSINCE, else BAD (RFC 7162 3.2.6); PARTIAL only under UID (RFC 9394 3.3).
     """
     cursor.expect(b"(")
     since: int | None = None
     vanished = False
+    partial: c.Partial | None = None
     while True:
         word = cursor.keyword()
         if word == b"CHANGEDSINCE" and since is None:
@@ -209,11 +211,14 @@ def _modifiers(cursor: Cursor, uid: bool) -> tuple[int, bool]:
             since = cursor.nz_number(INT64)
         elif word == b"VANISHED":
             vanished = True
+        elif word == b"PARTIAL" and uid and partial is None:
+            cursor.sp()
+            partial = partial_range(cursor)
         else:
             raise cursor.bad("Unknown or repeated FETCH modifier")
         if cursor.skip(b")"):
             break
         cursor.sp()
-    if since is None or (vanished and not uid):
+    if vanished and (since is None or not uid):
         raise cursor.bad("VANISHED needs UID FETCH and CHANGEDSINCE")
-    return since, vanished
+    return since, vanished, partial

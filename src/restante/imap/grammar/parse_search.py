@@ -17,9 +17,9 @@ from . import commands as c
 from .charsets import BADCHARSET, CHARSETS
 from .dates import DATE, parse_date
 from .errors import BadSyntax
+from .parse_returning import Returning, parse_returning
 from .tokens import ATOM, LITERAL, Cursor
 
-_RETURNING = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
 _WORD = re.compile(rb"[A-Za-z0-9]+")
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 
@@ -210,20 +210,23 @@ def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
     search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
     """
     cursor.sp()
-    returning: frozenset[str] | None = None
+    returning: Returning | None = None
     if _skip_word(cursor, b"RETURN"):
-        returning = _returning(cursor)
+        returning = parse_returning(cursor)
         cursor.sp()
     codec = "utf-8" if cursor.utf8 else "ascii"
     named = _skip_word(cursor, b"CHARSET")
     if named:
         found = CHARSETS.get(cursor.astring().upper())
         if found is None:
-            saves = returning is not None and "SAVE" in returning
+            saves = returning is not None and "SAVE" in returning.names
             raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True, unsaves=saves)
         codec = found
         cursor.sp()
-    return c.Search(tag, _program(cursor, _Text(codec)), uid, returning, named)
+    query = _program(cursor, _Text(codec))
+    if returning is None:
+        return c.Search(tag, query, uid, None, named)
+    return c.Search(tag, query, uid, frozenset(returning.names), named, returning.partial)
 
 
 def _skip_word(cursor: Cursor, word: bytes) -> bool:
@@ -233,22 +236,6 @@ def _skip_word(cursor: Cursor, word: bytes) -> bool:
         cursor.pos = end + 1
         return True
     return False
-
-
-def _returning(cursor: Cursor) -> frozenset[str]:
-    """search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" """
-    cursor.expect(b"(")
-    if cursor.skip(b")"):
-        return frozenset({"ALL"})
-    options: set[str] = set()
-    while True:
-        option = cursor.keyword().decode("ascii")
-        if option not in _RETURNING:
-            raise cursor.bad("Unknown SEARCH return option")
-        options.add(option)
-        if cursor.skip(b")"):
-            return frozenset(options)
-        cursor.sp()
 
 
 class _Kind(Enum):

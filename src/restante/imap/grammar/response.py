@@ -13,7 +13,7 @@ from datetime import date
 from enum import Enum
 from functools import lru_cache
 
-from .commands import StatusItem
+from .commands import Partial, StatusItem
 from .dates import MONTHS
 from .names import encode_mailbox, encode_utf7
 from .sets import Range, format_ranges
@@ -296,8 +296,12 @@ def esearch_response(
     everything: Iterable[Range] | None = None,
     count: int | None = None,
     modseq: int | None = None,
+    partial: tuple[Partial, Iterable[Range]] | None = None,
 ) -> bytes:
-    """An ESEARCH response (RFC 9051 7.3.4). None leaves an item out; an empty ALL is left out as well."""
+    """An ESEARCH response (RFC 9051 7.3.4). None leaves an item out; an empty ALL is left out as well.
+
+    partial: the range asked and the results in it, NIL where there are none (RFC 9394 3.1).
+    """
     line = b"* ESEARCH (TAG " + quoted(tag) + b")" + (b" UID" if uid else b"")
     if minimum is not None:
         line += b" MIN %d" % minimum
@@ -306,6 +310,9 @@ def esearch_response(
     if everything is not None:
         ranges = format_ranges(everything)
         line += b" ALL " + ranges if ranges else b""
+    if partial is not None:
+        asked, within = partial
+        line += b" PARTIAL (%d:%d %b)" % (asked.first, asked.last, format_ranges(within) or b"NIL")
     if count is not None:
         line += b" COUNT %d" % count
     if modseq is not None:

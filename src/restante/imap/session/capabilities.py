@@ -60,6 +60,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"OBJECTID", "8474", When.AFTER_LOGIN, (c.Create, c.Select, c.Status, c.Fetch)),
     Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
     Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
+    Capability(b"PARTIAL", "9394", When.AFTER_LOGIN, (c.Search, c.Fetch)),
     Capability(b"WITHIN", "5032", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"SAVEDATE", "8514", When.AFTER_LOGIN, (c.Fetch, c.Search)),
     Capability(b"PREVIEW", "8970", When.AFTER_LOGIN, (c.Fetch,)),

@@ -1,0 +1,56 @@
+"""Properties of what the extensions of SEARCH and FETCH add to the grammar."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restante.imap.grammar import commands as c
+from restante.imap.grammar.encode import encode_command
+
+from .helpers import events_of, reader, without_continue
+from .test_properties import keys, modseqs, sequences, tags
+
+positions = st.integers(1, 0xFFFFFFFF)
+partials = st.builds(c.Partial, positions, positions) | st.builds(lambda a, b: c.Partial(-a, -b), positions, positions)
+options = st.frozensets(st.sampled_from(["MIN", "MAX", "COUNT", "SAVE"]))
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> c.Search:
+    names, partial = draw(options), draw(st.none() | partials)
+    if partial is not None:
+        names |= {"PARTIAL"}
+    return c.Search(draw(tags), draw(keys), draw(st.booleans()), (names or frozenset({"ALL"})), partial=partial)
+
+
+fetches = st.builds(
+    lambda tag, sequence, items, since, vanished, partial: c.Fetch(
+        tag, sequence, tuple(items), True, since, vanished and since is not None, partial
+    ),
+    tags,
+    sequences(True),
+    st.lists(st.sampled_from(c.Item), min_size=1, unique=True),
+    st.none() | modseqs,
+    st.booleans(),
+    st.none() | partials,
+)
+
+
+@settings(deadline=None)
+@given(searches() | fetches, st.booleans(), st.booleans())
+def test_what_is_encoded_reads_back(command: c.Command, utf8: bool, literal_plus: bool) -> None:
+    pieces = encode_command(command, utf8, literal_plus)
+    assert without_continue(events_of(reader(utf8), pieces)) == [command]
+
+
+@given(st.integers(0, 12), st.integers(1, 15), st.integers(1, 15), st.booleans())
+def test_a_partial_range_names_what_counting_gives(count: int, first: int, last: int, from_end: bool) -> None:
+    low, high = min(first, last), max(first, last)
+    if from_end:
+        wanted = [p for p in range(count) if low <= count - p <= high]
+        start, stop = c.Partial(-first, -last).span(count)
+    else:
+        wanted = [p for p in range(count) if low <= p + 1 <= high]
+        start, stop = c.Partial(first, last).span(count)
+    assert list(range(start, stop)) == wanted

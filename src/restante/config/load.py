@@ -58,6 +58,7 @@ CHOICES = (
     Choice(("log", "format"), ("plain", "json")),
     Choice(("log", "level"), ("debug", "info", "warning", "error")),
     Choice(("imap", "language"), ("i-default", "en", "de")),
+    Choice(("imap", "message_limit_on"), ("all", "saving")),
     Choice(("pop3", "delete"), ("remove", "trash", "keep")),
 )
 
@@ -77,6 +78,7 @@ RANGES = (
     Range(("auth", "cache_time"), 0, 365 * _DAY),
     Range(("auth", "delay_first"), 0, 60),
     Range(("auth", "delay_most"), 0, 600),
+    Range(("imap", "message_limit"), 0, 2**32 - 1),
     Range(("imap", "login_timeout"), 1, _DAY),
     Range(("imap", "idle_timeout"), 60, 7 * _DAY),
     Range(("pop3", "leave_days"), -1, 36_500),
@@ -257,6 +259,8 @@ class _Reading:
     def _check_words(self, config: Config) -> None:
         if len(config.delivery.separator) > 1 or config.delivery.separator in ("@", '"', "\\", " "):
             raise self._error(("delivery", "separator"), "delivery.separator is one character, or empty.")
+        if 0 < config.imap.message_limit < 1000:  # RFC 9738 3
+            raise self._error(("imap", "message_limit"), "imap.message_limit is 1000 or more, or 0 for no limit.")
         if config.tls.key and not config.tls.certificate:
             raise self._error(("tls", "key"), "tls.key stands without tls.certificate.", "Name both files.")
         if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]{0,253}", config.server.hostname):

@@ -83,6 +83,13 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Doc("APPEND takes 8-bit header fields from any client, which RFC 6855 4 forbids: for uploads of old mail."),
     ] = False
     language: Annotated[str, Doc('What LANGUAGE "default" stands for: "i-default", "en" or "de".')] = "i-default"
+    message_limit: Annotated[
+        int,
+        Doc("Messages that one command may touch, announced as MESSAGELIMIT (1,000 or more); 0: no limit."),
+    ] = 1_000_000
+    message_limit_on: Annotated[
+        str, Doc('"all": FETCH, SEARCH, STORE, COPY, MOVE, UID EXPUNGE; "saving": COPY and APPEND alone (SAVELIMIT).')
+    ] = "all"
     login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
 

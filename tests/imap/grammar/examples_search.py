@@ -75,4 +75,19 @@ CASES = [
         b"101 UID FETCH 25900:26600 (UID FLAGS) (PARTIAL -1:-30 CHANGEDSINCE 98305)\r\n",
         c.Fetch(b"101", uids((25900, 26600)), (Item.UID, Item.FLAGS), True, 98305, partial=c.Partial(-1, -30)),
     ),
+    Case(
+        "rfc9738-3.2",
+        b"12 UID SEARCH UIDAFTER 25000 UNSEEN\r\n",
+        c.Search(b"12", q.And((q.Sequence(((25001, 0xFFFFFFFF),), True), q.Not(q.HasFlag("\\Seen")))), True),
+    ),
+    Case(
+        "rfc9738-3.2-before",
+        b"a SEARCH UIDBEFORE 25000\r\n",
+        c.Search(b"a", q.Sequence(((1, 24999),), True)),
+    ),
+    Case(
+        "rfc9738-3.2-nothing",
+        b"a SEARCH OR UIDBEFORE 1 UIDAFTER 4294967295\r\n",
+        c.Search(b"a", q.Or((q.Not(q.All()), q.Not(q.All())))),
+    ),
 ]

@@ -139,6 +139,7 @@ class World:
             folder, self.clock, lambda n: next(seed).to_bytes(8, "big").rjust(n, b"r")[-n:], reserve=0
         )
         self.authenticator = Authenticator()
+        self.config = ImapTable()
         self.clients: list[Client] = []
 
     @property
@@ -152,7 +153,7 @@ class World:
         limits: LimitsTable | None = None,
         connection: MemoryConnection | None = None,
     ) -> Client:
-        client = Client(self, connection or MemoryConnection(), config or ImapTable(), limits or LimitsTable())
+        client = Client(self, connection or MemoryConnection(), config or self.config, limits or LimitsTable())
         self.clients.append(client)
         return client
 

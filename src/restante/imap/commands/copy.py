@@ -1,4 +1,5 @@
-"""COPY and MOVE: all or none, and told by COPYUID. RFC 9051 6.4.7, 6.4.8; RFC 4315 3; RFC 6851; RFC 2180 4.4."""
+"""COPY and MOVE: all or none, and told by COPYUID. RFC 9051 6.4.7, 6.4.8; RFC 4315 3; RFC 6851; RFC 2180 4.4;
+RFC 9738 3.1."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from ..grammar.commands import Copy, Move
 from ..grammar.sets import compress, format_ranges
 from ..session.state import Reply
 from ..session.view import Spans
+from . import limit
 from .names import mailbox_name
 from .writable import require_writable
 
@@ -29,6 +31,10 @@ async def copy(session: ImapSession, command: Copy) -> Reply:
     if not spans:
         return Reply(b"COPY completed: there was nothing to copy.")
     view = session.view
+    most = limit.of_saving(session.config)
+    kept, limited = limit.cut(view, spans, most)
+    if limited:
+        return limit.too_many(most, view.uids.uids[kept[0][0]])
     copied = await session.store.copy(view.mailbox.key, view.ranges(spans), target.key)
     return Reply(b"COPY completed.", copy_uid(copied))
 
@@ -40,14 +46,15 @@ async def move(session: ImapSession, command: Move) -> Reply:
     if not spans:
         return Reply(b"MOVE completed: there was nothing to move.")
     view = session.view
+    spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
     moved = await session.store.move(view.mailbox.key, view.ranges(spans), target.key)
     code = copy_uid(moved)
     if code:
         session.say(b"Moved.", code)
     if session.dialect.qresync and len(moved.source):
         await session.updates.tell(may_expunge=True)
-        return Reply(b"MOVE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq)
-    return Reply(b"MOVE completed.")
+        return limit.told(session, Reply(b"MOVE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq), limited)
+    return limit.told(session, Reply(b"MOVE completed."), limited)
 
 
 async def _what_and_where(session: ImapSession, command: Copy | Move) -> tuple[Spans, Mailbox]:

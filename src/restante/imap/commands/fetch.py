@@ -2,7 +2,8 @@
 
 Reading without PEEK sets \\Seen, in one change before the responses, which then carry FLAGS. CHANGEDSINCE
 narrows the set, after PARTIAL has; VANISHED tells removals first. The rows themselves are the business of
-`fetch_rows`. RFC 9051 6.4.5; RFC 3501 6.4.5; RFC 7162 3.1.4, 3.2.6; RFC 3516 4.3; RFC 9394 3.3.
+`fetch_rows`. RFC 9051 6.4.5; RFC 3501 6.4.5; RFC 7162 3.1.4, 3.2.6; RFC 3516 4.3; RFC 9394 3.3;
+RFC 9738 3.1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ...store.model import FlagMode, Flags, System
 from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item, Partial
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
-from . import resync
+from . import limit, resync
 from .fetch_rows import compile_plan, send
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
     if command.vanished and not (session.dialect.qresync and command.uid and command.changed_since is not None):
         raise BadCommand("VANISHED needs ENABLE QRESYNC, UID FETCH and CHANGEDSINCE.")
     spans = view.spans(command.sequence)
+    most = limit.of_commands(session.config)
     if command.partial is not None:
+        if command.partial.width > most:
+            return limit.too_many(most)
         spans = within(spans, command.partial)
     items = command.items
     if command.changed_since is not None:
@@ -40,15 +44,17 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
         await resync.tell_vanished(session, view, command.sequence, command.changed_since)
     if command.changed_since is not None:
         spans = await resync.changed_spans(session, view, spans, command.changed_since)
+    spans, limited = limit.cut(view, spans, most)
     if _sets_seen(items) and not view.read_only and await _set_seen(session, view, spans):
         items = (Item.FLAGS, *items)
         if session.dialect.condstore or session.dialect.rev2:
             items = (Item.UID, *items)
         if session.dialect.condstore:
             items = (*items, Item.MODSEQ)
-    if not await send(session, view, spans, compile_plan(items)):
-        return Reply(b"Some parts could not be decoded.", b"UNKNOWN-CTE", Answer.NO)
-    return Reply(b"FETCH completed.")
+    reply = Reply(b"FETCH completed.")
+    if not await send(session, view, spans, compile_plan(items), descending=bool(limited)):
+        reply = Reply(b"Some parts could not be decoded.", b"UNKNOWN-CTE", Answer.NO)
+    return limit.told(session, reply, limited)
 
 
 def within(spans: Spans, partial: Partial) -> Spans:

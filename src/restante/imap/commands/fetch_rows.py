@@ -144,18 +144,20 @@ def _cached_fields(item: Body) -> Piece | None:
     return Piece(item.label.replace(b"%", b"%%") + b" %b", Column.HEADERS, mapper)
 
 
-async def send(session: ImapSession, view: View, spans: Spans, plan: Plan) -> bool:
+async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, descending: bool = False) -> bool:
     """Write the responses for the messages of `spans`, a batch at a time, each batch drained.
 
-    Gives False where a section could not be decoded and was left out (UNKNOWN-CTE).
+    descending: from the highest UID to the lowest, as a limited command must (RFC 9738 3.1). Gives False where a
+    section could not be decoded and was left out (UNKNOWN-CTE).
     """
     complete = True
-    for batch in batches(spans, NARROW_BATCH if NARROW.issuperset(plan.columns) else BATCH):
-        complete = await _send_batch(session, view, batch, plan) and complete
+    most = NARROW_BATCH if NARROW.issuperset(plan.columns) else BATCH
+    for batch in reversed(list(batches(spans, most))) if descending else batches(spans, most):
+        complete = await _send_batch(session, view, batch, plan, descending) and complete
     return complete
 
 
-async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan) -> bool:
+async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan, descending: bool) -> bool:
     table = await session.flags()
     numbers, rows = await read_rows(session, view, batch, plan.columns)
     if not rows:
@@ -163,8 +165,11 @@ async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan
     if plan.whole is not None:
         traits = plan.index(Column.TRAITS)
         if any(cast("int", row[traits]) & SIMPLIFIED for row in rows):  # Column.TRAITS is int
-            return await _send_batch(session, view, batch, plan.whole)
+            return await _send_batch(session, view, batch, plan.whole, descending)
     heads = list(render(session, view, table, plan, numbers, rows))
+    if descending:
+        heads.reverse()
+        rows.reverse()
     if plan.bodies:
         return await fetch_body.send(session, plan, heads, rows)
     session.write(b")\r\n".join(heads) + b")\r\n")

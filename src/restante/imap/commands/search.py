@@ -1,7 +1,7 @@
 """SEARCH and UID SEARCH: the view turns message numbers into UIDs, the engine searches, the dialect answers.
 
 IMAP4rev1 without RETURN gets SEARCH, everybody else ESEARCH. RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5; RFC 4731;
-RFC 5182 (saved results); RFC 9394 (PARTIAL); RFC 6855 3; RFC 7162 3.1.5, 3.1.10.
+RFC 5182 (saved results); RFC 9394 (PARTIAL); RFC 9738; RFC 6855 3; RFC 7162 3.1.5, 3.1.10.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from array import array
 from typing import TYPE_CHECKING, cast
 
 from ...errors import Refusal
-from ...query.language import Sequence, Uids
-from ...store.model import Column
+from ...query.language import And, Query, Sequence, Uids
+from ...store.model import Column, UidRanges
 from ..grammar.commands import Search
 from ..grammar.response import esearch_response, search_response
 from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, resolved
 from ..session.state import BadCommand, Reply
-from ..session.view import NOTHING, View
+from ..session.view import NOTHING, Spans, View, merged
+from . import limit
 from .fetch_rows import BATCH, batches, read_rows
 from .store import view_spans
 
@@ -33,7 +34,7 @@ async def search(session: ImapSession, command: Search) -> Reply:
     if asks_modseq(command.query):
         session.enable_condstore()
     try:
-        found = await _find(session, view, command)
+        found, limited = await _find(session, view, command)
     except Refusal:
         if saves:
             view.saved = NOTHING  # RFC 9051 6.4.4.1: NO empties the variable
@@ -45,11 +46,11 @@ async def search(session: ImapSession, command: Search) -> Reply:
     if len(shown) and asks_modseq(command.query):
         modseq = await _highest_modseq(session, view, shown)
     _answer(session, view, command, found, modseq)
-    return Reply(b"SEARCH completed.")
+    return limit.told(session, Reply(b"SEARCH completed."), limited)
 
 
-async def _find(session: ImapSession, view: View, command: Search) -> array[int]:
-    """UIDs that match, ascending, those of this view alone."""
+async def _find(session: ImapSession, view: View, command: Search) -> tuple[array[int], bytes]:
+    """UIDs that match, ascending, those of this view alone; and MESSAGELIMIT where not all were looked at."""
 
     def sets(sequence: Sequence) -> Uids:
         return Uids(view.ranges(view.spans(sequence, strict=False)))
@@ -57,11 +58,43 @@ async def _find(session: ImapSession, view: View, command: Search) -> array[int]
     recent = Uids(tuple(view.recent))
     query = resolved(command.query, sets, recent)
     if not len(view.uids):
-        return NOTHING
+        return NOTHING, b""
+    within, limited = _looked_at(view, query, limit.of_commands(session.config))
     uids, report = view.uids, session.progress.report
-    return await session.store.search(
-        view.mailbox.key, query, view.everything, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
+    found = await session.store.search(
+        view.mailbox.key, query, within, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
     )
+    return found, limited
+
+
+def _looked_at(view: View, query: Query, most: int) -> tuple[UidRanges, bytes]:
+    """The messages to search: all, or as many of the highest as one command may look at.
+
+    What the keys themselves leave out by number or UID is not looked at and does not count (RFC 9738 3.1).
+    """
+    if len(view.uids) <= most:
+        return view.everything, b""
+    spans: Spans = [(0, len(view.uids))]
+    for node in query.operands if isinstance(query, And) else (query,):
+        if isinstance(node, Uids):
+            spans = overlap(spans, merged([view.uids.span(low, high) for low, high in node.ranges]))
+    spans, limited = limit.cut(view, spans, most)
+    return view.ranges(spans), limited
+
+
+def overlap(one: Spans, other: Spans) -> Spans:
+    """What two lists of spans have in common."""
+    out: Spans = []
+    i = j = 0
+    while i < len(one) and j < len(other):
+        start, stop = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if start < stop:
+            out.append((start, stop))
+        if one[i][1] < other[j][1]:
+            i += 1
+        else:
+            j += 1
+    return out
 
 
 def _shown(found: array[int], command: Search) -> array[int]:

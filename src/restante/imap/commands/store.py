@@ -1,6 +1,7 @@
 """STORE and UID STORE: one change for the whole set, then its answers as rows.
 
-RFC 9051 6.4.6; RFC 3501 6.4.6; RFC 7162 3.1.3 (UNCHANGEDSINCE, MODIFIED); RFC 2180 4.2 (messages that are gone).
+RFC 9051 6.4.6; RFC 3501 6.4.6; RFC 7162 3.1.3 (UNCHANGEDSINCE, MODIFIED); RFC 2180 4.2 (messages that are gone);
+RFC 9738 3.1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ..grammar.commands import Item, Store, StoreMode
 from ..grammar.sets import compress, format_ranges
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
+from . import limit
 from .fetch_rows import compile_plan, send
 from .writable import require_writable
 
@@ -35,6 +37,7 @@ async def store(session: ImapSession, command: Store) -> Reply:
         session.enable_condstore()
     if not spans:
         return Reply(b"STORE completed.")
+    spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
     if command.silent:
         await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
     flagged = await session.store.store_flags(
@@ -42,14 +45,14 @@ async def store(session: ImapSession, command: Store) -> Reply:
     )
     alone = view.note_own(flagged)
     if not command.silent:
-        await _answer(session, view, command, spans)
+        await _answer(session, view, command, spans, descending=bool(limited))
     elif alone:
         await _send_modseqs(session, view, flagged)
     elif len(flagged.changed):  # somebody changed flags since: the client cannot work out what they are now
         await _answer(session, view, command, view_spans(view, flagged.changed))
     if not alone or (command.uid and len(view.gone)):
         await session.updates.tell(may_expunge=command.uid)
-    return _reply(view, command, spans, flagged)
+    return limit.told(session, _reply(view, command, spans, flagged), limited)
 
 
 def flags_of(names: tuple[str, ...]) -> Flags:
@@ -60,14 +63,14 @@ def flags_of(names: tuple[str, ...]) -> Flags:
         raise BadCommand("There is no such system flag.") from None
 
 
-async def _answer(session: ImapSession, view: View, command: Store, spans: Spans) -> None:
+async def _answer(session: ImapSession, view: View, command: Store, spans: Spans, *, descending: bool = False) -> None:
     """FETCH responses for every message of the set, whether or not its flags are others than before."""
     items = [Item.FLAGS]
     if session.dialect.condstore:
         items = [Item.UID, Item.FLAGS, Item.MODSEQ]
     elif command.uid or session.dialect.rev2:
         items = [Item.UID, Item.FLAGS]
-    await send(session, view, spans, compile_plan(items))
+    await send(session, view, spans, compile_plan(items), descending=descending)
 
 
 async def _send_modseqs(session: ImapSession, view: View, flagged: Flagged) -> None:

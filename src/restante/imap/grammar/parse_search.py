@@ -3,7 +3,8 @@
 The keys are read with a stack of our own, so that no nesting touches Python's: parentheses and NOT count
 against `limits.nesting`, all keys against `limits.search_keys`; chains of OR are one flat Or, since clients
 write hundreds of them. A list of keys is their And. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
-RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 8514 4.3 (save dates).
+RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 8514 4.3 (save dates), RFC 9738 3.2
+(UIDAFTER, UIDBEFORE).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .charsets import BADCHARSET, CHARSETS
 from .dates import DATE, parse_date
 from .errors import BadSyntax
 from .parse_returning import Returning, parse_returning
+from .sets import MAX_NUMBER
 from .tokens import ATOM, LITERAL, Cursor
 
 _WORD = re.compile(rb"[A-Za-z0-9]+")
@@ -158,6 +160,20 @@ def _object_id(make: Callable[[str], q.Query]) -> Reader:
     return read
 
 
+def _uid_after(cursor: Cursor, text: _Text) -> q.Query:
+    """ "UIDAFTER" SP uniqueid: UIDs above it, and never "*" for want of one (RFC 9738 3.2)"""
+    cursor.sp()
+    uid = cursor.nz_number()
+    return q.Not(q.All()) if uid == MAX_NUMBER else q.Sequence(((uid + 1, MAX_NUMBER),), True)
+
+
+def _uid_before(cursor: Cursor, text: _Text) -> q.Query:
+    """ "UIDBEFORE" SP uniqueid: UIDs below it (RFC 9738 3.2)"""
+    cursor.sp()
+    uid = cursor.nz_number()
+    return q.Not(q.All()) if uid == 1 else q.Sequence(((1, uid - 1),), True)
+
+
 _KEYS: dict[bytes, Reader] = {
     b"ALL": _constant(q.All()),
     b"ANSWERED": _flag("\\Answered"),
@@ -194,6 +210,8 @@ _KEYS: dict[bytes, Reader] = {
     b"THREADID": _object_id(q.ThreadId),
     b"TO": _contains(q.Field.TO),
     b"UID": _uid,
+    b"UIDAFTER": _uid_after,
+    b"UIDBEFORE": _uid_before,
     b"UNANSWERED": _no_flag("\\Answered"),
     b"UNDELETED": _no_flag("\\Deleted"),
     b"UNDRAFT": _no_flag("\\Draft"),

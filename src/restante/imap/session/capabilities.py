@@ -97,10 +97,13 @@ def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tu
     return b" ".join(names)
 
 
-def after_login(literal_plus: bool, largest: int, compress: bool = True) -> bytes:
-    """The list for a peer that has logged in. compress: as configured.
+def after_login(
+    literal_plus: bool, largest: int, compress: bool = True, configured: tuple[bytes, ...] = ()
+) -> bytes:
+    """The list for a peer that has logged in. compress: as configured. configured: other capabilities whose very name
+    the configuration makes.
 
     largest: octets of a message, the same in every mailbox (RFC 7889 2).
     """
     names = (name for name in AFTER if compress or name != COMPRESS)
-    return b" ".join((*names, literal_capability(literal_plus), b"APPENDLIMIT=%d" % largest))
+    return b" ".join((*names, literal_capability(literal_plus), b"APPENDLIMIT=%d" % largest, *configured))

@@ -29,6 +29,7 @@ from ...store.directory import Account
 from ...store.errors import NoSuchAccount
 from ...store.interface import Engine, Store, Watch
 from ...store.model import FlagTable
+from ..commands import limit
 from ..commands.table import TABLE, Entry
 from ..commands.upload import admit
 from ..grammar.commands import Command
@@ -386,7 +387,9 @@ class ImapSession:
     def capability_list(self) -> bytes:
         """What CAPABILITY answers now."""
         if self.state is not State.NOT_AUTHENTICATED:
-            return capabilities.after_login(self.config.literal_plus, self.limits.message, self.config.compress)
+            config = self.config
+            configured = limit.capability(config)
+            return capabilities.after_login(config.literal_plus, self.limits.message, config.compress, configured)
         peer = self.peer
         return capabilities.before_login(
             self.config.literal_plus,

@@ -2,7 +2,7 @@
 spoken to.
 
 Who may log in is the accounts room's business; this module carries its questions and answers. RFC 9051 6.2,
-6.3.1; RFC 4959 (SASL-IR); RFC 5161 (ENABLE); RFC 6855 3; RFC 7162 3.2.3; RFC 8437 (UNAUTHENTICATE).
+6.3.1; RFC 4959 (SASL-IR); RFC 5161 (ENABLE); RFC 6855 3; RFC 7162 3.2.3; RFC 8437 (UNAUTHENTICATE); RFC 9586 3.1.
 """
 
 from __future__ import annotations
@@ -97,6 +97,8 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
             dialect.rev2 = True
         elif name == "UTF8=ACCEPT":
             dialect.utf8_accept = True
+        elif name == "UIDONLY":
+            dialect.uidonly = True
         else:
             session.enable_condstore()
             dialect.qresync = dialect.qresync or name == "QRESYNC"

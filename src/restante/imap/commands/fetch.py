@@ -17,7 +17,7 @@ from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item, Partial
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
 from . import limit, resync
-from .fetch_rows import compile_plan, send
+from .fetch_rows import compile_plan, send, with_uid
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -37,7 +37,7 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
     if command.changed_since is not None:
         items = (*items, Item.MODSEQ)
     if command.uid:
-        items = (Item.UID, *items)
+        items = with_uid(session, *items)
     if Item.MODSEQ in items:
         session.enable_condstore()
     if command.vanished and command.changed_since is not None:
@@ -48,7 +48,7 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
     if _sets_seen(items) and not view.read_only and await _set_seen(session, view, spans):
         items = (Item.FLAGS, *items)
         if session.dialect.condstore or session.dialect.rev2:
-            items = (Item.UID, *items)
+            items = with_uid(session, *items)
         if session.dialect.condstore:
             items = (*items, Item.MODSEQ)
     reply = Reply(b"FETCH completed.")

@@ -82,7 +82,8 @@ PIECES: dict[Item, Piece] = {
 class Plan:
     """A compiled list of items. columns: what rows must carry, without the UID that stands first in each.
 
-    template: "* n FETCH (" and the pieces, without the closing parenthesis. bodies: what needs contents.
+    template: "* n FETCH (" and the pieces, without the closing parenthesis; uid_template: the same with "* uid UIDFETCH
+    (" (RFC 9586 3.3). bodies: what needs contents.
     whole: the same items without the help of stored header fields, for a message of which not all are stored;
     None where nothing relies on them.
     """
@@ -90,6 +91,7 @@ class Plan:
     columns: tuple[Column, ...]
     pieces: tuple[Piece, ...]
     template: bytes
+    uid_template: bytes
     bodies: tuple[fetch_body.Section, ...]
     whole: Plan | None = None
 
@@ -121,8 +123,14 @@ def compile_plan(items: Iterable[FetchItem], *, stored_fields: bool = True) -> P
     if Column.HEADERS in columns:
         columns.append(Column.TRAITS)
         whole = compile_plan(items, stored_fields=False)
-    template = b"* %d FETCH (" + b" ".join(piece.text for piece in pieces)
-    return Plan(tuple(dict.fromkeys(columns)), tuple(pieces), template, tuple(bodies), whole)
+    shown = b" ".join(piece.text for piece in pieces)
+    templates = b"* %d FETCH (" + shown, b"* %d UIDFETCH (" + shown
+    return Plan(tuple(dict.fromkeys(columns)), tuple(pieces), *templates, tuple(bodies), whole)
+
+
+def with_uid(session: ImapSession, *items: FetchItem) -> tuple[FetchItem, ...]:
+    """Items with UID before them, which a UIDFETCH response has in its head."""
+    return items if session.dialect.uidonly else (Item.UID, *items)
 
 
 def _cached_fields(item: Body) -> Piece | None:
@@ -183,7 +191,8 @@ def render(
     """Responses without their closing parentheses, one a row."""
     columns = list(zip(*rows, strict=True))
     uids = cast("tuple[int, ...]", columns[0])  # a row's first element is its UID
-    arguments: list[Iterable[object]] = [numbers]
+    by_uid = session.dialect.uidonly
+    arguments: list[Iterable[object]] = [uids if by_uid else numbers]
     for piece in plan.pieces:
         if piece.column is None:
             arguments.append(uids)
@@ -194,7 +203,8 @@ def render(
         elif piece.mapper is not None:
             values = piece.mapper(values)
         arguments.append(values)
-    return map(plan.template.__mod__, zip(*arguments, strict=True))
+    template = plan.uid_template if by_uid else plan.template
+    return map(template.__mod__, zip(*arguments, strict=True))
 
 
 def batches(spans: Spans, most: int = BATCH) -> Iterator[Spans]:

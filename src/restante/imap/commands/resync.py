@@ -18,7 +18,7 @@ from ..grammar.commands import Item, QResync
 from ..grammar.response import vanished
 from ..grammar.sets import Range, compress, resolve
 from ..session.view import Spans, View, merged
-from .fetch_rows import compile_plan, send
+from .fetch_rows import compile_plan, send, with_uid
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -33,7 +33,7 @@ async def resynchronise(session: ImapSession, view: View, asked: QResync) -> Non
     await tell_vanished(session, view, known, asked.modseq, above)
     spans = await changed_spans(session, view, view.spans(known), asked.modseq)
     if spans:
-        await send(session, view, spans, compile_plan((Item.UID, Item.FLAGS, Item.MODSEQ)))
+        await send(session, view, spans, compile_plan(with_uid(session, Item.FLAGS, Item.MODSEQ)))
 
 
 def matched_uid(view: View, asked: QResync) -> int:

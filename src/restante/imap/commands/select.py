@@ -76,7 +76,7 @@ async def _describe_rev1(session: ImapSession, view: View) -> None:
     await session.updates.claim_recent(view, [])
     session.write(b"* %d RECENT\r\n" % view.recent_count())
     mailbox: Mailbox = view.mailbox
-    if mailbox.unseen:
+    if mailbox.unseen and not session.dialect.uidonly:  # it is a message number (RFC 9586 3)
         unseen = view.uids.sequence(await session.store.first_unseen(mailbox.key))
         if unseen:
             session.say(b"First unseen message.", b"UNSEEN %d" % unseen)

@@ -10,12 +10,12 @@ from array import array
 from typing import TYPE_CHECKING
 
 from ...store.model import Flagged, FlagMode, Flags
-from ..grammar.commands import Item, Store, StoreMode
+from ..grammar.commands import FetchItem, Item, Store, StoreMode
 from ..grammar.sets import compress, format_ranges
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
 from . import limit
-from .fetch_rows import compile_plan, send
+from .fetch_rows import compile_plan, send, with_uid
 from .writable import require_writable
 
 if TYPE_CHECKING:
@@ -65,18 +65,19 @@ def flags_of(names: tuple[str, ...]) -> Flags:
 
 async def _answer(session: ImapSession, view: View, command: Store, spans: Spans, *, descending: bool = False) -> None:
     """FETCH responses for every message of the set, whether or not its flags are others than before."""
-    items = [Item.FLAGS]
+    items: tuple[FetchItem, ...] = (Item.FLAGS,)
     if session.dialect.condstore:
-        items = [Item.UID, Item.FLAGS, Item.MODSEQ]
+        items = with_uid(session, Item.FLAGS, Item.MODSEQ)
     elif command.uid or session.dialect.rev2:
-        items = [Item.UID, Item.FLAGS]
+        items = with_uid(session, Item.FLAGS)
     await send(session, view, spans, compile_plan(items), descending=descending)
 
 
 async def _send_modseqs(session: ImapSession, view: View, flagged: Flagged) -> None:
     """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3)."""
     if session.dialect.condstore:
-        await send(session, view, view_spans(view, flagged.changed), compile_plan((Item.UID, Item.MODSEQ)))
+        plan = compile_plan(with_uid(session, Item.MODSEQ))
+        await send(session, view, view_spans(view, flagged.changed), plan)
 
 
 def view_spans(view: View, uids: array[int]) -> Spans:

@@ -60,6 +60,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"OBJECTID", "8474", When.AFTER_LOGIN, (c.Create, c.Select, c.Status, c.Fetch)),
     Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
     Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
+    Capability(b"UIDONLY", "9586", When.AFTER_LOGIN, (c.Enable, c.Fetch, c.Store, c.Search, c.Copy, c.Move)),
     Capability(b"PARTIAL", "9394", When.AFTER_LOGIN, (c.Search, c.Fetch)),
     Capability(b"WITHIN", "5032", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"SAVEDATE", "8514", When.AFTER_LOGIN, (c.Fetch, c.Search)),
@@ -74,7 +75,7 @@ TABLE: tuple[Capability, ...] = (
 AFTER = tuple(entry.name for entry in TABLE if entry.when & When.AFTER_LOGIN)
 BEFORE = tuple(entry.name for entry in TABLE if entry.when & When.BEFORE_LOGIN)
 
-ENABLED_BY_NAME = frozenset({"IMAP4REV2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC"})
+ENABLED_BY_NAME = frozenset({"IMAP4REV2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "UIDONLY"})
 """What ENABLE switches on; everything else it is asked for is passed over (RFC 5161 3.1)."""
 
 

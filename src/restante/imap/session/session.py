@@ -38,6 +38,7 @@ from . import capabilities
 from .progress import SLOW, Progress
 from .refusals import code_of, line_text, reply_to
 from .state import ALREADY_SAID, Answer, BadCommand, Dialect, Reply, State
+from .uidonly import uses_numbers
 from .updates import Updates
 from .view import NOTHING, View
 
@@ -259,6 +260,8 @@ class ImapSession:
     async def _run(self, entry: Entry, command: Command) -> Reply:
         """The handler's reply, its refusals turned into NO and BAD, updates of the mailbox written before."""
         self.uid_command = bool(getattr(command, "uid", False))
+        if self.dialect.uidonly and uses_numbers(command):
+            return Reply(b"Message numbers are not allowed once UIDONLY is enabled.", b"UIDREQUIRED", Answer.BAD)
         try:
             reply = await entry.handler(self, command)
         except BadCommand as bad:

@@ -4,7 +4,7 @@ Independent facts are separate machines, not products of states: where the conne
 which dialect and which extensions the client has switched on (`Dialect`), and, in the view, whether the
 selected mailbox is read-only. Pure values; must not know connections, stores or clocks.
 
-RFC 9051 3, RFC 5161, RFC 7162 3.1 and 3.2.3.
+RFC 9051 3, RFC 5161, RFC 7162 3.1 and 3.2.3, RFC 9586 3.1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Dialect:
     """What ENABLE, the CONDSTORE-enabling commands and LANGUAGE have switched on. Nothing is ever switched off, but
     by STARTTLS and UNAUTHENTICATE everything."""
 
-    __slots__ = ("condstore", "qresync", "rev2", "texts", "utf8_accept")
+    __slots__ = ("condstore", "qresync", "rev2", "texts", "uidonly", "utf8_accept")
 
     def __init__(self) -> None:
         self.rev2 = False
@@ -45,6 +45,13 @@ class Dialect:
         """ENABLE QRESYNC: VANISHED in place of EXPUNGE."""
         self.texts: Texts | None = None
         """What LANGUAGE has chosen; None for i-default."""
+        self.uidonly = False
+        """ENABLE UIDONLY: no message numbers in either direction (RFC 9586)."""
+
+    @property
+    def vanished(self) -> bool:
+        """Removals are told as VANISHED, by UID."""
+        return self.qresync or self.uidonly
 
     @property
     def utf8(self) -> bool:

@@ -1,11 +1,12 @@
 """Telling the client what changed in its selected mailbox, by the rules of its dialect.
 
 Between commands nothing is said. After each command, and in IDLE, the session brings its view up to date
-(`Store.delta`) and writes, in this order: removals (EXPUNGE, or VANISHED after ENABLE QRESYNC), arrivals
+(`Store.delta`) and writes, in this order: removals (EXPUNGE, or VANISHED after ENABLE QRESYNC or UIDONLY), arrivals
 (EXISTS, and RECENT in IMAP4rev1), changed flags (FETCH). Which of these may go out depends on the command just
 answered: see `Policy`.
 
-It must not know how any command works. RFC 9051 5.2, 7.5.1; RFC 3501 7.3.2; RFC 7162 3.1, 3.2.4, 3.2.10, 6.
+It must not know how any command works. RFC 9051 5.2, 7.5.1; RFC 3501 7.3.2; RFC 7162 3.1, 3.2.4, 3.2.10, 6;
+RFC 9586 3.4, 3.6.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Updates:
     async def _write(self, view: View, update: Update, table: FlagTable) -> None:
         session = self._session
         if len(update.expunged_uids):
-            if session.dialect.qresync:
+            if session.dialect.vanished:
                 session.write(vanished(False, compress(update.expunged_uids)))
             else:  # from the end, so that each number is the one told before
                 numbers = (position + 1 for position in reversed(update.expunged))
@@ -126,7 +127,13 @@ class Updates:
         session = self._session
         numbers, uids, flags, modseqs = zip(*changed, strict=True)
         octets = self.flag_octets(view, uids, flags, table)
-        if session.dialect.condstore:
+        if session.dialect.uidonly:
+            if session.dialect.condstore:
+                args = zip(uids, octets, modseqs, strict=True)
+                lines = map(b"* %d UIDFETCH (FLAGS (%b) MODSEQ (%d))\r\n".__mod__, args)
+            else:
+                lines = map(b"* %d UIDFETCH (FLAGS (%b))\r\n".__mod__, zip(uids, octets, strict=True))
+        elif session.dialect.condstore:
             lines = map(
                 b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n".__mod__,
                 zip(numbers, uids, octets, modseqs, strict=True),

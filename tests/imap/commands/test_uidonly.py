@@ -202,7 +202,9 @@ def test_the_capability_is_announced() -> None:
     assert b"UIDONLY" in capabilities.AFTER
 
 
-NUMBERED = re.compile(rb"^\* \d+ (FETCH|EXPUNGE)|\[UNSEEN|\[UIDNOTSTICKY|\* ESEARCH \(TAG \"[^\"]*\"\)(?! UID)", re.MULTILINE)
+NUMBERED = re.compile(
+    rb"^\* \d+ (FETCH|EXPUNGE)|\[UNSEEN|\[UIDNOTSTICKY|\* ESEARCH \(TAG \"[^\"]*\"\)(?! UID)", re.MULTILINE
+)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -6,6 +6,7 @@ from datetime import date
 
 from restante.imap.grammar import commands as c
 from restante.imap.grammar.commands import Item
+from restante.imap.grammar.commands import SourceKind as Kind
 from restante.query import language as q
 
 from .example import Case, seq, uids
@@ -89,5 +90,47 @@ CASES = [
         "rfc9738-3.2-nothing",
         b"a SEARCH OR UIDBEFORE 1 UIDAFTER 4294967295\r\n",
         c.Search(b"a", q.Or((q.Not(q.All()), q.Not(q.All())))),
+    ),
+    Case(
+        "rfc7377-3",
+        b'tag1 ESEARCH IN (mailboxes "folder1" subtree "folder2") unseen\r\n',
+        c.ESearch(
+            b"tag1",
+            q.Not(q.HasFlag("\\Seen")),
+            (c.Source(Kind.MAILBOXES, ("folder1",)), c.Source(Kind.SUBTREE, ("folder2",))),
+        ),
+    ),
+    Case(
+        "rfc7377-3-one",
+        b'tag2 ESEARCH IN (mailboxes "folder1" subtree-one "folder2") subject "chad"\r\n',
+        c.ESearch(
+            b"tag2",
+            q.Contains(q.Field.SUBJECT, "chad"),
+            (c.Source(Kind.MAILBOXES, ("folder1",)), c.Source(Kind.SUBTREE_ONE, ("folder2",))),
+        ),
+    ),
+    Case(
+        "rfc7377-2",
+        b'tag1 UID ESEARCH FROM "frobozz" 1:100\r\n',
+        c.ESearch(b"tag1", q.And((q.Contains(q.Field.FROM, "frobozz"), seq((1, 100))))),
+    ),
+    Case(
+        "rfc7377-4",
+        b"a esearch in (Selected INBOXES personal subscribed mailboxes (a &AOk- {1+}\r\nb))"
+        b" return (count partial 1:2) charset utf-8 all\r\n",
+        c.ESearch(
+            b"a",
+            q.All(),
+            (
+                c.Source(Kind.SELECTED),
+                c.Source(Kind.INBOXES),
+                c.Source(Kind.PERSONAL),
+                c.Source(Kind.SUBSCRIBED),
+                c.Source(Kind.MAILBOXES, ("a", "é", "b")),
+            ),
+            frozenset({"COUNT", "PARTIAL"}),
+            True,
+            c.Partial(1, 2),
+        ),
     ),
 ]

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.imap.grammar import commands as c
+from restante.imap.grammar.commands import SourceKind as Kind
 from restante.imap.grammar.encode import encode_command
 
 from .helpers import events_of, reader, without_continue
-from .test_properties import keys, modseqs, sequences, tags
+from .test_properties import keys, modseqs, names, sequences, tags
 
 positions = st.integers(1, 0xFFFFFFFF)
 partials = st.builds(c.Partial, positions, positions) | st.builds(lambda a, b: c.Partial(-a, -b), positions, positions)
@@ -18,10 +19,10 @@ options = st.frozensets(st.sampled_from(["MIN", "MAX", "COUNT", "SAVE"]))
 
 @st.composite
 def searches(draw: st.DrawFn) -> c.Search:
-    names, partial = draw(options), draw(st.none() | partials)
+    words, partial = draw(options), draw(st.none() | partials)
     if partial is not None:
-        names |= {"PARTIAL"}
-    return c.Search(draw(tags), draw(keys), draw(st.booleans()), (names or frozenset({"ALL"})), partial=partial)
+        words |= {"PARTIAL"}
+    return c.Search(draw(tags), draw(keys), draw(st.booleans()), (words or frozenset({"ALL"})), partial=partial)
 
 
 fetches = st.builds(
@@ -37,8 +38,23 @@ fetches = st.builds(
 )
 
 
+sources = st.one_of(
+    st.sampled_from([c.Source(kind) for kind in (Kind.SELECTED, Kind.INBOXES, Kind.PERSONAL, Kind.SUBSCRIBED)]),
+    st.builds(
+        c.Source,
+        st.sampled_from([Kind.SUBTREE, Kind.SUBTREE_ONE, Kind.MAILBOXES]),
+        st.lists(names, min_size=1, max_size=3).map(tuple),
+    ),
+)
+multisearches = st.builds(
+    lambda search, where: c.ESearch(search.tag, search.query, tuple(where), search.returning, False, search.partial),
+    searches(),
+    st.lists(sources, max_size=3),
+)
+
+
 @settings(deadline=None)
-@given(searches() | fetches, st.booleans(), st.booleans())
+@given(searches() | fetches | multisearches, st.booleans(), st.booleans())
 def test_what_is_encoded_reads_back(command: c.Command, utf8: bool, literal_plus: bool) -> None:
     pieces = encode_command(command, utf8, literal_plus)
     assert without_continue(events_of(reader(utf8), pieces)) == [command]

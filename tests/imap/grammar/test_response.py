@@ -89,6 +89,11 @@ from restante.imap.grammar.response import Code, Status
             id="rfc9394-3.1-none",
         ),
         pytest.param(
+            r.esearch_response(b"tag1", True, everything=[(3002, 3002), (4004, 4004)], mailbox=(b"a/b", 503)),
+            b'* ESEARCH (TAG "tag1" MAILBOX a/b UIDVALIDITY 503) UID ALL 3002,4004\r\n',
+            id="rfc7377-3",
+        ),
+        pytest.param(
             r.vanished(True, [(41, 41), (43, 116)]), b"* VANISHED (EARLIER) 41,43:116\r\n", id="rfc7162-3.2.10.1"
         ),
         pytest.param(r.vanished(False, [(405, 405)]), b"* VANISHED 405\r\n", id="rfc7162-3.2.10.2"),

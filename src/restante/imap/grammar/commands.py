@@ -302,6 +302,37 @@ class Search(Command):
     partial: Partial | None = None
 
 
+class SourceKind(Enum):
+    """Which mailboxes ESEARCH looks at (RFC 7377 2.2, RFC 5465 6)."""
+
+    SELECTED = b"SELECTED"
+    INBOXES = b"INBOXES"
+    PERSONAL = b"PERSONAL"
+    SUBSCRIBED = b"SUBSCRIBED"
+    SUBTREE = b"SUBTREE"
+    SUBTREE_ONE = b"SUBTREE-ONE"
+    MAILBOXES = b"MAILBOXES"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """mailboxes: names, of SUBTREE, SUBTREE_ONE and MAILBOXES alone."""
+
+    kind: SourceKind
+    mailboxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ESearch(Command):
+    """A search in several mailboxes (RFC 7377). sources: empty for the selected mailbox. The rest is as in Search."""
+
+    query: Query
+    sources: tuple[Source, ...] = ()
+    returning: frozenset[str] | None = None
+    charset: bool = field(default=False, compare=False)
+    partial: Partial | None = None
+
+
 class Item(Enum):
     """FETCH data items without a section."""
 

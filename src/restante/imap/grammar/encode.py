@@ -293,6 +293,23 @@ class _Encoder:
     @command.register
     def _(self, command: c.Search) -> None:
         self.line += b"UID SEARCH " if command.uid else b"SEARCH "
+        self.criteria(command)
+
+    @command.register
+    def _(self, command: c.ESearch) -> None:
+        self.line += b"ESEARCH "
+        if command.sources:
+            for i, source in enumerate(command.sources):
+                self.line += (b" " if i else b"IN (") + source.kind.value
+                for k, name in enumerate(source.mailboxes):
+                    self.line += b" " if k else b" ("
+                    self.mailbox(name)
+                self.line += b")" if source.mailboxes else b""
+            self.line += b") "
+        self.criteria(command)
+
+    def criteria(self, command: c.Search | c.ESearch) -> None:
+        """RETURN options, charset, search keys."""
         if command.returning is not None:
             self.line += b"RETURN " + _returning(command.returning, command.partial) + b" "
         if not self.utf8 and not all(text.isascii() for text in _texts(command.query)):

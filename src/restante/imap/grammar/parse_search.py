@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 from ...query import language as q
@@ -222,12 +223,28 @@ _KEYS: dict[bytes, Reader] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What is searched and what is asked of it. names: RETURN options, None without. charset: one was named."""
+
+    query: q.Query
+    names: frozenset[str] | None
+    partial: c.Partial | None
+    charset: bool
+
+
 def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
-    """search = "SEARCH" [search-return-opts] SP search-program
+    """search = "SEARCH" [search-return-opts] SP search-program"""
+    cursor.sp()
+    found = parse_criteria(cursor)
+    return c.Search(tag, found.query, uid, found.names, found.charset, found.partial)
+
+
+def parse_criteria(cursor: Cursor) -> Criteria:
+    """[search-return-opts SP] search-program, to the end of the command
 
     search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
     """
-    cursor.sp()
     returning: Returning | None = None
     if _skip_word(cursor, b"RETURN"):
         returning = parse_returning(cursor)
@@ -243,8 +260,8 @@ def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
         cursor.sp()
     query = _program(cursor, _Text(codec))
     if returning is None:
-        return c.Search(tag, query, uid, None, named)
-    return c.Search(tag, query, uid, frozenset(returning.names), named, returning.partial)
+        return Criteria(query, None, None, named)
+    return Criteria(query, frozenset(returning.names), returning.partial, named)
 
 
 def _skip_word(cursor: Cursor, word: bytes) -> bool:

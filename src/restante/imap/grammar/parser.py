@@ -26,6 +26,7 @@ from .parse_mailbox import (
     parse_select,
     parse_status,
 )
+from .parse_multisearch import parse_esearch
 from .parse_search import parse_search
 from .parse_session import bare, parse_authenticate, parse_compress, parse_enable, parse_id, parse_language, parse_login
 from .parse_store import parse_copy, parse_move, parse_store, parse_uid_expunge
@@ -66,6 +67,7 @@ COMMANDS: dict[bytes, Parser] = {
     b"UNSELECT": bare(c.Unselect),
     b"EXPUNGE": bare(c.Expunge),
     b"SEARCH": parse_search,
+    b"ESEARCH": parse_esearch,
     b"FETCH": parse_fetch,
     b"STORE": parse_store,
     b"COPY": parse_copy,
@@ -79,6 +81,7 @@ UID_COMMANDS: dict[bytes, Parser] = {
     b"COPY": partial(parse_copy, uid=True),
     b"MOVE": partial(parse_move, uid=True),
     b"SEARCH": partial(parse_search, uid=True),
+    b"ESEARCH": parse_esearch,  # so written in RFC 7377 2: it means UIDs in any case
     b"EXPUNGE": parse_uid_expunge,
     b"REPLACE": partial(parse_replace, uid=True),
 }

@@ -297,12 +297,16 @@ def esearch_response(
     count: int | None = None,
     modseq: int | None = None,
     partial: tuple[Partial, Iterable[Range]] | None = None,
+    mailbox: tuple[bytes, int] | None = None,
 ) -> bytes:
     """An ESEARCH response (RFC 9051 7.3.4). None leaves an item out; an empty ALL is left out as well.
 
-    partial: the range asked and the results in it, NIL where there are none (RFC 9394 3.1).
+    partial: the range asked and the results in it, NIL where there are none (RFC 9394 3.1). mailbox: its name as
+    `encode_mailbox` makes it and its UIDVALIDITY, where the command was ESEARCH (RFC 7377 2.1).
     """
-    line = b"* ESEARCH (TAG " + quoted(tag) + b")" + (b" UID" if uid else b"")
+    line = b"* ESEARCH (TAG " + quoted(tag)
+    line += b" MAILBOX %b UIDVALIDITY %d)" % mailbox if mailbox is not None else b")"
+    line += b" UID" if uid else b""
     if minimum is not None:
         line += b" MIN %d" % minimum
     if maximum is not None:

@@ -61,6 +61,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
     Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
     Capability(b"UIDONLY", "9586", When.AFTER_LOGIN, (c.Enable, c.Fetch, c.Store, c.Search, c.Copy, c.Move)),
+    Capability(b"MULTISEARCH", "7377", When.AFTER_LOGIN, (c.ESearch,)),
     Capability(b"PARTIAL", "9394", When.AFTER_LOGIN, (c.Search, c.Fetch)),
     Capability(b"WITHIN", "5032", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"SAVEDATE", "8514", When.AFTER_LOGIN, (c.Fetch, c.Search)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...query.language import And, ModSeq, Not, Or, Query, Recent, Sequence, Uids
+from ...query.language import And, ModSeq, Not, Or, Query, Recent, Sequence
 
 
 def nodes(query: Query) -> Iterator[Query]:
@@ -32,8 +32,8 @@ def asks_modseq(query: Query) -> bool:
     return any(isinstance(node, ModSeq) for node in nodes(query))
 
 
-def resolved(query: Query, sets: Callable[[Sequence], Uids], recent: Uids) -> Query:
-    """The query with sequence sets and Recent replaced by UIDs. Depth is bounded by the grammar."""
+def resolved(query: Query, sets: Callable[[Sequence], Query], recent: Query) -> Query:
+    """The query with sequence sets and Recent replaced, by UIDs in the end. Depth is bounded by the grammar."""
     if isinstance(query, Sequence):
         return sets(query)
     if isinstance(query, Recent):

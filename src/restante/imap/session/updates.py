@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ...store.errors import NoSuchMailbox
 from ...store.model import Delta, FlagTable, UidList
-from ..grammar.commands import Command, Fetch, Search, Store
+from ..grammar.commands import Command, ESearch, Fetch, Search, Store
 from ..grammar.response import vanished
 from ..grammar.sets import compress
 from . import criteria
@@ -54,9 +54,11 @@ def after_set(command: Command) -> Policy:
 
 
 def after_search(command: Command) -> Policy:
-    """UID SEARCH with message numbers among its keys withholds too (RFC 7162 3.2.10.2)."""
-    by_uid = isinstance(command, Search) and command.uid and not criteria.names_numbers(command.query)
-    return Policy.HINTED if by_uid else Policy.WITHHOLD
+    """UID SEARCH and ESEARCH with message numbers among their keys withhold too (RFC 7162 3.2.10.2)."""
+    by_uid = isinstance(command, ESearch) or (isinstance(command, Search) and command.uid)
+    if by_uid and isinstance(command, Search | ESearch) and not criteria.names_numbers(command.query):
+        return Policy.HINTED
+    return Policy.WITHHOLD
 
 
 class Updates:

@@ -1,0 +1,76 @@
+"""What a search tells of the messages it found: RETURN options to an ESEARCH response, to "$", to MODSEQ.
+
+Shared by SEARCH and ESEARCH. RFC 9051 6.4.4, 7.3.4; RFC 4731; RFC 5182; RFC 7162 3.1.5; RFC 7377 2.1; RFC 9394 3.2.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from ...store.model import Column
+from ..grammar.commands import ESearch, Search
+from ..grammar.response import esearch_response
+from ..grammar.sets import compress
+from ..session.view import View
+from .fetch_rows import BATCH, batches, read_rows
+from .store import view_spans
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+
+SAVE_ALONE = frozenset({"SAVE"})
+"""RETURN (SAVE): nothing is answered (RFC 5182 2.1)."""
+
+
+def shown(found: array[int], command: Search | ESearch) -> array[int]:
+    """The messages that MIN, MAX, PARTIAL or their likes name: what "$" keeps and MODSEQ looks at (RFC 9051 table 4,
+    RFC 9394 table 1)."""
+    returning = command.returning or frozenset()
+    if not len(found) or returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
+        return found
+    ends = ([found[0]] if "MIN" in returning else []) + ([found[-1]] if "MAX" in returning else [])
+    if command.partial is None:
+        return array("I", sorted(set(ends)))
+    start, stop = command.partial.span(len(found))
+    return array("I", sorted({*found[start:stop], *ends}))
+
+
+async def highest_modseq(session: ImapSession, view: View, uids: array[int]) -> int | None:
+    """The highest mod-sequence of these messages, None where none is left."""
+    highest = 0
+    for batch in batches(view_spans(view, uids), BATCH * 20):
+        _, rows = await read_rows(session, view, batch, (Column.MODSEQ,))
+        highest = max([highest, *(cast("int", row[1]) for row in rows)])  # Column.MODSEQ is int
+    return highest or None
+
+
+def esearch(
+    command: Search | ESearch,
+    numbers: Sequence[int],
+    modseq: int | None,
+    *,
+    uid: bool,
+    mailbox: tuple[bytes, int] | None = None,
+) -> bytes:
+    """The ESEARCH response. numbers: what was found, ascending, as message numbers or UIDs. mailbox: as in
+    `esearch_response`."""
+    wanted = frozenset({"ALL"}) if command.returning is None else command.returning
+    some = bool(len(numbers))
+    partial = None
+    if command.partial is not None:
+        start, stop = command.partial.span(len(numbers))
+        partial = command.partial, compress(numbers[start:stop])
+    return esearch_response(
+        command.tag,
+        uid,
+        minimum=numbers[0] if some and "MIN" in wanted else None,
+        maximum=numbers[-1] if some and "MAX" in wanted else None,
+        everything=compress(numbers) if some and "ALL" in wanted else None,
+        count=len(numbers) if "COUNT" in wanted else None,
+        modseq=modseq,
+        partial=partial,
+        mailbox=mailbox,
+    )

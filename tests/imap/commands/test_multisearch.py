@@ -1,0 +1,234 @@
+"""ESEARCH over several mailboxes. RFC 7377."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.config.model import ImapTable
+from restante.imap.session import capabilities
+
+from ..session.support import World, run
+from ..session.transcript import Transcript
+
+CASES: dict[str, str] = {
+    "rfc7377-3 mailboxes and subtrees": """
+        A> ESEARCH IN (mailboxes "folder1" subtree "folder2") unseen
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID ALL 1:2
+        A< * ESEARCH (TAG "T" MAILBOX folder2/banana UIDVALIDITY <n>) UID ALL 1
+        A< * ESEARCH (TAG "T" MAILBOX folder2/banana/split UIDVALIDITY <n>) UID ALL 1
+        A< * ESEARCH (TAG "T" MAILBOX folder2/peach UIDVALIDITY <n>) UID ALL 1
+        A< T OK ...
+        A> ESEARCH IN (mailboxes "folder1" subtree-one "folder2") subject "s1"
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID ALL 1
+        A< * ESEARCH (TAG "T" MAILBOX folder2/banana UIDVALIDITY <n>) UID ALL 1
+        A< * ESEARCH (TAG "T" MAILBOX folder2/peach UIDVALIDITY <n>) UID ALL 1
+        A< T OK ...
+        A> ESEARCH IN (subtree-one (folder2/banana folder1)) ALL
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID ALL 1:2
+        A< * ESEARCH (TAG "T" MAILBOX folder2/banana UIDVALIDITY <n>) UID ALL 1
+        A< * ESEARCH (TAG "T" MAILBOX folder2/banana/split UIDVALIDITY <n>) UID ALL 1
+        A< T OK ...
+    """,
+    "rfc7377-2.1 no response where nothing matches, whatever is returned": """
+        A> ESEARCH IN (personal) RETURN (COUNT MIN) SUBJECT s2
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID MIN 2 COUNT 1
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID MIN 2 COUNT 1
+        A< T OK ...
+        A> ESEARCH IN (inboxes) RETURN (COUNT) SUBJECT nothing
+        A< T OK ...
+    """,
+    "rfc7377-2.2 subscribed, and each mailbox once": """
+        A> SUBSCRIBE folder2/peach
+        A< T OK ...
+        A> ESEARCH IN (subscribed mailboxes (INBOX folder2/peach) subtree folder2/peach) RETURN (COUNT) ALL
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID COUNT 3
+        A< * ESEARCH (TAG "T" MAILBOX folder2/peach UIDVALIDITY <n>) UID COUNT 1
+        A< T OK ...
+    """,
+    "rfc7377-5 what is not there is not spoken of": """
+        A> ESEARCH IN (mailboxes (nowhere folder1 "a//b" "folder%") subtree nowhere) RETURN (COUNT) ALL
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID COUNT 2
+        A< T OK ...
+    """,
+    "rfc7377-2.2 the selected mailbox must be there where it is meant": """
+        A> ESEARCH ALL
+        A< T BAD ...
+        A> ESEARCH IN (selected personal) ALL
+        A< T BAD ...
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> ESEARCH SUBJECT s
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 1:3
+        A< T OK ...
+        A> UID ESEARCH IN (selected) RETURN (MAX) 1:2
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID MAX 2
+        A< T OK ...
+        A> ESEARCH IN (selected mailboxes folder1) RETURN (COUNT) 2:100
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID COUNT 2
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID COUNT 1
+        A< T OK ...
+        A> ESEARCH IN (personal) UID 2:*
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 2:3
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID ALL 2
+        A< * ESEARCH (TAG "T" MAILBOX folder2/banana UIDVALIDITY <n>) UID ALL 1
+        A< * ESEARCH (TAG "T" MAILBOX folder2/banana/split UIDVALIDITY <n>) UID ALL 1
+        A< * ESEARCH (TAG "T" MAILBOX folder2/peach UIDVALIDITY <n>) UID ALL 1
+        A< T OK ...
+        # the selection is as it was
+        A> FETCH 3 UID
+        A< * 3 FETCH (UID 3)
+        A< T OK ...
+    """,
+    "rfc7377-2.2 save": """
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> ESEARCH IN (personal) RETURN (SAVE) ALL
+        A< T BAD ...
+        A> ESEARCH IN (selected mailboxes INBOX) RETURN (SAVE) ALL
+        A< T BAD ...
+        A> ESEARCH IN (selected) RETURN (SAVE) UID 2:3
+        A< T OK ...
+        A> SEARCH $
+        A< * SEARCH 2 3
+        A< T OK ...
+        # "$" is of the selected mailbox and names nothing in another
+        A> ESEARCH IN (selected mailboxes folder1) OR $ SUBJECT s1
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 1:3
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID ALL 1
+        A< T OK ...
+        A> ESEARCH RETURN (SAVE MIN) ALL
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID MIN 1
+        A< T OK ...
+        A> SEARCH $
+        A< * SEARCH 1
+        A< T OK ...
+        A> ESEARCH RETURN (SAVE) SUBJECT nothing
+        A< T OK ...
+        A> SEARCH $
+        A< * SEARCH
+        A< T OK ...
+    """,
+    "rfc7377-2.2 partial is of each mailbox": """
+        A> ESEARCH IN (mailboxes (INBOX folder1)) RETURN (PARTIAL -1:-2) ALL
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID PARTIAL (-1:-2 2:3)
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID PARTIAL (-1:-2 1:2)
+        A< T OK ...
+    """,
+    "rfc7162-3.1.5 modseq": """
+        A> ESEARCH IN (mailboxes (INBOX folder1)) MODSEQ 1
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 1:3 MODSEQ <n:a>
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID ALL 1:2 MODSEQ <n:b>
+        A< T OK ...
+        A> STATUS folder1 (HIGHESTMODSEQ)
+        A< * STATUS folder1 (HIGHESTMODSEQ <n:b>)
+        A< T OK ...
+    """,
+    "rfc3501-6.4.4 recent where no session has been yet": """
+        A> SELECT folder1
+        A< ...
+        A< T OK ...
+        A> ESEARCH IN (selected mailboxes (INBOX folder2/peach)) RETURN (COUNT) RECENT
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID COUNT 3
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID COUNT 2
+        A< * ESEARCH (TAG "T" MAILBOX folder2/peach UIDVALIDITY <n>) UID COUNT 1
+        A< T OK ...
+        B> SELECT INBOX
+        B< ...
+        B< T OK ...
+        A> ESEARCH IN (mailboxes INBOX) RETURN (COUNT) RECENT
+        A< T OK ...
+    """,
+    "rfc9051-5.1 names in their dialect": """
+        A> CREATE "a b&AOk-"
+        A< T OK ...
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> COPY 1 "a b&AOk-"
+        A< T OK ...
+        A> ESEARCH IN (mailboxes "a b&AOk-") ALL
+        A< * ESEARCH (TAG "T" MAILBOX "a b&AOk-" UIDVALIDITY <n>) UID ALL 1
+        A< T OK ...
+        A> ENABLE UTF8=ACCEPT
+        A< ...
+        A< T OK ...
+        A> ESEARCH IN (mailboxes "a bé") ALL
+        A< * ESEARCH (TAG "T" MAILBOX "a bé" UIDVALIDITY <n>) UID ALL 1
+        A< T OK ...
+        A> ESEARCH IN (mailboxes INBOX) CHARSET UTF-8 ALL
+        A< T BAD ...
+    """,
+    "rfc9586-3.8 without message numbers": """
+        A> ENABLE UIDONLY
+        A< ...
+        A< T OK ...
+        A> ESEARCH IN (personal) 1:2
+        A< T BAD [UIDREQUIRED] ...
+        A> ESEARCH IN (mailboxes INBOX) UID 1:2
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 1:2
+        A< T OK ...
+    """,
+}
+
+LIMITED = """
+    A> ESEARCH IN (personal) ALL
+    A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 2:3
+    A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID ALL 1:2
+    A< ...
+    A< T OK [MESSAGELIMIT 2] ...
+    A> ESEARCH IN (mailboxes INBOX) ALL
+    A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 2:3
+    A< T OK [MESSAGELIMIT 2 2] ...
+    A> ESEARCH IN (personal) UID 1:2
+    A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 1:2
+    A< ...
+    A< T OK ESEARCH completed.
+"""
+
+
+async def _fill(world: World) -> None:
+    for name in ("folder1", "folder2", "folder2/banana", "folder2/banana/split", "folder2/peach", "folder23"):
+        await world.store.create_mailbox(name)
+    await world.add(b"one", b"two", b"three")
+    await world.add(b"one", b"two", mailbox="folder1")
+    for name in ("banana", "banana/split", "peach"):
+        await world.add(b"one", mailbox=f"folder2/{name}")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_transcript(name: str) -> None:
+    async def scenario(world: World) -> None:
+        await _fill(world)
+        await Transcript(world).play(CASES[name])
+
+    run(scenario)
+
+
+def test_the_limit_holds_for_each_mailbox() -> None:
+    async def scenario(world: World) -> None:
+        await _fill(world)
+        world.config = ImapTable(message_limit=2)
+        await Transcript(world).play(LIMITED)
+
+    run(scenario)
+
+
+def test_a_removal_not_told_yet_is_not_found_and_arrivals_wait_in_the_selected_mailbox() -> None:
+    async def scenario(world: World) -> None:
+        await _fill(world)
+        one = await world.client(b"SELECT INBOX")
+        await world.client(b"SELECT INBOX", b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+        one.session.dirty = False  # as if the hint were still under way
+        await world.add(b"four")
+        one.session.dirty = False
+        got = await one.ok(b"ESEARCH IN (personal) RETURN (ALL) 1:*")
+        assert b"MAILBOX INBOX" in got
+        assert b"UID ALL 1,3\r\n" in got.split(b"folder1")[0]
+
+    run(scenario)
+
+
+def test_the_capability_is_announced() -> None:
+    assert b"MULTISEARCH" in capabilities.AFTER

@@ -148,6 +148,10 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"\x80a LOGIN {5}\r\njohn. {4+}\r\npass\r\n",
         b"\x01b SEARCH RETURN (MIN ALL) CHARSET UTF-8 OR (SUBJECT {3+}\r\nabc UID 3:*) NOT BEFORE 1-Jan-2020 $\r\n",
         b'\x01c APPEND "INBOX" (\\Seen $x) "17-Jul-1996 02:44:25 -0700" ~{6+}\r\nab\r\ncd\r\nd IDLE\r\nDONE\r\n',
+        b"\x01k UID SEARCH RETURN (UPDATE (UID BODY.PEEK[TEXT]<0.9>) CONTEXT PARTIAL -1:-100 COUNT SAVE) UIDAFTER 7"
+        b' YOUNGER 9 SAVEDSINCE 1-Jan-2020 OR UID 5:* SAVEDATESUPPORTED\r\nl CANCELUPDATE "k" "j"\r\n',
+        b'\x01m ESEARCH IN (selected mailboxes (a {1+}\r\nb) subtree-one "c" personal) RETURN (PARTIAL 1:2) ALL\r\n',
+        b"\x01n UID FETCH 1:9 (PREVIEW (LAZY) SAVEDATE) (PARTIAL 5:1 CHANGEDSINCE 3 VANISHED)\r\n",
         b'\x01e LIST (SUBSCRIBED RECURSIVEMATCH) "" ("%" "a/*") RETURN (CHILDREN STATUS (MESSAGES SIZE))\r\n',
         b"\x01f SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211 (1:9 41:49)))\r\n",
         b"\x01g STORE 1:* (UNCHANGEDSINCE 12) -FLAGS.SILENT (\\Deleted k)\r\nh ID (\"name\" NIL)\r\n",

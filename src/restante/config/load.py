@@ -79,6 +79,7 @@ RANGES = (
     Range(("auth", "delay_first"), 0, 60),
     Range(("auth", "delay_most"), 0, 600),
     Range(("imap", "message_limit"), 0, 2**32 - 1),
+    Range(("imap", "contexts"), 1, 10_000),
     Range(("imap", "login_timeout"), 1, _DAY),
     Range(("imap", "idle_timeout"), 60, 7 * _DAY),
     Range(("pop3", "leave_days"), -1, 36_500),

@@ -90,6 +90,7 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     message_limit_on: Annotated[
         str, Doc('"all": FETCH, SEARCH, STORE, COPY, MOVE, UID EXPUNGE; "saving": COPY and APPEND alone (SAVELIMIT).')
     ] = "all"
+    contexts: Annotated[int, Doc("Searches of one session that are kept up to date (CONTEXT=SEARCH).")] = 16
     login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
 

@@ -133,4 +133,35 @@ CASES = [
             c.Partial(1, 2),
         ),
     ),
+    Case(
+        "rfc5267-4.2",
+        b"A01 SEARCH RETURN (CONTEXT COUNT) UNDELETED UNKEYWORD $Junk\r\n",
+        c.Search(b"A01", UNDELETED, False, frozenset({"CONTEXT", "COUNT"})),
+    ),
+    Case(
+        "rfc5267-4.3",
+        b"B01 UID SEARCH RETURN (UPDATE COUNT) DELETED KEYWORD $Junk\r\n",
+        c.Search(
+            b"B01",
+            q.And((q.HasFlag("\\Deleted"), q.HasFlag("$Junk"))),
+            True,
+            frozenset({"UPDATE", "COUNT"}),
+        ),
+    ),
+    Case("rfc5267-4.3.5", b'B04 CANCELUPDATE "B01"\r\n', c.CancelUpdate(b"B04", (b"B01",))),
+    Case("rfc5267-5", b'a CANCELUPDATE "B01" "b"\r\n', c.CancelUpdate(b"a", (b"B01", b"b"))),
+    Case(
+        "rfc5465-7",
+        b'a00 SEARCH RETURN (COUNT UPDATE (UID BODY.PEEK[HEADER.FIELDS (TO)])) FROM "boss"\r\n',
+        c.Search(
+            b"a00",
+            q.Contains(q.Field.FROM, "boss"),
+            False,
+            frozenset({"COUNT", "UPDATE"}),
+            update=(
+                Item.UID,
+                c.Body((), c.SectionText.FIELDS, (b"TO",), None, True, b"BODY[HEADER.FIELDS (TO)]"),
+            ),
+        ),
+    ),
 ]

@@ -14,15 +14,25 @@ from .test_properties import keys, modseqs, names, sequences, tags
 
 positions = st.integers(1, 0xFFFFFFFF)
 partials = st.builds(c.Partial, positions, positions) | st.builds(lambda a, b: c.Partial(-a, -b), positions, positions)
-options = st.frozensets(st.sampled_from(["MIN", "MAX", "COUNT", "SAVE"]))
+options = st.frozensets(st.sampled_from(["MIN", "MAX", "COUNT", "SAVE", "CONTEXT"]))
+items = st.lists(st.sampled_from(c.Item), max_size=3, unique=True)
 
 
 @st.composite
 def searches(draw: st.DrawFn) -> c.Search:
-    words, partial = draw(options), draw(st.none() | partials)
+    words, partial, update = draw(options), draw(st.none() | partials), draw(st.none() | items)
     if partial is not None:
         words |= {"PARTIAL"}
-    return c.Search(draw(tags), draw(keys), draw(st.booleans()), (words or frozenset({"ALL"})), partial=partial)
+    if update is not None:
+        words |= {"UPDATE"}
+    return c.Search(
+        draw(tags),
+        draw(keys),
+        draw(st.booleans()),
+        (words or frozenset({"ALL"})),
+        partial=partial,
+        update=tuple(update or ()),
+    )
 
 
 fetches = st.builds(
@@ -46,15 +56,18 @@ sources = st.one_of(
         st.lists(names, min_size=1, max_size=3).map(tuple),
     ),
 )
+cancels = st.builds(c.CancelUpdate, tags, st.lists(tags, min_size=1, max_size=3).map(tuple))
 multisearches = st.builds(
-    lambda search, where: c.ESearch(search.tag, search.query, tuple(where), search.returning, False, search.partial),
+    lambda search, where: c.ESearch(
+        search.tag, search.query, tuple(where), search.returning, False, search.partial, search.update
+    ),
     searches(),
     st.lists(sources, max_size=3),
 )
 
 
 @settings(deadline=None)
-@given(searches() | fetches | multisearches, st.booleans(), st.booleans())
+@given(searches() | fetches | multisearches | cancels, st.booleans(), st.booleans())
 def test_what_is_encoded_reads_back(command: c.Command, utf8: bool, literal_plus: bool) -> None:
     pieces = encode_command(command, utf8, literal_plus)
     assert without_continue(events_of(reader(utf8), pieces)) == [command]

@@ -94,6 +94,25 @@ from restante.imap.grammar.response import Code, Status
             id="rfc7377-3",
         ),
         pytest.param(
+            r.esearch_response(b"B01", True, changes=[(b"ADDTO", [(0, [(32768, 32769)])])]),
+            b'* ESEARCH (TAG "B01") UID ADDTO (0 32768:32769)\r\n',
+            id="rfc5267-4.3.3",
+        ),
+        pytest.param(
+            r.esearch_response(
+                b"C01", True, changes=[(b"ADDTO", [(1, [(2733, 2733)]), (1, [(2732, 2732)]), (1, [(2731, 2731)])])]
+            ),
+            b'* ESEARCH (TAG "C01") UID ADDTO (1 2733 1 2732 1 2731)\r\n',
+            id="rfc5267-4.3.3-pairs",
+        ),
+        pytest.param(
+            r.esearch_response(
+                b"B01", False, changes=[(b"REMOVEFROM", [(0, [(7, 7)])]), (b"ADDTO", [(0, [(1, 2), (9, 9)])])]
+            ),
+            b'* ESEARCH (TAG "B01") REMOVEFROM (0 7) ADDTO (0 1:2,9)\r\n',
+            id="rfc5267-4.3.4",
+        ),
+        pytest.param(
             r.vanished(True, [(41, 41), (43, 116)]), b"* VANISHED (EARLIER) 41,43:116\r\n", id="rfc7162-3.2.10.1"
         ),
         pytest.param(r.vanished(False, [(405, 405)]), b"* VANISHED 405\r\n", id="rfc7162-3.2.10.2"),

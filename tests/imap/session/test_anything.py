@@ -14,17 +14,36 @@ ITEMS = [
     b"RFC822",
     b"BODY.PEEK[HEADER.FIELDS (Subject %d)]<1.2>", b"BODY[HEADER.FIELDS.NOT (A)]", b"BINARY[1]<0.2>", b"BINARY.SIZE[]",
     b"(FLAGS MODSEQ EMAILID THREADID INTERNALDATE)", b"BODY.PEEK[TEXT]<99999.1>", b"ENVELOPE", b"BODYSTRUCTURE",
-    b"NONE",
+    b"NONE", b"(SAVEDATE PREVIEW)", b"PREVIEW (LAZY)", b"FLAGS (PARTIAL -1:-2)", b"FLAGS (PARTIAL 2:1)",
 ]  # fmt: skip
 KEYS = [
     b"ALL", b"RECENT", b"NOT NEW", b"OR 1 $", b"UID 1:*", b"MODSEQ 1", b"TEXT x", b"LARGER 3", b"KEYWORD $Junk",
     b"((1) 2)",
     b"SINCE 1-Jan-2020", b"HEADER X-A {0+}\r\n", b"CHARSET UTF-8 SUBJECT x", b"EMAILID m1", b"BODY \"\"", b"OLDER 3",
-    b"(",
+    b"(", b"SAVEDATESUPPORTED", b"SAVEDON 1-Jan-2020", b"UIDAFTER 1", b"NOT UIDBEFORE 2", b"UID 900:*", b"YOUNGER 99",
 ]  # fmt: skip
 BOXES = [b"INBOX", b"a/b", b'""', b'"a b"', b"nowhere", b"&AOk-", b"&", b"INBOX/x", b"%", b"/", b'"\xc3\xa9"']
 FLAGS = [b"\\Seen", b"(\\Deleted)", b"()", b"($A $B)", b"\\Bad", b"(\\Recent)", b"\\*"]
-RETURNS = [b"", b"RETURN () ", b"RETURN (SAVE) ", b"RETURN (MIN MAX COUNT) ", b"RETURN (SAVE MAX) ", b"RETURN (ALL) "]
+RETURNS = [
+    b"",
+    b"RETURN () ",
+    b"RETURN (SAVE) ",
+    b"RETURN (MIN MAX COUNT) ",
+    b"RETURN (SAVE MAX) ",
+    b"RETURN (ALL) ",
+    b"RETURN (PARTIAL 1:2) ",
+    b"RETURN (PARTIAL -1:-9 SAVE) ",
+    b"RETURN (UPDATE COUNT) ",
+    b"RETURN (CONTEXT UPDATE (UID)) ",
+]
+SOURCES = [
+    b"",
+    b"IN (selected) ",
+    b"IN (personal) ",
+    b"IN (subtree a subscribed) ",
+    b"IN (mailboxes (INBOX a/b)) ",
+    b"IN () ",
+]
 
 
 def command(chance: random.Random) -> bytes:
@@ -37,6 +56,8 @@ def command(chance: random.Random) -> bytes:
         lambda: uid + b"STORE " + pick(SETS) + b" " + pick([b"", b"(UNCHANGEDSINCE 5) ", b"(UNCHANGEDSINCE 0) "])
         + pick([b"+FLAGS ", b"-FLAGS.SILENT ", b"FLAGS ", b"+FLAGS.SILENT "]) + pick(FLAGS),
         lambda: uid + b"SEARCH " + pick(RETURNS) + pick(KEYS),
+        lambda: b"ESEARCH " + pick(SOURCES) + pick(RETURNS) + pick(KEYS),
+        lambda: pick([b"CANCELUPDATE \"t%d\"" % chance.randrange(99), b"CANCELUPDATE", b"CANCELUPDATE \"a\" \"b\""]),
         lambda: uid + pick([b"COPY ", b"MOVE "]) + pick(SETS) + b" " + pick(BOXES),
         lambda: pick([b"SELECT ", b"EXAMINE "]) + pick(BOXES[:2])
         + pick([b"", b" (CONDSTORE)", b" (QRESYNC (1800000000 1 1:9 (1 1)))"]),

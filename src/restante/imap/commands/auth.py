@@ -15,6 +15,7 @@ from ...store.directory import Account
 from ..grammar.commands import Authenticate, Enable, Login, StartTls, Unauthenticate
 from ..session import capabilities
 from ..session.state import ALREADY_SAID, BadCommand, Dialect, Reply
+from . import contexts
 
 if TYPE_CHECKING:
     from ...accounts.login import SaslExchange
@@ -99,6 +100,7 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
             dialect.utf8_accept = True
         elif name == "UIDONLY":
             dialect.uidonly = True
+            contexts.drop_numbered(session)
         else:
             session.enable_condstore()
             dialect.qresync = dialect.qresync or name == "QRESYNC"

@@ -27,7 +27,7 @@ async def idle(session: ImapSession, _command: Idle) -> Reply:
         left = deadline - session.clock.monotonic()
         if left <= 0:
             raise ReadTimeout
-        line = await session.line(left, wake=selected)
+        line = await session.line(left, wake=selected, wake_in=session.updates.due_in())
         if line is None:
             await session.updates.tell(may_expunge=True)
         elif line.upper() == b"DONE":

@@ -21,7 +21,7 @@ from ..grammar.names import encode_mailbox
 from ..session.criteria import asks_modseq, nodes, resolved
 from ..session.state import BadCommand, Reply, State
 from ..session.view import NOTHING, View
-from . import limit, results
+from . import contexts, limit, results
 from .names import mailbox_name
 from .search import check, find
 
@@ -34,11 +34,13 @@ SELECTED = (Source(SourceKind.SELECTED),)
 async def esearch(session: ImapSession, command: ESearch) -> Reply:
     check(session, command)
     _check_sources(session, command)
+    began = session.clock.now()
     searched = limited = 0
     last = b""
-    for mailbox in await _mailboxes(session, command.sources or SELECTED):
+    mailboxes = await _mailboxes(session, command.sources or SELECTED)
+    for mailbox in mailboxes:
         try:
-            code = await _search_one(session, command, mailbox)
+            code = await _search_one(session, command, mailbox, began)
         except NoSuchMailbox:  # deleted since it was listed
             continue
         except Refusal:
@@ -50,6 +52,8 @@ async def esearch(session: ImapSession, command: ESearch) -> Reply:
             limited, last = limited + 1, code
         await session.flush_if_full()
         await asyncio.sleep(0)  # others' turn
+    if contexts.UPDATE in (command.returning or ()) and session.view.mailbox.key not in {m.key for m in mailboxes}:
+        contexts.refuse(session, command.tag, b"Only the selected mailbox can be watched.")  # RFC 7377 2.2
     if limited and searched > 1:  # a UID says nothing where it may be of any mailbox
         last = limit.code(limit.of_commands(session.config))
     return limit.told(session, Reply(b"ESEARCH completed."), last)
@@ -62,9 +66,13 @@ def _check_sources(session: ImapSession, command: ESearch) -> None:
         raise BadCommand("No mailbox is selected.")
     if kinds != {SourceKind.SELECTED} and "SAVE" in (command.returning or ()):
         raise BadCommand("Only a search of the selected mailbox can be saved.")
+    if contexts.UPDATE in (command.returning or ()):
+        if session.state is not State.SELECTED:
+            raise BadCommand("UPDATE needs a selected mailbox.")
+        contexts.check(session.view, command)
 
 
-async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox) -> bytes:
+async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox, began: float) -> bytes:
     """Search one mailbox and write what was found; the response code where it was limited."""
     view = session.view_or_none
     own = view is not None and view.mailbox.key == mailbox.key
@@ -84,6 +92,8 @@ async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox) 
         modseq = await _modseq(session, command, mailbox, view, shown)
         name = encode_mailbox(mailbox.name, session.dialect.utf8), mailbox.uidvalidity
         session.write(results.esearch(command, found, modseq, uid=True, mailbox=name))
+    if own and view is not None and contexts.UPDATE in (command.returning or ()):
+        contexts.keep(session, view, command, found, began, uid=True, limited=bool(code))
     return code
 
 

@@ -1,7 +1,8 @@
 """SEARCH and UID SEARCH: the view turns message numbers into UIDs, the engine searches, the dialect answers.
 
 IMAP4rev1 without RETURN gets SEARCH, everybody else ESEARCH (see `results`). RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5;
-RFC 4731; RFC 5182 (saved results); RFC 6855 3; RFC 7162 3.1.5, 3.1.10; RFC 9394 (PARTIAL); RFC 9738 3.1.
+RFC 4731; RFC 5182 (saved results); RFC 6855 3; RFC 7162 3.1.5, 3.1.10; RFC 5267 (UPDATE);
+RFC 9394 (PARTIAL); RFC 9738 3.1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..grammar.response import search_response
 from ..session.criteria import asks_modseq, resolved
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Spans, View, merged
-from . import limit, results
+from . import contexts, limit, results
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 async def search(session: ImapSession, command: Search) -> Reply:
     check(session, command)
     view = session.view
+    contexts.check(view, command)
+    began = session.clock.now()
     saves = command.returning is not None and "SAVE" in command.returning
     try:
         found, limited = await find(session, view, command.query)
@@ -40,6 +43,8 @@ async def search(session: ImapSession, command: Search) -> Reply:
     if len(shown) and asks_modseq(command.query):
         modseq = await results.highest_modseq(session, view, shown)
     _answer(session, view, command, found, modseq)
+    if contexts.UPDATE in (command.returning or ()):
+        contexts.keep(session, view, command, found, began, uid=command.uid, limited=bool(limited))
     return limit.told(session, Reply(b"SEARCH completed."), limited)
 
 

@@ -292,7 +292,8 @@ class Search(Command):
     """returning: upper-case RETURN options (see parse_returning); None when RETURN was not given.
 
     An empty RETURN () is frozenset({"ALL"}). Sequence sets stand in `query` as Sequence nodes. charset: one was
-    named (the strings are text already: the same search is meant either way). partial: PARTIAL's range.
+    named (the strings are text already: the same search is meant either way). partial: PARTIAL's range. update:
+    items that UPDATE wants of messages that arrive (RFC 5465 7).
     """
 
     query: Query
@@ -300,6 +301,14 @@ class Search(Command):
     returning: frozenset[str] | None = None
     charset: bool = field(default=False, compare=False)
     partial: Partial | None = None
+    update: tuple[FetchItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpdate(Command):
+    """tags: of the searches whose updates are to end (RFC 5267 4.3.5)."""
+
+    tags: tuple[bytes, ...]
 
 
 class SourceKind(Enum):
@@ -331,6 +340,7 @@ class ESearch(Command):
     returning: frozenset[str] | None = None
     charset: bool = field(default=False, compare=False)
     partial: Partial | None = None
+    update: tuple[FetchItem, ...] = ()
 
 
 class Item(Enum):

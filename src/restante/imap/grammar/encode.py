@@ -296,6 +296,10 @@ class _Encoder:
         self.criteria(command)
 
     @command.register
+    def _(self, command: c.CancelUpdate) -> None:
+        self.line += b"CANCELUPDATE " + b" ".join(map(quoted, command.tags))
+
+    @command.register
     def _(self, command: c.ESearch) -> None:
         self.line += b"ESEARCH "
         if command.sources:
@@ -311,7 +315,7 @@ class _Encoder:
     def criteria(self, command: c.Search | c.ESearch) -> None:
         """RETURN options, charset, search keys."""
         if command.returning is not None:
-            self.line += b"RETURN " + _returning(command.returning, command.partial) + b" "
+            self.line += b"RETURN " + _returning(command) + b" "
         if not self.utf8 and not all(text.isascii() for text in _texts(command.query)):
             self.line += b"CHARSET UTF-8 "
         top = command.query
@@ -356,11 +360,14 @@ def _partial(partial: c.Partial) -> bytes:
     return b"PARTIAL %d:%d" % (partial.first, partial.last)
 
 
-def _returning(names: frozenset[str], partial: c.Partial | None) -> bytes:
+def _returning(command: c.Search | c.ESearch) -> bytes:
     """RETURN's list."""
-    words = [name.encode("ascii") for name in sorted(names) if name != "PARTIAL"]
-    if partial is not None:
-        words.append(_partial(partial))
+    words = [name.encode("ascii") for name in sorted(command.returning or ()) if name not in ("PARTIAL", "UPDATE")]
+    if command.partial is not None:
+        words.append(_partial(command.partial))
+    if "UPDATE" in (command.returning or ()):
+        items = b" (" + b" ".join(map(_fetch_item, command.update)) + b")" if command.update else b""
+        words.append(b"UPDATE" + items)
     return b"(" + b" ".join(words) + b")"
 
 

@@ -11,7 +11,7 @@ import re
 from . import commands as c
 from .errors import BadSyntax
 from .limits import ReaderLimits
-from .parse_returning import partial_range
+from .partial import partial_range
 from .tokens import ASTRING, INT64, Cursor
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
@@ -48,14 +48,14 @@ def parse_fetch(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
     cursor.sp()
     sequence = cursor.sequence_set(uid)
     cursor.sp()
-    items = _items(cursor)
+    items = fetch_items(cursor)
     if not cursor.skip(b" "):
         return c.Fetch(tag, sequence, items, uid)
     changed_since, vanished, partial = _modifiers(cursor, uid)
     return c.Fetch(tag, sequence, items, uid, changed_since, vanished, partial)
 
 
-def _items(cursor: Cursor) -> tuple[c.FetchItem, ...]:
+def fetch_items(cursor: Cursor) -> tuple[c.FetchItem, ...]:
     """Items asked, each once, in the order asked."""
     if not cursor.skip(b"("):
         start = cursor.pos

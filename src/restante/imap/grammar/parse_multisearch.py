@@ -21,7 +21,7 @@ def parse_esearch(cursor: Cursor, tag: bytes) -> c.Command:
         sources = _sources(cursor)
         cursor.sp()
     found = parse_criteria(cursor)
-    return c.ESearch(tag, found.query, sources, found.names, found.charset, found.partial)
+    return c.ESearch(tag, found.query, sources, found.names, found.charset, found.partial, found.update)
 
 
 def _sources(cursor: Cursor) -> tuple[c.Source, ...]:

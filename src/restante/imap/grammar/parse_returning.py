@@ -1,40 +1,28 @@
-"""RETURN options of SEARCH and its relatives, and the PARTIAL range that FETCH takes too: one table.
+"""RETURN options of SEARCH and its relatives: one table.
 
 A new option is a row here; what it means is the business of whoever answers. RFC 4466 2.6.1, RFC 4731 3.1,
-RFC 5182 2.1, RFC 9394 3.1 and 4.
+RFC 5182 2.1, RFC 5267 5, RFC 5465 8, RFC 9394 3.1.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from . import commands as c
-from .sets import MAX_NUMBER
+from .parse_fetch import fetch_items
+from .partial import partial_range
 from .tokens import Cursor
-
-_RANGE = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})(?![0-9])")
 
 
 @dataclass(slots=True)
 class Returning:
-    """Options as they are read. names: upper-case; ALL where the list was empty. partial: PARTIAL's range."""
+    """Options as they are read. names: upper-case; ALL where the list was empty. partial: PARTIAL's range. update:
+    UPDATE's items."""
 
     names: set[str] = field(default_factory=set)
     partial: c.Partial | None = None
-
-
-def partial_range(cursor: Cursor) -> c.Partial:
-    """partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number (RFC 9394 4)"""
-    start = cursor.pos
-    raw = cursor.match(_RANGE, "a range of results")
-    found = _RANGE.fullmatch(raw)
-    if found is None or found[1] != found[3] or max(int(found[2]), int(found[4])) > MAX_NUMBER:
-        cursor.pos = start
-        raise cursor.bad("Invalid range of results")
-    sign = -1 if found[1] else 1
-    return c.Partial(sign * int(found[2]), sign * int(found[4]))
+    update: tuple[c.FetchItem, ...] = ()
 
 
 def _partial(cursor: Cursor, returning: Returning) -> None:
@@ -43,6 +31,13 @@ def _partial(cursor: Cursor, returning: Returning) -> None:
         raise cursor.bad("PARTIAL stands twice")
     cursor.sp()
     returning.partial = partial_range(cursor)
+
+
+def _update(cursor: Cursor, returning: Returning) -> None:
+    """ "UPDATE" [SP "(" fetch-att *(SP fetch-att) ")"] (RFC 5267 5, RFC 5465 8)"""
+    if cursor.skip(b" ("):
+        cursor.pos -= 1
+        returning.update = fetch_items(cursor)
 
 
 def _bare(cursor: Cursor, returning: Returning) -> None:
@@ -56,6 +51,8 @@ OPTIONS: dict[str, Callable[[Cursor, Returning], None]] = {
     "COUNT": _bare,
     "SAVE": _bare,
     "PARTIAL": _partial,
+    "UPDATE": _update,
+    "CONTEXT": _bare,
 }
 
 

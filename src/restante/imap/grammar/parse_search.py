@@ -225,11 +225,13 @@ _KEYS: dict[bytes, Reader] = {
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What is searched and what is asked of it. names: RETURN options, None without. charset: one was named."""
+    """What is searched and what is asked of it. names: RETURN options, None without. partial, update: what these
+    two carry. charset: one was named."""
 
     query: q.Query
     names: frozenset[str] | None
     partial: c.Partial | None
+    update: tuple[c.FetchItem, ...]
     charset: bool
 
 
@@ -237,7 +239,7 @@ def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
     """search = "SEARCH" [search-return-opts] SP search-program"""
     cursor.sp()
     found = parse_criteria(cursor)
-    return c.Search(tag, found.query, uid, found.names, found.charset, found.partial)
+    return c.Search(tag, found.query, uid, found.names, found.charset, found.partial, found.update)
 
 
 def parse_criteria(cursor: Cursor) -> Criteria:
@@ -260,8 +262,8 @@ def parse_criteria(cursor: Cursor) -> Criteria:
         cursor.sp()
     query = _program(cursor, _Text(codec))
     if returning is None:
-        return Criteria(query, None, None, named)
-    return Criteria(query, frozenset(returning.names), returning.partial, named)
+        return Criteria(query, None, None, (), named)
+    return Criteria(query, frozenset(returning.names), returning.partial, returning.update, named)
 
 
 def _skip_word(cursor: Cursor, word: bytes) -> bool:

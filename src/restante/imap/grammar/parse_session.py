@@ -1,4 +1,7 @@
-"""Commands about the session itself: any state, logging in, ENABLE, IDLE, ID. RFC 9051 6.1, 6.2, RFC 2971."""
+"""Commands about the session itself: any state, logging in, ENABLE, IDLE, ID, CANCELUPDATE.
+
+RFC 9051 6.1, 6.2, RFC 2971, RFC 5267 4.3.5.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +88,16 @@ def parse_language(cursor: Cursor, tag: bytes) -> c.Command:
         if len(ranges) > _RANGES:
             raise cursor.bad("Too many language ranges")
     return c.Language(tag, tuple(ranges))
+
+
+def parse_cancel_update(cursor: Cursor, tag: bytes) -> c.Command:
+    """command-select =/ "CANCELUPDATE" 1*(SP quoted) (RFC 5267 5)"""
+    tags: list[bytes] = []
+    cursor.sp()
+    tags.append(cursor.quoted())
+    while cursor.skip(b" "):
+        tags.append(cursor.quoted())
+    return c.CancelUpdate(tag, tuple(tags))
 
 
 def parse_id(cursor: Cursor, tag: bytes) -> c.Command:

@@ -28,7 +28,16 @@ from .parse_mailbox import (
 )
 from .parse_multisearch import parse_esearch
 from .parse_search import parse_search
-from .parse_session import bare, parse_authenticate, parse_compress, parse_enable, parse_id, parse_language, parse_login
+from .parse_session import (
+    bare,
+    parse_authenticate,
+    parse_cancel_update,
+    parse_compress,
+    parse_enable,
+    parse_id,
+    parse_language,
+    parse_login,
+)
 from .parse_store import parse_copy, parse_move, parse_store, parse_uid_expunge
 from .tokens import ATOM, Cursor
 
@@ -68,6 +77,7 @@ COMMANDS: dict[bytes, Parser] = {
     b"EXPUNGE": bare(c.Expunge),
     b"SEARCH": parse_search,
     b"ESEARCH": parse_esearch,
+    b"CANCELUPDATE": parse_cancel_update,
     b"FETCH": parse_fetch,
     b"STORE": parse_store,
     b"COPY": parse_copy,

@@ -88,11 +88,13 @@ class Code(Enum):
     INUSE = b"INUSE"
     LIMIT = b"LIMIT"
     MAILBOXID = b"MAILBOXID"
+    MESSAGELIMIT = b"MESSAGELIMIT"
     MODIFIED = b"MODIFIED"
     NOMODSEQ = b"NOMODSEQ"
     NONEXISTENT = b"NONEXISTENT"
     NOPERM = b"NOPERM"
     NOTSAVED = b"NOTSAVED"
+    NOUPDATE = b"NOUPDATE"
     OVERQUOTA = b"OVERQUOTA"
     PARSE = b"PARSE"
     PERMANENTFLAGS = b"PERMANENTFLAGS"
@@ -104,6 +106,7 @@ class Code(Enum):
     TRYCREATE = b"TRYCREATE"
     UIDNEXT = b"UIDNEXT"
     UIDNOTSTICKY = b"UIDNOTSTICKY"
+    UIDREQUIRED = b"UIDREQUIRED"
     UIDVALIDITY = b"UIDVALIDITY"
     UNAVAILABLE = b"UNAVAILABLE"
     UNKNOWN_CTE = b"UNKNOWN-CTE"
@@ -298,11 +301,14 @@ def esearch_response(
     modseq: int | None = None,
     partial: tuple[Partial, Iterable[Range]] | None = None,
     mailbox: tuple[bytes, int] | None = None,
+    changes: Iterable[tuple[bytes, Iterable[tuple[int, Iterable[Range]]]]] = (),
 ) -> bytes:
     """An ESEARCH response (RFC 9051 7.3.4). None leaves an item out; an empty ALL is left out as well.
 
     partial: the range asked and the results in it, NIL where there are none (RFC 9394 3.1). mailbox: its name as
     `encode_mailbox` makes it and its UIDVALIDITY, where the command was ESEARCH (RFC 7377 2.1).
+    changes: b"REMOVEFROM" and b"ADDTO", each with (position, results), in the order in which they are to be applied
+    (RFC 5267 4.3.2).
     """
     line = b"* ESEARCH (TAG " + quoted(tag)
     line += b" MAILBOX %b UIDVALIDITY %d)" % mailbox if mailbox is not None else b")"
@@ -321,6 +327,9 @@ def esearch_response(
         line += b" COUNT %d" % count
     if modseq is not None:
         line += b" MODSEQ %d" % modseq
+    for word, pairs in changes:
+        shown = b" ".join([b"%d %b" % (position, format_ranges(ranges)) for position, ranges in pairs])
+        line += b" " + word + b" (" + shown + b")"
     return line + b"\r\n"
 
 

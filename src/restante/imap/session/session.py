@@ -337,11 +337,11 @@ class ImapSession:
         if self._gathered > FLUSH:
             await self.flush()
 
-    async def line(self, timeout: float, *, wake: bool = False) -> bytes | None:
+    async def line(self, timeout: float, *, wake: bool = False, wake_in: float | None = None) -> bytes | None:
         """The client's next raw line, without CRLF (AUTHENTICATE, IDLE).
 
-        wake: come back with None as soon as the account has changed. Raises ReadTimeout, ConnectionLost;
-        BadCommand where the reader refuses the line.
+        wake: come back with None as soon as the account has changed; wake_in: or after so many seconds. Raises
+        ReadTimeout, ConnectionLost; BadCommand where the reader refuses the line.
         """
         self.reader.line_mode = True
         await self.flush()
@@ -349,7 +349,7 @@ class ImapSession:
             if wake and self.dirty:
                 return None
             try:
-                async with asyncio.timeout(None) as self._wake:
+                async with asyncio.timeout(wake_in) as self._wake:
                     await self._read_more(timeout)
             except TimeoutError:
                 return None

@@ -2,7 +2,8 @@
 
 Between commands nothing is said. After each command, and in IDLE, the session brings its view up to date
 (`Store.delta`) and writes, in this order: removals (EXPUNGE, or VANISHED after ENABLE QRESYNC or UIDONLY), arrivals
-(EXISTS, and RECENT in IMAP4rev1), changed flags (FETCH). Which of these may go out depends on the command just
+(EXISTS, and RECENT in IMAP4rev1), changed flags (FETCH); before all of it the removals, and after it everything else
+that changes the results of a search with UPDATE. Which of these may go out depends on the command just
 answered: see `Policy`.
 
 It must not know how any command works. RFC 9051 5.2, 7.5.1; RFC 3501 7.3.2; RFC 7162 3.1, 3.2.4, 3.2.10, 6;
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ...store.errors import NoSuchMailbox
 from ...store.model import Delta, FlagTable, UidList
+from ..commands import contexts
 from ..grammar.commands import Command, ESearch, Fetch, Search, Store
 from ..grammar.response import vanished
 from ..grammar.sets import compress
@@ -75,6 +77,8 @@ class Updates:
         view = session.view
         may_expunge = policy is not Policy.WITHHOLD
         asks = policy is Policy.ALL or session.dirty or (may_expunge and len(view.gone))
+        if view.contexts and not asks:
+            asks = bool(len(view.unsettled)) or contexts.due_in(view, session.clock.now()) == 0
         # A client with QRESYNC takes the highest MODSEQ it saw as known: a removal below it must not stay untold
         # because a hint was late (RFC 7162 3.2, 6).
         if asks or session.dialect.qresync:
@@ -97,9 +101,19 @@ class Updates:
             present = await self._shared_list(view, delta)
         except NoSuchMailbox:
             await session.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
+        if view.contexts:
+            view.note_gone(delta, present)
+            contexts.tell_removed(session, view)
         update = view.update(delta, present, may_expunge=may_expunge)
         await self._write(view, update, await session.flags())
+        if view.contexts:
+            await contexts.tell_changed(session, view, delta, update)
         return update
+
+    def due_in(self) -> float | None:
+        """Seconds until time alone may change what the client knows; None where it cannot."""
+        view = self._session.view_or_none
+        return contexts.due_in(view, self._session.clock.now()) if view is not None and view.contexts else None
 
     async def _shared_list(self, view: View, delta: Delta) -> UidList | None:
         """The process's own list of the mailbox's UIDs, where this view may come to equal it."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from ...query.language import Sequence
 from ...store.model import Delta, Flagged, Mailbox, Snapshot, UidList, UidRanges
+from .contexts import Context
 from .state import BadCommand
 
 Spans = list[tuple[int, int]]
@@ -49,7 +50,9 @@ class Update:
 class View:
     """One session's picture of one mailbox."""
 
-    __slots__ = ("gone", "mailbox", "own", "read_only", "recent", "saved", "told_modseq", "uids")
+    __slots__ = (
+        "contexts", "gone", "mailbox", "own", "read_only", "recent", "saved", "told_modseq", "uids", "unsettled"
+    )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
         self.mailbox: Mailbox = snapshot.mailbox
@@ -65,6 +68,10 @@ class View:
         """UID ranges that are \\Recent in this session (IMAP4rev1)."""
         self.saved: array[int] = NOTHING
         """SEARCH's saved result: UIDs, ascending; those that are gone drop out when it is used."""
+        self.contexts: dict[bytes, Context] = {}
+        """Searches whose client is told how their results change, by their tags (RFC 5267)."""
+        self.unsettled: array[int] = NOTHING
+        """UIDs that this session's own commands changed since the contexts were looked at; kept where there are any."""
         self.told_modseq = snapshot.mailbox.highest_modseq
         """Everything up to this change number has been told (RFC 7162 3.2, 6)."""
 
@@ -76,7 +83,7 @@ class View:
         the old nor the shared one fits.
         """
         uidnext = self.mailbox.uidnext
-        self._note_gone(delta, present)
+        self.note_gone(delta, present)
         arrived = [uid for uid, _, _ in delta.changed if uid >= uidnext]
         self.mailbox = delta.mailbox
         positions: list[int] = []
@@ -103,6 +110,8 @@ class View:
         """
         if not flagged.modseq:
             return False
+        if self.contexts:
+            self.unsettled = self.unsettled + flagged.changed
         if flagged.mailbox is None or flagged.before != self.mailbox.highest_modseq:
             self.own.add(flagged.modseq)
             return False
@@ -111,8 +120,8 @@ class View:
             self.told_modseq = self.mailbox.highest_modseq
         return True
 
-    def _note_gone(self, delta: Delta, present: UidList | None) -> None:
-        """Add to `gone` what the delta removed from this view."""
+    def note_gone(self, delta: Delta, present: UidList | None) -> None:
+        """Add to `gone` what the delta removed from this view. Done twice it does no more."""
         if delta.complete:
             fresh: Iterable[int] = (uid for uid in delta.vanished if self.uids.sequence(uid))
             if not len(delta.vanished):

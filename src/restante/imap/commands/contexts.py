@@ -1,0 +1,161 @@
+"""CONTEXT=SEARCH: UPDATE keeps a search's results up to date, CANCELUPDATE ends that.
+
+`keep` begins a context when its search has been answered; from then on the session's updates call `tell_removed`
+before removals go out (message numbers are then still the ones that the client knows) and `tell_changed` after
+arrivals and flags have. Positions are 0: results are in mailbox order, which the client keeps itself (RFC 5267
+4.3.3). CONTEXT is a hint that asks for nothing here. RFC 5267 4; RFC 5465 7 (items of arriving messages); RFC 7377
+2.2.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from ...query.language import Query, Sequence, Uids
+from ...store.model import Delta
+from ..grammar.commands import CancelUpdate, ESearch, Search
+from ..grammar.names import encode_mailbox
+from ..grammar.response import esearch_response, quoted
+from ..grammar.sets import compress
+from ..session.contexts import Context, lasting
+from ..session.criteria import resolved
+from ..session.state import BadCommand, Reply
+from ..session.view import NOTHING, Update, View
+from .fetch_rows import compile_plan, send
+from .store import view_spans
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+UPDATE = "UPDATE"
+
+MOST_UIDS = 1 << 21
+"""Results kept for one session, of all contexts but its first: 8 MB."""
+
+
+def check(view: View, command: Search | ESearch) -> None:
+    """Raises BadCommand where the tag already stands for a search that is kept up to date (RFC 5267 4.3)."""
+    if UPDATE in (command.returning or ()) and command.tag in view.contexts:
+        raise BadCommand("That tag is in use by a search that is kept up to date.")
+
+
+def keep(
+    session: ImapSession,
+    view: View,
+    command: Search | ESearch,
+    found: array[int],
+    began: float,
+    *,
+    uid: bool,
+    limited: bool,
+) -> None:
+    """Keep a search up to date that has just been answered with `found`; or tell that it is not (NOUPDATE).
+
+    began: when the search began. limited: it did not look at all messages, so that its results mean nothing later.
+    """
+    if limited:
+        refuse(session, command.tag, b"Not all messages were looked at.")
+        return
+    held = sum(len(context.matched) for context in view.contexts.values())
+    if len(view.contexts) >= session.config.contexts or (view.contexts and held + len(found) > MOST_UIDS):
+        refuse(session, command.tag, b"Too many searches are kept up to date.")
+        return
+    query = lasting(command.query, lambda sequence: _named(view, sequence))
+    named = isinstance(command, ESearch)
+    view.contexts[command.tag] = Context(command.tag, uid, named, query, found, began, _top(view), command.update)
+
+
+def refuse(session: ImapSession, tag: bytes, text: bytes) -> None:
+    """Tell that a search is not kept up to date; all else that it asked for holds (RFC 5267 4.3.1)."""
+    session.write(b"* NO [NOUPDATE %b] %b\r\n" % (quoted(tag), text))
+
+
+def _named(view: View, sequence: Sequence) -> Query:
+    return Uids(view.ranges(view.spans(sequence, strict=False)))
+
+
+def _top(view: View) -> int:
+    return view.uids.uids[-1] if len(view.uids) else 0
+
+
+async def cancel_update(session: ImapSession, command: CancelUpdate) -> Reply:
+    """CANCELUPDATE: a tag that stands for none is passed over."""
+    view = session.view
+    for tag in command.tags:
+        view.contexts.pop(tag, None)
+    if not view.contexts:
+        view.unsettled = NOTHING
+    return Reply(b"No further updates.")
+
+
+def drop_numbered(session: ImapSession) -> None:
+    """End the contexts that would be told by message number, which UIDONLY forbids (RFC 9586 3)."""
+    view = session.view_or_none
+    if view is not None:
+        for tag in [tag for tag, context in view.contexts.items() if not context.uid]:
+            del view.contexts[tag]
+            refuse(session, tag, b"Message numbers are not told any more.")
+
+
+def due_in(view: View, now: float) -> float | None:
+    """Seconds until a context must be looked at for the time that has passed; None where none depends on it."""
+    return min((due for context in view.contexts.values() if (due := context.due_in(now)) is not None), default=None)
+
+
+def tell_removed(session: ImapSession, view: View) -> None:
+    """Write REMOVEFROM for results that are removed, whether or not the removal itself may be told yet.
+
+    It stands before EXPUNGE, so that its message numbers are the ones that the client has (RFC 5267 4.3.4).
+    """
+    if len(view.gone):
+        for context in view.contexts.values():
+            _write(session, view, context, context.drop(view.gone), NOTHING)
+
+
+async def tell_changed(session: ImapSession, view: View, delta: Delta, update: Update) -> None:
+    """Search what may have changed once more, for each context, and write what became of it."""
+    looked = array("I", sorted({*(uid for uid, _, _ in delta.changed), *view.unsettled}))
+    view.unsettled = NOTHING
+    arrived = set(update.arrived)
+    for context in list(view.contexts.values()):
+        now = session.clock.now()
+        mine = await _looked_at(session, view, context, looked, now)
+        if not len(mine):
+            continue
+        query = resolved(context.query, lambda sequence: _named(view, sequence), Uids(tuple(view.recent)))
+        found = await session.store.search(view.mailbox.key, query, tuple(compress(mine)))
+        removed, added = context.settle(mine, found)
+        new = array("I", [uid for uid in added if uid in arrived]) if context.fetch else NOTHING
+        if len(new):
+            await send(session, view, view_spans(view, new), compile_plan(context.fetch))
+        _write(session, view, context, removed, added)
+        await session.flush_if_full()
+
+
+async def _looked_at(session: ImapSession, view: View, context: Context, looked: array[int], now: float) -> array[int]:
+    """The UIDs that this context must look at: what changed, and what time or a new highest UID has moved."""
+    more: set[int] = set()
+    crossing = context.crossing(now)
+    if crossing is not None:
+        more.update(await session.store.search(view.mailbox.key, crossing, view.everything))
+        context.looked_at = now
+    top = _top(view)
+    if context.starred and top != context.top:
+        more |= {context.top, top} - {0}
+    context.top = top
+    return array("I", sorted(more.union(looked))) if more else looked
+
+
+def _write(session: ImapSession, view: View, context: Context, removed: array[int], added: array[int]) -> None:
+    """Write one update; nothing where nothing changed."""
+    changes = [
+        (word, [(0, compress(uids if context.uid else view.numbers(uids)))])
+        for word, uids in ((b"REMOVEFROM", removed), (b"ADDTO", added))
+        if len(uids)
+    ]
+    if changes:
+        mailbox = None
+        if context.named:
+            mailbox = encode_mailbox(view.mailbox.name, session.dialect.utf8), view.mailbox.uidvalidity
+        session.write(esearch_response(context.tag, context.uid, mailbox=mailbox, changes=changes))

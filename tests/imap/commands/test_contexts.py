@@ -1,0 +1,371 @@
+"""Searches that are kept up to date: UPDATE, CANCELUPDATE. RFC 5267; RFC 5032 2; RFC 5465 7; RFC 9586 3."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from restante.config.model import ImapTable
+from restante.imap.commands import contexts as handlers
+from restante.imap.session import capabilities, contexts
+from restante.store.interface import Store
+
+from ..session.support import SIMPLE, Client, World, run
+from .test_cost import Counting
+
+
+async def play(client: Client, *steps: tuple[bytes, bytes]) -> None:
+    """Send commands with tags of their own; each answer is compared whole, tagged response left out."""
+    for command, expected in steps:
+        tag = command.split(b" ")[0]
+        got = await client.raw(command + b"\r\n", tag)
+        lines = [line for line in got.split(b"\r\n") if line]
+        assert lines.pop().startswith(tag + b" OK"), got
+        assert lines == [line.strip() for line in expected.split(b"\n") if line.strip()], command
+
+
+async def inbox(world: World, count: int = 4) -> Client:
+    """A client with `count` messages of its own, none of them \\Recent."""
+    await world.add(*[b"m%d" % n for n in range(1, count + 1)])
+    await world.client(b"SELECT INBOX")
+    return await world.client(b"SELECT INBOX")
+
+
+def test_rfc5267_4_3_flags_of_ones_own_and_of_others() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        two = await world.client(b"SELECT INBOX")
+        await play(
+            one,
+            (b"B01 UID SEARCH RETURN (UPDATE COUNT) DELETED KEYWORD $Junk", b'* ESEARCH (TAG "B01") UID COUNT 0'),
+            (
+                b"a STORE 2 FLAGS (\\Deleted $Junk)",
+                b'* 2 FETCH (FLAGS (\\Deleted $Junk))\n* ESEARCH (TAG "B01") UID ADDTO (0 2)',
+            ),
+            (b"b STORE 3 +FLAGS.SILENT (\\Deleted)", b""),
+            (b"c UID STORE 2:3 +FLAGS.SILENT ($Junk)", b'* ESEARCH (TAG "B01") UID ADDTO (0 3)'),
+            (b"d NOOP", b""),
+        )
+        await two.ok(b"STORE 2:4 FLAGS.SILENT ()")
+        await play(
+            one,
+            (
+                b"e NOOP",
+                b'* 2 FETCH (FLAGS ())\n* 3 FETCH (FLAGS ())\n* ESEARCH (TAG "B01") UID REMOVEFROM (0 2:3)',
+            ),
+            (b"f NOOP", b""),
+        )
+
+    run(scenario)
+
+
+def test_rfc5267_4_3_2_message_numbers_stand_around_exists_and_expunge() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        two = await world.client(b"SELECT INBOX")
+        await play(one, (b"B01 SEARCH RETURN (UPDATE ALL) UNSEEN", b'* ESEARCH (TAG "B01") ALL 1:4'))
+        await play(two, (b"a STORE 2 +FLAGS.SILENT (\\Deleted)", b""), (b"b EXPUNGE", b"* 2 EXPUNGE"))
+        await world.add(b"new")
+        # a removal may be told before EXPUNGE may (RFC 5267 A.3); its number is the one that the client has
+        await play(
+            one,
+            (
+                b"c FETCH 1 UID",
+                b'* 1 FETCH (UID 1)\n* ESEARCH (TAG "B01") REMOVEFROM (0 2)\n'
+                b'* 5 EXISTS\n* 1 RECENT\n* ESEARCH (TAG "B01") ADDTO (0 5)',
+            ),
+            (b"d FETCH 1:5 UID", b"\n".join(b"* %d FETCH (UID %d)" % (n, n) for n in range(1, 6))),
+            (b"e NOOP", b"* 2 EXPUNGE"),
+            (
+                b"f FETCH 4 BODY[TEXT]<0.1>",
+                b'* 4 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT]<0> {1}\nn)\n* ESEARCH (TAG "B01") REMOVEFROM (0 4)',
+            ),
+            (b"g STORE 3 +FLAGS.SILENT (\\Deleted)", b""),
+            (b"h EXPUNGE", b'* ESEARCH (TAG "B01") REMOVEFROM (0 3)\n* 3 EXPUNGE'),
+        )
+
+    run(scenario)
+
+
+def test_rfc5267_4_3_arrivals_and_flags_in_idle() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await play(one, (b"B01 UID SEARCH RETURN (UPDATE) SUBJECT new", b'* ESEARCH (TAG "B01") UID'))
+        await one.idle()
+        await world.file(SIMPLE % (b"new", b"x"))
+        got = await one.pushed(b"ADDTO")
+        assert got.index(b"* 5 EXISTS\r\n") < got.index(b'* ESEARCH (TAG "B01") UID ADDTO (0 5)\r\n')
+        two = await world.client(b"SELECT INBOX", b"STORE 5 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+        assert b"T OK" in await two.do(b"NOOP")
+        got = await one.pushed(b"5 EXPUNGE")
+        assert got.index(b'* ESEARCH (TAG "B01") UID REMOVEFROM (0 5)\r\n') < got.index(b"* 5 EXPUNGE\r\n")
+
+    run(scenario)
+
+
+def test_rfc5267_4_3_a_tag_in_use_is_refused_and_free_again_once_cancelled() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await play(one, (b"B01 SEARCH RETURN (UPDATE COUNT) SEEN", b'* ESEARCH (TAG "B01") COUNT 0'))
+        assert (await one.raw(b"B01 SEARCH RETURN (UPDATE) FLAGGED\r\n", b"B01")).startswith(b"B01 BAD ")
+        assert (await one.raw(b"B01 ESEARCH RETURN (UPDATE) FLAGGED\r\n", b"B01")).startswith(b"B01 BAD ")
+        await play(
+            one,
+            (b"B01 SEARCH RETURN (COUNT) SEEN", b'* ESEARCH (TAG "B01") COUNT 0'),
+            (b"B02 SEARCH RETURN (UPDATE COUNT) SEEN", b'* ESEARCH (TAG "B02") COUNT 0'),
+            (b'B04 CANCELUPDATE "B01" "unknown"', b""),
+            (b"a STORE 1 +FLAGS.SILENT (\\Seen)", b'* ESEARCH (TAG "B02") ADDTO (0 1)'),
+            (b"B01 SEARCH RETURN (UPDATE COUNT) SEEN", b'* ESEARCH (TAG "B01") COUNT 1'),
+            (b'B05 CANCELUPDATE "B01" "B02"', b""),
+            (b"b STORE 1 -FLAGS.SILENT (\\Seen)", b""),
+        )
+        assert not one.session.view.contexts
+        assert not len(one.session.view.unsettled)
+        await play(one, (b"B01 SEARCH RETURN (UPDATE COUNT) SEEN", b'* ESEARCH (TAG "B01") COUNT 0'))
+        await one.ok(b"SELECT INBOX")
+        await play(one, (b"c STORE 1 +FLAGS.SILENT (\\Seen)", b""))  # another selection, no more updates
+
+    run(scenario)
+
+
+def test_rfc5267_4_3_1_too_many() -> None:
+    async def scenario(world: World) -> None:
+        world.config = ImapTable(contexts=2)
+        one = await inbox(world)
+        await play(
+            one,
+            (b"a SEARCH RETURN (UPDATE COUNT) ALL", b'* ESEARCH (TAG "a") COUNT 4'),
+            (b"b SEARCH RETURN (UPDATE COUNT) ALL", b'* ESEARCH (TAG "b") COUNT 4'),
+            (
+                b"c SEARCH RETURN (UPDATE COUNT) ALL",
+                b'* ESEARCH (TAG "c") COUNT 4\n* NO [NOUPDATE "c"] Too many searches are kept up to date.',
+            ),
+        )
+
+    run(scenario)
+
+
+def test_rfc5267_4_3_1_results_are_bounded_but_the_first_search_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "MOST_UIDS", 3)
+
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        assert b"NOUPDATE" not in await one.ok(b"SEARCH RETURN (UPDATE) ALL")
+        assert b"NOUPDATE" in await one.ok(b"SEARCH RETURN (UPDATE) 1")
+
+    run(scenario)
+
+
+def test_rfc9738_a_limited_search_is_not_kept() -> None:
+    async def scenario(world: World) -> None:
+        world.config = ImapTable(message_limit=3)
+        one = await inbox(world)
+        got = await one.ok(b"SEARCH RETURN (UPDATE COUNT) ALL")
+        assert b'* NO [NOUPDATE "T"] ' in got
+        assert b"T OK [MESSAGELIMIT 3 2]" in got
+
+    run(scenario)
+
+
+def test_rfc5267_4_3_message_numbers_and_saved_results_mean_what_they_meant() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await one.ok(b"SEARCH RETURN (SAVE) 3")
+        await play(
+            one,
+            (b"a SEARCH RETURN (UPDATE ALL) 2:3", b'* ESEARCH (TAG "a") ALL 2:3'),
+            (b"b SEARCH RETURN (UPDATE ALL) $", b'* ESEARCH (TAG "b") ALL 3'),
+            (b"c SEARCH RETURN (SAVE) 4", b""),
+            (b"d STORE 1 +FLAGS.SILENT (\\Deleted)", b""),
+            (b"e EXPUNGE", b"* 1 EXPUNGE"),
+            (
+                b"f STORE 1:3 +FLAGS (\\Seen)",
+                b"* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS (\\Seen))\n* 3 FETCH (FLAGS (\\Seen))",
+            ),
+            (b"g STORE 2 +FLAGS.SILENT (\\Deleted)", b""),
+            (
+                b"h EXPUNGE",
+                b'* ESEARCH (TAG "a") REMOVEFROM (0 2)\n* ESEARCH (TAG "b") REMOVEFROM (0 2)\n* 2 EXPUNGE',
+            ),
+        )
+
+    run(scenario)
+
+
+def test_rfc9051_6_4_9_a_set_with_the_last_uid_follows_it() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await play(
+            one,
+            (b"a UID SEARCH RETURN (UPDATE ALL) UID 100:*", b'* ESEARCH (TAG "a") UID ALL 4'),
+            (b"b UID SEARCH RETURN (UPDATE ALL) UID 3:*", b'* ESEARCH (TAG "b") UID ALL 3:4'),
+            (b"c UID SEARCH RETURN (UPDATE ALL) UID 3:6", b'* ESEARCH (TAG "c") UID ALL 3:4'),
+        )
+        await world.add(b"five")
+        await play(
+            one,
+            (
+                b"d NOOP",
+                b'* 5 EXISTS\n* 1 RECENT\n* ESEARCH (TAG "a") UID REMOVEFROM (0 4) ADDTO (0 5)\n'
+                b'* ESEARCH (TAG "b") UID ADDTO (0 5)\n* ESEARCH (TAG "c") UID ADDTO (0 5)',
+            ),
+            (b"e UID STORE 4:5 +FLAGS.SILENT (\\Deleted)", b""),
+            (
+                b"f EXPUNGE",
+                b'* ESEARCH (TAG "a") UID REMOVEFROM (0 5)\n* ESEARCH (TAG "b") UID REMOVEFROM (0 4:5)\n'
+                b'* ESEARCH (TAG "c") UID REMOVEFROM (0 4:5)\n* 5 EXPUNGE\n* 4 EXPUNGE\n'
+                b'* ESEARCH (TAG "a") UID ADDTO (0 3)',
+            ),
+        )
+
+    run(scenario)
+
+
+def test_rfc7377_2_2_update_of_the_selected_mailbox_alone() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await one.ok(b"CREATE other")
+        await world.add(b"o1", mailbox="other")
+        stranger = await world.client()
+        assert b"T BAD" in await stranger.do(b"ESEARCH IN (personal) RETURN (UPDATE) ALL")
+        await one.ok(b"NOOP")
+        box = await world.store.mailbox("INBOX")
+        assert box is not None
+        got = await one.raw(b"B01 ESEARCH IN (personal) RETURN (UPDATE COUNT) UNSEEN\r\n", b"B01")
+        assert got.count(b"COUNT") == 2
+        got = await one.raw(b"B02 ESEARCH IN (mailboxes other) RETURN (UPDATE COUNT) UNSEEN\r\n", b"B02")
+        assert b'* NO [NOUPDATE "B02"]' in got
+        await world.add(b"o2", mailbox="other")
+        where = b'TAG "B01" MAILBOX INBOX UIDVALIDITY %d' % box.uidvalidity
+        await play(one, (b"a STORE 2 +FLAGS.SILENT (\\Seen)", b"* ESEARCH (%b) UID REMOVEFROM (0 2)" % where))
+        got = await one.raw(b"B03 ESEARCH RETURN (UPDATE COUNT) SUBJECT nothing\r\n", b"B03")
+        assert got == b"B03 OK ESEARCH completed.\r\n"
+        await world.file(SIMPLE % (b"nothing", b"x"))
+        assert b'(TAG "B03" MAILBOX INBOX UIDVALIDITY %d) UID ADDTO (0 5)' % box.uidvalidity in await one.ok(b"NOOP")
+
+    run(scenario)
+
+
+def test_rfc5465_7_items_of_messages_that_arrive() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await one.raw(
+            b"a00 SEARCH RETURN (COUNT UPDATE (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])) SUBJECT s1 UNFLAGGED\r\n",
+            b"a00",
+        )
+        await world.add(b"match")
+        await play(
+            one,
+            (
+                b"a NOOP",
+                b"* 5 EXISTS\n* 1 RECENT\n* 5 FETCH (UID 5 BODY[HEADER.FIELDS (SUBJECT)] {15}\nSubject: s1\n)\n"
+                b'* ESEARCH (TAG "a00") ADDTO (0 5)',
+            ),
+            # no items for what joins by its flags
+            (b"b STORE 5 +FLAGS.SILENT (\\Flagged)", b'* ESEARCH (TAG "a00") REMOVEFROM (0 5)'),
+            (b"c STORE 5 -FLAGS.SILENT (\\Flagged)", b'* ESEARCH (TAG "a00") ADDTO (0 5)'),
+        )
+
+    run(scenario)
+
+
+def test_rfc9586_3_no_updates_by_number_after_enable_uidonly() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await play(
+            one,
+            (b"a SEARCH RETURN (UPDATE COUNT) SEEN", b'* ESEARCH (TAG "a") COUNT 0'),
+            (b"b UID SEARCH RETURN (UPDATE COUNT) SEEN", b'* ESEARCH (TAG "b") UID COUNT 0'),
+            (b"c ENABLE UIDONLY", b'* NO [NOUPDATE "a"] Message numbers are not told any more.\n* ENABLED UIDONLY'),
+            (b"d UID STORE 2 +FLAGS.SILENT (\\Seen)", b'* ESEARCH (TAG "b") UID ADDTO (0 2)'),
+        )
+
+    run(scenario)
+
+
+def test_rfc5032_2_what_grows_older_is_looked_at_now_and_then() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await play(
+            one,
+            (b"a UID SEARCH RETURN (UPDATE COUNT) YOUNGER 1000", b'* ESEARCH (TAG "a") UID COUNT 4'),
+            (b"b UID SEARCH RETURN (UPDATE COUNT) OLDER 2000 UNSEEN", b'* ESEARCH (TAG "b") UID COUNT 0'),
+        )
+        world.clock.advance(1000)
+        await world.add(b"five")
+        await play(
+            one,
+            # all four are exactly 1000 seconds old: still young
+            (b"c NOOP", b'* 5 EXISTS\n* 1 RECENT\n* ESEARCH (TAG "a") UID ADDTO (0 5)'),
+        )
+        world.clock.advance(30)
+        await play(one, (b"d NOOP", b""))  # the clock was looked at 30 seconds ago
+        world.clock.advance(30)
+        await play(one, (b"f STORE 1 +FLAGS.SILENT (\\Seen)", b'* ESEARCH (TAG "a") UID REMOVEFROM (0 1:4)'))
+        world.clock.advance(940)
+        await play(one, (b"g NOOP", b'* ESEARCH (TAG "b") UID ADDTO (0 2:4)'))
+
+    run(scenario)
+
+
+def test_rfc5032_2_and_in_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "EVERY", 0.01)
+
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await play(one, (b"a UID SEARCH RETURN (UPDATE COUNT) YOUNGER 1000", b'* ESEARCH (TAG "a") UID COUNT 4'))
+        await one.idle()
+        world.clock.advance(1001)
+        assert b'* ESEARCH (TAG "a") UID REMOVEFROM (0 1:4)\r\n' in await one.pushed(b"REMOVEFROM")
+
+    run(scenario)
+
+
+def test_only_what_changed_is_searched_again_and_nothing_without_a_context() -> None:
+    class Noting(Counting):
+        def __init__(self, store: Store) -> None:
+            super().__init__(store)
+            self.asked: list[Any] = []
+
+        async def search(self, mailbox: int, query: Any, within: Any) -> Any:
+            self.asked.append(within)
+            return await self.store.search(mailbox, query, within)
+
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        store = Noting(world.store)
+        one.session.store_or_none = store
+        await one.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
+        await one.ok(b"NOOP")
+        assert store.asked == []
+        await one.ok(b"SEARCH RETURN (UPDATE) UNSEEN")
+        store.asked.clear()
+        await one.ok(b"NOOP")
+        assert store.asked == []
+        await one.ok(b"STORE 3:4 +FLAGS.SILENT (\\Seen)")
+        assert store.asked == [((3, 4),)]
+        store.asked.clear()
+        store.calls = Counter()
+        await world.add(b"five")
+        await one.ok(b"NOOP")
+        assert store.asked == [((5, 5),)]
+        assert store.calls["delta"] == 1
+
+    run(scenario)
+
+
+def test_the_capability_is_announced() -> None:
+    assert b"CONTEXT=SEARCH" in capabilities.AFTER
+
+
+def test_rfc5032_2_a_clock_set_back_is_noticed() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        world.clock.advance(2000)
+        await play(one, (b"a UID SEARCH RETURN (UPDATE COUNT) YOUNGER 1000", b'* ESEARCH (TAG "a") UID COUNT 0'))
+        world.clock.set(world.clock.now() - 1500)
+        await play(one, (b"b NOOP", b'* ESEARCH (TAG "a") UID ADDTO (0 1:4)'))
+
+    run(scenario)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import apsw
 
 from ...query.language import Query
+from ...query.order import Criterion
+from ...query.threads import Algorithm, Threads
 from ..errors import InUse
 from ..model import (
     AccountStats,
@@ -121,17 +123,17 @@ class SqliteStore:
             pool.release(handle)
             self._engine.keep_tidy()
 
-    def _read_apart(self, fn: Callable[[apsw.Connection], T]) -> T:
-        """Call `fn(db)` in one read transaction on a connection of its own: for a thread, where it may be long."""
+    def read_apart(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `fn(db, ...)` in one read transaction on a connection of its own: for a thread, where it may be long."""
         with translated():
             db = connect(self._path, wait=WRITER_WAIT)
             try:
                 db.execute("BEGIN")
-                return fn(db)
+                return fn(db, *args, **kwargs)
             finally:
                 db.close(True)
 
-    def _look(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def look(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `_read`, without a transaction around it: for what one statement answers, or statements in any order."""
         pool = self._engine.handles
         handle = pool.acquire(self.account, self._path)
@@ -153,7 +155,7 @@ class SqliteStore:
         return self._read(mailboxes.all_of, self._user)
 
     async def mailbox(self, name: str) -> Mailbox | None:
-        return self._look(mailboxes.find, name, self._user)
+        return self.look(mailboxes.find, name, self._user)
 
     async def subscriptions(self) -> list[str]:
         return self._read(mailboxes.subscriptions, self._user)
@@ -174,7 +176,7 @@ class SqliteStore:
         if limit >= FEW_FLAGS and tuple(columns) == _FLAGS_ALONE and not removed and not self._user:
             return self._read(self._flag_rows, mailbox, ranges, limit)
         # Flag sets are looked up after the rows and are never taken away: every number is known then.
-        return self._look(self._rows, mailbox, ranges, tuple(columns), limit, removed)
+        return self.look(self._rows, mailbox, ranges, tuple(columns), limit, removed)
 
     def _flag_rows(self, db: apsw.Connection, mailbox: int, ranges: UidRanges, limit: int) -> list[Row]:
         found = self._engine.flags.rows(db, self.account, mailbox, ranges, limit)
@@ -199,7 +201,7 @@ class SqliteStore:
         return self._read(self._engine.unseen.find, self.account, mailbox)
 
     async def delta(self, mailbox: int, since: int) -> Delta:
-        here = self._look(mailboxes.mailbox_by_key, mailbox, self._user)
+        here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
         if since >= here.highest_modseq:  # the answer to most questions: nothing
             return Delta(here, [], array("I"), True)
         return self._read(self._delta, mailbox, since)
@@ -220,7 +222,7 @@ class SqliteStore:
 
     async def fill_search(self) -> int:
         """See `Store.fill_search`."""
-        waiting = self._look(bodies.pending)
+        waiting = self.look(bodies.pending)
         if not waiting:
             return 0
         octets = await self.read_contents([stored for _, stored in waiting])
@@ -230,6 +232,16 @@ class SqliteStore:
             self.account, self._path, bodies.fill, (filled,), self.session, self._user, relaxed=True
         )
         return len(filled)
+
+    async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
+        from . import sort
+
+        return await sort.sort(self, mailbox, query, keys, within)
+
+    async def thread(self, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
+        from . import sort
+
+        return await sort.thread(self, mailbox, query, algorithm, within)
 
     async def read_content(self, content_key: int, offset: int = 0, count: int | None = None) -> bytes:
         if count is not None and count <= IN_THREAD:
@@ -245,7 +257,7 @@ class SqliteStore:
         return b"".join(pieces)
 
     async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
-        return self._look(content.read_many, contents)
+        return self.look(content.read_many, contents)
 
     async def stream_content(self, content_key: int) -> AsyncIterator[bytes]:
         size = self._read(content.size_of, content_key)
@@ -273,7 +285,7 @@ class SqliteStore:
         return await self._write(append.append_once, name, prepared, await self._quota())
 
     async def has_email(self, email_id: str) -> bool:
-        return self._look(append.has_email, email_id)
+        return self.look(append.has_email, email_id)
 
     async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
         (prepared,) = await self._prepared([message])
@@ -371,13 +383,13 @@ class SqliteStore:
         from . import maildrop
 
         kept = self._engine.maildrops
-        (_, _, messages, _), held = self._look(kept.find, self.account)
+        (_, _, messages, _), held = self.look(kept.find, self.account)
         if held is not None:
             return held
         if messages <= maildrop.ON_LOOP:
             state, drop = self._read(maildrop.maildrop)
         else:
-            state, drop = await asyncio.to_thread(self._read_apart, maildrop.maildrop)
+            state, drop = await asyncio.to_thread(self.read_apart, maildrop.maildrop)
         kept.keep(self.account, state, drop)
         return drop
 

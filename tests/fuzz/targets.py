@@ -147,6 +147,8 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b" (CHANGEDSINCE 7 VANISHED)\r\n",
         b"\x80a LOGIN {5}\r\njohn. {4+}\r\npass\r\n",
         b"\x01b SEARCH RETURN (MIN ALL) CHARSET UTF-8 OR (SUBJECT {3+}\r\nabc UID 3:*) NOT BEFORE 1-Jan-2020 $\r\n",
+        b"\x01b UID SORT RETURN (MIN COUNT) (REVERSE SUBJECT DISPLAYTO) \"UTF-8\" OR SEEN (1:* $)\r\n",
+        b"\x00b THREAD REFERENCES us-ascii NOT TEXT {3+}\r\nabc\r\n",
         b'\x01c APPEND "INBOX" (\\Seen $x) "17-Jul-1996 02:44:25 -0700" ~{6+}\r\nab\r\ncd\r\nd IDLE\r\nDONE\r\n',
         b"\x01k UID SEARCH RETURN (UPDATE (UID BODY.PEEK[TEXT]<0.9>) CONTEXT PARTIAL -1:-100 COUNT SAVE) UIDAFTER 7"
         b' YOUNGER 9 SAVEDSINCE 1-Jan-2020 OR UID 5:* SAVEDATESUPPORTED\r\nl CANCELUPDATE "k" "j"\r\n',

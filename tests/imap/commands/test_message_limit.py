@@ -304,3 +304,14 @@ def test_a_cut_keeps_the_highest_and_names_the_lowest_of_them(where: list[tuple[
     kept, code = limit.cut(view, where, most)
     assert [position for start, stop in kept for position in range(start, stop)] == positions[-most:]
     assert code == (b"MESSAGELIMIT %d %d" % (most, positions[-most] * 3 + 3) if len(positions) > most else b"")
+
+
+def test_rfc9738_3_3_a_mailbox_over_the_limit_is_sorted_and_not_threaded() -> None:
+    async def scenario(world: World) -> None:
+        await _fill(world)
+        world.config = ImapTable(message_limit=3)
+        client = await world.client(b"SELECT INBOX")
+        assert b"* SORT 7 6 5 4 2 1\r\n" in await client.ok(b"UID SORT (REVERSE SUBJECT) UTF-8 ALL")
+        assert (await client.do(b"THREAD REFERENCES UTF-8 ALL")).startswith(b"T NO [MESSAGELIMIT 3] ")
+
+    run(scenario)

@@ -7,6 +7,8 @@ from datetime import date, datetime, timedelta, timezone
 from restante.imap.grammar import commands as c
 from restante.imap.grammar.commands import Item, StatusItem, StoreMode
 from restante.query import language as q
+from restante.query.order import Criterion, SortKey
+from restante.query.threads import Algorithm
 
 from . import examples_search
 from .example import Case, seq, uids
@@ -472,6 +474,71 @@ SEARCHES = [
             False,
             frozenset({"SAVE"}),
         ),
+    ),
+    Case(
+        "rfc5256-3-SORT",
+        b"A282 SORT (SUBJECT) UTF-8 SINCE 1-Feb-1994\r\n",
+        c.Sort(
+            b"A282",
+            (Criterion(SortKey.SUBJECT),),
+            q.Dated(q.Instant.RECEIVED, q.Order.SINCE, date(1994, 2, 1)),
+        ),
+    ),
+    Case(
+        "rfc5256-3-SORT-reverse",
+        b"A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL\r\n",
+        c.Sort(b"A283", (Criterion(SortKey.SUBJECT), Criterion(SortKey.DATE, True)), q.All()),
+    ),
+    Case(
+        "rfc5256-3-SORT-text",
+        b'A284 SORT (SUBJECT) US-ASCII TEXT "not in mailbox"\r\n',
+        c.Sort(b"A284", (Criterion(SortKey.SUBJECT),), q.Contains(q.Field.TEXT, "not in mailbox")),
+    ),
+    Case(
+        "rfc5256-5-every-key",
+        b'a uid sort (reverse arrival cc date reverse from size to displayfrom displayto) "koi8-r" subject {3+}\r\n'
+        b"\xcd\xc1\xd4\r\n",
+        c.Sort(
+            b"a",
+            (
+                Criterion(SortKey.ARRIVAL, True),
+                Criterion(SortKey.CC),
+                Criterion(SortKey.DATE),
+                Criterion(SortKey.FROM, True),
+                Criterion(SortKey.SIZE),
+                Criterion(SortKey.TO),
+                Criterion(SortKey.DISPLAYFROM),
+                Criterion(SortKey.DISPLAYTO),
+            ),
+            q.Contains(q.Field.SUBJECT, "мат"),
+            True,
+        ),
+    ),
+    Case(
+        "rfc5267-3.3",
+        b"E01 UID SORT RETURN () (REVERSE DATE) UTF-8 UNDELETED UNKEYWORD $Junk\r\n",
+        c.Sort(
+            b"E01",
+            (Criterion(SortKey.DATE, True),),
+            q.And((UNDELETED, q.Not(q.HasFlag("$Junk")))),
+            True,
+            frozenset({"ALL"}),
+        ),
+    ),
+    Case(
+        "rfc7162-3.1.10",
+        b"a SORT RETURN (ALL) (DATE) UTF-8 MODSEQ 1234\r\n",
+        c.Sort(b"a", (Criterion(SortKey.DATE),), q.ModSeq(1234), False, frozenset({"ALL"})),
+    ),
+    Case(
+        "rfc5256-3-THREAD",
+        b"A283 THREAD ORDEREDSUBJECT UTF-8 SINCE 5-MAR-2000\r\n",
+        c.Thread(b"A283", Algorithm.ORDEREDSUBJECT, q.Dated(q.Instant.RECEIVED, q.Order.SINCE, date(2000, 3, 5))),
+    ),
+    Case(
+        "rfc5256-3-THREAD-references",
+        b'A284 UID THREAD references US-ASCII TEXT "gewp"\r\n',
+        c.Thread(b"A284", Algorithm.REFERENCES, q.Contains(q.Field.TEXT, "gewp"), True),
     ),
     Case(
         "rfc7162-3.1.5",

@@ -11,6 +11,8 @@ from restante.imap.grammar import commands as c
 from restante.imap.grammar.encode import encode_command
 from restante.imap.grammar.reader import Bad, Continue, Line, ReaderLimits
 from restante.query import language as q
+from restante.query.order import Criterion, SortKey
+from restante.query.threads import Algorithm
 
 from .examples import CASES
 from .helpers import drain, events_of, reader, without_continue
@@ -124,6 +126,21 @@ commands = st.one_of(
     st.builds(
         c.Search, tags, keys, st.booleans(), st.none() | st.frozensets(st.sampled_from(["MIN", "ALL"]), min_size=1)
     ),
+    st.builds(
+        c.Sort,
+        tags,
+        st.lists(
+            st.builds(
+                Criterion, st.sampled_from([key for key in SortKey if key is not SortKey.RELEVANCY]), st.booleans()
+            ),
+            min_size=1,
+            max_size=5,
+        ).map(tuple),
+        keys,
+        st.booleans(),
+        st.none() | st.frozensets(st.sampled_from(["MIN", "COUNT"]), min_size=1),
+    ),
+    st.builds(c.Thread, tags, st.sampled_from(Algorithm), keys, st.booleans()),
 )
 
 

@@ -44,6 +44,8 @@ SOURCES = [
     b"IN (mailboxes (INBOX a/b)) ",
     b"IN () ",
 ]
+SORTS = [b"(DATE)", b"(REVERSE SUBJECT FROM)", b"(SIZE ARRIVAL)", b"()", b"(REVERSE)", b"(DISPLAYTO X)"]
+CHARSETS = [b" UTF-8 ", b" us-ascii ", b" X-NONE ", b" "]
 
 
 def command(chance: random.Random) -> bytes:
@@ -58,6 +60,8 @@ def command(chance: random.Random) -> bytes:
         lambda: uid + b"SEARCH " + pick(RETURNS) + pick(KEYS),
         lambda: b"ESEARCH " + pick(SOURCES) + pick(RETURNS) + pick(KEYS),
         lambda: pick([b"CANCELUPDATE \"t%d\"" % chance.randrange(99), b"CANCELUPDATE", b"CANCELUPDATE \"a\" \"b\""]),
+        lambda: uid + b"SORT " + pick(RETURNS) + pick(SORTS) + pick(CHARSETS) + pick(KEYS),
+        lambda: uid + b"THREAD " + pick([b"REFERENCES", b"ORDEREDSUBJECT", b"X"]) + pick(CHARSETS) + pick(KEYS),
         lambda: uid + pick([b"COPY ", b"MOVE "]) + pick(SETS) + b" " + pick(BOXES),
         lambda: pick([b"SELECT ", b"EXAMINE "]) + pick(BOXES[:2])
         + pick([b"", b" (CONDSTORE)", b" (QRESYNC (1800000000 1 1:9 (1 1)))"]),

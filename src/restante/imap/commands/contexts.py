@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...query.language import Query, Sequence, Uids
 from ...store.model import Delta
-from ..grammar.commands import CancelUpdate, ESearch, Search
+from ..grammar.commands import CancelUpdate, ESearch
 from ..grammar.names import encode_mailbox
 from ..grammar.response import esearch_response, quoted
 from ..grammar.sets import compress
@@ -23,6 +23,7 @@ from ..session.criteria import resolved
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Update, View
 from .fetch_rows import compile_plan, send
+from .results import SearchLike
 from .store import view_spans
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MOST_UIDS = 1 << 21
 """Results kept for one session, of all contexts but its first: 8 MB."""
 
 
-def check(view: View, command: Search | ESearch) -> None:
+def check(view: View, command: SearchLike) -> None:
     """Raises BadCommand where the tag already stands for a search that is kept up to date (RFC 5267 4.3)."""
     if UPDATE in (command.returning or ()) and command.tag in view.contexts:
         raise BadCommand("That tag is in use by a search that is kept up to date.")
@@ -43,7 +44,7 @@ def check(view: View, command: Search | ESearch) -> None:
 def keep(
     session: ImapSession,
     view: View,
-    command: Search | ESearch,
+    command: SearchLike,
     found: array[int],
     began: float,
     *,

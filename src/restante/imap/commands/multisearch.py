@@ -18,12 +18,13 @@ from ...store.errors import BadMailboxName, NoSuchMailbox
 from ...store.model import SEPARATOR, Mailbox
 from ..grammar.commands import ESearch, Source, SourceKind
 from ..grammar.names import encode_mailbox
+from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, nodes, resolved
 from ..session.state import BadCommand, Reply, State
 from ..session.view import NOTHING, View
 from . import contexts, limit, results
 from .names import mailbox_name
-from .search import check, find
+from .search import check, in_uids, looked_at
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -33,6 +34,8 @@ SELECTED = (Source(SourceKind.SELECTED),)
 
 async def esearch(session: ImapSession, command: ESearch) -> Reply:
     check(session, command)
+    if asks_modseq(command.query):
+        session.enable_condstore()
     _check_sources(session, command)
     began = session.clock.now()
     searched = limited = 0
@@ -81,7 +84,9 @@ async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox, 
             return b""
         view = await _looks_at(session, command.query, mailbox)
     if view is not None:
-        found, code = await find(session, view, command.query if own else _elsewhere(command.query, mailbox))
+        query = in_uids(view, command.query if own else _elsewhere(command.query, mailbox))
+        within, code = looked_at(view, query, limit.of_commands(session.config))
+        found = await session.store.search(mailbox.key, query, within)
     else:
         query = resolved(_elsewhere(command.query, mailbox), _no_set, Uids(()))
         found, code = await session.store.search(mailbox.key, query, ((1, mailbox.uidnext - 1),)), b""
@@ -91,7 +96,7 @@ async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox, 
     if len(found) and command.returning != results.SAVE_ALONE:
         modseq = await _modseq(session, command, mailbox, view, shown)
         name = encode_mailbox(mailbox.name, session.dialect.utf8), mailbox.uidvalidity
-        session.write(results.esearch(command, found, modseq, uid=True, mailbox=name))
+        session.write(results.esearch(command, found, modseq, compress, uid=True, mailbox=name))
     if own and view is not None and contexts.UPDATE in (command.returning or ()):
         contexts.keep(session, view, command, found, began, uid=True, limited=bool(code))
     return code

@@ -1,18 +1,19 @@
 """What a search tells of the messages it found: RETURN options to an ESEARCH response, to "$", to MODSEQ.
 
-Shared by SEARCH and ESEARCH. RFC 9051 6.4.4, 7.3.4; RFC 4731; RFC 5182; RFC 7162 3.1.5; RFC 7377 2.1; RFC 9394 3.2.
+Shared by SEARCH, ESEARCH and SORT. RFC 9051 6.4.4, 7.3.4; RFC 4731; RFC 5182; RFC 7162 3.1.5; RFC 7377 2.1; RFC 9394
+3.2.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from ...store.model import Column
-from ..grammar.commands import ESearch, Search
+from ..grammar.commands import ESearch, Search, Sort
 from ..grammar.response import esearch_response
-from ..grammar.sets import compress
+from ..grammar.sets import Range
 from ..session.view import View
 from .fetch_rows import BATCH, batches, read_rows
 from .store import view_spans
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     from ..session.session import ImapSession
 
 
+SearchLike = Search | ESearch | Sort
+"""Commands that name messages by keys and answer with RETURN options."""
+
 SAVE_ALONE = frozenset({"SAVE"})
 """RETURN (SAVE): nothing is answered (RFC 5182 2.1)."""
 
 
-def shown(found: array[int], command: Search | ESearch) -> array[int]:
-    """The messages that MIN, MAX, PARTIAL or their likes name: what "$" keeps and MODSEQ looks at (RFC 9051 table 4,
-    RFC 9394 table 1)."""
+def shown(found: array[int], command: SearchLike) -> array[int]:
+    """The messages that MIN, MAX, PARTIAL or their likes name, ascending: what "$" keeps and MODSEQ looks at (RFC 9051
+    table 4, RFC 9394 table 1). MIN and MAX of a SORT are its ends (RFC 5267 3.1)."""
     returning = command.returning or frozenset()
     if not len(found) or returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
-        return found
+        return array("I", sorted(found)) if isinstance(command, Sort) else found
     ends = ([found[0]] if "MIN" in returning else []) + ([found[-1]] if "MAX" in returning else [])
     if command.partial is None:
         return array("I", sorted(set(ends)))
@@ -48,27 +52,28 @@ async def highest_modseq(session: ImapSession, view: View, uids: array[int]) -> 
 
 
 def esearch(
-    command: Search | ESearch,
+    command: SearchLike,
     numbers: Sequence[int],
     modseq: int | None,
+    ranges: Callable[[Sequence[int]], list[Range]],
     *,
     uid: bool,
     mailbox: tuple[bytes, int] | None = None,
 ) -> bytes:
-    """The ESEARCH response. numbers: what was found, ascending, as message numbers or UIDs. mailbox: as in
-    `esearch_response`."""
+    """The ESEARCH response. numbers: what was found, in the command's order, as message numbers or UIDs. ranges:
+    makes a set of them in that order. mailbox: as in `esearch_response`."""
     wanted = frozenset({"ALL"}) if command.returning is None else command.returning
     some = bool(len(numbers))
     partial = None
     if command.partial is not None:
         start, stop = command.partial.span(len(numbers))
-        partial = command.partial, compress(numbers[start:stop])
+        partial = command.partial, ranges(numbers[start:stop])
     return esearch_response(
         command.tag,
         uid,
         minimum=numbers[0] if some and "MIN" in wanted else None,
         maximum=numbers[-1] if some and "MAX" in wanted else None,
-        everything=compress(numbers) if some and "ALL" in wanted else None,
+        everything=ranges(numbers) if some and "ALL" in wanted else None,
         count=len(numbers) if "COUNT" in wanted else None,
         modseq=modseq,
         partial=partial,

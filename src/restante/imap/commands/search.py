@@ -1,20 +1,23 @@
 """SEARCH and UID SEARCH: the view turns message numbers into UIDs, the engine searches, the dialect answers.
 
-IMAP4rev1 without RETURN gets SEARCH, everybody else ESEARCH (see `results`). RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5;
-RFC 4731; RFC 5182 (saved results); RFC 6855 3; RFC 7162 3.1.5, 3.1.10; RFC 5267 (UPDATE);
-RFC 9394 (PARTIAL); RFC 9738 3.1.
+IMAP4rev1 without RETURN gets SEARCH, everybody else ESEARCH (see `results`). `run` and `finish` are what SORT shares.
+RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5; RFC 4731; RFC 5182 (saved results); RFC 5267 (UPDATE); RFC 6855 3; RFC 7162
+3.1.5, 3.1.10; RFC 9394 (PARTIAL); RFC 9738 3.1.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import Refusal
 from ...query.language import And, Query, Sequence, Uids
 from ...store.model import UidRanges
-from ..grammar.commands import ESearch, Search
+from ..grammar.commands import ESearch, Search, Sort
 from ..grammar.response import search_response
+from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, resolved
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Spans, View, merged
@@ -23,60 +26,101 @@ from . import contexts, limit, results
 if TYPE_CHECKING:
     from ..session.session import ImapSession
 
+    Find = Callable[[int, Query, UidRanges], Awaitable[array[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search of the selected mailbox gave.
+
+    found: UIDs, in the command's order. modseq: to be told with them. limited: the response code where not all messages
+    were looked at. began: when, seconds UTC.
+    """
+
+    found: array[int]
+    modseq: int | None
+    limited: bytes
+    began: float
+
 
 async def search(session: ImapSession, command: Search) -> Reply:
     check(session, command)
     view = session.view
+    uids, report = view.uids, session.progress.report
+
+    async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
+        return await session.store.search(
+            mailbox, query, within, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
+        )
+
+    outcome = await run(session, command, find, limit.of_commands(session.config))
+    found = outcome.found
+    numbers: array[int] | list[int] = found if command.uid else view.numbers(found)
+    if command.returning is None and not session.dialect.rev2:
+        session.write(search_response(numbers, outcome.modseq))
+    elif command.returning != results.SAVE_ALONE:
+        session.write(results.esearch(command, numbers, outcome.modseq, compress, uid=command.uid))
+    return finish(session, command, outcome, Reply(b"SEARCH completed."))
+
+
+def check(session: ImapSession, command: Search | ESearch) -> None:
+    """What holds of a search before it begins. Raises BadCommand."""
+    if command.charset and session.dialect.utf8_accept:
+        raise BadCommand("After ENABLE UTF8=ACCEPT a search names no charset.")  # RFC 6855 3
+
+
+async def run(session: ImapSession, command: Search | Sort, find: Find, most: int) -> Outcome:
+    """Search the selected mailbox; saves what SAVE asks for.
+
+    find: asked for the mailbox, the query in UIDs and the UIDs to look at. most: as many messages are looked at.
+    """
+    view = session.view
     contexts.check(view, command)
     began = session.clock.now()
-    saves = command.returning is not None and "SAVE" in command.returning
+    saves = "SAVE" in (command.returning or ())
+    asks = asks_modseq(command.query)
+    if asks:
+        session.enable_condstore()
+    found, limited = NOTHING, b""
     try:
-        found, limited = await find(session, view, command.query)
+        if len(view.uids):
+            query = in_uids(view, command.query)
+            within, limited = looked_at(view, query, most)
+            found = await find(view.mailbox.key, query, within)
     except Refusal:
         if saves:
             view.saved = NOTHING  # RFC 9051 6.4.4.1: NO empties the variable
         raise
+    if not saves and not asks:
+        return Outcome(found, None, limited, began)
     shown = results.shown(found, command)
     if saves:
         view.saved = shown
-    modseq = None
-    if len(shown) and asks_modseq(command.query):
-        modseq = await results.highest_modseq(session, view, shown)
-    _answer(session, view, command, found, modseq)
+    modseq = await results.highest_modseq(session, view, shown) if asks and len(shown) else None
+    return Outcome(found, modseq, limited, began)
+
+
+def finish(session: ImapSession, command: Search | Sort, outcome: Outcome, reply: Reply) -> Reply:
+    """What comes behind the answer: the results are kept up to date if UPDATE asks for it, a limit is told."""
     if contexts.UPDATE in (command.returning or ()):
-        contexts.keep(session, view, command, found, began, uid=command.uid, limited=bool(limited))
-    return limit.told(session, Reply(b"SEARCH completed."), limited)
+        limited = bool(outcome.limited)
+        contexts.keep(session, session.view, command, outcome.found, outcome.began, uid=command.uid, limited=limited)
+    return limit.told(session, reply, outcome.limited)
 
 
-def check(session: ImapSession, command: Search | ESearch) -> None:
-    """What holds of every search before it begins. Raises BadCommand."""
-    if command.charset and session.dialect.utf8_accept:
-        raise BadCommand("After ENABLE UTF8=ACCEPT a search names no charset.")  # RFC 6855 3
-    if asks_modseq(command.query):
-        session.enable_condstore()
-
-
-async def find(session: ImapSession, view: View, query: Query) -> tuple[array[int], bytes]:
-    """UIDs that match, ascending, those of this view alone; and MESSAGELIMIT where not all were looked at."""
+def in_uids(view: View, query: Query) -> Query:
+    """The query with message numbers, "$" and RECENT replaced by what they are in this view."""
 
     def sets(sequence: Sequence) -> Uids:
         return Uids(view.ranges(view.spans(sequence, strict=False)))
 
-    query = resolved(query, sets, Uids(tuple(view.recent)))
-    if not len(view.uids):
-        return NOTHING, b""
-    within, limited = _looked_at(view, query, limit.of_commands(session.config))
-    uids, report = view.uids, session.progress.report
-    found = await session.store.search(
-        view.mailbox.key, query, within, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
-    )
-    return found, limited
+    return resolved(query, sets, Uids(tuple(view.recent)))
 
 
-def _looked_at(view: View, query: Query, most: int) -> tuple[UidRanges, bytes]:
-    """The messages to search: all, or as many of the highest as one command may look at.
+def looked_at(view: View, query: Query, most: int) -> tuple[UidRanges, bytes]:
+    """The messages to search: all, or as many of the highest as one command may look at; and the code that says so.
 
-    What the keys themselves leave out by number or UID is not looked at and does not count (RFC 9738 3.1).
+    query: in UIDs. What its keys leave out by number or UID is not looked at and does not count (RFC 9738 3.1).
     """
     if len(view.uids) <= most:
         return view.everything, b""
@@ -101,11 +145,3 @@ def overlap(one: Spans, other: Spans) -> Spans:
         else:
             j += 1
     return out
-
-
-def _answer(session: ImapSession, view: View, command: Search, found: array[int], modseq: int | None) -> None:
-    numbers: array[int] | list[int] = found if command.uid else view.numbers(found)
-    if command.returning is None and not session.dialect.rev2:
-        session.write(search_response(numbers, modseq))
-    elif command.returning != results.SAVE_ALONE:
-        session.write(results.esearch(command, numbers, modseq, uid=command.uid))

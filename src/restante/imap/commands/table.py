@@ -29,6 +29,7 @@ from . import (
     replace,
     search,
     select,
+    sort,
     status,
     store,
 )
@@ -94,6 +95,8 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.ESearch, multisearch.esearch, State.LOGGED_IN, after_search),
         entry(c.CancelUpdate, contexts.cancel_update, State.SELECTED, when_hinted),
         entry(c.Search, search.search, State.SELECTED, after_search),
+        entry(c.Sort, sort.sort, State.SELECTED, after_search),
+        entry(c.Thread, sort.thread, State.SELECTED, after_search),
         entry(c.Fetch, fetch.fetch, State.SELECTED, after_set),
         entry(c.Store, store.store, State.SELECTED, after_set),
         entry(c.Copy, copy.copy, State.SELECTED, files_mail=True),

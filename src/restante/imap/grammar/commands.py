@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import Enum
 
 from ...query.language import Query, Sequence
+from ...query.order import Criterion
+from ...query.threads import Algorithm
 
 SequenceSet = Sequence
 """A sequence set as written: ranges (low, high) with 0 for "*" in the order given by the client normalised
@@ -341,6 +343,27 @@ class ESearch(Command):
     charset: bool = field(default=False, compare=False)
     partial: Partial | None = None
     update: tuple[FetchItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(Command):
+    """RFC 5256, RFC 5267 3. returning: as in Search; the answer to None is a SORT response, else ESEARCH."""
+
+    keys: tuple[Criterion, ...]
+    query: Query
+    uid: bool = False
+    returning: frozenset[str] | None = None
+    partial: Partial | None = None
+    update: tuple[FetchItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Thread(Command):
+    """RFC 5256."""
+
+    algorithm: Algorithm
+    query: Query
+    uid: bool = False
 
 
 class Item(Enum):

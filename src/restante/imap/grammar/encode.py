@@ -314,18 +314,46 @@ class _Encoder:
 
     def criteria(self, command: c.Search | c.ESearch) -> None:
         """RETURN options, charset, search keys."""
-        if command.returning is not None:
-            self.line += b"RETURN " + _returning(command) + b" "
+        self.returning(command)
         if not self.utf8 and not all(text.isascii() for text in _texts(command.query)):
             self.line += b"CHARSET UTF-8 "
-        top = command.query
+        self.search_keys(command.query)
+
+    @command.register
+    def _(self, command: c.Sort) -> None:
+        self.line += b"UID SORT " if command.uid else b"SORT "
+        self.returning(command)
+        self.words([("REVERSE " if one.reverse else "") + one.key.name for one in command.keys])
+        self.line += b" UTF-8 "
+        self.search_keys(command.query)
+
+    @command.register
+    def _(self, command: c.Thread) -> None:
+        self.line += b"UID THREAD " if command.uid else b"THREAD "
+        self.line += command.algorithm.value.encode("ascii") + b" UTF-8 "
+        self.search_keys(command.query)
+
+    # Search keys ---------------------------------------------------------------------------------------
+
+    def returning(self, command: c.Search | c.ESearch | c.Sort) -> None:
+        """RETURN and its options, if any."""
+        if command.returning is None:
+            return
+        words = [name.encode("ascii") for name in sorted(command.returning) if name not in ("PARTIAL", "UPDATE")]
+        if command.partial is not None:
+            words.append(_partial(command.partial))
+        if "UPDATE" in command.returning:
+            items = b" (" + b" ".join(map(_fetch_item, command.update)) + b")" if command.update else b""
+            words.append(b"UPDATE" + items)
+        self.line += b"RETURN (" + b" ".join(words) + b") "
+
+    def search_keys(self, top: q.Query) -> None:
+        """The keys of a whole query."""
         keys = top.operands if isinstance(top, q.And) else (top,)
         for i, key in enumerate(keys):
             if i:
                 self.line += b" "
             self.key(key)
-
-    # Search keys ---------------------------------------------------------------------------------------
 
     def key(self, key: q.Query) -> None:
         """One search key."""
@@ -358,17 +386,6 @@ class _Encoder:
 
 def _partial(partial: c.Partial) -> bytes:
     return b"PARTIAL %d:%d" % (partial.first, partial.last)
-
-
-def _returning(command: c.Search | c.ESearch) -> bytes:
-    """RETURN's list."""
-    words = [name.encode("ascii") for name in sorted(command.returning or ()) if name not in ("PARTIAL", "UPDATE")]
-    if command.partial is not None:
-        words.append(_partial(command.partial))
-    if "UPDATE" in (command.returning or ()):
-        items = b" (" + b" ".join(map(_fetch_item, command.update)) + b")" if command.update else b""
-        words.append(b"UPDATE" + items)
-    return b"(" + b" ".join(words) + b")"
 
 
 def _plain_key(key: q.Query) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from . import commands as c
-from .parse_search import parse_criteria
+from .parse_return import return_options
+from .parse_search import search_program
 from .tokens import Cursor
 
 _KINDS = {kind.value: kind for kind in c.SourceKind}
@@ -20,8 +21,11 @@ def parse_esearch(cursor: Cursor, tag: bytes) -> c.Command:
         cursor.pos += 4
         sources = _sources(cursor)
         cursor.sp()
-    found = parse_criteria(cursor)
-    return c.ESearch(tag, found.query, sources, found.names, found.charset, found.partial, found.update)
+    returning = return_options(cursor)
+    query, named = search_program(cursor, returning)
+    if returning is None:
+        return c.ESearch(tag, query, sources, None, named)
+    return c.ESearch(tag, query, sources, frozenset(returning.names), named, returning.partial, returning.update)
 
 
 def _sources(cursor: Cursor) -> tuple[c.Source, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 from ...query import language as q
@@ -19,7 +18,7 @@ from . import commands as c
 from .charsets import BADCHARSET, CHARSETS
 from .dates import DATE, parse_date
 from .errors import BadSyntax
-from .parse_returning import Returning, parse_returning
+from .parse_return import Returning, return_options, skip_word
 from .sets import MAX_NUMBER
 from .tokens import ATOM, LITERAL, Cursor
 
@@ -223,56 +222,34 @@ _KEYS: dict[bytes, Reader] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Criteria:
-    """What is searched and what is asked of it. names: RETURN options, None without. partial, update: what these
-    two carry. charset: one was named."""
-
-    query: q.Query
-    names: frozenset[str] | None
-    partial: c.Partial | None
-    update: tuple[c.FetchItem, ...]
-    charset: bool
-
-
 def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
     """search = "SEARCH" [search-return-opts] SP search-program"""
     cursor.sp()
-    found = parse_criteria(cursor)
-    return c.Search(tag, found.query, uid, found.names, found.charset, found.partial, found.update)
-
-
-def parse_criteria(cursor: Cursor) -> Criteria:
-    """[search-return-opts SP] search-program, to the end of the command
-
-    search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
-    """
-    returning: Returning | None = None
-    if _skip_word(cursor, b"RETURN"):
-        returning = parse_returning(cursor)
-        cursor.sp()
-    codec = "utf-8" if cursor.utf8 else "ascii"
-    named = _skip_word(cursor, b"CHARSET")
-    if named:
-        found = CHARSETS.get(cursor.astring().upper())
-        if found is None:
-            saves = returning is not None and "SAVE" in returning.names
-            raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True, unsaves=saves)
-        codec = found
-        cursor.sp()
-    query = _program(cursor, _Text(codec))
+    returning = return_options(cursor)
+    query, named = search_program(cursor, returning)
     if returning is None:
-        return Criteria(query, None, None, (), named)
-    return Criteria(query, frozenset(returning.names), returning.partial, returning.update, named)
+        return c.Search(tag, query, uid, None, named)
+    return c.Search(tag, query, uid, frozenset(returning.names), named, returning.partial, returning.update)
 
 
-def _skip_word(cursor: Cursor, word: bytes) -> bool:
-    """Pass over `word` and the space behind it."""
-    end = cursor.pos + len(word)
-    if cursor.text[cursor.pos : end].upper() == word and cursor.text[end : end + 1] == b" ":
-        cursor.pos = end + 1
-        return True
-    return False
+def search_program(cursor: Cursor, returning: Returning | None) -> tuple[q.Query, bool]:
+    """search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
+
+    To the end of the command; and whether a charset was named.
+    """
+    named = skip_word(cursor, b"CHARSET")
+    codec = charset(cursor, returning) if named else "utf-8" if cursor.utf8 else "ascii"
+    return search_keys(cursor, codec), named
+
+
+def charset(cursor: Cursor, returning: Returning | None) -> str:
+    """charset SP: Python's codec for it. Raises BadSyntax with BADCHARSET, a NO."""
+    found = CHARSETS.get(cursor.astring().upper())
+    if found is None:
+        saves = returning is not None and "SAVE" in returning.names
+        raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True, unsaves=saves)
+    cursor.sp()
+    return found
 
 
 class _Kind(Enum):
@@ -291,12 +268,13 @@ class _Frame:
         self.operands: list[q.Query] = []
 
 
-def _program(cursor: Cursor, text: _Text) -> q.Query:
-    """search-key *(SP search-key), to the end of the command
+def search_keys(cursor: Cursor, codec: str) -> q.Query:
+    """search-key *(SP search-key), to the end of the command. codec: of the strings
 
     search-key =/ "NOT" SP search-key / "OR" SP search-key SP search-key / sequence-set / "(" search-key
     *(SP search-key) ")"
     """
+    text = _Text(codec)
     stack = [_Frame(_Kind.LIST)]
     depth = keys = 0
     while True:
@@ -322,9 +300,9 @@ def _open(cursor: Cursor) -> _Kind | None:
     """What the next key opens, None if it stands for itself."""
     if cursor.skip(b"("):
         return _Kind.LIST
-    if _skip_word(cursor, b"NOT"):
+    if skip_word(cursor, b"NOT"):
         return _Kind.NOT
-    if _skip_word(cursor, b"OR"):
+    if skip_word(cursor, b"OR"):
         return _Kind.OR
     return None
 

@@ -38,6 +38,7 @@ from .parse_session import (
     parse_language,
     parse_login,
 )
+from .parse_sort import parse_sort, parse_thread
 from .parse_store import parse_copy, parse_move, parse_store, parse_uid_expunge
 from .tokens import ATOM, Cursor
 
@@ -78,6 +79,8 @@ COMMANDS: dict[bytes, Parser] = {
     b"SEARCH": parse_search,
     b"ESEARCH": parse_esearch,
     b"CANCELUPDATE": parse_cancel_update,
+    b"SORT": parse_sort,
+    b"THREAD": parse_thread,
     b"FETCH": parse_fetch,
     b"STORE": parse_store,
     b"COPY": parse_copy,
@@ -92,6 +95,8 @@ UID_COMMANDS: dict[bytes, Parser] = {
     b"MOVE": partial(parse_move, uid=True),
     b"SEARCH": partial(parse_search, uid=True),
     b"ESEARCH": parse_esearch,  # so written in RFC 7377 2: it means UIDs in any case
+    b"SORT": partial(parse_sort, uid=True),
+    b"THREAD": partial(parse_thread, uid=True),
     b"EXPUNGE": parse_uid_expunge,
     b"REPLACE": partial(parse_replace, uid=True),
 }
@@ -112,7 +117,7 @@ def parse_command(text: bytes, literals: Sequence[bytes], utf8: bool, limits: Re
     Raises BadSyntax, or NeedLiteral when all before the missing literal is right.
 
         command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
-        uid     = "UID" SP (copy / move / fetch / replace / search / store / uid-expunge)
+        uid     = "UID" SP (copy / move / fetch / replace / search / sort / store / thread / uid-expunge)
     """
     found = TAG.match(text)
     if found is None:

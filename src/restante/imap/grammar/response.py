@@ -39,9 +39,11 @@ __all__ = [
     "nstring",
     "quoted",
     "search_response",
+    "sort_response",
     "status_response",
     "string",
     "tagged",
+    "thread_response",
     "untagged",
     "vanished",
 ]
@@ -289,6 +291,16 @@ def search_response(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     """IMAP4rev1's SEARCH response. modseq: highest one of the messages found (RFC 7162 3.1.5)."""
     found = " ".join(map(str, numbers)).encode("ascii")
     return b"* SEARCH" + (b" " + found if found else b"") + (b" (MODSEQ %d)" % modseq if modseq else b"") + b"\r\n"
+
+
+def sort_response(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+    """The SORT response (RFC 5256 4), in the order given. modseq: as in SEARCH's (RFC 7162 3.1.9)."""
+    return b"* SORT" + search_response(numbers, modseq)[len(b"* SEARCH") :]
+
+
+def thread_response(skeleton: bytes, numbers: Iterable[int]) -> bytes:
+    """The THREAD response (RFC 5256 4). skeleton: trees with %d for each message (query.threads.Threads)."""
+    return b"* THREAD" + (b" " + skeleton % tuple(numbers) if skeleton else b"") + b"\r\n"
 
 
 def esearch_response(

@@ -114,3 +114,20 @@ def compress(uids: Iterable[int]) -> list[Range]:
         last = uid
     add((low, last))
     return ranges
+
+
+def compress_ordered(numbers: Iterable[int]) -> list[Range]:
+    """Inclusive ranges of distinct numbers in an order of their own, which the ranges keep (RFC 5267 3.2).
+
+    Only what stands in ascending order without gaps becomes a range: 5 6 7 3 2 is 5:7,3,2.
+    """
+    ranges: list[Range] = []
+    low, last = 1, 0
+    for number in numbers:
+        if number != last + 1 or not ranges:
+            ranges.append((number, number))
+            low = number
+        else:
+            ranges[-1] = (low, number)
+        last = number
+    return ranges

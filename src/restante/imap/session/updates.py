@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ...store.errors import NoSuchMailbox
 from ...store.model import Delta, FlagTable, UidList
 from ..commands import contexts
-from ..grammar.commands import Command, ESearch, Fetch, Search, Store
+from ..grammar.commands import Command, ESearch, Fetch, Search, Sort, Store, Thread
 from ..grammar.response import vanished
 from ..grammar.sets import compress
 from . import criteria
@@ -56,9 +56,10 @@ def after_set(command: Command) -> Policy:
 
 
 def after_search(command: Command) -> Policy:
-    """UID SEARCH and ESEARCH with message numbers among their keys withhold too (RFC 7162 3.2.10.2)."""
-    by_uid = isinstance(command, ESearch) or (isinstance(command, Search) and command.uid)
-    if by_uid and isinstance(command, Search | ESearch) and not criteria.names_numbers(command.query):
+    """SEARCH, SORT and THREAD (RFC 5256 3). With message numbers among its keys UID SEARCH withholds too, and so does
+    ESEARCH (RFC 7162 3.2.10.2)."""
+    by_uid = isinstance(command, ESearch) or (isinstance(command, Search | Sort | Thread) and command.uid)
+    if by_uid and isinstance(command, Search | ESearch | Sort | Thread) and not criteria.names_numbers(command.query):
         return Policy.HINTED
     return Policy.WITHHOLD
 

@@ -196,6 +196,13 @@ class View:
         wanted = set(uids)
         return [number for number, uid in enumerate(self.uids.uids, 1) if uid in wanted]
 
+    def numbers_in_order(self, uids: array[int]) -> list[int]:
+        """Sequence numbers of UIDs in any order, which is kept; those not in the view are left out."""
+        if len(uids) * 8 < len(self.uids):
+            return [number for number in map(self.uids.sequence, uids) if number]
+        numbers = dict(zip(self.uids.uids, range(1, len(self.uids) + 1), strict=True))
+        return [numbers[uid] for uid in uids if uid in numbers]
+
     def recent_count(self) -> int:
         """How many messages are \\Recent in this session."""
         return sum(stop - start for start, stop in (self.uids.span(low, high) for low, high in self.recent))

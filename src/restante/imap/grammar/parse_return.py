@@ -1,7 +1,7 @@
-"""RETURN options of SEARCH and its relatives: one table.
+"""RETURN options, which SEARCH, ESEARCH and SORT share: one table.
 
 A new option is a row here; what it means is the business of whoever answers. RFC 4466 2.6.1, RFC 4731 3.1,
-RFC 5182 2.1, RFC 5267 5, RFC 5465 8, RFC 9394 3.1.
+RFC 5182 2.1, RFC 5267 3 and 5, RFC 5465 8, RFC 9394 3.1.
 """
 
 from __future__ import annotations
@@ -56,27 +56,41 @@ OPTIONS: dict[str, Callable[[Cursor, Returning], None]] = {
 }
 
 
-def parse_returning(cursor: Cursor) -> Returning:
-    """The list behind RETURN.
+def return_options(cursor: Cursor) -> Returning | None:
+    """[search-return-opts SP], None where there are none
 
-    search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")". ALL and PARTIAL
-    exclude each other (RFC 9394 3.1).
+    search-return-opts = "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")". ALL and PARTIAL exclude each
+    other (RFC 9394 3.1).
     """
+    if not skip_word(cursor, b"RETURN"):
+        return None
     returning = Returning()
     cursor.expect(b"(")
-    if cursor.skip(b")"):
-        returning.names.add("ALL")
-        return returning
-    while True:
-        name = cursor.keyword().decode("ascii")
-        read = OPTIONS.get(name)
-        if read is None:
-            raise cursor.bad("Unknown SEARCH return option")
-        read(cursor, returning)
-        returning.names.add(name)
-        if cursor.skip(b")"):
-            break
-        cursor.sp()
+    if not cursor.skip(b")"):
+        _option(cursor, returning)
+        while not cursor.skip(b")"):
+            cursor.sp()
+            _option(cursor, returning)
     if returning.partial is not None and "ALL" in returning.names:
         raise cursor.bad("ALL and PARTIAL exclude each other")
+    returning.names = returning.names or {"ALL"}
+    cursor.sp()
     return returning
+
+
+def _option(cursor: Cursor, returning: Returning) -> None:
+    name = cursor.keyword().decode("ascii")
+    read = OPTIONS.get(name)
+    if read is None:
+        raise cursor.bad("Unknown return option")
+    read(cursor, returning)
+    returning.names.add(name)
+
+
+def skip_word(cursor: Cursor, word: bytes) -> bool:
+    """Pass over `word` and the space behind it, if they come next."""
+    end = cursor.pos + len(word)
+    if cursor.text[cursor.pos : end].upper() == word and cursor.text[end : end + 1] == b" ":
+        cursor.pos = end + 1
+        return True
+    return False

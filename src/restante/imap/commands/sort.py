@@ -1,0 +1,55 @@
+"""SORT, THREAD and their UID forms: the store orders, the view numbers, the grammar writes.
+
+SORT with RETURN is answered by ESEARCH in the order asked. Messages are sorted by stored keys, so the message limit
+does not hold for SORT; a mailbox over it is not threaded (RFC 9738 3.3). RFC 5256 3 and 4, RFC 5957, RFC 5267 3,
+RFC 7162 3.1.9 and 3.1.10.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from ...query.language import Query
+from ...query.threads import NO_THREADS
+from ...store.model import UidRanges
+from ..grammar.commands import Sort, Thread
+from ..grammar.response import sort_response, thread_response
+from ..grammar.sets import compress_ordered
+from ..session.criteria import asks_modseq
+from ..session.state import Reply
+from . import limit, results
+from .search import finish, in_uids, run
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+
+async def sort(session: ImapSession, command: Sort) -> Reply:
+    async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
+        return await session.store.sort(mailbox, query, command.keys, within)
+
+    outcome = await run(session, command, find, limit.UNLIMITED)
+    found = outcome.found
+    numbers: array[int] | list[int] = found if command.uid else session.view.numbers_in_order(found)
+    if command.returning is None:
+        session.write(sort_response(numbers, outcome.modseq))
+    elif command.returning != results.SAVE_ALONE:
+        session.write(results.esearch(command, numbers, outcome.modseq, compress_ordered, uid=command.uid))
+    return finish(session, command, outcome, Reply(b"SORT completed."))
+
+
+async def thread(session: ImapSession, command: Thread) -> Reply:
+    view = session.view
+    most = limit.of_commands(session.config)
+    if len(view.uids) > most:
+        return limit.too_many(most)
+    if asks_modseq(command.query):
+        session.enable_condstore()
+    found = NO_THREADS
+    if len(view.uids):
+        query = in_uids(view, command.query)
+        found = await session.store.thread(view.mailbox.key, query, command.algorithm, view.everything)
+    numbers: array[int] | list[int] = found.uids if command.uid else view.numbers_in_order(found.uids)
+    session.write(thread_response(found.skeleton, numbers))
+    return Reply(b"THREAD completed.")

@@ -357,7 +357,7 @@ def test_only_what_changed_is_searched_again_and_nothing_without_a_context() -> 
 
 
 def test_the_capability_is_announced() -> None:
-    assert b"CONTEXT=SEARCH" in capabilities.AFTER
+    assert {b"CONTEXT=SEARCH", b"CONTEXT=SORT"} <= set(capabilities.AFTER)
 
 
 def test_rfc5032_2_a_clock_set_back_is_noticed() -> None:
@@ -367,5 +367,64 @@ def test_rfc5032_2_a_clock_set_back_is_noticed() -> None:
         await play(one, (b"a UID SEARCH RETURN (UPDATE COUNT) YOUNGER 1000", b'* ESEARCH (TAG "a") UID COUNT 0'))
         world.clock.set(world.clock.now() - 1500)
         await play(one, (b"b NOOP", b'* ESEARCH (TAG "a") UID ADDTO (0 1:4)'))
+
+    run(scenario)
+
+
+def test_rfc5267_4_3_3_sorted_results_have_positions() -> None:
+    async def scenario(world: World) -> None:
+        for subject in (b"delta", b"alpha", b"charlie", b"echo"):
+            await world.file(SIMPLE % (subject, b"x"))
+        await world.client(b"SELECT INBOX")
+        one = await world.client(b"SELECT INBOX")
+        await play(
+            one,
+            (
+                b"B01 UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 UNDELETED",
+                b'* ESEARCH (TAG "B01") UID ALL 2:3,1,4',
+            ),
+            (
+                b"B02 SORT RETURN (UPDATE COUNT) (REVERSE SUBJECT) UTF-8 UNDELETED",
+                b'* ESEARCH (TAG "B02") COUNT 4',
+            ),
+            (
+                b"a STORE 1,3 +FLAGS.SILENT (\\Deleted)",
+                b'* ESEARCH (TAG "B01") UID REMOVEFROM (2 3,1)\n* ESEARCH (TAG "B02") REMOVEFROM (2 1,3)',
+            ),
+            (
+                b"b STORE 3 -FLAGS.SILENT (\\Deleted)",
+                b'* ESEARCH (TAG "B01") UID ADDTO (2 3)\n* ESEARCH (TAG "B02") ADDTO (2 3)',
+            ),
+        )
+        for subject in (b"bravo", b"foxtrot", b"alpha"):
+            await world.file(SIMPLE % (subject, b"x"))
+        await play(
+            one,
+            (
+                b"c NOOP",
+                b"* 7 EXISTS\n* 3 RECENT\n"
+                b'* ESEARCH (TAG "B01") UID ADDTO (2 7,5 6 6)\n* ESEARCH (TAG "B02") ADDTO (1 6 4 5 6 7)',
+            ),
+            (b"d UID SORT RETURN (ALL) (SUBJECT) UTF-8 UNDELETED", b'* ESEARCH (TAG "d") UID ALL 2,7,5,3:4,6'),
+            (b"e SORT RETURN (ALL) (REVERSE SUBJECT) UTF-8 UNDELETED", b'* ESEARCH (TAG "e") ALL 6,4,3,5,2,7'),
+            (
+                b"f EXPUNGE",
+                b"* 1 EXPUNGE",  # it had left the results when it was marked
+            ),
+            (
+                b"g STORE 1,6 +FLAGS.SILENT (\\Deleted)",
+                b'* ESEARCH (TAG "B01") UID REMOVEFROM (1 2,7)\n* ESEARCH (TAG "B02") REMOVEFROM (5 1,6)',
+            ),
+            (b'h CANCELUPDATE "B01" "B02"', b""),
+        )
+
+    run(scenario)
+
+
+def test_results_by_relevancy_are_not_kept() -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        got = await one.do(b"UID SORT RETURN (UPDATE COUNT) (RELEVANCY) UTF-8 FUZZY SUBJECT s1")
+        assert b"T BAD" in got or b"[NOUPDATE" in got  # FUZZY comes with SEARCH=FUZZY
 
     run(scenario)

@@ -75,6 +75,20 @@ CASES: dict[str, str] = {
         A< * SEARCH 1 2 4 5 6 7
         A< T OK ...
     """,
+    "rfc5267-4.4 of sorted results": """
+        A> UID SORT RETURN (PARTIAL -1:-2 SAVE) (REVERSE SUBJECT) UTF-8 ALL
+        A< * ESEARCH (TAG "T") UID PARTIAL (-1:-2 2,1)
+        A< T OK ...
+        A> UID SEARCH $
+        A< * SEARCH 1 2
+        A< T OK ...
+        A> SORT RETURN (PARTIAL 2:3 MIN COUNT) (REVERSE SUBJECT) UTF-8 NOT UID 6
+        A< * ESEARCH (TAG "T") MIN 6 PARTIAL (2:3 4,3) COUNT 5
+        A< T OK ...
+        A> UID SORT RETURN (PARTIAL 7:9) (REVERSE SUBJECT) UTF-8 ALL
+        A< * ESEARCH (TAG "T") UID PARTIAL (7:9 NIL)
+        A< T OK ...
+    """,
     "rfc9394-3.3 fetch": """
         A> UID FETCH 1:6 (UID FLAGS) (PARTIAL -1:-3)
         A< * 3 FETCH (UID 4 FLAGS ())

@@ -8,6 +8,7 @@ from restante.imap.grammar import commands as c
 from restante.imap.grammar.commands import Item
 from restante.imap.grammar.commands import SourceKind as Kind
 from restante.query import language as q
+from restante.query.order import Criterion, SortKey
 
 from .example import Case, seq, uids
 
@@ -163,5 +164,21 @@ CASES = [
                 c.Body((), c.SectionText.FIELDS, (b"TO",), None, True, b"BODY[HEADER.FIELDS (TO)]"),
             ),
         ),
+    ),
+    Case(
+        "rfc5267-4.3.1",
+        b"B02 UID SORT RETURN (UPDATE COUNT) (REVERSE DATE) UTF-8 KEYWORD $Junk\r\n",
+        c.Sort(
+            b"B02",
+            (Criterion(SortKey.DATE, True),),
+            q.HasFlag("$Junk"),
+            True,
+            frozenset({"UPDATE", "COUNT"}),
+        ),
+    ),
+    Case(
+        "rfc5267-4.4-sort",
+        b"a SORT RETURN (PARTIAL 2:1) (SUBJECT) UTF-8 ALL\r\n",
+        c.Sort(b"a", (Criterion(SortKey.SUBJECT),), q.All(), False, frozenset({"PARTIAL"}), c.Partial(2, 1)),
     ),
 ]

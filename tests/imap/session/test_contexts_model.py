@@ -29,6 +29,8 @@ LINE = re.compile(
 CHANGES = re.compile(r"(REMOVEFROM|ADDTO) \(([^)]*)\)")
 QUERIES = [
     "ALL", "UNSEEN", "FLAGGED UNDELETED", "NOT (SEEN FLAGGED)", "OR DELETED KEYWORD $Work", "SUBJECT new",
+    "(SIZE) UTF-8 ALL", "(REVERSE SUBJECT REVERSE SIZE) UTF-8 UNSEEN", "(REVERSE ARRIVAL) UTF-8 NOT DELETED",
+    "(SUBJECT) UTF-8 UID 3:*",
     "UID 4:*", "UID 900:*", "UID *", "NOT UID 5:9 UNSEEN", "RECENT", "TEXT w3",
 ]  # fmt: skip
 FLAGS = [("\\Seen",), ("\\Flagged",), ("\\Deleted",), ("$Work",), ("\\Seen", "\\Flagged")]
@@ -41,6 +43,10 @@ def numbers(text: str) -> list[int]:
         low, _, high = item.partition(":")
         found += range(int(low), int(high or low) + 1)
     return found
+
+
+def word_of(query: str) -> str:
+    return "SORT" if query.startswith("(") else "SEARCH"
 
 
 class Model:
@@ -92,17 +98,26 @@ class Model:
 
     def update(self, tag: str, by_uid: bool, data: str) -> None:
         results = self.results[tag]
+        query = self.queries[tag][0]
         assert self.queries[tag][1] == by_uid
         changes = CHANGES.findall(data)
         assert changes, data
         for word, pairs in changes:
             items = pairs.split(" ")
-            for position, group in zip(items[::2], items[1::2], strict=True):
-                assert position == "0"
-                for number in numbers(group):
+            for position, group in zip(map(int, items[::2]), items[1::2], strict=True):
+                named = numbers(group)
+                assert (position == 0) == (not query.startswith("(")), (query, data)
+                for number in named:
                     assert (number in results) == (word == "REMOVEFROM"), (tag, word, number, results)
-                    results.remove(number) if word == "REMOVEFROM" else results.append(number)
-        results.sort()
+                if not position:
+                    kept = [number for number in results if number not in named]
+                    results[:] = sorted([*kept, *named]) if word == "ADDTO" else kept
+                elif word == "ADDTO":
+                    assert position <= len(results) + 1
+                    results[position - 1 : position - 1] = named
+                else:
+                    assert results[position - 1 : position - 1 + len(named)] == named, (data, results)
+                    del results[position - 1 : position - 1 + len(named)]
 
     def check(self) -> None:
         for tag, (_, by_uid) in self.queries.items():
@@ -110,7 +125,7 @@ class Model:
                 assert all(1 <= number <= len(self.uids) for number in self.results[tag])
 
     async def search(self, query: str, by_uid: bool) -> list[int]:
-        got = await self.do(f"{'UID ' if by_uid else ''}SEARCH RETURN (ALL) {query}")
+        got = await self.do(f"{'UID ' if by_uid else ''}{word_of(query)} RETURN (ALL) {query}")
         match = re.search(r"ALL ([\d:,]+)", got)
         return numbers(match[1]) if match else []
 
@@ -118,7 +133,7 @@ class Model:
         """A new context. Its own updates begin with the command after."""
         self.tag += 1
         tag = f"m{self.tag}"
-        word = "UID SEARCH" if by_uid else "SEARCH"
+        word = ("UID " if by_uid else "") + word_of(query)
         got = (await self.client.raw(f"{tag} {word} RETURN (ALL UPDATE) {query}\r\n".encode(), tag.encode())).decode()
         lines = got.split("\r\n")
         first = next(i for i, line in enumerate(lines) if f'ESEARCH (TAG "{tag}")' in line)
@@ -178,7 +193,9 @@ async def change(world: World, chance: random.Random) -> None:
     some = ((low, low + chance.choice([0, 0, 0, 2])),)
     kind = chance.choice(["flags", "flags", "flags", "arrive", "remove", "move"])
     if kind == "arrive" or len(there) < 4:
-        await world.file(SIMPLE % (chance.choice([b"new", b"old"]), b"w%d" % chance.randrange(5)))
+        await world.file(
+            SIMPLE % (chance.choice([b"new", b"old"]), b"w%d" % chance.randrange(5) * chance.randrange(1, 4))
+        )
     elif kind == "flags":
         mode = chance.choice([FlagMode.ADD, FlagMode.REMOVE, FlagMode.REPLACE])
         await world.store.store_flags(box.key, some, mode, Flags.of(chance.choice(FLAGS)))

@@ -1,10 +1,10 @@
-"""CONTEXT=SEARCH: UPDATE keeps a search's results up to date, CANCELUPDATE ends that.
+"""CONTEXT=SEARCH, CONTEXT=SORT: UPDATE keeps a search's results up to date, CANCELUPDATE ends that.
 
 `keep` begins a context when its search has been answered; from then on the session's updates call `tell_removed`
 before removals go out (message numbers are then still the ones that the client knows) and `tell_changed` after
-arrivals and flags have. Positions are 0: results are in mailbox order, which the client keeps itself (RFC 5267
-4.3.3). CONTEXT is a hint that asks for nothing here. RFC 5267 4; RFC 5465 7 (items of arriving messages); RFC 7377
-2.2.
+arrivals and flags have. Positions are 0 where results are in mailbox order, which the client keeps itself (RFC 5267
+4.3.3); those of SORT are where each result stands. CONTEXT is a hint that asks for nothing here. RFC 5267 4; RFC 5465
+7 (items of arriving messages); RFC 7377 2.2.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from array import array
 from typing import TYPE_CHECKING
 
 from ...query.language import Query, Sequence, Uids
+from ...query.order import Criterion, SortKey
 from ...store.model import Delta
-from ..grammar.commands import CancelUpdate, ESearch
+from ..grammar.commands import CancelUpdate, ESearch, Sort
 from ..grammar.names import encode_mailbox
 from ..grammar.response import esearch_response, quoted
-from ..grammar.sets import compress
+from ..grammar.sets import Range, compress, compress_ordered
 from ..session.contexts import Context, lasting
 from ..session.criteria import resolved
+from ..session.ordered import Order, Run, places
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Update, View
 from .fetch_rows import compile_plan, send
@@ -58,13 +60,18 @@ def keep(
     if limited:
         refuse(session, command.tag, b"Not all messages were looked at.")
         return
-    held = sum(len(context.matched) for context in view.contexts.values())
+    keys = command.keys if isinstance(command, Sort) else ()
+    if any(key.key is SortKey.RELEVANCY for key in keys):  # scores change with the mailbox
+        refuse(session, command.tag, b"Results sorted by relevancy are not kept up to date.")
+        return
+    held = sum(len(context.results) for context in view.contexts.values())
     if len(view.contexts) >= session.config.contexts or (view.contexts and held + len(found) > MOST_UIDS):
         refuse(session, command.tag, b"Too many searches are kept up to date.")
         return
     query = lasting(command.query, lambda sequence: _named(view, sequence))
     named = isinstance(command, ESearch)
-    view.contexts[command.tag] = Context(command.tag, uid, named, query, found, began, _top(view), command.update)
+    top = _top(view)
+    view.contexts[command.tag] = Context(command.tag, uid, named, query, found, began, top, command.update, keys)
 
 
 def refuse(session: ImapSession, tag: bytes, text: bytes) -> None:
@@ -111,7 +118,7 @@ def tell_removed(session: ImapSession, view: View) -> None:
     """
     if len(view.gone):
         for context in view.contexts.values():
-            _write(session, view, context, context.drop(view.gone), NOTHING)
+            _write(session, view, context, context.take_out(context.held(view.gone)), [])
 
 
 async def tell_changed(session: ImapSession, view: View, delta: Delta, update: Update) -> None:
@@ -126,12 +133,27 @@ async def tell_changed(session: ImapSession, view: View, delta: Delta, update: U
             continue
         query = resolved(context.query, lambda sequence: _named(view, sequence), Uids(tuple(view.recent)))
         found = await session.store.search(view.mailbox.key, query, tuple(compress(mine)))
-        removed, added = context.settle(mine, found)
+        removed, added = context.changed(mine, found)
+        runs = context.take_out(removed)
+        where: list[tuple[int, int]] = []
+        if context.keys and len(added):
+            where = await places(_order(session, view, context.keys), context.results, added)
+            added = array("I", sorted(uid for _, uid in where))  # without those that are gone since they were found
         new = array("I", [uid for uid in added if uid in arrived]) if context.fetch else NOTHING
         if len(new):
             await send(session, view, view_spans(view, new), compile_plan(context.fetch))
-        _write(session, view, context, removed, added)
+        _write(session, view, context, runs, context.put_in(added, where))
         await session.flush_if_full()
+
+
+def _order(session: ImapSession, view: View, keys: tuple[Criterion, ...]) -> Order:
+    """The store's order of a few messages."""
+
+    async def order(uids: list[int]) -> array[int]:
+        ranges = tuple(compress(sorted(uids)))
+        return await session.store.sort(view.mailbox.key, Uids(ranges), keys, ranges)
+
+    return order
 
 
 async def _looked_at(session: ImapSession, view: View, context: Context, looked: array[int], now: float) -> array[int]:
@@ -148,15 +170,22 @@ async def _looked_at(session: ImapSession, view: View, context: Context, looked:
     return array("I", sorted(more.union(looked))) if more else looked
 
 
-def _write(session: ImapSession, view: View, context: Context, removed: array[int], added: array[int]) -> None:
+def _write(session: ImapSession, view: View, context: Context, removed: list[Run], added: list[Run]) -> None:
     """Write one update; nothing where nothing changed."""
     changes = [
-        (word, [(0, compress(uids if context.uid else view.numbers(uids)))])
-        for word, uids in ((b"REMOVEFROM", removed), (b"ADDTO", added))
-        if len(uids)
+        (word, [(position, _set(view, context, uids)) for position, uids in runs])
+        for word, runs in ((b"REMOVEFROM", removed), (b"ADDTO", added))
+        if runs
     ]
     if changes:
         mailbox = None
         if context.named:
             mailbox = encode_mailbox(view.mailbox.name, session.dialect.utf8), view.mailbox.uidvalidity
         session.write(esearch_response(context.tag, context.uid, mailbox=mailbox, changes=changes))
+
+
+def _set(view: View, context: Context, uids: list[int]) -> list[Range]:
+    """Results as the client names them, in order."""
+    if context.keys:
+        return compress_ordered(uids if context.uid else view.numbers_in_order(array("I", uids)))
+    return compress(uids if context.uid else view.numbers(array("I", uids)))

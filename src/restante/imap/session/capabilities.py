@@ -68,6 +68,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"UIDONLY", "9586", When.AFTER_LOGIN, (c.Enable, c.Fetch, c.Store, c.Search, c.Copy, c.Move)),
     Capability(b"MULTISEARCH", "7377", When.AFTER_LOGIN, (c.ESearch,)),
     Capability(b"CONTEXT=SEARCH", "5267", When.AFTER_LOGIN, (c.Search, c.ESearch, c.CancelUpdate)),
+    Capability(b"CONTEXT=SORT", "5267", When.AFTER_LOGIN, (c.Sort, c.CancelUpdate)),
     Capability(b"PARTIAL", "9394", When.AFTER_LOGIN, (c.Search, c.Fetch)),
     Capability(b"WITHIN", "5032", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"SAVEDATE", "8514", When.AFTER_LOGIN, (c.Fetch, c.Search)),

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ...query.language import All, And, Or, Query, Recent, Sequence, Uids, Within
+from ...query.order import Criterion
 from ...store.model import UidList
 from ..grammar.commands import FetchItem
 from ..grammar.sets import STAR, resolve
 from .criteria import nodes, resolved
+from .ordered import Run, put_in, taken_out
 
 EVERY = 60.0
 """Seconds after which a context whose query looks at the clock is looked at again."""
@@ -35,41 +37,63 @@ class Context:
 
     tag: of the command. uid: results are UIDs, else message numbers. named: by ESEARCH, so that updates name the
     mailbox. query: message numbers and "$" replaced by what they meant then (RFC 5267 4.3); UID sets with "*" and
-    Recent are as the client wrote them. matched: UIDs of the results as the client has them, ascending, never changed
-    in place. fetch: items wanted of messages that arrive. looked_at: when, seconds UTC. top: the highest UID then.
+    Recent are as the client wrote them. results: UIDs as the client has them, in its order; keys: what that order is,
+    empty for the mailbox's. looked_at: when, seconds UTC. top: the highest UID then. fetch: items wanted of messages
+    that arrive.
     """
 
     tag: bytes
     uid: bool
     named: bool
     query: Query
-    matched: array[int]
+    results: array[int]
     looked_at: float
     top: int
     fetch: tuple[FetchItem, ...] = ()
+    keys: tuple[Criterion, ...] = ()
+    matched: array[int] = field(init=False)
+    """The results ascending; the same array where the order is the mailbox's. Never changed in place."""
     ages: tuple[int, ...] = field(init=False)
     """Seconds of the keys that look at the clock."""
     starred: bool = field(init=False)
     """A UID set with "*" stands in the query: a new highest UID changes what it names."""
 
     def __post_init__(self) -> None:
+        self.matched = array("I", sorted(self.results)) if self.keys else self.results
         self.ages = tuple(sorted({node.seconds for node in nodes(self.query) if isinstance(node, Within)}))
         self.starred = any(isinstance(node, Sequence) for node in nodes(self.query))
 
-    def drop(self, gone: array[int]) -> array[int]:
-        """Take removed messages (ascending UIDs) out of the results; those that were in them."""
-        dropped = array("I", [uid for uid in gone if _holds(self.matched, uid)])
-        self.matched = UidList(self.matched).without(dropped).uids
-        return dropped
+    def held(self, uids: Iterable[int]) -> array[int]:
+        """Those of `uids` that are among the results, in the order given."""
+        return array("I", [uid for uid in uids if _holds(self.matched, uid)])
 
-    def settle(self, looked: array[int], found: array[int]) -> tuple[array[int], array[int]]:
-        """Take in a search of the UIDs `looked` that gave `found` (both ascending); (removed, added)."""
+    def changed(self, looked: array[int], found: array[int]) -> tuple[array[int], array[int]]:
+        """(results no more, results now) by a search of the UIDs `looked` that gave `found`; all ascending."""
         there = set(found)
-        removed = array("I", [uid for uid in looked if uid not in there and _holds(self.matched, uid)])
-        added = array("I", [uid for uid in found if not _holds(self.matched, uid)])
-        if len(removed) or len(added):
-            self.matched = _merged(UidList(self.matched).without(removed).uids, added)
-        return removed, added
+        left = self.held(uid for uid in looked if uid not in there)
+        return left, array("I", [uid for uid in found if not _holds(self.matched, uid)])
+
+    def take_out(self, uids: array[int]) -> list[Run]:
+        """Take out results (ascending UIDs); what REMOVEFROM says."""
+        if not len(uids):
+            return []
+        self.matched = UidList(self.matched).without(uids).uids
+        if not self.keys:
+            self.results = self.matched
+            return [(0, list(uids))]
+        self.results, runs = taken_out(self.results, uids)
+        return runs
+
+    def put_in(self, uids: array[int], where: list[tuple[int, int]]) -> list[Run]:
+        """Put in new results (ascending UIDs); what ADDTO says. where: their places (`ordered.places`) with keys."""
+        if not len(uids):
+            return []
+        self.matched = _merged(self.matched, uids)
+        if not self.keys:
+            self.results = self.matched
+            return [(0, list(uids))]
+        self.results, runs = put_in(self.results, where)
+        return runs
 
     def crossing(self, now: float) -> Query | None:
         """Messages whose age has passed a border of this query since it was last looked at; None without one.

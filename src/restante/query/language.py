@@ -159,7 +159,14 @@ class Within:
     younger: bool
 
 
+@dataclass(frozen=True, slots=True)
+class NamedFilter:
+    """A search that is stored under this name (RFC 5466); the session replaces it before an engine sees it."""
+
+    name: str
+
+
 Query = (
     All | And | Or | Not | HasFlag | Recent | Uids | Sequence | Contains | HeaderContains | Dated
-    | Larger | Smaller | ModSeq | EmailId | ThreadId | Within
+    | Larger | Smaller | ModSeq | EmailId | ThreadId | Within | NamedFilter
 )  # fmt: skip

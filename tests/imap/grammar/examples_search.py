@@ -181,4 +181,23 @@ CASES = [
         b"a SORT RETURN (PARTIAL 2:1) (SUBJECT) UTF-8 ALL\r\n",
         c.Sort(b"a", (Criterion(SortKey.SUBJECT),), q.All(), False, frozenset({"PARTIAL"}), c.Partial(2, 1)),
     ),
+    Case(
+        "rfc5466-3.1",
+        b'a SEARCH UID 300:900 FILTER on-the-road SINCE "3-Dec-2002"\r\n',
+        c.Search(
+            b"a",
+            q.And(
+                (
+                    uids((300, 900)),
+                    q.NamedFilter("on-the-road"),
+                    q.Dated(q.Instant.RECEIVED, q.Order.SINCE, date(2002, 12, 3)),
+                )
+            ),
+        ),
+    ),
+    Case(
+        "rfc5466-3.1-charset",
+        "a SEARCH SUBJECT {2+}\r\né NOT FILTER x\r\n".encode(),
+        c.Search(b"a", q.And((q.Contains(q.Field.SUBJECT, "é"), q.Not(q.NamedFilter("x"))))),
+    ),
 ]

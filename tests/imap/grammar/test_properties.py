@@ -52,6 +52,7 @@ leaf_keys = st.one_of(
     st.builds(q.ModSeq, modseqs),
     st.booleans().flatmap(sequences),
     st.just(q.Recent()),
+    st.builds(q.NamedFilter, st.text("ab-", min_size=1)),
 )
 
 

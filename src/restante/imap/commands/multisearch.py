@@ -22,7 +22,7 @@ from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, nodes, resolved
 from ..session.state import BadCommand, Reply, State
 from ..session.view import NOTHING, View
-from . import contexts, limit, results
+from . import contexts, filter_key, limit, results
 from .names import mailbox_name
 from .search import check, in_uids, looked_at
 
@@ -34,6 +34,7 @@ SELECTED = (Source(SourceKind.SELECTED),)
 
 async def esearch(session: ImapSession, command: ESearch) -> Reply:
     check(session, command)
+    command = await filter_key.replaced(session, command)
     if asks_modseq(command.query):
         session.enable_condstore()
     _check_sources(session, command)

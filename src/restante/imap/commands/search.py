@@ -1,8 +1,8 @@
 """SEARCH and UID SEARCH: the view turns message numbers into UIDs, the engine searches, the dialect answers.
 
 IMAP4rev1 without RETURN gets SEARCH, everybody else ESEARCH (see `results`). `run` and `finish` are what SORT shares.
-RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5; RFC 4731; RFC 5182 (saved results); RFC 5267 (UPDATE); RFC 6855 3; RFC 7162
-3.1.5, 3.1.10; RFC 9394 (PARTIAL); RFC 9738 3.1.
+RFC 9051 6.4.4, 7.3.4; RFC 3501 7.2.5; RFC 4731; RFC 5182 (saved results); RFC 5267 (UPDATE); RFC 5466 (FILTER); RFC
+6855 3; RFC 7162 3.1.5, 3.1.10; RFC 9394 (PARTIAL); RFC 9738 3.1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, resolved
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Spans, View, merged
-from . import contexts, limit, results
+from . import contexts, filter_key, limit, results
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 class Outcome:
     """What a search of the selected mailbox gave.
 
-    found: UIDs, in the command's order. modseq: to be told with them. limited: the response code where not all messages
-    were looked at. began: when, seconds UTC.
+    command: with stored filters replaced. found: UIDs, in the command's order. modseq: to be told with them. limited:
+    the response code where not all messages were looked at. began: when, seconds UTC.
     """
 
+    command: Search | Sort
     found: array[int]
     modseq: int | None
     limited: bytes
@@ -60,7 +61,7 @@ async def search(session: ImapSession, command: Search) -> Reply:
         session.write(search_response(numbers, outcome.modseq))
     elif command.returning != results.SAVE_ALONE:
         session.write(results.esearch(command, numbers, outcome.modseq, compress, uid=command.uid))
-    return finish(session, command, outcome, Reply(b"SEARCH completed."))
+    return finish(session, outcome, Reply(b"SEARCH completed."))
 
 
 def check(session: ImapSession, command: Search | ESearch) -> None:
@@ -78,11 +79,12 @@ async def run(session: ImapSession, command: Search | Sort, find: Find, most: in
     contexts.check(view, command)
     began = session.clock.now()
     saves = "SAVE" in (command.returning or ())
-    asks = asks_modseq(command.query)
-    if asks:
-        session.enable_condstore()
     found, limited = NOTHING, b""
     try:
+        command = await filter_key.replaced(session, command)
+        asks = asks_modseq(command.query)
+        if asks:
+            session.enable_condstore()
         if len(view.uids):
             query = in_uids(view, command.query)
             within, limited = looked_at(view, query, most)
@@ -92,16 +94,17 @@ async def run(session: ImapSession, command: Search | Sort, find: Find, most: in
             view.saved = NOTHING  # RFC 9051 6.4.4.1: NO empties the variable
         raise
     if not saves and not asks:
-        return Outcome(found, None, limited, began)
+        return Outcome(command, found, None, limited, began)
     shown = results.shown(found, command)
     if saves:
         view.saved = shown
     modseq = await results.highest_modseq(session, view, shown) if asks and len(shown) else None
-    return Outcome(found, modseq, limited, began)
+    return Outcome(command, found, modseq, limited, began)
 
 
-def finish(session: ImapSession, command: Search | Sort, outcome: Outcome, reply: Reply) -> Reply:
+def finish(session: ImapSession, outcome: Outcome, reply: Reply) -> Reply:
     """What comes behind the answer: the results are kept up to date if UPDATE asks for it, a limit is told."""
+    command = outcome.command
     if contexts.UPDATE in (command.returning or ()):
         limited = bool(outcome.limited)
         contexts.keep(session, session.view, command, outcome.found, outcome.began, uid=command.uid, limited=limited)

@@ -18,7 +18,7 @@ from ..grammar.response import sort_response, thread_response
 from ..grammar.sets import compress_ordered
 from ..session.criteria import asks_modseq
 from ..session.state import Reply
-from . import limit, results
+from . import filter_key, limit, results
 from .search import finish, in_uids, run
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def sort(session: ImapSession, command: Sort) -> Reply:
         session.write(sort_response(numbers, outcome.modseq))
     elif command.returning != results.SAVE_ALONE:
         session.write(results.esearch(command, numbers, outcome.modseq, compress_ordered, uid=command.uid))
-    return finish(session, command, outcome, Reply(b"SORT completed."))
+    return finish(session, outcome, Reply(b"SORT completed."))
 
 
 async def thread(session: ImapSession, command: Thread) -> Reply:
@@ -44,6 +44,7 @@ async def thread(session: ImapSession, command: Thread) -> Reply:
     most = limit.of_commands(session.config)
     if len(view.uids) > most:
         return limit.too_many(most)
+    command = await filter_key.replaced(session, command)
     if asks_modseq(command.query):
         session.enable_condstore()
     found = NO_THREADS

@@ -409,6 +409,8 @@ def _plain_key(key: q.Query) -> bytes:
             return type(key).__name__.upper().encode("ascii") + b" " + id_.encode("ascii")
         case q.Within(seconds, younger):
             return b"%b %d" % (b"YOUNGER" if younger else b"OLDER", seconds)
+        case q.NamedFilter(name):
+            return b"FILTER " + name.encode("ascii")
         case q.Recent():
             return b"RECENT"
         case _:

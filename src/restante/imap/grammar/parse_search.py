@@ -3,7 +3,7 @@
 The keys are read with a stack of our own, so that no nesting touches Python's: parentheses and NOT count
 against `limits.nesting`, all keys against `limits.search_keys`; chains of OR are one flat Or, since clients
 write hundreds of them. A list of keys is their And. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
-RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 8514 4.3 (save dates), RFC 9738 3.2
+RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 5466 3.1 (FILTER), RFC 8514 4.3 (save dates), RFC 9738 3.2
 (UIDAFTER, UIDBEFORE).
 """
 
@@ -27,12 +27,18 @@ _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 
 
 class _Text:
-    """Decodes strings by the search's charset."""
+    """Decodes strings by the search's charset.
 
-    __slots__ = ("codec",)
+    filters: a FILTER key was read, which means UTF-8 (RFC 5466 3.1). late: what is wrong with an 8-bit string in ASCII,
+    unless such a key is yet to come.
+    """
+
+    __slots__ = ("codec", "filters", "late")
 
     def __init__(self, codec: str) -> None:
         self.codec = codec
+        self.filters = False
+        self.late: BadSyntax | None = None
 
     def read(self, cursor: Cursor) -> str:
         start, literal = cursor.pos, cursor.peek() == LITERAL
@@ -40,10 +46,24 @@ class _Text:
         # 8-bit octets between quotes are UTF-8 whatever CHARSET said: only ENABLE lets them in there. 7-bit ones
         # are in the charset named: ISO-2022 needs no others.
         codec = self.codec if literal or value.isascii() else "utf-8"
+        refused = BadSyntax("Search string is not valid in its charset", start)
         try:
             return value.decode(codec)
         except UnicodeDecodeError as error:
-            raise BadSyntax("Search string is not valid in its charset", start) from error
+            if codec != "ascii":
+                raise refused from error
+        self.late = self.late or refused
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise refused from error
+
+    def check(self, offset: int) -> None:
+        """At the end of the keys: raises BadSyntax for what only a FILTER key would have allowed, or forbids."""
+        if not self.filters and self.late is not None:
+            raise self.late
+        if self.filters and self.codec not in ("ascii", "utf-8"):
+            raise BadSyntax("FILTER needs CHARSET UTF-8", offset, BADCHARSET)
 
 
 Reader = Callable[[Cursor, _Text], q.Query]
@@ -140,6 +160,17 @@ def _modseq(cursor: Cursor, text: _Text) -> q.Query:
     return q.ModSeq(cursor.number64())
 
 
+def _filter(cursor: Cursor, text: _Text) -> q.Query:
+    """ "FILTER" SP filter-name; filter-name = 1*<any ATOM-CHAR except "/"> (RFC 5466 4)"""
+    cursor.sp()
+    start = cursor.pos
+    name = cursor.atom()
+    if b"/" in name:
+        raise BadSyntax("Invalid name of a filter", start)
+    text.filters = True
+    return q.NamedFilter(name.decode("ascii"))
+
+
 def _within(younger: bool) -> Reader:
     """ "YOUNGER" SP nz-number, "OLDER" SP nz-number (RFC 5032 3)"""
 
@@ -184,6 +215,7 @@ _KEYS: dict[bytes, Reader] = {
     b"DELETED": _flag("\\Deleted"),
     b"DRAFT": _flag("\\Draft"),
     b"EMAILID": _object_id(q.EmailId),
+    b"FILTER": _filter,
     b"FLAGGED": _flag("\\Flagged"),
     b"FROM": _contains(q.Field.FROM),
     b"HEADER": _header,
@@ -242,6 +274,11 @@ def search_program(cursor: Cursor, returning: Returning | None) -> tuple[q.Query
     return search_keys(cursor, codec), named
 
 
+def parse_keys(cursor: Cursor) -> q.Query:
+    """search-key *(SP search-key), to the end, strings in UTF-8 (RFC 5466 4, search-criteria)."""
+    return search_keys(cursor, "utf-8")
+
+
 def charset(cursor: Cursor, returning: Returning | None) -> str:
     """charset SP: Python's codec for it. Raises BadSyntax with BADCHARSET, a NO."""
     found = CHARSETS.get(cursor.astring().upper())
@@ -292,6 +329,7 @@ def search_keys(cursor: Cursor, codec: str) -> q.Query:
         while stack[-1].kind is _Kind.LIST and len(stack) > 1 and cursor.skip(b")"):
             depth -= 1 + _reduce(stack, _all_of(stack.pop().operands))
         if cursor.pos == len(cursor.text) and len(stack) == 1:
+            text.check(cursor.pos)
             return _all_of(stack[0].operands)
         cursor.sp()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...query.language import And, ModSeq, Not, Or, Query, Recent, Sequence
+from ...query.language import And, ModSeq, NamedFilter, Not, Or, Query, Recent, Sequence
 
 
 def nodes(query: Query) -> Iterator[Query]:
@@ -23,8 +23,17 @@ def nodes(query: Query) -> Iterator[Query]:
 
 
 def names_numbers(query: Query) -> bool:
-    """Whether message sequence numbers stand among the keys ("$" is none: it is kept as UIDs)."""
-    return any(isinstance(node, Sequence) and not node.uid and not node.saved for node in nodes(query))
+    """Whether message sequence numbers stand among the keys ("$" is none: it is kept as UIDs). A stored filter may
+    hold some."""
+    return any(
+        isinstance(node, NamedFilter) or (isinstance(node, Sequence) and not node.uid and not node.saved)
+        for node in nodes(query)
+    )
+
+
+def names_filters(query: Query) -> bool:
+    """Whether stored filters stand among the keys."""
+    return any(isinstance(node, NamedFilter) for node in nodes(query))
 
 
 def asks_modseq(query: Query) -> bool:

@@ -1,0 +1,172 @@
+"""SEARCH's FILTER key over a dictionary of stored filters. RFC 5466 3.1."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.imap.commands import filter_key
+from restante.imap.session import capabilities
+
+from ..session.support import World, run
+from ..session.transcript import Transcript
+
+FILTERS = {
+    "on-the-road": b'OR SMALLER 5 SUBJECT "S2"',
+    "two-keys": b"SUBJECT s UNSEEN",
+    "utf8": 'SUBJECT "é"'.encode(),
+    "literal": b"SUBJECT {2}\r\ns3",
+    "numbers": b"2:3",
+    "saved": b"UID $",
+    "uids": b"UID 2:3",
+    "changed": b"MODSEQ 1",
+    "a": b"FILTER b",
+    "b": b"FILTER c UNSEEN",
+    "c": b"SUBJECT s1",
+    "loop": b"SEEN FILTER pool",
+    "pool": b"FILTER loop",
+    "short": b"OR SMALLER",
+    "nonsense": b"NONSENSE",
+    "empty": b"",
+    "lines": b"SEEN\r\nUNSEEN",
+    **{f"deep{n}": b"FILTER deep%d" % (n + 1) for n in range(20)},
+    **{f"wide{n}": b" ".join([b"FILTER wide%d" % (n + 1)] * 10) for n in range(5)},
+    "wide5": b"ALL",
+    "nested": b"(" * 45 + b"SEEN" + b")" * 45,
+    "nots": b"OR ALL NOT (SEEN " * 20 + b"ALL" + b")" * 20,
+    "nots2": b"OR ALL NOT (SEEN " * 20 + b"FILTER nots" + b")" * 20,
+}
+
+CASES: dict[str, str] = {
+    "rfc5466-3.1 a filter stands for its search": """
+        A> SEARCH UID 1:3 FILTER on-the-road SINCE "3-Dec-2002"
+        A< * SEARCH 2
+        A< T OK ...
+        A> SEARCH NOT FILTER On-The-Road
+        A< * SEARCH 1 3
+        A< T OK ...
+        # a filter of several keys stands together
+        A> SEARCH NOT FILTER two-keys
+        A< * SEARCH
+        A< T OK ...
+        A> SEARCH OR FILTER two-keys SUBJECT nothing
+        A< * SEARCH 1 2 3
+        A< T OK ...
+        A> SEARCH FILTER literal
+        A< * SEARCH 3
+        A< T OK ...
+        A> SEARCH CHARSET UTF-8 FILTER utf8
+        A< * SEARCH
+        A< T OK ...
+        A> SEARCH CHARSET KOI8-R FILTER utf8
+        A< T BAD [BADCHARSET ...
+        A> SEARCH CHARSET US-ASCII FILTER utf8
+        A< * SEARCH
+        A< T OK ...
+        A> SEARCH FILTER a
+        A< * SEARCH 1
+        A< T OK ...
+    """,
+    "rfc5466-3.1 undefined, looping, incomplete": """
+        A> SEARCH RETURN (SAVE) ALL
+        A< T OK ...
+        A> SEARCH FILTER unknown
+        A< T NO [UNDEFINED-FILTER unknown] ...
+        A> SEARCH OR SEEN FILTER Loop
+        A< T NO [UNDEFINED-FILTER loop] ...
+        A> SEARCH FILTER deep0
+        A< T NO [UNDEFINED-FILTER deep10] ...
+        A> SEARCH FILTER short
+        A< T NO [CANNOT] ...
+        A> SEARCH FILTER nonsense
+        A< T NO [CANNOT] ...
+        A> SEARCH FILTER empty
+        A< T NO [CANNOT] ...
+        A> SEARCH FILTER lines
+        A< T NO [CANNOT] ...
+        A> SEARCH FILTER wide0
+        A< T NO [LIMIT] ...
+        A> SEARCH FILTER nested FILTER nots
+        A< * SEARCH
+        A< T OK ...
+        A> SEARCH FILTER nots2
+        A< T NO [LIMIT] ...
+        A> SEARCH RETURN (COUNT) $
+        A< * ESEARCH (TAG "T") COUNT 3
+        A< T OK ...
+        A> SEARCH RETURN (SAVE) FILTER unknown
+        A< T NO [UNDEFINED-FILTER unknown] ...
+        A> SEARCH RETURN (COUNT) $
+        A< * ESEARCH (TAG "T") COUNT 0
+        A< T OK ...
+    """,
+    "rfc5466-3.1 what a filter holds counts as written": """
+        A> UID SEARCH FILTER numbers
+        A< * SEARCH 2 3
+        A< T OK ...
+        A> SEARCH RETURN (SAVE) 3
+        A< T OK ...
+        A> SEARCH FILTER saved
+        A< * SEARCH 3
+        A< T OK ...
+        A> SEARCH RETURN (COUNT) FILTER changed
+        A< * OK [HIGHESTMODSEQ <n>] ...
+        A< * ESEARCH (TAG "T") COUNT 3 MODSEQ <n>
+        A< T OK ...
+        A> UID SORT RETURN (ALL) (REVERSE SUBJECT) UTF-8 FILTER uids
+        A< * ESEARCH (TAG "T") UID ALL 3,2
+        A< T OK ...
+        A> THREAD REFERENCES UTF-8 FILTER c
+        A< * THREAD (1)
+        A< T OK ...
+        A> ESEARCH IN (personal) FILTER on-the-road
+        A< * ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY <n>) UID ALL 2
+        A< T OK ...
+        A> ENABLE UIDONLY
+        A< ...
+        A< T OK ...
+        A> UID SEARCH FILTER numbers
+        A< T BAD [UIDREQUIRED] ...
+        A> UID SEARCH FILTER saved
+        A< * SEARCH 3
+        A< T OK ...
+    """,
+    "rfc7162-3.2.10.2 a filter may hold message numbers, so removals wait": """
+        A> NOOP
+        A< T OK ...
+        B> STORE 1 +FLAGS.SILENT (\\Deleted)
+        B< T OK ...
+        B> EXPUNGE
+        B< * 1 EXPUNGE
+        B< T OK ...
+        A> UID SEARCH FILTER numbers
+        A< * SEARCH 2 3
+        A< T OK ...
+        A> NOOP
+        A< * 1 EXPUNGE
+        A< T OK ...
+    """,
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_transcript(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lookup(key: str) -> bytes | None:
+        return FILTERS.get(key.lower())
+
+    monkeypatch.setattr(filter_key, "lookup_of", lambda session: lookup)
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two", b"three")
+        await world.client(b"SELECT INBOX")
+        await Transcript(world, (b"SELECT INBOX",)).play(CASES[name])
+
+    run(scenario)
+
+
+def test_without_filters_none_is_defined_and_the_capability_is_not_announced() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"SELECT INBOX")
+        assert b"T NO [UNDEFINED-FILTER x]" in await client.do(b"SEARCH FILTER x")
+        assert b"FILTERS" not in capabilities.AFTER
+
+    run(scenario)

@@ -10,6 +10,7 @@ import pytest
 from restante.config.model import ImapTable
 from restante.imap.commands import contexts as handlers
 from restante.imap.session import capabilities, contexts
+from restante.store import errors
 from restante.store.interface import Store
 
 from ..session.support import SIMPLE, Client, World, run
@@ -352,6 +353,35 @@ def test_only_what_changed_is_searched_again_and_nothing_without_a_context() -> 
         await one.ok(b"NOOP")
         assert store.asked == [((5, 5),)]
         assert store.calls["delta"] == 1
+
+    run(scenario)
+
+
+def test_what_the_store_refused_to_say_is_asked_again() -> None:
+    class Busy(Counting):
+        refusals = 0
+
+        async def search(self, *arguments: Any) -> Any:
+            if self.refusals:
+                self.refusals -= 1
+                raise errors.Busy("Somebody else writes.")
+            return await self.store.search(*arguments)
+
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        two = await world.client(b"SELECT INBOX")
+        await one.ok(b"UID SEARCH RETURN (UPDATE) OR UNSEEN UID 900:*")
+        store = Busy(world.store)
+        one.session.store_or_none = store
+        await two.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
+        await world.add(b"five")
+        store.refusals = 1
+        got = await one.do(b"STORE 3 +FLAGS.SILENT (\\Flagged)")  # looks at what others did before it does anything
+        assert b"T NO [INUSE]" in got
+        assert b"UID REMOVEFROM (0 2) ADDTO (0 5)\r\n" in got
+        await two.ok(b"NOOP")
+        await two.ok(b"STORE 4:5 +FLAGS.SILENT (\\Seen)")
+        assert b"UID REMOVEFROM (0 4)\r\n" in await one.ok(b"NOOP")  # 5 is the last
 
     run(scenario)
 

@@ -122,15 +122,27 @@ def tell_removed(session: ImapSession, view: View) -> None:
 
 
 async def tell_changed(session: ImapSession, view: View, delta: Delta, update: Update) -> None:
-    """Search what may have changed once more, for each context, and write what became of it."""
+    """Search what may have changed once more, for each context, and write what became of it.
+
+    Where the store refuses midway, all of it stays to be looked at: the view has taken the delta in already.
+    """
     looked = array("I", sorted({*(uid for uid, _, _ in delta.changed), *view.unsettled}))
-    view.unsettled = NOTHING
+    view.unsettled = looked
     arrived = set(update.arrived)
-    for context in list(view.contexts.values()):
-        now = session.clock.now()
-        mine = await _looked_at(session, view, context, looked, now)
-        if not len(mine):
-            continue
+    for context in view.contexts.values():
+        now, top = session.clock.now(), _top(view)
+        crossing = context.crossing(now)
+        mine = await _looked_at(session, view, context, looked, crossing)
+        await _settle(session, view, context, mine, arrived)
+        context.top = top
+        if crossing is not None:
+            context.looked_at = now
+    view.unsettled = NOTHING
+
+
+async def _settle(session: ImapSession, view: View, context: Context, mine: array[int], arrived: set[int]) -> None:
+    """Search these UIDs for one context and write what became of them."""
+    if len(mine):
         query = resolved(context.query, lambda sequence: _named(view, sequence), Uids(tuple(view.recent)))
         found = await session.store.search(view.mailbox.key, query, tuple(compress(mine)))
         removed, added = context.changed(mine, found)
@@ -156,17 +168,16 @@ def _order(session: ImapSession, view: View, keys: tuple[Criterion, ...]) -> Ord
     return order
 
 
-async def _looked_at(session: ImapSession, view: View, context: Context, looked: array[int], now: float) -> array[int]:
+async def _looked_at(
+    session: ImapSession, view: View, context: Context, looked: array[int], crossing: Query | None
+) -> array[int]:
     """The UIDs that this context must look at: what changed, and what time or a new highest UID has moved."""
     more: set[int] = set()
-    crossing = context.crossing(now)
     if crossing is not None:
         more.update(await session.store.search(view.mailbox.key, crossing, view.everything))
-        context.looked_at = now
     top = _top(view)
     if context.starred and top != context.top:
         more |= {context.top, top} - {0}
-    context.top = top
     return array("I", sorted(more.union(looked))) if more else looked
 
 

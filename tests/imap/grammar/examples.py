@@ -14,7 +14,6 @@ from . import examples_search
 from .example import Case, seq, uids
 from .helpers import append
 
-
 SAVED = q.Sequence((), saved=True)
 SAVED_UIDS = q.Sequence((), True, True)
 PDT = timezone(timedelta(hours=-7))

@@ -76,7 +76,7 @@ def keep(
 
 def refuse(session: ImapSession, tag: bytes, text: bytes) -> None:
     """Tell that a search is not kept up to date; all else that it asked for holds (RFC 5267 4.3.1)."""
-    session.write(b"* NO [NOUPDATE %b] %b\r\n" % (quoted(tag), text))
+    session.say(text, b"NOUPDATE " + quoted(tag), b"NO")
 
 
 def _named(view: View, sequence: Sequence) -> Query:

@@ -76,7 +76,7 @@ def told(session: ImapSession, reply: Reply, limited: bytes) -> Reply:
         return reply
     if reply.answer is Answer.OK and not reply.code:
         return replace(reply, code=limited)
-    session.write(b"* NO [%b] Only the last messages were looked at.\r\n" % limited)
+    session.say(b"Only the last messages were looked at.", limited, b"NO")
     return reply
 
 

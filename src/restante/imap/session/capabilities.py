@@ -106,9 +106,7 @@ def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tu
     return b" ".join(names)
 
 
-def after_login(
-    literal_plus: bool, largest: int, compress: bool = True, configured: tuple[bytes, ...] = ()
-) -> bytes:
+def after_login(literal_plus: bool, largest: int, compress: bool = True, configured: tuple[bytes, ...] = ()) -> bytes:
     """The list for a peer that has logged in. compress: as configured. configured: other capabilities whose very name
     the configuration makes.
 

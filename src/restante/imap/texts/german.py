@@ -127,6 +127,28 @@ SENTENCES: Mapping[str, str] = {
     ),
     "The message's octets are gone.": "Der Inhalt der Nachricht ist nicht mehr da.",
     "They were removed longer ago than they are kept.": "Sie wurde vor längerer Zeit entfernt, als aufbewahrt wird.",
+    # Searches
+    "Message numbers are not allowed once UIDONLY is enabled.": "Nach UIDONLY gelten keine Nachrichtennummern mehr.",
+    "A filter holds message numbers.": "Ein Filter enthält Nachrichtennummern.",
+    "There is no such filter.": "Diesen Filter gibt es nicht.",
+    "The search with all its filters is too large.": "Die Suche mit allen ihren Filtern ist zu groß.",
+    "No mailbox is selected.": "Es ist keine Mailbox geöffnet.",
+    "Only a search of the selected mailbox can be saved.": (
+        "Nur eine Suche in der geöffneten Mailbox lässt sich merken."
+    ),
+    "UPDATE needs a selected mailbox.": "UPDATE braucht eine geöffnete Mailbox.",
+    "Only the selected mailbox can be watched.": "Nur die geöffnete Mailbox lässt sich beobachten.",
+    "Only the last messages were looked at.": "Nur die letzten Nachrichten wurden angesehen.",
+    "Not all messages were looked at.": "Nicht alle Nachrichten wurden angesehen.",
+    "Too many searches are kept up to date.": "Zu viele Suchen werden auf dem Laufenden gehalten.",
+    "That tag is in use by a search that is kept up to date.": (
+        "Dieses Kennzeichen hat schon eine Suche, die auf dem Laufenden gehalten wird."
+    ),
+    "Results sorted by relevancy are not kept up to date.": (
+        "Nach Bedeutung geordnete Ergebnisse werden nicht auf dem Laufenden gehalten."
+    ),
+    "Message numbers are not told any more.": "Nachrichtennummern werden nicht mehr genannt.",
+    "No further updates.": "Keine weiteren Meldungen.",
     # The store
     "The mail store is busy.": "Der Mailspeicher ist beschäftigt.",
     "The mail store could not be read or written.": "Der Mailspeicher war nicht lesbar oder nicht beschreibbar.",
@@ -163,6 +185,10 @@ SENTENCES: Mapping[str, str] = {
 
 PATTERNS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"([A-Z][A-Z ]*) completed\."), r"\1 ausgeführt."),
+    (
+        re.compile(r"That is more than (\d+) messages; try a smaller set\."),
+        r"Das sind mehr als \1 Nachrichten; versuchen Sie es mit weniger.",
+    ),
     (re.compile(r"Internal error (\w+); it has been noted\."), r"Interner Fehler \1; er ist vermerkt."),
     (re.compile(r"Another mailbox has the special use (\S+)\."), r"Eine andere Mailbox hat die Verwendung \1."),
     (re.compile(r"This account has its (\d+) keywords already\."), r"Dieses Konto hat schon seine \1 Schlüsselwörter."),

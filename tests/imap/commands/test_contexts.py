@@ -330,9 +330,9 @@ def test_only_what_changed_is_searched_again_and_nothing_without_a_context() -> 
             super().__init__(store)
             self.asked: list[Any] = []
 
-        async def search(self, mailbox: int, query: Any, within: Any) -> Any:
-            self.asked.append(within)
-            return await self.store.search(mailbox, query, within)
+        async def search(self, *arguments: Any, **options: Any) -> Any:
+            self.asked.append(arguments[2])
+            return await self.store.search(*arguments, **options)
 
     async def scenario(world: World) -> None:
         one = await inbox(world)
@@ -361,11 +361,11 @@ def test_what_the_store_refused_to_say_is_asked_again() -> None:
     class Busy(Counting):
         refusals = 0
 
-        async def search(self, *arguments: Any) -> Any:
+        async def search(self, *arguments: Any, **options: Any) -> Any:
             if self.refusals:
                 self.refusals -= 1
                 raise errors.Busy("Somebody else writes.")
-            return await self.store.search(*arguments)
+            return await self.store.search(*arguments, **options)
 
     async def scenario(world: World) -> None:
         one = await inbox(world)

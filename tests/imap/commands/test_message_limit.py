@@ -272,8 +272,8 @@ def test_one_of_the_two_is_announced_after_login(config: ImapTable, announced: l
         world.config = config
         client = world.connect()
         assert b"LIMIT" not in await client.greeting()
-        assert re.findall(rb"[A-Z]+LIMIT=\d+", await client.do(b"LOGIN user pass")) == announced
-        assert re.findall(rb"[A-Z]+LIMIT=\d+", await client.do(b"CAPABILITY")) == announced
+        assert re.findall(rb"(?:MESSAGE|SAVE)LIMIT=\d+", await client.do(b"LOGIN user pass")) == announced
+        assert re.findall(rb"(?:MESSAGE|SAVE)LIMIT=\d+", await client.do(b"CAPABILITY")) == announced
 
     run(scenario)
 
@@ -313,5 +313,17 @@ def test_rfc9738_3_3_a_mailbox_over_the_limit_is_sorted_and_not_threaded() -> No
         client = await world.client(b"SELECT INBOX")
         assert b"* SORT 7 6 5 4 2 1\r\n" in await client.ok(b"UID SORT (REVERSE SUBJECT) UTF-8 ALL")
         assert (await client.do(b"THREAD REFERENCES UTF-8 ALL")).startswith(b"T NO [MESSAGELIMIT 3] ")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("where", ["all", "saving"])
+def test_rfc9738_3_1_multiappend_is_all_or_none(where: str) -> None:
+    async def scenario(world: World) -> None:
+        world.config = ImapTable(message_limit=3, message_limit_on=where)
+        client = await world.client()
+        assert b"T NO [MESSAGELIMIT 3] " in await client.do(b"APPEND INBOX" + b" {5+}\r\na:b\r\n" * 4)
+        assert b"(MESSAGES 0)" in await client.ok(b"STATUS INBOX (MESSAGES)")
+        assert b"[APPENDUID " in await client.ok(b"APPEND INBOX" + b" {5+}\r\na:b\r\n" * 3)
 
     run(scenario)

@@ -1,5 +1,5 @@
 """APPEND: messages filed, all or none, durable before the OK. RFC 9051 6.3.12; RFC 3501 6.3.11; RFC 3502
-(MULTIAPPEND); RFC 4315 3 (APPENDUID); RFC 2180 and RFC 5530 for its refusals."""
+(MULTIAPPEND); RFC 4315 3 (APPENDUID); RFC 2180 and RFC 5530 for its refusals; RFC 9738 3.1."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ...store.model import Appended, NewMessage
 from ..grammar.commands import Append
 from ..grammar.sets import compress, format_ranges
 from ..session.state import Reply
+from . import limit
 from .upload import existing, new_message
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 async def append(session: ImapSession, command: Append) -> Reply:
     """File the messages. Raises NoSuchMailbox (told as TRYCREATE), OverQuota and what else the store refuses."""
     mailbox = await existing(session, command.mailbox)
+    most = limit.of_saving(session.config)
+    if len(command.messages) > most:
+        return limit.too_many(most)
     new: list[NewMessage] = []
     for message in command.messages:
         if new:

@@ -16,8 +16,7 @@ from ..grammar.commands import ESearch, Search, Sort, Thread
 from ..grammar.criteria import parse_criteria
 from ..grammar.errors import BadSyntax
 from ..session.criteria import names_filters
-from ..session.refusals import CodedRefusal
-from ..session.state import BadCommand
+from ..session.state import BadCommand, CodedRefusal
 from ..session.uidonly import uses_numbers
 
 if TYPE_CHECKING:

@@ -17,15 +17,6 @@ from ...errors import Refusal
 from ...store import errors as store
 from .state import Answer, CodedRefusal, Reply
 
-
-class CodedRefusal(Refusal):
-    """A refusal of this room's own whose response code has data. response_code: without brackets."""
-
-    def __init__(self, text: str, response_code: bytes, remedy: str = "") -> None:
-        super().__init__(text, remedy)
-        self.response_code = response_code
-
-
 CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (AuthorizationRefused, b"AUTHORIZATIONFAILED"),
     (SecretExpired, b"EXPIRED"),

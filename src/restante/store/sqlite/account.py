@@ -293,7 +293,7 @@ class SqliteStore:
 
     async def room_for(self, size: int) -> None:
         self._engine.check_room(max(size, 0))
-        self._look(append.check_room, size, await self._quota())
+        self.look(append.check_room, size, await self._quota())
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))

@@ -166,7 +166,14 @@ class NamedFilter:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """Match loosely, and score (RFC 6203): strings by the pieces they share, everything else as it is."""
+
+    operand: Query
+
+
 Query = (
     All | And | Or | Not | HasFlag | Recent | Uids | Sequence | Contains | HeaderContains | Dated
-    | Larger | Smaller | ModSeq | EmailId | ThreadId | Within | NamedFilter
+    | Larger | Smaller | ModSeq | EmailId | ThreadId | Within | NamedFilter | Fuzzy
 )  # fmt: skip

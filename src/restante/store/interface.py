@@ -43,6 +43,7 @@ from .model import (
     Recoverable,
     Removed,
     Row,
+    Scored,
     Snapshot,
     UidRanges,
 )
@@ -119,6 +120,18 @@ class Store(Protocol):
         """
         ...
 
+    async def fill_search(self) -> int:
+        """Make what search keeps of some messages that came lately, texts first and then their index; how many were
+        worked on. Repeats until 0.
+
+        Nothing waits for it: a search reads what is not made yet. Written behind: not durable at once.
+        """
+        ...
+
+    async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
+        """As `search`, with each message's relevancy to the Fuzzy nodes of `query` (RFC 6203 4)."""
+        ...
+
     async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
         """UIDs of `within` that match, in the order of `keys`, then ascending (RFC 5256 3). As `search` otherwise.
 
@@ -130,13 +143,6 @@ class Store(Protocol):
         """Trees of the messages of `within` that match (RFC 5256 3). As `search` otherwise.
 
         From stored ids and references. 100,000 messages in about 0.3 s, in pieces that let the event loop go on.
-        """
-        ...
-
-    async def fill_search(self) -> int:
-        """Make what search keeps of some messages that came lately; how many. Repeats until 0.
-
-        Nothing waits for it: a search reads what is not made yet. Written behind: not durable at once.
         """
         ...
 

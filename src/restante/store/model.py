@@ -441,6 +441,15 @@ class Recoverable:
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """What a fuzzy search found (RFC 6203 4). uids: ascending. scores: one for each, in the same order, 1 to 100; the
+    best match has 100."""
+
+    uids: array[int]
+    scores: array[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One broken invariant. repairable: `doctor --repair` can mend it from what is there."""
 

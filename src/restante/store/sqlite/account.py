@@ -7,15 +7,17 @@ What sessions of one process share (flag table, quota) hangs on `Shared`, which 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import fcntl
 import os
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from ...mime.model import Limits
 from ...query.language import Query
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
@@ -41,12 +43,14 @@ from ..model import (
     Recoverable,
     Removed,
     Row,
+    Scored,
     Snapshot,
     System,
     UidRanges,
 )
-from . import append, bodies, content, copies, flags, mailboxes, recent, replace, rows
+from . import append, bodies, content, copies, flags, index, indexes, mailboxes, recent, replace, rows
 from .append import Prepared
+from .candidates import Candidates
 from .changes import FEW_FLAGS
 from .faults import refusal, translated
 from .handles import WRITER_WAIT, connect
@@ -57,6 +61,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+UNFILLED = 200
+"""Emails that an index lacks at a search, from which on it is filled without waiting for new mail."""
 
 IN_THREAD = 256 * 1024
 """Octets above which hashing and compressing leave the event loop."""
@@ -216,22 +223,50 @@ class SqliteStore:
     ) -> array[int]:
         from . import search
 
-        table = await self.flag_table()
-        now = int(self._engine.clock.now())
-        return await search.search(self._read, table, mailbox, query, within, now, self._engine.analysis, come_to)
+        return await search.search(self, await self.flag_table(), mailbox, query, within, come_to)
+
+    async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
+        from . import search
+
+        return await search.scored(self, await self.flag_table(), mailbox, query, within)
 
     async def fill_search(self) -> int:
         """See `Store.fill_search`."""
         waiting = self.look(bodies.pending)
         if not waiting:
-            return 0
+            return await self._fill_index()
         octets = await self.read_contents([stored for _, stored in waiting])
-        texts = await asyncio.to_thread(bodies.stored_texts, octets, self._engine.analysis)
+        texts = await asyncio.to_thread(bodies.stored_texts, octets, self.limits)
         filled = [(email, text) for (email, _), text in zip(waiting, texts, strict=True)]
         await self._engine.submit(
             self.account, self._path, bodies.fill, (filled,), self.session, self._user, relaxed=True
         )
         return len(filled)
+
+    async def _fill_index(self) -> int:
+        engine = self._engine
+        if not engine.keeps_index:
+            return 0
+        with translated():
+            return await asyncio.to_thread(indexes.fill, self._path, engine.index_path(self.account), engine.locks)
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of message analysis."""
+        return self._engine.analysis
+
+    @property
+    def now(self) -> int:
+        """Seconds UTC."""
+        return int(self._engine.clock.now())
+
+    @contextmanager
+    def searching(self, db: apsw.Connection) -> Iterator[Candidates]:
+        """The account's search index for the block. One that is missing, or lacks much, is filled soon."""
+        with self._engine.indexes.reading(self.account, db) as found:
+            yield found
+            if found.asked and rows.emails_after(db, found.upto, UNFILLED) == UNFILLED:
+                self._engine.filler.note(self.account)
 
     async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
         from . import sort
@@ -275,10 +310,14 @@ class SqliteStore:
         return await asyncio.to_thread(content.take, data, self._engine.settings.compress, before)
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
-        return await self._write(append.append, mailbox, await self._prepared(messages), await self._quota())
+        done = await self._write(append.append, mailbox, await self._prepared(messages), await self._quota())
+        self._engine.filler.note(self.account)
+        return done
 
     async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
-        return await self._write(append.append_by_name, name, await self._prepared(messages), await self._quota())
+        done = await self._write(append.append_by_name, name, await self._prepared(messages), await self._quota())
+        self._engine.filler.note(self.account)
+        return done
 
     async def append_once(self, name: str, message: NewMessage) -> Appended | None:
         (prepared,) = await self._prepared([message])
@@ -444,13 +483,28 @@ class SqliteStore:
         try:
             findings = iter(doctor.check(db, mender, engine.analysis))
             while (finding := await asyncio.to_thread(_next, findings)) is not None:
+                if finding.code == "answers" and finding.repaired:
+                    self._discard_index()  # a text may be another one now
                 yield finding
+            findings = iter(indexes.check(db, engine.index_path(self.account), engine.locks))
+            wrong = False
+            while (finding := await asyncio.to_thread(_next, findings)) is not None:
+                wrong = True
+                yield dataclasses.replace(finding, repaired=repair)
+            if wrong and repair:
+                self._discard_index()  # filled again behind the next mail or search
         finally:
             await asyncio.to_thread(db.close)
             engine.unseen.forget(self.account)
             engine.flags.forget(self.account)
             engine.maildrops.forget(self.account)
             engine.lists.forget(self.account)  # a repair may have changed what a list was made from
+
+    def _discard_index(self) -> None:
+        engine = self._engine
+        with translated():
+            index.discard(engine.index_path(self.account), engine.locks)
+        engine.filler.note(self.account)
 
 
 def _next(findings: Iterator[Finding]) -> Finding | None:

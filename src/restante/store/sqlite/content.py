@@ -28,6 +28,7 @@ RAW, ZSTD = 0, 1
 LARGE = 1 << 20
 """Octets above which a message is compressed on the writer's thread, chunk by chunk, while it is filed."""
 LEVEL = 1  # level 3 saves 4% more of mail at half the speed
+LARGEST_TEXT = 1 << 28  # octets of a text beside a message; mime bounds what is kept long before
 SMALLEST = 512  # below it the frame's own octets eat what compression saves
 
 Chunk = tuple[int, bytes]

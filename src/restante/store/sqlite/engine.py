@@ -32,6 +32,8 @@ from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
 from .hints import GONE, Hints
+from .index import discard
+from .indexes import Filler, Indexes
 from .maildrop import Maildrops
 from .transaction import Settings
 from .writer import Job, Writers
@@ -57,6 +59,8 @@ class SqliteEngine:
     kept. reserve: octets of free disk below which nothing is filed. handles: most accounts open at once in this
     process. keywords, mailboxes: most of them in one account. quota: octets for accounts without one of their own
     (0: none), or a function that gives it. analysis: bounds of those who file mail, for the doctor's comparison.
+    index: whether to keep search indexes. index_after: seconds of quiet after which this process makes what search
+    keeps of the mail it has filed; None: it does not.
     """
 
     def __init__(
@@ -74,6 +78,8 @@ class SqliteEngine:
         mailboxes: int = 10_000,
         quota_default: int | Callable[[], int] = 0,
         analysis: Limits = DEFAULT_LIMITS,
+        index: bool = True,
+        index_after: float | None = None,
         name: str = "",
     ) -> None:
         self.data = data
@@ -88,6 +94,10 @@ class SqliteEngine:
         self.maildrops = Maildrops()
         self.deltas = Deltas()
         self.unseen = FirstUnseen()
+        self.locks = data / "run" / "locks"
+        self.indexes = Indexes(self.index_path, self.locks, clock.monotonic)
+        self.keeps_index = index
+        self.filler = Filler(lambda account: self.account(account).fill_search(), index_after)
         self._quota_default = quota_default
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()
@@ -112,6 +122,10 @@ class SqliteEngine:
             raise NoSuchAccount("There is no such account.")
         return self.data / "accounts" / account[:2].lower() / f"{account}.db"
 
+    def index_path(self, account: str) -> Path:
+        """The account's search index, which may be missing."""
+        return self.path(account).with_suffix(".index")
+
     def account(self, account: str, actor: str | None = None, session: str = "") -> SqliteStore:
         shared = self._shared.get(account)
         if shared is None:
@@ -135,6 +149,7 @@ class SqliteEngine:
     async def delete_account(self, account: str) -> None:
         path = self.path(account)
         self.handles.forget(account)
+        self.indexes.forget(account)
         self.lists.forget(account)
         self.flags.forget(account)
         self.maildrops.forget(account)
@@ -144,6 +159,7 @@ class SqliteEngine:
         with translated():
             for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 name.unlink(missing_ok=True)
+            discard(self.index_path(account), self.locks)
         self._hints.announce(account, GONE)
 
     async def strays(self) -> list[str]:
@@ -167,6 +183,7 @@ class SqliteEngine:
             return self._hints.watch(account, self.path(account), on_change)
 
     async def close(self) -> None:
+        await self.filler.close()
         await asyncio.to_thread(self._writers.close)
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -174,6 +191,7 @@ class SqliteEngine:
         if self._sweeping is not None:
             await asyncio.wait([self._sweeping])
         self._hints.close()
+        self.indexes.tidy(everything=True)
         await asyncio.to_thread(self.handles.sweep, everything=True)
         if self._directory is not None:
             await self._directory.close()
@@ -217,9 +235,8 @@ class SqliteEngine:
 
     def lock_path(self, account: str) -> Path:
         self.path(account)
-        folder = self.data / "run" / "locks"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder / f"{account}.pop3"
+        self.locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.locks / f"{account}.pop3"
 
     def _counter(self, account: str) -> int:
         """The account's change counter, for watchers; 0 where it cannot be read now (they ask again).
@@ -230,6 +247,7 @@ class SqliteEngine:
         path = self.path(account)
         if not path.exists():
             self.handles.forget(account)
+            self.indexes.forget(account)
             self.lists.forget(account)
             self.flags.forget(account)
             self.maildrops.forget(account)
@@ -256,11 +274,12 @@ class SqliteEngine:
 
     def _sweep(self) -> None:
         assert self._loop is not None
+        self.indexes.tidy()
         self._sweeping = self._loop.run_in_executor(None, self.handles.sweep)
         self._sweeping.add_done_callback(self._swept)
 
     def _swept(self, future: asyncio.Future[int]) -> None:
         self._sweeper = None
         self._sweeping = None
-        if not future.cancelled() and future.result():
+        if not future.cancelled() and (future.result() or len(self.indexes)):
             self.keep_tidy()

@@ -115,6 +115,11 @@ WHERE arrival = ? AND received >= ?
 """
 
 
+def emails_after(db: apsw.Connection, key: int, most: int) -> int:
+    """How many emails have a key above this one, counted up to `most`."""
+    return int(db.execute("SELECT count(*) FROM (SELECT 1 FROM email WHERE key > ? LIMIT ?)", (key, most)).get)
+
+
 def stats(db: apsw.Connection, path: Path) -> AccountStats:
     """Counts of the account. Cost: one pass over what can be recovered."""
     row = db.execute(_STATS).fetchone()

@@ -1,0 +1,84 @@
+"""Pieces of folded text that an index knows: what a text has, what a needle asks for, and how close the two are.
+
+A text has all its sequences of three characters (trigrams), and of two where both are Chinese, Japanese or Korean,
+since most words there have two. A text that holds a needle has every piece of the needle: so pieces find candidates,
+never answers. Pure; strings are folded by i;unicode-casemap before (mime.fold).
+
+FUZZY (RFC 6203) compares by the same pieces: the needle's words are cut into trigrams, and a text is as close as the
+share of them that it has, averaged over the words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MOST_PIECES = 8
+"""Pieces of one needle that are looked up: more of them cost more than they sort out."""
+
+CLOSE = 0.4
+"""Share of a needle's pieces that a fuzzy match has at least."""
+
+SCATTERED = 0.9
+"""What it is worth to have all pieces of a needle, but not the needle."""
+
+_WORDS = 16
+_WORD = 32  # characters of a word and words of a needle that a fuzzy search looks at
+
+_PAIRED = "\u1100-\u11ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+_RUN = re.compile(f"[{_PAIRED}]{{2,}}")
+_PAIR = re.compile(f"[{_PAIRED}]{{2}}")
+
+
+def without_nul(text: str) -> str:
+    """NUL, at which an index's tokenizer may stop, as U+FFFD: on both sides, and only for the index."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
+def pairs(text: str) -> set[str]:
+    """The distinct pairs of a text."""
+    found: set[str] = set()
+    if not text.isascii():
+        for run in _RUN.findall(text):
+            found.update(map(str.__add__, run, run[1:]))
+    return found
+
+
+def trigrams(needle: str) -> list[str]:
+    """At most MOST_PIECES trigrams of a needle, spread over it; none of one with less than three characters."""
+    starts = len(needle) - 2
+    if starts <= MOST_PIECES:
+        return list(dict.fromkeys(needle[i : i + 3] for i in range(starts)))
+    picked = (i * (starts - 1) // (MOST_PIECES - 1) for i in range(MOST_PIECES))
+    return list(dict.fromkeys(needle[i : i + 3] for i in picked))
+
+
+def is_pair(needle: str) -> bool:
+    """Whether a needle of two characters is one that texts are indexed by."""
+    return len(needle) == 2 and _PAIR.match(needle) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Closeness:
+    """A fuzzy needle, ready to be compared. pieces: distinct pieces of each word."""
+
+    needle: str
+    words: tuple[tuple[str, ...], ...]
+
+    def of(self, has: Callable[[str], bool]) -> float:
+        """0 to 1: how close a text is. has(piece): whether it holds this."""
+        if not self.words:
+            return 1.0
+        shares = [sum(map(has, word)) / len(word) for word in self.words]
+        close = sum(shares) / len(shares)
+        return close if close < 1 or has(self.needle) else SCATTERED
+
+
+def closeness(needle: str) -> Closeness:
+    """A folded needle for fuzzy comparison. An empty one is close to everything."""
+    words = []
+    for word in needle.split()[:_WORDS]:
+        cut = word[:_WORD]
+        words.append(tuple(dict.fromkeys(cut[i : i + 3] for i in range(len(cut) - 2))) or (cut,))
+    return Closeness(needle, tuple(words))

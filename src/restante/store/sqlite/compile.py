@@ -1,0 +1,433 @@
+"""The query language compiled: what SQL says becomes an expression, what it cannot say a test of a message's texts.
+
+Flags, dates, sizes, identities, UIDs and the five address and subject fields become SQL. Texts that are stored
+compressed (body, whole header) are compared in Python. Such a test is asked twice: first without the texts, when it
+says yes, no, or that it must see them (None); so only texts that decide anything are read. Where an index knows the
+needle, the first answer is no for all but the candidates.
+
+Beside the test a query gives its candidates: emails outside of which nothing can match, or None.
+
+Both sides of every comparison are folded (i;unicode-casemap), so a substring of stored octets is the RFC's substring
+match. RFC 9051 6.4.4, RFC 7162 3.1.5, RFC 8474 6, RFC 5032, RFC 6203.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from ...mime.fold import fold
+from ...query.grams import CLOSE, Closeness, closeness
+from ...query.language import (
+    All,
+    And,
+    Contains,
+    Dated,
+    EmailId,
+    Field,
+    Fuzzy,
+    HasFlag,
+    HeaderContains,
+    Instant,
+    Larger,
+    ModSeq,
+    Not,
+    Or,
+    Order,
+    Query,
+    Smaller,
+    ThreadId,
+    Uids,
+    Within,
+)
+from ..model import FlagTable, UidRanges
+from .candidates import Leaf, Lookup
+from .content import LARGEST_TEXT, decode
+
+SqlValue = int | str | bytes
+Row = tuple[Any, ...]
+"""(uid, email, *values of `Compiler.columns`)."""
+
+UID, EMAIL, FIRST_COLUMN = 0, 1, 2
+_MANY_RANGES = 8  # more than this, and the ranges go in as one bound JSON value
+_COLUMNS = {
+    Field.FROM: "s.sender",
+    Field.TO: "s.recipient",
+    Field.CC: "s.cc",
+    Field.BCC: "s.bcc",
+    Field.SUBJECT: "s.subject",
+}
+_NAMED = {"from": Field.FROM, "to": Field.TO, "cc": Field.CC, "bcc": Field.BCC, "subject": Field.SUBJECT}
+_DAY = 86_400
+_HEADER_WEIGHT, _BODY_WEIGHT = 0.8, 0.6
+"""What a fuzzy match is worth that is only in the header as a whole, or in the body; subject and addresses: 1."""
+
+
+class Texts:
+    """A message's texts, unpacked when first looked at."""
+
+    __slots__ = ("_body", "_header", "_raw_body", "_raw_header")
+
+    def __init__(self, header: bytes, body: bytes) -> None:
+        self._raw_header, self._raw_body = header, body
+        self._header: bytes | None = None
+        self._body: bytes | None = None
+
+    @property
+    def header(self) -> bytes:
+        if self._header is None:
+            self._header = _unpacked(self._raw_header)
+        return self._header
+
+    @property
+    def body(self) -> bytes:
+        if self._body is None:
+            self._body = _unpacked(self._raw_body)
+        return self._body
+
+
+def _unpacked(stored: bytes) -> bytes:
+    """UTF-8 octets of a text column (content.encode_text). UTF-8 is self-synchronising: a substring of octets is a
+    substring of characters."""
+    return decode(stored[0], stored[1:], LARGEST_TEXT) if stored else b""
+
+
+Evaluate = Callable[[Row, Texts | None], bool | None]
+Score = Callable[[Row, Texts | None], float | None]
+
+
+@dataclass(slots=True)
+class Sql:
+    """An SQL expression over `p` (placement), `e` (email), `k` (sortkey), `s` (search_text), and its values."""
+
+    text: str
+    values: list[SqlValue] = field(default_factory=list)
+
+
+TRUE = Sql("1")
+FALSE = Sql("0")
+
+
+@dataclass(slots=True)
+class Python:
+    """A test in Python, and the SQL expression that holds wherever the test can (`bound`)."""
+
+    test: Evaluate
+    bound: Sql
+
+
+Test = Sql | Python
+
+
+def balanced(parts: Sequence[Sql], operator: str, empty: Sql) -> Sql:
+    """Join expressions as a balanced tree, since SQLite bounds the depth of an expression (1,000)."""
+    if not parts:
+        return empty
+    while len(parts) > 1:
+        joined = []
+        for i in range(0, len(parts) - 1, 2):
+            a, b = parts[i], parts[i + 1]
+            joined.append(Sql(f"({a.text} {operator} {b.text})", a.values + b.values))
+        if len(parts) % 2:
+            joined.append(parts[-1])
+        parts = joined
+    return parts[0]
+
+
+class Compiler:
+    """Turns one query into a test; collects the SQL columns that Python asks for.
+
+    lookup, fuzzy_lookup: the index, for needles and for the pieces of fuzzy ones.
+    """
+
+    def __init__(self, mailbox: int, table: FlagTable, now: int, lookup: Lookup, fuzzy_lookup: Lookup) -> None:
+        self.mailbox = mailbox
+        self.table = table
+        self.now = now
+        self.columns: list[Sql] = []
+        self.scores: list[Score] = []
+        """Of the fuzzy strings, in the query's order."""
+        self.bodies = False
+        """Whether a test looks at bodies."""
+        self._lookup = lookup
+        self._fuzzy_lookup = fuzzy_lookup
+        self._fuzzy = False
+
+    def compile(self, query: Query) -> Test:
+        match query:
+            case And(operands):
+                return self._junction(operands, conjunction=True)
+            case Or(operands):
+                return self._junction(operands, conjunction=False)
+            case Not(operand):
+                scores = len(self.scores)
+                test = _negated(self.compile(operand))
+                del self.scores[scores:]  # what must not be there says nothing of how well the rest fits
+                return test
+            case Fuzzy(operand):
+                before, self._fuzzy = self._fuzzy, True
+                test = self.compile(operand)
+                self._fuzzy = before
+                return test
+            case Contains(where, text):
+                return self._contains(where, text)
+            case HeaderContains(name, text):
+                known = _NAMED.get(name.lower())
+                return self._contains(known, text) if known and text else self._header(name, text)
+            case _:
+                return self._fact(query)
+
+    def candidates(self, query: Query) -> array[int] | None:
+        """Indexed emails outside of which nothing that is indexed can match, in any order; None: there may be any."""
+        return self._candidates(query, fuzzy=False)
+
+    def _candidates(self, query: Query, *, fuzzy: bool) -> array[int] | None:
+        match query:
+            case And(operands):
+                found = [c for c in (self._candidates(o, fuzzy=fuzzy) for o in operands) if c is not None]
+                if len(found) < 2:
+                    return found[0] if found else None
+                found.sort(key=len)
+                return array("q", sorted(set(found[0]).intersection(*found[1:])))
+            case Or(operands):
+                every = [self._candidates(operand, fuzzy=fuzzy) for operand in operands]
+                some = [c for c in every if c is not None]
+                return array("q", sorted(set().union(*some))) if len(some) == len(every) else None
+            case Fuzzy(operand):
+                return self._candidates(operand, fuzzy=True)
+            case Contains(_, text) | HeaderContains(_, text) if text:
+                leaf = (self._fuzzy_lookup if fuzzy else self._lookup)(fold(text))
+                return None if leaf is None else leaf.emails
+            case _:
+                return None
+
+    def _fact(self, query: Query) -> Sql:
+        match query:
+            case All():
+                return TRUE
+            case HasFlag(name):
+                numbers = ",".join(str(n) for n, flags in self.table.items() if name in flags)
+                return Sql(f"p.flagset IN ({numbers})")
+            case Uids(ranges):
+                return uid_condition(ranges, self.mailbox)
+            case Dated(instant, order, day):
+                return _dated(instant, order, day)
+            case Larger(octets):
+                return Sql("p.size > ?", [octets])
+            case Smaller(octets):
+                return Sql("p.size < ?", [octets])
+            case ModSeq(at_least):
+                return Sql("p.modseq >= ?", [min(at_least, 2**63 - 1)])
+            case EmailId(id):
+                return Sql("e.id = ?", [id])
+            case ThreadId(id):
+                return Sql("e.thread = ?", [id])
+            case Within(seconds, younger):
+                return Sql("p.received >= ?" if younger else "p.received <= ?", [self.now - seconds])
+            case _:
+                raise TypeError(f"not resolved before the engine saw it: {type(query).__name__}")
+
+    # Texts -----------------------------------------------------------------------------------------------
+
+    def _contains(self, where: Field, text: str) -> Test:
+        needle = fold(text)
+        if not _storable(needle):
+            return FALSE
+        if where in _COLUMNS:
+            if not needle:
+                return self._header(where.value, "")
+            if self._fuzzy:
+                return self._fuzzy_column(_COLUMNS[where], needle)
+            return Sql(f"instr({_COLUMNS[where]}, ?) > 0", [needle])
+        if not needle:
+            return TRUE
+        self.bodies = True
+        if self._fuzzy:
+            return self._fuzzy_texts(where, needle)
+        raw = needle.encode("utf-8")
+        leaf = self._lookup(needle)
+        if where is Field.BODY:
+            return Python(_first_asked(leaf, lambda texts: raw in texts.body), TRUE)
+        whole = leaf is not None and leaf.whole
+        return Python(_first_asked(leaf, lambda texts: raw in texts.header or raw in texts.body, whole=whole), TRUE)
+
+    def _header(self, name: str, text: str) -> Test:
+        """Lines of the folded header are "name: value", a field a line (mime's SearchText.header)."""
+        folded, needle_text = fold(name), fold(text)
+        if not _storable(folded) or not _storable(needle_text):
+            return FALSE
+        start = b"\n" + folded.encode("utf-8") + b":"
+        needle = needle_text.encode("utf-8")
+
+        def holds(texts: Texts) -> bool:
+            header = b"\n" + texts.header
+            at = header.find(start)
+            while at >= 0:
+                begin = at + len(start)
+                end = header.find(b"\n", begin)
+                if header.find(needle, begin, len(header) if end < 0 else end) >= 0:
+                    return True
+                at = header.find(start, begin)
+            return False
+
+        return Python(_first_asked(self._lookup(needle_text) if needle else None, holds), TRUE)
+
+    def _fuzzy_column(self, column: str, needle: str) -> Python:
+        at, close = self._column(Sql(column)), closeness(needle)
+
+        def score(row: Row, texts: Texts | None) -> float | None:
+            return close.of(row[at].__contains__)
+
+        self.scores.append(score)
+        return Python(lambda row, texts: close.of(row[at].__contains__) >= CLOSE, TRUE)
+
+    def _fuzzy_texts(self, where: Field, needle: str) -> Python:
+        close = closeness(needle)
+        leaf = self._fuzzy_lookup(needle)
+        columns = [self._column(Sql(column)) for column in _COLUMNS.values()] if where is Field.TEXT else []
+
+        def holds(texts: Texts) -> bool:
+            if columns and _close(close, texts.header) >= CLOSE:
+                return True
+            return _close(close, texts.body) >= CLOSE
+
+        def score(row: Row, texts: Texts | None) -> float | None:
+            best = max((close.of(row[at].__contains__) for at in columns), default=0.0)
+            if best == 1:
+                return best
+            if texts is None:
+                return None
+            if columns:
+                best = max(best, _HEADER_WEIGHT * _close(close, texts.header))
+            return max(best, _BODY_WEIGHT * _close(close, texts.body)) if best < _BODY_WEIGHT else best
+
+        self.scores.append(score)
+        return Python(_first_asked(leaf, holds), TRUE)
+
+    # Junctions -------------------------------------------------------------------------------------------
+
+    def _junction(self, operands: tuple[Query, ...], *, conjunction: bool) -> Test:
+        tests = [self.compile(operand) for operand in operands]
+        plain = [t for t in tests if isinstance(t, Sql)]
+        in_python = [t for t in tests if isinstance(t, Python)]
+        operator, empty = ("AND", TRUE) if conjunction else ("OR", FALSE)
+        joined = balanced(plain, operator, empty)
+        if not in_python:
+            return joined
+        bound = balanced([joined, *(t.bound for t in in_python)], operator, empty)
+        functions = [t.test for t in in_python]
+        if plain:
+            # for the outermost AND the bound holds already for every row that is looked at; asked again as a column it
+            # is right anywhere
+            at = self._column(Sql(f"COALESCE({joined.text}, 0)", joined.values))
+            functions.insert(0, lambda row, texts: bool(row[at]))
+        return Python(_all_of(functions) if conjunction else _any_of(functions), bound)
+
+    def _column(self, test: Sql) -> int:
+        self.columns.append(test)
+        return FIRST_COLUMN + len(self.columns) - 1
+
+
+def _first_asked(leaf: Leaf | None, holds: Callable[[Texts], bool], *, whole: bool = False) -> Evaluate:
+    """A test that says what it can before it has seen the texts."""
+    if leaf is None:
+        return lambda row, texts: None if texts is None else holds(texts)
+    may_hold, upto = leaf.may_hold, leaf.upto
+
+    def test(row: Row, texts: Texts | None) -> bool | None:
+        email = row[EMAIL]
+        if not may_hold(email):
+            return False
+        if whole and email <= upto:
+            return True
+        return None if texts is None else holds(texts)
+
+    return test
+
+
+def _negated(inner: Test) -> Test:
+    if isinstance(inner, Sql):
+        return Sql(f"NOT COALESCE({inner.text}, 0)", inner.values)
+    test = inner.test
+
+    def negated(row: Row, texts: Texts | None) -> bool | None:
+        found = test(row, texts)
+        return None if found is None else not found
+
+    return Python(negated, TRUE)
+
+
+def _all_of(functions: Sequence[Evaluate]) -> Evaluate:
+    def test(row: Row, texts: Texts | None) -> bool | None:
+        known: bool | None = True
+        for function in functions:
+            found = function(row, texts)
+            if found is False:
+                return False
+            if found is None:
+                known = None
+        return known
+
+    return test
+
+
+def _any_of(functions: Sequence[Evaluate]) -> Evaluate:
+    def test(row: Row, texts: Texts | None) -> bool | None:
+        known: bool | None = False
+        for function in functions:
+            found = function(row, texts)
+            if found is True:
+                return True
+            if found is None:
+                known = None
+        return known
+
+    return test
+
+
+def _close(close: Closeness, octets: bytes) -> float:
+    return close.of(lambda piece: piece.encode("utf-8") in octets)
+
+
+def _storable(needle: str) -> bool:
+    """Whether a stored text can hold it: one with a lone surrogate is in none."""
+    if needle.isascii():
+        return True
+    try:
+        needle.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def uid_condition(ranges: UidRanges, mailbox: int) -> Sql:
+    """`p.uid` lies in these ranges. Many ranges are bound as one value; cost grows with the UIDs that exist."""
+    if not ranges:
+        return FALSE
+    if len(ranges) <= _MANY_RANGES:
+        parts = [Sql("p.uid BETWEEN ? AND ?", [low, high]) for low, high in ranges]
+        return balanced(parts, "OR", TRUE)
+    return Sql(
+        "p.uid IN (SELECT q.uid FROM json_each(?) AS j CROSS JOIN placement AS q"
+        " WHERE q.mailbox = ? AND q.uid BETWEEN j.value ->> 0 AND j.value ->> 1)",
+        [json.dumps(ranges), mailbox],
+    )
+
+
+def _dated(instant: Instant, order: Order, day: date) -> Sql:
+    if instant is Instant.SENT:
+        number = (day - date(1970, 1, 1)).days
+        return Sql(f"k.sent_day {order.value} ?", [number])
+    column = "p.received" if instant is Instant.RECEIVED else "p.saved"
+    start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    match order:
+        case Order.BEFORE:
+            return Sql(f"{column} < ?", [start])
+        case Order.SINCE:
+            return Sql(f"{column} >= ?", [start])
+        case Order.ON:
+            return Sql(f"{column} BETWEEN ? AND ?", [start, start + _DAY - 1])

@@ -1,0 +1,305 @@
+"""The search index of an account: a file of its own beside the account's, made from it, thrown away at will.
+
+```
+accounts/ab/ID.db       the account          accounts/ab/ID.index     words   trigrams -> emails (FTS5)
+                                                                      pairs   pairs of CJK characters -> emails
+                                                                      doc     which emails, and of which text
+                                                                      state   of which account, up to which email
+```
+
+An index gives candidates, never answers: every email up to `upto` that holds a needle is among those it names, and
+the caller compares their texts. Emails never change and their keys are never used again, so what has been indexed
+stays right; what lies above `upto` is scanned. That the index belongs to this very account is checked at each search:
+the incarnation (a file copied back draws another one) and that the account has given out the key `upto`.
+
+Why a second file: filling holds no lock of the account's file, so no delivery waits for it; nothing of it is fsynced
+or goes into a backup; and damage in it costs a scan. It is discarded, under a lock, by removing it; whoever has it
+open notices at the next search by its inode.
+
+A word of three characters or more in 100,000 messages: under 2 ms. Size: about 0.9 times the text.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from zlib import crc32
+
+import apsw
+
+from ...query import grams
+from ..model import Finding
+from .content import LARGEST_TEXT, decode
+from .transaction import typed
+
+APPLICATION_ID = 0x52535449  # "RSTI"
+VERSION = 1  # another one is discarded, not migrated
+
+STEP = 50
+"""Emails indexed in one transaction: about 10 ms of a thread's time."""
+
+_TABLES = f"""
+CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    incarnation TEXT NOT NULL,          -- the account's, when this was begun
+    upto INTEGER NOT NULL               -- emails up to this key have been indexed
+) STRICT;
+CREATE TABLE doc (
+    email INTEGER PRIMARY KEY,
+    checksum INTEGER NOT NULL           -- CRC-32 of the texts as stored
+) STRICT;
+CREATE VIRTUAL TABLE words USING fts5(text, tokenize='trigram case_sensitive 1', detail=none, content='',
+    contentless_delete=1);
+CREATE VIRTUAL TABLE pairs USING fts5(text, tokenize='ascii', detail=none, content='', contentless_delete=1);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+"""
+
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.FormatError, apsw.MismatchError)
+"""What tells that the file is none of ours, or no longer."""
+
+
+class NoIndex(Exception):
+    """There is no index that can be used now."""
+
+
+class Index:
+    """One connection to an account's index, for one thread at a time."""
+
+    def __init__(self, path: Path, locks: Path, *, create: bool = False) -> None:
+        """Open it. create: make it where it is missing. Raises NoIndex, apsw.Error."""
+        self.path = path
+        self._locks = locks
+        if not create and not path.exists():
+            raise NoIndex
+        with _lock(locks, path):
+            if create:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            try:
+                self._db = _connect(path, create)
+            except apsw.CantOpenError as error:
+                raise NoIndex from error
+            self._inode = path.stat().st_ino
+
+    def close(self) -> None:
+        self._db.close(True)
+
+    @property
+    def current(self) -> bool:
+        """Whether the file is still the one that has this name."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
+    # Searching -------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """From here to `end` everything is read from one state."""
+        self._db.execute("BEGIN")
+
+    def end(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+
+    def upto(self, account: apsw.Connection) -> int:
+        """The key up to which it is complete. Raises NoIndex where it is another account's, or ahead of this one."""
+        row = self._db.execute("SELECT incarnation, upto FROM state").fetchone()
+        if row is None:
+            return 0
+        incarnation, upto = row
+        if (incarnation, True) != account.execute(_BELONGS, (upto,)).fetchone():
+            raise NoIndex
+        return int(upto)
+
+    def candidates(self, needle: str) -> array[int] | None:
+        """Emails that may hold a folded needle, ascending; None where the needle is too short to tell."""
+        if grams.is_pair(needle):
+            return self._emails("pairs", [needle], "AND")
+        pieces = grams.trigrams(needle)
+        return self._emails("words", pieces, "AND") if pieces else None
+
+    def any_of(self, pieces: list[str]) -> array[int]:
+        """Emails that hold one of these trigrams, ascending."""
+        return self._emails("words", pieces, "OR")
+
+    def _emails(self, table: str, pieces: list[str], operator: str) -> array[int]:
+        quoted = ['"' + piece.replace('"', '""') + '"' for piece in pieces]
+        found = self._db.execute(
+            f"SELECT rowid FROM {table} WHERE {table} MATCH ? ORDER BY rowid", (f" {operator} ".join(quoted),)
+        )
+        return array("q", list(chain.from_iterable(found)))
+
+    # Filling ---------------------------------------------------------------------------------------------
+
+    def fill(self, account: apsw.Connection, most: int = STEP) -> int:
+        """Index the next emails of the account that have their texts, at most `most`, in one transaction; how many.
+
+        Begins anew where the index is another account's. Raises apsw.BusyError where another process fills it, other
+        apsw.Error.
+        """
+        with self._writing():
+            try:
+                upto = self.upto(account)
+            except NoIndex:
+                self._empty()
+                upto = 0
+            rows: list[tuple[int, bytes | None, bytes | None]] = typed(account.execute(_NEXT, (upto, most)))
+            done = 0
+            for email, header, body in rows:
+                if body is None:
+                    break  # its text is not made yet: an index has no holes
+                text = grams.without_nul(f"{_text(header)}\n{_text(body)}")
+                self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (email, text))
+                found = grams.pairs(text)
+                if found:
+                    self._db.execute("INSERT INTO pairs (rowid, text) VALUES (?, ?)", (email, " ".join(found)))
+                self._db.execute("INSERT INTO doc (email, checksum) VALUES (?, ?)", (email, _checksum(header, body)))
+                done += 1
+            if done:
+                self._db.execute(
+                    "INSERT INTO state (one, incarnation, upto) VALUES (1, ?1, ?2)"
+                    " ON CONFLICT DO UPDATE SET incarnation = ?1, upto = ?2",
+                    (account.execute("SELECT incarnation FROM account").get, rows[done - 1][0]),
+                )
+        return done
+
+    def prune(self, account: apsw.Connection) -> int:
+        """Take out emails that the account no longer keeps; how many. Cost: counting; a pass over
+        both lists of keys where there are such."""
+        indexed = self._db.execute("SELECT count(*) FROM doc").get
+        if not indexed or indexed == account.execute(_KEPT, (self._last(),)).get:
+            return 0
+        docs = [email for (email,) in self._db.execute("SELECT email FROM doc")]
+        kept = set(chain.from_iterable(account.execute("SELECT key FROM email")))  # after, or newcomers would lack
+        gone = [(email,) for email in docs if email not in kept]
+        for start in range(0, len(gone), STEP):
+            some = gone[start : start + STEP]
+            with self._writing():
+                self._db.executemany("DELETE FROM words WHERE rowid = ?", some)
+                self._db.executemany("DELETE FROM pairs WHERE rowid = ?", some)
+                self._db.executemany("DELETE FROM doc WHERE email = ?", some)
+        return len(gone)
+
+    def _last(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(email), 0) FROM doc").get)
+
+    def _empty(self) -> None:
+        for table in ("words", "pairs"):
+            self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
+        self._db.execute("DELETE FROM doc")
+        self._db.execute("DELETE FROM state")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    # Checking --------------------------------------------------------------------------------------------
+
+    def check(self, account: apsw.Connection) -> Iterator[Finding]:
+        """What is wrong with it: every one is mended by discarding the file. Cost: a read of all texts as stored."""
+        for (text,) in self._db.execute("PRAGMA quick_check(5)"):
+            if text != "ok":
+                yield Finding("search-index", f"SQLite finds: {text}", repairable=True)
+        self.begin()
+        try:
+            upto = self.upto(account)
+            known = dict(typed(self._db.execute("SELECT email, checksum FROM doc")))
+            last = self._last()
+        except NoIndex:
+            yield Finding("search-index", "it was made from another state of the account", repairable=True)
+            return
+        finally:
+            self.end()
+        if last > upto:
+            yield Finding("search-index", f"email {last} is indexed, above {upto}", repairable=True)
+        for email, header, body in account.execute(_TEXTS, (upto,)):
+            if known.get(email) != _checksum(header, body):
+                yield Finding("search-index", f"email {email} is not indexed as its text is", repairable=True)
+        for table in ("words", "pairs"):
+            try:
+                self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+            except apsw.Error as error:
+                yield Finding("search-index", f"table {table}: {error}", repairable=True)
+
+
+def discard(path: Path, locks: Path) -> None:
+    """Remove an index. Whoever holds it open goes on with the old one until the next search."""
+    with _lock(locks, path):
+        for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            name.unlink(missing_ok=True)
+
+
+def is_damage(error: apsw.Error) -> bool:
+    """Whether the file itself is at fault, rather than the disk or another process."""
+    return isinstance(error, _DAMAGE)
+
+
+def _connect(path: Path, create: bool) -> apsw.Connection:
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        db.set_busy_timeout(0 if create else 200)  # a filler that meets another one leaves the work to it
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing would remove a newer file's log by name
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")  # a lost step is indexed again; a commit costs no fsync
+        db.execute("PRAGMA cache_size = -2048")
+        db.execute("PRAGMA mmap_size = 0")
+        known = int(db.pragma("application_id")) == APPLICATION_ID and int(db.pragma("user_version")) == VERSION
+        if not known:
+            if not create or db.execute("SELECT count(*) FROM sqlite_schema").get:
+                raise apsw.FormatError("not an index of this version")
+            with db:
+                db.execute(_TABLES)
+    except BaseException:
+        db.close(True)
+        raise
+    return db
+
+
+@contextmanager
+def _lock(locks: Path, path: Path) -> Iterator[None]:
+    """Only one process opens or removes an account's index at a time; held for milliseconds."""
+    locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+    number = os.open(locks / f"{path.stem}.index", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _text(stored: bytes | None) -> str:
+    return decode(stored[0], stored[1:], LARGEST_TEXT).decode("utf-8", "replace") if stored else ""
+
+
+def _checksum(header: bytes | None, body: bytes | None) -> int:
+    return crc32(body or b"", crc32(header or b""))
+
+
+_BELONGS = """
+SELECT a.incarnation, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'email'), 0) >= ? FROM account a
+"""
+
+_KEPT = "SELECT count(*) FROM email WHERE key <= ?"
+
+_NEXT = """
+SELECT e.key, s.header, b.body FROM email e LEFT JOIN search_text s ON s.email = e.key
+LEFT JOIN body_text b ON b.email = e.key WHERE e.key > ? ORDER BY e.key LIMIT ?
+"""
+
+_TEXTS = """
+SELECT e.key, s.header, b.body FROM email e LEFT JOIN search_text s ON s.email = e.key
+LEFT JOIN body_text b ON b.email = e.key WHERE e.key <= ? ORDER BY e.key
+"""

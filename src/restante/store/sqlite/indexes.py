@@ -1,0 +1,228 @@
+"""The search indexes of one engine: open ones for searching, and new mail indexed behind delivery.
+
+Searching happens on the event loop with a few connections kept open. Filling happens on a thread, one account after
+the other, in steps of some 10 ms with pauses as long as the steps; it begins when an account has been quiet for a
+while, so that a burst of deliveries is not slowed, or after `PATIENCE` where mail never stops. Two processes that
+fill the same index meet at its lock, and one of them leaves it to the other. What fails here is tried again by the
+housekeeping, whose failures are logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from ..errors import StoreRefusal
+from ..model import Finding
+from .candidates import Candidates
+from .handles import READER_WAIT, connect
+from .index import STEP, Index, NoIndex, discard, is_damage
+
+MOST = 32
+"""Indexes kept open for searching."""
+
+IDLE = 20.0
+"""Seconds without a search after which one is closed."""
+
+PATIENCE = 60.0
+"""Seconds after which mail is indexed although more of it keeps coming."""
+
+SHORTEST_PAUSE = 0.005
+
+
+class Indexes:
+    """Indexes open for searching; used on the event loop's thread alone."""
+
+    def __init__(self, path: Callable[[str], Path], locks: Path, monotonic: Callable[[], float]) -> None:
+        self._path = path
+        self._locks = locks
+        self._monotonic = monotonic
+        self._open: OrderedDict[str, tuple[Index, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def reading(self, account: str, db: apsw.Connection) -> Iterator[Candidates]:
+        """One state of the account's index, or none at all: never an error of the index's. db: the account's."""
+        try:
+            index = self._index(account)
+        except (NoIndex, OSError):
+            yield Candidates(None, 0)
+            return
+        except apsw.Error as error:
+            self._failed(account, error)
+            yield Candidates(None, 0)
+            return
+        try:
+            index.begin()
+            found = Candidates(index, index.upto(db))
+        except NoIndex:  # another state's: filling will begin it anew
+            index.end()
+            yield Candidates(None, 0)
+            return
+        except apsw.Error as error:
+            self._failed(account, error)
+            yield Candidates(None, 0)
+            return
+        try:
+            yield found
+        finally:
+            if found.fault is not None:
+                self._failed(account, found.fault)
+            else:
+                index.end()
+
+    def _index(self, account: str) -> Index:
+        index, _ = self._open.pop(account, (None, 0.0))
+        if index is not None and not index.current:
+            index.close()
+            index = None
+        if index is None:
+            index = Index(self._path(account), self._locks)
+        self._open[account] = (index, self._monotonic())
+        if len(self._open) > MOST:
+            _, (old, _) = self._open.popitem(last=False)
+            old.close()
+        return index
+
+    def _failed(self, account: str, error: apsw.Error) -> None:
+        """Let go of an index that cannot be read; remove it where it is damaged, since it can be made again."""
+        self.forget(account)
+        if is_damage(error):
+            discard(self._path(account), self._locks)
+
+    def forget(self, account: str) -> None:
+        index, _ = self._open.pop(account, (None, 0.0))
+        if index is not None:
+            index.close()
+
+    def tidy(self, *, everything: bool = False) -> None:
+        """Close those that have been idle, or all."""
+        before = self._monotonic() - IDLE
+        for account, (_, used_at) in list(self._open.items()):
+            if everything or used_at <= before:
+                self.forget(account)
+
+
+def fill(account: Path, path: Path, locks: Path, most: int = 4 * STEP) -> int:
+    """Index at most `most` further emails whose texts are made, and take out what is gone once nothing is left; how
+    many were indexed. Blocks: for a thread. An account without mail gets no index; nothing is done while another
+    process does it.
+
+    Raises StoreRefusal and apsw.Error.
+    """
+    db = connect(account, wait=READER_WAIT)
+    try:
+        if not db.execute("SELECT EXISTS (SELECT 1 FROM body_text)").get:
+            return 0
+        return _filled(db, path, locks, most)
+    except apsw.BusyError:
+        return 0
+    finally:
+        db.close(True)
+        if not account.exists():  # deleted meanwhile
+            discard(path, locks)
+
+
+def _filled(db: apsw.Connection, path: Path, locks: Path, most: int) -> int:
+    done = 0
+    try:
+        index = Index(path, locks, create=True)
+        try:
+            while done < most:
+                step = index.fill(db, min(STEP, most - done))
+                done += step
+                if not step:
+                    index.prune(db)
+                    break
+        finally:
+            index.close()
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+        discard(path, locks)
+        return 1  # it is begun anew when asked again
+    return done
+
+
+def check(db: apsw.Connection, path: Path, locks: Path) -> Iterator[Finding]:
+    """What is wrong with an index; nothing where there is none. db: the account's."""
+    try:
+        opened = Index(path, locks)
+    except NoIndex:
+        return
+    except apsw.Error as error:
+        yield Finding("search-index", f"it cannot be opened: {error}", repairable=True)
+        return
+    try:
+        yield from opened.check(db)
+    except apsw.Error as error:
+        yield Finding("search-index", f"it cannot be read: {error}", repairable=True)
+    finally:
+        opened.close()
+
+
+class Filler:
+    """Makes what search keeps of new mail, for accounts that this process has filed mail for.
+
+    fill: does a part of it for one account and says how much, 0 when nothing is left (`Store.fill_search`).
+    quiet: seconds; None switches it off.
+    """
+
+    def __init__(self, fill: Callable[[str], Awaitable[int]], quiet: float | None) -> None:
+        self._fill_one = fill
+        self._quiet = quiet
+        self._noted: dict[str, tuple[float, float]] = {}  # account -> when first and last noted, by the loop's clock
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, account: str) -> None:
+        """Mail has been filed, or a search found much that is not indexed."""
+        if self._quiet is None:
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        first, _ = self._noted.get(account, (now, now))
+        self._noted[account] = (first, now)
+        if self._task is None:
+            self._task = loop.create_task(self._run(self._quiet))
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            task.get_loop().call_exception_handler({"message": "filling a search index failed", "exception": fault})
+
+    async def close(self) -> None:
+        if self._task is not None:
+            task = self._task
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self, quiet: float) -> None:
+        loop = asyncio.get_running_loop()
+        while self._noted:
+            now = loop.time()
+            due = {account: min(last + quiet, first + PATIENCE) for account, (first, last) in self._noted.items()}
+            account = min(due, key=due.__getitem__)
+            if due[account] > now:
+                await asyncio.sleep(due[account] - now)
+                continue
+            del self._noted[account]
+            await self._fill(account)
+
+    async def _fill(self, account: str) -> None:
+        loop = asyncio.get_running_loop()
+        while account not in self._noted:  # new mail: wait for quiet again
+            started = loop.time()
+            try:
+                if not await self._fill_one(account):
+                    return
+            except StoreRefusal:
+                return  # the disk fails, or the account is gone: housekeeping comes round
+            await asyncio.sleep(max(loop.time() - started, SHORTEST_PAUSE))

@@ -1,0 +1,356 @@
+"""SEARCH is the same with and without its index, and both are what the standard's words mean. RFC 9051 6.4.4."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from restante.mime.analyse import analyse
+from restante.mime.fold import fold
+from restante.mime.model import DEFAULT_LIMITS, SearchText
+from restante.mime.text import body_text
+from restante.query.language import And, Contains, Field, Fuzzy, HasFlag, HeaderContains, Not, Or, Query
+from restante.store.interface import Engine, Store
+from restante.store.model import NewMessage
+from restante.store.sqlite.account import SqliteStore
+
+from .making import ACCOUNT, ALL, Installation, inbox, new
+
+Message = tuple[str, str, str, bool]  # from, subject, body, seen
+
+COLUMNS = (Field.FROM, Field.SUBJECT)
+CHARACTERS = (
+    "abA .-\"'*%_()\\\n\0\u00df\ufb01\ufb03\uff21\uff42\u00e9e\u0301\ufffd\ufffe\U0001f600"
+    "\u65e5\u672c\u8a9e\u304b\u304c\u30ab\uff76\ud55c\uad6d\u314b\U00020000"
+)
+texts = st.text(CHARACTERS, max_size=12)
+messages = st.lists(st.tuples(texts, texts, texts, st.booleans()), min_size=1, max_size=8)
+
+
+def octets_of(message: Message) -> bytes:
+    return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n" % (
+        base64.b64encode(message[2].encode())
+    )
+
+
+def text_of(message: Message) -> tuple[SearchText, str]:
+    """What a store keeps of the header, and the text of the body."""
+    sender, subject, *_ = message
+    header = fold(f"From: {sender}\nSubject: {subject}")
+    return SearchText(fold(sender), "", "", "", fold(subject), header), body_text(octets_of(message), DEFAULT_LIMITS)
+
+
+async def filed(store: Store, message: Message) -> NewMessage:
+    made = await new(store, octets_of(message), *(("\\Seen",) if message[3] else ()))
+    return replace(made, analysis=replace(made.analysis, text=text_of(message)[0]))
+
+
+def holds(message: Message, query: Query) -> bool:
+    """What the words mean, without any store."""
+    text, body = text_of(message)
+    match query:
+        case And(operands):
+            return all(holds(message, operand) for operand in operands)
+        case Or(operands):
+            return any(holds(message, operand) for operand in operands)
+        case Not(operand):
+            return not holds(message, operand)
+        case HasFlag():
+            return message[3]
+        case Contains(Field.FROM, needle):
+            return fold(needle) in text.sender
+        case Contains(Field.SUBJECT, needle):
+            return fold(needle) in text.subject
+        case Contains(Field.BODY, needle):
+            return fold(needle) in body
+        case Contains(Field.TEXT, needle):
+            return fold(needle) in body or fold(needle) in text.header
+        case HeaderContains("subject", needle):
+            return fold(needle) in text.subject
+        case HeaderContains(name, needle):
+            lines = [line.partition(":") for line in text.header.split("\n")]
+            return any(head == fold(name) and fold(needle) in value for head, _, value in lines)
+    raise TypeError(query)
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[list[Message], list[Query], int]:
+    """Messages, questions of which many have an answer, and how many messages are there before the index is filled."""
+    mail = draw(messages)
+    parts = [part for message in mail for part in message[:3] if part]
+
+    def needle() -> str:
+        taken: bool = draw(st.booleans())
+        if not parts or not taken:
+            random: str = draw(st.text(CHARACTERS, min_size=1, max_size=4))
+            return random
+        part: str = draw(st.sampled_from(parts))
+        start: int = draw(st.integers(0, len(part) - 1))
+        length: int = draw(st.integers(1, 6))
+        return part[start : start + length]
+
+    def leaf() -> Query:
+        kind: int = draw(st.integers(0, 5))
+        if kind == 0:
+            return HasFlag("\\Seen")
+        if kind == 1:
+            return HeaderContains("subject", needle()) if draw(st.booleans()) else HeaderContains("X-None", needle())
+        return Contains((Field.FROM, Field.SUBJECT, Field.BODY, Field.TEXT)[kind - 2], needle())
+
+    def query(depth: int) -> Query:
+        kind: int = draw(st.integers(0, 5)) if depth else 0
+        if kind <= 2:
+            return leaf()
+        if kind == 3:
+            return Not(query(depth - 1))
+        operands = (query(depth - 1), query(depth - 1))
+        return And(operands) if kind == 4 else Or(operands)
+
+    return mail, [query(2) for _ in range(6)], draw(st.integers(0, len(mail)))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenes())
+def test_an_index_changes_no_answer(scene: tuple[list[Message], list[Query], int]) -> None:
+    mail, queries, first = scene
+
+    async def play(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in mail[:first]])
+        while await store.fill_search():
+            pass
+        await store.append(box, [await filed(store, message) for message in mail[first:]])
+        for filled in (False, True):  # first with a tail that is not indexed
+            if filled:
+                while await store.fill_search():
+                    pass
+            for query in queries:
+                wanted = [uid for uid, message in enumerate(mail, 1) if holds(message, query)]
+                assert list(await store.search(box, query, ALL)) == wanted, (query, filled)
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(Installation("sqlite", Path(folder)).play(play))
+
+
+ENGLISH: list[Message] = [
+    (f"p{n}@example.org", f"report {n}", f"the quick brown fox number {n}", False) for n in range(1, 30)
+]
+
+
+async def fill(store: Store, mail: Sequence[Message] = ENGLISH) -> int:
+    box = await inbox(store)
+    await store.append(box, [await filed(store, message) for message in mail])
+    while await store.fill_search():
+        pass
+    return box
+
+
+def body(text: str) -> Query:
+    return Contains(Field.BODY, text)
+
+
+def test_a_message_in_several_mailboxes_is_found_in_each(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await fill(store)
+        other = (await store.create_mailbox("Other")).key
+        await store.copy(box, ((7, 8),), other)
+        await store.copy(box, ((7, 7),), box)
+        assert list(await store.search(other, body("number 7"), ALL)) == [1]
+        assert list(await store.search(box, body("number 7"), ALL)) == [7, 30]
+        assert list(await store.search(box, body("number 7"), ((8, 99),))) == [30]
+        await store.expunge(box, ((7, 7),), deleted_only=False)
+        assert list(await store.search(box, body("number 7"), ALL)) == [30]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_is_reclaimed_leaves_the_index(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await fill(store)
+        await store.expunge(box, ((1, 28),), deleted_only=False)
+        installation.clock.advance(400 * 86_400)
+        while await store.reclaim(100):
+            pass
+        while await store.fill_search():
+            pass
+        assert list(await store.search(box, body("quick"), ALL)) == [29]
+        assert await findings(store, repair=False) == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_fuzzy_finds_what_is_close_and_scores_it(installation: Installation) -> None:
+    """RFC 6203 3 and 4: "Helo" finds "hello"; a subject counts more than a body; the best has 100."""
+    mail = [
+        ("a@x", "something else", "and hello in the text", False),
+        ("b@x", "hello", "nothing", False),
+        ("c@x", "unlike", "far away", False),
+    ]
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in mail])
+        for _ in range(2):  # without and with an index
+            query = Fuzzy(Contains(Field.TEXT, "Helo"))
+            assert list(await store.search(box, query, ALL)) == [1, 2]
+            found = await store.scored(box, query, ALL)
+            assert list(found.uids) == [1, 2]
+            assert found.scores[1] == 100 > found.scores[0] >= 1
+            assert list(await store.search(box, Fuzzy(Contains(Field.SUBJECT, "helo")), ALL)) == [2]
+            assert list(await store.search(box, Fuzzy(And((body("helo"), Not(HasFlag("\\Seen"))))), ALL)) == [1]
+            assert list((await store.scored(box, HasFlag("\\Seen"), ALL)).scores) == []
+            while await store.fill_search():
+                pass
+
+    asyncio.run(installation.play(scene))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(messages, st.lists(st.text("abc \u65e5\u672c\u0301", min_size=1, max_size=10), min_size=1, max_size=5))
+def test_an_index_changes_no_fuzzy_answer(mail: list[Message], needles: list[str]) -> None:
+    async def play(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in mail])
+        queries = [Fuzzy(Contains(where, needle)) for needle in needles for where in (Field.TEXT, Field.SUBJECT)]
+        before = [await store.scored(box, query, ALL) for query in queries]
+        while await store.fill_search():
+            pass
+        assert [await store.scored(box, query, ALL) for query in queries] == before
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(Installation("sqlite", Path(folder)).play(play))
+
+
+async def findings(store: Store, *, repair: bool) -> list[str]:
+    """What the doctor says of the index (the messages here are made by hand, which it finds too)."""
+    found = [finding async for finding in store.doctor(repair=repair)]
+    return [finding.code for finding in found if finding.code == "search-index"]
+
+
+def test_a_damaged_index_costs_a_scan_and_is_made_again(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await fill(store)
+        assert index.exists()
+        for damage in (b"", b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 8_000):
+            for beside in (index.with_name(index.name + "-wal"), index.with_name(index.name + "-shm")):
+                beside.unlink(missing_ok=True)
+            index.unlink(missing_ok=True)
+            index.write_bytes(damage)
+            assert list(await store.search(box, body("number 7"), ALL)) == [7]
+            while await store.fill_search():
+                pass
+            assert list(await store.search(box, body("number 7"), ALL)) == [7]
+            assert await findings(store, repair=False) == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_an_index_of_another_state_is_not_used(tmp_path: Path) -> None:
+    """A file put back from a copy gives out the same keys again, for other messages."""
+    installation = Installation("sqlite", tmp_path / "data")
+    folder = tmp_path / "data" / "accounts" / ACCOUNT[:2]
+    file = folder / f"{ACCOUNT}.db"
+
+    async def before(engine: Engine, store: Store) -> None:
+        await store.append(await inbox(store), [await filed(store, ENGLISH[0])])
+
+    async def after(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in ENGLISH[1:3]])
+        while await store.fill_search():
+            pass
+
+    async def again(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, ("", "", "other words", False))])
+        (uid,) = await store.search(box, body("other"), ALL)
+        assert uid > 3
+        assert list(await store.search(box, body("number 2"), ALL)) == []
+        while await store.fill_search():
+            pass
+        assert await store.search(box, body("other"), ALL) == array("I", [uid])
+        assert await findings(store, repair=False) == []
+
+    asyncio.run(installation.play(before))
+    copy = file.read_bytes()
+    asyncio.run(installation.play(after))
+    for name in folder.glob(f"{ACCOUNT}.db*"):
+        name.unlink()
+    file.write_bytes(copy)
+    asyncio.run(installation.play(again))
+
+
+def test_doctor_finds_an_index_that_is_wrong_and_discards_it(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        data = [b"Subject: %d\r\n\r\ntext %d\r\n" % (n, n) for n in range(9)]
+        made = [await new(store, octets) for octets in data]
+        made = [replace(one, analysis=analyse(octets)) for one, octets in zip(made, data, strict=True)]
+        await store.append(await inbox(store), made)
+        while await store.fill_search():
+            pass
+        for statement in ("DELETE FROM doc WHERE email = 3", "UPDATE doc SET checksum = 1 WHERE email = 4"):
+            db = apsw.Connection(str(index))
+            db.execute(statement)
+            db.close()
+            assert await findings(store, repair=False) == ["search-index"]
+            assert await findings(store, repair=True) == ["search-index"]
+            assert not index.exists()
+            assert await findings(store, repair=False) == []
+            while await store.fill_search():
+                pass
+
+    asyncio.run(installation.play(scene))
+
+
+def test_deleting_an_account_deletes_its_index(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await fill(store)
+        await engine.delete_account(ACCOUNT)
+        assert list((tmp_path / "data" / "accounts").rglob(f"{ACCOUNT}*")) == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_new_mail_is_indexed_behind_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+    finished: asyncio.Queue[None] = asyncio.Queue()
+    fill = SqliteStore.fill_search
+
+    async def filled(store: SqliteStore) -> int:
+        done = await fill(store)
+        if not done:
+            finished.put_nowait(None)
+        return done
+
+    monkeypatch.setattr(SqliteStore, "fill_search", filled)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for mail in (ENGLISH[:20], ENGLISH[20:]):
+            await store.append(box, [await filed(store, message) for message in mail])
+            async with asyncio.timeout(20):
+                await finished.get()
+        db = apsw.Connection(str(index), flags=apsw.SQLITE_OPEN_READONLY)
+        assert db.execute("SELECT count(*) FROM doc").get == len(ENGLISH)
+        db.close()
+
+    asyncio.run(installation.play(scene, index_after=0.01))

@@ -210,10 +210,8 @@ class FakeStore:
     def __init__(self, broken: bool) -> None:
         self.broken = broken
         self.left = 120
+        self.unindexed = 120
         self.expired: list[int] = []
-
-    async def fill_search(self) -> int:
-        return 0
 
     async def reclaim(self, budget: int) -> int:
         if self.broken:
@@ -225,6 +223,11 @@ class FakeStore:
     async def expire_retrieved(self, before: int) -> int:
         self.expired.append(before)
         return 1
+
+    async def fill_search(self) -> int:
+        done = min(64, self.unindexed)
+        self.unindexed -= done
+        return done
 
 
 def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: Path) -> None:
@@ -260,6 +263,7 @@ def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: P
         [10_000_000 - 7 * day],
     ]
     assert [store.left for store in stores.values()] == [120, 0, 0, 0]
+    assert [store.unindexed for store in stores.values()] == [120, 0, 0, 0]
     assert "housekeeping refused account=a@x" in out.getvalue()
     assert forgotten == [10_000_000 - 14 * day]
     assert "half-done deliveries were never tried again deliveries=3" in out.getvalue()

@@ -9,6 +9,9 @@ from ..config.limits import mime_limits
 from ..config.model import Config
 from ..store.sqlite.engine import SqliteEngine
 
+INDEX_AFTER = 3.0
+"""Seconds without new mail after which what search keeps of an account's mail is made."""
+
 
 def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> SqliteEngine:
     """The store on `data`. Opens no file before it is needed. Raises Refusal."""
@@ -26,4 +29,6 @@ def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> Sql
         mailboxes=config.limits.mailboxes,
         quota_default=config.accounts.quota,
         analysis=mime_limits(config.limits),
+        index=store.search_index,
+        index_after=INDEX_AFTER,
     )

@@ -1,4 +1,4 @@
-"""Slow work that nobody waits for: space of removed mail, POP3's "leave on server for N days".
+"""Slow work that nobody waits for: space of removed mail, POP3's "leave on server for N days", search indexes.
 
 One worker of all does it, whoever holds the lock file; the lock dies with its process. Work goes in small
 steps with pauses between accounts, so that sessions do not notice, and ends at once when the server stops.
@@ -101,9 +101,10 @@ class Housekeeper:
             moved = await store.expire_retrieved(int(self._clock.now()) - days * _DAY)
             if moved:
                 self._log.info("retrieved mail moved to Trash", account=account.address, messages=moved)
-        while await store.fill_search():  # noqa: ASYNC110 - the sleep is the pace, not a wait for something
-            await asyncio.sleep(PAUSE)
         while await store.reclaim(STEP):  # noqa: ASYNC110 - the sleep is the pace, not a wait for something
+            await asyncio.sleep(PAUSE)
+        # What a process that has ended left undone; as a rule the one that filed mail does this soon after.
+        while await store.fill_search():  # noqa: ASYNC110 - as above
             await asyncio.sleep(PAUSE)
 
 

@@ -540,6 +540,35 @@ SEARCHES = [
         c.Thread(b"A284", Algorithm.REFERENCES, q.Contains(q.Field.TEXT, "gewp"), True),
     ),
     Case(
+        "rfc6203-3",
+        b'A1 SEARCH FUZZY (SUBJECT "IMAP break")\r\n',
+        c.Search(b"A1", q.Fuzzy(q.Contains(q.Field.SUBJECT, "IMAP break"))),
+    ),
+    Case(
+        "rfc6203-3-one-key",
+        b"A2 SEARCH FUZZY SUBJECT work FROM user@example.com\r\n",
+        c.Search(
+            b"A2",
+            q.And((q.Fuzzy(q.Contains(q.Field.SUBJECT, "work")), q.Contains(q.Field.FROM, "user@example.com"))),
+        ),
+    ),
+    Case(
+        "rfc6203-4",
+        b'B1 SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT "Helo"\r\n',
+        c.Search(b"B1", q.Fuzzy(q.Contains(q.Field.TEXT, "Helo")), False, frozenset({"RELEVANCY", "ALL"})),
+    ),
+    Case(
+        "rfc6203-6",
+        b'C2 SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT "Helo"\r\n',
+        c.Sort(
+            b"C2",
+            (Criterion(SortKey.RELEVANCY),),
+            q.Fuzzy(q.Contains(q.Field.TEXT, "Helo")),
+            False,
+            frozenset({"RELEVANCY", "ALL"}),
+        ),
+    ),
+    Case(
         "rfc7162-3.1.5",
         b"t SEARCH OR NOT MODSEQ 720162338 LARGER 50000\r\n",
         c.Search(b"t", q.Or((q.Not(q.ModSeq(720162338)), q.Larger(50000)))),

@@ -70,6 +70,7 @@ keys = st.recursive(
         st.lists(inner, min_size=2, max_size=4).map(lambda operands: _flat(q.And, operands)),
         st.lists(inner, min_size=2, max_size=4).map(lambda operands: _flat(q.Or, operands)),
         inner.map(lambda operand: operand.operand if isinstance(operand, q.Not) else q.Not(operand)),
+        inner.map(lambda operand: operand if isinstance(operand, q.Fuzzy) else q.Fuzzy(operand)),
     ),
     max_leaves=12,
 )
@@ -131,9 +132,7 @@ commands = st.one_of(
         c.Sort,
         tags,
         st.lists(
-            st.builds(
-                Criterion, st.sampled_from([key for key in SortKey if key is not SortKey.RELEVANCY]), st.booleans()
-            ),
+            st.builds(Criterion, st.sampled_from(SortKey), st.booleans()),
             min_size=1,
             max_size=5,
         ).map(tuple),

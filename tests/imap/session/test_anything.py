@@ -17,7 +17,8 @@ ITEMS = [
     b"NONE", b"(SAVEDATE PREVIEW)", b"PREVIEW (LAZY)", b"FLAGS (PARTIAL -1:-2)", b"FLAGS (PARTIAL 2:1)",
 ]  # fmt: skip
 KEYS = [
-    b"ALL", b"RECENT", b"NOT NEW", b"OR 1 $", b"UID 1:*", b"MODSEQ 1", b"TEXT x", b"LARGER 3", b"KEYWORD $Junk",
+    b"ALL", b"RECENT", b"NOT NEW", b"FUZZY TEXT one", b"FUZZY",
+    b"OR 1 $", b"UID 1:*", b"MODSEQ 1", b"TEXT x", b"LARGER 3", b"KEYWORD $Junk",
     b"((1) 2)",
     b"SINCE 1-Jan-2020", b"HEADER X-A {0+}\r\n", b"CHARSET UTF-8 SUBJECT x", b"EMAILID m1", b"BODY \"\"", b"OLDER 3",
     b"(", b"SAVEDATESUPPORTED", b"SAVEDON 1-Jan-2020", b"UIDAFTER 1", b"NOT UIDBEFORE 2", b"UID 900:*", b"YOUNGER 99",
@@ -35,6 +36,7 @@ RETURNS = [
     b"RETURN (PARTIAL -1:-9 SAVE) ",
     b"RETURN (UPDATE COUNT) ",
     b"RETURN (CONTEXT UPDATE (UID)) ",
+    b"RETURN (RELEVANCY PARTIAL 1:1) ",
 ]
 SOURCES = [
     b"",
@@ -44,7 +46,7 @@ SOURCES = [
     b"IN (mailboxes (INBOX a/b)) ",
     b"IN () ",
 ]
-SORTS = [b"(DATE)", b"(REVERSE SUBJECT FROM)", b"(SIZE ARRIVAL)", b"()", b"(REVERSE)", b"(DISPLAYTO X)"]
+SORTS = [b"(DATE)", b"(REVERSE SUBJECT FROM)", b"(SIZE ARRIVAL)", b"(RELEVANCY)", b"()", b"(REVERSE)", b"(DISPLAYTO X)"]
 CHARSETS = [b" UTF-8 ", b" us-ascii ", b" X-NONE ", b" "]
 
 

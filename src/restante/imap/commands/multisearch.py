@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ...errors import Refusal
 from ...query.language import Query, Recent, Sequence, Uids
 from ...store.errors import BadMailboxName, NoSuchMailbox
-from ...store.model import SEPARATOR, Mailbox
+from ...store.model import SEPARATOR, Mailbox, UidRanges
 from ..grammar.commands import ESearch, Source, SourceKind
 from ..grammar.names import encode_mailbox
 from ..grammar.sets import compress
@@ -24,7 +24,7 @@ from ..session.state import BadCommand, Reply, State
 from ..session.view import NOTHING, View
 from . import contexts, filter_key, limit, results
 from .names import mailbox_name
-from .search import check, in_uids, looked_at
+from .search import check, check_fuzzy, in_uids, looked_at
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -35,6 +35,8 @@ SELECTED = (Source(SourceKind.SELECTED),)
 async def esearch(session: ImapSession, command: ESearch) -> Reply:
     check(session, command)
     command = await filter_key.replaced(session, command)
+    if results.RELEVANCY in (command.returning or ()):
+        check_fuzzy(command.query)
     if asks_modseq(command.query):
         session.enable_condstore()
     _check_sources(session, command)
@@ -76,6 +78,16 @@ def _check_sources(session: ImapSession, command: ESearch) -> None:
         contexts.check(session.view, command)
 
 
+async def _found(
+    session: ImapSession, command: ESearch, mailbox: Mailbox, query: Query, within: UidRanges
+) -> tuple[array[int], array[int]]:
+    """UIDs that match; their scores where RELEVANCY was asked for."""
+    if results.RELEVANCY not in (command.returning or ()):
+        return await session.store.search(mailbox.key, query, within), NOTHING
+    scored = await session.store.scored(mailbox.key, query, within)
+    return scored.uids, scored.scores
+
+
 async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox, began: float) -> bytes:
     """Search one mailbox and write what was found; the response code where it was limited."""
     view = session.view_or_none
@@ -87,17 +99,18 @@ async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox, 
     if view is not None:
         query = in_uids(view, command.query if own else _elsewhere(command.query, mailbox))
         within, code = looked_at(view, query, limit.of_commands(session.config))
-        found = await session.store.search(mailbox.key, query, within)
+        found, scores = await _found(session, command, mailbox, query, within)
     else:
         query = resolved(_elsewhere(command.query, mailbox), _no_set, Uids(()))
-        found, code = await session.store.search(mailbox.key, query, ((1, mailbox.uidnext - 1),)), b""
+        found, scores = await _found(session, command, mailbox, query, ((1, mailbox.uidnext - 1),))
+        code = b""
     shown = results.shown(found, command)
     if own and view is not None and "SAVE" in (command.returning or ()):
         view.saved = shown
     if len(found) and command.returning != results.SAVE_ALONE:
         modseq = await _modseq(session, command, mailbox, view, shown)
         name = encode_mailbox(mailbox.name, session.dialect.utf8), mailbox.uidvalidity
-        session.write(results.esearch(command, found, modseq, compress, uid=True, mailbox=name))
+        session.write(results.esearch(command, found, modseq, compress, uid=True, mailbox=name, scores=scores))
     if own and view is not None and contexts.UPDATE in (command.returning or ()):
         contexts.keep(session, view, command, found, began, uid=True, limited=bool(code))
     return code

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SearchLike = Search | ESearch | Sort
 """Commands that name messages by keys and answer with RETURN options."""
 
+RELEVANCY = "RELEVANCY"
+"""RETURN option: scores of a fuzzy search (RFC 6203 4)."""
+
 SAVE_ALONE = frozenset({"SAVE"})
 """RETURN (SAVE): nothing is answered (RFC 5182 2.1)."""
 
@@ -59,15 +62,18 @@ def esearch(
     *,
     uid: bool,
     mailbox: tuple[bytes, int] | None = None,
+    scores: Sequence[int] = (),
 ) -> bytes:
     """The ESEARCH response. numbers: what was found, in the command's order, as message numbers or UIDs. ranges:
-    makes a set of them in that order. mailbox: as in `esearch_response`."""
+    makes a set of them in that order. mailbox: as in `esearch_response`. scores: of the same messages, where RELEVANCY
+    was asked for: with PARTIAL those of its messages are told."""
     wanted = frozenset({"ALL"}) if command.returning is None else command.returning
     some = bool(len(numbers))
     partial = None
     if command.partial is not None:
         start, stop = command.partial.span(len(numbers))
         partial = command.partial, ranges(numbers[start:stop])
+        scores = scores[start:stop]
     return esearch_response(
         command.tag,
         uid,
@@ -78,4 +84,5 @@ def esearch(
         modseq=modseq,
         partial=partial,
         mailbox=mailbox,
+        relevancy=scores if some and RELEVANCY in wanted else None,
     )

@@ -18,7 +18,7 @@ from ...store.model import UidRanges
 from ..grammar.commands import ESearch, Search, Sort
 from ..grammar.response import search_response
 from ..grammar.sets import compress
-from ..session.criteria import asks_modseq, resolved
+from ..session.criteria import asks_modseq, is_fuzzy, resolved
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Spans, View, merged
 from . import contexts, filter_key, limit, results
@@ -48,11 +48,18 @@ async def search(session: ImapSession, command: Search) -> Reply:
     check(session, command)
     view = session.view
     uids, report = view.uids, session.progress.report
+    scores: dict[int, int] = {}
+    asks_scores = results.RELEVANCY in (command.returning or ())
 
     async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
-        return await session.store.search(
-            mailbox, query, within, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
-        )
+        if not asks_scores:
+            return await session.store.search(
+                mailbox, query, within, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
+            )
+        check_fuzzy(query)
+        scored = await session.store.scored(mailbox, query, within)
+        scores.update(zip(scored.uids, scored.scores, strict=True))
+        return scored.uids
 
     outcome = await run(session, command, find, limit.of_commands(session.config))
     found = outcome.found
@@ -60,7 +67,8 @@ async def search(session: ImapSession, command: Search) -> Reply:
     if command.returning is None and not session.dialect.rev2:
         session.write(search_response(numbers, outcome.modseq))
     elif command.returning != results.SAVE_ALONE:
-        session.write(results.esearch(command, numbers, outcome.modseq, compress, uid=command.uid))
+        relevancy = [scores[uid] for uid in found] if asks_scores else ()
+        session.write(results.esearch(command, numbers, outcome.modseq, compress, uid=command.uid, scores=relevancy))
     return finish(session, outcome, Reply(b"SEARCH completed."))
 
 
@@ -68,6 +76,12 @@ def check(session: ImapSession, command: Search | ESearch) -> None:
     """What holds of a search before it begins. Raises BadCommand."""
     if command.charset and session.dialect.utf8_accept:
         raise BadCommand("After ENABLE UTF8=ACCEPT a search names no charset.")  # RFC 6855 3
+
+
+def check_fuzzy(query: Query) -> None:
+    """Relevancy is asked for only of a fuzzy search (RFC 6203 4 and 6). Raises BadCommand."""
+    if not is_fuzzy(query):
+        raise BadCommand("RELEVANCY needs a FUZZY search key.")
 
 
 async def run(session: ImapSession, command: Search | Sort, find: Find, most: int) -> Outcome:

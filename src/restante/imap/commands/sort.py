@@ -11,6 +11,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from ...query.language import Query
+from ...query.order import SortKey
 from ...query.threads import NO_THREADS
 from ...store.model import UidRanges
 from ..grammar.commands import Sort, Thread
@@ -19,14 +20,23 @@ from ..grammar.sets import compress_ordered
 from ..session.criteria import asks_modseq
 from ..session.state import Reply
 from . import filter_key, limit, results
-from .search import finish, in_uids, run
+from .search import check_fuzzy, finish, in_uids, run
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
 
 
 async def sort(session: ImapSession, command: Sort) -> Reply:
+    scores: dict[int, int] = {}
+    asks_scores = results.RELEVANCY in (command.returning or ())
+    by_relevancy = any(criterion.key is SortKey.RELEVANCY for criterion in command.keys)
+
     async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
+        if asks_scores or by_relevancy:
+            check_fuzzy(query)
+        if asks_scores:
+            scored = await session.store.scored(mailbox, query, within)
+            scores.update(zip(scored.uids, scored.scores, strict=True))
         return await session.store.sort(mailbox, query, command.keys, within)
 
     outcome = await run(session, command, find, limit.UNLIMITED)
@@ -35,7 +45,9 @@ async def sort(session: ImapSession, command: Sort) -> Reply:
     if command.returning is None:
         session.write(sort_response(numbers, outcome.modseq))
     elif command.returning != results.SAVE_ALONE:
-        session.write(results.esearch(command, numbers, outcome.modseq, compress_ordered, uid=command.uid))
+        relevancy = [scores.get(uid, 1) for uid in found] if asks_scores else ()
+        answer = results.esearch(command, numbers, outcome.modseq, compress_ordered, uid=command.uid, scores=relevancy)
+        session.write(answer)
     return finish(session, outcome, Reply(b"SORT completed."))
 
 

@@ -372,6 +372,9 @@ class _Encoder:
             case q.Not(operand):
                 self.line += b"NOT "
                 self.key(operand)
+            case q.Fuzzy(operand):
+                self.line += b"FUZZY "
+                self.key(operand)
             case q.Contains(field, text):
                 self.line += _FIELDS[field] + b" "
                 self.astring(text.encode("utf-8"))
@@ -424,7 +427,7 @@ def _texts(query: q.Query) -> Iterable[str]:
         match waiting.pop():
             case q.And(operands) | q.Or(operands):
                 waiting += operands
-            case q.Not(operand):
+            case q.Not(operand) | q.Fuzzy(operand):
                 waiting.append(operand)
             case q.Contains(_, text) | q.HeaderContains(_, text):
                 yield text

@@ -1,7 +1,7 @@
 """RETURN options, which SEARCH, ESEARCH and SORT share: one table.
 
 A new option is a row here; what it means is the business of whoever answers. RFC 4466 2.6.1, RFC 4731 3.1,
-RFC 5182 2.1, RFC 5267 3 and 5, RFC 5465 8, RFC 9394 3.1.
+RFC 5182 2.1, RFC 5267 3 and 5, RFC 5465 8, RFC 6203 4, RFC 9394 3.1.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ OPTIONS: dict[str, Callable[[Cursor, Returning], None]] = {
     "PARTIAL": _partial,
     "UPDATE": _update,
     "CONTEXT": _bare,
+    "RELEVANCY": _bare,
 }
 
 

@@ -1,10 +1,10 @@
 """SEARCH: search keys to the one query language.
 
-The keys are read with a stack of our own, so that no nesting touches Python's: parentheses and NOT count
+The keys are read with a stack of our own, so that no nesting touches Python's: parentheses, NOT and FUZZY count
 against `limits.nesting`, all keys against `limits.search_keys`; chains of OR are one flat Or, since clients
 write hundreds of them. A list of keys is their And. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
-RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 5466 3.1 (FILTER), RFC 8514 4.3 (save dates), RFC 9738 3.2
-(UIDAFTER, UIDBEFORE).
+RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 5466 3.1 (FILTER), RFC 6203 (FUZZY), RFC 8514 4.3
+(save dates), RFC 9738 3.2 (UIDAFTER, UIDBEFORE).
 """
 
 from __future__ import annotations
@@ -293,6 +293,7 @@ class _Kind(Enum):
     LIST = "list"
     NOT = "not"
     OR = "or"
+    FUZZY = "fuzzy"
 
 
 class _Frame:
@@ -309,7 +310,7 @@ def search_keys(cursor: Cursor, codec: str) -> q.Query:
     """search-key *(SP search-key), to the end of the command. codec: of the strings
 
     search-key =/ "NOT" SP search-key / "OR" SP search-key SP search-key / sequence-set / "(" search-key
-    *(SP search-key) ")"
+    *(SP search-key) ")" / "FUZZY" SP search-key
     """
     text = _Text(codec)
     stack = [_Frame(_Kind.LIST)]
@@ -342,16 +343,21 @@ def _open(cursor: Cursor) -> _Kind | None:
         return _Kind.NOT
     if skip_word(cursor, b"OR"):
         return _Kind.OR
+    if skip_word(cursor, b"FUZZY"):
+        return _Kind.FUZZY
     return None
 
 
 def _reduce(stack: list[_Frame], value: q.Query) -> int:
-    """Give `value` to the frame on top and close what it completes. Returns how many NOTs were closed."""
+    """Give `value` to the frame on top and close what it completes. Returns how many NOTs and FUZZYs were closed."""
     closed = 0
     while True:
         top = stack[-1]
         if top.kind is _Kind.NOT:
             value = value.operand if isinstance(value, q.Not) else q.Not(value)
+            closed += 1
+        elif top.kind is _Kind.FUZZY:
+            value = value if isinstance(value, q.Fuzzy) else q.Fuzzy(value)
             closed += 1
         else:
             top.operands.append(value)

@@ -1,4 +1,4 @@
-"""SORT and THREAD: what stands before the search keys. RFC 5256 5, RFC 5957 5, RFC 5267 3 (RETURN)."""
+"""SORT and THREAD: what stands before the search keys. RFC 5256 5, RFC 5957 5, RFC 6203 7, RFC 5267 3 (RETURN)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .parse_return import return_options, skip_word
 from .parse_search import charset, search_keys
 from .tokens import Cursor
 
-_KEYS = {key.name.encode("ascii"): key for key in SortKey if key is not SortKey.RELEVANCY}
+_KEYS = {key.name.encode("ascii"): key for key in SortKey}
 _ALGORITHMS = {algorithm.value.encode("ascii"): algorithm for algorithm in Algorithm}
 _MOST_KEYS = 2 * len(SortKey)
 """Criteria of one command: all that there are, and as many that decide nothing any more."""

@@ -314,13 +314,14 @@ def esearch_response(
     partial: tuple[Partial, Iterable[Range]] | None = None,
     mailbox: tuple[bytes, int] | None = None,
     changes: Iterable[tuple[bytes, Iterable[tuple[int, Iterable[Range]]]]] = (),
+    relevancy: Iterable[int] | None = None,
 ) -> bytes:
     """An ESEARCH response (RFC 9051 7.3.4). None leaves an item out; an empty ALL is left out as well.
 
     partial: the range asked and the results in it, NIL where there are none (RFC 9394 3.1). mailbox: its name as
     `encode_mailbox` makes it and its UIDVALIDITY, where the command was ESEARCH (RFC 7377 2.1).
     changes: b"REMOVEFROM" and b"ADDTO", each with (position, results), in the order in which they are to be applied
-    (RFC 5267 4.3.2).
+    (RFC 5267 4.3.2). relevancy: scores, in the order of the results (RFC 6203 4).
     """
     line = b"* ESEARCH (TAG " + quoted(tag)
     line += b" MAILBOX %b UIDVALIDITY %d)" % mailbox if mailbox is not None else b")"
@@ -339,6 +340,8 @@ def esearch_response(
         line += b" COUNT %d" % count
     if modseq is not None:
         line += b" MODSEQ %d" % modseq
+    if relevancy is not None:
+        line += b" RELEVANCY (" + " ".join(map(str, relevancy)).encode("ascii") + b")"
     for word, pairs in changes:
         shown = b" ".join([b"%d %b" % (position, format_ranges(ranges)) for position, ranges in pairs])
         line += b" " + word + b" (" + shown + b")"

@@ -53,6 +53,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"STATUS=SIZE", "8438", When.AFTER_LOGIN, (c.Status,)),
     Capability(b"ESEARCH", "4731", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"SEARCHRES", "5182", When.AFTER_LOGIN, (c.Search,)),
+    Capability(b"SEARCH=FUZZY", "6203", When.AFTER_LOGIN, (c.Search, c.Sort)),
     Capability(b"SORT", "5256", When.AFTER_LOGIN, (c.Sort,)),
     Capability(b"SORT=DISPLAY", "5957", When.AFTER_LOGIN, (c.Sort,)),
     Capability(b"ESORT", "5267", When.AFTER_LOGIN, (c.Sort,)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...query.language import And, ModSeq, NamedFilter, Not, Or, Query, Recent, Sequence
+from ...query.language import And, Fuzzy, ModSeq, NamedFilter, Not, Or, Query, Recent, Sequence
 
 
 def nodes(query: Query) -> Iterator[Query]:
@@ -18,7 +18,7 @@ def nodes(query: Query) -> Iterator[Query]:
         yield node
         if isinstance(node, And | Or):
             waiting.extend(node.operands)
-        elif isinstance(node, Not):
+        elif isinstance(node, Not | Fuzzy):
             waiting.append(node.operand)
 
 
@@ -41,6 +41,11 @@ def asks_modseq(query: Query) -> bool:
     return any(isinstance(node, ModSeq) for node in nodes(query))
 
 
+def is_fuzzy(query: Query) -> bool:
+    """Whether FUZZY stands among the keys: only then is there a relevancy."""
+    return any(isinstance(node, Fuzzy) for node in nodes(query))
+
+
 def resolved(query: Query, sets: Callable[[Sequence], Query], recent: Query) -> Query:
     """The query with sequence sets and Recent replaced, by UIDs in the end. Depth is bounded by the grammar."""
     if isinstance(query, Sequence):
@@ -53,4 +58,6 @@ def resolved(query: Query, sets: Callable[[Sequence], Query], recent: Query) -> 
         return Or(tuple(resolved(node, sets, recent) for node in query.operands))
     if isinstance(query, Not):
         return Not(resolved(query.operand, sets, recent))
+    if isinstance(query, Fuzzy):
+        return Fuzzy(resolved(query.operand, sets, recent))
     return query

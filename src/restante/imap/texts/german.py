@@ -147,6 +147,7 @@ SENTENCES: Mapping[str, str] = {
     "Results sorted by relevancy are not kept up to date.": (
         "Nach Bedeutung geordnete Ergebnisse werden nicht auf dem Laufenden gehalten."
     ),
+    "RELEVANCY needs a FUZZY search key.": "RELEVANCY braucht einen Suchschlüssel FUZZY.",
     "Message numbers are not told any more.": "Nachrichtennummern werden nicht mehr genannt.",
     "No further updates.": "Keine weiteren Meldungen.",
     # The store

@@ -37,6 +37,7 @@ _EXPRESSIONS = {
     SortKey.DISPLAYFROM: "k.display_from",
     SortKey.DISPLAYTO: "k.display_to",
     SortKey.FROM: "k.sender",
+    SortKey.RELEVANCY: "-(s.value & 127)",  # the highest comes first (RFC 6203 6)
     SortKey.SIZE: "p.size",
     SortKey.SUBJECT: "k.subject",
     SortKey.TO: "k.recipient",
@@ -44,18 +45,23 @@ _EXPRESSIONS = {
 
 
 def sort_sql(keys: Sequence[Criterion]) -> str:
-    """One value: the UIDs in order, joined by commas. Parameters: packed ranges, mailbox."""
+    """One value: the UIDs in order, joined by commas. Parameters: packed ranges (with RELEVANCY among the keys: UIDs
+    shifted left by 7, with their scores), mailbox."""
     orders: dict[str, str] = {}  # a key that comes again decides nothing any more
     for criterion in keys:
         orders.setdefault(_EXPRESSIONS[criterion.key], " DESC" if criterion.reverse else "")
     order = ", ".join([expression + direction for expression, direction in orders.items()] + ["p.uid"])
     join = " CROSS JOIN sortkey k ON k.email = p.email" if "k." in order else ""
-    return f"SELECT group_concat(uid) FROM (SELECT p.uid FROM {spans('?1', 'placement', '?2')}{join} ORDER BY {order})"
+    source = _SCORED if "s.value" in order else spans("?1", "placement", "?2")
+    return f"SELECT group_concat(uid) FROM (SELECT p.uid FROM {source}{join} ORDER BY {order})"
 
 
-def sort_uids(db: apsw.Connection, mailbox: int, ranges: UidRanges, keys: Sequence[Criterion]) -> array[int]:
-    """UIDs of the placements in `ranges`, ordered."""
-    text: str | None = db.execute(sort_sql(keys), (pack(ranges), mailbox)).get
+_SCORED = "carray(?1) s CROSS JOIN placement p ON p.mailbox = ?2 AND p.uid = (s.value >> 7)"
+
+
+def sort_uids(db: apsw.Connection, mailbox: int, named: apsw.CArrayBinding, keys: Sequence[Criterion]) -> array[int]:
+    """UIDs of the placements named, ordered."""
+    text: str | None = db.execute(sort_sql(keys), (named, mailbox)).get
     return array("I", map(int, text.split(","))) if text else array("I")
 
 
@@ -63,18 +69,20 @@ async def sort(
     store: SqliteStore, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges
 ) -> array[int]:
     """See `Store.sort`."""
-    ranges = within
-    if not isinstance(query, All):
-        found = await store.search(mailbox, query, within)
-        ranges = tuple(ranges_of(found))
-        count = len(found)
+    if any(criterion.key is SortKey.RELEVANCY for criterion in keys):
+        scored = await store.scored(mailbox, query, within)
+        packed = [uid << 7 | score for uid, score in zip(scored.uids, scored.scores, strict=True)]
+        count, named = len(packed), apsw.carray(array("q", packed or [0]))
+    elif isinstance(query, All):
+        count, named = store.look(messages_of, mailbox), pack(within)
     else:
-        count = store.look(messages_of, mailbox)
-    if not ranges:
+        found = await store.search(mailbox, query, within)
+        count, named = len(found), pack(tuple(ranges_of(found)))
+    if not count:
         return array("I")
     if count <= ON_LOOP:
-        return store.look(sort_uids, mailbox, ranges, keys)
-    return await asyncio.to_thread(store.read_apart, sort_uids, mailbox, ranges, keys)
+        return store.look(sort_uids, mailbox, named, keys)
+    return await asyncio.to_thread(store.read_apart, sort_uids, mailbox, named, keys)
 
 
 def messages_of(db: apsw.Connection, mailbox: int) -> int:

@@ -1,0 +1,48 @@
+"""SEARCH=FUZZY from octets to octets. RFC 6203."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..session.support import World, run
+
+MAIL = [
+    b"From: a@x\r\nSubject: greetings\r\n\r\nhello from the body\r\n",
+    b"From: b@x\r\nSubject: hello\r\n\r\nnothing\r\n",
+    b"From: c@x\r\nSubject: other\r\n\r\nfar away\r\n",
+]
+
+ASKED = [
+    ("rfc6203-3", b'SEARCH FUZZY SUBJECT "Helo"', b"* SEARCH 2"),
+    ("rfc6203-3 a list", b"SEARCH FUZZY (SUBJECT helo UNSEEN) FROM b@x", b"* SEARCH 2"),
+    ("rfc6203-4", b"SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT helo", b'* ESEARCH (TAG "T") ALL 1:2 RELEVANCY (60 100)'),
+    (
+        "rfc6203-4 of UIDs",
+        b"UID SEARCH RETURN (RELEVANCY) FUZZY TEXT helo",
+        b'* ESEARCH (TAG "T") UID RELEVANCY (60 100)',
+    ),
+    ("rfc6203-4 none", b"SEARCH RETURN (RELEVANCY COUNT) FUZZY TEXT zzzzzz", b'* ESEARCH (TAG "T") COUNT 0'),
+    ("rfc6203-6 sort", b"SORT (RELEVANCY) UTF-8 FUZZY TEXT helo", b"* SORT 2 1"),
+    ("rfc6203-6 reverse", b"SORT (REVERSE RELEVANCY) UTF-8 FUZZY TEXT helo", b"* SORT 1 2"),
+    (
+        "rfc6203-6 both",
+        b"SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT helo",
+        b'* ESEARCH (TAG "T") ALL 2,1 RELEVANCY (100 60)',
+    ),
+    ("rfc6203-4 must not", b"SEARCH RETURN (RELEVANCY) TEXT helo", b"T BAD RELEVANCY needs a FUZZY search key."),
+    ("rfc6203-6 must not", b"SORT (RELEVANCY) UTF-8 TEXT helo", b"T BAD RELEVANCY needs a FUZZY search key."),
+]
+
+
+@pytest.mark.parametrize(("command", "expected"), [case[1:] for case in ASKED], ids=[case[0] for case in ASKED])
+def test_fuzzy(command: bytes, expected: bytes) -> None:
+    async def scenario(world: World) -> None:
+        for data in MAIL:
+            await world.file(data)
+        client = await world.client(b"SELECT INBOX")
+        for _ in range(2):  # without an index, and with one
+            assert (await client.do(command)).splitlines()[0] == expected
+            while await world.store.fill_search():
+                pass
+
+    run(scenario)

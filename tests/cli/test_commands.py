@@ -398,3 +398,37 @@ def test_root_does_not_spoil_the_data_of_another_user(cli: Cli, command: tuple[s
 )  # fmt: skip
 def test_one_thing_is_no_plural(number: int, noun: str, text: str) -> None:
     assert count(number, noun) == text
+
+
+def test_search_lists_newest_first_by_words_and_keys(bob: Cli, tmp_path: Path) -> None:
+    mail = [
+        (b"ann@example.com", b"Plan for May", b"Mon, 1 Apr 2024 00:00:00 +0000", b"the quarterly report"),
+        (b"bob@example.com", b"Report", b"Tue, 2 Apr 2024 00:00:00 +0000", b"nothing new"),
+        (b"ann@example.com", b"Lunch", b"Wed, 3 Apr 2024 00:00:00 +0000", b"at noon"),
+    ]
+    folder = tmp_path / "mail"
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True)
+    for number, (sender, subject, day, body) in enumerate(mail, 1):
+        data = b"From: %b\nSubject: %b\nDate: %b\n\n%b\n" % (sender, subject, day, body)
+        path = folder / "cur" / f"{1_700_000_000 + number}.x:2,"
+        path.write_bytes(data)
+        os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
+    bob("import", str(folder), "--account", "bob@example.com")
+
+    def uids(*words: str) -> list[object]:
+        return [row["uid"] for row in bob.json("search", "--account", "bob@example.com", *words)]
+
+    assert uids("report") == [2, 1]
+    assert uids("from:ann", "report") == [1]
+    assert uids("report", "OR", "noon") == [3, 2, 1]
+    assert uids("--limit", "1", "report") == [2]
+    assert uids("--fuzzy", "reporting") == [2, 1]
+    assert uids("is:flagged") == []
+    assert bob.json("search", "--account", "bob@example.com", "--limit", "0", "is:unread") != []
+    (row,) = bob.json("search", "--account", "bob@example.com", "mailbox:INBOX", "noon")
+    assert (row["mailbox"], row["sender"], row["subject"]) == ("INBOX", "ann@example.com", "Lunch")
+    assert bob("search", "--account", "bob@example.com", "zzz").stderr == "Nothing found.\n"
+    bob("search", "--account", "bob@example.com", "mailbox:None", "x", status=Exit.NOT_FOUND)
+    refused = bob("search", "--account", "bob@example.com", "is:nice", status=Exit.REFUSED)
+    assert "means nothing here" in refused.stderr

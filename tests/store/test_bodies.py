@@ -95,7 +95,7 @@ def test_filling_goes_on_where_it_stopped_and_ends(tmp_path: Path) -> None:
         assert await store.fill_search() == 1
         assert (await store.snapshot(box)).mailbox.highest_modseq == before + 1  # filling is no change
 
-    asyncio.run(installation.play(scene, index=False))
+    asyncio.run(installation.play(scene, index_from=None))
 
 
 def test_a_message_that_went_meanwhile_is_passed_over(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_message_that_went_meanwhile_is_passed_over(tmp_path: Path) -> None:
         assert await store.fill_search() == 0
         assert list(await store.search(box, Contains(Field.BODY, "a"), ALL)) == [1]
 
-    asyncio.run(installation.play(scene, index=False))
+    asyncio.run(installation.play(scene, index_from=None))
 
 
 @given(st.lists(st.integers(0, 3 * bodies.STEP_OCTETS), min_size=1, max_size=200))

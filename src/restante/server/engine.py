@@ -8,6 +8,7 @@ from ..clock import Clock, Random
 from ..config.limits import mime_limits
 from ..config.model import Config
 from ..store.sqlite.engine import SqliteEngine
+from ..store.sqlite.indexes import BATCH
 
 INDEX_AFTER = 3.0
 """Seconds without new mail after which what search keeps of an account's mail is made."""
@@ -29,6 +30,6 @@ def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> Sql
         mailboxes=config.limits.mailboxes,
         quota_default=config.accounts.quota,
         analysis=mime_limits(config.limits),
-        index=store.search_index,
+        index_from=BATCH if store.search_index else None,
         index_after=INDEX_AFTER,
     )

@@ -136,7 +136,7 @@ class World:
         self.clock = ManualClock()
         seed = iter(range(1, 1 << 30))
         self.engine = SqliteEngine(
-            folder, self.clock, lambda n: next(seed).to_bytes(8, "big").rjust(n, b"r")[-n:], reserve=0
+            folder, self.clock, lambda n: next(seed).to_bytes(8, "big").rjust(n, b"r")[-n:], reserve=0, index_from=1
         )
         self.authenticator = Authenticator()
         self.config = ImapTable()

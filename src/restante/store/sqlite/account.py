@@ -77,13 +77,15 @@ STILL_READ = 3600.0
 class Shared:
     """What the sessions of one process share of an account."""
 
-    __slots__ = ("__weakref__", "flags", "flags_known", "quota", "quota_at")
+    __slots__ = ("__weakref__", "flags", "flags_known", "freed", "quota", "quota_at")
 
     def __init__(self) -> None:
         self.flags = FlagTable()
         self.flags_known = 0
         self.quota: int | None = None
         self.quota_at = 0.0
+        self.freed = False
+        """Contents were freed of which the search index still knows."""
 
     def learn(self, db: apsw.Connection) -> None:
         """Take in flag sets made since the last call. Numbers only grow, so one look at the last one is enough."""
@@ -245,10 +247,15 @@ class SqliteStore:
 
     async def _fill_index(self) -> int:
         engine = self._engine
-        if not engine.keeps_index:
+        least = engine.index_from
+        if least is None or self.look(indexes.waiting, engine.indexes.known.get(self.account, 0), least) < least:
             return 0
         with translated():
-            return await asyncio.to_thread(indexes.fill, self._path, engine.index_path(self.account), engine.locks)
+            done, upto = await asyncio.to_thread(
+                indexes.fill, self._path, engine.index_path(self.account), engine.locks, least
+            )
+        engine.indexes.learn(self.account, upto)
+        return done
 
     @property
     def limits(self) -> Limits:
@@ -464,7 +471,15 @@ class SqliteStore:
 
         now, settings = self._engine.clock.now(), self._engine.settings
         retention = max(settings.retention, STILL_READ)
-        return await self._write(recover.reclaim, budget, int(now - retention), int(now - settings.log_retention))
+        freed = await self._write(recover.reclaim, budget, int(now - retention), int(now - settings.log_retention))
+        if freed:
+            self._shared.freed = True
+        elif self._shared.freed:
+            self._shared.freed = False
+            with translated():
+                path = self._engine.index_path(self.account)
+                await asyncio.to_thread(indexes.prune, self._path, path, self._engine.locks)
+        return freed
 
     async def stats(self) -> AccountStats:
         return self._read(rows.stats, self._path)
@@ -503,6 +518,7 @@ class SqliteStore:
     def _discard_index(self) -> None:
         engine = self._engine
         with translated():
+            engine.indexes.forget(self.account)
             index.discard(engine.index_path(self.account), engine.locks)
         engine.filler.note(self.account)
 

@@ -33,7 +33,7 @@ from .faults import translated
 from .handles import Handles
 from .hints import GONE, Hints
 from .index import discard
-from .indexes import Filler, Indexes
+from .indexes import BATCH, Filler, Indexes
 from .maildrop import Maildrops
 from .transaction import Settings
 from .writer import Job, Writers
@@ -59,8 +59,8 @@ class SqliteEngine:
     kept. reserve: octets of free disk below which nothing is filed. handles: most accounts open at once in this
     process. keywords, mailboxes: most of them in one account. quota: octets for accounts without one of their own
     (0: none), or a function that gives it. analysis: bounds of those who file mail, for the doctor's comparison.
-    index: whether to keep search indexes. index_after: seconds of quiet after which this process makes what search
-    keeps of the mail it has filed; None: it does not.
+    index_from: emails that wait before they are indexed for search; None: no index is kept. index_after: seconds of
+    quiet after which this process makes what search keeps of the mail it has filed; None: it does not.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SqliteEngine:
         mailboxes: int = 10_000,
         quota_default: int | Callable[[], int] = 0,
         analysis: Limits = DEFAULT_LIMITS,
-        index: bool = True,
+        index_from: int | None = BATCH,
         index_after: float | None = None,
         name: str = "",
     ) -> None:
@@ -96,7 +96,7 @@ class SqliteEngine:
         self.unseen = FirstUnseen()
         self.locks = data / "run" / "locks"
         self.indexes = Indexes(self.index_path, self.locks, clock.monotonic)
-        self.keeps_index = index
+        self.index_from = index_from
         self.filler = Filler(lambda account: self.account(account).fill_search(), index_after)
         self._quota_default = quota_default
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()

@@ -140,15 +140,11 @@ class Index:
     def fill(self, account: apsw.Connection, most: int = STEP) -> int:
         """Index the next emails of the account that have their texts, at most `most`, in one transaction; how many.
 
-        Begins anew where the index is another account's. Raises apsw.BusyError where another process fills it, other
+        Raises apsw.BusyError where another process fills it, NoIndex where it has become another account's, other
         apsw.Error.
         """
         with self._writing():
-            try:
-                upto = self.upto(account)
-            except NoIndex:
-                self._empty()
-                upto = 0
+            upto = self.upto(account)
             rows: list[tuple[int, bytes | None, bytes | None]] = typed(account.execute(_NEXT, (upto, most)))
             done = 0
             for email, header, body in rows:
@@ -168,6 +164,22 @@ class Index:
                     (account.execute("SELECT incarnation FROM account").get, rows[done - 1][0]),
                 )
         return done
+
+    def ready(self, account: apsw.Connection) -> int:
+        """`upto`, begun anew where the index is another account's."""
+        try:
+            return self.upto(account)
+        except NoIndex:
+            with self._writing():
+                self._empty()
+            return 0
+
+    def flush(self) -> None:
+        """Write the log back and empty it, so that the next opening need not read it. Not done while one reads."""
+        try:
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            pass  # the next one does it
 
     def prune(self, account: apsw.Connection) -> int:
         """Take out emails that the account no longer keeps; how many. Cost: counting; a pass over

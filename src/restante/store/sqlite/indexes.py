@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
@@ -23,8 +24,17 @@ from .candidates import Candidates
 from .handles import READER_WAIT, connect
 from .index import STEP, Index, NoIndex, discard, is_damage
 
+T = TypeVar("T")
+
 MOST = 32
 """Indexes kept open for searching."""
+
+KNOWN = 10_000
+"""Accounts of which is remembered how far their indexes go."""
+
+BATCH = 64
+"""Emails that wait before they are indexed: together they cost a tenth of what each costs alone (0.3 instead of 5 ms
+of processor time), and a search that scans so many takes a millisecond more. Smaller accounts have no index."""
 
 IDLE = 20.0
 """Seconds without a search after which one is closed."""
@@ -43,6 +53,8 @@ class Indexes:
         self._locks = locks
         self._monotonic = monotonic
         self._open: OrderedDict[str, tuple[Index, float]] = OrderedDict()
+        self.known: OrderedDict[str, int] = OrderedDict()
+        """How far indexes were complete when last seen: spares opening one where nothing can be done."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -53,6 +65,7 @@ class Indexes:
         try:
             index = self._index(account)
         except (NoIndex, OSError):
+            self.known.pop(account, None)
             yield Candidates(None, 0)
             return
         except apsw.Error as error:
@@ -62,7 +75,9 @@ class Indexes:
         try:
             index.begin()
             found = Candidates(index, index.upto(db))
+            self.learn(account, found.upto)
         except NoIndex:  # another state's: filling will begin it anew
+            self.known.pop(account, None)
             index.end()
             yield Candidates(None, 0)
             return
@@ -97,7 +112,19 @@ class Indexes:
         if is_damage(error):
             discard(self._path(account), self._locks)
 
+    def learn(self, account: str, upto: int) -> None:
+        """Note how far an index is complete."""
+        self.known[account] = upto
+        self.known.move_to_end(account)
+        if len(self.known) > KNOWN:
+            self.known.popitem(last=False)
+
     def forget(self, account: str) -> None:
+        """Let go of an account's index."""
+        self.known.pop(account, None)
+        self._close(account)
+
+    def _close(self, account: str) -> None:
         index, _ = self._open.pop(account, (None, 0.0))
         if index is not None:
             index.close()
@@ -107,48 +134,65 @@ class Indexes:
         before = self._monotonic() - IDLE
         for account, (_, used_at) in list(self._open.items()):
             if everything or used_at <= before:
-                self.forget(account)
+                self._close(account)
 
 
-def fill(account: Path, path: Path, locks: Path, most: int = 4 * STEP) -> int:
-    """Index at most `most` further emails whose texts are made, and take out what is gone once nothing is left; how
-    many were indexed. Blocks: for a thread. An account without mail gets no index; nothing is done while another
-    process does it.
+def fill(account: Path, path: Path, locks: Path, least: int, most: int = 4 * STEP) -> tuple[int, int]:
+    """Index at most `most` further emails whose texts are made, if there are `least` of them: (how many were indexed,
+    the email up to which the index is complete). Blocks: for a thread. Nothing is done while another process does it.
 
     Raises StoreRefusal and apsw.Error.
     """
+
+    def work(db: apsw.Connection, index: Index) -> tuple[int, int]:
+        upto, done = index.ready(db), 0
+        if waiting(db, upto, least) < least:
+            return 0, upto
+        while done < most and (step := index.fill(db, min(STEP, most - done))):
+            done += step
+        index.flush()
+        return done, index.upto(db)
+
+    return _tended(account, path, locks, work) or (0, 0)
+
+
+def prune(account: Path, path: Path, locks: Path) -> None:
+    """Take out of an index what the account no longer keeps. Blocks: for a thread. As `fill`."""
+
+    def work(db: apsw.Connection, index: Index) -> None:
+        index.prune(db)
+        index.flush()
+
+    if path.exists():
+        _tended(account, path, locks, work)
+
+
+def _tended(account: Path, path: Path, locks: Path, work: Callable[[apsw.Connection, Index], T]) -> T | None:
+    """What `work` gives with the account and its index open for writing. None where another process writes it, and
+    where the index proves damaged, which is then discarded: it is begun anew when asked again."""
     db = connect(account, wait=READER_WAIT)
     try:
-        if not db.execute("SELECT EXISTS (SELECT 1 FROM body_text)").get:
-            return 0
-        return _filled(db, path, locks, most)
+        index = Index(path, locks, create=True)
+        try:
+            return work(db, index)
+        finally:
+            index.close()
     except apsw.BusyError:
-        return 0
+        return None  # the other one does the work
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+        discard(path, locks)
+        return None
     finally:
         db.close(True)
         if not account.exists():  # deleted meanwhile
             discard(path, locks)
 
 
-def _filled(db: apsw.Connection, path: Path, locks: Path, most: int) -> int:
-    done = 0
-    try:
-        index = Index(path, locks, create=True)
-        try:
-            while done < most:
-                step = index.fill(db, min(STEP, most - done))
-                done += step
-                if not step:
-                    index.prune(db)
-                    break
-        finally:
-            index.close()
-    except apsw.Error as error:
-        if not is_damage(error):
-            raise
-        discard(path, locks)
-        return 1  # it is begun anew when asked again
-    return done
+def waiting(db: apsw.Connection, upto: int, most: int) -> int:
+    """How many emails above this key have their texts, counted up to `most`. db: the account's."""
+    return int(db.execute("SELECT count(*) FROM (SELECT 1 FROM body_text WHERE email > ? LIMIT ?)", (upto, most)).get)
 
 
 def check(db: apsw.Connection, path: Path, locks: Path) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ...query.language import And, Query, Uids
+from ...query.language import And, Contains, Fuzzy, HeaderContains, Not, Or, Query, Uids
 from ..model import FlagTable, Scored, UidRanges
 from . import bodies
 from .compile import EMAIL, TRUE, UID, Compiler, Python, Row, Sql, SqlValue, Test, Texts, balanced, uid_condition
@@ -30,7 +30,7 @@ from .transaction import typed
 if TYPE_CHECKING:
     from .account import SqliteStore
 
-_TEXT_BATCH = 128  # candidates whose texts are looked at between two turns of the loop: about 2 ms
+_TEXT_BATCH = 256  # candidates whose texts are looked at between two turns of the loop: about 2 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
@@ -92,6 +92,9 @@ class _Search:
         self, db: apsw.Connection, table: FlagTable, query: Query
     ) -> tuple[Compiler, Test, array[int] | None, int]:
         """The query compiled against one state of the index: (..., candidates, how far the index is complete)."""
+        if not has_texts(query):
+            compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index)
+            return compiler, compiler.compile(query), None, 0
         with self.store.searching(db) as index:
             compiler = Compiler(self.mailbox, table, self.store.now, index.needle, index.fuzzy)
             return compiler, compiler.compile(query), compiler.candidates(query), index.upto
@@ -226,6 +229,26 @@ class _Search:
             for (email, header, _, _), body in zip(some, made, strict=True):
                 see(email, Texts(header, body))
             del waiting[:count]
+
+
+def has_texts(query: Query) -> bool:
+    """Whether any string is looked for: only then is an index of use."""
+    waiting: list[Query] = [query]
+    while waiting:
+        match waiting.pop():
+            case And(operands) | Or(operands):
+                waiting += operands
+            case Not(operand) | Fuzzy(operand):
+                waiting.append(operand)
+            case Contains() | HeaderContains():
+                return True
+            case _:
+                continue
+    return False
+
+
+def _no_index(_needle: str) -> None:
+    return None
 
 
 def _stored_texts(

@@ -8,8 +8,21 @@ from collections.abc import Sequence
 import apsw
 import pytest
 
+from restante.query.threads import Algorithm
 from restante.store.model import Column
-from restante.store.sqlite import append, changes, content, flags, identity, mailboxes, rows, transaction
+from restante.store.sqlite import (
+    append,
+    changes,
+    content,
+    flags,
+    identity,
+    indexes,
+    mailboxes,
+    rows,
+    search,
+    sort,
+    transaction,
+)
 from restante.store.sqlite.schema import TABLES
 
 HOT = {
@@ -38,10 +51,24 @@ HOT = {
     "mailbox": (mailboxes._BY_KEY, 2),
     "mailbox by name": (mailboxes._BY_NAME, 2),
     "thread": (identity._LINK, 2),
+    "search by number": (search.placements_sql(["e.id"], "p.size > 1 AND instr(s.subject, 'X') > 0", 9), 2),
+    "search by candidates": (search.candidates_sql(["k.sent"], "p.uid BETWEEN 1 AND 9").replace("(?)", "(?1)"), 2),
+    "texts": (search._TEXTS, 1),
+    "headers": (search._HEADERS, 1),
+    "facts of threads": (sort._THREADED[Algorithm.REFERENCES], 2),
+    "not indexed yet": (indexes._WAITING, 2),
 }
 
-SMALL = ("SCAN s VIRTUAL TABLE", "SCAN carray VIRTUAL TABLE", "SCAN flagset", "LIST SUBQUERY", "SCALAR SUBQUERY")
-"""Steps over what the caller named, or over the few flag sets of an account."""
+SMALL = (
+    "SCAN s VIRTUAL TABLE",
+    "SCAN c VIRTUAL TABLE",
+    "SCAN carray VIRTUAL TABLE",
+    "SCAN flagset",
+    "SCAN (subquery-1)",
+    "LIST SUBQUERY",
+    "SCALAR SUBQUERY",
+)
+"""Steps over what the caller named or bounded, or over the few flag sets of an account."""
 
 
 def plan(db: apsw.Connection, sql: str, parameters: int) -> Sequence[str]:

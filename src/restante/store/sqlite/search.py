@@ -146,25 +146,20 @@ class _Search:
 
     async def _rows(self) -> AsyncIterator[list[Row]]:
         """Rows that the SQL part lets through."""
-        columns = ["p.uid", "p.email", *(c.text for c in self.compiler.columns)]
-        values: list[SqlValue] = [v for c in self.compiler.columns for v in c.values]
-        used = " ".join([*columns, self.where.text])
-        joins = "".join(join for mark, join in _JOINS if mark.search(used))
-        selected = f"SELECT {', '.join(columns)} FROM"
+        columns, where = [column.text for column in self.compiler.columns], self.where
+        values: list[SqlValue] = [value for column in self.compiler.columns for value in column.values]
         if self.emails is not None:
-            sql = f"{selected} carray(?) AS c CROSS JOIN placement AS p INDEXED BY placement_email"
-            sql += f" ON p.email = c.value AND p.mailbox = ?{joins} WHERE {self.where.text}"
+            sql = candidates_sql(columns, where.text)
             for start in range(0, len(self.emails), _EMAIL_BATCH):
                 some = apsw.carray(self.emails[start : start + _EMAIL_BATCH])
-                yield self.store.look(_fetch, sql, [*values, some, self.mailbox, *self.where.values])
+                yield self.store.look(_fetch, sql, [*values, some, self.mailbox, *where.values])
                 await asyncio.sleep(0)  # others' turn
             return
         batch = _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH
-        sql = f"{selected} placement AS p{joins} WHERE p.mailbox = ? AND {self.where.text}"
-        sql += f" AND p.uid > ? ORDER BY p.uid LIMIT {batch}"
+        sql = placements_sql(columns, where.text, batch)
         last = 0
         while True:
-            rows = self.store.look(_fetch, sql, [*values, self.mailbox, *self.where.values, last])
+            rows = self.store.look(_fetch, sql, [*values, self.mailbox, *where.values, last])
             yield rows
             if len(rows) < batch:
                 return
@@ -231,6 +226,28 @@ class _Search:
             del waiting[:count]
 
 
+def candidates_sql(columns: Sequence[str], where: str) -> str:
+    """Rows of placements of given emails. Parameters: those of the columns, the emails, the mailbox, of `where`."""
+    return (
+        f"SELECT {', '.join(['p.uid', 'p.email', *columns])} FROM carray(?) AS c"
+        " CROSS JOIN placement AS p INDEXED BY placement_email ON p.email = c.value AND p.mailbox = ?"
+        f"{_joins(columns, where)} WHERE {where}"
+    )
+
+
+def placements_sql(columns: Sequence[str], where: str, batch: int) -> str:
+    """Rows by UID. Parameters: those of the columns, the mailbox, of `where`, the UID behind which to go on."""
+    return (
+        f"SELECT {', '.join(['p.uid', 'p.email', *columns])} FROM placement AS p{_joins(columns, where)}"
+        f" WHERE p.mailbox = ? AND {where} AND p.uid > ? ORDER BY p.uid LIMIT {batch}"
+    )
+
+
+def _joins(columns: Sequence[str], where: str) -> str:
+    used = " ".join([*columns, where])
+    return "".join(join for mark, join in _JOINS if mark.search(used))
+
+
 def has_texts(query: Query) -> bool:
     """Whether any string is looked for: only then is an index of use."""
     waiting: list[Query] = [query]
@@ -286,10 +303,10 @@ def _messages(ranges: UidRanges) -> int:
     return sum(high - low + 1 for low, high in ranges)
 
 
-_HEADERS = "SELECT s.email, s.header FROM carray(?) AS c CROSS JOIN search_text AS s ON s.email = c.value"
+_HEADERS = "SELECT s.email, s.header FROM carray(?1) AS c CROSS JOIN search_text AS s ON s.email = c.value"
 
 _TEXTS = """
-SELECT s.email, s.header, b.body, e.content, e.size FROM carray(?) AS c
+SELECT s.email, s.header, b.body, e.content, e.size FROM carray(?1) AS c
 CROSS JOIN search_text AS s ON s.email = c.value CROSS JOIN email AS e ON e.key = c.value
 LEFT JOIN body_text AS b ON b.email = c.value
 """

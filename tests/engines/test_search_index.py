@@ -20,6 +20,7 @@ from restante.mime.fold import fold
 from restante.mime.model import DEFAULT_LIMITS, SearchText
 from restante.mime.text import body_text
 from restante.query.language import And, Contains, Field, Fuzzy, HasFlag, HeaderContains, Not, Or, Query
+from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
 from restante.store.model import NewMessage
 from restante.store.sqlite.account import SqliteStore
@@ -409,3 +410,21 @@ def test_new_mail_is_indexed_behind_delivery(tmp_path: Path, monkeypatch: pytest
         assert _indexed(index) == len(ENGLISH)
 
     asyncio.run(installation.play(scene, index_from=1, index_after=0.01))
+
+
+def test_the_reserve_of_the_disk_is_not_for_indexes(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def before(engine: Engine, store: Store) -> None:
+        await store.append(await inbox(store), [await filed(store, message) for message in ENGLISH])
+
+    async def after(engine: Engine, store: Store) -> None:
+        assert await store.fill_search() == len(ENGLISH)  # texts, without which a search would make them each time
+        with pytest.raises(DiskFull):
+            await store.fill_search()
+        assert not index.exists()
+        assert list(await store.search(await inbox(store), body("number 7"), ALL)) == [7]
+
+    asyncio.run(installation.play(before, index_from=1))
+    asyncio.run(installation.play(after, index_from=1, reserve=1 << 62))

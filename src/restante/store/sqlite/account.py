@@ -250,6 +250,7 @@ class SqliteStore:
         least = engine.index_from
         if least is None or self.look(indexes.waiting, engine.indexes.known.get(self.account, 0), least) < least:
             return 0
+        engine.check_room(0)  # the reserve is kept for removals
         with translated():
             done, upto = await asyncio.to_thread(
                 indexes.fill, self._path, engine.index_path(self.account), engine.locks, least

@@ -40,6 +40,8 @@ from .transaction import typed
 APPLICATION_ID = 0x52535449  # "RSTI"
 VERSION = 1  # another one is discarded, not migrated
 
+_NONE = 1 << 63  # above every key
+
 STEP = 50
 """Emails indexed in one transaction: about 10 ms of a thread's time."""
 
@@ -187,9 +189,16 @@ class Index:
         indexed = self._db.execute("SELECT count(*) FROM doc").get
         if not indexed or indexed == account.execute(_KEPT, (self._last(),)).get:
             return 0
-        docs = [email for (email,) in self._db.execute("SELECT email FROM doc")]
-        kept = set(chain.from_iterable(account.execute("SELECT key FROM email")))  # after, or newcomers would lack
-        gone = [(email,) for email in docs if email not in kept]
+        # First what is indexed, then what is kept: the other way round a newcomer would be taken for gone.
+        docs = array("q", list(chain.from_iterable(self._db.execute("SELECT email FROM doc ORDER BY email"))))
+        gone: list[tuple[int]] = []
+        kept = account.execute("SELECT key FROM email ORDER BY key")
+        key = -1
+        for email in docs:
+            while key < email:
+                (key,) = next(kept, (_NONE,))
+            if key != email:
+                gone.append((email,))
         for start in range(0, len(gone), STEP):
             some = gone[start : start + STEP]
             with self._writing():
@@ -228,18 +237,21 @@ class Index:
         self.begin()
         try:
             upto = self.upto(account)
-            known = dict(typed(self._db.execute("SELECT email, checksum FROM doc")))
             last = self._last()
+            if last > upto:
+                yield Finding("search-index", f"email {last} is indexed, above {upto}", repairable=True)
+            docs = self._db.execute("SELECT email, checksum FROM doc ORDER BY email")
+            key, checksum = -1, 0
+            for email, header, body in account.execute(_TEXTS, (upto,)):
+                while key < email:
+                    key, checksum = next(docs, (_NONE, 0))
+                if key != email or checksum != _checksum(header, body):
+                    yield Finding("search-index", f"email {email} is not indexed as its text is", repairable=True)
         except NoIndex:
             yield Finding("search-index", "it was made from another state of the account", repairable=True)
             return
         finally:
             self.end()
-        if last > upto:
-            yield Finding("search-index", f"email {last} is indexed, above {upto}", repairable=True)
-        for email, header, body in account.execute(_TEXTS, (upto,)):
-            if known.get(email) != _checksum(header, body):
-                yield Finding("search-index", f"email {email} is not indexed as its text is", repairable=True)
         for table in ("words", "pairs"):
             try:
                 self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")

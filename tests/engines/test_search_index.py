@@ -161,6 +161,54 @@ def body(text: str) -> Query:
     return Contains(Field.BODY, text)
 
 
+CJK = [
+    ("", "", "日本語の手紙", False),
+    ("", "", "本日は晴天", False),
+    ("", "", "ガク ｶﾞｸ がく", False),
+    ("", "", "한국 편지", False),
+    ("", "手紙", "x", False),
+]
+SHORT = [
+    ("日", [1, 2]), ("日本", [1]),
+    ("本日", [2]), ("日本語", [1]), ("手紙", [1, 5]), ("ガク", [3]), ("ｶﾞｸ", [3]), ("がく", [3]),
+    ("の手", [1]), ("한국", [4]), ("국 편", [4]), ("は", [2]), ("語日", []), ("x", [5]), ("カク", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("needle", "expected"), SHORT, ids=[needle for needle, _ in SHORT])
+def test_two_characters_are_enough_in_chinese_japanese_and_korean(
+    installation: Installation, needle: str, expected: list[int]
+) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in CJK])
+        for _ in range(2):  # without and with an index
+            assert list(await store.search(box, Contains(Field.TEXT, needle), ALL)) == expected
+            while await store.fill_search():
+                pass
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+def test_an_index_has_no_holes(tmp_path: Path) -> None:
+    """Should a text be missing below others, the index ends before it, and the rest is scanned."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in ENGLISH[:5]])
+        assert await store.fill_search() == 5
+        db = apsw.Connection(str(tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+        db.execute("DELETE FROM body_text WHERE email = 3")
+        db.close()
+        assert await store.fill_search() == 2
+        assert await store.fill_search() == 0
+        for number in range(1, 6):
+            assert list(await store.search(box, body(f"number {number}"), ALL)) == [number]
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
 def test_a_message_in_several_mailboxes_is_found_in_each(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await fill(store)

@@ -49,6 +49,16 @@ CASES = [
     ("rfc5256-3-1A: ids are case-sensitive", [("a", "", "", 1), ("b", "A", "", 2)], "(1)(2)"),
     ("rfc5256-3-1B: its own word counts", [("c", "a b", "", 3), ("x", "", "", 1), ("b", "x", "", 2)], "(2 3 1)"),
     ("rfc5256-3-1B: no references, no parent", [("c", "a b", "", 3), ("b", "", "", 2), ("a", "", "", 1)], "(3)(2 1)"),
+    (
+        "rfc5256-3-1A: a link that was cut is made again by the next who names it",
+        [("a", "", "", 1), ("c", "a b", "", 3), ("b", "", "", 2), ("d", "a b c", "", 4)],
+        "(1 3 2 4)",
+    ),
+    (
+        "rfc5256-3-1A: what a message with a double's id refers to says nothing of the first",
+        [("x", "", "", 1), ("a", "", "", 2), ("a", "x", "", 3), ("d", "x a", "", 4)],
+        "(1 (2 4)(3))",
+    ),
     ("rfc5256-3-3: a dummy with one child goes", [("b", "x", "", 1)], "(1)"),
     ("rfc5256-3-3: siblings of a missing parent", [("b", "x", "", 1), ("c", "x", "", 2)], "((1)(2))"),
     (

@@ -94,3 +94,10 @@ def test_rows_by_range_come_in_order_of_uid(name: str) -> None:
     steps = [step for step in plan(db, *HOT[name]) if " p " in step]
     assert len(steps) == 1
     assert "mailbox=? AND uid>? AND uid<?" in steps[0]
+
+
+def test_an_emailid_leads_to_its_placements() -> None:
+    db = apsw.Connection(":memory:")
+    db.execute(TABLES)
+    steps = plan(db, search.placements_sql([], "e.id = ?", 9), 3)
+    assert [step.split(" USING ")[0] for step in steps[:2]] == ["SEARCH e", "SEARCH p"]

@@ -231,6 +231,7 @@ class Index:
 
     def check(self, account: apsw.Connection) -> Iterator[Finding]:
         """What is wrong with it: every one is mended by discarding the file. Cost: a read of all texts as stored."""
+        self._db.set_busy_timeout(10_000)  # the checks of FTS5 are writes to SQLite: a filler may be at it
         for (text,) in self._db.execute("PRAGMA quick_check(5)"):
             if text != "ok":
                 yield Finding("search-index", f"SQLite finds: {text}", repairable=True)

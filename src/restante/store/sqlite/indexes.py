@@ -177,8 +177,8 @@ def _tended(account: Path, path: Path, locks: Path, work: Callable[[apsw.Connect
             return work(db, index)
         finally:
             index.close()
-    except apsw.BusyError:
-        return None  # the other one does the work
+    except (apsw.BusyError, NoIndex):
+        return None  # the other one does the work; or the account was replaced just now: next time
     except apsw.Error as error:
         if not is_damage(error):
             raise

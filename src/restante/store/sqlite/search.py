@@ -35,9 +35,9 @@ _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
 _JOINS = (
-    (re.compile(r"\be\."), " CROSS JOIN email AS e ON e.key = p.email"),
-    (re.compile(r"\bk\."), " CROSS JOIN sortkey AS k ON k.email = p.email"),
-    (re.compile(r"\bs\."), " CROSS JOIN search_text AS s ON s.email = p.email"),
+    (re.compile(r"\be\."), " JOIN email AS e ON e.key = p.email"),
+    (re.compile(r"\bk\."), " JOIN sortkey AS k ON k.email = p.email"),
+    (re.compile(r"\bs\."), " JOIN search_text AS s ON s.email = p.email"),
 )
 
 
@@ -231,12 +231,15 @@ def candidates_sql(columns: Sequence[str], where: str) -> str:
     return (
         f"SELECT {', '.join(['p.uid', 'p.email', *columns])} FROM carray(?) AS c"
         " CROSS JOIN placement AS p INDEXED BY placement_email ON p.email = c.value AND p.mailbox = ?"
-        f"{_joins(columns, where)} WHERE {where}"
+        f"{_joins(columns, where).replace(' JOIN', ' CROSS JOIN')} WHERE {where}"
     )
 
 
 def placements_sql(columns: Sequence[str], where: str, batch: int) -> str:
-    """Rows by UID. Parameters: those of the columns, the mailbox, of `where`, the UID behind which to go on."""
+    """Rows by UID. Parameters: those of the columns, the mailbox, of `where`, the UID behind which to go on.
+
+    SQLite chooses the order of the tables: an EMAILID leads from the email to its placements.
+    """
     return (
         f"SELECT {', '.join(['p.uid', 'p.email', *columns])} FROM placement AS p{_joins(columns, where)}"
         f" WHERE p.mailbox = ? AND {where} AND p.uid > ? ORDER BY p.uid LIMIT {batch}"

@@ -117,23 +117,22 @@ class _References:
         count = self.count
         nodes = dict(zip(reversed(ids), range(count - 1, -1, -1), strict=True))  # the first of equal ids keeps it
         nodes.pop("", None)
-        settled: dict[str, str] = {}  # id -> the References that a reply repeats, all of whose links stand for good
+        # message -> its References, where every link that a reply repeats them for stands for good
+        settled: list[str | None] = [None] * count
         for node, listed in enumerate(self.letters.references):
-            own = ids[node]
             if not listed:
                 parent[node] = -1  # step 1.B: nothing is above it by its own word
-                if own and nodes[own] == node:
-                    settled[own] = own
+                settled[node] = ""
                 continue
             before, _, last_id = listed.rpartition(" ")
             last, whole = nodes.get(last_id), True
-            if last is None or settled.get(last_id) != listed:
+            if last is None or last >= count or settled[last] != before:
                 last, whole = self._chain(node, nodes, before.split(" ") if before else [], last_id)
             if parent[node] != last:
                 parent[node] = -1
                 whole = self._put_under(last, node) and whole
-            if whole and own and nodes[own] == node:
-                settled[own] = f"{listed} {own}"
+            if whole:
+                settled[node] = listed
 
     def _chain(self, current: int, nodes: dict[str, int], before: list[str], last_id: str) -> tuple[int, bool]:
         """Step 1.A for one message: (node of its last reference, whether all links stand for good).
@@ -270,11 +269,18 @@ class _References:
         pieces: list[bytes] = []
         order: list[int] = []
         add, take = pieces.append, order.append
+        leaves = children.keys().isdisjoint
         waiting: list[int] = []
         for head in self.top:
-            if head < count and head not in children:
+            below = children.get(head)
+            if below is None:
                 add(b"(%d)")
                 take(head)
+                continue
+            if head < count and leaves(below):
+                add(b"(%d %d)" if len(below) == 1 else b"(%d " + b"(%d)" * len(below) + b")")
+                take(head)
+                order += below
                 continue
             waiting.append(head)
             while waiting:

@@ -1,0 +1,250 @@
+"""The search index as a file: damaged, wrong, of another state, killed, without room. It costs time, no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from array import array
+from dataclasses import replace
+from pathlib import Path
+
+import apsw
+import pytest
+
+from restante.mime.analyse import analyse
+from restante.store.errors import DiskFull
+from restante.store.interface import Engine, Store
+from restante.store.sqlite.account import SqliteStore
+from restante.store.sqlite.engine import SqliteEngine
+from tests.engines.making import ACCOUNT, ALL, Installation, inbox, new
+from tests.engines.test_search_index import ENGLISH, body, filed, fill, findings
+
+
+def test_a_damaged_index_costs_a_scan_and_is_made_again(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await fill(store)
+        assert isinstance(engine, SqliteEngine)
+        for searched in (True, False):
+            for damage in (b"", b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 8_000):
+                for beside in (index.with_name(index.name + "-wal"), index.with_name(index.name + "-shm")):
+                    beside.unlink(missing_ok=True)
+                index.unlink(missing_ok=True)
+                index.write_bytes(damage)
+                if searched:
+                    assert list(await store.search(box, body("number 7"), ALL)) == [7]
+                engine.indexes.forget(ACCOUNT)
+                await filled(store)
+                assert list(await store.search(box, body("number 7"), ALL)) == [7]
+                assert await findings(store, repair=False) == []
+                assert _indexed(index) == len(ENGLISH)
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+async def filled(store: Store) -> None:
+    """Fill until nothing is left: one call more, since a damaged index is only removed by the first."""
+    for _ in range(2):
+        while await store.fill_search():
+            pass
+
+
+def _indexed(index: Path) -> int:
+    db = apsw.Connection(str(index), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        count = db.execute("SELECT count(*) FROM doc").get
+        assert isinstance(count, int)
+        return count
+    finally:
+        db.close()
+
+
+def test_two_that_fill_one_index_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await fill(store, ENGLISH[:5])
+        other = apsw.Connection(str(index))
+        other.execute("BEGIN IMMEDIATE")
+        await store.append(box, [await filed(store, message) for message in ENGLISH[5:9]])
+        while await store.fill_search():
+            pass
+        assert list(await store.search(box, body("number"), ALL)) == list(range(1, 10))
+        other.execute("COMMIT")
+        other.close()
+        assert _indexed(index) == 5
+        await filled(store)
+        assert _indexed(index) == 9
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+def test_a_few_messages_are_not_indexed_alone(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await fill(store, ENGLISH[:9])
+        assert not index.exists()
+        await store.append(box, [await filed(store, ENGLISH[9])])
+        while await store.fill_search():
+            pass
+        assert _indexed(index) == 10
+
+    asyncio.run(installation.play(scene, index_from=10))
+
+
+def test_an_index_of_another_state_is_not_used(tmp_path: Path) -> None:
+    """A file put back from a copy gives out the same keys again, for other messages."""
+    installation = Installation("sqlite", tmp_path / "data")
+    folder = tmp_path / "data" / "accounts" / ACCOUNT[:2]
+    file = folder / f"{ACCOUNT}.db"
+
+    async def before(engine: Engine, store: Store) -> None:
+        await store.append(await inbox(store), [await filed(store, ENGLISH[0])])
+
+    async def after(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in ENGLISH[1:3]])
+        while await store.fill_search():
+            pass
+
+    async def again(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, ("", "", "other words", False))])
+        (uid,) = await store.search(box, body("other"), ALL)
+        assert uid > 3
+        assert list(await store.search(box, body("number 2"), ALL)) == []
+        while await store.fill_search():
+            pass
+        assert await store.search(box, body("other"), ALL) == array("I", [uid])
+        assert await findings(store, repair=False) == []
+
+    asyncio.run(installation.play(before))
+    copy = file.read_bytes()
+    asyncio.run(installation.play(after, index_from=1))
+    for name in folder.glob(f"{ACCOUNT}.db*"):
+        name.unlink()
+    file.write_bytes(copy)
+    asyncio.run(installation.play(again, index_from=1))
+
+
+def test_doctor_finds_an_index_that_is_wrong_and_discards_it(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        data = [b"Subject: %d\r\n\r\ntext %d\r\n" % (n, n) for n in range(9)]
+        made = [await new(store, octets) for octets in data]
+        made = [replace(one, analysis=analyse(octets)) for one, octets in zip(made, data, strict=True)]
+        await store.append(await inbox(store), made)
+        while await store.fill_search():
+            pass
+        for statement in ("DELETE FROM doc WHERE email = 3", "UPDATE doc SET checksum = 1 WHERE email = 4"):
+            db = apsw.Connection(str(index))
+            db.execute(statement)
+            db.close()
+            assert await findings(store, repair=False) == ["search-index"]
+            assert await findings(store, repair=True) == ["search-index"]
+            assert not index.exists()
+            assert await findings(store, repair=False) == []
+            while await store.fill_search():
+                pass
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+def test_deleting_an_account_deletes_its_index(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await fill(store)
+        await engine.delete_account(ACCOUNT)
+        assert list((tmp_path / "data" / "accounts").rglob(f"{ACCOUNT}*")) == []
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+def test_new_mail_is_indexed_behind_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+    finished: asyncio.Queue[None] = asyncio.Queue()
+    fill = SqliteStore.fill_search
+
+    async def filled(store: SqliteStore) -> int:
+        done = await fill(store)
+        if not done:
+            finished.put_nowait(None)
+        return done
+
+    monkeypatch.setattr(SqliteStore, "fill_search", filled)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for mail in (ENGLISH[:20], ENGLISH[20:]):
+            await store.append(box, [await filed(store, message) for message in mail])
+            async with asyncio.timeout(20):
+                await finished.get()
+        assert _indexed(index) == len(ENGLISH)
+
+    asyncio.run(installation.play(scene, index_from=1, index_after=0.01))
+
+
+def test_the_reserve_of_the_disk_is_not_for_indexes(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def before(engine: Engine, store: Store) -> None:
+        await store.append(await inbox(store), [await filed(store, message) for message in ENGLISH])
+
+    async def after(engine: Engine, store: Store) -> None:
+        assert await store.fill_search() == len(ENGLISH)  # texts, without which a search would make them each time
+        with pytest.raises(DiskFull):
+            await store.fill_search()
+        assert not index.exists()
+        assert list(await store.search(await inbox(store), body("number 7"), ALL)) == [7]
+
+    asyncio.run(installation.play(before, index_from=1))
+    asyncio.run(installation.play(after, index_from=1, reserve=1 << 62))
+
+
+FILLING = """
+import sys
+from pathlib import Path
+from restante.store.sqlite import indexes
+account, index, locks = map(Path, sys.argv[1:])
+while indexes.fill(account, index, locks, 1, 1)[0]:
+    print("one", flush=True)
+"""
+
+
+def filled_and_killed(steps: int, *paths: Path) -> None:
+    """A process that is killed once it has said that it has done so many steps."""
+    with subprocess.Popen([sys.executable, "-c", FILLING, *map(str, paths)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        for _ in range(steps):
+            assert child.stdout.readline() == b"one\n"
+        child.kill()
+
+
+def test_killed_while_filling_it_goes_on_from_what_it_has(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    file = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"
+    index = file.with_suffix(".index")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in ENGLISH])
+        assert await store.fill_search() == len(ENGLISH)
+        for steps in (1, 3, 7):
+            await asyncio.to_thread(filled_and_killed, steps, file, index, tmp_path / "locks")
+            assert _indexed(index) >= steps
+            for number in (1, 5, 29):
+                assert number in await store.search(box, body(f"fox number {number}"), ALL)
+            assert await findings(store, repair=False) == []
+
+    asyncio.run(installation.play(scene, index_from=None))

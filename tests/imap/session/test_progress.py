@@ -148,19 +148,19 @@ def test_a_tag_that_would_end_the_code_is_not_told(monkeypatch: pytest.MonkeyPat
 
 def test_a_scan_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 9585's own example: messages looked at, of all there are."""
-    matching = engine_search._matching
+    texts = engine_search._stored_texts
 
-    def slow(test: Any, rows: Any) -> Any:
+    def slow(*args: Any, **kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, MovedLoop)
         loop.ahead += INTERVAL * 0.7
-        return matching(test, rows)
+        return texts(*args, **kwargs)
 
     async def scenario(world: World) -> None:
         await world.add(*[b"body %d" % i for i in range(20)])
         client = await world.client(b"SELECT INBOX", b"STORE 3 +FLAGS (\\Deleted)", b"EXPUNGE")
         monkeypatch.setattr(engine_search, "_TEXT_BATCH", 2)
-        monkeypatch.setattr(engine_search, "_matching", slow)
+        monkeypatch.setattr(engine_search, "_stored_texts", slow)
         got = await answer(client, b"SEARCH BODY body")
         told = [(int(done), int(goal)) for done, goal in re.findall(rb'INPROGRESS \("T" (\d+) (\d+)\)', got)]
         assert len(told) >= 4

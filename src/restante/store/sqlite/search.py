@@ -118,6 +118,7 @@ class _Search:
         """Matching rows, batch by batch."""
         test = self.test
         async for rows in self._rows():
+            self._tell()
             if isinstance(test, Sql):
                 yield rows
                 self._reach(rows)
@@ -134,14 +135,19 @@ class _Search:
             if not open_rows:
                 self._reach(rows)
             for start in range(0, len(open_rows), _TEXT_BATCH):
+                self._tell()
                 yield await self._matching(test, open_rows[start : start + _TEXT_BATCH])
                 self._reach(open_rows[start : start + _TEXT_BATCH])
                 await asyncio.sleep(0)  # others' turn
 
     def _reach(self, rows: Sequence[Row]) -> None:
-        """Say how far the search has come, before others get their turn."""
-        if rows and self.come_to is not None:
+        """These have been looked at."""
+        if rows:
             self._reached = max(self._reached, rows[-1][UID])
+
+    def _tell(self) -> None:
+        """Say how far the search has come, now that there is more to be looked at."""
+        if self._reached and self.come_to is not None:
             self.come_to(self._reached)
 
     async def _rows(self) -> AsyncIterator[list[Row]]:

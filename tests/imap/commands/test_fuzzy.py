@@ -29,6 +29,21 @@ ASKED = [
         b"SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT helo",
         b'* ESEARCH (TAG "T") ALL 2,1 RELEVANCY (100 60)',
     ),
+    (
+        "rfc6203-6 partial",
+        b"SORT RETURN (PARTIAL 1:1 RELEVANCY) (RELEVANCY) UTF-8 FUZZY TEXT helo",
+        b'* ESEARCH (TAG "T") PARTIAL (1:1 2) RELEVANCY (100)',
+    ),
+    (
+        "rfc7377-2.1 in several mailboxes",
+        b"ESEARCH IN (personal) RETURN (ALL RELEVANCY) FUZZY TEXT helo",
+        b'* ESEARCH (TAG "T" MAILBOX INBOX UIDVALIDITY 1800000000) UID ALL 1:2 RELEVANCY (60 100)',
+    ),
+    (
+        "rfc7377-2.1 must not",
+        b"ESEARCH IN (personal) RETURN (RELEVANCY) ALL",
+        b"T BAD RELEVANCY needs a FUZZY search key.",
+    ),
     ("rfc6203-4 must not", b"SEARCH RETURN (RELEVANCY) TEXT helo", b"T BAD RELEVANCY needs a FUZZY search key."),
     ("rfc6203-6 must not", b"SORT (RELEVANCY) UTF-8 TEXT helo", b"T BAD RELEVANCY needs a FUZZY search key."),
 ]

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from restante.store.annotation import ACCOUNT as ANNOTATED_ACCOUNT
+from restante.store.changes import Change, Event
 from restante.store.errors import NoSuchMessage
 from restante.store.model import Column, FlagMode, Flags, System
 
@@ -25,15 +27,20 @@ FLAGS = st.sets(st.sampled_from(["\\Seen", "\\Deleted", "\\Flagged", "$A", "$b"]
 RANGES = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 3)), min_size=1, max_size=14)
 
 
+NAMES = ["/shared/comment", "/private/comment", "/private/vendor/x/y"]
+ENTRIES = st.dictionaries(st.sampled_from(NAMES), st.none() | st.binary(max_size=3), min_size=1)
+
+
 @dataclass
 class Box:
-    """uid -> (flags, modseq, octets); removed: uid -> number."""
+    """uid -> (flags, modseq, octets); removed: uid -> number; entries: annotation -> value."""
 
     key: int
     messages: dict[int, tuple[Flags, int, bytes]] = field(default_factory=dict)
     removed: dict[int, int] = field(default_factory=dict)
     uidnext: int = 1
     highest: int = 1
+    entries: dict[str, bytes] = field(default_factory=dict)
 
 
 def disjoint(raw: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
@@ -71,6 +78,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.modseq = 2
         self.boxes = [Box(self.do(inbox(self.store))), Box(other.key, highest=2)]
         self.count = 0
+        self.account = Box(ANNOTATED_ACCOUNT)
+        self.annotated: list[Event] = []
 
     def do(self, call: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(call)
@@ -189,6 +198,51 @@ class StoreMachine(RuleBasedStateMachine):
         for uid in gone:
             del box.messages[uid]
             box.removed[uid] = done.modseq
+
+    @rule(which=st.integers(0, 2), values=ENTRIES)
+    def annotate(self, which: int, values: dict[str, bytes | None]) -> None:
+        box = [*self.boxes, self.account][which]
+        changed = [entry for entry, value in values.items() if box.entries.get(entry) != value]
+        number = self.do(self.store.annotate(box.key, values))
+        if not changed:
+            assert number == 0
+            return
+        self.took_number(number, *([box] if box is not self.account else []))
+        name = ("INBOX", "Other", "")[which]
+        for entry in changed:
+            value = values[entry]
+            self.annotated.append(Event(number, Change.ANNOTATED, name, entry))
+            if value is None:
+                del box.entries[entry]
+            else:
+                box.entries[entry] = value
+
+    @invariant()
+    def annotations_agree(self) -> None:
+        boxes = [*self.boxes, self.account]
+        found = self.do(self.store.annotations([box.key for box in boxes], NAMES))
+        assert found == {box.key: box.entries for box in boxes}
+        for box in boxes:
+            sizes = [(entry, len(value)) for entry, value in sorted(box.entries.items())]
+            assert self.do(self.store.annotation_names(box.key)) == sizes
+
+    @invariant()
+    def changes_of_the_account_follow_every_earlier_number(self) -> None:
+        for since in range(2, self.modseq + 1):
+            found = self.do(self.store.changes(since))
+            assert (found.modseq, found.complete) == (self.modseq, True)
+            assert {mailbox.key for mailbox, _ in found.mailboxes} == {
+                box.key for box in self.boxes if box.highest > since
+            }
+            assert found.events == [event for event in self.annotated if event.modseq > since]
+            own = [number for number in range(since + 1, self.modseq + 1) if number % 2]
+            found = self.do(self.store.changes(since, own))
+            others = set(range(since + 1, self.modseq + 1)) - set(own)
+            for mailbox, by_others in found.mailboxes:
+                box = next(box for box in self.boxes if box.key == mailbox.key)
+                touched = {modseq for _, modseq, _ in box.messages.values()} | set(box.removed.values())
+                assert by_others == bool(touched & others) or not own
+            assert found.events == [event for event in self.annotated if event.modseq in others]
 
     @invariant()
     def mailboxes_agree(self) -> None:

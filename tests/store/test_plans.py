@@ -11,6 +11,8 @@ import pytest
 from restante.query.threads import Algorithm
 from restante.store.model import Column
 from restante.store.sqlite import (
+    account_changes,
+    annotation,
     append,
     changes,
     content,
@@ -50,6 +52,13 @@ HOT = {
     "contents": (content._READ_MANY, 1),
     "mailbox": (mailboxes._BY_KEY, 2),
     "mailbox by name": (mailboxes._BY_NAME, 2),
+    "annotation names": (annotation._NAMES, 2),
+    "annotations": (annotation._VALUES, 3),
+    "roles": (annotation._ROLES, 1),
+    "annotations counted": (annotation._COUNT, 2),
+    "events": (account_changes._EVENTS, 2),
+    "placed by others": (account_changes._PLACED, 3),
+    "removed by others": (account_changes._REMOVED, 3),
     "thread": (identity._LINK, 2),
     "search by number": (search.placements_sql(["e.id"], "p.size > 1 AND instr(s.subject, 'X') > 0", 9), 2),
     "search by candidates": (search.candidates_sql(["k.sent"], "p.uid BETWEEN 1 AND 9").replace("(?)", "(?1)"), 2),

@@ -104,6 +104,9 @@ RANGES = (
     Range(("limits", "set_items"), 1, 1 << 20),
     Range(("limits", "keywords"), 1, 1 << 20),
     Range(("limits", "mailboxes"), 6, 1 << 24),
+    Range(("limits", "metadata_value"), 1024, 1 << 20),
+    Range(("limits", "metadata_entries"), 10, 100_000),
+    Range(("limits", "metadata_account"), 1 << 16, _ANY),
     Range(("limits", "recipients"), 100, 1 << 20),
     Range(("limits", "mime_depth"), 1, 200),
     Range(("limits", "mime_parts"), 1, 1 << 20),
@@ -266,6 +269,10 @@ class _Reading:
             raise self._error(("tls", "key"), "tls.key stands without tls.certificate.", "Name both files.")
         if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]{0,253}", config.server.hostname):
             raise self._error(("server", "hostname"), "server.hostname is no host name.")
+        if not re.fullmatch(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+)?", config.imap.admin):
+            raise self._error(
+                ("imap", "admin"), "imap.admin is no URI.", "Write it like mailto:postmaster@example.org."
+            )
         seen: dict[str, str] = {}
         for name, role in config.accounts.mailboxes.items():
             if role and (not role.startswith("\\") or role in seen):

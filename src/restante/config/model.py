@@ -93,6 +93,7 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     contexts: Annotated[int, Doc("Searches of one session that are kept up to date (CONTEXT=SEARCH).")] = 16
     login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
+    admin: Annotated[str, Doc("URI of who runs the server, told as METADATA /shared/admin (mailto:...).")] = ""
 
 
 class Pop3Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,6 +153,11 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     set_items: Annotated[int, Doc("Ranges in a sequence set.")] = 10_000
     keywords: Annotated[int, Doc("Keywords of one account.")] = 500
     mailboxes: Annotated[int, Doc("Mailboxes of one account.")] = 10_000
+    metadata_value: Annotated[
+        int, Doc("Largest value of a METADATA entry (RFC 5464 asks for 1024 or more).", "size")
+    ] = 65_536
+    metadata_entries: Annotated[int, Doc("METADATA entries of a mailbox, shared and private ones each.")] = 100
+    metadata_account: Annotated[int, Doc("All METADATA of one account.", "size")] = 16 << 20
     recipients: Annotated[int, Doc("Recipients of one LMTP transaction.")] = 1_000
     mime_depth: Annotated[int, Doc("Nested parts analysed.")] = 50
     mime_parts: Annotated[int, Doc("Parts of one message analysed.")] = 1_000

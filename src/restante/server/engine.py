@@ -7,6 +7,7 @@ from pathlib import Path
 from ..clock import Clock, Random
 from ..config.limits import mime_limits
 from ..config.model import Config
+from ..store.annotation import AnnotationLimits
 from ..store.sqlite.engine import SqliteEngine
 from ..store.sqlite.indexes import BATCH
 
@@ -32,4 +33,7 @@ def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> Sql
         analysis=mime_limits(config.limits),
         index_from=BATCH if store.search_index else None,
         index_after=INDEX_AFTER,
+        annotations=AnnotationLimits(
+            config.limits.metadata_value, config.limits.metadata_entries, config.limits.metadata_account
+        ),
     )

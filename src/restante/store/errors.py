@@ -61,6 +61,22 @@ class TooManyKeywords(StoreRefusal):
     code = "TOO-MANY-KEYWORDS"
 
 
+class TooManyAnnotations(StoreRefusal):
+    """RFC 5464 METADATA TOOMANY."""
+
+    code = "TOO-MANY-ANNOTATIONS"
+
+
+class AnnotationTooLarge(StoreRefusal):
+    """RFC 5464 METADATA MAXSIZE. most: octets that a value may have."""
+
+    code = "ANNOTATION-TOO-LARGE"
+
+    def __init__(self, text: str, remedy: str = "", *, most: int) -> None:
+        super().__init__(text, remedy)
+        self.most = most
+
+
 class InUse(StoreRefusal):
     """Another session holds the maildrop (RFC 2449 IN-USE)."""
 

@@ -14,13 +14,14 @@ Rules for every engine (the conformance suite in tests/engines checks them):
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from ..query.language import Query
 from ..query.order import Criterion
 from ..query.threads import Algorithm, Threads
+from .changes import AccountChanges
 from .directory import Directory
 from .model import (
     AccountStats,
@@ -63,6 +64,8 @@ class Store(Protocol):
 
     account: str
     """The account's id in the directory."""
+    own: set[int] | None
+    """None, or a set to which the change numbers of this store's commands are added as they are answered."""
 
     # What is there ---------------------------------------------------------------------------------
 
@@ -159,6 +162,31 @@ class Store(Protocol):
 
     def stream_content(self, content: int) -> AsyncIterator[bytes]:
         """Stored octets of one message, chunk by chunk (at most 256 KiB each)."""
+        ...
+
+    async def last_change(self) -> int:
+        """The account's change counter: the last number given out."""
+        ...
+
+    async def changes(self, since: int, own: Collection[int] = ()) -> AccountChanges:
+        """What changed in the account after `since`, for a watcher of many mailboxes.
+
+        own: numbers of the asker's commands, which are left out. Cost: one pass over the account's mailboxes (not
+        their messages), and the answer; some index probes for each number of `own` and mailbox that changed.
+        Events older than the retention are forgotten: ask within it.
+        """
+        ...
+
+    async def annotation_names(self, mailbox: int) -> list[tuple[str, int]]:
+        """(entry, octets of its value) of the mailbox's (ACCOUNT: the account's) annotations that the acting user
+        sees, by name. A mailbox's role stands among them as SPECIAL_USE."""
+        ...
+
+    async def annotations(self, mailboxes: Sequence[int], entries: Sequence[str]) -> dict[int, dict[str, bytes]]:
+        """Values of these entries on these mailboxes (ACCOUNT: the account); what has none is left out.
+
+        Cost: one statement an entry. The caller bounds the sum of the values' sizes.
+        """
         ...
 
     # Changing messages -----------------------------------------------------------------------------
@@ -264,15 +292,26 @@ class Store(Protocol):
         ...
 
     async def delete_mailbox(self, mailbox: int) -> None:
-        """Delete a mailbox; its messages stay recoverable; children stay. Raises CannotChangeMailbox for INBOX."""
+        """Delete a mailbox with its annotations; its messages stay recoverable; children stay. Raises
+        CannotChangeMailbox for INBOX."""
         ...
 
     async def rename_mailbox(self, mailbox: int, name: str) -> None:
-        """Rename with all children. INBOX: moves its messages into a new mailbox (RFC 9051 6.3.6)."""
+        """Rename with all children; annotations go along. INBOX: moves its messages into a new mailbox and copies
+        its annotations there (RFC 9051 6.3.6, RFC 5464 4.1)."""
         ...
 
     async def set_role(self, mailbox: int, role: str | None) -> None:
         """Give or take a special use. Raises RoleTaken."""
+        ...
+
+    async def annotate(self, mailbox: int, values: Mapping[str, bytes | None]) -> int:
+        """Set (or, where None, take away) entries of a mailbox or, with ACCOUNT, of the account: all or none.
+
+        The command's number, 0 where all was so already. The mailbox's highest_modseq rises. SPECIAL_USE gives the
+        role. Raises NoSuchMailbox, AnnotationTooLarge, TooManyAnnotations, OverQuota, RoleTaken, CannotChangeMailbox
+        (a name that cannot be).
+        """
         ...
 
     async def subscribe(self, name: str, subscribed: bool) -> None:

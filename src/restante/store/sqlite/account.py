@@ -11,7 +11,7 @@ import dataclasses
 import fcntl
 import os
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ from ...mime.model import Limits
 from ...query.language import Query
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
+from ..changes import AccountChanges
 from ..errors import InUse
 from ..model import (
     AccountStats,
@@ -48,7 +49,21 @@ from ..model import (
     System,
     UidRanges,
 )
-from . import append, bodies, content, copies, flags, index, indexes, mailboxes, recent, replace, rows
+from . import (
+    account_changes,
+    annotation,
+    append,
+    bodies,
+    content,
+    copies,
+    flags,
+    index,
+    indexes,
+    mailboxes,
+    recent,
+    replace,
+    rows,
+)
 from .append import Prepared
 from .candidates import Candidates
 from .changes import FEW_FLAGS
@@ -107,6 +122,7 @@ class SqliteStore:
     ) -> None:
         self.account = account
         self.session = session
+        self.own: set[int] | None = None
         self._engine = engine
         self._path = engine.path(account)
         self._user = "" if actor is None or actor == account else actor
@@ -156,7 +172,7 @@ class SqliteStore:
 
     async def _write(self, fn: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(tx, *args)` as one command of a group commit; returns when it is durable. No keyword arguments."""
-        return await self._engine.submit(self.account, self._path, fn, args, self.session, self._user)
+        return await self._engine.submit(self.account, self._path, fn, args, self.session, self._user, own=self.own)
 
     # What is there -----------------------------------------------------------------------------------
 
@@ -219,6 +235,18 @@ class SqliteStore:
         found = self._engine.deltas.delta(db, self.account, mailbox, self._user, since)
         self._shared.learn(db)
         return found
+
+    async def last_change(self) -> int:
+        return self.look(account_changes.last_change)
+
+    async def changes(self, since: int, own: Collection[int] = ()) -> AccountChanges:
+        return self._read(account_changes.changes, since, own, self._user, self.account)
+
+    async def annotation_names(self, mailbox: int) -> list[tuple[str, int]]:
+        return self._read(annotation.names, mailbox, self._user, self.account)
+
+    async def annotations(self, mailboxes: Sequence[int], entries: Sequence[str]) -> dict[int, dict[str, bytes]]:
+        return self._read(annotation.values, mailboxes, entries, self._user, self.account)
 
     async def search(
         self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
@@ -403,6 +431,11 @@ class SqliteStore:
 
     async def set_role(self, mailbox: int, role: str | None) -> None:
         await self._write(mailboxes.set_role, mailbox, role)
+
+    async def annotate(self, mailbox: int, values: Mapping[str, bytes | None]) -> int:
+        if any(value is not None for value in values.values()):  # taking some away works on a full disk too
+            self._engine.check_room(sum(len(value) for value in values.values() if value))
+        return await self._write(annotation.annotate, mailbox, values, self.account)
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         await self._write(mailboxes.subscribe, name, subscribed)

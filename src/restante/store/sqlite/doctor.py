@@ -72,6 +72,8 @@ _BROKEN_REFERENCES = (
      " WHERE k.key BETWEEN c.key << 20 AND (c.key << 20) + 1048575)"),
     ("orphan-chunk", "a chunk belongs to no content",
      "SELECT 0, k.key FROM chunk k WHERE k.key >> 20 NOT IN (SELECT key FROM content)"),
+    ("annotation-mailbox", "an annotation belongs to a mailbox that is not there",
+     "SELECT mailbox, modseq FROM annotation WHERE mailbox <> 0 AND mailbox NOT IN (SELECT key FROM mailbox)"),
     ("uidl", "two placements of one email in the INBOX have the same UIDL",
      "SELECT p.mailbox, MAX(p.uid) FROM mailbox m JOIN placement p ON p.mailbox = m.key"
      " LEFT JOIN pop3 s ON s.mailbox = p.mailbox AND s.uid = p.uid WHERE m.name = 'INBOX'"
@@ -96,7 +98,8 @@ SELECT m.key, m.name, m.uidnext, m.highest_modseq,
        COALESCE(SUM(p.size), 0),
        COALESCE(SUM(CASE WHEN f.system & {int(System.DELETED)} <> 0 THEN p.size ELSE 0 END), 0),
        MAX(COALESCE(MAX(p.uid), 0), COALESCE((SELECT MAX(r.uid) FROM removed r WHERE r.mailbox = m.key), 0)),
-       MAX(COALESCE(MAX(p.modseq), 0), COALESCE((SELECT MAX(r.modseq) FROM removed r WHERE r.mailbox = m.key), 0))
+       MAX(COALESCE(MAX(p.modseq), 0), COALESCE((SELECT MAX(r.modseq) FROM removed r WHERE r.mailbox = m.key), 0),
+           COALESCE((SELECT MAX(a.modseq) FROM annotation a WHERE a.mailbox = m.key), 0))
 FROM mailbox m
 LEFT JOIN placement p ON p.mailbox = m.key
 LEFT JOIN flagset f ON f.number = p.flagset
@@ -136,7 +139,8 @@ def _account(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
     modseq, used, uidvalidity = row
     largest = db.execute(
         "SELECT MAX(COALESCE((SELECT MAX(modseq) FROM placement), 0), COALESCE((SELECT MAX(modseq) FROM removed), 0),"
-        " COALESCE((SELECT MAX(highest_modseq) FROM mailbox), 0), COALESCE((SELECT MAX(modseq) FROM email), 0))"
+        " COALESCE((SELECT MAX(highest_modseq) FROM mailbox), 0), COALESCE((SELECT MAX(modseq) FROM email), 0),"
+        " COALESCE((SELECT MAX(modseq) FROM annotation), 0))"
     ).get
     if modseq < largest:
         if repair:

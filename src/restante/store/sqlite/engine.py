@@ -22,6 +22,7 @@ import apsw
 
 from ...clock import Clock, Random
 from ...mime.model import DEFAULT_LIMITS, Limits
+from ..annotation import AnnotationLimits
 from ..directory import Directory
 from ..errors import DiskFull, NoSuchAccount
 from ..interface import OnChange, Watch
@@ -42,6 +43,8 @@ T = TypeVar("T")
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
+DEFAULT_ANNOTATIONS = AnnotationLimits()
+
 SWEEP = 5.0
 """Seconds between looks for idle handles, while there are handles."""
 
@@ -61,6 +64,7 @@ class SqliteEngine:
     (0: none), or a function that gives it. analysis: bounds of those who file mail, for the doctor's comparison.
     index_from: emails that wait before they are indexed for search; None: no index is kept. index_after: seconds of
     quiet after which this process makes what search keeps of the mail it has filed; None: it does not.
+    annotations: most room that they take.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class SqliteEngine:
         analysis: Limits = DEFAULT_LIMITS,
         index_from: int | None = BATCH,
         index_after: float | None = None,
+        annotations: AnnotationLimits = DEFAULT_ANNOTATIONS,
         name: str = "",
     ) -> None:
         self.data = data
@@ -87,7 +92,7 @@ class SqliteEngine:
         self.random = random
         self.name = name
         self.analysis = analysis
-        self.settings = Settings(retention, log_retention, reserve, compress, keywords, mailboxes)
+        self.settings = Settings(retention, log_retention, reserve, compress, keywords, mailboxes, annotations)
         self.handles = Handles(handles, clock, random)
         self.lists = Lists()
         self.flags = FlagArrays(self.lists)
@@ -208,11 +213,12 @@ class SqliteEngine:
         user: str,
         *,
         relaxed: bool = False,
+        own: set[int] | None = None,
     ) -> asyncio.Future[T]:
-        """Queue `fn(tx, *args)`; the future is done when its group is durable."""
+        """Queue `fn(tx, *args)`; the future is done when its group is durable. own: takes the command's number."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._writers.submit(account, path, Job(fn, args, future, loop, session, user, relaxed))
+        self._writers.submit(account, path, Job(fn, args, future, loop, session, user, relaxed, own))
         self.keep_tidy()
         return future
 

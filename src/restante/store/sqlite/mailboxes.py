@@ -27,6 +27,7 @@ FROM mailbox m
 _BY_KEY = _FIELDS + "WHERE m.key = ?2"
 _BY_NAME = _FIELDS + "WHERE m.name = ?2"
 _ALL = _FIELDS + "ORDER BY m.name"
+_CHANGED = _FIELDS + "WHERE m.highest_modseq > ?2 OR m.changed_modseq > ?2 ORDER BY m.key"
 
 
 def _made(row: tuple[Any, ...]) -> Mailbox:
@@ -51,6 +52,11 @@ def all_of(db: apsw.Connection, user: str) -> list[Mailbox]:
     found = [_made(row) for row in db.execute(_ALL, (user,))]
     found.sort(key=lambda one: (one.name != INBOX, one.name))
     return found
+
+
+def changed(db: apsw.Connection, since: int, user: str) -> list[Mailbox]:
+    """Mailboxes that a command after `since` touched: messages, annotations, name or role."""
+    return [_made(row) for row in db.execute(_CHANGED, (user, since))]
 
 
 def canonical(name: str) -> str:
@@ -225,6 +231,7 @@ def rename(tx: Write, key: int, name: str) -> None:
 
 def _empty_inbox(tx: Write, inbox: int, name: str) -> None:
     new = create(tx, name, None, None)
+    tx.db.execute(_COPY_ANNOTATIONS, (inbox, new.key, tx.modseq))  # RFC 5464 4.1
     source, target = tx.place_from(new.key, inbox, EVERYTHING)
     if source:
         tx.remove(inbox, EVERYTHING, moved_to=new.key, moved_low=target[0])
@@ -259,7 +266,7 @@ def subscribe(tx: Write, name: str, subscribed: bool) -> None:
         tx.db.execute("INSERT INTO subscription (user, name) VALUES (?, ?)", (tx.user, name))
     else:
         tx.db.execute("DELETE FROM subscription WHERE user = ? AND name = ?", (tx.user, name))
-    tx.remember("subscribe", None, (), f"{'-' if subscribed else '+'}{name}")
+    tx.remember("subscribe", None, (), f"{'+' if subscribed else '-'}{name}\n{tx.user}")
 
 
 _ID_TAKEN = """
@@ -267,5 +274,9 @@ SELECT 1 FROM mailbox WHERE id = ?1 AND key <> ?2 UNION ALL SELECT 1 FROM mailbo
 """
 _GONE_ALIKE = """
 SELECT 1 FROM mailbox m JOIN mailbox_tombstone t ON t.uidvalidity = m.uidvalidity WHERE m.key = ? AND t.name = ?
+"""
+_COPY_ANNOTATIONS = """
+INSERT INTO annotation (mailbox, user, entry, value, modseq)
+SELECT ?2, user, entry, value, ?3 FROM annotation WHERE mailbox = ?1
 """
 _CHILDREN = "SELECT key, name FROM mailbox WHERE name >= ? AND name < ? ORDER BY name"

@@ -20,6 +20,7 @@ import apsw
 import msgspec
 
 from ...clock import Random
+from ..annotation import AnnotationLimits
 from ..errors import CannotChangeMailbox, NoSuchMailbox, TooManyKeywords
 from ..model import INBOX, Flags, System, UidRanges
 
@@ -38,7 +39,7 @@ class Settings:
     """Choices that hold for every account of an engine.
 
     retention, log_retention: seconds that contents and removal rows are kept. reserve: octets of free disk kept
-    for removals. keywords, mailboxes: most of them in one account.
+    for removals. keywords, mailboxes: most of them in one account. annotations: most room they take.
     """
 
     retention: float
@@ -47,6 +48,7 @@ class Settings:
     compress: bool
     keywords: int
     mailboxes: int
+    annotations: AnnotationLimits
 
 
 @dataclass(frozen=True, slots=True)

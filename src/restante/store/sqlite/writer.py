@@ -39,7 +39,8 @@ Announce = Callable[[str, int], None]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One command on its way. relaxed: visible to all when done, but not worth an fsync."""
+    """One command on its way. relaxed: visible to all when done, but not worth an fsync. own: the caller's set of
+    numbers, to which this command's is added when it is answered."""
 
     run: Callable[..., Any]  # what it returns goes to the caller untouched
     args: tuple[object, ...]
@@ -48,6 +49,8 @@ class Job:
     session: str
     user: str
     relaxed: bool
+    own: set[int] | None = None
+    modseq: int = 0
     result: Any = None
     error: BaseException | None = None
 
@@ -194,7 +197,10 @@ class Writers:
                 job.error = refusal(error)
                 job.error.__cause__ = error
             return False, last
-        return changed, tx.modseq if changed and tx.numbered else last
+        if not changed or not tx.numbered:
+            return changed, last
+        job.modseq = tx.modseq
+        return True, tx.modseq
 
 
 def _fail(jobs: list[Job], error: BaseException, cause: BaseException | None) -> None:
@@ -220,6 +226,8 @@ def _resolve(jobs: list[Job]) -> None:
 
 def _settle(jobs: list[Job]) -> None:
     for job in jobs:
+        if job.own is not None and job.modseq and job.error is None:
+            job.own.add(job.modseq)
         if job.future.done():
             continue
         if job.error is not None:

@@ -10,6 +10,7 @@ from restante.clock import ManualClock, system_random
 from restante.exchange.detect import open_source
 from restante.exchange.load import Claim, Report, import_mail
 from restante.mime.analyse import analyse
+from restante.store.annotation import ACCOUNT
 from restante.store.interface import Store
 from restante.store.model import Column, Flags, Identity, NewMessage
 from restante.store.sqlite.engine import SqliteEngine
@@ -92,7 +93,15 @@ async def picture(store: Store) -> dict[str, object]:
             origins,
             mailbox.id,
             mailbox.recent_uid,
+            await entries(store, mailbox.key),
         )
+    found["entries"] = await entries(store, ACCOUNT)
     found["subscriptions"] = await store.subscriptions()
     found["maildrop"] = [(each.uid, each.uidl) for each in await store.maildrop()]
     return found
+
+
+async def entries(store: Store, key: int) -> dict[str, bytes]:
+    """All annotations of a mailbox or of the account."""
+    names = [entry for entry, _ in await store.annotation_names(key)]
+    return (await store.annotations([key], names))[key]

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from restante.exchange.export import Form, export_mail
 from restante.exchange.incoming import ExchangeRefusal
+from restante.store.annotation import ACCOUNT
 from restante.store.model import FlagMode, Flags, Identity, Pop3Delete, System
 
-from .store import ALL, SHARED, account, load, picture, put
+from .store import ALL, SHARED, account, entries, load, picture, put
 
 MESSAGE = (
     b"From: a@example.org\r\nSubject: %d\r\nMessage-ID: <%d@example.org>\r\n\r\nFrom here on, line\r\n>From %d\r\n"
@@ -51,6 +52,8 @@ async def rich(folder: Path) -> None:
         await store.expunge(work.key, ((2, 2),))  # UIDNEXT past the last message
         for name in ("INBOX", "Work/2026.07", "Gone/Long ago"):
             await store.subscribe(name, True)
+        await store.annotate(work.key, {"/private/comment": b"\0\xff\r\n", "/shared/comment": b""})
+        await store.annotate(ACCOUNT, {"/private/filters/values/f": b"SEEN", "/shared/comment": b"x" * 60_000})
 
 
 def test_maildir_export_and_import_change_nothing(tmp_path: Path) -> None:
@@ -65,6 +68,27 @@ def test_maildir_export_and_import_change_nothing(tmp_path: Path) -> None:
             assert report.skipped == []
             after = await picture(store)
         assert after == before
+
+    asyncio.run(work())
+
+
+def test_annotations_that_are_there_stay_and_bad_ones_are_reported(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with account(tmp_path / "one") as store:
+            await store.annotate(ACCOUNT, {"/shared/comment": b"old", "/shared/other": b"other"})
+            await export_mail(store, tmp_path / "out")
+        sidecar = tmp_path / "out" / "restante.jsonl"
+        written = sidecar.read_bytes()
+        assert written.count(b'"account":true') == 2
+        sidecar.write_bytes(written + b'{"entry":"/shared/a\\r\\n* BYE","value":"eA=="}\n')
+        async with account(tmp_path / "two") as store:
+            await store.annotate(ACCOUNT, {"/shared/comment": b"here"})
+            report = await load(tmp_path / "out", store)
+            assert [(one.where, one.lost) for one in report.skipped] == [("INBOX: /shared/a\r\n* BYE", False)]
+            assert await entries(store, ACCOUNT) == {"/shared/comment": b"here", "/shared/other": b"other"}
+        sidecar.write_bytes(written + b'{"entry":"/shared/a","value":"!"}\n')
+        async with account(tmp_path / "three") as store:
+            assert "an entry cannot be read" in (await load(tmp_path / "out", store)).skipped[0].reason
 
     asyncio.run(work())
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from ..store.annotation import ACCOUNT, SPECIAL_USE
 from ..store.errors import NoSuchMailbox
 from ..store.interface import Store
 from ..store.model import INBOX, Column, Flags, Mailbox, Provenance, System, UidRanges
@@ -227,6 +228,9 @@ class _MaildirWriter:
                 )
             )
         ]
+        lines += await self._entries(mailbox.key)
+        if mailbox.name == INBOX:
+            lines += await self._entries(ACCOUNT)
         uidls = await self._uidls(mailbox)
         copies: Counter[str] = Counter()
         async for batch in placements(self._store, mailbox):
@@ -246,6 +250,16 @@ class _MaildirWriter:
         )
         await asyncio.to_thread(_finish_maildir, path, lines, keywords, uidlist)
         self._done.mailboxes += 1
+
+    async def _entries(self, key: int) -> list[bytes]:
+        """Lines with the annotations that the account's owner sees; the special use stands in the first line."""
+        names = [entry for entry, _ in await self._store.annotation_names(key) if entry != SPECIAL_USE]
+        lines = []
+        for entry in names:
+            value = (await self._store.annotations([key], [entry]))[key].get(entry)
+            if value is not None:
+                lines.append(sidecar.encode(sidecar.EntryLine(entry=entry, value=value, account=key == ACCOUNT)))
+        return lines
 
     async def _uidls(self, mailbox: Mailbox) -> dict[int, str]:
         """What POP3 tells of the messages it sees, by UID: with the suffixes of emails that are in INBOX twice."""

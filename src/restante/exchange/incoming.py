@@ -6,8 +6,8 @@ analysed: `load` puts its results into an account. Readers are lazy: one message
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..errors import Refusal
@@ -38,7 +38,8 @@ class SourceMailbox:
 
     uidvalidity, uidnext, modseq: of the server it was exported from; messages then carry UIDs. id, account,
     recent_uid, subscribed: of an account of ours that was exported: its MAILBOXID, whose it was, which UIDs had been
-    recent in a session, whether it was subscribed. None where the source does not say.
+    recent in a session, whether it was subscribed. None where the source does not say. entries: annotations;
+    account_entries: those of the account, beside its INBOX.
     """
 
     name: str
@@ -50,6 +51,8 @@ class SourceMailbox:
     account: str | None = None
     recent_uid: int | None = None
     subscribed: bool | None = None
+    entries: Mapping[str, bytes] = field(default_factory=dict)
+    account_entries: Mapping[str, bytes] = field(default_factory=dict)
 
 
 ANONYMOUS = Identity()

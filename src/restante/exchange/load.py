@@ -11,13 +11,14 @@ import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..clock import Clock, SystemClock
 from ..mime.analyse import analyse
 from ..mime.model import DEFAULT_LIMITS, Limits
 from ..mime.normalise import normalise_line_ends
+from ..store.annotation import ACCOUNT, SPECIAL_USE
 from ..store.errors import (
     BadMailboxName,
     CannotChangeMailbox,
@@ -178,8 +179,26 @@ class _Loader:
             self._filed.append(found.key)
         if wanted.uidvalidity is not None:
             found = await self._adopt(found, wanted, wanted.uidvalidity)
+        await self._annotate(found.name, found.key, wanted.entries)
+        if self._base is None:  # a whole account came, not a part of one into a folder
+            await self._annotate("the account", ACCOUNT, wanted.account_entries)
         self.report.mailboxes.append(found.name)
         return found
+
+    async def _annotate(self, where: str, key: int, entries: Mapping[str, bytes]) -> None:
+        """Take annotations over; those that are there already stay."""
+        if not entries:
+            return
+        there = {entry for entry, _ in await self._store.annotation_names(key)}
+        for entry, value in entries.items():
+            if entry in there or entry == SPECIAL_USE:
+                continue
+            try:
+                await self._store.annotate(key, {entry: value})
+            except StoreRefusal as refusal:
+                if refusal.temporary:
+                    raise
+                self.report.skipped.append(Skipped(f"{where}: {entry}", refusal.text, lost=False))
 
     async def _give_role(self, mailbox: Mailbox, role: str) -> None:
         """The special use that the mailbox had. One that is in use here stays where it is; one that no message was

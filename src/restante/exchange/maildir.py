@@ -129,7 +129,7 @@ class MaildirSource:
 
     def _mailbox(self, folder: Folder) -> Iterator[Item]:
         where = folder.path or self._tree.name
-        control, extra = self._control(folder, where), _Extra({}, None)
+        control, extra = self._control(folder, where), _Extra({}, None, [])
         uids = control.uids
         try:
             if file := folder.files.get(sidecar.FILE):
@@ -151,6 +151,8 @@ class MaildirSource:
             line.account if line else None,
             line.recent_uid if line else None,
             line.subscribed if line else None,
+            {each.entry: each.value for each in extra.entries if not each.account},
+            {each.entry: each.value for each in extra.entries if each.account},
         )
         yield from control.problems
         yield from self._messages(folder, name, control, extra)
@@ -195,7 +197,11 @@ class MaildirSource:
 
     def _sidecar(self, file: File) -> _Extra:
         lines = self._read(file, LARGEST_CONTROL).split(b"\n")
-        return _Extra({each.file: each for each in sidecar.parse_messages(lines[1:])}, sidecar.parse_mailbox(lines[0]))
+        return _Extra(
+            {each.file: each for each in sidecar.parse_messages(lines[1:])},
+            sidecar.parse_mailbox(lines[0]),
+            sidecar.parse_entries(lines[1:]),
+        )
 
     def _messages(self, folder: Folder, name: str, control: _Control, extra: _Extra) -> Iterator[Incoming | Skipped]:
         uids = control.uids
@@ -295,6 +301,7 @@ class _Extra:
 
     messages: dict[str, sidecar.MessageLine]
     mailbox: sidecar.MailboxLine | None
+    entries: list[sidecar.EntryLine]
 
 
 def maildirs(tree: Tree) -> set[str]:

@@ -1,6 +1,7 @@
 """restante.jsonl: what a Maildir and Dovecot's files beside it cannot say, one file in each folder.
 
-The first line tells of the mailbox, every other of one message, found by its file's base name. Written at
+The first line tells of the mailbox, lines behind it that begin with "entry" of its annotations (and, in INBOX's file,
+of the account's), every other of one message, found by its file's base name. Written at
 export, read at import; a server that works on the Maildir in between leaves it alone, so what it says of
 changing things (flags, UIDs) is only taken where the other files have no place for it. docs/exchange.md
 documents every key.
@@ -14,7 +15,6 @@ import msgspec
 
 FILE = "restante.jsonl"
 VERSION = 1
-LONGEST_LINE = 1 << 20
 
 
 class MailboxLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,6 +59,17 @@ class MessageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     keywords: list[str] = []
 
 
+class EntryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One annotation. value: base64. account: of the account, not of the mailbox."""
+
+    entry: str
+    value: bytes
+    account: bool = False
+
+
+_ENTRY = b'{"entry":'
+
+_entry = msgspec.json.Decoder(EntryLine)
 _mailbox = msgspec.json.Decoder(MailboxLine)
 _message = msgspec.json.Decoder(MessageLine)
 encode = msgspec.json.Encoder().encode
@@ -79,10 +90,18 @@ def parse_mailbox(line: bytes) -> MailboxLine:
     return found
 
 
+def parse_entries(lines: list[bytes]) -> list[EntryLine]:
+    """Annotations among the other lines. Raises BadSidecar."""
+    try:
+        return [_entry.decode(line) for line in lines if line.startswith(_ENTRY)]
+    except msgspec.DecodeError as cause:
+        raise BadSidecar(f"{FILE}: an entry cannot be read") from cause
+
+
 def parse_messages(lines: list[bytes]) -> Iterator[MessageLine]:
-    """The other lines. Raises BadSidecar."""
+    """Messages among the other lines. Raises BadSidecar."""
     for number, line in enumerate(lines, 2):
-        if line:
+        if line and not line.startswith(_ENTRY):
             try:
                 yield _message.decode(line)
             except msgspec.DecodeError as cause:

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from restante.exchange import courier, dovecot
+from restante.imap.grammar.commands import SetMetadata
+from restante.imap.grammar.criteria import parse_criteria
 from restante.imap.grammar.errors import BadSyntax
 from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
 from restante.imap.grammar.urls import format_url, parse_url, shown_url
@@ -48,6 +50,17 @@ def imap(data: bytes) -> None:
             assert events <= len(data) + 1, "more events than octets"
             if isinstance(event, Bad) and event.fatal:
                 return
+            if isinstance(event, SetMetadata):
+                for _, value in event.values:
+                    _criteria(value or b"")
+
+
+def _criteria(value: bytes) -> None:
+    """A stored value as a filter: whole criteria or refused."""
+    try:
+        parse_criteria(value, SMALL)
+    except BadSyntax:
+        pass
 
 
 def urls(data: bytes) -> None:
@@ -160,6 +173,10 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"\x01c COMPRESS DEFLATE\r\nd UNAUTHENTICATE\r\nl LANGUAGE de-AT \"*\" {2+}\r\nfr\r\n",
         b"\x01l APPEND x (\\Seen) {2+}\r\nab ~{1}\r\nc CATENATE (URL /x/;UID=1 TEXT {1+}\r\nd UTF8 (~{1+}\r\ne))\r\n",
         b'\x01m UID REPLACE 3002 Drafts CATENATE (TEXT {3+}\r\nTo: URL "/Drafts/;UID=3002/;SECTION=1.MIME")\r\n',
+        b"\x01h GETMETADATA (DEPTH infinity) INBOX (MAXSIZE 9) (/shared /private/vendor/x/\"y)\r\n",
+        b'\x01i SETMETADATA "" (/private/filters/values/f "OR FROM a {3}" /shared/a ~{9+}\r\nTO {1}\r\nx NIL)\r\n',
+        b"\x01j NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[1]<0.9>) MessageExpunge FlagChange))"
+        b" (subtree (A B) (MailboxName)) (personal NONE)\r\n",
         b"\x00i AUTHENTICATE PLAIN AGEAYg==\r\nj NOOP (((\r\nk STATUS &U,BTFw- (SIZE)\r\n",
     ),
     "urls": (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from restante.imap.commands import filter_key
-from restante.imap.session import capabilities
 
 from ..session.support import World, run
 from ..session.transcript import Transcript
@@ -163,10 +162,18 @@ def test_transcript(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run(scenario)
 
 
-def test_without_filters_none_is_defined_and_the_capability_is_not_announced() -> None:
+def test_filters_are_kept_as_metadata_and_found_by_search() -> None:
     async def scenario(world: World) -> None:
+        await world.add(b"one", b"two", b"three")
         client = await world.client(b"SELECT INBOX")
+        assert b" FILTERS " in await client.ok(b"CAPABILITY")
         assert b"T NO [UNDEFINED-FILTER x]" in await client.do(b"SEARCH FILTER x")
-        assert b"FILTERS" not in capabilities.AFTER
+        await client.ok(b'SETMETADATA "" (/shared/filters/values/x "SUBJECT s3" /private/filters/values/y "FILTER X")')
+        assert await client.ok(b"SEARCH OR FILTER Y SUBJECT s1") == b"* SEARCH 1 3\r\nT OK SEARCH completed.\r\n"
+        await client.ok(b'SETMETADATA "" (/private/filters/values/x "SUBJECT s2")')
+        assert b"* SEARCH 2\r\n" in await client.ok(b"SEARCH FILTER y")
+        await client.ok(b'SETMETADATA "" (/private/filters/values/x NIL /shared/filters/values/x NIL)')
+        assert b"T NO [UNDEFINED-FILTER X]" in await client.do(b"SEARCH FILTER y")
+        assert b"T NO [CANNOT]" in await client.do(b'SETMETADATA "" (/private/filters/values/z "OR SEEN")')
 
     run(scenario)

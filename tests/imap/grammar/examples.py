@@ -12,6 +12,7 @@ from restante.query.threads import Algorithm
 
 from . import examples_search
 from .example import Case, seq, uids
+from .examples_watching import METADATA, NOTIFY
 from .helpers import append
 
 SAVED = q.Sequence((), saved=True)
@@ -655,4 +656,16 @@ SEARCHES = [
     ),
 ]
 
-CASES = [*SESSION, *MAILBOXES, *LISTS, *APPENDS, *FETCHES, *CHANGES, *SEARCHES, *examples_search.CASES]
+WATCHING_CASES = [Case(*one) for one in (*METADATA, *NOTIFY)]
+
+CASES = [
+    *SESSION,
+    *MAILBOXES,
+    *LISTS,
+    *APPENDS,
+    *FETCHES,
+    *CHANGES,
+    *SEARCHES,
+    *examples_search.CASES,
+    *WATCHING_CASES,
+]

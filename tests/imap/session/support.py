@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from restante.accounts.login import LoginRefused, Peer, PrivacyRequired, SaslExchange
 from restante.clock import ManualClock
@@ -132,11 +133,16 @@ class Client:
 class World:
     """One engine, one account."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.clock = ManualClock()
         seed = iter(range(1, 1 << 30))
         self.engine = SqliteEngine(
-            folder, self.clock, lambda n: next(seed).to_bytes(8, "big").rjust(n, b"r")[-n:], reserve=0, index_from=1
+            folder,
+            self.clock,
+            lambda n: next(seed).to_bytes(8, "big").rjust(n, b"r")[-n:],
+            reserve=0,
+            index_from=1,
+            **options,
         )
         self.authenticator = Authenticator()
         self.config = ImapTable()
@@ -181,12 +187,12 @@ class World:
         return (await self.store.append(found.key, [new])).uids[0]
 
 
-def run(scenario: Callable[[World], Awaitable[None]]) -> None:
-    """Run a scenario in a world of its own; sessions are ended and their faults shown."""
+def run(scenario: Callable[[World], Awaitable[None]], **options: Any) -> None:
+    """Run a scenario in a world of its own; sessions are ended and their faults shown. options: the engine's."""
 
     async def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            world = World(Path(folder))
+            world = World(Path(folder), **options)
             await world.engine.create_account(ACCOUNT.id)
             try:
                 await scenario(world)

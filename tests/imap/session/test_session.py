@@ -10,7 +10,7 @@ import pytest
 from restante.config.model import ImapTable, LimitsTable
 from restante.connection import ReadTimeout, ServerStopping
 from restante.imap.commands.table import TABLE
-from restante.imap.grammar import commands
+from restante.imap.grammar import commands, notify
 from restante.imap.session import capabilities
 from restante.imap.session.refusals import CODES, line_text
 from restante.testing.memory import MemoryConnection
@@ -21,7 +21,7 @@ from .support import SIMPLE, Authenticator, World, run
 def test_every_command_has_a_handler_and_every_capability_its_commands() -> None:
     kinds = {
         kind
-        for kind in vars(commands).values()
+        for kind in (*vars(commands).values(), notify.Notify)
         if isinstance(kind, type) and issubclass(kind, commands.Command) and kind is not commands.Command
     }
     assert set(TABLE) == kinds

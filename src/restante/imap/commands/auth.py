@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from ...connection import ReadTimeout
 from ...store.directory import Account
 from ..grammar.commands import Authenticate, Enable, Login, StartTls, Unauthenticate
+from ..grammar.notify import EventGroup, NotifyEvent, NotifyFilter
 from ..session import capabilities
-from ..session.state import ALREADY_SAID, BadCommand, Dialect, Reply
+from ..session.state import ALREADY_SAID, AS_EVER, BadCommand, Dialect, Reply
 from . import contexts
+from .watching import Notifications
 
 if TYPE_CHECKING:
     from ...accounts.login import SaslExchange
@@ -98,6 +100,8 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
             dialect.rev2 = True
         elif name == "UTF8=ACCEPT":
             dialect.utf8_accept = True
+        elif name == "METADATA":
+            await _tell_metadata(session)
         elif name == "UIDONLY":
             dialect.uidonly = True
             contexts.drop_numbered(session)
@@ -108,3 +112,15 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
     shown = [b"IMAP4rev2" if name == "IMAP4REV2" else name.encode("ascii") for name in names]
     session.write(b" ".join([b"* ENABLED", *shown]) + b"\r\n")
     return Reply(b"ENABLE completed.")
+
+
+async def _tell_metadata(session: ImapSession) -> None:
+    """Changes of annotations are told from here on (RFC 5464 4.4); where NOTIFY was used, by what that has asked."""
+    if session.dialect.metadata:
+        return
+    session.dialect.metadata = True
+    if session.notifications is None and session.told is AS_EVER:
+        events = frozenset({NotifyEvent.MAILBOX_METADATA, NotifyEvent.SERVER_METADATA})
+        notifications = Notifications(session, [EventGroup(NotifyFilter.PERSONAL, (), events)], at_once=False)
+        await notifications.begin(status=False)
+        session.notify(notifications, AS_EVER)

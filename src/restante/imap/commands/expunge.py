@@ -27,7 +27,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Reply:
         if not ranges:
             return Reply(b"EXPUNGE completed.")
     removed = await session.store.expunge(view.mailbox.key, ranges)
-    await session.updates.tell(may_expunge=True)
+    await session.updates.tell(may_expunge=True, regardless=True)
     if session.dialect.qresync and len(removed.uids):
         code = b"HIGHESTMODSEQ %d" % session.view.told_modseq
         return limit.told(session, Reply(b"EXPUNGE completed.", code), limited)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ...query.language import And, NamedFilter, Not, Or, Query
@@ -18,6 +19,7 @@ from ..grammar.errors import BadSyntax
 from ..session.criteria import names_filters
 from ..session.state import BadCommand, CodedRefusal
 from ..session.uidonly import uses_numbers
+from . import filters
 
 if TYPE_CHECKING:
     from ..grammar.limits import ReaderLimits
@@ -32,13 +34,9 @@ DEPTH = 10
 C = TypeVar("C", bound=Search | ESearch | Sort | Thread)
 
 
-async def _nothing_stored(_name: str) -> bytes | None:
-    return None
-
-
-def lookup_of(_session: ImapSession) -> Lookup:
-    """Where this session's filters are looked up. Nothing keeps any yet, so FILTERS is not announced."""
-    return _nothing_stored
+def lookup_of(session: ImapSession) -> Lookup:
+    """Where this session's filters are looked up: among the account's annotations."""
+    return partial(filters.criteria_of, session.store)
 
 
 async def replaced(session: ImapSession, command: C) -> C:

@@ -20,17 +20,25 @@ async def idle(session: ImapSession, _command: Idle) -> Reply:
     """Wait for DONE, for as long as the autologout timer allows (RFC 9051 5.4)."""
     session.write(b"+ %b\r\n" % session.text(b"Listening."))
     selected = session.state is State.SELECTED
-    if selected:
-        await session.updates.tell(may_expunge=True)
+    wakes = selected or session.notifications is not None
+    await _tell(session)
     deadline = session.clock.monotonic() + session.idle_timeout
     while True:
         left = deadline - session.clock.monotonic()
         if left <= 0:
             raise ReadTimeout
-        line = await session.line(left, wake=selected, wake_in=session.updates.due_in())
+        line = await session.line(left, wake=wakes, wake_in=session.updates.due_in())
         if line is None:
-            await session.updates.tell(may_expunge=True)
+            await _tell(session)
         elif line.upper() == b"DONE":
             return Reply(b"IDLE completed.")
         else:
             raise BadCommand("IDLE ends with DONE.")
+
+
+async def _tell(session: ImapSession) -> None:
+    """What NOTIFY has asked for is told in IDLE alike (RFC 5465 4)."""
+    if session.state is State.SELECTED:
+        await session.updates.tell(may_expunge=True)
+    if session.notifications is not None:
+        await session.notifications.tell()

@@ -1,18 +1,20 @@
 """LIST, LSUB, NAMESPACE: which mailboxes there are, and what they are.
 
 One read of the account's mailboxes answers a LIST, whatever it selects or returns. RFC 9051 6.3.9, 6.3.10,
-7.3.1; RFC 3501 6.3.8, 6.3.9 (LSUB); RFC 5258; RFC 5819 (STATUS); RFC 6154 (special uses); RFC 3348.
+7.3.1; RFC 3501 6.3.8, 6.3.9 (LSUB); RFC 5258; RFC 5819 (STATUS); RFC 6154 (special uses); RFC 3348;
+RFC 9590 (METADATA).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...store.model import SEPARATOR, Mailbox
 from ..grammar.commands import List, Lsub, Namespace
-from ..grammar.response import Prefix, list_matcher, list_response, namespace_response
+from ..grammar.response import Prefix, list_matcher, list_response, metadata_response, namespace_response
 from ..session.state import BadCommand, Reply
 from . import status
 
@@ -49,12 +51,39 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
     selected = {node.name for node in nodes if _meets(command, node)}
     above, needed = _parents(command, selected, {node.name for node in matching})
     info = tuple(sorted(command.selection & {SUBSCRIBED, SPECIAL_USE}))
-    for node in matching:
-        if node.name in selected or node.name in needed:
-            shown = node.name in selected
-            await _show(session, command, node, info if node.name in above else (), with_status=shown)
-            await session.flush_if_full()
+    listed = [node for node in matching if node.name in selected or node.name in needed]
+    metadata = Metadata(session, command.metadata, listed, selected) if command.metadata else None
+    for node in listed:
+        shown = node.name in selected
+        await _show(session, command, node, info if node.name in above else (), with_status=shown)
+        if metadata is not None and shown and node.mailbox is not None:
+            session.write(await metadata.line_of(node.mailbox))
+        await session.flush_if_full()
     return Reply(b"LIST completed.")
+
+
+class Metadata:
+    """What RETURN (METADATA ...) shows, read for a number of mailboxes at once (RFC 9590 3)."""
+
+    AT_ONCE = 100
+
+    def __init__(self, session: ImapSession, entries: tuple[str, ...], listed: list[Node], selected: set[str]) -> None:
+        self._session = session
+        self._entries = {entry.lower(): entry for entry in entries}
+        self._coming = [node.mailbox for node in reversed(listed) if node.mailbox and node.name in selected]
+        self._values: dict[str, dict[str, bytes]] = {}
+
+    async def line_of(self, mailbox: Mailbox) -> bytes:
+        """The METADATA response of the next mailbox; they are asked for in the order listed."""
+        if mailbox.name not in self._values:
+            batch = self._coming[-self.AT_ONCE :]
+            del self._coming[-self.AT_ONCE :]
+            found = await self._session.store.annotations([one.key for one in batch], list(self._entries))
+            self._values = {one.name: found[one.key] for one in batch}
+            await asyncio.sleep(0)  # a thousand mailboxes leave room for other sessions
+        values = self._values[mailbox.name]
+        shown = [(asked, values.get(entry)) for entry, asked in self._entries.items()]
+        return metadata_response(mailbox.name, shown, self._session.dialect.utf8)
 
 
 def _parents(command: List, selected: set[str], matching: set[str]) -> tuple[set[str], set[str]]:

@@ -26,6 +26,6 @@ async def replace(session: ImapSession, command: Replace) -> Reply:
     appended = await session.store.replace(view.mailbox.key, uid, target.key, new)
     session.say(b"The replacement is filed.", append_uid(appended))
     if session.dialect.qresync:
-        await session.updates.tell(may_expunge=True)
+        await session.updates.tell(may_expunge=True, regardless=True)
         return Reply(b"REPLACE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq)
     return Reply(b"REPLACE completed.")

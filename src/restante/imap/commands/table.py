@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ..grammar import commands as c
+from ..grammar.notify import Notify
 from ..session.state import Reply, State
-from ..session.updates import Policy, after_search, after_set, always, when_hinted
+from ..session.updates import Policy, after_search, after_set, always, removals, when_hinted
 from . import any as any_state
 from . import (
     append,
@@ -25,7 +26,9 @@ from . import (
     language,
     list,
     mailbox,
+    metadata,
     multisearch,
+    notify,
     replace,
     search,
     select,
@@ -86,12 +89,15 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.Lsub, list.lsub, State.LOGGED_IN, when_hinted),
         entry(c.Namespace, list.namespace, State.LOGGED_IN, when_hinted),
         entry(c.Status, status.status, State.LOGGED_IN, when_hinted),
+        entry(c.GetMetadata, metadata.get_metadata, State.LOGGED_IN, when_hinted),
+        entry(c.SetMetadata, metadata.set_metadata, State.LOGGED_IN),
+        entry(Notify, notify.notify, State.LOGGED_IN),
         entry(c.Append, append.append, State.LOGGED_IN, files_mail=True),
         entry(c.Idle, idle.idle, State.LOGGED_IN),
         entry(c.Check, any_state.noop, State.SELECTED),
         entry(c.Close, select.close, State.SELECTED, None),
         entry(c.Unselect, select.unselect, State.SELECTED, None),
-        entry(c.Expunge, expunge.expunge, State.SELECTED),
+        entry(c.Expunge, expunge.expunge, State.SELECTED, removals),
         entry(c.ESearch, multisearch.esearch, State.LOGGED_IN, after_search),
         entry(c.CancelUpdate, contexts.cancel_update, State.SELECTED, when_hinted),
         entry(c.Search, search.search, State.SELECTED, after_search),
@@ -100,7 +106,7 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.Fetch, fetch.fetch, State.SELECTED, after_set),
         entry(c.Store, store.store, State.SELECTED, after_set),
         entry(c.Copy, copy.copy, State.SELECTED, files_mail=True),
-        entry(c.Move, copy.move, State.SELECTED, files_mail=True),
-        entry(c.Replace, replace.replace, State.SELECTED, files_mail=True),
+        entry(c.Move, copy.move, State.SELECTED, removals, files_mail=True),
+        entry(c.Replace, replace.replace, State.SELECTED, removals, files_mail=True),
     ]
 )

@@ -172,6 +172,7 @@ class List(Command):
     patterns: at least one. extended: parentheses were used, so that responses may carry extended data.
     selection: upper-case, of SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE. returning: upper-case, of
     SUBSCRIBED CHILDREN SPECIAL-USE. status: items of RETURN (STATUS (...)) (RFC 5819), in order, or empty.
+    metadata: entries of RETURN (METADATA (...)) (RFC 9590), as sent, or empty.
     """
 
     reference: str
@@ -180,6 +181,7 @@ class List(Command):
     selection: frozenset[str] = frozenset()
     returning: frozenset[str] = frozenset()
     status: tuple[StatusItem, ...] = ()
+    metadata: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,32 @@ class Append(Command):
 @dataclass(frozen=True, slots=True)
 class Idle(Command):
     pass
+
+
+class Depth(Enum):
+    """How far below the entries named GETMETADATA goes (RFC 5464 4.2.2)."""
+
+    SELF = b"0"
+    CHILDREN = b"1"
+    ALL = b"INFINITY"
+
+
+@dataclass(frozen=True, slots=True)
+class GetMetadata(Command):
+    """RFC 5464 4.2. mailbox: "" for the server. entries: valid names, as sent. maxsize: octets, None without."""
+
+    mailbox: str
+    entries: tuple[str, ...]
+    maxsize: int | None = None
+    depth: Depth = Depth.SELF
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata(Command):
+    """RFC 5464 4.3. mailbox: "" for the server. values: (valid name as sent, value or None to remove it)."""
+
+    mailbox: str
+    values: tuple[tuple[str, bytes | None], ...]
 
 
 # Selected ----------------------------------------------------------------------------------------------

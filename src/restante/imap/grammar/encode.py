@@ -17,7 +17,8 @@ from ...query import language as q
 from . import commands as c
 from .dates import MONTHS
 from .names import encode_utf7
-from .response import flag_list, quoted
+from .notify import EventGroup, Notify, NotifyEvent
+from .response import astring, flag_list, quoted
 from .sets import format_ranges
 
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]$]+\Z")
@@ -203,11 +204,61 @@ class _Encoder:
                 self.line += b" " if i else b"("
                 self.pattern(pattern)
             self.line += b")"
-        if command.returning or command.status:
+        if command.returning or command.status or command.metadata:
             options = [name.encode("ascii") for name in sorted(command.returning)]
             if command.status:
                 options.append(b"STATUS (" + b" ".join([item.value for item in command.status]) + b")")
+            if command.metadata:
+                options.append(b"METADATA (" + self.entries(command.metadata) + b")")
             self.line += b" RETURN (" + b" ".join(options) + b")"
+
+    def entries(self, names: Iterable[str]) -> bytes:
+        return b" ".join([astring(name.encode("ascii")) for name in names])
+
+    @command.register
+    def _(self, command: c.GetMetadata) -> None:
+        self.line += b"GETMETADATA "
+        options = [b"MAXSIZE %d" % command.maxsize] if command.maxsize is not None else []
+        if command.depth is not c.Depth.SELF:
+            options.append(b"DEPTH " + command.depth.value)
+        if options:
+            self.line += b"(" + b" ".join(options) + b") "
+        self.mailbox(command.mailbox)
+        self.line += b" (" + self.entries(command.entries) + b")"
+
+    @command.register
+    def _(self, command: c.SetMetadata) -> None:
+        self.line += b"SETMETADATA "
+        self.mailbox(command.mailbox)
+        for i, (name, value) in enumerate(command.values):
+            self.line += (b" " if i else b" (") + self.entries((name,)) + b" "
+            if value is None:
+                self.line += b"NIL"
+            elif b"\0" in value:
+                self.literal(value, b"~")
+            else:
+                self.string(value)
+        self.line += b")"
+
+    @command.register
+    def _(self, command: Notify) -> None:
+        self.line += b"NOTIFY " + (b"NONE" if command.groups is None else b"SET")
+        self.line += b" STATUS" if command.status else b""
+        for group in command.groups or ():
+            self.group(group)
+
+    def group(self, group: EventGroup) -> None:
+        """One event group of NOTIFY."""
+        self.line += b" (" + group.filter.value
+        for i, name in enumerate(group.mailboxes):
+            self.line += b" " if i else b" ("
+            self.mailbox(name)
+        self.line += b") " if group.mailboxes else b" "
+        events = [event.value for event in NotifyEvent if event in group.events]
+        if group.fetch:
+            items = b" (" + b" ".join(map(_fetch_item, group.fetch)) + b")"
+            events[events.index(NotifyEvent.MESSAGE_NEW.value)] += items
+        self.line += b"(" + b" ".join(events) + b"))" if events else b"NONE)"
 
     @command.register
     def _(self, command: c.Lsub) -> None:

@@ -29,11 +29,14 @@ class NeedLiteral(Exception):
     """Parsing came to a literal whose octets have not been read yet: all before it is right.
 
     message: it is APPEND's message, so the larger limit holds; mailbox: where that is to be filed; replaces: what it
-    is to replace, where the command is REPLACE. Never leaves the reader.
+    is to replace, where the command is REPLACE. refusal: what is answered where it has more than `most` octets
+    (METADATA's values have a limit and a code of their own). Never leaves the reader.
     """
 
-    def __init__(self, message: bool) -> None:
+    def __init__(self, message: bool, most: int = 0, refusal: BadSyntax | None = None) -> None:
         super().__init__()
         self.message = message
         self.mailbox: str | None = None
         self.replaces: SequenceSet | None = None
+        self.most = most
+        self.refusal = refusal

@@ -26,3 +26,5 @@ class ReaderLimits:
     set_items: int = 10_000
     """Ranges written in one sequence set."""
     search_keys: int = 1_000
+    metadata_value: int = 65_536
+    """Value of a METADATA entry."""

@@ -1,14 +1,16 @@
 """Commands about mailboxes: SELECT to STATUS, LIST in all its forms.
 
-RFC 9051 6.3, RFC 3501 6.3, RFC 5258, RFC 5819, RFC 6154, RFC 7162 3.2.5, RFC 8438, RFC 8474.
+RFC 9051 6.3, RFC 3501 6.3, RFC 5258, RFC 5819, RFC 6154, RFC 7162 3.2.5, RFC 8438, RFC 8474, RFC 9590.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ...query.language import Sequence
 from . import commands as c
+from .parse_metadata import entry_list
 from .sets import STAR
 from .tokens import Cursor
 
@@ -17,6 +19,7 @@ _SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"}
 _BASE_SELECTION = frozenset({"SUBSCRIBED", "SPECIAL-USE"})
 _RETURNING = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
 _PATTERNS = 1_000
+_LISTED_ENTRIES = 100
 
 
 def one_mailbox(make: Callable[[bytes, str], c.Command]) -> Callable[[Cursor, bytes], c.Command]:
@@ -176,12 +179,13 @@ def parse_list(cursor: Cursor, tag: bytes) -> c.Command:
         patterns = _patterns(cursor)
     else:
         patterns = (cursor.list_mailbox(),)
-    returning: frozenset[str] = frozenset()
-    status: tuple[c.StatusItem, ...] = ()
+    returned = _Returned()
     if cursor.skip(b" "):
         extended = True
-        returning, status = _returning(cursor)
-    return c.List(tag, reference, patterns, extended, selection, returning, status)
+        returned = _returning(cursor)
+    return c.List(
+        tag, reference, patterns, extended, selection, frozenset(returned.options), returned.status, returned.metadata
+    )
 
 
 def _patterns(cursor: Cursor) -> tuple[str, ...]:
@@ -217,29 +221,43 @@ def _selection(cursor: Cursor) -> frozenset[str]:
     return frozenset(options)
 
 
-def _returning(cursor: Cursor) -> tuple[frozenset[str], tuple[c.StatusItem, ...]]:
+@dataclass(slots=True)
+class _Returned:
+    """What RETURN asks for."""
+
+    options: set[str] = field(default_factory=set)
+    status: tuple[c.StatusItem, ...] = ()
+    metadata: tuple[str, ...] = ()
+
+
+def _returning(cursor: Cursor) -> _Returned:
     """list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"
 
-    return-option =/ "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / status-option;
-    status-option = "STATUS" SP "(" status-att *(SP status-att) ")" (RFC 5819 4)
+    return-option =/ "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / status-option / "METADATA" SP "(" entry *(SP entry)
+    ")" (RFC 9590 5); status-option = "STATUS" SP "(" status-att *(SP status-att) ")" (RFC 5819 4)
     """
     if cursor.keyword() != b"RETURN":
         raise cursor.bad("Expected RETURN")
     cursor.sp()
     cursor.expect(b"(")
-    options: set[str] = set()
-    status: tuple[c.StatusItem, ...] = ()
+    found = _Returned()
     if cursor.skip(b")"):
-        return frozenset(), ()
+        return found
     while True:
         option = cursor.keyword().decode("ascii")
         if option == "STATUS":
             cursor.sp()
-            status = _status_items(cursor)
+            found.status = _status_items(cursor)
+        elif option == "METADATA":
+            cursor.sp()
+            cursor.expect(b"(")
+            found.metadata = entry_list(cursor)
+            if len(found.metadata) > _LISTED_ENTRIES:
+                raise cursor.bad("Too many METADATA entries")
         elif option in _RETURNING:
-            options.add(option)
+            found.options.add(option)
         else:
             raise cursor.bad("Unknown LIST return option")
         if cursor.skip(b")"):
-            return frozenset(options), status
+            return found
         cursor.sp()

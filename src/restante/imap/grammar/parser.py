@@ -26,7 +26,9 @@ from .parse_mailbox import (
     parse_select,
     parse_status,
 )
+from .parse_metadata import parse_getmetadata, parse_setmetadata
 from .parse_multisearch import parse_esearch
+from .parse_notify import parse_notify
 from .parse_search import parse_search
 from .parse_session import (
     bare,
@@ -70,6 +72,9 @@ COMMANDS: dict[bytes, Parser] = {
     b"LSUB": parse_lsub,
     b"NAMESPACE": bare(c.Namespace),
     b"STATUS": parse_status,
+    b"GETMETADATA": parse_getmetadata,
+    b"SETMETADATA": parse_setmetadata,
+    b"NOTIFY": parse_notify,
     b"APPEND": parse_append,
     b"IDLE": bare(c.Idle),
     b"CHECK": bare(c.Check),

@@ -138,6 +138,11 @@ class CommandReader:
         """Forget the command whose literal has just been asked for by Continue: it has been answered instead."""
         self._reset()
 
+    @property
+    def midway(self) -> bool:
+        """A command has begun to arrive and is not whole; as of the last `next()` that gave None."""
+        return bool(self._octets or self._text or self._in_literal)
+
     def discard(self) -> None:
         """Throw away all that is buffered (before STARTTLS's handshake)."""
         self._chunks: deque[bytes] = deque()
@@ -295,6 +300,8 @@ class CommandReader:
                     largest = self.limits.message
                     if need.mailbox is not None:
                         upload = Upload(tag, need.mailbox, self._held + size, need.replaces)
+                elif need.refusal is not None and size > need.most:
+                    return Bad(tag, need.refusal.text, need.refusal.code, need.refusal.no)
             except BadSyntax as error:
                 return Bad(tag, error.text, error.code, error.no, unsaves=error.unsaves)
         if size > largest:

@@ -35,6 +35,8 @@ __all__ = [
     "list_matcher",
     "list_response",
     "literal",
+    "metadata_changed",
+    "metadata_response",
     "namespace_response",
     "nstring",
     "quoted",
@@ -50,6 +52,7 @@ __all__ = [
 
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
 _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*\Z")
+_ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+\Z")
 _LONGEST_QUOTED = 1_000
 """Longer strings go out as literals: old clients have line buffers."""
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -175,6 +178,16 @@ def nstring(data: bytes | None, utf8: bool = False) -> bytes:
     return b"NIL" if data is None else string(data, utf8)
 
 
+def astring(data: bytes) -> bytes:
+    """astring: an atom where it can be one. The caller knows that it is ASCII without CR, LF and NUL."""
+    return data if _ASTRING.match(data) else quoted(data)
+
+
+def metadata_value(value: bytes | None) -> bytes:
+    """value = nstring / literal8 (RFC 5464 5): a literal8 where NUL is in it."""
+    return b"~" + literal(value) if value is not None and b"\0" in value else nstring(value)
+
+
 def flag_list(names: Iterable[str]) -> bytes:
     """E.g. b"(\\Seen $Junk)"."""
     return b"(" + " ".join(names).encode("ascii") + b")"
@@ -285,6 +298,18 @@ def status_response(name: str, values: Iterable[tuple[StatusItem, int | str]], u
         for item, value in values
     ]
     return b"* STATUS " + encode_mailbox(name, utf8) + b" (" + b" ".join(shown) + b")\r\n"
+
+
+def metadata_response(name: str, values: Iterable[tuple[str, bytes | None]], utf8: bool) -> bytes:
+    """A METADATA response with values (RFC 5464 4.4.1). name: "" for the server."""
+    shown = b" ".join([astring(entry.encode("ascii")) + b" " + metadata_value(value) for entry, value in values])
+    return b"* METADATA " + encode_mailbox(name, utf8) + b" (" + shown + b")\r\n"
+
+
+def metadata_changed(name: str, entries: Iterable[str], utf8: bool) -> bytes:
+    """A METADATA response that names what changed (RFC 5464 4.4.2); at least one entry."""
+    shown = b" ".join([astring(entry.encode("ascii")) for entry in entries])
+    return b"* METADATA " + encode_mailbox(name, utf8) + b" " + shown + b"\r\n"
 
 
 def search_response(numbers: Iterable[int], modseq: int | None = None) -> bytes:

@@ -155,6 +155,18 @@ class Cursor:
         kind = self.peek()
         return self._take(LITERAL8 if kind == LITERAL8 else LITERAL, message=True), kind == LITERAL8
 
+    def value(self) -> bytes | None:
+        """value = nstring / literal8 (RFC 5464 5); NUL only in a literal8. Too large: NO [METADATA MAXSIZE n]."""
+        most = self.limits.metadata_value
+        refusal = BadSyntax("The value is too large", self.pos, b"METADATA MAXSIZE %d" % most, True)
+        try:
+            found = self._take(LITERAL8, message=False) if self.peek() == LITERAL8 else self.nstring()
+        except NeedLiteral as need:
+            raise NeedLiteral(False, most, refusal) from need
+        if found is not None and len(found) > most:
+            raise refusal
+        return found
+
     def _take(self, marker: int, message: bool) -> bytes:
         if self.peek() != marker:
             raise self.bad("Expected a literal")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 
 from ..grammar import commands as c
+from ..grammar.notify import Notify
 
 
 class When(Flag):
@@ -66,6 +67,10 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"OBJECTID", "8474", When.AFTER_LOGIN, (c.Create, c.Select, c.Status, c.Fetch)),
     Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
     Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
+    Capability(b"METADATA", "5464", When.AFTER_LOGIN, (c.GetMetadata, c.SetMetadata)),
+    Capability(b"LIST-METADATA", "9590", When.AFTER_LOGIN, (c.List,)),
+    Capability(b"FILTERS", "5466", When.AFTER_LOGIN, (c.Search, c.SetMetadata)),
+    Capability(b"NOTIFY", "5465", When.AFTER_LOGIN, (Notify,)),
     Capability(b"UIDONLY", "9586", When.AFTER_LOGIN, (c.Enable, c.Fetch, c.Store, c.Search, c.Copy, c.Move)),
     Capability(b"MULTISEARCH", "7377", When.AFTER_LOGIN, (c.ESearch,)),
     Capability(b"CONTEXT=SEARCH", "5267", When.AFTER_LOGIN, (c.Search, c.ESearch, c.CancelUpdate)),
@@ -84,7 +89,7 @@ TABLE: tuple[Capability, ...] = (
 AFTER = tuple(entry.name for entry in TABLE if entry.when & When.AFTER_LOGIN)
 BEFORE = tuple(entry.name for entry in TABLE if entry.when & When.BEFORE_LOGIN)
 
-ENABLED_BY_NAME = frozenset({"IMAP4REV2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "UIDONLY"})
+ENABLED_BY_NAME = frozenset({"IMAP4REV2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "METADATA", "UIDONLY"})
 """What ENABLE switches on; everything else it is asked for is passed over (RFC 5161 3.1)."""
 
 

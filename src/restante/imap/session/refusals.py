@@ -32,6 +32,7 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (store.CannotChangeMailbox, b"CANNOT"),
     (store.OverQuota, b"OVERQUOTA"),
     (store.TooManyKeywords, b"LIMIT"),
+    (store.TooManyAnnotations, b"METADATA TOOMANY"),
     (store.InUse, b"INUSE"),
     (store.DiskFull, b"UNAVAILABLE"),
     (store.Busy, b"INUSE"),
@@ -50,6 +51,8 @@ BY_NAME: dict[str, bytes] = {
     "EXPUNGE-ISSUED": b"EXPUNGEISSUED",
     "HAS-CHILDREN": b"HASCHILDREN",
     "MESSAGE-TOO-LARGE": b"TOOBIG",
+    "BAD-FILTER": b"CANNOT",
+    "READ-ONLY-ENTRY": b"NOPERM",
 }
 """Codes of refusals whose classes live in rooms that this one may not import."""
 
@@ -58,6 +61,8 @@ def code_of(refusal: Refusal) -> bytes:
     """The response code for a refusal, b"" where RFC 5530 has none."""
     if isinstance(refusal, CodedRefusal):
         return refusal.response_code
+    if isinstance(refusal, store.AnnotationTooLarge):
+        return b"METADATA MAXSIZE %d" % refusal.most
     for kind, code in CODES:
         if isinstance(refusal, kind):
             return code

@@ -8,8 +8,8 @@ enough has gathered, so that a pipeline costs one write and a large answer meets
                         ^---- UNAUTHENTICATE ----+----------+
 
 The session holds no task, no timer and no handle of its own while it waits: it is suspended in
-`Connection.read`. A watch on the account notes that something changed; in IDLE it also ends that read (the
-connection's `read` keeps what it has when it is cancelled).
+`Connection.read`. A watch on the account notes that something changed; in IDLE, and for a client that used NOTIFY, it
+also ends that read (the connection's `read` keeps what it has when it is cancelled).
 
 It must not know sockets or SQL, nor what any one command does. RFC 9051 3, 5.2, 5.4, 5.5; RFC 3501.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ...accounts.login import Authenticator, Peer
 from ...clock import Clock
@@ -37,10 +37,13 @@ from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits, U
 from . import capabilities
 from .progress import SLOW, Progress
 from .refusals import code_of, line_text, reply_to
-from .state import ALREADY_SAID, Answer, BadCommand, Dialect, Reply, State
+from .state import ALREADY_SAID, AS_EVER, Answer, BadCommand, Dialect, Reply, State, Told
 from .uidonly import uses_numbers
-from .updates import Updates
+from .updates import Updates, always
 from .view import NOTHING, View
+
+if TYPE_CHECKING:
+    from ..commands.watching import Notifications
 
 FLUSH = 256 * 1024
 """Octets of output gathered before the peer must take them."""
@@ -64,6 +67,7 @@ class ImapSession:
         "_bad_in_a_row",
         "_gathered",
         "_out",
+        "_quiet_until",
         "_since_wait",
         "_wake",
         "_without_login",
@@ -78,10 +82,12 @@ class ImapSession:
         "flag_table",
         "hostname",
         "limits",
+        "notifications",
         "progress",
         "reader",
         "state",
         "store_or_none",
+        "told",
         "uid_command",
         "updates",
         "version",
@@ -120,6 +126,10 @@ class ImapSession:
         self.watch: Watch | None = None
         self.dirty = False
         """The account changed since the view was last brought up to date (a hint)."""
+        self.told: Told = AS_EVER
+        """What of the selected mailbox the client wants to hear."""
+        self.notifications: Notifications | None = None
+        """What it wants to hear of everything else: nothing, unless NOTIFY or ENABLE METADATA has asked."""
         self.uid_command = False
         """The command being answered came under UID: every FETCH response then carries UID (RFC 9051 6.4.9)."""
         self.updates = Updates(self)
@@ -130,6 +140,7 @@ class ImapSession:
         self._bad_in_a_row = 0
         self._without_login = 0
         self._wake: asyncio.Timeout | None = None
+        self._quiet_until: float | None = None
 
     # Life ------------------------------------------------------------------------------------------------
 
@@ -161,12 +172,17 @@ class ImapSession:
         finally:
             self.close_watch()
             self.progress.close()
+            if self.notifications is not None:
+                self.notifications.close()
             self.view_or_none = None
 
     async def _serve_next(self) -> None:
         """Handle one event, or wait for octets."""
         event = self.reader.next()
         if event is None:
+            if self.notifications is not None and self.notifications.at_once:
+                await self._listen(self.notifications)
+                return
             await self.flush()
             await self._read_more(self.idle_timeout)
         elif isinstance(event, Command):
@@ -205,9 +221,38 @@ class ImapSession:
         before_login = self.state is State.NOT_AUTHENTICATED
         return self.config.login_timeout if before_login else self.config.idle_timeout
 
+    async def _listen(self, notifications: Notifications) -> None:
+        """Wait for octets, and tell what happens meanwhile (NOTIFY, RFC 5465 3.1).
+
+        Nothing is said while half a command is here: its message numbers are those the client knew when it began.
+        """
+        midway = self.reader.midway
+        if not midway:
+            await notifications.tell_between()
+        await self.flush()
+        now = self.clock.monotonic()
+        if self._quiet_until is None:
+            self._quiet_until = now + self.idle_timeout
+        if now >= self._quiet_until:
+            raise ReadTimeout
+        if midway or not notifications.pressing:
+            await self._wait(self._quiet_until - now, None if midway else self.updates.due_in())
+
+    async def _wait(self, timeout: float, wake_in: float | None = None) -> bool:
+        """Read octets; False where a change of the account, or `wake_in` seconds, ended the wait before any came."""
+        try:
+            async with asyncio.timeout(wake_in) as self._wake:
+                await self._read_more(timeout)
+        except TimeoutError:
+            return False
+        finally:
+            self._wake = None
+        return True
+
     async def _read_more(self, timeout: float) -> None:
         data = await self.connection.read(timeout)
         self._since_wait = 0
+        self._quiet_until = None
         if not data:
             raise ConnectionLost
         self.reader.feed(data)
@@ -244,6 +289,8 @@ class ImapSession:
                 self.progress.end()
         else:
             reply = await self._run(entry, command)
+        if self.notifications is not None and self.state & State.LOGGED_IN:
+            await self.notifications.tell(ask=entry.updates is always)
         if reply is not ALREADY_SAID:
             self.write(self.answer(reply, command.tag))
         self.uid_command = False
@@ -346,15 +393,10 @@ class ImapSession:
         self.reader.line_mode = True
         await self.flush()
         while (event := self.reader.next()) is None:
-            if wake and self.dirty:
+            if wake and self._has_news():
                 return None
-            try:
-                async with asyncio.timeout(wake_in) as self._wake:
-                    await self._read_more(timeout)
-            except TimeoutError:
+            if not await self._wait(timeout, wake_in):
                 return None
-            finally:
-                self._wake = None
         if isinstance(event, Line):
             self.reader.line_mode = False
             return event.data
@@ -364,6 +406,11 @@ class ImapSession:
             self.reader.line_mode = False
             raise BadCommand(event.text, event.code)
         raise TypeError(f"the reader gave {type(event).__name__} in line mode")
+
+    def _has_news(self) -> bool:
+        """Whether something that the client wants to hear has been noted."""
+        behind = self.notifications is not None and self.notifications.behind
+        return behind or (self.dirty and self.told.messages)
 
     # For commands: who and where -------------------------------------------------------------------------
 
@@ -416,6 +463,7 @@ class ImapSession:
         session keeps besides is to be let go here.
         """
         self.close_watch()
+        self.notify(None, AS_EVER)
         self.view_or_none = None
         self.connection.clear_account()
         self.account = None
@@ -453,8 +501,15 @@ class ImapSession:
     def unselected(self) -> None:
         """Back to the authenticated state; all that was known of the mailbox is let go."""
         self.view_or_none = None
+        self.dirty = False
         self.close_watch()
         self.state = State.AUTHENTICATED
+
+    def notify(self, notifications: Notifications | None, told: Told) -> None:
+        """What the client is told from here on; None and AS_EVER: as without NOTIFY."""
+        before, self.notifications, self.told = self.notifications, notifications, told
+        if before is not None and before is not notifications:
+            before.close()
 
     def close_watch(self) -> None:
         """Stop listening to the account's changes."""
@@ -467,6 +522,10 @@ class ImapSession:
         if self.view_or_none is not None and modseq <= self.view_or_none.mailbox.highest_modseq:
             return  # our own, as a rule: the view has it already
         self.dirty = True
+        self.wake()
+
+    def wake(self) -> None:
+        """End a wait that asked for changes: there may be something to tell."""
         if self._wake is not None and not self._wake.expired():
             self._wake.reschedule(asyncio.get_running_loop().time())
 
@@ -480,6 +539,7 @@ def reader_limits(limits: LimitsTable) -> ReaderLimits:
         message=limits.message,
         command=max(limits.append, limits.message) + default.literal,
         set_items=limits.set_items,
+        metadata_value=limits.metadata_value,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, Flag, auto
 
 from ...errors import Refusal
+from ..grammar.commands import FetchItem
 from ..texts.language import Texts
 
 
@@ -32,7 +33,7 @@ class Dialect:
     """What ENABLE, the CONDSTORE-enabling commands and LANGUAGE have switched on. Nothing is ever switched off, but
     by STARTTLS and UNAUTHENTICATE everything."""
 
-    __slots__ = ("condstore", "qresync", "rev2", "texts", "uidonly", "utf8_accept")
+    __slots__ = ("condstore", "metadata", "qresync", "rev2", "texts", "uidonly", "utf8_accept")
 
     def __init__(self) -> None:
         self.rev2 = False
@@ -43,6 +44,8 @@ class Dialect:
         """A CONDSTORE-enabling command was seen: every unsolicited FETCH carries MODSEQ and UID."""
         self.qresync = False
         """ENABLE QRESYNC: VANISHED in place of EXPUNGE."""
+        self.metadata = False
+        """ENABLE METADATA: changes of annotations are told (RFC 5464 4.4)."""
         self.texts: Texts | None = None
         """What LANGUAGE has chosen; None for i-default."""
         self.uidonly = False
@@ -57,6 +60,27 @@ class Dialect:
     def utf8(self) -> bool:
         """Mailbox names and quoted strings are UTF-8."""
         return self.rev2 or self.utf8_accept
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a client wants to hear of its selected mailbox; NOTIFY changes it (RFC 5465 3.1, 6.1).
+
+    messages: arrivals and removals. flags: changed flags. at_once: also between commands; removals_at_once: these
+    too. fetch: items that are sent of each new message.
+    """
+
+    messages: bool = True
+    flags: bool = True
+    at_once: bool = False
+    removals_at_once: bool = False
+    fetch: tuple[FetchItem, ...] = ()
+
+
+AS_EVER = Told()
+"""Without NOTIFY: everything, with the commands and in IDLE."""
+NOTHING_TOLD = Told(messages=False, flags=False)
+"""After NOTIFY NONE, or NOTIFY SET without a word on the selected mailbox."""
 
 
 class Answer(Enum):

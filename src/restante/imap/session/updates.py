@@ -1,9 +1,9 @@
 """Telling the client what changed in its selected mailbox, by the rules of its dialect.
 
-Between commands nothing is said. After each command, and in IDLE, the session brings its view up to date
-(`Store.delta`) and writes, in this order: removals (EXPUNGE, or VANISHED after ENABLE QRESYNC or UIDONLY), arrivals
-(EXISTS, and RECENT in IMAP4rev1), changed flags (FETCH); before all of it the removals, and after it everything else
-that changes the results of a search with UPDATE. Which of these may go out depends on the command just
+Between commands nothing is said, unless NOTIFY asked for it. After each command, and in IDLE, the session brings its
+view up to date (`Store.delta`) and writes, in this order: removals (EXPUNGE, or VANISHED after ENABLE QRESYNC or
+UIDONLY), arrivals (EXISTS, and RECENT in IMAP4rev1), changed flags (FETCH); before all of it the removals, and after it
+everything else that changes the results of a search with UPDATE. Which of these may go out depends on the command just
 answered: see `Policy`.
 
 It must not know how any command works. RFC 9051 5.2, 7.5.1; RFC 3501 7.3.2; RFC 7162 3.1, 3.2.4, 3.2.10, 6;
@@ -23,7 +23,7 @@ from ..grammar.commands import Command, ESearch, Fetch, Search, Sort, Store, Thr
 from ..grammar.response import vanished
 from ..grammar.sets import compress
 from . import criteria
-from .state import Answer, Reply
+from .state import AS_EVER, Answer, Reply
 from .view import Update, View
 
 if TYPE_CHECKING:
@@ -39,10 +39,16 @@ class Policy(Enum):
     """Tell everything, but ask the store only where a change was noted: commands that only read."""
     WITHHOLD = "withhold"
     """As HINTED, but removals wait: FETCH, STORE and SEARCH by message number."""
+    REMOVES = "removes"
+    """As ALL, also where NOTIFY wants no events: EXPUNGE and MOVE answer by saying what they removed."""
 
 
 def always(_command: Command) -> Policy:
     return Policy.ALL
+
+
+def removals(_command: Command) -> Policy:
+    return Policy.REMOVES
 
 
 def when_hinted(_command: Command) -> Policy:
@@ -76,26 +82,38 @@ class Updates:
         """Write updates before a tagged response; the response, with HIGHESTMODSEQ where removals wait."""
         session = self._session
         view = session.view
+        if not session.told.messages and policy is not Policy.REMOVES:
+            # RFC 7162 6: what is not told must lie above what a client with QRESYNC may believe to know.
+            return self._with_modseq(reply, b"NOTIFY withholds changes.") if session.dialect.qresync else reply
         may_expunge = policy is not Policy.WITHHOLD
-        asks = policy is Policy.ALL or session.dirty or (may_expunge and len(view.gone))
+        asks = policy in (Policy.ALL, Policy.REMOVES) or session.dirty or (may_expunge and len(view.gone))
         if view.contexts and not asks:
             asks = bool(len(view.unsettled)) or contexts.due_in(view, session.clock.now()) == 0
         # A client with QRESYNC takes the highest MODSEQ it saw as known: a removal below it must not stay untold
         # because a hint was late (RFC 7162 3.2, 6).
         if asks or session.dialect.qresync:
-            await self.tell(may_expunge=may_expunge)
+            await self.tell(may_expunge=may_expunge, regardless=policy is Policy.REMOVES)
         if not session.dialect.qresync or not len(view.gone):
             return reply
-        code = b"HIGHESTMODSEQ %d" % view.told_modseq  # RFC 7162 6: below what still waits
+        return self._with_modseq(reply, b"Removals are yet to be told.")  # RFC 7162 6: below what still waits
+
+    def _with_modseq(self, reply: Reply, why: bytes) -> Reply:
+        """The reply with the mod-sequence up to which all has been told, or that said before it."""
+        code = b"HIGHESTMODSEQ %d" % self._session.view.told_modseq
         if reply.code or reply.answer is not Answer.OK:
-            session.say(b"Removals are yet to be told.", code)
+            self._session.say(why, code)
             return reply
         return replace(reply, code=code)
 
-    async def tell(self, *, may_expunge: bool) -> Update:
-        """Read what changed and write it. Ends the session where the mailbox has been deleted."""
+    async def tell(self, *, may_expunge: bool, regardless: bool = False) -> None:
+        """Read what changed and write it. Ends the session where the mailbox has been deleted.
+
+        regardless: also where NOTIFY has said that the client wants to hear nothing.
+        """
         session = self._session
         view = session.view
+        if not session.told.messages and not regardless:
+            return
         session.dirty = False
         try:
             delta = await session.store.delta(view.mailbox.key, view.mailbox.highest_modseq)
@@ -109,7 +127,8 @@ class Updates:
         await self._write(view, update, await session.flags())
         if view.contexts:
             await contexts.tell_changed(session, view, delta, update)
-        return update
+        if update.arrived and session.told.fetch and session.notifications is not None:
+            await session.notifications.fetch_new(view, update.arrived[0], delta)
 
     def due_in(self) -> float | None:
         """Seconds until time alone may change what the client knows; None where it cannot."""
@@ -136,7 +155,8 @@ class Updates:
             if not session.dialect.rev2:
                 await self.claim_recent(view, update.arrived)
                 session.write(b"* %d RECENT\r\n" % view.recent_count())
-        if update.changed:
+        told = session.told
+        if update.changed and (told.flags or not told.messages):  # without messages: told regardless, so all of it
             self._write_flags(view, update.changed, table)
         await session.flush_if_full()
 
@@ -155,7 +175,7 @@ class Updates:
                 b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n".__mod__,
                 zip(numbers, uids, octets, modseqs, strict=True),
             )
-        elif session.dialect.rev2 or session.uid_command:
+        elif session.dialect.rev2 or session.uid_command or session.told is not AS_EVER:  # RFC 5465 5.1
             lines = map(b"* %d FETCH (UID %d FLAGS (%b))\r\n".__mod__, zip(numbers, uids, octets, strict=True))
         else:
             lines = map(b"* %d FETCH (FLAGS (%b))\r\n".__mod__, zip(numbers, octets, strict=True))

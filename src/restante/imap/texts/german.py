@@ -127,6 +127,20 @@ SENTENCES: Mapping[str, str] = {
     ),
     "The message's octets are gone.": "Der Inhalt der Nachricht ist nicht mehr da.",
     "They were removed longer ago than they are kept.": "Sie wurde vor längerer Zeit entfernt, als aufbewahrt wird.",
+    # Metadata, filters, NOTIFY
+    "The server alone sets that entry.": "Diesen Eintrag setzt nur der Server.",
+    "The value is too large": "Der Wert ist zu groß",
+    "Store less.": "Speichern Sie weniger.",
+    "Remove some first.": "Entfernen Sie zuerst welche.",
+    "The account's metadata have no more room.": "Für Metadaten hat das Konto keinen Platz mehr.",
+    "An annotation cannot have that name.": "So kann kein Eintrag heißen.",
+    "Only the owner of a mailbox gives it a special use.": "Eine Verwendung gibt einer Mailbox nur ihr Eigentümer.",
+    "That cannot be the name of a filter.": "So kann kein Filter heißen.",
+    "Some of the events are not supported": "Einige der Ereignisse gibt es hier nicht",
+    "That is too much to watch": "Das ist zu viel zum Beobachten",
+    "NOTIFY completed: nothing is told.": "NOTIFY ausgeführt: Es wird nichts mehr gemeldet.",
+    "NOTIFY withholds changes.": "Wegen NOTIFY werden Änderungen zurückgehalten.",
+    "Too much has happened: NOTIFY is off.": "Zu viel ist geschehen: NOTIFY ist ausgeschaltet.",
     # Searches
     "Message numbers are not allowed once UIDONLY is enabled.": "Nach UIDONLY gelten keine Nachrichtennummern mehr.",
     "A filter holds message numbers.": "Ein Filter enthält Nachrichtennummern.",
@@ -193,6 +207,8 @@ PATTERNS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"Internal error (\w+); it has been noted\."), r"Interner Fehler \1; er ist vermerkt."),
     (re.compile(r"Another mailbox has the special use (\S+)\."), r"Eine andere Mailbox hat die Verwendung \1."),
     (re.compile(r"This account has its (\d+) keywords already\."), r"Dieses Konto hat schon seine \1 Schlüsselwörter."),
+    (re.compile(r"A value has at most (\d+) octets\."), r"Ein Wert hat höchstens \1 Oktette."),
+    (re.compile(r"There are (\d+) entries already\."), r"Es gibt schon \1 Einträge."),
     (re.compile(r"This account has its (\d+) mailboxes already\."), r"Dieses Konto hat schon seine \1 Mailboxen."),
 )
 

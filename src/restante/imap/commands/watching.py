@@ -1,0 +1,419 @@
+"""Telling a client what happens outside its selected mailbox: NOTIFY, and ENABLE METADATA.
+
+A session that wants to hear of the account's changes has one `Notifications`; every other has none and pays one
+look at an attribute. The account's watch says only that something changed; what, the session asks for all its
+mailboxes at once (`Store.changes` since the number it has seen), and compares with what it said last:
+
+    a hint -> behind -> between commands, before a tagged response, in IDLE: tell() -> STATUS, LIST, METADATA
+
+Changes that this session's own commands made are left out (RFC 5465 5). The selected mailbox's messages are the
+business of `Updates`. RFC 5465; RFC 5464 4.4; RFC 9051 6.3.9.7 (OLDNAME).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...store.changes import AccountChanges, Change, Event
+from ...store.errors import BadMailboxName
+from ...store.interface import Watch
+from ...store.model import SEPARATOR, Delta, Mailbox
+from ..grammar.commands import Item, StatusItem
+from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent, NotifyFilter
+from ..grammar.response import list_response, metadata_changed, status_response
+from ..session.state import NOTHING_TOLD, State, Told
+from ..session.view import View
+from . import fetch_rows
+from .list import Node, attributes_of, tree
+from .names import mailbox_name
+from .store import view_spans
+
+if TYPE_CHECKING:
+    from ..session.session import ImapSession
+
+STALE = 1_800.0
+"""Seconds after which a client that could not be told is told no more: the store forgets old events."""
+
+Events = frozenset[NotifyEvent]
+_NO_EVENTS: Events = frozenset()
+_SELECTED = (NotifyFilter.SELECTED, NotifyFilter.SELECTED_DELAYED)
+_ORDER = (
+    StatusItem.MESSAGES,
+    StatusItem.UIDNEXT,
+    StatusItem.UIDVALIDITY,
+    StatusItem.UNSEEN,
+    StatusItem.HIGHESTMODSEQ,
+)
+
+
+def told_of_selected(groups: Iterable[EventGroup]) -> Told:
+    """What NOTIFY SET says of the selected mailbox; without a word on it, nothing (RFC 5465 3.1)."""
+    for group in groups:
+        if group.filter in _SELECTED and group.events:
+            now = group.filter is NotifyFilter.SELECTED
+            return Told(True, NotifyEvent.FLAG_CHANGE in group.events, True, now, group.fetch)
+    return NOTHING_TOLD
+
+
+class Groups:
+    """The event groups about mailboxes that are not selected, ready to be asked about many names."""
+
+    __slots__ = ("_everywhere", "_exact", "_subscribed", "_subtrees", "needs_subscriptions", "server")
+
+    def __init__(self, groups: Iterable[EventGroup]) -> None:
+        self._everywhere: Events | None = None
+        """"inboxes" is "personal": any mailbox may get mail, by its address or by a rule (RFC 5465 6.3)."""
+        self._subscribed: Events | None = None
+        self._subtrees: dict[str, Events] = {}
+        self._exact: dict[str, Events] = {}
+        self.server = False
+        for group in groups:
+            self._add(group)
+        self.needs_subscriptions = self._subscribed is not None
+
+    def _add(self, group: EventGroup) -> None:
+        if group.filter in _SELECTED:
+            return
+        self.server = self.server or NotifyEvent.SERVER_METADATA in group.events
+        if group.filter in (NotifyFilter.PERSONAL, NotifyFilter.INBOXES):
+            self._everywhere = (self._everywhere or _NO_EVENTS) | group.events
+        elif group.filter is NotifyFilter.SUBSCRIBED:
+            self._subscribed = (self._subscribed or _NO_EVENTS) | group.events
+        table = self._subtrees if group.filter is NotifyFilter.SUBTREE else self._exact
+        for name in group.mailboxes:
+            try:
+                named = mailbox_name(name)
+            except BadMailboxName:
+                continue  # no mailbox can have that name (RFC 5465 3.1: ignored)
+            table[named] = table.get(named, _NO_EVENTS) | group.events
+
+    def of(self, name: str, *, subscribed: bool) -> Events | None:
+        """Events wanted of a mailbox; None where no group is about it (a group may want none: NONE)."""
+        found = [self._everywhere, self._exact.get(name)]
+        if subscribed:
+            found.append(self._subscribed)
+        if self._subtrees:
+            levels = name.split(SEPARATOR)
+            found += [self._subtrees.get(SEPARATOR.join(levels[:depth])) for depth in range(1, len(levels) + 1)]
+        events: Events | None = None
+        for some in found:
+            if some is not None:
+                events = some if events is None else events | some
+        return events
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the client knows of a mailbox's messages."""
+
+    uidvalidity: int
+    uidnext: int
+    messages: int
+    unseen: int
+    modseq: int
+
+
+def known(mailbox: Mailbox) -> Known:
+    return Known(mailbox.uidvalidity, mailbox.uidnext, mailbox.messages, mailbox.unseen, mailbox.highest_modseq)
+
+
+def may_watch(session: ImapSession, mailbox: Mailbox) -> bool:
+    """The one place to ask for the rights that events need: "l" and "r" (RFC 5465 5). An owner has them all."""
+    return True
+
+
+class Notifications:
+    """What one client wants to hear of its account, and what it has heard. `seen`: the change number up to which.
+
+    at_once: between commands too (NOTIFY); else with commands and in IDLE (ENABLE METADATA). It has a watch of its own:
+    the session's is on the account that the selected mailbox is in. Begin it with `begin`, end it with `close`.
+    """
+
+    __slots__ = ("_behind_since", "_groups", "_known", "_session", "_watch", "at_once", "behind", "seen")
+
+    def __init__(self, session: ImapSession, groups: Iterable[EventGroup], *, at_once: bool) -> None:
+        self._session = session
+        self._groups = Groups(groups)
+        self._known: dict[int, Known] = {}
+        self._behind_since = 0.0
+        self._watch: Watch | None = None
+        self.at_once = at_once
+        self.behind = False
+        self.seen = 0
+
+    async def begin(self, *, status: bool, before: Notifications | None = None) -> None:
+        """Take the account as it stands for known, with STATUS responses for the mailboxes watched if asked.
+
+        before: what NOTIFY had asked until now; it goes on from where that one stands. Closed where it fails.
+        """
+        store = self._session.store
+        self._watch = self._session.engine.watch(store.account, self._on_change)
+        try:
+            if before is None:
+                store.own = set()
+            self.seen = before.seen if before is not None else await store.last_change()
+            await self._take(status, before)
+        except BaseException:
+            self.close()
+            if before is None:
+                store.own = None
+            raise
+
+    async def _take(self, status: bool, before: Notifications | None) -> None:
+        session = self._session
+        told = before._known if before is not None else {}
+        for mailbox in await session.store.mailboxes():
+            events = self._events_of(mailbox)
+            if events is None:
+                continue
+            shown = status and mailbox.key != self._selected_key()
+            if events & MESSAGE_EVENTS:
+                self._known[mailbox.key] = known(mailbox) if shown else told.get(mailbox.key) or known(mailbox)
+            if shown:
+                self._write_status(mailbox, first_items(events, condstore=session.dialect.condstore))
+                await session.flush_if_full()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    # When ------------------------------------------------------------------------------------------------
+
+    def _on_change(self, modseq: int) -> None:
+        """The account's counter has come to this number."""
+        if modseq <= self.seen:
+            return
+        if not self.behind:
+            self.behind = True
+            self._behind_since = self._session.clock.monotonic()
+        self._session.wake()
+
+    @property
+    def pressing(self) -> bool:
+        """There is something that may be told now, between commands."""
+        return self.behind or self._selected_pressing()
+
+    def _selected_pressing(self) -> bool:
+        session = self._session
+        if not session.told.at_once or session.state is not State.SELECTED:
+            return False
+        waiting = session.told.removals_at_once and len(session.view.gone) > 0
+        return session.dirty or waiting or session.updates.due_in() == 0
+
+    async def tell_between(self) -> None:
+        """Tell what may be told while no command runs, the selected mailbox first."""
+        session = self._session
+        if self._selected_pressing():
+            await session.updates.tell(may_expunge=session.told.removals_at_once)
+        await self.tell()
+
+    async def tell(self, *, ask: bool = False) -> None:
+        """Tell what changed since the last time, if a change was hinted at. ask: look in any case."""
+        if not self.behind and not ask:
+            return
+        session = self._session
+        stale = self.behind and session.clock.monotonic() - self._behind_since > STALE
+        self.behind = False
+        own = session.store.own
+        changes = await session.store.changes(self.seen, own or ())
+        self.seen = changes.modseq
+        if own:
+            own.difference_update([number for number in own if number <= changes.modseq])
+        if stale or not changes.complete:
+            self._overflow()
+            return
+        if changes.events:
+            await self._tell_names(changes)
+            self._tell_metadata(changes)
+        await self._tell_status(changes)
+
+    def _overflow(self) -> None:
+        """More than can be told (RFC 5465 5.8). Who only enabled METADATA goes on with what comes."""
+        session = self._session
+        if self.at_once:
+            session.say(b"Too much has happened: NOTIFY is off.", b"NOTIFICATIONOVERFLOW")
+            session.notify(None, NOTHING_TOLD)
+            session.store.own = None
+
+    # What ------------------------------------------------------------------------------------------------
+
+    def _selected_key(self) -> int | None:
+        view = self._session.view_or_none
+        return None if view is None else view.mailbox.key
+
+    def _events_of(self, mailbox: Mailbox) -> Events | None:
+        if not may_watch(self._session, mailbox):
+            return None
+        return self._groups.of(mailbox.name, subscribed=mailbox.subscribed)
+
+    async def _tell_status(self, changes: AccountChanges) -> None:
+        """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3)."""
+        gone = {event.name for event in changes.events if event.change is Change.DELETED}
+        if gone:
+            there = {mailbox.key for mailbox in await self._session.store.mailboxes()}
+            self._known = {key: one for key, one in self._known.items() if key in there}
+        condstore = self._session.dialect.condstore
+        for mailbox, by_others in changes.mailboxes:
+            events = self._events_of(mailbox) or _NO_EVENTS
+            if not events & MESSAGE_EVENTS:
+                self._known.pop(mailbox.key, None)
+                continue
+            before, now = self._known.get(mailbox.key), known(mailbox)
+            self._known[mailbox.key] = now
+            if by_others and mailbox.key != self._selected_key():
+                items = changed_items(before, now, events, condstore=condstore)
+                if before is None and mailbox.name in gone:  # another one under a known name
+                    items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
+                self._write_status(mailbox, items)
+                await self._session.flush_if_full()
+
+    def _write_status(self, mailbox: Mailbox, items: set[StatusItem]) -> None:
+        values = {
+            StatusItem.MESSAGES: mailbox.messages,
+            StatusItem.UIDNEXT: mailbox.uidnext,
+            StatusItem.UIDVALIDITY: mailbox.uidvalidity,
+            StatusItem.UNSEEN: mailbox.unseen,
+            StatusItem.HIGHESTMODSEQ: mailbox.highest_modseq,
+        }
+        if items:
+            shown = [(item, values[item]) for item in _ORDER if item in items]
+            self._session.write(status_response(mailbox.name, shown, self._session.dialect.utf8))
+
+    async def _tell_names(self, changes: AccountChanges) -> None:
+        """LIST for names that came, went, or changed subscription (RFC 5465 5.4, 5.5)."""
+        if not any(event.change is not Change.ANNOTATED for event in changes.events):
+            return
+        session = self._session
+        subscribed = frozenset(await session.store.subscriptions())
+        told = affected(changes.events, lambda event, name: self._wants_name(event, name, subscribed))
+        if not told:
+            return
+        nodes = {node.name: node for node in tree(await session.store.mailboxes(), subscribed)}
+        for one in told:
+            attributes = one.attributes(nodes.get(one.name, Node(one.name)))
+            session.write(list_response(one.name, attributes, SEPARATOR, session.dialect.utf8, old_name=one.old_name))
+            await session.flush_if_full()
+
+    def _wants_name(self, event: Event, name: str, subscribed: frozenset[str]) -> bool:
+        """Whether the client wants to hear of this event of a name; of a rename, by either of its names."""
+        by_name = event.change in (Change.CREATED, Change.DELETED, Change.RENAMED)
+        wanted = NotifyEvent.MAILBOX_NAME if by_name else NotifyEvent.SUBSCRIPTION_CHANGE
+        names = (name, event.detail) if event.change is Change.RENAMED else (name,)
+        # A name just unsubscribed was among the subscribed ones.
+        return any(
+            wanted in (self._groups.of(one, subscribed=one in subscribed or not by_name) or _NO_EVENTS) for one in names
+        )
+
+    def _tell_metadata(self, changes: AccountChanges) -> None:
+        """METADATA with the names of entries that changed (RFC 5465 5.6, 5.7; RFC 5464 4.4.2)."""
+        by_name = {mailbox.name: mailbox for mailbox, _ in changes.mailboxes}
+        entries: dict[str, dict[str, None]] = {}
+        for event in changes.events:
+            if event.change is Change.ANNOTATED and self._wants_entry(event.name, by_name):
+                entries.setdefault(event.name, {})[event.detail] = None
+        for name, changed in entries.items():
+            self._session.write(metadata_changed(name, changed, self._session.dialect.utf8))
+
+    def _wants_entry(self, name: str, changed: dict[str, Mailbox]) -> bool:
+        """name: "" for the server's entries."""
+        if not name:
+            return self._groups.server
+        mailbox = changed.get(name)
+        return mailbox is not None and NotifyEvent.MAILBOX_METADATA in (self._events_of(mailbox) or _NO_EVENTS)
+
+    async def fetch_new(self, view: View, first: int, delta: Delta) -> None:
+        """Send the items that MessageNew asks for, of messages from UID `first` on that others brought (RFC 5465 5.2).
+
+        Nothing becomes \\Seen by it, whatever the items: the client has not opened anything.
+        """
+        session = self._session
+        own = session.store.own or ()
+        uids = array("I", [uid for uid, _, modseq in delta.changed if uid >= first and modseq not in own])
+        items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
+        await fetch_rows.send(session, view, view_spans(view, uids), fetch_rows.compile_plan(items))
+
+
+# STATUS --------------------------------------------------------------------------------------------------
+
+
+def first_items(events: Events, *, condstore: bool) -> set[StatusItem]:
+    """What NOTIFY SET STATUS says of a mailbox (RFC 5465 3.1); a group of no events asks for it alone (section 5)."""
+    items: set[StatusItem] = set()
+    if not events or events & MESSAGE_EVENTS:
+        items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
+    if NotifyEvent.FLAG_CHANGE in events:
+        items |= {StatusItem.UNSEEN, StatusItem.HIGHESTMODSEQ}
+    if items and condstore:
+        items.add(StatusItem.HIGHESTMODSEQ)
+    return items
+
+
+def changed_items(before: Known | None, now: Known, events: Events, *, condstore: bool) -> set[StatusItem]:
+    """What a client must hear of a mailbox that changed; before: None where it was not watched until now.
+
+    Without CONDSTORE a change of flags shows only where it changes how many are unseen (RFC 5465 5.1).
+    """
+    items: set[StatusItem] = set()
+    flags = NotifyEvent.FLAG_CHANGE in events
+    if before is None:
+        before = Known(now.uidvalidity, 1, 0, 0, now.modseq)
+    if (before.uidnext, before.messages) != (now.uidnext, now.messages):
+        items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT}
+    if before.uidvalidity != now.uidvalidity:
+        items.add(StatusItem.UIDVALIDITY)
+    if flags and before.unseen != now.unseen:
+        items |= {StatusItem.UNSEEN, StatusItem.UIDVALIDITY}
+    if condstore and (items or (flags and before.modseq != now.modseq)):
+        items |= {StatusItem.HIGHESTMODSEQ, StatusItem.UIDVALIDITY} if flags else {StatusItem.HIGHESTMODSEQ}
+    return items
+
+
+# Names ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """One LIST response. change: None where only the name's attributes are others than before."""
+
+    name: str
+    change: Change | None = None
+    old_name: str | None = None
+
+    def attributes(self, now: Node) -> list[str]:
+        """now: the name as it stands after all that is being told."""
+        subscription = self.change in (Change.SUBSCRIBED, Change.UNSUBSCRIBED)
+        if self.change in (Change.CREATED, Change.RENAMED) and now.mailbox is None:
+            return []  # it went again, as a later response says: then it was there
+        if self.change is Change.DELETED and now.mailbox is not None:
+            return ["\\NonExistent"]  # another one has come
+        return attributes_of(now, extended=True, subscribed=subscription)
+
+
+def affected(events: Iterable[Event], wants: Callable[[Event, str], bool]) -> list[Affected]:
+    """What to tell of names, in order: a client that follows it step by step has the right names at the end.
+
+    Levels above a name that came or went are affected too, and are told last, once; children of a renamed mailbox
+    go without saying (RFC 5465 5.4).
+    """
+    told: list[Affected] = []
+    above: dict[str, None] = {}
+    head: Event | None = None
+    for event in events:
+        if event.change is Change.RENAMED:
+            if head and head.modseq == event.modseq and event.detail.startswith(head.detail + SEPARATOR):
+                continue
+            head = event if wants(event, event.name) else None
+        elif event.change in (Change.CREATED, Change.DELETED):
+            parent = event.name.rpartition(SEPARATOR)[0]
+            if parent and wants(event, parent):
+                above[parent] = None
+        if event.change is not Change.ANNOTATED and wants(event, event.name):
+            old_name = event.detail if event.change is Change.RENAMED else None
+            told.append(Affected(event.name, event.change, old_name))
+    said = {one.name for one in told if one.change in (Change.CREATED, Change.RENAMED)}
+    return [*told, *(Affected(name) for name in above if name not in said)]

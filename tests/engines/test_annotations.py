@@ -262,6 +262,7 @@ def test_events_say_what_became_of_names(installation: Installation) -> None:
             (Change.ANNOTATED, "", SHARED),
             (Change.UNSUBSCRIBED, "C/B", ""),
         ]
+        assert found.names == {"INBOX", "Kept", "D"}
         numbers = [event.modseq for event in found.events]
         assert numbers == sorted(numbers)
 

@@ -41,10 +41,12 @@ class AccountChanges:
 
     modseq: the account's counter now. mailboxes: those that have changed in any way, with whether somebody else
     than the asker changed their messages. events: in the order they happened, without the asker's own. complete:
-    False where there were more events than are listed here: then none is.
+    False where there were more events than are listed here: then none is. names: of all mailboxes, where some came or
+    went; else empty.
     """
 
     modseq: int
     mailboxes: list[tuple[Mailbox, bool]]
     events: list[Event]
     complete: bool
+    names: frozenset[str] = frozenset()

@@ -295,7 +295,7 @@ class Notifications:
             return
         nodes = {node.name: node for node in tree(await session.store.mailboxes(), subscribed)}
         for one in told:
-            attributes = one.attributes(nodes.get(one.name, Node(one.name)))
+            attributes = one.attributes(nodes.get(one.name, Node(one.name)), there=one.name in changes.names)
             session.write(list_response(one.name, attributes, SEPARATOR, session.dialect.utf8, old_name=one.old_name))
             await session.flush_if_full()
 
@@ -384,10 +384,10 @@ class Affected:
     change: Change | None = None
     old_name: str | None = None
 
-    def attributes(self, now: Node) -> list[str]:
-        """now: the name as it stands after all that is being told."""
+    def attributes(self, now: Node, *, there: bool) -> list[str]:
+        """there: whether the name had a mailbox after all that is being told. now: as it stands, perhaps later."""
         subscription = self.change in (Change.SUBSCRIBED, Change.UNSUBSCRIBED)
-        if self.change in (Change.CREATED, Change.RENAMED) and now.mailbox is None:
+        if now.mailbox is None and (self.change in (Change.CREATED, Change.RENAMED) or (not self.change and there)):
             return []  # it went again, as a later response says: then it was there
         if self.change is Change.DELETED and now.mailbox is not None:
             return ["\\NonExistent"]  # another one has come

@@ -42,7 +42,10 @@ def changes(db: apsw.Connection, since: int, own: Collection[int], user: str, ac
     if len(rows) > MOST_EVENTS:
         return AccountChanges(newest, changed, [], False)
     events = _told(db, rows, [mailbox for mailbox, _ in changed], user, account) if rows else []
-    return AccountChanges(newest, changed, [event for event in events if event.modseq not in own], True)
+    names: frozenset[str] = frozenset()
+    if any(event.change in (Change.CREATED, Change.DELETED) for event in events):
+        names = frozenset(str(name) for (name,) in db.execute("SELECT name FROM mailbox"))
+    return AccountChanges(newest, changed, [event for event in events if event.modseq not in own], True, names)
 
 
 def _by_others(db: apsw.Connection, key: int, since: int, own: Collection[int]) -> bool:

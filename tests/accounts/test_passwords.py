@@ -7,6 +7,7 @@ import base64
 import hashlib
 import os
 import threading
+from itertools import count
 
 import bcrypt
 import pytest
@@ -143,6 +144,7 @@ def test_bcrypt_of_another_program_and_long_passwords() -> None:
         PHC.replace("t=1", "t=0"), PHC.replace("t=1", "t=999"), PHC.replace("p=1", "p=99"), "{SHA512-CRYPT}$6$x$y",
         "{PBKDF2-SHA256}x$y$z", "{PBKDF2-SHA256}1$$", "{CRYPT}$5$x$y", "{MD5}abc", "abc{SSHA}",
     ],
+    ids=count(),  # salts are random: two processes must name the cases alike
 )  # fmt: skip
 def test_a_hash_that_cannot_be_used_is_refused_without_being_repeated(hash: str) -> None:
     with pytest.raises(ValueError) as refused:

@@ -70,15 +70,15 @@ def is_loopback(address: str) -> bool:
 def set_options(sock: socket.socket, wire: Wire) -> None:
     """TCP options of an accepted connection.
 
-    POP3 holds a lock on the maildrop, so a peer that is silent to TCP must be noticed within about ten
-    seconds: unacknowledged octets by TCP_USER_TIMEOUT, a quiet line by keepalive. For the others Linux would
-    count a full receive window as silence too, and cut off a slow reader of a long answer; and a probe each
-    few seconds would keep telephones awake: they get a minute, and a probe after ten.
+    POP3 holds a lock on the maildrop, so a peer that is silent to TCP must be noticed within about ten seconds: a
+    quiet line is probed each few, and `Silence` looks at what comes back. For the others that would keep telephones
+    awake: they get a probe after ten minutes. TCP_USER_TIMEOUT is a minute, as `server.write_timeout`: Linux counts a
+    full receive window as silence too, and would cut off a slow reader of a long answer.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     quick = wire is Wire.POP3
-    idle, between, user_timeout = (5, 2, 10_000) if quick else (600, 15, 60_000)
+    idle, between = (5, 2) if quick else (600, 15)
     # Darwin names the first option differently; what a system lacks is left at its default.
     keep_idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
     if keep_idle is not None:
@@ -86,7 +86,7 @@ def set_options(sock: socket.socket, wire: Wire) -> None:
     if sys.platform == "linux":
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, between)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
 
 
 class Channel(asyncio.Protocol):
@@ -532,6 +532,18 @@ class Channel(asyncio.Protocol):
         """The account was closed: the session is told as soon as it waits for its peer."""
         self.account_closed = True
         self._wake(AccountClosed())
+
+    def tcp_info(self, octets: int) -> bytes:
+        """The beginning of the kernel's struct tcp_info; zeros where the connection is lost."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        return (
+            bytes(octets) if sock is None else cast(bytes, sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, octets))
+        )
+
+    def fall_silent(self, seconds: float) -> None:
+        """The peer is gone without a word: let go of the connection, its session and what it holds."""
+        self.log("peer silent", seconds=round(seconds, 1))
+        self.abort()
 
     def stop(self) -> None:
         """The server is going down: a session that waits for its peer is told by ServerStopping."""

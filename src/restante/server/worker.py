@@ -28,6 +28,7 @@ from .limits import Limits, SharedCounts, TooManyConnections
 from .listeners import Acceptor, Bound, close_all
 from .logs import Logger
 from .services import TOO_MANY, Factories, Service, Wire
+from .silence import Silence
 from .status import ConnectionStatus, StatusSocket, WorkerStatus
 from .tls import Certificate, CertificateKeeper, TlsRefusal
 
@@ -79,6 +80,7 @@ class Worker:
         self._around = around
         self._limits = Limits(around.config.limits, around.shared, around.number)
         self._compressors = Compressors(around.config.limits.compressed, around.config.limits.dictionaries)
+        self._silence = Silence(self.loop)
         self._channels: set[Channel] = set()
         self._before_login: dict[Channel, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,6 +130,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE)
         await self._let_linger()
+        self._silence.stop()
         if self.assembly.close is not None:
             self.assembly.close()
         if self.assembly.engine is not None:
@@ -225,15 +228,20 @@ class Worker:
 
     def closed(self, channel: Channel) -> None:
         self._channels.discard(channel)
+        self._silence.leave(channel)
         if not self._channels:
             self._empty.set()
 
     def login(self, channel: Channel, account: str) -> None:
-        """Count a login. Raises TooManyConnections. LMTP sessions have no account."""
+        """Count a login, and see that a POP3 session ends with its peer. Raises TooManyConnections.
+
+        LMTP sessions have no account."""
         self._leave_account(channel)
         self._limits.enter_account(account)
         self._before_login.pop(channel, None)
         self.counters["logins"] += 1
+        if channel.service.wire is Wire.POP3 and channel.peer != "unix":
+            self._silence.watch(channel)
 
     def compression(self) -> DeflateLayer:
         """Compression for one more connection. Raises TooManyCompressed."""

@@ -146,5 +146,5 @@ def test_silence_is_told_from_quiet_by_what_the_peer_owes() -> None:
 
 
 def info(*, probes: int, unacked: int, last: int) -> bytes:
-    # rto, ato, snd_mss, rcv_mss, unacked; sacked, lost, retrans, fackets, last_data_sent, _ack_sent, _data_recv; _ack_recv
+    # rto, ato, snd_mss, rcv_mss, unacked; seven more; last_ack_recv
     return struct.pack("=4B4x13I", 1, 0, 0, probes, 204_000, 40_000, 1448, 536, unacked, *[0] * 7, last)

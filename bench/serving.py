@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,14 +90,18 @@ def restante(data: Path, *args: str, given: str = "") -> str:
 
 
 @contextmanager
-def serving(workers: int = 2, accounts: Sequence[str] = ()) -> Iterator[Serving]:
-    """A server with accounts, all with the password "words"."""
+def serving(
+    workers: int = 2, accounts: Sequence[str] = (), *, prepare: Callable[[Path], None] | None = None
+) -> Iterator[Serving]:
+    """A server with accounts, all with the password "words". prepare: is given the data folder before the start."""
     with tempfile.TemporaryDirectory(prefix="restante-bench-") as folder:
         data = Path(folder)
         for domain in dict.fromkeys(one.partition("@")[2] for one in accounts):
             restante(data, "domain", "add", domain)
         for one in accounts:
             restante(data, "account", "add", one, "--password-stdin", given="words\n")
+        if prepare is not None:
+            prepare(data)
         listen = [f"--listen={name}=127.0.0.1:0" for name in ("imap", "imaps", "pop3", "pop3s", "lmtp")]
         process = subprocess.Popen(
             [sys.executable, "-m", "restante", "--data", folder, "serve", f"--workers={workers}", *listen],

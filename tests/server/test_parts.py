@@ -247,7 +247,12 @@ def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: P
         return 3
 
     directory = SimpleNamespace(accounts=page, deliveries=SimpleNamespace(expire=expire))
-    fake = SimpleNamespace(directory=directory, account=lambda id, session="": stores[id])
+    left: list[str] = []
+
+    async def leave(id: str) -> None:
+        left.append(id)
+
+    fake = SimpleNamespace(directory=directory, account=lambda id, session="": stores[id], leave=leave)
     out = io.StringIO()
     clock = ManualClock(10_000_000.0)
     config = Config(pop3=Pop3Table(leave_days=2))
@@ -264,6 +269,7 @@ def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: P
     ]
     assert [store.left for store in stores.values()] == [120, 0, 0, 0]
     assert [store.unindexed for store in stores.values()] == [120, 0, 0, 0]
+    assert left == ["a", "b", "c", "d"], "a round through thousands must not have them all open"
     assert "housekeeping refused account=a@x" in out.getvalue()
     assert forgotten == [10_000_000 - 14 * day]
     assert "half-done deliveries were never tried again deliveries=3" in out.getvalue()

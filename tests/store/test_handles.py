@@ -73,3 +73,23 @@ def test_a_handle_in_use_is_never_closed(installation: Installation) -> None:
         await engine.close()
 
     asyncio.run(scene())
+
+
+def test_an_account_that_is_left_closes_at_once_unless_somebody_uses_it(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation, 10)
+        await engine.create_account(ACCOUNT)
+        store = engine.account(ACCOUNT)
+        await fill(store, await inbox(store), 1)
+        with engine.handles.hold(ACCOUNT, engine.path(ACCOUNT)):
+            await engine.leave(ACCOUNT)
+            assert len(engine.handles) == 1
+        await engine.leave(ACCOUNT)
+        await engine.leave("nobody")
+        assert len(engine.handles) == 0
+        log = engine.path(ACCOUNT).with_name(f"{ACCOUNT}.db-wal")
+        assert not log.exists() or log.stat().st_size == 0
+        assert len((await store.snapshot(1)).uids) == 1
+        await engine.close()
+
+    asyncio.run(scene())

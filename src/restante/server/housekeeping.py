@@ -79,6 +79,7 @@ class Housekeeper:
                     await self._account(engine, account)
                 except Refusal as refusal:
                     self._log.warning("housekeeping refused", account=account.address, reason=str(refusal))
+                await engine.leave(account.id)
                 await asyncio.sleep(PAUSE)
             after = accounts[-1].address
 

@@ -385,6 +385,12 @@ class Engine(Protocol):
         """Remove the account's store for good."""
         ...
 
+    async def leave(self, account: str) -> None:
+        """Say that nobody comes back to the account soon: what is open for it alone is closed, if nobody uses it.
+
+        For those who go through all accounts: thousands of them must not be open at once."""
+        ...
+
     async def strays(self) -> list[str]:
         """Names of stores that no account of the directory has: what a creation that was cut off left behind, or a
         file put there by hand. Nothing is done about them."""

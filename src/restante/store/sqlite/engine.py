@@ -167,6 +167,9 @@ class SqliteEngine:
             discard(self.index_path(account), self.locks)
         self._hints.announce(account, GONE)
 
+    async def leave(self, account: str) -> None:
+        await asyncio.to_thread(self.handles.leave, account)
+
     async def strays(self) -> list[str]:
         """See `Engine.strays`. Files younger than a minute are left out: their accounts may be on the way."""
         known, page = set[str](), await self.directory.accounts()

@@ -18,11 +18,14 @@ import apsw
 
 from ...clock import Clock, Random
 from ..errors import NoSuchAccount
-from . import incarnation, migrate
+from . import incarnation, memory, migrate
 from .transaction import Interned
 
 IDLE = 20.0
 """Seconds without use after which a handle is closed."""
+
+GIVE_BACK = 16
+"""Handles closed for being idle, after which their memory is given back to the system."""
 
 WRITER_WAIT = 15_000
 """Milliseconds a writer waits for another process's transaction before it says Busy."""
@@ -130,6 +133,7 @@ class Handles:
         self._random = random
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Handle] = OrderedDict()
+        self._swept = 0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -184,7 +188,20 @@ class Handles:
             closing = [self._open.pop(account) for account in idle]
         for handle in closing:
             handle.close(checkpoint=True)
+        self._swept += len(closing)
+        if self._swept >= GIVE_BACK:
+            self._swept = 0
+            memory.give_back()
         return len(self._open)
+
+    def leave(self, account: str) -> None:
+        """Close the account's handle now instead of after `IDLE`, unless somebody holds it. Blocks on the disk."""
+        with self._lock:
+            handle = self._open.get(account)
+            if handle is None or handle.users:
+                return
+            del self._open[account]
+        handle.close(checkpoint=True)
 
     def forget(self, account: str) -> None:
         """Let go of the account's handle. One that is in use closes with its last user."""

@@ -21,6 +21,9 @@ from .transaction import typed
 MOST_UIDS = 8_000_000
 """UIDs held by the lists of one process: 32 MB."""
 
+LIST_COSTS = 128
+"""What a list costs beside its UIDs, in UIDs: some 500 octets, so that many small mailboxes keep the bound too."""
+
 MOST_FLAGS = 4_000_000
 """Flag set numbers held by one process: 16 MB."""
 
@@ -62,16 +65,16 @@ class Lists:
     def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
         old = self._lists.pop(place, None)
         if old is not None:
-            self._held -= len(old[1]) + 64
+            self._held -= len(old[1]) + LIST_COSTS
         self._lists[place] = (state, uids)
-        self._held += len(uids) + 64  # an empty list costs something too
+        self._held += len(uids) + LIST_COSTS
         while self._held > self._most and len(self._lists) > 1:
             _, (_, gone) = self._lists.popitem(last=False)
-            self._held -= len(gone) + 64
+            self._held -= len(gone) + LIST_COSTS
 
     def forget(self, account: str) -> None:
         for place in [place for place in self._lists if place[0] == account]:
-            self._held -= len(self._lists.pop(place)[1]) + 64
+            self._held -= len(self._lists.pop(place)[1]) + LIST_COSTS
 
 
 class FlagArrays:

@@ -47,6 +47,9 @@ WRITE_WAIT = 10_000
 READ_WAIT = 1_000
 """Milliseconds to wait for another process's lock. Readers wait in WAL mode only while a crash is recovered."""
 
+ALL_PROTOCOLS: frozenset[str] = frozenset()
+"""No protocol named, which means all: one object, since each remembered login keeps it."""
+
 TOUCH_INTERVAL = 60.0
 """Seconds between two writings of credentials' last uses."""
 
@@ -524,4 +527,5 @@ def _alias(row: Values) -> Alias:
 def _credential(row: Values) -> Credential:
     number, kind, label, hash, protocols, stored_key, server_key, created, last_used, expires = row
     scram = None if stored_key is None else Scram(stored_key, server_key)
-    return Credential(number, kind, label, hash, frozenset(protocols.split()), scram, created, last_used, expires)
+    named = frozenset(protocols.split()) if protocols else ALL_PROTOCOLS
+    return Credential(number, kind, label, hash, named, scram, created, last_used, expires)

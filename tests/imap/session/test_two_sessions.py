@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -215,6 +216,31 @@ def test_deleted_mailbox_ends_the_other_session() -> None:
     run(scenario)
 
 
+def test_what_is_done_is_said_before_the_session_ends_with_its_mailbox() -> None:
+    """A client that hears BYE alone would file the message again."""
+
+    async def scenario(world: World) -> None:
+        one = await world.client(b"CREATE Box", b"SELECT Box")
+        await world.client(b"DELETE Box")
+        one.connection.feed(b"t APPEND INBOX {4+}\r\nabc\n\r\n")
+        await one.task
+        assert re.fullmatch(
+            rb"t OK \[APPENDUID \d+ 1\] APPEND completed.\r\n\* BYE \[NONEXISTENT\] [^\r]+\r\n", one.connection.take()
+        )
+
+    run(scenario)
+
+
+def test_rfc9051_6_4_1_close_leaves_a_mailbox_that_was_deleted_too() -> None:
+    async def scenario(world: World) -> None:
+        one = await world.client(b"CREATE Box", b"SELECT Box")
+        await world.client(b"DELETE Box")
+        assert await one.do(b"CLOSE") == b"T OK CLOSE completed.\r\n"
+        assert b"T OK" in await one.do(b"SELECT INBOX")
+
+    run(scenario)
+
+
 def test_a_lost_hint_does_not_let_a_modseq_cover_a_removal() -> None:
     async def scenario(world: World) -> None:
         await world.add(b"one", b"two")
@@ -254,5 +280,32 @@ def test_rfc9051_6_4_6_a_silent_store_that_was_overtaken_tells_the_flags() -> No
         assert b"* 1 FETCH (FLAGS (\\Answered \\Flagged))\r\n" in got
         one.session.store_or_none = world.store
         assert await one.ok(b"NOOP") == b"T OK NOOP completed.\r\n"
+
+    run(scenario)
+
+
+class Followed(Overtaken):
+    """A store in which somebody else's change is committed just after each STORE of this session."""
+
+    async def store_flags(self, mailbox: int, *arguments: Any) -> Flagged:
+        flagged: Flagged = await self.store.store_flags(mailbox, *arguments)
+        await self.store.store_flags(mailbox, ((1, 1),), FlagMode.ADD, Flags.of(("\\Answered",)))
+        return flagged
+
+
+@pytest.mark.parametrize("uid", [b"", b"UID "])
+def test_rfc7162_3_1_3_a_silent_store_tells_the_modseq_of_its_own_change(uid: bytes) -> None:
+    """Another's number without his flags: a client that is cut off then would never learn them."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two")
+        one = await world.client(b"SELECT INBOX (CONDSTORE)")
+        one.session.store_or_none = Followed(world)
+        before = one.session.view.mailbox.highest_modseq
+        got = await one.ok(uid + b"STORE 1:2 +FLAGS.SILENT (\\Flagged)")
+        own = b"* %d FETCH (UID %d MODSEQ (%d))\r\n"
+        assert got.startswith(own % (1, 1, before + 1) + own % (2, 2, before + 1))
+        told = b"* 1 FETCH (UID 1 FLAGS (\\Answered \\Flagged \\Recent) MODSEQ (%d))\r\n" % (before + 2)
+        assert told in got + await one.ok(b"NOOP")
 
     run(scenario)

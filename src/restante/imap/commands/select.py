@@ -7,6 +7,7 @@ RFC 3501 6.3.1; RFC 7162 3.1.8, 3.2.5, 3.2.11; RFC 8474 4.3.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...store.errors import NoSuchMailbox
@@ -83,10 +84,13 @@ async def _describe_rev1(session: ImapSession, view: View) -> None:
 
 
 async def close(session: ImapSession, _command: Close) -> Reply:
-    """CLOSE: remove what is marked \\Deleted, without saying which, and leave (no HIGHESTMODSEQ, RFC 7162 3.2.8)."""
+    """CLOSE: remove what is marked \\Deleted, without saying which, and leave (no HIGHESTMODSEQ, RFC 7162 3.2.8).
+
+    A mailbox that somebody has deleted meanwhile is left all the same: CLOSE knows no NO (RFC 9051 6.4.1)."""
     view = session.view
     if not view.read_only:
-        await session.store.expunge(view.mailbox.key, None)
+        with suppress(NoSuchMailbox):
+            await session.store.expunge(view.mailbox.key, None)
     session.unselected()
     return Reply(b"CLOSE completed.")
 

@@ -7,6 +7,7 @@ RFC 9738 3.1.
 from __future__ import annotations
 
 from array import array
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...store.model import Flagged, FlagMode, Flags
@@ -47,7 +48,7 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if not command.silent:
         await _answer(session, view, command, spans, descending=bool(limited))
     elif alone:
-        await _send_modseqs(session, view, flagged)
+        _tell_modseqs(session, view, flagged)
     elif len(flagged.changed):  # somebody changed flags since: the client cannot work out what they are now
         await _answer(session, view, command, view_spans(view, flagged.changed))
     if not alone or (command.uid and len(view.gone)):
@@ -73,11 +74,23 @@ async def _answer(session: ImapSession, view: View, command: Store, spans: Spans
     await send(session, view, spans, compile_plan(items), descending=descending)
 
 
-async def _send_modseqs(session: ImapSession, view: View, flagged: Flagged) -> None:
-    """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3)."""
-    if session.dialect.condstore:
-        plan = compile_plan(with_uid(session, Item.MODSEQ))
-        await send(session, view, view_spans(view, flagged.changed), plan)
+def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged) -> None:
+    """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3): the number of this very change.
+
+    It is not read back: another session's change may have come meanwhile, and its number without its flags would make
+    the client take them for known.
+    """
+    if not session.dialect.condstore:
+        return
+    if session.dialect.uidonly:
+        line = b"* %%d UIDFETCH (MODSEQ (%d))\r\n" % flagged.modseq
+        session.write(b"".join(map(line.__mod__, flagged.changed)))
+        return
+    spans, uids = view_spans(view, flagged.changed), view.uids.uids
+    numbers = chain.from_iterable(range(start + 1, stop + 1) for start, stop in spans)
+    named = chain.from_iterable(uids[start:stop] for start, stop in spans)
+    line = b"* %%d FETCH (UID %%d MODSEQ (%d))\r\n" % flagged.modseq
+    session.write(b"".join(map(line.__mod__, zip(numbers, named, strict=True))))
 
 
 def view_spans(view: View, uids: array[int]) -> Spans:

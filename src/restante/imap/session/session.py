@@ -37,7 +37,7 @@ from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits, U
 from . import capabilities
 from .progress import SLOW, Progress
 from .refusals import code_of, line_text, reply_to
-from .state import ALREADY_SAID, AS_EVER, Answer, BadCommand, Dialect, Reply, State, Told
+from .state import ALREADY_SAID, AS_EVER, Answer, BadCommand, Dialect, Reply, SelectedDeleted, State, Told
 from .uidonly import uses_numbers
 from .updates import Updates, always
 from .view import NOTHING, View
@@ -305,19 +305,29 @@ class ImapSession:
                 await self.end(b"Too many commands without login.")
 
     async def _run(self, entry: Entry, command: Command) -> Reply:
-        """The handler's reply, its refusals turned into NO and BAD, updates of the mailbox written before."""
+        """The handler's reply, updates of the mailbox written before."""
         self.uid_command = bool(getattr(command, "uid", False))
         if self.dialect.uidonly and uses_numbers(command):
             return Reply(b"Message numbers are not allowed once UIDONLY is enabled.", b"UIDREQUIRED", Answer.BAD)
+        reply = None
         try:
-            reply = await entry.handler(self, command)
+            reply = await self._handled(entry, command)
+            if self.state is State.SELECTED and entry.updates is not None:
+                reply = await self.updates.after(entry.updates(command), reply)
+        except SelectedDeleted:
+            if reply is not None:  # it is done: a client that does not hear so files its message again
+                self.write(reply.line(command.tag))
+            await self.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
+        return reply
+
+    async def _handled(self, entry: Entry, command: Command) -> Reply:
+        """The handler's reply, its refusals turned into NO and BAD."""
+        try:
+            return await entry.handler(self, command)
         except BadCommand as bad:
             return Reply(line_text(bad.text), bad.code, Answer.BAD)
         except Refusal as refusal:
-            reply = reply_to(refusal, try_create=entry.files_mail)
-        if self.state is State.SELECTED and entry.updates is not None:
-            reply = await self.updates.after(entry.updates(command), reply)
-        return reply
+            return reply_to(refusal, try_create=entry.files_mail)
 
     async def _bad(self, bad: Bad) -> None:
         """Answer what the reader refused; end a connection that sends little else."""

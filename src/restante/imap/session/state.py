@@ -127,3 +127,7 @@ class BadCommand(Exception):
         super().__init__(text)
         self.text = text
         self.code = code
+
+
+class SelectedDeleted(Exception):
+    """Somebody has deleted the selected mailbox: nothing more can be said of it, and the session ends."""

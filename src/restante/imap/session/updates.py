@@ -23,7 +23,7 @@ from ..grammar.commands import Command, ESearch, Fetch, Search, Sort, Store, Thr
 from ..grammar.response import vanished
 from ..grammar.sets import compress
 from . import criteria
-from .state import AS_EVER, Answer, Reply
+from .state import AS_EVER, Answer, Reply, SelectedDeleted
 from .view import Update, View
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Updates:
         return replace(reply, code=code)
 
     async def tell(self, *, may_expunge: bool, regardless: bool = False) -> None:
-        """Read what changed and write it. Ends the session where the mailbox has been deleted.
+        """Read what changed and write it. Raises SelectedDeleted.
 
         regardless: also where NOTIFY has said that the client wants to hear nothing.
         """
@@ -118,8 +118,8 @@ class Updates:
         try:
             delta = await session.store.delta(view.mailbox.key, view.mailbox.highest_modseq)
             present = await self._shared_list(view, delta)
-        except NoSuchMailbox:
-            await session.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
+        except NoSuchMailbox as gone:
+            raise SelectedDeleted from gone
         if view.contexts:
             view.note_gone(delta, present)
             contexts.tell_removed(session, view)

@@ -92,7 +92,7 @@ bench: $(VENV)/.dev clients ## Measure beside Dovecot. ARGS="--markdown FILE" wr
 	@$(BIN)/python bench/compare.py $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## Test for about an hour: COMMANDS=1000000 of 64 sessions on one mailbox, KILLS=2000 kills under load.
+soak: $(VENV)/.dev ## Test for about an hour: COMMANDS=1000000 of many sessions on shared mailboxes, KILLS=2000 kills under load.
 	@RESTANTE_COMMANDS=$(or $(COMMANDS),1000000) RESTANTE_KILLS=$(or $(KILLS),2000) \
 		$(BIN)/python -m pytest tests/imap/test_stress.py tests/crash/test_kill.py $(PYTEST_ARGS)
 

@@ -315,8 +315,8 @@ class ImapSession:
             if self.state is State.SELECTED and entry.updates is not None:
                 reply = await self.updates.after(entry.updates(command), reply)
         except SelectedDeleted:
-            if reply is not None:  # it is done: a client that does not hear so files its message again
-                self.write(reply.line(command.tag))
+            if reply is not None and reply is not ALREADY_SAID:  # done: who does not hear so files his message again
+                self.write(self.answer(reply, command.tag))
             await self.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
         return reply
 

@@ -216,6 +216,22 @@ def test_deleted_mailbox_ends_the_other_session() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "waiting", [b"IDLE", b"NOTIFY SET (SELECTED (MessageNew MessageExpunge))"], ids=["idle", "notify"]
+)
+def test_a_deleted_mailbox_ends_a_session_that_waits(waiting: bytes) -> None:
+    """Also between commands (RFC 5465 3.1): it is no fault of ours."""
+
+    async def scenario(world: World) -> None:
+        one = await world.client(b"CREATE Box", b"SELECT Box")
+        await one.do(waiting)
+        await world.client(b"DELETE Box")
+        await one.task
+        assert b"* BYE [NONEXISTENT] " in one.connection.take()
+
+    run(scenario)
+
+
 def test_what_is_done_is_said_before_the_session_ends_with_its_mailbox() -> None:
     """A client that hears BYE alone would file the message again."""
 
@@ -307,5 +323,16 @@ def test_rfc7162_3_1_3_a_silent_store_tells_the_modseq_of_its_own_change(uid: by
         assert got.startswith(own % (1, 1, before + 1) + own % (2, 2, before + 1))
         told = b"* 1 FETCH (UID 1 FLAGS (\\Answered \\Flagged \\Recent) MODSEQ (%d))\r\n" % (before + 2)
         assert told in got + await one.ok(b"NOOP")
+
+    run(scenario)
+
+
+def test_rfc9586_3_3_a_silent_store_tells_its_modseq_without_numbers() -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two")
+        one = await world.client(b"ENABLE UIDONLY", b"SELECT INBOX (CONDSTORE)")
+        before = one.session.view.mailbox.highest_modseq
+        got = await one.ok(b"UID STORE 2 +FLAGS.SILENT (\\Flagged)")
+        assert got.startswith(b"* 2 UIDFETCH (MODSEQ (%d))\r\n" % (before + 1))
 
     run(scenario)

@@ -156,6 +156,8 @@ class ImapSession:
             await self.flush()
         except (ConnectionLost, SessionEnded):
             pass
+        except SelectedDeleted:
+            await self._bye(b"The selected mailbox has been deleted.", b"NONEXISTENT")
         except ReadTimeout:
             await self._bye(b"Nothing was heard for too long.")
         except ServerStopping:
@@ -317,7 +319,7 @@ class ImapSession:
         except SelectedDeleted:
             if reply is not None and reply is not ALREADY_SAID:  # done: who does not hear so files his message again
                 self.write(self.answer(reply, command.tag))
-            await self.end(b"The selected mailbox has been deleted.", b"NONEXISTENT")
+            raise
         return reply
 
     async def _handled(self, entry: Entry, command: Command) -> Reply:

@@ -166,3 +166,15 @@ def test_configured_quota_stands_for_accounts_without_one() -> None:
     with pytest.raises(DeliveryRefusal):
         resolve(engine, "mary@example.org", accounts=tables)
     assert len(resolve(engine, "free@example.org", accounts=tables)) == 1
+
+
+def test_an_account_full_of_messages_takes_no_more() -> None:
+    engine = house()
+    store = engine.account("a-mary")
+    tables = AccountsTable(quota_messages=2)
+    store.add(b"x")
+    assert len(resolve(engine, "mary@example.org", accounts=tables)) == 1
+    store.add(b"x")
+    with pytest.raises(DeliveryRefusal) as caught:
+        resolve(engine, "mary@example.org", accounts=tables)
+    assert (caught.value.reply, caught.value.enhanced) == (452, "4.2.2")

@@ -239,6 +239,7 @@ def test_old_files_are_brought_forward_with_all_they_hold(tmp_path: Path, file: 
         assert await directory.duplicates() == [("aaaa", 17, "mxyz")]
         begun = await directory.deliveries.find(b"d" * 32, "info@example.org")
         assert begun == (Begun(bytes(range(16)), frozenset({"aaaa.0"})) if "-2" in file.stem else None)
+        assert await directory.shares_of("aaaa") == (["anyone"] if "-2" in file.stem else [])
         assert await directory.claim_mailbox_id("b" + "q" * 26, "aaaa", "elsewhere")
         kept = [None, 99 if "-2" in file.stem else None]
         assert [each.expires for each in login.credentials] == kept

@@ -13,6 +13,7 @@ from restante.store import parts
 from restante.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, Identity, NewMessage, System
+from restante.store.quota import Quota
 
 from .making import ACCOUNT, ALL, Installation, analysis, fill, inbox, new
 
@@ -118,7 +119,7 @@ def test_quota_counts_what_is_there_not_what_was_removed(installation: Installat
         await store.append(box, [await new(store, b"y" * 60)])
         assert (await store.stats()).used == 60
 
-    asyncio.run(installation.play(scene, quota_default=100))
+    asyncio.run(installation.play(scene, quota_default=Quota(100)))
 
 
 def test_rows_keep_to_ranges_and_limit(installation: Installation) -> None:

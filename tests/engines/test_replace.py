@@ -9,6 +9,7 @@ import pytest
 from restante.store.errors import DiskFull, NoSuchMailbox, NoSuchMessage, OverQuota, TooManyKeywords
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, Flags, System
+from restante.store.quota import Quota
 
 from .making import ALL, Installation, inbox, new
 
@@ -67,7 +68,7 @@ def test_replace_does_all_or_nothing(installation: Installation) -> None:
         assert (after.mailbox, after.uids.uids) == (before.mailbox, before.uids.uids)
         assert await store.recoverable() == []
 
-    asyncio.run(installation.play(scene, quota_default=100, keywords=2))
+    asyncio.run(installation.play(scene, quota_default=Quota(100), keywords=2))
 
 
 def test_replace_asks_the_quota_for_the_difference(installation: Installation) -> None:
@@ -80,7 +81,7 @@ def test_replace_asks_the_quota_for_the_difference(installation: Installation) -
         await store.replace(box, 2, box, await new(store, b"z" * 20))
         assert (await store.stats()).used == 20
 
-    asyncio.run(installation.play(scene, quota_default=100))
+    asyncio.run(installation.play(scene, quota_default=Quota(100)))
 
 
 def test_two_that_replace_the_same_message_leave_one_replacement(installation: Installation) -> None:
@@ -102,7 +103,7 @@ def test_room_is_told_before_a_message_comes(installation: Installation) -> None
         with pytest.raises(OverQuota):
             await store.room_for(41)
 
-    asyncio.run(installation.play(scene, quota_default=100))
+    asyncio.run(installation.play(scene, quota_default=Quota(100)))
 
 
 def test_no_room_on_the_disk_is_told_before_a_message_comes(installation: Installation) -> None:

@@ -12,6 +12,7 @@ from restante.query.threads import Algorithm
 from restante.store.model import Column
 from restante.store.sqlite import (
     account_changes,
+    acl,
     annotation,
     append,
     changes,
@@ -20,10 +21,12 @@ from restante.store.sqlite import (
     identity,
     indexes,
     mailboxes,
+    reader,
     rows,
     search,
     sort,
     transaction,
+    transfer,
 )
 from restante.store.sqlite.schema import TABLES
 
@@ -47,7 +50,7 @@ HOT = {
     "same email": (transaction._SAME_EMAIL, 3),
     "same uidl": (transaction._SAME_UIDL, 3),
     "suffixes": (transaction._SUFFIXES_BY_BASE, 2),
-    "known email": (append._KNOWN, 1),
+    "known email": (append.KNOWN, 1),
     "has email": (append._HAS, 1),
     "contents": (content._READ_MANY, 1),
     "mailbox": (mailboxes._BY_KEY, 2),
@@ -66,6 +69,19 @@ HOT = {
     "headers": (search._HEADERS, 1),
     "facts of threads": (sort._THREADED[Algorithm.REFERENCES], 2),
     "not indexed yet": (indexes._WAITING, 2),
+    "a reader's rows": (rows.rows_sql((Column.FLAGS, Column.MODSEQ), True, False, True), 5),
+    "a reader's rows of many ranges": (rows.rows_sql((Column.FLAGS, Column.ENVELOPE), False, False, True), 4),
+    "changed for a reader": (reader._CHANGED, 3),
+    "seen by a reader": (reader._COUNT, 2),
+    "a reader's highest": (reader._HIGHEST, 2),
+    "a reader's states": (reader._STATES, 1),
+    "seen or not": (reader._OF_STATE, 4),
+    "late for a reader": (reader._SINCE, 4),
+    "first unseen by a reader": (reader._FIRST_UNSEEN, 3),
+    "rights": (acl._APPLYING + " AND mailbox = ?4", 4),
+    "rights on all": (acl._APPLYING, 3),
+    "to be carried": (transfer._SOURCE, 3),
+    "weighed": (transfer._WEIGHT, 2),
 }
 
 SMALL = (
@@ -95,7 +111,9 @@ def test_hot_queries_neither_scan_nor_sort(name: str) -> None:
         assert not step.startswith("SCAN") or step.startswith(SMALL), step
 
 
-@pytest.mark.parametrize("name", ["rows of many ranges", "removed rows of many ranges", "flags to change", "refused"])
+@pytest.mark.parametrize(
+    "name", ["rows of many ranges", "removed rows of many ranges", "flags to change", "refused", "to be carried"]
+)
 def test_rows_by_range_come_in_order_of_uid(name: str) -> None:
     """The order is promised to callers, and is that of the index (mailbox, uid)."""
     db = apsw.Connection(":memory:")

@@ -102,7 +102,7 @@ def test_a_write_that_fails_leaves_nothing_and_the_next_one_works(
     async def scene() -> None:
         engine = engine_of(installation)
         await engine.create_account(ACCOUNT)
-        store = engine.account(ACCOUNT)
+        store = engine.own(ACCOUNT)
         box = await inbox(store)
         await store.create_mailbox("Other")
         await fill(store, box, 4)
@@ -133,7 +133,7 @@ def test_a_full_disk_refuses_mail_and_still_removes(installation: Installation) 
     async def scene() -> None:
         engine = engine_of(installation)
         await engine.create_account(ACCOUNT)
-        store = engine.account(ACCOUNT)
+        store = engine.own(ACCOUNT)
         box = await inbox(store)
         await fill(store, box, 20)
         with engine.handles.hold(ACCOUNT, engine.path(ACCOUNT)) as handle:
@@ -153,7 +153,7 @@ def test_the_reserve_stops_filing_before_removing(installation: Installation) ->
     async def scene() -> None:
         engine = engine_of(installation)
         await engine.create_account(ACCOUNT)
-        await fill(engine.account(ACCOUNT), 1, 3)
+        await fill(engine.own(ACCOUNT), 1, 3)
         await engine.close()
         tight = engine_of(installation, reserve=1 << 60)
         store = tight.account(ACCOUNT)

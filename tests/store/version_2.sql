@@ -16,15 +16,16 @@ CREATE TABLE account (
     file TEXT NOT NULL,                 -- which file this is: another one means that a copy was put in service
     created INTEGER NOT NULL
 ) STRICT;
-INSERT INTO account VALUES(1,'a1b2c3','icug33r6yblmv2w3o2wowj5avda',7,3,1800000001,0,3634,'2171008.1795630195663889437',1800000000);
+INSERT INTO account VALUES(1,'a1b2c3','ihfdosiqgeibnbwp25ebtq3pioe',7,3,1800000001,0,3634,'2162737.1795634854042331904',1800000000);
 
 DROP TABLE IF EXISTS acl;
 CREATE TABLE acl (
     mailbox INTEGER NOT NULL,
-    identifier TEXT NOT NULL,
-    rights TEXT NOT NULL,
+    identifier TEXT NOT NULL,           -- store.rights: an account's id or a word for all, "-" before negative ones
+    rights TEXT NOT NULL,               -- letters
     PRIMARY KEY (mailbox, identifier)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX acl_identifier ON acl (identifier);
 
 DROP TABLE IF EXISTS annotation;
 CREATE TABLE annotation (
@@ -103,10 +104,10 @@ CREATE TABLE email (
     uidl TEXT,                          -- a UIDL that an old server gave
     modseq INTEGER NOT NULL             -- created
 ) STRICT;
-INSERT INTO email VALUES(1,'meohb2w2r3urzebsxeoo5zbppp4','toikw4ch6vaih5uftxbbwbibl7m',1,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(2,'mefwojpyhmqr7uh67bigbjhrvri','tql43tfadoemevjkbncfoeeom6y',2,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(3,'meav6ldny3gr4bmbrvvygyijiru','tuo3rt2rpwycvmlos3twzg3sizq',3,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(4,'mqfbpslu4uj4hwnptsalvytig2i','t2cer77np3sfe6mmdtkadcm4i7u',4,1200,1000000,NULL,NULL,3);
+INSERT INTO email VALUES(1,'mnn2puocu4tkkhpuyiwa3ndrhxa','txcihs6dflenfjf4tqgq454rsni',1,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(2,'mato5ewoj4pmobm32rougeokgwy','tuddaskgihayfivvf5r5oktoxzi',2,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(3,'me6umt7omg55v37n6fuulebs45m','twv3hg7huwxpbyjlaskbzajjtba',3,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(4,'mq5knd4kagxcs2o5z5oxfhunbmq','tked2xy2db2navqkd6a5tu6wmau',4,1200,1000000,NULL,NULL,3);
 CREATE INDEX email_content ON email (content);
 CREATE INDEX email_uidl ON email (uidl) WHERE uidl IS NOT NULL;
 
@@ -125,7 +126,7 @@ CREATE TABLE history (
     modseq INTEGER NOT NULL,
     part INTEGER NOT NULL,              -- several rows of one command
     at INTEGER NOT NULL,
-    kind TEXT NOT NULL,                 -- flags, rename, role, subscribe, create, delete
+    kind TEXT NOT NULL,                 -- flags, rename, role, subscribe, create, delete, acl
     mailbox INTEGER,
     uids BLOB,                          -- MessagePack: [[low, high], ...]
     former TEXT,                        -- former flag set number, name, role or subscription
@@ -166,8 +167,8 @@ CREATE TABLE mailbox (
     created_modseq INTEGER NOT NULL,
     changed_modseq INTEGER NOT NULL     -- last number that changed the mailbox itself (name, role): JMAP
 ) STRICT;
-INSERT INTO mailbox VALUES(1,'bqv3dn5uyal5iho3qwwkzrkb6yy','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
-INSERT INTO mailbox VALUES(2,'b5t7u2q6lzdedi77kz2nygym6na','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
+INSERT INTO mailbox VALUES(1,'bkcdleg6wgkdvrhydqd6sxvcavq','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
+INSERT INTO mailbox VALUES(2,'b7btfmkcgvbkmpkdc2wy5rgef7e','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
 
 DROP TABLE IF EXISTS mailbox_tombstone;
 CREATE TABLE mailbox_tombstone (
@@ -257,13 +258,15 @@ INSERT INTO search_text VALUES(3,'FROM','TO','CC','BCC','SUBJECT',X'005355424A45
 INSERT INTO search_text VALUES(4,'FROM','TO','CC','BCC','SUBJECT',X'005355424A4543543A2058');
 
 DROP TABLE IF EXISTS seen;
-CREATE TABLE seen (
-    user TEXT NOT NULL,
+CREATE TABLE seen (                     -- \Seen of those who are not the owner: for each his own
     mailbox INTEGER NOT NULL,
     uid INTEGER NOT NULL,
+    user TEXT NOT NULL,                 -- account id
+    seen INTEGER NOT NULL,              -- 0: taken off again; the row stays for its number
     modseq INTEGER NOT NULL,
-    PRIMARY KEY (user, mailbox, uid)
+    PRIMARY KEY (mailbox, uid, user)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX seen_reader ON seen (user, mailbox, seen, modseq);
 
 DROP TABLE IF EXISTS sortkey;
 CREATE TABLE sortkey (
@@ -300,7 +303,21 @@ CREATE TABLE thread_link (
     thread TEXT NOT NULL,
     PRIMARY KEY (message_id, subject)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'t2cer77np3sfe6mmdtkadcm4i7u');
+INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'tked2xy2db2navqkd6a5tu6wmau');
+
+DROP TABLE IF EXISTS transfer_in;
+CREATE TABLE transfer_in (
+    token TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+DROP TABLE IF EXISTS transfer_out;
+CREATE TABLE transfer_out (             -- messages on their way into another account: see transfer.py
+    token TEXT PRIMARY KEY,
+    target TEXT NOT NULL,               -- the other account's id
+    mailbox INTEGER NOT NULL,
+    uids BLOB NOT NULL                  -- MessagePack: [[low, high], ...]
+) STRICT, WITHOUT ROWID;
 
 DELETE FROM main.sqlite_sequence WHERE name='content';
 INSERT INTO main.sqlite_sequence VALUES ('content', 4);

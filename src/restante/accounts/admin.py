@@ -32,6 +32,7 @@ from ..store.directory import (
     Scram,
     fold_address,
 )
+from ..store.errors import StoreRefusal
 from ..store.interface import Engine
 from ..store.model import INBOX
 from .address import normalise_address, normalise_domain
@@ -144,6 +145,8 @@ class Admin:
         *,
         hash: str | None = None,
         quota: int | None = None,
+        quota_messages: int | None = None,
+        quota_mailboxes: int | None = None,
         mailboxes: bool = True,
         demo: bool = False,
         settings: AccountSettings | None = None,
@@ -161,7 +164,8 @@ class Admin:
             check_hash(hash)
         settings = settings or AccountSettings()
         _check_settings(settings)
-        _check_quota(quota)
+        for limit in (quota, quota_messages, quota_mailboxes):
+            _check_quota(limit)
         await self._local_domain(parsed.domain)
         await self._check_free(parsed.address)
         account = Account(
@@ -174,6 +178,8 @@ class Admin:
             demo,
             self._now(),
             credential_version=1,
+            quota_messages=quota_messages,
+            quota_mailboxes=quota_mailboxes,
         )
         await self._engine.create_account(account.id)
         try:
@@ -234,10 +240,21 @@ class Admin:
         """Refuse its logins from now on, and end what is logged in within seconds. Its mail stays."""
         await self._directory.update_account((await self.account(address)).id, enabled=False)
 
-    async def set_quota(self, address: str, quota: int | None) -> None:
-        """quota: octets, 0 for no limit, None for the configured default. Raises BadSetting for a negative one."""
-        _check_quota(quota)
-        await self._directory.update_account((await self.account(address)).id, quota=-1 if quota is None else quota)
+    async def set_quota(
+        self, address: str, quota: int | None, messages: int | None = None, mailboxes: int | None = None
+    ) -> None:
+        """quota, messages, mailboxes: octets and counts, 0 for no limit, None for the configured default.
+
+        All three are set. They hold from the next command of any session on. Raises BadSetting for a negative one.
+        """
+        for limit in (quota, messages, mailboxes):
+            _check_quota(limit)
+        await self._directory.update_account(
+            (await self.account(address)).id,
+            quota=-1 if quota is None else quota,
+            quota_messages=-1 if messages is None else messages,
+            quota_mailboxes=-1 if mailboxes is None else mailboxes,
+        )
 
     async def set_settings(self, address: str, settings: AccountSettings) -> None:
         """Raises BadSetting."""
@@ -245,10 +262,24 @@ class Admin:
         await self._directory.update_account((await self.account(address)).id, settings=settings)
 
     async def remove_account(self, address: str) -> None:
-        """Remove the account and all its mail, for good. First its name, so that nobody comes in meanwhile."""
+        """Remove the account and all its mail, for good. First its name, so that nobody comes in meanwhile.
+
+        What others shared with it is taken back from their lists; what a crash leaves there is of no use to anybody,
+        since ids do not come back.
+        """
         account = await self.account(address)
+        owners: list[Account] = []
+        while page := await self._directory.sharing((account.id,), owners[-1].address if owners else ""):
+            owners += page
         await self._directory.remove_account(account.id)
         await self._engine.delete_account(account.id)
+        for owner in owners:
+            if owner.id == account.id:
+                continue
+            try:
+                await self._engine.account(owner.id, session="administration").forget_person(account.id)
+            except StoreRefusal:
+                pass  # his file cannot be written now; what stays in it opens nothing, and doctor names it
 
     # Aliases ---------------------------------------------------------------------------------------
 

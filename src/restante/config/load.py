@@ -71,6 +71,8 @@ RANGES = (
     Range(("server", "write_timeout"), 1, _DAY),
     Range(("server", "handshake_timeout"), 1, 3600),
     Range(("accounts", "quota"), 0, _ANY),
+    Range(("accounts", "quota_messages"), 0, _ANY),
+    Range(("accounts", "quota_mailboxes"), 0, _ANY),
     Range(("auth", "argon2_memory"), 8 << 10, 4 << 30),
     Range(("auth", "argon2_time"), 1, 100),
     Range(("auth", "queue"), 1, 1 << 20),
@@ -107,6 +109,7 @@ RANGES = (
     Range(("limits", "metadata_value"), 1024, 1 << 20),
     Range(("limits", "metadata_entries"), 10, 100_000),
     Range(("limits", "metadata_account"), 1 << 16, _ANY),
+    Range(("limits", "transfer"), 1 << 20, _ANY),
     Range(("limits", "recipients"), 100, 1 << 20),
     Range(("limits", "mime_depth"), 1, 200),
     Range(("limits", "mime_parts"), 1, 1 << 20),
@@ -272,6 +275,11 @@ class _Reading:
         if not re.fullmatch(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+)?", config.imap.admin):
             raise self._error(
                 ("imap", "admin"), "imap.admin is no URI.", "Write it like mailto:postmaster@example.org."
+            )
+        others = config.imap.other_users
+        if not re.fullmatch(r"[^\x00-\x1f/%*\"\\]{1,100}", others) or others.upper() == "INBOX":
+            raise self._error(
+                ("imap", "other_users"), 'imap.other_users is one level of a mailbox name, without "/", "%", "*".'
             )
         seen: dict[str, str] = {}
         for name, role in config.accounts.mailboxes.items():

@@ -53,6 +53,8 @@ class LogTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class AccountsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quota: Annotated[int, Doc("Quota of accounts without one of their own; 0: none.", "size")] = 0
+    quota_messages: Annotated[int, Doc("Most messages of such an account; 0: no limit.")] = 0
+    quota_mailboxes: Annotated[int, Doc("Most mailboxes of such an account, INBOX included; 0: no limit.")] = 0
     mailboxes: Annotated[dict[str, str], Doc("Mailboxes of a new account and their special uses.")] = msgspec.field(
         default_factory=lambda: {
             "Drafts": "\\Drafts",
@@ -91,6 +93,15 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str, Doc('"all": FETCH, SEARCH, STORE, COPY, MOVE, UID EXPUNGE; "saving": COPY and APPEND alone (SAVELIMIT).')
     ] = "all"
     contexts: Annotated[int, Doc("Searches of one session that are kept up to date (CONTEXT=SEARCH).")] = 16
+    other_users: Annotated[str, Doc("What stands before the mailboxes that others share; one level of a name.")] = (
+        "Other Users"
+    )
+    share_with_anyone: Annotated[
+        bool, Doc("People may grant rights to anyone, all accounts at once; the command line always may.")
+    ] = False
+    quota_admins: Annotated[list[str], Doc("Addresses of accounts that may change quotas by SETQUOTA.")] = (
+        msgspec.field(default_factory=list)
+    )
     login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
     admin: Annotated[str, Doc("URI of who runs the server, told as METADATA /shared/admin (mailto:...).")] = ""
@@ -158,6 +169,7 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 65_536
     metadata_entries: Annotated[int, Doc("METADATA entries of a mailbox, shared and private ones each.")] = 100
     metadata_account: Annotated[int, Doc("All METADATA of one account.", "size")] = 16 << 20
+    transfer: Annotated[int, Doc("What one COPY or MOVE may carry from one account to another.", "size")] = 256 << 20
     recipients: Annotated[int, Doc("Recipients of one LMTP transaction.")] = 1_000
     mime_depth: Annotated[int, Doc("Nested parts analysed.")] = 50
     mime_parts: Annotated[int, Doc("Parts of one message analysed.")] = 1_000

@@ -15,6 +15,7 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from ..accounts.address import Address, BadAddress, normalise_address
+from ..config.limits import quota_default
 from ..config.model import AccountsTable, DeliveryTable
 from ..store.directory import Account, Directory
 from ..store.interface import Engine
@@ -166,11 +167,14 @@ class Resolver:
 
     async def check_quota(self, account: Account, size: int) -> None:
         """Raises DeliveryRefusal if `size` octets more do not fit (or, with 0, nothing does)."""
-        quota = account.quota if account.quota is not None else self._accounts.quota
-        if quota > 0:
+        limits = account.quota_or(quota_default(self._accounts))
+        if limits.storage or limits.messages:
             # Not `stats`, which counts what can be recovered too: a pass over all that was removed, each recipient.
-            used = sum(box.size for box in await self._engine.account(account.id).mailboxes())
-            if used + size > quota or used >= quota:
+            boxes = await self._engine.account(account.id).mailboxes()
+            used = sum(box.size for box in boxes)
+            if limits.storage and (used + size > limits.storage or used >= limits.storage):
+                raise over_quota(self._config)
+            if limits.messages and sum(box.messages for box in boxes) >= limits.messages:
                 raise over_quota(self._config)
 
     async def _mailbox(self, account: str, folder: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..clock import Clock, Random
-from ..config.limits import mime_limits
+from ..config.limits import mime_limits, quota_default
 from ..config.model import Config
 from ..store.annotation import AnnotationLimits
 from ..store.sqlite.engine import SqliteEngine
@@ -29,7 +29,8 @@ def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> Sql
         compress=store.compress,
         keywords=config.limits.keywords,
         mailboxes=config.limits.mailboxes,
-        quota_default=config.accounts.quota,
+        transfer=config.limits.transfer,
+        quota_default=quota_default(config.accounts),
         analysis=mime_limits(config.limits),
         index_from=BATCH if store.search_index else None,
         index_after=INDEX_AFTER,

@@ -8,11 +8,13 @@ lower-case A-label or U-label form normalised by `accounts.address`.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..errors import Refusal
 from .journal import DeliveryJournal
+from .quota import Quota
 
 
 class DirectoryRefusal(Refusal):
@@ -63,7 +65,8 @@ class AccountSettings:
 class Account:
     """id: opaque token, names the store; never changes or comes back. address: local@domain as created.
 
-    quota: octets, None for the configured default, 0 for no limit. credential_version: grows with every
+    quota, quota_messages, quota_mailboxes: octets and counts, None for the configured default, 0 for no limit.
+    credential_version: grows with every
     change of any credential or of `enabled`, so that caches of proofs keyed by it are right.
     """
 
@@ -76,6 +79,16 @@ class Account:
     demo: bool
     created: int
     credential_version: int
+    quota_messages: int | None = None
+    quota_mailboxes: int | None = None
+
+    def quota_or(self, default: Quota) -> Quota:
+        """The account's limits, `default` standing for those that it does not set."""
+        return Quota(
+            default.storage if self.quota is None else self.quota,
+            default.messages if self.quota_messages is None else self.quota_messages,
+            default.mailboxes if self.quota_mailboxes is None else self.quota_mailboxes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +193,18 @@ class Directory(Protocol):
         *,
         enabled: bool | None = None,
         quota: int | None = None,
+        quota_messages: int | None = None,
+        quota_mailboxes: int | None = None,
         settings: AccountSettings | None = None,
     ) -> None:
-        """Change what is given; a negative quota means the configured default again. Raises NotFound."""
+        """Change what is given; a negative quota of any kind means the configured default again. Raises NotFound."""
         ...
 
     async def remove_account(self, id: str) -> None:
-        """The account and its credentials; aliases that name it keep doing so. Raises NotFound."""
+        """The account, its credentials, the shares it gives and has; aliases that name it keep doing so.
+
+        Raises NotFound.
+        """
         ...
 
     async def closures(self, after: int | None) -> Closures:
@@ -206,6 +224,30 @@ class Directory(Protocol):
 
     async def login(self, address: str) -> Login | None:
         """Account and credentials by address; one read, well under 0.1 ms when warm."""
+        ...
+
+    async def sharing(self, identifiers: Sequence[str], after: str = "", limit: int = 1000) -> list[Account]:
+        """Accounts that may grant something to one of these identifiers (store.rights), by address, those after
+        `after`. May name one too many, never one too few."""
+        ...
+
+    async def shares(self, account: str, identifiers: Sequence[str]) -> bool:
+        """Whether the account may grant something to one of these identifiers."""
+        ...
+
+    async def shares_of(self, account: str) -> list[str]:
+        """Identifiers that the account may grant something to, sorted."""
+        ...
+
+    async def note_shares(
+        self, account: str, identifiers: Sequence[str], granted: Callable[[], Collection[str]] | None = None
+    ) -> None:
+        """Keep the index of shares true for these identifiers. Called before a list is changed (without `granted`:
+        they are added, so that a crash leaves one too many) and again after it.
+
+        granted: tells which identifiers the account's lists name now; called while no other change of the index
+        can happen, so that of two who change lists at once the later one puts right what the earlier left.
+        """
         ...
 
     def has_scram(self) -> bool:

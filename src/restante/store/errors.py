@@ -31,6 +31,18 @@ class MailboxExists(StoreRefusal):
     code = "MAILBOX-EXISTS"
 
 
+class NoPermission(StoreRefusal):
+    """RFC 5530 NOPERM: the acting user has not the right that this needs, and may know of the mailbox."""
+
+    code = "NO-PERMISSION"
+
+
+class TooMuchAtOnce(StoreRefusal):
+    """RFC 5530 LIMIT: more than one command may carry, or than a list may hold."""
+
+    code = "TOO-MUCH-AT-ONCE"
+
+
 class BadMailboxName(StoreRefusal):
     """RFC 5530 CANNOT: empty parts, control characters, too long, too deep."""
 

@@ -48,6 +48,8 @@ from .model import (
     Snapshot,
     UidRanges,
 )
+from .quota import QuotaState
+from .rights import AclEntry, Rights
 
 OnChange = Callable[[int], None]
 """Called on the event loop with the account's newest change number. Must not block or raise."""
@@ -60,7 +62,12 @@ class Watch(Protocol):
 
 
 class Store(Protocol):
-    """One account, seen by one acting user. Cheap to make, holds no handle while idle."""
+    """One account, seen by one acting user. Cheap to make, holds no handle while idle.
+
+    Somebody who is not the owner sees mailboxes and does things as the access control lists say (RFC 4314), looked
+    up in each call's own transaction: NoSuchMailbox where he may not know of a mailbox, NoPermission where he may.
+    \\Seen is his own. What no right covers (POP3, undelete, doctor ...) is refused by NoPermission.
+    """
 
     account: str
     """The account's id in the directory."""
@@ -92,8 +99,11 @@ class Store(Protocol):
         """The account's interned flag sets; the same object for all sessions of a process."""
         ...
 
-    async def keywords(self) -> list[str]:
-        """Keywords of the account, sorted: for the FLAGS response. Cost does not grow with messages."""
+    async def keywords(self, mailbox: int | None = None) -> list[str]:
+        """Keywords of the account, sorted: for the FLAGS response. Cost does not grow with messages.
+
+        mailbox: needed by who is not the owner, and told those of its messages alone, by a pass over it.
+        """
         ...
 
     async def rows(
@@ -270,7 +280,7 @@ class Store(Protocol):
         self, name: str, role: str | None = None, uidvalidity: int | None = None, *, above: bool = True
     ) -> Mailbox:
         """Create a mailbox, and (above) those above it that are missing: an import of an account where they had
-        been deleted leaves them out. Raises MailboxExists, BadMailboxName, RoleTaken.
+        been deleted leaves them out. Raises MailboxExists, BadMailboxName, RoleTaken, OverQuota.
 
         uidvalidity: wished by an import into a new mailbox; taken only if no mailbox had it under that name.
         """
@@ -318,6 +328,33 @@ class Store(Protocol):
         """Subscribe or unsubscribe a name, whether or not a mailbox has it."""
         ...
 
+    # Sharing ---------------------------------------------------------------------------------------
+
+    async def acl(self, mailbox: int) -> list[AclEntry]:
+        """The mailbox's access control list, without the owner. Raises NoSuchMailbox."""
+        ...
+
+    async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
+        """Change one entry of the list (as flags are changed: replaced, added, removed); one without rights goes.
+
+        Holds for every session's next command. Raises NoSuchMailbox, TooMuchAtOnce.
+        """
+        ...
+
+    async def forget_person(self, identifier: str) -> None:
+        """Take an account that is being removed off every list of this one."""
+        ...
+
+    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
+        """COPY or MOVE from another account (`source`, its `mailbox` and `ranges`) into this one, all or none.
+
+        EMAILID, THREADID, dates and octets go along; flags as the acting user sees them, those that he may set
+        here. A move is filed here first and removed there afterwards; a crash between the two is made good when
+        the source is opened next. Octets pass through in pieces. Raises TooMuchAtOnce past the bound on what one
+        such command carries, and what append raises.
+        """
+        ...
+
     # POP3 ------------------------------------------------------------------------------------------
 
     def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
@@ -354,6 +391,10 @@ class Store(Protocol):
         ...
 
     async def stats(self) -> AccountStats: ...
+
+    async def quota(self) -> QuotaState:
+        """The account's limits as they are now, and what it uses. Cost: a row a mailbox."""
+        ...
 
     async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
         """What export keeps of placements beside their columns, ascending by UID."""

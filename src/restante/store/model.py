@@ -18,6 +18,8 @@ from enum import Enum, IntFlag
 from typing import NamedTuple
 
 from ..mime.model import Analysis
+from .rights import ALL as ALL_RIGHTS
+from .rights import Rights
 
 UidRanges = tuple[tuple[int, int], ...]
 """Ascending, disjoint, inclusive ranges of UIDs."""
@@ -132,6 +134,7 @@ class Mailbox:
     name: NFC, "/" between levels, "INBOX" in capitals. role: special use or None. highest_modseq: the last
     number that touched its placements, removals or annotations; never falls, at least 1. recent_uid: UIDs up
     to it have been recent in some session. size, deleted_size: octets. subscribed: by the acting user.
+    rights: the acting user's; counters of a mailbox that he may not read are 0, and `unseen` is by his own \\Seen.
     """
 
     key: int
@@ -148,6 +151,7 @@ class Mailbox:
     size: int
     deleted_size: int
     subscribed: bool
+    rights: Rights = ALL_RIGHTS
 
 
 class UidList:

@@ -20,8 +20,8 @@ CREATE TABLE account (
     next_credential INTEGER NOT NULL DEFAULT 1,
     salt BLOB NOT NULL DEFAULT x'',
     iterations INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
-INSERT INTO account VALUES('aaaa','Ann@example.org','ann@example.org','example.org',1,500,'trash',3,0,1,0,12,3,3,X'73616C7473616C7473616C7473616C74',4096);
+, quota_messages INTEGER CHECK (quota_messages >= 0), quota_mailboxes INTEGER CHECK (quota_mailboxes >= 0)) STRICT, WITHOUT ROWID;
+INSERT INTO account VALUES('aaaa','Ann@example.org','ann@example.org','example.org',1,500,'trash',3,0,1,0,12,3,3,X'73616C7473616C7473616C7473616C74',4096,NULL,NULL);
 CREATE INDEX account_domain ON account (domain);
 CREATE INDEX account_leave ON account (pop3_leave_days) WHERE enabled = 1;
 CREATE TABLE adopted (
@@ -86,6 +86,13 @@ CREATE TABLE duplicate (
     email_id TEXT NOT NULL
 ) STRICT;
 INSERT INTO duplicate VALUES(1,'aaaa',X'6464646464646464646464646464646464646464646464646464646464646464',17,'mxyz');
+CREATE TABLE share (
+    identifier TEXT NOT NULL,
+    account TEXT NOT NULL,
+    PRIMARY KEY (identifier, account)
+) STRICT, WITHOUT ROWID;
+INSERT INTO share VALUES('anyone','aaaa');
+CREATE INDEX share_account ON share (account);
 CREATE TABLE secret (
     name TEXT PRIMARY KEY NOT NULL,
     value BLOB NOT NULL CHECK (length(value) = 32)

@@ -15,6 +15,7 @@ from restante.mime.normalise import normalise_line_ends
 from restante.store.errors import DiskFull, OverQuota
 from restante.store.interface import Store
 from restante.store.model import Column
+from restante.store.quota import Quota
 from restante.store.sqlite.account import SqliteStore
 
 from ..session.support import SIMPLE, Client, World, run
@@ -41,9 +42,10 @@ async def contents(store: Store, name: str = "INBOX") -> list[bytes]:
 
 
 def set_quota(world: World, octets: int) -> None:
-    """The quota is read again after a few seconds."""
-    world.engine._quota_default = octets
-    world.clock.advance(10)
+    """As if the configuration had said so from the beginning."""
+    world.engine._quota_default = Quota(octets)
+    for shared in world.engine._recent.values():
+        shared.quota = None
 
 
 def capabilities(got: bytes) -> set[bytes]:

@@ -22,7 +22,8 @@ from ...query.language import Query
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
 from ..changes import AccountChanges
-from ..errors import InUse
+from ..errors import CannotChangeMailbox, InUse
+from ..interface import Store
 from ..model import (
     AccountStats,
     Adoption,
@@ -49,8 +50,11 @@ from ..model import (
     System,
     UidRanges,
 )
+from ..quota import Quota, QuotaState
+from ..rights import EVERYONE, NEGATIVE, AclEntry, Rights
 from . import (
     account_changes,
+    acl,
     annotation,
     append,
     bodies,
@@ -60,6 +64,7 @@ from . import (
     index,
     indexes,
     mailboxes,
+    quota,
     recent,
     replace,
     rows,
@@ -92,13 +97,17 @@ STILL_READ = 3600.0
 class Shared:
     """What the sessions of one process share of an account."""
 
-    __slots__ = ("__weakref__", "flags", "flags_known", "freed", "quota", "quota_at")
+    __slots__ = (
+        "__weakref__", "flags", "flags_known", "freed", "quota", "quota_at", "readers", "seen_counts",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.flags = FlagTable()
         self.flags_known = 0
-        self.quota: int | None = None
-        self.quota_at = 0.0
+        self.readers: ReaderFlags | None = None
+        self.seen_counts: dict[tuple[int, str], tuple[int, int, int]] = {}
+        self.quota: Quota | None = None
+        self.quota_at = 0
         self.freed = False
         """Contents were freed of which the search index still knows."""
 
@@ -110,8 +119,30 @@ class Shared:
         for number, system, keywords in db.execute(
             "SELECT number, system, keywords FROM flagset WHERE number > ? ORDER BY number", (self.flags_known,)
         ):
-            self.flags.add(number, Flags(System(system), frozenset(keywords.split())))
+            flags = Flags(System(system), frozenset(keywords.split()))
+            self.flags.add(number, flags)
+            if self.readers is not None:
+                self.readers.add_both(number, flags)
         self.flags_known = last
+
+    def reader_flags(self) -> ReaderFlags:
+        """The same flag sets as those see them who are not the owner; made when one first asks."""
+        if self.readers is None:
+            self.readers = ReaderFlags()
+            for number, flags in self.flags.items():
+                self.readers.add_both(number, flags)
+        return self.readers
+
+
+class ReaderFlags(FlagTable):
+    """Flag sets without the owner's \\Seen, each under its number; and with a reader's own, SEEN_BIT added to it."""
+
+    __slots__ = ()
+
+    def add_both(self, number: int, flags: Flags) -> None:
+        unseen = Flags(flags.system & ~System.SEEN, flags.keywords)
+        self.add(number, unseen)
+        self.add(number | rows.SEEN_BIT, Flags(unseen.system | System.SEEN, flags.keywords))
 
 
 class SqliteStore:
@@ -192,7 +223,7 @@ class SqliteStore:
         self._read(self._shared.learn)
         return self._shared.flags
 
-    async def keywords(self) -> list[str]:
+    async def keywords(self, mailbox: int | None = None) -> list[str]:
         return self._read(rows.keywords)
 
     async def rows(
@@ -368,19 +399,15 @@ class SqliteStore:
 
     async def room_for(self, size: int) -> None:
         self._engine.check_room(max(size, 0))
-        self.look(append.check_room, size, await self._quota())
+        self.look(quota.check_room, size, await self._quota())
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))
         return [append.prepare(message) for message in messages]
 
-    async def _quota(self) -> int:
-        """The account's quota, read from the directory at most every few seconds."""
-        shared, now = self._shared, self._engine.clock.monotonic()
-        if shared.quota is None or now - shared.quota_at > 5.0:
-            shared.quota = await self._engine.quota(self.account)
-            shared.quota_at = now
-        return shared.quota
+    async def _quota(self) -> Quota:
+        """The account's limits, as they are now."""
+        return await self._engine.quota(self.account, self._shared)
 
     async def store_flags(
         self,
@@ -415,7 +442,7 @@ class SqliteStore:
     async def create_mailbox(
         self, name: str, role: str | None = None, uidvalidity: int | None = None, *, above: bool = True
     ) -> Mailbox:
-        return await self._write(mailboxes.create, name, role, uidvalidity, above)
+        return await self._write(mailboxes.create, name, role, uidvalidity, above, await self._quota())
 
     async def adopt(self, mailbox: int, adoption: Adoption) -> Mailbox:
         return await self._write(mailboxes.adopt, mailbox, adoption)
@@ -424,10 +451,12 @@ class SqliteStore:
         await self._write(mailboxes.reserve_uids, mailbox, uidnext)
 
     async def delete_mailbox(self, mailbox: int) -> None:
+        named = [entry.identifier for entry in self.look(acl.entries, mailbox)]
         await self._write(mailboxes.delete, mailbox)
+        await self.note_shares(named)
 
     async def rename_mailbox(self, mailbox: int, name: str) -> None:
-        await self._write(mailboxes.rename, mailbox, name)
+        await self._write(mailboxes.rename, mailbox, name, await self._quota())
 
     async def set_role(self, mailbox: int, role: str | None) -> None:
         await self._write(mailboxes.set_role, mailbox, role)
@@ -439,6 +468,78 @@ class SqliteStore:
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         await self._write(mailboxes.subscribe, name, subscribed)
+
+    # Sharing -----------------------------------------------------------------------------------------
+
+    async def acl(self, mailbox: int) -> list[AclEntry]:
+        return self._read(self._acl, mailbox)
+
+    def _acl(self, db: apsw.Connection, mailbox: int) -> list[AclEntry]:
+        mailboxes.mailbox_by_key(db, mailbox, self._user)
+        return acl.entries(db, mailbox)
+
+    async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
+        await self.change_acl(_set_acl, mailbox, identifier, mode, rights)
+
+    async def change_acl(
+        self,
+        change: Callable[[Write, int, str, FlagMode, Rights], None],
+        mailbox: int,
+        identifier: str,
+        mode: FlagMode,
+        rights: Rights,
+    ) -> None:
+        """Run `change` between the two notes in the directory that keep its index true: a crash at any instant
+        leaves a pair too many there, which costs a look, never one too few, which would hide a mailbox."""
+        if identifier.removeprefix(NEGATIVE) == self.account:
+            raise CannotChangeMailbox("The owner always has all rights.")
+        if mode is not FlagMode.REMOVE and rights and not identifier.startswith(NEGATIVE):
+            await self._engine.directory.note_shares(self.account, (identifier,))
+        await self._write(change, mailbox, identifier, mode, rights)
+        await self.note_shares((identifier,))
+
+    async def note_shares(self, identifiers: Sequence[str]) -> None:
+        """Make the directory's index say what this account's lists say of these identifiers."""
+        positive = [one for one in identifiers if not one.startswith(NEGATIVE)]
+        if positive:
+            await self._engine.directory.note_shares(self.account, positive, lambda: self.read_apart(acl.granted))
+
+    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
+        from . import transfer
+
+        return await transfer.transfer(self, source, mailbox, ranges, target, move)
+
+    async def _check_shares(self, repair: bool) -> list[Finding]:
+        """Compare the account's lists with the directory's index of shares, and with who there is.
+
+        Looked at twice: a list that is just being changed is known to the directory first.
+        """
+        directory, seen = self._engine.directory, dict[str, str]()
+        for look in range(2):
+            granted, known = self.look(acl.granted), set(await directory.shares_of(self.account))
+            found = dict.fromkeys(granted - known, "grants something to {}, which the directory does not know")
+            found |= dict.fromkeys(known - granted, "grants nothing to {}, which the directory says it does")
+            seen = found if look == 0 else {one: text for one, text in seen.items() if one in found}
+        findings = []
+        for identifier, text in sorted(seen.items()):
+            if repair:
+                await self.note_shares((identifier,))
+            findings.append(Finding("share", f"the account {text.format(identifier)}", True, repair))
+        for identifier in sorted(self.look(acl.named)):
+            if identifier not in EVERYONE and await directory.account_by_id(identifier) is None:
+                if repair:
+                    await self.forget_person(identifier)
+                findings.append(Finding("acl-person", f"rights of {identifier}, who has no account", True, repair))
+        return findings
+
+    def _unfinished_moves(self, db: apsw.Connection) -> int:
+        from . import transfer
+
+        return transfer.finish_all(db, self._path, self._engine.clock, self._engine.random)
+
+    async def forget_person(self, identifier: str) -> None:
+        await self._write(acl.forget, identifier)
+        await self.note_shares((identifier,))
 
     # POP3 --------------------------------------------------------------------------------------------
 
@@ -515,6 +616,9 @@ class SqliteStore:
                 await asyncio.to_thread(indexes.prune, self._path, path, self._engine.locks)
         return freed
 
+    async def quota(self) -> QuotaState:
+        return self._read(quota.state, await self._quota(), self._engine.settings.mailboxes)
+
     async def stats(self) -> AccountStats:
         return self._read(rows.stats, self._path)
 
@@ -542,6 +646,11 @@ class SqliteStore:
                 yield dataclasses.replace(finding, repaired=repair)
             if wrong and repair:
                 self._discard_index()  # filled again behind the next mail or search
+            for finding in await self._check_shares(repair):
+                yield finding
+            if await asyncio.to_thread(self._unfinished_moves, db):
+                text = "a move to another account was cut off, and that account cannot be read to finish it"
+                yield Finding("transfer", text, repairable=False)
         finally:
             await asyncio.to_thread(db.close)
             engine.unseen.forget(self.account)
@@ -555,6 +664,11 @@ class SqliteStore:
             engine.indexes.forget(self.account)
             index.discard(engine.index_path(self.account), engine.locks)
         engine.filler.note(self.account)
+
+
+def _set_acl(tx: Write, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
+    mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
+    acl.set_entry(tx, mailbox, identifier, mode, rights)
 
 
 def _next(findings: Iterator[Finding]) -> Finding | None:

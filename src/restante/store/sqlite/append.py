@@ -13,10 +13,12 @@ import apsw
 
 from ...mime.model import Analysis, Trait
 from .. import parts
-from ..errors import NoSuchMailbox, OverQuota
+from ..errors import NoSuchMailbox
 from ..model import Appended, Identity, NewMessage
+from ..quota import Quota
 from . import content, mailboxes
 from .identity import is_id, new_id, thread_for
+from .quota import check_filing
 from .transaction import NewPlacement, Write
 
 
@@ -44,9 +46,9 @@ def derive(analysis: Analysis) -> Derived:
     return Derived(parts.encode(analysis.root), content.encode_text(analysis.text.header))
 
 
-def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) -> Appended:
-    """File messages, all or none. quota: octets, 0 for no limit. Raises NoSuchMailbox, OverQuota, TooManyKeywords."""
-    check_quota(tx, sum(one.message.blob.size for one in messages), quota)
+def append(tx: Write, mailbox: int, messages: Sequence[Prepared], limits: Quota) -> Appended:
+    """File messages, all or none. Raises NoSuchMailbox, OverQuota, TooManyKeywords."""
+    check_filing(tx, sum(one.message.blob.size for one in messages), len(messages), limits)
     placements, ids = [], []
     for one in messages:
         message = one.message
@@ -75,47 +77,27 @@ def append(tx: Write, mailbox: int, messages: Sequence[Prepared], quota: int) ->
     )
 
 
-def append_by_name(tx: Write, name: str, messages: Sequence[Prepared], quota: int) -> Appended:
+def append_by_name(tx: Write, name: str, messages: Sequence[Prepared], limits: Quota) -> Appended:
     """`append` into the mailbox that has this name when the command runs. Raises NoSuchMailbox."""
     row = tx.db.execute("SELECT key FROM mailbox WHERE name = ?", (mailboxes.canonical(name),)).fetchone()
     if row is None:
         raise NoSuchMailbox("There is no such mailbox.", "Create it first.")
-    return append(tx, int(row[0]), messages, quota)
+    return append(tx, int(row[0]), messages, limits)
 
 
-def append_once(tx: Write, name: str, message: Prepared, quota: int) -> Appended | None:
+def append_once(tx: Write, name: str, message: Prepared, limits: Quota) -> Appended | None:
     """`append_by_name`, unless the account has or still keeps an email of the EMAILID that the message brings."""
     email_id = message.message.identity.email_id
     if email_id is None:
         raise ValueError("a message without an EMAILID cannot be told from another")
     if has_email(tx.db, email_id):
         return None
-    return append_by_name(tx, name, [message], quota)
+    return append_by_name(tx, name, [message], limits)
 
 
 def has_email(db: apsw.Connection, email_id: str) -> bool:
     """Whether an email of this EMAILID is here, placed or removed."""
     return db.execute(_HAS, (email_id,)).fetchone() is not None
-
-
-def check_quota(tx: Write, more: int, quota: int) -> None:
-    """Raises OverQuota where `more` octets do not fit. What has been removed does not count."""
-    if not quota or more <= 0:
-        return
-    row = tx.db.execute("SELECT used FROM account").fetchone()
-    if row is not None and row[0] + tx.used + more > quota:
-        raise _over_quota()
-
-
-def check_room(db: apsw.Connection, more: int, quota: int) -> None:
-    """`check_quota` ahead of time, without a transaction of the writer. Raises OverQuota."""
-    row = db.execute("SELECT used FROM account").fetchone()
-    if quota and more > 0 and row is not None and row[0] + more > quota:
-        raise _over_quota()
-
-
-def _over_quota() -> OverQuota:
-    return OverQuota("The mailbox is full.", "Remove some mail, or ask for a larger quota.")
 
 
 def _known_elsewhere(identity: Identity) -> bool:
@@ -129,7 +111,7 @@ def _email(tx: Write, one: Prepared) -> tuple[int, str, bool]:
     thread = None
     email_id = identity.email_id if is_id("m", identity.email_id) else None
     if email_id is not None:
-        found = tx.db.execute(_KNOWN, (email_id,)).fetchone()
+        found = tx.db.execute(KNOWN, (email_id,)).fetchone()
         if found is None:
             thread = identity.thread_id if is_id("t", identity.thread_id) else None
         elif found[1:] == (one.message.blob.digest, one.message.blob.size, one.message.received):
@@ -210,6 +192,6 @@ def _uidl(uidl: str | None) -> str | None:
 
 _HAS = "SELECT 1 FROM email WHERE id = ?"
 
-_KNOWN = """
+KNOWN = """
 SELECT e.key, c.digest, c.size, e.received FROM email e JOIN content c ON c.key = e.content WHERE e.id = ?
 """

@@ -146,7 +146,7 @@ def _flags_followed(
 def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int], uids: UidList) -> UidList | None:
     """The list of an earlier state brought to now; None where the log cannot tell how."""
     highest, uidnext, _ = state
-    gone = _vanished(db, mailbox.key, highest)
+    gone = vanished(db, mailbox.key, highest)
     new = list(
         chain.from_iterable(
             db.execute("SELECT uid FROM placement WHERE mailbox = ? AND uid >= ? ORDER BY uid", (mailbox.key, uidnext))
@@ -156,7 +156,8 @@ def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int]
     return now if len(now) == mailbox.messages else None
 
 
-def _vanished(db: apsw.Connection, key: int, since: int) -> array[int]:
+def vanished(db: apsw.Connection, key: int, since: int) -> array[int]:
+    """UIDs removed after `since`, as far as the log goes, ascending."""
     found = array("I", list(chain.from_iterable(db.execute(_VANISHED, (key, since)))))
     return array("I", sorted(found)) if len(found) > 1 else found
 
@@ -229,7 +230,7 @@ class Deltas:
         (floor,) = db.execute("SELECT log_floor FROM account").fetchone() or (0,)
         changed: list[tuple[int, int, int]] = typed(db.execute(_CHANGED, (key, since)))
         changed.sort()
-        delta = Delta(mailbox, changed, _vanished(db, key, since), since >= floor)
+        delta = Delta(mailbox, changed, vanished(db, key, since), since >= floor)
         if len(changed) + len(delta.vanished) <= SMALL_DELTA:
             self._kept[place] = delta
             if len(self._kept) > MOST_DELTAS:

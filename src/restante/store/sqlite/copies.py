@@ -9,22 +9,27 @@ from __future__ import annotations
 from array import array
 
 from ..model import Copied, Removed, UidRanges
+from ..quota import Quota
 from . import mailboxes
-from .append import check_quota
+from .quota import check_filing
 from .transaction import Write, pack, spans
 
 EVERYTHING: UidRanges = ((1, 0xFFFFFFFF),)
 
 
-def copy(tx: Write, mailbox: int, ranges: UidRanges, target: int, quota: int) -> Copied:
+def copy(tx: Write, mailbox: int, ranges: UidRanges, target: int, limits: Quota) -> Copied:
     """New placements in `target`, all or none. Raises NoSuchMailbox, OverQuota."""
     mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
     tx.uidnext(target)
-    if quota:
-        (size,) = tx.db.execute(_SIZE, (pack(ranges), mailbox)).fetchone() or (0,)
-        check_quota(tx, size or 0, quota)
+    if limits.storage or limits.messages:
+        check_filing(tx, *weight(tx, mailbox, ranges), limits)
     source, new = tx.place_from(target, mailbox, ranges)
     return Copied(mailboxes.mailbox_by_key(tx.db, target, tx.user), source, new, tx.modseq if source else 0)
+
+
+def weight(tx: Write, mailbox: int, ranges: UidRanges) -> tuple[int, int]:
+    """(octets, messages) of what is named."""
+    return tx.db.execute(_SIZE, (pack(ranges), mailbox)).fetchone() or (0, 0)
 
 
 def move(tx: Write, mailbox: int, ranges: UidRanges, target: int) -> Copied:
@@ -36,12 +41,12 @@ def move(tx: Write, mailbox: int, ranges: UidRanges, target: int) -> Copied:
     tx.uidnext(target)
     source, new = tx.place_from(target, mailbox, ranges)
     if source:
-        named = ranges if mailbox != target else _below(ranges, new[0])
+        named = ranges if mailbox != target else below(ranges, new[0])
         tx.remove(mailbox, named, moved_to=target, moved_low=new[0])
     return Copied(mailboxes.mailbox_by_key(tx.db, target, tx.user), source, new, tx.modseq if source else 0)
 
 
-def _below(ranges: UidRanges, uid: int) -> UidRanges:
+def below(ranges: UidRanges, uid: int) -> UidRanges:
     """The part of the ranges under `uid`: a move within a mailbox must not take what it has just made."""
     return tuple((low, min(high, uid - 1)) for low, high in ranges if low < uid)
 
@@ -55,4 +60,4 @@ def expunge(tx: Write, mailbox: int, ranges: UidRanges | None, deleted_only: boo
     return Removed(tx.modseq if gone else 0, gone)
 
 
-_SIZE = f"SELECT sum(p.size) FROM {spans('?1', 'placement', '?2')}"
+_SIZE = f"SELECT coalesce(sum(p.size), 0), count(*) FROM {spans('?1', 'placement', '?2')}"

@@ -11,7 +11,7 @@ Must not know: what makes a password right or an address well-formed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,8 +58,9 @@ CLOSURES_KEPT = 10_000
 
 _ACCOUNT = (
     "id, address, account.domain, enabled, quota, pop3_delete, pop3_leave_days, pop3_seen, account.scram, demo,"
-    " account.created, credential_version"
+    " account.created, credential_version, quota_messages, quota_mailboxes"
 )
+_ACCOUNT_COLUMNS = 14
 _ALIAS = "SELECT address, targets, created FROM alias"
 _DOMAIN = "SELECT name, catch_all, scram, created FROM domain"
 
@@ -104,6 +105,11 @@ class SqliteDirectory:
             with translated():
                 self._reader.close()
                 self._writer.close()
+
+    def version(self) -> int:
+        """A number that is another one as soon as anything in the file has been changed, by whatever process."""
+        with translated():
+            return int(self._reader.pragma("data_version"))
 
     async def _write(self, change: Callable[[apsw.Connection], T]) -> T:
         """Run `change` as one transaction in the worker thread. Durable when this returns."""
@@ -189,7 +195,7 @@ class SqliteDirectory:
         values = (
             account.id, account.address, key, domain, account.enabled, account.quota,
             chosen.pop3_delete, chosen.pop3_leave_days, chosen.pop3_seen, chosen.scram,
-            account.demo, account.created, account.credential_version,
+            account.demo, account.created, account.credential_version, account.quota_messages, account.quota_mailboxes,
         )  # fmt: skip
 
         def change(db: apsw.Connection) -> None:
@@ -198,8 +204,8 @@ class SqliteDirectory:
                 raise Exists(f"{account.address} is an alias.", "Remove the alias first.")
             db.execute(
                 "INSERT INTO account (id, address, key, domain, enabled, quota, pop3_delete, pop3_leave_days,"
-                " pop3_seen, scram, demo, created, credential_version)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                " pop3_seen, scram, demo, created, credential_version, quota_messages, quota_mailboxes)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 values,
             )
             if not db.changes():
@@ -213,6 +219,8 @@ class SqliteDirectory:
         *,
         enabled: bool | None = None,
         quota: int | None = None,
+        quota_messages: int | None = None,
+        quota_mailboxes: int | None = None,
         settings: AccountSettings | None = None,
     ) -> None:
         def change(db: apsw.Connection) -> None:
@@ -225,8 +233,13 @@ class SqliteDirectory:
                 )
                 if not enabled and db.changes():
                     _note_closure(db, id)
-            if quota is not None:
-                db.execute("UPDATE account SET quota = ? WHERE id = ?", (quota if quota >= 0 else None, id))
+            for column, limit in (
+                ("quota", quota),
+                ("quota_messages", quota_messages),
+                ("quota_mailboxes", quota_mailboxes),
+            ):
+                if limit is not None:
+                    db.execute(f"UPDATE account SET {column} = ? WHERE id = ?", (limit if limit >= 0 else None, id))
             if settings is not None:
                 db.execute(
                     "UPDATE account SET pop3_delete = ?, pop3_leave_days = ?, pop3_seen = ?, scram = ? WHERE id = ?",
@@ -241,6 +254,7 @@ class SqliteDirectory:
             db.execute("DELETE FROM account WHERE id = ?", (id,))
             db.execute("DELETE FROM adopted WHERE account = ?", (id,))
             _note_closure(db, id)
+            db.execute("DELETE FROM share WHERE account = ?1 OR identifier = ?1", (id,))
 
         await self._write(change)
 
@@ -295,9 +309,10 @@ class SqliteDirectory:
         rows = self._rows(_LOGIN, fold_address(address))
         if not rows:
             return None
-        salt, iterations = rows[0][12:14]
-        credentials = tuple(_credential(row[14:]) for row in rows if row[14] is not None)
-        return Login(_account(rows[0][:12]), salt, iterations, credentials)
+        end = _ACCOUNT_COLUMNS
+        salt, iterations = rows[0][end : end + 2]
+        credentials = tuple(_credential(row[end + 2 :]) for row in rows if row[end + 2] is not None)
+        return Login(_account(rows[0][:end]), salt, iterations, credentials)
 
     def has_scram(self) -> bool:
         return bool(self._rows("SELECT EXISTS (SELECT 1 FROM credential WHERE stored_key NOT NULL)")[0][0])
@@ -386,6 +401,41 @@ class SqliteDirectory:
             self._touched = touched | self._touched
             raise
 
+    # Shares ----------------------------------------------------------------------------------------
+
+    async def sharing(self, identifiers: Sequence[str], after: str = "", limit: int = 1000) -> list[Account]:
+        rows = self._rows(
+            # the index of shares first: most people are shared with by nobody, and there may be many accounts
+            f"SELECT {_ACCOUNT} FROM (SELECT DISTINCT account AS owner FROM share"
+            f" WHERE identifier IN ({_places(identifiers)})) CROSS JOIN account ON account.id = owner AND key > ?"
+            " ORDER BY key LIMIT ?",
+            *identifiers,
+            fold_address(after),
+            limit,
+        )
+        return [_account(row) for row in rows]
+
+    async def shares(self, account: str, identifiers: Sequence[str]) -> bool:
+        sql = f"SELECT EXISTS (SELECT 1 FROM share WHERE identifier IN ({_places(identifiers)}) AND account = ?)"
+        return bool(self._rows(sql, *identifiers, account)[0][0])
+
+    async def shares_of(self, account: str) -> list[str]:
+        return [row[0] for row in self._rows("SELECT identifier FROM share WHERE account = ? ORDER BY 1", account)]
+
+    async def note_shares(
+        self, account: str, identifiers: Sequence[str], granted: Callable[[], Collection[str]] | None = None
+    ) -> None:
+        def change(db: apsw.Connection) -> None:
+            there = identifiers if granted is None else granted()
+            for identifier in identifiers:
+                if identifier in there:
+                    db.execute("INSERT OR IGNORE INTO share (identifier, account) VALUES (?, ?)", (identifier, account))
+                else:
+                    db.execute("DELETE FROM share WHERE identifier = ? AND account = ?", (identifier, account))
+
+        if identifiers:
+            await self._write(change)
+
     # The installation ------------------------------------------------------------------------------
 
     async def smallest_leave_days(self, default: int) -> int:
@@ -436,6 +486,10 @@ class SqliteDirectory:
     async def duplicates(self, limit: int = 100) -> list[tuple[str, int, str]]:
         rows = self._rows("SELECT account, at, email_id FROM duplicate ORDER BY number DESC LIMIT ?", limit)
         return [(account, at, email_id) for account, at, email_id in rows]
+
+
+def _places(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 _LOGIN = (
@@ -512,11 +566,11 @@ def _domain(row: Values) -> Domain:
 
 
 def _account(row: Values) -> Account:
-    id, address, domain, enabled, quota, delete, leave_days, seen, scram, demo, created, version = row
+    id, address, domain, enabled, quota, delete, leave_days, seen, scram, demo, created, version, *counts = row
     settings = AccountSettings(
         delete, leave_days, None if seen is None else bool(seen), None if scram is None else bool(scram)
     )
-    return Account(id, address, domain, bool(enabled), quota, settings, bool(demo), created, version)
+    return Account(id, address, domain, bool(enabled), quota, settings, bool(demo), created, version, *counts)
 
 
 def _alias(row: Values) -> Alias:

@@ -125,7 +125,22 @@ CREATE TABLE closure (
 """
 """credential.expires: seconds UTC. closure: accounts in the order in which they were disabled or removed."""
 
-VERSION_2 = DELIVERIES + ADOPTED + CLOSED
+QUOTAS = """
+ALTER TABLE account ADD COLUMN quota_messages INTEGER CHECK (quota_messages >= 0);
+ALTER TABLE account ADD COLUMN quota_mailboxes INTEGER CHECK (quota_mailboxes >= 0);
+"""
+SHARES = """
+CREATE TABLE share (
+    identifier TEXT NOT NULL,
+    account TEXT NOT NULL,
+    PRIMARY KEY (identifier, account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX share_account ON share (account);
+"""
+"""Which accounts grant something to an identifier: an index of the lists in the accounts' files. It may hold a pair
+too many (a crash between the two files), never one too few: see `Directory.note_shares`."""
+
+VERSION_2 = DELIVERIES + ADOPTED + CLOSED + QUOTAS + SHARES
 
 MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
 """Step n (from 0) leads from user_version n to n + 1. Never changed once released, only added to."""

@@ -38,6 +38,7 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterato
         yield from _mailboxes(db, repair)
         yield from _account(db, repair)
         yield from _orphans(db, mender)
+        yield from _sharing(db, repair)
     yield from _contents(db, mender, limits)
 
 
@@ -140,7 +141,7 @@ def _account(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
     largest = db.execute(
         "SELECT MAX(COALESCE((SELECT MAX(modseq) FROM placement), 0), COALESCE((SELECT MAX(modseq) FROM removed), 0),"
         " COALESCE((SELECT MAX(highest_modseq) FROM mailbox), 0), COALESCE((SELECT MAX(modseq) FROM email), 0),"
-        " COALESCE((SELECT MAX(modseq) FROM annotation), 0))"
+        " COALESCE((SELECT MAX(modseq) FROM annotation), 0), COALESCE((SELECT MAX(modseq) FROM seen), 0))"
     ).get
     if modseq < largest:
         if repair:
@@ -172,6 +173,24 @@ def _orphans(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
         yield Finding("orphan-email", f"email {key} is in no mailbox and was never removed", True, mender is not None)
     for (key,) in list(db.execute("SELECT key FROM content WHERE key NOT IN (SELECT content FROM email)")):
         yield Finding("orphan-content", f"content {key} belongs to no email", repairable=False)
+
+
+_STRAY_ACL = "FROM acl WHERE mailbox NOT IN (SELECT key FROM mailbox)"
+_STRAY_SEEN = (
+    "FROM seen WHERE NOT EXISTS (SELECT 1 FROM placement p WHERE p.mailbox = seen.mailbox AND p.uid = seen.uid)"
+)
+
+
+def _sharing(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+    """Rows of others that belong to nothing; what the directory knows of them is `SqliteStore.doctor`'s to compare."""
+    for code, text, rows in (
+        ("acl", "rights are given on a mailbox that is not there", _STRAY_ACL),
+        ("seen", "a reader has seen a message that is not there", _STRAY_SEEN),
+    ):
+        for mailbox, count in list(db.execute(f"SELECT mailbox, COUNT(*) {rows} GROUP BY mailbox")):
+            yield Finding(code, f"{text} (mailbox {mailbox}, {count} rows)", True, repair)
+        if repair:
+            db.execute(f"DELETE {rows}")
 
 
 _STORED = """

@@ -13,7 +13,7 @@ import asyncio
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -25,7 +25,8 @@ from ...mime.model import DEFAULT_LIMITS, Limits
 from ..annotation import AnnotationLimits
 from ..directory import Directory
 from ..errors import DiskFull, NoSuchAccount
-from ..interface import OnChange, Watch
+from ..interface import OnChange, Store, Watch
+from ..quota import NO_LIMITS, Quota
 from . import migrate
 from .account import Shared, SqliteStore
 from .changes import Deltas, FirstUnseen, FlagArrays, Lists
@@ -36,6 +37,7 @@ from .hints import GONE, Hints
 from .index import discard
 from .indexes import BATCH, Filler, Indexes
 from .maildrop import Maildrops
+from .shared import SharedStore
 from .transaction import Settings
 from .writer import Job, Writers
 
@@ -60,8 +62,8 @@ class SqliteEngine:
 
     data: the folder that holds everything. retention, log_retention: seconds removed contents and removal rows are
     kept. reserve: octets of free disk below which nothing is filed. handles: most accounts open at once in this
-    process. keywords, mailboxes: most of them in one account. quota: octets for accounts without one of their own
-    (0: none), or a function that gives it. analysis: bounds of those who file mail, for the doctor's comparison.
+    process. keywords, mailboxes: most of them in one account. transfer: see `Settings`. quota_default: limits of
+    accounts without their own. analysis: bounds of those who file mail, for the doctor's comparison.
     index_from: emails that wait before they are indexed for search; None: no index is kept. index_after: seconds of
     quiet after which this process makes what search keeps of the mail it has filed; None: it does not.
     annotations: most room that they take.
@@ -80,7 +82,8 @@ class SqliteEngine:
         compress: bool = True,
         keywords: int = 500,
         mailboxes: int = 10_000,
-        quota_default: int | Callable[[], int] = 0,
+        transfer: int = 256 << 20,
+        quota_default: Quota = NO_LIMITS,
         analysis: Limits = DEFAULT_LIMITS,
         index_from: int | None = BATCH,
         index_after: float | None = None,
@@ -92,7 +95,9 @@ class SqliteEngine:
         self.random = random
         self.name = name
         self.analysis = analysis
-        self.settings = Settings(retention, log_retention, reserve, compress, keywords, mailboxes, annotations)
+        self.settings = Settings(
+            retention, log_retention, reserve, compress, keywords, mailboxes, annotations, transfer
+        )
         self.handles = Handles(handles, clock, random)
         self.lists = Lists()
         self.flags = FlagArrays(self.lists)
@@ -112,6 +117,7 @@ class SqliteEngine:
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Future[int] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._begun: set[asyncio.Task[Any]] = set()
         self._free: tuple[float, int] | None = None
 
     @property
@@ -131,7 +137,13 @@ class SqliteEngine:
         """The account's search index, which may be missing."""
         return self.path(account).with_suffix(".index")
 
-    def account(self, account: str, actor: str | None = None, session: str = "") -> SqliteStore:
+    def account(self, account: str, actor: str | None = None, session: str = "") -> Store:
+        if actor is None or actor == account:
+            return self.own(account, session)
+        return SharedStore(self.own(account, session, actor), actor)
+
+    def own(self, account: str, session: str = "", actor: str | None = None) -> SqliteStore:
+        """The account without asking for rights. actor: who acts all the same, for \\Seen and what he writes."""
         shared = self._shared.get(account)
         if shared is None:
             shared = self._shared[account] = Shared()
@@ -192,6 +204,8 @@ class SqliteEngine:
 
     async def close(self) -> None:
         await self.filler.close()
+        if self._begun:
+            await asyncio.wait(self._begun)
         await asyncio.to_thread(self._writers.close)
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -225,12 +239,23 @@ class SqliteEngine:
         self.keep_tidy()
         return future
 
-    async def quota(self, account: str) -> int:
-        """The account's quota in octets, 0 for none."""
-        found = await self.directory.account_by_id(account)
-        if found is not None and found.quota is not None:
-            return found.quota
-        return self._quota_default() if callable(self._quota_default) else self._quota_default
+    async def quota(self, account: str, shared: Shared) -> Quota:
+        """The account's limits as the directory has them now. Cost: one look whether the directory has changed."""
+        self.directory  # noqa: B018 - opens the file
+        assert self._directory is not None
+        version = self._directory.version()
+        if shared.quota is None or shared.quota_at != version:
+            found = await self._directory.account_by_id(account)
+            shared.quota = found.quota_or(self._quota_default) if found is not None else self._quota_default
+            shared.quota_at = version
+        return shared.quota
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run what must not stop half-way, though its caller is cancelled; `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return await asyncio.shield(task)
 
     def check_room(self, more: int) -> None:
         """Raises DiskFull where filing `more` octets would touch the reserve kept for removals."""

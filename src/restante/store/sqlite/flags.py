@@ -7,6 +7,7 @@ and written by one statement; counters move by the number of messages of each se
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from itertools import chain
 
 import apsw
@@ -22,7 +23,7 @@ FEW = 8
 def combined(old: Flags, mode: FlagMode, flags: Flags) -> Flags:
     """The set that `old` becomes. Keywords are compared without regard to case; those that are there keep theirs."""
     if mode is FlagMode.REPLACE:
-        return _same_case(old, flags)
+        return same_case(old, flags)
     named = {name.lower() for name in flags.keywords}
     if mode is FlagMode.REMOVE:
         return Flags(old.system & ~flags.system, frozenset(k for k in old.keywords if k.lower() not in named))
@@ -30,7 +31,8 @@ def combined(old: Flags, mode: FlagMode, flags: Flags) -> Flags:
     return Flags(old.system | flags.system, old.keywords | {k for k in flags.keywords if k.lower() not in here})
 
 
-def _same_case(old: Flags, flags: Flags) -> Flags:
+def same_case(old: Flags, flags: Flags) -> Flags:
+    """`flags`, keywords that `old` has too in the case they have there."""
     here = {name.lower(): name for name in old.keywords}
     return Flags(flags.system, frozenset(here.get(k.lower(), k) for k in flags.keywords))
 
@@ -39,6 +41,13 @@ def store_flags(
     tx: Write, mailbox: int, ranges: UidRanges, mode: FlagMode, flags: Flags, unchanged_since: int | None
 ) -> Flagged:
     """Change flags of the placements named; see `Store.store_flags`. Raises NoSuchMailbox, TooManyKeywords."""
+    return change_flags(tx, mailbox, ranges, lambda old: combined(old, mode, flags), unchanged_since)
+
+
+def change_flags(
+    tx: Write, mailbox: int, ranges: UidRanges, change: Callable[[Flags], Flags], unchanged_since: int | None
+) -> Flagged:
+    """`store_flags` by any rule that changes nothing which it has made itself (change(change(x)) == change(x))."""
     before = mailbox_by_key(tx.db, mailbox, tx.user).highest_modseq
     refused = array("I")
     where = (pack(ranges), mailbox)
@@ -49,13 +58,13 @@ def store_flags(
     sets: list[tuple[int, int]] = typed(tx.db.execute(_SETS, (*where, since)))
     for number, _ in sets:
         old = tx.flags_of(number)
-        new = combined(old, mode, flags)
+        new = change(old)
         if new == old:
             continue
         uids = array("q", list(chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number)))))
         _count(tx, mailbox, uids, old, new)
         tx.remember("flags", mailbox, ranges_of(uids), str(number))
-        # What is written is never taken up again by a later set: `combined` changes no set that it has made.
+        # What is written is never taken up again by a later set: `change` changes no set that it has made.
         wanted = tx.flagset(new)
         if len(ranges) <= FEW:
             tx.db.executemany(

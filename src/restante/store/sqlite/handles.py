@@ -103,11 +103,20 @@ class Handle:
                 db.set_busy_timeout(WRITER_WAIT)
                 incarnation.put_in_service(db, self.path, self._clock, self._random)
                 db.set_busy_timeout(wait)
+            if not self._in_service:
+                self._finish_moves(db)
         except BaseException:
             db.close(True)
             raise
         self._in_service = True
         return db
+
+    def _finish_moves(self, db: apsw.Connection) -> None:
+        """Moves into other accounts that a crash cut off; there are none as a rule, and nothing is loaded then."""
+        if db.execute("SELECT 1 FROM transfer_out LIMIT 1").fetchone() is not None:
+            from .transfer import finish_all
+
+            finish_all(db, self.path, self._clock, self._random)
 
     def close(self, *, checkpoint: bool = False) -> None:
         try:

@@ -13,7 +13,10 @@ import apsw
 
 from ..errors import BadMailboxName, CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken
 from ..model import INBOX, ROLES, SEPARATOR, Adoption, Mailbox
+from ..quota import NO_LIMITS, Quota
+from . import acl
 from .identity import is_id, new_id
+from .quota import check_mailboxes
 from .transaction import MAX_UID, Write, typed
 
 LEVEL_OCTETS, NAME_OCTETS, LEVELS = 255, 1000, 50
@@ -79,9 +82,17 @@ def checked(name: str) -> str:
 
 
 def create(
-    tx: Write, name: str, role: str | None = None, uidvalidity: int | None = None, above: bool = True
+    tx: Write,
+    name: str,
+    role: str | None = None,
+    uidvalidity: int | None = None,
+    above: bool = True,
+    limits: Quota = NO_LIMITS,
 ) -> Mailbox:
-    """CREATE, with the levels above unless told otherwise. Raises MailboxExists, BadMailboxName, RoleTaken."""
+    """CREATE, with the levels above unless told otherwise.
+
+    Raises MailboxExists, BadMailboxName, RoleTaken, OverQuota.
+    """
     name = checked(name)
     if _key(tx, name) is not None:
         raise MailboxExists("The mailbox exists already.")
@@ -91,6 +102,7 @@ def create(
         if _key(tx, level) is None:
             _insert(tx, level, None, None)
     key = _insert(tx, name, role, uidvalidity)
+    check_mailboxes(tx, limits)
     return mailbox_by_key(tx.db, key, tx.user)
 
 
@@ -112,6 +124,9 @@ def _insert(tx: Write, name: str, role: str | None, uidvalidity: int | None) -> 
     )
     key = tx.db.last_insert_rowid()
     tx.remember("create", key, (), None)
+    above = name.rpartition(SEPARATOR)[0]
+    if above:
+        acl.inherit(tx, above, key)
     return key
 
 
@@ -197,7 +212,7 @@ def delete(tx: Write, key: int) -> None:
     tx.remember("delete", key, (), here.name)
 
 
-def rename(tx: Write, key: int, name: str) -> None:
+def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS) -> None:
     """RENAME with children; INBOX gives its messages to a new mailbox and stays (RFC 9051 6.3.6)."""
     here = mailbox_by_key(tx.db, key, tx.user)
     name = checked(name)
@@ -205,6 +220,7 @@ def rename(tx: Write, key: int, name: str) -> None:
         raise MailboxExists("A mailbox of this name exists already.")
     if here.name == INBOX:
         _empty_inbox(tx, key, name)
+        check_mailboxes(tx, limits)
         return
     if name.startswith(here.name + SEPARATOR):
         raise CannotChangeMailbox("A mailbox cannot become its own child.")
@@ -227,6 +243,13 @@ def rename(tx: Write, key: int, name: str) -> None:
             tx.db.execute("UPDATE mailbox SET uidvalidity = ? WHERE key = ?", (_uidvalidity(tx, new, None), child))
         tx.db.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE key = ?", (new, tx.modseq, child))
         tx.remember("rename", child, (), old)
+    check_mailboxes(tx, limits)
+
+
+def below(tx: Write, name: str) -> list[int]:
+    """Keys of the mailboxes below this name."""
+    children: list[tuple[int, str]] = typed(tx.db.execute(_CHILDREN, (name + SEPARATOR, name + "0")))
+    return [key for key, _ in children]
 
 
 def _empty_inbox(tx: Write, inbox: int, name: str) -> None:

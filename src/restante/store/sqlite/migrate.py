@@ -18,13 +18,14 @@ from ..errors import Damaged, NewerSchema
 from ..model import INBOX
 from .identity import new_id
 from .incarnation import file_identity
-from .schema import APPLICATION_ID, BODIES_APART, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
+from .schema import APPLICATION_ID, BODIES_APART, PRAGMAS_BEFORE_TABLES, SHARING, TABLES, VERSION
 
 Migration = Callable[[apsw.Connection], None]
 
 
 def _to_2(db: apsw.Connection) -> None:
     db.execute(BODIES_APART)
+    db.execute(SHARING)
 
 
 MIGRATIONS: Sequence[Migration] = (_to_2,)

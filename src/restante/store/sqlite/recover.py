@@ -167,6 +167,7 @@ def _forget(tx: Write, budget: int, before: int, log_before: int) -> None:
     )
     tx.db.execute("DELETE FROM mailbox_tombstone WHERE removed_at < ?", (log_before,))
     tx.db.execute("DELETE FROM clock WHERE at < ?", (log_before,))
+    tx.db.execute("DELETE FROM transfer_in WHERE at < ?", (log_before,))
 
 
 _FORGETTABLE = """

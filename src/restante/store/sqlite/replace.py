@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from ..errors import NoSuchMessage
 from ..model import Appended
+from ..quota import NO_LIMITS, Quota
 from . import append, mailboxes
 from .append import Prepared
+from .quota import check_filing
 from .transaction import Write
 
 
-def replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, quota: int) -> Appended:
+def replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, limits: Quota) -> Appended:
     """File in `target`, remove `uid` of `mailbox`. Raises NoSuchMailbox, NoSuchMessage, OverQuota, TooManyKeywords.
 
     The quota is asked for what the new message is larger than the old one (RFC 8508 3.4): a full account can go on
@@ -23,7 +25,7 @@ def replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, q
     row = tx.db.execute("SELECT size FROM placement WHERE mailbox = ? AND uid = ?", (mailbox, uid)).fetchone()
     if row is None:
         raise NoSuchMessage("The message to be replaced is no longer there.")
-    append.check_quota(tx, message.message.blob.size - int(row[0]), quota)
-    filed = append.append(tx, target, [message], 0)
+    check_filing(tx, max(0, message.message.blob.size - int(row[0])), 0, limits)
+    filed = append.append(tx, target, [message], NO_LIMITS)
     tx.remove(mailbox, ((uid, uid),))
     return Appended(mailboxes.mailbox_by_key(tx.db, target, tx.user), filed.uids, filed.email_ids, filed.modseq)

@@ -42,35 +42,59 @@ _JOINS = (
 
 
 @lru_cache(maxsize=256)
-def rows_sql(columns: tuple[Column, ...], single: bool, removed: bool) -> str:
-    """The statement for these columns. Parameters: mailbox, then low and high (single) or packed ranges, then limit.
+def rows_sql(columns: tuple[Column, ...], single: bool, removed: bool, reader: bool = False) -> str:
+    """The statement for these columns. Parameters: mailbox, then low and high (single) or packed ranges, then limit,
+    and with `reader` the one whose \\Seen is meant.
 
     CROSS JOIN keeps the order of the joins: placements outside, so that rows come by UID without sorting.
     """
     table = "removed" if removed else "placement"
     needed = "".join(_COLUMNS[column][1] for column in columns)
-    names = ["p.uid", *(_expression(column, removed) for column in columns)]
+    names = ["p.uid", *(_expression(column, removed, reader) for column in columns)]
     joins = "".join(join for letter, join in _JOINS if letter in needed)
+    if reader:
+        joins += " LEFT JOIN seen v ON v.mailbox = p.mailbox AND v.uid = p.uid AND v.user = " + (
+            "?5" if single else "?4"
+        )
     if single:
         return f"SELECT {', '.join(names)} FROM {table} p{joins} WHERE p.mailbox = ?1 AND p.uid BETWEEN ?2 AND ?3 ORDER BY p.uid LIMIT ?4"  # noqa: E501 - one statement, read whole
     return f"SELECT {', '.join(names)} FROM {spans('?2', table, '?1')}{joins} LIMIT ?3"
 
 
-def _expression(column: Column, removed: bool) -> str:
+def _expression(column: Column, removed: bool, reader: bool) -> str:
+    if reader and column in READERS:
+        return READERS[column]
     if removed and column is Column.MODSEQ:
         return "p.placed_modseq"
     return _COLUMNS[column][0]
 
 
+SEEN_BIT = 1 << 40
+"""Set in the number of a flag set that a reader sees with his own \\Seen: see `shared.ReaderFlags`."""
+
+READERS: dict[Column, str] = {
+    Column.FLAGS: f"p.flagset | coalesce(v.seen, 0) * {SEEN_BIT}",
+    Column.MODSEQ: "max(p.modseq, coalesce(v.modseq, 0))",
+}
+"""Columns that are others for somebody who is not the owner. "v": his row in `seen`."""
+
+
 def rows(
-    db: apsw.Connection, mailbox: int, ranges: UidRanges, columns: tuple[Column, ...], limit: int, removed: bool
+    db: apsw.Connection,
+    mailbox: int,
+    ranges: UidRanges,
+    columns: tuple[Column, ...],
+    limit: int,
+    removed: bool,
+    reader: str = "",
 ) -> list[Row]:
-    """Up to `limit` rows by UID; see `Store.rows`."""
+    """Up to `limit` rows by UID; see `Store.rows`. reader: whose \\Seen is meant, where not the owner's."""
     if not ranges or limit <= 0:
         return []
     single = len(ranges) == 1
     where = (min(ranges[0][0], 1 << 32), ranges[0][1]) if single else (pack(ranges),)
-    return db.execute(rows_sql(columns, single, removed), (mailbox, *where, limit)).fetchall()
+    values = (mailbox, *where, limit, reader) if reader else (mailbox, *where, limit)
+    return db.execute(rows_sql(columns, single, removed, bool(reader)), values).fetchall()
 
 
 def uids(db: apsw.Connection, mailbox: int) -> array[int]:
@@ -83,6 +107,18 @@ def keywords(db: apsw.Connection) -> list[str]:
     """Keywords of the account, sorted. Those of one mailbox would cost a pass over it at every SELECT."""
     names: list[tuple[str]] = typed(db.execute("SELECT name FROM keyword ORDER BY folded"))
     return [name for (name,) in names]
+
+
+def keywords_of(db: apsw.Connection, mailbox: int) -> list[str]:
+    """Keywords of the mailbox's messages, sorted. Cost: a pass over it."""
+    sets: list[tuple[str]] = typed(db.execute(_KEYWORDS_OF, (mailbox,)))
+    return sorted({name for (names,) in sets for name in names.split()}, key=str.lower)
+
+
+_KEYWORDS_OF = """
+SELECT keywords FROM flagset WHERE keywords <> ''
+AND number IN (SELECT DISTINCT flagset FROM placement WHERE mailbox = ?)
+"""
 
 
 def provenance(db: apsw.Connection, mailbox: int, ranges: UidRanges) -> list[Provenance]:

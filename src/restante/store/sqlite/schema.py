@@ -206,7 +206,7 @@ CREATE TABLE history (
     modseq INTEGER NOT NULL,
     part INTEGER NOT NULL,              -- several rows of one command
     at INTEGER NOT NULL,
-    kind TEXT NOT NULL,                 -- flags, rename, role, subscribe, create, delete
+    kind TEXT NOT NULL,                 -- flags, rename, role, subscribe, create, delete, acl
     mailbox INTEGER,
     uids BLOB,                          -- MessagePack: [[low, high], ...]
     former TEXT,                        -- former flag set number, name, role or subscription
@@ -226,10 +226,11 @@ CREATE TABLE subscription (
 
 CREATE TABLE acl (
     mailbox INTEGER NOT NULL,
-    identifier TEXT NOT NULL,
-    rights TEXT NOT NULL,
+    identifier TEXT NOT NULL,           -- store.rights: an account's id or a word for all, "-" before negative ones
+    rights TEXT NOT NULL,               -- letters
     PRIMARY KEY (mailbox, identifier)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX acl_identifier ON acl (identifier);
 
 CREATE TABLE annotation (
     mailbox INTEGER NOT NULL,           -- 0: the account
@@ -240,12 +241,26 @@ CREATE TABLE annotation (
     PRIMARY KEY (mailbox, user, entry)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE seen (
-    user TEXT NOT NULL,
+CREATE TABLE seen (                     -- \\Seen of those who are not the owner: for each his own
     mailbox INTEGER NOT NULL,
     uid INTEGER NOT NULL,
+    user TEXT NOT NULL,                 -- account id
+    seen INTEGER NOT NULL,              -- 0: taken off again; the row stays for its number
     modseq INTEGER NOT NULL,
-    PRIMARY KEY (user, mailbox, uid)
+    PRIMARY KEY (mailbox, uid, user)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX seen_reader ON seen (user, mailbox, seen, modseq);
+
+CREATE TABLE transfer_out (             -- messages on their way into another account: see transfer.py
+    token TEXT PRIMARY KEY,
+    target TEXT NOT NULL,               -- the other account's id
+    mailbox INTEGER NOT NULL,
+    uids BLOB NOT NULL                  -- MessagePack: [[low, high], ...]
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE transfer_in (
+    token TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE hold (
@@ -265,3 +280,28 @@ INSERT INTO body_text (email, body) SELECT email, body FROM search_text ORDER BY
 ALTER TABLE search_text DROP COLUMN body;
 """
 """Version 2: the text of bodies leaves search_text."""
+
+SHARING = """
+DROP TABLE seen;
+CREATE TABLE seen (
+    mailbox INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    seen INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, uid, user)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX seen_reader ON seen (user, mailbox, seen, modseq);
+CREATE INDEX acl_identifier ON acl (identifier);
+CREATE TABLE transfer_out (
+    token TEXT PRIMARY KEY,
+    target TEXT NOT NULL,
+    mailbox INTEGER NOT NULL,
+    uids BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE transfer_in (
+    token TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+"""Version 2: mailboxes shared with others. Nothing was ever written to version 1's `seen`."""

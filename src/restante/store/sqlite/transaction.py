@@ -12,7 +12,7 @@ Must not know: threads, files, futures.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,8 @@ class Settings:
     """Choices that hold for every account of an engine.
 
     retention, log_retention: seconds that contents and removal rows are kept. reserve: octets of free disk kept
-    for removals. keywords, mailboxes: most of them in one account. annotations: most room they take.
+    for removals. keywords, mailboxes: most of them in one account. annotations: most room they take. transfer: octets
+    that one COPY or MOVE may carry into another account, which waits meanwhile.
     """
 
     retention: float
@@ -49,6 +50,7 @@ class Settings:
     keywords: int
     mailboxes: int
     annotations: AnnotationLimits
+    transfer: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +307,13 @@ class Write:
             )
         return uids
 
-    def place_from(self, mailbox: int, source: int, ranges: UidRanges) -> tuple[array[int], array[int]]:
-        """Add a placement for each of those that `ranges` names in `source`: (source UIDs, new UIDs), ascending."""
+    def place_from(
+        self, mailbox: int, source: int, ranges: UidRanges, change: Callable[[Flags], Flags] | None = None
+    ) -> tuple[array[int], array[int]]:
+        """Add a placement for each of those that `ranges` names in `source`: (source UIDs, new UIDs), ascending.
+
+        change: what becomes of their flags; it changes nothing which it has made itself.
+        """
         found = array(
             "I", [row[0] for row in self.db.execute(_SELECT_UIDS, (pack(ranges), source))]
         )  # fmt: skip
@@ -315,8 +322,24 @@ class Write:
         low = self.uidnext(mailbox, len(found))
         self.db.execute(_PLACE_FROM, (pack(ranges), source, mailbox, low - 1, self.modseq, self.now))
         high = low + len(found) - 1
+        if change is not None:
+            self._reflag(mailbox, low, high, change)
         self._count_in(mailbox, low, high)
         return found, array("I", range(low, high + 1))
+
+    def _reflag(self, mailbox: int, low: int, high: int, change: Callable[[Flags], Flags]) -> None:
+        """Change the flags of new placements, one statement for each distinct set of them."""
+        where = (mailbox, low, high)
+        sets: list[tuple[int]] = typed(
+            self.db.execute("SELECT DISTINCT flagset FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ?", where)
+        )
+        for (number,) in sets:
+            wanted = self.flagset(change(self.flags_of(number)))
+            if wanted != number:
+                self.db.execute(
+                    "UPDATE placement SET flagset = ? WHERE mailbox = ? AND uid BETWEEN ? AND ? AND flagset = ?",
+                    (wanted, *where, number),
+                )
 
     def _count_in(self, mailbox: int, low: int, high: int) -> None:
         if high < low:

@@ -1,0 +1,70 @@
+"""Who is meant in an access control list: what people write, and what is kept.
+
+People write an account's address, "anyone" or "authenticated" (the same here: nobody is let in unnamed), each
+perhaps behind "-" for negative rights. Kept is the account's id, which never changes or comes back: who gets the
+address of somebody that has left does not get his rights.
+
+Text is prepared by SASLprep, as RFC 4314 3 asks. Must not know protocols.
+"""
+
+from __future__ import annotations
+
+from ..errors import Refusal
+from ..sasl.saslprep import BadString, saslprep
+from ..store.directory import Directory
+from ..store.rights import EVERYONE, NEGATIVE
+from .address import BadAddress, normalise_address
+
+
+class BadIdentifier(Refusal):
+    """Text that can be nobody's name: RFC 4314 3 has it answered with BAD."""
+
+    code = "BAD-IDENTIFIER"
+
+
+class UnknownPerson(Refusal):
+    """An address that no account here has."""
+
+    code = "UNKNOWN-PERSON"
+
+
+def prepared(text: str) -> str:
+    """The identifier prepared by SASLprep. Raises BadIdentifier where that fails or leaves nothing."""
+    try:
+        result = saslprep(text)
+    except BadString as error:
+        raise BadIdentifier("That identifier has a character that no name may have.") from error
+    if not result.removeprefix(NEGATIVE):
+        raise BadIdentifier("The identifier is empty.")
+    return result
+
+
+async def kept_form(directory: Directory, text: str) -> str:
+    """The identifier as lists keep it. Raises BadIdentifier, UnknownPerson."""
+    name = prepared(text)
+    sign = NEGATIVE if name.startswith(NEGATIVE) else ""
+    name = name.removeprefix(NEGATIVE)
+    if name.lower() in EVERYONE:
+        return sign + name.lower()
+    try:
+        account = await directory.account(normalise_address(name).address)
+    except BadAddress:
+        account = None
+    if account is None:
+        raise UnknownPerson("There is no such account.", "Write an address of an account here, or anyone.")
+    return sign + account.id
+
+
+async def shown_form(directory: Directory, kept: str) -> str:
+    """The identifier as people know it; an id that no account has any more as it is."""
+    sign = NEGATIVE if kept.startswith(NEGATIVE) else ""
+    name = kept.removeprefix(NEGATIVE)
+    if name in EVERYONE:
+        return kept
+    account = await directory.account_by_id(name)
+    return kept if account is None else sign + account.address
+
+
+def is_everyone(kept: str) -> bool:
+    """Whether the identifier means all people of the installation."""
+    return kept.removeprefix(NEGATIVE) in EVERYONE

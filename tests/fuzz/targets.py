@@ -177,6 +177,8 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b'\x01i SETMETADATA "" (/private/filters/values/f "OR FROM a {3}" /shared/a ~{9+}\r\nTO {1}\r\nx NIL)\r\n',
         b"\x01j NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[1]<0.9>) MessageExpunge FlagChange))"
         b" (subtree (A B) (MailboxName)) (personal NONE)\r\n",
+        b"\x01l SETACL \"Other Users/b@x/P\" {3+}\r\n-me +lrs\r\nm LISTRIGHTS a anyone\r\nn GETQUOTA \"\"\r\n",
+        b"\x01o SETQUOTA \"#u\" (STORAGE 510 MESSAGE 9223372036854775807)\r\np MYRIGHTS x\r\nq DELETEACL y -z\r\n",
         b"\x00i AUTHENTICATE PLAIN AGEAYg==\r\nj NOOP (((\r\nk STATUS &U,BTFw- (SIZE)\r\n",
     ),
     "urls": (

@@ -13,7 +13,7 @@ from restante.imap.session import capabilities, contexts
 from restante.store import errors
 from restante.store.interface import Store
 
-from ..session.support import SIMPLE, Client, World, run
+from ..session.support import SIMPLE, Client, World, put_store, run
 from .test_cost import Counting
 
 
@@ -337,7 +337,7 @@ def test_only_what_changed_is_searched_again_and_nothing_without_a_context() -> 
     async def scenario(world: World) -> None:
         one = await inbox(world)
         store = Noting(world.store)
-        one.session.store_or_none = store
+        put_store(one, store)
         await one.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
         await one.ok(b"NOOP")
         assert store.asked == []
@@ -372,7 +372,7 @@ def test_what_the_store_refused_to_say_is_asked_again() -> None:
         two = await world.client(b"SELECT INBOX")
         await one.ok(b"UID SEARCH RETURN (UPDATE) OR UNSEEN UID 900:*")
         store = Busy(world.store)
-        one.session.store_or_none = store
+        put_store(one, store)
         await two.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
         await world.add(b"five")
         store.refusals = 1

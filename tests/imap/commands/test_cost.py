@@ -15,7 +15,7 @@ from restante.store import parts
 from restante.store.interface import Store
 from restante.store.model import Flags, NewMessage
 
-from ..session.support import SIMPLE, World, run
+from ..session.support import SIMPLE, World, put_store, run
 
 MANY = 1_200
 
@@ -50,7 +50,7 @@ def test_store_calls_do_not_grow_with_messages() -> None:
         await fill(world, MANY)
         client = await world.client(b"SELECT INBOX")
         store = Counting(world.store)
-        client.session.store_or_none = store
+        put_store(client, store)
         for command, wanted in (
             (b"FETCH 1:* (FLAGS UID)", {"rows": 3}),
             (b"UID FETCH 1:* (ENVELOPE BODY.PEEK[HEADER.FIELDS (FROM)])", {"rows": 3}),
@@ -89,7 +89,7 @@ def test_an_unchanged_mailbox_is_one_statement_to_ask() -> None:
     async def scenario(world: World) -> None:
         client = await world.client(b"SELECT INBOX")
         store = Counting(world.store)
-        client.session.store_or_none = store
+        put_store(client, store)
         for command, calls in (
             (b"NOOP", {"delta": 1}),
             (b"STORE 1:* +FLAGS (\\Answered)", {}),

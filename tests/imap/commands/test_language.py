@@ -30,11 +30,13 @@ TRANSCRIPTS = {
         A< T OK ...
         A> LANGUAGE DE
         A< * LANGUAGE (de)
+        A< * NAMESPACE (("" "/")) (("Other Users/" "/" "TRANSLATION" ("Andere Benutzer/"))) NIL
         A< T OK LANGUAGE ausgeführt.
         A> LANGUAGE FR
         A< T NO Diese Sprache gibt es hier nicht.
         A> LANGUAGE DE-IT
         A< * LANGUAGE (de)
+        A< * NAMESPACE (("" "/")) (("Other Users/" "/" "TRANSLATION" ("Andere Benutzer/"))) NIL
         A< T OK LANGUAGE ausgeführt.
         A> LANGUAGE "default"
         A< * LANGUAGE (i-default)

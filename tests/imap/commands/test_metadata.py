@@ -337,7 +337,7 @@ def test_a_session_that_asks_for_nothing_watches_nothing() -> None:
         await other.ok(b'SETMETADATA INBOX (/shared/comment "x")')
         assert client.session.watch is None
         assert client.session.notifications is None
-        assert client.session.store.own is None
+        assert client.session.own_store.own is None
         assert await client.ok(b"NOOP") == b"T OK NOOP completed.\r\n"
         await asyncio.sleep(0)
 

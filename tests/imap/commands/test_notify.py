@@ -572,7 +572,7 @@ def test_the_watch_is_closed_with_the_last_interest() -> None:
         assert watched(world) == 1
         await client.ok(b"NOTIFY NONE")
         assert watched(world) == 0
-        assert client.session.store.own is None
+        assert client.session.own_store.own is None
         await client.ok(b"NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))")
         assert client.session.told is not AS_EVER
         client.connection.feed_eof()
@@ -647,11 +647,11 @@ def test_a_list_that_is_refused_replaces_nothing(first: bytes, monkeypatch: pyte
             raise StoreFailed("The disk is broken.")
 
         with monkeypatch.context() as patch:
-            patch.setattr(client.session.store, "mailboxes", broken)
+            patch.setattr(client.session.own_store, "mailboxes", broken)
             assert b"T NO [UNAVAILABLE]" in await client.do(b"NOTIFY SET STATUS (selected NONE) (personal NONE)")
         assert (client.session.notifications, client.session.told) == (notifications, told)
         assert watched(world) == (notifications is not None)
-        assert (client.session.store.own is None) is (notifications is None)
+        assert (client.session.own_store.own is None) is (notifications is None)
         if notifications is not None:
             await world.store.create_mailbox("X")
             await client.pushed(b'"/" X')

@@ -220,7 +220,7 @@ CASES: dict[str, str] = {
         A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
         A< T OK ...
         A> NAMESPACE
-        A< * NAMESPACE (("" "/")) NIL NIL
+        A< * NAMESPACE (("" "/")) (("Other Users/" "/")) NIL
         A< T OK ...
     """,
     "rfc6154-5 special use": """

@@ -31,6 +31,7 @@ OF_THE_CONNECTION = {
     "hostname",
     "limits",
     "progress",
+    "places",
     "reader",
     "uid_command",
     "updates",

@@ -39,6 +39,36 @@ def body(
     return c.Body(path, text, (), partial, peek, label)
 
 
+ACCESS = [
+    Case("rfc4314-2.1.1", b"A001 SeTacl INBOX/Drafts David lrswida\r\n",
+         c.SetAcl(b"A001", "INBOX/Drafts", "David", c.AclMode.REPLACE, "lrswida")),
+    Case("rfc4314-3.1-add", b"A002 SETACL INBOX/Drafts Chris +cda\r\n",
+         c.SetAcl(b"A002", "INBOX/Drafts", "Chris", c.AclMode.ADD, "cda")),
+    Case("rfc4314-3.1-unknown", b"A036 SETACL INBOX/Drafts John lrqswicda\r\n",
+         c.SetAcl(b"A036", "INBOX/Drafts", "John", c.AclMode.REPLACE, "lrqswicda")),
+    Case("rfc4314-3.1-remove", b'A1 SETACL INBOX "-fred" "-w"\r\n',
+         c.SetAcl(b"A1", "INBOX", "-fred", c.AclMode.REMOVE, "w")),
+    Case("rfc4314-3.1-nothing", b'A1 SETACL INBOX fred ""\r\n',
+         c.SetAcl(b"A1", "INBOX", "fred", c.AclMode.REPLACE, "")),
+    Case("rfc4314-3.2", b"B002 DeleteAcl INBOX Fred\r\n", c.DeleteAcl(b"B002", "INBOX", "Fred")),
+    Case("rfc4314-3.3", b"A002 GETACL INBOX\r\n", c.GetAcl(b"A002", "INBOX")),
+    Case("rfc4314-3.4", b"a001 LISTRIGHTS ~/Mail/saved smith\r\n", c.ListRights(b"a001", "~/Mail/saved", "smith")),
+    Case("rfc4314-3.5", b"A003 MYRIGHTS INBOX\r\n", c.MyRights(b"A003", "INBOX")),
+    Case("rfc8440-4", b'A01 LIST "" % RETURN (MYRIGHTS)\r\n',
+         c.List(b"A01", "", ("%",), True, frozenset(), frozenset({"MYRIGHTS"}))),
+    Case("rfc8440-4-recursive", b'A02 LIST (SUBSCRIBED RECURSIVEMATCH) "" % RETURN (MYRIGHTS)\r\n',
+         c.List(b"A02", "", ("%",), True, frozenset({"SUBSCRIBED", "RECURSIVEMATCH"}), frozenset({"MYRIGHTS"}))),
+    Case("rfc9208-4.1.1", b'G0001 GETQUOTA "!partition/sda4"\r\n', c.GetQuota(b"G0001", "!partition/sda4")),
+    Case("rfc9208-4.1.2", b"G0002 GETQUOTAROOT INBOX\r\n", c.GetQuotaRoot(b"G0002", "INBOX")),
+    Case("rfc9208-4.1.3", b'S0001 SETQUOTA "#user/alice" (STORAGE 510)\r\n',
+         c.SetQuota(b"S0001", "#user/alice", (("STORAGE", 510),))),
+    Case("rfc9208-4.1.3-two", b'S1 SETQUOTA "" (storage 0 MESSAGE 9223372036854775807)\r\n',
+         c.SetQuota(b"S1", "", (("STORAGE", 0), ("MESSAGE", (1 << 63) - 1)))),
+    Case("rfc9208-4.1.3-none", b'S1 SETQUOTA "" ()\r\n', c.SetQuota(b"S1", "", ())),
+    Case("rfc9208-4.1.4", b"S0003 STATUS INBOX (MESSAGES DELETED DELETED-STORAGE)\r\n",
+         c.Status(b"S0003", "INBOX", (StatusItem.MESSAGES, StatusItem.DELETED, StatusItem.DELETED_STORAGE))),
+]  # fmt: skip
+
 SESSION = [
     Case("rfc9051-6.1.1", b"abcd CAPABILITY\r\n", c.Capability(b"abcd")),
     Case("rfc9051-6.1.2", b"a002 NOOP\r\n", c.Noop(b"a002")),
@@ -660,6 +690,7 @@ WATCHING_CASES = [Case(*one) for one in (*METADATA, *NOTIFY)]
 
 CASES = [
     *SESSION,
+    *ACCESS,
     *MAILBOXES,
     *LISTS,
     *APPENDS,

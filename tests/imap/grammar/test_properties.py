@@ -98,6 +98,14 @@ commands = st.one_of(
     st.builds(c.Lsub, tags, names, names),
     st.builds(c.Status, tags, names, st.lists(st.sampled_from(c.StatusItem), min_size=1, unique=True).map(tuple)),
     st.builds(c.Append, tags, names, st.lists(appended, min_size=1, max_size=4).map(tuple)),
+    st.builds(c.SetAcl, tags, names, texts, st.sampled_from(c.AclMode), st.text("lrswipkxteacdq", max_size=20)),
+    st.builds(c.DeleteAcl, tags, names, texts),
+    st.builds(
+        lambda tag, root, limits: c.SetQuota(tag, root, tuple(limits.items())),
+        tags,
+        texts,
+        st.dictionaries(st.sampled_from(["STORAGE", "MESSAGE", "X-OTHER"]), st.integers(0, (1 << 63) - 1)),
+    ),
     st.builds(
         lambda tag, number, uid, name, message: c.Replace(
             tag, q.Sequence(((number, number),), uid), name, message, uid

@@ -10,6 +10,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from restante.clock import ManualClock
 from restante.config.model import ImapTable, LimitsTable
 from restante.imap.session.session import ImapSession
 from restante.mime.analyse import analyse
-from restante.store.directory import Account, AccountSettings
+from restante.store.directory import Account, AccountSettings, Domain
 from restante.store.interface import Store
 from restante.store.model import Flags, NewMessage
 from restante.store.sqlite.engine import SqliteEngine
@@ -44,10 +45,11 @@ class PlainExchange:
 
 
 class Authenticator:
-    """Knows one account: user, pass. plain: LOGIN and PLAIN are allowed."""
+    """Knows one account: user, pass; and those that `World.person` adds. plain: LOGIN and PLAIN are allowed."""
 
     def __init__(self, plain: bool = True) -> None:
         self.plain = plain
+        self.people: dict[bytes, Account] = {b"user": ACCOUNT}
 
     def mechanisms(self, peer: Peer) -> tuple[str, ...]:
         return ("PLAIN",) if self.plain_allowed(peer) else ()
@@ -63,8 +65,8 @@ class Authenticator:
     async def password(self, user: bytes, password: bytes, peer: Peer) -> Account:
         if not self.plain_allowed(peer):
             raise PrivacyRequired("Use TLS.")
-        if (user, password) == (b"user", b"pass"):
-            return ACCOUNT
+        if user in self.people and password == b"pass":
+            return self.people[user]
         raise LoginRefused("wrong password")
 
 
@@ -163,28 +165,62 @@ class World:
         self.clients.append(client)
         return client
 
-    async def client(self, *commands: bytes) -> Client:
+    async def person(self, name: str, **settings: Any) -> Account:
+        """Another account, NAME@example.org, which logs in as NAME with the password "pass"."""
+        directory = self.engine.directory
+        if await directory.domain("example.org") is None:
+            await directory.add_domain(Domain("example.org"))
+        account = Account(
+            "id-" + re.sub("[^a-z]", "", name),
+            f"{name}@example.org",
+            "example.org",
+            True,
+            None,
+            AccountSettings(),
+            False,
+            0,
+            1,
+            **settings,
+        )
+        await self.engine.create_account(account.id)
+        await directory.add_account(account)
+        self.authenticator.people[name.encode()] = account
+        return account
+
+    async def client(self, *commands: bytes, user: bytes = b"user", config: ImapTable | None = None) -> Client:
         """A client that has logged in and given these commands."""
-        client = self.connect()
+        client = self.connect(config=config)
         await client.greeting()
-        await client.ok(b"LOGIN user pass")
+        await client.ok(b"LOGIN %b pass" % user)
         for command in commands:
             await client.ok(command)
         return client
 
-    async def add(self, *bodies: bytes, mailbox: str = "INBOX", flags: tuple[str, ...] = ()) -> list[int]:
+    async def add(
+        self, *bodies: bytes, mailbox: str = "INBOX", flags: tuple[str, ...] = (), account: str = ACCOUNT.id
+    ) -> list[int]:
         """File messages with these bodies (subject s1, s2, ...), one command each; their UIDs."""
         return [
-            (await self.file(SIMPLE % (b"s%d" % number, body), mailbox=mailbox, flags=flags))
+            (await self.file(SIMPLE % (b"s%d" % number, body), mailbox=mailbox, flags=flags, account=account))
             for number, body in enumerate(bodies, 1)
         ]
 
-    async def file(self, data: bytes, *, mailbox: str = "INBOX", flags: tuple[str, ...] = ()) -> int:
+    async def file(
+        self, data: bytes, *, mailbox: str = "INBOX", flags: tuple[str, ...] = (), account: str = ACCOUNT.id
+    ) -> int:
         """File one message; its UID."""
-        found = await self.store.mailbox(mailbox)
+        store = self.engine.account(account)
+        found = await store.mailbox(mailbox)
         assert found is not None
-        new = NewMessage(await self.store.put(data), analyse(data), Flags.of(flags), int(self.clock.now()))
-        return (await self.store.append(found.key, [new])).uids[0]
+        new = NewMessage(await store.put(data), analyse(data), Flags.of(flags), int(self.clock.now()))
+        return (await store.append(found.key, [new])).uids[0]
+
+
+def put_store(client: Client, store: Any) -> None:  # any object with a store's methods
+    """Let the client's selected mailbox be answered by another store."""
+    place = client.session.place
+    assert place is not None
+    client.session.place = replace(place, store=store)
 
 
 def run(scenario: Callable[[World], Awaitable[None]], **options: Any) -> None:

@@ -20,7 +20,7 @@ from restante.imap.session.view import Update, View
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags, FlagTable
 
-from .support import SIMPLE, Client, World, run
+from .support import SIMPLE, Client, World, put_store, run
 
 LINE = re.compile(
     r"\* (?:(?P<n>\d+) (?:(?P<exists>EXISTS)|(?P<expunge>EXPUNGE)|(?:UID)?FETCH .*)|VANISHED (?P<vanished>[\d:,]+)"
@@ -235,7 +235,7 @@ def test_results_stay_right(seed: int, dialect: str, monkeypatch: pytest.MonkeyP
             client = await world.client(*DIALECTS[dialect], b"SELECT INBOX")
             model = Model(client, arrivals.setdefault(id(client.session), []))
             model.uids = list(client.session.view.uids.uids)
-            client.session.store_or_none = meddler
+            put_store(client, meddler)
             models.append(model)
         for _ in range(80):
             model = chance.choice(models)

@@ -9,7 +9,7 @@ import pytest
 
 from restante.store.model import Flagged, FlagMode, Flags
 
-from .support import World, run
+from .support import World, put_store, run
 from .transcript import Transcript
 
 CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
@@ -291,10 +291,10 @@ def test_rfc9051_6_4_6_a_silent_store_that_was_overtaken_tells_the_flags() -> No
         await world.add(b"one", b"two")
         one = await world.client(b"SELECT INBOX", b"UNSELECT", b"SELECT INBOX")
         assert await one.ok(b"STORE 2 +FLAGS.SILENT (\\Flagged)") == b"T OK STORE completed.\r\n"
-        one.session.store_or_none = Overtaken(world)
+        put_store(one, Overtaken(world))
         got = await one.ok(b"STORE 1 +FLAGS.SILENT (\\Flagged)")
         assert b"* 1 FETCH (FLAGS (\\Answered \\Flagged))\r\n" in got
-        one.session.store_or_none = world.store
+        put_store(one, world.store)
         assert await one.ok(b"NOOP") == b"T OK NOOP completed.\r\n"
 
     run(scenario)
@@ -316,7 +316,7 @@ def test_rfc7162_3_1_3_a_silent_store_tells_the_modseq_of_its_own_change(uid: by
     async def scenario(world: World) -> None:
         await world.add(b"one", b"two")
         one = await world.client(b"SELECT INBOX (CONDSTORE)")
-        one.session.store_or_none = Followed(world)
+        one.session.own_store_or_none = Followed(world)
         before = one.session.view.mailbox.highest_modseq
         got = await one.ok(uid + b"STORE 1:2 +FLAGS.SILENT (\\Flagged)")
         own = b"* %d FETCH (UID %d MODSEQ (%d))\r\n"

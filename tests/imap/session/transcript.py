@@ -22,11 +22,12 @@ SHAPES = {"n": r"\d+", "id": r"[A-Za-z0-9]+", "date": r'"[^"]*"', "any": r".*"}
 
 
 class Transcript:
-    """Plays one transcript in a world; clients are made as they are named."""
+    """Plays one transcript in a world; clients are made as they are named. logins: who each logs in as."""
 
-    def __init__(self, world: World, setup: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, world: World, setup: tuple[bytes, ...] = (), *, logins: dict[str, bytes] | None = None) -> None:
         self.world = world
         self.setup = setup
+        self.logins = logins or {}
         self.clients: dict[str, Client] = {}
         self.names: dict[str, str] = {}
 
@@ -57,7 +58,7 @@ class Transcript:
 
     async def _client(self, who: str) -> Client:
         if who not in self.clients:
-            self.clients[who] = await self.world.client(*self.setup)
+            self.clients[who] = await self.world.client(*self.setup, user=self.logins.get(who, b"user"))
         return self.clients[who]
 
     def _filled(self, text: str) -> str:

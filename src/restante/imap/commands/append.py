@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def append(session: ImapSession, command: Append) -> Reply:
     """File the messages. Raises NoSuchMailbox (told as TRYCREATE), OverQuota and what else the store refuses."""
-    mailbox = await existing(session, command.mailbox)
+    place, mailbox = await existing(session, command.mailbox)
     most = limit.of_saving(session.config)
     if len(command.messages) > most:
         return limit.too_many(most)
@@ -29,7 +29,7 @@ async def append(session: ImapSession, command: Append) -> Reply:
             session.progress.report(len(new), len(command.messages))
             await asyncio.sleep(0)  # a thousand messages are many milliseconds of analysis
         new.append(await new_message(session, message))
-    appended = await session.store.append(mailbox.key, new)
+    appended = await place.store.append(mailbox.key, new)
     return Reply(b"APPEND completed.", append_uid(appended))
 
 

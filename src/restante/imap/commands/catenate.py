@@ -1,9 +1,9 @@
 """CATENATE: a message made of what a client sends and of what is here already. RFC 4469.
 
-URLs name messages and parts of the logged-in account alone, in whatever mailbox: an absolute path, or a whole URL of
-this server and this user (more than RFC 4469 3 asks for). Octets are copied as they are stored, without setting
-\\Seen; they come from the store piece by piece, so that the new message is the only thing held. What all parts read
-is bounded by the largest message, so a command cannot make the server read a large message a thousand times.
+URLs name messages and parts of mailboxes that the user may read, others' by the names he knows: an absolute path, or a
+whole URL of this server and this user (more than RFC 4469 3 asks for). Octets are copied as they are stored, without
+setting \\Seen; they come from the store piece by piece, so that the new message is the only thing held. What all parts
+read is bounded by the largest message, so a command cannot make the server read a large message a thousand times.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from ...errors import Refusal
 from ...mime.headers import FieldSelector
 from ...mime.sections import locate
 from ...store import parts as stored_parts
-from ...store.errors import BadMailboxName
+from ...store.errors import BadMailboxName, NoPermission, NoSuchMailbox
+from ...store.interface import Store
 from ...store.model import Column
+from ...store.rights import Rights
 from ..grammar.commands import Body, SectionText, Text, Url
 from ..grammar.errors import BadSyntax
 from ..grammar.urls import MessageUrl, parse_url, shown_url
@@ -58,20 +60,20 @@ async def joined(session: ImapSession, parts: Iterable[Text | Url], too_large: C
 async def _copy(session: ImapSession, url: bytes, made: BytesIO, most: int, too_large: Callable[[], Refusal]) -> int:
     """Write what a URL names; octets that were read for it."""
     named = _parsed(session, url)
-    content, size, encoded = await _row(session, url, named)
+    store, content, size, encoded = await _row(session, url, named)
     start, stop = _span(named.section, size, encoded, url)
     if named.section.text not in (SectionText.FIELDS, SectionText.FIELDS_NOT):
         start, stop = _partial(named, start, stop)
         if stop - start > most:
             raise too_large()
         for low in range(start, stop, CHUNK):
-            made.write(await session.store.read_content(content, low, min(CHUNK, stop - low)))
+            made.write(await store.read_content(content, low, min(CHUNK, stop - low)))
             await asyncio.sleep(0)  # others' turn: sixty megabytes, or a thousand parts, are many of these
         return stop - start
     if stop - start > most:
         raise too_large()
     negate = named.section.text is SectionText.FIELDS_NOT
-    header = await session.store.read_content(content, start, stop - start)
+    header = await store.read_content(content, start, stop - start)
     block = FieldSelector(frozenset(named.section.fields), negate=negate).select(header)
     low, high = _partial(named, 0, len(block))
     made.write(memoryview(block)[low:high])
@@ -96,19 +98,21 @@ def _parsed(session: ImapSession, url: bytes) -> MessageUrl:
     return named
 
 
-async def _row(session: ImapSession, url: bytes, named: MessageUrl) -> tuple[int, int, bytes]:
-    """(content, size, encoded parts) of the message that a URL names."""
+async def _row(session: ImapSession, url: bytes, named: MessageUrl) -> tuple[Store, int, int, bytes]:
+    """(its account, content, size, encoded parts) of the message that a URL names, in a mailbox that may be read."""
     try:
-        mailbox = await session.store.mailbox(mailbox_name(named.mailbox))
-    except BadMailboxName:
-        mailbox = None
-    if mailbox is None or (named.uidvalidity is not None and named.uidvalidity != mailbox.uidvalidity):
+        place = await session.places.find(mailbox_name(named.mailbox))
+        mailbox = await place.existing(Rights.READ)
+    except (BadMailboxName, NoSuchMailbox, NoPermission):
+        raise BadUrl(url, "The URL names no mailbox that is here.") from None
+    if named.uidvalidity is not None and named.uidvalidity != mailbox.uidvalidity:
         raise BadUrl(url, "The URL names no mailbox that is here.")
     columns = (Column.CONTENT, Column.SIZE, Column.PARTS)
-    rows = await session.store.rows(mailbox.key, ((named.uid, named.uid),), columns, 1)
+    rows = await place.store.rows(mailbox.key, ((named.uid, named.uid),), columns, 1)
     if not rows:
         raise BadUrl(url, "The URL names no message that is here.")
-    return cast("tuple[int, int, bytes]", rows[0][1:])  # the types of these columns
+    content, size, encoded = cast("tuple[int, int, bytes]", rows[0][1:])  # the types of these columns
+    return place.store, content, size, encoded
 
 
 def _span(section: Body, size: int, encoded: bytes, url: bytes) -> tuple[int, int]:

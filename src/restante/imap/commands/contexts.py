@@ -144,7 +144,7 @@ async def _settle(session: ImapSession, view: View, context: Context, mine: arra
     """Search these UIDs for one context and write what became of them."""
     if len(mine):
         query = resolved(context.query, lambda sequence: _named(view, sequence), Uids(tuple(view.recent)))
-        found = await session.store.search(view.mailbox.key, query, tuple(compress(mine)))
+        found = await session.selected_store.search(view.mailbox.key, query, tuple(compress(mine)))
         removed, added = context.changed(mine, found)
         runs = context.take_out(removed)
         where: list[tuple[int, int]] = []
@@ -163,7 +163,7 @@ def _order(session: ImapSession, view: View, keys: tuple[Criterion, ...]) -> Ord
 
     async def order(uids: list[int]) -> array[int]:
         ranges = tuple(compress(sorted(uids)))
-        return await session.store.sort(view.mailbox.key, Uids(ranges), keys, ranges)
+        return await session.selected_store.sort(view.mailbox.key, Uids(ranges), keys, ranges)
 
     return order
 
@@ -174,7 +174,7 @@ async def _looked_at(
     """The UIDs that this context must look at: what changed, and what time or a new highest UID has moved."""
     more: set[int] = set()
     if crossing is not None:
-        more.update(await session.store.search(view.mailbox.key, crossing, view.everything))
+        more.update(await session.selected_store.search(view.mailbox.key, crossing, view.everything))
     top = _top(view)
     if context.starred and top != context.top:
         more |= {context.top, top} - {0}

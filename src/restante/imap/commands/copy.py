@@ -6,10 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import Refusal
-from ...store.errors import NoSuchMailbox
 from ...store.model import Copied, Mailbox
+from ...store.rights import Rights
 from ..grammar.commands import Copy, Move
 from ..grammar.sets import compress, format_ranges
+from ..session.places import Place
 from ..session.state import Reply
 from ..session.view import Spans
 from . import limit
@@ -27,27 +28,35 @@ class SomeAreGone(Refusal):
 
 
 async def copy(session: ImapSession, command: Copy) -> Reply:
-    spans, target = await _what_and_where(session, command)
+    spans, place, target = await _what_and_where(session, command)
     if not spans:
         return Reply(b"COPY completed: there was nothing to copy.")
-    view = session.view
+    view, source = session.view, session.selected_store
     most = limit.of_saving(session.config)
     kept, limited = limit.cut(view, spans, most)
     if limited:
         return limit.too_many(most, view.uids.uids[kept[0][0]])
-    copied = await session.store.copy(view.mailbox.key, view.ranges(spans), target.key)
+    key, ranges = view.mailbox.key, view.ranges(spans)
+    if place.store.account == source.account:
+        copied = await source.copy(key, ranges, target.key)
+    else:
+        copied = await place.store.transfer(source, key, ranges, target.key, move=False)
     return Reply(b"COPY completed.", copy_uid(copied))
 
 
 async def move(session: ImapSession, command: Move) -> Reply:
     """MOVE: COPYUID goes out untagged, before the removals that follow with the command's updates."""
     require_writable(session.view)
-    spans, target = await _what_and_where(session, command)
+    spans, place, target = await _what_and_where(session, command)
     if not spans:
         return Reply(b"MOVE completed: there was nothing to move.")
-    view = session.view
+    view, source = session.view, session.selected_store
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
-    moved = await session.store.move(view.mailbox.key, view.ranges(spans), target.key)
+    key, ranges = view.mailbox.key, view.ranges(spans)
+    if place.store.account == source.account:
+        moved = await source.move(key, ranges, target.key)
+    else:
+        moved = await place.store.transfer(source, key, ranges, target.key, move=True)
     code = copy_uid(moved)
     if code:
         session.say(b"Moved.", code)
@@ -57,16 +66,15 @@ async def move(session: ImapSession, command: Move) -> Reply:
     return limit.told(session, Reply(b"MOVE completed."), limited)
 
 
-async def _what_and_where(session: ImapSession, command: Copy | Move) -> tuple[Spans, Mailbox]:
-    """Positions and target. Raises NoSuchMailbox (told as TRYCREATE), SomeAreGone."""
+async def _what_and_where(session: ImapSession, command: Copy | Move) -> tuple[Spans, Place, Mailbox]:
+    """Positions, and where they go. Raises NoSuchMailbox (told as TRYCREATE), SomeAreGone."""
     view = session.view
     spans = view.spans(command.sequence)
-    target = await session.store.mailbox(mailbox_name(command.mailbox))
-    if target is None:
-        raise NoSuchMailbox("There is no such mailbox.", "CREATE it first.")
+    place = await session.places.find(mailbox_name(command.mailbox))
+    target = await place.existing(Rights.INSERT, "CREATE it first.")
     if not command.uid and view.holds_gone(spans):
         raise SomeAreGone("Some of the messages are no longer there.")
-    return spans, target
+    return spans, place, target
 
 
 def copy_uid(copied: Copied) -> bytes:

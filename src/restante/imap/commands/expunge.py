@@ -26,7 +26,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Reply:
         ranges, limited = await _named(session, view, command.uids)
         if not ranges:
             return Reply(b"EXPUNGE completed.")
-    removed = await session.store.expunge(view.mailbox.key, ranges)
+    removed = await session.selected_store.expunge(view.mailbox.key, ranges)
     await session.updates.tell(may_expunge=True, regardless=True)
     if session.dialect.qresync and len(removed.uids):
         code = b"HIGHESTMODSEQ %d" % session.view.told_modseq
@@ -41,6 +41,6 @@ async def _named(session: ImapSession, view: View, uids: SequenceSet) -> tuple[U
     most = limit.of_commands(session.config)
     if limit.count(spans) <= most:
         return view.ranges(spans), b""
-    deleted = await session.store.search(view.mailbox.key, HasFlag("\\Deleted"), view.ranges(spans))
+    deleted = await session.selected_store.search(view.mailbox.key, HasFlag("\\Deleted"), view.ranges(spans))
     spans, limited = limit.cut(view, view_spans(view, deleted), most)
     return view.ranges(spans), limited

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...store.errors import StoreRefusal
 from ...store.model import FlagMode, Flags, System
+from ...store.rights import Rights
 from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item, Partial
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
@@ -82,10 +83,10 @@ async def _set_seen(session: ImapSession, view: View, spans: Spans) -> bool:
 
     The responses then carry FLAGS, so that the change need not be told again (RFC 9051 6.4.5).
     """
-    if not spans:
+    if not spans or not view.mailbox.rights & Rights.SEEN:  # RFC 4314 4: read without a mark
         return False
     try:
-        flagged = await session.store.store_flags(
+        flagged = await session.selected_store.store_flags(
             view.mailbox.key, view.ranges(spans), FlagMode.ADD, Flags(System.SEEN)
         )
     except StoreRefusal as refusal:  # a full disk is no reason not to show mail

@@ -156,7 +156,7 @@ async def _read_group(session: ImapSession, plan: Plan, group: list[Message]) ->
     all_of_it = any(section.whole for section in plan.bodies)
     wanted = [m for m in group if m.size <= SMALL or (all_of_it and m.size <= BUDGET)]
     if wanted:
-        contents = await session.store.read_contents([m.content for m in wanted])
+        contents = await session.selected_store.read_contents([m.content for m in wanted])
         for message, data in zip(wanted, contents, strict=True):
             message.data = data
 
@@ -265,11 +265,11 @@ async def _stream(session: ImapSession, message: Message, span: Span) -> AsyncIt
     """Octets of a large message, chunk by chunk: all of it as the store streams it, a stretch by partial reads."""
     start, stop = span
     if span == (0, message.size):
-        async for chunk in session.store.stream_content(message.content):
+        async for chunk in session.selected_store.stream_content(message.content):
             yield chunk
         return
     while start < stop:
-        chunk = await session.store.read_content(message.content, start, min(CHUNK, stop - start))
+        chunk = await session.selected_store.read_content(message.content, start, min(CHUNK, stop - start))
         yield chunk
         start += len(chunk)
 
@@ -279,7 +279,7 @@ async def _octets(session: ImapSession, message: Message, span: Span) -> bytes:
     start, stop = span
     if message.data is not None:
         return message.data if span == (0, len(message.data)) else message.data[start:stop]
-    return await session.store.read_content(message.content, start, stop - start)
+    return await session.selected_store.read_content(message.content, start, stop - start)
 
 
 async def _send_binary_whole(session: ImapSession, item: Binary, message: Message) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 from ...mime.headers import FieldSelector
 from ...mime.model import Trait
+from ...store.interface import Store
 from ...store.model import Column, FlagTable, Row, UidRanges
 from ..grammar.commands import Body, FetchItem, Item, SectionText
 from ..grammar.response import format_internaldate, literal, string
@@ -225,13 +226,13 @@ def batches(spans: Spans, most: int = BATCH) -> Iterator[Spans]:
 
 
 async def read_rows(
-    session: ImapSession, view: View, batch: Spans, columns: tuple[Column, ...]
+    session: ImapSession, view: View, batch: Spans, columns: tuple[Column, ...], store: Store | None = None
 ) -> tuple[Iterable[int], list[Row]]:
     """(sequence numbers, rows) of the messages of `batch`, removed ones included while they are kept.
 
-    A message whose contents are past the retention has no row and is passed over.
+    A message whose contents are past the retention has no row and is passed over. store: see `results.highest_modseq`.
     """
-    store, key = session.store, view.mailbox.key
+    store, key = store or session.selected_store, view.mailbox.key
     expected = sum(stop - start for start, stop in batch)
     if not columns:
         uids = view.uids.uids

@@ -36,7 +36,7 @@ C = TypeVar("C", bound=Search | ESearch | Sort | Thread)
 
 def lookup_of(session: ImapSession) -> Lookup:
     """Where this session's filters are looked up: among the account's annotations."""
-    return partial(filters.criteria_of, session.store)
+    return partial(filters.criteria_of, session.own_store)
 
 
 async def replaced(session: ImapSession, command: C) -> C:

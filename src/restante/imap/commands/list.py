@@ -1,20 +1,23 @@
 """LIST, LSUB, NAMESPACE: which mailboxes there are, and what they are.
 
-One read of the account's mailboxes answers a LIST, whatever it selects or returns. RFC 9051 6.3.9, 6.3.10,
-7.3.1; RFC 3501 6.3.8, 6.3.9 (LSUB); RFC 5258; RFC 5819 (STATUS); RFC 6154 (special uses); RFC 3348;
-RFC 9590 (METADATA).
+One read of the account's mailboxes answers a LIST, whatever it selects or returns; what others share is read where
+the patterns reach so far. RFC 9051 6.3.9, 6.3.10, 7.3.1; RFC 3501 6.3.8, 6.3.9 (LSUB); RFC 5258; RFC 5819 (STATUS);
+RFC 6154 (special uses); RFC 3348; RFC 4314 4; RFC 8440 (MYRIGHTS); RFC 9590 (METADATA).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...store.model import SEPARATOR, Mailbox
+from ...store.model import INBOX, SEPARATOR, Mailbox
+from ...store.rights import Rights, shown
 from ..grammar.commands import List, Lsub, Namespace
 from ..grammar.response import Prefix, list_matcher, list_response, metadata_response, namespace_response
+from ..grammar.response_access import myrights_response
+from ..session.places import Place
 from ..session.state import BadCommand, Reply
 from . import status
 
@@ -23,20 +26,28 @@ if TYPE_CHECKING:
 
 SUBSCRIBED = "SUBSCRIBED"
 SPECIAL_USE = "SPECIAL-USE"
+MYRIGHTS = "MYRIGHTS"
 
 
 @dataclass(slots=True)
 class Node:
     """One name: a mailbox, a subscribed name without one, or a level above others.
 
+    mailbox: under the name that the client knows, in the account of `place` (whose own name means nothing here).
     children: mailboxes stand below it. below_subscribed: a subscribed name does.
     """
 
     name: str
     mailbox: Mailbox | None = None
+    place: Place | None = None
     subscribed: bool = False
     children: bool = False
     below_subscribed: bool = False
+
+    @property
+    def own(self) -> bool:
+        """Whether a mailbox of the user's own account has the name."""
+        return self.place is not None and self.place.own
 
 
 async def list_mailboxes(session: ImapSession, command: List) -> Reply:
@@ -45,8 +56,9 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
         return Reply(b"LIST completed.")
     if "RECURSIVEMATCH" in command.selection and not command.selection - {"RECURSIVEMATCH", "REMOTE"}:
         raise BadCommand("RECURSIVEMATCH needs another selection option.")
-    nodes = tree(await session.store.mailboxes(), await session.store.subscriptions())
-    matchers = [list_matcher(command.reference + pattern, SEPARATOR) for pattern in command.patterns]
+    patterns = tuple(command.reference + pattern for pattern in command.patterns)
+    matchers = [list_matcher(pattern, SEPARATOR) for pattern in patterns]
+    nodes = await _nodes(session, patterns)
     matching = [node for node in nodes if any(match(node.name) for match in matchers)]
     selected = {node.name for node in nodes if _meets(command, node)}
     above, needed = _parents(command, selected, {node.name for node in matching})
@@ -54,23 +66,25 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
     listed = [node for node in matching if node.name in selected or node.name in needed]
     metadata = Metadata(session, command.metadata, listed, selected) if command.metadata else None
     for node in listed:
-        shown = node.name in selected
-        await _show(session, command, node, info if node.name in above else (), with_status=shown)
-        if metadata is not None and shown and node.mailbox is not None:
+        info_below = info if node.name in above else ()
+        await _show(session, command, node, info_below, with_status=node.name in selected)
+        if metadata is not None and node.name in selected and node.own and node.mailbox is not None:
             session.write(await metadata.line_of(node.mailbox))
         await session.flush_if_full()
     return Reply(b"LIST completed.")
 
 
 class Metadata:
-    """What RETURN (METADATA ...) shows, read for a number of mailboxes at once (RFC 9590 3)."""
+    """What RETURN (METADATA ...) shows of own mailboxes, read for a number of them at once (RFC 9590 3)."""
 
     AT_ONCE = 100
 
     def __init__(self, session: ImapSession, entries: tuple[str, ...], listed: list[Node], selected: set[str]) -> None:
         self._session = session
         self._entries = {entry.lower(): entry for entry in entries}
-        self._coming = [node.mailbox for node in reversed(listed) if node.mailbox and node.name in selected]
+        self._coming = [
+            node.mailbox for node in reversed(listed) if node.mailbox and node.own and node.name in selected
+        ]
         self._values: dict[str, dict[str, bytes]] = {}
 
     async def line_of(self, mailbox: Mailbox) -> bytes:
@@ -78,12 +92,23 @@ class Metadata:
         if mailbox.name not in self._values:
             batch = self._coming[-self.AT_ONCE :]
             del self._coming[-self.AT_ONCE :]
-            found = await self._session.store.annotations([one.key for one in batch], list(self._entries))
+            found = await self._session.own_store.annotations([one.key for one in batch], list(self._entries))
             self._values = {one.name: found[one.key] for one in batch}
             await asyncio.sleep(0)  # a thousand mailboxes leave room for other sessions
         values = self._values[mailbox.name]
         shown = [(asked, values.get(entry)) for entry, asked in self._entries.items()]
         return metadata_response(mailbox.name, shown, self._session.dialect.utf8)
+
+
+async def _nodes(session: ImapSession, patterns: tuple[str, ...]) -> list[Node]:
+    """All names that may be listed: the account's own, and those that others share where `patterns` reach them."""
+    store = session.own_store
+    own_place = Place(store, INBOX)
+    found = [(own_place, one) for one in await store.mailboxes()]
+    if session.places.reached_by(patterns):
+        own = {one.name for _, one in found}
+        found += [(place, one) for place, one in await session.places.shared() if one.name not in own]
+    return tree(found, await store.subscriptions())
 
 
 def _parents(command: List, selected: set[str], matching: set[str]) -> tuple[set[str], set[str]]:
@@ -108,9 +133,9 @@ def _levels_above(name: str) -> list[str]:
     return [SEPARATOR.join(levels[:depth]) for depth in range(1, len(levels))]
 
 
-def tree(mailboxes: Iterable[Mailbox], subscriptions: Iterable[str]) -> list[Node]:
+def tree(mailboxes: Iterable[tuple[Place, Mailbox]], subscriptions: Iterable[str]) -> list[Node]:
     """Every name that LIST may show, INBOX first, then by name; levels without a mailbox included."""
-    nodes = {mailbox.name: Node(mailbox.name, mailbox) for mailbox in mailboxes}
+    nodes = {mailbox.name: Node(mailbox.name, mailbox, place) for place, mailbox in mailboxes}
     for name in subscriptions:
         nodes.setdefault(name, Node(name)).subscribed = True
     for node in list(nodes.values()):
@@ -129,8 +154,13 @@ async def _show(
     wants_subscribed = SUBSCRIBED in command.selection or SUBSCRIBED in command.returning
     attributes = attributes_of(node, extended=extended, subscribed=wants_subscribed)
     session.write(list_response(node.name, attributes, SEPARATOR, session.dialect.utf8, child_info=child_info))
-    if command.status and node.mailbox is not None and with_status:
-        session.write(await status.line_of(session, node.mailbox, command.status))
+    mailbox, place = node.mailbox, node.place
+    if mailbox is None or place is None or not with_status:
+        return
+    if command.status and mailbox.rights & Rights.READ:  # RFC 5819 2: no STATUS of what cannot be selected
+        session.write(await status.line_of(session, place, mailbox, node.name, command.status))
+    if MYRIGHTS in command.returning:
+        session.write(myrights_response(node.name, shown(mailbox.rights), session.dialect.utf8))
 
 
 def _meets(command: List, node: Node) -> bool:
@@ -158,19 +188,24 @@ def attributes_of(node: Node, *, extended: bool, subscribed: bool) -> list[str]:
     return attributes
 
 
-async def line_of(session: ImapSession, mailbox: Mailbox) -> bytes:
-    """The LIST response that SELECT gives in IMAP4rev2 (RFC 9051 6.3.2)."""
+async def line_of(session: ImapSession, place: Place, mailbox: Mailbox) -> bytes:
+    """The LIST response that SELECT gives in IMAP4rev2 (RFC 9051 6.3.2). mailbox: as `place.store` names it."""
     prefix = mailbox.name + SEPARATOR
-    children = any(other.name.startswith(prefix) for other in await session.store.mailboxes())
-    node = Node(mailbox.name, mailbox, mailbox.subscribed, children)
+    children = any(other.name.startswith(prefix) for other in await place.store.mailboxes())
+    subscribed = mailbox.subscribed
+    if not place.own:
+        subscribed = place.shown(mailbox.name) in await session.own_store.subscriptions()
+    node = Node(mailbox.name, mailbox, place, subscribed, children)
     attributes = attributes_of(node, extended=True, subscribed=True)
-    return list_response(mailbox.name, attributes, SEPARATOR, session.dialect.utf8)
+    return list_response(place.shown(mailbox.name), attributes, SEPARATOR, session.dialect.utf8)
 
 
 async def lsub(session: ImapSession, command: Lsub) -> Reply:
     """LSUB: subscribed names; with "%" also the levels above them, marked \\Noselect (RFC 3501 6.3.9)."""
     match = list_matcher(command.reference + command.pattern, SEPARATOR)
-    nodes = tree(await session.store.mailboxes(), await session.store.subscriptions())
+    store = session.own_store
+    own_place = Place(store, INBOX)
+    nodes = tree([(own_place, one) for one in await store.mailboxes()], await store.subscriptions())
     for node in nodes:
         if not match(node.name):
             continue
@@ -179,10 +214,6 @@ async def lsub(session: ImapSession, command: Lsub) -> Reply:
             attributes = () if node.subscribed else ("\\Noselect",)
             session.write(list_response(node.name, attributes, SEPARATOR, session.dialect.utf8, lsub=True))
     return Reply(b"LSUB completed.")
-
-
-NAMESPACES: tuple[Sequence[tuple[str, str]], ...] = ((("", SEPARATOR),), (), ())
-"""Prefix and separator of personal, other users' and shared namespaces."""
 
 
 async def namespace(session: ImapSession, _command: Namespace) -> Reply:
@@ -198,9 +229,9 @@ def tell_translations(session: ImapSession) -> None:
 
 
 def _translated(session: ImapSession) -> list[list[Prefix]]:
-    """The namespaces with what their prefixes are called in the client's language."""
+    """Personal, other users' and shared namespaces, with what their prefixes are called in the client's language."""
     texts = session.dialect.texts
+    namespaces: tuple[tuple[str, ...], ...] = (("",), (session.places.prefix,), ())
     return [
-        [(prefix, separator, None if texts is None else texts.prefix(prefix)) for prefix, separator in kind]
-        for kind in NAMESPACES
+        [(prefix, SEPARATOR, None if texts is None else texts.prefix(prefix)) for prefix in kind] for kind in namespaces
     ]

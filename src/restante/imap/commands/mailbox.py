@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from ...errors import Refusal
 from ...store.errors import CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken
 from ...store.model import INBOX, ROLES, SEPARATOR, Mailbox
+from ...store.rights import Rights
 from ..grammar.commands import Create, Delete, Rename, Subscribe, Unsubscribe
 from ..grammar.response import list_response
-from ..session.state import Reply, State
+from ..session.places import Place
+from ..session.state import Reply
 from .names import mailbox_name
 
 if TYPE_CHECKING:
@@ -34,9 +36,12 @@ async def create(session: ImapSession, command: Create) -> Reply:
     if name == INBOX:
         raise MailboxExists("INBOX is always there.")
     role = _role(command.special_use)
-    if len(await session.store.mailboxes()) >= session.limits.mailboxes:
+    place = await session.places.making(name)
+    if place.own and len(await place.store.mailboxes()) >= session.limits.mailboxes:
         raise TooManyMailboxes("There are too many mailboxes.", "Delete some first.")
-    made = await session.store.create_mailbox(name, role)
+    if role is not None and not place.own:
+        raise RoleTaken("A mailbox of somebody else has no special use for you.")
+    made = await place.store.create_mailbox(place.name, role)
     if session.dialect.rev2 and name != command.mailbox.removesuffix(SEPARATOR):
         session.write(list_response(name, (), SEPARATOR, session.dialect.utf8, old_name=command.mailbox))
     return Reply(b"CREATE completed.", b"MAILBOXID (%b)" % made.id.encode("ascii"))
@@ -54,51 +59,55 @@ def _role(asked: tuple[str, ...]) -> str | None:
 
 async def delete(session: ImapSession, command: Delete) -> Reply:
     """DELETE; where it is the selected mailbox, this session leaves it (RFC 9051 6.3.5)."""
-    try:
-        mailbox = await _existing(session, command.mailbox)
-    except NoSuchMailbox:
-        below = mailbox_name(command.mailbox) + SEPARATOR
-        if any(other.name.startswith(below) for other in await session.store.mailboxes()):
-            raise HasChildren("There is no such mailbox, only mailboxes below it.", "DELETE those.") from None
-        raise
-    await session.store.delete_mailbox(mailbox.key)
-    if session.state is State.SELECTED and session.view.mailbox.key == mailbox.key:
+    place = await session.places.find(mailbox_name(command.mailbox))
+    mailbox = await _to_delete(place)
+    await place.store.delete_mailbox(mailbox.key)
+    here = session.place
+    if here is not None and (here.store.account, session.view.mailbox.key) == (place.store.account, mailbox.key):
         session.unselected()
         session.say(b"The mailbox is closed.", b"CLOSED")
     return Reply(b"DELETE completed.")
 
 
+async def _to_delete(place: Place) -> Mailbox:
+    """The mailbox, which the user may delete. Raises HasChildren for a level that is none."""
+    try:
+        return await place.existing(Rights.DELETE_MAILBOX)
+    except NoSuchMailbox:
+        below = place.name + SEPARATOR
+        if any(other.name.startswith(below) for other in await place.store.mailboxes()):
+            raise HasChildren("There is no such mailbox, only mailboxes below it.", "DELETE those.") from None
+        raise
+
+
 async def rename(session: ImapSession, command: Rename) -> Reply:
     """RENAME, with all children; INBOX stays and gives its messages away (RFC 9051 6.3.6)."""
-    mailbox = await _existing(session, command.mailbox)
+    place = await session.places.find(mailbox_name(command.mailbox))
+    mailbox = await place.existing(Rights.DELETE_MAILBOX)
     name = mailbox_name(command.to)
     if name == INBOX:
         raise MailboxExists("INBOX is always there.")
-    if name.startswith(mailbox.name + SEPARATOR):
+    to = await session.places.making(name)
+    if to.store.account != place.store.account:
+        raise CannotChangeMailbox("A mailbox cannot move to another account.", "Create one there, and move the mail.")
+    if to.name.startswith(mailbox.name + SEPARATOR):
         raise CannotChangeMailbox("A mailbox cannot be moved into itself.")
-    await session.store.rename_mailbox(mailbox.key, name)
+    await place.store.rename_mailbox(mailbox.key, to.name)
     if session.dialect.rev2 and mailbox.name != INBOX:
-        session.write(list_response(name, (), SEPARATOR, session.dialect.utf8, old_name=mailbox.name))
+        old_name = place.shown(mailbox.name)
+        session.write(list_response(to.shown(to.name), (), SEPARATOR, session.dialect.utf8, old_name=old_name))
     return Reply(b"RENAME completed.")
 
 
-async def _existing(session: ImapSession, name: str) -> Mailbox:
-    mailbox = await session.store.mailbox(mailbox_name(name))
-    if mailbox is None:
-        raise NoSuchMailbox("There is no such mailbox.")
-    return mailbox
-
-
 async def subscribe(session: ImapSession, command: Subscribe) -> Reply:
-    """SUBSCRIBE: a name that has a mailbox."""
-    name = mailbox_name(command.mailbox)
-    if await session.store.mailbox(name) is None:
-        raise NoSuchMailbox("There is no such mailbox.")
-    await session.store.subscribe(name, True)
+    """SUBSCRIBE: a name that has a mailbox which the user may list. Kept in his own account."""
+    place = await session.places.find(mailbox_name(command.mailbox))
+    mailbox = await place.existing(Rights.LOOKUP)
+    await session.own_store.subscribe(place.shown(mailbox.name), True)
     return Reply(b"SUBSCRIBE completed.")
 
 
 async def unsubscribe(session: ImapSession, command: Unsubscribe) -> Reply:
     """UNSUBSCRIBE: any name, also of a mailbox that is gone."""
-    await session.store.subscribe(mailbox_name(command.mailbox), False)
+    await session.own_store.subscribe(mailbox_name(command.mailbox), False)
     return Reply(b"UNSUBSCRIBE completed.")

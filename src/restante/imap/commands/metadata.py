@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import Refusal
 from ...store.annotation import ACCOUNT
-from ...store.errors import NoSuchMailbox
+from ...store.errors import NoPermission
+from ...store.rights import Rights
 from ..grammar.commands import Depth, GetMetadata, SetMetadata
 from ..grammar.response import metadata_response
 from ..session.state import Reply
@@ -21,7 +22,6 @@ from .names import mailbox_name
 
 if TYPE_CHECKING:
     from ...store.interface import Store
-    from ...store.model import Mailbox
     from ..session.session import ImapSession
 
 ADMIN = "/shared/admin"
@@ -35,15 +35,8 @@ class ReadOnlyEntry(Refusal):
     code = "READ-ONLY-ENTRY"
 
 
-def require_right(session: ImapSession, mailbox: Mailbox | None, *, write: bool) -> None:
-    """The one place to ask whether the acting user may read or change annotations (RFC 5464 3.3); None: the server's.
-
-    An owner may. Raises Refusal.
-    """
-
-
 async def get_metadata(session: ImapSession, command: GetMetadata) -> Reply:
-    store, name, key = await _place(session, command.mailbox, write=False)
+    store, name, key = await _place(session, command.mailbox)
     sizes = dict(await store.annotation_names(key))
     if key == ACCOUNT and session.config.admin:
         sizes[ADMIN] = len(session.config.admin)
@@ -98,7 +91,7 @@ def batches(entries: list[str], sizes: dict[str, int]) -> Iterator[list[str]]:
 
 async def set_metadata(session: ImapSession, command: SetMetadata) -> Reply:
     """All entries or none, in one change; where a name stands twice, the last value counts."""
-    store, _, key = await _place(session, command.mailbox, write=True)
+    store, _, key = await _place(session, command.mailbox)
     values = {entry.lower(): value for entry, value in command.values}
     if key == ACCOUNT:
         if ADMIN in values:
@@ -108,17 +101,15 @@ async def set_metadata(session: ImapSession, command: SetMetadata) -> Reply:
     return Reply(b"SETMETADATA completed.")
 
 
-async def _place(session: ImapSession, mailbox: str, *, write: bool) -> tuple[Store, str, int]:
+async def _place(session: ImapSession, mailbox: str) -> tuple[Store, str, int]:
     """What is annotated: its account's store, its name as the client knows it, its key there.
 
     Raises NoSuchMailbox, and what the user has no right to.
     """
-    store = session.store
     if not mailbox:
-        require_right(session, None, write=write)
-        return store, "", ACCOUNT
-    found = await store.mailbox(mailbox_name(mailbox))
-    if found is None:
-        raise NoSuchMailbox("There is no such mailbox.")
-    require_right(session, found, write=write)
-    return store, found.name, found.key
+        return session.own_store, "", ACCOUNT
+    place = await session.places.find(mailbox_name(mailbox))
+    found = await place.existing(Rights.LOOKUP)
+    if not place.own:
+        raise NoPermission("Annotations are for the owner of a mailbox alone.")
+    return place.store, found.name, found.key

@@ -10,16 +10,20 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import Refusal
 from ...query.language import Query, Recent, Sequence, Uids
-from ...store.errors import BadMailboxName, NoSuchMailbox
-from ...store.model import SEPARATOR, Mailbox, UidRanges
+from ...store.errors import BadMailboxName, NoPermission, NoSuchMailbox
+from ...store.interface import Store
+from ...store.model import INBOX, SEPARATOR, Mailbox, UidRanges
+from ...store.rights import Rights
 from ..grammar.commands import ESearch, Source, SourceKind
 from ..grammar.names import encode_mailbox
 from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, nodes, resolved
+from ..session.places import Place
 from ..session.state import BadCommand, Reply, State
 from ..session.view import NOTHING, View
 from . import contexts, filter_key, limit, results
@@ -44,10 +48,10 @@ async def esearch(session: ImapSession, command: ESearch) -> Reply:
     searched = limited = 0
     last = b""
     mailboxes = await _mailboxes(session, command.sources or SELECTED)
-    for mailbox in mailboxes:
+    for place, mailbox in mailboxes:
         try:
-            code = await _search_one(session, command, mailbox, began)
-        except NoSuchMailbox:  # deleted since it was listed
+            code = await _search_one(session, command, place, mailbox, began)
+        except (NoSuchMailbox, NoPermission):  # deleted, or closed to this user, since it was listed
             continue
         except Refusal:
             if session.view_or_none is not None and "SAVE" in (command.returning or ()):
@@ -58,7 +62,7 @@ async def esearch(session: ImapSession, command: ESearch) -> Reply:
             limited, last = limited + 1, code
         await session.flush_if_full()
         await asyncio.sleep(0)  # others' turn
-    if contexts.UPDATE in (command.returning or ()) and session.view.mailbox.key not in {m.key for m in mailboxes}:
+    if contexts.UPDATE in (command.returning or ()) and not any(_is_selected(session, *one) for one in mailboxes):
         contexts.refuse(session, command.tag, b"Only the selected mailbox can be watched.")  # RFC 7377 2.2
     if limited and searched > 1:  # a UID says nothing where it may be of any mailbox
         last = limit.code(limit.of_commands(session.config))
@@ -79,36 +83,46 @@ def _check_sources(session: ImapSession, command: ESearch) -> None:
 
 
 async def _found(
-    session: ImapSession, command: ESearch, mailbox: Mailbox, query: Query, within: UidRanges
+    command: ESearch, store: Store, mailbox: Mailbox, query: Query, within: UidRanges
 ) -> tuple[array[int], array[int]]:
     """UIDs that match; their scores where RELEVANCY was asked for."""
     if results.RELEVANCY not in (command.returning or ()):
-        return await session.store.search(mailbox.key, query, within), NOTHING
-    scored = await session.store.scored(mailbox.key, query, within)
+        return await store.search(mailbox.key, query, within), NOTHING
+    scored = await store.scored(mailbox.key, query, within)
     return scored.uids, scored.scores
 
 
-async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox, began: float) -> bytes:
+def _is_selected(session: ImapSession, place: Place, mailbox: Mailbox) -> bool:
+    """Whether it is the selected mailbox: keys are an account's own."""
+    here, view = session.place, session.view_or_none
+    return (
+        here is not None
+        and view is not None
+        and (here.store.account, view.mailbox.key) == (place.store.account, mailbox.key)
+    )
+
+
+async def _search_one(session: ImapSession, command: ESearch, place: Place, mailbox: Mailbox, began: float) -> bytes:
     """Search one mailbox and write what was found; the response code where it was limited."""
-    view = session.view_or_none
-    own = view is not None and view.mailbox.key == mailbox.key
+    view, store = session.view_or_none, place.store
+    own = _is_selected(session, place, mailbox)
     if view is None or not own:
         if not mailbox.messages:
             return b""
-        view = await _looks_at(session, command.query, mailbox)
+        view = await _looks_at(session, store, command.query, mailbox)
     if view is not None:
         query = in_uids(view, command.query if own else _elsewhere(command.query, mailbox))
         within, code = looked_at(view, query, limit.of_commands(session.config))
-        found, scores = await _found(session, command, mailbox, query, within)
+        found, scores = await _found(command, store, mailbox, query, within)
     else:
         query = resolved(_elsewhere(command.query, mailbox), _no_set, Uids(()))
-        found, scores = await _found(session, command, mailbox, query, ((1, mailbox.uidnext - 1),))
+        found, scores = await _found(command, store, mailbox, query, ((1, mailbox.uidnext - 1),))
         code = b""
     shown = results.shown(found, command)
     if own and view is not None and "SAVE" in (command.returning or ()):
         view.saved = shown
     if len(found) and command.returning != results.SAVE_ALONE:
-        modseq = await _modseq(session, command, mailbox, view, shown)
+        modseq = await _modseq(session, command, store, mailbox, view, shown)
         name = encode_mailbox(mailbox.name, session.dialect.utf8), mailbox.uidvalidity
         session.write(results.esearch(command, found, modseq, compress, uid=True, mailbox=name, scores=scores))
     if own and view is not None and contexts.UPDATE in (command.returning or ()):
@@ -116,12 +130,12 @@ async def _search_one(session: ImapSession, command: ESearch, mailbox: Mailbox, 
     return code
 
 
-async def _looks_at(session: ImapSession, query: Query, mailbox: Mailbox) -> View | None:
+async def _looks_at(session: ImapSession, store: Store, query: Query, mailbox: Mailbox) -> View | None:
     """The messages of a mailbox that is not selected, where sets or the limit ask for them."""
     sets = any(isinstance(node, Sequence) and not node.saved for node in nodes(query))
     if not sets and mailbox.messages <= limit.of_commands(session.config):
         return None
-    return View(await session.store.snapshot(mailbox.key), read_only=True)
+    return View(await store.snapshot(mailbox.key), read_only=True)
 
 
 def _elsewhere(query: Query, mailbox: Mailbox) -> Query:
@@ -138,38 +152,56 @@ def _no_set(_sequence: Sequence) -> Uids:
 
 
 async def _modseq(
-    session: ImapSession, command: ESearch, mailbox: Mailbox, view: View | None, shown: array[int]
+    session: ImapSession, command: ESearch, store: Store, mailbox: Mailbox, view: View | None, shown: array[int]
 ) -> int | None:
     """The highest mod-sequence of what is shown, where MODSEQ was asked (RFC 7162 3.1.5)."""
     if not len(shown) or not asks_modseq(command.query):
         return None
     if view is None:
-        view = View(await session.store.snapshot(mailbox.key), read_only=True)
-    return await results.highest_modseq(session, view, shown)
+        view = View(await store.snapshot(mailbox.key), read_only=True)
+    return await results.highest_modseq(session, view, shown, store)
 
 
-async def _mailboxes(session: ImapSession, sources: tuple[Source, ...]) -> list[Mailbox]:
-    """The mailboxes that the sources name, each once, in the order of LIST."""
-    if sources == SELECTED:
-        return [session.view.mailbox]
-    everything = await session.store.mailboxes()
-    wanted = {key for source in sources for key in _named(session, source, everything)}
-    return [mailbox for mailbox in everything if mailbox.key in wanted]
+async def _mailboxes(session: ImapSession, sources: tuple[Source, ...]) -> list[tuple[Place, Mailbox]]:
+    """The mailboxes that the sources name, under the names that the client knows, each once, in the order of LIST.
+
+    Of others' mailboxes those that may be read (RFC 7377 5 passes over the rest in silence).
+    """
+    selected = session.place
+    if sources == SELECTED and selected is not None:
+        return [(selected, replace(session.view.mailbox, name=selected.shown(session.view.mailbox.name)))]
+    store = session.own_store
+    own = Place(store, INBOX)
+    everything = [(own, one) for one in await store.mailboxes()]
+    if any(source.kind not in OWN for source in sources) or (selected is not None and not selected.own):
+        names, subscribed = {one.name for _, one in everything}, set(await store.subscriptions())
+        everything += [
+            (place, replace(one, subscribed=one.name in subscribed))
+            for place, one in await session.places.shared()
+            if one.name not in names and one.rights & Rights.READ
+        ]
+    if selected is not None and not any(_is_selected(session, *one) for one in everything):
+        everything.append((selected, replace(session.view.mailbox, name=selected.shown(session.view.mailbox.name))))
+    wanted = {at for source in sources for at in _named(session, source, everything)}
+    return [one for at, one in enumerate(everything) if at in wanted]
 
 
-def _named(session: ImapSession, source: Source, everything: list[Mailbox]) -> Iterator[int]:
-    """Keys of the mailboxes that one source names; names without a mailbox are passed over (RFC 7377 5).
+OWN = frozenset({SourceKind.SELECTED, SourceKind.PERSONAL, SourceKind.INBOXES})
+"""Sources that name no mailbox of others, unless it is selected."""
+
+
+def _named(session: ImapSession, source: Source, everything: list[tuple[Place, Mailbox]]) -> Iterator[int]:
+    """Where in the list the mailboxes stand that one source names; names without one are passed over (RFC 7377 5).
 
     Delivery may file into any mailbox (plus-addressing), so "inboxes" is "personal" (RFC 5465 6.3).
     """
-    if source.kind is SourceKind.SELECTED:
-        yield session.view.mailbox.key
-        return
     names = set(_canonical(source.mailboxes))
-    for mailbox in everything:
+    for at, (place, mailbox) in enumerate(everything):
         match source.kind:
+            case SourceKind.SELECTED:
+                meant = _is_selected(session, place, mailbox)
             case SourceKind.PERSONAL | SourceKind.INBOXES:
-                meant = True
+                meant = place.own
             case SourceKind.SUBSCRIBED:
                 meant = mailbox.subscribed
             case SourceKind.MAILBOXES:
@@ -179,7 +211,7 @@ def _named(session: ImapSession, source: Source, everything: list[Mailbox]) -> I
             case _:
                 meant = mailbox.name in names or any(above in names for above in _above(mailbox.name))
         if meant:
-            yield mailbox.key
+            yield at
 
 
 def _canonical(names: tuple[str, ...]) -> Iterator[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def notify(session: ImapSession, command: Notify) -> Reply:
     if command.groups is None:
         session.notify(None, NOTHING_TOLD)
-        session.store.own = None
+        session.own_store.own = None
         return Reply(b"NOTIFY completed: nothing is told.")
     if session.state is State.SELECTED:
         await session.updates.tell(may_expunge=True, regardless=True)

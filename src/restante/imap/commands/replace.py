@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...store.errors import CannotChangeMailbox
 from ..grammar.commands import Replace
 from ..session.state import Reply
 from .append import append_uid
@@ -21,9 +22,13 @@ async def replace(session: ImapSession, command: Replace) -> Reply:
     """Raises NoSuchMailbox (told as TRYCREATE), NoSuchMessage, NothingToReplace, ReadOnly, and as APPEND."""
     view = session.view
     uid = replaced(session, command.sequence)
-    target = await existing(session, command.mailbox)
+    place, target = await existing(session, command.mailbox)
+    if place.store.account != session.selected_store.account:
+        raise CannotChangeMailbox(
+            "A message and its replacement are in one account.", "APPEND it, then remove the old."
+        )
     new = await new_message(session, command.message)
-    appended = await session.store.replace(view.mailbox.key, uid, target.key, new)
+    appended = await session.selected_store.replace(view.mailbox.key, uid, target.key, new)
     session.say(b"The replacement is filed.", append_uid(appended))
     if session.dialect.qresync:
         await session.updates.tell(may_expunge=True, regardless=True)

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
+from ...store.interface import Store
 from ...store.model import Column
 from ..grammar.commands import ESearch, Search, Sort
 from ..grammar.response import esearch_response
@@ -45,11 +46,12 @@ def shown(found: array[int], command: SearchLike) -> array[int]:
     return array("I", sorted({*found[start:stop], *ends}))
 
 
-async def highest_modseq(session: ImapSession, view: View, uids: array[int]) -> int | None:
-    """The highest mod-sequence of these messages, None where none is left."""
+async def highest_modseq(session: ImapSession, view: View, uids: array[int], store: Store | None = None) -> int | None:
+    """The highest mod-sequence of these messages, None where none is left. store: of the view, where it is not the
+    selected mailbox's."""
     highest = 0
     for batch in batches(view_spans(view, uids), BATCH * 20):
-        _, rows = await read_rows(session, view, batch, (Column.MODSEQ,))
+        _, rows = await read_rows(session, view, batch, (Column.MODSEQ,), store)
         highest = max([highest, *(cast("int", row[1]) for row in rows)])  # Column.MODSEQ is int
     return highest or None
 

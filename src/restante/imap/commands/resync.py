@@ -61,7 +61,7 @@ def _pairs(numbers: tuple[Range, ...], uids: tuple[Range, ...]) -> Iterator[tupl
 
 async def tell_vanished(session: ImapSession, view: View, asked: Sequence, since: int, above: int = 0) -> None:
     """Write VANISHED (EARLIER) for the UIDs of `asked` (those over `above`) that were removed after `since`."""
-    delta = await session.store.delta(view.mailbox.key, since)
+    delta = await session.selected_store.delta(view.mailbox.key, since)
     ranges = view.ranges(view.spans(asked)) if asked.saved else resolve(asked.ranges, view.mailbox.uidnext - 1)
     top = view.mailbox.uidnext - 1  # a UID never given out cannot have vanished
     bounded = [(max(low, above + 1), min(high, top)) for low, high in ranges]
@@ -102,7 +102,7 @@ async def changed_spans(session: ImapSession, view: View, spans: Spans, since: i
         return []
     if since >= view.mailbox.highest_modseq and not session.dirty:
         return []
-    delta = await session.store.delta(view.mailbox.key, since)
+    delta = await session.selected_store.delta(view.mailbox.key, since)
     sequence = view.uids.sequence
     changed = [number - 1 for uid, _, _ in delta.changed if (number := sequence(uid))]
     out: Spans = []

@@ -53,11 +53,11 @@ async def search(session: ImapSession, command: Search) -> Reply:
 
     async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
         if not asks_scores:
-            return await session.store.search(
+            return await session.selected_store.search(
                 mailbox, query, within, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
             )
         check_fuzzy(query)
-        scored = await session.store.scored(mailbox, query, within)
+        scored = await session.selected_store.scored(mailbox, query, within)
         scores.update(zip(scored.uids, scored.scores, strict=True))
         return scored.uids
 

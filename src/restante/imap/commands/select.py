@@ -10,9 +10,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ...store.errors import NoSuchMailbox
+from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import Mailbox
+from ...store.rights import WRITES, Rights
 from ..grammar.commands import Close, Select, Unselect
+from ..session.permanent import tell_flags
+from ..session.places import Place
 from ..session.state import BadCommand, Reply, State
 from ..session.view import View
 from . import list as list_family
@@ -21,8 +24,6 @@ from .names import mailbox_name
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
-
-SYSTEM_FLAGS = b"\\Answered \\Flagged \\Deleted \\Seen \\Draft"
 
 
 async def select(session: ImapSession, command: Select) -> Reply:
@@ -33,37 +34,31 @@ async def select(session: ImapSession, command: Select) -> Reply:
         session.say(b"The mailbox is closed.", b"CLOSED")
     if command.condstore or command.qresync is not None:
         session.dialect.condstore = True
-    store = session.store
-    mailbox = await store.mailbox(mailbox_name(command.mailbox))
-    if mailbox is None:
-        raise NoSuchMailbox("There is no such mailbox.")
+    place = await session.places.find(mailbox_name(command.mailbox))
+    mailbox = await place.existing(Rights.READ)
     session.dirty = False
-    view = View(await store.snapshot(mailbox.key), read_only=command.read_only)
-    session.selected(view)
+    view = View(await place.store.snapshot(mailbox.key), read_only=command.read_only)
+    session.selected(view, place)
     try:
-        await _describe(session, view)
+        await _describe(session, view, place)
         if command.qresync is not None:
             await resync.resynchronise(session, view, command.qresync)
     except BaseException:
         session.unselected()  # a failed SELECT selects nothing (RFC 9051 6.3.2)
         raise
     word = b"EXAMINE" if command.read_only else b"SELECT"
-    return Reply(word + b" completed.", b"READ-ONLY" if command.read_only else b"READ-WRITE")
+    changes = not command.read_only and view.mailbox.rights & WRITES  # RFC 4314 5.2
+    return Reply(word + b" completed.", b"READ-WRITE" if changes else b"READ-ONLY")
 
 
-async def _describe(session: ImapSession, view: View) -> None:
+async def _describe(session: ImapSession, view: View, place: Place) -> None:
     """The untagged responses that every SELECT must give, those of the dialect among them."""
-    mailbox, store = view.mailbox, session.store
-    keywords = [SYSTEM_FLAGS, *(k.encode("ascii") for k in await store.keywords())]
-    flags = b" ".join(keywords)
-    session.write(b"* FLAGS (%b)\r\n" % flags)
-    if view.read_only:
-        session.say(b"Nothing can be changed.", b"PERMANENTFLAGS ()")
-    else:
-        session.say(b"Flags that are kept.", b"PERMANENTFLAGS (%b \\*)" % flags)
+    mailbox = view.mailbox
+    keywords = await session.selected_store.keywords(mailbox.key)
+    tell_flags(session, keywords, mailbox.rights, read_only=view.read_only)
     session.write(b"* %d EXISTS\r\n" % len(view.uids))
     if session.dialect.rev2:
-        session.write(await list_family.line_of(session, mailbox))
+        session.write(await list_family.line_of(session, place, mailbox))
     else:
         await _describe_rev1(session, view)
     session.say(b"UIDs are valid.", b"UIDVALIDITY %d" % mailbox.uidvalidity)
@@ -78,7 +73,7 @@ async def _describe_rev1(session: ImapSession, view: View) -> None:
     session.write(b"* %d RECENT\r\n" % view.recent_count())
     mailbox: Mailbox = view.mailbox
     if mailbox.unseen and not session.dialect.uidonly:  # it is a message number (RFC 9586 3)
-        unseen = view.uids.sequence(await session.store.first_unseen(mailbox.key))
+        unseen = view.uids.sequence(await session.selected_store.first_unseen(mailbox.key))
         if unseen:
             session.say(b"First unseen message.", b"UNSEEN %d" % unseen)
 
@@ -88,9 +83,10 @@ async def close(session: ImapSession, _command: Close) -> Reply:
 
     A mailbox that somebody has deleted meanwhile is left all the same: CLOSE knows no NO (RFC 9051 6.4.1)."""
     view = session.view
-    if not view.read_only:
-        with suppress(NoSuchMailbox):
-            await session.store.expunge(view.mailbox.key, None)
+    if not view.read_only and view.mailbox.rights & Rights.EXPUNGE:
+        # The right may just have been taken (RFC 4314 4: CLOSE then leaves the messages and succeeds), or the mailbox.
+        with suppress(NoPermission, NoSuchMailbox):
+            await session.selected_store.expunge(view.mailbox.key, None)
     session.unselected()
     return Reply(b"CLOSE completed.")
 

@@ -35,9 +35,9 @@ async def sort(session: ImapSession, command: Sort) -> Reply:
         if asks_scores or by_relevancy:
             check_fuzzy(query)
         if asks_scores:
-            scored = await session.store.scored(mailbox, query, within)
+            scored = await session.selected_store.scored(mailbox, query, within)
             scores.update(zip(scored.uids, scored.scores, strict=True))
-        return await session.store.sort(mailbox, query, command.keys, within)
+        return await session.selected_store.sort(mailbox, query, command.keys, within)
 
     outcome = await run(session, command, find, limit.UNLIMITED)
     found = outcome.found
@@ -62,7 +62,7 @@ async def thread(session: ImapSession, command: Thread) -> Reply:
     found = NO_THREADS
     if len(view.uids):
         query = in_uids(view, command.query)
-        found = await session.store.thread(view.mailbox.key, query, command.algorithm, view.everything)
+        found = await session.selected_store.thread(view.mailbox.key, query, command.algorithm, view.everything)
     numbers: array[int] | list[int] = found.uids if command.uid else view.numbers_in_order(found.uids)
     session.write(thread_response(found.skeleton, numbers))
     return Reply(b"THREAD completed.")

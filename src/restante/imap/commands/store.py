@@ -41,7 +41,7 @@ async def store(session: ImapSession, command: Store) -> Reply:
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
     if command.silent:
         await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
-    flagged = await session.store.store_flags(
+    flagged = await session.selected_store.store_flags(
         view.mailbox.key, view.ranges(spans), MODES[command.mode], flags, command.unchanged_since
     )
     alone = view.note_own(flagged)

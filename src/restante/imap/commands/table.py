@@ -13,8 +13,8 @@ from ..grammar import commands as c
 from ..grammar.notify import Notify
 from ..session.state import Reply, State
 from ..session.updates import Policy, after_search, after_set, always, removals, when_hinted
-from . import any as any_state
 from . import (
+    acl,
     append,
     auth,
     compress,
@@ -29,6 +29,7 @@ from . import (
     metadata,
     multisearch,
     notify,
+    quota,
     replace,
     search,
     select,
@@ -36,6 +37,7 @@ from . import (
     status,
     store,
 )
+from . import any as any_state
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -92,6 +94,14 @@ TABLE: Mapping[type[c.Command], Entry] = dict(
         entry(c.GetMetadata, metadata.get_metadata, State.LOGGED_IN, when_hinted),
         entry(c.SetMetadata, metadata.set_metadata, State.LOGGED_IN),
         entry(Notify, notify.notify, State.LOGGED_IN),
+        entry(c.SetAcl, acl.set_acl, State.LOGGED_IN),
+        entry(c.DeleteAcl, acl.delete_acl, State.LOGGED_IN),
+        entry(c.GetAcl, acl.get_acl, State.LOGGED_IN, when_hinted),
+        entry(c.ListRights, acl.list_rights, State.LOGGED_IN, when_hinted),
+        entry(c.MyRights, acl.my_rights, State.LOGGED_IN, when_hinted),
+        entry(c.GetQuota, quota.get_quota, State.LOGGED_IN, when_hinted),
+        entry(c.GetQuotaRoot, quota.get_quota_root, State.LOGGED_IN, when_hinted),
+        entry(c.SetQuota, quota.set_quota, State.LOGGED_IN, when_hinted),
         entry(c.Append, append.append, State.LOGGED_IN, files_mail=True),
         entry(c.Idle, idle.idle, State.LOGGED_IN),
         entry(c.Check, any_state.noop, State.SELECTED),

@@ -15,10 +15,11 @@ from ...config.limits import mime_limits
 from ...errors import Refusal
 from ...mime.analyse import analyse
 from ...mime.normalise import normalise_line_ends
-from ...store.errors import NoSuchMailbox
 from ...store.model import Column, Mailbox, NewMessage
+from ...store.rights import Rights
 from ..grammar.commands import AppendMessage, SequenceSet, Text
 from ..grammar.reader import Upload
+from ..session.places import Place
 from ..session.state import BadCommand, State
 from . import catenate
 from .names import mailbox_name
@@ -74,10 +75,10 @@ async def admit(session: ImapSession, upload: Upload) -> None:
     more = upload.size
     if upload.replaces is not None:
         view, uid = session.view, replaced(session, upload.replaces)
-        for row in await session.store.rows(view.mailbox.key, ((uid, uid),), (Column.SIZE,), 1):
+        for row in await session.selected_store.rows(view.mailbox.key, ((uid, uid),), (Column.SIZE,), 1):
             more -= cast("int", row[1])  # Column.SIZE is int
-    await existing(session, upload.mailbox)
-    await session.store.room_for(more)
+    place, _ = await existing(session, upload.mailbox)
+    await place.store.room_for(more)
 
 
 def replaced(session: ImapSession, sequence: SequenceSet) -> int:
@@ -89,12 +90,10 @@ def replaced(session: ImapSession, sequence: SequenceSet) -> int:
     return session.view.uids.uids[spans[0][0]]
 
 
-async def existing(session: ImapSession, name: str) -> Mailbox:
-    """The mailbox to file into. Raises NoSuchMailbox (told as TRYCREATE), BadMailboxName."""
-    mailbox = await session.store.mailbox(mailbox_name(name))
-    if mailbox is None:
-        raise NoSuchMailbox("There is no such mailbox.", "CREATE it first.")
-    return mailbox
+async def existing(session: ImapSession, name: str) -> tuple[Place, Mailbox]:
+    """The mailbox to file into. Raises NoSuchMailbox (told as TRYCREATE), NoPermission, BadMailboxName."""
+    place = await session.places.find(mailbox_name(name))
+    return place, await place.existing(Rights.INSERT, "CREATE it first.")
 
 
 async def new_message(session: ImapSession, message: AppendMessage) -> NewMessage:
@@ -121,7 +120,7 @@ async def new_message(session: ImapSession, message: AppendMessage) -> NewMessag
         analysis = analyse(data, bounds)
     if not _may_hold_8bit(session, message) and not data[analysis.root.header : analysis.root.body].isascii():
         raise EightBitHeader("Its header fields hold 8-bit octets.", "ENABLE UTF8=ACCEPT first.")
-    return NewMessage(await session.store.put(data), analysis, flags, int(now))
+    return NewMessage(await session.own_store.put(data), analysis, flags, int(now))
 
 
 async def _octets(session: ImapSession, message: AppendMessage) -> bytes:

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from ...store.changes import AccountChanges, Change, Event
 from ...store.errors import BadMailboxName
 from ...store.interface import Watch
-from ...store.model import SEPARATOR, Delta, Mailbox
+from ...store.model import INBOX, SEPARATOR, Delta, Mailbox
 from ..grammar.commands import Item, StatusItem
 from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent, NotifyFilter
 from ..grammar.response import list_response, metadata_changed, status_response
+from ..session.places import Place
 from ..session.state import NOTHING_TOLD, State, Told
 from ..session.view import View
 from . import fetch_rows
@@ -149,7 +150,7 @@ class Notifications:
 
         before: what NOTIFY had asked until now; it goes on from where that one stands. Closed where it fails.
         """
-        store = self._session.store
+        store = self._session.own_store
         self._watch = self._session.engine.watch(store.account, self._on_change)
         try:
             if before is None:
@@ -165,7 +166,7 @@ class Notifications:
     async def _take(self, status: bool, before: Notifications | None) -> None:
         session = self._session
         told = before._known if before is not None else {}
-        for mailbox in await session.store.mailboxes():
+        for mailbox in await session.own_store.mailboxes():
             events = self._events_of(mailbox)
             if events is None:
                 continue
@@ -219,8 +220,8 @@ class Notifications:
         session = self._session
         stale = self.behind and session.clock.monotonic() - self._behind_since > STALE
         self.behind = False
-        own = session.store.own
-        changes = await session.store.changes(self.seen, own or ())
+        own = session.own_store.own
+        changes = await session.own_store.changes(self.seen, own or ())
         self.seen = changes.modseq
         if own:
             own.difference_update([number for number in own if number <= changes.modseq])
@@ -238,13 +239,14 @@ class Notifications:
         if self.at_once:
             session.say(b"Too much has happened: NOTIFY is off.", b"NOTIFICATIONOVERFLOW")
             session.notify(None, NOTHING_TOLD)
-            session.store.own = None
+            session.own_store.own = None
 
     # What ------------------------------------------------------------------------------------------------
 
     def _selected_key(self) -> int | None:
-        view = self._session.view_or_none
-        return None if view is None else view.mailbox.key
+        """The selected mailbox's key, where it is one of the account that is watched."""
+        view, place = self._session.view_or_none, self._session.place
+        return None if view is None or place is None or not place.own else view.mailbox.key
 
     def _events_of(self, mailbox: Mailbox) -> Events | None:
         if not may_watch(self._session, mailbox):
@@ -255,7 +257,7 @@ class Notifications:
         """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3)."""
         gone = {event.name for event in changes.events if event.change is Change.DELETED}
         if gone:
-            there = {mailbox.key for mailbox in await self._session.store.mailboxes()}
+            there = {mailbox.key for mailbox in await self._session.own_store.mailboxes()}
             self._known = {key: one for key, one in self._known.items() if key in there}
         condstore = self._session.dialect.condstore
         for mailbox, by_others in changes.mailboxes:
@@ -289,11 +291,13 @@ class Notifications:
         if not any(event.change is not Change.ANNOTATED for event in changes.events):
             return
         session = self._session
-        subscribed = frozenset(await session.store.subscriptions())
+        subscribed = frozenset(await session.own_store.subscriptions())
         told = affected(changes.events, lambda event, name: self._wants_name(event, name, subscribed))
         if not told:
             return
-        nodes = {node.name: node for node in tree(await session.store.mailboxes(), subscribed)}
+        place = Place(session.own_store, INBOX)
+        own = [(place, mailbox) for mailbox in await session.own_store.mailboxes()]
+        nodes = {node.name: node for node in tree(own, subscribed)}
         for one in told:
             attributes = one.attributes(nodes.get(one.name, Node(one.name)), there=one.name in changes.names)
             session.write(list_response(one.name, attributes, SEPARATOR, session.dialect.utf8, old_name=one.old_name))
@@ -332,7 +336,7 @@ class Notifications:
         Nothing becomes \\Seen by it, whatever the items: the client has not opened anything.
         """
         session = self._session
-        own = session.store.own or ()
+        own = session.own_store.own or ()
         uids = array("I", [uid for uid, _, modseq in delta.changed if uid >= first and modseq not in own])
         items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
         await fetch_rows.send(session, view, view_spans(view, uids), fetch_rows.compile_plan(items))

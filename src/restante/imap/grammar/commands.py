@@ -159,6 +159,7 @@ class StatusItem(Enum):
     UIDVALIDITY = b"UIDVALIDITY"
     UNSEEN = b"UNSEEN"
     DELETED = b"DELETED"
+    DELETED_STORAGE = b"DELETED-STORAGE"
     SIZE = b"SIZE"
     HIGHESTMODSEQ = b"HIGHESTMODSEQ"
     MAILBOXID = b"MAILBOXID"
@@ -171,7 +172,7 @@ class List(Command):
 
     patterns: at least one. extended: parentheses were used, so that responses may carry extended data.
     selection: upper-case, of SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE. returning: upper-case, of
-    SUBSCRIBED CHILDREN SPECIAL-USE. status: items of RETURN (STATUS (...)) (RFC 5819), in order, or empty.
+    SUBSCRIBED CHILDREN SPECIAL-USE MYRIGHTS. status: items of RETURN (STATUS (...)) (RFC 5819), in order, or empty.
     metadata: entries of RETURN (METADATA (...)) (RFC 9590), as sent, or empty.
     """
 
@@ -199,6 +200,66 @@ class Namespace(Command):
 class Status(Command):
     mailbox: str
     items: tuple[StatusItem, ...]
+
+
+class AclMode(Enum):
+    """What SETACL does with the rights it names."""
+
+    REPLACE = ""
+    ADD = "+"
+    REMOVE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcl(Command):
+    """RFC 4314 3.1. rights: as sent, without the sign; not looked into."""
+
+    mailbox: str
+    identifier: str
+    mode: AclMode
+    rights: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAcl(Command):
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetAcl(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRights(Command):
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuota(Command):
+    """RFC 9208 4.1.1."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota(Command):
+    """limits: (resource in capitals, limit in its unit), each resource once."""
+
+    root: str
+    limits: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,42 @@ class _Encoder:
         self.line += b" "
         self.mailbox(command.to)
 
+    @command.register(c.GetAcl)
+    @command.register(c.MyRights)
+    @command.register(c.GetQuotaRoot)
+    def _(self, command: c.GetAcl | c.MyRights | c.GetQuotaRoot) -> None:
+        self.line += type(command).__name__.upper().encode("ascii") + b" "
+        self.mailbox(command.mailbox)
+
+    @command.register(c.DeleteAcl)
+    @command.register(c.ListRights)
+    def _(self, command: c.DeleteAcl | c.ListRights) -> None:
+        self.line += type(command).__name__.upper().encode("ascii") + b" "
+        self.mailbox(command.mailbox)
+        self.line += b" "
+        self.astring(command.identifier.encode("utf-8"))
+
+    @command.register
+    def _(self, command: c.SetAcl) -> None:
+        self.line += b"SETACL "
+        self.mailbox(command.mailbox)
+        self.line += b" "
+        self.astring(command.identifier.encode("utf-8"))
+        self.line += b" "
+        self.astring((command.mode.value + command.rights).encode("utf-8"))
+
+    @command.register
+    def _(self, command: c.GetQuota) -> None:
+        self.line += b"GETQUOTA "
+        self.astring(command.root.encode("utf-8"))
+
+    @command.register
+    def _(self, command: c.SetQuota) -> None:
+        self.line += b"SETQUOTA "
+        self.astring(command.root.encode("utf-8"))
+        limits = [b"%b %d" % (name.encode("ascii"), limit) for name, limit in command.limits]
+        self.line += b" (" + b" ".join(limits) + b")"
+
     @command.register
     def _(self, command: c.List) -> None:
         self.line += b"LIST "

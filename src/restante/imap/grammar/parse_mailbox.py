@@ -17,7 +17,7 @@ from .tokens import Cursor
 _STATUS = {item.value: item for item in c.StatusItem}
 _SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 _BASE_SELECTION = frozenset({"SUBSCRIBED", "SPECIAL-USE"})
-_RETURNING = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+_RETURNING = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
 _PATTERNS = 1_000
 _LISTED_ENTRIES = 100
 
@@ -233,8 +233,8 @@ class _Returned:
 def _returning(cursor: Cursor) -> _Returned:
     """list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"
 
-    return-option =/ "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / status-option / "METADATA" SP "(" entry *(SP entry)
-    ")" (RFC 9590 5); status-option = "STATUS" SP "(" status-att *(SP status-att) ")" (RFC 5819 4)
+    return-option =/ "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "MYRIGHTS" (RFC 8440) / status-option / "METADATA" SP
+    "(" entry *(SP entry) ")" (RFC 9590 5); status-option = "STATUS" SP "(" status-att *(SP status-att) ")" (RFC 5819 4)
     """
     if cursor.keyword() != b"RETURN":
         raise cursor.bad("Expected RETURN")

@@ -14,6 +14,7 @@ from functools import partial
 from . import commands as c
 from .errors import BadSyntax
 from .limits import ReaderLimits
+from .parse_access import parse_deleteacl, parse_getquota, parse_listrights, parse_setacl, parse_setquota
 from .parse_append import parse_append, parse_replace
 from .parse_fetch import parse_fetch
 from .parse_mailbox import (
@@ -76,6 +77,14 @@ COMMANDS: dict[bytes, Parser] = {
     b"SETMETADATA": parse_setmetadata,
     b"NOTIFY": parse_notify,
     b"APPEND": parse_append,
+    b"SETACL": parse_setacl,
+    b"DELETEACL": parse_deleteacl,
+    b"GETACL": one_mailbox(c.GetAcl),
+    b"LISTRIGHTS": parse_listrights,
+    b"MYRIGHTS": one_mailbox(c.MyRights),
+    b"GETQUOTA": parse_getquota,
+    b"GETQUOTAROOT": one_mailbox(c.GetQuotaRoot),
+    b"SETQUOTA": parse_setquota,
     b"IDLE": bare(c.Idle),
     b"CHECK": bare(c.Check),
     b"CLOSE": bare(c.Close),

@@ -22,6 +22,7 @@ from .wildcards import list_match, list_matcher
 __all__ = [
     "Code",
     "Status",
+    "astring",
     "capability",
     "code_with",
     "continuation",
@@ -52,7 +53,6 @@ __all__ = [
 
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
 _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*\Z")
-_ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+\Z")
 _LONGEST_QUOTED = 1_000
 """Longer strings go out as literals: old clients have line buffers."""
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -173,14 +173,17 @@ def string(data: bytes, utf8: bool = False) -> bytes:
     return literal(data)
 
 
+_ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+\Z")
+
+
+def astring(data: bytes, utf8: bool = False) -> bytes:
+    """astring: bare where it may be (never NIL, which some would take for nothing), else a string."""
+    return data if _ASTRING.match(data) and data.upper() != b"NIL" else string(data, utf8)
+
+
 def nstring(data: bytes | None, utf8: bool = False) -> bytes:
     """nstring: NIL for None."""
     return b"NIL" if data is None else string(data, utf8)
-
-
-def astring(data: bytes) -> bytes:
-    """astring: an atom where it can be one. The caller knows that it is ASCII without CR, LF and NUL."""
-    return data if _ASTRING.match(data) else quoted(data)
 
 
 def metadata_value(value: bytes | None) -> bytes:

@@ -52,6 +52,13 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"SPECIAL-USE", "6154", When.AFTER_LOGIN, (c.List,)),
     Capability(b"CREATE-SPECIAL-USE", "6154", When.AFTER_LOGIN, (c.Create,)),
     Capability(b"STATUS=SIZE", "8438", When.AFTER_LOGIN, (c.Status,)),
+    Capability(b"ACL", "4314", When.AFTER_LOGIN, (c.SetAcl, c.DeleteAcl, c.GetAcl, c.ListRights, c.MyRights)),
+    Capability(b"RIGHTS=kxte", "4314", When.AFTER_LOGIN, (c.SetAcl,)),
+    Capability(b"LIST-MYRIGHTS", "8440", When.AFTER_LOGIN, (c.List,)),
+    Capability(b"QUOTA", "9208", When.AFTER_LOGIN, (c.GetQuota, c.GetQuotaRoot)),
+    Capability(b"QUOTA=RES-STORAGE", "9208", When.AFTER_LOGIN, (c.GetQuota, c.Status)),
+    Capability(b"QUOTA=RES-MESSAGE", "9208", When.AFTER_LOGIN, (c.GetQuota, c.Status)),
+    Capability(b"QUOTA=RES-MAILBOX", "9208", When.AFTER_LOGIN, (c.GetQuota,)),
     Capability(b"ESEARCH", "4731", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"SEARCHRES", "5182", When.AFTER_LOGIN, (c.Search,)),
     Capability(b"SEARCH=FUZZY", "6203", When.AFTER_LOGIN, (c.Search, c.Sort)),
@@ -114,7 +121,7 @@ def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tu
 
 def after_login(literal_plus: bool, largest: int, compress: bool = True, configured: tuple[bytes, ...] = ()) -> bytes:
     """The list for a peer that has logged in. compress: as configured. configured: other capabilities whose very name
-    the configuration makes.
+    the configuration makes, or that are this account's alone.
 
     largest: octets of a message, the same in every mailbox (RFC 7889 2).
     """

@@ -27,6 +27,8 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (store.RoleTaken, b"USEATTR"),
     (store.NoSuchMailbox, b"NONEXISTENT"),
     (store.NoSuchMessage, b"EXPUNGEISSUED"),
+    (store.NoPermission, b"NOPERM"),
+    (store.TooMuchAtOnce, b"LIMIT"),
     (store.MailboxExists, b"ALREADYEXISTS"),
     (store.BadMailboxName, b"CANNOT"),
     (store.CannotChangeMailbox, b"CANNOT"),
@@ -53,6 +55,8 @@ BY_NAME: dict[str, bytes] = {
     "MESSAGE-TOO-LARGE": b"TOOBIG",
     "BAD-FILTER": b"CANNOT",
     "READ-ONLY-ENTRY": b"NOPERM",
+    "CANNOT-SET-QUOTA": b"CANNOT",
+    "UNKNOWN-PERSON": b"CANNOT",
 }
 """Codes of refusals whose classes live in rooms that this one may not import."""
 

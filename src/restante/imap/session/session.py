@@ -25,7 +25,7 @@ from ...clock import Clock
 from ...config.model import ImapTable, LimitsTable
 from ...connection import AccountClosed, Connection, ConnectionLost, ReadTimeout, ServerStopping
 from ...errors import Refusal
-from ...store.directory import Account
+from ...store.directory import Account, fold_address
 from ...store.errors import NoSuchAccount
 from ...store.interface import Engine, Store, Watch
 from ...store.model import FlagTable
@@ -35,9 +35,10 @@ from ..commands.upload import admit
 from ..grammar.commands import Command
 from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits, Upload
 from . import capabilities
+from .places import Place, Places
 from .progress import SLOW, Progress
 from .refusals import code_of, line_text, reply_to
-from .state import ALREADY_SAID, AS_EVER, Answer, BadCommand, Dialect, Reply, SelectedDeleted, State, Told
+from .state import ALREADY_SAID, AS_EVER, Answer, BadCommand, Dialect, Reply, SelectedLost, State, Told
 from .uidonly import uses_numbers
 from .updates import Updates, always
 from .view import NOTHING, View
@@ -83,10 +84,12 @@ class ImapSession:
         "hostname",
         "limits",
         "notifications",
+        "own_store_or_none",
+        "place",
+        "places",
         "progress",
         "reader",
         "state",
-        "store_or_none",
         "told",
         "uid_command",
         "updates",
@@ -120,7 +123,10 @@ class ImapSession:
         self.state = State.NOT_AUTHENTICATED
         self.dialect = Dialect()
         self.account: Account | None = None
-        self.store_or_none: Store | None = None
+        self.own_store_or_none: Store | None = None
+        self.place: Place | None = None
+        """Where the selected mailbox is; None where none is selected."""
+        self.places = Places(self)
         self.view_or_none: View | None = None
         self.flag_table: FlagTable | None = None
         self.watch: Watch | None = None
@@ -156,15 +162,18 @@ class ImapSession:
             await self.flush()
         except (ConnectionLost, SessionEnded):
             pass
-        except SelectedDeleted:
-            await self._bye(b"The selected mailbox has been deleted.", b"NONEXISTENT")
+        except SelectedLost as lost:
+            await self._bye(lost.text, lost.code)
         except ReadTimeout:
             await self._bye(b"Nothing was heard for too long.")
         except ServerStopping:
             await self._bye(b"The server is stopping.", b"UNAVAILABLE")
-        except (AccountClosed, NoSuchAccount):  # told by the server, or met in the store before that
+        except (AccountClosed, NoSuchAccount) as closed:  # told by the server, or met in the store before that
             self.connection.log("session ended", reason="account closed")
-            await self._bye(b"This account has been disabled or removed.", b"CONTACTADMIN")
+            if isinstance(closed, NoSuchAccount) and self.place is not None and not self.place.own:
+                await self._bye(b"The selected mailbox has been deleted.", b"NONEXISTENT")  # with its owner
+            else:
+                await self._bye(b"This account has been disabled or removed.", b"CONTACTADMIN")
         except Refusal as refusal:  # met outside a command's own work: the account was removed, the file is damaged
             self.connection.log("session ended", reason=refusal.code)
             await self._bye(line_text(refusal.text), code_of(refusal))
@@ -316,7 +325,7 @@ class ImapSession:
             reply = await self._handled(entry, command)
             if self.state is State.SELECTED and entry.updates is not None:
                 reply = await self.updates.after(entry.updates(command), reply)
-        except SelectedDeleted:
+        except SelectedLost:
             if reply is not None and reply is not ALREADY_SAID:  # done: who does not hear so files his message again
                 self.write(self.answer(reply, command.tag))
             raise
@@ -433,11 +442,19 @@ class ImapSession:
         return Peer("imap", c.peer, c.loopback, c.secure, c.channel_binding())
 
     @property
-    def store(self) -> Store:
-        """The account's store; only in a state in which one has logged in."""
-        if self.store_or_none is None:
+    def own_store(self) -> Store:
+        """The store of the account that has logged in. Names go through `places`; the selected mailbox, which may
+        be somebody else's, is in `selected_store`."""
+        if self.own_store_or_none is None:
             raise RuntimeError("no account before login")
-        return self.store_or_none
+        return self.own_store_or_none
+
+    @property
+    def selected_store(self) -> Store:
+        """The store that the selected mailbox is in; only in the selected state."""
+        if self.place is None:
+            raise RuntimeError("no store without a selected mailbox")
+        return self.place.store
 
     @property
     def view(self) -> View:
@@ -451,6 +468,8 @@ class ImapSession:
         if self.state is not State.NOT_AUTHENTICATED:
             config = self.config
             configured = limit.capability(config)
+            if self.sets_quota:
+                configured += (b"QUOTASET",)  # RFC 9208 1
             return capabilities.after_login(config.literal_plus, self.limits.message, config.compress, configured)
         peer = self.peer
         return capabilities.before_login(
@@ -460,11 +479,21 @@ class ImapSession:
             self.authenticator.mechanisms(peer),
         )
 
+    @property
+    def sets_quota(self) -> bool:
+        """Whether this account may change quotas, as configured."""
+        admins = self.config.quota_admins
+        return (
+            bool(admins)
+            and self.account is not None
+            and (fold_address(self.account.address) in map(fold_address, admins))
+        )
+
     def logged_in(self, account: Account) -> None:
         """Enter the authenticated state. Raises Refusal where the account has too many connections."""
         self.connection.set_account(account.address, account.id)
         self.account = account
-        self.store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
+        self.own_store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
         self.state = State.AUTHENTICATED
         self.reader.authenticated = True
 
@@ -479,7 +508,8 @@ class ImapSession:
         self.view_or_none = None
         self.connection.clear_account()
         self.account = None
-        self.store_or_none = None
+        self.own_store_or_none = None
+        self.place = None
         self.flag_table = None
         self.dirty = False
         self.dialect = Dialect()
@@ -489,9 +519,9 @@ class ImapSession:
         self._without_login = 0
 
     async def flags(self) -> FlagTable:
-        """The account's interned flag sets."""
+        """Interned flag sets of the account that the selected mailbox is in."""
         if self.flag_table is None:
-            self.flag_table = await self.store.flag_table()
+            self.flag_table = await self.selected_store.flag_table()
         return self.flag_table
 
     def enable_condstore(self) -> None:
@@ -503,17 +533,20 @@ class ImapSession:
                 told = self.view_or_none.told_modseq
                 self.say(b"Mod-sequences are told from here on.", b"HIGHESTMODSEQ %d" % told)
 
-    def selected(self, view: View) -> None:
+    def selected(self, view: View, place: Place) -> None:
         """Enter the selected state."""
         self.view_or_none = view
+        self.place = place
         self.state = State.SELECTED
-        if self.watch is None and self.account is not None:
-            self.watch = self.engine.watch(self.account.id, self._on_change)
+        if self.watch is None:
+            self.watch = self.engine.watch(place.store.account, self._on_change)
 
     def unselected(self) -> None:
         """Back to the authenticated state; all that was known of the mailbox is let go."""
         self.view_or_none = None
         self.dirty = False
+        self.place = None
+        self.flag_table = None
         self.close_watch()
         self.state = State.AUTHENTICATED
 

@@ -129,5 +129,11 @@ class BadCommand(Exception):
         self.code = code
 
 
-class SelectedDeleted(Exception):
-    """Somebody has deleted the selected mailbox: nothing more can be said of it, and the session ends."""
+class SelectedLost(Exception):
+    """The selected mailbox has been deleted by somebody, or may no longer be read: nothing more can be said of it, and
+    the session ends with this BYE."""
+
+    def __init__(self, text: bytes, code: bytes) -> None:
+        super().__init__(text.decode("ascii"))
+        self.text = text
+        self.code = code

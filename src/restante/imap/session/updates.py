@@ -16,14 +16,15 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ...store.errors import NoSuchMailbox
+from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import Delta, FlagTable, UidList
 from ..commands import contexts
 from ..grammar.commands import Command, ESearch, Fetch, Search, Sort, Store, Thread
 from ..grammar.response import vanished
 from ..grammar.sets import compress
 from . import criteria
-from .state import AS_EVER, Answer, Reply, SelectedDeleted
+from .permanent import tell_flags
+from .state import AS_EVER, Answer, Reply, SelectedLost
 from .view import Update, View
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Updates:
         return replace(reply, code=code)
 
     async def tell(self, *, may_expunge: bool, regardless: bool = False) -> None:
-        """Read what changed and write it. Raises SelectedDeleted.
+        """Read what changed and write it. Raises SelectedLost.
 
         regardless: also where NOTIFY has said that the client wants to hear nothing.
         """
@@ -116,10 +117,15 @@ class Updates:
             return
         session.dirty = False
         try:
-            delta = await session.store.delta(view.mailbox.key, view.mailbox.highest_modseq)
+            delta = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
             present = await self._shared_list(view, delta)
         except NoSuchMailbox as gone:
-            raise SelectedDeleted from gone
+            raise SelectedLost(b"The selected mailbox has been deleted.", b"NONEXISTENT") from gone
+        except NoPermission as taken:
+            raise SelectedLost(b"The selected mailbox may no longer be read.", b"NOPERM") from taken
+        if delta.mailbox.rights != view.mailbox.rights:  # RFC 4314 5.1.1
+            words = await session.selected_store.keywords(view.mailbox.key)
+            tell_flags(session, words, delta.mailbox.rights, read_only=view.read_only)
         if view.contexts:
             view.note_gone(delta, present)
             contexts.tell_removed(session, view)
@@ -140,7 +146,7 @@ class Updates:
         changes_uids = len(delta.vanished) or delta.mailbox.uidnext != view.mailbox.uidnext
         if delta.complete and not changes_uids:
             return None
-        return (await self._session.store.snapshot(view.mailbox.key)).uids
+        return (await self._session.selected_store.snapshot(view.mailbox.key)).uids
 
     async def _write(self, view: View, update: Update, table: FlagTable) -> None:
         session = self._session
@@ -199,4 +205,4 @@ class Updates:
             low = max(view.mailbox.recent_uid + 1, arrived[0]) if arrived else view.mailbox.recent_uid + 1
             view.add_recent(low, view.mailbox.uidnext - 1)
         else:
-            view.add_recent(*await self._session.store.claim_recent(view.mailbox.key))
+            view.add_recent(*await self._session.selected_store.claim_recent(view.mailbox.key))

@@ -171,6 +171,31 @@ SENTENCES: Mapping[str, str] = {
     "This account's mail store is damaged.": "Der Mailspeicher dieses Kontos ist beschädigt.",
     "Run 'restante doctor' on it.": "Lassen Sie „restante doctor“ darüber laufen.",
     "There is no such account.": "Dieses Konto gibt es nicht.",
+    # Sharing and quotas
+    "You may not make a mailbox there.": "Dort dürfen Sie keine Mailbox anlegen.",
+    "You may not change these flags in this mailbox.": "Diese Markierungen dürfen Sie in dieser Mailbox nicht ändern.",
+    "You may not rename all that is below it.": "Nicht alles, was darunter liegt, dürfen Sie umbenennen.",
+    "Ask its owner.": "Fragen Sie den, dem sie gehört.",
+    "The selected mailbox may no longer be read.": "Die geöffnete Mailbox dürfen Sie nicht mehr lesen.",
+    "Write an address of an account here, or anyone.": "Schreiben Sie die Adresse eines Kontos von hier, oder anyone.",
+    "Rights cannot be given to everybody here.": "Rechte für alle lassen sich hier nicht vergeben.",
+    "Name the people, or ask your operator.": "Nennen Sie die Personen, oder fragen Sie den Betreiber.",
+    "The owner always has all rights.": "Der Eigentümer hat immer alle Rechte.",
+    "Somebody else's INBOX cannot be renamed.": "Die INBOX eines anderen lässt sich nicht umbenennen.",
+    "A mailbox of somebody else has no special use for you.": (
+        "Die Mailbox eines anderen hat für Sie keine besondere Verwendung."
+    ),
+    "A mailbox cannot move to another account.": "Eine Mailbox kann nicht in ein anderes Konto ziehen.",
+    "Create one there, and move the mail.": "Legen Sie dort eine an, und verschieben Sie die Nachrichten.",
+    "That is more than one command carries to another account.": (
+        "Das ist mehr, als ein Befehl in ein anderes Konto bringt."
+    ),
+    "Name fewer messages.": "Nennen Sie weniger Nachrichten.",
+    "There is no such quota root, or it is not yours to see.": (
+        "Dieses Kontingent gibt es nicht, oder Sie dürfen es nicht sehen."
+    ),
+    "Quotas are changed by the server's operator.": "Kontingente ändert der Betreiber des Servers.",
+    "There is no such resource here.": "Diese Größe wird hier nicht begrenzt.",
     # What is no command
     "Listening.": "Ich höre.",
     "Ready for the literal.": "Bereit für das Literal.",
@@ -199,6 +224,9 @@ SENTENCES: Mapping[str, str] = {
 }
 
 PATTERNS: Sequence[tuple[re.Pattern[str], str]] = (
+    (re.compile(r"This needs the right (\w+) on the mailbox\."), r"Dazu brauchen Sie auf der Mailbox das Recht \1."),
+    (re.compile(r"The account may hold (\d+) messages\."), r"Das Konto darf \1 Nachrichten haben."),
+    (re.compile(r"The account may have (\d+) mailboxes\."), r"Das Konto darf \1 Mailboxen haben."),
     (re.compile(r"([A-Z][A-Z ]*) completed\."), r"\1 ausgeführt."),
     (
         re.compile(r"That is more than (\d+) messages; try a smaller set\."),

@@ -1,0 +1,851 @@
+"""Access control lists and the mailboxes of others, as transcripts between people. RFC 4314, RFC 8440, RFC 2342.
+
+A is Ann, B is Bob, C is Carol (all @example.org). Bob has INBOX, Projects, Projects/Alpha and Secret, each but INBOX
+with messages s1 and s2.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.config.model import ImapTable
+from restante.imap.session.places import address_of, level_of
+from restante.store.interface import Store
+from restante.store.model import FlagMode
+from restante.store.rights import AclEntry, BadRights, Rights, combined, letters, parse_rights, shown
+
+from ..session.support import SIMPLE, World, run
+from ..session.transcript import Transcript
+
+LOGINS = {"A": b"ann", "B": b"bob", "C": b"carol"}
+BOB = "Other Users/bob@example.org"
+
+CASES: dict[str, str] = {
+    "rfc4314-2.1.1 obsolete rights": """
+        B> SETACL Projects ann@example.org lrswida
+        B< T OK ...
+        B> GETACL Projects
+        B< * ACL Projects bob@example.org lrswipkxteacd ann@example.org lrswitead
+        B< T OK ...
+        B> SETACL Projects carol@example.org lrswikda
+        B< T OK ...
+        B> SETACL Projects ann@example.org -cda
+        B< T OK ...
+        B> GETACL Projects
+        B< * ACL Projects bob@example.org lrswipkxteacd ann@example.org lrswi carol@example.org lrswikteacd
+        B< T OK ...
+    """,
+    "rfc4314-3.1 setacl": """
+        B> SETACL Projects ann@example.org lrswi
+        B< T OK ...
+        B> SETACL Projects ann@example.org +cda
+        B< T OK ...
+        B> GETACL Projects
+        B< * ACL Projects bob@example.org lrswipkxteacd ann@example.org lrswikxteacd
+        B< T OK ...
+        B> SETACL Projects ann@example.org lrQswicda
+        B< T BAD ...
+        B> SETACL Projects ann@example.org lrqswicda
+        B< T BAD ...
+        B> SETACL Projects ann@example.org ""
+        B< T OK ...
+        B> GETACL Projects
+        B< * ACL Projects bob@example.org lrswipkxteacd
+        B< T OK ...
+        B> SETACL Projects nobody@example.org lr
+        B< T NO [CANNOT] ...
+        B> SETACL Projects "" lr
+        B< T BAD ...
+        B> SETACL Projects - lr
+        B< T BAD ...
+        B> SETACL Projects anyone lr
+        B< T NO [NOPERM] ...
+        B> SETACL Projects bob@example.org lr
+        B< T NO [CANNOT] ...
+        B> SETACL Projects -bob@example.org lr
+        B< T NO [CANNOT] ...
+        B> SETACL Nowhere ann@example.org lr
+        B< T NO [NONEXISTENT] ...
+    """,
+    "rfc4314-3.2 deleteacl leaves negative rights": """
+        B> SETACL Projects ann@example.org lrswi
+        B< T OK ...
+        B> SETACL Projects -ann@example.org wi
+        B< T OK ...
+        A> MYRIGHTS "Other Users/bob@example.org/Projects"
+        A< * MYRIGHTS "Other Users/bob@example.org/Projects" lrs
+        A< T OK ...
+        B> DELETEACL Projects ann@example.org
+        B< T OK ...
+        B> GETACL Projects
+        B< * ACL Projects bob@example.org lrswipkxteacd -ann@example.org wi
+        B< T OK ...
+        A> MYRIGHTS "Other Users/bob@example.org/Projects"
+        A< T NO [NONEXISTENT] ...
+    """,
+    "rfc4314-3.4 listrights": """
+        B> LISTRIGHTS Projects Ann@example.org
+        B< * LISTRIGHTS Projects Ann@example.org "" l r s w i p k x t e a c d
+        B< T OK ...
+        B> LISTRIGHTS Projects bob@example.org
+        B< * LISTRIGHTS Projects bob@example.org lrswipkxteacd
+        B< T OK ...
+        B> LISTRIGHTS Projects anyone
+        B< * LISTRIGHTS Projects anyone ""
+        B< T OK ...
+        B> LISTRIGHTS Projects -anyone
+        B< * LISTRIGHTS Projects -anyone "" l r s w i p k x t e a c d
+        B< T OK ...
+        B> MYRIGHTS inbox
+        B< * MYRIGHTS INBOX lrswipkxteacd
+        B< T OK ...
+    """,
+    "rfc4314-4 copy and append drop flags without rights": """
+        B> SETACL Projects ann@example.org lrswi
+        B< T OK ...
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> STORE 1 FLAGS.SILENT (\\Draft \\Deleted)
+        A< T OK ...
+        A> STORE 2 FLAGS.SILENT (\\Answered)
+        A< T OK ...
+        A> STORE 3 FLAGS.SILENT ($Forwarded \\Seen)
+        A< T OK ...
+        A> COPY 1:3 "Other Users/bob@example.org/Projects"
+        A< T OK [COPYUID <n> 1:3 3:5] ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< T OK [READ-WRITE] ...
+        A> UID FETCH 3:5 (FLAGS)
+        A< * 3 FETCH (UID 3 FLAGS (\\Draft<any>))
+        A< * 4 FETCH (UID 4 FLAGS (\\Answered<any>))
+        A< * 5 FETCH (UID 5 FLAGS (\\Seen $Forwarded<any>))
+        A< T OK ...
+        B> SETACL Projects ann@example.org lrsti
+        B< T OK ...
+        A> UNSELECT
+        A< T OK ...
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> COPY 1:3 "Other Users/bob@example.org/Projects"
+        A< T OK [COPYUID <n> 1:3 6:8] ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< T OK [READ-WRITE] ...
+        A> UID FETCH 6:8 (FLAGS)
+        A< * 6 FETCH (UID 6 FLAGS (\\Deleted<any>))
+        A< * 7 FETCH (UID 7 FLAGS (<any>))
+        A< * 8 FETCH (UID 8 FLAGS (\\Seen<any>))
+        A< T OK ...
+    """,
+    "rfc4314-4 what is not shared is not there": """
+        B> SETACL Projects ann@example.org lr
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Secret"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> SELECT "Other Users/bob@example.org/Nothing"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> SELECT "Other Users/carol@example.org/INBOX"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> SELECT "Other Users/nobody@example.org/INBOX"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> STATUS "Other Users/bob@example.org/Secret" (MESSAGES)
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> GETACL "Other Users/bob@example.org/Secret"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> MYRIGHTS "Other Users/bob@example.org/Secret"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> GETQUOTAROOT "Other Users/bob@example.org/Secret"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> SUBSCRIBE "Other Users/bob@example.org/Secret"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> DELETE "Other Users/bob@example.org/Secret"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> RENAME "Other Users/bob@example.org/Secret" "Other Users/bob@example.org/Mine"
+        A< T NO [NONEXISTENT] There is no such mailbox.
+        A> CREATE "Other Users/bob@example.org/Secret"
+        A< T NO [NOPERM] You may not make a mailbox there.
+        A> CREATE "Other Users/bob@example.org/Secret/Below"
+        A< T NO [NOPERM] You may not make a mailbox there.
+        A> CREATE "Other Users/bob@example.org/New/Below"
+        A< T NO [NOPERM] You may not make a mailbox there.
+        A> CREATE "Other Users/nobody@example.org/New"
+        A< T NO [NOPERM] You may not make a mailbox there.
+        A> CREATE "Other Users/bob@example.org"
+        A< T NO [NOPERM] You may not make a mailbox there.
+        A> CREATE "Other Users"
+        A< T NO [NOPERM] You may not make a mailbox there.
+        A> RENAME Mine "Other Users/bob@example.org/Mine"
+        A< T NO [NONEXISTENT] ...
+        A> RENAME INBOX "Other Users/bob@example.org/Mine"
+        A< T NO [CANNOT] ...
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> COPY 1 "Other Users/bob@example.org/Secret"
+        A< T NO [TRYCREATE] There is no such mailbox.
+        A> MOVE 1 "Other Users/bob@example.org/Nothing"
+        A< T NO [TRYCREATE] There is no such mailbox.
+        A> LIST "" "Other Users/*"
+        A< * LIST (\\Noselect \\HasChildren) "/" "Other Users/bob@example.org"
+        A< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/Projects"
+        A< T OK ...
+    """,
+    "rfc4314-4 a visible mailbox refuses by NOPERM": """
+        B> SETACL Projects ann@example.org l
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< T NO [NOPERM] ...
+        A> STATUS "Other Users/bob@example.org/Projects" (MESSAGES)
+        A< T NO [NOPERM] ...
+        A> GETACL "Other Users/bob@example.org/Projects"
+        A< T NO [NOPERM] ...
+        A> SETACL "Other Users/bob@example.org/Projects" ann@example.org lrswipkxtea
+        A< T NO [NOPERM] ...
+        A> DELETEACL "Other Users/bob@example.org/Projects" bob@example.org
+        A< T NO [NOPERM] ...
+        A> LISTRIGHTS "Other Users/bob@example.org/Projects" ann@example.org
+        A< T NO [NOPERM] ...
+        A> GETQUOTAROOT "Other Users/bob@example.org/Projects"
+        A< T NO [NOPERM] ...
+        A> GETQUOTA bob@example.org
+        A< T NO [NOPERM] There is no such quota root, or it is not yours to see.
+        A> GETQUOTA nobody@example.org
+        A< T NO [NOPERM] There is no such quota root, or it is not yours to see.
+        A> DELETE "Other Users/bob@example.org/Projects"
+        A< T NO [NOPERM] ...
+        A> CREATE "Other Users/bob@example.org/Projects/X"
+        A< T NO [NOPERM] ...
+        A> LIST "" "Other Users/%/%" RETURN (STATUS (MESSAGES) MYRIGHTS)
+        A< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/Projects"
+        A< * MYRIGHTS "Other Users/bob@example.org/Projects" l
+        A< T OK ...
+        A> SUBSCRIBE "Other Users/bob@example.org/Projects"
+        A< T OK ...
+        A> LSUB "" "Other*"
+        A< * LSUB () "/" "Other Users/bob@example.org/Projects"
+        A< T OK ...
+        B> DELETEACL Projects ann@example.org
+        B< T OK ...
+        A> LIST (SUBSCRIBED) "" "Other*"
+        A< * LIST (\\NonExistent \\HasNoChildren \\Subscribed) "/" "Other Users/bob@example.org/Projects"
+        A< T OK ...
+        A> UNSUBSCRIBE "Other Users/bob@example.org/Projects"
+        A< T OK ...
+        A> LIST "" "Other*"
+        A< T OK ...
+    """,
+    "rfc4314-4 a parent that may not be listed is none": """
+        B> SETACL Projects/Alpha ann@example.org lr
+        B< T OK ...
+        A> LIST "" "*"
+        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< * LIST (\\Noselect \\HasChildren) "/" "Other Users"
+        A< * LIST (\\Noselect \\HasChildren) "/" "Other Users/bob@example.org"
+        A< * LIST (\\Noselect \\HasChildren) "/" "Other Users/bob@example.org/Projects"
+        A< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/Projects/Alpha"
+        A< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< T NO [NONEXISTENT] ...
+        A> LIST "" %
+        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< * LIST (\\Noselect \\HasChildren) "/" "Other Users"
+        A< T OK ...
+        A> LIST "" "INBOX"
+        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< T OK ...
+        A> NAMESPACE
+        A< * NAMESPACE (("" "/")) (("Other Users/" "/")) NIL
+        A< T OK ...
+    """,
+    "rfc4314-5.1.1 permanent flags tell the rights": """
+        B> SETACL Projects ann@example.org lrswi
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)
+        A< * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Seen \\Draft \\*)] ...
+        A< * 2 EXISTS
+        A< ...
+        A< T OK [READ-WRITE] ...
+        B> SETACL Projects ann@example.org lrs
+        B< T OK ...
+        A> NOOP
+        A< * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)
+        A< * OK [PERMANENTFLAGS (\\Seen)] ...
+        A< T OK ...
+        A> STORE 1 +FLAGS (\\Flagged)
+        A< T NO [NOPERM] ...
+        A> STORE 1 FLAGS (\\Flagged \\Seen)
+        A< * 1 FETCH (FLAGS (\\Seen<any>))
+        A< T OK ...
+        A> EXPUNGE
+        A< T NO [NOPERM] ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< * OK [CLOSED] ...
+        A< ...
+        A< T OK [READ-ONLY] ...
+        A> CLOSE
+        A< T OK ...
+    """,
+    "rfc4314-4 fetch without s sets no seen, close without e removes nothing": """
+        B> SETACL Projects ann@example.org lrt
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< * OK [PERMANENTFLAGS (\\Deleted)] ...
+        A< ...
+        A< T OK [READ-WRITE] ...
+        A> FETCH 1 BODY[TEXT]
+        A< * 1 FETCH (BODY[TEXT] {4}
+        A< p1
+        A< )
+        A< T OK ...
+        A> STORE 1 +FLAGS (\\Deleted \\Seen)
+        A< * 1 FETCH (FLAGS (\\Deleted<any>))
+        A< T OK ...
+        A> CLOSE
+        A< T OK ...
+        A> STATUS "Other Users/bob@example.org/Projects" (MESSAGES UNSEEN DELETED)
+        A< * STATUS "Other Users/bob@example.org/Projects" (MESSAGES 2 UNSEEN 2 DELETED 1)
+        A< T OK ...
+    """,
+    "each reader has his own seen": """
+        B> SETACL Projects ann@example.org lrsw
+        B< T OK ...
+        B> SETACL Projects carol@example.org lrs
+        B< T OK ...
+        B> SELECT Projects
+        B< ...
+        B< T OK ...
+        B> STORE 1 FLAGS.SILENT (\\Seen \\Flagged)
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< * OK [UNSEEN 1] ...
+        A< ...
+        A< * OK [HIGHESTMODSEQ <n:before>] ...
+        A< ...
+        A< T OK ...
+        A> FETCH 1:2 (FLAGS)
+        A< * 1 FETCH (FLAGS (\\Flagged<any>))
+        A< * 2 FETCH (FLAGS (<any>))
+        A< T OK ...
+        A> FETCH 2 BODY[TEXT]
+        A< * 2 FETCH (FLAGS (\\Seen<any>) BODY[TEXT] {4}
+        A< p2
+        A< )
+        A< T OK ...
+        A> SEARCH SEEN
+        A< * SEARCH 2
+        A< T OK ...
+        A> SEARCH UNSEEN FLAGGED
+        A< * SEARCH 1
+        A< T OK ...
+        A> SEARCH MODSEQ <n:before>
+        A< * OK [HIGHESTMODSEQ <n>] ...
+        A< * SEARCH 1 2 (MODSEQ <n>)
+        A< T OK ...
+        A> STATUS "Other Users/bob@example.org/Projects" (MESSAGES UNSEEN)
+        A< * STATUS "Other Users/bob@example.org/Projects" (MESSAGES 2 UNSEEN 1)
+        A< T OK ...
+        B> NOOP
+        B< T OK ...
+        B> FETCH 1:2 FLAGS
+        B< * 1 FETCH (FLAGS (\\Flagged \\Seen<any>))
+        B< * 2 FETCH (FLAGS (<any>))
+        B< T OK ...
+        B> STATUS Projects (UNSEEN)
+        B< * STATUS Projects (UNSEEN 1)
+        B< T OK ...
+        C> STATUS "Other Users/bob@example.org/Projects" (UNSEEN)
+        C< * STATUS "Other Users/bob@example.org/Projects" (UNSEEN 2)
+        C< T OK ...
+        A> FETCH 1:2 (FLAGS) (CHANGEDSINCE <n:before>)
+        A< * 2 FETCH (FLAGS (\\Seen<any>) MODSEQ (<n>))
+        A< T OK ...
+        A> STORE 2 (UNCHANGEDSINCE <n:before>) +FLAGS (\\Flagged)
+        A< ...
+        A< T OK [MODIFIED 2] ...
+        A> STORE 2 -FLAGS.SILENT (\\Seen)
+        A< ...
+        A< T OK ...
+        A> SEARCH SEEN
+        A< * SEARCH
+        A< T OK ...
+    """,
+    "rfc4314-4 create inherits, rename and delete need their rights": """
+        B> SETACL Projects ann@example.org lrswikx
+        B< T OK ...
+        A> CREATE "Other Users/bob@example.org/Projects/New"
+        A< T OK [MAILBOXID (<id>)] ...
+        A> MYRIGHTS "Other Users/bob@example.org/Projects/New"
+        A< * MYRIGHTS "Other Users/bob@example.org/Projects/New" lrswikxc
+        A< T OK ...
+        A> CREATE "Other Users/bob@example.org/Projects/New"
+        A< T NO [ALREADYEXISTS] ...
+        A> CREATE "Other Users/bob@example.org/Projects/Mine" (USE (\\Sent))
+        A< T NO [USEATTR] ...
+        B> LIST "" Projects/%
+        B< * LIST (\\HasNoChildren) "/" Projects/Alpha
+        B< * LIST (\\HasNoChildren) "/" Projects/New
+        B< T OK ...
+        A> RENAME "Other Users/bob@example.org/Projects/New" "Other Users/bob@example.org/Top"
+        A< T NO [NOPERM] ...
+        A> RENAME "Other Users/bob@example.org/Projects/New" "Other Users/bob@example.org/Projects/Old"
+        A< T OK ...
+        A> RENAME "Other Users/bob@example.org/Projects/Old" Taken
+        A< T NO [CANNOT] ...
+        A> RENAME "Other Users/bob@example.org/Projects" "Other Users/bob@example.org/Projects/Old/In"
+        A< T NO [CANNOT] ...
+        A> DELETE "Other Users/bob@example.org/Projects/Old"
+        A< T OK ...
+        A> STATUS "Other Users/bob@example.org/Projects/Old" (MESSAGES)
+        A< T NO [NONEXISTENT] ...
+        B> CREATE Projects/Bobs
+        B< T OK ...
+        A> MYRIGHTS "Other Users/bob@example.org/Projects/Bobs"
+        A< * MYRIGHTS "Other Users/bob@example.org/Projects/Bobs" lrswikxc
+        A< T OK ...
+        B> DELETEACL Projects/Bobs ann@example.org
+        B< T OK ...
+        A> CREATE "Other Users/bob@example.org/Projects/Bobs"
+        A< T NO [NOPERM] ...
+        A> RENAME "Other Users/bob@example.org/Projects" "Other Users/bob@example.org/Projects2"
+        A< T NO [NOPERM] ...
+    """,
+    "rfc9051-6.3.6 somebody else's INBOX is neither renamed nor deleted": """
+        B> SETACL INBOX ann@example.org lrswipkxtea
+        B< T OK ...
+        A> RENAME "Other Users/bob@example.org/inbox" "Other Users/bob@example.org/INBOX/Below"
+        A< T NO [CANNOT] ...
+        A> DELETE "Other Users/bob@example.org/INBOX"
+        A< T NO [CANNOT] ...
+        A> DELETE "Other Users/bob@example.org/inbox"
+        A< T NO [CANNOT] ...
+    """,
+    "an administrator by right changes lists": """
+        B> SETACL Projects ann@example.org la
+        B< T OK ...
+        A> SETACL "Other Users/bob@example.org/Projects" carol@example.org lr
+        A< T OK ...
+        A> GETACL "Other Users/bob@example.org/Projects"
+        A< * ACL "Other Users/bob@example.org/Projects" bob@example.org lrswipkxteacd ann@example.org la <any>
+        A< T OK ...
+        C> LIST "" "Other*" RETURN (MYRIGHTS)
+        C< * LIST (\\NonExistent \\HasChildren) "/" "Other Users"
+        C< * LIST (\\NonExistent \\HasChildren) "/" "Other Users/bob@example.org"
+        C< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/Projects"
+        C< * MYRIGHTS "Other Users/bob@example.org/Projects" lr
+        C< T OK ...
+        A> DELETEACL "Other Users/bob@example.org/Projects" ann@example.org
+        A< T OK ...
+        A> GETACL "Other Users/bob@example.org/Projects"
+        A< T NO [NONEXISTENT] ...
+    """,
+    "rfc6851-3.3 move needs t and e": """
+        B> SETACL Projects ann@example.org lrste
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< T OK ...
+        A> FETCH 1:2 (EMAILID)
+        A< * 1 FETCH (EMAILID (<id:one>))
+        A< * 2 FETCH (EMAILID (<id:two>))
+        A< T OK ...
+        A> MOVE 1 INBOX
+        A< * OK [COPYUID <n> 1 4] ...
+        A< * 1 EXPUNGE
+        A< T OK ...
+        B> SETACL Projects ann@example.org lrst
+        B< T OK ...
+        A> MOVE 1 INBOX
+        A< ...
+        A< T NO [NOPERM] ...
+        A> COPY 1 INBOX
+        A< T OK [COPYUID <n> 2 5] ...
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> FETCH 4:5 (UID EMAILID BODY.PEEK[TEXT])
+        A< * 4 FETCH (UID 4 EMAILID (<id:one>) BODY[TEXT] {4}
+        A< p1
+        A< )
+        A< * 5 FETCH (UID 5 EMAILID (<id:two>) BODY[TEXT] {4}
+        A< p2
+        A< )
+        A< T OK ...
+        B> STATUS Projects (MESSAGES UIDNEXT)
+        B< * STATUS Projects (MESSAGES 1 UIDNEXT 3)
+        B< T OK ...
+    """,
+    "move from one's own to a shared one": """
+        B> SETACL Projects ann@example.org i
+        B< T OK ...
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> STORE 2 +FLAGS.SILENT (\\Seen \\Flagged)
+        A< T OK ...
+        A> MOVE 2 "Other Users/bob@example.org/Projects"
+        A< * OK [COPYUID <n> 2 3] ...
+        A< * 2 EXPUNGE
+        A< T OK ...
+        B> SELECT Projects
+        B< ...
+        B< T OK ...
+        B> FETCH 3 (FLAGS BODY.PEEK[TEXT])
+        B< * 3 FETCH (FLAGS (<any>) BODY[TEXT] {4}
+        B< a2
+        B< )
+        B< T OK ...
+        B> SEARCH UNSEEN UNFLAGGED UID 3
+        B< * SEARCH 3
+        B< T OK ...
+    """,
+    "copies within a shared account": """
+        B> SETACL Projects ann@example.org lrsw
+        B< T OK ...
+        B> SETACL Projects/Alpha ann@example.org lrswi
+        B< T OK ...
+        B> SELECT Projects
+        B< ...
+        B< T OK ...
+        B> STORE 1 +FLAGS.SILENT (\\Seen \\Flagged \\Deleted)
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< T OK ...
+        A> STORE 2 +FLAGS.SILENT (\\Seen)
+        A< T OK ...
+        A> COPY 1:2 "Other Users/bob@example.org/Projects/Alpha"
+        A< T OK [COPYUID <n> 1:2 3:4] ...
+        A> MOVE 1 "Other Users/bob@example.org/Projects/Alpha"
+        A< ...
+        A< T NO [NOPERM] ...
+        A> SELECT "Other Users/bob@example.org/Projects/Alpha"
+        A< ...
+        A< T OK ...
+        A> UID FETCH 3:4 FLAGS
+        A< * 3 FETCH (UID 3 FLAGS (\\Flagged<any>))
+        A< * 4 FETCH (UID 4 FLAGS (\\Seen<any>))
+        A< T OK ...
+        B> SELECT Projects/Alpha
+        B< ...
+        B< T OK ...
+        B> UID SEARCH SEEN
+        B< * SEARCH 3
+        B< T OK ...
+    """,
+    "changes reach a session that looks on": """
+        B> SETACL Projects ann@example.org lrs
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< T OK ...
+        B> SELECT Projects
+        B< ...
+        B< T OK ...
+        B> STORE 1 +FLAGS (\\Answered)
+        B< * 1 FETCH (FLAGS (\\Answered<any>))
+        B< T OK ...
+        A> NOOP
+        A< * 1 FETCH (FLAGS (\\Answered<any>))
+        A< T OK ...
+        B> STORE 2 +FLAGS.SILENT (\\Deleted)
+        B< T OK ...
+        B> EXPUNGE
+        B< * 2 EXPUNGE
+        B< T OK ...
+        A> NOOP
+        A< * 2 EXPUNGE
+        A< T OK ...
+        A> IDLE
+        A< + ...
+        B> COPY 1 Projects
+        B< * 2 EXISTS
+        B< ...
+        B< T OK ...
+        A! * 2 EXISTS
+        A+ DONE
+        A< ...
+        A< T OK ...
+    """,
+    "a right that is taken ends what it gave": """
+        B> SETACL Projects ann@example.org lr
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< T OK [READ-ONLY] ...
+        B> SETACL Projects ann@example.org l
+        B< T OK ...
+        A> FETCH 1 BODY[]
+        A< * BYE [NOPERM] ...
+    """,
+    "rfc6154 a shared mailbox has no special use for others": """
+        B> CREATE Projects/Out (USE (\\Sent))
+        B< T OK ...
+        B> SETACL Projects/Out ann@example.org lr
+        B< T OK ...
+        A> LIST "" "Other Users/%/%/%" RETURN (SPECIAL-USE)
+        A< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/Projects/Out"
+        A< T OK ...
+        A> LIST (SPECIAL-USE) "" "*"
+        A< T OK ...
+    """,
+}
+
+
+async def people(world: World) -> None:
+    """Ann, Bob and Carol, and what they have."""
+    for name in ("ann", "bob", "carol"):
+        await world.person(name)
+    bob = world.engine.account("id-bob")
+    for name in ("Projects/Alpha", "Secret"):
+        await bob.create_mailbox(name)
+    for mailbox, bodies in (
+        ("Projects", (b"p1", b"p2")), ("Projects/Alpha", (b"q1", b"q2")), ("Secret", (b"x1", b"x2")),
+    ):  # fmt: skip
+        await world.add(*bodies, mailbox=mailbox, account="id-bob")
+    await world.add(b"a1", b"a2", b"a3", account="id-ann")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_transcript(name: str) -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        await Transcript(world, logins=LOGINS).play(CASES[name])
+
+    run(scenario)
+
+
+def test_anyone_where_the_operator_lets_people() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        bob = await world.client(user=b"bob", config=ImapTable(share_with_anyone=True))
+        await bob.ok(b"SETACL Projects anyone lr")
+        await bob.ok(b"SETACL Projects -carol@example.org r")
+        assert b'"Other Users/bob@example.org/Projects" lr\r\n' in await (await world.client(user=b"ann")).ok(
+            b'MYRIGHTS "Other Users/bob@example.org/Projects"'
+        )
+        carol = await world.client(user=b"carol")
+        assert b"NO [NOPERM]" in await carol.do(b'SELECT "Other Users/bob@example.org/Projects"')
+        assert b"lrswipkxteacd" in await bob.ok(b"MYRIGHTS Projects")
+        assert b'"" l r s w i p k x t e a c d' in await bob.ok(b"LISTRIGHTS Projects anyone")
+
+    run(scenario)
+
+
+def test_rfc4469_a_url_reads_what_its_user_may_read() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        ann = await world.client(user=b"ann")
+        url = b'a APPEND INBOX CATENATE (URL "/Other%%20Users/bob@example.org/%b/;UID=1")\r\n'
+        assert b"a NO [BADURL" in await ann.raw(url % b"Projects", b"a")
+        await world.engine.account("id-bob").set_acl(2, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        assert b"Projects" in await ann.ok(b'LIST "" *')
+        assert b"a OK [APPENDUID" in await ann.raw(url % b"Projects", b"a")
+        assert b"a NO [BADURL" in await ann.raw(url % b"Secret", b"a")
+        await ann.ok(b"SELECT INBOX")
+        assert b"p1\r\n" in await ann.ok(b"FETCH 4 BODY.PEEK[TEXT]")
+
+    run(scenario)
+
+
+def test_rfc7377_one_search_in_own_and_others_mailboxes() -> None:
+    """Bob's INBOX and Ann's have the same key, each in its account."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.add(b"b1", account="id-bob")
+        bob = world.engine.account("id-bob")
+        await bob.set_acl(1, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        await bob.set_acl(2, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        secret = await bob.mailbox("Secret")
+        assert secret is not None
+        await bob.set_acl(secret.key, "id-ann", FlagMode.ADD, Rights.LOOKUP)
+        ann = await world.client(b'SELECT "Other Users/bob@example.org/INBOX"', user=b"ann")
+        got = await ann.ok(b'ESEARCH IN (personal) RETURN (COUNT) SUBJECT "s"')
+        assert b"MAILBOX INBOX" in got
+        assert got.count(b"* ESEARCH") == 1
+        assert b"COUNT 3" in got
+        got = await ann.ok(b'ESEARCH IN (selected) RETURN (COUNT) SUBJECT "s"')
+        assert b'MAILBOX "Other Users/bob@example.org/INBOX"' in got
+        assert b"COUNT 1" in got
+        got = await ann.ok(b'ESEARCH IN (personal subtree "Other Users" selected) RETURN (COUNT) SUBJECT "s" MODSEQ 1')
+        assert re.findall(rb"COUNT (\d)", got) == [b"3", b"1", b"2"]
+        assert b"Secret" not in got
+        await bob.set_acl(2, "id-ann", FlagMode.REPLACE, Rights.LOOKUP)
+        got = await ann.ok(b'ESEARCH IN (mailboxes "Other Users/bob@example.org/Projects") SUBJECT "s"')
+        assert b"* ESEARCH" not in got
+        assert b"* SORT 1\r\n" in await ann.ok(b"SORT (SUBJECT) UTF-8 UNSEEN")
+        assert b"* THREAD (1)\r\n" in await ann.ok(b"THREAD REFERENCES UTF-8 ALL")
+
+    run(scenario)
+
+
+def test_annotations_and_notifications_are_the_owners_alone() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        bob = await world.client(b'SETMETADATA Projects (/shared/comment "ours")', user=b"bob")
+        await world.engine.account("id-bob").set_acl(2, "id-ann", FlagMode.ADD, parse_rights("lrswipkxtea"))
+        ann = await world.client(b"NOTIFY SET (personal (MessageNew MessageExpunge))", user=b"ann")
+        name = b'"Other Users/bob@example.org/Projects"'
+        assert b"NO [NOPERM]" in await ann.do(b"GETMETADATA %b /shared/comment" % name)
+        assert b"NO [NOPERM]" in await ann.do(b'SETMETADATA %b (/shared/comment "x")' % name)
+        for hidden in (b"Secret", b"Nothing"):
+            assert b"NO [NONEXISTENT]" in await ann.do(
+                b'GETMETADATA "Other Users/bob@example.org/%b" /shared/comment' % hidden
+            )
+        got = await ann.ok(b'LIST "" "Other*" RETURN (METADATA (/shared/comment))')
+        assert b"ours" not in got
+        assert b"Projects" in got
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        assert b"STATUS" not in await ann.ok(b"NOOP")
+        await ann.ok(b"SELECT " + name)
+        await bob.ok(b"NOOP")
+
+    run(scenario)
+
+
+def test_rfc8508_replace_within_a_shared_account() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        bob = world.engine.account("id-bob")
+        await bob.set_acl(2, "id-ann", FlagMode.ADD, parse_rights("lrsit"))
+        ann = await world.client(b'SELECT "Other Users/bob@example.org/Projects"', user=b"ann")
+        name, message = b'"Other Users/bob@example.org/Projects"', SIMPLE % (b"new", b"new")
+        command = b"a REPLACE 1 %%b (\\Seen \\Flagged) {%d+}\r\n%b\r\n" % (len(message), message)
+        assert b"a NO [NOPERM]" in await ann.raw(command % name, b"a")
+        await bob.set_acl(2, "id-ann", FlagMode.ADD, parse_rights("e"))
+        assert b"a NO [CANNOT]" in await ann.raw(command % b"INBOX", b"a")
+        assert b"a OK" in await ann.raw(command % name, b"a")
+        assert b"UID 3 FLAGS (\\Seen" in await ann.ok(b"FETCH 2 (UID FLAGS)")
+        assert b"\\Flagged" not in await ann.ok(b"FETCH 2 (FLAGS)")
+        assert (await bob.snapshot(2)).mailbox.unseen == 2
+
+    run(scenario)
+
+
+def test_no_file_of_somebody_who_shares_nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the time it takes would tell who is here."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        ann = await world.client(user=b"ann")
+        opened: list[str] = []
+        real = world.engine.account
+
+        def account(account: str, actor: str | None = None, session: str = "") -> Store:
+            opened.append(account)
+            return real(account, actor, session)
+
+        monkeypatch.setattr(world.engine, "account", account)
+        for who in (b"bob", b"nobody"):
+            assert b"NO [NONEXISTENT]" in await ann.do(b'SELECT "Other Users/%b@example.org/INBOX"' % who)
+            assert b"NO [NOPERM]" in await ann.do(b'CREATE "Other Users/%b@example.org/New"' % who)
+            assert b"NO [NOPERM]" in await ann.do(b"GETQUOTA %b@example.org" % who)
+        await ann.ok(b'LIST "" *')
+        assert opened == []
+        await world.engine.own("id-bob").set_acl(1, "id-ann", FlagMode.ADD, Rights.LOOKUP)
+        await ann.ok(b'LIST "" *')
+        assert opened == ["id-bob"]
+        opened.clear()
+        await ann.ok(b'LIST "" %')
+        await ann.ok(b'LIST "" INBOX')
+        await ann.ok(b'LIST "Work/" *')
+        assert opened == ["id-bob"], "only where a pattern reaches so far"
+
+    run(scenario)
+
+
+def test_a_mailbox_that_goes_with_its_owner() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.engine.account("id-bob").set_acl(1, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        ann = await world.client(b'SELECT "Other Users/bob@example.org/INBOX"', user=b"ann")
+        await world.engine.directory.remove_account("id-bob")
+        await world.engine.delete_account("id-bob")
+        assert b"* BYE [NONEXISTENT]" in await ann.do(b"NOOP")
+        again = await world.client(user=b"ann")
+        assert b"NO [NONEXISTENT]" in await again.do(b'SELECT "Other Users/bob@example.org/INBOX"')
+        assert b"Other" not in await again.ok(b'LIST "" *')
+
+    run(scenario)
+
+
+def test_an_address_that_no_level_may_hold() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        odd = await world.person("o=/*%d")
+        await world.engine.account(odd.id).set_acl(1, "id-ann", mode=FlagMode.ADD, rights=Rights.LOOKUP | Rights.READ)
+        ann = await world.client(user=b"ann")
+        name = b'"Other Users/o=3D=2F=2A=25d@example.org/INBOX"'
+        assert b'* LIST (\\HasNoChildren) "/" ' + name in await ann.ok(b'LIST "" "*"')
+        assert b"READ-ONLY" in await ann.ok(b"SELECT " + name)
+
+    run(scenario)
+
+
+def test_an_own_mailbox_below_the_others_root_stays_the_own_one() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.engine.account("id-ann").create_mailbox(f"{BOB}/Projects")
+        await world.engine.account("id-bob").set_acl(1, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        ann = await world.client(user=b"ann")
+        assert b"MESSAGES 0" in await ann.ok(b'STATUS "%b/Projects" (MESSAGES)' % BOB.encode())
+        assert (await ann.ok(b'LIST "" *')).count(b"Projects") == 1
+
+    run(scenario)
+
+
+def test_capabilities() -> None:
+    async def scenario(world: World) -> None:
+        got = await (await world.client()).ok(b"CAPABILITY")
+        for name in (b"ACL", b"RIGHTS=kxte", b"LIST-MYRIGHTS", b"QUOTA", b"QUOTA=RES-STORAGE"):
+            assert b" " + name + b" " in got
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("text", "rights", "told"),
+    [
+        ("", Rights.NONE, ""),
+        ("lr", Rights.LOOKUP | Rights.READ, "lr"),
+        ("rl", Rights.LOOKUP | Rights.READ, "lr"),
+        ("c", Rights.CREATE | Rights.DELETE_MAILBOX, "kxc"),
+        ("d", Rights.DELETE_MESSAGES | Rights.EXPUNGE, "ted"),
+        ("k", Rights.CREATE, "kc"),
+        ("t", Rights.DELETE_MESSAGES, "td"),
+        ("lrswipkxtea", Rights(2047), "lrswipkxteacd"),
+    ],
+)
+def test_rights_are_written_and_read(text: str, rights: Rights, told: str) -> None:
+    assert parse_rights(text) == rights
+    assert shown(rights) == told
+    assert parse_rights(letters(rights)) == rights
+
+
+@pytest.mark.parametrize("text", ["q", "L", "0", "l r", "+", "\u0131"])
+def test_unknown_rights_are_refused(text: str) -> None:
+    with pytest.raises(BadRights):
+        parse_rights(text)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_an_address_is_one_level_and_comes_back(address: str) -> None:
+    level = level_of(address)
+    assert address_of(level) == address
+    assert not set(level) & set('/%*"\\')
+    assert level.isascii() is address.isascii()
+
+
+def test_negative_rights_win() -> None:
+    entries = [AclEntry("a", Rights(3)), AclEntry("-anyone", Rights(2)), AclEntry("anyone", Rights(4))]
+    assert combined(entries) == Rights(5)

@@ -25,6 +25,7 @@ from .common import (
 from .installation import installation
 
 HASH_HELP = "Instead: the password's hash as another server had it; - reads it from stdin."
+LIMIT = click.IntRange(0, 1 << 62)
 
 SUBCOMMANDS = (
     Subcommand("add", ".account:add", "Add an account."),
@@ -58,8 +59,10 @@ class Details:
     created: str | None
     quota: int | None
     used: int
-    mailboxes: int
+    quota_messages: int | None
     messages: int
+    quota_mailboxes: int | None
+    mailboxes: int
     recoverable: int
     recoverable_size: int
     file_size: int
@@ -81,16 +84,38 @@ def command() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin (its first line).")
 @click.option("--hash", "hashed", metavar="{SCHEME}...", help=HASH_HELP)
 @click.option("--quota", type=SizeType(), metavar="SIZE", help='Such as "2 GB"; 0 for none. Default: as configured.')
+@click.option(
+    "--quota-messages", type=LIMIT, metavar="N", help="Most messages; 0 for no limit. Default: as configured."
+)
+@click.option(
+    "--quota-mailboxes", type=LIMIT, metavar="N", help="Most mailboxes; 0 for no limit. Default: as configured."
+)
 @click.option("--no-mailboxes", is_flag=True, help="INBOX alone: without Drafts, Sent, Junk, Trash and Archive.")
 @with_place
-def add(address: str, password_stdin: bool, hashed: str | None, quota: int | None, no_mailboxes: bool) -> None:
+def add(
+    address: str,
+    password_stdin: bool,
+    hashed: str | None,
+    quota: int | None,
+    quota_messages: int | None,
+    quota_mailboxes: int | None,
+    no_mailboxes: bool,
+) -> None:
     """Add an account. Its domain must be there (restante domain add)."""
 
     async def work() -> None:
         async with installation() as here:
             old = old_hash(hashed, password_stdin)
             password = new_password(password_stdin) if old is None else None
-            account = await here.admin.add_account(address, password, hash=old, quota=quota, mailboxes=not no_mailboxes)
+            account = await here.admin.add_account(
+                address,
+                password,
+                hash=old,
+                quota=quota,
+                quota_messages=quota_messages,
+                quota_mailboxes=quota_mailboxes,
+                mailboxes=not no_mailboxes,
+            )
             click.echo(f"Added the account {account.address}.")
 
     run(work())
@@ -133,8 +158,10 @@ def show(address: str, as_json: bool) -> None:
                 instant(account.created),
                 account.quota,
                 stats.used,
-                stats.mailboxes,
+                account.quota_messages,
                 stats.messages,
+                account.quota_mailboxes,
+                stats.mailboxes,
                 stats.recoverable,
                 stats.recoverable_size,
                 stats.file_size,
@@ -174,6 +201,9 @@ def passwd(address: str, password_stdin: bool, hashed: str | None) -> None:
 @click.command("set")
 @click.argument("address", metavar="NAME@DOMAIN")
 @click.option("--quota", type=SizeType(), metavar="SIZE", help='Such as "2 GB"; 0 for none.')
+@click.option("--quota-messages", type=LIMIT, metavar="N", help="Most messages; 0 for no limit.")
+@click.option("--quota-mailboxes", type=LIMIT, metavar="N", help="Most mailboxes; 0 for no limit.")
+@click.option("--quota-default", is_flag=True, help="Go back to the configured limits; those named with it are set.")
 @click.option("--pop3-delete", type=click.Choice(["remove", "trash", "keep"]), help="What POP3's DELE does.")
 @click.option("--pop3-leave-days", type=click.IntRange(-1, 36_500), help="Days after which read POP3 mail is moved.")
 @click.option("--pop3-seen/--no-pop3-seen", default=None, help="Whether POP3's RETR marks a message as read.")
@@ -182,19 +212,32 @@ def passwd(address: str, password_stdin: bool, hashed: str | None) -> None:
 def set_(
     address: str,
     quota: int | None,
+    quota_messages: int | None,
+    quota_mailboxes: int | None,
+    quota_default: bool,
     pop3_delete: str | None,
     pop3_leave_days: int | None,
     pop3_seen: bool | None,
     scram: bool | None,
 ) -> None:
-    """Change an account's quota and settings; what is not named stays."""
+    """Change an account's limits and settings; what is not named stays. Limits hold at once, in all sessions."""
     from dataclasses import replace
 
     async def work() -> None:
         async with installation() as here:
             account = await here.admin.account(address)
-            if quota is not None:
-                await here.admin.set_quota(address, quota)
+            if quota_default or (quota, quota_messages, quota_mailboxes) != (None, None, None):
+                await here.admin.set_quota(
+                    address,
+                    *(
+                        given if given is not None else None if quota_default else there
+                        for given, there in (
+                            (quota, account.quota),
+                            (quota_messages, account.quota_messages),
+                            (quota_mailboxes, account.quota_mailboxes),
+                        )
+                    ),
+                )
             old = account.settings
             new = replace(
                 old,

@@ -20,6 +20,7 @@ COMMANDS = (
     Subcommand("domain", ".domain", "Add, list and remove domains."),
     Subcommand("account", ".account", "Add, list, change and remove accounts."),
     Subcommand("alias", ".alias", "Add, list and remove aliases."),
+    Subcommand("acl", ".acl", "Show and change who may use whose mailboxes."),
     Subcommand("app-password", ".app_password", "Passwords for one application."),
     Subcommand("import", ".import_", "Bring mail in: mbox, Maildir, .eml files, archives."),
     Subcommand("export", ".export", "Take mail out as Maildir++ or mbox."),

@@ -39,6 +39,9 @@ class AccountSize:
     messages: int | None
     used: int | None
     quota: int | None
+    quota_messages: int | None
+    mailboxes: int | None
+    quota_mailboxes: int | None
     recoverable_size: int | None
     file_size: int | None
     refused: str | None = None
@@ -116,19 +119,27 @@ async def _work() -> Status:
 
 
 async def _size(here: Installation, account: Account) -> AccountSize:
+    from ..config.limits import quota_default
     from ..store.errors import StoreRefusal
 
-    quota = (here.config.accounts.quota if account.quota is None else account.quota) or None
+    limits = account.quota_or(quota_default(here.config.accounts))
+    quota, most_messages, most_mailboxes = limits.storage or None, limits.messages or None, limits.mailboxes or None
     try:
         stats = await here.engine.account(account.id).stats()
     except StoreRefusal as refusal:  # one file that cannot be opened hides nobody else's
-        return AccountSize(account.address, account.enabled, None, None, quota, None, None, str(refusal))
+        return AccountSize(
+            account.address, account.enabled, None, None, quota, most_messages, None, most_mailboxes, None, None,
+            str(refusal),
+        )  # fmt: skip
     return AccountSize(
         account.address,
         account.enabled,
         stats.messages,
         stats.used,
         quota,
+        most_messages,
+        stats.mailboxes,
+        most_mailboxes,
         stats.recoverable_size,
         stats.file_size,
     )
@@ -150,12 +161,15 @@ def _tell(status: Status) -> None:
     click.echo(count(len(status.accounts), "account"))
     for account in status.accounts:
         quota = f" of {human_size(account.quota)}" if account.quota else ""
+        messages = f" of {account.quota_messages}" if account.quota_messages else ""
+        boxes = f", {account.mailboxes} of {account.quota_mailboxes} mailboxes" if account.quota_mailboxes else ""
         off = "" if account.enabled else "  (disabled)"
         if account.refused is not None:
             click.echo(f"  {account.address}: {account.refused}{off}")
             continue
         click.echo(
-            f"  {account.address}: {count(account.messages or 0, 'message')}, {human_size(account.used or 0)}{quota},"
+            f"  {account.address}: {count(account.messages or 0, 'message')}{messages},"
+            f" {human_size(account.used or 0)}{quota}{boxes},"
             f" {human_size(account.recoverable_size or 0)} recoverable,"
             f" {human_size(account.file_size or 0)} on disk{off}"
         )

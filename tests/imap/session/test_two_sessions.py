@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -316,7 +317,8 @@ def test_rfc7162_3_1_3_a_silent_store_tells_the_modseq_of_its_own_change(uid: by
     async def scenario(world: World) -> None:
         await world.add(b"one", b"two")
         one = await world.client(b"SELECT INBOX (CONDSTORE)")
-        one.session.own_store_or_none = Followed(world)
+        assert one.session.place is not None
+        one.session.place = replace(one.session.place, store=Followed(world))
         before = one.session.view.mailbox.highest_modseq
         got = await one.ok(uid + b"STORE 1:2 +FLAGS.SILENT (\\Flagged)")
         own = b"* %d FETCH (UID %d MODSEQ (%d))\r\n"

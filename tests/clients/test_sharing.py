@@ -50,6 +50,7 @@ def test_a_shared_mailbox_from_both_sides(restante_server: RestanteServer) -> No
     large = b"Subject: x\r\n\r\n" + b"x" * 5_000
     assert said(ann.append(PROJECTS, None, None, large)).startswith(b"NO [OVERQUOTA]")
     assert said(bob.deleteacl("Projects", "ann@example.org")).startswith(b"OK")
+    assert said(ann.fetch("1", "(BODY[TEXT])")).startswith(b"NO [NONEXISTENT]")
     with pytest.raises(imaplib.IMAP4.abort):
-        ann.fetch("1", "(BODY[TEXT])")
+        ann.noop()
     bob.logout()

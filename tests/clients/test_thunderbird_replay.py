@@ -53,7 +53,7 @@ def thunderbird_reads(number: int, folder: bytes, count: int) -> list[Step]:
 
 THUNDERBIRD: list[Step] = [
     *thunderbird_begins(1),
-    (1, b"namespace", [rb'\* NAMESPACE \(\("" "/"\)\) NIL NIL']),
+    (1, b"namespace", [rb'\* NAMESPACE \(\("" "/"\)\) \(\("Other Users/" "/"\)\) NIL']),
     (
         1,
         b'list (subscribed) "" "*" return (special-use)',

@@ -14,6 +14,7 @@ from restante.store.errors import (
     AnnotationTooLarge,
     CannotChangeMailbox,
     DiskFull,
+    NoPermission,
     NoSuchMailbox,
     OverQuota,
     RoleTaken,
@@ -21,6 +22,8 @@ from restante.store.errors import (
 )
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags
+from restante.store.rights import ALL as ALL_RIGHTS
+from restante.store.rights import Rights
 
 from .making import ACCOUNT as OWNER
 from .making import ALL, Installation, fill, inbox
@@ -68,6 +71,17 @@ def test_private_entries_are_each_users_own(installation: Installation) -> None:
         box = await inbox(store)
         other = engine.account(OWNER, "friend")
         await store.annotate(box, {PRIVATE: b"owner", SHARED: b"all"})
+        for rights, refusal in ((Rights.NONE, NoSuchMailbox), (Rights.LOOKUP | Rights.CREATE, NoPermission)):
+            await store.set_acl(box, "friend", FlagMode.REPLACE, rights)
+            with pytest.raises(refusal):
+                await other.annotation_names(box)
+            with pytest.raises(refusal):
+                await other.annotations([box], [SHARED])
+            with pytest.raises(refusal):
+                await other.annotate(box, {SHARED: b"mine"})
+        with pytest.raises(NoPermission):
+            await other.annotate(ACCOUNT, {SHARED: b"mine"})
+        await store.set_acl(box, "friend", FlagMode.REPLACE, Rights.LOOKUP | Rights.INSERT)  # RFC 5464 3.3
         assert await other.annotation_names(box) == [(SHARED, 3)]
         await other.annotate(box, {PRIVATE: b"friend"})
         assert await value(store, box, PRIVATE) == b"owner"
@@ -94,6 +108,7 @@ def test_the_role_is_an_entry_of_the_owner(installation: Installation) -> None:
         assert found.role == "\\Drafts"
         assert await store.annotation_names(b.key) == [(SPECIAL_USE, 7)]
         other = engine.account(OWNER, "friend")
+        await store.set_acl(b.key, "friend", FlagMode.REPLACE, ALL_RIGHTS)
         assert await other.annotation_names(b.key) == []
         with pytest.raises(CannotChangeMailbox):
             await other.annotate(b.key, {SPECIAL_USE: b"\\Sent"})
@@ -273,15 +288,14 @@ def test_events_of_another_user_stay_private(installation: Installation) -> None
     async def scene(engine: Engine, store: Store) -> None:
         box, other = await inbox(store), engine.account(OWNER, "friend")
         start = await store.last_change()
-        await other.subscribe("INBOX", True)
+        await store.set_acl(box, "friend", FlagMode.REPLACE, ALL_RIGHTS)
+        start = await store.last_change()
         await other.annotate(box, {PRIVATE: b"x"})
-        await other.annotate(ACCOUNT, {SHARED: b"x"})
-        assert [event.name for event in (await store.changes(start)).events] == [""]
-        assert [event.change for event in (await other.changes(start)).events] == [
-            Change.SUBSCRIBED,
-            Change.ANNOTATED,
-            Change.ANNOTATED,
-        ]
+        assert (await store.changes(start)).events == []
+        await other.annotate(box, {SHARED: b"x"})
+        assert [event.change for event in (await store.changes(start)).events] == [Change.ANNOTATED]
+        with pytest.raises(NoPermission):
+            await other.changes(start)
 
     asyncio.run(installation.play(scene))
 

@@ -33,6 +33,8 @@ class Status:
 
 
 DATA = (
+    Data("we", r"NAMESPACE ", "other users' mailboxes have a namespace here (RFC 2342 5)"),
+    Data("they", r"NAMESPACE ", "Dovecot was given none for other users"),
     Data("we", r"OK \[MAILBOXID\]", "OBJECTID, which Dovecot has not (RFC 8474 4.3)"),
     Data("we", r"OK \[HIGHESTMODSEQ\]", "told always, by Dovecot once CONDSTORE is on (RFC 7162 3.1.2.1 leaves both)"),
     Data("we", r"OK \[CLOSED\]", "told always, by Dovecot with QRESYNC alone (RFC 9051 6.3.2, RFC 7162 3.2.11)"),

@@ -585,6 +585,7 @@ CASES: dict[str, str] = {
         B> SETACL Projects ann@example.org l
         B< T OK ...
         A> FETCH 1 BODY[]
+        A< T NO [NOPERM] ...
         A< * BYE [NOPERM] ...
     """,
     "rfc6154 a shared mailbox has no special use for others": """
@@ -689,21 +690,30 @@ def test_rfc7377_one_search_in_own_and_others_mailboxes() -> None:
     run(scenario)
 
 
-def test_annotations_and_notifications_are_the_owners_alone() -> None:
+def test_rfc5464_3_3_annotations_need_rights_and_notifications_are_the_owners_alone() -> None:
     async def scenario(world: World) -> None:
         await people(world)
         bob = await world.client(b'SETMETADATA Projects (/shared/comment "ours")', user=b"bob")
         await world.engine.account("id-bob").set_acl(2, "id-ann", FlagMode.ADD, parse_rights("lrswipkxtea"))
         ann = await world.client(b"NOTIFY SET (personal (MessageNew MessageExpunge))", user=b"ann")
         name = b'"Other Users/bob@example.org/Projects"'
+        assert b'METADATA %b (/shared/comment "ours")' % name in await ann.ok(
+            b"GETMETADATA %b (/shared/comment)" % name
+        )
+        await ann.ok(b'SETMETADATA %b (/shared/comment "hers" /private/comment "mine")' % name)
+        got = await bob.ok(b"GETMETADATA Projects (/shared/comment /private/comment)")
+        assert b'/shared/comment "hers"' in got
+        assert b"mine" not in got
+        await world.engine.account("id-bob").set_acl(2, "id-ann", FlagMode.REPLACE, parse_rights("lk"))
         assert b"NO [NOPERM]" in await ann.do(b"GETMETADATA %b /shared/comment" % name)
         assert b"NO [NOPERM]" in await ann.do(b'SETMETADATA %b (/shared/comment "x")' % name)
+        await world.engine.account("id-bob").set_acl(2, "id-ann", FlagMode.REPLACE, parse_rights("lrswipkxtea"))
         for hidden in (b"Secret", b"Nothing"):
             assert b"NO [NONEXISTENT]" in await ann.do(
                 b'GETMETADATA "Other Users/bob@example.org/%b" /shared/comment' % hidden
             )
         got = await ann.ok(b'LIST "" "Other*" RETURN (METADATA (/shared/comment))')
-        assert b"ours" not in got
+        assert b"hers" not in got  # LIST tells of own mailboxes alone
         assert b"Projects" in got
         await world.add(b"more", mailbox="Projects", account="id-bob")
         assert b"STATUS" not in await ann.ok(b"NOOP")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from ...errors import Refusal
 from ...store.annotation import ACCOUNT
-from ...store.errors import NoPermission
 from ...store.rights import Rights
 from ..grammar.commands import Depth, GetMetadata, SetMetadata
 from ..grammar.response import metadata_response
@@ -110,6 +109,4 @@ async def _place(session: ImapSession, mailbox: str) -> tuple[Store, str, int]:
         return session.own_store, "", ACCOUNT
     place = await session.places.find(mailbox_name(mailbox))
     found = await place.existing(Rights.LOOKUP)
-    if not place.own:
-        raise NoPermission("Annotations are for the owner of a mailbox alone.")
-    return place.store, found.name, found.key
+    return place.store, place.shown(found.name), found.key

@@ -462,9 +462,13 @@ class SqliteStore:
         await self._write(mailboxes.set_role, mailbox, role)
 
     async def annotate(self, mailbox: int, values: Mapping[str, bytes | None]) -> int:
-        if any(value is not None for value in values.values()):  # taking some away works on a full disk too
-            self._engine.check_room(sum(len(value) for value in values.values() if value))
+        self.check_room_for(values)
         return await self._write(annotation.annotate, mailbox, values, self.account)
+
+    def check_room_for(self, values: Mapping[str, bytes | None]) -> None:
+        """Raises DiskFull where there is no room for these; taking some away works on a full disk too."""
+        if any(value is not None for value in values.values()):
+            self._engine.check_room(sum(len(value) for value in values.values() if value))
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         await self._write(mailboxes.subscribe, name, subscribed)

@@ -19,6 +19,7 @@ import apsw
 from ...query.language import And, Fuzzy, HasFlag, ModSeq, Not, Or, Query, Uids
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
+from ..annotation import ACCOUNT
 from ..changes import AccountChanges
 from ..errors import CannotChangeMailbox, MailboxExists, NoPermission
 from ..interface import Store
@@ -52,7 +53,7 @@ from ..model import (
 )
 from ..quota import Quota, QuotaState
 from ..rights import AclEntry, Rights
-from . import acl, append, copies, mailboxes, quota, reader, recent, rows
+from . import acl, annotation, append, copies, mailboxes, quota, reader, recent, rows
 from . import replace as replacing
 from .account import SqliteStore
 from .append import Prepared
@@ -356,13 +357,25 @@ class SharedStore:
         await self._own._write(_rename, mailbox, name, await self._own._quota())
 
     async def annotation_names(self, mailbox: int) -> list[tuple[str, int]]:
-        _refuse()
+        return self._own._read(self._annotation_names, mailbox)
+
+    def _annotation_names(self, db: apsw.Connection, mailbox: int) -> list[tuple[str, int]]:
+        _may_annotate(db, mailbox, self._actor)
+        return annotation.names(db, mailbox, self._actor, self.account)
 
     async def annotations(self, mailboxes: Sequence[int], entries: Sequence[str]) -> dict[int, dict[str, bytes]]:
-        _refuse()
+        return self._own._read(self._annotations, mailboxes, entries)
+
+    def _annotations(
+        self, db: apsw.Connection, mailboxes: Sequence[int], entries: Sequence[str]
+    ) -> dict[int, dict[str, bytes]]:
+        for mailbox in mailboxes:
+            _may_annotate(db, mailbox, self._actor)
+        return annotation.values(db, mailboxes, entries, self._actor, self.account)
 
     async def annotate(self, mailbox: int, values: Mapping[str, bytes | None]) -> int:
-        _refuse()
+        self._own.check_room_for(values)
+        return await self._own._write(_annotate, mailbox, values, self.account)
 
     async def last_change(self) -> int:
         _refuse()
@@ -443,6 +456,25 @@ def _require(tx: Write, mailbox: int, needed: Rights) -> Rights:
     rights = acl.rights_on(tx.db, mailbox, tx.user)
     acl.require(rights, needed)
     return rights
+
+
+def _may_annotate(db: apsw.Connection, mailbox: int, actor: str) -> None:
+    """Raises NoPermission: reading and setting annotations takes "l" and one of "r", "s", "w", "i", "p" (RFC 5464 3.3),
+    and those of the account itself are its owner's."""
+    if mailbox == ACCOUNT:
+        _refuse()
+    rights = acl.rights_on(db, mailbox, actor)
+    acl.require(rights, Rights.LOOKUP)
+    if not rights & _ANNOTATES:
+        _refuse()
+
+
+_ANNOTATES = Rights.READ | Rights.SEEN | Rights.WRITE | Rights.INSERT | Rights.POST
+
+
+def _annotate(tx: Write, mailbox: int, values: Mapping[str, bytes | None], account: str) -> int:
+    _may_annotate(tx.db, mailbox, tx.user)
+    return annotation.annotate(tx, mailbox, values, account)
 
 
 def _as_seen(tx: Write, mailbox: int, rights: Rights) -> Mailbox:

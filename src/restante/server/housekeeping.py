@@ -1,6 +1,6 @@
 """Slow work that nobody waits for: space of removed mail, POP3's "leave on server for N days", search indexes.
 
-One worker of all does it, whoever holds the lock file; the lock dies with its process. Work goes in small
+One process of all does it, whoever holds the lock file; the lock dies with its process. Work goes in small
 steps with pauses between accounts, so that sessions do not notice, and ends at once when the server stops.
 """
 
@@ -33,7 +33,7 @@ DELIVERIES_KEPT = 14 * _DAY
 
 
 class Housekeeper:
-    """The job of one worker. Does nothing without an engine."""
+    """The job of one process. Does nothing without an engine."""
 
     def __init__(self, engine: Engine | None, config: Config, run: Path, clock: Clock, log: Logger) -> None:
         self._engine = engine

@@ -4,6 +4,8 @@
         any worker refuses to start: stopped, with its refusal
         SIGTERM, SIGINT: draining; SIGINT again, or time over: the workers are killed
 
+Beside the workers stands one process that serves nobody (`background`), kept alive by the same rules.
+
 It has no event loop and no thread, so that a fork is safe at any time, and it opens no store: it lives on
 when a worker does not. Workers hold one end of a pipe whose other end only the supervisor has, so they drain
 and end by themselves should it be killed. Signals that come while a worker is being born are held back until
@@ -22,13 +24,16 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import uvloop
 
 from ..errors import Refusal
+from .background import Background, channel
+from .housekeeping import Housekeeper
 from .listeners import Bound, close_all
 from .status import socket_path
 from .worker import Build, Surroundings, Worker
@@ -74,7 +79,8 @@ class WorkerFailed(Refusal):
 
 @dataclass(slots=True)
 class Child:
-    """One worker's process. pid 0: none just now. report: read end of its pipe, -1 once it has spoken."""
+    """One process. pid 0: none just now. report: read end of its pipe, -1 once it has spoken. background: it
+    serves nobody."""
 
     number: int
     pid: int = 0
@@ -82,6 +88,7 @@ class Child:
     born: float = 0.0
     deaths: int = 0
     restart_at: float | None = None
+    background: bool = False
 
 
 Announce = Callable[[bool], None]
@@ -92,10 +99,12 @@ class Supervisor:
     """`run()` returns when all workers have ended."""
 
     def __init__(self, around: Surroundings, bound: Sequence[Bound], workers: int, build: Build) -> None:
-        self._around = around
         self._bound = bound
         self._build = build
         self._children = [Child(number) for number in range(workers)]
+        self._children.append(Child(workers, background=True))
+        send, self._notes = channel()
+        self._around = replace(around, background=send)
         self._ready: set[int] = set()
         self._announced = False
         self._accounts = True
@@ -216,7 +225,7 @@ class Supervisor:
         pid, child.pid = child.pid, 0
         if child.report >= 0:
             self._report(child)
-        if self._around.shared is not None:
+        if self._around.shared is not None and not child.background:
             self._around.shared.clear(child.number)
         socket_path(self._around.run, pid).unlink(missing_ok=True)
         if self._draining:
@@ -224,7 +233,8 @@ class Supervisor:
         now = time.monotonic()
         child.deaths = 1 if now - child.born >= STEADY else child.deaths + 1
         wait = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(child.deaths - 1, 20))
-        self._around.log.error("worker died", pid=pid, status=status, restart_in=wait)
+        what = "background process died" if child.background else "worker died"
+        self._around.log.error(what, pid=pid, status=status, restart_in=wait)
         if not self._announced and child.deaths >= STARTS:
             self._failed = WorkerFailed("The server's workers end as soon as they start.", "The log says why.")
             self._drain()
@@ -243,9 +253,7 @@ class Supervisor:
             status = EXIT_FAILED
             try:
                 self._let_go(read)
-                status = _work(
-                    replace(self._around, number=child.number), self._bound, self._build, self._life_read, write
-                )
+                status = self._become(child, replace(self._around, number=child.number), write)
             except BaseException:  # noqa: BLE001 - the process's outer edge: nothing may climb into the parent's code
                 traceback.print_exc()
             finally:
@@ -253,6 +261,13 @@ class Supervisor:
         os.close(write)
         child.pid, child.report = pid, read
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _become(self, child: Child, around: Surroundings, report: int) -> int:
+        """In the new process: what it is for, until its end; its exit status."""
+        if child.background:
+            close_all(self._bound, unlink=False)
+            return _run(_background(around, self._build, self._notes, self._life_read, report))
+        return _run(_serve(around, self._bound, self._build, self._life_read, report))
 
     def _let_go(self, report: int) -> None:
         """In the worker: close what is the supervisor's."""
@@ -277,14 +292,17 @@ class Supervisor:
         os.close(self._life_write)
         self._wake_read.close()
         self._wake_write.close()
+        self._notes.close()
+        if self._around.background is not None:
+            self._around.background.close()
 
 
-def _work(around: Surroundings, bound: Sequence[Bound], build: Build, life: int, report: int) -> int:
-    """A worker's process, from its birth to its exit status."""
+def _run(life: Coroutine[Any, Any, int]) -> int:
+    """A process of ours, from its birth to its exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(around, bound, build, life, report))
+        return runner.run(life)
 
 
 async def _serve(around: Surroundings, bound: Sequence[Bound], build: Build, life: int, report: int) -> int:
@@ -299,14 +317,47 @@ async def _serve(around: Surroundings, bound: Sequence[Bound], build: Build, lif
         await worker.start(bound)
         said = Report(ready=True, accounts=await _has_accounts(worker))
     except Refusal as refusal:
-        os.write(report, msgspec.json.encode(Report(False, False, refusal.code, refusal.text, refusal.remedy)))
-        return EXIT_FAILED
+        return _cannot_start(refusal, report)
     with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: `life` tells it too
         os.write(report, msgspec.json.encode(said))
     os.close(report)
     await stopping.wait()
     loop.remove_reader(life)
     await worker.stop()
+    return 0
+
+
+def _cannot_start(refusal: Refusal, report: int) -> int:
+    """Say why; the exit status."""
+    os.write(report, msgspec.json.encode(Report(False, False, refusal.code, refusal.text, refusal.remedy)))
+    return EXIT_FAILED
+
+
+async def _background(around: Surroundings, build: Build, notes: socket.socket, life: int, report: int) -> int:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_reader(life, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the workers' matter
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    try:
+        assembly = build(around.config, around.data, around.clock, around.random, around.log)
+    except Refusal as refusal:
+        return _cannot_start(refusal, report)
+    if assembly.close is not None:
+        assembly.close()  # nobody logs in here
+    work = None
+    if assembly.engine is not None:
+        house = Housekeeper(assembly.engine, around.config, around.run, around.clock, around.log)
+        work = Background(assembly.engine, notes, house)
+        work.start()
+    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: `life` tells it too
+        os.write(report, msgspec.json.encode(Report(ready=True)))
+    os.close(report)
+    await stopping.wait()
+    loop.remove_reader(life)
+    if work is not None:
+        await work.stop()
     return 0
 
 

@@ -20,6 +20,7 @@ from ..clock import Clock, Random
 from ..config.model import Config
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
+from .background import Notes
 from .channel import Channel, set_options
 from .closures import ClosureWatch
 from .deflate import Compressors, DeflateLayer
@@ -66,6 +67,7 @@ class Surroundings:
     keeper: CertificateKeeper | None
     shared: SharedCounts | None = None
     number: int = 0
+    background: socket.socket | None = None
 
 
 class Worker:
@@ -92,6 +94,8 @@ class Worker:
         self._stopped = asyncio.Event()
         self._empty = asyncio.Event()
         self.assembly = build(around.config, around.data, around.clock, around.random, around.log)
+        if around.background is not None and self.assembly.engine is not None:
+            self.assembly.engine.leave_search_to(Notes(around.background, around.clock).note)
         self._status = StatusSocket(around.run, self.describe)
         self._closures = ClosureWatch(self.assembly.engine, lambda: self._channels, around.clock, around.log)
         self._housekeeper = Housekeeper(self.assembly.engine, around.config, around.run, around.clock, around.log)
@@ -103,7 +107,8 @@ class Worker:
         self._bound = bound
         await self._status.open()
         self._acceptors = [Acceptor(one, self.loop, self._limits, self.log, self._accepted) for one in bound]
-        self._housekeeper.start()
+        if self._around.background is None:  # else a process of its own keeps house
+            self._housekeeper.start()
         self._closures.start()
         if self._around.keeper is not None:
             self._watch_certificate()

@@ -437,6 +437,16 @@ class Engine(Protocol):
         file put there by hand. Nothing is done about them."""
         ...
 
+    def tend_search(self, account: str) -> None:
+        """Make what search keeps of the account's new mail, in the background and soon. Does nothing where this
+        engine keeps nothing for search, or has left that to somebody else."""
+        ...
+
+    def leave_search_to(self, note: Callable[[str], None]) -> None:
+        """From now on this engine only tells `note` (on the event loop's thread) which accounts have new mail, and
+        whoever that is tends them."""
+        ...
+
     def watch(self, account: str, on_change: OnChange) -> Watch:
         """Be told of the account's changes, made by whichever process, within 100 ms as a rule."""
         ...

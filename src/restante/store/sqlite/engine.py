@@ -198,6 +198,12 @@ class SqliteEngine:
             if path.stem not in known and path.stat().st_mtime < before
         )
 
+    def tend_search(self, account: str) -> None:
+        self.filler.note(account)
+
+    def leave_search_to(self, note: Callable[[str], None]) -> None:
+        self.filler.leave_to(note)
+
     def watch(self, account: str, on_change: OnChange) -> Watch:
         with translated():
             return self._hints.watch(account, self.path(account), on_change)

@@ -225,12 +225,16 @@ class Filler:
     def __init__(self, fill: Callable[[str], Awaitable[int]], quiet: float | None) -> None:
         self._fill_one = fill
         self._quiet = quiet
+        self._other: Callable[[str], None] | None = None
         self._noted: dict[str, tuple[float, float]] = {}  # account -> when first and last noted, by the loop's clock
         self._task: asyncio.Task[None] | None = None
 
     def note(self, account: str) -> None:
         """Mail has been filed, or a search found much that is not indexed."""
         if self._quiet is None:
+            return
+        if self._other is not None:
+            self._other(account)
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -239,6 +243,10 @@ class Filler:
         if self._task is None:
             self._task = loop.create_task(self._run(self._quiet))
             self._task.add_done_callback(self._ended)
+
+    def leave_to(self, note: Callable[[str], None]) -> None:
+        """Tell somebody else instead."""
+        self._other = note
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._task = None

@@ -1,0 +1,92 @@
+"""The process beside the workers that does what nobody waits for: what search keeps of new mail, and housekeeping.
+
+    worker: mail filed -> Notes.note(account) --datagram--> background: Engine.tend_search(account)
+
+Reading, decoding and indexing a message costs as much processor time as filing it. In a worker it would hold up every
+session there (one interpreter runs one thread at a time), however low its priority; a process of its own at a low
+priority takes what the machine has left. A datagram names an account and may be lost: an account is named again with
+its next message, and the housekeeping goes through all of them. Stopped or killed, it leaves nothing half done.
+
+Must not know: connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections import OrderedDict
+
+from ..clock import Clock
+from ..store.interface import Engine
+from .housekeeping import Housekeeper
+
+NICENESS = 10
+"""About a tenth of a processor that others want too. Not less: while it writes an account's texts, a delivery to that
+very account waits for it."""
+
+AGAIN = 1.0
+"""Seconds within which an account is not named twice: it waits for quiet anyway."""
+
+REMEMBERED = 10_000
+"""Accounts of which a worker remembers when it named them."""
+
+DATAGRAM = 256
+"""Octets of the longest account id."""
+
+
+def channel() -> tuple[socket.socket, socket.socket]:
+    """(for the workers, for the background): made before the processes are."""
+    send, receive = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    send.setblocking(False)
+    receive.setblocking(False)
+    return send, receive
+
+
+class Notes:
+    """A worker's end: says which accounts have new mail. For one thread."""
+
+    def __init__(self, send: socket.socket, clock: Clock) -> None:
+        self._send = send
+        self._clock = clock
+        self._said: OrderedDict[str, float] = OrderedDict()
+
+    def note(self, account: str) -> None:
+        """The account has mail that search keeps nothing of yet."""
+        now = self._clock.monotonic()
+        if now - self._said.get(account, now - AGAIN) < AGAIN:
+            return
+        self._said[account] = now
+        self._said.move_to_end(account)
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        with contextlib.suppress(OSError):  # it is behind, or gone: see the module
+            self._send.send(account.encode("ascii"))
+
+
+class Background:
+    """The process's work, from `start` to `stop`."""
+
+    def __init__(self, engine: Engine, receive: socket.socket, housekeeper: Housekeeper) -> None:
+        self._engine = engine
+        self._receive = receive
+        self._housekeeper = housekeeper
+        self._loop = asyncio.get_running_loop()
+
+    def start(self) -> None:
+        """Lower this process's priority, listen, and keep house."""
+        os.nice(NICENESS)
+        self._loop.add_reader(self._receive, self._heard)
+        self._housekeeper.start()
+
+    def _heard(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._engine.tend_search(self._receive.recv(DATAGRAM).decode("ascii"))
+
+    async def stop(self) -> None:
+        """Let go of the store, after the step that is under way."""
+        self._loop.remove_reader(self._receive)
+        await self._housekeeper.stop()
+        await self._engine.close()

@@ -1,4 +1,5 @@
-"""Slow work that nobody waits for: space of removed mail, POP3's "leave on server for N days", search indexes.
+"""Slow work that nobody waits for: space of removed mail, POP3's "leave on server for N days", search indexes,
+deliveries to several accounts that nobody came back for.
 
 One process of all does it, whoever holds the lock file; the lock dies with its process. Work goes in small
 steps with pauses between accounts, so that sessions do not notice, and ends at once when the server stops.

@@ -7,4 +7,5 @@
 - `response`: the octets of responses: strings, literals, flag lists, status lines, response codes.
 - `sets`: sequence sets, written and resolved. `wildcards`: LIST's patterns.
 - `names`: mailbox names on the wire (modified UTF-7, UTF-8). `dates`, `charsets`: what their names say.
+- `urls`: IMAP URLs of messages (CATENATE). `criteria`: search keys that stand for themselves (FILTERS).
 """

@@ -7,9 +7,9 @@ enough has gathered, so that a pipeline costs one write and a large answer meets
     greeting -> NOT_AUTHENTICATED -> AUTHENTICATED <-> SELECTED -> LOGOUT
                         ^---- UNAUTHENTICATE ----+----------+
 
-The session holds no task, no timer and no handle of its own while it waits: it is suspended in
-`Connection.read`. A watch on the account notes that something changed; in IDLE, and for a client that used NOTIFY, it
-also ends that read (the connection's `read` keeps what it has when it is cancelled).
+The session holds no task and no handle of its own while it waits, and no timer but that of INPROGRESS, which runs out
+by itself: it is suspended in `Connection.read`. A watch on the account notes that something changed; in IDLE, and for a
+client that used NOTIFY, it also ends that read (the connection's `read` keeps what it has when it is cancelled).
 
 It must not know sockets or SQL, nor what any one command does. RFC 9051 3, 5.2, 5.4, 5.5; RFC 3501.
 """

@@ -17,6 +17,8 @@ from restante.cli.main import restante
 from restante.config.load import docs_of, parse, tables_of
 from restante.config.model import Config
 from restante.config.reference import reference
+from restante.imap.commands import limit
+from restante.imap.session.capabilities import after_login, before_login
 
 from .pages import PAGES, ROOT, blocks, commands, inline
 
@@ -83,6 +85,20 @@ def test_internal_links_lead_somewhere(page: Path) -> None:
 @by_page
 def test_no_path_of_a_builder_is_told(page: Path) -> None:
     assert not re.search(r"/(?:tmp|root|work)/|/home/(?!ann/)", page.read_text("utf-8"))
+
+
+def test_the_readme_names_the_capabilities_that_are_announced() -> None:
+    section = README.read_text("utf-8").partition("## What it speaks\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    written = re.findall(r"`([^`]+)`", "\n".join(rows))
+    config = Config().imap
+    after = after_login(config.literal_plus, 1, config.compress, limit.capability(config))
+    before = before_login(config.literal_plus, starttls=True, plain=True, mechanisms=())
+    # Numbers are the configuration's; the two dialects stand in the table's head.
+    announced = {re.sub(r"(LIMIT)=\d+$", r"\1", name) for name in (before + b" " + after).decode("ascii").split()}
+    assert len(written) == len(set(written))
+    assert set(written) == announced - {"IMAP4rev1", "IMAP4rev2"}
+    assert "IMAP4rev1, IMAP4rev2" in rows[0]
 
 
 def test_python_examples_run(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """The search indexes of one engine: open ones for searching, and new mail indexed behind delivery.
 
 Searching happens on the event loop with a few connections kept open. Filling happens on a thread, one account after
-the other, in steps of some 10 ms with pauses as long as the steps; it begins when an account has been quiet for a
-while, so that a burst of deliveries is not slowed, or after `PATIENCE` where mail never stops. Two processes that
-fill the same index meet at its lock, and one of them leaves it to the other. What fails here is tried again by the
-housekeeping, whose failures are logged.
+the other, in steps of some 10 ms with pauses as long as the steps; in a server that is the thread of a process of its
+own, to which workers name accounts (`Filler.leave_to`). It begins when an account has been quiet for a while, so that
+a burst of deliveries is not slowed, or after `PATIENCE` where mail never stops. Two processes that fill the same index
+meet at its lock, and one of them leaves it to the other. What fails here is tried again by the housekeeping, whose
+failures are logged.
 """
 
 from __future__ import annotations

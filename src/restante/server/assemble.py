@@ -26,7 +26,7 @@ from ..pop3.logins import OCTETS as LOGIN_TIMES_OCTETS
 from ..pop3.logins import LoginTimes
 from ..pop3.session import Pop3Session
 from ..smtp import LmtpSession
-from .engine import open_engine
+from .engine import INDEX_AFTER, open_engine
 from .logs import Logger
 from .services import Session, Wire
 from .worker import CURRENT, Assembly, Build
@@ -39,7 +39,7 @@ def builder(random: Random) -> Build:
 
 def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger, *, secret: bytes = b"") -> Assembly:
     """Everything that one worker serves with. Called inside its running loop. Raises Refusal (StoreRefusal)."""
-    engine = open_engine(config, data, clock, random)
+    engine = open_engine(config, data, clock, random, index_after=INDEX_AFTER)
     bounds = mime_limits(config.limits)
     authenticator = LocalAuthenticator(
         engine.directory,

@@ -11,12 +11,15 @@ from ..store.annotation import AnnotationLimits
 from ..store.sqlite.engine import SqliteEngine
 from ..store.sqlite.indexes import BATCH
 
-INDEX_AFTER = 3.0
-"""Seconds without new mail after which what search keeps of an account's mail is made."""
+INDEX_AFTER = 0.3
+"""Seconds after an account's first new mail in which more is waited for, before what search keeps of it is made."""
 
 
-def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> SqliteEngine:
-    """The store on `data`. Opens no file before it is needed. Raises Refusal."""
+def open_engine(
+    config: Config, data: Path, clock: Clock, random: Random, *, index_after: float | None = None
+) -> SqliteEngine:
+    """The store on `data`. Opens no file before it is needed. index_after: see `SqliteEngine`; a program that is soon
+    done leaves what search keeps to the server. Raises Refusal."""
     store = config.store
     return SqliteEngine(
         data,
@@ -33,7 +36,7 @@ def open_engine(config: Config, data: Path, clock: Clock, random: Random) -> Sql
         quota_default=quota_default(config.accounts),
         analysis=mime_limits(config.limits),
         index_from=BATCH if store.search_index else None,
-        index_after=INDEX_AFTER,
+        index_after=index_after,
         annotations=AnnotationLimits(
             config.limits.metadata_value, config.limits.metadata_entries, config.limits.metadata_account
         ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import chain
 
 import apsw
@@ -43,6 +44,8 @@ class Lists:
     def __init__(self, most: int = MOST_UIDS) -> None:
         self._most = most
         self._held = 0
+        self.on_read: Callable[[str, int, int, UidList, array[int]], None] | None = None
+        """Takes (account, mailbox, its number, UIDs, flag set numbers) where a whole list was read."""
         self._lists: OrderedDict[tuple[str, int], tuple[tuple[int, int, int], UidList]] = OrderedDict()
 
     def snapshot(self, db: apsw.Connection, account: str, key: int, user: str) -> Snapshot:
@@ -58,7 +61,10 @@ class Lists:
         if held is not None and held[0][0] <= mailbox.highest_modseq and held[0][1] <= mailbox.uidnext:
             uids = _followed(db, mailbox, held[0], held[1])
         if uids is None:
-            uids = UidList(rows.uids(db, key))
+            read, flags = rows.uids_and_flags(db, key)
+            uids = UidList(read)
+            if self.on_read is not None and len(uids) >= FEW_FLAGS:
+                self.on_read(account, key, mailbox.highest_modseq, uids, flags)
         self._keep(place, state, uids)
         return Snapshot(mailbox, uids)
 
@@ -80,8 +86,8 @@ class Lists:
 class FlagArrays:
     """Flag set numbers of whole mailboxes, in the order of their UID lists. For one thread.
 
-    Made when the flags of most of a mailbox are asked for; after that only what changed since is read. The arrays are
-    changed in place: nobody keeps one across a call.
+    Made with the UID list of a large mailbox, or when the flags of most of it are asked for; after that only what
+    changed since is read. The arrays are changed in place: nobody keeps one across a call.
     """
 
     def __init__(self, lists: Lists, most: int = MOST_FLAGS) -> None:
@@ -89,6 +95,7 @@ class FlagArrays:
         self._most = most
         self._held = 0
         self._arrays: OrderedDict[tuple[str, int], tuple[int, UidList, array[int]]] = OrderedDict()
+        lists.on_read = self._keep
 
     def rows(self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int) -> list[Row]:
         """(uid, flag set number) of at most `limit` placements of these ranges, ascending. To be called in a
@@ -116,12 +123,18 @@ class FlagArrays:
             flags = _flags_followed(db, key, held, uids)
         if flags is None:
             flags = array("I", list(chain.from_iterable(db.execute(_ALL_FLAGS, (key,)))))
+        self._keep(account, key, modseq, uids, flags)
+        return uids, flags
+
+    def _keep(self, account: str, key: int, modseq: int, uids: UidList, flags: array[int]) -> None:
+        """Remember an array that is new or has been brought to now."""
+        place = (account, key)
+        old = self._arrays.pop(place, None)
+        self._held += len(flags) - (len(old[2]) if old is not None else 0)
         self._arrays[place] = (modseq, uids, flags)
-        self._held += len(flags)
         while self._held > self._most and len(self._arrays) > 1:
             _, (_, _, gone) = self._arrays.popitem(last=False)
             self._held -= len(gone)
-        return uids, flags
 
     def forget(self, account: str) -> None:
         for place in [place for place in self._arrays if place[0] == account]:

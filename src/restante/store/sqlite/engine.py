@@ -64,8 +64,8 @@ class SqliteEngine:
     kept. reserve: octets of free disk below which nothing is filed. handles: most accounts open at once in this
     process. keywords, mailboxes: most of them in one account. transfer: see `Settings`. quota_default: limits of
     accounts without their own. analysis: bounds of those who file mail, for the doctor's comparison.
-    index_from: emails that wait before they are indexed for search; None: no index is kept. index_after: seconds of
-    quiet after which this process makes what search keeps of the mail it has filed; None: it does not.
+    index_from: emails that wait before they are indexed for search; None: no index is kept. index_after: seconds
+    after which this process makes what search keeps of the mail it has filed; None: it does not.
     annotations: most room that they take.
     """
 

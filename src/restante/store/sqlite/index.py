@@ -275,7 +275,7 @@ def is_damage(error: apsw.Error) -> bool:
 def _connect(path: Path, create: bool) -> apsw.Connection:
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        db.set_busy_timeout(0 if create else 200)  # a filler that meets another one leaves the work to it
+        db.set_busy_timeout(2_000 if create else 200)  # a filler that meets a long one leaves the work to it
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing would remove a newer file's log by name
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")  # a lost step is indexed again; a commit costs no fsync

@@ -1,11 +1,9 @@
 """The search indexes of one engine: open ones for searching, and new mail indexed behind delivery.
 
 Searching happens on the event loop with a few connections kept open. Filling happens on a thread, one account after
-the other, in steps of some 10 ms with pauses as long as the steps; in a server that is the thread of a process of its
-own, to which workers name accounts (`Filler.leave_to`). It begins when an account has been quiet for a while, so that
-a burst of deliveries is not slowed, or after `PATIENCE` where mail never stops. Two processes that fill the same index
-meet at its lock, and one of them leaves it to the other. What fails here is tried again by the housekeeping, whose
-failures are logged.
+the other, in steps of some 10 ms; in a server that is the thread of a process of its own at a low priority, to which
+workers name accounts (`Filler.leave_to`). Two processes that fill the same index meet at its lock, and one of them
+leaves it to the other. What fails here is tried again by the housekeeping, whose failures are logged.
 """
 
 from __future__ import annotations
@@ -40,10 +38,11 @@ ms of processor time), and a search that scans so many takes a millisecond more.
 IDLE = 20.0
 """Seconds without a search after which one is closed."""
 
-PATIENCE = 60.0
-"""Seconds after which mail is indexed although more of it keeps coming."""
+TURN = 16
+"""Steps for one account, some 64 messages each, before the next one's turn."""
 
-SHORTEST_PAUSE = 0.005
+PAUSE = 0.002
+"""Seconds between steps: where the process serves too, its sessions are not held up."""
 
 
 class Indexes:
@@ -217,32 +216,35 @@ def check(db: apsw.Connection, path: Path, locks: Path) -> Iterator[Finding]:
 
 
 class Filler:
-    """Makes what search keeps of new mail, for accounts that this process has filed mail for.
+    """Makes what search keeps of new mail, one account after the other, in the order in which they got it.
 
     fill: does a part of it for one account and says how much, 0 when nothing is left (`Store.fill_search`).
-    quiet: seconds; None switches it off.
+    after: seconds from the first new mail, so that what comes together is indexed together; None switches it off. An
+    account is looked at once more after something was done for it, since whoever notes it may do so only now and then
+    (`server.background.Notes`, more often than this): its last mail is not left behind.
     """
 
-    def __init__(self, fill: Callable[[str], Awaitable[int]], quiet: float | None) -> None:
+    def __init__(self, fill: Callable[[str], Awaitable[int]], after: float | None) -> None:
         self._fill_one = fill
-        self._quiet = quiet
+        self._after = after
         self._other: Callable[[str], None] | None = None
-        self._noted: dict[str, tuple[float, float]] = {}  # account -> when first and last noted, by the loop's clock
+        # account -> when it is due and when it was last noted, by the loop's clock; the first is due first
+        self._noted: dict[str, tuple[float, float]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def note(self, account: str) -> None:
         """Mail has been filed, or a search found much that is not indexed."""
-        if self._quiet is None:
+        if self._after is None:
             return
         if self._other is not None:
             self._other(account)
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        first, _ = self._noted.get(account, (now, now))
-        self._noted[account] = (first, now)
+        due, _ = self._noted.get(account, (now + self._after, now))
+        self._noted[account] = (due, now)
         if self._task is None:
-            self._task = loop.create_task(self._run(self._quiet))
+            self._task = loop.create_task(self._run(self._after))
             self._task.add_done_callback(self._ended)
 
     def leave_to(self, note: Callable[[str], None]) -> None:
@@ -260,25 +262,24 @@ class Filler:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _run(self, quiet: float) -> None:
+    async def _run(self, after: float) -> None:
         loop = asyncio.get_running_loop()
         while self._noted:
-            now = loop.time()
-            due = {account: min(last + quiet, first + PATIENCE) for account, (first, last) in self._noted.items()}
-            account = min(due, key=due.__getitem__)
-            if due[account] > now:
-                await asyncio.sleep(due[account] - now)
+            account, (due, last) = next(iter(self._noted.items()))
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
                 continue
             del self._noted[account]
-            await self._fill(account)
+            if await self._fill(account) or loop.time() - last < after:
+                self._noted.setdefault(account, (loop.time() + after, last))
 
-    async def _fill(self, account: str) -> None:
-        loop = asyncio.get_running_loop()
-        while account not in self._noted:  # new mail: wait for quiet again
-            started = loop.time()
+    async def _fill(self, account: str) -> bool:
+        """Some steps for one account; whether they did anything. Others have their turn between."""
+        for step in range(TURN):
             try:
                 if not await self._fill_one(account):
-                    return
+                    return step > 0
             except StoreRefusal:
-                return  # the disk fails, or the account is gone: housekeeping comes round
-            await asyncio.sleep(max(loop.time() - started, SHORTEST_PAUSE))
+                return False  # the disk fails, or the account is gone: housekeeping comes round
+            await asyncio.sleep(PAUSE)
+        return True

@@ -97,10 +97,11 @@ def rows(
     return db.execute(rows_sql(columns, single, removed, bool(reader)), values).fetchall()
 
 
-def uids(db: apsw.Connection, mailbox: int) -> array[int]:
-    """All UIDs of a mailbox, ascending."""
-    cursor = db.execute("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", (mailbox,))
-    return array("I", list(chain.from_iterable(cursor)))
+def uids_and_flags(db: apsw.Connection, mailbox: int) -> tuple[array[int], array[int]]:
+    """All UIDs of a mailbox, ascending, and the flag set numbers beside them: together they cost little more."""
+    cursor = db.execute("SELECT uid, flagset FROM placement WHERE mailbox = ? ORDER BY uid", (mailbox,))
+    both = array("I", list(chain.from_iterable(cursor)))
+    return both[::2], both[1::2]
 
 
 def keywords(db: apsw.Connection) -> list[str]:

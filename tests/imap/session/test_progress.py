@@ -209,3 +209,23 @@ def test_quick_commands_say_nothing_and_leave_one_timer() -> None:
 def test_the_capability_is_told() -> None:
     assert b"INPROGRESS" in AFTER
     assert SLOW
+
+
+def test_nothing_is_said_within_a_literal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What NOTIFY has asked for of new messages goes out with the command that is being answered."""
+
+    async def scenario(world: World) -> None:
+        notify = b"NOTIFY SET (selected-delayed (MessageNew (uid body.peek[text]) MessageExpunge))"
+        client = await world.client(notify, b"SELECT INBOX")
+        client.connection.feed(b"x UID SEA")
+        await world.add(b"y" * (3 << 20))
+        held = Held(monkeypatch, "read_content")
+        client.connection.feed(b"RCH ALL\r\n")
+        await held.entered.wait()
+        await later(INTERVAL + 0.5)
+        held.go.set()
+        got = await client.raw(b"", b"x")
+        assert b"* 1 FETCH (UID 1 BODY[TEXT] {" in got
+        assert b"INPROGRESS" not in got
+
+    play(scenario)

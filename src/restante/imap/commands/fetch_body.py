@@ -110,6 +110,7 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
 
     Gives False where some section could not be decoded and was left out.
     """
+    session.progress.end()  # which would speak within a literal that is half written
     messages = _messages(plan, rows)
     own = all(section.own for section in plan.bodies)
     start, complete = 0, True

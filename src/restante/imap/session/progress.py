@@ -3,7 +3,8 @@
     * OK [INPROGRESS ("tag" 454 1000)] Still working on it.
 
 Said every twelve seconds while a command runs that may take long and, until it answers, writes whole responses
-only (`SLOW`: FETCH streams literals and is never silent for long). Where such a command knows how far it has come,
+only (`SLOW`: FETCH streams literals and is never silent for long; where another command's updates bring new messages
+along, as NOTIFY and contexts may ask, nothing is said from then on). Where such a command knows how far it has come,
 it reports (`report`); a change that the store makes as one has no such numbers and is told as alive. A session has
 one timer, armed by its first slow command and moved lazily: a busy session pays for a look at the time.
 

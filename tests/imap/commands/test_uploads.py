@@ -377,6 +377,22 @@ def test_a_message_that_would_be_too_large_is_not_read(monkeypatch: pytest.Monke
     run(scenario)
 
 
+def test_what_several_messages_are_made_of_is_bounded_together() -> None:
+    """A line of URLs names a large message a thousand times: as many messages of one command are not held at once."""
+
+    async def scenario(world: World) -> None:
+        client = world.connect(limits=LimitsTable(message=100_000, append=150_000))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        await world.file(SIMPLE % (b"large", b"y" * 60_000))
+        one = b" CATENATE (URL /INBOX/;UID=1)"
+        assert (await client.do(b"APPEND INBOX" + one * 3)).startswith(b"T NO [LIMIT] ")
+        assert len(await contents(world.store)) == 1
+        assert (await client.do(b"APPEND INBOX" + one * 2)).startswith(b"T OK ")
+
+    run(scenario)
+
+
 # REPLACE --------------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...store.model import Appended, NewMessage
 from ..grammar.commands import Append
 from ..grammar.sets import compress, format_ranges
-from ..session.state import Reply
+from ..session.state import CodedRefusal, Reply
 from . import limit
 from .upload import existing, new_message
 
@@ -18,17 +18,23 @@ if TYPE_CHECKING:
 
 
 async def append(session: ImapSession, command: Append) -> Reply:
-    """File the messages. Raises NoSuchMailbox (told as TRYCREATE), OverQuota and what else the store refuses."""
+    """File the messages. Raises NoSuchMailbox (told as TRYCREATE), OverQuota and what else the store refuses;
+    CodedRefusal (LIMIT) where URLs make more of them than one command may send."""
     place, mailbox = await existing(session, command.mailbox)
     most = limit.of_saving(session.config)
     if len(command.messages) > most:
         return limit.too_many(most)
     new: list[NewMessage] = []
+    octets, room = 0, max(session.limits.append, session.limits.message)
     for message in command.messages:
         if new:
             session.progress.report(len(new), len(command.messages))
             await asyncio.sleep(0)  # a thousand messages are many milliseconds of analysis
-        new.append(await new_message(session, message))
+        made = await new_message(session, message)
+        octets += made.blob.size
+        if octets > room:  # the reader counts what is sent; what URLs name is known only now
+            raise CodedRefusal("Messages too large for one command", b"LIMIT")
+        new.append(made)
     appended = await place.store.append(mailbox.key, new)
     return Reply(b"APPEND completed.", append_uid(appended))
 

@@ -12,8 +12,10 @@ from restante.imap.commands import watching
 from restante.imap.session.state import AS_EVER, NOTHING_TOLD
 from restante.query.language import HasFlag
 from restante.store.annotation import ACCOUNT
+from restante.store.changes import AccountChanges
 from restante.store.errors import StoreFailed
 from restante.store.model import FlagMode, Flags, Mailbox
+from restante.store.sqlite.account import SqliteStore
 
 from ..session.support import SIMPLE, Client, World, run
 from ..session.transcript import Transcript
@@ -500,6 +502,49 @@ def test_a_pipeline_by_number_is_not_disturbed() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("idle", [False, True], ids=["between commands", "in IDLE"])
+def test_a_search_that_time_changes_does_not_wake_who_is_told_nothing(idle: bool) -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one")
+        client = await world.client(
+            b"NOTIFY SET (personal (MailboxName))", b"SELECT INBOX", b"UID SEARCH RETURN (UPDATE) YOUNGER 1000"
+        )
+        if idle:
+            await client.idle()
+        read, reads = client.connection.read, 0
+
+        async def counting(timeout: float) -> bytes:
+            nonlocal reads
+            reads += 1
+            return await read(timeout)
+
+        client.connection.read = counting  # type: ignore[method-assign]
+        world.clock.advance(100)
+        await world.store.create_mailbox("A")
+        await client.pushed(b'"/" A')
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert reads <= 2
+
+    run(scenario)
+
+
+def test_who_cannot_be_told_of_others_changes_hears_what_he_has_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"NOTIFY SET (personal (MailboxName))")
+
+        async def fails(*_args: object) -> AccountChanges:
+            raise StoreFailed("The disk fails.")
+
+        monkeypatch.setattr(SqliteStore, "changes", fails)
+        got = await client.do(b"APPEND INBOX {5+}\r\nhello")
+        assert b"T OK [APPENDUID " in got, "or he files it again"
+        assert got.endswith(b"\r\n")
+        assert b"* BYE " in got + client.connection.take()
+
+    run(scenario)
+
+
 def test_silence_ends_a_session_whatever_it_is_told() -> None:
     async def scenario(world: World) -> None:
         client = await world.client(b"NOTIFY SET (personal (MailboxName))")
@@ -712,6 +757,26 @@ def test_new_mail_is_fetched_in_idle_and_with_commands() -> None:
         assert got.index(b"* 2 EXISTS\r\n") < got.index(b"* 2 FETCH")
         box = client.session.view.mailbox.key
         assert not len(await world.store.search(box, HasFlag("\\Seen"), ((1, 9),))), "what is pushed has not been read"
+
+    run(scenario)
+
+
+def test_own_numbers_hide_nothing_of_another_account() -> None:
+    async def scenario(world: World) -> None:
+        await world.person("ann")
+        bob = await world.person("bob")
+        owner = await world.client(b"SETACL INBOX ann@example.org lrs", user=b"bob")
+        client = await world.client(
+            b"NOTIFY SET (selected (MessageNew (uid) MessageExpunge))",
+            b'SELECT "Other Users/bob@example.org/INBOX"',
+            user=b"ann",
+        )
+        own = client.session.own_store.own
+        assert own is not None
+        own.update(range(1, 1_000))  # as commands in her own account would have given out
+        await world.add(b"one", account=bob.id)
+        await client.pushed(b"* 1 FETCH (UID 1)\r\n")
+        await owner.ok(b"NOOP")
 
     run(scenario)
 

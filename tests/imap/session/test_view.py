@@ -13,10 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from restante.imap.session.contexts import Context
 from restante.imap.session.state import BadCommand
 from restante.imap.session.view import View, merged
-from restante.query.language import Sequence
-from restante.store.model import Delta, Mailbox, Snapshot, UidList
+from restante.query.language import All, Sequence
+from restante.store.model import Delta, Flagged, Mailbox, Snapshot, UidList
 
 
 def mailbox(uidnext: int, modseq: int, messages: int) -> Mailbox:
@@ -148,3 +149,13 @@ def test_star_in_an_empty_mailbox_is_refused_by_number_and_empty_by_uid() -> Non
 
 def test_spans_are_merged() -> None:
     assert merged([(5, 7), (0, 2), (2, 3), (6, 6), (6, 9)]) == [(0, 3), (5, 9)]
+
+
+def test_what_contexts_have_not_looked_at_stands_there_once() -> None:
+    """Who is told nothing (NOTIFY NONE) may change the same flags for ever."""
+    view = View(Snapshot(mailbox(4, 9, 3), UidList.of([1, 2, 3])), read_only=False)
+    view.contexts[b"a"] = Context(b"a", True, False, All(), array("I", [1, 2, 3]), 0.0, 3)
+    for modseq in range(10, 20):
+        changed = array("I", [modseq % 3 + 1, 3])
+        view.note_own(Flagged(modseq, changed, array("I"), mailbox(4, modseq, 3), modseq - 1))
+    assert view.unsettled == array("I", [1, 2, 3])

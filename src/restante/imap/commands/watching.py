@@ -336,7 +336,8 @@ class Notifications:
         Nothing becomes \\Seen by it, whatever the items: the client has not opened anything.
         """
         session = self._session
-        own = session.own_store.own or ()
+        place = session.place  # numbers are an account's own: another one's would hide somebody else's mail
+        own = (session.own_store.own or ()) if place is not None and place.own else ()
         uids = array("I", [uid for uid, _, modseq in delta.changed if uid >= first and modseq not in own])
         items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
         await fetch_rows.send(session, view, view_spans(view, uids), fetch_rows.compile_plan(items))

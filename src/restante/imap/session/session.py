@@ -301,7 +301,11 @@ class ImapSession:
         else:
             reply = await self._run(entry, command)
         if self.notifications is not None and self.state & State.LOGGED_IN:
-            await self.notifications.tell(ask=entry.updates is always)
+            try:
+                await self.notifications.tell(ask=entry.updates is always)
+            except Exception:
+                self._say_done(reply, command)
+                raise
         if reply is not ALREADY_SAID:
             self.write(self.answer(reply, command.tag))
         self.uid_command = False
@@ -325,11 +329,16 @@ class ImapSession:
             reply = await self._handled(entry, command)
             if self.state is State.SELECTED and entry.updates is not None:
                 reply = await self.updates.after(entry.updates(command), reply)
-        except SelectedLost:
-            if reply is not None and reply is not ALREADY_SAID:  # done: who does not hear so files his message again
-                self.write(self.answer(reply, command.tag))
+        except Exception:
+            if reply is not None:
+                self._say_done(reply, command)
             raise
         return reply
+
+    def _say_done(self, reply: Reply, command: Command) -> None:
+        """Answer a command that is done though the session ends: who does not hear so files his message again."""
+        if reply is not ALREADY_SAID:
+            self.write(self.answer(reply, command.tag))
 
     async def _handled(self, entry: Entry, command: Command) -> Reply:
         """The handler's reply, its refusals turned into NO and BAD."""

@@ -138,8 +138,11 @@ class Updates:
 
     def due_in(self) -> float | None:
         """Seconds until time alone may change what the client knows; None where it cannot."""
-        view = self._session.view_or_none
-        return contexts.due_in(view, self._session.clock.now()) if view is not None and view.contexts else None
+        session = self._session
+        view = session.view_or_none
+        if view is None or not view.contexts or not session.told.messages:
+            return None
+        return contexts.due_in(view, session.clock.now())
 
     async def _shared_list(self, view: View, delta: Delta) -> UidList | None:
         """The process's own list of the mailbox's UIDs, where this view may come to equal it."""

@@ -111,7 +111,9 @@ class View:
         if not flagged.modseq:
             return False
         if self.contexts:
-            self.unsettled = self.unsettled + flagged.changed
+            # With NOTIFY NONE they are looked at no more: each stands here once, however often it changes.
+            waiting = self.unsettled
+            self.unsettled = array("I", sorted({*waiting, *flagged.changed})) if len(waiting) else flagged.changed
         if flagged.mailbox is None or flagged.before != self.mailbox.highest_modseq:
             self.own.add(flagged.modseq)
             return False

@@ -61,3 +61,25 @@ def test_a_copied_file_is_made_safe_before_it_is_read(tmp_path: Path) -> None:
     asyncio.run(installation.play(again))
     asyncio.run(installation.play(again))
     assert numbers[0] == numbers[1], "it is done once"
+
+
+def test_a_file_copied_back_under_a_running_server_has_its_own_uids(tmp_path: Path) -> None:
+    """As many messages as before, but others: what the process knew of the lost state tells nothing of this one."""
+    installation = Installation("sqlite", tmp_path / "data")
+    path = installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 5)
+        await engine.leave(ACCOUNT)
+        shutil.copy(path, tmp_path / "kept.db")
+        await store.expunge(box, ((2, 2),), deleted_only=False)
+        await fill(store, box, 1)
+        assert list((await store.snapshot(box)).uids.uids) == [1, 3, 4, 5, 6]
+        await engine.leave(ACCOUNT)
+        for beside in path.parent.glob(f"{ACCOUNT}.db*"):
+            beside.unlink()
+        shutil.copy(tmp_path / "kept.db", path)
+        assert list((await store.snapshot(box)).uids.uids) == [1, 2, 3, 4, 5]
+
+    asyncio.run(installation.play(scene))

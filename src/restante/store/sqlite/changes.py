@@ -159,6 +159,8 @@ def _flags_followed(
 def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int], uids: UidList) -> UidList | None:
     """The list of an earlier state brought to now; None where the log cannot tell how."""
     highest, uidnext, _ = state
+    if highest < log_floor(db):  # removals are forgotten; or the file is an older state, which tells nothing of these
+        return None
     gone = vanished(db, mailbox.key, highest)
     new = list(
         chain.from_iterable(
@@ -167,6 +169,11 @@ def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int]
     )
     now = uids.without(gone).with_more(new)
     return now if len(now) == mailbox.messages else None
+
+
+def log_floor(db: apsw.Connection) -> int:
+    """The change number from which on the log of removals is complete."""
+    return int(db.execute("SELECT log_floor FROM account").get)
 
 
 def vanished(db: apsw.Connection, key: int, since: int) -> array[int]:
@@ -240,10 +247,9 @@ class Deltas:
         kept = self._kept.get(place)
         if kept is not None and kept.mailbox == mailbox:
             return kept
-        (floor,) = db.execute("SELECT log_floor FROM account").fetchone() or (0,)
         changed: list[tuple[int, int, int]] = typed(db.execute(_CHANGED, (key, since)))
         changed.sort()
-        delta = Delta(mailbox, changed, vanished(db, key, since), since >= floor)
+        delta = Delta(mailbox, changed, vanished(db, key, since), since >= log_floor(db))
         if len(changed) + len(delta.vanished) <= SMALL_DELTA:
             self._kept[place] = delta
             if len(self._kept) > MOST_DELTAS:

@@ -272,3 +272,22 @@ def test_quit_that_fails_has_done_nothing(installation: Installation) -> None:
         assert await store.expire_retrieved(1 << 40) == 0
 
     asyncio.run(installation.play(scene, mailboxes=1))
+
+
+def test_what_was_freed_does_not_show_what_was_hidden_since(installation: Installation) -> None:
+    """As many are hidden as before, but another one: a session was under way while space was reclaimed."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box, other = await inbox(store), (await store.create_mailbox("Other")).key
+        await fill(store, box, 3)
+        await store.finish_maildrop(((1, 1),), Pop3Delete.KEEP, (), mark_seen=False)
+        await store.move(box, ((1, 1),), other)
+        await store.expunge(other, ALL, deleted_only=False)
+        installation.clock.advance(30 * 86_400)
+        listed = await uidls(store)
+        assert len(listed) == 2
+        assert await store.reclaim(100) == 1
+        await store.finish_maildrop(((3, 3),), Pop3Delete.KEEP, (), mark_seen=False)
+        assert await uidls(store) == listed[:1]
+
+    asyncio.run(installation.play(scene))

@@ -26,7 +26,8 @@ UIDL_OCTETS = 70
 """RFC 1939 7: a UIDL has 1 to 70 octets."""
 
 _STATE = """
-SELECT highest_modseq, uidnext, messages, (SELECT count(*) FROM pop3_hidden) FROM mailbox WHERE name = 'INBOX'
+SELECT highest_modseq, uidnext, messages, (SELECT count(*) || ' ' || coalesce(sum(email), 0) FROM pop3_hidden)
+FROM mailbox WHERE name = 'INBOX'
 """
 
 _MAILDROP = f"""
@@ -43,8 +44,9 @@ ORDER BY p.uid
 """
 
 
-State = tuple[int, int, int, int]
-"""What a maildrop depends on: INBOX's number, UIDNEXT and count, and how many emails are hidden."""
+State = tuple[int, int, int, str]
+"""What a maildrop depends on: INBOX's number, UIDNEXT and count, and which emails are hidden: how many, and the sum of
+their keys, since one that is freed may go while another one comes."""
 
 
 class Maildrops:
@@ -58,7 +60,7 @@ class Maildrops:
 
     def find(self, db: apsw.Connection, account: str) -> tuple[State, DropList | None]:
         """The state now, and the maildrop if it is the one kept."""
-        state: State = db.execute(_STATE).fetchone() or (0, 0, 0, 0)
+        state: State = db.execute(_STATE).fetchone() or (0, 0, 0, "")
         held = self._drops.get(account)
         if held is None or held[0] != state:
             return state, None
@@ -82,7 +84,7 @@ class Maildrops:
 def maildrop(db: apsw.Connection) -> tuple[State, DropList]:
     """Messages of INBOX that POP3 may see, ascending by UID, each with a UIDL of its own. To be called in a
     transaction."""
-    state: State = db.execute(_STATE).fetchone() or (0, 0, 0, 0)
+    state: State = db.execute(_STATE).fetchone() or (0, 0, 0, "")
     rows = list(db.execute(_MAILDROP))
     listed = [DropMessage._make(row[:7]) if not row[8] else _suffixed(row) for row in rows]
     if len({m.uidl for m in listed}) < len(listed):

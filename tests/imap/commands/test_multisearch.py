@@ -230,5 +230,19 @@ def test_a_removal_not_told_yet_is_not_found_and_arrivals_wait_in_the_selected_m
     run(scenario)
 
 
+def test_updates_name_the_mailbox_as_their_client_knows_it() -> None:
+    async def scenario(world: World) -> None:
+        await world.person("ann")
+        bob = await world.person("bob")
+        owner = await world.client(b"CREATE Work", b"SETACL Work ann@example.org lrs", user=b"bob")
+        ann = await world.client(b"CREATE Work", b'SELECT "Other Users/bob@example.org/Work"', user=b"ann")
+        await ann.ok(b"ESEARCH RETURN (UPDATE) ALL")
+        await world.add(b"one", mailbox="Work", account=bob.id)
+        assert b'MAILBOX "Other Users/bob@example.org/Work" UIDVALIDITY ' in await ann.ok(b"NOOP")
+        await owner.ok(b"NOOP")
+
+    run(scenario)
+
+
 def test_the_capability_is_announced() -> None:
     assert b"MULTISEARCH" in capabilities.AFTER

@@ -189,9 +189,10 @@ def _write(session: ImapSession, view: View, context: Context, removed: list[Run
         if runs
     ]
     if changes:
-        mailbox = None
-        if context.named:
-            mailbox = encode_mailbox(view.mailbox.name, session.dialect.utf8), view.mailbox.uidvalidity
+        mailbox, place = None, session.place
+        if context.named and place is not None:
+            name = place.shown(view.mailbox.name)
+            mailbox = encode_mailbox(name, session.dialect.utf8), view.mailbox.uidvalidity
         session.write(esearch_response(context.tag, context.uid, mailbox=mailbox, changes=changes))
 
 

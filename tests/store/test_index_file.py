@@ -15,8 +15,11 @@ import pytest
 from restante.mime.analyse import analyse
 from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
+from restante.store.model import FlagMode, Identity
+from restante.store.rights import parse_rights
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
+from restante.store.sqlite.indexes import Filler
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox, new
 from tests.engines.test_search_index import ENGLISH, body, filed, fill, findings
 
@@ -192,6 +195,29 @@ def test_new_mail_is_indexed_behind_delivery(tmp_path: Path, monkeypatch: pytest
         assert _indexed(index) == len(ENGLISH)
 
     asyncio.run(installation.play(scene, index_from=1, index_after=0.01))
+
+
+def test_every_way_in_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[str] = []
+    monkeypatch.setattr(Filler, "note", lambda _filler, account: noted.append(account))
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await engine.create_account("bobbob")
+        box, bob = await inbox(store), engine.account("bobbob")
+        await store.set_acl(box, "bobbob", FlagMode.REPLACE, parse_rights("lrswite"))
+        shared = engine.account(ACCOUNT, "bobbob")
+        once = replace(await filed(store, ENGLISH[0]), identity=Identity(email_id="m" + "a" * 26))
+        assert await store.append_once("INBOX", once) is not None
+        await store.append_by_name("INBOX", [await filed(store, ENGLISH[1])])
+        await store.replace(box, 1, box, await filed(store, ENGLISH[2]))
+        await shared.append(box, [await filed(store, ENGLISH[3])])
+        await shared.replace(box, 2, box, await filed(store, ENGLISH[4]))
+        assert noted == [ACCOUNT] * 5
+        await bob.transfer(shared, box, ALL, await inbox(bob), move=False)
+        assert noted[5:] == ["bobbob"]
+
+    asyncio.run(installation.play(scene))
 
 
 def test_the_reserve_of_the_disk_is_not_for_indexes(tmp_path: Path) -> None:

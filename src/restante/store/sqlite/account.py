@@ -388,14 +388,18 @@ class SqliteStore:
 
     async def append_once(self, name: str, message: NewMessage) -> Appended | None:
         (prepared,) = await self._prepared([message])
-        return await self._write(append.append_once, name, prepared, await self._quota())
+        done = await self._write(append.append_once, name, prepared, await self._quota())
+        self._engine.filler.note(self.account)
+        return done
 
     async def has_email(self, email_id: str) -> bool:
         return self.look(append.has_email, email_id)
 
     async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
         (prepared,) = await self._prepared([message])
-        return await self._write(replace.replace, mailbox, uid, target, prepared, await self._quota())
+        done = await self._write(replace.replace, mailbox, uid, target, prepared, await self._quota())
+        self._engine.filler.note(self.account)
+        return done
 
     async def room_for(self, size: int) -> None:
         self._engine.check_room(max(size, 0))
@@ -511,7 +515,9 @@ class SqliteStore:
     async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
         from . import transfer
 
-        return await transfer.transfer(self, source, mailbox, ranges, target, move)
+        done = await transfer.transfer(self, source, mailbox, ranges, target, move)
+        self._engine.filler.note(self.account)
+        return done
 
     async def _check_shares(self, repair: bool) -> list[Finding]:
         """Compare the account's lists with the directory's index of shares, and with who there is.

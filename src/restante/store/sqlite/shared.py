@@ -279,7 +279,9 @@ class SharedStore:
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         prepared, limits = await self._own._prepared(messages), await self._own._quota()
-        return await self._own._write(_append, mailbox, prepared, limits)
+        done = await self._own._write(_append, mailbox, prepared, limits)
+        self._own._engine.filler.note(self.account)
+        return done
 
     async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         _refuse()
@@ -292,7 +294,9 @@ class SharedStore:
 
     async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
         (prepared,), limits = await self._own._prepared([message]), await self._own._quota()
-        return await self._own._write(_replace, mailbox, uid, target, prepared, limits)
+        done = await self._own._write(_replace, mailbox, uid, target, prepared, limits)
+        self._own._engine.filler.note(self.account)
+        return done
 
     async def room_for(self, size: int) -> None:
         """For who may put messages somewhere here: it tells whether the owner's quota has room."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from restante.config.model import ImapTable
+from restante.imap.commands import multisearch
+from restante.imap.grammar.commands import Source
 from restante.imap.session import capabilities
+from restante.imap.session.places import Place
+from restante.imap.session.session import ImapSession
+from restante.store.model import Mailbox
 
 from ..session.support import World, run
 from ..session.transcript import Transcript
@@ -226,6 +233,28 @@ def test_a_removal_not_told_yet_is_not_found_and_arrivals_wait_in_the_selected_m
         got = await one.ok(b"ESEARCH IN (personal) RETURN (ALL) 1:*")
         assert b"MAILBOX INBOX" in got
         assert b"UID ALL 1,3\r\n" in got.split(b"folder1")[0]
+
+    run(scenario)
+
+
+def test_a_source_written_often_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand times all of ten thousand mailboxes would hold up everybody for seconds."""
+    named, asked = multisearch._named, list[object]()
+
+    def counting(session: ImapSession, source: Source, everything: list[tuple[Place, Mailbox]]) -> Iterator[int]:
+        asked.append(source.kind)
+        return named(session, source, everything)
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one")
+        client = await world.client(b"CREATE A", b"CREATE B")
+        for name in ("A", "B"):
+            await world.add(b"x", mailbox=name)
+        monkeypatch.setattr(multisearch, "_named", counting)
+        many = b" ".join([b"inboxes"] * 500)
+        got = await client.ok(b"ESEARCH IN (mailboxes A %b mailboxes B) RETURN (COUNT) ALL" % many)
+        assert got.count(b"MAILBOX ") == 3
+        assert len(asked) == 2
 
     run(scenario)
 

@@ -182,7 +182,11 @@ async def _mailboxes(session: ImapSession, sources: tuple[Source, ...]) -> list[
         ]
     if selected is not None and not any(_is_selected(session, *one) for one in everything):
         everything.append((selected, replace(session.view.mailbox, name=selected.shown(session.view.mailbox.name))))
-    wanted = {at for source in sources for at in _named(session, source, everything)}
+    kinds: dict[SourceKind, list[str]] = {}  # each is looked for once, however often a client writes it
+    for source in sources:
+        kinds.setdefault(source.kind, []).extend(source.mailboxes)
+    meant = (Source(kind, tuple(names)) for kind, names in kinds.items())
+    wanted = {at for source in meant for at in _named(session, source, everything)}
     return [one for at, one in enumerate(everything) if at in wanted]
 
 

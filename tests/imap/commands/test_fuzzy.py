@@ -61,3 +61,16 @@ def test_fuzzy(command: bytes, expected: bytes) -> None:
                 pass
 
     run(scenario)
+
+
+def test_as_many_fuzzy_keys_as_a_search_may_have() -> None:
+    """SQLite bounds the columns of a result; each text is asked for once."""
+
+    async def scenario(world: World) -> None:
+        for data in MAIL:
+            await world.file(data)
+        client = await world.client(b"SELECT INBOX")
+        got = await client.ok(b"SEARCH " + b" ".join([b"FUZZY TEXT helo"] * 490))
+        assert got.startswith(b"* SEARCH 1 2\r\n")
+
+    run(scenario)

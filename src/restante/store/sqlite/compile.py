@@ -156,6 +156,7 @@ class Compiler:
         self._lookup = lookup
         self._fuzzy_lookup = fuzzy_lookup
         self._fuzzy = False
+        self._text_columns: dict[str, int] = {}
 
     def compile(self, query: Query) -> Test:
         match query:
@@ -277,7 +278,7 @@ class Compiler:
         return Python(_first_asked(self._lookup(needle_text) if needle else None, holds), TRUE)
 
     def _fuzzy_column(self, column: str, needle: str) -> Python:
-        at, close = self._column(Sql(column)), closeness(needle)
+        at, close = self._text_column(column), closeness(needle)
 
         def score(row: Row, texts: Texts | None) -> float | None:
             return close.of(row[at].__contains__)
@@ -288,7 +289,7 @@ class Compiler:
     def _fuzzy_texts(self, where: Field, needle: str) -> Python:
         close = closeness(needle)
         leaf = self._fuzzy_lookup(needle)
-        columns = [self._column(Sql(column)) for column in _COLUMNS.values()] if where is Field.TEXT else []
+        columns = [self._text_column(column) for column in _COLUMNS.values()] if where is Field.TEXT else []
 
         def holds(texts: Texts) -> bool:
             if columns and _close(close, texts.header) >= CLOSE:
@@ -326,6 +327,12 @@ class Compiler:
             at = self._column(Sql(f"COALESCE({joined.text}, 0)", joined.values))
             functions.insert(0, lambda row, texts: bool(row[at]))
         return Python(_all_of(functions) if conjunction else _any_of(functions), bound)
+
+    def _text_column(self, name: str) -> int:
+        """A column asked for by many keys stands once: SQLite bounds how many there are (2,000)."""
+        if name not in self._text_columns:
+            self._text_columns[name] = self._column(Sql(name))
+        return self._text_columns[name]
 
     def _column(self, test: Sql) -> int:
         self.columns.append(test)

@@ -60,10 +60,15 @@ ROWS = (
     ("headers_s", "FETCH 1:* header fields, again", False),
     ("bodies_s", "download of all bodies", False),
     ("drain_s", "download of all bodies, by a client that only counts octets", False),
-    ("search_rare_s", "SEARCH TEXT of a rare word", False),
+    ("search_rare_s", "SEARCH TEXT of a rare word, while new mail is still being indexed", False),
+    ("search_indexed_s", "SEARCH TEXT of a rare word, later", False),
     ("search_common_s", "SEARCH BODY of a common word", False),
     ("search_subject_s", "SEARCH SUBJECT", False),
     ("search_unseen_s", "SEARCH UNSEEN", False),
+    ("sort_cold_s", "SORT by date, cold", False),
+    ("sort_subject_s", "SORT by subject", False),
+    ("thread_cold_s", "THREAD=REFERENCES, cold", False),
+    ("thread_s", "THREAD=REFERENCES, again", False),
     ("store_s", "STORE 1:* +FLAGS", False),
     ("qresync_0_s", "QRESYNC reselect, nothing changed", False),
     ("qresync_100_s", "QRESYNC reselect, 100 changes", False),
@@ -198,6 +203,21 @@ def drain(imap: str) -> float:
     return statistics.median(times)
 
 
+def search(imap: str, keys: bytes) -> float:
+    """Seconds that a search takes, the median of five."""
+    host, port = imap.rsplit(":", 1)
+    times = []
+    with socket.create_connection((host, int(port))) as s:
+        s.sendall(f"a LOGIN {USERS[0]} {PASSWORD}\r\nb SELECT INBOX\r\n".encode())
+        _until(s, b"\r\nb OK")
+        for _ in range(5):
+            start = time.perf_counter()
+            s.sendall(b"c UID SEARCH " + keys + b"\r\n")
+            _until(s, b"\r\nc OK")
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
 def _until(s: socket.socket, mark: bytes) -> None:
     buffer, tail = bytearray(1 << 20), b""
     while mark not in tail:
@@ -222,6 +242,7 @@ def measure(server: Running, corpus: Path, tools: Path, options: argparse.Namesp
     if isinstance(start, dict) and isinstance(end, dict):
         result["cpu_s"] = end["cpu_s"] - start["cpu_s"]
     result["drain_s"] = drain(server.imap)
+    result["search_indexed_s"] = search(server.imap, b"TEXT zqx7needle")
     if options.accounts:
         result["spread_per_s"] = spread(server.lmtp, options.accounts, options.accounts * 4)
     return result

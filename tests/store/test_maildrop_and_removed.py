@@ -133,9 +133,9 @@ def test_maildrops_that_are_kept_are_bounded() -> None:
     kept = Maildrops(most=10)
     message = DropMessage(1, "u", 2, 2, 1, 0, False)
     for name in ("a", "b", "c"):
-        kept.keep(name, (1, 1, 1, 0), DropList([message] * 4))
+        kept.keep(name, (1, 1, 1, ""), DropList([message] * 4))
     assert list(kept._drops) == ["b", "c"]
-    kept.keep("d", (1, 1, 1, 0), DropList([message] * 99))
+    kept.keep("d", (1, 1, 1, ""), DropList([message] * 99))
     assert list(kept._drops) == ["d"]
     kept.forget("d")
     assert kept._held == 0

@@ -8,7 +8,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restante.server.deflate import Compressors, DeflateFailed, DeflateLayer, Inflater, TooManyCompressed
@@ -115,6 +115,7 @@ def test_commands_come_out_however_they_are_cut(
 
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(1, 40), max_size=8), st.booleans(), st.integers(0, 9))
+@example(b"\0\0\0\0\1\0\0\2\0\x90\x90\x90\x91", [1, 1, 1, 1, 1, 29], False, 1)  # six octets end the flush
 def test_what_stands_behind_the_last_flush_stays_plain(noise: bytes, cuts: list[int], ends: bool, level: int) -> None:
     """RFC 8437 4.1: the client stops compressing behind UNAUTHENTICATE, and may send the next command with it."""
     command, plain = noise + b"\r\na UNAUTHENTICATE\r\n", b"b LOGIN ann secret\r\n"

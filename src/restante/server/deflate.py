@@ -45,6 +45,11 @@ _BORDER = b"\0\0\xff\xff"
 """What a sync flush or a full flush ends with, on an octet's border (RFC 1951 3.2.4: an empty stored block)."""
 
 
+_LONGEST_END = len(_BORDER) + 3
+"""Octets that a flush may take behind the last octet it brings: the block's end (up to 15 bits), the header of the
+empty block (3 bits), padding, and `_BORDER`."""
+
+
 class DeflateFailed(Exception):
     """What came is no DEFLATE; nothing after it can be understood."""
 
@@ -251,7 +256,7 @@ class Inflater:
             if self._ends_with(octet):
                 self._flush = None
                 return
-            if len(seen) > len(_BORDER):
+            if len(seen) > _LONGEST_END:
                 self._flush, self._raw, self._at = None, seen + self._raw[self._at :], 0
                 return
         self._flush = seen

@@ -165,8 +165,6 @@ def read_many(db: apsw.Connection, contents: Sequence[int]) -> list[bytes]:
     """Whole octets of several contents, in the order asked, by one query."""
     if not contents:
         return []  # APSW takes no empty array
-    if not contents:
-        return []
     found: dict[int, list[bytes]] = {}
     for key, codec, data in db.execute(_READ_MANY, (apsw.carray(array("q", sorted(set(contents)))),)):
         found.setdefault(key, []).append(decode(codec, data))

@@ -70,6 +70,8 @@ async def fill(data: Path, address: str, count: int) -> None:
         octets = [message(n) for n in range(start, min(start + 500, count))]
         new = [NewMessage(await store.put(m), analyse(m), Flags(), 1_800_000_000) for m in octets]
         await store.append(inbox.key, new)
+    while await store.fill_search():
+        pass
     await engine.close()
 
 

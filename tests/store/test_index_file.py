@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from restante.mime.analyse import analyse
+from restante.query.language import And, Uids
 from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Identity
@@ -99,6 +100,25 @@ def test_a_few_messages_are_not_indexed_alone(tmp_path: Path) -> None:
         assert _indexed(index) == 10
 
     asyncio.run(installation.play(scene, index_from=10))
+
+
+def test_a_search_among_few_messages_asks_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that all messages have would bring them all: the cost must not grow with the mailbox."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def asked(*_: object) -> None:
+        raise AssertionError("asked")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await fill(store)
+        await filled(store)
+        monkeypatch.setattr(SqliteStore, "searching", asked)
+        assert list(await store.search(box, body("number 7"), ((5, 9),))) == [7]
+        assert list(await store.search(box, And((Uids(((7, 7),)), body("number 7"))), ALL)) == [7]
+        with pytest.raises(AssertionError, match="asked"):
+            await store.search(box, body("number 7"), ALL)
+
+    asyncio.run(installation.play(scene, index_from=1))
 
 
 def test_an_index_of_another_state_is_not_used(tmp_path: Path) -> None:

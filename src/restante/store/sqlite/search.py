@@ -30,6 +30,7 @@ from .transaction import typed
 if TYPE_CHECKING:
     from .account import SqliteStore
 
+FEW = 500  # messages up to which their texts are read without a look at the index
 _TEXT_BATCH = 256  # candidates whose texts are looked at between two turns of the loop: about 2 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
@@ -72,6 +73,13 @@ async def scored(store: SqliteStore, table: FlagTable, mailbox: int, query: Quer
     return Scored(uids, array("B", [max(1, round(100 * raw[uid] / best)) for uid in uids]))
 
 
+def _named(query: Query, within: UidRanges) -> int:
+    """At most so many messages are to be looked at: by the ranges that must hold, not by what is there."""
+    operands = query.operands if isinstance(query, And) else (query,)
+    named = [within, *(operand.ranges for operand in operands if isinstance(operand, Uids))]
+    return min(_messages(ranges) for ranges in named)
+
+
 class _Search:
     """One search: compiled when made, run once."""
 
@@ -82,17 +90,21 @@ class _Search:
         """Those to be looked at, None for all of the mailbox."""
         self.come_to: Callable[[int], None] | None = None
         self._reached = 0
-        self.compiler, self.test, candidates, upto = store.look(self._compiled, table, query)
+        few = _named(query, within) <= FEW
+        self.compiler, self.test, candidates, upto = store.look(self._compiled, table, query, few)
         bound = self.test if isinstance(self.test, Sql) else self.test.bound
         self.where = balanced([uid_condition(within, mailbox), bound], "AND", TRUE)
         if candidates is not None:
             self._narrow(candidates, upto, query, within)
 
     def _compiled(
-        self, db: apsw.Connection, table: FlagTable, query: Query
+        self, db: apsw.Connection, table: FlagTable, query: Query, few: bool
     ) -> tuple[Compiler, Test, array[int] | None, int]:
-        """The query compiled against one state of the index: (..., candidates, how far the index is complete)."""
-        if not has_texts(query):
+        """The query compiled against one state of the index: (..., candidates, how far the index is complete).
+
+        few: hardly any messages are to be looked at, and a common word would bring all that have it.
+        """
+        if few or not has_texts(query):
             compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index)
             return compiler, compiler.compile(query), None, 0
         with self.store.searching(db) as index:
@@ -102,11 +114,7 @@ class _Search:
     def _narrow(self, candidates: array[int], upto: int, query: Query, within: UidRanges) -> None:
         """Go by candidates where they are fewer than the messages to be looked at otherwise."""
         tail = self.store.look(_tail, upto)
-        named = [within]
-        operands = query.operands if isinstance(query, And) else (query,)
-        named += [operand.ranges for operand in operands if isinstance(operand, Uids)]
-        count = min(_messages(ranges) for ranges in named)
-        count = min(count, self.store.look(_messages_of, self.mailbox))
+        count = min(_named(query, within), self.store.look(_messages_of, self.mailbox))
         if len(candidates) + len(tail) <= count:
             self.emails = candidates + tail
 

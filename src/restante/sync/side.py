@@ -1,0 +1,119 @@
+"""What can be kept in step: one interface for an IMAP server, a Maildir tree and a store.
+
+Rules for every side (tests/sync/sides.py holds each to them):
+
+- What a changing method has answered is durable there (as far as that side can make it so).
+- Methods that change messages are told UIDs; UIDs that are gone meanwhile are passed over without an error.
+- Work is done in batches: one call for many messages, a few round trips a call whatever their number.
+- A side serves one run at a time. Other programs change the same mailboxes meanwhile.
+- Cancelled methods leave the side usable for `close` alone.
+
+Errors: `SideUnavailable` (try the whole run later), `MailboxUnavailable` (leave this mailbox out and go on), anything
+else is a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from ..errors import Refusal
+from .model import Added, Changes, FlagChange, Message, Outline, Place
+
+
+class SideUnavailable(Refusal):
+    """The side cannot be used now: no network, login refused, a folder that is not there or not the one it was."""
+
+    code = "SIDE-UNAVAILABLE"
+    temporary = True
+
+
+class MailboxUnavailable(Refusal):
+    """This mailbox cannot be used now, others can: no permission, damaged, vanished while it was read."""
+
+    code = "MAILBOX-UNAVAILABLE"
+    temporary = True
+
+
+class Side(Protocol):
+    """One side of a copy. `open` before anything else, `close` at the end (also after a failure)."""
+
+    title: str
+    """For people: "imap.example.com as anna", "~/Mail"."""
+
+    async def open(self) -> None:
+        """Connect, log in, or look that the folder is the one it was. Raises SideUnavailable."""
+        ...
+
+    async def close(self) -> None: ...
+
+    # What is there ---------------------------------------------------------------------------------
+
+    async def places(self) -> list[Place]:
+        """All mailboxes, INBOX first, then by name. One or two round trips."""
+        ...
+
+    async def changes(self, name: str, since: str | None) -> Changes:
+        """What changed since that cursor; everything (`full`) where it is None or the side cannot tell any more.
+
+        Where the cursor's validity is gone the answer is full with the new validity.
+        """
+        ...
+
+    async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
+        """What these messages are known by, ascending; those that are gone are left out. Reads no bodies."""
+        ...
+
+    def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+        """The messages, in any order; those that are gone are left out. Does not set \\Seen.
+
+        At most a bounded number of octets is held at a time (a single message whole).
+        """
+        ...
+
+    # Changing messages -----------------------------------------------------------------------------
+
+    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+        """File messages with flags and dates; one answer a message, in their order. The caller bounds their octets."""
+        ...
+
+    async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None: ...
+
+    async def remove(self, name: str, uids: Sequence[int]) -> None:
+        """Remove exactly these messages, no others that happen to be marked \\Deleted."""
+        ...
+
+    async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        """Copy within the side; for each UID, its UID in `target`: 0 where that is not told, or where it is gone."""
+        ...
+
+    async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        """Move within the side; answers as `copy`."""
+        ...
+
+    # Changing mailboxes ----------------------------------------------------------------------------
+
+    async def create(self, name: str, role: str | None) -> Place: ...
+
+    async def rename(self, name: str, new: str) -> None:
+        """Rename, with children."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete the mailbox and what is in it; children stay."""
+        ...
+
+    async def subscribe(self, name: str, subscribed: bool) -> None: ...
+
+    async def set_role(self, name: str, role: str | None) -> bool:
+        """Give or take a special use; False where the side cannot."""
+        ...
+
+    # Watching --------------------------------------------------------------------------------------
+
+    async def wait(self, names: Sequence[str]) -> set[str]:
+        """Until one of these mailboxes, or the list of mailboxes ("" stands for it), has changed; which did.
+
+        Returns at once where something changed since the last `places`. Raises SideUnavailable where the side is lost.
+        """
+        ...

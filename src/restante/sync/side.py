@@ -6,6 +6,9 @@ Rules for every side (tests/sync/sides.py holds each to them):
 - Methods that change messages are told UIDs; UIDs that are gone meanwhile are passed over without an error.
 - Work is done in batches: one call for many messages, a few round trips a call whatever their number.
 - A side serves one run at a time. Other programs change the same mailboxes meanwhile.
+- Calls for different mailboxes may overlap (several mailboxes are worked on at once). A side that can do only one
+  thing at a time makes the others wait in its own way. Calls that change the same mailbox do not overlap, but a
+  mailbox may be read (`fetch`, `outlines`) while it is changed.
 - Cancelled methods leave the side usable for `close` alone.
 
 Errors: `SideUnavailable` (try the whole run later), `MailboxUnavailable` (leave this mailbox out and go on), anything
@@ -15,7 +18,7 @@ else is a fault.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..errors import Refusal
 from .model import Added, Changes, FlagChange, Message, Outline, Place
@@ -115,5 +118,17 @@ class Side(Protocol):
         """Until one of these mailboxes, or the list of mailboxes ("" stands for it), has changed; which did.
 
         Returns at once where something changed since the last `places`. Raises SideUnavailable where the side is lost.
+        """
+        ...
+
+
+@runtime_checkable
+class Headers(Protocol):
+    """What a side may do besides: read headers alone. Where it cannot, who needs one reads the whole message."""
+
+    async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
+        """The header of each of these messages, with the empty line at its end, ascending by UID; gone are left out.
+
+        Does not set \\Seen. A placeholder for a message that is too large for the copy is made of it.
         """
         ...

@@ -17,6 +17,7 @@ from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
 from restante.imap.grammar.urls import format_url, parse_url, shown_url
 from restante.mime.analyse import analyse
 from restante.mime.model import Limits, Part
+from restante.pop3.grammar.answers import AnswerReader, BadAnswer, parse_capabilities, parse_sizes, parse_uidls
 from restante.pop3.grammar.reader import LineReader
 from restante.server.deflate import DeflateFailed, Inflater
 from restante.smtp.grammar.commands import parse_command as parse_smtp
@@ -79,6 +80,37 @@ def pop3(data: bytes) -> None:
     for piece in halves(data):
         reader.feed(piece)
         while reader.command() is not None:
+            pass
+
+
+def pop3_answers(data: bytes) -> None:
+    """What a server says: the first octets' bits say which kind of answer is due."""
+    reader = AnswerReader()
+    kinds, turn, held = data[:8], 0, 0
+    for piece in halves(data):
+        reader.feed(piece)
+        held += len(piece)
+        while True:
+            body = bool(kinds and kinds[turn // 8 % len(kinds)] >> turn % 8 & 1)
+            try:
+                answer = reader.body(2_000) if body else reader.status()
+            except BadAnswer:
+                return
+            if answer is None:
+                break
+            turn += 1
+            assert turn <= held, "more answers than octets"
+            if isinstance(answer, bytes):
+                _listings(answer)
+        assert reader.held <= held
+
+
+def _listings(body: bytes) -> None:
+    parse_capabilities(body)
+    for parse in (parse_sizes, parse_uidls):
+        try:
+            parse(body)
+        except BadAnswer:
             pass
 
 
@@ -151,7 +183,8 @@ def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> byt
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    "imap": imap, "urls": urls, "pop3": pop3, "lmtp": lmtp, "mime": mime, "maildir": maildir, "deflate": deflate,
+    "imap": imap, "urls": urls, "pop3": pop3, "pop3_answers": pop3_answers, "lmtp": lmtp, "mime": mime,
+    "maildir": maildir, "deflate": deflate,
 }  # fmt: skip
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
@@ -188,6 +221,10 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
     "pop3": (
         b"\x40USER a\r\nPASS b c\r\nTOP 1 0\r\nRETR 1\r\nRETR 2\r\n",
         b"\x10AUTH PLAIN AGEAYg==\r\nLANG *\r\nUTF8\r\n",
+    ),
+    "pop3_answers": (
+        b"\x54+OK ready <1.2@h>\r\n+ dGVzdA==\r\n+OK\r\n1 120\r\n2 200 x\r\n.\r\n-ERR [SYS/TEMP] y\r\n",
+        b"\xaa+OK\n.\r\n+OK\r\n..dot\r\n.\nnot an end\r\n.\r\n+OK\r\n1 a\r\n2 \r\nSASL PLAIN\r\n.\r\n",
     ),
     "lmtp": (
         b"\x40LHLO x\r\nMAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n"

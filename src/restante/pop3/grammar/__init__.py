@@ -5,4 +5,9 @@
 - `top`: where the answer to TOP ends.
 - `responses`: status lines and lists.
 - `stuffing`: dot-stuffing of whole messages and of chunks, and its undoing.
+
+The other side, for fetching from servers:
+
+- `answers`: octets as they arrive -> status lines, challenges, bodies; listings and capabilities.
+- `requests`: a client's commands.
 """

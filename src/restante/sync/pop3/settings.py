@@ -1,4 +1,4 @@
-"""What a fetch is told, and what it reports. Values alone: read by the command line before anything else is imported."""
+"""What a fetch is told, and what it reports. Values alone: the command line reads them before it imports the rest."""
 
 from __future__ import annotations
 

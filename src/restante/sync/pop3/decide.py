@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from .identity import Head, Identity, of_header, of_message
+from .identity import Head, Identity, of_message
 from .state import Got, Held, Known, Listed, Pop3State
 from .target import Target
 
@@ -90,7 +90,7 @@ async def _from_target(state: Pop3State, target: Target, rest: list[Retrieved], 
         return rest
     here = await _read(target, near)
     by_core: dict[tuple[bytes, bytes], list[Held]] = {}
-    for held, identity, _ in here:
+    for held, identity in here:
         by_core.setdefault((identity.core, identity.body), []).append(held)
     left = []
     for one in rest:
@@ -131,9 +131,9 @@ async def by_headers(state: Pop3State, target: Target, asked: Sequence[tuple[Lis
 async def _headers_in_target(state: Pop3State, target: Target, left: Sequence[tuple[Listed, Head]]) -> list[Got]:
     marks = {head.mark for _, head in left}
     here: dict[tuple[bytes, int], list[tuple[Held, Identity]]] = {}
-    for held, identity, octets in await _read(target, state.free_held(marks)):
+    for held, identity in await _read(target, state.free_held(marks)):
         for final in FINAL:
-            here.setdefault((identity.core, identity.size - octets + final), []).append((held, identity))
+            here.setdefault((identity.core, identity.size - identity.header + final), []).append((held, identity))
     got = []
     for listed, head in left:
         same = here.get((head.core, listed.size - head.octets), [])
@@ -146,13 +146,13 @@ async def _headers_in_target(state: Pop3State, target: Target, left: Sequence[tu
     return [one for one in got if taken[one.held] == 1]
 
 
-async def _read(target: Target, wanted: Collection[Held]) -> list[tuple[Held, Identity, int]]:
-    """Identities of messages in the target, with the octets of their headers. What is gone meanwhile is left out."""
+async def _read(target: Target, wanted: Collection[Held]) -> list[tuple[Held, Identity]]:
+    """Identities of messages in the target. What is gone meanwhile is left out."""
     found = []
     by_mailbox: dict[str, dict[int, Held]] = {}
     for held in wanted:
         by_mailbox.setdefault(held.mailbox, {})[held.uid] = held
     for mailbox, uids in by_mailbox.items():
         async for message in target.fetch(mailbox, sorted(uids)):
-            found.append((uids[message.uid], of_message(message.data), of_header(message.data).octets))
+            found.append((uids[message.uid], of_message(message.data)))
     return found

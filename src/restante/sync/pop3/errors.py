@@ -64,6 +64,6 @@ class StateInUse(Refusal):
 
 
 class StateUnusable(Refusal):
-    """The state file is damaged, newer than this program, or belongs to another maildrop."""
+    """The state file is damaged, newer than this program, or something else."""
 
     code = "STATE-UNUSABLE"

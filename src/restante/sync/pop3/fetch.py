@@ -328,7 +328,7 @@ class _Run:
         flags = frozenset(("\\Seen",)) if self._settings.seen else NO_FLAGS
         messages = []
         for one in new:
-            received = header_date(one.data)
+            received = header_date(one.data[: one.identity.header])
             messages.append(Message(0, one.data, flags, now if received is None else received))
         stored = []
         for one, added in zip(new, await self._target.add(self._settings.mailbox, messages), strict=True):

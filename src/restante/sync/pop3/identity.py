@@ -29,7 +29,6 @@ _TRACE = (
 _REST = rb")[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
 VOLATILE = re.compile(rb"^(?:" + _VOLATILE + _REST, re.IGNORECASE | re.MULTILINE)
 TRACE = re.compile(rb"^(?:" + _VOLATILE + rb"|" + _TRACE + _REST, re.IGNORECASE | re.MULTILINE)
-_END = re.compile(rb"\A\r?\n|\n\r?\n")
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:[ \t]*<[^>\n]+>", re.IGNORECASE | re.MULTILINE)
 
 
@@ -47,13 +46,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A message's. size: octets of the message as it came."""
+    """A message's. size: octets of the message as it came. header: those of them before its body."""
 
     mark: bytes
     head: bytes
     core: bytes
     body: bytes
     size: int
+    header: int = 0
 
 
 def of_header(data: bytes) -> Head:
@@ -68,13 +68,17 @@ def of_message(data: bytes) -> Identity:
     end = _header_end(data)
     head, core, _ = _digests(data, end)
     body = data[end:].replace(b"\r\n", b"\n").rstrip(b"\r\n")
-    return Identity(mark(data[:end]), head, core, hashlib.sha256(body).digest(), len(data))
+    return Identity(mark(data[:end]), head, core, hashlib.sha256(body).digest(), len(data), end)
 
 
 def _header_end(data: bytes) -> int:
-    """Where the body begins."""
-    found = _END.search(data)
-    return found.end() if found else len(data)
+    """Where the body begins. By searches for fixed octets, the second only up to the first's find: a regular
+    expression takes longer than all the rest."""
+    if data.startswith((b"\n", b"\r\n")):
+        return data.index(b"\n") + 1
+    end = data.find(b"\n\r\n")
+    bare = data.find(b"\n\n", 0, end + 1 if end >= 0 else len(data))
+    return bare + 2 if bare >= 0 else end + 3 if end >= 0 else len(data)
 
 
 def _digests(data: bytes, end: int) -> tuple[bytes, bytes, bytes]:

@@ -77,8 +77,8 @@ class Pop3Settings:
 
     @property
     def source(self) -> str:
-        """Which maildrop this is, for people and to tell that a state belongs to it."""
-        return f"{self.user} at {self.host}:{self.port}"
+        """Which maildrop this is: a state that knows another one forgets its names."""
+        return f"{self.user} at {self.host}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ CREATE TABLE message (
   head BLOB NOT NULL,
   core BLOB NOT NULL,
   body BLOB,
-  size INTEGER NOT NULL,
+  size INTEGER NOT NULL,  -- octets, in the target where that told it
   had INTEGER NOT NULL,   -- seconds UTC: the clock of delete_after
   found INTEGER NOT NULL  -- 1: the target had it, under fields of its own perhaps
 ) STRICT;
@@ -61,6 +61,7 @@ CREATE TABLE uidl (
   proved INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX uidl_message ON uidl (message);
+CREATE INDEX uidl_listed ON uidl (listed);
 CREATE TABLE refused (uidl BLOB PRIMARY KEY, listed INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE place (
   key INTEGER PRIMARY KEY,
@@ -152,8 +153,9 @@ class Got:
 class Pop3State:
     """One state file. `with Pop3State(path, source) as state:` holds it against other runs.
 
-    path: made if missing, readable for its owner alone. source: which maildrop it belongs to. Raises StateInUse,
-    StateUnusable.
+    path: made if missing, readable for its owner alone. source: which maildrop it is about (`Pop3Settings.source`);
+    where that is another one than it was, names are forgotten and messages are recognised by content. Raises
+    StateInUse, StateUnusable.
     """
 
     def __init__(self, path: Path, source: str) -> None:
@@ -193,9 +195,17 @@ class Pop3State:
             raise StateUnusable(f"{self.path} is no state of fetching by POP3.", "Name another file.")
         elif version != VERSION:
             raise StateUnusable(f"{self.path} is of version {version}; this program knows {VERSION}.", "Update it.")
-        elif (other := self._meta("source")) != source:
-            raise StateUnusable(f"{self.path} belongs to {other}, not to {source}.", "Name another file.")
+        elif self._meta("source") != source:
+            self._move(source)
         db.execute(LISTING)
+
+    def _move(self, source: str) -> None:
+        """The mail moved to another server: names mean nothing there, contents do."""
+        with self._change() as db:
+            db.execute("DELETE FROM uidl")
+            db.execute("DELETE FROM refused")
+            db.execute("DELETE FROM meta WHERE key IN ('met', 'settled', 'due')")
+            db.execute("UPDATE meta SET value = ? WHERE key = 'source'", (source,))
 
     def close(self) -> None:
         if self._db is not None:
@@ -357,9 +367,10 @@ class Pop3State:
     def free_sizes(self, sizes: Iterable[int]) -> set[int]:
         """Which of these sizes, as LIST tells them, something free has."""
         rows = self.db.execute(
-            "SELECT value FROM json_each(?) j WHERE EXISTS (SELECT 1 FROM held WHERE size = value AND message IS NULL)"
-            " UNION SELECT u.listed FROM uidl u JOIN message m ON m.id = u.message"
-            f" WHERE u.listed IN (SELECT value FROM json_each(?1)) AND NOT {CLAIMED}",
+            "SELECT j.value FROM json_each(?1) j"
+            " WHERE EXISTS (SELECT 1 FROM held h WHERE h.size = j.value AND h.message IS NULL)"
+            " UNION SELECT u.listed FROM json_each(?1) j JOIN uidl u ON u.listed = j.value"
+            f" JOIN message m ON m.id = u.message WHERE NOT {CLAIMED}",
             ("[" + ",".join(map(str, set(sizes))) + "]",),
         )
         return {size for (size,) in rows}
@@ -407,9 +418,9 @@ class Pop3State:
                     assert one.identity is not None
                     i = one.identity
                     message = db.execute(
-                        "INSERT INTO message (mark, head, core, body, size, had, found) VALUES (?, ?, ?, ?, ?, ?, ?)"
-                        " RETURNING id",
-                        (i.mark, i.head, i.core, i.body or None, i.size, now, one.found),
+                        "INSERT INTO message (mark, head, core, body, size, had, found) VALUES (?, ?, ?, ?,"
+                        " coalesce((SELECT size FROM held WHERE place = ? AND uid = ?), ?), ?, ?) RETURNING id",
+                        (i.mark, i.head, i.core, i.body or None, *(one.held or (0, 0)), i.size, now, one.found),
                     ).get
                 else:
                     db.execute(

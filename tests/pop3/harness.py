@@ -9,7 +9,8 @@ from contextlib import suppress
 from restante.accounts.login import LoginRefused, LoginUnavailable, Peer, PrivacyRequired, SaslExchange
 from restante.config.model import LimitsTable, Pop3Table
 from restante.errors import Refusal
-from restante.pop3 import LoginTimes, Pop3Session
+from restante.pop3.logins import LoginTimes
+from restante.pop3.session import Pop3Session
 from restante.store.directory import Account
 from restante.testing.memory import MemoryConnection
 from tests.delivery.fakes import FakeEngine, FakeStore

@@ -14,8 +14,8 @@ from restante.clock import ManualClock
 from restante.config.model import AccountsTable, DeliveryTable, LimitsTable, Pop3Table
 from restante.delivery import StoreDelivery, Trace
 from restante.mime.normalise import normalise_line_ends
-from restante.pop3 import Pop3Session
 from restante.pop3.grammar.stuffing import unstuffed
+from restante.pop3.session import Pop3Session
 from restante.store.directory import Account, AccountSettings, Domain
 from restante.store.model import INBOX
 from restante.store.sqlite.engine import SqliteEngine

@@ -21,6 +21,7 @@ from restante.sync.pop3.errors import SourceUnavailable
 from restante.sync.pop3.fetch import fetch
 from restante.sync.pop3.settings import DAY, Pop3Settings, Report, Security
 from restante.sync.pop3.state import Pop3State
+from restante.sync.pop3.target import Target
 
 Names = Literal["good", "none", "shared", "content", "numbers"]
 """Which UIDLs a server gives: unique ones, no such command, one for all, a hash of the message, its number."""
@@ -300,6 +301,11 @@ class MemoryTarget:
             if uid in self.boxes[name].mails:
                 yield Message(uid, self.boxes[name].mails[uid], frozenset(), 0)
 
+    async def create(self, name: str, role: str | None) -> Place:
+        self.steps()
+        box = self.boxes.setdefault(name, Box())
+        return Place(name, str(box.validity), "0", messages=0)
+
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
         added = []
         for message in messages:
@@ -338,13 +344,15 @@ class Client:
     target: MemoryTarget
     clock: ManualClock
     settings: Pop3Settings
+    other: Target | None = None
+    """A target of another kind, used instead."""
 
     async def fetch(self, server: Server, *, dry_run: bool = False, piece: int = 1 << 16) -> Report:
         async def dial(_: Pop3Settings) -> MemoryWire:
             return MemoryWire(server, self.steps, piece)
 
         with CountedState(self.folder / "state", self.settings.source, self.steps) as state:
-            return await fetch(self.settings, self.target, state, self.clock, dry_run=dry_run, dial=dial)
+            return await fetch(self.settings, self.other or self.target, state, self.clock, dry_run=dry_run, dial=dial)
 
     def lose_state(self) -> None:
         for path in self.folder.iterdir():

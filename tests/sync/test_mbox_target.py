@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,12 @@ import pytest
 from restante.sync import mbox_writer
 from restante.sync.mbox_writer import MboxWriter
 from restante.sync.model import Message
-from restante.sync.pop3.fetch import fetch
 from restante.sync.pop3.identity import of_message
 from restante.sync.pop3.mbox_target import MboxTarget
-from restante.sync.pop3.settings import Pop3Settings, Report
-from restante.sync.pop3.state import Pop3State
+from restante.sync.pop3.settings import Report
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
-from .pop3_world import Client, MemoryWire, Server, Steps, client, letter
+from .pop3_world import Client, Server, client, letter
 
 AWKWARD = [
     letter("plain"),
@@ -43,21 +40,11 @@ def message(data: bytes) -> Message:
     return Message(0, data, frozenset(), 1_800_000_000)
 
 
-@dataclass
-class MboxClient(Client):
-    path: Path = Path()
-
-    async def fetch(self, server: Server, *, dry_run: bool = False, piece: int = 1 << 16) -> Report:
-        async def dial(_: Pop3Settings) -> MemoryWire:
-            return MemoryWire(server, Steps())
-
-        with Pop3State(self.folder / "state", self.settings.source) as state:
-            return await fetch(self.settings, MboxTarget(self.path), state, self.clock, dial=dial)
-
-
-def fetching(tmp_path: Path) -> MboxClient:
-    made = client(tmp_path / "state")
-    return MboxClient(made.folder, made.steps, made.target, made.clock, made.settings, tmp_path / "mbox")
+def fetching(tmp_path: Path) -> tuple[Client, Path]:
+    """Somebody who fetches into this file."""
+    who, path = client(tmp_path / "state"), tmp_path / "mbox"
+    who.other = MboxTarget(path)
+    return who, path
 
 
 def run(who: Client, server: Server) -> Report:
@@ -88,7 +75,7 @@ def test_awkward_messages_are_the_same_when_they_are_read(tmp_path: Path) -> Non
 
 
 def test_mail_is_fetched_once_whatever_becomes_of_file_and_state(tmp_path: Path) -> None:
-    who, server = fetching(tmp_path), Server()
+    (who, path), server = fetching(tmp_path), Server()
     for data in AWKWARD:
         server.put(data)
     assert run(who, server).downloaded == len(AWKWARD)
@@ -96,7 +83,7 @@ def test_mail_is_fetched_once_whatever_becomes_of_file_and_state(tmp_path: Path)
     who.lose_state()
     report = run(who, server)
     assert (report.downloaded, report.recognised) == (0, len(AWKWARD))
-    box = mailbox.mbox(who.path)  # another program takes the first away and marks all others read
+    box = mailbox.mbox(path)  # another program takes the first away and marks all others read
     box.lock()
     for number, (key, one) in enumerate(list(box.items())):
         if number == 0:
@@ -112,29 +99,29 @@ def test_mail_is_fetched_once_whatever_becomes_of_file_and_state(tmp_path: Path)
     assert run(who, server).downloaded == 1
     who.lose_state()
     assert run(who, server).downloaded == 1  # the one that was taken away
-    assert len(mailbox.mbox(who.path)) == len(AWKWARD) + 1
+    assert len(mailbox.mbox(path)) == len(AWKWARD) + 1
 
 
 def test_what_others_append_is_kept_and_recognised(tmp_path: Path) -> None:
-    who, server = fetching(tmp_path), Server()
+    (who, path), server = fetching(tmp_path), Server()
     server.put(letter("one"))
     run(who, server)
-    with who.path.open("ab") as stream:
+    with path.open("ab") as stream:
         stream.write(b"From x Mon Nov 23 12:00:00 2026\nReceived: by y\n" + letter("two").replace(b"\r\n", b"\n"))
     server.put(letter("two"))
     server.put(letter("three"))
     report = run(who, server)
     assert (report.downloaded, report.recognised) == (1, 1)
-    assert [one["Subject"] for one in mailbox.mbox(who.path)] == ["one", "two", "three"]
+    assert [one["Subject"] for one in mailbox.mbox(path)] == ["one", "two", "three"]
 
 
 def test_a_file_that_is_no_mbox_is_left_alone(tmp_path: Path) -> None:
-    who, server = fetching(tmp_path), Server()
+    (who, path), server = fetching(tmp_path), Server()
     server.put(letter("one"))
-    who.path.write_bytes(b"my diary\n")
+    path.write_bytes(b"my diary\n")
     with pytest.raises(SideUnavailable, match="is no mbox file"):
         run(who, server)
-    assert who.path.read_bytes() == b"my diary\n"
+    assert path.read_bytes() == b"my diary\n"
 
 
 def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,9 @@ from restante.sync.pop3.identity import of_header, of_message
 from restante.sync.pop3.settings import Report
 from restante.sync.side import SideUnavailable
 
-from .pop3_world import Client, Killed, Names, Server, client, letter
+from .memory import ALL as ALL_ABILITIES
+from .memory import BARE, Abilities, Disk, MemorySide
+from .pop3_world import Client, Killed, MemoryTarget, Names, Server, client, letter
 
 LONG = "A line that makes this message worth a look at its header first.\r\n" * 100
 
@@ -409,6 +411,88 @@ def test_what_came_before_the_loss_is_kept(tmp_path: Path, pipelining: bool) -> 
     server.refuses.clear()
     assert run(who, server).deleted == 3
     assert [line for line in server.commands if line.startswith(b"RETR")] == [b"RETR 3"]
+
+
+@pytest.mark.parametrize("abilities", [ALL_ABILITIES, BARE, replace(ALL_ABILITIES, sizes=False)])
+def test_any_side_will_do(tmp_path: Path, abilities: Abilities) -> None:
+    """The model of a side, whatever it can: nothing twice when names, states and places change."""
+    who, server = client(tmp_path, mailbox="POP/Ann"), three()
+    for _ in range(2):
+        server.put(letter("twin", LONG))
+    disk = Disk()
+    disk.create("Archive")
+
+    def held() -> Counter[bytes]:
+        return Counter(one.data for box in disk.boxes.values() for one in box.messages.values())
+
+    def once() -> Report:
+        who.other = MemorySide(disk, abilities)
+        return run(who, server)
+
+    assert once().downloaded == 5
+    expected = Counter(mail.data for mail in server.mails)
+    assert held() == expected
+    disk.move("POP/Ann", 4, "Archive")
+    server.salt += 1
+    server.put(letter("four", LONG))
+    expected[letter("four", LONG)] += 1
+    assert once().downloaded == 1
+    assert held() == expected
+    who.lose_state()
+    assert (once().downloaded, held()) == (0, expected)
+    server.put(letter("twin", LONG))
+    expected[letter("twin", LONG)] += 1
+    assert (once().downloaded, held()) == (1, expected)
+
+
+def test_a_mailbox_that_cannot_be_looked_at_holds_up_nothing(tmp_path: Path) -> None:
+    who, server, disk = client(tmp_path), three(), Disk()
+    disk.create("Archive")
+    side = MemorySide(disk)
+    side.broken = {"Archive"}
+    who.other = side
+    report = run(who, server)
+    assert report.downloaded == 3
+    assert report.notes[0].startswith("Archive could not be looked at")
+
+
+def test_a_target_that_is_lost_ends_the_run_and_nothing_else(tmp_path: Path) -> None:
+    who, server, disk = client(tmp_path, delete_after=0), three(), Disk()
+    side = MemorySide(disk)
+    side.broken = {"INBOX"}
+    who.other = side
+    with pytest.raises(FetchInterrupted) as failed:
+        run(who, server)
+    assert failed.value.temporary
+    assert server.gone == []
+    side.broken = set()
+    assert run(who, server).deleted == 3
+
+
+def test_another_target_gets_what_it_lacks(tmp_path: Path) -> None:
+    who, server = client(tmp_path, delete_after=7), three()
+    run(who, server)
+    old, who.target = who.target, MemoryTarget(who.steps)
+    who.target.title = "another"
+    who.target.put("Archive", server.mails[0].data)
+    who.later(8)
+    report = run(who, server)
+    assert (report.downloaded, report.recognised, report.deleted) == (2, 1, 0)
+    assert who.target.all() == old.all()
+
+
+def test_nothing_is_deleted_while_the_target_is_out_of_reach(tmp_path: Path) -> None:
+    who, server, disk = client(tmp_path, delete_after=7), three(), Disk()
+    side = MemorySide(disk)
+    who.other = side
+    run(who, server)
+    who.later(8)
+    side.down = True
+    with pytest.raises(FetchInterrupted):
+        run(who, server)
+    assert len(server.mails) == 3
+    side.down = False
+    assert run(who, server).deleted == 3
 
 
 def test_identities_survive_what_servers_and_programs_do() -> None:

@@ -7,7 +7,9 @@ import os
 import random
 import signal
 import socket
+import ssl
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -59,9 +61,11 @@ def test_our_own_server(ours: RestanteServer, tmp_path: Path, security: Security
     port = ours.pop3s if security is Security.TLS else ours.pop3
     settings = told("localhost", port, security=security, ca_file=ours.certificate, delete_after=0)
     target = MemoryTarget(Steps())
+    large = letter("large", "A line of a message that fills every buffer on its way.\r\n" * 80_000)
+    ours.put(ANN, large)
     report = run(settings, target, tmp_path / "state")
-    assert (report.downloaded, report.deleted, report.left) == (3, 3, ())
-    assert target.all() == Counter([letter("one"), WITH_DOTS, EIGHT_BIT])
+    assert (report.downloaded, report.deleted, report.left) == (4, 4, ())
+    assert target.all() == Counter([letter("one"), WITH_DOTS, EIGHT_BIT, large])
     assert ours.mail(ANN) == []
     assert run(settings, target, tmp_path / "state").listed == 0
 
@@ -92,6 +96,39 @@ def test_refusals_of_a_real_server(ours: RestanteServer, tmp_path: Path) -> None
             said += other.recv(1000)
         with pytest.raises(MaildropInUse):
             run(told(ours.host, ours.pop3), target, tmp_path / "e")
+
+
+def test_what_stands_behind_the_answer_to_stls_is_thrown_away(ours: RestanteServer, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ours.certificate, ours.certificate.with_name("key.pem"))
+    answers = {
+        b"CAPA": b"+OK\r\nSTLS\r\n.\r\n",
+        b"STLS": b"+OK begin\r\n+OK\r\nSASL XOAUTH2\r\n.\r\n-ERR injected\r\n",
+        b"LIST": b"+OK\r\n.\r\n",
+        b"UIDL": b"+OK\r\n.\r\n",
+    }
+
+    def serve(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        peer.sendall(b"+OK ready\r\n")
+        while line := peer.recv(1000):
+            verb = line.split()[0]
+            peer.sendall(answers.get(verb, b"+OK\r\n"))
+            if verb == b"STLS":
+                peer = context.wrap_socket(peer, server_side=True)
+            if verb == b"QUIT":
+                break
+        peer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        settings = told(
+            "localhost", listener.getsockname()[1], security=Security.STLS, ca_file=ours.certificate, auth=Auth.USER
+        )
+        report = run(settings, MemoryTarget(Steps()), tmp_path / "state")
+        thread.join(20)
+    assert (report.listed, thread.is_alive()) == (0, False)
 
 
 def test_a_silent_server_is_given_up(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ class _Run:
         self._listing = Listing(connection, state)
         self._tally = _Tally()
         self._listed = 0
+        self._reached = False
 
     async def run(self, *, dry_run: bool) -> Report:
         try:
@@ -117,9 +118,14 @@ class _Run:
         except Refusal as error:
             self._tally.deleted = 0
             raise FetchInterrupted(error, self._report()) from error
+        finally:
+            if self._reached:
+                await self._target.close()
 
     async def _run(self, *, dry_run: bool) -> Report:
         self._notes()
+        if not dry_run:
+            self._state.bind(self._target.title)
         settings, state = self._settings, self._state
         raw = await ask_listing(self._connection)
         self._listed = raw.sizes.count(b"\n")
@@ -141,6 +147,9 @@ class _Run:
             return self._report()
         await self._bring(unknown)
         due = self._due()[0]
+        if due:
+            # Nothing goes elsewhere because it lies in a target that is not there any more: a disk may be missing.
+            await self._reach_target()
         await self._delete(due)
         quit = await self._quit()
         idle = quit and not due and not self._tally.left and not self._tally.remaining and self._listing.settled
@@ -223,14 +232,17 @@ class _Run:
         if not unknown and not unproved:
             return
         self._tally.of = len(unknown)
-        try:
+        await self._reach_target()
+        self._tally.notes += await holdings.refresh(self._target, self._state, self._settings.mailbox)
+        if self._settings.delete_after != 0:  # else their octets are read in any case
+            unknown = await self._screen(unknown)
+        await self._retrieve(sorted([*unknown, *unproved], key=lambda one: one.number))
+
+    async def _reach_target(self) -> None:
+        """Open the target, once a run."""
+        if not self._reached:
+            self._reached = True
             await self._target.open()
-            self._tally.notes += await holdings.refresh(self._target, self._state)
-            if self._settings.delete_after != 0:  # else their octets are read in any case
-                unknown = await self._screen(unknown)
-            await self._retrieve(sorted([*unknown, *unproved], key=lambda one: one.number))
-        finally:
-            await self._target.close()
 
     async def _screen(self, unknown: list[Listed]) -> list[Listed]:
         """Recognise by their headers what would cost more to download; what is left to be downloaded."""

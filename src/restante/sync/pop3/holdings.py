@@ -14,12 +14,16 @@ CHUNK = 1000
 """Outlines asked for at once."""
 
 
-async def refresh(target: Target, state: Pop3State) -> list[str]:
+async def refresh(target: Target, state: Pop3State, mailbox: str) -> list[str]:
     """Bring the state up to date; mailboxes that could not be looked at, as sentences.
+
+    mailbox: where new mail will go; made if it is missing.
 
     Cost: one listing where nothing changed; the header of every message at the first meeting.
     """
     places = [place for place in await target.places() if place.selectable]
+    if all(place.name != mailbox for place in places):
+        places.append(await target.create(mailbox, None))
     known = state.places()
     notes = []
     looked = False

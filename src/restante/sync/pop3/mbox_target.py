@@ -84,6 +84,9 @@ class MboxTarget:
         starts = await asyncio.to_thread(self._writer.append, texts)
         return [Added(_uid(start, text)) for start, text in zip(starts, texts, strict=True)]
 
+    async def create(self, name: str, role: str | None) -> Place:
+        raise SideUnavailable(f"{self._path} is one mailbox, INBOX: there is no {name} in it.")
+
     # Reading -------------------------------------------------------------------------------------------
 
     @contextmanager

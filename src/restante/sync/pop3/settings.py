@@ -48,7 +48,7 @@ class Pop3Settings:
     """One POP3 source.
 
     host, port, user, secret, security, auth: how to get in. ca_file: PEM with what to trust instead of the system's.
-    mailbox: where in the target new mail goes.
+    mailbox: where in the target new mail goes; made if it is missing. An mbox file has INBOX alone.
 
     delete_after: days that a message stays on the server after we have it, counted from our download; 0: it is
     removed in the session that brought it; None: it stays. only_new: what is on the server at the first meeting is

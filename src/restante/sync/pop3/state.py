@@ -6,7 +6,7 @@
     refused   names whose message the target will never take, with the reason
     place     a mailbox of the target: up to where we know it
     held      what the target holds: mark and size by mailbox and UID; message: the one that it is, where that is known
-    meta      version, source, what the last run left settled
+    meta      source, target, what the last run left settled
 
 Names that a server does not give are made of the message's header, its size and a number among equals; they hold a NUL,
 which a real one cannot.
@@ -207,6 +207,19 @@ class Pop3State:
             db.execute("DELETE FROM meta WHERE key IN ('met', 'settled', 'due')")
             db.execute("UPDATE meta SET value = ? WHERE key = 'source'", (source,))
 
+    def bind(self, target: str) -> None:
+        """The target that this is about. Another one than it was holds who knows what: all is forgotten, and what is
+        there is recognised by content."""
+        before = self._meta("target")
+        if before == target:
+            return
+        with self._change() as db:
+            if before is not None:
+                for table in ("uidl", "held", "place", "message", "refused"):
+                    db.execute(f"DELETE FROM {table}")
+                db.execute("DELETE FROM meta WHERE key IN ('met', 'settled', 'due')")
+            db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('target', ?)", (target,))
+
     def close(self) -> None:
         if self._db is not None:
             self._db.close()
@@ -228,14 +241,17 @@ class Pop3State:
 
     @contextmanager
     def _change(self) -> Iterator[apsw.Connection]:
-        """One transaction, on disk at its end."""
-        self.db.execute("BEGIN IMMEDIATE")
+        """One transaction, on disk at its end. Raises StateUnusable for a full or failing disk: nothing happened."""
         try:
+            self.db.execute("BEGIN IMMEDIATE")
             yield self.db
-        except BaseException:
-            self.db.execute("ROLLBACK")
+            self.db.execute("COMMIT")
+        except BaseException as error:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            if isinstance(error, apsw.Error):
+                raise StateUnusable(f"{self.path} cannot be written: {error}.", "Is the disk full?") from error
             raise
-        self.db.execute("COMMIT")
 
     # The run as a whole ------------------------------------------------------------------------------
 
@@ -365,7 +381,9 @@ class Pop3State:
             )
 
     def free_sizes(self, sizes: Iterable[int]) -> set[int]:
-        """Which of these sizes, as LIST tells them, something free has."""
+        """Which of these sizes, as LIST tells them, something free has or may have."""
+        if self.db.execute("SELECT EXISTS (SELECT 1 FROM held WHERE message IS NULL AND size IS NULL)").get:
+            return set(sizes)
         rows = self.db.execute(
             "SELECT j.value FROM json_each(?1) j"
             " WHERE EXISTS (SELECT 1 FROM held h WHERE h.size = j.value AND h.message IS NULL)"
@@ -523,20 +541,22 @@ class Pop3State:
 
     def adopt(self) -> None:
         """What newly lies in the target is what we put there and no longer know where: a message that was moved
-        there, or whose UIDs began anew, or whose UID the target did not tell. Equal mark and size decide, one by one:
-        otherwise the same message would wait there to be taken for another one that is equal to it."""
+        there, or whose UIDs began anew, or whose UID the target did not tell. Equal mark and size decide (the mark,
+        where the target tells no sizes), one by one: otherwise the same message would wait there to be taken for
+        another one that is equal to it."""
         with self._change() as db:
-            db.execute(
-                "UPDATE held SET message = pair.id FROM ("
-                " SELECT h.place, h.uid, m.id FROM"
-                " (SELECT place, uid, mark, size, row_number() OVER (PARTITION BY mark, size ORDER BY place, uid) AS n"
-                "  FROM held WHERE message IS NULL) h"
-                " JOIN (SELECT id, mark, size, row_number() OVER (PARTITION BY mark, size ORDER BY id) AS n"
-                "  FROM message o WHERE body IS NOT NULL"
-                "  AND NOT EXISTS (SELECT 1 FROM held x WHERE x.message = o.id)) m"
-                " ON m.mark = h.mark AND m.size = h.size AND m.n = h.n) AS pair"
-                " WHERE held.place = pair.place AND held.uid = pair.uid"
-            )
+            for column, sized in (("mark, size", "size IS NOT NULL"), ("mark", "size IS NULL")):
+                db.execute(
+                    "UPDATE held SET message = pair.id FROM ("
+                    " SELECT h.place, h.uid, m.id FROM"
+                    f" (SELECT place, uid, mark, size, row_number() OVER (PARTITION BY {column} ORDER BY place, uid) n"
+                    f"  FROM held WHERE message IS NULL AND {sized}) h"
+                    f" JOIN (SELECT id, mark, size, row_number() OVER (PARTITION BY {column} ORDER BY id) n"
+                    "  FROM message o WHERE body IS NOT NULL"
+                    "  AND NOT EXISTS (SELECT 1 FROM held x WHERE x.message = o.id)) m"
+                    " ON m.mark = h.mark AND m.size = coalesce(h.size, m.size) AND m.n = h.n) AS pair"
+                    " WHERE held.place = pair.place AND held.uid = pair.uid"
+                )
 
 
 def fingerprint(*parts: bytes) -> bytes:

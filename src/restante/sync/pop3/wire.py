@@ -1,20 +1,18 @@
 """Octets to and from a server: a TCP connection by asyncio, with TLS from its start or from STLS on.
 
-What above it speaks POP3 sees `Wire` alone, so that tests answer from memory. TLS is imported when it is used.
+What above it speaks POP3 sees `Wire` alone, so that tests answer from memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from .errors import SourceRefused, SourceUnavailable
 from .settings import Pop3Settings, Security
-
-if TYPE_CHECKING:
-    import ssl
 
 HIGH = 1 << 20
 """Octets that came and were not asked for, from which on the server has to wait."""
@@ -156,6 +154,10 @@ class TcpWire:
         context = _context(self._settings.ca_file)
         loop = asyncio.get_running_loop()
         old = self._transport
+        # What came in the clear behind the answer to STLS may be anybody's (RFC 2595 4). Nothing comes in between: the
+        # first thing that start_tls does is to take the transport over.
+        if self.protocol.held:
+            self.protocol.take()
         try:
             async with asyncio.timeout(self._settings.timeout):
                 new = await loop.start_tls(old, self.protocol, context, server_hostname=self._settings.host)
@@ -164,9 +166,6 @@ class TcpWire:
             raise _refusal(self._settings, error) from error
         if new is None:  # typeshed: a transport that was closing
             raise SourceUnavailable(f"{self._settings.host} closed the connection.")
-        # What came in the clear behind the answer to STLS may be anybody's (RFC 2595 4).
-        if not self.secure and self.protocol.held:
-            self.protocol.take()
         self.protocol.transport = new
         self.secure = True
 
@@ -185,8 +184,6 @@ class TcpWire:
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
-    import ssl  # late: 20 ms that a run without TLS need not pay
-
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
@@ -197,8 +194,6 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 def _refusal(settings: Pop3Settings, error: OSError) -> SourceUnavailable | SourceRefused:
     """What became of a connection that was not made."""
-    import ssl
-
     where = f"{settings.host}:{settings.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceRefused(

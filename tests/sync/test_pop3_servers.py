@@ -176,6 +176,18 @@ def test_dovecot(peer: Dovecot, tmp_path: Path) -> None:
     assert peer.files() == []
 
 
+@pytest.mark.client
+@pytest.mark.parametrize("auth", [Auth.SCRAM_SHA_256, Auth.PLAIN, Auth.USER])
+def test_dovecot_takes_each_way_of_logging_in(peer: Dovecot, tmp_path: Path, auth: Auth) -> None:
+    async def wrong(renew: bool) -> str:
+        return "wrong"
+
+    settings = told(peer.host, peer.port, auth=auth)
+    assert run(settings, MemoryTarget(Steps()), tmp_path / "state").left == ()
+    with pytest.raises(LoginRefused):
+        run(replace(settings, secret=wrong), MemoryTarget(Steps()), tmp_path / "state")
+
+
 CHILD = """
 import asyncio, sys
 from pathlib import Path

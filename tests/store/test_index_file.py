@@ -40,7 +40,7 @@ def test_a_damaged_index_costs_a_scan_and_is_made_again(tmp_path: Path) -> None:
                 index.write_bytes(damage)
                 if searched:
                     assert list(await store.search(box, body("number 7"), ALL)) == [7]
-                engine.indexes.forget(ACCOUNT)
+                engine.indexes.forget({ACCOUNT})
                 await filled(store)
                 assert list(await store.search(box, body("number 7"), ALL)) == [7]
                 assert await findings(store, repair=False) == []

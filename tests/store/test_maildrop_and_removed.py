@@ -34,7 +34,7 @@ def test_a_large_maildrop_is_listed_beside_the_loop_and_alike(tmp_path: Path, mo
         assert len(here) == 25
         monkeypatch.setattr(maildrop, "ON_LOOP", 24)
         assert isinstance(engine, SqliteEngine)
-        engine.maildrops.forget(ACCOUNT)
+        engine.kept.forget_mail({ACCOUNT})
         again = await store.maildrop()
         assert again == here
         assert again is not here
@@ -137,5 +137,5 @@ def test_maildrops_that_are_kept_are_bounded() -> None:
     assert list(kept._drops) == ["b", "c"]
     kept.keep("d", (1, 1, 1, ""), DropList([message] * 99))
     assert list(kept._drops) == ["d"]
-    kept.forget("d")
+    kept.forget({"d"})
     assert kept._held == 0

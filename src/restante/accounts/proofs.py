@@ -2,19 +2,29 @@
 
 Owns: the cache. Its key has all that the answer depends on: the account, the version of its credentials (read
 at this very login, so that a changed password, a revoked or disabled one counts at once, whichever process
-changed it) and a digest of the password under a random key of this process. Only right passwords are kept.
+changed it) and the password, in one digest under a random key of this process. Only right passwords are kept.
+A table of fixed size, made at the start: how many accounts have logged in makes no difference to memory.
 Must not know: how a password is checked.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
+from struct import Struct
 
 from ..clock import Clock, Random
 
-_Key = tuple[str, int, bytes]
+WAYS = 16
+"""Records a bucket: of a full one the record used longest ago goes."""
+
+SPARE = 2
+"""Records for each proof that is to be kept: digests fill buckets unevenly, and with so many to spare hardly any of the
+10,000 used last is lost to a full bucket."""
+
+_RECORD = Struct("<16sQdd")
+"""Digest (zero: none), the credential's number, until when, last used (monotonic seconds)."""
+_DIGEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +36,46 @@ class Proof:
 
 
 class ProofCache:
-    """most: proofs kept; the one used longest ago goes first. time: seconds one is kept."""
+    """most: proofs kept, about. time: seconds one is kept. 80 octets a proof, whether or not it is there."""
 
     def __init__(self, clock: Clock, random: Random, most: int, time: float) -> None:
         self._clock = clock
         self._secret = random(64)
-        self._most = most
         self._time = time
-        self._proofs: OrderedDict[_Key, Proof] = OrderedDict()
+        self._buckets = -(-most * SPARE // WAYS) if most > 0 and time > 0 else 0
+        self._table = bytearray(b"\0" * (self._buckets * WAYS * _RECORD.size))
 
-    def __len__(self) -> int:
-        return len(self._proofs)
+    def _key(self, account: str, version: int, password: bytes) -> bytes:
+        about = b"%b %d " % (account.encode(), version)
+        return hashlib.blake2b(about + password, key=self._secret, digest_size=_DIGEST).digest()
 
-    def _key(self, account: str, version: int, password: bytes) -> _Key:
-        return account, version, hashlib.blake2b(password, key=self._secret, digest_size=32).digest()
+    def _bucket(self, key: bytes) -> range:
+        """Where its records begin in the table."""
+        start = int.from_bytes(key[:8], "little") % self._buckets * WAYS * _RECORD.size
+        return range(start, start + WAYS * _RECORD.size, _RECORD.size)
 
     def find(self, account: str, version: int, password: bytes) -> Proof | None:
         """The proof that `password` is one of the account's, as its credentials stand at `version`."""
-        key = self._key(account, version, password)
-        proof = self._proofs.get(key)
-        if proof is None:
+        if not self._buckets:
             return None
-        if proof.until <= self._clock.monotonic():
-            del self._proofs[key]
-            return None
-        self._proofs.move_to_end(key)
-        return proof
+        key, now = self._key(account, version, password), self._clock.monotonic()
+        for at in self._bucket(key):
+            digest, number, until, _ = _RECORD.unpack_from(self._table, at)
+            if digest == key:
+                if until <= now:
+                    return None
+                _RECORD.pack_into(self._table, at, key, number, until, now)
+                return Proof(number, until)
+        return None
 
     def keep(self, account: str, version: int, password: bytes, number: int) -> None:
         """Remember that `password` was found right."""
-        if self._most <= 0 or self._time <= 0:
+        if not self._buckets:
             return
-        self._proofs[self._key(account, version, password)] = Proof(number, self._clock.monotonic() + self._time)
-        if len(self._proofs) > self._most:
-            self._proofs.popitem(last=False)
+        key, now = self._key(account, version, password), self._clock.monotonic()
+
+        def worth(at: int) -> tuple[int, float]:
+            digest, _, until, used = _RECORD.unpack_from(self._table, at)
+            return (0, 0.0) if digest == key else (1, 0.0) if until <= now else (2, used)
+
+        _RECORD.pack_into(self._table, min(self._bucket(key), key=worth), key, number, now + self._time, now)

@@ -29,9 +29,6 @@ very account waits for it."""
 AGAIN = 0.2
 """Seconds within which an account is not named twice: less than it waits for more (`engine.INDEX_AFTER`)."""
 
-REMEMBERED = 10_000
-"""Accounts of which a worker remembers when it named them."""
-
 DATAGRAM = 256
 """Octets of the longest account id."""
 
@@ -55,13 +52,11 @@ class Notes:
     def note(self, account: str) -> None:
         """The account has mail that search keeps nothing of yet."""
         now = self._clock.monotonic()
-        said = self._said.get(account)
-        if said is not None and now - said < AGAIN:
+        while self._said and now - next(iter(self._said.values())) >= AGAIN:
+            self._said.popitem(last=False)
+        if account in self._said:
             return
         self._said[account] = now
-        self._said.move_to_end(account)
-        if len(self._said) > REMEMBERED:
-            self._said.popitem(last=False)
         with contextlib.suppress(OSError):  # it is behind, or gone: see the module
             self._send.send(account.encode("ascii"))
 

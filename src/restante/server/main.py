@@ -21,6 +21,7 @@ from ..config.listen import TcpAddress
 from ..config.model import Config
 from ..config.paths import data_directory, lock_file, make_data, run_directory
 from ..errors import Refusal
+from ..memory import one_heap
 from .channel import is_loopback
 from .limits import SharedCounts
 from .listeners import Bound, bind_all, close_all, wanted
@@ -64,6 +65,7 @@ def serve(
     what is printed for the person. Must be called where no thread and no event loop runs. Raises Refusal
     for a port in use, a folder without rights, a second server, a certificate that cannot be used.
     """
+    one_heap()
     stdout = out or sys.stdout
     the_clock = clock or SystemClock()
     make_data(data)

@@ -44,7 +44,7 @@ async def contents(store: Store, name: str = "INBOX") -> list[bytes]:
 def set_quota(world: World, octets: int) -> None:
     """As if the configuration had said so from the beginning."""
     world.engine._quota_default = Quota(octets)
-    for shared in world.engine._recent.values():
+    for shared in world.engine.kept._recent.values():
         shared.quota = None
 
 

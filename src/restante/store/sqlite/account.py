@@ -217,7 +217,7 @@ class SqliteStore:
         return self._read(mailboxes.subscriptions, self._user)
 
     async def snapshot(self, mailbox: int) -> Snapshot:
-        return self._read(self._engine.lists.snapshot, self.account, mailbox, self._user)
+        return self._read(self._engine.kept.lists.snapshot, self.account, mailbox, self._user)
 
     async def flag_table(self) -> FlagTable:
         self._read(self._shared.learn)
@@ -235,7 +235,7 @@ class SqliteStore:
         return self.look(self._rows, mailbox, ranges, tuple(columns), limit, removed)
 
     def _flag_rows(self, db: apsw.Connection, mailbox: int, ranges: UidRanges, limit: int) -> list[Row]:
-        found = self._engine.flags.rows(db, self.account, mailbox, ranges, limit)
+        found = self._engine.kept.flags.rows(db, self.account, mailbox, ranges, limit)
         self._shared.learn(db)
         return found
 
@@ -254,7 +254,7 @@ class SqliteStore:
         return found
 
     async def first_unseen(self, mailbox: int) -> int:
-        return self._read(self._engine.unseen.find, self.account, mailbox)
+        return self._read(self._engine.kept.unseen.find, self.account, mailbox)
 
     async def delta(self, mailbox: int, since: int) -> Delta:
         here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
@@ -263,7 +263,7 @@ class SqliteStore:
         return self._read(self._delta, mailbox, since)
 
     def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
-        found = self._engine.deltas.delta(db, self.account, mailbox, self._user, since)
+        found = self._engine.kept.deltas.delta(db, self.account, mailbox, self._user, since)
         self._shared.learn(db)
         return found
 
@@ -573,7 +573,7 @@ class SqliteStore:
     async def maildrop(self) -> DropList:
         from . import maildrop
 
-        kept = self._engine.maildrops
+        kept = self._engine.kept.maildrops
         (_, _, messages, _), held = self.look(kept.find, self.account)
         if held is not None:
             return held
@@ -663,15 +663,12 @@ class SqliteStore:
                 yield Finding("transfer", text, repairable=False)
         finally:
             await asyncio.to_thread(db.close)
-            engine.unseen.forget(self.account)
-            engine.flags.forget(self.account)
-            engine.maildrops.forget(self.account)
-            engine.lists.forget(self.account)  # a repair may have changed what a list was made from
+            engine.kept.forget_mail({self.account})  # a repair may have changed what a list was made from
 
     def _discard_index(self) -> None:
         engine = self._engine
         with translated():
-            engine.indexes.forget(self.account)
+            engine.indexes.forget({self.account})
             index.discard(engine.index_path(self.account), engine.locks)
         engine.filler.note(self.account)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from itertools import chain
 
 import apsw
@@ -78,9 +79,15 @@ class Lists:
             _, (_, gone) = self._lists.popitem(last=False)
             self._held -= len(gone) + LIST_COSTS
 
-    def forget(self, account: str) -> None:
-        for place in [place for place in self._lists if place[0] == account]:
-            self._held -= len(self._lists.pop(place)[1]) + LIST_COSTS
+    def forget(self, accounts: AbstractSet[str], small: int | None = None) -> set[str]:
+        """Let go of these accounts' lists, only those of at most `small` UIDs where that is given; whose stay."""
+        stay = set()
+        for place in [place for place in self._lists if place[0] in accounts]:
+            if small is not None and len(self._lists[place][1]) > small:
+                stay.add(place[0])
+            else:
+                self._held -= len(self._lists.pop(place)[1]) + LIST_COSTS
+        return stay
 
 
 class FlagArrays:
@@ -136,8 +143,8 @@ class FlagArrays:
             _, (_, _, gone) = self._arrays.popitem(last=False)
             self._held -= len(gone)
 
-    def forget(self, account: str) -> None:
-        for place in [place for place in self._arrays if place[0] == account]:
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        for place in [place for place in self._arrays if place[0] in accounts]:
             self._held -= len(self._arrays.pop(place)[2])
 
 
@@ -217,8 +224,8 @@ class FirstUnseen:
             self._held.popitem(last=False)
         return uid
 
-    def forget(self, account: str) -> None:
-        for place in [place for place in self._held if place[0] == account]:
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        for place in [place for place in self._held if place[0] in accounts]:
             del self._held[place]
 
 
@@ -255,3 +262,7 @@ class Deltas:
             if len(self._kept) > MOST_DELTAS:
                 self._kept.popitem(last=False)
         return delta
+
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        for place in [place for place in self._kept if place[0] in accounts]:
+            del self._kept[place]

@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 import apsw
 
@@ -29,14 +27,13 @@ from ..interface import OnChange, Store, Watch
 from ..quota import NO_LIMITS, Quota
 from . import migrate
 from .account import Shared, SqliteStore
-from .changes import Deltas, FirstUnseen, FlagArrays, Lists
 from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
 from .hints import GONE, Hints
 from .index import discard
 from .indexes import BATCH, Filler, Indexes
-from .maildrop import Maildrops
+from .kept import Kept
 from .shared import SharedStore
 from .transaction import Settings
 from .writer import Job, Writers
@@ -49,9 +46,6 @@ DEFAULT_ANNOTATIONS = AnnotationLimits()
 
 SWEEP = 5.0
 """Seconds between looks for idle handles, while there are handles."""
-
-RECENT = 1_000
-"""Accounts whose shared values (flag table, quota) outlive their last session, so that deliveries find them."""
 
 LOOK_AT_DISK = 1.0
 """Seconds for which the last figure of free space is believed."""
@@ -99,18 +93,12 @@ class SqliteEngine:
             retention, log_retention, reserve, compress, keywords, mailboxes, annotations, transfer
         )
         self.handles = Handles(handles, clock, random)
-        self.lists = Lists()
-        self.flags = FlagArrays(self.lists)
-        self.maildrops = Maildrops()
-        self.deltas = Deltas()
-        self.unseen = FirstUnseen()
+        self.kept = Kept()
         self.locks = data / "run" / "locks"
         self.indexes = Indexes(self.index_path, self.locks, clock.monotonic)
         self.index_from = index_from
         self.filler = Filler(lambda account: self.account(account).fill_search(), index_after)
         self._quota_default = quota_default
-        self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
-        self._recent: OrderedDict[str, Shared] = OrderedDict()
         self._hints = Hints(data, self._counter)
         self._writers = Writers(self.handles, clock, random, self.settings, self._hints.announce)
         self._directory: SqliteDirectory | None = None
@@ -144,14 +132,7 @@ class SqliteEngine:
 
     def own(self, account: str, session: str = "", actor: str | None = None) -> SqliteStore:
         """The account without asking for rights. actor: who acts all the same, for \\Seen and what he writes."""
-        shared = self._shared.get(account)
-        if shared is None:
-            shared = self._shared[account] = Shared()
-        self._recent[account] = shared
-        self._recent.move_to_end(account)
-        if len(self._recent) > RECENT:
-            self._recent.popitem(last=False)
-        return SqliteStore(self, account, actor, shared, session)
+        return SqliteStore(self, account, actor, self.kept.shared(account), session)
 
     async def create_account(self, account: str) -> None:
         path = self.path(account)
@@ -165,19 +146,18 @@ class SqliteEngine:
 
     async def delete_account(self, account: str) -> None:
         path = self.path(account)
-        self.handles.forget(account)
-        self.indexes.forget(account)
-        self.lists.forget(account)
-        self.flags.forget(account)
-        self.maildrops.forget(account)
-        self.unseen.forget(account)
-        self._shared.pop(account, None)
-        self._recent.pop(account, None)
+        self._let_go(account)
         with translated():
             for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 name.unlink(missing_ok=True)
             discard(self.index_path(account), self.locks)
         self._hints.announce(account, GONE)
+
+    def _let_go(self, account: str) -> None:
+        """Keep nothing of an account that has been removed."""
+        self.handles.forget(account)
+        self.indexes.forget({account})
+        self.kept.forget({account})
 
     async def leave(self, account: str) -> None:
         await asyncio.to_thread(self.handles.leave, account)
@@ -286,12 +266,7 @@ class SqliteEngine:
         """
         path = self.path(account)
         if not path.exists():
-            self.handles.forget(account)
-            self.indexes.forget(account)
-            self.lists.forget(account)
-            self.flags.forget(account)
-            self.maildrops.forget(account)
-            self.unseen.forget(account)
+            self._let_go(account)
             return GONE
         self.keep_tidy()  # a look for a client that only listens may be all that opens the file
         try:
@@ -321,5 +296,9 @@ class SqliteEngine:
     def _swept(self, future: asyncio.Future[int]) -> None:
         self._sweeper = None
         self._sweeping = None
-        if not future.cancelled() and (future.result() or len(self.indexes)):
+        if future.cancelled():
+            return
+        closed = self.handles.closed()
+        self.indexes.sleep(closed)
+        if self.kept.sleep(closed, self.clock.monotonic()) or future.result() or len(self.indexes):
             self.keep_tidy()

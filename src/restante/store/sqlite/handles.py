@@ -16,9 +16,10 @@ from pathlib import Path
 
 import apsw
 
+from ... import memory
 from ...clock import Clock, Random
 from ..errors import NoSuchAccount
-from . import incarnation, memory, migrate
+from . import incarnation, migrate
 from .transaction import Interned
 
 IDLE = 20.0
@@ -143,6 +144,7 @@ class Handles:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Handle] = OrderedDict()
         self._swept = 0
+        self._closed: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -183,7 +185,14 @@ class Handles:
                     break
                 if handle.users == 0 and handle is not new:
                     surplus.append(self._open.pop(account))
+                    self._closed.add(account)
         return surplus
+
+    def closed(self) -> set[str]:
+        """Accounts whose handles were closed since the last call and have not been opened again."""
+        with self._lock:
+            closed, self._closed = self._closed - self._open.keys(), set()
+        return closed
 
     def sweep(self, *, everything: bool = False) -> int:
         """Close handles that have been idle (or all that nobody holds); how many stay open. Blocks on the disk."""
@@ -195,6 +204,7 @@ class Handles:
                 if handle.users == 0 and (everything or handle.used_at <= before)
             ]
             closing = [self._open.pop(account) for account in idle]
+            self._closed.update(idle)
         for handle in closing:
             handle.close(checkpoint=True)
         self._swept += len(closing)
@@ -210,6 +220,7 @@ class Handles:
             if handle is None or handle.users:
                 return
             del self._open[account]
+            self._closed.add(account)
         handle.close(checkpoint=True)
 
     def forget(self, account: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -108,7 +109,7 @@ class Indexes:
 
     def _failed(self, account: str, error: apsw.Error) -> None:
         """Let go of an index that cannot be read; remove it where it is damaged, since it can be made again."""
-        self.forget(account)
+        self.forget({account})
         if is_damage(error):
             discard(self._path(account), self._locks)
 
@@ -119,10 +120,16 @@ class Indexes:
         if len(self.known) > KNOWN:
             self.known.popitem(last=False)
 
-    def forget(self, account: str) -> None:
-        """Let go of an account's index."""
-        self.known.pop(account, None)
-        self._close(account)
+    def sleep(self, accounts: AbstractSet[str]) -> None:
+        """Note that these accounts' files have been closed: how far their indexes go is soon found out again."""
+        for account in accounts - self._open.keys():
+            self.known.pop(account, None)
+
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        """Let go of these accounts' indexes."""
+        for account in accounts:
+            self.known.pop(account, None)
+            self._close(account)
 
     def _close(self, account: str) -> None:
         index, _ = self._open.pop(account, (None, 0.0))

@@ -8,6 +8,7 @@ stays hidden wherever it goes. RFC 1939 7 (UIDL), RFC 2449 6.7 (EXPIRE).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Set as AbstractSet
 
 import apsw
 
@@ -68,14 +69,23 @@ class Maildrops:
         return state, held[1]
 
     def keep(self, account: str, state: State, drop: DropList) -> None:
-        self.forget(account)
+        self._drop(account)
         self._drops[account] = (state, drop)
         self._held += len(drop) + 1
         while self._held > self._most and len(self._drops) > 1:
             _, (_, gone) = self._drops.popitem(last=False)
             self._held -= len(gone) + 1
 
-    def forget(self, account: str) -> None:
+    def forget(self, accounts: AbstractSet[str], small: int | None = None) -> set[str]:
+        """Let go of these accounts' maildrops, only those of at most `small` messages where that is given; whose
+        stay."""
+        known = self._drops.keys() & accounts
+        stay = {account for account in known if small is not None and len(self._drops[account][1]) > small}
+        for account in known - stay:
+            self._drop(account)
+        return stay
+
+    def _drop(self, account: str) -> None:
         held = self._drops.pop(account, None)
         if held is not None:
             self._held -= len(held[1]) + 1

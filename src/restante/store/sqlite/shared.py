@@ -150,7 +150,7 @@ class SharedStore:
 
     def _snapshot(self, db: apsw.Connection, mailbox: int) -> Snapshot:
         rights = self._readable(db, mailbox)
-        found = self._own._engine.lists.snapshot(db, self.account, mailbox, self._actor)
+        found = self._own._engine.kept.lists.snapshot(db, self.account, mailbox, self._actor)
         return Snapshot(self._as_seen(db, found.mailbox, rights), found.uids)
 
     async def flag_table(self) -> FlagTable:

@@ -1,0 +1,82 @@
+"""What a process keeps of accounts to answer faster, all in one place, and when it lets go of it.
+
+Owns: the caches that follow an account's numbers (`changes`, `maildrop`) and what its sessions share. Each is bounded
+by itself and right by itself; here is only how long it is worth its room. What is small is read again as fast as its
+account's file is opened, so it goes when that file is closed: ten thousand accounts that sleep leave no more behind
+than a hundred. What is large stays for another `LARGE_IDLE`.
+Must not know: files. For the event loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Set as AbstractSet
+from weakref import WeakValueDictionary
+
+from .account import Shared
+from .changes import Deltas, FirstUnseen, FlagArrays, Lists
+from .maildrop import Maildrops
+
+RECENT = 1_000
+"""Accounts whose shared values (flag table, quota) outlive their last session, so that deliveries find them."""
+
+SMALL = 1_000
+"""Messages up to which a mailbox's list, or a maildrop, is not worth keeping while its account sleeps: reading them
+again takes a millisecond or two."""
+
+LARGE_IDLE = 600.0
+"""Seconds after its file was closed for which larger ones are kept: applications look every few minutes."""
+
+
+class Kept:
+    """The caches of one engine."""
+
+    def __init__(self) -> None:
+        self.lists = Lists()
+        self.flags = FlagArrays(self.lists)
+        self.maildrops = Maildrops()
+        self.deltas = Deltas()
+        self.unseen = FirstUnseen()
+        self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
+        self._recent: OrderedDict[str, Shared] = OrderedDict()
+        self._large: dict[str, float] = {}  # account -> when it went to sleep, the first to do so first
+
+    def shared(self, account: str) -> Shared:
+        """What the account's sessions share, for one more."""
+        shared = self._shared.get(account)
+        if shared is None:
+            shared = self._shared[account] = Shared()
+        self._recent[account] = shared
+        self._recent.move_to_end(account)
+        if len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+        return shared
+
+    def forget_mail(self, accounts: AbstractSet[str]) -> None:
+        """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
+        for cache in (self.lists, self.flags, self.maildrops, self.unseen):
+            cache.forget(accounts)
+
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        """Let go of all that is kept of accounts that have been removed, or sleep. Sessions keep what they hold."""
+        self.forget_mail(accounts)
+        self.deltas.forget(accounts)
+        for account in accounts:
+            self._recent.pop(account, None)
+            self._large.pop(account, None)
+
+    def sleep(self, accounts: AbstractSet[str], now: float) -> bool:
+        """Note that these accounts' files have been closed; whether this has to be called again. now: monotonic."""
+        gone = [who for who, since in self._large.items() if since <= now - LARGE_IDLE and who not in accounts]
+        if gone:
+            self.forget(set(gone))
+        if accounts:
+            large = self.lists.forget(accounts, SMALL) | self.maildrops.forget(accounts, SMALL)
+            self.flags.forget(accounts - large)
+            self.unseen.forget(accounts - large)
+            self.deltas.forget(accounts)
+            for account in accounts:
+                self._recent.pop(account, None)
+                self._large.pop(account, None)
+            self._large.update(dict.fromkeys(large, now))
+        return bool(self._large)

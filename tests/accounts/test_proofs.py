@@ -1,0 +1,66 @@
+"""Remembered proofs: right answers alone, for their time, in memory that does not grow."""
+
+from __future__ import annotations
+
+import sys
+
+from restante.accounts.proofs import ProofCache
+from restante.clock import ManualClock, system_random
+
+
+def cache(clock: ManualClock, most: int = 10_000, time: float = 3600.0) -> ProofCache:
+    return ProofCache(clock, system_random, most, time)
+
+
+def test_a_proof_is_found_with_all_that_it_depends_on_and_nothing_else() -> None:
+    proofs = cache(ManualClock())
+    proofs.keep("anna", 3, b"secret", 7)
+    found = proofs.find("anna", 3, b"secret")
+    assert found is not None
+    assert found.number == 7
+    for other in (("anna", 4, b"secret"), ("anna", 3, b"secres"), ("bert", 3, b"secret"), ("anna", 3, b"")):
+        assert proofs.find(*other) is None
+
+
+def test_a_proof_ends_after_its_time_however_often_it_is_used() -> None:
+    clock = ManualClock()
+    proofs = cache(clock, time=100.0)
+    proofs.keep("anna", 1, b"x", 1)
+    clock.advance(99.0)
+    assert proofs.find("anna", 1, b"x") is not None
+    clock.advance(1.0)
+    assert proofs.find("anna", 1, b"x") is None
+    proofs.keep("anna", 1, b"x", 2)
+    found = proofs.find("anna", 1, b"x")
+    assert found is not None
+    assert found.number == 2
+
+
+def test_ten_thousand_proofs_are_kept_and_of_more_those_used_last() -> None:
+    clock = ManualClock()
+    proofs = cache(clock)
+    for number in range(10_000):
+        clock.advance(0.001)
+        proofs.keep(f"a{number}", 1, b"x", number)
+    kept = sum(proofs.find(f"a{number}", 1, b"x") is not None for number in range(10_000))
+    assert kept >= 9_950
+    for number in range(10_000, 200_000):
+        clock.advance(0.001)
+        proofs.keep(f"a{number}", 1, b"x", number)
+        if number % 100 == 0:
+            assert proofs.find("a0", 1, b"x") is not None, "the one in use goes last"
+    assert sum(proofs.find(f"a{number}", 1, b"x") is not None for number in range(100, 10_000)) < 100
+
+
+def test_memory_is_the_same_for_none_and_for_many() -> None:
+    proofs = cache(ManualClock())
+    before = sys.getsizeof(proofs._table)
+    for number in range(30_000):
+        proofs.keep(f"a{number}", 1, b"x", number)
+    assert sys.getsizeof(proofs._table) == before < 1_000_000
+
+
+def test_a_cache_that_is_switched_off_keeps_nothing() -> None:
+    for proofs in (cache(ManualClock(), most=0), cache(ManualClock(), time=0.0)):
+        proofs.keep("anna", 1, b"x", 1)
+        assert proofs.find("anna", 1, b"x") is None

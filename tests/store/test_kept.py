@@ -1,0 +1,114 @@
+"""What a process keeps of accounts goes when they sleep: many leave no more behind than few."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from array import array
+from pathlib import Path
+
+import pytest
+
+from restante.clock import system_random
+from restante.store.model import DropList, DropMessage, UidList
+from restante.store.sqlite.engine import SqliteEngine
+from restante.store.sqlite.handles import IDLE
+from restante.store.sqlite.kept import LARGE_IDLE, SMALL, Kept
+from tests.engines.making import Installation, fill, inbox
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return Installation("sqlite", tmp_path / "data")
+
+
+def weight(kept: Kept) -> int:
+    """Entries in all caches."""
+    caches = (kept.lists._lists, kept.flags._arrays, kept.maildrops._drops, kept.deltas._kept, kept.unseen._held)
+    return sum(len(cache) for cache in caches) + len(kept._shared) + len(kept._recent) + len(kept._large)
+
+
+async def swept(engine: SqliteEngine) -> bool:
+    """Let the engine look for idle files as its timer does; whether it will look again."""
+    engine.keep_tidy()
+    assert engine._sweeper is not None
+    engine._sweeper.cancel()
+    engine._sweep()
+    assert engine._sweeping is not None
+    await engine._sweeping
+    await asyncio.sleep(0)  # its callback has run
+    return engine._sweeper is not None
+
+
+@pytest.mark.parametrize("handles", [100, 3])
+def test_small_accounts_leave_nothing_once_their_files_are_closed(installation: Installation, handles: int) -> None:
+    async def scene() -> None:
+        engine = SqliteEngine(installation.data, installation.clock, system_random, reserve=0, handles=handles)
+        for name in [f"acc{number}" for number in range(10)]:
+            await engine.create_account(name)
+            store = engine.account(name)
+            box = await inbox(store)
+            await fill(store, box, 5)
+            await store.snapshot(box)
+            await store.flag_table()
+            await store.first_unseen(box)
+            await store.delta(box, 1)
+            await store.maildrop()
+        del store
+        assert weight(engine.kept) > 50
+        installation.clock.advance(IDLE)
+        assert not await swept(engine)
+        gc.collect()
+        assert weight(engine.kept) == 0
+        assert len((await engine.account("acc3").snapshot(1)).uids) == 5
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_an_account_in_use_keeps_what_is_known_of_it(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = SqliteEngine(installation.data, installation.clock, system_random, reserve=0, handles=100)
+        for name in ("acc1", "acc2"):
+            await engine.create_account(name)
+            await fill(engine.account(name), 1, 5)
+            await engine.account(name).snapshot(1)
+        installation.clock.advance(IDLE)
+        seen = (await engine.account("acc2").snapshot(1)).uids
+        assert await swept(engine)
+        assert [place[0] for place in engine.kept.lists._lists] == ["acc2"]
+        assert (await engine.account("acc2").snapshot(1)).uids is seen
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def large() -> Kept:
+    kept = Kept()
+    for account, count in (("large", SMALL + 1), ("small", SMALL)):
+        uids = UidList(array("I", range(1, count + 1)))
+        kept.lists._keep((account, 1), (1, 1, 1), uids)
+        kept.flags._keep(account, 1, 1, uids, array("I", [1] * count))
+        kept.unseen._held[account, 1] = (1, 1)
+        kept.maildrops.keep(account, (1, 1, 1, ""), DropList([DropMessage(1, "x", 1, 1, 1, 0, False)] * count))
+    return kept
+
+
+def test_what_is_large_is_kept_a_while_longer() -> None:
+    kept = large()
+    assert kept.sleep({"large", "small"}, 1000.0)
+    assert list(kept.lists._lists) == list(kept.flags._arrays) == list(kept.unseen._held) == [("large", 1)]
+    assert list(kept.maildrops._drops) == ["large"]
+    assert kept.sleep(set(), 1000.0 + LARGE_IDLE - 1)
+    assert kept.lists._lists
+    assert not kept.sleep(set(), 1000.0 + LARGE_IDLE)
+    assert weight(kept) == 0
+    assert kept.lists._held == kept.flags._held == kept.maildrops._held == 0
+
+
+def test_what_is_large_and_used_again_begins_its_time_anew() -> None:
+    kept = large()
+    kept.sleep({"large", "small"}, 1000.0)
+    assert kept.sleep({"large"}, 1000.0 + LARGE_IDLE), "closed again in this very moment"
+    assert kept.lists._lists
+    assert not kept.sleep(set(), 1000.0 + 2 * LARGE_IDLE)

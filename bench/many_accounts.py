@@ -126,6 +126,7 @@ def main() -> int:
     parser.add_argument("--few", type=int, default=100)
     parser.add_argument("--idle", type=int, default=500, help="connections in IDLE, each of an account of its own")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--again", action="store_true", help="touch them once more, and look whether that leaves more")
     parser.add_argument("--slack", type=int, default=3000, help="octets an account may leave in a process")
     options = parser.parse_args()
     raise_file_limit(options.accounts // 2 + options.idle + 100)
@@ -153,6 +154,10 @@ def main() -> int:
         print(f"memory of all processes: {first / 1e6:.1f} MB at the start")
         print(f"{options.few} accounts touched: {busy_few / 1e6:.1f} MB, idle {few / 1e6:.1f} MB")
         print(f"{options.accounts} accounts touched in {took:.0f} s: {busy / 1e6:.1f} MB, idle {many / 1e6:.1f} MB")
+        if options.again:
+            touch(server, addresses, passwords)
+            settle(server)
+            print(f"all of them once more: idle {server.memory() / 1e6:.1f} MB")
         left = (many - few) / max(1, options.accounts - options.few) / options.workers
         print(f"an account leaves {left:.0f} octets in each process")
         print(f"the last handle was closed after {settled:.0f} s")

@@ -11,6 +11,13 @@ def test_folding_order_case_and_line_ends_make_no_difference() -> None:
     assert mark(WHOLE) == mark(b"subject: hello world\nFROM:  A <a@b>\n\n")
 
 
+def test_the_header_ends_at_the_first_empty_line_whatever_line_ends_there_are() -> None:
+    wanted = mark(b"To: a\r\n")
+    for tail in (b"", b"\r\nFrom: b\r\n", b"\nFrom: b\n", b"\nFrom: b\r\n\r\nTo: c", b"\r\nFrom: b\n\nTo: c"):
+        assert mark(b"To: a\r\n" + tail) == mark(b"To: a\n" + tail) == wanted, tail
+    assert mark(b"\nTo: a\r\n\r\n") == mark(b"")
+
+
 def test_the_body_is_not_looked_at() -> None:
     assert mark(WHOLE) == mark(WHOLE.partition(b"\r\n\r\n")[0])
     assert mark(b"\r\nFrom: a") == mark(b"")

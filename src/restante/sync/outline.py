@@ -13,7 +13,6 @@ MARK_FIELDS = ("Message-ID", "Date", "From", "To", "Subject")
 """Header fields asked of a server for `mark`."""
 
 _FIELD = re.compile(rb"^(message-id|date|from|to|subject)[ \t]*:(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
-_END = re.compile(rb"(?:\A|\r?\n)\r?\n")
 
 
 def mark(header: bytes) -> bytes:
@@ -22,15 +21,24 @@ def mark(header: bytes) -> bytes:
     Folding, case of names, the fields' order and line ends make no difference: servers give fields back in ways of
     their own. All occurrences count, in their order within a name.
     """
-    end = _END.search(header)
     found: dict[bytes, list[bytes]] = {}
-    for name, value in _FIELD.findall(header, 0, end.start() + 1 if end else len(header)):
+    for name, value in _FIELD.findall(header, 0, _end(header)):
         found.setdefault(name.lower(), []).append(b" ".join(value.split()))
     state = hashlib.blake2b(digest_size=16)
     for name in sorted(found):
         for value in found[name]:
             state.update(name + b":" + value + b"\n")
     return state.digest()
+
+
+def _end(data: bytes) -> int:
+    """Where the header's last line ends."""
+    if data.startswith((b"\r\n", b"\n")):
+        return 0
+    crlf = data.find(b"\n\r\n")
+    lf = data.find(b"\n\n", 0, crlf if crlf >= 0 else len(data))
+    end = lf if lf >= 0 else crlf
+    return end + 1 if end >= 0 else len(data)
 
 
 def digest(data: bytes) -> bytes:

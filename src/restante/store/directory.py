@@ -7,12 +7,12 @@ lower-case A-label or U-label form normalised by `accounts.address`.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..errors import Refusal
+from .fold import fold_address as fold_address
 from .journal import DeliveryJournal
 from .quota import Quota
 
@@ -27,11 +27,6 @@ class NotFound(DirectoryRefusal):
 
 class Exists(DirectoryRefusal):
     code = "EXISTS"
-
-
-def fold_address(address: str) -> str:
-    """The form under which an address or a domain is kept and found: case-folded NFC. The same in every engine."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).casefold())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,43 +13,45 @@ Rules for every engine (the conformance suite in tests/engines checks them):
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..query.language import Query
-from ..query.order import Criterion
-from ..query.threads import Algorithm, Threads
-from .changes import AccountChanges
-from .directory import Directory
-from .model import (
-    AccountStats,
-    Adoption,
-    Appended,
-    Blob,
-    Column,
-    Copied,
-    Delta,
-    DropList,
-    Finding,
-    Flagged,
-    FlagMode,
-    Flags,
-    FlagTable,
-    Mailbox,
-    NewMessage,
-    Pop3Delete,
-    Provenance,
-    Recoverable,
-    Removed,
-    Row,
-    Scored,
-    Snapshot,
-    UidRanges,
-)
-from .quota import QuotaState
-from .rights import AclEntry, Rights
+if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait for all of it
+    from array import array
+    from contextlib import AbstractAsyncContextManager
+
+    from ..query.language import Query
+    from ..query.order import Criterion
+    from ..query.threads import Algorithm, Threads
+    from .changes import AccountChanges
+    from .directory import Directory
+    from .model import (
+        AccountStats,
+        Adoption,
+        Appended,
+        Blob,
+        Column,
+        Copied,
+        Delta,
+        DropList,
+        Finding,
+        Flagged,
+        FlagMode,
+        Flags,
+        FlagTable,
+        Mailbox,
+        NewMessage,
+        Pop3Delete,
+        Provenance,
+        Recoverable,
+        Removed,
+        Row,
+        Scored,
+        Snapshot,
+        UidRanges,
+    )
+    from .quota import QuotaState
+    from .rights import AclEntry, Rights
 
 OnChange = Callable[[int], None]
 """Called on the event loop with the account's newest change number. Must not block or raise."""

@@ -235,6 +235,7 @@ class Column(Enum):
     PREVIEW = "preview"  # str
     TRAITS = "traits"  # int, mime Trait bits
     PARTS = "parts"  # bytes, see store.parts: encoded Part tree
+    DIGEST = "digest"  # bytes, SHA-256 of the stored octets
     CONTENT = "content"  # int, opaque key for Store.read_content / read_contents
 
 

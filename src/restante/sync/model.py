@@ -92,6 +92,8 @@ class Outline:
 
     size: octets with CRLF line ends, None where asking would mean reading it. received: INTERNALDATE, seconds UTC.
     mark: 16 octets, `outline.mark` of its Message-ID, Date, From, To and Subject fields. email: EMAILID or None.
+    ident: 16 octets, `outline.ident` of its Message-ID alone; empty where it has none, or the side does not say.
+    digest: `outline.digest` of all its octets, where the side knows it without reading them.
     """
 
     uid: int
@@ -99,6 +101,8 @@ class Outline:
     received: int
     mark: bytes
     email: str | None = None
+    ident: bytes = b""
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,38 @@ def mark(header: bytes) -> bytes:
     Folding, case of names, the fields' order and line ends make no difference: servers give fields back in ways of
     their own. All occurrences count, in their order within a name.
     """
+    return _mark(_fields(header))
+
+
+def ident(header: bytes) -> bytes:
+    """16 octets that stand for the first Message-ID field alone, empty where there is none. As `mark` otherwise."""
+    return _ident(_fields(header))
+
+
+def mark_and_ident(header: bytes) -> tuple[bytes, bytes]:
+    """Both, for one look at the header."""
+    fields = _fields(header)
+    return _mark(fields), _ident(fields)
+
+
+def _fields(header: bytes) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
     for name, value in _FIELD.findall(header, 0, _end(header)):
         found.setdefault(name.lower(), []).append(b" ".join(value.split()))
+    return found
+
+
+def _mark(fields: dict[bytes, list[bytes]]) -> bytes:
     state = hashlib.blake2b(digest_size=16)
-    for name in sorted(found):
-        for value in found[name]:
+    for name in sorted(fields):
+        for value in fields[name]:
             state.update(name + b":" + value + b"\n")
     return state.digest()
+
+
+def _ident(fields: dict[bytes, list[bytes]]) -> bytes:
+    values = fields.get(b"message-id")
+    return hashlib.blake2b(values[0], digest_size=16).digest() if values and values[0] else b""
 
 
 def _end(data: bytes) -> int:

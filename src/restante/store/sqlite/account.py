@@ -17,11 +17,6 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from ...mime.model import Limits
-from ...query.language import Query
-from ...query.order import Criterion
-from ...query.threads import Algorithm, Threads
-from ..changes import AccountChanges
 from ..errors import CannotChangeMailbox, InUse
 from ..interface import Store
 from ..model import (
@@ -57,7 +52,6 @@ from . import (
     acl,
     annotation,
     append,
-    bodies,
     content,
     copies,
     flags,
@@ -77,6 +71,11 @@ from .handles import WRITER_WAIT, connect
 from .transaction import Write
 
 if TYPE_CHECKING:
+    from ...mime.model import Limits
+    from ...query.language import Query
+    from ...query.order import Criterion
+    from ...query.threads import Algorithm, Threads
+    from ..changes import AccountChanges
     from .engine import SqliteEngine
 
 P = ParamSpec("P")
@@ -293,6 +292,8 @@ class SqliteStore:
 
     async def fill_search(self) -> int:
         """See `Store.fill_search`."""
+        from . import bodies
+
         waiting = self.look(bodies.pending)
         if not waiting:
             return await self._fill_index()

@@ -11,36 +11,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 
 from ...clock import Clock, Random
 from ...mime.model import DEFAULT_LIMITS, Limits
 from ..annotation import AnnotationLimits
-from ..directory import Directory
 from ..errors import DiskFull, NoSuchAccount
 from ..interface import OnChange, Store, Watch
 from ..quota import NO_LIMITS, Quota
 from . import migrate
 from .account import Shared, SqliteStore
-from .directory import SqliteDirectory
 from .faults import translated
 from .handles import Handles
 from .hints import GONE, Hints
 from .index import discard
 from .indexes import BATCH, Filler, Indexes
 from .kept import Kept
-from .shared import SharedStore
+from .paths import DIRECTORY, account_file
 from .transaction import Settings
 from .writer import Job, Writers
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from ..directory import Directory
+    from .directory import SqliteDirectory
 
-_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+T = TypeVar("T")
 
 DEFAULT_ANNOTATIONS = AnnotationLimits()
 
@@ -112,14 +111,14 @@ class SqliteEngine:
     def directory(self) -> Directory:
         """Domains, accounts, aliases, credentials."""
         if self._directory is None:
-            self._directory = SqliteDirectory(self.data / "directory.db", self.clock, self.random)
+            from .directory import SqliteDirectory
+
+            self._directory = SqliteDirectory(self.data / DIRECTORY, self.clock, self.random)
         return self._directory
 
     def path(self, account: str) -> Path:
-        """The account's file. An id is checked before it becomes a name in the file system."""
-        if _ACCOUNT.match(account) is None:
-            raise NoSuchAccount("There is no such account.")
-        return self.data / "accounts" / account[:2].lower() / f"{account}.db"
+        """The account's file. Raises NoSuchAccount where the id cannot be one."""
+        return account_file(self.data, account)
 
     def index_path(self, account: str) -> Path:
         """The account's search index, which may be missing."""
@@ -128,6 +127,8 @@ class SqliteEngine:
     def account(self, account: str, actor: str | None = None, session: str = "") -> Store:
         if actor is None or actor == account:
             return self.own(account, session)
+        from .shared import SharedStore
+
         return SharedStore(self.own(account, session, actor), actor)
 
     def own(self, account: str, session: str = "", actor: str | None = None) -> SqliteStore:

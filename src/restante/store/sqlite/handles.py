@@ -19,7 +19,7 @@ import apsw
 from ... import memory
 from ...clock import Clock, Random
 from ..errors import NoSuchAccount
-from . import incarnation, migrate
+from . import incarnation, inode, migrate
 from .transaction import Interned
 
 IDLE = 20.0
@@ -100,7 +100,7 @@ class Handle:
         """A connection to a file that is in service: a copy of an older state is made safe first."""
         db = connect(self.path, wait=wait)
         try:
-            if not self._in_service and incarnation.is_copy(db, self.path):
+            if not self._in_service and inode.is_copy(db, self.path):
                 db.set_busy_timeout(WRITER_WAIT)
                 incarnation.put_in_service(db, self.path, self._clock, self._random)
                 db.set_busy_timeout(wait)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from base64 import b32encode
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import apsw
 
 from ...clock import Random
-from ...mime.model import SortKeys
 from .transaction import Write
+
+if TYPE_CHECKING:
+    from ...mime.model import SortKeys
 
 _FORM = re.compile(r"[a-z][a-z2-7]{26}\Z")
 

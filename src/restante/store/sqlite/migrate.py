@@ -17,7 +17,7 @@ from ...clock import Random
 from ..errors import Damaged, NewerSchema
 from ..model import INBOX
 from .identity import new_id
-from .incarnation import file_identity
+from .inode import file_identity
 from .schema import APPLICATION_ID, BODIES_APART, PRAGMAS_BEFORE_TABLES, SHARING, TABLES, VERSION
 
 Migration = Callable[[apsw.Connection], None]

@@ -31,6 +31,7 @@ _COLUMNS: dict[Column, tuple[str, str]] = {
     Column.PREVIEW: ("a.preview", "a"),
     Column.TRAITS: ("c.traits", "ec"),
     Column.PARTS: ("a.parts", "a"),
+    Column.DIGEST: ("c.digest", "ec"),
     Column.CONTENT: ("e.content", "e"),
 }
 

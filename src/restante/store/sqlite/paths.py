@@ -1,0 +1,19 @@
+"""Where an account's file lies within the data folder. Imports next to nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..errors import NoSuchAccount
+
+DIRECTORY = "directory.db"
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+
+
+def account_file(data: Path, account: str) -> Path:
+    """The account's file. An id is checked before it becomes a name in the file system. Raises NoSuchAccount."""
+    if _ACCOUNT.match(account) is None:
+        raise NoSuchAccount("There is no such account.")
+    return data / "accounts" / account[:2].lower() / f"{account}.db"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from array import array
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ def test_what_is_filed_comes_back_in_every_column(installation: Installation) ->
             Column.SAVED: int(installation.clock.now()), Column.EMAIL_ID: done.email_ids[0].encode(),
             Column.ENVELOPE: b"(envelope)", Column.BODY: b"(body)", Column.BODYSTRUCTURE: b"(bodystructure)",
             Column.HEADERS: b"Subject: x\r\n", Column.PREVIEW: "Gruß", Column.TRAITS: 0,
+            Column.DIGEST: sha256(data).digest(),
         }  # fmt: skip
         assert isinstance(content, int)
         assert await store.read_content(content) == data

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from restante.sync.model import NO_FLAGS, SYSTEM_FLAGS, Added, Changes, FlagChange, Flags, Message, Outline, Place
-from restante.sync.outline import mark
+from restante.sync.outline import ident, mark
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
 INBOX = "INBOX"
@@ -337,6 +337,7 @@ class MemorySide:
                 found.received,
                 mark(found.data),
                 found.email if self.abilities.emails else None,
+                ident(found.data),
             )
             for uid in sorted(uids)
             if (found := messages.get(uid)) is not None

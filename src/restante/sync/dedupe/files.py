@@ -1,0 +1,31 @@
+"""What is compared in files that are only reported on: an mbox, a folder of messages, an archive. Read in one pass."""
+
+from __future__ import annotations
+
+from ...exchange.incoming import Incoming, Skipped, Source
+from ...mime.normalise import normalise_line_ends
+from ..model import Spelling
+from ..outline import digest, mark_and_ident
+from .table import Box, Table
+from .trace import core
+
+
+def survey_files(source: Source) -> tuple[Table, list[Skipped]]:
+    """All messages of the source, numbered from 1 in their order, and what could not be read."""
+    table, skipped, spelling = Table(), [], Spelling()
+    numbers: dict[str, int] = {}
+    for item in source.items():
+        if isinstance(item, Skipped):
+            skipped.append(item)
+        elif isinstance(item, Incoming):
+            name = item.mailbox or "INBOX"
+            if name not in numbers:
+                numbers[name] = len(table.boxes)
+                table.boxes.append(Box(name, None, "", ""))
+            data = normalise_line_ends(item.data)
+            mark, ident = mark_and_ident(data)
+            flags = spelling.flags(item.flags.wire.decode("ascii").split())
+            table.core[len(table)] = core(data)
+            table.add(numbers[name], len(table) + 1, len(data), item.received, flags, mark, ident, None, digest(data))
+            table.where.append(item.where)
+    return table, skipped

@@ -1,0 +1,105 @@
+"""Reads what is compared: all messages by columns, then the octets of those that may be the same, and of no others."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from ..model import Place
+from ..outline import digest, ident
+from ..side import MailboxUnavailable, Side
+from .decide import Plan, Rules, candidates, decide, to_read
+from .table import Box, Table
+from .trace import core
+
+OUTLINES = 2_000
+"""Messages asked of a side at once."""
+
+PASSED_OVER = frozenset({"\\Trash", "\\Junk", "\\All", "\\Flagged", "\\Important"})
+"""Roles of mailboxes that are looked at only when they are named: views of others, and what is thrown away already."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many messages have been read and how many there are to read."""
+
+
+class NoSuchMailbox(MailboxUnavailable):
+    """A mailbox named by a person is not there."""
+
+    code = "NO-SUCH-MAILBOX"
+    temporary = False
+
+
+def chosen(places: Iterable[Place], names: Sequence[str], trash: str | None) -> list[Place]:
+    """The mailboxes to look at: those named, else all but PASSED_OVER. The trash never: what is kept is not there.
+
+    Raises NoSuchMailbox.
+    """
+    there = {place.name: place for place in places if place.selectable}
+    for name in names:
+        if name not in there:
+            raise NoSuchMailbox(f"There is no mailbox {name}.", "Name an existing one.")
+        if name == trash:
+            raise NoSuchMailbox(f"{name} is where duplicates go; it is not looked at.", "Name another with --trash.")
+    wanted = (
+        [there[name] for name in dict.fromkeys(names)]
+        if names
+        else [place for place in there.values() if place.role not in PASSED_OVER]
+    )
+    return [place for place in wanted if place.name != trash]
+
+
+async def look(
+    side: Side,
+    rules: Rules,
+    names: Sequence[str] = (),
+    trash: str | None = None,
+    progress: Progress = lambda done, total: None,
+) -> tuple[Table, Plan]:
+    """What there is and what would be done about it. names, trash: see `chosen`. Changes nothing."""
+    places = await side.places()
+    if any(place.role == "\\All" for place in places):
+        rules = replace(rules, within=True)  # mailboxes are labels there
+    table = await survey(side, chosen(places, names, trash), progress)
+    groups = candidates(table, rules)
+    await read(side, table, to_read(table, groups), progress)
+    return table, decide(table, groups, rules)
+
+
+async def survey(side: Side, places: Sequence[Place], progress: Progress = lambda done, total: None) -> Table:
+    """All messages of these mailboxes. Reads no bodies. What comes or goes meanwhile may be missing."""
+    table = Table()
+    total = sum(place.messages or 0 for place in places)
+    for place in places:
+        changes = await side.changes(place.name, None)
+        table.boxes.append(Box(place.name, place.role, changes.validity, changes.cursor))
+        number = len(table.boxes) - 1
+        for start in range(0, len(changes.uids), OUTLINES):
+            some = changes.uids[start : start + OUTLINES]
+            for one in await side.outlines(place.name, some):
+                at = start + bisect_left(some, one.uid)
+                table.add(
+                    number, one.uid, one.size, one.received, changes.flags[at], one.mark, one.ident, one.email,
+                    one.digest,
+                )  # fmt: skip
+            progress(len(table), max(total, len(table)))
+    return table
+
+
+async def read(side: Side, table: Table, wanted: Sequence[int], progress: Progress = lambda done, total: None) -> None:
+    """Read the octets of these messages and note what they are; those that are gone stay unknown."""
+    by_box: dict[int, dict[int, int]] = {}
+    for at in wanted:
+        by_box.setdefault(table.box[at], {})[table.uid[at]] = at
+    done = 0
+    for box, by_uid in by_box.items():
+        async for message in side.fetch(table.boxes[box].name, array("Q", sorted(by_uid))):
+            at = by_uid[message.uid]
+            table.digest[at] = digest(message.data)
+            table.core[at] = core(message.data)
+            table.ident[at] = ident(message.data)
+            table.size[at] = len(message.data)
+            done += 1
+            if done % 500 == 0:
+                progress(done, len(wanted))

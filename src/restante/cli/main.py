@@ -25,6 +25,7 @@ COMMANDS = (
     Subcommand("import", ".import_", "Bring mail in: mbox, Maildir, .eml files, archives."),
     Subcommand("export", ".export", "Take mail out as Maildir++ or mbox."),
     Subcommand("deliver", ".deliver", "Deliver the message on stdin (for an MTA's pipe)."),
+    Subcommand("dedupe", ".dedupe", "Find messages that are there more than once; move all but one to the trash."),
     Subcommand("search", ".search", "List messages that hold given words."),
     Subcommand("undelete", ".undelete", "List removed messages and bring them back."),
     Subcommand("doctor", ".doctor", "Check every invariant of the store."),

@@ -28,7 +28,7 @@ MEANINGS = {
     Exit.REFUSED: "refused or failed; stderr says why and what to do",
     Exit.USAGE: "the command line was not understood",
     Exit.NOT_FOUND: "no such account, domain, alias or file",
-    Exit.FINDINGS: "doctor found something that is not repaired; import skipped messages",
+    Exit.FINDINGS: "doctor found something that is not repaired; import skipped messages; dedupe left some in place",
     Exit.NO_USER: "deliver: no such recipient",
     Exit.UNAVAILABLE: "deliver: refused for good (quota, disabled account, unusable message)",
     Exit.CANNOT_CREATE: "deliver: the message cannot be stored",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...exchange.incoming import Incoming, Skipped, Source
 from ...mime.normalise import normalise_line_ends
 from ..model import Spelling
@@ -10,8 +12,9 @@ from .table import Box, Table
 from .trace import core
 
 
-def survey_files(source: Source) -> tuple[Table, list[Skipped]]:
-    """All messages of the source, numbered from 1 in their order, and what could not be read."""
+def survey_files(source: Source, names: Sequence[str] = ()) -> tuple[Table, list[Skipped]]:
+    """All messages of the source (names: of these mailboxes alone), numbered from 1 in their order, and what could not
+    be read."""
     table, skipped, spelling = Table(), [], Spelling()
     numbers: dict[str, int] = {}
     for item in source.items():
@@ -19,6 +22,8 @@ def survey_files(source: Source) -> tuple[Table, list[Skipped]]:
             skipped.append(item)
         elif isinstance(item, Incoming):
             name = item.mailbox or "INBOX"
+            if names and name not in names:
+                continue
             if name not in numbers:
                 numbers[name] = len(table.boxes)
                 table.boxes.append(Box(name, None, "", ""))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..side import SideUnavailable
-from .side import LocalSide
+from .side import AccountMissing, LocalSide
 
 if TYPE_CHECKING:
     from ...mime.model import Limits
@@ -59,7 +59,7 @@ def open_local(
             if "@" in account:
                 found = await opened.engine.directory.account(account)
                 if found is None:
-                    raise SideUnavailable(f"There is no account {account}.", "Make it: restante account add.")
+                    raise AccountMissing(f"There is no account {account}.", "Make it: restante account add.")
                 id = found.id
             return opened, opened.engine.account(id, session="sync")
         except BaseException:

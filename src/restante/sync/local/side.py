@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...store.errors import RoleTaken, StoreRefusal
+from ...store.errors import NoSuchAccount, RoleTaken, StoreRefusal
 from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
 from ..side import MailboxUnavailable, SideUnavailable
 
@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from .opening import Opened
     from .reading import Reading
 
-WHOLE_SIDE = frozenset({"NO-SUCH-ACCOUNT", "NEWER-SCHEMA", "DISK-FULL", "STORE-FAILED", "BUSY"})
+
+class AccountMissing(SideUnavailable):
+    """There is no such account: no later run will find it by itself."""
+
+    code = NoSuchAccount.code
+    temporary = False
+
+
+WHOLE_SIDE = frozenset({"NEWER-SCHEMA", "DISK-FULL", "STORE-FAILED", "BUSY"})
 """Codes of store refusals that no mailbox of the account would escape."""
 
 
@@ -304,6 +312,8 @@ def _refusals(mailbox: str = "") -> Iterator[None]:
     """A store's refusals as a side's. mailbox: the one that is left out; "": all of the side is."""
     try:
         yield
+    except NoSuchAccount as refusal:
+        raise AccountMissing(refusal.text, refusal.remedy) from refusal
     except StoreRefusal as refusal:
         if not mailbox or refusal.code in WHOLE_SIDE:
             raise SideUnavailable(refusal.text, refusal.remedy) from refusal

@@ -4,4 +4,5 @@
 - `plan`: base, ours, theirs -> actions; pure. `state`: the base and the journal, one file a copy. `engine`: runs it.
 - `remote`: the side that is an IMAP server. `maildir`, `local`: those that are a Maildir tree and a store.
 - `pop3`: fetching by POP3, never twice.
+- `dedupe`: finds messages that are on a side more than once; moves all but one to the trash, and back.
 """

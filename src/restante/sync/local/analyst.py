@@ -8,36 +8,43 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import sys
 from typing import BinaryIO
 
 from ...mime.analyse import analyse
 from .analysts import COUNT, SIZE
 
 
+class _End(Exception):
+    """The process that asks has ended."""
+
+
 def main(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer until `source` ends."""
-    limits = None
-    while True:
-        if limits is None:
-            head = source.read(SIZE.size)
-            if len(head) < SIZE.size:
-                return
-            limits = pickle.loads(source.read(SIZE.unpack(head)[0]))  # from the process that started this one
-        head = source.read(COUNT.size)
-        if len(head) < COUNT.size:
-            return
-        analyses = []
-        for _ in range(COUNT.unpack(head)[0]):
-            size = SIZE.unpack(source.read(SIZE.size))[0]
-            analyses.append(analyse(source.read(size), limits))
-        octets = pickle.dumps(analyses, pickle.HIGHEST_PROTOCOL)
-        sink.write(SIZE.pack(len(octets)))
-        sink.write(octets)
-        sink.flush()
+    """Answer until `source` ends, or nobody reads `sink`."""
+    try:
+        limits = pickle.loads(_sized(source))  # from the process that started this one
+        while True:
+            (number,) = COUNT.unpack(_exactly(source, COUNT.size))
+            analyses = [analyse(_sized(source), limits) for _ in range(number)]
+            octets = pickle.dumps(analyses, pickle.HIGHEST_PROTOCOL)
+            sink.write(SIZE.pack(len(octets)))
+            sink.write(octets)
+            sink.flush()
+    except (_End, BrokenPipeError):
+        return
+
+
+def _sized(source: BinaryIO) -> bytes:
+    return _exactly(source, SIZE.unpack(_exactly(source, SIZE.size))[0])
+
+
+def _exactly(source: BinaryIO, count: int) -> bytes:
+    octets = source.read(count)
+    if len(octets) < count:
+        raise _End
+    return octets
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the process that asks
     main(os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", closefd=False))
-    sys.exit(0)
+    os._exit(0)  # nothing is left to be written, and nobody to read what an exit may say of a broken pipe

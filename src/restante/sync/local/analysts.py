@@ -41,7 +41,7 @@ class Analysts:
 
     def __init__(self, limits: Limits, cores: int | None = None) -> None:
         self._limits = limits
-        self._most = min((len(os.sched_getaffinity(0)) if cores is None else cores) - 1, MOST)
+        self._most = min((_cores() if cores is None else cores) - 1, MOST)
         self._messages = 0
         self._octets = 0
         self._idle: asyncio.Queue[_Analyst] | None = None
@@ -73,6 +73,11 @@ class Analysts:
     def close(self) -> None:
         for analyst in self._all:
             analyst.close()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _here(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:

@@ -62,7 +62,7 @@ class LocalSide:
         self._glance: Glance | None = None
         self._seen = 0
         """The account's change number at the last `places`."""
-        self._first: dict[int, str] = {}
+        self._first: set[int] = set()
         """Mailboxes that held no message before this run, by key."""
 
     async def open(self) -> None:
@@ -78,14 +78,11 @@ class LocalSide:
         if opened is None or store is None:
             return
         try:
-            for key in self._first:
-                # Mail programs announce what is \Recent; the mail of a first copy did not just come.
-                try:
+            with _refusals():
+                there = {mailbox.key for mailbox in await store.mailboxes()} if self._first else set()
+                for key in self._first & there:
+                    # Mail programs announce what is Recent; the mail of a first copy did not just come.
                     await store.claim_recent(key)
-                except StoreRefusal as refusal:
-                    if refusal.temporary:
-                        raise
-                    continue  # deleted meanwhile
         finally:
             await opened.engine.close()
 
@@ -137,7 +134,7 @@ class LocalSide:
                 assert self._opened is not None
                 self._filing = Filing(store, self._opened.limits, self._opened.largest)
             if mailbox.uidnext == 1 and mailbox.name != "INBOX":
-                self._first[mailbox.key] = mailbox.name
+                self._first.add(mailbox.key)
             return await self._filing.add(mailbox.key, messages)
 
     async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restante.clock import system_random
@@ -24,7 +24,7 @@ from restante.sync.dedupe.survey import NoSuchMailbox, chosen, look, read, surve
 from restante.sync.dedupe.table import Table
 from restante.sync.dedupe.trace import TRACE_FIELDS, core
 from restante.sync.dedupe.undo import Undone, undo
-from restante.sync.model import Flags, Message
+from restante.sync.model import NO_FLAGS, Flags, Message
 from restante.sync.side import Side
 
 from .memory import ALL, Abilities, Disk, Killed, MemorySide, Steps
@@ -399,7 +399,14 @@ def test_no_letter_loses_its_last_copy_and_undoing_gives_all_back(
     run(MemorySide(disk, abilities), act)
 
 
+# Cut off while one of two mailboxes had been left: what moved must not be mixed up with what moves in the next run.
+TWO_LEFT = [("INBOX", 0, "", "text", NO_FLAGS, 1, None)] * 2 + [
+    (name, 2, "", "text", NO_FLAGS, 1, None) for name in ("INBOX", "Work", "Archive")
+]
+
+
 @given(MESSAGES, st.sampled_from([ALL, Abilities(tells=False)]), st.integers(1, 60), st.booleans())
+@example(TWO_LEFT, ALL, 31, True)
 @settings(max_examples=300, deadline=None)
 def test_a_run_cut_off_anywhere_can_be_gone_on_with_and_undone(
     messages: Filled, abilities: Abilities, at: int, go_on: bool

@@ -14,6 +14,7 @@ from ..side import MailboxUnavailable, Side
 from .decide import Group, Plan, merged
 from .journal import Entry, Journal, Moved
 from .table import Table
+from .undo import settle
 
 GROUPS = 1_000
 """Groups of one step: what a line of the journal holds."""
@@ -50,6 +51,7 @@ async def apply(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
     """Do it. trash: from `find_trash`; made where it is missing. The table's flags are brought up to now."""
+    await settle(side, journal)
     place = next((each for each in await side.places() if each.name == (trash or TRASH)), None)
     if place is None:
         place = await side.create(trash or TRASH, "\\Trash")
@@ -141,10 +143,11 @@ class _Worker:
 
     def _as_it_was(self, at: int) -> Moved:
         table = self._table
-        box = table.boxes[table.box[at]]
+        box, digest = table.boxes[table.box[at]], table.digest[at]
+        assert digest is not None  # or it would be in no group
         return Moved(
             box.name, box.validity, table.uid[at], tuple(sorted(table.flags[at])), table.received[at], table.size[at],
-            table.mark[at],
+            table.mark[at], digest,
         )  # fmt: skip
 
     async def _flag(self, groups: Sequence[Group]) -> None:

@@ -8,8 +8,8 @@
 ```
 
 A step stands here before anything of it is done. Where its "done" is missing the run was cut off within it: what moved
-is then found in the trash by its content. A run that was cut off is gone on with in the same file, so that undoing
-takes back all of it. A line cut off at the end was never acted on.
+is then found in the trash by its content, before anything else is done. A run that was cut off is gone on with in the
+same file, so that undoing takes back all of it. A line cut off at the end was never acted on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class JournalRefusal(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A message as it was before it was touched. size: octets, or -1. received: seconds UTC."""
+    """A message as it was before it was touched. size: octets, or -1. received: seconds UTC. digest: of its octets."""
 
     box: str
     validity: str
@@ -45,14 +45,18 @@ class Moved:
     received: int
     size: int
     mark: bytes
+    digest: bytes
 
     def written(self) -> list[object]:
-        return [self.box, self.validity, self.uid, self.flags, self.received, self.size, self.mark.hex()]
+        return [
+            self.box, self.validity, self.uid, self.flags, self.received, self.size, self.mark.hex(),
+            self.digest.hex(),
+        ]  # fmt: skip
 
     @classmethod
     def read(cls, values: list[Any]) -> Self:
-        box, validity, uid, flags, received, size, mark = values
-        return cls(box, validity, uid, tuple(flags), received, size, bytes.fromhex(mark))
+        box, validity, uid, flags, received, size, mark, digest = values
+        return cls(box, validity, uid, tuple(flags), received, size, bytes.fromhex(mark), bytes.fromhex(digest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Step:
     """Groups that were worked on together. uids: in the trash, one for each message that was to move, in order; None
-    where the run was cut off. begun: undoing it was begun."""
+    where the run was cut off (`undo.settle`). begun: undoing it was begun."""
 
     number: int
     trash: str
@@ -127,6 +131,11 @@ class Journal:
                 return journal
             journal.close()
         return None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known of each step what became of it."""
+        return all(known.done is not None for known in self._steps.values())
 
     @property
     def undone(self) -> bool:

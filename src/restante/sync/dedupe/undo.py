@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..model import NO_FLAGS, FlagChange, Flags, Outline
+from ..outline import digest
 from ..side import Side
 from .journal import Journal, Moved, Step
 
@@ -31,9 +32,16 @@ async def undo(side: Side, journal: Journal) -> Undone:
     """Put all back. Cut off, it can be asked for again. Raises MailboxUnavailable where a mailbox can be neither used
     nor made again."""
     worker = _Worker(side, journal)
+    await worker.settle()
     for step in journal.steps():
         await worker.step(step)
     return worker.undone
+
+
+async def settle(side: Side, journal: Journal) -> None:
+    """Find out what became of a step that was cut off, and note it: before more is done, which would blur that."""
+    if not journal.settled:
+        await _Worker(side, journal).settle()
 
 
 class _Trash:
@@ -45,6 +53,9 @@ class _Trash:
         self.validity = ""
         self.flags: dict[int, Flags] = {}
         self._outlines: dict[int, Outline] | None = None
+        self._digests: dict[int, bytes] = {}
+        self.reserved: set[int] = set()
+        """UIDs that the journal knows to belong to some message: no other is looked for there."""
 
     async def read(self) -> None:
         if self.name not in {place.name for place in await self._side.places()}:
@@ -73,23 +84,38 @@ class _Trash:
     async def _by_content(self, wanted: dict[int, Moved], taken: set[int]) -> dict[int, int]:
         if self._outlines is None:
             self._outlines = {one.uid: one for one in await self._side.outlines(self.name, sorted(self.flags))}
-        by_mark: dict[bytes, list[Outline]] = {}
-        for uid, one in self._outlines.items():
-            if uid in self.flags and uid not in taken:
-                by_mark.setdefault(one.mark, []).append(one)
+        marks, taken = {message.mark for message in wanted.values()}, taken | self.reserved
+        alike = [
+            one for uid, one in self._outlines.items() if one.mark in marks and uid in self.flags and uid not in taken
+        ]
+        await self._know(alike)
+        by_digest: dict[bytes, list[Outline]] = {}
+        for one in alike:
+            by_digest.setdefault(self._digests[one.uid], []).append(one)
         found = {}
         for at, message in wanted.items():
-            alike = [one for one in by_mark.get(message.mark, ()) if _alike(one, message)]
-            if alike:
+            same = by_digest.get(message.digest)
+            if same:
                 # The person may have thrown away one like it before: what has the flags and date, and came last, is it.
                 before = frozenset(message.flags)
                 best = min(
-                    alike,
-                    key=lambda one: (self.flags[one.uid] != before, one.received != message.received, -one.uid),
+                    same, key=lambda one: (self.flags[one.uid] != before, one.received != message.received, -one.uid)
                 )
-                by_mark[message.mark].remove(best)
+                same.remove(best)
                 found[at] = best.uid
         return found
+
+    async def _know(self, outlines: Iterable[Outline]) -> None:
+        """What these messages are, to the octet."""
+        for one in outlines:
+            if one.digest is not None:
+                self._digests[one.uid] = one.digest
+        unknown = sorted(one.uid for one in outlines if one.uid not in self._digests)
+        if unknown:
+            async for message in self._side.fetch(self.name, unknown):
+                self._digests[message.uid] = digest(message.data)
+            for uid in unknown:
+                self._digests.setdefault(uid, b"")  # gone meanwhile
 
     def left(self, uids: Iterable[int]) -> None:
         """These have been moved out."""
@@ -106,19 +132,36 @@ class _Worker:
         self._there: dict[str, str] | None = None
         """Mailboxes there are, with their validity."""
 
-    async def step(self, step: Step) -> None:
+    async def settle(self) -> None:
+        """See the function of this name."""
+        for step in self._journal.steps():
+            trash = await self._of(step)
+            if step.uids is not None and step.validity == trash.validity:
+                trash.reserved.update(uid for uid in step.uids if uid)
+        for step in self._journal.steps():
+            if step.uids is None:
+                moved = [message for entry in step.entries for message in entry.move]
+                unmoved = await self._still_there(moved)
+                await self._unmark(unmoved)
+                wanted: list[Wanted] = [(message, 0) for message in moved if message not in unmoved]
+                trash = await self._of(step)
+                found = await trash.find(wanted, trash.validity, by_content=True)
+                uids = iter([found.get(at, 0) for at in range(len(wanted))])
+                self._journal.done(step.number, [None if one in unmoved else next(uids) for one in moved])
+
+    async def _of(self, step: Step) -> _Trash:
+        """The trash that the step's messages went to."""
         trash = self._trash.get(step.trash)
         if trash is None:
             trash = self._trash[step.trash] = _Trash(self._side, step.trash)
             await trash.read()
+        return trash
+
+    async def step(self, step: Step) -> None:
+        trash = await self._of(step)
         moved = [message for entry in step.entries for message in entry.move]
-        wanted: list[Wanted]
-        if step.uids is not None:
-            wanted = [one for one in zip(moved, step.uids, strict=True) if one[1] is not None]
-        else:
-            unmoved = await self._still_there(moved)
-            await self._unmark(unmoved)
-            wanted = [(message, 0) for message in moved if message not in unmoved]
+        assert step.uids is not None  # or it has been settled
+        wanted = [one for one in zip(moved, step.uids, strict=True) if one[1] is not None]
         found = await trash.find(wanted, step.validity, by_content=not step.begun)
         if not step.begun:  # else some have been put back already, and are rightly missing
             self._journal.undoing(step.number)

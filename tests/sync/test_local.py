@@ -568,3 +568,32 @@ def test_a_session_that_idles_hears_of_what_a_copy_brings(restante_server: Resta
         told = time.time()
         assert uid == "1"
         assert told - float(added) < 0.6  # the process's end included; a look at the files comes each second
+
+
+def test_server_and_copy_write_at_the_same_time(restante_server: RestanteServer) -> None:
+    restante_server.add_account("anna@example.org", "secret")
+    data = restante_server.engine.data  # type: ignore[attr-defined]  # of the SQLite engine
+    number = 120
+
+    def deliver() -> None:
+        for n in range(number):
+            restante_server.put("anna@example.org", octets(1000 + n))
+
+    async def copy() -> None:
+        side = open_local(data, "anna@example.org")
+        await side.open()
+        try:
+            delivering = asyncio.create_task(asyncio.to_thread(deliver))
+            for start in range(0, number, 10):
+                answers = await side.add("INBOX", [message(n) for n in range(start, start + 10)])
+                assert all(one.uid for one in answers)
+                await side.set_flags("INBOX", [FlagChange([one.uid for one in answers], SEEN, NONE)])
+            await delivering
+        finally:
+            await side.close()
+
+    asyncio.run(copy())
+    mail = restante_server.mail("anna@example.org")
+    assert [one.uid for one in mail] == list(range(1, 2 * number + 1))
+    assert {one.data for one in mail if one.flags} == {octets(n) for n in range(number)}
+    assert {one.data for one in mail if not one.flags} == {octets(1000 + n) for n in range(number)}

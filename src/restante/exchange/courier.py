@@ -17,7 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .dovecot import UidFile, base_name, is_uidl, parse_uidlist
+from .dovecot import UidFile, is_uidl, parse_uidlist
+from .letters import base_name
 
 UIDDB = "courierimapuiddb"
 POP3_LIST = "courierpop3dsizelist"

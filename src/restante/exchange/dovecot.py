@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from .letters import base_name
+
 MOST_UID = 0xFFFF_FFFF
 KEYWORD_LETTERS = 26
 
@@ -42,11 +44,6 @@ class UidFile:
     guid: str | None = None
     records: tuple[UidRecord, ...] = ()
     problems: tuple[str, ...] = field(default=())
-
-
-def base_name(file: str) -> str:
-    """A Maildir file's name without its flags (":2,S"; "!2,S" and ";2,S" are written on some systems)."""
-    return re.split(r"[:;!]2,", file, maxsplit=1)[0]
 
 
 def parse_uidlist(data: bytes) -> UidFile:

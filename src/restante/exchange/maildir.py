@@ -20,21 +20,18 @@ from enum import Enum
 from ..store.model import Flags, Identity
 from . import courier, dovecot, sidecar
 from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
-from .mbox import is_keyword
+from .letters import INFO, LETTERS, base_name, is_keyword, name_time
 from .names import from_disk
 from .tree import File, Tree
 
-LETTERS = {"S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "D": "\\Draft", "T": "\\Deleted", "P": "$Forwarded"}
-
 CONTROL_FILES = re.compile(
-    r"dovecot[.-].*|subscriptions|maildirfolder|maildirsize|courier.*|restante\.jsonl|\.dovecot.*|\.nfs.*"
+    r"dovecot[.-].*|subscriptions|maildirfolder|maildirsize|courier.*|restante\.jsonl|restante-.*|\.dovecot.*|\.nfs.*"
 )
 """Files beside cur, new and tmp that are no mail: passed over without a word."""
 
 LARGEST_CONTROL = 1 << 30
 LARGEST_CHANGE = 1 << 16
 """Octets of a file that has one message's keywords."""
-NAME_TIME = re.compile(r"(\d{1,10})\.")
 
 
 class Pop3Uidl(Enum):
@@ -208,15 +205,15 @@ class MaildirSource:
         records = {record.file: record for record in uids.records} if uids else {}
 
         def order(file: File) -> tuple[int, int, str]:
-            record = records.get(dovecot.base_name(file.name))
-            return (record.uid if record else 1 << 32, _name_time(file.name) or file.mtime, file.name)
+            record = records.get(base_name(file.name))
+            return (record.uid if record else 1 << 32, name_time(file.name) or file.mtime, file.name)
 
         inbox = name.upper() in ("", "INBOX")
         emails = Counter(line.email_id for line in extra.messages.values())
         seen: set[str] = set()
         for file in sorted(folder.messages, key=order):
             where = file.path
-            base = dovecot.base_name(file.name)
+            base = base_name(file.name)
             if base in seen:
                 yield Skipped(where, "the same message as another file of this name", lost=False)
                 continue
@@ -342,7 +339,7 @@ def _name_of(path: str, top: str) -> str:
 
 def flags_of(name: str, keywords: dict[str, str], more: list[str]) -> Flags:
     """Flags by a file's name. keywords: letter -> keyword; more: those that have no letter."""
-    parts = re.split(r"[:;!]2,", name, maxsplit=1)
+    parts = INFO.split(name, maxsplit=1)
     names = list(more)
     for letter in parts[1] if len(parts) == 2 else "":
         known = LETTERS.get(letter) or keywords.get(letter)
@@ -353,10 +350,5 @@ def flags_of(name: str, keywords: dict[str, str], more: list[str]) -> Flags:
 
 def received_of(file: File) -> int:
     """INTERNALDATE by a file's time and name."""
-    named = _name_time(file.name)
+    named = name_time(file.name)
     return max(0, file.mtime if named is None else min(file.mtime, named))
-
-
-def _name_time(name: str) -> int | None:
-    found = NAME_TIME.match(name)
-    return int(found.group(1)) if found else None

@@ -28,6 +28,7 @@ from typing import BinaryIO
 from ..store.model import Flags, System
 from .dates import from_line_date, header_date, header_end
 from .incoming import DEFAULT_LARGEST, Incoming, Skipped
+from .letters import is_keyword
 
 SAMPLE = 16 << 20
 LINE = 1 << 16
@@ -300,11 +301,3 @@ def _mozilla(value: bytes) -> tuple[System, bool]:
         if bits & bit:
             system |= flag
     return system, bool(bits & MOZILLA_FORWARDED)
-
-
-KEYWORD = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]{1,100}')
-
-
-def is_keyword(word: str) -> bool:
-    """Whether IMAP can carry the word as a keyword (RFC 9051 9, flag-keyword: an atom)."""
-    return KEYWORD.fullmatch(word) is not None

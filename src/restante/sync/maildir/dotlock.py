@@ -1,0 +1,90 @@
+"""Locks as Dovecot takes them: a file FILE.lock, made where it is not, that says who holds it.
+
+Dovecot guards dovecot-uidlist so, and dovecot-keywords by the same lock; `subscriptions` has its own. A lock is stale
+where the process that it names ("pid:host") is gone from this host, or where nobody has touched it for two minutes;
+Dovecot overrides by the same rules. Waiting is by looking again: a file that vanishes tells nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...clock import Clock
+from .marker import remove_if_there
+
+STALE = 120.0
+"""Seconds after which a lock that nobody touches is overridden."""
+TRIES = 200
+PAUSE = 0.05
+
+
+class Locked(OSError):
+    """Another program holds the lock, and has held it for long."""
+
+
+@contextmanager
+def dotlock(folder: int, file: str, clock: Clock) -> Iterator[None]:
+    """Hold `file`.lock in a folder (a descriptor). Blocks for TRIES * PAUSE seconds at most; then raises Locked."""
+    lock = f"{file}.lock"
+    for _ in range(TRIES):
+        if _made(folder, lock):
+            break
+        if not _override_stale(folder, lock, clock):
+            time.sleep(PAUSE)
+    else:
+        raise Locked(f"{lock} is held by another program")
+    try:
+        yield
+    finally:
+        remove_if_there(folder, lock)
+
+
+def _made(folder: int, lock: str) -> bool:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        handle = os.open(lock, flags, 0o600, dir_fd=folder)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(f"{os.getpid()}:{socket.gethostname()}".encode())
+    return True
+
+
+def _override_stale(folder: int, lock: str, clock: Clock) -> bool:
+    """Remove a lock whose holder is gone; whether it is not there now."""
+    try:
+        before = os.stat(lock, dir_fd=folder, follow_symlinks=False)
+        handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    try:
+        holder = os.read(handle, 512).decode("utf-8", "replace").strip()
+    finally:
+        os.close(handle)
+    if not (_is_dead(holder) or clock.now() - max(before.st_mtime, before.st_ctime) > STALE):
+        return False
+    try:
+        again = os.stat(lock, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    if (again.st_ino, again.st_mtime_ns) != (before.st_ino, before.st_mtime_ns):
+        return False
+    remove_if_there(folder, lock)
+    return True
+
+
+def _is_dead(holder: str) -> bool:
+    pid, colon, host = holder.partition(":")
+    if not colon or host != socket.gethostname() or not (pid.isascii() and pid.isdecimal() and 0 < len(pid) < 10):
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return int(pid) == os.getpid()  # left by a process of our own number: we hold none now

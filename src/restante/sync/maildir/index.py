@@ -1,0 +1,420 @@
+"""Numbers for names: one SQLite file a tree, beside the copy's state. All SQL of this room.
+
+A message of a Maildir has a name that stays; planner and engine want numbers that stay. So each folder (known by its
+marker) has rows name -> UID, and a number that grows with every change, which each changed row carries: "what changed
+since N" is answered from here, whatever was asked before and however a run ended. What another program changes is found
+by putting all names of a folder beside these rows: set work, in SQLite, no object a message.
+
+The file may be lost: markers keep the folders' identities, UIDs begin anew with another validity, and the planner finds
+messages by content. A UID is durable before it is told (synchronous=FULL), so that none is ever given twice.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+VERSION = 1
+BUSY = 60_000
+"""Milliseconds that another program's use of the file is waited for."""
+CHUNK = 5000
+"""Rows or UIDs handled at once, so that memory stays flat."""
+
+_SCHEMA = """
+CREATE TABLE tree (one INTEGER PRIMARY KEY CHECK (one = 1), root TEXT NOT NULL) STRICT;
+CREATE TABLE folder (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  path TEXT NOT NULL,
+  validity TEXT NOT NULL,
+  uidnext INTEGER NOT NULL DEFAULT 1,
+  number INTEGER NOT NULL DEFAULT 1,
+  floor INTEGER NOT NULL DEFAULT 0,
+  messages INTEGER NOT NULL DEFAULT 0,
+  scanned TEXT NOT NULL DEFAULT '',
+  letters TEXT NOT NULL DEFAULT '',
+  missing INTEGER
+) STRICT;
+CREATE TABLE message (
+  folder INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  uid INTEGER NOT NULL,
+  new INTEGER NOT NULL,
+  info BLOB NOT NULL,
+  changed INTEGER NOT NULL,
+  size INTEGER,
+  PRIMARY KEY (folder, name)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX message_uid ON message (folder, uid);
+CREATE TABLE gone (
+  folder INTEGER NOT NULL, uid INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY (folder, uid)
+) STRICT, WITHOUT ROWID;
+"""
+
+_TEMPORARY = """
+CREATE TEMP TABLE seen (name BLOB NOT NULL, new INTEGER NOT NULL, info BLOB NOT NULL);
+CREATE TEMP TABLE odd (name BLOB NOT NULL, new INTEGER NOT NULL, info BLOB NOT NULL, uid INTEGER);
+CREATE TEMP TABLE missing (name BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+
+File = tuple[bytes, int, bytes]
+"""A message's file: unique name, whether it lies in new/, info."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """A folder as the index knows it.
+
+    number: grows with each change of a message. floor: removals up to it are forgotten. scanned: `Look.state` of which
+    the rows are the picture ("" none). letters: what keyword letters meant then. missing: since when, seconds.
+    """
+
+    key: int
+    id: str
+    path: str
+    validity: str
+    number: int
+    floor: int
+    messages: int
+    scanned: str
+    letters: str
+    missing: int | None
+
+
+_FOLDER = "SELECT key, id, path, validity, number, floor, messages, scanned, letters, missing FROM folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message's row, for work on single messages. size: with CRLF, None where not known."""
+
+    uid: int
+    name: bytes
+    new: bool
+    info: bytes
+    size: int | None
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _folder_row(row: tuple[object, ...]) -> FolderRow:
+    return FolderRow(*row)  # type: ignore[arg-type]  # columns of a STRICT table, in this order
+
+
+class BadIndex(ValueError):
+    """The file is no index of a version that is understood."""
+
+
+class Index:
+    """The open file. Methods block; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make it. Raises BadIndex, apsw.Error."""
+        self._db = db = apsw.Connection(str(path))
+        db.set_busy_timeout(BUSY)
+        try:
+            db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8000")
+            with self.writing():
+                version = _int(db.execute("PRAGMA user_version").get)
+                if version == 0:
+                    db.execute(_SCHEMA)
+                    db.execute(f"PRAGMA user_version = {VERSION}")
+                elif version != VERSION:
+                    raise BadIndex(f"version {version}")
+            db.execute(_TEMPORARY)
+        except BaseException:
+            db.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction, durable behind it; within another it is part of that one."""
+        db = self._db
+        if db.in_transaction:
+            yield
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    # The tree and its folders ------------------------------------------------------------------------
+
+    def root(self) -> str | None:
+        """The root's identity, None before the first contact."""
+        found = self._db.execute("SELECT root FROM tree").get
+        return None if found is None else str(found)
+
+    def set_root(self, identity: str) -> None:
+        self._db.execute("INSERT INTO tree (one, root) VALUES (1, ?)", (identity,))
+
+    def folders(self) -> list[FolderRow]:
+        return [_folder_row(row) for row in self._db.execute(_FOLDER)]
+
+    def folder(self, key: int) -> FolderRow:
+        """Raises LookupError where it is known no more."""
+        row = self._db.execute(f"{_FOLDER} WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            raise LookupError(f"folder {key}")
+        return _folder_row(row)
+
+    def add_folder(self, identity: str, path: str, validity: str) -> int:
+        self._db.execute("INSERT INTO folder (id, path, validity) VALUES (?, ?, ?)", (identity, path, validity))
+        return self._db.last_insert_rowid()
+
+    def set_path(self, key: int, path: str) -> None:
+        self._db.execute("UPDATE folder SET path = ?, missing = NULL WHERE key = ?", (path, key))
+
+    def set_missing(self, key: int, since: int) -> None:
+        self._db.execute("UPDATE folder SET missing = ?, scanned = '' WHERE key = ?", (since, key))
+
+    def set_scanned(self, key: int, state: str) -> None:
+        self._db.execute("UPDATE folder SET scanned = ? WHERE key = ?", (state, key))
+
+    def set_letters(self, key: int, letters: str) -> None:
+        self._db.execute("UPDATE folder SET letters = ? WHERE key = ?", (letters, key))
+
+    def letters_changed(self, key: int, letters: str) -> None:
+        """These letters mean something else now: every message that has one has changed."""
+        number = self._next_number(key)
+        self._db.execute(
+            "UPDATE message SET changed = ? WHERE folder = ? AND CAST(info AS TEXT) GLOB ?",
+            (number, key, f"*2,*[{letters}]*"),
+        )
+
+    def forget(self, key: int) -> None:
+        """Drop a folder and all that is known of it."""
+        for table in ("message", "gone"):
+            self._db.execute(f"DELETE FROM {table} WHERE folder = ?", (key,))
+        self._db.execute("DELETE FROM folder WHERE key = ?", (key,))
+
+    # Beside the disk ---------------------------------------------------------------------------------
+
+    def load(self, files: Iterable[File]) -> int:
+        """Take in what a folder holds; how many files. Nothing is concluded yet."""
+        self._db.execute("DELETE FROM seen")
+        self._db.executemany("INSERT INTO seen VALUES (?, ?, ?)", files)
+        return _int(self._db.execute("SELECT count(*) FROM seen").get)
+
+    def compare(self, key: int) -> tuple[int, int]:
+        """Put aside what was seen and does not stand in the rows just so; how many are unknown, how many changed."""
+        self._db.execute("DELETE FROM odd; DELETE FROM missing")
+        self._db.execute(
+            "INSERT INTO odd SELECT s.name, s.new, s.info, m.uid FROM seen AS s"
+            " LEFT JOIN message AS m ON m.folder = ? AND m.name = s.name"
+            " WHERE m.uid IS NULL OR m.new <> s.new OR m.info <> s.info",
+            (key,),
+        )
+        known = _int(self._db.execute("SELECT count(uid) FROM odd").get)
+        return _int(self._db.execute("SELECT count(*) FROM odd").get) - known, known
+
+    def contested(self, key: int, exists: Callable[[File], bool]) -> Iterator[tuple[File | None, list[File]]]:
+        """Names that more than one file bears: the file known by that name if there is one, and all files.
+
+        exists: whether a file is there; asked of known files for which another was seen (mostly they are not).
+        """
+        doubled: dict[bytes, list[File]] = {}
+        for file in self._db.execute(
+            "SELECT name, new, info FROM odd WHERE name IN (SELECT name FROM odd GROUP BY name HAVING count(*) > 1)"
+        ):
+            doubled.setdefault(file[0], []).append(file)
+        known: dict[bytes, File] = {}
+        for name, new, info, was_new, was_info in self._db.execute(
+            "SELECT o.name, o.new, o.info, m.new, m.info FROM odd AS o JOIN message AS m"
+            " ON m.folder = ? AND m.name = o.name WHERE o.uid IS NOT NULL",
+            (key,),
+        ):
+            was = (name, was_new, was_info)
+            if name in doubled or exists(was):
+                known[name] = was
+                files = doubled.setdefault(name, [(name, new, info)])
+                if was not in files:
+                    files.append(was)
+        for name, files in doubled.items():
+            yield known.get(name), files
+
+    def drop_odd(self, file: File) -> None:
+        self._db.execute("DELETE FROM odd WHERE name = ? AND new = ? AND info = ?", file)
+
+    def add_odd(self, file: File) -> None:
+        self._db.execute("INSERT INTO odd VALUES (?, ?, ?, NULL)", file)
+
+    def find_missing(self, key: int) -> int:
+        """Note the names that were not seen; how many."""
+        self._db.execute("CREATE INDEX IF NOT EXISTS temp.seen_name ON seen (name)")
+        self._db.execute("DELETE FROM missing")
+        self._db.execute(
+            "INSERT INTO missing SELECT name FROM message AS m WHERE folder = ?"
+            " AND NOT EXISTS (SELECT 1 FROM seen AS s WHERE s.name = m.name)",
+            (key,),
+        )
+        self._db.execute("DROP INDEX temp.seen_name")
+        return _int(self._db.execute("SELECT count(*) FROM missing").get)
+
+    def still_missing(self) -> int:
+        """Those of the missing that `load` has not seen now either; the others are let go."""
+        self._db.execute("DELETE FROM missing WHERE name IN (SELECT name FROM seen)")
+        return _int(self._db.execute("SELECT count(*) FROM missing").get)
+
+    def take(self, key: int) -> list[int]:
+        """Make rows agree with what was seen: newcomers get UIDs in the order of their names' times.
+
+        Answers the UIDs of known messages that have other letters. The folder's number grows only where a message
+        came, went or has other letters, not where a reader took one from new to cur. Call in a transaction.
+        """
+        altered = [
+            _int(uid)
+            for (uid,) in self._db.execute(
+                "SELECT m.uid FROM odd AS o JOIN message AS m ON m.folder = ? AND m.name = o.name"
+                " WHERE o.uid IS NOT NULL AND substr(o.info, 4) <> substr(m.info, 4)",
+                (key,),
+            )
+        ]
+        fresh = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM odd WHERE uid IS NULL) OR EXISTS (SELECT 1 FROM missing)"
+        ).get
+        number = self._next_number(key) if altered or fresh else 0
+        self._db.execute(
+            "UPDATE message SET new = o.new, info = o.info,"
+            " changed = CASE WHEN substr(o.info, 4) <> substr(message.info, 4) THEN ? ELSE changed END"
+            " FROM odd AS o WHERE message.folder = ? AND message.name = o.name AND o.uid IS NOT NULL",
+            (number, key),
+        )
+        if fresh:
+            self._db.execute(
+                "INSERT INTO message (folder, name, uid, new, info, changed)"
+                " SELECT ?1, name, row_number() OVER (ORDER BY CAST(CAST(name AS TEXT) AS INTEGER), name)"
+                " + (SELECT uidnext FROM folder WHERE key = ?1) - 1, new, info, ?2 FROM odd WHERE uid IS NULL",
+                (key, number),
+            )
+            self._db.execute(
+                "INSERT INTO gone SELECT m.folder, m.uid, ?2 FROM missing JOIN message AS m"
+                " ON m.folder = ?1 AND m.name = missing.name",
+                (key, number),
+            )
+            self._db.execute("DELETE FROM message WHERE folder = ? AND name IN (SELECT name FROM missing)", (key,))
+            self._settle(key)
+        return altered
+
+    def _next_number(self, key: int) -> int:
+        return _int(
+            self._db.execute("UPDATE folder SET number = number + 1 WHERE key = ? RETURNING number", (key,)).get
+        )
+
+    def _settle(self, key: int) -> None:
+        self._db.execute(
+            "UPDATE folder SET"
+            " uidnext = max(uidnext, 1 + (SELECT coalesce(max(uid), 0) FROM message WHERE folder = ?1)),"
+            " messages = (SELECT count(*) FROM message WHERE folder = ?1) WHERE key = ?1",
+            (key,),
+        )
+
+    # What is there -----------------------------------------------------------------------------------
+
+    def rows_since(self, key: int, number: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """UID, info and name of messages that changed after that number (0: all), ascending."""
+        rows: Iterator[tuple[int, bytes, bytes]] = iter(
+            self._db.execute(
+                "SELECT uid, info, name FROM message WHERE folder = ? AND changed > ? ORDER BY uid", (key, number)
+            )
+        )
+        return rows
+
+    def gone_since(self, key: int, number: int) -> array[int]:
+        rows = self._db.execute("SELECT uid FROM gone WHERE folder = ? AND changed > ? ORDER BY uid", (key, number))
+        return array("Q", (uid for (uid,) in rows))
+
+    def prune(self, key: int, number: int) -> None:
+        """Forget removals up to that number: whoever asks from there knows them, durably."""
+        bound = (key, number)
+        if self._db.execute("SELECT 1 FROM gone WHERE folder = ? AND changed <= ? LIMIT 1", bound).get is None:
+            return
+        with self.writing():
+            self._db.execute("DELETE FROM gone WHERE folder = ? AND changed <= ?", bound)
+            self._db.execute("UPDATE folder SET floor = max(floor, ?2) WHERE key = ?1", bound)
+
+    def rows(self, key: int, uids: Sequence[int]) -> list[Row]:
+        """Rows of these messages, ascending; those that are gone are left out."""
+        found = self._db.execute(
+            "SELECT uid, name, new, info, size FROM message WHERE folder = ?"
+            " AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
+            (key, "[" + ",".join(map(str, uids)) + "]"),
+        )
+        return [Row(uid, name, bool(new), info, size) for uid, name, new, info, size in found]
+
+    def shared_names(self, key: int, other: int, uids: Sequence[int]) -> set[bytes]:
+        """Names of these messages that the other folder has too."""
+        rows = self._db.execute(
+            "SELECT m.name FROM message AS m WHERE m.folder = ?1 AND m.uid IN (SELECT value FROM json_each(?3))"
+            " AND EXISTS (SELECT 1 FROM message AS o WHERE o.folder = ?2 AND o.name = m.name)",
+            (key, other, "[" + ",".join(map(str, uids)) + "]"),
+        )
+        return {name for (name,) in rows}
+
+    def some_names(self, key: int, most: int) -> list[bytes]:
+        """Names of up to so many messages that the folder should hold."""
+        rows = self._db.execute("SELECT name FROM message WHERE folder = ? ORDER BY name LIMIT ?", (key, most))
+        return [name for (name,) in rows]
+
+    # Our own changes ---------------------------------------------------------------------------------
+
+    def insert(self, key: int, files: Sequence[tuple[bytes, int, bytes, int | None]]) -> list[int]:
+        """Rows for messages filed by us (name, new, info, size); their UIDs, in this order. In a transaction.
+
+        A name that another process's scan has entered meanwhile keeps the UID that it got there.
+        """
+        number = self._next_number(key)
+        first = _int(
+            self._db.execute(
+                "UPDATE folder SET uidnext = uidnext + ?1 WHERE key = ?2 RETURNING uidnext - ?1", (len(files), key)
+            ).get
+        )
+        rows = self._db.executemany(
+            "INSERT INTO message (folder, name, uid, new, info, changed, size) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (folder, name) DO UPDATE SET size = excluded.size RETURNING uid",
+            ((key, name, first + n, new, info, number, size) for n, (name, new, info, size) in enumerate(files)),
+        )
+        uids = [_int(uid) for (uid,) in rows]
+        entered = sum(uid == first + n for n, uid in enumerate(uids))
+        self._db.execute("UPDATE folder SET messages = messages + ? WHERE key = ?", (entered, key))
+        return uids
+
+    def renamed(self, key: int, files: Sequence[tuple[int, bytes, int]]) -> None:
+        """Messages whose flags we changed: info, new and UID. In a transaction."""
+        number = self._next_number(key)
+        self._db.executemany(
+            "UPDATE message SET info = ?, new = ?, changed = ? WHERE folder = ? AND uid = ?",
+            ((info, new, number, key, uid) for uid, info, new in files),
+        )
+
+    def removed(self, key: int, uids: Sequence[int]) -> None:
+        """Messages that we removed. In a transaction."""
+        number = self._next_number(key)
+        self._db.executemany(
+            "INSERT INTO gone SELECT folder, uid, ? FROM message WHERE folder = ? AND uid = ?",
+            ((number, key, uid) for uid in uids),
+        )
+        before = self._db.total_changes()
+        self._db.executemany("DELETE FROM message WHERE folder = ? AND uid = ?", ((key, uid) for uid in uids))
+        away = self._db.total_changes() - before
+        self._db.execute("UPDATE folder SET messages = messages - ? WHERE key = ?", (away, key))
+
+    def set_sizes(self, key: int, sizes: Sequence[tuple[int, int]]) -> None:
+        """Sizes that were found out: UID and octets. No change of the message."""
+        self._db.executemany(
+            "UPDATE message SET size = ? WHERE folder = ? AND uid = ?", ((size, key, uid) for uid, size in sizes)
+        )

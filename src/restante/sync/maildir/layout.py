@@ -1,0 +1,127 @@
+"""Where a mailbox's folder lies in the tree, and which folders there are.
+
+MAILDIRPP (Maildir++): ".A.B" beside the root's own cur, new and tmp is A/B; the root is INBOX. PLAIN: "A/B" is A/B;
+INBOX is a folder of that name or the root, as told. Names on disk are modified UTF-7, as Dovecot, Courier and mbsync
+write them (or UTF-8, as told); both are read. What a folder's name cannot say (a dot within a level of Maildir++, a
+level called "cur") is written as "_", and the folder's marker has the name exactly.
+
+Symbolic links to folders are followed: people keep archives elsewhere. One that dangles is told of as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from ...exchange.names import LONGEST_FOLDER, encode_utf7, from_disk
+
+INBOX = "INBOX"
+DEEPEST = 20
+MOST_FOLDERS = 10_000
+OWN = "restante-"
+"""What our own files and folders in a tree begin with."""
+
+_SUBS = ("cur", "new", "tmp")
+
+
+class Layout(Enum):
+    MAILDIRPP = "maildir++"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a tree is laid out. inbox: path of INBOX's folder below the root, "" for the root itself.
+
+    utf8: new folders are named in UTF-8, else in modified UTF-7.
+    """
+
+    layout: Layout = Layout.MAILDIRPP
+    inbox: str = ""
+    utf8: bool = False
+
+    def level(self, text: str) -> str:
+        """One level of a mailbox's name as it stands on disk; not always reversible, always safe."""
+        coded = unicodedata.normalize("NFC", text) if self.utf8 else encode_utf7(text)
+        coded = re.sub(r"[/\x00-\x1f\x7f]", "_", coded)
+        if self.layout is Layout.MAILDIRPP:
+            coded = coded.replace(".", "_")
+        elif coded.startswith((".", OWN)) or coded in _SUBS:
+            coded = "_" + coded.removeprefix(".")
+        return coded or "_"
+
+    def path_of(self, name: str) -> str:
+        """Where a new mailbox's folder should lie, relative to the root; another may be there already."""
+        if name == INBOX:
+            return self.inbox
+        levels = [self._short(self.level(level)) for level in name.split("/")]
+        if self.layout is Layout.PLAIN:
+            return "/".join(levels)
+        folder = "." + ".".join(levels)
+        return folder if len(os.fsencode(folder)) <= LONGEST_FOLDER else self._short(folder)
+
+    def _short(self, text: str) -> str:
+        octets = os.fsencode(text)
+        if len(octets) <= LONGEST_FOLDER:
+            return text
+        return octets[: LONGEST_FOLDER - 17].decode("utf-8", "ignore") + "_" + hashlib.sha256(octets).hexdigest()[:16]
+
+    def name_of(self, path: str) -> str:
+        """The mailbox that a folder's path means by itself."""
+        if path == self.inbox:
+            return INBOX
+        levels = path[1:].split(".") if self.layout is Layout.MAILDIRPP else path.split("/")
+        return "/".join(from_disk(level) for level in levels if level)
+
+    def below(self, path: str, top: str) -> bool:
+        """Whether a folder is a child, at any depth, of another."""
+        return path.startswith(top + ("." if self.layout is Layout.MAILDIRPP else "/"))
+
+    def folders(self, root: Path) -> Iterator[str]:
+        """Paths of all folders that may be mailboxes, relative to the root ("" for itself), in no order.
+
+        Those that are links to nowhere are among them. Raises OSError where the root cannot be read.
+        """
+        if self.inbox == "":
+            yield ""
+        if self.layout is Layout.MAILDIRPP:
+            with os.scandir(root) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") and entry.name.strip(".") and _may_be_folder(entry):
+                        yield entry.name
+        else:
+            yield from self._plain(root)
+
+    def _plain(self, root: Path) -> Iterator[str]:
+        pending, seen, count = [("", 0)], set[tuple[int, int]](), 0
+        while pending:
+            path, depth = pending.pop()
+            with os.scandir(root / path) as entries:
+                for entry in entries:
+                    if entry.name.startswith((".", OWN)) or entry.name in _SUBS or not _may_be_folder(entry):
+                        continue
+                    below = f"{path}/{entry.name}" if path else entry.name
+                    if entry.is_symlink():
+                        if not entry.is_dir():
+                            yield below
+                            continue
+                        status = entry.stat()
+                        if (status.st_dev, status.st_ino) in seen:
+                            continue  # a link into the tree itself
+                        seen.add((status.st_dev, status.st_ino))
+                    count += 1
+                    if count > MOST_FOLDERS:
+                        return
+                    yield below
+                    if depth < DEEPEST:
+                        pending.append((below, depth + 1))
+
+
+def _may_be_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir() or entry.is_symlink()

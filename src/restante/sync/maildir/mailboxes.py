@@ -1,0 +1,232 @@
+"""Mailboxes made, renamed and deleted, so that a crash leaves the one state or the other.
+
+A folder is made beside the tree's folders and renamed into its place when it is whole; it is renamed out of it before
+it is emptied. Maildir++ has children beside their parent: they are renamed first, so that a crash between leaves the
+parent, and asking again does the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..model import Place
+from ..side import MailboxUnavailable
+from . import marker, subscriptions
+from .dotlock import Locked
+from .layout import INBOX, OWN, Layout
+from .look import open_folder
+from .marker import Marker, new_id
+from .tree import Tree
+
+MAKING = OWN + "making-"
+REMOVED = OWN + "removed-"
+_SUBS = ("cur", "new", "tmp")
+
+
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        raise MailboxUnavailable(f"The folder of {name} cannot be changed ({cause.strerror or cause}).") from cause
+
+
+def create(tree: Tree, name: str, role: str | None) -> Place:
+    """See `Side.create`. Raises MailboxUnavailable where it is there."""
+    if tree.is_known(name):
+        raise MailboxUnavailable(f"There is a mailbox {name} already.")
+    with _blaming(name):
+        path = _free_path(tree, name)
+        if tree.shape.layout is Layout.PLAIN and _is_folder(tree, path):
+            _furnish(tree, path, name, role)
+        else:
+            _make(tree, path, name, role)
+    tree.forget_names()
+    for place in tree.places():
+        if place.name == name:
+            return place
+    raise MailboxUnavailable(f"The mailbox {name} was made and is not there.")
+
+
+def _free_path(tree: Tree, name: str) -> str:
+    """Where the folder goes: no other mailbox's, also where case makes no difference."""
+    wanted = tree.shape.path_of(name)
+    taken = {path.lower() for path in tree.paths if not _is_bare(tree, path)}
+    path, number = wanted, 2
+    while path.lower() in taken:
+        path, number = f"{wanted}_{number}", number + 1
+    return path
+
+
+def _is_bare(tree: Tree, path: str) -> bool:
+    """Whether a folder has no mail: it is there for its children."""
+    return not any((tree.root / path / sub).exists() for sub in ("cur", "new"))
+
+
+def _is_folder(tree: Tree, path: str) -> bool:
+    return (tree.root / path).is_dir()
+
+
+def _marker(tree: Tree, path: str, name: str, role: str | None, identity: str | None = None) -> Marker:
+    exact = None if tree.shape.name_of(path) == name else name
+    return Marker(identity or new_id(tree.random), role, None if exact is None else path, exact)
+
+
+def _make(tree: Tree, path: str, name: str, role: str | None) -> None:
+    draft = MAKING + tree.random(8).hex()
+    tree.step("making")
+    os.mkdir(draft, 0o700, dir_fd=tree.root_fd)
+    folder = open_folder(tree.root, draft)
+    try:
+        for sub in _SUBS:
+            os.mkdir(sub, 0o700, dir_fd=folder)
+        if tree.shape.layout is Layout.MAILDIRPP:
+            os.close(os.open("maildirfolder", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder))
+        marker.write(folder, _marker(tree, path, name, role))
+    finally:
+        os.close(folder)
+    tree.step("putting in place")
+    above = _make_above(tree, path)
+    os.rename(draft, path, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+    tree.step("in place")
+    _sync(tree, "", above)
+
+
+def _furnish(tree: Tree, path: str, name: str, role: str | None) -> None:
+    """A folder that was there for its children becomes a mailbox: cur comes last."""
+    folder = open_folder(tree.root, path)
+    try:
+        marker.write(folder, _marker(tree, path, name, role))
+        for sub in ("tmp", "new", "cur"):
+            tree.step("furnishing")
+            os.mkdir(sub, 0o700, dir_fd=folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _make_above(tree: Tree, path: str) -> str:
+    """Make the folders above one (PLAIN); the path right above."""
+    above = path.rpartition("/")[0]
+    if above:
+        (tree.root / above).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return above
+
+
+def _sync(tree: Tree, *paths: str) -> None:
+    for path in {*paths}:
+        folder = open_folder(tree.root, path)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def rename(tree: Tree, name: str, new: str) -> None:
+    """See `Side.rename`."""
+    known = tree.known(name)
+    children = tree.children(name)
+    if name == INBOX:
+        raise MailboxUnavailable("INBOX is not renamed.")
+    for other in (new, *(new + child[len(name) :] for child in children)):
+        if tree.is_known(other):
+            raise MailboxUnavailable(f"There is a mailbox {other} already.")
+    if new.startswith(name + "/"):
+        raise MailboxUnavailable(f"{name} is not renamed into itself.")
+    with _blaming(name):
+        if tree.shape.layout is Layout.PLAIN:
+            _rename_folder(tree, known.path, name, new)
+        else:
+            for child in (*reversed(children), name):
+                _rename_folder(tree, tree.known(child).path, child, new + child[len(name) :])
+    tree.forget_names()
+
+
+def _rename_folder(tree: Tree, path: str, name: str, new: str) -> None:
+    target = _free_path(tree, new)
+    if (tree.root / target).exists():
+        raise MailboxUnavailable(f"There is a folder in the place of {new} already.")
+    above = _make_above(tree, target)
+    tree.step("renaming a folder")
+    os.rename(path, target, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+    tree.step("renamed a folder")
+    folder = open_folder(tree.root, target)
+    try:
+        found, _ = marker.read(folder)
+        if found is not None:
+            wanted = _marker(tree, target, new, found.role, found.id)
+            if wanted != found:
+                marker.write(folder, wanted)
+    finally:
+        os.close(folder)
+    _sync(tree, "", above, path.rpartition("/")[0])
+
+
+def delete(tree: Tree, name: str) -> None:
+    """See `Side.delete`. Raises MailboxUnavailable where mail came that the asker has not been told of."""
+    if name == INBOX:
+        raise MailboxUnavailable("INBOX is not deleted.")
+    with tree.folder(name) as folder:
+        told = tree.memory.told.get(folder.key)
+        tree.refresh(folder)
+        if told is not None and tree.index.folder(folder.key).number != told:
+            raise MailboxUnavailable(f"The mailbox {name} changed since it was read.", "The next run looks again.")
+        key, path = folder.key, tree.known(name).path
+    grave = REMOVED + tree.random(8).hex()
+    with _blaming(name):
+        tree.step("taking away")
+        if tree.shape.layout is Layout.PLAIN and any(other.startswith(path + "/") for other in tree.paths):
+            _take_out(tree, path, grave)
+        else:
+            os.rename(path, grave, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+        tree.step("taken away")
+        _sync(tree, "", path.rpartition("/")[0])
+        with tree.index.writing():
+            tree.index.forget(key)
+        tree.step("forgotten")
+        shutil.rmtree(tree.root / grave)
+    tree.forget_names()
+
+
+def _take_out(tree: Tree, path: str, grave: str) -> None:
+    """Leave a folder to its children: its mail goes, cur first, so that it is no mailbox from there on."""
+    os.mkdir(grave, 0o700, dir_fd=tree.root_fd)
+    for sub in ("cur", "new", "tmp", marker.FILE):
+        source = f"{path}/{sub}"
+        try:
+            os.rename(source, f"{grave}/{sub}", src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+        except FileNotFoundError:
+            continue
+
+
+def sweep(tree: Tree) -> None:
+    """Remove what a crash left of folders that were being made or removed."""
+    for path in tree.root.iterdir():
+        if path.name.startswith((MAKING, REMOVED)):
+            shutil.rmtree(path)
+
+
+def subscribe(tree: Tree, name: str, subscribed: bool) -> None:
+    known = tree.known(name)
+    with _blaming(name):
+        try:
+            subscriptions.write(
+                tree.root_fd, known.path, tree.shape.layout, tree.clock, inbox=name == INBOX, subscribed=subscribed
+            )
+        except Locked as cause:
+            raise MailboxUnavailable("Another program holds the list of subscriptions.") from cause
+
+
+def set_role(tree: Tree, name: str, role: str | None) -> bool:
+    """Write the special use into the folder's marker."""
+    path = tree.known(name).path
+    with tree.folder(name) as folder:
+        found, _ = marker.read(folder.fd)
+        if found is None:
+            return False
+        if found.role != role:
+            marker.write(folder.fd, _marker(tree, path, name, role, found.id))
+    return True

@@ -1,0 +1,226 @@
+"""The side that is a Maildir tree: `Side` over `Tree`, whose work is done in one thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from ...clock import Clock, Random, SystemClock, system_random
+from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
+from ..side import SideUnavailable
+from . import change, mailboxes, read, watch, write
+from .layout import Layout, Shape
+from .letters import DEFAULT_SEPARATOR, names_of
+from .tree import Step, Tree
+
+T = TypeVar("T")
+
+
+def _no_step(label: str) -> None:
+    """Where nobody stops."""
+
+
+class MaildirSide:
+    """A Maildir++ or plain Maildir tree.
+
+    root: the tree; made at the first contact if it is not there. index: file for the numbers of its messages, beside
+    the copy's state (its folder is made). layout, inbox, utf8: see `layout.Shape`; INBOX of a plain tree is the folder
+    "INBOX" unless another (or "", the root) is named. read_only: nothing in the tree is changed, not even marked.
+    separator: between a file's name and its flags, where ":" cannot be written (FAT).
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        index: Path,
+        *,
+        layout: Layout = Layout.MAILDIRPP,
+        inbox: str | None = None,
+        utf8: bool = False,
+        read_only: bool = False,
+        separator: str = DEFAULT_SEPARATOR.decode(),
+        clock: Clock | None = None,
+        random: Random = system_random,
+        spelling: Spelling | None = None,
+        step: Step = _no_step,
+    ) -> None:
+        if separator not in (":", "!", ";"):
+            raise ValueError("the separator is one of : ! ;")
+        self.title = str(root)
+        default = "" if layout is Layout.MAILDIRPP else "INBOX"
+        self._shape = Shape(layout, default if inbox is None else inbox, utf8)
+        self._root = root
+        self._index = index
+        self._read_only = read_only
+        self._separator = separator.encode()
+        self._clock = clock or SystemClock()
+        self._random = random
+        self._spelling = spelling or Spelling()
+        self._step = step
+        self._thread: ThreadPoolExecutor | None = None
+        self._tree: Tree | None = None
+        self._notes: watch.Notes | None = None
+
+    async def open(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "restante-maildir")
+        await self._in_thread(self._open)
+
+    def _open(self) -> None:
+        self._tree = Tree(
+            self._root,
+            self._index,
+            self._shape,
+            self._clock,
+            self._random,
+            self._spelling,
+            self._step,
+            read_only=self._read_only,
+            separator=self._separator,
+        )
+        if not self._read_only:
+            mailboxes.sweep(self._tree)
+
+    async def close(self) -> None:
+        if self._notes is not None:
+            self._notes.close()
+            self._notes = None
+        if self._thread is not None:
+            # Behind whatever a cancelled call has left running there.
+            await asyncio.shield(self._in_thread(self._close))
+            self._thread.shutdown(wait=False)
+            self._thread = None
+
+    def _close(self) -> None:
+        tree, self._tree = self._tree, None
+        if tree is not None:
+            tree.close()
+
+    async def _in_thread(self, act: Callable[[], T]) -> T:
+        if self._thread is None:
+            raise SideUnavailable(f"The Maildir {self.title} is not open.")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, act)
+
+    async def _do(self, act: Callable[[Tree], T]) -> T:
+        def call() -> T:
+            if self._tree is None:
+                raise SideUnavailable(f"The Maildir {self.title} is not open.")
+            return act(self._tree)
+
+        return await self._in_thread(call)
+
+    async def _alter(self, act: Callable[[Tree], T]) -> T:
+        if self._read_only:
+            raise SideUnavailable(f"The Maildir {self.title} was opened to be read alone.")
+        return await self._do(act)
+
+    # What is there ---------------------------------------------------------------------------------
+
+    async def places(self) -> list[Place]:
+        return await self._do(watch.places)
+
+    async def changes(self, name: str, since: str | None) -> Changes:
+        """Identities (`Changes.emails`) are "maildir:" and the unique name: it goes along when a message is moved."""
+        return await self._do(lambda tree: _changes(tree, name, since))
+
+    async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
+        return await self._do(lambda tree: read.outlines(tree, name, uids))
+
+    async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
+        return await self._do(lambda tree: read.headers(tree, name, uids))
+
+    async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+        for group in await self._do(lambda tree: read.groups(tree, name, uids)):
+            for message in await self._do(lambda tree, group=group: read.messages(tree, name, group)):  # type: ignore[misc]
+                yield message
+
+    # Changing messages -----------------------------------------------------------------------------
+
+    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+        return await self._alter(lambda tree: write.add(tree, name, messages))
+
+    async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
+        await self._alter(lambda tree: change.set_flags(tree, name, changes))
+
+    async def remove(self, name: str, uids: Sequence[int]) -> None:
+        await self._alter(lambda tree: change.remove(tree, name, uids))
+
+    async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        return await self._alter(lambda tree: change.copy(tree, name, uids, target))
+
+    async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        return await self._alter(lambda tree: change.move(tree, name, uids, target))
+
+    # Changing mailboxes ----------------------------------------------------------------------------
+
+    async def create(self, name: str, role: str | None) -> Place:
+        return await self._alter(lambda tree: mailboxes.create(tree, name, role))
+
+    async def rename(self, name: str, new: str) -> None:
+        await self._alter(lambda tree: mailboxes.rename(tree, name, new))
+
+    async def delete(self, name: str) -> None:
+        await self._alter(lambda tree: mailboxes.delete(tree, name))
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        await self._alter(lambda tree: mailboxes.subscribe(tree, name, subscribed))
+
+    async def set_role(self, name: str, role: str | None) -> bool:
+        return await self._alter(lambda tree: mailboxes.set_role(tree, name, role))
+
+    # Watching --------------------------------------------------------------------------------------
+
+    async def wait(self, names: Sequence[str]) -> set[str]:
+        while True:
+            await self._watch()
+            if self._notes is not None:
+                self._notes.clear()
+            found = await self._do(lambda tree: watch.changed(tree, names))
+            if found:
+                return found
+            if self._notes is None:
+                await asyncio.sleep(watch.POLL)
+                continue
+            try:
+                async with asyncio.timeout(watch.CHECK):
+                    await self._notes.wait()
+            except TimeoutError:
+                continue
+
+    async def _watch(self) -> None:
+        """Have the kernel tell of the directories that there are now."""
+        paths = await self._do(watch.directories)
+        if self._notes is None or self._notes.paths != frozenset(paths):
+            if self._notes is not None:
+                self._notes.close()
+            self._notes = watch.Notes.open(paths)
+
+
+def _changes(tree: Tree, name: str, since: str | None) -> Changes:
+    """See `Side.changes`. Cursors are "VALIDITY.NUMBER" of the folder."""
+    with tree.folder(name) as folder:
+        tree.refresh(folder)
+        tree.memory.strange.pop(folder.key, None)
+        row = tree.index.folder(folder.key)
+        validity, _, number = (since or "").rpartition(".")
+        known = int(number) if validity == row.validity and number.isdecimal() else -1
+        full = not row.floor <= known <= row.number
+        found = Changes(row.validity, f"{row.validity}.{row.number}", full, emails=[])
+        flags, emails, infos = found.flags, [], dict[bytes, frozenset[str]]()
+        more = tree.keywords.more
+        for uid, info, unique in tree.index.rows_since(folder.key, 0 if full else known):
+            these = infos.get(info)
+            if these is None:
+                these = infos[info] = tree.spelling.flags(names_of(info, folder.table))
+            if more and unique in more:
+                these = tree.spelling.flags([*these, *more[unique]])
+            found.uids.append(uid)
+            flags.append(these)
+            emails.append(read.identity(unique))
+        found.emails = [*emails]
+        if not full:
+            found.vanished = tree.index.gone_since(folder.key, known)
+            tree.index.prune(folder.key, known)
+        return found

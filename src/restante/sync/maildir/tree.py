@@ -1,0 +1,395 @@
+"""A Maildir tree as one thing: its root that is the one it was, its folders, and what is known of them.
+
+Everything here blocks and runs in the side's one thread. `Tree` has what all operations share; what they do stands in
+`read`, `write`, `change`, `mailboxes` and `watch`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+
+from ...clock import Clock, Random
+from ..model import Place, Spelling
+from ..side import MailboxUnavailable, SideUnavailable
+from . import marker, subscriptions
+from .census import Census, Found
+from .durable import Durable
+from .index import BadIndex, Index
+from .keywords import Table, TreeKeywords, assign, format_letters, meaning, read_table
+from .layout import INBOX, Shape
+from .letters import SYSTEM
+from .look import look, open_folder
+from .marker import Marker, new_id
+from .scan import Scanner
+
+Step = Callable[[str], None]
+"""Called before each step that a crash may come between; tests stop there."""
+
+
+@dataclass(slots=True)
+class Known:
+    """A mailbox as the last look found it. reason: why it cannot be used, None where it can."""
+
+    path: str
+    id: str
+    key: int
+    reason: str | None
+
+
+@dataclass(slots=True)
+class Folder:
+    """An open folder: what is done by its descriptor stays in it."""
+
+    name: str
+    fd: int
+    key: int
+    table: Table
+    dovecot: bool
+    """Whether Dovecot serves it."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a session remembers beside the index.
+
+    told: number of each folder when it was last listed, by key. strange: messages that others changed since the asker
+    last asked for changes, by key. pending: mailboxes that `wait` has found changed and has not told of.
+    """
+
+    told: dict[int, int] = field(default_factory=dict)
+    strange: dict[int, set[int]] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
+
+
+class Tree:
+    """The open tree."""
+
+    def __init__(
+        self,
+        root: Path,
+        index: Path,
+        shape: Shape,
+        clock: Clock,
+        random: Random,
+        spelling: Spelling,
+        step: Step,
+        *,
+        read_only: bool,
+        separator: bytes,
+    ) -> None:
+        self.root = root
+        self.shape = shape
+        self.clock = clock
+        self.random = random
+        self.spelling = spelling
+        self.step = step
+        self.writable = not read_only
+        self.separator = separator
+        self.memory = Memory()
+        self.index = self._open_index(index)
+        try:
+            self._root_fd = self._open_root()
+            self.keywords = TreeKeywords(self._root_fd, self.clock)
+        except BaseException:
+            self.index.close()
+            raise
+        self._durable: Durable | None = None
+        self._census = Census(root, shape, self.index, clock, random, writable=self.writable)
+        self._scanner = Scanner(self.index, random, writable=self.writable)
+        self._known: dict[str, Known] | None = None
+        self.paths: frozenset[str] = frozenset()
+        self.subscribed: frozenset[str] = frozenset()
+        self.swept: set[int] = set()
+        """Folders whose tmp this session has swept, by key."""
+
+    def close(self) -> None:
+        os.close(self._root_fd)
+        self.index.close()
+        if self._durable is not None:
+            self._durable.close()
+
+    @property
+    def durable(self) -> Durable:
+        """Made when it is used first: a look at the tree needs it not."""
+        if self._durable is None:
+            self._durable = Durable(self.clock, self._root_fd)
+        return self._durable
+
+    @property
+    def root_fd(self) -> int:
+        """The root, open."""
+        return self._root_fd
+
+    # The root ----------------------------------------------------------------------------------------
+
+    def _open_index(self, path: Path) -> Index:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return Index(path)
+        except (BadIndex, apsw.Error, OSError) as cause:
+            raise SideUnavailable(
+                "The index of the Maildir cannot be used.",
+                f"Look at {path}; without it a run finds messages again by their content.",
+            ) from cause
+
+    def _open_root(self) -> int:
+        known = self.index.root()
+        try:
+            if known is None and self.writable:
+                self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = open_folder(self.root, "")
+        except OSError as cause:
+            raise SideUnavailable(
+                f"The Maildir {self.root} cannot be opened ({cause.strerror}).", "Is its disk there?"
+            ) from cause
+        try:
+            self._know_root(handle, known)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _know_root(self, root: int, known: str | None) -> None:
+        """See that the root is the one it was; mark it at the first contact."""
+        found, _ = marker.read(root)
+        if known is None:
+            identity = found.id if found is not None else new_id(self.random)
+            if found is None and self.writable:
+                marker.write(root, Marker(identity))
+            if self.writable:
+                self._make_inbox(root)
+            with self.index.writing():
+                self.index.set_root(identity)
+        elif found is None and self.writable and self._has_a_folder_of_its_own():
+            marker.write(root, Marker(known))
+        elif (found.id if found is not None else None) != known and (self.writable or found is not None):
+            raise SideUnavailable(
+                f"The folder {self.root} is not the one it was: its {marker.FILE} is "
+                + ("missing." if found is None else "another one."),
+                "Is its disk there? If the folder is meant, put the file back or begin the copy anew.",
+            )
+
+    def _make_inbox(self, root: int) -> None:
+        path = self.shape.inbox
+        for sub in ([path] if path else []) + [f"{path}/{sub}" if path else sub for sub in ("cur", "new", "tmp")]:
+            try:
+                os.mkdir(sub, 0o700, dir_fd=root)
+            except FileExistsError:
+                continue
+        os.fsync(root)
+
+    def _has_a_folder_of_its_own(self) -> bool:
+        """Whether a folder below, or the root's own mail, shows that only the marker was lost."""
+        for row in self.index.folders():
+            try:
+                folder = open_folder(self.root, row.path)
+            except OSError:
+                continue
+            try:
+                found, _ = marker.read(folder)
+            finally:
+                os.close(folder)
+            if found is not None and found.id == row.id:
+                return True
+            if row.path == "" and row.messages and self.census_holds(row.path):
+                return True
+        return False
+
+    def census_holds(self, path: str) -> bool:
+        """Whether half the mail known of the folder at a path is there."""
+        census = Census(self.root, self.shape, self.index, self.clock, self.random, writable=False)
+        return any(row.path == path and census.holds_its_mail(path, row) for row in self.index.folders())
+
+    # Mailboxes ---------------------------------------------------------------------------------------
+
+    def places(self) -> list[Place]:
+        """See `Side.places`. Folders whose times have changed are scanned, so that states are exact."""
+        self._check_root()
+        try:
+            found = self._census.take()
+        except OSError as cause:
+            raise SideUnavailable(f"The Maildir {self.root} cannot be read ({cause.strerror}).") from cause
+        self.subscribed = subscriptions.read(self._root_fd)
+        self.paths = frozenset(one.path for one in found)
+        self._known = {}
+        places = [self._place(one) for one in sorted(found, key=lambda one: (one.path != self.shape.inbox, one.path))]
+        if INBOX not in self._known:
+            raise SideUnavailable(f"The Maildir {self.root} has no INBOX.", "It was there before: is its disk there?")
+        return sorted(places, key=lambda place: (place.name != INBOX, place.name))
+
+    def _check_root(self) -> None:
+        """The path still leads to the folder that was opened."""
+        try:
+            now, then = self.root.stat(), os.fstat(self._root_fd)
+        except OSError as cause:
+            raise SideUnavailable(f"The Maildir {self.root} is not there ({cause.strerror}).") from cause
+        if (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino):
+            raise SideUnavailable(f"The folder {self.root} is not the one it was.", "Is its disk there?")
+
+    def _place(self, one: Found) -> Place:
+        """List a folder and remember it by its name."""
+        assert self._known is not None
+        name = self._name(one)
+        row, seen, reason = one.row, one.look, one.reason
+        if row is not None and seen is not None:
+            try:
+                if not seen.settled or seen.state != row.scanned:
+                    self.scan_path(one.path, row.key)
+                    row = self.index.folder(row.key)
+            except (OSError, MailboxUnavailable) as cause:
+                seen, reason = None, str(cause)
+        key, identity, validity = (row.key, row.id, row.validity) if row is not None else (0, "", "")
+        self._known[name] = Known(one.path, identity, key, reason)
+        listed = subscriptions.is_subscribed(self.subscribed, one.path, self.shape.layout, inbox=name == INBOX)
+        if row is None or seen is None:
+            return Place(name, validity, None, self._public(identity), None, listed)
+        self.memory.told[key] = row.number
+        role = seen.marker.role if seen.marker is not None else None
+        state = f"{validity}.{row.number}"
+        return Place(name, validity, state, self._public(identity), role, listed, row.messages)
+
+    def _public(self, identity: str) -> str | None:
+        """An identity as Place.id: paths are none."""
+        return None if not identity or identity.startswith("path:") else identity
+
+    def _name(self, one: Found) -> str:
+        """The mailbox's name, no other's: by its marker where that was written for this path."""
+        assert self._known is not None
+        mark = one.look.marker if one.look is not None else None
+        if mark is not None and mark.name is not None and mark.folder == one.path:
+            name = mark.name
+        else:
+            name = self.shape.name_of(one.path)
+        if name.upper() == INBOX and one.path != self.shape.inbox:
+            name += "_2"
+        unique, number = name, 2
+        while unique in self._known:
+            unique, number = f"{name}_{number}", number + 1
+        return unique
+
+    def known(self, name: str) -> Known:
+        """Raises MailboxUnavailable."""
+        if self._known is None:
+            self.places()
+        assert self._known is not None
+        found = self._known.get(name)
+        if found is None:
+            raise MailboxUnavailable(f"There is no mailbox {name}.")
+        if found.reason is not None:
+            raise MailboxUnavailable(f"The mailbox {name} cannot be used: {found.reason}.", "Is its disk there?")
+        return found
+
+    def children(self, name: str) -> list[str]:
+        """Names of the mailboxes below one."""
+        assert self._known is not None
+        return sorted(other for other in self._known if other.startswith(name + "/"))
+
+    def names(self) -> dict[str, int]:
+        """Mailboxes by name, as listed last: keys of their folders."""
+        return {name: known.key for name, known in (self._known or {}).items()}
+
+    def is_known(self, name: str) -> bool:
+        if self._known is None:
+            self.places()
+        assert self._known is not None
+        return name in self._known
+
+    def forget_names(self) -> None:
+        """Look anew before the next use: folders were made, renamed or removed."""
+        self._known = None
+
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Folder]:
+        """The mailbox's folder, open, and seen to be the one it was. Raises MailboxUnavailable, also for OSErrors."""
+        known = self.known(name)
+        try:
+            handle = open_folder(self.root, known.path)
+            try:
+                yield self._folder(name, known, handle)
+            finally:
+                os.close(handle)
+        except OSError as cause:
+            raise MailboxUnavailable(f"The folder of {name} cannot be used ({cause.strerror or cause}).") from cause
+
+    def _folder(self, name: str, known: Known, handle: int) -> Folder:
+        self._verify(name, known, handle)
+        self.keywords.refresh()
+        table = meaning(read_table(handle), self.keywords.letters)
+        return Folder(name, handle, known.key, table, _exists(handle, "dovecot-uidlist"))
+
+    def _verify(self, name: str, known: Known, handle: int) -> None:
+        found, _ = marker.read(handle)
+        if found is not None and found.id == known.id:
+            return
+        if found is None and not self.writable:
+            return
+        raise MailboxUnavailable(f"The folder of {name} is not the one it was.", "Is its disk there?")
+
+    # In step with the disk ---------------------------------------------------------------------------
+
+    def scan_path(self, path: str, key: int) -> list[int]:
+        """Bring the index in step with a folder. Raises OSError, MailboxUnavailable."""
+        handle = open_folder(self.root, path)
+        try:
+            return self.scan(handle, key)
+        finally:
+            os.close(handle)
+
+    def scan(self, handle: int, key: int) -> list[int]:
+        """The same with an open folder. Messages that others flagged are remembered as strange."""
+        if not _exists(handle, "cur"):
+            if self.index.folder(key).messages or not self.writable:
+                raise MailboxUnavailable("The folder has lost its cur.", "Is its disk there?")
+            os.mkdir("cur", 0o700, dir_fd=handle)
+        altered = self._scanner.scan(handle, key, self.clock.now())
+        self.memory.strange.setdefault(key, set()).update(altered)
+        return altered
+
+    def refresh(self, folder: Folder) -> None:
+        """Scan unless the folder's times say that the index has it as it is."""
+        seen = look(folder.fd, writable=self.writable, now=self.clock.now())
+        if not seen.settled or seen.state != self.index.folder(folder.key).scanned:
+            self.scan(folder.fd, folder.key)
+            folder.table = meaning(read_table(folder.fd), self.keywords.letters)
+
+    def changed_by_us(self, key: int, before: int) -> None:
+        """A change of ours is none that `wait` has to tell: before is the folder's number before it."""
+        if self.memory.told.get(key) == before:
+            self.memory.told[key] = self.index.folder(key).number
+
+    # Keywords ----------------------------------------------------------------------------------------
+
+    def letters_for(self, folder: Folder, keywords: set[str]) -> dict[str, str]:
+        """Letters in this folder for keywords (in small letters); those that get none are left out.
+
+        $Forwarded is P, but where Dovecot is: it knows no such letter.
+        """
+        found = {}
+        if "$forwarded" in (word.lower() for word in keywords) and not self._forwarded_is_a_keyword(folder):
+            found["$forwarded"] = SYSTEM["$forwarded"]
+        wanted = [word for word in keywords if word.lower() not in found]
+        if wanted:
+            found |= assign(folder.fd, self.keywords, wanted, self.clock)
+            own = read_table(folder.fd)
+            if format_letters(own) != self.index.folder(folder.key).letters:
+                with self.index.writing():
+                    self.index.set_letters(folder.key, format_letters(own))
+            folder.table = meaning(own, self.keywords.letters)
+        return found
+
+    def _forwarded_is_a_keyword(self, folder: Folder) -> bool:
+        return folder.dovecot or "$forwarded" in (word.lower() for word in folder.table.values())
+
+
+def _exists(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True

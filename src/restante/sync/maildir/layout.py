@@ -5,12 +5,13 @@ INBOX is a folder of that name or the root, as told. Names on disk are modified 
 write them (or UTF-8, as told); both are read. What a folder's name cannot say (a dot within a level of Maildir++, a
 level called "cur") is written as "_", and the folder's marker has the name exactly.
 
+What begins with two dots is none: Dovecot puts folders there that it is deleting.
+
 Symbolic links to folders are followed: people keep archives elsewhere. One that dangles is told of as it is.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import unicodedata
@@ -26,6 +27,9 @@ DEEPEST = 20
 MOST_FOLDERS = 10_000
 OWN = "restante-"
 """What our own files and folders in a tree begin with."""
+MAKING = OWN + "making-"
+REMOVED = OWN + "removed-"
+"""Folders that are being made or removed: no mailboxes."""
 
 _SUBS = ("cur", "new", "tmp")
 
@@ -70,7 +74,9 @@ class Shape:
         octets = os.fsencode(text)
         if len(octets) <= LONGEST_FOLDER:
             return text
-        return octets[: LONGEST_FOLDER - 17].decode("utf-8", "ignore") + "_" + hashlib.sha256(octets).hexdigest()[:16]
+        from hashlib import sha256  # for long names alone: importing it costs
+
+        return octets[: LONGEST_FOLDER - 17].decode("utf-8", "ignore") + "_" + sha256(octets).hexdigest()[:16]
 
     def name_of(self, path: str) -> str:
         """The mailbox that a folder's path means by itself."""
@@ -78,10 +84,6 @@ class Shape:
             return INBOX
         levels = path[1:].split(".") if self.layout is Layout.MAILDIRPP else path.split("/")
         return "/".join(from_disk(level) for level in levels if level)
-
-    def below(self, path: str, top: str) -> bool:
-        """Whether a folder is a child, at any depth, of another."""
-        return path.startswith(top + ("." if self.layout is Layout.MAILDIRPP else "/"))
 
     def folders(self, root: Path) -> Iterator[str]:
         """Paths of all folders that may be mailboxes, relative to the root ("" for itself), in no order.
@@ -93,7 +95,7 @@ class Shape:
         if self.layout is Layout.MAILDIRPP:
             with os.scandir(root) as entries:
                 for entry in entries:
-                    if entry.name.startswith(".") and entry.name.strip(".") and _may_be_folder(entry):
+                    if entry.name.startswith(".") and not entry.name.startswith("..") and _may_be_folder(entry):
                         yield entry.name
         else:
             yield from self._plain(root)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from ...exchange.letters import LETTERS, is_keyword
 from ..model import Flags
 
-_INFO = re.compile(rb"[:;!]2,")
+_INFO = re.compile(rb"[;!]2,")
 SYSTEM: Mapping[str, str] = {flag.lower(): letter for letter, flag in LETTERS.items()}
 """Letter by flag in small letters; "$forwarded" is among them."""
 
@@ -21,6 +21,9 @@ DEFAULT_SEPARATOR = b":"
 
 def split(file: bytes) -> tuple[bytes, bytes]:
     """A file's name as its unique part, which stays, and its info, which changes."""
+    name, info, letters = file.partition(b":2,")
+    if info:
+        return name, info + letters
     found = _INFO.search(file)
     return (file, b"") if found is None else (file[: found.start()], file[found.start() :])
 
@@ -34,9 +37,10 @@ def names_of(info: bytes, keywords: Mapping[str, str]) -> list[str]:
     """Flags that an info says. keywords: by letter; what has no meaning is passed over."""
     found = []
     for letter in letters_in(info):
-        name = LETTERS.get(letter) or keywords.get(letter)
-        if name is not None and (name.startswith("\\") or is_keyword(name)):
-            found.append(name)
+        if letter in LETTERS:
+            found.append(LETTERS[letter])
+        elif is_keyword(keywords.get(letter, "")):
+            found.append(keywords[letter])
     return found
 
 

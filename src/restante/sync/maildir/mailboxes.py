@@ -16,13 +16,11 @@ from ..model import Place
 from ..side import MailboxUnavailable
 from . import marker, subscriptions
 from .dotlock import Locked
-from .layout import INBOX, OWN, Layout
+from .layout import INBOX, MAKING, REMOVED, Layout
 from .look import open_folder
 from .marker import Marker, new_id
 from .tree import Tree
 
-MAKING = OWN + "making-"
-REMOVED = OWN + "removed-"
 _SUBS = ("cur", "new", "tmp")
 
 
@@ -202,13 +200,6 @@ def _take_out(tree: Tree, path: str, grave: str) -> None:
             continue
 
 
-def sweep(tree: Tree) -> None:
-    """Remove what a crash left of folders that were being made or removed."""
-    for path in tree.root.iterdir():
-        if path.name.startswith((MAKING, REMOVED)):
-            shutil.rmtree(path)
-
-
 def subscribe(tree: Tree, name: str, subscribed: bool) -> None:
     known = tree.known(name)
     with _blaming(name):
@@ -230,3 +221,20 @@ def set_role(tree: Tree, name: str, role: str | None) -> bool:
         if found.role != role:
             marker.write(folder.fd, _marker(tree, path, name, role, found.id))
     return True
+
+
+def adopt(tree: Tree, name: str) -> Place:
+    """Take the folder in a mailbox's place for a new mailbox, where it is not the one that was known."""
+    known = tree.known_or_not(name)
+    with _blaming(name):
+        folder = open_folder(tree.root, known.path)
+        try:
+            found, _ = marker.read(folder)
+            if found is None:
+                marker.write(folder, _marker(tree, known.path, name, None))
+            for sub in _SUBS:
+                (tree.root / known.path / sub).mkdir(mode=0o700, exist_ok=True)
+        finally:
+            os.close(folder)
+    tree.forget_names()
+    return next(place for place in tree.places() if place.name == name)

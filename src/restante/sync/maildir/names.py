@@ -85,3 +85,8 @@ def received_of(name: bytes, mtime: float) -> int:
     """INTERNALDATE: the file's time, or the one in its name where that is earlier (a copy that did not keep times)."""
     named = _TIME.match(name)
     return max(0, int(mtime) if named is None else min(int(mtime), int(named[1])))
+
+
+def identity(name: bytes) -> str:
+    """What a message is the same by in every folder of this tree: its unique name."""
+    return "maildir:" + name.decode("utf-8", "backslashreplace")

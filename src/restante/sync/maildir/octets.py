@@ -20,12 +20,10 @@ _SIZE = re.compile(rb",W=(\d{1,15})(?=[,:;!]|\Z)")
 
 def stored(data: bytes) -> tuple[bytes, bool]:
     """What to write for a message that travels as `data`; whether its name has to say `RAW`."""
-    ends = data.count(b"\n")
-    if ends != data.count(b"\r\n"):
+    short = data.replace(b"\r\n", b"\n")
+    if short.count(b"\n") != len(data) - len(short):
         return data, True
-    if b"\r\r\n" in data:
-        return data, False
-    return data.replace(b"\r\n", b"\n"), False
+    return (data if b"\r\n" in short else short), False
 
 
 def travelling(octets: bytes, name: bytes) -> bytes:

@@ -15,7 +15,7 @@ from ..outline import mark
 from ..side import MailboxUnavailable
 from .change import ROUNDS, flags_of
 from .index import CHUNK, Row
-from .names import received_of
+from .names import identity, received_of
 from .octets import size_named, size_of, travelling
 from .scan import path_of
 from .tree import Folder, Tree
@@ -90,11 +90,6 @@ def messages(tree: Tree, name: str, uids: Sequence[int]) -> list[Message]:
             with tree.index.writing():
                 tree.index.set_sizes(folder.key, sizes)
     return found
-
-
-def identity(name: bytes) -> str:
-    """What a message is the same by in every folder of this tree: its unique name."""
-    return "maildir:" + name.decode("utf-8", "backslashreplace")
 
 
 T = TypeVar("T")

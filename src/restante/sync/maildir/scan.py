@@ -20,13 +20,9 @@ from .letters import split
 from .look import OPEN_FOLDER, look
 from .names import free_rename, fresh_name
 
+DOT = ord(".")
 SUBS = (b"cur", b"new")
 """By a row's `new`."""
-
-
-def file_name(file: File) -> bytes:
-    """Its name below cur or new."""
-    return file[0] + file[2]
 
 
 def path_of(file: File) -> bytes:
@@ -44,8 +40,9 @@ def files_in(folder: int) -> Iterator[File]:
         try:
             with os.scandir(handle) as entries:
                 for entry in entries:
-                    if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
-                        name, info = split(os.fsencode(entry.name))
+                    file = entry.name.encode("utf-8", "surrogateescape")
+                    if file[0] != DOT and entry.is_file(follow_symlinks=False):
+                        name, info = split(file)
                         yield name, new, info
         finally:
             os.close(handle)

@@ -1,4 +1,7 @@
-"""The side that is a Maildir tree: `Side` over `Tree`, whose work is done in one thread."""
+"""The side that is a Maildir tree: `Side` over `Tree`, whose work is done in one thread.
+
+What a run in which nothing changed does not need is imported where it is used.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import TypeVar
 from ...clock import Clock, Random, SystemClock, system_random
 from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
 from ..side import SideUnavailable
-from . import change, mailboxes, read, watch, write
+from . import watch
 from .layout import Layout, Shape
 from .letters import DEFAULT_SEPARATOR, names_of
+from .names import identity
 from .tree import Step, Tree
 
 T = TypeVar("T")
@@ -81,7 +85,7 @@ class MaildirSide:
             separator=self._separator,
         )
         if not self._read_only:
-            mailboxes.sweep(self._tree)
+            self._tree.sweep()
 
     async def close(self) -> None:
         if self._notes is not None:
@@ -126,49 +130,85 @@ class MaildirSide:
         return await self._do(lambda tree: _changes(tree, name, since))
 
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
-        return await self._do(lambda tree: read.outlines(tree, name, uids))
+        from .read import outlines
+
+        return await self._do(lambda tree: outlines(tree, name, uids))
 
     async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
-        return await self._do(lambda tree: read.headers(tree, name, uids))
+        from .read import headers
+
+        return await self._do(lambda tree: headers(tree, name, uids))
 
     async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
-        for group in await self._do(lambda tree: read.groups(tree, name, uids)):
-            for message in await self._do(lambda tree, group=group: read.messages(tree, name, group)):  # type: ignore[misc]
+        from .read import groups, messages
+
+        for group in await self._do(lambda tree: groups(tree, name, uids)):
+            for message in await self._do(lambda tree, group=group: messages(tree, name, group)):  # type: ignore[misc]
                 yield message
 
     # Changing messages -----------------------------------------------------------------------------
 
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
-        return await self._alter(lambda tree: write.add(tree, name, messages))
+        from .write import add
+
+        return await self._alter(lambda tree: add(tree, name, messages))
 
     async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
-        await self._alter(lambda tree: change.set_flags(tree, name, changes))
+        from .change import set_flags
+
+        await self._alter(lambda tree: set_flags(tree, name, changes))
 
     async def remove(self, name: str, uids: Sequence[int]) -> None:
-        await self._alter(lambda tree: change.remove(tree, name, uids))
+        from .change import remove
+
+        await self._alter(lambda tree: remove(tree, name, uids))
 
     async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
-        return await self._alter(lambda tree: change.copy(tree, name, uids, target))
+        from .change import copy
+
+        return await self._alter(lambda tree: copy(tree, name, uids, target))
 
     async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
-        return await self._alter(lambda tree: change.move(tree, name, uids, target))
+        from .change import move
+
+        return await self._alter(lambda tree: move(tree, name, uids, target))
 
     # Changing mailboxes ----------------------------------------------------------------------------
 
     async def create(self, name: str, role: str | None) -> Place:
-        return await self._alter(lambda tree: mailboxes.create(tree, name, role))
+        from .mailboxes import create
+
+        return await self._alter(lambda tree: create(tree, name, role))
 
     async def rename(self, name: str, new: str) -> None:
-        await self._alter(lambda tree: mailboxes.rename(tree, name, new))
+        from .mailboxes import rename
+
+        await self._alter(lambda tree: rename(tree, name, new))
 
     async def delete(self, name: str) -> None:
-        await self._alter(lambda tree: mailboxes.delete(tree, name))
+        from .mailboxes import delete
+
+        await self._alter(lambda tree: delete(tree, name))
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
-        await self._alter(lambda tree: mailboxes.subscribe(tree, name, subscribed))
+        from .mailboxes import subscribe
+
+        await self._alter(lambda tree: subscribe(tree, name, subscribed))
 
     async def set_role(self, name: str, role: str | None) -> bool:
-        return await self._alter(lambda tree: mailboxes.set_role(tree, name, role))
+        from .mailboxes import set_role
+
+        return await self._alter(lambda tree: set_role(tree, name, role))
+
+    async def adopt(self, name: str) -> Place:
+        """Take the folder that lies in a mailbox's place for a new mailbox.
+
+        For a mailbox that is unavailable because its folder is not the one that it was, when a person says that the
+        one that is there is meant. What was known of the old one stays away until it comes back.
+        """
+        from .mailboxes import adopt
+
+        return await self._alter(lambda tree: adopt(tree, name))
 
     # Watching --------------------------------------------------------------------------------------
 
@@ -210,6 +250,8 @@ def _changes(tree: Tree, name: str, since: str | None) -> Changes:
         found = Changes(row.validity, f"{row.validity}.{row.number}", full, emails=[])
         flags, emails, infos = found.flags, [], dict[bytes, frozenset[str]]()
         more = tree.keywords.more
+        if known == row.number:
+            return found
         for uid, info, unique in tree.index.rows_since(folder.key, 0 if full else known):
             these = infos.get(info)
             if these is None:
@@ -218,7 +260,7 @@ def _changes(tree: Tree, name: str, since: str | None) -> Changes:
                 these = tree.spelling.flags([*these, *more[unique]])
             found.uids.append(uid)
             flags.append(these)
-            emails.append(read.identity(unique))
+            emails.append(identity(unique))
         found.emails = [*emails]
         if not full:
             found.vanished = tree.index.gone_since(folder.key, known)

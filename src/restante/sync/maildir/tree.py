@@ -22,7 +22,7 @@ from .census import Census, Found
 from .durable import Durable
 from .index import BadIndex, Index
 from .keywords import Table, TreeKeywords, assign, format_letters, meaning, read_table
-from .layout import INBOX, Shape
+from .layout import INBOX, MAKING, REMOVED, Shape
 from .letters import SYSTEM
 from .look import look, open_folder
 from .marker import Marker, new_id
@@ -30,6 +30,10 @@ from .scan import Scanner
 
 Step = Callable[[str], None]
 """Called before each step that a crash may come between; tests stop there."""
+
+
+UNDER_WAY = 3600.0
+"""Seconds for which another process may be at making or removing a folder."""
 
 
 @dataclass(slots=True)
@@ -125,6 +129,14 @@ class Tree:
     def root_fd(self) -> int:
         """The root, open."""
         return self._root_fd
+
+    def sweep(self) -> None:
+        """Remove what a crash left of folders that were being made or removed; not what is still under way."""
+        for path in self.root.iterdir():
+            if path.name.startswith((MAKING, REMOVED)) and self.clock.now() - path.stat().st_ctime > UNDER_WAY:
+                from shutil import rmtree
+
+                rmtree(path)
 
     # The root ----------------------------------------------------------------------------------------
 
@@ -274,16 +286,20 @@ class Tree:
         return unique
 
     def known(self, name: str) -> Known:
-        """Raises MailboxUnavailable."""
-        if self._known is None:
-            self.places()
-        assert self._known is not None
-        found = self._known.get(name)
-        if found is None:
-            raise MailboxUnavailable(f"There is no mailbox {name}.")
+        """Raises MailboxUnavailable where it is not there or cannot be used."""
+        found = self.known_or_not(name)
         if found.reason is not None:
             raise MailboxUnavailable(f"The mailbox {name} cannot be used: {found.reason}.", "Is its disk there?")
         return found
+
+    def known_or_not(self, name: str) -> Known:
+        """The same, also where it cannot be used."""
+        if self._known is None:
+            self.places()
+        assert self._known is not None
+        if name not in self._known:
+            raise MailboxUnavailable(f"There is no mailbox {name}.")
+        return self._known[name]
 
     def children(self, name: str) -> list[str]:
         """Names of the mailboxes below one."""

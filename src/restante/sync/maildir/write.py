@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,12 +19,12 @@ from .change import sync_directory
 from .letters import split_flags
 from .marker import remove_if_there
 from .names import OURS, free_rename, unique_name
-from .octets import size_of, stored
+from .octets import stored
 from .scan import path_of
 from .tree import Folder, Tree
 
 BATCH = 250
-"""Files open at once."""
+"""Files open at once, where the process may have four times as many."""
 OLD = 36 * 3600
 """Seconds after which a file in tmp is nobody's (Maildir's own rule)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -50,8 +51,9 @@ def add(tree: Tree, name: str, messages: Sequence[Message]) -> list[Added]:
         _make_tmp(tree, folder)
         infos = _Infos(tree, folder, messages)
         filed: list[_Draft] = []
-        for start in range(0, len(messages), BATCH):
-            filed += _batch(tree, folder, infos, start, messages[start : start + BATCH])
+        step = min(BATCH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+        for start in range(0, len(messages), step):
+            filed += _batch(tree, folder, infos, start, messages[start : start + step])
         if not filed:
             return answers
         tree.step("syncing directories")
@@ -147,7 +149,7 @@ def _draft(tree: Tree, folder: Folder, number: int, message: Message, info: byte
         if isinstance(error, OSError) and error.errno in _FULL:
             return None
         raise
-    return _Draft(number, name, info, new, size_of(octets, name), handle)
+    return _Draft(number, name, info, new, len(message.data), handle)
 
 
 def _write_whole(handle: int, octets: bytes) -> None:

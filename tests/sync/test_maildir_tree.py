@@ -1,0 +1,387 @@
+"""A folder is the one it was, or it is not used: no missing disk is ever an empty mailbox."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from restante.sync.maildir import Layout, MaildirSide
+from restante.sync.model import Place
+from restante.sync.side import MailboxUnavailable, SideUnavailable
+
+from .maildirs import deliver, everything, maildir, message, opened, run, side, subjects
+
+
+async def place(one: MaildirSide, name: str) -> Place:
+    return next(each for each in await one.places() if each.name == name)
+
+
+async def names(one: MaildirSide) -> list[str]:
+    return [each.name for each in await one.places()]
+
+
+def prepare(home: Path) -> None:
+    """INBOX with two messages and Work with two, known to the index."""
+
+    async def act(one: MaildirSide) -> None:
+        await one.create("Work", None)
+        await one.add("INBOX", [message(1), message(2)])
+        await one.add("Work", [message(3), message(4)])
+        await one.places()
+
+    run(home, act)
+
+
+def test_a_tree_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
+    root = maildir(tmp_path / "Mail")
+    deliver(root, 1)
+    deliver(maildir(root / ".Old.Deep"), 2, "S")
+    (root / "subscriptions").write_text("V\t2\n\nOld\tDeep\n")
+
+    async def act(one: MaildirSide) -> None:
+        places = await one.places()
+        assert [(each.name, each.messages, each.subscribed) for each in places] == [
+            ("INBOX", 1, False),
+            ("Old/Deep", 1, True),
+        ]
+        assert len({each.id for each in places}) == 2
+        assert all(each.id for each in places)
+
+    run(tmp_path, act)
+
+
+@pytest.mark.parametrize("how", ["away", "empty", "dangling", "other tree"])
+def test_a_root_that_is_not_the_one_it_was_is_unavailable(tmp_path: Path, how: str) -> None:
+    prepare(tmp_path)
+    root = tmp_path / "Mail"
+    root.rename(tmp_path / "Unmounted")
+    if how == "empty":
+        root.mkdir()
+    elif how == "dangling":
+        root.symlink_to(tmp_path / "nowhere")
+    elif how == "other tree":
+        run(tmp_path / "other", lambda one: one.places())
+        (tmp_path / "other" / "Mail").rename(root)
+
+    async def act() -> None:
+        one = side(tmp_path)
+        with pytest.raises(SideUnavailable):
+            await one.open()
+        await one.close()
+
+    asyncio.run(act())
+    if how == "empty":
+        assert list(root.iterdir()) == []
+        root.rmdir()
+    elif how == "dangling":
+        assert root.is_symlink()
+        root.unlink()
+    elif how == "other tree":
+        shutil.rmtree(root)
+    (tmp_path / "Unmounted").rename(root)
+    assert run(tmp_path, names) == ["INBOX", "Work"]
+
+
+def test_a_root_that_goes_away_during_a_run_is_unavailable(tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        (tmp_path / "Mail").rename(tmp_path / "Unmounted")
+        with pytest.raises(SideUnavailable):
+            await one.places()
+        with pytest.raises(MailboxUnavailable):
+            await everything(one)
+        maildir(tmp_path / "Mail")
+        with pytest.raises(SideUnavailable):
+            await one.places()
+        with pytest.raises(MailboxUnavailable):
+            await everything(one, "INBOX")
+
+    run(tmp_path, act)
+
+
+@pytest.mark.parametrize("how", ["empty folder", "empty maildir", "other mail", "dangling"])
+def test_a_folder_that_is_not_the_one_it_was_is_unavailable(tmp_path: Path, how: str) -> None:
+    prepare(tmp_path)
+    folder = tmp_path / "Mail" / ".Work"
+
+    async def act(one: MaildirSide) -> None:
+        before = await place(one, "Work")
+        folder.rename(tmp_path / "Unmounted")
+        if how == "empty folder":
+            folder.mkdir()
+        elif how == "dangling":
+            folder.symlink_to(tmp_path / "nowhere")
+        else:
+            maildir(folder)
+            if how == "other mail":
+                deliver(folder, 99)
+        # The look before may still be the last one: nothing is read or written through it.
+        with pytest.raises(MailboxUnavailable):
+            await everything(one, "Work")
+        now = await place(one, "Work")
+        assert (now.id, now.validity, now.state) == (before.id, before.validity, None)
+        with pytest.raises(MailboxUnavailable):
+            await everything(one, "Work")
+        with pytest.raises(MailboxUnavailable):
+            await one.add("Work", [message(5)])
+        assert len((await everything(one)).uids) == 2
+        # It comes back.
+        shutil.rmtree(folder) if not folder.is_symlink() else folder.unlink()
+        (tmp_path / "Unmounted").rename(folder)
+        again = await place(one, "Work")
+        assert (again.id, again.state, again.messages) == (before.id, before.state, 2)
+        assert len((await everything(one, "Work")).uids) == 2
+
+    run(tmp_path, act)
+
+
+def test_a_folder_put_in_the_place_of_another_can_be_adopted(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    folder = tmp_path / "Mail" / ".Work"
+
+    async def act(one: MaildirSide) -> None:
+        before = await place(one, "Work")
+        shutil.rmtree(folder)
+        deliver(maildir(folder), 7)
+        assert (await place(one, "Work")).state is None
+        now = await one.adopt("Work")
+        assert now.id != before.id
+        assert now.validity != before.validity
+        assert now.messages == 1
+
+    run(tmp_path, act)
+
+
+def test_a_folder_that_lost_only_its_marker_is_known_by_its_mail(tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    async def act(one: MaildirSide) -> None:
+        before = await one.places()
+        (tmp_path / "Mail" / ".Work" / "restante-id").unlink()
+        assert await one.places() == before
+
+    run(tmp_path, act)
+
+
+def test_a_root_that_lost_only_its_marker_is_known_by_its_mail(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    before = run(tmp_path, lambda one: one.places())
+    (tmp_path / "Mail" / "restante-id").unlink()
+    assert run(tmp_path, lambda one: one.places()) == before
+
+
+def test_a_folder_without_cur_is_not_an_empty_mailbox(tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    async def act(one: MaildirSide) -> None:
+        (tmp_path / "Mail" / ".Work" / "cur").rename(tmp_path / "elsewhere")
+        assert (await place(one, "Work")).state is None
+        with pytest.raises(MailboxUnavailable):
+            await everything(one, "Work")
+
+    run(tmp_path, act)
+
+
+def test_a_folder_renamed_by_another_program_keeps_its_identity_and_numbers(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    root = tmp_path / "Mail"
+
+    async def act(one: MaildirSide) -> None:
+        before, changes = await place(one, "Work"), await everything(one, "Work")
+        (root / ".Work").rename(root / ".Job.Now")
+        assert await names(one) == ["INBOX", "Job/Now"]
+        after = await place(one, "Job/Now")
+        assert (after.id, after.validity, after.state) == (before.id, before.validity, before.state)
+        assert (await everything(one, "Job/Now")).uids == changes.uids
+
+    run(tmp_path, act)
+
+
+def test_a_copied_folder_is_another_one(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    root = tmp_path / "Mail"
+
+    async def act(one: MaildirSide) -> None:
+        before = await place(one, "Work")
+        shutil.copytree(root / ".Work", root / ".A")
+        both = await one.places()
+        assert [each.name for each in both] == ["INBOX", "A", "Work"]
+        assert await place(one, "Work") == before
+        assert both[1].id not in (None, before.id)
+        assert both[1].messages == 2
+
+    run(tmp_path, act)
+
+
+def test_a_folder_that_is_gone_and_comes_back_has_its_numbers(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    folder = tmp_path / "Mail" / ".Work"
+    before = run(tmp_path, lambda one: everything(one, "Work"))
+    folder.rename(tmp_path / "away")
+    assert run(tmp_path, names) == ["INBOX"]
+    (tmp_path / "away").rename(folder)
+    after = run(tmp_path, lambda one: everything(one, "Work"))
+    assert (after.validity, after.uids) == (before.validity, before.uids)
+
+
+def test_a_lost_index_begins_numbers_anew_and_keeps_identities(tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    async def look(one: MaildirSide) -> tuple[list[Place], str]:
+        return await one.places(), (await everything(one)).cursor
+
+    before, cursor = run(tmp_path, look)
+    shutil.rmtree(tmp_path / "state")
+
+    async def act(one: MaildirSide) -> None:
+        after = await one.places()
+        assert [each.id for each in after] == [each.id for each in before]
+        assert all(a.validity != b.validity for a, b in zip(after, before, strict=True))
+        changes = await one.changes("INBOX", cursor)
+        assert changes.full
+        assert len(changes.uids) == 2
+
+    run(tmp_path, act)
+
+
+def test_a_damaged_index_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "index.db").write_bytes(b"no database" * 1000)
+
+    async def act() -> None:
+        one = side(tmp_path)
+        with pytest.raises(SideUnavailable):
+            await one.open()
+        await one.close()
+
+    asyncio.run(act())
+
+
+def test_names_that_a_folder_cannot_say_are_kept_exactly(tmp_path: Path) -> None:
+    async def make(one: MaildirSide) -> None:
+        for name in ("a.b", "a_b", "A_B", "x/cur"):
+            await one.create(name, None)
+
+    run(tmp_path, make)
+    assert run(tmp_path, names) == ["INBOX", "A_B", "a.b", "a_b", "x/cur"]
+    folders = [path.name for path in (tmp_path / "Mail").iterdir() if path.name.startswith(".")]
+    assert len({name.lower() for name in folders}) == 4  # also where case makes no difference
+    shutil.rmtree(tmp_path / "state")
+    assert run(tmp_path, names) == ["INBOX", "A_B", "a.b", "a_b", "x/cur"]
+
+
+def test_renaming_takes_the_exact_name_along(tmp_path: Path) -> None:
+    async def act(one: MaildirSide) -> None:
+        await one.create("a.b", "\\Archive")
+        await one.rename("a.b", "c.d")
+        assert (await place(one, "c.d")).role == "\\Archive"
+        await one.rename("c.d", "plain")
+        assert (await place(one, "plain")).role == "\\Archive"
+
+    run(tmp_path, act)
+    assert run(tmp_path, names) == ["INBOX", "plain"]
+
+
+def test_what_dovecot_is_deleting_is_no_mailbox(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    (tmp_path / "Mail" / ".Work").rename(tmp_path / "Mail" / "..DOVECOT-TRASHED")
+    assert run(tmp_path, names) == ["INBOX"]
+
+
+def test_a_mailbox_with_new_mail_is_not_deleted(tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        deliver(tmp_path / "Mail" / ".Work", 9)
+        with pytest.raises(MailboxUnavailable):
+            await one.delete("Work")
+        assert subjects(tmp_path / "Mail" / ".Work") == [3, 4, 9]
+        await one.places()
+        await one.delete("Work")
+        assert not (tmp_path / "Mail" / ".Work").exists()
+
+    run(tmp_path, act)
+
+
+def test_a_plain_tree_follows_links_but_not_in_circles(tmp_path: Path) -> None:
+    root = tmp_path / "Mail"
+    deliver(maildir(root / "INBOX"), 1)
+    deliver(maildir(tmp_path / "archive" / "2020"), 2)
+    (root / "Archive").symlink_to(tmp_path / "archive")
+    (tmp_path / "archive" / "loop").symlink_to(root)
+    found = run(tmp_path, names, layout=Layout.PLAIN)
+    assert found[0] == "INBOX"
+    assert "Archive/2020" in found
+    assert len(found) < 20
+
+
+def test_reading_alone_leaves_no_trace(tmp_path: Path) -> None:
+    root = maildir(tmp_path / "Mail")
+    deliver(root, 1)
+    deliver(maildir(root / ".Work"), 2, "FS")
+
+    def trace() -> list[tuple[str, int]]:
+        return sorted((str(path), path.stat().st_mtime_ns) for path in root.rglob("*"))
+
+    before = trace()
+
+    async def act(one: MaildirSide) -> None:
+        assert await names(one) == ["INBOX", "Work"]
+        changes = await everything(one, "Work")
+        assert list(changes.flags) == [{"\\Flagged", "\\Seen"}]
+        assert [each.data async for each in one.fetch("Work", changes.uids)]
+        with pytest.raises(SideUnavailable):
+            await one.add("INBOX", [message(3)])
+        with pytest.raises(SideUnavailable):
+            await one.remove("INBOX", [1])
+
+    run(tmp_path, act, read_only=True)
+    run(tmp_path, act, read_only=True)
+    assert trace() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_must_not_be_read_is_unavailable(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    (tmp_path / "Mail" / ".Work").chmod(0)
+
+    async def act(one: MaildirSide) -> None:
+        assert (await place(one, "Work")).state is None
+        with pytest.raises(MailboxUnavailable):
+            await everything(one, "Work")
+
+    run(tmp_path, act)
+    (tmp_path / "Mail" / ".Work").chmod(0o700)
+
+
+def test_a_look_at_a_hundred_folders_reads_no_directory_of_mail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def act() -> None:
+        async with opened(tmp_path) as one:
+            for number in range(100):
+                deliver(maildir(tmp_path / "Mail" / f".Box{number:02}"), number, "S")
+            before = await one.places()
+            read: list[object] = []
+            scandir = os.scandir
+
+            def noting(path: Path) -> object:
+                read.append(path)
+                return scandir(path)
+
+            monkeypatch.setattr(os, "scandir", noting)
+            for _ in range(1000):  # until the file system's clock has moved on since the last delivery
+                read.clear()
+                assert await one.places() == before
+                if read == [tmp_path / "Mail"]:
+                    break
+            assert read == [tmp_path / "Mail"]
+
+    asyncio.run(act())

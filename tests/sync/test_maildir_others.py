@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restante.sync.maildir import MaildirSide
+from restante.sync.maildir import MaildirSide, marker
 from restante.sync.model import FlagChange, Flags
 from restante.sync.side import MailboxUnavailable
 
@@ -205,7 +205,6 @@ def test_what_is_no_message_is_not_touched(tmp_path: Path) -> None:
     (root / "cur" / ".hidden").write_bytes(text(1))
     (root / "cur" / "folder").mkdir()
     (root / "cur" / "link:2,S").symlink_to("/etc/hostname")
-    (root / "new" / "fifo").parent.joinpath("note")
     os.mkfifo(root / "new" / "fifo")
 
     async def act(one: MaildirSide) -> None:
@@ -302,6 +301,8 @@ def test_a_message_missed_by_one_reading_is_not_gone(tmp_path: Path, monkeypatch
 
 # Random edits -----------------------------------------------------------------------------------------
 
+OTHERS = ["deliver", "flag", "open", "unlink", "move"]
+OURS = ["add", "set", "remove", "our move", "our copy"]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
@@ -430,7 +431,7 @@ def test_an_asker_knows_what_is_on_disk_whatever_others_do(
                 pick = random.Random(seed)
                 if what == "look":
                     await world.look(one)
-                elif what in ("deliver", "flag", "open", "unlink", "move"):
+                elif what in OTHERS:
                     world.other(what, pick)
                 else:
                     await world.ours(one, what, pick)
@@ -490,3 +491,33 @@ def test_nothing_is_lost_while_another_program_works_at_the_same_time(tmp_path: 
         assert sorted(everywhere) == list(range(1, world.count + 1))
 
     asyncio.run(act())
+
+
+def test_a_change_within_the_same_tick_of_a_coarse_clock_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that dates by two seconds (FAT): two changes look the same by their times."""
+    root = maildir(tmp_path / "Mail")
+    tick = 1_700_000_000 * 10**9
+
+    def coarsen() -> None:
+        for sub in ("cur", "new"):
+            os.utime(root / sub, ns=(tick, tick))
+
+    def touch(folder: int) -> int:
+        os.utime(marker.FILE, ns=(tick, tick), dir_fd=folder)
+        return tick
+
+    async def act(one: MaildirSide) -> None:
+        os.utime(root / marker.FILE, ns=(tick, tick))
+        monkeypatch.setattr(marker, "touch", touch)
+        seen = []
+        for number in range(4):
+            deliver(root, number, "S")
+            coarsen()
+            (place,) = await one.places()
+            seen.append((place.state, place.messages))
+        assert [messages for _, messages in seen] == [1, 2, 3, 4]
+        assert len(set(seen)) == 4
+
+    run(tmp_path, act)

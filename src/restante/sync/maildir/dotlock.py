@@ -7,6 +7,7 @@ Dovecot overrides by the same rules. Waiting is by looking again: a file that va
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -44,13 +45,34 @@ def dotlock(folder: int, file: str, clock: Clock) -> Iterator[None]:
 
 
 def _made(folder: int, lock: str) -> bool:
+    """Make the lock with its holder written in it already: one without would wait for its time to be stale."""
+    holder = f"{os.getpid()}:{socket.gethostname()}".encode()
+    try:
+        handle = os.open(f"/proc/self/fd/{folder}", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except (AttributeError, OSError):  # no files without a name on this system, or on this disk
+        return _made_by_name(folder, lock, holder)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(holder)
+        stream.flush()
+        try:
+            os.link(f"/proc/self/fd/{handle}", lock, dst_dir_fd=folder, follow_symlinks=True)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOENT):
+                raise
+            return _made_by_name(folder, lock, holder)
+    return True
+
+
+def _made_by_name(folder: int, lock: str, holder: bytes) -> bool:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         handle = os.open(lock, flags, 0o600, dir_fd=folder)
     except FileExistsError:
         return False
     with os.fdopen(handle, "wb") as stream:
-        stream.write(f"{os.getpid()}:{socket.gethostname()}".encode())
+        stream.write(holder)
     return True
 
 
@@ -87,4 +109,4 @@ def _is_dead(holder: str) -> bool:
         return True
     except PermissionError:
         return False
-    return int(pid) == os.getpid()  # left by a process of our own number: we hold none now
+    return False

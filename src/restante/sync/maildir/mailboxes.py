@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ..model import Place
 from ..side import MailboxUnavailable
@@ -68,9 +69,9 @@ def _is_folder(tree: Tree, path: str) -> bool:
     return (tree.root / path).is_dir()
 
 
-def _marker(tree: Tree, path: str, name: str, role: str | None, identity: str | None = None) -> Marker:
-    exact = None if tree.shape.name_of(path) == name else name
-    return Marker(identity or new_id(tree.random), role, None if exact is None else path, exact)
+def _exact(tree: Tree, path: str, name: str) -> tuple[tuple[str, str], ...]:
+    """What a marker has to say of a mailbox's name: nothing where the folder's name says it."""
+    return () if tree.shape.name_of(path) == name else ((path, name),)
 
 
 def _make(tree: Tree, path: str, name: str, role: str | None) -> None:
@@ -83,7 +84,7 @@ def _make(tree: Tree, path: str, name: str, role: str | None) -> None:
             os.mkdir(sub, 0o700, dir_fd=folder)
         if tree.shape.layout is Layout.MAILDIRPP:
             os.close(os.open("maildirfolder", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder))
-        marker.write(folder, _marker(tree, path, name, role))
+        marker.write(folder, Marker(new_id(tree.random), role, _exact(tree, path, name)))
     finally:
         os.close(folder)
     tree.step("putting in place")
@@ -97,7 +98,7 @@ def _furnish(tree: Tree, path: str, name: str, role: str | None) -> None:
     """A folder that was there for its children becomes a mailbox: cur comes last."""
     folder = open_folder(tree.root, path)
     try:
-        marker.write(folder, _marker(tree, path, name, role))
+        marker.write(folder, Marker(new_id(tree.random), role, _exact(tree, path, name)))
         for sub in ("tmp", "new", "cur"):
             tree.step("furnishing")
             os.mkdir(sub, 0o700, dir_fd=folder)
@@ -148,16 +149,17 @@ def _rename_folder(tree: Tree, path: str, name: str, new: str) -> None:
     if (tree.root / target).exists():
         raise MailboxUnavailable(f"There is a folder in the place of {new} already.")
     above = _make_above(tree, target)
-    tree.step("renaming a folder")
-    os.rename(path, target, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
-    tree.step("renamed a folder")
-    folder = open_folder(tree.root, target)
+    folder = open_folder(tree.root, path)
     try:
         found, _ = marker.read(folder)
-        if found is not None:
-            wanted = _marker(tree, target, new, found.role, found.id)
-            if wanted != found:
-                marker.write(folder, wanted)
+        before, after = _exact(tree, path, name), _exact(tree, target, new)
+        if found is not None and found.names != before + after:
+            marker.write(folder, replace(found, names=before + after))
+        tree.step("renaming a folder")
+        os.rename(path, target, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+        tree.step("renamed a folder")
+        if found is not None and before:
+            marker.write(folder, replace(found, names=after))
     finally:
         os.close(folder)
     _sync(tree, "", above, path.rpartition("/")[0])
@@ -213,13 +215,12 @@ def subscribe(tree: Tree, name: str, subscribed: bool) -> None:
 
 def set_role(tree: Tree, name: str, role: str | None) -> bool:
     """Write the special use into the folder's marker."""
-    path = tree.known(name).path
     with tree.folder(name) as folder:
         found, _ = marker.read(folder.fd)
         if found is None:
             return False
         if found.role != role:
-            marker.write(folder.fd, _marker(tree, path, name, role, found.id))
+            marker.write(folder.fd, replace(found, role=role))
     return True
 
 
@@ -231,7 +232,7 @@ def adopt(tree: Tree, name: str) -> Place:
         try:
             found, _ = marker.read(folder)
             if found is None:
-                marker.write(folder, _marker(tree, known.path, name, None))
+                marker.write(folder, Marker(new_id(tree.random), None, _exact(tree, known.path, name)))
             for sub in _SUBS:
                 (tree.root / known.path / sub).mkdir(mode=0o700, exist_ok=True)
         finally:

@@ -7,8 +7,8 @@ identity; it goes with the folder when that is renamed, and tells a copy of the 
     restante 1
     id rA4...
     role \\Sent             special use, where the folder has one
-    folder .A_B             what the folder was called when `name` was written; while it still is,
-    name A.B                its mailbox has this name exactly
+    folder .A_B             while the folder is called so,
+    name A.B                its mailbox has this name exactly (two such pairs while it is being renamed)
 
 The file's own time is the file system's clock: `touch` says what a change made from now on will be dated at least.
 """
@@ -29,12 +29,15 @@ _ID = re.compile(r"[0-9A-Za-z._-]{8,64}")
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a marker says. role: special use. folder, name: see above."""
+    """What a marker says. role: special use. names: exact ones, by what the folder is called."""
 
     id: str
     role: str | None = None
-    folder: str | None = None
-    name: str | None = None
+    names: tuple[tuple[str, str], ...] = ()
+
+    def name_at(self, folder: str) -> str | None:
+        """The exact name of the mailbox while its folder is called so; None where the folder's name says it."""
+        return dict(self.names).get(folder)
 
 
 def new_id(random: Random) -> str:
@@ -51,22 +54,26 @@ def parse(data: bytes) -> Marker | None:
     if lines[0] != "restante 1" or not data.endswith(b"\n"):
         return None
     said: dict[str, str] = {}
+    names: list[tuple[str, str]] = []
     for line in lines[1:]:
         key, _, value = line.partition(" ")
-        said.setdefault(key, value)
+        if key == "name" and "folder" in said:
+            names.append((said.pop("folder"), value))
+        else:
+            said[key] = value
     if not _ID.fullmatch(said.get("id", "")):
         return None
-    return Marker(said["id"], said.get("role"), said.get("folder"), said.get("name"))
+    return Marker(said["id"], said.get("role"), tuple(names))
 
 
 def format_marker(marker: Marker) -> bytes:
-    lines = ["restante 1", f"id {marker.id}"]
-    for key, value in (("role", marker.role), ("folder", marker.folder), ("name", marker.name)):
-        if value is not None:
-            if "\n" in value:
-                raise ValueError("no line of a marker has a line end")
-            lines.append(f"{key} {value}")
-    return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+    lines = [("restante", "1"), ("id", marker.id)]
+    lines += [("role", marker.role)] if marker.role is not None else []
+    for folder, name in marker.names:
+        lines += [("folder", folder), ("name", name)]
+    if any("\n" in value for _, value in lines):
+        raise ValueError("no line of a marker has a line end")
+    return "".join(f"{key} {value}\n" for key, value in lines).encode("utf-8", "surrogateescape")
 
 
 def read(folder: int) -> tuple[Marker | None, int]:

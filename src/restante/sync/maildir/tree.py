@@ -274,10 +274,8 @@ class Tree:
         """The mailbox's name, no other's: by its marker where that was written for this path."""
         assert self._known is not None
         mark = one.look.marker if one.look is not None else None
-        if mark is not None and mark.name is not None and mark.folder == one.path:
-            name = mark.name
-        else:
-            name = self.shape.name_of(one.path)
+        exact = mark.name_at(one.path) if mark is not None else None
+        name = self.shape.name_of(one.path) if exact is None else exact
         if name.upper() == INBOX and one.path != self.shape.inbox:
             name += "_2"
         unique, number = name, 2

@@ -259,8 +259,7 @@ def test_one_waits_for_the_other(tmp_path: Path, folder: int) -> None:
     def first() -> None:
         with dotlock(folder, "x", SystemClock()):
             inside.set()
-            while not waiting.is_set():
-                pass
+            waiting.wait()
             order.append(1)
 
     waiting = threading.Event()

@@ -41,6 +41,11 @@ def deliver(folder: Path, number: int, letters: str | None = None, data: bytes |
     return path
 
 
+def reflag(path: Path, letters: str) -> Path:
+    """What a reader does: the same unique name, in cur, with these letters."""
+    return path.rename(path.parent.parent / "cur" / f"{path.name.split(':')[0]}:2,{letters}")
+
+
 def subjects(folder: Path) -> list[int]:
     """Numbers of the messages that lie in a folder."""
     found = []

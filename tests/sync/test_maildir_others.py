@@ -26,6 +26,7 @@ from .maildirs import (
     message,
     opened,
     picture,
+    reflag,
     run,
     side,
     subjects,
@@ -44,11 +45,6 @@ def only(folder: Path) -> Path:
     return path
 
 
-def reflag(path: Path, letters: str) -> Path:
-    """What a reader does: the same unique name, in cur, with these letters."""
-    return path.rename(path.parent.parent / "cur" / f"{path.name.split(':')[0]}:2,{letters}")
-
-
 def test_a_reader_that_opens_the_folder_changes_nothing(tmp_path: Path) -> None:
     root = maildir(tmp_path / "Mail")
     path = deliver(root, 1)
@@ -61,6 +57,20 @@ def test_a_reader_that_opens_the_folder_changes_nothing(tmp_path: Path) -> None:
         after = await one.changes("INBOX", changes.cursor)
         assert (list(after.uids), list(after.vanished)) == ([], [])
         assert [each.uid async for each in one.fetch("INBOX", changes.uids)] == list(changes.uids)
+
+    run(tmp_path, act)
+
+
+def test_a_reader_that_takes_new_mail_and_flags_it_changes_it(tmp_path: Path) -> None:
+    root = maildir(tmp_path / "Mail")
+    path = deliver(root, 1)
+
+    async def act(one: MaildirSide) -> None:
+        before, changes = await one.places(), await everything(one)
+        reflag(path, "R")
+        assert (await one.places())[0].state != before[0].state
+        after = await one.changes("INBOX", changes.cursor)
+        assert list(zip(after.uids, after.flags, strict=True)) == [(changes.uids[0], frozenset({"\\Answered"}))]
 
     run(tmp_path, act)
 

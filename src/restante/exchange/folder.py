@@ -53,7 +53,7 @@ class FolderSource:
     def _file(self, file: File, told: set[str]) -> Iterator[Item]:
         with self._tree.open(file) as stream:
             if is_mbox(stream):
-                name = "" if self._single else _mbox_name(file.path)
+                name = "" if self._single else mbox_name(file.path)
                 yield SourceMailbox(name)
                 told.add(name)
                 yield from read_mbox(stream, name, file.path, file.mtime, self._largest)
@@ -98,7 +98,7 @@ def _folder_name(path: str) -> str:
     return clean(_text(path.rpartition("/")[0]))
 
 
-def _mbox_name(path: str) -> str:
+def mbox_name(path: str) -> str:
     """Thunderbird keeps children of the mbox `A` in the folder `A.sbd`."""
     levels = [re.sub(r"\.(mbox|mbx|sbd)$", "", level, flags=re.IGNORECASE) for level in path.split("/")]
     return clean(_text("/".join(levels))) or "mbox"

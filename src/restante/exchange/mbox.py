@@ -121,6 +121,14 @@ class Splitter:
             raw, start, line = self._message(line, start)
             yield raw
 
+    def message_at(self, offset: int) -> Raw:
+        """The message whose From_ line begins at this octet. Raises ValueError where none does."""
+        self._stream.seek(offset)
+        line = self._stream.readline(LINE)
+        if not line.startswith(b"From "):
+            raise ValueError(f"no From_ line at octet {offset}")
+        return self._message(line, offset)[0]
+
     def _peek(self) -> bytes:
         at = self._stream.tell()
         line = self._stream.readline(LINE)
@@ -239,16 +247,22 @@ def read_mbox(
             if raw.too_large:
                 yield Skipped(spot, f"larger than {largest} octets")
                 continue
-            data, flags = lift_flags(raw.data)
-            if quoting is Quoting.QUOTED:
-                end = header_end(data)
-                data = data[:end] + QUOTED.sub(rb"\1", data[end:])
-            received = from_line_date(raw.from_line.rstrip(b"\r\n"))
-            if received is None:
-                received = header_date(data)
-            yield Incoming(data, flags, mtime if received is None else received, mailbox, spot)
+            data, flags, received = lift(raw, quoting, mtime)
+            yield Incoming(data, flags, received, mailbox, spot)
     except ValueError as cause:
         yield Skipped(where, str(cause))
+
+
+def lift(raw: Raw, quoting: Quoting, mtime: int) -> tuple[bytes, Flags, int]:
+    """A message out of its file: its octets without quoting and kept flags, the flags, INTERNALDATE."""
+    data, flags = lift_flags(raw.data)
+    if quoting is Quoting.QUOTED:
+        end = header_end(data)
+        data = data[:end] + QUOTED.sub(rb"\1", data[end:])
+    received = from_line_date(raw.from_line.rstrip(b"\r\n"))
+    if received is None:
+        received = header_date(data)
+    return data, flags, mtime if received is None else received
 
 
 STATUS_LETTERS = {ord("R"): System.SEEN}

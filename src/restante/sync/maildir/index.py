@@ -109,6 +109,11 @@ def _folder_row(row: tuple[object, ...]) -> FolderRow:
     return FolderRow(*row)  # type: ignore[arg-type]  # columns of a STRICT table, in this order
 
 
+def _letters(table: str) -> str:
+    """The letters of an info in SQL: substr of an empty BLOB is NULL, which differs from nothing."""
+    return f"coalesce(substr({table}.info, 4), X'')"
+
+
 class BadIndex(ValueError):
     """The file is no index of a version that is understood."""
 
@@ -280,7 +285,7 @@ class Index:
             _int(uid)
             for (uid,) in self._db.execute(
                 "SELECT m.uid FROM odd AS o JOIN message AS m ON m.folder = ? AND m.name = o.name"
-                " WHERE o.uid IS NOT NULL AND substr(o.info, 4) <> substr(m.info, 4)",
+                f" WHERE o.uid IS NOT NULL AND {_letters('o')} <> {_letters('m')}",
                 (key,),
             )
         ]
@@ -290,7 +295,7 @@ class Index:
         number = self._next_number(key) if altered or fresh else 0
         self._db.execute(
             "UPDATE message SET new = o.new, info = o.info,"
-            " changed = CASE WHEN substr(o.info, 4) <> substr(message.info, 4) THEN ? ELSE changed END"
+            f" changed = CASE WHEN {_letters('o')} <> {_letters('message')} THEN ? ELSE changed END"
             " FROM odd AS o WHERE message.folder = ? AND message.name = o.name AND o.uid IS NOT NULL",
             (number, key),
         )

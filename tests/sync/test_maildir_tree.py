@@ -7,9 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
+import apsw
 import pytest
 
-from restante.sync.maildir import Layout, MaildirSide
+from restante.sync.maildir import Layout, MaildirSide, detect, index
 from restante.sync.model import Place
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
@@ -286,6 +287,52 @@ def test_renaming_takes_the_exact_name_along(tmp_path: Path) -> None:
 
     run(tmp_path, act)
     assert run(tmp_path, names) == ["INBOX", "plain"]
+
+
+def test_renaming_in_a_plain_tree_takes_the_childrens_exact_names_along(tmp_path: Path) -> None:
+    async def act(one: MaildirSide) -> None:
+        for name in ("x", "x/cur", "x/cur/new"):
+            await one.create(name, None)
+        await one.rename("x", "tmp")
+
+    run(tmp_path, act, layout=Layout.PLAIN)
+    assert run(tmp_path, names, layout=Layout.PLAIN) == ["INBOX", "tmp", "tmp/cur", "tmp/cur/new"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ([], (Layout.MAILDIRPP, "")),
+        ([""], (Layout.MAILDIRPP, "")),
+        (["", ".A", ".A.B"], (Layout.MAILDIRPP, "")),
+        (["Inbox", "A/B"], (Layout.PLAIN, "Inbox")),
+        (["A"], (Layout.PLAIN, "INBOX")),
+        (["", "A/B"], (Layout.PLAIN, "")),
+    ],
+)
+def test_a_layout_is_known_by_its_folders(tmp_path: Path, folders: list[str], expected: tuple[Layout, str]) -> None:
+    for folder in folders:
+        maildir(tmp_path / "Mail" / folder)
+    assert detect(tmp_path / "Mail") == expected
+
+
+def test_an_index_that_another_run_holds_makes_the_side_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(tmp_path)
+    monkeypatch.setattr(index, "BUSY", 10)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        other = apsw.Connection(str(tmp_path / "state" / "index.db"))
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SideUnavailable):
+            await one.remove("INBOX", [1])
+        other.close()
+        await one.remove("INBOX", [1])
+        assert subjects(tmp_path / "Mail") == [2]
+
+    run(tmp_path, act)
 
 
 def test_what_dovecot_is_deleting_is_no_mailbox(tmp_path: Path) -> None:

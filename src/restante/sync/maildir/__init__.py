@@ -11,7 +11,7 @@
 docs/sync-maildir.md documents what is left in a tree.
 """
 
-from .layout import Layout
+from .layout import Layout, detect
 from .side import MaildirSide
 
-__all__ = ["Layout", "MaildirSide"]
+__all__ = ["Layout", "MaildirSide", "detect"]

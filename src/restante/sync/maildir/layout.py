@@ -127,3 +127,20 @@ class Shape:
 
 def _may_be_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir() or entry.is_symlink()
+
+
+def detect(root: Path) -> tuple[Layout, str]:
+    """The layout of a tree that is there, and INBOX's folder in it; Maildir++ where nothing says otherwise."""
+    plain = Shape(Layout.PLAIN, "?")
+    if not root.is_dir():
+        return Layout.MAILDIRPP, ""
+    below = [path for path in plain.folders(root) if (root / path / "cur").is_dir()]
+    itself = (root / "cur").is_dir()
+    if not below or any(path.startswith(".") and (root / path / "cur").is_dir() for path in _names(root)):
+        return Layout.MAILDIRPP, ""
+    inbox = next((path for path in sorted(below) if path.upper() == INBOX), INBOX)
+    return Layout.PLAIN, "" if itself else inbox
+
+
+def _names(root: Path) -> list[str]:
+    return [path.name for path in root.iterdir()]

@@ -145,24 +145,32 @@ def rename(tree: Tree, name: str, new: str) -> None:
 
 
 def _rename_folder(tree: Tree, path: str, name: str, new: str) -> None:
+    """Rename one folder; in a plain tree those below go along, in theirs nothing is written but exact names."""
     target = _free_path(tree, new)
     if (tree.root / target).exists():
         raise MailboxUnavailable(f"There is a folder in the place of {new} already.")
     above = _make_above(tree, target)
+    _announce(tree, path, target, name, new)
+    if tree.shape.layout is Layout.PLAIN:
+        for child in tree.children(name):
+            below = tree.known(child).path
+            _announce(tree, below, target + below[len(path) :], child, new + child[len(name) :])
+    tree.step("renaming a folder")
+    os.rename(path, target, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+    tree.step("renamed a folder")
+    _sync(tree, "", above, path.rpartition("/")[0])
+
+
+def _announce(tree: Tree, path: str, target: str, name: str, new: str) -> None:
+    """Write into a folder's marker what it is called exactly, now and after it was renamed: each holds in its place."""
     folder = open_folder(tree.root, path)
     try:
         found, _ = marker.read(folder)
-        before, after = _exact(tree, path, name), _exact(tree, target, new)
-        if found is not None and found.names != before + after:
-            marker.write(folder, replace(found, names=before + after))
-        tree.step("renaming a folder")
-        os.rename(path, target, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
-        tree.step("renamed a folder")
-        if found is not None and before:
-            marker.write(folder, replace(found, names=after))
+        names = _exact(tree, path, name) + _exact(tree, target, new)
+        if found is not None and found.names != names:
+            marker.write(folder, replace(found, names=names))
     finally:
         os.close(folder)
-    _sync(tree, "", above, path.rpartition("/")[0])
 
 
 def delete(tree: Tree, name: str) -> None:

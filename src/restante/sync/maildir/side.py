@@ -18,7 +18,7 @@ from . import watch
 from .layout import Layout, Shape
 from .letters import DEFAULT_SEPARATOR, names_of
 from .names import identity
-from .tree import Step, Tree
+from .tree import TROUBLE, Step, Tree
 
 T = TypeVar("T")
 
@@ -111,7 +111,13 @@ class MaildirSide:
         def call() -> T:
             if self._tree is None:
                 raise SideUnavailable(f"The Maildir {self.title} is not open.")
-            return act(self._tree)
+            try:
+                return act(self._tree)
+            except TROUBLE as cause:
+                raise SideUnavailable(
+                    f"The index of the Maildir {self.title} cannot be used now ({cause}).",
+                    "Is another run at it, or is the disk full?",
+                ) from cause
 
         return await self._in_thread(call)
 
@@ -244,6 +250,7 @@ def _changes(tree: Tree, name: str, since: str | None) -> Changes:
         tree.refresh(folder)
         tree.memory.strange.pop(folder.key, None)
         row = tree.index.folder(folder.key)
+        tree.memory.told[folder.key] = row.number
         validity, _, number = (since or "").rpartition(".")
         known = int(number) if validity == row.validity and number.isdecimal() else -1
         full = not row.floor <= known <= row.number

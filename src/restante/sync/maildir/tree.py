@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,17 @@ Step = Callable[[str], None]
 """Called before each step that a crash may come between; tests stop there."""
 
 
+TROUBLE = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+)
+"""What the index's disk or another process does to it; anything else is a fault of ours."""
 UNDER_WAY = 3600.0
 """Seconds for which another process may be at making or removing a folder."""
 
@@ -97,12 +108,12 @@ class Tree:
         self.separator = separator
         self.memory = Memory()
         self.index = self._open_index(index)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.index.close)
             self._root_fd = self._open_root()
+            undo.callback(os.close, self._root_fd)
             self.keywords = TreeKeywords(self._root_fd, self.clock)
-        except BaseException:
-            self.index.close()
-            raise
+            undo.pop_all()
         self._durable: Durable | None = None
         self._census = Census(root, shape, self.index, clock, random, writable=self.writable)
         self._scanner = Scanner(self.index, random, writable=self.writable)

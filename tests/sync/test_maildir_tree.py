@@ -142,6 +142,20 @@ def test_a_folder_that_is_not_the_one_it_was_is_unavailable(tmp_path: Path, how:
     run(tmp_path, act)
 
 
+def test_a_folder_that_cannot_be_used_keeps_its_exact_name_and_role(tmp_path: Path) -> None:
+    async def act(one: MaildirSide) -> None:
+        before = await one.create("a.b", "\\Archive")
+        await one.add("a.b", [message(1)])
+        await one.places()
+        (tmp_path / "Mail" / ".a_b").rename(tmp_path / "Unmounted")
+        maildir(tmp_path / "Mail" / ".a_b")
+        now = await place(one, "a.b")
+        assert (now.id, now.role, now.state) == (before.id, "\\Archive", None)
+        assert await names(one) == ["INBOX", "a.b"]
+
+    run(tmp_path, act)
+
+
 def test_a_folder_put_in_the_place_of_another_can_be_adopted(tmp_path: Path) -> None:
     prepare(tmp_path)
     folder = tmp_path / "Mail" / ".Work"
@@ -333,6 +347,38 @@ def test_an_index_that_another_run_holds_makes_the_side_unavailable(
         assert subjects(tmp_path / "Mail") == [2]
 
     run(tmp_path, act)
+
+
+def test_a_mailbox_that_another_process_deleted_is_unavailable(tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        async with opened(tmp_path) as other:
+            await other.delete("Work")
+        for call in (everything(one, "Work"), one.add("Work", [message(9)]), one.delete("Work")):
+            with pytest.raises(MailboxUnavailable):
+                await call
+        assert await names(one) == ["INBOX"]
+
+    run(tmp_path, act)
+
+
+HOT = [
+    ("SELECT uid FROM message WHERE folder = 1 AND uid IN (SELECT value FROM json_each('[1]'))", "message_uid"),
+    ("UPDATE message SET info = x'' WHERE folder = 1 AND uid = 1", "message_uid"),
+    ("SELECT m.uid FROM seen AS s LEFT JOIN message AS m ON m.folder = 1 AND m.name = s.name", "PRIMARY KEY"),
+    ("SELECT 1 FROM gone WHERE folder = 1 AND changed <= 1 LIMIT 1", "PRIMARY KEY"),
+]
+
+
+@pytest.mark.parametrize(("statement", "by"), HOT)
+def test_single_messages_are_found_by_an_index(tmp_path: Path, statement: str, by: str) -> None:
+    one = index.Index(tmp_path / "index.db")
+    plan = [str(row[3]) for row in one._db.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    assert any(by in line for line in plan), plan
+    assert not any(line.startswith("SCAN") and "message" in line for line in plan), plan
+    one.close()
 
 
 def test_what_dovecot_is_deleting_is_no_mailbox(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ LETTERS = {"S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "D": "\\Draft", "
 
 INFO = re.compile(r"[:;!]2,")
 NAME_TIME = re.compile(r"(\d{1,10})\.")
-KEYWORD = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]{1,100}')
+KEYWORD = re.compile(r"[!#$&'+-\[^-z|}~]{1,100}")
+"""Said by what may stand there: a class that excludes all of Unicode takes milliseconds to compile."""
 
 
 def base_name(file: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 import unicodedata
 
@@ -83,6 +82,8 @@ def folder_of(name: str, taken: set[str]) -> str:
     levels = [encode_utf7(level).replace(".", "_") for level in name.split("/")]
     folder = "." + ".".join(levels)
     if len(folder) > LONGEST_FOLDER:
+        import hashlib  # for long names alone: the local copy imports this module at each start
+
         folder = folder[: LONGEST_FOLDER - 17] + "_" + hashlib.sha256(name.encode()).hexdigest()[:16]
     unique, number = folder, 2
     while unique.lower() in taken:

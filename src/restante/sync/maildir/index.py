@@ -38,6 +38,8 @@ CREATE TABLE folder (
   messages INTEGER NOT NULL DEFAULT 0,
   scanned TEXT NOT NULL DEFAULT '',
   letters TEXT NOT NULL DEFAULT '',
+  name TEXT NOT NULL DEFAULT '',
+  role TEXT,
   missing INTEGER
 ) STRICT;
 CREATE TABLE message (
@@ -71,7 +73,8 @@ class FolderRow:
     """A folder as the index knows it.
 
     number: grows with each change of a message. floor: removals up to it are forgotten. scanned: `Look.state` of which
-    the rows are the picture ("" none). letters: what keyword letters meant then. missing: since when, seconds.
+    the rows are the picture ("" none). letters: what keyword letters meant then. name, role: as last listed, for when
+    the folder cannot be read. missing: since when, seconds.
     """
 
     key: int
@@ -83,10 +86,12 @@ class FolderRow:
     messages: int
     scanned: str
     letters: str
+    name: str
+    role: str | None
     missing: int | None
 
 
-_FOLDER = "SELECT key, id, path, validity, number, floor, messages, scanned, letters, missing FROM folder"
+_FOLDER = "SELECT key, id, path, validity, number, floor, messages, scanned, letters, name, role, missing FROM folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,10 @@ def _letters(table: str) -> str:
 
 class BadIndex(ValueError):
     """The file is no index of a version that is understood."""
+
+
+class Forgotten(Exception):
+    """The folder is known no more: another process has deleted it."""
 
 
 class Index:
@@ -171,10 +180,10 @@ class Index:
         return [_folder_row(row) for row in self._db.execute(_FOLDER)]
 
     def folder(self, key: int) -> FolderRow:
-        """Raises LookupError where it is known no more."""
+        """Raises Forgotten."""
         row = self._db.execute(f"{_FOLDER} WHERE key = ?", (key,)).fetchone()
         if row is None:
-            raise LookupError(f"folder {key}")
+            raise Forgotten
         return _folder_row(row)
 
     def add_folder(self, identity: str, path: str, validity: str) -> int:
@@ -183,6 +192,9 @@ class Index:
 
     def set_path(self, key: int, path: str) -> None:
         self._db.execute("UPDATE folder SET path = ?, missing = NULL WHERE key = ?", (path, key))
+
+    def set_listed(self, key: int, name: str, role: str | None) -> None:
+        self._db.execute("UPDATE folder SET name = ?, role = ? WHERE key = ?", (name, role, key))
 
     def set_missing(self, key: int, since: int) -> None:
         self._db.execute("UPDATE folder SET missing = ?, scanned = '' WHERE key = ?", (since, key))
@@ -316,9 +328,10 @@ class Index:
         return altered
 
     def _next_number(self, key: int) -> int:
-        return _int(
-            self._db.execute("UPDATE folder SET number = number + 1 WHERE key = ? RETURNING number", (key,)).get
-        )
+        number = self._db.execute("UPDATE folder SET number = number + 1 WHERE key = ? RETURNING number", (key,)).get
+        if number is None:
+            raise Forgotten
+        return _int(number)
 
     def _settle(self, key: int) -> None:
         self._db.execute(

@@ -20,7 +20,7 @@ from ..side import MailboxUnavailable, SideUnavailable
 from . import marker, subscriptions
 from .census import Census, Found
 from .durable import Durable
-from .index import BadIndex, Index
+from .index import BadIndex, Forgotten, Index
 from .keywords import Table, TreeKeywords, assign, format_letters, meaning, read_table
 from .layout import INBOX, MAKING, REMOVED, Shape
 from .letters import SYSTEM
@@ -108,6 +108,7 @@ class Tree:
         self.separator = separator
         self.memory = Memory()
         self.index = self._open_index(index)
+        self._census = Census(root, shape, self.index, clock, random, writable=self.writable)
         with ExitStack() as undo:
             undo.callback(self.index.close)
             self._root_fd = self._open_root()
@@ -115,7 +116,6 @@ class Tree:
             self.keywords = TreeKeywords(self._root_fd, self.clock)
             undo.pop_all()
         self._durable: Durable | None = None
-        self._census = Census(root, shape, self.index, clock, random, writable=self.writable)
         self._scanner = Scanner(self.index, random, writable=self.writable)
         self._known: dict[str, Known] | None = None
         self.paths: frozenset[str] = frozenset()
@@ -220,14 +220,9 @@ class Tree:
                 os.close(folder)
             if found is not None and found.id == row.id:
                 return True
-            if row.path == "" and row.messages and self.census_holds(row.path):
+            if row.path == "" and row.messages and self._census.holds_its_mail(row.path, row):
                 return True
         return False
-
-    def census_holds(self, path: str) -> bool:
-        """Whether half the mail known of the folder at a path is there."""
-        census = Census(self.root, self.shape, self.index, self.clock, self.random, writable=False)
-        return any(row.path == path and census.holds_its_mail(path, row) for row in self.index.folders())
 
     # Mailboxes ---------------------------------------------------------------------------------------
 
@@ -265,15 +260,17 @@ class Tree:
                 if not seen.settled or seen.state != row.scanned:
                     self.scan_path(one.path, row.key)
                     row = self.index.folder(row.key)
-            except (OSError, MailboxUnavailable) as cause:
-                seen, reason = None, str(cause)
+            except (OSError, MailboxUnavailable, Forgotten) as cause:
+                seen, reason = None, str(cause) or "it was deleted meanwhile"
         key, identity, validity = (row.key, row.id, row.validity) if row is not None else (0, "", "")
         self._known[name] = Known(one.path, identity, key, reason)
         listed = subscriptions.is_subscribed(self.subscribed, one.path, self.shape.layout, inbox=name == INBOX)
         if row is None or seen is None:
-            return Place(name, validity, None, self._public(identity), None, listed)
+            return Place(name, validity, None, self._public(identity), row.role if row is not None else None, listed)
         self.memory.told[key] = row.number
         role = seen.marker.role if seen.marker is not None else None
+        if (row.name, row.role) != (name, role):
+            self.index.set_listed(key, name, role)
         state = f"{validity}.{row.number}"
         return Place(name, validity, state, self._public(identity), role, listed, row.messages)
 
@@ -286,6 +283,8 @@ class Tree:
         assert self._known is not None
         mark = one.look.marker if one.look is not None else None
         exact = mark.name_at(one.path) if mark is not None else None
+        if one.look is None and one.row is not None and one.row.name:
+            exact = one.row.name
         name = self.shape.name_of(one.path) if exact is None else exact
         if name.upper() == INBOX and one.path != self.shape.inbox:
             name += "_2"
@@ -339,6 +338,8 @@ class Tree:
                 yield self._folder(name, known, handle)
             finally:
                 os.close(handle)
+        except Forgotten as cause:
+            raise MailboxUnavailable(f"The mailbox {name} was deleted meanwhile.") from cause
         except OSError as cause:
             raise MailboxUnavailable(f"The folder of {name} cannot be used ({cause.strerror or cause}).") from cause
 

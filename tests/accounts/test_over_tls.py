@@ -14,8 +14,9 @@ import scramp
 
 from restante.clock import SystemClock
 from restante.config.model import AccountsTable, AuthTable, Config
+from restante.sasl.end_point import end_point_binding
 from restante.server import worker
-from restante.server.tls import end_point_binding, make_self_signed
+from restante.server.tls import make_self_signed
 from restante.testing.server import CHEAP_ARGON2, RestanteServer
 from tests.server.support import PATIENCE, Client, eventually
 

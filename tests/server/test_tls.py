@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from restante.clock import SystemClock
 from restante.config.model import TlsTable
+from restante.sasl.end_point import end_point_binding
 from restante.server.secure import Hello, TlsFailed, TlsLayer, check_hello
 from restante.server.services import Wire
-from restante.server.tls import CertificateKeeper, TlsRefusal, end_point_binding, files, load, make_self_signed
+from restante.server.tls import CertificateKeeper, TlsRefusal, files, load, make_self_signed
 
 from .support import running
 

@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -28,6 +27,7 @@ from cryptography.x509.oid import NameOID
 from ..clock import Clock
 from ..config.model import TlsTable
 from ..errors import Refusal
+from ..sasl.end_point import end_point_binding
 from .services import ALPN, Wire
 
 VALID_DAYS = 3650
@@ -49,23 +49,6 @@ class Certificate:
 
     def context(self, wire: Wire) -> ssl.SSLContext:
         return self.contexts[wire]
-
-
-def end_point_binding(der: bytes) -> bytes | None:
-    """tls-server-end-point data for a certificate: its hash by the signature algorithm's hash function,
-    SHA-256 in place of MD5 and SHA-1, None where that algorithm uses no single one (RFC 5929 4.1)."""
-    certificate = x509.load_der_x509_certificate(der)
-    try:
-        algorithm = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return None
-    if algorithm is None:
-        return None
-    if isinstance(algorithm, (hashes.MD5, hashes.SHA1)):
-        algorithm = hashes.SHA256()
-    digest = hashes.Hash(algorithm)
-    digest.update(der)
-    return digest.finalize()
 
 
 def load(certificate: Path, key: Path) -> Certificate:

@@ -10,6 +10,17 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from restante.exchange import courier, dovecot
+from restante.imap.grammar.answers import AnswerLimits, AnswerReader, BadAnswer, Data, Status
+from restante.imap.grammar.answers_fetch import Passed, Rows, parse_fetch, parse_internaldate
+from restante.imap.grammar.answers_mailbox import parse_flags, parse_list, parse_namespace, parse_status, parse_words
+from restante.imap.grammar.answers_search import (
+    expand,
+    parse_appenduid,
+    parse_copyuid,
+    parse_esearch,
+    parse_search,
+    parse_vanished,
+)
 from restante.imap.grammar.commands import SetMetadata
 from restante.imap.grammar.criteria import parse_criteria
 from restante.imap.grammar.errors import BadSyntax
@@ -62,6 +73,51 @@ def _criteria(value: bytes) -> None:
         parse_criteria(value, SMALL)
     except BadSyntax:
         pass
+
+
+def answers(data: bytes) -> None:
+    """Answers of a server, each read by its subject; rows are taken out (odd first octet) or passed over."""
+    reader = AnswerReader(AnswerLimits(line=2_000, literal=2_000, literals=5))
+    rows = Rows()
+    reader.rows = rows if data[:1] and data[0] & 1 else Passed()
+    try:
+        for piece in halves(data):
+            reader.feed(piece)
+            while (answer := reader.next()) is not None:
+                if isinstance(answer, Status):
+                    parse_words(answer.data)
+                    parse_flags(answer.data)
+                    _answer_numbers(answer)
+                elif isinstance(answer, Data) and answer.word in _BY_SUBJECT:
+                    _BY_SUBJECT[answer.word](answer)
+    except BadAnswer:
+        pass
+    assert len(rows.uids) == len(rows.kinds) <= len(data)
+    assert all(kind < len(rows.sets) for kind in rows.kinds)
+
+
+def _answer_numbers(answer: Status) -> None:
+    copied, filed = parse_copyuid(answer, 50), parse_appenduid(answer, 3)
+    assert copied is None or len(copied[1]) <= 50
+    assert filed is None or len(filed[1]) == 3
+
+
+def _fetched(answer: Data) -> None:
+    items = parse_fetch(answer)
+    date = items.get(b"INTERNALDATE")
+    if isinstance(date, bytes):
+        parse_internaldate(date)
+
+
+def _vanished(answer: Data) -> None:
+    found = expand(parse_vanished(answer)[1], 100)
+    assert found is None or len(found) <= 100
+
+
+_BY_SUBJECT: Mapping[bytes, Callable[[Data], object]] = {
+    b"FETCH": _fetched, b"LIST": parse_list, b"LSUB": parse_list, b"STATUS": parse_status, b"SEARCH": parse_search,
+    b"NAMESPACE": parse_namespace, b"ESEARCH": parse_esearch, b"VANISHED": _vanished,
+}  # fmt: skip
 
 
 def urls(data: bytes) -> None:
@@ -183,11 +239,23 @@ def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> byt
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    "imap": imap, "urls": urls, "pop3": pop3, "pop3_answers": pop3_answers, "lmtp": lmtp, "mime": mime,
-    "maildir": maildir, "deflate": deflate,
+    "imap": imap, "answers": answers, "urls": urls, "pop3": pop3, "pop3_answers": pop3_answers, "lmtp": lmtp,
+    "mime": mime, "maildir": maildir, "deflate": deflate,
 }  # fmt: skip
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
+    "answers": (
+        b"\x01* 1 FETCH (UID 3 FLAGS (\\Seen $x) MODSEQ (12))\r\n* 2 FETCH (FLAGS () UID 4)\r\n"
+        b"* VANISHED (EARLIER) 41,43:116\r\na1 OK [HIGHESTMODSEQ 20] done\r\n",
+        b'\x80* 5 FETCH (UID 9 INTERNALDATE "17-Jul-1996 02:44:25 -0700" EMAILID (M1) BODY[]<0> {3}\r\na\r\n)\r\n'
+        b'* 6 FETCH (BODY[HEADER.FIELDS ("A" {1}\r\nB)] "x\\"" ENVELOPE (NIL ("a)") {2}\r\nxy))\r\n',
+        b'\x20* LIST (\\Noselect) "/" {3}\r\na b ("OLDNAME" (x))\r\n* LSUB () NIL "I\\\\"\r\n'
+        b"* STATUS x (UIDVALIDITY 1 MAILBOXID (F1) APPENDLIMIT NIL)\r\n",
+        b'\x60* NAMESPACE (("" "/")("x." "." "X" ("a" "b"))) NIL (({2}\r\n#a NIL))\r\n+ idling\r\n'
+        b'* SEARCH 2 84 (MODSEQ 9)\r\n* ESEARCH (TAG "a1") UID ALL 1:3,7 COUNT 4 PARTIAL (1:2 NIL)\r\n',
+        b"\x40a2 OK [COPYUID 1 304,319:320 3956:3958] x\r\na3 OK [APPENDUID 5 1:3] y\r\n"
+        b"a4 NO [BADCHARSET ({5}\r\nUTF-7)] {5}\r\n* BYE x\r\n",
+    ),
     "imap": (
         b"\x01a UID FETCH 1:5,7,9:* (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From To)]<0.100> MODSEQ)"
         b" (CHANGEDSINCE 7 VANISHED)\r\n",

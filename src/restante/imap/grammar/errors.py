@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ...query.language import Sequence as SequenceSet
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a client that reads answers does not pay for the search language
+    from ...query.language import Sequence as SequenceSet
 
 
 class BadSyntax(Exception):

@@ -1,0 +1,207 @@
+"""What changed in one mailbox since a cursor: `Side.changes`.
+
+- QRESYNC: one command tells all (RFC 7162 3.2.5).
+- CONDSTORE: what was added or flagged since (RFC 7162 3.1.4.1); what is gone, only where the counts say that
+  something is.
+- neither, no cursor, another UIDVALIDITY: UIDs and flags of all messages.
+
+A cursor stands for the state in which the mailbox was opened; what comes after that, messages that arrive while the
+list is read included, is left for the next time. No answer is believed that has fewer messages than the server says
+there are: what is missing from a list would be removed on the other side.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import islice
+from operator import lt
+
+from ...imap.grammar.answers import Data, Status
+from ...imap.grammar.answers_fetch import Rows, parse_fetch
+from ...imap.grammar.answers_search import clip, count, expand, gaps, parse_esearch, parse_search
+from ...imap.grammar.sets import Range, compress
+from ..model import Changes, Flags
+from ..side import MailboxUnavailable
+from .account import Account
+from .connection import Connection, Selected, Sink
+from .errors import check
+
+_MOST_VANISHED = 1_000_000
+"""UIDs named as gone; where there may be more, all that are there are listed instead."""
+
+_FORM = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """modseq: 0 without CONDSTORE. uidnext: above all UIDs of that state. messages: how many there were."""
+
+    validity: int
+    modseq: int
+    uidnext: int
+    messages: int
+
+    def text(self) -> str:
+        return f"{_FORM}.{self.validity}.{self.modseq}.{self.uidnext}.{self.messages}"
+
+    @classmethod
+    def of(cls, text: str | None) -> Cursor | None:
+        """None for none, or one of another form (of a later version, of another kind of side)."""
+        parts = (text or "").split(".")
+        if len(parts) != 5 or parts[0] != _FORM or not all(part.isdigit() for part in parts):
+            return None
+        return cls(*map(int, parts[1:]))
+
+
+async def changes(account: Account, name: str, since: str | None) -> Changes:
+    """`Side.changes`."""
+    raw = await account.raw(name)
+    async with account.pool.borrow(raw) as connection:
+        return await _changes(account, connection, name, raw, Cursor.of(since))
+
+
+async def _changes(account: Account, connection: Connection, name: str, raw: bytes, since: Cursor | None) -> Changes:
+    rows, offers = Rows(), account.pool.offers
+    condstore = "CONDSTORE" in offers
+    if since is not None and since.modseq and "QRESYNC" in offers and "QRESYNC" in connection.enabled:
+        # Without known UIDs, which would confine the answer to them: new messages are asked for by the same command.
+        parameters = b" (QRESYNC (%d %d))" % (since.validity, since.modseq)
+        selected = await connection.select(raw, name, False, parameters, rows, _hearer(rows))
+        found = _by_qresync(account, selected, rows, since)
+    else:
+        selected = await connection.select(raw, name, False, b" (CONDSTORE)" if condstore else b"")
+        found = None
+        if since is not None and since.modseq and condstore:
+            found = await _by_condstore(account, connection, name, selected, rows, since)
+    account.validities[name] = selected.validity
+    if found is None:
+        rows.clear()
+        found = await _all(account, connection, name, selected, rows)
+    return found
+
+
+def _by_qresync(account: Account, selected: Selected, rows: Rows, since: Cursor) -> Changes | None:
+    """None where the server could not tell, or what it told cannot be all."""
+    if selected.validity != since.validity or not selected.modseq or selected.limited:
+        return None
+    vanished = expand(clip(selected.gone, 1, since.uidnext - 1), _MOST_VANISHED)
+    if vanished is None:
+        return None
+    uids, flags = _columns(account, rows, selected.uidnext)
+    new = len(uids) - bisect_left(uids, since.uidnext)
+    if not since.messages + new - len(vanished) <= selected.exists <= since.messages + new:
+        return None
+    return Changes(str(selected.validity), _cursor(selected), False, uids, flags, vanished)
+
+
+async def _by_condstore(
+    account: Account, connection: Connection, name: str, selected: Selected, rows: Rows, since: Cursor
+) -> Changes | None:
+    if selected.validity != since.validity or not selected.modseq or selected.uidnext is None:
+        return None
+    cursor, exists = _cursor(selected), selected.exists
+    if exists:
+        await _fetch(connection, name, rows, b" (CHANGEDSINCE %d)" % since.modseq)
+    uids, flags = _columns(account, rows, selected.uidnext)
+    new = len(uids) - bisect_left(uids, since.uidnext)
+    vanished: array[int] | None = array("Q")
+    if since.messages + new != exists:
+        there = await _present(account, connection, name)
+        if count(clip(there, 1, selected.uidnext - 1)) < exists - selected.expunged:
+            raise _too_few(name)
+        vanished = expand(gaps(there, 1, since.uidnext - 1), _MOST_VANISHED)
+    if vanished is None:
+        return None
+    return Changes(str(selected.validity), cursor, False, uids, flags, vanished)
+
+
+async def _all(account: Account, connection: Connection, name: str, selected: Selected, rows: Rows) -> Changes:
+    cursor, exists = _cursor(selected), selected.exists
+    if exists:
+        await _fetch(connection, name, rows)
+        uids, _ = _columns(account, rows, None)
+        if len(uids) < exists - selected.expunged:
+            raise _too_few(name)
+    uids, flags = _columns(account, rows, selected.uidnext)
+    if not selected.modseq:
+        cursor = Cursor(selected.validity, 0, selected.uidnext or 0, len(uids)).text()
+    return Changes(str(selected.validity), cursor, True, uids, flags)
+
+
+def _too_few(name: str) -> MailboxUnavailable:
+    return MailboxUnavailable(f"The server lists fewer messages of {name} than it says there are.", "Try again later.")
+
+
+def _cursor(selected: Selected) -> str:
+    """The state in which the mailbox was opened. To be taken before anything else is asked."""
+    return Cursor(selected.validity, selected.modseq or 0, selected.uidnext or 0, selected.exists).text()
+
+
+async def _fetch(connection: Connection, name: str, rows: Rows, modifier: bytes = b"") -> None:
+    """UIDs and flags of all messages, in as many commands as the server's limit asks for (RFC 9738 3.1)."""
+    highest = b"*"
+    while True:
+        status = await connection.patiently((b"UID FETCH 1:" + highest + b" (FLAGS)" + modifier,), _hearer(rows), rows)
+        check(status, name)
+        lowest = _reached(status)
+        if lowest is None or lowest <= 1 or (highest != b"*" and lowest >= int(highest)):
+            return
+        highest = b"%d" % (lowest - 1)
+
+
+def _reached(status: Status) -> int | None:
+    """The lowest UID that a limited command has come to (MESSAGELIMIT 1000 23221)."""
+    words = status.data.split() if status.code == b"MESSAGELIMIT" else []
+    return int(words[1]) if len(words) == 2 and words[1].isdigit() else None
+
+
+def _hearer(rows: Rows) -> Sink:
+    """Takes what was not plain enough for the regular expression."""
+
+    def hear(answer: Data | Status) -> None:
+        if isinstance(answer, Data) and answer.word == b"FETCH":
+            items = parse_fetch(answer)
+            uid, flags = items.get(b"UID"), items.get(b"FLAGS")
+            if isinstance(uid, int) and isinstance(flags, bytes):
+                rows.add(uid, b"(" + flags + b")")
+
+    return hear
+
+
+def _columns(account: Account, rows: Rows, uidnext: int | None) -> tuple[array[int], list[Flags]]:
+    """The columns, ascending, one row a UID (the last), of UIDs below `uidnext`."""
+    sets = [account.flags(raw) for raw in rows.sets]
+    uids = rows.uids
+    flags = [sets[kind] for kind in rows.kinds]
+    if not all(map(lt, uids, islice(uids, 1, None))):
+        latest = dict(zip(uids, flags, strict=True))
+        uids = array("Q", sorted(latest))
+        flags = [latest[uid] for uid in uids]
+    if uidnext is not None and uids and uids[-1] >= uidnext:
+        end = bisect_left(uids, uidnext)
+        return uids[:end], flags[:end]
+    return uids, flags
+
+
+async def _present(account: Account, connection: Connection, name: str) -> list[Range]:
+    """Ranges of the UIDs that are there now."""
+    found: list[Range] = []
+    numbers = array("Q")
+
+    def hear(answer: Data | Status) -> None:
+        if not isinstance(answer, Data):
+            return
+        if answer.word == b"ESEARCH":
+            found.extend(parse_esearch(answer).ranges or ())
+        elif answer.word == b"SEARCH":
+            numbers.extend(parse_search(answer))
+
+    command = b"UID SEARCH RETURN (ALL) ALL" if "ESEARCH" in account.pool.offers else b"UID SEARCH ALL"
+    status = await connection.patiently((command,), hear)
+    check(status, name)
+    if status.code == b"MESSAGELIMIT":
+        raise MailboxUnavailable(f"The server lists only a part of {name}.")
+    found += compress(array("Q", sorted(set(numbers))))
+    return sorted(found)

@@ -1,0 +1,36 @@
+"""COMPRESS=DEFLATE, the client's end: both directions of one connection. RFC 4978.
+
+What comes is inflated when it is read, in bounded pieces, so that what expands a thousandfold meets the same limits as
+anything else.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+_WINDOW = -15
+_MOST = 262_144
+
+
+class Deflate:
+    """One connection's compression. `compress` what goes out; `feed` and `take` what comes in."""
+
+    def __init__(self) -> None:
+        self._out = zlib.compressobj(6, zlib.DEFLATED, _WINDOW)
+        self._in = zlib.decompressobj(_WINDOW)
+        self._full = False
+
+    def compress(self, data: bytes) -> bytes:
+        """The octets to send, from which the server can read all of `data`."""
+        return self._out.compress(data) + self._out.flush(zlib.Z_SYNC_FLUSH)
+
+    @property
+    def waiting(self) -> bool:
+        """`take` may give more without being fed."""
+        return self._full
+
+    def take(self, raw: bytes = b"") -> bytes:
+        """Up to 256 KiB of what came. raw: octets as they came; only where nothing is `waiting`. Raises zlib.error."""
+        out = self._in.decompress(self._in.unconsumed_tail or raw, _MOST)
+        self._full = bool(self._in.unconsumed_tail) or len(out) == _MOST
+        return out

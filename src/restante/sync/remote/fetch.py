@@ -1,0 +1,411 @@
+"""Messages from the server: `Side.fetch` and `Side.outlines`.
+
+Workers, one a connection, take batches of UIDs in the order they were asked for, keep two commands under way each, and
+put what comes into one queue of a bounded number of octets: a slow taker stops the reading, and TCP stops the server.
+
+No size is asked for or believed. Each message is asked for up to `piece` octets; one that is that long is larger: it
+comes in pieces, alone, by way of the spool, until a piece is shorter than asked. So memory holds a single large
+message, and an interrupted download goes on behind its last piece.
+
+A lost connection gives its batches back; another one goes on. Only where nothing moves for a few connections in a row
+is the side unavailable. RFC 9051 6.4.5 (partial), RFC 3516 4 (BINARY), RFC 8474 5.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+
+from ...imap.grammar.answers import BadAnswer, Data, Status
+from ...imap.grammar.answers_fetch import Value, parse_fetch, parse_internaldate
+from ..model import Message, Outline
+from ..outline import MARK_FIELDS, mark
+from ..side import MailboxUnavailable
+from .account import Account
+from .command import sets
+from .connection import Connection, Selected
+from .errors import Lost, busy, check, is_busy, said
+from .quirks import Quirk
+from .spool import Part, key
+
+_FIRST_BATCH = 25
+_BATCH = 200
+_BATCH_OCTETS = 2 << 20
+"""Messages of one command: some of them first, then as many as have about these octets by what has come so far."""
+_UNDER_WAY = 2
+"""Commands of one connection."""
+_LOSSES = 3
+"""Connections lost one after the other without a message between, after which the side is unavailable."""
+_SLOWEST_PIECE = 20
+"""Seconds that a piece may take at the rate that is allowed."""
+_LEAST_PIECE = 32_768
+
+
+def fetch(account: Account, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+    """`Side.fetch`: the messages, about in the order of `uids`."""
+    return Download(account, name, uids).messages()
+
+
+class Download:
+    """One call of `fetch`."""
+
+    def __init__(self, account: Account, name: str, uids: Sequence[int]) -> None:
+        self._account = account
+        self._name = name
+        self._uids = list(uids)
+        self._next = 0
+        self._again: deque[list[int]] = deque()
+        self._came = self._came_octets = 0
+        self._limit = min(_BATCH, account.pool.offers.message_limit or _BATCH)
+        settings = account.settings
+        self._piece = settings.piece
+        if settings.rate is not None:
+            self._piece = min(settings.piece, max(_LEAST_PIECE, settings.rate * _SLOWEST_PIECE))
+        self._in_flight = settings.in_flight
+        self._ready: deque[tuple[Message, Part | None]] = deque()
+        self._octets = 0
+        self._moved = account.pool.moved
+        self._one_large = asyncio.Lock()
+        self._losses = 0
+        self._waited = 0.0
+        self._running = 0
+        self._failure: BaseException | None = None
+        body = b"BINARY" if Quirk.EXACT_BINARY in account.quirks else b"BODY"
+        self._body = body
+        self._items = b"(UID FLAGS INTERNALDATE %b%b.PEEK[]<0.%d>)" % (
+            b"EMAILID THREADID " if "OBJECTID" in account.pool.offers else b"",
+            body,
+            self._piece,
+        )
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """The messages as they come."""
+        if not self._uids:
+            return
+        raw = await self._account.raw(self._name)
+        most = min(self._account.settings.connections, 1 + (len(self._uids) - 1) // _FIRST_BATCH)
+        self._running = most
+        workers = [asyncio.create_task(self._work(raw)) for _ in range(most)]
+        try:
+            while True:
+                while not self._ready and self._running and self._failure is None:
+                    await self._moved.wait()
+                if not self._ready:
+                    if self._failure is not None:
+                        raise self._failure
+                    return
+                message, part = self._ready.popleft()
+                self._octets -= len(message.data)
+                self._moved.fire()
+                yield message
+                if part is not None:  # whoever asks for the next one has taken this
+                    part.drop()
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self, raw: bytes) -> None:
+        """One connection after the other, as long as there are batches."""
+        try:
+            while self.waiting:
+                try:
+                    async with self._account.pool.borrow(raw, bulk=True) as connection:
+                        if self.waiting:
+                            selected = await self._account.open(connection, self._name, raw)
+                            await _Worker(self, connection, selected).run()
+                except Lost:
+                    self._losses += 1
+                    if self._losses > _LOSSES:
+                        raise
+        except Exception as error:  # noqa: BLE001  # handed to whoever waits for messages
+            self._failure = self._failure or error
+        finally:
+            self._running -= 1
+            self._moved.fire()
+
+    @property
+    def waiting(self) -> bool:
+        """There are messages that nobody has asked for yet."""
+        return self._failure is None and (bool(self._again) or self._next < len(self._uids))
+
+    def take(self) -> list[int] | None:
+        """The next batch; none while a call waits for a connection."""
+        if not self.waiting or self._account.pool.wanted:
+            return None
+        if self._again:
+            return self._again.popleft()
+        size = _FIRST_BATCH
+        if self._came:
+            size = max(1, min(self._limit, _BATCH_OCTETS * self._came // max(1, self._came_octets)))
+        batch = self._uids[self._next : self._next + min(size, self._limit)]
+        self._next += len(batch)
+        return batch
+
+    def give_back(self, uids: list[int]) -> None:
+        """These have not come after all."""
+        if uids:
+            self._again.appendleft(uids)
+
+    async def busy(self, status: Status) -> None:
+        """Wait for a busy server; not for longer than the settings' patience in all. Raises Busy."""
+        settings, refusal = self._account.settings, busy(status)
+        delay = refusal.after or 1.0 + self._waited
+        if self._waited + delay > settings.patience:
+            raise refusal
+        self._waited += delay
+        await settings.sleep(delay)
+
+    async def put(self, message: Message, part: Part | None = None) -> None:
+        """Hand a message on; waits while as many octets as may be are waiting to be taken."""
+        size = len(message.data)
+        while self._octets and self._octets + size > self._in_flight and not self._account.pool.wanted:
+            await self._moved.wait()
+        self._ready.append((message, part))
+        self._octets += size
+        self._came += 1
+        self._came_octets += size
+        self._losses = 0
+        self._moved.fire()
+
+
+class _Worker:
+    """One connection's share of a download."""
+
+    def __init__(self, download: Download, connection: Connection, selected: Selected) -> None:
+        self._download = download
+        self._connection = connection
+        self._selected = selected
+        self._account = download._account
+        self._name = download._name
+        self._under_way: deque[tuple[bytes, list[int]]] = deque()
+        self._items: dict[int, dict[bytes, Value]] = {}
+        self._large: list[tuple[int, dict[bytes, Value]]] = []
+        self._came: set[int] = set()
+        self._alone = False
+
+    async def run(self) -> None:
+        """Until there are no batches left. Raises Lost, with what has not come given back."""
+        try:
+            while self._send() or self._under_way or self._large:
+                if self._under_way:
+                    await self._one_answer()
+                if self._large and not self._under_way:
+                    await self._take_large()
+        except BadAnswer as error:
+            self._connection.abort()
+            self._return()
+            raise Lost(error.text) from error
+        except BaseException:
+            self._return()
+            raise
+
+    def _return(self) -> None:
+        for _, uids in reversed(self._under_way):
+            self._download.give_back([uid for uid in uids if uid not in self._came])
+        self._download.give_back([uid for uid, _ in self._large])
+
+    def _send(self) -> bool:
+        """Begin commands until as many as may be are under way."""
+        sent = False
+        while len(self._under_way) < _UNDER_WAY and not self._large and (batch := self._download.take()) is not None:
+            ((numbers, _),) = sets(sorted(batch))
+            (tag,) = self._connection.begin((b"UID FETCH " + numbers + b" " + self._download._items,))
+            self._under_way.append((tag, batch))
+            sent = True
+        return sent
+
+    async def _one_answer(self) -> None:
+        answer = await self._connection.answer()
+        if isinstance(answer, Status) and answer.tag != b"*":
+            tag, batch = self._under_way.popleft()
+            if answer.tag != tag:
+                raise BadAnswer("The server answers out of turn.")
+            await self._ended(answer, batch)
+        elif isinstance(answer, Data) and answer.word == b"FETCH":
+            await self._heard(parse_fetch(answer))
+
+    async def _ended(self, status: Status, batch: list[int]) -> None:
+        """A command is over: what has not come is gone, or was refused."""
+        missing = [uid for uid in batch if uid not in self._came]
+        self._came.difference_update(batch)
+        for uid in missing:
+            self._items.pop(uid, None)
+        if status.ok or not missing:
+            return
+        if is_busy(status):
+            self._download.give_back(missing)
+            await self._download.busy(status)
+            return
+        if len(batch) > 1:  # one message can spoil a command for all: each by itself
+            for uid in reversed(missing):
+                self._download.give_back([uid])
+        else:
+            self._account.unreadable[self._name, batch[0]] = said(status)
+
+    async def _heard(self, items: dict[bytes, Value]) -> None:
+        """Items of a message; some servers tell them in several answers."""
+        uid = items.get(b"UID")
+        if not isinstance(uid, int) or not any(uid in batch for _, batch in self._under_way):
+            return
+        if uid in self._came:
+            return
+        known = self._items.pop(uid, None)
+        if known is not None:
+            items = {**known, **items}
+        body = self._body(items)
+        if body is None or b"FLAGS" not in items or b"INTERNALDATE" not in items:
+            self._items[uid] = items
+            return
+        self._came.add(uid)
+        if len(body) >= self._download._piece and b"%b[]<0>" % self._download._body in items:
+            self._large.append((uid, items))
+            if sum(len(self._body(each) or b"") for _, each in self._large) > self._account.settings.in_flight:
+                for _, each in self._large:  # asked for again, with the rest of it
+                    each.pop(b"%b[]<0>" % self._download._body, None)
+            return
+        await self._download.put(self._message(uid, items, body))
+
+    def _body(self, items: dict[bytes, Value]) -> bytes | None:
+        for name in (b"%b[]<0>" % self._download._body, b"%b[]" % self._download._body):
+            value = items.get(name, 0)
+            if isinstance(value, bytes):
+                return value
+            if value is None:
+                return b""
+        return None
+
+    def _message(self, uid: int, items: dict[bytes, Value], body: bytes) -> Message:
+        date = items[b"INTERNALDATE"]
+        flags, email, thread = items[b"FLAGS"], items.get(b"EMAILID"), items.get(b"THREADID")
+        return Message(
+            uid=uid,
+            data=body,
+            flags=self._account.flags(flags if isinstance(flags, bytes) else b""),
+            received=parse_internaldate(date) if isinstance(date, bytes) else 0,
+            email=email.decode("latin-1") if isinstance(email, bytes) else None,
+            thread=thread.decode("latin-1") if isinstance(thread, bytes) else None,
+        )
+
+    # Large messages ------------------------------------------------------------------------------------
+
+    async def _take_large(self) -> None:
+        """The rest of each message that is longer than a piece, one after the other."""
+        while self._large:
+            uid, items = self._large[0]
+            async with self._download._one_large:
+                data = await self._rest(uid, self._body(items))
+                if data is not None:
+                    await self._download.put(self._message(uid, items, data[0]), data[1])
+            self._large.pop(0)
+
+    async def _rest(self, uid: int, first: bytes | None) -> tuple[bytes, Part] | None:
+        """The whole message and where it was kept; None where it is gone, or too large to be taken."""
+        account = self._account
+        address = account.pool.address
+        part = Part(
+            account.spool,
+            key(address.host, address.user, self._selected.name, self._selected.validity, uid),
+        )
+        if first is not None and part.size < len(first):
+            part.drop()
+            await part.add(first)
+        while True:
+            if part.size > account.settings.largest:
+                account.unreadable[self._name, uid] = f"larger than {account.settings.largest} octets"
+                part.drop()
+                return None
+            piece = await self._piece(uid, part.size)
+            if piece is None:
+                part.drop()
+                return None
+            if piece:
+                await part.add(piece)
+                self._download._losses = 0
+            if len(piece) < self._download._piece:
+                return await part.whole(), part
+
+    async def _piece(self, uid: int, offset: int) -> bytes | None:
+        """Octets from `offset` on; None where the message is gone."""
+        found: list[bytes] = []
+        body, size = self._download._body, self._download._piece
+        wanted = b"%b[]<%d>" % (body, offset)
+
+        def hear(answer: Data | Status) -> None:
+            if isinstance(answer, Data) and answer.word == b"FETCH":
+                items = parse_fetch(answer)
+                if items.get(b"UID") == uid and wanted in items:
+                    value = items[wanted]
+                    found.append(value if isinstance(value, bytes) else b"")
+
+        command = b"UID FETCH %d (UID %b.PEEK[]<%d.%d>)" % (uid, body, offset, size)
+        status = await self._connection.patiently((command,), hear)
+        check(status, self._name)
+        if found and len(found[-1]) > size:
+            raise MailboxUnavailable(f"The server sends other parts of a message in {self._name} than it is asked for.")
+        return found[-1] if found else None
+
+
+async def outlines(account: Account, name: str, uids: Sequence[int]) -> list[Outline]:
+    """`Side.outlines`."""
+    if not uids:
+        return []
+    raw = await account.raw(name)
+    found: dict[int, Outline] = {}
+    guess = Quirk.SIZE_IS_A_GUESS in account.quirks
+
+    def hear(answer: Data | Status) -> None:
+        if isinstance(answer, Data) and answer.word == b"FETCH":
+            outline = _outline(parse_fetch(answer), guess)
+            if outline is not None:
+                found[outline.uid] = outline
+
+    fields = " ".join(MARK_FIELDS).upper().encode("ascii")
+    email = b"EMAILID " if "OBJECTID" in account.pool.offers else b""
+    items = b" (UID RFC822.SIZE INTERNALDATE %bBODY.PEEK[HEADER.FIELDS (%b)])" % (email, fields)
+    async with account.pool.borrow(raw) as connection:
+        await account.open(connection, name, raw)
+        parts = [numbers for numbers, _ in sets(uids, account.pool.offers.message_limit or 2_000)]
+        for at in range(0, len(parts), 4):
+            commands = [(b"UID FETCH " + numbers + items,) for numbers in parts[at : at + 4]]
+            for status in await connection.run(*commands, sink=hear):
+                check(status, name)
+    return [found[uid] for uid in uids if uid in found]
+
+
+def _outline(items: dict[bytes, Value], guess: bool) -> Outline | None:
+    """None for an answer that was not asked for."""
+    uid, date, size, email = (items.get(key) for key in (b"UID", b"INTERNALDATE", b"RFC822.SIZE", b"EMAILID"))
+    header = next((value for key, value in items.items() if key.startswith(b"BODY[HEADER.FIELDS")), 0)
+    if not isinstance(uid, int) or not isinstance(date, bytes) or isinstance(header, int):
+        return None
+    return Outline(
+        uid=uid,
+        size=size if isinstance(size, int) and not guess else None,
+        received=parse_internaldate(date),
+        mark=mark(header or b""),
+        email=email.decode("latin-1") if isinstance(email, bytes) else None,
+    )
+
+
+async def headers(account: Account, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
+    """`side.Headers.headers`."""
+    if not uids:
+        return []
+    raw = await account.raw(name)
+    found: dict[int, bytes] = {}
+
+    def hear(answer: Data | Status) -> None:
+        if isinstance(answer, Data) and answer.word == b"FETCH":
+            items = parse_fetch(answer)
+            uid, header = items.get(b"UID"), items.get(b"BODY[HEADER]")
+            if isinstance(uid, int) and isinstance(header, bytes):
+                found[uid] = header
+
+    async with account.pool.borrow(raw) as connection:
+        await account.open(connection, name, raw)
+        for numbers, _ in sets(uids, account.pool.offers.message_limit or 500):
+            (status,) = await connection.run((b"UID FETCH " + numbers + b" (UID BODY.PEEK[HEADER])",), sink=hear)
+            check(status, name)
+    return sorted(found.items())

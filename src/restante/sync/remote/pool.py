@@ -1,0 +1,248 @@
+"""A few connections to one account: opened when there is work for them, as many as the server lets be.
+
+The first has to succeed; where another one is refused the pool stays as large as it is. Whoever borrows one has it
+alone. What comes back in the middle of a command is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import AsyncIterator
+
+from ...clock import Clock, Random
+from ..side import SideUnavailable
+from .address import RemoteAddress, Secret, Settings
+from .bucket import Bucket
+from .connection import Connection
+from .dial import dial, is_loopback
+from .errors import LoginRefused, Lost
+from .login import login
+from .offers import Offers
+from .signal import Signal
+
+_STALE = 120.0
+"""Seconds unused after which a connection is asked whether it still stands."""
+
+
+class Pool:
+    """offers: what the server can do, known once the first connection is open."""
+
+    def __init__(
+        self, address: RemoteAddress, secret: Secret, settings: Settings, clock: Clock, random: Random
+    ) -> None:
+        self.address = address
+        self.settings = settings
+        self.offers = Offers(frozenset())
+        self.greeting = b""
+        self._secret = secret
+        self._clock = clock
+        self._random = random
+        self._bucket = None if settings.rate is None else Bucket(settings.rate, clock)
+        self._free: list[Connection] = []
+        self._all: list[Connection] = []
+        self._apart: list[Connection] = []
+        self._most = settings.connections
+        self._opening = 0
+        self._given: str | None = None
+        self.moved = Signal()
+        """Fires when a connection comes back or is wanted."""
+        self.wanted = 0
+        """Calls that wait for a connection; downloads give one back for them, and do not count."""
+        self._sent = self._received = self._trips = 0
+
+    async def open(self) -> None:
+        """Open the first connection. Raises SideUnavailable."""
+        if not self._all:
+            connection = await self._new(self._all)
+            self._free.append(connection)
+
+    async def close(self) -> None:
+        """Say goodbye on all connections."""
+        everything, self._free = [*self._apart, *self._all], []
+        for connection in everything:
+            await connection.logout()
+            self._forget(connection)
+
+    @property
+    def traffic(self) -> tuple[int, int, int]:
+        """Octets sent, octets received, round trips waited for, over all connections so far."""
+        return (
+            self._sent + sum(one.sent for one in (*self._all, *self._apart)),
+            self._received + sum(one.received for one in (*self._all, *self._apart)),
+            self._trips + sum(one.trips for one in (*self._all, *self._apart)),
+        )
+
+    @contextlib.asynccontextmanager
+    async def borrow(self, prefer: bytes | None = None, bulk: bool = False) -> AsyncIterator[Connection]:
+        """A connection of one's own. prefer: one that has this mailbox open, if there is one. bulk: a download, which
+        lets others go first and gives its connection back when they wait.
+
+        Waits where as many as may be are lent. Raises SideUnavailable.
+        """
+        connection = await self._take(prefer, bulk)
+        try:
+            yield connection
+        finally:
+            connection.used = self._clock.monotonic()
+            if connection.usable:
+                self._free.append(connection)
+            else:
+                connection.abort()
+                self._forget(connection)
+            self.moved.fire()
+
+    async def separate(self) -> Connection:
+        """One more connection for as long as the caller likes, who closes it (`release`). Raises SideUnavailable."""
+        return await self._new(self._apart, extra=True)
+
+    async def release(self, connection: Connection) -> None:
+        """The end of a connection that `separate` gave."""
+        await connection.logout()
+        self._forget(connection)
+
+    async def _take(self, prefer: bytes | None, bulk: bool) -> Connection:
+        while True:
+            if bulk and self.wanted:
+                await self.moved.wait()
+                continue
+            connection = self._pick(prefer)
+            if connection is not None:
+                if await self._stands(connection):
+                    return connection
+                continue
+            lent = len(self._all) + self._opening
+            if lent >= self._most:
+                await self._queue(bulk)
+                continue
+            try:
+                return await self._new(self._all, extra=bool(self._all))
+            except SideUnavailable:
+                if not self._all:
+                    raise
+                self._most = len(self._all)  # the server has its limits
+
+    async def _queue(self, bulk: bool) -> None:
+        """Until something moves."""
+        if bulk:
+            await self.moved.wait()
+            return
+        self.wanted += 1
+        self.moved.fire()
+        try:
+            await self.moved.wait()
+        finally:
+            self.wanted -= 1
+            if not self.wanted:
+                self.moved.fire()
+
+    def left(self, raw: bytes) -> None:
+        """A mailbox was deleted or renamed: no connection has it open any more."""
+        for connection in self._all:
+            if connection.selected is not None and connection.selected.name == raw:
+                connection.selected = None
+
+    def _pick(self, prefer: bytes | None) -> Connection | None:
+        if not self._free:
+            return None
+        for connection in self._free:
+            if prefer is not None and connection.selected is not None and connection.selected.name == prefer:
+                self._free.remove(connection)
+                return connection
+        return self._free.pop()
+
+    async def _stands(self, connection: Connection) -> bool:
+        """The connection has not died since it was used last."""
+        try:
+            connection.next()  # a BYE, or the end, may have come meanwhile
+            if connection.usable and self._clock.monotonic() - connection.used > _STALE:
+                while connection.next() is not None:
+                    pass
+                await self._noop(connection)
+        except Lost:
+            pass
+        if connection.usable:
+            return True
+        connection.abort()
+        self._forget(connection)
+        return False
+
+    async def _noop(self, connection: Connection) -> None:
+        (tag,) = connection.begin((b"NOOP",))
+        while getattr(await connection.answer(10.0), "tag", None) != tag:
+            pass
+
+    def _forget(self, connection: Connection) -> None:
+        for kept in (self._all, self._apart):
+            if connection not in kept:
+                continue
+            kept.remove(connection)
+            self._sent += connection.sent
+            self._received += connection.received
+            self._trips += connection.trips
+
+    # Opening -------------------------------------------------------------------------------------------
+
+    async def _new(self, among: list[Connection], extra: bool = False) -> Connection:
+        """Connect and log in. among: where the connection is kept from then on. extra: there is one already, so that a
+        refusal is no reason to ask for a secret."""
+        self._opening += 1
+        try:
+            connection = await self._logged_in(extra)
+        finally:
+            self._opening -= 1
+            self.moved.fire()
+        among.append(connection)
+        try:
+            await self._settle(connection)
+        except BaseException:
+            connection.abort()
+            self._forget(connection)
+            raise
+        connection.used = self._clock.monotonic()
+        return connection
+
+    async def _logged_in(self, extra: bool) -> Connection:
+        given = self._given
+        for again in (False, True):
+            connection, ready = await dial(self.address, self.settings, self._bucket)
+            if ready:
+                return connection
+            try:
+                if given is None:
+                    given = await self._ask(refused=False)
+                await login(connection, self.address, given, self._random)
+            except LoginRefused:
+                connection.abort()
+                if again or (extra and self.address.mechanism.upper() not in ("TOKEN", "XOAUTH2", "OAUTHBEARER")):
+                    raise
+                self._given = None
+                other = await self._ask(refused=True)
+                if other == given:
+                    raise
+                given = other
+            except BaseException:
+                connection.abort()
+                raise
+            else:
+                self._given = given
+                return connection
+        raise AssertionError("the second attempt returns or raises")
+
+    async def _ask(self, refused: bool) -> str:
+        answer = self._secret(refused=refused)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    async def _settle(self, connection: Connection) -> None:
+        """Compression; what to enable goes out in front of the first command."""
+        self.offers = Offers.of(connection.capabilities, self.settings.without)
+        self.greeting = connection.greeting or self.greeting
+        wanted = self.settings.compress
+        if wanted is None:
+            wanted = not self.address.tunnel and not is_loopback(self.address.host)
+        if wanted and "COMPRESS=DEFLATE" in self.offers:
+            (status,) = await connection.run((b"COMPRESS DEFLATE",))
+            if status.ok:
+                connection.start_compression()
+        if self.offers.enable:
+            connection.preface.append((b"ENABLE " + " ".join(self.offers.enable).encode("ascii"),))

@@ -1,0 +1,511 @@
+"""Servers of other kinds, by transcript: the bare one, the faulty, the busy, the one that ends in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from restante.sync.model import FlagChange, Message
+from restante.sync.remote import RemoteSide, Settings
+from restante.sync.remote.errors import Busy, Lost
+from restante.sync.side import MailboxUnavailable, SideUnavailable
+
+from .remote_script import Bare, Script, Session
+from .remote_support import secret
+
+T = TypeVar("T")
+NONE: frozenset[str] = frozenset()
+SEEN = frozenset({"\\Seen"})
+
+
+def on(
+    bare: Bare,
+    act: Callable[[RemoteSide, Script], Awaitable[T]],
+    settings: Settings | None = None,
+    greeting: bytes = b"* OK ready\r\n",
+    spool: Path | None = None,
+    views: bool = False,
+) -> T:
+    """Run `act` with a side on that server."""
+
+    async def go() -> T:
+        async with asyncio.timeout(60), Script(bare, greeting).running() as script:
+            side = RemoteSide(script.address(), secret, settings or Settings(connections=1), spool=spool, views=views)
+            try:
+                await side.open()
+                return await act(side, script)
+            finally:
+                await side.close()
+
+    return asyncio.run(go())
+
+
+def message(number: int, *flags: str) -> Message:
+    return Message(0, b"Subject: %d\r\n\r\nx\r\n" % number, frozenset(flags), 1_500_000_000)
+
+
+async def all_of(side: RemoteSide, name: str = "INBOX") -> dict[int, Message]:
+    changes = await side.changes(name, None)
+    return {one.uid: one async for one in side.fetch(name, list(changes.uids))}
+
+
+# RFC 3501 and nothing more -----------------------------------------------------------------------------
+
+
+def test_a_bare_server_from_one_end_to_the_other() -> None:
+    bare = Bare()
+    bare.boxes |= {b"Sent": {}}
+    bare.validity[b"Sent"], bare.next[b"Sent"] = 9, 1
+    bare.subscribed = {b"Sent"}
+    bare.put(b"INBOX", b"Subject: a\r\n\r\nx\r\n", b"\\Seen")
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        inbox, sent = await side.places()
+        assert (inbox.name, inbox.validity, inbox.state, inbox.messages) == ("INBOX", "7", None, 1)
+        assert (sent.name, sent.validity, sent.subscribed, inbox.subscribed) == ("Sent", "9", True, False)
+        changes = await side.changes("INBOX", None)
+        assert (changes.full, list(changes.uids), changes.flags) == (True, [1], [SEEN])
+        assert [one.uid for one in await side.add("INBOX", [message(1), message(2, "\\Flagged")])] == [0, 0]
+        found = await all_of(side)
+        assert [one.data for one in found.values()] == [b"Subject: a\r\n\r\nx\r\n", message(1).data, message(2).data]
+        assert found[1].received == 837_596_665
+        (outline,) = await side.outlines("INBOX", [2])
+        assert (outline.size, outline.email) == (len(message(1).data), None)
+        assert (await side.changes("INBOX", changes.cursor)).full
+
+    on(bare, act)
+
+
+def test_only_what_rfc_3501_has_is_said_to_a_bare_server() -> None:
+    bare = Bare()
+
+    async def act(side: RemoteSide, script: Script) -> list[bytes]:
+        await side.places()
+        await side.changes("INBOX", None)
+        await side.add("INBOX", [message(1)])
+        await side.remove("INBOX", [1])
+        return script.log
+
+    log = on(bare, act)
+    allowed = (
+        rb'CAPABILITY|LOGIN|LIST "" "(\*)?"$|LSUB|STATUS|(SELECT|EXAMINE) INBOX$|UID (FETCH|STORE|SEARCH) |EXPUNGE$'
+    )
+    assert [line for line in log if not re.match(allowed + rb"|APPEND ", line)] == []
+    assert not any(b"{" in line and b"+}" in line for line in log)
+
+
+def test_a_message_costs_one_round_trip_with_synchronising_literals() -> None:
+    async def act(side: RemoteSide, script: Script) -> int:
+        await side.places()
+        before = side.traffic[2]
+        await side.add("INBOX", [message(number) for number in range(10)])
+        return side.traffic[2] - before
+
+    assert on(Bare(), act) <= 11
+
+
+def test_others_deleted_messages_stay_without_uidplus() -> None:
+    bare = Bare()
+    for number in range(4):
+        bare.put(b"INBOX", message(number).data, *([b"\\Deleted"] if number in (0, 3) else []))
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.remove("INBOX", [2, 4])
+
+    on(bare, act)
+    assert {uid: flags for uid, (flags, _) in bare.boxes[b"INBOX"].items()} == {1: {b"\\Deleted"}, 3: set()}
+
+
+def test_keywords_that_are_not_kept_are_left_out_and_told() -> None:
+    bare = Bare()
+    bare.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.set_flags("INBOX", [FlagChange([1], frozenset({"\\Seen", "work"}), NONE)])
+        await side.add("INBOX", [message(2, "\\Flagged", "home")])
+        assert side.left_out_keywords == {"INBOX": {"work", "home"}}
+
+    on(bare, act)
+    assert [flags for flags, _ in bare.boxes[b"INBOX"].values()] == [{b"\\Seen"}, {b"\\Flagged"}]
+
+
+def test_names_behind_another_separator() -> None:
+    bare = Bare()
+    bare.separator = b"."
+    for name in (b"INBOX.a", b"INBOX.Gel&APY-scht.x/y", b"INBOX.&Ti1W,Q"):  # the last is not closed: as it stands
+        bare.boxes[name], bare.validity[name], bare.next[name] = {}, 3, 1
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        names = [place.name for place in await side.places()]
+        assert names == ["INBOX", "INBOX/&Ti1W,Q", "INBOX/Gelöscht/x%2Fy", "INBOX/a"]
+        await side.add("INBOX/Gelöscht/x%2Fy", [message(1)])
+        assert len(bare.boxes[b"INBOX.Gel&APY-scht.x/y"]) == 1
+
+    on(bare, act)
+
+
+# What cannot be true -----------------------------------------------------------------------------------
+
+
+def test_a_list_with_fewer_messages_than_there_are_is_not_believed() -> None:
+    class Forgetful(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            return super().do_uid_fetch(session, rest.replace(b"1:*", b"1:2"))
+
+    bare = Forgetful()
+    for number in range(5):
+        bare.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(MailboxUnavailable, match="fewer"):
+            await side.changes("INBOX", None)
+
+    on(bare, act)
+
+
+def test_uids_of_another_validity_are_never_used() -> None:
+    bare = Bare()
+    bare.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        bare.validity[b"INBOX"] = 8
+        for attempt in (
+            lambda: side.set_flags("INBOX", [FlagChange([1], SEEN, NONE)]),
+            lambda: side.remove("INBOX", [1]),
+            lambda: side.outlines("INBOX", [1]),
+        ):
+            with pytest.raises(MailboxUnavailable, match="anew"):
+                await attempt()
+        with pytest.raises(MailboxUnavailable, match="anew"):
+            await anext(side.fetch("INBOX", [1]))
+        assert bare.boxes[b"INBOX"][1][0] == set()
+        assert (await side.changes("INBOX", None)).validity == "8"
+        await side.set_flags("INBOX", [FlagChange([1], SEEN, NONE)])
+        assert bare.boxes[b"INBOX"][1][0] == {b"\\Seen"}
+
+    on(bare, act)
+
+
+def test_answers_that_were_not_asked_for_do_no_harm() -> None:
+    class Talkative(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            return b"* 1 FETCH (FLAGS (\\Deleted))\r\n* 2 RECENT\r\n" + super().do_uid_fetch(session, rest)
+
+    bare = Talkative()
+    bare.put(b"INBOX", message(1).data, b"\\Seen")
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        script.sessions[0].push(b"* 1 FETCH (UID 77 FLAGS (\\Flagged) BODY[] {1}\r\nx)\r\n* OK [ALERT] hear\r\n")
+        found = await all_of(side)
+        assert {uid: (one.flags, one.data) for uid, one in found.items()} == {1: (SEEN, message(1).data)}
+
+    on(bare, act)
+
+
+def test_items_of_a_message_in_several_answers() -> None:
+    class Split(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            whole = super().do_uid_fetch(session, rest)
+            if b"BODY[]" not in whole:
+                return whole
+            return whole.replace(b" INTERNALDATE", b")\r\n* 1 FETCH (UID 1 INTERNALDATE")
+
+    bare = Split()
+    bare.put(b"INBOX", message(1).data, b"\\Seen")
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        assert [(one.flags, one.data) for one in (await all_of(side)).values()] == [(SEEN, message(1).data)]
+
+    on(bare, act)
+
+
+def test_one_unreadable_message_spoils_no_other() -> None:
+    class Damaged(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            if b"BODY.PEEK[]" in rest and 2 in self.named(session, rest.partition(b" ")[0]):
+                return b"NO some messages could not be fetched"
+            return super().do_uid_fetch(session, rest)
+
+    bare = Damaged()
+    for number in range(3):
+        bare.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        assert sorted(await all_of(side)) == [1, 3]
+        assert list(side.unreadable) == [("INBOX", 2)]
+
+    on(bare, act)
+
+
+# Large providers ---------------------------------------------------------------------------------------
+
+
+def test_views_of_other_mailboxes_are_no_places_unless_asked_for() -> None:
+    class Gmail(Bare):
+        offers = b" X-GM-EXT-1 SPECIAL-USE"
+
+        def do_list(self, session: Session, rest: bytes) -> bytes:
+            if rest == b'"" ""':
+                return super().do_list(session, rest)
+            return b'* LIST () "/" "INBOX"\r\n* LIST (\\HasNoChildren \\All) "/" "[Gmail]/All Mail"\r\n'
+
+        def do_status(self, session: Session, rest: bytes) -> bytes:
+            return b"* STATUS " + rest.partition(b" (")[0] + b" (UIDVALIDITY 1 UIDNEXT 1 MESSAGES 0 UNSEEN 0)\r\n"
+
+    async def names(side: RemoteSide, script: Script) -> list[str]:
+        return [place.name for place in await side.places()]
+
+    assert on(Gmail(), names) == ["INBOX"]
+    assert on(Gmail(), names, views=True) == ["INBOX", "[Gmail]/All Mail"]
+
+
+def test_an_estimated_size_is_not_told() -> None:
+    bare = Bare()
+    bare.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> int | None:
+        return (await side.outlines("INBOX", [1]))[0].size
+
+    greeting = b"* OK The Microsoft Exchange IMAP4 service is ready. [WABC]\r\n"
+    assert on(bare, act, greeting=greeting) is None
+    assert on(bare, act) == len(message(1).data)
+
+
+class Throttled(Bare):
+    """Says NO to the first few."""
+
+    left = 2
+    text = b"NO [UNAVAILABLE] come back later"
+
+    def do_examine(self, session: Session, rest: bytes) -> bytes:
+        self.left -= 1
+        return self.text if self.left >= 0 else super().do_examine(session, rest)
+
+
+def test_a_busy_server_is_waited_for_within_bounds() -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.changes("INBOX", None)
+
+    on(Throttled(), act, Settings(sleep=sleep))
+    assert waited == [1.0, 2.0]
+    never = Throttled()
+    never.left = 1_000
+    with pytest.raises(Busy):
+        on(never, act, Settings(sleep=sleep, patience=20.0))
+    assert sum(waited) <= 23.0
+
+
+def test_a_server_that_says_how_long_is_believed() -> None:
+    busy = Throttled()
+    busy.text = b"BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds"
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Busy) as caught:
+            await side.changes("INBOX", None)
+        assert caught.value.after == pytest.approx(299.961)
+
+    on(busy, act)
+
+
+# The end in the middle ---------------------------------------------------------------------------------
+
+
+def test_bye_is_told() -> None:
+    class Leaving(Bare):
+        def do_examine(self, session: Session, rest: bytes) -> bytes:
+            return b"* BYE going down\r\n"
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="going down"):
+            await side.changes("INBOX", None)
+
+    on(Leaving(), act)
+
+
+def test_a_silent_server_is_given_up() -> None:
+    class Silent(Bare):
+        def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+            return b"" if command.startswith(b"EXAMINE") else super().__call__(session, tag, command)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="silent"):
+            await side.changes("INBOX", None)
+
+    on(Silent(), act, Settings(silence=0.2))
+
+
+class Cutting(Bare):
+    """Ends the connection behind so many octets of a download, each time."""
+
+    def __init__(self, octets: int, times: int) -> None:
+        super().__init__()
+        self.octets = octets
+        self.times = times
+        self.sent = 0
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        whole = super().do_uid_fetch(session, rest)
+        if b"BODY[]" in whole:
+            self.sent += len(whole)
+            if self.times and len(whole) > self.octets:
+                self.times -= 1
+                session.push(whole[: self.octets])
+                session.writer.close()
+                return b""
+        return whole
+
+
+def test_a_download_goes_on_over_another_connection() -> None:
+    cutting = Cutting(2_000, 2)
+    for number in range(200):
+        cutting.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> int:
+        changes = await side.changes("INBOX", None)
+        uids = [one.uid async for one in side.fetch("INBOX", list(changes.uids))]
+        assert sorted(uids) == list(range(1, 201))
+        return len(script.sessions)
+
+    assert on(cutting, act) >= 2
+
+
+def test_a_server_that_ends_again_and_again_is_unavailable() -> None:
+    cutting = Cutting(1, 1_000)
+    cutting.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.changes("INBOX", None)
+        with pytest.raises(SideUnavailable):
+            await anext(side.fetch("INBOX", [1]))
+
+    on(cutting, act)
+
+
+def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> None:
+    octets = b"Subject: large\r\n\r\n" + bytes(range(1, 256)) * 4_000
+    pieces = 100_000
+
+    class Dying(Bare):
+        alive = 5
+
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            if b"BODY.PEEK[]" in rest:
+                Dying.alive -= 1
+                if Dying.alive < 0:
+                    return b"* BYE dead\r\n"
+            return super().do_uid_fetch(session, rest)
+
+    bare = Dying()
+    bare.put(b"INBOX", octets)
+    settings = Settings(connections=1, piece=pieces)
+
+    async def once(side: RemoteSide, script: Script) -> list[bytes]:
+        await side.changes("INBOX", None)
+        return [one.data async for one in side.fetch("INBOX", [1])]
+
+    with pytest.raises(SideUnavailable):
+        on(bare, once, settings, spool=tmp_path)
+    kept = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert kept == [500_000]
+    Dying.alive = 1_000
+    asked: list[bytes] = []
+
+    async def again(side: RemoteSide, script: Script) -> list[bytes]:
+        found = await once(side, script)
+        asked.extend(line for line in script.log if b"BODY.PEEK[]" in line)
+        return found
+
+    assert on(bare, again, settings, spool=tmp_path) == [octets]
+    assert [int(re.findall(rb"<([0-9]+)\.", line)[0]) for line in asked] == [0, *range(500_000, len(octets), pieces)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_messages_of_all_sizes_around_a_piece() -> None:
+    bare = Bare()
+    sizes = [1, 999, 1_000, 1_001, 1_999, 2_000, 2_001, 10_000]
+    for size in sizes:
+        bare.put(b"INBOX", b"x" * size)
+
+    async def act(side: RemoteSide, script: Script) -> list[int]:
+        return [len(one.data) for one in (await all_of(side)).values()]
+
+    assert sorted(on(bare, act, Settings(connections=1, piece=1_000))) == sizes
+
+
+# Filing ------------------------------------------------------------------------------------------------
+
+
+class Choosy(Bare):
+    """Refuses by subject, and files several at once."""
+
+    offers = b" MULTIAPPEND LITERAL+ UIDPLUS APPENDLIMIT=5000"
+
+    def do_append(self, session: Session, rest: bytes) -> bytes:
+        if b"Subject: 3\r\n" in rest:
+            return b"NO [TOOBIG] too large"
+        if b"Subject: 4\r\n" in rest:
+            return b"NO [OVERQUOTA] full"
+        bodies = re.findall(rb"Subject: [0-9]+\r\n\r\nx\r\n", rest)
+        uids = [self.put(b"INBOX", body) for body in bodies]
+        return b"OK [APPENDUID 7 %d:%d] done" % (uids[0], uids[-1])
+
+
+def test_a_refused_message_holds_up_no_other() -> None:
+    large = Message(0, b"Subject: 9\r\n\r\n" + b"x" * 6_000, NONE, 0)
+    nul = Message(0, b"Subject: 9\r\n\r\n\0", NONE, 0)
+    bare = Choosy()
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        answers = await side.add("INBOX", [*(message(number) for number in range(6)), large, nul])
+        assert [one.uid > 0 for one in answers] == [True, True, True, False, False, True, False, False]
+        assert len({one.uid for one in answers if one.uid}) == 4
+        assert [(one.refused is not None, one.temporary) for one in answers[3:]] == [
+            (True, False), (True, True), (False, False), (True, False), (True, False),
+        ]  # fmt: skip
+        assert not any(b"x" * 6_000 in line for line in script.log)
+
+    on(bare, act)
+    assert sorted(octets for _, octets in bare.boxes[b"INBOX"].values()) == [message(n).data for n in (0, 1, 2, 5)]
+
+
+def test_many_messages_are_one_command() -> None:
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        before = side.traffic[2]
+        assert [one.uid for one in await side.add("INBOX", [message(5)] * 90)] == list(range(1, 91))
+        assert side.traffic[2] - before == 1
+        assert sum(line.startswith(b"APPEND") for line in script.log) == 1
+
+    on(Choosy(), act)
+
+
+def test_a_server_with_room_for_one_connection_is_used_with_one() -> None:
+    class One(Bare):
+        def do_login(self, session: Session, rest: bytes) -> bytes:
+            return b"" if session is session.script.sessions[0] else b"NO [ALERT] Too many simultaneous connections."
+
+    bare = One()
+    for number in range(100):
+        bare.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        count = 0
+        async for one in side.fetch("INBOX", list(changes.uids)):
+            count += 1
+            if count == 10:
+                await side.set_flags("INBOX", [FlagChange([one.uid], SEEN, NONE)])  # must not wait for the download
+        assert count == 100
+
+    on(bare, act, Settings(connections=3, in_flight=100))

@@ -509,3 +509,38 @@ def test_a_server_with_room_for_one_connection_is_used_with_one() -> None:
         assert count == 100
 
     on(bare, act, Settings(connections=3, in_flight=100))
+
+
+def test_two_downloads_share_one_connection() -> None:
+    bare = Bare()
+    bare.boxes[b"Other"], bare.validity[b"Other"], bare.next[b"Other"] = {}, 3, 1
+    for number in range(100):
+        bare.put(b"INBOX", message(number).data)
+        bare.put(b"Other", message(1_000 + number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        every = list(range(1, 101))
+        inner = 0
+        outer = 0
+        async for one in side.fetch("INBOX", every):
+            outer += 1
+            if outer == 5:
+                inner = sum([1 async for _ in side.fetch("Other", every)])
+            assert one.uid
+        assert (outer, inner) == (100, 100)
+
+    on(bare, act, Settings(connections=1, in_flight=100))
+
+
+def test_a_date_that_is_none_keeps_no_message_back() -> None:
+    class Dateless(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            return super().do_uid_fetch(session, rest).replace(b"17-Jul-1996", b"00-Jan-1900")
+
+    bare = Dateless()
+    bare.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        assert [one.received for one in (await all_of(side)).values()] == [0]
+
+    on(bare, act)

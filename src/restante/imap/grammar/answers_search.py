@@ -126,7 +126,10 @@ def parse_appenduid(status: Status, most: int) -> tuple[int, array[int]] | None:
     found = _THREE.match(status.data) if status.code == b"APPENDUID" else None
     if found is None or found[3] is not None:
         return None
-    uids = expand(parse_ranges(found[2]), most)
+    try:
+        uids = expand(parse_ranges(found[2]), most)
+    except BadAnswer:
+        return None
     return (int(found[1]), uids) if uids is not None and len(uids) == most else None
 
 
@@ -138,7 +141,10 @@ def parse_copyuid(status: Status, most: int) -> tuple[int, dict[int, int]] | Non
     found = _THREE.match(status.data) if status.code == b"COPYUID" else None
     if found is None or found[3] is None:
         return None
-    source, target = expand(parse_ranges(found[2]), most), expand(parse_ranges(found[3]), most)
+    try:
+        source, target = expand(parse_ranges(found[2]), most), expand(parse_ranges(found[3]), most)
+    except BadAnswer:
+        return None
     if source is None or target is None or len(source) != len(target):
         return None
     return int(found[1]), dict(zip(source, target, strict=True))

@@ -82,15 +82,16 @@ class Account:
             found = self._flag_sets[raw] = self.spelling.flags(parse_flags(raw))
         return found
 
-    def storable(self, name: str, flags: Flags) -> Flags:
-        """Those flags that the mailbox keeps, by its PERMANENTFLAGS where they are known (RFC 9051 7.1); the others are
-        noted in `left_out_keywords`."""
+    def storable(self, name: str, flags: Flags, note: bool = True) -> Flags:
+        """Those flags that the mailbox keeps, by its PERMANENTFLAGS where they are known (RFC 9051 7.1). note: remember
+        the others in `left_out_keywords`."""
         permanent = self.permanent.get(name)
         if permanent is None or "\\*" in permanent or flags <= permanent:
             return flags
         known = {flag.lower() for flag in permanent}
         kept = frozenset([flag for flag in flags if flag.lower() in known])
-        self.left_out_keywords.setdefault(name, set()).update(flags - kept)
+        if note:
+            self.left_out_keywords.setdefault(name, set()).update(flags - kept)
         return kept
 
     def forget(self, name: str, children: bool = True) -> None:

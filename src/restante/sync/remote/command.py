@@ -62,11 +62,11 @@ def encode(tag: bytes, command: Command, most: int | None) -> list[bytes]:
 
 
 def sets(uids: Iterable[int], most: int | None = None) -> Iterator[tuple[bytes, list[Range]]]:
-    """Sequence sets of these ascending UIDs, each short enough for one command, with their ranges.
+    """Sequence sets of these UIDs, ascending, each short enough for one command, with their ranges.
 
     most: messages a set may name, where a server has a limit (RFC 9738).
     """
-    ranges = compress(array("Q", uids))
+    ranges = compress(array("Q", sorted(set(uids))))
     part: list[Range] = []
     octets = named = 0
     for low, high in ranges:

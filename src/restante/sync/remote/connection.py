@@ -162,6 +162,11 @@ class Connection(asyncio.Protocol):
         return self._lost is None and not self._owed and not self.leaving
 
     @property
+    def lost(self) -> bool:
+        """It has ended."""
+        return self._lost is not None
+
+    @property
     def compressed(self) -> bool:
         return self._deflate is not None
 

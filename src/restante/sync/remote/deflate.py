@@ -31,6 +31,8 @@ class Deflate:
 
     def take(self, raw: bytes = b"") -> bytes:
         """Up to 256 KiB of what came. raw: octets as they came; only where nothing is `waiting`. Raises zlib.error."""
+        if self._in.eof:
+            raise zlib.error("octets behind the end of the stream")
         out = self._in.decompress(self._in.unconsumed_tail or raw, _MOST)
         self._full = bool(self._in.unconsumed_tail) or len(out) == _MOST
         return out

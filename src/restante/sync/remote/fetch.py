@@ -86,7 +86,7 @@ class Download:
         raw = await self._account.raw(self._name)
         most = min(self._account.settings.connections, 1 + (len(self._uids) - 1) // _FIRST_BATCH)
         self._running = most
-        workers = [asyncio.create_task(self._work(raw)) for _ in range(most)]
+        workers = [asyncio.create_task(self._work(raw, bulk=number > 0)) for number in range(most)]
         try:
             while True:
                 while not self._ready and self._running and self._failure is None:
@@ -106,12 +106,13 @@ class Download:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _work(self, raw: bytes) -> None:
-        """One connection after the other, as long as there are batches."""
+    async def _work(self, raw: bytes, bulk: bool) -> None:
+        """One connection after the other, as long as there are batches. bulk: let others go first; the first worker
+        does not, so that two downloads at once share what connections there are."""
         try:
             while self.waiting:
                 try:
-                    async with self._account.pool.borrow(raw, bulk=True) as connection:
+                    async with self._account.pool.borrow(raw, bulk) as connection:
                         if self.waiting:
                             selected = await self._account.open(connection, self._name, raw)
                             await _Worker(self, connection, selected).run()
@@ -130,9 +131,9 @@ class Download:
         """There are messages that nobody has asked for yet."""
         return self._failure is None and (bool(self._again) or self._next < len(self._uids))
 
-    def take(self) -> list[int] | None:
-        """The next batch; none while a call waits for a connection."""
-        if not self.waiting or self._account.pool.wanted:
+    def take(self, first: bool) -> list[int] | None:
+        """The next batch; none but the `first` of a connection while a call waits for one."""
+        if not self.waiting or (self._account.pool.wanted and not first):
             return None
         if self._again:
             return self._again.popleft()
@@ -182,8 +183,8 @@ class _Worker:
         self._under_way: deque[tuple[bytes, list[int]]] = deque()
         self._items: dict[int, dict[bytes, Value]] = {}
         self._large: list[tuple[int, dict[bytes, Value]]] = []
-        self._came: set[int] = set()
-        self._alone = False
+        self._asked: set[int] = set()  # and not come
+        self._begun = False
 
     async def run(self) -> None:
         """Until there are no batches left. Raises Lost, with what has not come given back."""
@@ -203,16 +204,22 @@ class _Worker:
 
     def _return(self) -> None:
         for _, uids in reversed(self._under_way):
-            self._download.give_back([uid for uid in uids if uid not in self._came])
+            self._download.give_back([uid for uid in uids if uid in self._asked])
         self._download.give_back([uid for uid, _ in self._large])
 
     def _send(self) -> bool:
         """Begin commands until as many as may be are under way."""
         sent = False
-        while len(self._under_way) < _UNDER_WAY and not self._large and (batch := self._download.take()) is not None:
+        while (
+            len(self._under_way) < _UNDER_WAY
+            and not self._large
+            and (batch := self._download.take(not self._begun)) is not None
+        ):
+            self._begun = True
             ((numbers, _),) = sets(sorted(batch))
             (tag,) = self._connection.begin((b"UID FETCH " + numbers + b" " + self._download._items,))
             self._under_way.append((tag, batch))
+            self._asked.update(batch)
             sent = True
         return sent
 
@@ -228,8 +235,8 @@ class _Worker:
 
     async def _ended(self, status: Status, batch: list[int]) -> None:
         """A command is over: what has not come is gone, or was refused."""
-        missing = [uid for uid in batch if uid not in self._came]
-        self._came.difference_update(batch)
+        missing = [uid for uid in batch if uid in self._asked]
+        self._asked.difference_update(missing)
         for uid in missing:
             self._items.pop(uid, None)
         if status.ok or not missing:
@@ -247,9 +254,7 @@ class _Worker:
     async def _heard(self, items: dict[bytes, Value]) -> None:
         """Items of a message; some servers tell them in several answers."""
         uid = items.get(b"UID")
-        if not isinstance(uid, int) or not any(uid in batch for _, batch in self._under_way):
-            return
-        if uid in self._came:
+        if not isinstance(uid, int) or uid not in self._asked:
             return
         known = self._items.pop(uid, None)
         if known is not None:
@@ -258,7 +263,7 @@ class _Worker:
         if body is None or b"FLAGS" not in items or b"INTERNALDATE" not in items:
             self._items[uid] = items
             return
-        self._came.add(uid)
+        self._asked.discard(uid)
         if len(body) >= self._download._piece and b"%b[]<0>" % self._download._body in items:
             self._large.append((uid, items))
             if sum(len(self._body(each) or b"") for _, each in self._large) > self._account.settings.in_flight:
@@ -283,7 +288,7 @@ class _Worker:
             uid=uid,
             data=body,
             flags=self._account.flags(flags if isinstance(flags, bytes) else b""),
-            received=parse_internaldate(date) if isinstance(date, bytes) else 0,
+            received=_seconds(date),
             email=email.decode("latin-1") if isinstance(email, bytes) else None,
             thread=thread.decode("latin-1") if isinstance(thread, bytes) else None,
         )
@@ -374,6 +379,14 @@ async def outlines(account: Account, name: str, uids: Sequence[int]) -> list[Out
     return [found[uid] for uid in uids if uid in found]
 
 
+def _seconds(date: Value) -> int:
+    """INTERNALDATE; 0 for one that is no date, which must not keep its message from ever being fetched."""
+    try:
+        return parse_internaldate(date) if isinstance(date, bytes) else 0
+    except BadAnswer:
+        return 0
+
+
 def _outline(items: dict[bytes, Value], guess: bool) -> Outline | None:
     """None for an answer that was not asked for."""
     uid, date, size, email = (items.get(key) for key in (b"UID", b"INTERNALDATE", b"RFC822.SIZE", b"EMAILID"))
@@ -383,7 +396,7 @@ def _outline(items: dict[bytes, Value], guess: bool) -> Outline | None:
     return Outline(
         uid=uid,
         size=size if isinstance(size, int) and not guess else None,
-        received=parse_internaldate(date),
+        received=_seconds(date),
         mark=mark(header or b""),
         email=email.decode("latin-1") if isinstance(email, bytes) else None,
     )

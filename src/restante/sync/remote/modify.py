@@ -40,7 +40,10 @@ async def set_flags(account: Account, name: str, changes: Sequence[FlagChange]) 
         commands: list[Command] = []
         for (add, remove), uids in grouped.items():
             ordered = sorted(set(uids))
-            for sign, flags in ((b"+", account.storable(name, add)), (b"-", account.storable(name, remove))):
+            for sign, flags in (
+                (b"+", account.storable(name, add)),
+                (b"-", account.storable(name, remove, note=False)),
+            ):
                 if flags:
                     commands += [_store(numbers, sign, flags) for numbers, _ in sets(ordered, _limit(account))]
         await _run(connection, name, commands)

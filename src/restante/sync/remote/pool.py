@@ -6,8 +6,10 @@ alone. What comes back in the middle of a command is thrown away.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
+from collections import deque
 from collections.abc import AsyncIterator
 
 from ...clock import Clock, Random
@@ -47,8 +49,7 @@ class Pool:
         self._given: str | None = None
         self.moved = Signal()
         """Fires when a connection comes back or is wanted."""
-        self.wanted = 0
-        """Calls that wait for a connection; downloads give one back for them, and do not count."""
+        self._line: deque[object] = deque()
         self._sent = self._received = self._trips = 0
 
     async def open(self) -> None:
@@ -60,8 +61,8 @@ class Pool:
     async def close(self) -> None:
         """Say goodbye on all connections."""
         everything, self._free = [*self._apart, *self._all], []
+        await asyncio.gather(*[connection.logout() for connection in everything])
         for connection in everything:
-            await connection.logout()
             self._forget(connection)
 
     @property
@@ -101,39 +102,38 @@ class Pool:
         await connection.logout()
         self._forget(connection)
 
-    async def _take(self, prefer: bytes | None, bulk: bool) -> Connection:
-        while True:
-            if bulk and self.wanted:
-                await self.moved.wait()
-                continue
-            connection = self._pick(prefer)
-            if connection is not None:
-                if await self._stands(connection):
-                    return connection
-                continue
-            lent = len(self._all) + self._opening
-            if lent >= self._most:
-                await self._queue(bulk)
-                continue
-            try:
-                return await self._new(self._all, extra=bool(self._all))
-            except SideUnavailable:
-                if not self._all:
-                    raise
-                self._most = len(self._all)  # the server has its limits
+    @property
+    def wanted(self) -> bool:
+        """Somebody waits for a connection. Downloads give one back then; their further workers do not count."""
+        return bool(self._line)
 
-    async def _queue(self, bulk: bool) -> None:
-        """Until something moves."""
-        if bulk:
-            await self.moved.wait()
-            return
-        self.wanted += 1
-        self.moved.fire()
+    async def _take(self, prefer: bytes | None, bulk: bool) -> Connection:
+        """One after the other: who comes waits behind those who wait already."""
+        ticket: object | None = None
         try:
-            await self.moved.wait()
+            while True:
+                if not self._line or self._line[0] is ticket:
+                    connection = self._pick(prefer)
+                    if connection is not None:
+                        if await self._stands(connection):
+                            return connection
+                        continue
+                    if len(self._all) + self._opening < self._most:
+                        try:
+                            return await self._new(self._all, extra=bool(self._all))
+                        except SideUnavailable:
+                            if not self._all:
+                                raise
+                            self._most = len(self._all)  # the server has its limits
+                            continue
+                if ticket is None and not bulk:
+                    ticket = object()
+                    self._line.append(ticket)
+                    self.moved.fire()
+                await self.moved.wait()
         finally:
-            self.wanted -= 1
-            if not self.wanted:
+            if ticket is not None:
+                self._line.remove(ticket)
                 self.moved.fire()
 
     def left(self, raw: bytes) -> None:

@@ -168,12 +168,10 @@ class Watch:
 
     async def _begin(self, names: Sequence[str]) -> set[str]:
         """Have the listeners that these names need. What was news at once."""
+        await self._clear()
         if self._notify is None and "NOTIFY" in self._account.pool.offers:
             self._notify = await self._begin_notify()
         if self._notify:
-            if not self._listeners:  # it was lost
-                self._notify = None
-                raise SideUnavailable("The connection that listened was lost.", "It is opened anew with the next run.")
             return self._listeners[0].take()
         news: set[str] = set()
         wanted = list(names)[: self._account.settings.watchers] if "IDLE" in self._account.pool.offers else []
@@ -186,6 +184,13 @@ class Watch:
             if name not in there and not self._refused:
                 news |= await self._begin_idle(name)
         return news
+
+    async def _clear(self) -> None:
+        """Forget listeners whose connections were lost; others take their place, and see what happened meanwhile."""
+        for listener in [one for one in self._listeners if one.connection.lost]:
+            self._listeners.remove(listener)
+            await self._account.pool.release(listener.connection)
+            self._notify = None if self._notify else self._notify
 
     async def _begin_notify(self) -> bool:
         """False where the server does not tell us enough after all."""

@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from restante.exchange import courier, dovecot
-from restante.imap.grammar.answers import AnswerLimits, AnswerReader, BadAnswer, Data, Status
+from restante.imap.grammar import answers as imap_answers
+from restante.imap.grammar.answers import AnswerLimits, Data, Status
 from restante.imap.grammar.answers_fetch import Passed, Rows, parse_fetch, parse_internaldate
 from restante.imap.grammar.answers_mailbox import parse_flags, parse_list, parse_namespace, parse_status, parse_words
 from restante.imap.grammar.answers_search import (
@@ -77,7 +78,7 @@ def _criteria(value: bytes) -> None:
 
 def answers(data: bytes) -> None:
     """Answers of a server, each read by its subject; rows are taken out (odd first octet) or passed over."""
-    reader = AnswerReader(AnswerLimits(line=2_000, literal=2_000, literals=5))
+    reader = imap_answers.AnswerReader(AnswerLimits(line=2_000, literal=2_000, literals=5))
     rows = Rows()
     reader.rows = rows if data[:1] and data[0] & 1 else Passed()
     try:
@@ -90,7 +91,7 @@ def answers(data: bytes) -> None:
                     _answer_numbers(answer)
                 elif isinstance(answer, Data) and answer.word in _BY_SUBJECT:
                     _BY_SUBJECT[answer.word](answer)
-    except BadAnswer:
+    except imap_answers.BadAnswer:
         pass
     assert len(rows.uids) == len(rows.kinds) <= len(data)
     assert all(kind < len(rows.sets) for kind in rows.kinds)

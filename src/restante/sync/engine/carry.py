@@ -1,0 +1,227 @@
+"""Carrying messages from one side of a mailbox to the other: read, journalled, added, noted; exactly once.
+
+    fetch -> batch -> [commit: rows without the other UID] -> add -> [commit: their UIDs, and the next batch's rows]
+
+A kill before the first commit leaves nothing; after it, rows that lack a UID: the next run looks whether the message is
+there (`recognise`) before it adds it again. Reading the next batch goes on while one is being added; at most three
+batches are in memory. A batch costs one commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..base import GONE, PLACEHOLDER, SENT, WHOLE, Row
+from ..model import Added, Message
+from ..outline import digest, mark
+from ..plan.messages import Additions
+from ..settings import End, Progress
+from ..side import MailboxUnavailable
+from .context import Context, together
+from .placeholder import is_placeholder, placeholders
+
+WINDOW = 4
+"""Batches asked for in one fetch."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages to be added. rows: the base's row for each, None for a new one. sizes: octets of the message itself, and
+    stands: whether a placeholder goes in its place."""
+
+    messages: list[Message] = field(default_factory=list)
+    rows: list[Row | None] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    stands: list[bool] = field(default_factory=list)
+    octets: int = 0
+
+    def put(self, message: Message, row: Row | None, size: int, stands: bool) -> None:
+        self.messages.append(message)
+        self.rows.append(row)
+        self.sizes.append(size)
+        self.stands.append(stands)
+        self.octets += len(message.data)
+
+
+class Carrier:
+    """One direction of one mailbox: from the other side to `end`."""
+
+    def __init__(self, context: Context, pair: int, end: End, wanted: Additions) -> None:
+        self._context = context
+        self._pair = pair
+        self._end = end
+        self._wanted = wanted
+        self._rows = {place[1]: row for row in wanted.rows if (place := row.place(end.other)) is not None}
+        self._noted: list[tuple[list[int], Batch, list[Added]]] = []
+        self._done = 0
+        self._octets = 0
+        self._stop = False
+        self._error: MailboxUnavailable | None = None
+
+    async def run(self) -> None:
+        """Carry all of them. Raises MailboxUnavailable, SideUnavailable.
+
+        Where a mailbox fails, what is under way on the other side is brought to its end: a call that is cancelled would
+        make the side useless for other mailboxes.
+        """
+        queue: asyncio.Queue[Batch | None] = asyncio.Queue(1)
+        await together([self._read(queue), self._write(queue)])
+        self._note()
+        if self._error is not None:
+            raise self._error
+
+    # Reading ----------------------------------------------------------------------------------------
+
+    def _chunks(self) -> Iterator[Sequence[int]]:
+        """UIDs to read, newest first where that is wished, a window at a time; ascending within it."""
+        settings = self._context.settings
+        uids = sorted([*self._rows, *self._wanted.new]) if self._rows else self._wanted.new
+        width = settings.batch * WINDOW
+        starts = range(0, len(uids), width)
+        if settings.newest_first:
+            for stop in (len(uids) - start for start in starts):
+                yield uids[max(0, stop - width) : stop]
+        else:
+            for start in starts:
+                yield uids[start : start + width]
+
+    async def _read(self, queue: asyncio.Queue[Batch | None]) -> None:
+        settings = self._context.settings
+        batch = Batch()
+        try:
+            for chunk in self._chunks():
+                if self._stop:
+                    break
+                async for message, size, stands in self._messages(chunk):
+                    octets = batch.octets + len(message.data)
+                    if batch.messages and (len(batch.messages) >= settings.batch or octets > settings.batch_octets):
+                        await queue.put(batch)
+                        batch = Batch()
+                    if not self._stop:
+                        batch.put(message, self._rows.get(message.uid), size, stands)
+        except MailboxUnavailable as error:
+            self._error = error
+        if batch.messages:
+            await queue.put(batch)
+        await queue.put(None)
+
+    async def _messages(self, uids: Sequence[int]) -> AsyncIterator[tuple[Message, int, bool]]:
+        """(message, its size, whether it is a placeholder for one of that size)."""
+        context, source = self._context, self._end.other
+        side, name = context.sides[source], context.name(self._pair, source)
+        largest = context.settings.largest
+        if largest is not None and self._end is End.TWO:
+            large = {}
+            for outline in await side.outlines(name, uids):
+                row = self._rows.get(outline.uid)
+                if outline.size is not None and outline.size > largest and (row is None or not row.odd & WHOLE):
+                    large[outline.uid] = outline
+            if large:
+                flags = dict(zip(self._wanted.new, self._wanted.flags, strict=True))
+                flags |= {uid: context.state.flagsets.key(row.at(source).now) for uid, row in self._rows.items()}
+                async for message, size in placeholders(context, source, self._pair, large, flags):
+                    yield message, size, True
+                uids = [uid for uid in uids if uid not in large]
+        async for message in side.fetch(name, uids):
+            yield message, len(message.data), False
+
+    # Writing ----------------------------------------------------------------------------------------
+
+    async def _write(self, queue: asyncio.Queue[Batch | None]) -> None:
+        while (batch := await queue.get()) is not None:
+            if self._stop:
+                continue
+            try:
+                await self._carry(batch)
+            except MailboxUnavailable as error:
+                self._error, self._stop = error, True
+
+    async def _carry(self, batch: Batch) -> None:
+        context, pair = self._context, self._pair
+        keys = self._journal(batch)
+        context.touch(pair, self._end)
+        answers = await self._add(batch)
+        self._noted.append((keys, batch, answers))
+        if all(one.refused is not None and one.temporary for one in answers):
+            self._stop = True  # over quota, most likely: the rest waits for a later run
+            context.unsettled.add(pair)
+        self._done += len(answers)
+        self._octets += batch.octets
+        if context.progress is not None:
+            name = context.joints[pair].goal
+            context.progress(Progress(name, self._end, self._done, len(self._wanted), self._octets))
+
+    async def _add(self, batch: Batch) -> list[Added]:
+        """Add the batch, but for what is never carried; one answer a message."""
+        context = self._context
+        answers = [
+            Added(0, "It is a placeholder for a message that is not here.")
+            if self._end is End.ONE and is_placeholder(message.data)
+            else None
+            for message in batch.messages
+        ]
+        some = [message for message, answer in zip(batch.messages, answers, strict=True) if answer is None]
+        given = iter(await context.sides[self._end].add(context.name(self._pair, self._end), some) if some else ())
+        return [answer if answer is not None else next(given) for answer in answers]
+
+    def _journal(self, batch: Batch) -> list[int]:
+        """Note, durably, what is about to be added (and how the batch before it went); the rows' keys."""
+        state, source = self._context.state, self._end.other
+        flagsets = state.flagsets
+        with state.transaction():
+            self._note_within()
+            fresh = iter(state.messages.next_keys(sum(row is None for row in batch.rows)))
+            keys = [next(fresh) if row is None else row.key for row in batch.rows]
+            numbers = [flagsets.key(message.flags) for message in batch.messages]
+            odds = [PLACEHOLDER if stands else 0 for stands in batch.stands]
+            kept = [odd if row is None else odd | _kept(row) for odd, row in zip(odds, batch.rows, strict=True)]
+            every = list(zip(keys, batch.messages, numbers, kept, batch.rows, strict=True))
+            state.messages.journal(
+                self._pair,
+                source,
+                [(key, message.uid, number, odd) for key, message, number, odd, row in every if row is None],
+                [
+                    (key, size, message.received, mark(message.data), *_known(message, stands))
+                    for key, message, size, stands in zip(keys, batch.messages, batch.sizes, batch.stands, strict=True)
+                ],
+            )
+            state.messages.rejournal(
+                source, [(key, number, odd) for key, _, number, odd, row in every if row is not None]
+            )
+        return keys
+
+    def _note(self) -> None:
+        if self._noted:
+            with self._context.state.transaction():
+                self._note_within()
+
+    def _note_within(self) -> None:
+        """Note what became of batches that were added, within a transaction."""
+        context, end = self._context, self._end
+        messages = context.state.messages
+        for keys, batch, answers in self._noted:
+            messages.arrived(end, [(key, one.uid) for key, one in zip(keys, answers, strict=True) if one.uid])
+            messages.sent([key for key, one in zip(keys, answers, strict=True) if one.refused is None and not one.uid])
+            refused = [
+                (key, end, one.refused, size, context.clock.now(), one.temporary)
+                for key, one, size in zip(keys, answers, batch.sizes, strict=True)
+                if one.refused is not None
+            ]
+            context.state.asides.put(refused, context.settings.largest)
+            context.did(end, "added", len(answers) - len(refused))
+            context.did(end, "octets", batch.octets)
+            context.placeholders += sum(batch.stands)
+        self._noted.clear()
+
+
+def _kept(row: Row) -> int:
+    """Bits that stay when a row is carried."""
+    return row.odd & ~(GONE[End.ONE] | GONE[End.TWO] | SENT | PLACEHOLDER | 3)
+
+
+def _known(message: Message, stands: bool) -> tuple[bytes | None, str | None, int | None, bytes | None]:
+    """Digest, EMAILID, and size and digest of what stands for it."""
+    read = digest(message.data)
+    return (None, message.email, len(message.data), read) if stands else (read, message.email, None, None)

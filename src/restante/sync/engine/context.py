@@ -1,0 +1,118 @@
+"""What all parts of a run share: sides, state, what was done so far; and working on several mailboxes at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from ...clock import Clock
+from ..plan.mailboxes import Joint
+from ..settings import CopySettings, End, LeftOut, Progress, Tally
+from ..side import MailboxUnavailable, Side
+from ..state import State
+
+T = TypeVar("T")
+
+
+class Context:
+    """One run of one copy.
+
+    joints: the mailboxes of this pass, by pair. unsettled: pairs with something left undone, whose cursors stay.
+    touched: (pair, side) that this pass changed; before: those of the pass before it; made: what it created.
+    waiting: keys of messages that a side refused and that are not to be tried now; lost: of those that a side took and
+    never showed.
+    """
+
+    def __init__(
+        self,
+        settings: CopySettings,
+        one: Side,
+        two: Side,
+        state: State,
+        clock: Clock,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.sides = {End.ONE: one, End.TWO: two}
+        self.state = state
+        self.clock = clock
+        self.progress = progress
+        self.joints: dict[int, Joint] = {}
+        self.unsettled: set[int] = set()
+        self.touched: set[tuple[int, End]] = set()
+        self.made: set[tuple[int, End]] = set()
+        self.before: set[tuple[int, End]] = set()
+        self.done = {End.ONE: Counter[str](), End.TWO: Counter[str]()}
+        self.placeholders = 0
+        self.waiting: set[int] = set()
+        self.lost: set[int] = set()
+        self._left_out: dict[tuple[str, End], str] = {}
+
+    def name(self, pair: int, end: End) -> str:
+        """What the mailbox is called on that side. Raises MailboxUnavailable where it is not there."""
+        place = self.joints[pair].at(end)
+        if place is None:
+            raise MailboxUnavailable(f"Mailbox {self.joints[pair].goal!r} is not there.")
+        return place.name
+
+    def has(self, pair: int, end: End) -> bool:
+        return pair in self.joints and self.joints[pair].at(end) is not None
+
+    def did(self, end: End, what: str, count: int = 1) -> None:
+        self.done[end][what] += count
+
+    def touch(self, pair: int, end: End) -> None:
+        self.touched.add((pair, end))
+
+    def leave_out(self, mailbox: str, end: End, error: MailboxUnavailable) -> None:
+        """This mailbox is not worked on further; said in the report."""
+        self._left_out[mailbox, end] = error.text
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        return tuple(LeftOut(name, end, reason) for (name, end), reason in self._left_out.items())
+
+    def forget_left_out(self) -> None:
+        """A further pass tries all again."""
+        self._left_out.clear()
+
+    def tally(self, end: End) -> Tally:
+        return Tally(**self.done[end])
+
+    async def each(
+        self, items: Iterable[T], act: Callable[[T], Awaitable[None]], where: Callable[[T], tuple[int, End]]
+    ) -> None:
+        """Do it for each, several at once; a mailbox that cannot be used is left out and unsettled."""
+        gate = asyncio.Semaphore(max(1, self.settings.at_once))
+
+        async def one(item: T) -> None:
+            async with gate:
+                try:
+                    await act(item)
+                except MailboxUnavailable as error:
+                    pair, end = where(item)
+                    self.unsettled.add(pair)
+                    self.leave_out(self.joints[pair].goal, end, error)
+
+        await together([one(item) for item in items])
+
+
+async def together(works: list[Awaitable[None]]) -> None:
+    """All of them; the first failure ends the others and is raised as it is, not in a group."""
+    if len(works) == 1:
+        await works[0]
+        return
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(_run(work))
+    except BaseExceptionGroup as errors:
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def _run(work: Awaitable[None]) -> None:
+    await work

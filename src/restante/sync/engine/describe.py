@@ -1,0 +1,59 @@
+"""What a run would do, in words, a line each: for --dry-run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..plan.mailboxes import MailboxPlan
+from ..plan.messages import MessagePlan
+from ..settings import End
+from .context import Context
+from .look import Look
+
+
+def describe_list(context: Context, plan: MailboxPlan) -> list[str]:
+    """Lines for the mailbox list."""
+    title = {end: side.title for end, side in context.sides.items()}
+    lines = [f"rename {step.old!r} to {step.new!r} on {title[step.end]}" for step in plan.renames]
+    for joint, end, _ in plan.creates:
+        there = joint.at(end.other)
+        count = "its messages" if there is None or there.messages is None else _messages(there.messages)
+        lines.append(f"create {joint.goal!r} on {title[end]}, with {count}")
+    for joint, end, role in plan.roles:
+        lines.append(f"set the special use of {joint.goal!r} to {role or 'none'} on {title[end]}")
+    for joint, end, subscribed in plan.subscriptions:
+        lines.append(f"{'subscribe to' if subscribed else 'unsubscribe from'} {joint.goal!r} on {title[end]}")
+    return lines
+
+
+def describe(context: Context, plan: MessagePlan, looked: Sequence[Look]) -> list[str]:
+    """Lines for messages, mailbox by mailbox."""
+    title = {end: side.title for end, side in context.sides.items()}
+    goal = {key: joint.goal for key, joint in context.joints.items()}
+    lines = []
+    flags: dict[tuple[int, End], int] = {}
+    for pair, steps in plan.flags.items():
+        for end in End:
+            count = sum(bool(step.add[end] or step.remove[end]) for step in steps)
+            if count:
+                flags[pair, end] = count
+    for (end, source, target), rows in plan.moves.items():
+        lines.append(f"move {_messages(len(rows))} from {goal[source]!r} to {goal[target]!r} on {title[end]}")
+    for (pair, end), additions in plan.adds.items():
+        if len(additions):
+            lines.append(f"add {_messages(len(additions))} to {goal[pair]!r} on {title[end]}")
+    for (pair, end), count in flags.items():
+        lines.append(f"change flags of {_messages(count)} in {goal[pair]!r} on {title[end]}")
+    for (pair, end), rows in plan.removes.items():
+        lines.append(f"remove {_messages(len(rows))} from {goal[pair]!r} on {title[end]}")
+    for (pair, end, reason), rows in plan.holds.items():
+        lines.append(f"hold the removal of {_messages(len(rows))} from {goal[pair]!r} on {title[end.other]} ({reason})")
+    for look in looked:
+        for end in End:
+            if look.joint.vanished(end) and look.key not in plan.unsettled:
+                lines.append(f"delete {look.joint.goal!r} on {title[end.other]} if nothing is left in it")
+    return lines
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"

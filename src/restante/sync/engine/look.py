@@ -1,0 +1,130 @@
+"""Looking at mailboxes: which of them, what their sides tell, and how that differs from the base. Changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from dataclasses import dataclass, field
+
+from ..base import Row
+from ..model import Changes
+from ..plan.difference import Difference, Listing, difference
+from ..plan.mailboxes import INBOX, Joint
+from ..settings import End
+from .context import Context
+
+
+@dataclass(slots=True)
+class Look:
+    """One mailbox in this pass. ends: sides that have to be asked. changes: what they told. rows: messages of the base
+    that something happened to. differences: by side. listings: digests of full listings."""
+
+    joint: Joint
+    ends: list[End]
+    changes: dict[End, Changes] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+    differences: dict[End, Difference] = field(default_factory=dict)
+    listings: dict[End, bytes] = field(default_factory=dict)
+    void: set[End] = field(default_factory=set)
+
+    @property
+    def key(self) -> int:
+        return self.joint.key
+
+
+def looks(context: Context, first: bool) -> list[Look]:
+    """The mailboxes that have to be looked at: INBOX first, then by name.
+
+    Where both sides' states are what the base says, and nothing is under way, there is none. A side that cannot tell
+    its state is asked in the first pass, later only where something was done.
+    """
+    pending = context.state.pairs.pending(context.clock.now(), context.settings.largest)
+    undecided = context.state.pairs.removals_undecided()
+    found = []
+    for joint in context.joints.values():
+        ends = [end for end in End if _changed(context, joint, end, first)]
+        vanished = [end for end in End if joint.vanished(end) and (joint.key, end) not in undecided]
+        if ends or vanished or joint.key in pending:
+            found.append(Look(joint, ends))
+    return sorted(found, key=lambda look: (look.joint.goal != INBOX, look.joint.goal))
+
+
+def _changed(context: Context, joint: Joint, end: End, first: bool) -> bool:
+    place, known = joint.at(end), joint.known(end)
+    if place is None:
+        return False
+    if known is None or known.validity != place.validity or known.state != place.state:
+        return True
+    return place.state is None and (first or known.cursor is None or (joint.key, end) in context.before)
+
+
+async def gather(context: Context, found: list[Look]) -> list[Look]:
+    """Ask the sides; those that could be asked. Several mailboxes and both sides at once."""
+
+    async def ask(item: tuple[Look, End]) -> None:
+        look, end = item
+        known = look.joint.known(end)
+        since = None if known is None else known.cursor
+        look.changes[end] = await context.sides[end].changes(context.name(look.key, end), since)
+
+    asked = [(look, end) for look in found for end in look.ends]
+    await context.each(asked, ask, lambda item: (item[0].key, item[1]))
+    complete = [look for look in found if len(look.changes) == len(look.ends)]
+    for look in complete:
+        for row in context.state.messages.pending(look.key):
+            look.rows[row.key] = row
+        for end in End:
+            _compare(context, look, end)
+    return complete
+
+
+def _compare(context: Context, look: Look, end: End) -> None:
+    """Put this side's difference from the base into the look."""
+    state, known = context.state, look.joint.known(end)
+    doomed = state.messages.doomed(look.key, end)
+    if look.joint.at(end) is None:
+        listing = Listing(full=True)
+    elif end in look.changes:
+        changes = look.changes[end]
+        flags = _numbers(context, end, changes)
+        void = known is not None and known.validity is not None and known.validity != changes.validity
+        listing = Listing(changes.uids, flags, changes.emails, changes.full or void, void)
+        if void:
+            look.void.add(end)
+        elif changes.full:
+            look.listings[end] = _digest(changes.uids, flags)
+            if known is not None and known.listing == look.listings[end]:
+                return
+    else:
+        return
+    uids = None if listing.full else _concerned(look.changes[end])
+    if uids is not None and not uids:
+        return
+    look.differences[end] = difference(
+        end,
+        look.key,
+        listing,
+        state.messages.lines(look.key, end, uids),
+        look.rows,
+        state.flagsets.__getitem__,
+        lambda flag: state.flagsets.keeps(end, flag),
+        doomed,
+    )
+
+
+def _numbers(context: Context, end: End, changes: Changes) -> array[int]:
+    """The listed flag sets as numbers; the side is seen to keep what is in them."""
+    flagsets = context.state.flagsets
+    numbers = {flags: flagsets.key(flags) for flags in set(changes.flags)}
+    flagsets.saw(end, set(numbers.values()))
+    return array("Q", map(numbers.__getitem__, changes.flags))
+
+
+def _concerned(changes: Changes) -> array[int]:
+    return array("q", sorted({*changes.uids, *changes.vanished}))
+
+
+def _digest(uids: array[int], flags: array[int]) -> bytes:
+    state = hashlib.blake2b(uids.tobytes(), digest_size=16)
+    state.update(flags.tobytes())
+    return state.digest()

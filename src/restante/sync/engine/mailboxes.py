@@ -1,0 +1,173 @@
+"""The mailbox list: which mailbox is which, then create, rename, special use and subscription on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from ..base import Known, Pair
+from ..model import Place
+from ..plan.mailboxes import Joint, MailboxPlan, Rename, merge, suspects
+from ..settings import End
+from ..side import MailboxUnavailable
+from .context import Context
+
+SAMPLE = 50
+"""Messages looked at to tell whether a mailbox was renamed."""
+
+Places = dict[End, list[Place]]
+
+
+async def plan_mailboxes(context: Context, places: Places, only: Collection[str]) -> MailboxPlan:
+    """What becomes of the list. Changes nothing."""
+    pairs, renaming = context.state.pairs.all(), context.state.pairs.renaming()
+    hints: dict[tuple[int, End], str] = {}
+    for pair, end, place in suspects(pairs, places, renaming):
+        if await _was_renamed(context, pair, end, place):
+            hints[pair.key, end] = place.name
+    return merge(pairs, places, context.settings.takes, renaming, hints, only)
+
+
+async def _was_renamed(context: Context, pair: Pair, end: End, place: Place) -> bool:
+    """Whether at least half of a sample of the mailbox's messages is in the other one, under their UIDs."""
+    known = pair.at(end)
+    if known is None or known.validity is None:
+        return False
+    messages = context.state.messages
+    sample = {uid: key for (uid, key, *_), _ in zip(messages.lines(pair.key, end), range(SAMPLE), strict=False)}
+    if not sample:
+        return False
+    try:
+        outlines = await context.sides[end].outlines(place.name, sorted(sample))
+    except MailboxUnavailable:
+        return False  # it is taken for a new mailbox, and looked at as such
+    contents = messages.contents(list(sample.values()))
+    same = sum(
+        outline.mark == contents[sample[outline.uid]].mark for outline in outlines if sample[outline.uid] in contents
+    )
+    return 2 * same >= len(sample)
+
+
+async def arrange(context: Context, plan: MailboxPlan) -> None:
+    """Do what the plan says about the list, and note its joints for the messages' turn."""
+    state = context.state
+    for rename in plan.renames:
+        await _rename(context, plan, rename)
+    await _create(context, plan)
+    for joint, end, role in plan.roles:
+        await _set(context, joint, end, role=role)
+    for joint, end, subscribed in plan.subscriptions:
+        await _set(context, joint, end, subscribed=subscribed)
+    if plan.gone:
+        with state.transaction():
+            for key in plan.gone:
+                state.pairs.drop(key)
+    context.joints = {joint.key: joint for joint in plan.joints if joint.key}
+
+
+async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
+    joint, end = step.joint, step.end
+    place = joint.at(end)
+    if place is None or place.name != step.old:
+        return  # an earlier step failed
+    state = context.state
+    if joint.key:
+        with state.transaction():
+            state.pairs.begin_rename(joint.key, end, step.old, step.new)
+    try:
+        await context.sides[end].rename(step.old, step.new)
+    except MailboxUnavailable as error:
+        context.leave_out(step.old, end, error)
+        if joint.key:
+            with state.transaction():
+                state.pairs.end_rename(joint.key, end)
+        return
+    context.did(end, "renamed")
+    moved = []
+    for other in plan.joints:
+        there = other.at(end)
+        if there is not None and (there.name == step.old or there.name.startswith(step.old + "/")):
+            other.put(end, replace(there, name=step.new + there.name[len(step.old) :]))
+            known = other.known(end)
+            if known is not None and known.name == there.name:
+                moved.append((other.key, step.new + known.name[len(step.old) :]))
+    with state.transaction():
+        state.pairs.set_names(end, moved)
+        if joint.key:
+            state.pairs.end_rename(joint.key, end)
+    names = dict(moved)
+    for other in plan.joints:
+        if other.key in names and other.pair is not None:
+            known = other.known(end)
+            assert known is not None
+            renamed = replace(known, name=names[other.key])
+            one, two = (renamed, other.pair.two) if end is End.ONE else (other.pair.one, renamed)
+            other.pair = Pair(other.key, one, two)
+
+
+async def _create(context: Context, plan: MailboxPlan) -> None:
+    """New pairs are noted with the side that has them before the other side gets them."""
+    state = context.state
+    new = [joint for joint in plan.joints if not joint.key]
+    if new:
+        with state.transaction():
+            for joint in new:
+                joint.key = state.pairs.new()
+                for end in End:
+                    place = joint.at(end)
+                    if place is not None:
+                        state.pairs.put(joint.key, end, Known(place.name, place.id))
+    context.joints = {joint.key: joint for joint in plan.joints}
+    levels = sorted({joint.goal.count("/") for joint, _, _ in plan.creates})
+    for level in levels:
+        await context.each(
+            [one for one in plan.creates if one[0].goal.count("/") == level],
+            lambda one: create(context, *one),
+            lambda one: (one[0].key, one[1]),
+        )
+
+
+async def create(context: Context, joint: Joint, end: End, role: str | None) -> None:
+    """Make the mailbox on that side. Raises MailboxUnavailable."""
+    place = await context.sides[end].create(joint.goal, role)
+    context.did(end, "created")
+    context.touch(joint.key, end)
+    context.made.add((joint.key, end))
+    joint.put(end, place)
+    with context.state.transaction():
+        context.state.pairs.put(joint.key, end, Known(place.name, place.id, role=place.role))
+
+
+async def _set(
+    context: Context, joint: Joint, end: End, *, role: str | None = None, subscribed: bool | None = None
+) -> None:
+    place = joint.at(end)
+    if place is None:
+        return  # could not be made
+    try:
+        if subscribed is not None:
+            await context.sides[end].subscribe(place.name, subscribed)
+            joint.put(end, replace(place, subscribed=subscribed))
+        elif await context.sides[end].set_role(place.name, role):
+            joint.put(end, replace(place, role=role))
+    except MailboxUnavailable as error:
+        context.leave_out(place.name, end, error)
+
+
+def note_lists(context: Context, settled: Collection[int]) -> None:
+    """Put names, ids, special uses and subscriptions into the base, where they differ from it (no look was needed)."""
+    changed = []
+    for joint in context.joints.values():
+        for end in End:
+            place, known = joint.at(end), joint.known(end)
+            if place is None or known is None or joint.key in settled:
+                continue
+            named = replace(known, id=place.id, role=place.role, subscribed=place.subscribed)
+            if joint.one is not None and joint.two is not None and joint.one.name == joint.two.name:
+                named = replace(named, name=place.name)
+            if named != known:
+                changed.append((joint.key, end, named))
+    if changed:
+        with context.state.transaction():
+            for key, end, named in changed:
+                context.state.pairs.put(key, end, named)

@@ -1,0 +1,70 @@
+"""One pass over the messages of the mailboxes that changed: look, recognise, decide, brake, then act in order."""
+
+from __future__ import annotations
+
+from ..base import SENT, Row
+from ..plan.brake import hold_removals, suspends
+from ..plan.messages import MessagePlan, Rules, decide
+from ..settings import End
+from .context import Context
+from .describe import describe
+from .look import Look, gather
+from .messages import act
+from .recognise import recognise
+
+
+async def merge_messages(context: Context, found: list[Look], *, dry_run: bool) -> list[str]:
+    """Merge these mailboxes; with dry_run only say what would be done, a line each."""
+    looked = await gather(context, found)
+    now, largest = context.clock.now(), context.settings.largest
+    context.lost.clear()
+    context.waiting = {
+        key for look in looked if look.rows for key in context.state.asides.waiting(look.key, now, largest)
+    }
+    looked = await recognise(context, looked)
+    plan = plan_messages(context, looked)
+    if dry_run:
+        return describe(context, plan, looked)
+    await act(context, looked, plan)
+    return []
+
+
+def plan_messages(context: Context, looked: list[Look]) -> MessagePlan:
+    """What is to be done about the messages of these mailboxes. Changes nothing."""
+    settings, state = context.settings, context.state
+    decisions = state.holds.decisions()
+    rules = Rules(settings.removal_wins, settings.removals, decisions, context.waiting)
+    vanished = {(joint.key, end) for joint in context.joints.values() for end in End if joint.vanished(end)}
+    missing = {(joint.key, end) for joint in context.joints.values() for end in End if joint.at(end) is None} - vanished
+    missing |= state.pairs.removals_undecided() & vanished
+    looks = {look.key: look for look in looked}
+    for pair, end in vanished:
+        look = looks.get(pair)
+        if look is None or suspends(look.rows.values(), end, settings.brake, rules):
+            missing.add((pair, end))
+    rules = Rules(settings.removal_wins, settings.removals, decisions, context.waiting, missing)
+    plan = MessagePlan()
+    for look in looked:
+        for row in look.rows.values():
+            if not _strayed(context, row):
+                decide(row, rules, plan)
+        for end, difference in look.differences.items():
+            if not len(difference.new):
+                continue
+            if (look.key, end.other) in missing:
+                plan.unsettled.add(look.key)
+            else:
+                additions = plan.adds[look.key, end.other]
+                additions.new, additions.flags = difference.new, difference.new_flags
+    if plan.removes:
+        hold_removals(plan, settings.brake, state.messages.counts(), vanished)
+    return plan
+
+
+def _strayed(context: Context, row: Row) -> bool:
+    """Whether it is, on a side, in a mailbox that could not be looked at: it waits for the next run."""
+    places = [row.place(end) for end in End]
+    strayed = any(place is not None and place[0] not in context.joints for place in places)
+    if strayed or row.odd & SENT:
+        context.unsettled.add(row.pair)
+    return strayed or bool(row.odd & SENT and not (row.one.present and row.two.present))

@@ -1,0 +1,331 @@
+"""Doing what the plan says about messages, in the order in which a run may be cut off anywhere.
+
+1. One commit: rows forgotten, found, held; rows that will be added are noted as lacking there.
+2. Flags, 3. moves, 4. additions (`carry`), 5. removals, 6. mailboxes that are empty and gone on the other side.
+7. One commit: cursors and states of all that is settled.
+
+Each is noted after it was done. Flags, moves and removals done and not noted are seen by the next run as done on both
+sides; additions are journalled (`carry`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import replace
+
+from ..base import FRESH, GONE, SENT, Known, Row
+from ..model import FlagChange, Flags
+from ..plan.messages import FlagStep, MessagePlan
+from ..settings import End
+from ..side import MailboxUnavailable
+from .carry import Carrier
+from .context import Context
+from .look import Look
+from .mailboxes import create, note_lists
+
+TOGETHER = 1000
+"""Messages moved or removed in one call, noted in one commit."""
+
+
+async def act(context: Context, looked: list[Look], plan: MessagePlan) -> None:
+    """Do it all."""
+    context.unsettled |= plan.unsettled
+    _record(context, looked, plan)
+    await _flags(context, plan)
+    for (end, source, target), rows in plan.moves.items():
+        await _move(context, end, source, target, rows)
+    await _add(context, plan)
+    await context.each(
+        [(key, rows) for key, rows in plan.removes.items()],
+        lambda item: _remove(context, *item[0], item[1]),
+        lambda item: item[0],
+    )
+    await context.each(looked, lambda look: remove_doomed(context, look.key), lambda look: (look.key, End.TWO))
+    for look in looked:
+        await _delete(context, look)
+    _settle(context, looked)
+
+
+# What is noted before anything is done -------------------------------------------------------------
+
+
+def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
+    state = context.state
+    messages = state.messages
+    lacking = []
+    for (_, end), additions in plan.adds.items():
+        for row in additions.rows:
+            row.at(end).uid, row.at(end).gone, row.hold = None, False, None
+            lacking.append(row)
+    held = [row for rows in plan.holds.values() for row in rows]
+    for rows in plan.removes.values():
+        held += [row for row in rows if row.at(End.ONE).found is not None or row.at(End.TWO).found is not None]
+    changed = {id(row): row for row in [*plan.record, *lacking, *held] if row.key}
+    listed = any(len(one.listed) or one.emails for look in looked for one in look.differences.values())
+    void = [(look, end) for look in looked for end in look.void]
+    if not (plan.drops or plan.found or changed or plan.holds or listed or void or context.lost):
+        return
+    with state.transaction():
+        for look, end in void:
+            messages.renumbered(look.key, end)
+            known = look.joint.known(end)
+            if known is not None:
+                state.pairs.put(
+                    look.key,
+                    end,
+                    replace(known, validity=look.changes[end].validity, cursor=None, state=None, listing=None),
+                )
+        messages.drop([row.key for row in plan.drops if row.key])
+        messages.insert(plan.found)
+        for row in changed.values():
+            _put(row)
+        messages.relocate(list(changed.values()))
+        for look in looked:
+            for end, difference in look.differences.items():
+                if len(difference.listed):
+                    messages.listed(end, difference.listed)
+                if difference.emails:
+                    messages.set_email(end, difference.emails)
+        for (pair, end, reason), rows in plan.holds.items():
+            state.holds.hold(pair, end, reason, context.clock.now(), [row.key for row in rows])
+        if context.lost:
+            again = "The side took it twice, and does not show it."
+            state.asides.put(
+                [(key, end, again, 0, 0.0, False) for key, end in _lost(context, looked)], context.settings.largest
+            )
+        state.holds.sweep()
+
+
+def _lost(context: Context, looked: list[Look]) -> list[tuple[int, End]]:
+    rows = [row for look in looked for row in look.rows.values() if row.key in context.lost]
+    return [(row.key, End.ONE if not row.one.present else End.TWO) for row in rows]
+
+
+def _put(row: Row) -> None:
+    """Make the row say where its message is now, as the state will."""
+    places = {end: row.place(end) for end in End}
+    there = [place[0] for place in places.values() if place is not None]
+    moved = bool(there) and row.pair not in there
+    if moved:
+        row.pair = there[0]
+    for end in End:
+        half, place = row.at(end), places[end]
+        if place is not None and place[0] == row.pair:
+            half.uid, half.found, half.gone = place[1], None, False
+        elif place is None and (moved or not half.gone):
+            half.uid = None
+        if half.gone:
+            row.odd |= GONE[end]
+        else:
+            row.odd &= ~GONE[end]
+    if row.one.present and row.two.present:
+        row.odd &= ~SENT
+        row.hold = None
+
+
+# Flags ---------------------------------------------------------------------------------------------
+
+
+async def _flags(context: Context, plan: MessagePlan) -> None:
+    """Both sides and all mailboxes at once; noted together where all of a message's was done."""
+    steps = [step for steps in plan.flags.values() for step in steps]
+    if not steps:
+        return
+    wanted: dict[tuple[int, End], dict[tuple[Flags, Flags], list[int]]] = defaultdict(lambda: defaultdict(list))
+    for step in steps:
+        for end in End:
+            place = step.row.place(end)
+            if place is not None and (step.add[end] or step.remove[end]):
+                wanted[place[0], end][step.add[end], step.remove[end]].append(place[1])
+    failed = set(wanted)
+
+    async def set_flags(item: tuple[int, End]) -> None:
+        pair, end = item
+        changes = [FlagChange(sorted(uids), add, remove) for (add, remove), uids in wanted[item].items()]
+        await context.sides[end].set_flags(context.name(pair, end), changes)
+        failed.discard(item)
+        context.touch(pair, end)
+        context.did(end, "flagged", sum(len(change.uids) for change in changes))
+
+    await context.each(list(wanted), set_flags, lambda item: item)
+    rows = []
+    for step in steps:
+        row, ends = step.row, [end for end in End if step.add[end] or step.remove[end]]
+        if any((place := row.place(end)) is not None and (place[0], end) in failed for end in ends):
+            context.unsettled.add(row.pair)
+            continue
+        _flagged(step, ends)
+        rows.append((row.key, row.one.flags, row.two.flags, row.odd & 3))
+    with context.state.transaction():
+        context.state.messages.set_flags(rows)
+
+
+def _flagged(step: FlagStep, ends: Collection[End]) -> None:
+    row = step.row
+    for end in End:
+        half = row.at(end)
+        half.flags, half.seen = step.after[end], None
+        if end in ends:
+            row.odd |= FRESH[end]
+
+
+# Moves, additions, removals ------------------------------------------------------------------------
+
+
+async def _move(context: Context, end: End, source: int, target: int, rows: list[Row]) -> None:
+    side = context.sides[end]
+    try:
+        await _made(context, target, end)
+        names = context.name(source, end), context.name(target, end)
+        for start in range(0, len(rows), TOGETHER):
+            some = {place[1]: row for row in rows[start : start + TOGETHER] if (place := row.place(end)) is not None}
+            answers = await side.move(names[0], sorted(some), names[1])
+            context.touch(source, end)
+            context.touch(target, end)
+            tells = any(answers)
+            moved = []
+            for uid, answer in zip(sorted(some), answers, strict=True):
+                row = some[uid]
+                if answer or not tells:
+                    row.at(end).found = (target, answer) if answer else None
+                    row.at(end).uid, row.at(end).gone = None, False
+                    _put(row)
+                    if not answer:
+                        row.odd |= SENT | FRESH[end]
+                    moved.append(row)
+                else:  # it is gone since we looked
+                    context.unsettled |= {source, target}
+            with context.state.transaction():
+                context.state.messages.relocate(moved)
+            context.did(end, "moved", len(moved))
+    except MailboxUnavailable as error:
+        context.unsettled |= {source, target}
+        context.leave_out(context.joints[source].goal, end, error)
+
+
+async def _made(context: Context, pair: int, end: End) -> None:
+    """Make a mailbox that vanished on that side, now that something belongs into it."""
+    joint = context.joints[pair]
+    if joint.at(end) is None and joint.vanished(end):
+        await create(context, joint, end, None)
+
+
+async def _add(context: Context, plan: MessagePlan) -> None:
+    """Both directions of a mailbox one after the other, the near side first; several mailboxes at once."""
+    wanted: dict[int, list[End]] = defaultdict(list)
+    for end in (End.TWO, End.ONE):
+        for pair, there in plan.adds:
+            if there is end and len(plan.adds[pair, end]):
+                wanted[pair].append(end)
+
+    async def carry(item: tuple[int, End]) -> None:
+        pair, end = item
+        await _made(context, pair, end)
+        await Carrier(context, pair, end, plan.adds[pair, end]).run()
+
+    for end in (End.TWO, End.ONE):
+        await context.each([(pair, end) for pair, ends in wanted.items() if end in ends], carry, lambda item: item)
+
+
+async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> None:
+    trash = context.settings.trash
+    for start in range(0, len(rows), TOGETHER):
+        some = rows[start : start + TOGETHER]
+        uids = sorted(place[1] for row in some if (place := row.place(end)) is not None)
+        if trash.days:
+            from .trash import keep
+
+            await keep(context, trash, pair, end, uids)
+        await context.sides[end].remove(context.name(pair, end), uids)
+        context.touch(pair, end)
+        with context.state.transaction():
+            context.state.messages.drop([row.key for row in some])
+            context.state.holds.sweep()
+        context.did(end, "removed", len(some))
+
+
+async def remove_doomed(context: Context, pair: int) -> None:
+    """Placeholders whose messages have arrived."""
+    uids = context.state.messages.to_remove(pair)
+    if uids:
+        await context.sides[End.TWO].remove(context.name(pair, End.TWO), sorted(uids))
+        context.touch(pair, End.TWO)
+        with context.state.transaction():
+            context.state.messages.saved(pair, End.TWO, uids)
+
+
+async def _delete(context: Context, look: Look) -> None:
+    """A mailbox that is gone on one side and holds nothing on the other goes there too."""
+    pair = look.key
+    for end in End:
+        gone = look.joint.vanished(end) and look.joint.at(end) is None
+        if not gone or pair in context.unsettled or context.state.messages.count_all(pair):
+            continue
+        there = end.other
+        try:
+            name = context.name(pair, there)
+            left = await context.sides[there].changes(name, None)
+            if len(left.uids):
+                context.unsettled.add(pair)  # something came meanwhile: the mailbox lives on
+                context.touch(pair, there)
+                continue
+            await context.sides[there].delete(name)
+        except MailboxUnavailable as error:
+            context.unsettled.add(pair)
+            context.leave_out(look.joint.goal, there, error)
+            continue
+        context.did(there, "deleted")
+        context.touch(pair, there)
+        with context.state.transaction():
+            context.state.pairs.drop(pair)
+        del context.joints[pair]
+
+
+# What is noted when all is done --------------------------------------------------------------------
+
+
+def _settle(context: Context, looked: list[Look]) -> None:
+    """Cursors and states of what was told and dealt with: the next look begins there."""
+    state = context.state
+    settled = [look for look in looked if look.key in context.joints and look.key not in context.unsettled]
+    if settled:
+        with state.transaction():
+            for look in settled:
+                for end in End:
+                    known = _known(context, look, end)
+                    if known is not None and known != look.joint.known(end):
+                        state.pairs.put(look.key, end, known)
+    note_lists(context, {look.key for look in settled})
+
+
+def _known(context: Context, look: Look, end: End) -> Known | None:
+    joint = look.joint
+    place, before, changes = joint.at(end), joint.known(end), look.changes.get(end)
+    if (look.key, end) in context.made:
+        return None
+    if place is None:
+        return None if before is None else replace(before, cursor=None, state=None, listing=None)
+    if changes is None:
+        if before is None:
+            return None
+        return replace(before, name=_name(look, end), id=place.id, role=place.role, subscribed=place.subscribed)
+    touched = (look.key, end) in context.touched
+    return Known(
+        _name(look, end),
+        place.id,
+        changes.validity,
+        changes.cursor,
+        place.state,
+        place.role,
+        place.subscribed,
+        None if touched else look.listings.get(end),
+    )
+
+
+def _name(look: Look, end: End) -> str:
+    """Its name in the base: the new one once both sides have it, so that a rename that failed is tried again."""
+    joint, place, known = look.joint, look.joint.at(end), look.joint.known(end)
+    assert place is not None
+    both = joint.one is not None and joint.two is not None and joint.one.name == joint.two.name
+    return place.name if both or known is None else known.name

@@ -1,0 +1,134 @@
+"""Messages that are too large for the copy: what stands in their place, and how they are fetched after all.
+
+A placeholder is a small message with the header fields by which people and programs know the original, and a text that
+says what it is. It lies on side two only. Flags, moves and removals of it are those of the message; it is never carried
+to side one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from ...clock import Clock
+from ...errors import Refusal
+from ..model import Message, Outline
+from ..plan.mailboxes import Joint
+from ..plan.messages import Additions
+from ..settings import CopySettings, End, Progress
+from ..side import Headers, Side
+from ..state import State
+from .context import Context
+
+FIELD = b"Restante-Placeholder"
+"""Header field of a placeholder; its value is the size of the message in octets."""
+
+KEPT = (
+    b"from",
+    b"sender",
+    b"reply-to",
+    b"to",
+    b"cc",
+    b"subject",
+    b"date",
+    b"message-id",
+    b"in-reply-to",
+    b"references",
+    b"list-id",
+)
+_LINE = re.compile(rb"^([!-9;-~]+)[ \t]*:.*(?:\r?\n[ \t].*)*", re.MULTILINE)
+_OURS = re.compile(rb"^" + FIELD + rb":", re.IGNORECASE | re.MULTILINE)
+
+
+class NoPlaceholder(Refusal):
+    """There is no placeholder under that UID."""
+
+    code = "NO-PLACEHOLDER"
+
+
+def make(header: bytes, size: int) -> bytes:
+    """The placeholder for a message with this header (or that begins with it) and size."""
+    end = re.search(rb"(?:\A|\r?\n)\r?\n", header)
+    head = header[: end.start() + 1] if end else header
+    fields = [found[0] for found in _LINE.finditer(head) if found[1].lower() in KEPT]
+    text = (
+        f"This message has {size} octets, more than this copy keeps. Only its header is here;\r\n"
+        "the message itself is where it was. Fetch it with 'restante sync fetch'.\r\n"
+    )
+    own = [
+        b"%b: %d" % (FIELD, size),
+        b"MIME-Version: 1.0",
+        b"Content-Type: text/plain; charset=us-ascii",
+    ]
+    lines = [b"\r\n".join(field.splitlines()) for field in fields] + own
+    return b"\r\n".join(lines) + b"\r\n\r\n" + text.encode()
+
+
+def is_placeholder(data: bytes) -> bool:
+    """Whether this message is one of ours."""
+    head = data[: max(data.find(b"\r\n\r\n"), 0) + 2]
+    return _OURS.search(head) is not None
+
+
+async def placeholders(
+    context: Context, end: End, pair: int, large: Mapping[int, Outline], flags: Mapping[int, int]
+) -> AsyncIterator[tuple[Message, int]]:
+    """Placeholders for these messages of a side, with the sizes of what they stand for.
+
+    flags: numbers of their flag sets.
+    """
+    side, name = context.sides[end], context.name(pair, end)
+    uids = sorted(large)
+    if isinstance(side, Headers):
+        for uid, header in await side.headers(name, uids):
+            outline = large[uid]
+            size = outline.size or 0
+            known = context.state.flagsets[flags[uid]]
+            yield Message(uid, make(header, size), known, outline.received, outline.email), size
+    else:
+        async for message in side.fetch(name, uids):
+            data, size = message.data, len(message.data)
+            yield Message(message.uid, make(data, size), message.flags, message.received, message.email), size
+
+
+async def fetch_placeholder(
+    settings: CopySettings,
+    one: Side,
+    two: Side,
+    state: State,
+    clock: Clock,
+    mailbox: str,
+    uid: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Replace the placeholder with that UID in side two's mailbox by the message itself, whatever the limit.
+
+    Raises NoPlaceholder, CopyBusy, SideUnavailable, MailboxUnavailable. Cut off at any instant, the next run goes on.
+    """
+    from .carry import Carrier
+    from .messages import remove_doomed
+
+    context = Context(settings, one, two, state, clock, progress)
+    with state.lock():
+        pairs = [pair for pair in state.pairs.all() if pair.two is not None and pair.two.name == mailbox]
+        row = state.messages.row(End.TWO, pairs[0].key, uid) if pairs else None
+        if row is None or not row.placeholder:
+            raise NoPlaceholder(f"There is no placeholder {uid} in {mailbox!r}.", "It may have been replaced.")
+        with state.transaction():
+            state.messages.doom(row)
+        row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
+        try:
+            for side in (one, two):
+                await side.open()
+            places = {end: {place.name: place for place in await context.sides[end].places()} for end in End}
+            known = {end: pairs[0].at(end) for end in End}
+            joint = Joint(pairs[0], None, None, mailbox, pairs[0].key)
+            for end, there in known.items():
+                joint.put(end, places[end].get(there.name) if there is not None else None)
+            context.joints = {joint.key: joint}
+            assert row is not None
+            await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()
+            await remove_doomed(context, joint.key)
+        finally:
+            for side in (one, two):
+                await side.close()

@@ -1,0 +1,282 @@
+"""Recognising messages: what moved, what was being added when a run was cut off, what was added on both sides.
+
+Bodies are read only for the few messages whose outlines leave a doubt. Changes nothing but what the looks say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from ..base import AGAIN, FRESH, PLACEHOLDER, SENT, Content, Half, Row
+from ..model import Outline
+from ..outline import digest
+from ..plan.match import Candidates, Matches, Trust, match, match_emails
+from ..settings import End
+from ..side import MailboxUnavailable
+from .context import Context
+from .look import Look
+
+OUTLINES = 1000
+"""Messages asked about in one call."""
+
+Spot = tuple[Look, int]
+"""A new message: position among those of a look."""
+
+
+async def recognise(context: Context, found: list[Look]) -> list[Look]:
+    """Find messages again; looks whose mailboxes failed meanwhile are left out of the answer."""
+    failed: set[int] = set()
+    outlines: dict[tuple[int, End], dict[int, Outline]] = {}
+    for end in End:
+        missed = [row for look in found for row in look.rows.values() if _missed(context, row, end)]
+        if missed:
+            await _within(context, found, end, missed, outlines, failed)
+    for look in found:
+        if look.key not in failed and all(_new(look, end) for end in End):
+            try:
+                await _across(context, look, outlines)
+            except MailboxUnavailable as error:
+                _fail(context, look, End.ONE, error, failed)
+    return [look for look in found if look.key not in failed]
+
+
+def _fail(context: Context, look: Look, end: End, error: MailboxUnavailable, failed: set[int]) -> None:
+    context.leave_out(look.joint.goal, end, error)
+    context.unsettled.add(look.key)
+    failed.add(look.key)
+
+
+def _missed(context: Context, row: Row, end: End) -> bool:
+    half = row.at(end)
+    if half.present:
+        return False
+    return half.gone or bool(row.odd & SENT) or row.key not in context.waiting
+
+
+def _new(look: Look, end: End) -> int:
+    return len(look.differences[end].new) if end in look.differences else 0
+
+
+# Within a side -------------------------------------------------------------------------------------
+
+
+async def _within(
+    context: Context,
+    found: list[Look],
+    end: End,
+    missed: list[Row],
+    outlines: dict[tuple[int, End], dict[int, Outline]],
+    failed: set[int],
+) -> None:
+    """Messages that are gone, or were being added, among what is new on the side, in whatever mailbox."""
+    spots = [(look, at) for look in found for at in range(_new(look, end))]
+    taken: set[tuple[int, int]] = set()
+    if spots:
+        contents = context.state.messages.contents([row.key for row in missed])
+        left = _rows(missed, contents, end)
+        known = all(look.differences[end].new_emails is not None for look, _ in spots)
+        if known:
+            matches = match_emails(left, _spots_by_email(spots, end))
+            taken |= _note(context, end, missed, spots, matches)
+            missed = [row for row in missed if not row.at(end).present and not _has_email(found, row, contents, end)]
+            spots = [(look, at) for look, at in spots if (look.key, at) not in taken]
+            left = _rows(missed, contents, end)
+        if missed and spots:
+            taken |= await _by_content(context, found, end, missed, left, spots, outlines, failed)
+    for look in found:
+        for row in look.rows.values():
+            if row.odd & SENT and not row.at(end).present and not row.at(end).gone:
+                _unseen(context, row)
+    for look in found:
+        _take(look, end, {at for key, at in taken if key == look.key})
+
+
+def _unseen(context: Context, row: Row) -> None:
+    """The side took it and does not show it: it is sent once more, and then set aside."""
+    if row.odd & AGAIN:
+        context.waiting.add(row.key)
+        context.lost.add(row.key)
+    row.odd = (row.odd & ~SENT) | AGAIN
+
+
+def _has_email(found: list[Look], row: Row, contents: dict[int, Content], end: End) -> bool:
+    """Whether its EMAILID there is known, so that it would have been found by it."""
+    content = contents.get(row.key)
+    if content is None or content.emails.get(end) is None:
+        return False
+    return not any(look.key == row.pair and end in look.void for look in found)
+
+
+def _rows(rows: list[Row], contents: dict[int, Content], end: End) -> Candidates:
+    columns = Candidates()
+    for row in rows:
+        content = contents.get(row.key)
+        if content is None:
+            columns.add(row.pair, None, 0, b"")
+            continue
+        emails = tuple({email for email in content.emails.values() if email is not None})
+        size, read = content.size, content.digest
+        if row.odd & PLACEHOLDER:
+            emails = () if end is End.TWO else emails
+            size, read = (content.near_size, content.near_digest) if end is End.TWO else (size, read)
+        trust = Trust.SENT if row.odd & SENT else Trust.NONE if row.at(end).gone else Trust.TRIED
+        columns.add(row.pair, size, content.received, content.mark, emails, read, trust)
+    return columns
+
+
+def _spots_by_email(spots: list[Spot], end: End) -> Candidates:
+    columns = Candidates()
+    for look, at in spots:
+        emails = look.differences[end].new_emails
+        email = emails[at] if emails is not None else None
+        columns.add(look.key, None, 0, b"", () if email is None else (email,))
+    return columns
+
+
+async def _by_content(
+    context: Context,
+    found: list[Look],
+    end: End,
+    missed: list[Row],
+    left: Candidates,
+    spots: list[Spot],
+    outlines: dict[tuple[int, End], dict[int, Outline]],
+    failed: set[int],
+) -> set[tuple[int, int]]:
+    for look in {look.key: look for look, _ in spots}.values():
+        try:
+            await _ask(context, look, end, outlines)
+        except MailboxUnavailable as error:
+            _fail(context, look, end, error, failed)
+    spots = [(look, at) for look, at in spots if look.differences[end].new[at] in outlines.get((look.key, end), {})]
+    right = Candidates()
+    for look, at in spots:
+        _outline(right, look.key, outlines[look.key, end][look.differences[end].new[at]])
+    matches = match(left, right)
+    if matches.left or matches.right:
+        await _read_rows(context, found, [(missed[i], i) for i in matches.left], left, end)
+        await _read(context, [(*_where(spots[j], end), j) for j in matches.right], end, right)
+        matches = match(left, right, final=True)
+    return _note(context, end, missed, spots, matches)
+
+
+def _where(spot: Spot, end: End) -> tuple[int, int]:
+    look, at = spot
+    return look.key, look.differences[end].new[at]
+
+
+def _note(context: Context, end: End, rows: list[Row], spots: list[Spot], matches: Matches) -> set[tuple[int, int]]:
+    """Say in the rows where they are now; the spots that are taken."""
+    taken = set()
+    for i, j in matches.pairs:
+        row, (look, at) = rows[i], spots[j]
+        difference = look.differences[end]
+        half = row.at(end)
+        half.found = (look.key, difference.new[at])
+        half.seen = context.state.flagsets[difference.new_flags[at]]
+        if row.odd & FRESH[end]:  # written by us and not seen until now
+            half.flags -= {flag for flag in half.flags - half.seen if not context.state.flagsets.keeps(end, flag)}
+            row.odd &= ~FRESH[end]
+        half.gone = False
+        if difference.new_emails is not None and (email := difference.new_emails[at]) is not None:
+            difference.emails.append((row.key, email))
+        taken.add((look.key, at))
+    return taken
+
+
+def _take(look: Look, end: End, taken: set[int]) -> None:
+    """What was recognised is not new."""
+    if not taken:
+        return
+    difference = look.differences[end]
+    rest = [at for at in range(len(difference.new)) if at not in taken]
+    difference.new_flags = [difference.new_flags[at] for at in rest]
+    if difference.new_emails is not None:
+        difference.new_emails = [difference.new_emails[at] for at in rest]
+    difference.new = type(difference.new)("Q", [difference.new[at] for at in rest])
+
+
+# Across sides --------------------------------------------------------------------------------------
+
+
+async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], dict[int, Outline]]) -> None:
+    """Messages that are new on both sides of one mailbox."""
+    columns: dict[End, Candidates] = {}
+    at: dict[End, list[int]] = {}
+    for end in End:
+        there = await _ask(context, look, end, outlines)
+        new = look.differences[end].new
+        at[end] = [position for position, uid in enumerate(new) if uid in there]
+        columns[end] = Candidates()
+        for position in at[end]:
+            _outline(columns[end], look.key, there[new[position]])
+    left, right = columns[End.ONE], columns[End.TWO]
+    matches = match(left, right)
+    if matches.left or matches.right:
+        for end, wanted in ((End.ONE, matches.left), (End.TWO, matches.right)):
+            new = look.differences[end].new
+            await _read(context, [(look.key, new[at[end][i]], i) for i in wanted], end, columns[end])
+        matches = match(left, right, final=True)
+    for number, (i, j) in enumerate(matches.pairs):
+        halves, emails = {}, {}
+        positions = {End.ONE: at[End.ONE][i], End.TWO: at[End.TWO][j]}
+        flags = {end: context.state.flagsets[look.differences[end].new_flags[positions[end]]] for end in End}
+        for end in End:
+            halves[end] = Half(look.differences[end].new[positions[end]], flags[End.ONE] & flags[End.TWO], flags[end])
+            column, position = (left, i) if end is End.ONE else (right, j)
+            emails[end] = column.emails[position][0] if column.emails[position] else None
+        size = left.sizes[i] if left.sizes[i] is not None else right.sizes[j]
+        read = left.digests[i] if left.digests[i] == right.digests[j] else None
+        content = Content(size, left.received[i], left.marks[i], read, emails)
+        row = Row(0, look.key, halves[End.ONE], halves[End.TWO], content=content)
+        look.rows[-1 - number - len(look.rows)] = row
+    _take(look, End.ONE, {at[End.ONE][i] for i, _ in matches.pairs})
+    _take(look, End.TWO, {at[End.TWO][j] for _, j in matches.pairs})
+
+
+# Reading -------------------------------------------------------------------------------------------
+
+
+async def _ask(
+    context: Context, look: Look, end: End, outlines: dict[tuple[int, End], dict[int, Outline]]
+) -> dict[int, Outline]:
+    """Outlines of what is new there, asked for once."""
+    found = outlines.get((look.key, end))
+    if found is None:
+        found = {}
+        new = look.differences[end].new
+        for start in range(0, len(new), OUTLINES):
+            some = new[start : start + OUTLINES]
+            for outline in await context.sides[end].outlines(context.name(look.key, end), some):
+                found[outline.uid] = outline
+        outlines[look.key, end] = found
+    return found
+
+
+def _outline(columns: Candidates, where: int, outline: Outline) -> None:
+    emails = () if outline.email is None else (outline.email,)
+    columns.add(where, outline.size, outline.received, outline.mark, emails)
+
+
+async def _read_rows(
+    context: Context, found: list[Look], wanted: Iterable[tuple[Row, int]], columns: Candidates, end: End
+) -> None:
+    """Digests of rows, from the other side, where the message still is."""
+    places = []
+    for row, position in wanted:
+        place = row.place(end.other)
+        if place is not None and place[0] in context.joints and not (row.odd & PLACEHOLDER):
+            places.append((*place, position))
+    await _read(context, places, end.other, columns)
+
+
+async def _read(context: Context, wanted: Collection[tuple[int, int, int]], end: End, columns: Candidates) -> None:
+    """Put the digests of (pair, UID, position) into the columns; what is gone lacks. Raises MailboxUnavailable."""
+    by_pair: dict[int, dict[int, int]] = defaultdict(dict)
+    for pair, uid, position in wanted:
+        by_pair[pair][uid] = position
+    for pair, uids in by_pair.items():
+        async for message in context.sides[end].fetch(context.name(pair, end), sorted(uids)):
+            columns.digests[uids[message.uid]] = digest(message.data)
+            columns.sizes[uids[message.uid]] = len(message.data)

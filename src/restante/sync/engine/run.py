@@ -1,0 +1,113 @@
+"""One run of one copy: passes over both sides until nothing is left to do.
+
+A pass lists the mailboxes of both sides at the same time (one or two round trips each), merges the lists, and looks at
+those whose state is not the base's: with nothing changed that is all. What a pass did itself makes states move on; the
+next pass sees that (and what came in meanwhile) and notes it, so that a further run finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from ...clock import Clock
+from ..model import Place
+from ..settings import CopySettings, End, Progress, Report
+from ..side import Side
+from ..state import State
+from .context import Context, together
+from .look import looks
+from .mailboxes import Places, arrange, note_lists, plan_mailboxes
+
+PASSES = 6
+"""At most so many in a run: other programs may change both sides all the time."""
+
+
+async def run(
+    settings: CopySettings,
+    one: Side,
+    two: Side,
+    state: State,
+    clock: Clock,
+    *,
+    only: Collection[str] = (),
+    dry_run: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Make both sides the same, by what changed on each since the last run.
+
+    The sides are opened and closed here. only: mailboxes (by name) that this run is about; a message moved out of them
+    counts as removed. dry_run: change nothing, and say in the report what would be done. progress: told after each
+    batch of messages.
+
+    Raises CopyBusy where another run works on this copy, SideUnavailable where a side cannot be used (what was done
+    until then stays, and the next run goes on), StateFailed.
+    """
+    with state.lock():
+        context = Context(settings, one, two, state, clock, progress)
+        try:
+            await together([one.open(), two.open()])
+            return await _run(context, only, dry_run)
+        finally:
+            try:
+                await one.close()
+            finally:
+                await two.close()
+
+
+async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report:
+    state, settings = context.state, context.settings
+    if settings.trash.days and not dry_run:
+        from .trash import expire
+
+        await expire(context, settings.trash)
+    lines: list[str] = []
+    passes = 0
+    while passes < PASSES:
+        passes += 1
+        context.before, context.touched, context.made = context.touched, set(), set()
+        context.unsettled = set()
+        context.forget_left_out()
+        lines += await _pass(context, only, passes == 1, dry_run)
+        if dry_run or not context.touched:
+            break
+    return Report(
+        context.tally(End.ONE),
+        context.tally(End.TWO),
+        tuple(state.held()),
+        tuple(state.aside()),
+        context.left_out(),
+        context.placeholders,
+        tuple(lines),
+        passes,
+    )
+
+
+async def _pass(context: Context, only: Collection[str], first: bool, dry_run: bool) -> list[str]:
+    places = await _places(context)
+    plan = await plan_mailboxes(context, places, only)
+    lines: list[str] = []
+    if dry_run:
+        from .describe import describe_list
+
+        lines = describe_list(context, plan)
+        context.joints = {joint.key: joint for joint in plan.joints if joint.key}
+    else:
+        await arrange(context, plan)
+    found = looks(context, first)
+    if found:
+        from .merge import merge_messages  # a run with nothing to do does not pay for it
+
+        return lines + await merge_messages(context, found, dry_run=dry_run)
+    if not dry_run:
+        note_lists(context, ())
+    return lines
+
+
+async def _places(context: Context) -> Places:
+    found: dict[End, list[Place]] = {}
+
+    async def ask(end: End) -> None:
+        found[end] = await context.sides[end].places()
+
+    await together([ask(end) for end in End])
+    return found

@@ -1,0 +1,119 @@
+"""Where removed messages are kept for some days before they are lost: a folder beside the state, or a mailbox.
+
+A message is on disk there before it is removed from a side. In the folder, each is a file in a Maildir's "cur", named
+by its content, so that a run that was cut off and done again keeps it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from ..model import Message
+from ..outline import digest
+from ..settings import End, Trash
+from ..side import MailboxUnavailable
+from .context import Context
+
+DAY = 86_400.0
+LETTERS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S"}
+
+
+async def keep(context: Context, trash: Trash, pair: int, end: End, uids: Sequence[int]) -> None:
+    """Keep these messages, which are about to be removed from that side."""
+    side, name = context.sides[end], context.name(pair, end)
+    if trash.mailbox is not None and end is End.TWO:
+        await _copy(context, name, uids, trash.mailbox)
+    elif trash.mailbox is not None:
+        batch: list[Message] = []
+        async for message in side.fetch(name, uids):
+            batch.append(message)
+            if (
+                len(batch) == context.settings.batch
+                or sum(len(one.data) for one in batch) > context.settings.batch_octets
+            ):
+                await _file(context, trash.mailbox, batch)
+                batch = []
+        await _file(context, trash.mailbox, batch)
+    elif trash.folder is not None:
+        folder = trash.folder / quote(name, safe=" ()[]+,=@&") / "cur"
+        async for message in side.fetch(name, uids):
+            path = await asyncio.to_thread(_write, folder, message)
+            with context.state.transaction():
+                context.state.trashed.put(context.clock.now(), [str(path)])
+
+
+def _write(folder: Path, message: Message) -> Path:
+    """On disk, with its folder's entry, when this returns."""
+    for part in (folder, folder.parent / "new", folder.parent / "tmp"):
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    letters = "".join(sorted(letter for flag, letter in LETTERS.items() if flag in message.flags))
+    path = folder / f"{message.received}.{digest(message.data).hex()[:32]}.restante:2,{letters}"
+    making = folder.parent / "tmp" / path.name
+    number = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(number, "wb") as file:
+        file.write(message.data)
+        file.flush()
+        os.fsync(file.fileno())
+    making.replace(path)
+    beside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(beside)
+    finally:
+        os.close(beside)
+    return path
+
+
+async def _copy(context: Context, name: str, uids: Sequence[int], mailbox: str) -> None:
+    """Messages of side two are copied within it."""
+    validity = await _made(context, mailbox)
+    copied = await context.sides[End.TWO].copy(name, uids, mailbox)
+    with context.state.transaction():
+        context.state.trashed.put_uids(context.clock.now(), validity, [uid for uid in copied if uid])
+
+
+async def _file(context: Context, mailbox: str, batch: list[Message]) -> None:
+    """Put messages into the trash mailbox on side two."""
+    if not batch:
+        return
+    validity = await _made(context, mailbox)
+    answers = await context.sides[End.TWO].add(mailbox, batch)
+    refused = [answer.refused for answer in answers if answer.refused is not None]
+    if refused:
+        raise MailboxUnavailable(f"The trash {mailbox!r} does not take a message: {refused[0]}")
+    with context.state.transaction():
+        uids = [answer.uid for answer in answers if answer.uid]
+        context.state.trashed.put_uids(context.clock.now(), validity, uids)
+
+
+async def _made(context: Context, mailbox: str) -> str:
+    """The trash mailbox's validity; it is made where it is missing."""
+    side = context.sides[End.TWO]
+    places = {place.name: place for place in await side.places() if place.selectable}
+    place = places.get(mailbox) or await side.create(mailbox, None)
+    return place.validity
+
+
+def _unlink(paths: Sequence[str]) -> None:
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+
+
+async def expire(context: Context, trash: Trash) -> None:
+    """Let go of what was kept for long enough."""
+    if not trash.days:
+        return
+    old = context.state.trashed.before(context.clock.now() - trash.days * DAY)
+    if not old:
+        return
+    await asyncio.to_thread(_unlink, [path for _, path, _, _ in old if path is not None])
+    uids = [(validity, uid) for _, _, validity, uid in old if uid is not None]
+    if uids and trash.mailbox is not None:
+        side = context.sides[End.TWO]
+        there = {place.name: place.validity for place in await side.places()}.get(trash.mailbox)
+        await side.remove(trash.mailbox, sorted(uid for validity, uid in uids if validity == there and uid is not None))
+    with context.state.transaction():
+        context.state.trashed.forget([key for key, *_ in old])

@@ -1,0 +1,58 @@
+"""Which removals wait for a person: a mailbox that vanished or emptied itself, or very many at once. Pure.
+
+People lost whole accounts to a server's fault, an unmounted disk or a dangling link that looked like removals. What was
+moved has been told apart before; what was accepted passes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from ..base import Row
+from ..settings import Brake, End
+from .messages import MessagePlan, Rules, is_removal
+
+
+def suspends(rows: Iterable[Row], end: End, brake: Brake, rules: Rules) -> bool:
+    """Whether a mailbox that vanished there, with these rows, waits for a decision: nothing is done with it then."""
+    if not (brake.on and brake.vanished) or not rules.removals:
+        return not rules.removals
+    return any(is_removal(row, end, rules) for row in rows)
+
+
+def hold_removals(
+    plan: MessagePlan, brake: Brake, counts: Mapping[int, int], vanished: Collection[tuple[int, End]]
+) -> None:
+    """Move removals that have to wait from the plan's `removes` to its `holds`.
+
+    counts: messages of each pair before this run. vanished: (pair, side) of mailboxes that are gone.
+    """
+    if not brake.on:
+        return
+    lost: Counter[tuple[int, End]] = Counter()
+    for (_, here), rows in plan.removes.items():
+        lost.update((row.pair, here.other) for row in rows if row.hold is None)
+    reasons: dict[tuple[int, End], str] = {}
+    for (pair, end), number in lost.items():
+        if brake.vanished and (pair, end) in vanished:
+            reasons[pair, end] = "vanished"
+        elif number >= brake.emptied and number >= counts.get(pair, 0):
+            reasons[pair, end] = "emptied"
+        elif number >= brake.least and number > brake.share * counts.get(pair, 0):
+            reasons[pair, end] = "share"
+    for side in End:
+        if sum(n for (pair, end), n in lost.items() if end is side and (pair, end) not in reasons) > brake.number:
+            for pair, end in lost:
+                if end is side:
+                    reasons.setdefault((pair, end), "number")
+    for key, rows in list(plan.removes.items()):
+        held = [row for row in rows if row.hold is None and (row.pair, key[1].other) in reasons]
+        for row in held:
+            end = key[1].other
+            plan.holds[row.pair, end, reasons[row.pair, end]].append(row)
+        if held:
+            ids = set(map(id, held))
+            plan.removes[key] = [row for row in rows if id(row) not in ids]
+            if not plan.removes[key]:
+                del plan.removes[key]

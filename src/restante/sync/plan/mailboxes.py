@@ -1,0 +1,251 @@
+"""Which mailbox is which on both sides, and what becomes of the list: create, rename, special use, subscription. Pure.
+
+Everything works on names as they are now and gives the steps in an order in which each can be done: renames first
+(children go with their parents, a cycle goes through a name in between), then what is to be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..base import Known, Pair
+from ..model import Place
+from ..settings import End
+
+INBOX = "INBOX"
+Renaming = Mapping[tuple[int, End], tuple[str, str]]
+"""Renames that we began: (pair, side) -> (old name, new name)."""
+
+
+@dataclass(slots=True)
+class Joint:
+    """A mailbox in this run. pair: None for a new one. one, two: where it is now. goal: its name when all is done."""
+
+    pair: Pair | None
+    one: Place | None
+    two: Place | None
+    goal: str = ""
+    key: int = 0
+
+    def at(self, end: End) -> Place | None:
+        return self.one if end is End.ONE else self.two
+
+    def known(self, end: End) -> Known | None:
+        return None if self.pair is None else self.pair.at(end)
+
+    def put(self, end: End, place: Place | None) -> None:
+        if end is End.ONE:
+            self.one = place
+        else:
+            self.two = place
+
+    def vanished(self, end: End) -> bool:
+        """It was there, and is not."""
+        return self.at(end) is None and self.known(end) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """On that side. joint: whose mailbox it is; those below go along."""
+
+    end: End
+    joint: Joint
+    old: str
+    new: str
+
+
+@dataclass(slots=True)
+class MailboxPlan:
+    """What to do, in this order. gone: pairs that are gone on both sides. joints: what messages are merged in."""
+
+    joints: list[Joint] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    renames: list[Rename] = field(default_factory=list)
+    creates: list[tuple[Joint, End, str | None]] = field(default_factory=list)
+    roles: list[tuple[Joint, End, str | None]] = field(default_factory=list)
+    subscriptions: list[tuple[Joint, End, bool]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.renames or self.creates or self.roles or self.subscriptions)
+
+
+Hints = Mapping[tuple[int, End], str]
+"""(pair, side) -> the name it has now: found out by its messages."""
+
+
+def suspects(
+    pairs: Sequence[Pair], places: Mapping[End, Sequence[Place]], renaming: Renaming
+) -> list[tuple[Pair, End, Place]]:
+    """Mailboxes that may have been renamed on a side without ids: one is missing, a new one has its UIDVALIDITY."""
+    found = []
+    for end in End:
+        claimed = _find(pairs, places[end], end, renaming, {})
+        names = {place.name for place in claimed.values()}
+        new = {place.validity: place for place in places[end] if place.selectable and place.name not in names}
+        for pair in pairs:
+            known = pair.at(end)
+            if known is not None and pair.key not in claimed and known.validity in new:
+                found.append((pair, end, new[known.validity]))
+    return found
+
+
+def merge(
+    pairs: Sequence[Pair],
+    places: Mapping[End, Sequence[Place]],
+    takes: Callable[[str], bool],
+    renaming: Renaming,
+    hints: Hints,
+    only: Collection[str] = (),
+) -> MailboxPlan:
+    """The mailbox list's merge. takes: whether a name belongs to the copy. only: names that this run is about."""
+    found = {end: _find(pairs, places[end], end, renaming, hints) for end in End}
+    joints = [Joint(pair, found[End.ONE].get(pair.key), found[End.TWO].get(pair.key), key=pair.key) for pair in pairs]
+    claimed = {end: {place.name for place in found[end].values()} for end in End}
+    new: dict[str, Joint] = {}
+    for end in End:
+        for place in places[end]:
+            if place.selectable and place.name not in claimed[end] and takes(place.name):
+                new.setdefault(place.name, Joint(None, None, None)).put(end, place)
+    plan = MailboxPlan()
+    for joint in [*joints, *new.values()]:
+        names = {place.name for place in (joint.one, joint.two) if place is not None}
+        if not names:
+            if joint.pair is not None:
+                known = {one.name for one in (joint.pair.one, joint.pair.two) if one is not None}
+                if all(map(takes, known)) and (not only or known & set(only)):
+                    plan.gone.append(joint.key)
+        elif all(map(takes, names)) and (not only or names & set(only)):
+            plan.joints.append(joint)
+    _set_goals(plan.joints, renaming, {place.name for end in End for place in places[end]})
+    for end in End:
+        plan.renames += _renames(plan.joints, end, {place.name for place in places[end]})
+    _complete(plan, places)
+    return plan
+
+
+def _find(
+    pairs: Sequence[Pair], places: Sequence[Place], end: End, renaming: Renaming, hints: Hints
+) -> dict[int, Place]:
+    """pair -> where it is on that side now."""
+    there = {place.name: place for place in places if place.selectable}
+    by_id = {place.id: place for place in there.values() if place.id is not None and place.name != INBOX}
+    found: dict[int, Place] = {}
+    rest = []
+    for pair in pairs:
+        known = pair.at(end)
+        if known is not None and known.name != INBOX and known.id is not None and known.id in by_id:
+            found[pair.key] = by_id[known.id]
+        else:
+            rest.append((pair, known))
+    claimed = {place.name for place in found.values()}
+    for pair, known in rest:
+        other = pair.at(end.other)
+        name = known.name if known is not None else other.name if other is not None else ""
+        under_way = renaming.get((pair.key, end))
+        hint = hints.get((pair.key, end))
+        names = [name, under_way[1]] if under_way is not None and under_way[0] == name else [name]
+        for candidate in names if hint is None else [hint]:
+            if candidate in there and candidate not in claimed:
+                found[pair.key] = there[candidate]
+                claimed.add(candidate)
+                break
+    return found
+
+
+def _set_goals(joints: list[Joint], renaming: Renaming, names: set[str]) -> None:
+    """Give each its name: unrenamed ones keep theirs, then what side one renamed, then two, then new ones."""
+    ranked: list[tuple[int, Joint, str]] = []
+    for joint in joints:
+        renamed = {end: place.name for end in End if (place := _renamed(joint, end, renaming)) is not None}
+        if joint.pair is None:
+            place = joint.one or joint.two
+            assert place is not None
+            ranked.append((3, joint, place.name))
+        elif (joint.one is None or joint.two is None) or not renamed:
+            place = joint.one or joint.two
+            assert place is not None
+            ranked.append((0, joint, place.name))
+        else:
+            first = End.ONE if End.ONE in renamed else End.TWO
+            ranked.append((int(first), joint, renamed[first]))
+    taken: set[str] = set()
+    for _, joint, name in sorted(ranked, key=lambda one: one[0]):
+        joint.goal = name if name not in taken else _free(name, taken | names)
+        taken.add(joint.goal)
+
+
+def _renamed(joint: Joint, end: End, renaming: Renaming) -> Place | None:
+    """Where it is, if somebody else renamed it on that side."""
+    place, known = joint.at(end), joint.known(end)
+    if place is None or known is None or place.name == known.name or place.name == INBOX:
+        return None
+    ours = renaming.get((joint.key, end))
+    return None if ours is not None and ours[1] == place.name else place
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number = 2
+    while f"{name}~{number}" in taken:
+        number += 1
+    return f"{name}~{number}"
+
+
+def _renames(joints: Sequence[Joint], end: End, names: set[str]) -> list[Rename]:
+    """Renames on one side, in an order in which each can be done."""
+    current = {id(joint): place.name for joint in joints if (place := joint.at(end)) is not None}
+    waiting = [joint for joint in joints if id(joint) in current and _differs(joint, end)]
+    steps: list[Rename] = []
+    names = set(names)
+    while waiting := [joint for joint in waiting if current[id(joint)] != joint.goal]:
+        waiting.sort(key=lambda joint: joint.goal.count("/"))
+        free = [joint for joint in waiting if joint.goal not in names and not _below(joint.goal, current[id(joint)])]
+        joint = free[0] if free else waiting[0]
+        old = current[id(joint)]
+        new = joint.goal if free else _free(old, names | {one.goal for one in joints})
+        steps.append(Rename(end, joint, old, new))
+        names = {new + name[len(old) :] if name == old or _below(name, old) else name for name in names}
+        for other in joints:
+            name = current.get(id(other))
+            if name is not None and (name == old or _below(name, old)):
+                current[id(other)] = new + name[len(old) :]
+                if other not in waiting and current[id(other)] != other.goal:
+                    waiting.append(other)
+    return steps
+
+
+def _differs(joint: Joint, end: End) -> bool:
+    place = joint.at(end)
+    return place is not None and place.name not in (INBOX, joint.goal)
+
+
+def _below(name: str, parent: str) -> bool:
+    return name.startswith(parent + "/")
+
+
+def _complete(plan: MailboxPlan, places: Mapping[End, Sequence[Place]]) -> None:
+    """What is to be made, and special uses and subscriptions."""
+    roles = {end: {place.role for place in places[end] if place.role is not None} for end in End}
+    for joint in plan.joints:
+        for end in End:
+            here, there = joint.at(end.other), joint.at(end)
+            if there is None and here is not None and joint.known(end) is None:
+                role = here.role if here.role not in roles[end] else None
+                plan.creates.append((joint, end, role))
+                if here.subscribed:
+                    plan.subscriptions.append((joint, end, True))
+        one, two = joint.one, joint.two
+        if one is None or two is None:
+            continue
+        was = {end: joint.known(end) or Known("") for end in End}
+        if one.role != two.role:
+            changed = one.role != was[End.ONE].role and (one.role is not None or joint.pair is not None)
+            end, role = (End.TWO, one.role) if changed else (End.ONE, two.role)
+            if (changed or two.role != was[End.TWO].role) and (role is None or role not in roles[end]):
+                plan.roles.append((joint, end, role))
+        if one.subscribed != two.subscribed:
+            changed = one.subscribed != was[End.ONE].subscribed
+            if changed:
+                plan.subscriptions.append((joint, End.TWO, one.subscribed))
+            elif two.subscribed != was[End.TWO].subscribed:
+                plan.subscriptions.append((joint, End.ONE, two.subscribed))

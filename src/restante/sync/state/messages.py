@@ -1,0 +1,270 @@
+"""Messages in the state: the base, and the journal of what is being done to them.
+
+Read in columns by one side's UIDs; rows become objects only where something changed. Keys are given out here, in
+memory: one run at a time writes (`file.locked`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+
+import apsw
+
+from ..base import FRESH, GONE, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
+from ..model import Flags
+from ..settings import End
+from .flagsets import Flagsets
+
+Line = tuple[int, int, int | None, int, int, int, int | None]
+"""(UID here, key, UID there, flags here, flags there, odd, hold): flags as numbers of `Flagsets`."""
+
+COLUMN = {End.ONE: "one", End.TWO: "two"}
+
+
+class Messages:
+    """Rows of all pairs. Writing methods belong in a transaction of the caller's."""
+
+    def __init__(self, db: apsw.Connection, flagsets: Flagsets) -> None:
+        self._db = db
+        self._flagsets = flagsets
+        self._next = 0
+
+    # Reading ----------------------------------------------------------------------------------------
+
+    def lines(self, pair: int, end: End, uids: Sequence[int] | None = None) -> Iterator[Line]:
+        """The pair's rows that have a UID there, ascending by it; only these UIDs (ascending) where they are given."""
+        if uids is None:
+            return self._db.execute(_LINES[end], (pair,))
+        return self._db.execute(_SOME_LINES[end], (pair, apsw.carray(_numbers(uids))))
+
+    def count(self, pair: int) -> int:
+        """Messages of the pair that are on both sides, as far as is known."""
+        return int(self._db.execute(_COUNT, (pair,)).get)
+
+    def count_all(self, pair: int) -> int:
+        """Rows of the pair, whatever they say."""
+        return int(self._db.execute("SELECT count(*) FROM message WHERE pair = ?", (pair,)).get)
+
+    def counts(self) -> dict[int, int]:
+        """`count` of every pair that has messages."""
+        return dict(self._db.execute(_COUNTS))
+
+    def pending(self, pair: int) -> list[Row]:
+        """Rows that lack a UID on a side or were removed on one."""
+        return [self._row(*values) for values in self._db.execute(_PENDING, (pair,))]
+
+    def row(self, end: End, pair: int, uid: int) -> Row | None:
+        """The row with that UID on that side."""
+        for values in self._db.execute(_ONE_ROW[end], (pair, uid)):
+            return self._row(*values)
+        return None
+
+    def _row(
+        self,
+        key: int,
+        pair: int,
+        one: int | None,
+        two: int | None,
+        one_flags: int,
+        two_flags: int,
+        odd: int,
+        hold: int | None,
+    ) -> Row:
+        sets = self._flagsets
+        return Row(
+            key,
+            pair,
+            Half(one, sets[one_flags], gone=bool(odd & GONE[End.ONE])),
+            Half(two, sets[two_flags], gone=bool(odd & GONE[End.TWO])),
+            odd,
+            hold,
+        )
+
+    def contents(self, keys: Sequence[int]) -> dict[int, Content]:
+        """What these messages are known by."""
+        return {
+            key: Content(size, received, mark, digest, {End.ONE: one, End.TWO: two}, near_size, near_digest)
+            for key, size, received, mark, digest, one, two, near_size, near_digest in self._db.execute(
+                _CONTENTS, (apsw.carray(_numbers(keys)),)
+            )
+        }
+
+    # Writing ----------------------------------------------------------------------------------------
+
+    def next_keys(self, count: int) -> range:
+        """Keys for new rows."""
+        if not self._next:
+            self._next = int(self._db.execute("SELECT coalesce(max(key), 0) FROM message").get) + 1
+        found = range(self._next, self._next + count)
+        self._next = found.stop
+        return found
+
+    def forget_keys(self) -> None:
+        """After a transaction that was rolled back."""
+        self._next = 0
+
+    def journal(
+        self, pair: int, source: End, rows: Iterable[tuple[int, int, int, int]], contents: Iterable[tuple[object, ...]]
+    ) -> None:
+        """Messages about to be added to the other side: (key, UID of the source, its flags, odd), and
+        (key, size, received, mark, digest, EMAILID of the source, size and digest of a placeholder)."""
+        there = FRESH[source.other]
+        self._db.executemany(
+            _JOURNAL[source], ((key, pair, uid, flags, flags, odd | there) for key, uid, flags, odd in rows)
+        )
+        self._db.executemany(_JOURNAL_CONTENT[source], contents)
+
+    def rejournal(self, source: End, rows: Iterable[tuple[int, int, int]]) -> None:
+        """As `journal`, for rows that are there already: (key, its flags, odd)."""
+        there = source.other
+        self._db.executemany(_REJOURNAL[source], ((key, flags, odd | FRESH[there]) for key, flags, odd in rows))
+
+    def arrived(self, end: End, rows: Iterable[tuple[int, int]]) -> None:
+        """What was journalled is there: (key, UID)."""
+        rows = list(rows)
+        self._db.executemany(_ARRIVED[end], rows)
+        self._db.executemany("DELETE FROM aside WHERE message = ?", [(key,) for key, _ in rows])
+
+    def sent(self, keys: Iterable[int]) -> None:
+        """The side took them, and did not say under which UID."""
+        self._db.executemany(f"UPDATE message SET odd = odd | {SENT} WHERE key = ?", [(key,) for key in keys])
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Messages that were found on both sides; gives the rows their keys."""
+        key = self._flagsets.key
+        for row, number in zip(rows, self.next_keys(len(rows)), strict=True):
+            row.key = number
+        self._db.executemany(
+            _INSERT, [(r.key, r.pair, r.one.uid, r.two.uid, key(r.one.flags), key(r.two.flags)) for r in rows]
+        )
+        self._db.executemany(_CONTENT, [(row.key, *_content(row.content)) for row in rows if row.content is not None])
+
+    def set_flags(self, rows: Iterable[tuple[int, Flags, Flags, int]]) -> None:
+        """(key, flags on side one, on side two, FRESH bits)."""
+        key = self._flagsets.key
+        self._db.executemany(_SET_FLAGS, [(number, key(one), key(two), odd) for number, one, two, odd in rows])
+
+    def listed(self, end: End, keys: Sequence[int]) -> None:
+        """What we had written there was seen to be there."""
+        self._db.execute(
+            f"UPDATE message SET odd = odd & ~{FRESH[end]} WHERE key IN (SELECT value FROM carray(?))",
+            (apsw.carray(_numbers(keys)),),
+        )
+
+    def set_email(self, end: End, rows: Iterable[tuple[int, str]]) -> None:
+        self._db.executemany(_SET_EMAIL[end], rows)
+
+    def relocate(self, rows: Sequence[Row]) -> None:
+        """Where they are now, on both sides: rows may have exchanged their UIDs. A UID of None: it lacks there.
+
+        Holds of these rows are let go; bits are written as the row has them.
+        """
+        self._db.execute(
+            "UPDATE message SET one = NULL, two = NULL WHERE key IN (SELECT value FROM carray(?))",
+            (apsw.carray(_numbers([row.key for row in rows])),),
+        )
+        key = self._flagsets.key
+        self._db.executemany(
+            _RELOCATE,
+            [(r.key, r.pair, r.one.uid, r.two.uid, r.odd, key(r.one.flags), key(r.two.flags), r.hold) for r in rows],
+        )
+
+    def renumbered(self, pair: int, end: End) -> None:
+        """All UIDs of that side are void: each message is taken for gone until it is found again."""
+        self._db.execute(_RENUMBERED[end], (pair,))
+
+    def drop(self, keys: Sequence[int]) -> None:
+        self._db.execute(
+            "DELETE FROM message WHERE key IN (SELECT value FROM carray(?))", (apsw.carray(_numbers(keys)),)
+        )
+
+    # A placeholder and the message that replaces it ---------------------------------------------------
+
+    def doom(self, row: Row) -> None:
+        """The placeholder of this row is to go once the message itself is there."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, 2, ?)",
+            (row.key, row.pair, row.two.uid),
+        )
+        self._db.execute(
+            f"UPDATE message SET two = NULL, odd = (odd & ~{PLACEHOLDER | SENT}) | {WHOLE} WHERE key = ?", (row.key,)
+        )
+        self._db.execute("UPDATE content SET near_size = NULL, near_digest = NULL WHERE message = ?", (row.key,))
+
+    def doomed(self, pair: int, end: End) -> set[int]:
+        """UIDs that stand for nothing any more."""
+        return {uid for (uid,) in self._db.execute("SELECT uid FROM doomed WHERE pair = ? AND side = ?", (pair, end))}
+
+    def to_remove(self, pair: int) -> list[int]:
+        """Doomed placeholders (side two) whose messages have arrived."""
+        return [uid for (uid,) in self._db.execute(_TO_REMOVE, (pair,))]
+
+    def saved(self, pair: int, end: End, uids: Iterable[int]) -> None:
+        """They are gone."""
+        self._db.executemany(
+            "DELETE FROM doomed WHERE pair = ? AND side = ? AND uid = ?", [(pair, end, uid) for uid in uids]
+        )
+
+
+def _numbers(values: Sequence[int]) -> array[int]:
+    return array("q", values) if len(values) else array("q", [-1])  # carray takes no empty array
+
+
+def _content(content: Content) -> tuple[object, ...]:
+    emails = content.emails
+    return (
+        content.size,
+        content.received,
+        content.mark,
+        content.digest,
+        emails.get(End.ONE),
+        emails.get(End.TWO),
+        content.near_size,
+        content.near_digest,
+    )
+
+
+def _both(text: str) -> dict[End, str]:
+    """The statement for either side: {x} is the column of this one, {y} of the other."""
+    return {end: text.format(x=COLUMN[end], y=COLUMN[end.other], gone=GONE[end], sent=SENT) for end in End}
+
+
+_LINES = _both(
+    "SELECT {x}, key, {y}, {x}_flags, {y}_flags, odd, hold FROM message WHERE pair = ? AND {x} NOTNULL ORDER BY {x}"
+)
+_SOME_LINES = _both("""
+SELECT m.{x}, m.key, m.{y}, m.{x}_flags, m.{y}_flags, m.odd, m.hold FROM carray(?2) AS c
+CROSS JOIN message AS m ON m.pair = ?1 AND m.{x} = c.value
+""")
+_ROW = "SELECT key, pair, one, two, one_flags, two_flags, odd, hold FROM message"
+_COUNT = "SELECT count(*) FROM message WHERE pair = ? AND one NOTNULL AND two NOTNULL"
+_COUNTS = "SELECT pair, count(*) FROM message WHERE one NOTNULL AND two NOTNULL GROUP BY pair"
+_PENDING = f"{_ROW} WHERE pair = ? AND (one IS NULL OR two IS NULL OR odd & 12 != 0)"
+_ONE_ROW = _both(_ROW + " WHERE pair = ? AND {x} = ?")
+_CONTENTS = """
+SELECT message, size, received, mark, digest, one_email, two_email, near_size, near_digest
+FROM content WHERE message IN (SELECT value FROM carray(?))
+"""
+_JOURNAL = _both("INSERT INTO message (key, pair, {x}, {x}_flags, {y}_flags, odd) VALUES (?, ?, ?, ?, ?, ?)")
+_JOURNAL_CONTENT = _both("""
+INSERT OR REPLACE INTO content (message, size, received, mark, digest, {x}_email, near_size, near_digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+""")
+_REJOURNAL = _both("UPDATE message SET {x}_flags = ?2, {y}_flags = ?2, odd = ?3 WHERE key = ?1")
+_ARRIVED = _both("UPDATE message SET {x} = ?2, odd = odd & ~{sent} WHERE key = ?1")
+_INSERT = "INSERT INTO message (key, pair, one, two, one_flags, two_flags) VALUES (?, ?, ?, ?, ?, ?)"
+_CONTENT = """
+INSERT OR REPLACE INTO content
+(message, size, received, mark, digest, one_email, two_email, near_size, near_digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SET_FLAGS = "UPDATE message SET one_flags = ?2, two_flags = ?3, odd = (odd & ~3) | ?4 WHERE key = ?1"
+_SET_EMAIL = _both("UPDATE content SET {x}_email = ?2 WHERE message = ?1")
+_RELOCATE = """
+UPDATE message SET pair = ?2, one = ?3, two = ?4, odd = ?5, one_flags = ?6, two_flags = ?7, hold = ?8 WHERE key = ?1
+"""
+_RENUMBERED = _both("UPDATE message SET odd = odd | {gone}, {x} = NULL WHERE pair = ? AND {x} NOTNULL")
+_TO_REMOVE = """
+SELECT d.uid FROM doomed d JOIN message m ON m.key = d.message WHERE d.pair = ? AND d.side = 2 AND m.two NOTNULL
+"""

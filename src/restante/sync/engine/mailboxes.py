@@ -128,14 +128,23 @@ async def _create(context: Context, plan: MailboxPlan) -> None:
 
 
 async def create(context: Context, joint: Joint, end: End, role: str | None) -> None:
-    """Make the mailbox on that side. Raises MailboxUnavailable."""
-    place = await context.sides[end].create(joint.goal, role)
+    """Make the mailbox on that side, subscribed as the other is. Raises MailboxUnavailable.
+
+    Where it had vanished, UIDs that the base has of it mean nothing any more.
+    """
+    side, there = context.sides[end], joint.at(end.other)
+    place = await side.create(joint.goal, role)
     context.did(end, "created")
     context.touch(joint.key, end)
     context.made.add((joint.key, end))
+    if there is not None and there.subscribed and not place.subscribed:
+        await side.subscribe(place.name, True)
+        place = replace(place, subscribed=True)
     joint.put(end, place)
+    known = Known(place.name, place.id, place.validity, role=place.role, subscribed=place.subscribed)
     with context.state.transaction():
-        context.state.pairs.put(joint.key, end, Known(place.name, place.id, role=place.role))
+        context.state.pairs.put(joint.key, end, known)
+        context.state.messages.renumbered(joint.key, end)
 
 
 async def _set(

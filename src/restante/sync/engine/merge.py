@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base import SENT, Row
+from ..base import Row
 from ..plan.brake import hold_removals, suspends
 from ..plan.messages import MessagePlan, Rules, decide
 from ..settings import End
@@ -65,6 +65,6 @@ def _strayed(context: Context, row: Row) -> bool:
     """Whether it is, on a side, in a mailbox that could not be looked at: it waits for the next run."""
     places = [row.place(end) for end in End]
     strayed = any(place is not None and place[0] not in context.joints for place in places)
-    if strayed or row.odd & SENT:
+    if strayed:
         context.unsettled.add(row.pair)
-    return strayed or bool(row.odd & SENT and not (row.one.present and row.two.present))
+    return strayed

@@ -63,19 +63,16 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         held += [row for row in rows if row.at(End.ONE).found is not None or row.at(End.TWO).found is not None]
     changed = {id(row): row for row in [*plan.record, *lacking, *held] if row.key}
     listed = any(len(one.listed) or one.emails for look in looked for one in look.differences.values())
-    void = [(look, end) for look in looked for end in look.void]
-    if not (plan.drops or plan.found or changed or plan.holds or listed or void or context.lost):
+    new = [(look, end) for look in looked for end in look.changes if _unknown(look, end)]
+    if not (plan.drops or plan.found or changed or plan.holds or listed or new or context.lost):
         return
     with state.transaction():
-        for look, end in void:
-            messages.renumbered(look.key, end)
-            known = look.joint.known(end)
-            if known is not None:
-                state.pairs.put(
-                    look.key,
-                    end,
-                    replace(known, validity=look.changes[end].validity, cursor=None, state=None, listing=None),
-                )
+        for look, end in new:
+            place, validity = look.joint.at(end), look.changes[end].validity
+            known = look.joint.known(end) or Known("" if place is None else place.name, place.id if place else None)
+            if end in look.void:
+                messages.renumbered(look.key, end)
+            state.pairs.put(look.key, end, replace(known, validity=validity, cursor=None, state=None, listing=None))
         messages.drop([row.key for row in plan.drops if row.key])
         messages.insert(plan.found)
         for row in changed.values():
@@ -95,6 +92,12 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
                 [(key, end, again, 0, 0.0, False) for key, end in _lost(context, looked)], context.settings.largest
             )
         state.holds.sweep()
+
+
+def _unknown(look: Look, end: End) -> bool:
+    """Whether UIDs there are of another validity than the base knows: it has to know before it gets any of them."""
+    known = look.joint.known(end)
+    return known is None or known.validity != look.changes[end].validity
 
 
 def _lost(context: Context, looked: list[Look]) -> list[tuple[int, End]]:

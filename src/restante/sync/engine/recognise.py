@@ -179,6 +179,7 @@ def _note(context: Context, end: End, rows: list[Row], spots: list[Spot], matche
             half.flags -= {flag for flag in half.flags - half.seen if not context.state.flagsets.keeps(end, flag)}
             row.odd &= ~FRESH[end]
         half.gone = False
+        row.odd &= ~SENT
         if difference.new_emails is not None and (email := difference.new_emails[at]) is not None:
             difference.emails.append((row.key, email))
         taken.add((look.key, at))

@@ -219,6 +219,12 @@ def _differs(joint: Joint, end: End) -> bool:
     return place is not None and place.name not in (INBOX, joint.goal)
 
 
+def _another(joint: Joint, end: End) -> bool:
+    """Whether it is another mailbox than the base knew there: what it was not given yet, nobody took from it."""
+    place, known = joint.at(end), joint.known(end)
+    return place is not None and known is not None and known.validity not in (None, place.validity)
+
+
 def _below(name: str, parent: str) -> bool:
     return name.startswith(parent + "/")
 
@@ -232,12 +238,12 @@ def _complete(plan: MailboxPlan, places: Mapping[End, Sequence[Place]]) -> None:
             if there is None and here is not None and joint.known(end) is None:
                 role = here.role if here.role not in roles[end] else None
                 plan.creates.append((joint, end, role))
-                if here.subscribed:
-                    plan.subscriptions.append((joint, end, True))
         one, two = joint.one, joint.two
         if one is None or two is None:
             continue
         was = {end: joint.known(end) or Known("") for end in End}
+        if any(_another(joint, end) for end in End):
+            was = {end: Known("") for end in End}
         if one.role != two.role:
             changed = one.role != was[End.ONE].role and (one.role is not None or joint.pair is not None)
             end, role = (End.TWO, one.role) if changed else (End.ONE, two.role)

@@ -1,0 +1,66 @@
+"""Random edits on both sides, runs and kills: both sides become the same, nothing is lost, nothing is there twice.
+
+RESTANTE_SYNC_PROGRAMS says how many programs each test plays (a few here, thousands in `make soak`).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from restante.sync.settings import Brake, CopySettings, End
+
+from .memory import ALL, BARE, Abilities
+from .programs import play
+
+MANY = int(os.environ.get("RESTANTE_SYNC_PROGRAMS", "60"))
+PROGRAMS = st.lists(st.integers(0, 16 * 2 * 7 * 500), min_size=1, max_size=25)
+OFTEN = settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+
+ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
+    "all": (ALL, ALL),
+    "bare-server": (BARE, ALL),
+    "both-bare": (BARE, BARE),
+    "no-ids": (replace(ALL, ids=False), ALL),
+    "no-emails": (replace(ALL, emails=False), replace(ALL, emails=False)),
+    "no-state": (ALL, replace(ALL, state=False)),
+    "no-uids-told": (replace(ALL, tells=False), ALL),
+    "no-sizes": (replace(ALL, emails=False), replace(ALL, emails=False, sizes=False)),
+    "no-keywords": (ALL, replace(ALL, keywords=False)),
+    "no-log": (replace(ALL, log=False), ALL),
+}
+FREE = CopySettings(brake=Brake(on=False), batch=3)
+TIGHT = CopySettings(brake=Brake(emptied=1, share=0.3, least=2, number=3), batch=2)
+
+
+@pytest.mark.parametrize("name", ABILITIES)
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_converge(name: str, program: list[int]) -> None:
+    one, two = ABILITIES[name]
+    play(program, {End.ONE: one, End.TWO: two}, FREE, kills=False)
+
+
+@pytest.mark.parametrize("name", ABILITIES)
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_with_kills_converge(name: str, program: list[int]) -> None:
+    one, two = ABILITIES[name]
+    play(program, {End.ONE: one, End.TWO: two}, FREE, kills=True)
+
+
+@pytest.mark.parametrize("accept", [True, False], ids=["accept", "refuse"])
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_with_the_brake_converge(accept: bool, program: list[int]) -> None:
+    play(program, {End.ONE: ALL, End.TWO: BARE}, TIGHT, kills=True, accept=accept)
+
+
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_where_removals_win_converge(program: list[int]) -> None:
+    play(program, {End.ONE: ALL, End.TWO: ALL}, replace(FREE, removal_wins=True), kills=True)

@@ -25,6 +25,10 @@ class End(IntEnum):
         return End.TWO if self is End.ONE else End.ONE
 
 
+BOTH = (End.ONE, End.TWO)
+"""Both sides: quicker to go through than the enumeration."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brake:
     """When removals are held until a person has decided. They are counted after moves are known as moves.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..plan.mailboxes import MailboxPlan
 from ..plan.messages import MessagePlan
-from ..settings import End
+from ..settings import BOTH, End
 from .context import Context
 from .look import Look
 
@@ -33,7 +33,7 @@ def describe(context: Context, plan: MessagePlan, looked: Sequence[Look]) -> lis
     lines = []
     flags: dict[tuple[int, End], int] = {}
     for pair, steps in plan.flags.items():
-        for end in End:
+        for end in BOTH:
             count = sum(bool(step.add[end] or step.remove[end]) for step in steps)
             if count:
                 flags[pair, end] = count
@@ -49,7 +49,7 @@ def describe(context: Context, plan: MessagePlan, looked: Sequence[Look]) -> lis
     for (pair, end, reason), rows in plan.holds.items():
         lines.append(f"hold the removal of {_messages(len(rows))} from {goal[pair]!r} on {title[end.other]} ({reason})")
     for look in looked:
-        for end in End:
+        for end in BOTH:
             if look.joint.vanished(end) and look.key not in plan.unsettled:
                 lines.append(f"delete {look.joint.goal!r} on {title[end.other]} if nothing is left in it")
     return lines

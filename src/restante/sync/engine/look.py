@@ -10,7 +10,7 @@ from ..base import Row
 from ..model import Changes
 from ..plan.difference import Difference, Listing, difference
 from ..plan.mailboxes import INBOX, Joint
-from ..settings import End
+from ..settings import BOTH, End
 from .context import Context
 
 
@@ -42,8 +42,8 @@ def looks(context: Context, first: bool) -> list[Look]:
     undecided = context.state.pairs.removals_undecided()
     found = []
     for joint in context.joints.values():
-        ends = [end for end in End if _changed(context, joint, end, first)]
-        vanished = [end for end in End if joint.vanished(end) and (joint.key, end) not in undecided]
+        ends = [end for end in BOTH if _changed(context, joint, end, first)]
+        vanished = [end for end in BOTH if joint.vanished(end) and (joint.key, end) not in undecided]
         if ends or vanished or joint.key in pending:
             found.append(Look(joint, ends))
     return sorted(found, key=lambda look: (look.joint.goal != INBOX, look.joint.goal))
@@ -73,7 +73,7 @@ async def gather(context: Context, found: list[Look]) -> list[Look]:
     for look in complete:
         for row in context.state.messages.pending(look.key):
             look.rows[row.key] = row
-        for end in End:
+        for end in BOTH:
             _compare(context, look, end)
     return complete
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..base import Known, Pair
 from ..model import Place
 from ..plan.mailboxes import Joint, MailboxPlan, Rename, merge, suspects
-from ..settings import End
+from ..settings import BOTH, End
 from ..side import MailboxUnavailable
 from .context import Context
 
@@ -113,7 +113,7 @@ async def _create(context: Context, plan: MailboxPlan) -> None:
         with state.transaction():
             for joint in new:
                 joint.key = state.pairs.new()
-                for end in End:
+                for end in BOTH:
                     place = joint.at(end)
                     if place is not None:
                         state.pairs.put(joint.key, end, Known(place.name, place.id))
@@ -167,7 +167,7 @@ def note_lists(context: Context, settled: Collection[int]) -> None:
     """Put names, ids, special uses and subscriptions into the base, where they differ from it (no look was needed)."""
     changed = []
     for joint in context.joints.values():
-        for end in End:
+        for end in BOTH:
             place, known = joint.at(end), joint.known(end)
             if place is None or known is None or joint.key in settled:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..base import Row
 from ..plan.brake import hold_removals, suspends
 from ..plan.messages import MessagePlan, Rules, decide
-from ..settings import End
+from ..settings import BOTH
 from .context import Context
 from .describe import describe
 from .look import Look, gather
@@ -34,8 +34,10 @@ def plan_messages(context: Context, looked: list[Look]) -> MessagePlan:
     settings, state = context.settings, context.state
     decisions = state.holds.decisions()
     rules = Rules(settings.removal_wins, settings.removals, decisions, context.waiting)
-    vanished = {(joint.key, end) for joint in context.joints.values() for end in End if joint.vanished(end)}
-    missing = {(joint.key, end) for joint in context.joints.values() for end in End if joint.at(end) is None} - vanished
+    vanished = {(joint.key, end) for joint in context.joints.values() for end in BOTH if joint.vanished(end)}
+    missing = {
+        (joint.key, end) for joint in context.joints.values() for end in BOTH if joint.at(end) is None
+    } - vanished
     missing |= state.pairs.removals_undecided() & vanished
     looks = {look.key: look for look in looked}
     for pair, end in vanished:
@@ -63,7 +65,7 @@ def plan_messages(context: Context, looked: list[Look]) -> MessagePlan:
 
 def _strayed(context: Context, row: Row) -> bool:
     """Whether it is, on a side, in a mailbox that could not be looked at: it waits for the next run."""
-    places = [row.place(end) for end in End]
+    places = [row.place(end) for end in BOTH]
     strayed = any(place is not None and place[0] not in context.joints for place in places)
     if strayed:
         context.unsettled.add(row.pair)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..base import FRESH, GONE, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan
-from ..settings import End
+from ..settings import BOTH, End
 from ..side import MailboxUnavailable
 from .carry import Carrier
 from .context import Context
@@ -107,12 +107,12 @@ def _lost(context: Context, looked: list[Look]) -> list[tuple[int, End]]:
 
 def _put(row: Row) -> None:
     """Make the row say where its message is now, as the state will."""
-    places = {end: row.place(end) for end in End}
+    places = {end: row.place(end) for end in BOTH}
     there = [place[0] for place in places.values() if place is not None]
     moved = bool(there) and row.pair not in there
     if moved:
         row.pair = there[0]
-    for end in End:
+    for end in BOTH:
         half, place = row.at(end), places[end]
         if place is not None and place[0] == row.pair:
             half.uid, half.found, half.gone = place[1], None, False
@@ -137,7 +137,7 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
         return
     wanted: dict[tuple[int, End], dict[tuple[Flags, Flags], list[int]]] = defaultdict(lambda: defaultdict(list))
     for step in steps:
-        for end in End:
+        for end in BOTH:
             place = step.row.place(end)
             if place is not None and (step.add[end] or step.remove[end]):
                 wanted[place[0], end][step.add[end], step.remove[end]].append(place[1])
@@ -154,7 +154,7 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
     await context.each(list(wanted), set_flags, lambda item: item)
     rows = []
     for step in steps:
-        row, ends = step.row, [end for end in End if step.add[end] or step.remove[end]]
+        row, ends = step.row, [end for end in BOTH if step.add[end] or step.remove[end]]
         if any((place := row.place(end)) is not None and (place[0], end) in failed for end in ends):
             context.unsettled.add(row.pair)
             continue
@@ -166,7 +166,7 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
 
 def _flagged(step: FlagStep, ends: Collection[End]) -> None:
     row = step.row
-    for end in End:
+    for end in BOTH:
         half = row.at(end)
         half.flags, half.seen = step.after[end], None
         if end in ends:
@@ -261,7 +261,7 @@ async def remove_doomed(context: Context, pair: int) -> None:
 async def _delete(context: Context, look: Look) -> None:
     """A mailbox that is gone on one side and holds nothing on the other goes there too."""
     pair = look.key
-    for end in End:
+    for end in BOTH:
         gone = look.joint.vanished(end) and look.joint.at(end) is None
         if not gone or pair in context.unsettled or context.state.messages.count_all(pair):
             continue
@@ -295,7 +295,7 @@ def _settle(context: Context, looked: list[Look]) -> None:
     if settled:
         with state.transaction():
             for look in settled:
-                for end in End:
+                for end in BOTH:
                     known = _known(context, look, end)
                     if known is not None and known != look.joint.known(end):
                         state.pairs.put(look.key, end, known)

@@ -15,7 +15,7 @@ from ...errors import Refusal
 from ..model import Message, Outline
 from ..plan.mailboxes import Joint
 from ..plan.messages import Additions
-from ..settings import CopySettings, End, Progress
+from ..settings import BOTH, CopySettings, End, Progress
 from ..side import Headers, Side
 from ..state import State
 from .context import Context
@@ -120,8 +120,8 @@ async def fetch_placeholder(
         try:
             for side in (one, two):
                 await side.open()
-            places = {end: {place.name: place for place in await context.sides[end].places()} for end in End}
-            known = {end: pairs[0].at(end) for end in End}
+            places = {end: {place.name: place for place in await context.sides[end].places()} for end in BOTH}
+            known = {end: pairs[0].at(end) for end in BOTH}
             joint = Joint(pairs[0], None, None, mailbox, pairs[0].key)
             for end, there in known.items():
                 joint.put(end, places[end].get(there.name) if there is not None else None)

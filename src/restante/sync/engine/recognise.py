@@ -12,7 +12,7 @@ from ..base import AGAIN, FRESH, PLACEHOLDER, SENT, Content, Half, Row
 from ..model import Outline
 from ..outline import digest
 from ..plan.match import Candidates, Matches, Trust, match, match_emails
-from ..settings import End
+from ..settings import BOTH, End
 from ..side import MailboxUnavailable
 from .context import Context
 from .look import Look
@@ -28,12 +28,12 @@ async def recognise(context: Context, found: list[Look]) -> list[Look]:
     """Find messages again; looks whose mailboxes failed meanwhile are left out of the answer."""
     failed: set[int] = set()
     outlines: dict[tuple[int, End], dict[int, Outline]] = {}
-    for end in End:
+    for end in BOTH:
         missed = [row for look in found for row in look.rows.values() if _missed(context, row, end)]
         if missed:
             await _within(context, found, end, missed, outlines, failed)
     for look in found:
-        if look.key not in failed and all(_new(look, end) for end in End):
+        if look.key not in failed and all(_new(look, end) for end in BOTH):
             try:
                 await _across(context, look, outlines)
             except MailboxUnavailable as error:
@@ -205,7 +205,7 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
     """Messages that are new on both sides of one mailbox."""
     columns: dict[End, Candidates] = {}
     at: dict[End, list[int]] = {}
-    for end in End:
+    for end in BOTH:
         there = await _ask(context, look, end, outlines)
         new = look.differences[end].new
         at[end] = [position for position, uid in enumerate(new) if uid in there]
@@ -222,8 +222,8 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
     for number, (i, j) in enumerate(matches.pairs):
         halves, emails = {}, {}
         positions = {End.ONE: at[End.ONE][i], End.TWO: at[End.TWO][j]}
-        flags = {end: context.state.flagsets[look.differences[end].new_flags[positions[end]]] for end in End}
-        for end in End:
+        flags = {end: context.state.flagsets[look.differences[end].new_flags[positions[end]]] for end in BOTH}
+        for end in BOTH:
             halves[end] = Half(look.differences[end].new[positions[end]], flags[End.ONE] & flags[End.TWO], flags[end])
             column, position = (left, i) if end is End.ONE else (right, j)
             emails[end] = column.emails[position][0] if column.emails[position] else None

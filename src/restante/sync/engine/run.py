@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 
 from ...clock import Clock
 from ..model import Place
-from ..settings import CopySettings, End, Progress, Report
+from ..settings import BOTH, CopySettings, End, Progress, Report
 from ..side import Side
 from ..state import State
 from .context import Context, together
@@ -109,5 +109,5 @@ async def _places(context: Context) -> Places:
     async def ask(end: End) -> None:
         found[end] = await context.sides[end].places()
 
-    await together([ask(end) for end in End])
+    await together([ask(end) for end in BOTH])
     return found

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from ..base import Row
-from ..settings import Brake, End
+from ..settings import BOTH, Brake, End
 from .messages import MessagePlan, Rules, is_removal
 
 
@@ -41,7 +41,7 @@ def hold_removals(
             reasons[pair, end] = "emptied"
         elif number >= brake.least and number > brake.share * counts.get(pair, 0):
             reasons[pair, end] = "share"
-    for side in End:
+    for side in BOTH:
         if sum(n for (pair, end), n in lost.items() if end is side and (pair, end) not in reasons) > brake.number:
             for pair, end in lost:
                 if end is side:

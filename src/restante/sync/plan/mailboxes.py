@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..base import Known, Pair
 from ..model import Place
-from ..settings import End
+from ..settings import BOTH, End
 
 INBOX = "INBOX"
 Renaming = Mapping[tuple[int, End], tuple[str, str]]
@@ -79,7 +79,7 @@ def suspects(
 ) -> list[tuple[Pair, End, Place]]:
     """Mailboxes that may have been renamed on a side without ids: one is missing, a new one has its UIDVALIDITY."""
     found = []
-    for end in End:
+    for end in BOTH:
         claimed = _find(pairs, places[end], end, renaming, {})
         names = {place.name for place in claimed.values()}
         new = {place.validity: place for place in places[end] if place.selectable and place.name not in names}
@@ -99,11 +99,11 @@ def merge(
     only: Collection[str] = (),
 ) -> MailboxPlan:
     """The mailbox list's merge. takes: whether a name belongs to the copy. only: names that this run is about."""
-    found = {end: _find(pairs, places[end], end, renaming, hints) for end in End}
+    found = {end: _find(pairs, places[end], end, renaming, hints) for end in BOTH}
     joints = [Joint(pair, found[End.ONE].get(pair.key), found[End.TWO].get(pair.key), key=pair.key) for pair in pairs]
-    claimed = {end: {place.name for place in found[end].values()} for end in End}
+    claimed = {end: {place.name for place in found[end].values()} for end in BOTH}
     new: dict[str, Joint] = {}
-    for end in End:
+    for end in BOTH:
         for place in places[end]:
             if place.selectable and place.name not in claimed[end] and takes(place.name):
                 new.setdefault(place.name, Joint(None, None, None)).put(end, place)
@@ -117,8 +117,8 @@ def merge(
                     plan.gone.append(joint.key)
         elif all(map(takes, names)) and (not only or names & set(only)):
             plan.joints.append(joint)
-    _set_goals(plan.joints, renaming, {place.name for end in End for place in places[end]})
-    for end in End:
+    _set_goals(plan.joints, renaming, {place.name for end in BOTH for place in places[end]})
+    for end in BOTH:
         plan.renames += _renames(plan.joints, end, {place.name for place in places[end]})
     _complete(plan, places)
     return plan
@@ -157,7 +157,7 @@ def _set_goals(joints: list[Joint], renaming: Renaming, names: set[str]) -> None
     """Give each its name: unrenamed ones keep theirs, then what side one renamed, then two, then new ones."""
     ranked: list[tuple[int, Joint, str]] = []
     for joint in joints:
-        renamed = {end: place.name for end in End if (place := _renamed(joint, end, renaming)) is not None}
+        renamed = {end: place.name for end in BOTH if (place := _renamed(joint, end, renaming)) is not None}
         if joint.pair is None:
             place = joint.one or joint.two
             assert place is not None
@@ -231,9 +231,9 @@ def _below(name: str, parent: str) -> bool:
 
 def _complete(plan: MailboxPlan, places: Mapping[End, Sequence[Place]]) -> None:
     """What is to be made, and special uses and subscriptions."""
-    roles = {end: {place.role for place in places[end] if place.role is not None} for end in End}
+    roles = {end: {place.role for place in places[end] if place.role is not None} for end in BOTH}
     for joint in plan.joints:
-        for end in End:
+        for end in BOTH:
             here, there = joint.at(end.other), joint.at(end)
             if there is None and here is not None and joint.known(end) is None:
                 role = here.role if here.role not in roles[end] else None
@@ -241,9 +241,9 @@ def _complete(plan: MailboxPlan, places: Mapping[End, Sequence[Place]]) -> None:
         one, two = joint.one, joint.two
         if one is None or two is None:
             continue
-        was = {end: joint.known(end) or Known("") for end in End}
-        if any(_another(joint, end) for end in End):
-            was = {end: Known("") for end in End}
+        was = {end: joint.known(end) or Known("") for end in BOTH}
+        if any(_another(joint, end) for end in BOTH):
+            was = {end: Known("") for end in BOTH}
         if one.role != two.role:
             changed = one.role != was[End.ONE].role and (one.role is not None or joint.pair is not None)
             end, role = (End.TWO, one.role) if changed else (End.ONE, two.role)

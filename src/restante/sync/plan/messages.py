@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ..base import GONE, PLACEHOLDER, SENT, Row
 from ..model import Flags
-from ..settings import End
+from ..settings import BOTH, End
 
 DELETED: Flags = frozenset({"\\Deleted"})
 
@@ -82,7 +82,7 @@ class Rules:
 
 def decide(row: Row, rules: Rules, plan: MessagePlan) -> None:
     """Put what is to be done about this row into the plan."""
-    there = [end for end in End if row.at(end).present]
+    there = [end for end in BOTH if row.at(end).present]
     if not there:
         plan.drops.append(row)
     elif len(there) == 2:
@@ -95,7 +95,7 @@ def decide(row: Row, rules: Rules, plan: MessagePlan) -> None:
 
 def _together(row: Row, rules: Rules, plan: MessagePlan) -> None:
     """It is on both sides."""
-    places = {end: place for end in End if (place := row.place(end)) is not None}
+    places = {end: place for end in BOTH if (place := row.place(end)) is not None}
     here, there = places[End.ONE][0], places[End.TWO][0]
     found = row.key == 0 or row.hold is not None or bool(row.odd & (GONE[End.ONE] | GONE[End.TWO] | SENT))
     found = found or row.one.found is not None or row.two.found is not None
@@ -122,7 +122,7 @@ def _merge_flags(row: Row) -> FlagStep | None:
     removed_one, removed_two = one.removed - two.added, two.removed - one.added
     add = {End.ONE: two.added - one.now, End.TWO: one.added - two.now}
     remove = {End.ONE: removed_two & one.now, End.TWO: removed_one & two.now}
-    after = {end: (row.at(end).now | add[end]) - remove[end] for end in End}
+    after = {end: (row.at(end).now | add[end]) - remove[end] for end in BOTH}
     return FlagStep(row, add, remove, after)
 
 

@@ -6,7 +6,7 @@ import apsw
 
 from ..base import is_keyword
 from ..model import NO_FLAGS, Flags, Spelling
-from ..settings import End
+from ..settings import BOTH, End
 
 
 class Flagsets:
@@ -32,7 +32,7 @@ class Flagsets:
         for key, names in self._db.execute("SELECT key, names FROM flagset ORDER BY key"):
             self._put(key, self._spelling.flags(names.split()))
         self._next = max(self._sets, default=0) + 1
-        for side in End:
+        for side in BOTH:
             rows = self._db.execute("SELECT name FROM keyword WHERE side = ?", (side,))
             self._kept[side] = {name for (name,) in rows}
 

@@ -13,7 +13,7 @@ import apsw
 
 from ..base import FRESH, GONE, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
 from ..model import Flags
-from ..settings import End
+from ..settings import BOTH, End
 from .flagsets import Flagsets
 
 Line = tuple[int, int, int | None, int, int, int, int | None]
@@ -227,7 +227,7 @@ def _content(content: Content) -> tuple[object, ...]:
 
 def _both(text: str) -> dict[End, str]:
     """The statement for either side: {x} is the column of this one, {y} of the other."""
-    return {end: text.format(x=COLUMN[end], y=COLUMN[end.other], gone=GONE[end], sent=SENT) for end in End}
+    return {end: text.format(x=COLUMN[end], y=COLUMN[end.other], gone=GONE[end], sent=SENT) for end in BOTH}
 
 
 _LINES = _both(

@@ -25,20 +25,24 @@ class Killed(BaseException):
 
 @dataclass
 class Steps:
-    """Where a kill may come. at: the step (from 1) before which it comes, 0: never. taken: steps so far."""
+    """Where a kill may come. at: the step (from 1) before which it comes, 0: never. taken: steps so far.
+
+    acts: what other programs do meanwhile, by step.
+    """
 
     at: int = 0
+    acts: dict[int, Callable[[], None]] = field(default_factory=dict)
     taken: int = 0
     labels: list[str] = field(default_factory=list)
 
     def __call__(self, label: str) -> None:
         self.taken += 1
         self.labels.append(label)
+        act = self.acts.pop(self.taken, None)
+        if act is not None:
+            act()
         if self.taken == self.at:
             raise Killed(f"at step {self.taken}, {label}")
-
-    def never(self) -> None:
-        self.at = 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,10 @@ class Box:
 
 
 class Disk:
-    """What a side keeps. Its methods are other programs at work: they take effect at once and never fail."""
+    """What a side keeps. Its methods are other programs at work: they take effect at once and never fail.
+
+    dropped: messages that were in a mailbox when a side deleted it.
+    """
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
@@ -126,6 +133,7 @@ class Disk:
         self.version = 0
         self.boxes: dict[str, Box] = {}
         self.watchers: set[asyncio.Event] = set()
+        self.dropped: list[bytes] = []
         self.create(INBOX)
 
     def _new(self, letter: str) -> str:
@@ -443,7 +451,7 @@ class MemorySide:
 
     async def delete(self, name: str) -> None:
         await self._call("delete", name)
-        self._box(name)
+        self.disk.dropped += [message.data for message in self._box(name).messages.values()]
         self.disk.delete(name)
         self._step("after delete")
 

@@ -12,12 +12,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from restante.clock import ManualClock
 from restante.sync.engine import run
 from restante.sync.model import Flags
-from restante.sync.settings import CopySettings, End, Report
+from restante.sync.settings import CopySettings, End, Progress, Report
 from restante.sync.state import State
 
 from .memory import Abilities, Disk, Killed, MemorySide, Steps
@@ -45,7 +46,9 @@ def octets(number: int, alike: bool) -> bytes:
 class World:
     """Two disks, the state of a copy between them, and what was done to them.
 
-    made, removed: numbers of messages that somebody delivered, or removed somewhere."""
+    made, removed: numbers of messages that somebody delivered, or removed somewhere. prepare: what is done to the sides
+    of each run before it.
+    """
 
     folder: Path
     abilities: dict[End, Abilities]
@@ -53,19 +56,32 @@ class World:
     disks: dict[End, Disk] = field(default_factory=lambda: {End.ONE: Disk("x"), End.TWO: Disk("y")})
     clock: ManualClock = field(default_factory=ManualClock)
     count: int = 0
+    kind: type[MemorySide] = MemorySide
+    prepare: Callable[[dict[End, MemorySide]], None] | None = None
+    progress: list[Progress] = field(default_factory=list)
     removed: set[int] = field(default_factory=set)
     made: set[int] = field(default_factory=set)
 
     # Runs --------------------------------------------------------------------------------------------
 
-    def sync(self, kill: int = 0) -> Report | None:
-        """A run; None where it was killed (at that step, counted over both sides and the state)."""
-        steps = Steps(kill)
+    def sync(
+        self, kill: int = 0, *, only: Sequence[str] = (), dry_run: bool = False, during: dict[int, int] | None = None
+    ) -> Report | None:
+        """A run; None where it was killed (at that step, counted over both sides and the state).
+
+        during: edits that come at those steps.
+        """
+        steps = Steps(kill, {at: partial(self.edit, code) for at, code in (during or {}).items()})
         state = State(self.folder / "state", lambda when: steps(f"{when} commit"))
-        one, two = (MemorySide(self.disks[end], self.abilities[end], steps, title=end.name.lower()) for end in End)
+        one, two = (self.kind(self.disks[end], self.abilities[end], steps, title=end.name.lower()) for end in End)
         self.sides = {End.ONE: one, End.TWO: two}
+        if self.prepare is not None:
+            self.prepare(self.sides)
+        work = run(
+            self.settings, one, two, state, self.clock, only=only, dry_run=dry_run, progress=self.progress.append
+        )
         try:
-            return asyncio.run(run(self.settings, one, two, state, self.clock))
+            return asyncio.run(work)
         except Killed:
             return None
         finally:
@@ -176,7 +192,8 @@ class World:
         for end in End:
             numbers = self.numbers(end)
             assert not [number for number, times in numbers.items() if times > 1]
-            assert self.made - self.removed <= set(numbers)
+            dropped = {number_of(data) for disk in self.disks.values() for data in disk.dropped}
+            assert self.made - self.removed - dropped <= set(numbers)
         before = {end: self.disks[end].version for end in End}
         report = self.sync()
         assert report is not None
@@ -186,9 +203,15 @@ class World:
 
 
 def play(
-    program: Sequence[int], abilities: dict[End, Abilities], settings: CopySettings, *, kills: bool, accept: bool = True
+    program: Sequence[int],
+    abilities: dict[End, Abilities],
+    settings: CopySettings,
+    *,
+    kills: bool = False,
+    during: bool = False,
+    accept: bool = True,
 ) -> World:
-    """Play a program: each number is an edit, a run (0 mod 7), or a run that is killed (1 mod 7)."""
+    """Play a program: each number is an edit, a run (0 mod 7), or one that is killed or has edits meanwhile (1 mod 7)."""
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), abilities, settings)
         for code in program:
@@ -197,11 +220,11 @@ def play(
                 world.sync()
             elif what == 1 and kills:
                 world.sync(kill=1 + rest % 60)
+            elif what == 1 and during:
+                world.sync(during={1 + rest % 50: rest // 50, 1 + rest // 7 % 50: rest // 3})
             else:
                 world.edit(rest)
         world.settle(accept)
         world.check()
+        assert during or not any(disk.dropped for disk in world.disks.values())
         return world
-
-
-Act = Callable[[World], None]

@@ -42,7 +42,7 @@ TIGHT = CopySettings(brake=Brake(emptied=1, share=0.3, least=2, number=3), batch
 @OFTEN
 def test_programs_converge(name: str, program: list[int]) -> None:
     one, two = ABILITIES[name]
-    play(program, {End.ONE: one, End.TWO: two}, FREE, kills=False)
+    play(program, {End.ONE: one, End.TWO: two}, FREE)
 
 
 @pytest.mark.parametrize("name", ABILITIES)
@@ -58,6 +58,14 @@ def test_programs_with_kills_converge(name: str, program: list[int]) -> None:
 @OFTEN
 def test_programs_with_the_brake_converge(accept: bool, program: list[int]) -> None:
     play(program, {End.ONE: ALL, End.TWO: BARE}, TIGHT, kills=True, accept=accept)
+
+
+@pytest.mark.parametrize("name", ["all", "no-emails"])
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_with_edits_meanwhile_converge(name: str, program: list[int]) -> None:
+    one, two = ABILITIES[name]
+    play(program, {End.ONE: one, End.TWO: two}, FREE, during=True)
 
 
 @given(program=PROGRAMS)

@@ -28,19 +28,21 @@ WINDOW = 4
 
 @dataclass(slots=True)
 class Batch:
-    """Messages to be added. rows: the base's row for each, None for a new one. sizes: octets of the message itself, and
+    """Messages to be added. rows: the base's row for each, None for a new one. sizes, emails: of the message itself;
     stands: whether a placeholder goes in its place."""
 
     messages: list[Message] = field(default_factory=list)
     rows: list[Row | None] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    emails: list[str | None] = field(default_factory=list)
     stands: list[bool] = field(default_factory=list)
     octets: int = 0
 
-    def put(self, message: Message, row: Row | None, size: int, stands: bool) -> None:
+    def put(self, message: Message, row: Row | None, size: int, email: str | None, stands: bool) -> None:
         self.messages.append(message)
         self.rows.append(row)
         self.sizes.append(size)
+        self.emails.append(email)
         self.stands.append(stands)
         self.octets += len(message.data)
 
@@ -94,21 +96,21 @@ class Carrier:
             for chunk in self._chunks():
                 if self._stop:
                     break
-                async for message, size, stands in self._messages(chunk):
+                async for message, size, email, stands in self._messages(chunk):
                     octets = batch.octets + len(message.data)
                     if batch.messages and (len(batch.messages) >= settings.batch or octets > settings.batch_octets):
                         await queue.put(batch)
                         batch = Batch()
                     if not self._stop:
-                        batch.put(message, self._rows.get(message.uid), size, stands)
+                        batch.put(message, self._rows.get(message.uid), size, email, stands)
         except MailboxUnavailable as error:
             self._error = error
         if batch.messages:
             await queue.put(batch)
         await queue.put(None)
 
-    async def _messages(self, uids: Sequence[int]) -> AsyncIterator[tuple[Message, int, bool]]:
-        """(message, its size, whether it is a placeholder for one of that size)."""
+    async def _messages(self, uids: Sequence[int]) -> AsyncIterator[tuple[Message, int, str | None, bool]]:
+        """(message, size, EMAILID, whether it is a placeholder for one of that size and EMAILID)."""
         context, source = self._context, self._end.other
         side, name = context.sides[source], context.name(self._pair, source)
         largest = context.settings.largest
@@ -121,11 +123,11 @@ class Carrier:
             if large:
                 flags = dict(zip(self._wanted.new, self._wanted.flags, strict=True))
                 flags |= {uid: context.state.flagsets.key(row.at(source).now) for uid, row in self._rows.items()}
-                async for message, size in placeholders(context, source, self._pair, large, flags):
-                    yield message, size, True
+                async for message, size, email in placeholders(context, source, self._pair, large, flags):
+                    yield message, size, email, True
                 uids = [uid for uid in uids if uid not in large]
         async for message in side.fetch(name, uids):
-            yield message, len(message.data), False
+            yield message, len(message.data), message.email, False
 
     # Writing ----------------------------------------------------------------------------------------
 
@@ -147,6 +149,7 @@ class Carrier:
         if all(one.refused is not None and one.temporary for one in answers):
             self._stop = True  # over quota, most likely: the rest waits for a later run
             context.unsettled.add(pair)
+            context.stopped.add((pair, self._end))
         self._done += len(answers)
         self._octets += batch.octets
         if context.progress is not None:
@@ -183,8 +186,10 @@ class Carrier:
                 source,
                 [(key, message.uid, number, odd) for key, message, number, odd, row in every if row is None],
                 [
-                    (key, size, message.received, mark(message.data), *_known(message, stands))
-                    for key, message, size, stands in zip(keys, batch.messages, batch.sizes, batch.stands, strict=True)
+                    (key, size, message.received, mark(message.data), *_known(message, email, stands))
+                    for key, message, size, email, stands in zip(
+                        keys, batch.messages, batch.sizes, batch.emails, batch.stands, strict=True
+                    )
                 ],
             )
             state.messages.rejournal(
@@ -221,7 +226,9 @@ def _kept(row: Row) -> int:
     return row.odd & ~(GONE[End.ONE] | GONE[End.TWO] | SENT | PLACEHOLDER | 3)
 
 
-def _known(message: Message, stands: bool) -> tuple[bytes | None, str | None, int | None, bytes | None]:
+def _known(
+    message: Message, email: str | None, stands: bool
+) -> tuple[bytes | None, str | None, int | None, bytes | None]:
     """Digest, EMAILID, and size and digest of what stands for it."""
     read = digest(message.data)
-    return (None, message.email, len(message.data), read) if stands else (read, message.email, None, None)
+    return (None, email, len(message.data), read) if stands else (read, email, None, None)

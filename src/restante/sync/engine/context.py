@@ -20,9 +20,9 @@ class Context:
     """One run of one copy.
 
     joints: the mailboxes of this pass, by pair. unsettled: pairs with something left undone, whose cursors stay.
-    touched: (pair, side) that this pass changed; before: those of the pass before it; made: what it created.
-    waiting: keys of messages that a side refused and that are not to be tried now; lost: of those that a side took and
-    never showed.
+    touched: (pair, side) that this pass changed; before: those of the pass before it; made: what it created. stopped:
+    where nothing is added any more in this run. waiting: keys of messages that a side refused and that are not to be
+    tried now; lost: of those that a side took and never showed.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Context:
         self.before: set[tuple[int, End]] = set()
         self.done = {End.ONE: Counter[str](), End.TWO: Counter[str]()}
         self.placeholders = 0
+        self.stopped: set[tuple[int, End]] = set()
         self.waiting: set[int] = set()
         self.lost: set[int] = set()
         self._left_out: dict[tuple[str, End], str] = {}

@@ -220,7 +220,10 @@ async def _add(context: Context, plan: MessagePlan) -> None:
     for end in (End.TWO, End.ONE):
         for pair, there in plan.adds:
             if there is end and len(plan.adds[pair, end]):
-                wanted[pair].append(end)
+                if (pair, end) in context.stopped:
+                    context.unsettled.add(pair)
+                else:
+                    wanted[pair].append(end)
 
     async def carry(item: tuple[int, End]) -> None:
         pair, end = item

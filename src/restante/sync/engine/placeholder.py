@@ -72,8 +72,8 @@ def is_placeholder(data: bytes) -> bool:
 
 async def placeholders(
     context: Context, end: End, pair: int, large: Mapping[int, Outline], flags: Mapping[int, int]
-) -> AsyncIterator[tuple[Message, int]]:
-    """Placeholders for these messages of a side, with the sizes of what they stand for.
+) -> AsyncIterator[tuple[Message, int, str | None]]:
+    """Placeholders for these messages of a side, with size and EMAILID of what they stand for.
 
     flags: numbers of their flag sets.
     """
@@ -84,11 +84,11 @@ async def placeholders(
             outline = large[uid]
             size = outline.size or 0
             known = context.state.flagsets[flags[uid]]
-            yield Message(uid, make(header, size), known, outline.received, outline.email), size
+            yield Message(uid, make(header, size), known, outline.received), size, outline.email
     else:
         async for message in side.fetch(name, uids):
             data, size = message.data, len(message.data)
-            yield Message(message.uid, make(data, size), message.flags, message.received, message.email), size
+            yield Message(message.uid, make(data, size), message.flags, message.received), size, message.email
 
 
 async def fetch_placeholder(

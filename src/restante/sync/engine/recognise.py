@@ -118,7 +118,8 @@ def _rows(rows: list[Row], contents: dict[int, Content], end: End) -> Candidates
         emails = tuple({email for email in content.emails.values() if email is not None})
         size, read = content.size, content.digest
         if row.odd & PLACEHOLDER:
-            emails = () if end is End.TWO else emails
+            own = content.emails.get(end)  # the placeholder has one of its own
+            emails = () if own is None else (own,)
             size, read = (content.near_size, content.near_digest) if end is End.TWO else (size, read)
         trust = Trust.SENT if row.odd & SENT else Trust.NONE if row.at(end).gone else Trust.TRIED
         columns.add(row.pair, size, content.received, content.mark, emails, read, trust)

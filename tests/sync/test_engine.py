@@ -1,0 +1,746 @@
+"""What a run promises, one promise a test: two sides in memory and a state on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from restante.clock import ManualClock
+from restante.sync.engine import run
+from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, is_placeholder
+from restante.sync.model import Added, Message
+from restante.sync.outline import mark
+from restante.sync.settings import Brake, CopySettings, End, Report, Trash
+from restante.sync.side import SideUnavailable
+from restante.sync.state import CopyBusy, State, StateFailed
+
+from .memory import ALL, BARE, Abilities, HeaderlessSide, MemorySide
+from .programs import World, number_of, octets
+
+ONE, TWO = End.ONE, End.TWO
+FREE = CopySettings(brake=Brake(on=False))
+PLAIN = replace(ALL, emails=False)
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def made(settings: CopySettings = FREE, one: Abilities = ALL, two: Abilities = ALL) -> World:
+        return World(tmp_path, {ONE: one, TWO: two}, settings)
+
+    return made
+
+
+def sync(world: World, *, only: tuple[str, ...] = (), dry_run: bool = False) -> Report:
+    report = world.sync(only=only, dry_run=dry_run)
+    assert report is not None
+    return report
+
+
+def uids(world: World, end: End, name: str = "INBOX") -> list[int]:
+    return sorted(world.disks[end].boxes[name].messages)
+
+
+def same(world: World) -> None:
+    assert world.content(ONE) == world.content(TWO)
+
+
+def fetched(world: World) -> int:
+    return sum(side.fetched for side in world.sides.values())
+
+
+# Nothing more than is needed ------------------------------------------------------------------------
+
+
+def test_nothing_changed_costs_one_look_at_each_side(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    report = sync(world)
+    assert (report.changed, report.passes) == (0, 1)
+    assert [side.calls for side in world.sides.values()] == [["places"], ["places"]]
+
+
+def test_only_what_changed_is_asked_about(make: Make) -> None:
+    world = make()
+    for name in ("A", "B"):
+        world.disks[ONE].create(name)
+        world.deliver(ONE, name)
+    sync(world)
+    world.disks[ONE].flag("A", 1, frozenset({"\\Seen"}))
+    report = sync(world)
+    assert report.two.flagged == 1
+    assert world.sides[ONE].calls == ["places", "changes", "places"]
+    assert world.sides[TWO].calls == ["places", "set_flags", "places", "changes"]
+
+
+def test_a_server_that_cannot_tell_its_state_is_asked_once_a_mailbox(make: Make) -> None:
+    world = make(one=BARE)
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    assert sync(world).changed == 0
+    assert world.sides[ONE].calls == ["places", "changes"]
+    assert world.sides[TWO].calls == ["places"]
+
+
+@pytest.mark.parametrize("abilities", [ALL, PLAIN, BARE], ids=["all", "no-emails", "bare"])
+def test_moves_and_renames_transfer_no_message(make: Make, abilities: Abilities) -> None:
+    world = make(one=abilities, two=abilities)
+    for name in ("A", "B"):
+        world.disks[ONE].create(name)
+    for _ in range(6):
+        world.deliver(ONE, "A")
+    sync(world)
+    world.disks[ONE].move("A", 1, "B")
+    world.disks[TWO].move("A", 2, "INBOX")
+    world.disks[ONE].rename("A", "Deep/Down")
+    sync(world)
+    same(world)
+    assert fetched(world) == 0
+    assert sorted(world.boxes(TWO)) == ["B", "Deep/Down", "INBOX"]
+
+
+@pytest.mark.parametrize("abilities", [ALL, PLAIN], ids=["all", "no-emails"])
+def test_other_uids_after_uidvalidity_cost_no_transfer_and_no_message_twice(make: Make, abilities: Abilities) -> None:
+    world = make(one=abilities, two=abilities)
+    for _ in range(20):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    world.disks[ONE].renumber("INBOX")
+    world.disks[ONE].flag("INBOX", uids(world, ONE)[3], frozenset({"\\Seen"}))
+    world.remove(ONE, "INBOX", uids(world, ONE)[4])
+    report = sync(world)
+    assert (report.two.flagged, report.two.removed, report.one.total, report.two.added) == (1, 1, 0, 0)
+    assert fetched(world) == 0
+    same(world)
+
+
+def test_the_same_mail_on_both_sides_is_paired_without_reading_it(make: Make) -> None:
+    world = make(one=PLAIN, two=PLAIN)
+    for end in End:
+        world.count = 0
+        for number in range(10):
+            world.deliver(end, "INBOX", frozenset({"\\Seen"}) if number == 3 and end is ONE else frozenset())
+    report = sync(world)
+    assert (report.one.total, report.two.added, report.two.flagged) == (0, 0, 1)
+    assert fetched(world) == 0
+    same(world)
+
+
+def test_doubtful_messages_are_read_and_never_merged_when_they_differ(make: Make) -> None:
+    """One mark and one size: the octets decide."""
+    world = make(one=PLAIN, two=PLAIN)
+    first, second = (octets(7, False)[:-4] + tail + b"\r\n" for tail in (b"AA", b"BB"))
+    world.disks[ONE].deliver("INBOX", first, received=1)
+    world.disks[TWO].deliver("INBOX", second, received=2)
+    world.disks[ONE].deliver("INBOX", octets(8, False), received=3)
+    world.disks[TWO].deliver("INBOX", octets(8, False), received=4)
+    report = sync(world)
+    assert (report.one.added, report.two.added) == (1, 1)
+    for disk in world.disks.values():
+        assert sorted(m.data for m in disk.boxes["INBOX"].messages.values()) == sorted(
+            [first, second, octets(8, False)]
+        )
+
+
+def test_a_list_copy_and_the_direct_one_are_two(make: Make) -> None:
+    """Equal headers, other size and date."""
+    world = make(one=PLAIN, two=PLAIN)
+    world.disks[ONE].deliver("INBOX", octets(7, False), received=1)
+    world.disks[TWO].deliver("INBOX", octets(7, False) + b"-- \r\nthe list\r\n", received=2)
+    report = sync(world)
+    assert (report.one.added, report.two.added) == (1, 1)
+    assert sync(world).changed == 0
+
+
+def test_newest_messages_come_first(make: Make) -> None:
+    world = make(replace(FREE, batch=2))
+    for _ in range(20):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    order = [number_of(one.data) for _, one in sorted(world.disks[TWO].boxes["INBOX"].messages.items())]
+    assert order == [*range(13, 21), *range(5, 13), *range(1, 5)]
+    assert [(p.mailbox, p.end, p.done, p.total) for p in world.progress] == [
+        ("INBOX", TWO, done, 20) for done in range(2, 21, 2)
+    ]
+    assert world.progress[-1].octets == sum(len(m.data) for m in world.disks[ONE].boxes["INBOX"].messages.values())
+
+
+# The brake ------------------------------------------------------------------------------------------
+
+
+def test_a_mailbox_that_vanishes_is_held_and_the_rest_goes_on(make: Make) -> None:
+    world = make(CopySettings())
+    world.disks[ONE].create("A")
+    for _ in range(3):
+        world.deliver(ONE, "A")
+    sync(world)
+    world.delete(ONE, "A")
+    world.deliver(ONE, "INBOX")
+    world.deliver(TWO, "A")
+    report = sync(world)
+    assert [(h.mailbox, h.gone_from, h.reason, h.messages) for h in report.held] == [("A", ONE, "vanished", 3)]
+    assert report.two.added == 1
+    assert len(uids(world, TWO, "A")) == 4
+    assert sync(world).changed == 0
+    world.decide(True)
+    sync(world)
+    same(world)
+    assert [number_of(m.data) for m in world.disks[ONE].boxes["A"].messages.values()] == [5]
+
+
+def test_refused_removals_come_back(make: Make) -> None:
+    world = make(CopySettings())
+    world.disks[ONE].create("A")
+    for _ in range(3):
+        world.deliver(ONE, "A", frozenset({"\\Seen"}))
+    sync(world)
+    world.delete(TWO, "A")
+    sync(world)
+    world.decide(False)
+    report = sync(world)
+    assert (report.two.created, report.two.added, report.held) == (1, 3, ())
+    same(world)
+    assert sync(world).changed == 0
+
+
+def test_a_mailbox_that_is_there_again_is_held_no_longer(make: Make) -> None:
+    world = make(CopySettings())
+    world.disks[ONE].create("A")
+    for _ in range(3):
+        world.deliver(ONE, "A")
+    sync(world)
+    hidden = world.disks[ONE].boxes.pop("A")
+    assert len(sync(world).held) == 1
+    world.disks[ONE].boxes["A"] = hidden
+    world.disks[ONE].touch()
+    report = sync(world)
+    assert (report.changed, report.held) == (0, ())
+    same(world)
+    assert len(uids(world, TWO, "A")) == 3
+
+
+@pytest.mark.parametrize(
+    ("brake", "messages", "removed", "reason"),
+    [
+        (Brake(emptied=4), 4, 4, "emptied"),
+        (Brake(emptied=5), 4, 4, None),
+        (Brake(share=0.5, least=3), 5, 3, "share"),
+        (Brake(share=0.5, least=4), 5, 3, None),
+        (Brake(share=0.6, least=3), 5, 3, None),
+        (Brake(number=2), 9, 3, "number"),
+        (Brake(number=3), 9, 3, None),
+        (Brake(on=False, number=0), 3, 3, None),
+    ],
+)
+def test_removals_past_a_threshold_are_held(
+    make: Make, brake: Brake, messages: int, removed: int, reason: str | None
+) -> None:
+    world = make(CopySettings(brake=brake))
+    for _ in range(messages):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    for uid in uids(world, TWO)[:removed]:
+        world.remove(TWO, "INBOX", uid)
+    report = sync(world)
+    assert [held.reason for held in report.held] == ([reason] if reason else [])
+    assert report.one.removed == (0 if reason else removed)
+    assert sync(world).changed == 0
+    world.decide(True)
+    sync(world)
+    same(world)
+    assert len(uids(world, ONE)) == messages - removed
+
+
+def test_what_moved_counts_as_no_removal(make: Make) -> None:
+    world = make(CopySettings(brake=Brake(emptied=1, number=0)), PLAIN, PLAIN)
+    world.disks[ONE].create("A")
+    for _ in range(5):
+        world.deliver(ONE, "A")
+    sync(world)
+    for uid in uids(world, ONE, "A"):
+        world.disks[ONE].move("A", uid, "INBOX")
+    world.disks[ONE].delete("A")
+    report = sync(world)
+    assert (report.held, report.two.moved, report.two.deleted) == ((), 5, 1)
+    same(world)
+
+
+def test_a_held_message_that_is_changed_on_the_other_side_comes_back(make: Make) -> None:
+    world = make(CopySettings(brake=Brake(emptied=1)))
+    for _ in range(2):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    for uid in uids(world, ONE):
+        world.remove(ONE, "INBOX", uid)
+    sync(world)
+    world.disks[TWO].flag("INBOX", uids(world, TWO)[0], frozenset({"\\Flagged"}))
+    report = sync(world)
+    assert report.one.added == 1
+    assert [held.messages for held in report.held] == [1]
+
+
+def test_removals_can_be_switched_off(make: Make) -> None:
+    world = make(CopySettings(removals=False))
+    for _ in range(2):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    assert [held.reason for held in sync(world).held] == ["off"]
+    assert len(uids(world, TWO)) == 2
+    assert sync(world).changed == 0
+
+
+# Conflicts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("flag", "wins"), [("\\Seen", False), ("\\Deleted", True)])
+def test_a_removal_does_not_win_over_a_change(make: Make, flag: str, wins: bool) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    world.disks[TWO].flag("INBOX", 1, frozenset({flag}))
+    sync(world)
+    same(world)
+    assert len(uids(world, TWO)) == (0 if wins else 1)
+
+
+def test_a_removal_wins_where_that_is_configured(make: Make) -> None:
+    world = make(replace(FREE, removal_wins=True))
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    world.disks[TWO].flag("INBOX", 1, frozenset({"\\Flagged"}))
+    sync(world)
+    same(world)
+    assert uids(world, TWO) == []
+
+
+def test_flags_merge_by_change(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX", frozenset({"\\Seen", "$Work"}))
+    sync(world)
+    world.disks[ONE].flag("INBOX", 1, frozenset({"$Work", "\\Answered"}))
+    world.disks[TWO].flag("INBOX", 1, frozenset({"\\Seen", "\\Flagged"}))
+    sync(world)
+    same(world)
+    assert world.disks[ONE].boxes["INBOX"].messages[1].flags == {"\\Answered", "\\Flagged"}
+
+
+@pytest.mark.parametrize("who", End)
+def test_keywords_that_a_side_does_not_keep_stay_on_the_other(make: Make, who: End) -> None:
+    world = make(**{who.name.lower(): replace(ALL, keywords=False)})
+    other = who.other
+    world.deliver(other, "INBOX", frozenset({"$Work", "\\Seen"}))
+    sync(world)
+    world.disks[who].flag("INBOX", 1, frozenset({"\\Flagged"}))
+    sync(world)
+    assert world.disks[other].boxes["INBOX"].messages[1].flags == {"$Work", "\\Flagged"}
+    world.disks[other].flag("INBOX", 1, frozenset({"$Work", "$Later"}))
+    sync(world)
+    assert world.disks[other].boxes["INBOX"].messages[1].flags == {"$Work", "$Later"}
+    assert world.disks[who].boxes["INBOX"].messages[1].flags == frozenset()
+    assert sync(world).changed == 0
+
+
+def test_renamed_to_a_name_that_was_made_on_the_other_side(make: Make) -> None:
+    world = make()
+    world.disks[ONE].create("A")
+    world.deliver(ONE, "A")
+    sync(world)
+    world.disks[ONE].rename("A", "B")
+    world.disks[TWO].create("B")
+    world.deliver(TWO, "B")
+    sync(world)
+    same(world)
+    assert world.boxes(ONE) == ["B", "B~2", "INBOX"]
+    assert sync(world).changed == 0
+
+
+def test_special_use_and_subscription_go_both_ways(make: Make) -> None:
+    world = make()
+    for name in ("A", "B"):
+        world.disks[ONE].create(name)
+    sync(world)
+    world.disks[ONE].boxes["A"].role = "\\Sent"
+    world.disks[TWO].boxes["B"].subscribed = True
+    sync(world)
+    assert world.disks[TWO].boxes["A"].role == "\\Sent"
+    assert world.disks[ONE].boxes["B"].subscribed
+    world.disks[TWO].boxes["A"].role = None
+    world.disks[ONE].boxes["B"].subscribed = False
+    sync(world)
+    assert world.disks[ONE].boxes["A"].role is None
+    assert not world.disks[TWO].boxes["B"].subscribed
+    before = [disk.version for disk in world.disks.values()]
+    sync(world)
+    assert [disk.version for disk in world.disks.values()] == before
+
+
+def test_a_side_without_special_uses_is_not_asked_again(make: Make) -> None:
+    world = make(two=replace(ALL, roles=False))
+    world.disks[ONE].create("A")
+    sync(world)
+    world.disks[ONE].boxes["A"].role = "\\Sent"
+    sync(world)
+    assert "set_role" in world.sides[TWO].calls
+    sync(world)
+    assert world.sides[TWO].calls == ["places"]
+    assert world.disks[ONE].boxes["A"].role == "\\Sent"
+
+
+# Names ----------------------------------------------------------------------------------------------
+
+
+def test_include_exclude_and_only(make: Make) -> None:
+    world = make(replace(FREE, include=("INBOX", "Work*"), exclude=("*Spam",)))
+    for name in ("Work/A", "Work/Spam", "Private"):
+        world.disks[ONE].create(name)
+        world.deliver(ONE, name)
+    world.deliver(ONE, "INBOX")
+    sync(world, only=("INBOX",))
+    assert world.boxes(TWO) == ["INBOX"]
+    assert len(uids(world, TWO)) == 1
+    sync(world)
+    assert world.boxes(TWO) == ["INBOX", "Work/A"]
+    world.settings = FREE
+    sync(world)
+    same(world)
+
+
+# Faults ---------------------------------------------------------------------------------------------
+
+
+def test_a_mailbox_that_cannot_be_used_is_left_out_and_done_later(make: Make) -> None:
+    world = make()
+    for name in ("A", "B"):
+        world.disks[ONE].create(name)
+        world.deliver(ONE, name)
+    sync(world)
+    for name in ("A", "B"):
+        world.deliver(ONE, name)
+        world.disks[ONE].flag(name, 1, frozenset({"\\Seen"}))
+    world.prepare = lambda sides: sides[TWO].broken.add("A")
+    report = sync(world)
+    assert [(one.mailbox, one.end) for one in report.left_out] == [("A", TWO)]
+    assert len(uids(world, TWO, "B")) == 2
+    assert len(uids(world, TWO, "A")) == 1
+    world.prepare = None
+    assert sync(world).left_out == ()
+    same(world)
+
+
+def test_a_side_that_is_not_there_changes_nothing(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    sync(world)
+
+    def down(sides: dict[End, MemorySide]) -> None:
+        sides[TWO].down = True
+
+    world.prepare = down
+    with pytest.raises(SideUnavailable):
+        world.sync()
+    assert len(uids(world, ONE)) == 1
+    assert not any(side.is_open for side in world.sides.values())
+    world.prepare = None
+    assert sync(world).changed == 0
+
+
+def refusing(reason: str, *, temporary: bool, numbers: set[int]) -> Callable[[dict[End, MemorySide]], None]:
+    def refuse(name: str, message: Message) -> Added | None:
+        return Added(0, reason, temporary) if number_of(message.data) in numbers else None
+
+    def prepare(sides: dict[End, MemorySide]) -> None:
+        sides[TWO].refuses = refuse
+
+    return prepare
+
+
+def test_a_refused_message_is_set_aside_with_the_reason_and_tried_again_in_time(make: Make) -> None:
+    world = make()
+    for _ in range(3):
+        world.deliver(ONE, "INBOX")
+    world.prepare = refusing("over quota", temporary=True, numbers={2})
+    report = sync(world)
+    assert report.two.added == 2
+    assert [(a.mailbox, a.refused_by, a.uid, a.reason) for a in report.aside] == [("INBOX", TWO, 2, "over quota")]
+    assert "add" not in (sync(world), world.sides[TWO].calls)[1]
+    world.clock.advance(601)
+    sync(world)
+    assert "add" in world.sides[TWO].calls
+    world.prepare = None
+    assert sync(world).changed == 0
+    world.clock.advance(1201)
+    report = sync(world)
+    assert (report.two.added, report.aside) == (1, ())
+    same(world)
+
+
+def test_what_is_refused_for_good_is_tried_again_when_asked_or_under_another_limit(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    world.prepare = refusing("too large", temporary=False, numbers={1})
+    assert [aside.next_try for aside in sync(world).aside] == [None]
+    world.clock.advance(10_000_000)
+    sync(world)
+    assert "add" not in world.sides[TWO].calls
+    world.settings = replace(world.settings, largest=10_000_000)
+    sync(world)
+    assert "add" in world.sides[TWO].calls
+    state = State(world.folder / "state")
+    assert state.retry_aside() == 1
+    state.close()
+    world.prepare = None
+    sync(world)
+    same(world)
+
+
+def test_a_refused_message_that_is_removed_is_forgotten(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    world.prepare = refusing("no", temporary=False, numbers={1})
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    assert sync(world).aside == ()
+
+
+def test_where_everything_is_refused_the_rest_is_not_read(make: Make) -> None:
+    world = make(replace(FREE, batch=2))
+    for _ in range(40):
+        world.deliver(ONE, "INBOX")
+    world.prepare = refusing("over quota", temporary=True, numbers=set(range(50)))
+    sync(world)
+    assert world.sides[ONE].fetched <= 16
+    world.prepare = None
+    world.clock.advance(700)
+    sync(world)
+    same(world)
+
+
+def test_a_server_that_alters_what_it_takes_gives_no_duplicates(make: Make) -> None:
+    """It tells no UID and adds a header field: found by what did not change."""
+    world = make(one=BARE, two=PLAIN)
+
+    class Altering(MemorySide):
+        async def add(self, name: str, messages: object) -> list[Added]:
+            assert isinstance(messages, list)
+            altered = [replace(one, data=b"X-Server: was here\r\n" + one.data) for one in messages]
+            return await super().add(name, altered if self.title == "one" else messages)
+
+    world.kind = Altering
+    for _ in range(4):
+        world.deliver(TWO, "INBOX")
+    for kill in (*range(5, 60, 6), 0):
+        world.sync(kill=kill)
+    assert sorted(world.numbers(ONE).values()) == [1] * 4
+    assert sorted(world.numbers(TWO).values()) == [1] * 4
+    assert sync(world).changed == 0
+
+
+def test_two_runs_at_once_are_refused(make: Make) -> None:
+    world = make()
+    sync(world)
+    state = State(world.folder / "state")
+    with state.lock(), pytest.raises(CopyBusy):
+        world.sync()
+    state.close()
+    assert sync(world).changed == 0
+
+
+# Dry run --------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_and_does_nothing(make: Make) -> None:
+    world = make()
+    for name in ("A", "B"):
+        world.disks[ONE].create(name)
+        world.deliver(ONE, name)
+        world.deliver(ONE, name)
+    sync(world)
+    world.disks[ONE].move("A", 1, "B")
+    world.remove(ONE, "A", 2)
+    world.disks[TWO].flag("B", 1, frozenset({"\\Seen"}))
+    world.deliver(TWO, "INBOX")
+    world.disks[TWO].create("C")
+    world.disks[ONE].renumber("B")
+    before = [disk.version for disk in world.disks.values()]
+    report = sync(world, dry_run=True)
+    assert [disk.version for disk in world.disks.values()] == before
+    assert sorted(report.plan) == [
+        "add 1 message to 'INBOX' on one",
+        "change flags of 1 message in 'B' on one",
+        "create 'C' on one, with 0 messages",
+        "move 1 message from 'A' to 'B' on two",
+        "remove 1 message from 'A' on two",
+    ]
+    assert report.changed == 0
+    report = sync(world)
+    assert (report.two.moved, report.two.removed, report.one.flagged, report.one.added) == (1, 1, 1, 1)
+    same(world)
+
+
+def test_a_first_dry_run(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    world.disks[ONE].create("A")
+    world.deliver(ONE, "A")
+    assert sorted(sync(world, dry_run=True).plan) == [
+        "compare 'INBOX', which is on both sides, for the first time: 1 message on one, 0 messages on two",
+        "create 'A' on two, with 1 message",
+    ]
+    assert world.boxes(TWO) == ["INBOX"]
+
+
+# Placeholders ---------------------------------------------------------------------------------------
+
+LARGE = b"From: a@b\r\nSubject: large\r\nMessage-ID: <000099@p.example>\r\nX-Other: 1\r\n\r\n" + b"x" * 5000 + b"\r\n"
+
+
+def large(make: Make, kind: type[MemorySide] = MemorySide, **abilities: Abilities) -> World:
+    world = make(replace(FREE, largest=1000), **abilities)
+    world.kind = kind
+    world.disks[ONE].create("A")
+    world.disks[TWO].create("A")
+    world.disks[ONE].deliver("INBOX", LARGE, frozenset({"\\Seen"}), 1_600_000_000)
+    world.deliver(ONE, "INBOX")
+    return world
+
+
+def fetch(world: World, name: str, uid: int) -> None:
+    state = State(world.folder / "state")
+    sides = [MemorySide(world.disks[end], world.abilities[end]) for end in End]
+    try:
+        asyncio.run(fetch_placeholder(world.settings, sides[0], sides[1], state, world.clock, name, uid))
+    finally:
+        state.close()
+
+
+@pytest.mark.parametrize("kind", [MemorySide, HeaderlessSide])
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+def test_a_large_message_leaves_a_placeholder_that_is_fetched_on_demand(
+    make: Make, kind: type[MemorySide], abilities: Abilities
+) -> None:
+    world = large(make, kind, one=abilities)
+    report = sync(world)
+    assert (report.placeholders, report.two.added) == (1, 2)
+    uid, there = next(
+        (uid, m) for uid, m in world.disks[TWO].boxes["INBOX"].messages.items() if number_of(m.data) == 99
+    )
+    assert is_placeholder(there.data)
+    assert len(there.data) < 1000
+    assert mark(there.data) == mark(LARGE)
+    assert b"5" in there.data
+    assert (sorted(there.flags), there.received) == (["\\Seen"], 1_600_000_000)
+    assert sync(world).changed == 0
+    world.disks[TWO].flag("INBOX", uid, frozenset({"\\Flagged"}))
+    uid = world.disks[TWO].move("INBOX", uid, "A")
+    sync(world)
+    assert [m.data for m in world.disks[ONE].boxes["A"].messages.values()] == [LARGE]
+    assert world.disks[ONE].boxes["A"].messages[1].flags == {"\\Flagged"}
+    fetch(world, "A", uid)
+    (whole,) = world.disks[TWO].boxes["A"].messages.values()
+    assert (whole.data, sorted(whole.flags), whole.received) == (LARGE, ["\\Flagged"], 1_600_000_000)
+    assert sync(world).changed == 0
+    same(world)
+    with pytest.raises(NoPlaceholder):
+        fetch(world, "A", uid)
+
+
+def test_a_placeholder_that_is_removed_removes_the_message(make: Make) -> None:
+    world = large(make)
+    sync(world)
+    for uid in uids(world, TWO):
+        world.disks[TWO].expunge("INBOX", uid)
+    assert sync(world).one.removed == 2
+
+
+def test_a_placeholder_is_never_carried_to_the_server(make: Make) -> None:
+    world = large(make)
+    sync(world)
+    (uid,) = (uid for uid, m in world.disks[TWO].boxes["INBOX"].messages.items() if number_of(m.data) == 99)
+    world.disks[TWO].copy("INBOX", uid, "A")
+    world.disks[ONE].expunge("INBOX", 1)
+    world.disks[TWO].flag("INBOX", uid, frozenset({"\\Answered"}))
+    report = sync(world)
+    assert report.one.added == 0
+    assert not any(is_placeholder(m.data) for box in world.disks[ONE].boxes.values() for m in box.messages.values())
+    assert sync(world).changed == 0
+
+
+# Trash ----------------------------------------------------------------------------------------------
+
+
+def test_removed_messages_are_kept_for_some_days(make: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "trash"
+    world = make(replace(FREE, trash=Trash(days=3, folder=folder)))
+    first, second = world.deliver(ONE, "INBOX", frozenset({"\\Seen"})), world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    world.remove(TWO, "INBOX", 2)
+    sync(world)
+    kept = sorted(folder.rglob("cur/*"))
+    assert sorted(number_of(path.read_bytes()) for path in kept) == [first, second]
+    assert sorted(path.name[-1] for path in kept) == [",", "S"]
+    world.clock.advance(2 * 86400)
+    sync(world)
+    assert len(list(folder.rglob("cur/*"))) == 2
+    world.clock.advance(2 * 86400)
+    sync(world)
+    assert list(folder.rglob("cur/*")) == []
+
+
+def test_removed_messages_are_kept_in_a_mailbox(make: Make) -> None:
+    world = make(replace(FREE, trash=Trash(days=3, mailbox="Removed")))
+    for _ in range(2):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    world.remove(TWO, "INBOX", 2)
+    sync(world)
+    assert sorted(number_of(m.data) for m in world.disks[TWO].boxes["Removed"].messages.values()) == [1, 2]
+    assert world.boxes(ONE) == ["INBOX"]
+    world.clock.advance(4 * 86400)
+    sync(world)
+    assert uids(world, TWO, "Removed") == []
+
+
+# The state's file -----------------------------------------------------------------------------------
+
+
+def test_the_state_is_private_and_refuses_what_is_not_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "copies" / "state"
+    State(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    other = tmp_path / "other"
+    other.write_bytes(b"not a database, by far" * 100)
+    with pytest.raises(StateFailed):
+        State(other)
+
+
+def test_a_newer_state_is_refused(tmp_path: Path) -> None:
+    import apsw
+
+    State(tmp_path / "state").close()
+    db = apsw.Connection(str(tmp_path / "state"))
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StateFailed, match="newer"):
+        State(tmp_path / "state")
+
+
+def test_a_run_closes_what_it_opened_whatever_happens(make: Make) -> None:
+    world = make()
+    state = State(world.folder / "state")
+    one, two = MemorySide(world.disks[ONE]), MemorySide(world.disks[TWO])
+    one.down = True
+    with pytest.raises(SideUnavailable):
+        asyncio.run(run(FREE, one, two, state, ManualClock()))
+    assert not two.is_open
+    state.close()

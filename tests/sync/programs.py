@@ -23,6 +23,8 @@ from restante.sync.state import State
 
 from .memory import Abilities, Disk, Killed, MemorySide, Steps
 
+RAM = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Programs are about order, not about disks: their states need no real fsync."""
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "$Work", "$Later"]
 NAMES = ["INBOX", "A", "B", "A/C", "D"]
 _NUMBER = re.compile(rb"Message-ID: <(\d+)@")
@@ -211,8 +213,8 @@ def play(
     during: bool = False,
     accept: bool = True,
 ) -> World:
-    """Play a program: each number is an edit, a run (0 mod 7), or one that is killed or has edits meanwhile (1 mod 7)."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Play a program: a number is an edit, a run (0 mod 7), or one that is killed or has edits meanwhile (1 mod 7)."""
+    with tempfile.TemporaryDirectory(dir=RAM) as folder:
         world = World(Path(folder), abilities, settings)
         for code in program:
             rest, what = divmod(code, 7)

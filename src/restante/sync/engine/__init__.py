@@ -2,8 +2,9 @@
 
     report = await run(settings, one, two, State.open(path), clock)
 
-- `run`: a run, in passes. `mailboxes`: the list. `look`: what changed. `recognise`: which messages are the same.
-- `merge`: what is to be done. `messages`: does it. `carry`: adds messages exactly once. `describe`: says it.
+- `run`: a run, in passes. `mailboxes`: the list. `look`: what changed. `renumber`: UIDs that began anew.
+- `recognise`: which messages are the same. `merge`: what is to be done. `describe`: says it. `messages`: does it.
+- `carry`: adds messages exactly once.
 - `placeholder`: messages too large for the copy. `trash`: removed ones that are kept for a time.
 
 Callers need `run`, `fetch_placeholder`, `State` (its `held`, `accept`, `refuse`, `aside`, `retry_aside`) and the values

@@ -1,4 +1,4 @@
-"""Looking at mailboxes: which of them, what their sides tell, and how that differs from the base. Changes nothing."""
+"""Looking at mailboxes: which of them, what their sides tell, and how that differs from the base."""
 
 from __future__ import annotations
 
@@ -58,8 +58,11 @@ def _changed(context: Context, joint: Joint, end: End, first: bool) -> bool:
     return place.state is None and (first or known.cursor is None or (joint.key, end) in context.before)
 
 
-async def gather(context: Context, found: list[Look]) -> list[Look]:
-    """Ask the sides; those that could be asked. Several mailboxes and both sides at once."""
+async def gather(context: Context, found: list[Look], *, dry_run: bool) -> list[Look]:
+    """Ask the sides; those that could be asked. Several mailboxes and both sides at once.
+
+    Where UIDs begin anew, the base gets the new ones (`renumber`), but for a dry run.
+    """
 
     async def ask(item: tuple[Look, End]) -> None:
         look, end = item
@@ -70,12 +73,23 @@ async def gather(context: Context, found: list[Look]) -> list[Look]:
     asked = [(look, end) for look in found for end in look.ends]
     await context.each(asked, ask, lambda item: (item[0].key, item[1]))
     complete = [look for look in found if len(look.changes) == len(look.ends)]
+    void = [(look, end) for look in complete for end in look.changes if _is_void(look, end)]
+    if void and not dry_run:
+        from .renumber import renumber
+
+        await context.each(void, lambda item: renumber(context, *item), lambda item: (item[0].key, item[1]))
+        complete = [look for look in complete if not any(_is_void(look, end) for end in look.changes)]
     for look in complete:
         for row in context.state.messages.pending(look.key):
             look.rows[row.key] = row
         for end in BOTH:
             _compare(context, look, end)
     return complete
+
+
+def _is_void(look: Look, end: End) -> bool:
+    known = look.joint.known(end)
+    return known is not None and known.validity not in (None, look.changes[end].validity)
 
 
 def _compare(context: Context, look: Look, end: End) -> None:
@@ -87,7 +101,7 @@ def _compare(context: Context, look: Look, end: End) -> None:
     elif end in look.changes:
         changes = look.changes[end]
         flags = _numbers(context, end, changes)
-        void = known is not None and known.validity is not None and known.validity != changes.validity
+        void = _is_void(look, end)
         listing = Listing(changes.uids, flags, changes.emails, changes.full or void, void)
         if void:
             look.void.add(end)

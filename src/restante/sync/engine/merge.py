@@ -15,7 +15,7 @@ from .recognise import recognise
 
 async def merge_messages(context: Context, found: list[Look], *, dry_run: bool) -> list[str]:
     """Merge these mailboxes; with dry_run only say what would be done, a line each."""
-    looked = await gather(context, found)
+    looked = await gather(context, found, dry_run=dry_run)
     now, largest = context.clock.now(), context.settings.largest
     context.lost.clear()
     context.waiting = {

@@ -3,7 +3,7 @@
 `mailboxes`: which mailbox is which, and what becomes of the list. `difference`: one side's listing against the base.
 `match`: which messages are the same. `messages`: what is to be done. `brake`: which removals wait for a person.
 
-The rules (docs/sync-rules.md says them to users; side one is the far one, the server):
+The rules (docs/sync-rules.md says them to people, under its own numbers; side one is the far one, the server):
 
 Mailboxes
  1. A mailbox is known again by its permanent id, else by its name, else (a mailbox is missing, a new one has the same

@@ -19,6 +19,9 @@ from .flagsets import Flagsets
 Line = tuple[int, int, int | None, int, int, int, int | None]
 """(UID here, key, UID there, flags here, flags there, odd, hold): flags as numbers of `Flagsets`."""
 
+Known = tuple[int, int, int | None, int, bytes, bytes | None, str | None, str | None, int | None, bytes | None]
+"""(key, odd, size, received, mark, digest, EMAILID here, EMAILID there, size and digest of a placeholder)."""
+
 COLUMN = {End.ONE: "one", End.TWO: "two"}
 
 
@@ -89,6 +92,10 @@ class Messages:
                 _CONTENTS, (apsw.carray(_numbers(keys)),)
             )
         }
+
+    def known(self, pair: int, end: End) -> Iterator[Known]:
+        """What the pair's rows that have a UID there are known by, ascending by it."""
+        return self._db.execute(_KNOWN[end], (pair,))
 
     # Writing ----------------------------------------------------------------------------------------
 
@@ -174,6 +181,10 @@ class Messages:
         """All UIDs of that side are void: each message is taken for gone until it is found again."""
         self._db.execute(_RENUMBERED[end], (pair,))
 
+    def found(self, end: End, rows: Iterable[tuple[int, int]]) -> None:
+        """They are there after all: (key, UID). What was held of them is so no longer."""
+        self._db.executemany(_FOUND[end], rows)
+
     def drop(self, keys: Sequence[int]) -> None:
         self._db.execute(
             "DELETE FROM message WHERE key IN (SELECT value FROM carray(?))", (apsw.carray(_numbers(keys)),)
@@ -240,6 +251,12 @@ CROSS JOIN message AS m ON m.pair = ?1 AND m.{x} = c.value
 _ROW = "SELECT key, pair, one, two, one_flags, two_flags, odd, hold FROM message"
 _COUNT = "SELECT count(*) FROM message WHERE pair = ? AND one NOTNULL AND two NOTNULL"
 _COUNTS = "SELECT pair, count(*) FROM message WHERE one NOTNULL AND two NOTNULL GROUP BY pair"
+_KNOWN = _both("""
+SELECT m.key, m.odd, c.size, c.received, c.mark, c.digest, c.{x}_email, c.{y}_email, c.near_size, c.near_digest
+FROM message AS m JOIN content AS c ON c.message = m.key
+WHERE m.pair = ? AND m.{x} NOTNULL ORDER BY m.{x}
+""")
+_FOUND = _both("UPDATE message SET {x} = ?2, odd = odd & ~{gone}, hold = NULL WHERE key = ?1")
 _PENDING = f"{_ROW} WHERE pair = ? AND (one IS NULL OR two IS NULL OR odd & 12 != 0)"
 _ONE_ROW = _both(_ROW + " WHERE pair = ? AND {x} = ?")
 _CONTENTS = """

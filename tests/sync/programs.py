@@ -216,6 +216,8 @@ def play(
     """Play a program: a number is an edit, a run (0 mod 7), or one that is killed or has edits meanwhile (1 mod 7)."""
     with tempfile.TemporaryDirectory(dir=RAM) as folder:
         world = World(Path(folder), abilities, settings)
+        for end in End:  # shows which keywords are kept: a removal of one never seen could not be told from not keeping
+            world.disks[end].deliver("INBOX", octets(0, False), world.kept(end, frozenset(FLAGS)))
         for code in program:
             rest, what = divmod(code, 7)
             if what == 0:

@@ -192,17 +192,30 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _renames(joints: Sequence[Joint], end: End, names: set[str]) -> list[Rename]:
-    """Renames on one side, in an order in which each can be done."""
+    """Renames on one side, in an order in which each can be done.
+
+    Where none can (names exchanged, a parent that is to be below its child), one goes to a free name at the top first,
+    each at most once: so this ends, and what it could not solve is left as it is for the next run.
+    """
     current = {id(joint): place.name for joint in joints if (place := joint.at(end)) is not None}
     waiting = [joint for joint in joints if id(joint) in current and _differs(joint, end)]
     steps: list[Rename] = []
     names = set(names)
+    aside: set[int] = set()
     while waiting := [joint for joint in waiting if current[id(joint)] != joint.goal]:
         waiting.sort(key=lambda joint: joint.goal.count("/"))
         free = [joint for joint in waiting if joint.goal not in names and not _below(joint.goal, current[id(joint)])]
-        joint = free[0] if free else waiting[0]
+        if not free:
+            free = [joint for joint in waiting if id(joint) not in aside]
+            free.sort(key=lambda joint: not _below(joint.goal, current[id(joint)]))
+            aside |= {id(joint) for joint in free[:1]}
+            new = _free(current[id(free[0])].rpartition("/")[2], names | {one.goal for one in joints}) if free else ""
+        else:
+            new = free[0].goal
+        if not free or len(steps) > 4 * len(joints):
+            break
+        joint = free[0]
         old = current[id(joint)]
-        new = joint.goal if free else _free(old, names | {one.goal for one in joints})
         steps.append(Rename(end, joint, old, new))
         names = {new + name[len(old) :] if name == old or _below(name, old) else name for name in names}
         for other in joints:

@@ -2,6 +2,9 @@
 
 Read in columns by one side's UIDs; rows become objects only where something changed. Keys are given out here, in
 memory: one run at a time writes (`file.locked`).
+
+A side may give a UID that the base has for another message: its UIDs began anew after we looked. What the side told
+last counts; the other row lacks a UID then, and is looked for by its content in the next pass.
 """
 
 from __future__ import annotations
@@ -130,7 +133,12 @@ class Messages:
     def arrived(self, end: End, rows: Iterable[tuple[int, int]]) -> None:
         """What was journalled is there: (key, UID)."""
         rows = list(rows)
-        self._db.executemany(_ARRIVED[end], rows)
+        try:
+            with self._db:
+                self._db.executemany(_ARRIVED[end], rows)
+        except apsw.ConstraintError:
+            self._db.executemany(_VACATE[end], rows)
+            self._db.executemany(_ARRIVED[end], rows)
         self._db.executemany("DELETE FROM aside WHERE message = ?", [(key,) for key, _ in rows])
 
     def sent(self, keys: Iterable[int]) -> None:
@@ -172,10 +180,17 @@ class Messages:
             (apsw.carray(_numbers([row.key for row in rows])),),
         )
         key = self._flagsets.key
-        self._db.executemany(
-            _RELOCATE,
-            [(r.key, r.pair, r.one.uid, r.two.uid, r.odd, key(r.one.flags), key(r.two.flags), r.hold) for r in rows],
-        )
+        values = [
+            (r.key, r.pair, r.one.uid, r.two.uid, r.odd, key(r.one.flags), key(r.two.flags), r.hold) for r in rows
+        ]
+        try:
+            with self._db:
+                self._db.executemany(_RELOCATE, values)
+        except apsw.ConstraintError:
+            for end in BOTH:
+                held = [(row.key, row.at(end).uid, row.pair) for row in rows if row.at(end).uid is not None]
+                self._db.executemany(_VACATE_IN[end], held)
+            self._db.executemany(_RELOCATE, values)
 
     def renumbered(self, pair: int, end: End) -> None:
         """All UIDs of that side are void: each message is taken for gone until it is found again."""
@@ -270,6 +285,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """)
 _REJOURNAL = _both("UPDATE message SET {x}_flags = ?2, {y}_flags = ?2, odd = ?3 WHERE key = ?1")
 _ARRIVED = _both("UPDATE message SET {x} = ?2, odd = odd & ~{sent} WHERE key = ?1")
+_VACATE = _both("""
+UPDATE message SET {x} = NULL
+WHERE {x} = ?2 AND key <> ?1 AND pair = (SELECT pair FROM message WHERE key = ?1)
+""")
+_VACATE_IN = _both("UPDATE message SET {x} = NULL WHERE {x} = ?2 AND key <> ?1 AND pair = ?3")
 _INSERT = "INSERT INTO message (key, pair, one, two, one_flags, two_flags) VALUES (?, ?, ?, ?, ?, ?)"
 _CONTENT = """
 INSERT OR REPLACE INTO content

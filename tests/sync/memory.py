@@ -251,6 +251,7 @@ class MemorySide:
         self.calls: list[str] = []
         self.fetched = 0
         self._seen: dict[str, tuple[str, int]] = {}
+        self._told: dict[str, int] = {}
 
     # Where faults come -----------------------------------------------------------------------------
 
@@ -273,6 +274,13 @@ class MemorySide:
         box = self.disk.boxes.get(name)
         if box is None or not box.selectable:
             raise MailboxUnavailable(f"There is no mailbox {name!r}.")
+        return box
+
+    def _numbered(self, name: str) -> Box:
+        """A mailbox whose UIDs still mean what they meant when they were told."""
+        box = self._box(name)
+        if self._told.setdefault(name, box.validity) != box.validity:
+            raise MailboxUnavailable(f"The UIDs of {name!r} have begun anew.")
         return box
 
     def _kept(self, flags: Flags) -> Flags:
@@ -307,12 +315,14 @@ class MemorySide:
         await self._call("places")
         found = [self._place(box) for box in self.disk.boxes.values()]
         self._seen = self._versions()
+        self._told = {box.name: box.validity for box in self.disk.boxes.values()}
         self._step("after places")
         return sorted(found, key=lambda place: (place.name != INBOX, place.name))
 
     async def changes(self, name: str, since: str | None) -> Changes:
         await self._call("changes", name)
         box = self._box(name)
+        self._told[name] = box.validity
         cursor = f"{box.validity}.{box.modseq}"
         validity, _, number = (since or "").partition(".")
         if not self.abilities.log or validity != str(box.validity):
@@ -337,7 +347,7 @@ class MemorySide:
 
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
         await self._call("outlines", name)
-        messages = self._box(name).messages
+        messages = self._numbered(name).messages
         return [
             Outline(
                 uid,
@@ -353,12 +363,12 @@ class MemorySide:
 
     async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         await self._call("headers", name)
-        messages = self._box(name).messages
+        messages = self._numbered(name).messages
         return [(uid, header(found.data)) for uid in sorted(uids) if (found := messages.get(uid)) is not None]
 
     async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
         await self._call("fetch", name)
-        messages = self._box(name).messages
+        messages = self._numbered(name).messages
         for uid in uids:
             found = messages.get(uid)
             if found is not None:
@@ -370,7 +380,7 @@ class MemorySide:
 
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
         await self._call("add", name)
-        box = self._box(name)
+        box = self._numbered(name)
         answers = []
         for message in messages:
             refused = self.refuses(name, message) if self.refuses is not None else None
@@ -387,7 +397,7 @@ class MemorySide:
 
     async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
         await self._call("set_flags", name)
-        box = self._box(name)
+        box = self._numbered(name)
         for change in changes:
             for uid in change.uids:
                 message = box.messages.get(uid)
@@ -398,7 +408,7 @@ class MemorySide:
 
     async def remove(self, name: str, uids: Sequence[int]) -> None:
         await self._call("remove", name)
-        box = self._box(name)
+        box = self._numbered(name)
         for uid in uids:
             if uid in box.messages:
                 box.take(uid)
@@ -414,7 +424,7 @@ class MemorySide:
         return self._carry(name, uids, target, keep=False)
 
     def _carry(self, name: str, uids: Sequence[int], target: str, *, keep: bool) -> list[int]:
-        box, other = self._box(name), self._box(target)
+        box, other = self._numbered(name), self._numbered(target)
         answers = []
         for uid in uids:
             found = box.messages.get(uid)
@@ -437,6 +447,7 @@ class MemorySide:
         if (found := self.disk.boxes.get(name)) is not None and found.selectable:
             raise MailboxUnavailable(f"There is a mailbox {name!r} already.")
         box = self.disk.create(name, role if self.abilities.roles else None)
+        self._told[name] = box.validity
         self._step("after create")
         return self._place(box)
 
@@ -447,6 +458,8 @@ class MemorySide:
         if new in self.disk.boxes or new.startswith(name + "/"):
             raise MailboxUnavailable(f"A mailbox cannot be renamed to {new!r}.")
         self.disk.rename(name, new)
+        boxes = self.disk.boxes.values()
+        self._told |= {box.name: box.validity for box in boxes if box.name == new or box.name.startswith(new + "/")}
         self._step("after rename")
 
     async def delete(self, name: str) -> None:

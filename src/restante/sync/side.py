@@ -4,6 +4,8 @@ Rules for every side (tests/sync/sides.py holds each to them):
 
 - What a changing method has answered is durable there (as far as that side can make it so).
 - Methods that change messages are told UIDs; UIDs that are gone meanwhile are passed over without an error.
+- UIDs are those of the validity that `places` or `changes` told last. Where it has changed since, the methods raise
+  MailboxUnavailable: a removal by an old number would take another message.
 - Work is done in batches: one call for many messages, a few round trips a call whatever their number.
 - A side serves one run at a time. Other programs change the same mailboxes meanwhile.
 - Calls for different mailboxes may overlap (several mailboxes are worked on at once). A side that can do only one

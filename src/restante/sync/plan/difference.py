@@ -1,6 +1,6 @@
 """One side's listing of a mailbox against the base: what is new, gone, flagged. Pure.
 
-A message that is as the base says costs a look into a dictionary and no object.
+Base and listing are walked side by side: a message that is as the base says costs a comparison and no object.
 """
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ def difference(
 ) -> Difference:
     """What changed on this side of a pair; rows that something happened to are put into `rows`, which both sides share.
 
-    lines: the base's rows that may be concerned (all, where the listing is full). flags: number -> flag set. keeps:
-    whether this side is known to keep that flag. doomed: UIDs to be passed over.
+    lines: the base's rows that may be concerned (all, where the listing is full), ascending by UID. flags: number ->
+    flag set. keeps: whether this side is known to keep that flag. doomed: UIDs to be passed over.
     """
     found = Difference()
     if listing.void:
         for line in lines:
             half = _row(rows, end, pair, line, flags).at(end)
             half.uid, half.gone = None, True
-        known: set[int] = set()
+        new: Sequence[int] = range(len(listing.uids))
     else:
-        known = _changed(end, pair, listing, lines, rows, flags, keeps, found)
-    known |= doomed
-    new = [at for at, uid in enumerate(listing.uids) if uid not in known] if known else range(len(listing.uids))
+        new = _walk(end, pair, listing, lines, rows, flags, keeps, found)
+    if doomed:
+        new = [at for at in new if listing.uids[at] not in doomed]
     found.new = array("Q", [listing.uids[at] for at in new])
     found.new_flags = [listing.flags[at] for at in new]
     if listing.emails is not None:
@@ -73,7 +73,7 @@ def difference(
     return found
 
 
-def _changed(
+def _walk(
     end: End,
     pair: int,
     listing: Listing,
@@ -82,35 +82,55 @@ def _changed(
     flags: Callable[[int], Flags],
     keeps: Callable[[str], bool],
     found: Difference,
-) -> set[int]:
-    """The listed UIDs that the base has."""
-    at = {uid: position for position, uid in enumerate(listing.uids)}
-    seen, emails = listing.flags, listing.emails
-    fresh, odd_here = FRESH[end], FRESH[end] | GONE[end]
-    known: set[int] = set()
+) -> Sequence[int]:
+    """Positions in the listing that the base does not have. Base and listing ascend by UID, and are walked together."""
+    uids, seen = listing.uids, listing.flags
+    odd_here = FRESH[end] | GONE[end]
+    new: list[int] = []
+    position, last = 0, len(uids)
     for line in lines:
-        uid, key, _, here, _, odd, _ = line
-        position = at.get(uid)
-        if position is None:
+        uid, _, _, here, _, odd, _ = line
+        while position < last and uids[position] < uid:
+            new.append(position)
+            position += 1
+        if position == last or uids[position] != uid:
             _row(rows, end, pair, line, flags).at(end).gone = True
             continue
-        known.add(uid)
-        if not odd & odd_here and seen[position] == here:
-            continue
-        if odd & fresh and emails is not None and (email := emails[position]) is not None:
-            found.emails.append((key, email))
-        if odd & odd_here == fresh and seen[position] == here:
-            found.listed.append(key)
-            continue
-        row = _row(rows, end, pair, line, flags)
-        half = row.at(end)
-        half.gone = False
-        half.seen = flags(seen[position])
-        if odd & fresh:
-            lacking = {flag for flag in half.flags - half.seen if not keeps(flag)}
-            half.flags -= lacking
-            row.odd &= ~fresh
-    return known
+        if odd & odd_here or seen[position] != here:
+            _changed(end, pair, listing, position, line, rows, flags, keeps, found)
+        position += 1
+    if not new:
+        return range(position, last)
+    new.extend(range(position, last))
+    return new
+
+
+def _changed(
+    end: End,
+    pair: int,
+    listing: Listing,
+    position: int,
+    line: Line,
+    rows: dict[int, Row],
+    flags: Callable[[int], Flags],
+    keeps: Callable[[str], bool],
+    found: Difference,
+) -> None:
+    """A message that is listed with other flags, or that we wrote, or that was gone."""
+    _, key, _, here, _, odd, _ = line
+    fresh = FRESH[end]
+    if odd & fresh and listing.emails is not None and (email := listing.emails[position]) is not None:
+        found.emails.append((key, email))
+    if odd & (fresh | GONE[end]) == fresh and listing.flags[position] == here:
+        found.listed.append(key)
+        return
+    row = _row(rows, end, pair, line, flags)
+    half = row.at(end)
+    half.gone = False
+    half.seen = flags(listing.flags[position])
+    if odd & fresh:
+        half.flags -= {flag for flag in half.flags - half.seen if not keeps(flag)}
+        row.odd &= ~fresh
 
 
 def _row(rows: dict[int, Row], end: End, pair: int, line: Line, flags: Callable[[int], Flags]) -> Row:

@@ -20,9 +20,12 @@ class Context:
     """One run of one copy.
 
     joints: the mailboxes of this pass, by pair. unsettled: pairs with something left undone, whose cursors stay.
-    touched: (pair, side) that this pass changed; before: those of the pass before it; made: what it created. stopped:
-    where nothing is added any more in this run. waiting: keys of messages that a side refused and that are not to be
-    tried now; lost: of those that a side took and never showed.
+    touched: (pair, side) that this pass changed; before: those of the pass before it; made: what it created.
+
+    doubted: keys of messages that a second look is about. again: another pass has to come, and look at everything.
+    later: pairs to which this pass adds nothing. stopped: (pair, side) to which nothing is added any more in this run.
+    waiting: keys of messages that a side refused and that are not to be tried now. lost: of those that a side took and
+    never showed.
     """
 
     def __init__(
@@ -46,6 +49,9 @@ class Context:
         self.before: set[tuple[int, End]] = set()
         self.done = {End.ONE: Counter[str](), End.TWO: Counter[str]()}
         self.placeholders = 0
+        self.doubted: set[int] = set()
+        self.again = False
+        self.later: set[int] = set()
         self.stopped: set[tuple[int, End]] = set()
         self.waiting: set[int] = set()
         self.lost: set[int] = set()

@@ -75,7 +75,10 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
         with state.transaction():
             state.pairs.begin_rename(joint.key, end, step.old, step.new)
     try:
-        await context.sides[end].rename(step.old, step.new)
+        if step.new in plan.bare[end]:
+            place = await _pour(context, place, end, step.new)
+        else:
+            await context.sides[end].rename(step.old, step.new)
     except MailboxUnavailable as error:
         context.leave_out(step.old, end, error)
         if joint.key:
@@ -84,6 +87,7 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
         return
     context.did(end, "renamed")
     moved = []
+    joint.put(end, place)
     for other in plan.joints:
         there = other.at(end)
         if there is not None and (there.name == step.old or there.name.startswith(step.old + "/")):
@@ -103,6 +107,22 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
             renamed = replace(known, name=names[other.key])
             one, two = (renamed, other.pair.two) if end is End.ONE else (other.pair.one, renamed)
             other.pair = Pair(other.key, one, two)
+
+
+async def _pour(context: Context, place: Place, end: End, new: str) -> Place:
+    """Rename to a name that is there without a mailbox (it has children): made one, filled, and the old one deleted.
+
+    The place under its old name, so that the caller goes on as after a rename; children stay for the next pass.
+    """
+    side = context.sides[end]
+    made = await side.create(new, place.role)
+    changes = await side.changes(place.name, None)
+    await side.move(place.name, list(changes.uids), new)
+    if not len((await side.changes(place.name, None)).uids):
+        await side.delete(place.name)
+    if place.subscribed:
+        await side.subscribe(new, True)
+    return replace(made, name=place.name, subscribed=place.subscribed)
 
 
 async def _create(context: Context, plan: MailboxPlan) -> None:

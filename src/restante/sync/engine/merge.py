@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..base import Row
 from ..plan.brake import hold_removals, suspends
-from ..plan.messages import MessagePlan, Rules, decide
+from ..plan.messages import MessagePlan, Rules, comes_back, decide
 from ..settings import BOTH
 from .context import Context
 from .describe import describe
@@ -22,14 +22,14 @@ async def merge_messages(context: Context, found: list[Look], *, dry_run: bool) 
         key for look in looked if look.rows for key in context.state.asides.waiting(look.key, now, largest)
     }
     looked = await recognise(context, looked)
-    plan = plan_messages(context, looked)
+    plan = plan_messages(context, looked, dry_run=dry_run)
     if dry_run:
         return describe(context, plan, looked)
     await act(context, looked, plan)
     return []
 
 
-def plan_messages(context: Context, looked: list[Look]) -> MessagePlan:
+def plan_messages(context: Context, looked: list[Look], *, dry_run: bool) -> MessagePlan:
     """What is to be done about the messages of these mailboxes. Changes nothing."""
     settings, state = context.settings, context.state
     decisions = state.holds.decisions()
@@ -48,7 +48,7 @@ def plan_messages(context: Context, looked: list[Look]) -> MessagePlan:
     plan = MessagePlan()
     for look in looked:
         for row in look.rows.values():
-            if not _strayed(context, row):
+            if not _strayed(context, row) and (dry_run or not _doubted(context, row, rules)):
                 decide(row, rules, plan)
         for end, difference in look.differences.items():
             if not len(difference.new):
@@ -61,6 +61,16 @@ def plan_messages(context: Context, looked: list[Look]) -> MessagePlan:
     if plan.removes:
         hold_removals(plan, settings.brake, state.messages.counts(), vanished)
     return plan
+
+
+def _doubted(context: Context, row: Row, rules: Rules) -> bool:
+    """Whether a second look has to confirm first what is seen of it."""
+    if not comes_back(row, rules) or row.key in context.doubted:
+        return False
+    context.doubted.add(row.key)
+    context.again = True
+    context.unsettled |= {row.pair, *(place[0] for end in BOTH if (place := row.place(end)) is not None)}
+    return True
 
 
 def _strayed(context: Context, row: Row) -> bool:

@@ -197,8 +197,10 @@ async def _move(context: Context, end: End, source: int, target: int, rows: list
                     if not answer:
                         row.odd |= SENT | FRESH[end]
                     moved.append(row)
-                else:  # it is gone since we looked
+                else:  # somebody moved it since we looked: what is new in the target may be the same message
                     context.unsettled |= {source, target}
+                    context.later.add(target)
+                    context.again = True
             with context.state.transaction():
                 context.state.messages.relocate(moved)
             context.did(end, "moved", len(moved))
@@ -220,7 +222,7 @@ async def _add(context: Context, plan: MessagePlan) -> None:
     for end in (End.TWO, End.ONE):
         for pair, there in plan.adds:
             if there is end and len(plan.adds[pair, end]):
-                if (pair, end) in context.stopped:
+                if (pair, end) in context.stopped or pair in context.later:
                     context.unsettled.add(pair)
                 else:
                     wanted[pair].append(end)

@@ -66,9 +66,12 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
         passes += 1
         context.before, context.touched, context.made = context.touched, set(), set()
         context.unsettled = set()
+        first = context.again or passes == 1
+        context.again = False
+        context.later = set()
         context.forget_left_out()
-        lines += await _pass(context, only, passes == 1, dry_run)
-        if dry_run or not context.touched:
+        lines += await _pass(context, only, first, dry_run)
+        if dry_run or not (context.touched or context.again):
             break
     return Report(
         context.tally(End.ONE),

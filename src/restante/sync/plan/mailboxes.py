@@ -57,7 +57,8 @@ class Rename:
 
 @dataclass(slots=True)
 class MailboxPlan:
-    """What to do, in this order. gone: pairs that are gone on both sides. joints: what messages are merged in."""
+    """What to do, in this order. gone: pairs that are gone on both sides. joints: what messages are merged in. bare:
+    names on either side that are no mailboxes, only parents of some."""
 
     joints: list[Joint] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
@@ -65,6 +66,7 @@ class MailboxPlan:
     creates: list[tuple[Joint, End, str | None]] = field(default_factory=list)
     roles: list[tuple[Joint, End, str | None]] = field(default_factory=list)
     subscriptions: list[tuple[Joint, End, bool]] = field(default_factory=list)
+    bare: dict[End, set[str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.gone or self.renames or self.creates or self.roles or self.subscriptions)
@@ -107,7 +109,7 @@ def merge(
         for place in places[end]:
             if place.selectable and place.name not in claimed[end] and takes(place.name):
                 new.setdefault(place.name, Joint(None, None, None)).put(end, place)
-    plan = MailboxPlan()
+    plan = MailboxPlan(bare={end: {place.name for place in places[end] if not place.selectable} for end in BOTH})
     for joint in [*joints, *new.values()]:
         names = {place.name for place in (joint.one, joint.two) if place is not None}
         if not names:
@@ -119,7 +121,7 @@ def merge(
             plan.joints.append(joint)
     _set_goals(plan.joints, renaming, {place.name for end in BOTH for place in places[end]})
     for end in BOTH:
-        plan.renames += _renames(plan.joints, end, {place.name for place in places[end]})
+        plan.renames += _renames(plan.joints, end, {place.name for place in places[end] if place.selectable})
     _complete(plan, places)
     return plan
 

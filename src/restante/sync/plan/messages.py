@@ -139,6 +139,19 @@ def is_removal(row: Row, away: End, rules: Rules) -> bool:
     )
 
 
+def comes_back(row: Row, rules: Rules) -> bool:
+    """Whether it was removed on one side and is to be added there again because the other side changed it.
+
+    A look at many mailboxes is not made in one instant: what was moved meanwhile may look removed. So this is believed
+    only when a second look says the same; the message would be there twice otherwise.
+    """
+    there = [end for end in BOTH if row.at(end).present]
+    if len(there) != 1 or not row.at(there[0].other).gone:
+        return False
+    decided = row.hold is not None and rules.decisions.get(row.hold) is not None
+    return not decided and _returns(row, there[0].other, rules)
+
+
 def _returns(row: Row, away: End, rules: Rules) -> bool:
     """Whether what was removed there comes back: refused, or changed on the other side."""
     decision = rules.decisions.get(row.hold) if row.hold is not None else None

@@ -161,7 +161,7 @@ async def create(context: Context, joint: Joint, end: End, role: str | None) -> 
         await side.subscribe(place.name, True)
         place = replace(place, subscribed=True)
     joint.put(end, place)
-    known = Known(place.name, place.id, place.validity, role=place.role, subscribed=place.subscribed)
+    known = Known(place.name, place.id, place.validity)  # the rest is noted with the other side's, when all is done
     with context.state.transaction():
         context.state.pairs.put(joint.key, end, known)
         context.state.messages.renumbered(joint.key, end)

@@ -64,7 +64,10 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
     changed = {id(row): row for row in [*plan.record, *lacking, *held] if row.key}
     listed = any(len(one.listed) or one.emails for look in looked for one in look.differences.values())
     new = [(look, end) for look in looked for end in look.changes if _unknown(look, end)]
-    if not (plan.drops or plan.found or changed or plan.holds or listed or new or context.lost):
+    listings = [
+        (pair, end) for pair, end in _acted(plan) if (known := context.joints[pair].known(end)) and known.listing
+    ]
+    if not (listings or plan.drops or plan.found or changed or plan.holds or listed or new or context.lost):
         return
     with state.transaction():
         for look, end in new:
@@ -73,6 +76,8 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
             if end in look.void:
                 messages.renumbered(look.key, end)
             state.pairs.put(look.key, end, replace(known, validity=validity, cursor=None, state=None, listing=None))
+        for pair, end in listings:  # what we do and somebody undoes is not to look as if nothing had been
+            state.pairs.forget_listing(pair, end)
         messages.drop([row.key for row in plan.drops if row.key])
         messages.insert(plan.found)
         for row in changed.values():
@@ -98,6 +103,19 @@ def _unknown(look: Look, end: End) -> bool:
     """Whether UIDs there are of another validity than the base knows: it has to know before it gets any of them."""
     known = look.joint.known(end)
     return known is None or known.validity != look.changes[end].validity
+
+
+def _acted(plan: MessagePlan) -> set[tuple[int, End]]:
+    """(pair, side) to which something will be done."""
+    found = {key for key, additions in plan.adds.items() if len(additions)} | set(plan.removes)
+    found |= {(pair, end) for end, *pairs in plan.moves for pair in pairs}
+    for steps in plan.flags.values():
+        for step in steps:
+            for end in BOTH:
+                place = step.row.place(end)
+                if place is not None and (step.add[end] or step.remove[end]):
+                    found.add((place[0], end))
+    return found
 
 
 def _lost(context: Context, looked: list[Look]) -> list[tuple[int, End]]:
@@ -310,6 +328,7 @@ def _settle(context: Context, looked: list[Look]) -> None:
 def _known(context: Context, look: Look, end: End) -> Known | None:
     joint = look.joint
     place, before, changes = joint.at(end), joint.known(end), look.changes.get(end)
+    touched = (look.key, end) in context.touched
     if (look.key, end) in context.made:
         return None
     if place is None:
@@ -317,8 +336,9 @@ def _known(context: Context, look: Look, end: End) -> Known | None:
     if changes is None:
         if before is None:
             return None
-        return replace(before, name=_name(look, end), id=place.id, role=place.role, subscribed=place.subscribed)
-    touched = (look.key, end) in context.touched
+        listing = None if touched else before.listing
+        named = replace(before, name=_name(look, end), id=place.id, listing=listing)
+        return replace(named, role=place.role, subscribed=place.subscribed)
     return Known(
         _name(look, end),
         place.id,

@@ -47,11 +47,8 @@ class Pairs:
         """Forget the pair with all its messages."""
         self._db.execute("DELETE FROM pair WHERE key = ?", (key,))
 
-    def forget_state(self, key: int, end: End) -> None:
-        """The next run looks at all of it."""
-        self._db.execute(
-            "UPDATE place SET state = NULL, cursor = NULL, listing = NULL WHERE pair = ? AND side = ?", (key, end)
-        )
+    def forget_listing(self, key: int, end: End) -> None:
+        self._db.execute("UPDATE place SET listing = NULL WHERE pair = ? AND side = ?", (key, end))
 
     def pending(self, now: float, largest: int | None) -> set[int]:
         """Pairs with something to do whatever the sides say: messages half carried, decided removals, due retries."""

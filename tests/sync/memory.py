@@ -44,6 +44,9 @@ class Steps:
         if self.taken == self.at:
             raise Killed(f"at step {self.taken}, {label}")
 
+    def never(self) -> None:
+        self.at = 0
+
 
 @dataclass(frozen=True)
 class Abilities:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -744,3 +746,30 @@ def test_a_run_closes_what_it_opened_whatever_happens(make: Make) -> None:
         asyncio.run(run(FREE, one, two, state, ManualClock()))
     assert not two.is_open
     state.close()
+
+
+def test_a_run_with_nothing_to_do_loads_no_more_than_it_needs(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    code = f"""
+import asyncio, pathlib, sys, types
+from restante.clock import ManualClock
+from restante.sync.engine import run
+from restante.sync.model import Place
+from restante.sync.settings import CopySettings
+from restante.sync.state import State
+state = State(pathlib.Path({str(world.folder / "state")!r}))
+(pair,) = state.pairs.all()
+places = {{end: [Place(k.name, k.validity, k.state, k.id)] for end, k in ((1, pair.one), (2, pair.two))}}
+def side(end):
+    async def nothing(): pass
+    async def listed(): return places[end]
+    return types.SimpleNamespace(open=nothing, close=nothing, places=listed, title="x")
+report = asyncio.run(run(CopySettings(), side(1), side(2), state, ManualClock()))
+assert report.passes == 1 and not report.changed
+print([m for m in sys.modules if m.startswith(("restante.store", "restante.sync"))])
+"""
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    for part in ("engine.merge", "engine.carry", "engine.look", "plan.messages", "state.messages", "restante.store"):
+        assert part not in loaded, part

@@ -2,7 +2,8 @@
 
     report = await run(settings, one, two, State.open(path), clock)
 
-- `run`: a run, in passes. `mailboxes`: the list. `look`: what changed. `renumber`: UIDs that began anew.
+- `run`: a run, in passes. `mailboxes`: the list. `which`: where something changed. `look`: what did.
+- `renumber`: UIDs that began anew.
 - `recognise`: which messages are the same. `merge`: what is to be done. `describe`: says it. `messages`: does it.
 - `carry`: adds messages exactly once.
 - `placeholder`: messages too large for the copy. `trash`: removed ones that are kept for a time.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..base import Row
 from ..model import Changes
 from ..plan.difference import Difference, Listing, difference
-from ..plan.mailboxes import INBOX, Joint
+from ..plan.mailboxes import Joint
 from ..settings import BOTH, End
 from .context import Context
 
@@ -30,32 +30,6 @@ class Look:
     @property
     def key(self) -> int:
         return self.joint.key
-
-
-def looks(context: Context, first: bool) -> list[Look]:
-    """The mailboxes that have to be looked at: INBOX first, then by name.
-
-    Where both sides' states are what the base says, and nothing is under way, there is none. A side that cannot tell
-    its state is asked in the first pass, later only where something was done.
-    """
-    pending = context.state.pairs.pending(context.clock.now(), context.settings.largest)
-    undecided = context.state.pairs.removals_undecided()
-    found = []
-    for joint in context.joints.values():
-        ends = [end for end in BOTH if _changed(context, joint, end, first)]
-        vanished = [end for end in BOTH if joint.vanished(end) and (joint.key, end) not in undecided]
-        if ends or vanished or joint.key in pending:
-            found.append(Look(joint, ends))
-    return sorted(found, key=lambda look: (look.joint.goal != INBOX, look.joint.goal))
-
-
-def _changed(context: Context, joint: Joint, end: End, first: bool) -> bool:
-    place, known = joint.at(end), joint.known(end)
-    if place is None:
-        return False
-    if known is None or known.validity != place.validity or known.state != place.state:
-        return True
-    return place.state is None and (first or known.cursor is None or (joint.key, end) in context.before)
 
 
 async def gather(context: Context, found: list[Look], *, dry_run: bool) -> list[Look]:

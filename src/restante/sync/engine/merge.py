@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..base import Row
 from ..plan.brake import hold_removals, suspends
+from ..plan.mailboxes import Joint
 from ..plan.messages import MessagePlan, Rules, comes_back, decide
-from ..settings import BOTH
+from ..settings import BOTH, End
 from .context import Context
 from .describe import describe
 from .look import Look, gather
@@ -13,9 +14,9 @@ from .messages import act
 from .recognise import recognise
 
 
-async def merge_messages(context: Context, found: list[Look], *, dry_run: bool) -> list[str]:
+async def merge_messages(context: Context, found: list[tuple[Joint, list[End]]], *, dry_run: bool) -> list[str]:
     """Merge these mailboxes; with dry_run only say what would be done, a line each."""
-    looked = await gather(context, found, dry_run=dry_run)
+    looked = await gather(context, [Look(joint, ends) for joint, ends in found], dry_run=dry_run)
     now, largest = context.clock.now(), context.settings.largest
     context.lost.clear()
     context.waiting = {

@@ -15,8 +15,8 @@ from ..settings import BOTH, CopySettings, End, Progress, Report
 from ..side import Side
 from ..state import State
 from .context import Context, together
-from .look import looks
 from .mailboxes import Places, arrange, note_lists, plan_mailboxes
+from .which import mailboxes_to_look_at
 
 PASSES = 6
 """At most so many in a run: other programs may change both sides all the time."""
@@ -96,7 +96,7 @@ async def _pass(context: Context, only: Collection[str], first: bool, dry_run: b
         context.joints = {joint.key: joint for joint in plan.joints if joint.key}
     else:
         await arrange(context, plan)
-    found = looks(context, first)
+    found = mailboxes_to_look_at(context, first)
     if found:
         from .merge import merge_messages  # a run with nothing to do does not pay for it
 

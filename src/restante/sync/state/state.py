@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
 from ..settings import Aside, Held
-from .decisions import Asides, Holds, Trashed
 from .file import StateFailed, locked, open_file
 from .flagsets import Flagsets
-from .messages import Messages
 from .pairs import Pairs
+
+if TYPE_CHECKING:
+    from .decisions import Asides, Holds, Trashed
+    from .messages import Messages
 
 
 class State:
@@ -28,10 +32,32 @@ class State:
         self._db = open_file(path)
         self.flagsets = Flagsets(self._db)
         self.pairs = Pairs(self._db)
-        self.messages = Messages(self._db, self.flagsets)
-        self.holds = Holds(self._db)
-        self.asides = Asides(self._db)
-        self.trashed = Trashed(self._db)
+
+    # Parts that a run with nothing to do needs not, nor should load.
+
+    @cached_property
+    def messages(self) -> Messages:
+        from .messages import Messages
+
+        return Messages(self._db, self.flagsets)
+
+    @cached_property
+    def holds(self) -> Holds:
+        from .decisions import Holds
+
+        return Holds(self._db)
+
+    @cached_property
+    def asides(self) -> Asides:
+        from .decisions import Asides
+
+        return Asides(self._db)
+
+    @cached_property
+    def trashed(self) -> Trashed:
+        from .decisions import Trashed
+
+        return Trashed(self._db)
 
     @classmethod
     def open(cls, path: Path) -> State:
@@ -60,7 +86,8 @@ class State:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             self.flagsets.reload()
-            self.messages.forget_keys()
+            if "messages" in self.__dict__:
+                self.messages.forget_keys()
             if isinstance(error, apsw.Error):
                 raise StateFailed("The copy's state cannot be written.", f"Look at {self.path}.") from error
             raise
@@ -71,7 +98,7 @@ class State:
 
     def held(self) -> list[Held]:
         """Removals that wait for a decision, and those decided that the next run will do."""
-        return self.holds.all()
+        return self.holds.all() if self._any("hold") else []
 
     def accept(self, numbers: Sequence[int] | None = None) -> int:
         """Let the next run carry these removals over (None: all undecided). Gives their count."""
@@ -85,7 +112,10 @@ class State:
 
     def aside(self) -> list[Aside]:
         """Messages that a side would not take."""
-        return self.asides.all()
+        return self.asides.all() if self._any("aside") else []
+
+    def _any(self, table: str) -> bool:
+        return self._db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
     def retry_aside(self) -> int:
         """Let the next run try all of them again."""

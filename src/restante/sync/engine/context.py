@@ -25,7 +25,7 @@ class Context:
     doubted: keys of messages that a second look is about. again: another pass has to come, and look at everything.
     later: pairs to which this pass adds nothing. stopped: (pair, side) to which nothing is added any more in this run.
     waiting: keys of messages that a side refused and that are not to be tried now. lost: of those that a side took and
-    never showed.
+    never showed. trash: held by who puts something there.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Context:
         self.doubted: set[int] = set()
         self.again = False
         self.later: set[int] = set()
+        self.trash = asyncio.Lock()
         self.stopped: set[tuple[int, End]] = set()
         self.waiting: set[int] = set()
         self.lost: set[int] = set()

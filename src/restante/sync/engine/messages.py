@@ -329,8 +329,8 @@ def _known(context: Context, look: Look, end: End) -> Known | None:
     joint = look.joint
     place, before, changes = joint.at(end), joint.known(end), look.changes.get(end)
     touched = (look.key, end) in context.touched
-    if (look.key, end) in context.made:
-        return None
+    if (look.key, end) in context.made and place is not None:
+        return Known(place.name, place.id, place.validity, role=place.role, subscribed=place.subscribed)
     if place is None:
         return None if before is None else replace(before, cursor=None, state=None, listing=None)
     if changes is None:

@@ -23,7 +23,12 @@ LETTERS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S"}
 
 
 async def keep(context: Context, trash: Trash, pair: int, end: End, uids: Sequence[int]) -> None:
-    """Keep these messages, which are about to be removed from that side."""
+    """Keep these messages, which are about to be removed from that side; for one mailbox after the other."""
+    async with context.trash:
+        await _keep(context, trash, pair, end, uids)
+
+
+async def _keep(context: Context, trash: Trash, pair: int, end: End, uids: Sequence[int]) -> None:
     side, name = context.sides[end], context.name(pair, end)
     if trash.mailbox is not None and end is End.TWO:
         await _copy(context, name, uids, trash.mailbox)

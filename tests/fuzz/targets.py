@@ -32,6 +32,7 @@ from restante.mime.model import Limits, Part
 from restante.pop3.grammar.answers import AnswerReader, BadAnswer, parse_capabilities, parse_sizes, parse_uidls
 from restante.pop3.grammar.reader import LineReader
 from restante.server.deflate import DeflateFailed, Inflater
+from restante.smtp.grammar.answers import BadReply, ReplyReader, offers
 from restante.smtp.grammar.commands import parse_command as parse_smtp
 from restante.smtp.grammar.data import DotReader
 
@@ -183,6 +184,20 @@ def lmtp(data: bytes) -> None:
             return
 
 
+def smtp_answers(data: bytes) -> None:
+    """A server's replies, each read as one to EHLO too."""
+    reader = ReplyReader()
+    for piece in halves(data):
+        reader.feed(piece)
+        try:
+            while (reply := reader.reply()) is not None:
+                found = offers(reply)
+                assert found.size >= 0
+                assert reply.text.isprintable() or not reply.text.isascii()
+        except BadReply:
+            return
+
+
 def mime(data: bytes) -> None:
     found = analyse(data, SMALL_MIME)
     assert found.size == len(data)
@@ -241,7 +256,7 @@ def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> byt
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "imap": imap, "answers": answers, "urls": urls, "pop3": pop3, "pop3_answers": pop3_answers, "lmtp": lmtp,
-    "mime": mime, "maildir": maildir, "deflate": deflate,
+    "smtp_answers": smtp_answers, "mime": mime, "maildir": maildir, "deflate": deflate,
 }  # fmt: skip
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
@@ -299,6 +314,10 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"\x40LHLO x\r\nMAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n"
         b"RCPT TO:<\"q s\"@[192.0.2.1]>\r\n",
         b"\x80line\r\n..dot\r\n.\rx\n.\n\r\n.\r\nQUIT\r\n", b"\x00BDAT 10 LAST\r\nMAIL FROM:<>\r\n",
+    ),
+    "smtp_answers": (
+        b"\x40220 mx.example ESMTP\r\n250-mx\r\n250-SIZE 100\r\n250-AUTH=PLAIN\r\n250-AUTH LOGIN\r\n250 8BITMIME\r\n",
+        b"\x80550-5.1.1 no\r\n550 5.1.1 such\r\n334 dGVzdA==\r\n250\r\n421 4.3.2 bye\n",
     ),
     "maildir": (
         b"\x003 V1275660208 N42 G3085f01b7f11094c501100008c4a11c1\n7 P0001.old :1000.M2.host\n9 W60 S57 :a,S=57:2,S\n",

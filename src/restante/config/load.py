@@ -10,10 +10,10 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -22,6 +22,7 @@ from .listen import LISTENERS, BadListener, parse_listener
 from .model import Config, Doc, Struct
 
 KeyPath = tuple[str, ...]
+S = TypeVar("S", bound=Struct)
 
 MAX_FILE = 1 << 20
 
@@ -126,6 +127,11 @@ _QUANTITY = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
 
 def load(file: Path) -> Config:
     """Read and check a configuration file. Raises ConfigError, also if it cannot be read."""
+    return parse(read_text(file), str(file))
+
+
+def read_text(file: Path) -> str:
+    """The text of a configuration file. Raises ConfigError."""
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -133,7 +139,7 @@ def load(file: Path) -> Config:
     if len(raw) > MAX_FILE:
         raise ConfigError(str(file), 0, "is too large for a configuration.")
     try:
-        return parse(raw.decode("utf-8"), str(file))
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(file), line, "these octets are not UTF-8.", "Save the file as UTF-8.") from error
@@ -141,13 +147,18 @@ def load(file: Path) -> Config:
 
 def parse(text: str, file: str = "configuration") -> Config:
     """Config of a TOML text; `file` names it in refusals. Raises ConfigError."""
+    raw = parse_toml(text, file)
+    return _ConfigReading(text, file, tables_of(Config)).config(raw)
+
+
+def parse_toml(text: str, file: str) -> dict[str, Any]:
+    """The tables of a TOML text, as tomllib gives them (Any). Raises ConfigError."""
     try:
-        raw = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"\(at line (\d+), column \d+\)$", str(error))
         line = int(match[1]) if match else text.count("\n") + 1
         raise ConfigError(file, line, f"this is not TOML: {str(error).partition(' (at ')[0]}.") from error
-    return _Reading(text, file).config(raw)
 
 
 def parse_size(value: str) -> int:
@@ -187,23 +198,50 @@ def tables_of(table: type[Struct]) -> dict[str, type[Struct]]:
     return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Struct)}
 
 
-class _Reading:
-    """One text being checked."""
+class Reading:
+    """One TOML text being checked against tables of `model`'s kind.
 
-    def __init__(self, text: str, file: str) -> None:
+    elsewhere: tables whose keys are looked at, too, for what an unknown key was meant to be.
+    """
+
+    def __init__(self, text: str, file: str, elsewhere: Mapping[str, type[Struct]] | None = None) -> None:
         self._text = text
         self._file = file
+        self._elsewhere = elsewhere or {}
 
-    def config(self, raw: dict[str, Any]) -> Config:
-        plain = self._table(raw, Config, ())
+    def table(self, raw: Mapping[str, Any], table: type[S], path: KeyPath = ()) -> S:
+        """One table and those within it, every key known, every value of its type. Raises ConfigError.
+
+        raw: as tomllib gives it (Any). path: where the table stands.
+        """
+        plain = self._table(raw, table, path)
         try:
-            config = msgspec.convert(plain, Config)
+            return msgspec.convert(plain, table)
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at `$")
-            path = tuple(re.findall(r"\.([^.\[`]+)", where))
-            raise self._error(path, f"{_dotted(path)}: {_lower(message)}.") from error
-        self._check(config)
-        return config
+            here = path + tuple(re.findall(r"\.([^.\[`]+)", where))
+            raise self.error(here, f"{_dotted(here)}: {_lower(message)}.") from error
+
+    def check(self, values: Struct, choices: Sequence[Choice], ranges: Sequence[Range], path: KeyPath = ()) -> None:
+        """Values out of a few, and numbers within bounds. path: where the table `values` stands. Raises ConfigError."""
+        for choice in choices:
+            value = _value(values, choice.path)
+            if value not in choice.allowed:
+                close = difflib.get_close_matches(str(value), choice.allowed, 1)
+                allowed = ", ".join(f'"{one}"' for one in choice.allowed)
+                hint = f'Did you mean "{close[0]}"?' if close else ""
+                here = path + choice.path
+                raise self.error(here, f'{_dotted(here)} is one of {allowed}, not "{value}".', hint)
+        for bounds in ranges:
+            number = _value(values, bounds.path)
+            assert isinstance(number, (int, float))
+            if not bounds.least <= number <= bounds.most:
+                here = path + bounds.path
+                raise self.error(here, f"{_dotted(here)} lies between {bounds.least:.15g} and {bounds.most:.15g}.")
+
+    def error(self, path: KeyPath, text: str, remedy: str = "") -> ConfigError:
+        """What is wrong at a key, with its line."""
+        return ConfigError(self._file, line_of(self._text, path), text, remedy)
 
     def _table(self, raw: Mapping[str, Any], table: type[Struct], path: KeyPath) -> dict[str, Any]:
         """The same values with sizes and durations as numbers; unknown keys refused."""
@@ -214,7 +252,7 @@ class _Reading:
             if key in tables and isinstance(value, dict):
                 result[key] = self._table(value, tables[key], here)
             elif key in tables:
-                raise self._error(here, f"{_dotted(here)} is a table: write [{_dotted(here)}].")
+                raise self.error(here, f"{_dotted(here)} is a table: write [{_dotted(here)}].")
             elif key not in docs:
                 raise self._unknown(here, [*docs, *tables])
             else:
@@ -227,76 +265,64 @@ class _Reading:
         try:
             return parse_size(value) if kind == "size" else parse_duration(value)
         except ValueError as error:
-            raise self._error(path, f"{_dotted(path)}: {error}.") from error
+            raise self.error(path, f"{_dotted(path)}: {error}.") from error
 
     def _unknown(self, path: KeyPath, known: list[str]) -> ConfigError:
         close = difflib.get_close_matches(path[-1], known, 1)
         if close:
             hint = f"Did you mean {_dotted((*path[:-1], close[0]))}?"
         else:
-            elsewhere = [_dotted((name, path[-1])) for name, t in tables_of(Config).items() if path[-1] in docs_of(t)]
+            elsewhere = [_dotted((name, path[-1])) for name, t in self._elsewhere.items() if path[-1] in docs_of(t)]
             hint = f"Did you mean {elsewhere[0]}?" if elsewhere else f"Known here: {', '.join(sorted(known))}."
-        return self._error(path, f"there is no key {_dotted(path)}.", hint)
+        return self.error(path, f"there is no key {_dotted(path)}.", hint)
 
-    def _check(self, config: Config) -> None:
-        for choice in CHOICES:
-            value = _value(config, choice.path)
-            if value not in choice.allowed:
-                close = difflib.get_close_matches(str(value), choice.allowed, 1)
-                allowed = ", ".join(f'"{one}"' for one in choice.allowed)
-                hint = f'Did you mean "{close[0]}"?' if close else ""
-                raise self._error(choice.path, f'{_dotted(choice.path)} is one of {allowed}, not "{value}".', hint)
-        for bounds in RANGES:
-            number = _value(config, bounds.path)
-            assert isinstance(number, (int, float))
-            if not bounds.least <= number <= bounds.most:
-                raise self._error(
-                    bounds.path, f"{_dotted(bounds.path)} lies between {bounds.least:.15g} and {bounds.most:.15g}."
-                )
+
+class _ConfigReading(Reading):
+    """The server's file."""
+
+    def config(self, raw: dict[str, Any]) -> Config:
+        config = self.table(raw, Config)
+        self.check(config, CHOICES, RANGES)
         self._check_listeners(config)
         self._check_words(config)
+        return config
 
     def _check_listeners(self, config: Config) -> None:
         for name in LISTENERS:
             try:
                 parse_listener(name, getattr(config.listen, name))
             except BadListener as refusal:
-                raise self._error(("listen", name), refusal.text, refusal.remedy) from refusal
+                raise self.error(("listen", name), refusal.text, refusal.remedy) from refusal
 
     def _check_words(self, config: Config) -> None:
         if len(config.delivery.separator) > 1 or config.delivery.separator in ("@", '"', "\\", " "):
-            raise self._error(("delivery", "separator"), "delivery.separator is one character, or empty.")
+            raise self.error(("delivery", "separator"), "delivery.separator is one character, or empty.")
         if 0 < config.imap.message_limit < 1000:  # RFC 9738 3
-            raise self._error(("imap", "message_limit"), "imap.message_limit is 1000 or more, or 0 for no limit.")
+            raise self.error(("imap", "message_limit"), "imap.message_limit is 1000 or more, or 0 for no limit.")
         if config.tls.key and not config.tls.certificate:
-            raise self._error(("tls", "key"), "tls.key stands without tls.certificate.", "Name both files.")
+            raise self.error(("tls", "key"), "tls.key stands without tls.certificate.", "Name both files.")
         if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]{0,253}", config.server.hostname):
-            raise self._error(("server", "hostname"), "server.hostname is no host name.")
+            raise self.error(("server", "hostname"), "server.hostname is no host name.")
         if not re.fullmatch(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+)?", config.imap.admin):
-            raise self._error(
-                ("imap", "admin"), "imap.admin is no URI.", "Write it like mailto:postmaster@example.org."
-            )
+            raise self.error(("imap", "admin"), "imap.admin is no URI.", "Write it like mailto:postmaster@example.org.")
         others = config.imap.other_users
         if not re.fullmatch(r"[^\x00-\x1f/%*\"\\]{1,100}", others) or others.upper() == "INBOX":
-            raise self._error(
+            raise self.error(
                 ("imap", "other_users"), 'imap.other_users is one level of a mailbox name, without "/", "%", "*".'
             )
         seen: dict[str, str] = {}
         for name, role in config.accounts.mailboxes.items():
             if role and (not role.startswith("\\") or role in seen):
-                raise self._error(
+                raise self.error(
                     ("accounts", "mailboxes", name),
                     f'accounts.mailboxes: "{role}" is no special use, or stands twice.',
                     "Special uses look like \\\\Sent in TOML; an empty string means none.",
                 )
             seen[role] = name
 
-    def _error(self, path: KeyPath, text: str, remedy: str = "") -> ConfigError:
-        return ConfigError(self._file, line_of(self._text, path), text, remedy)
 
-
-def _value(config: Config, path: KeyPath) -> object:
-    value: object = config
+def _value(values: Struct, path: KeyPath) -> object:
+    value: object = values
     for name in path:
         value = getattr(value, name)
     return value

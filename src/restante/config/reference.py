@@ -7,8 +7,9 @@ writes them, so that a line can be copied into a file.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from .load import CHOICES, RANGES, docs_of, tables_of
+from .load import CHOICES, RANGES, Choice, KeyPath, Range, docs_of, tables_of
 from .model import Config, Struct
 from .show import literal
 
@@ -29,28 +30,40 @@ _COLUMNS = "| key | default | |\n|---|---|---|"
 
 def reference() -> str:
     """Every table and key: default, meaning, least and greatest value."""
-    parts = [HEAD, _table(Config(), Config, "")]
-    parts += [_table(getattr(Config(), name), table, name) for name, table in tables_of(Config).items()]
+    parts = [HEAD, table_text(Config(), Config, "", CHOICES, RANGES)]
+    for name, table in tables_of(Config).items():
+        parts.append(table_text(getattr(Config(), name), table, name, CHOICES, RANGES, (name,)))
     return "\n".join(parts)
 
 
-def _table(values: Struct, table: type[Struct], name: str) -> str:
+def table_text(
+    values: Struct,
+    table: type[Struct],
+    name: str,
+    choices: Sequence[Choice],
+    ranges: Sequence[Range],
+    path: KeyPath = (),
+) -> str:
+    """One table: a head and a line a key.
+
+    name: as the head shows it. values: the defaults. path: where the table stands for `choices` and `ranges`.
+    """
     lines = [f"## {f'[{name}]' if name else 'Above all tables'}\n"]
     if name == "listen":
         lines.append(f"{(table.__doc__ or '').strip()}\n")
     lines.append(_COLUMNS)
     for key, doc in docs_of(table).items():
-        path = (name, key) if name else (key,)
-        text = " ".join(part for part in (doc.text, _bounds(path, doc.kind)) if part).replace("|", "\\|")
+        bounds = _bounds((*path, key), doc.kind, choices, ranges)
+        text = " ".join(part for part in (doc.text, bounds) if part).replace("|", "\\|")
         lines.append(f"| `{key}` | `{literal(getattr(values, key), doc.kind)}` | {text} |")
     return "\n".join(lines) + "\n"
 
 
-def _bounds(path: tuple[str, ...], kind: str) -> str:
+def _bounds(path: KeyPath, kind: str, choices: Sequence[Choice], ranges: Sequence[Range]) -> str:
     """What is allowed, where that is less than everything; choices are told by the key's own text."""
-    if any(choice.path == path for choice in CHOICES):
+    if any(choice.path == path for choice in choices):
         return ""
-    for each in RANGES:
+    for each in ranges:
         if each.path == path:
             least, most = (literal(value, kind).strip('"') for value in (each.least, each.most))
             return f"From {least} to {most}." if each.most < 2**62 else f"At least {least}." if each.least else ""

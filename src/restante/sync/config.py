@@ -1,0 +1,316 @@
+"""The file of copies as typed values: every key, its default and what it is for; and the way of a text to them.
+
+One TOML file, several copies, a table each:
+
+    [copy.work]
+    imap = "imap.example.com"
+    user = "anna@example.com"
+    password_command = "pass show mail/work"
+    maildir = "~/Mail/work"
+
+docs/sync-configuration.md is made from these classes (`python -m restante.sync.reference`). A wrong key or value is
+refused with file, line and what was probably meant, as in the server's file. Durations are seconds, sizes octets (in
+the file also "10 MB", "5 m").
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from ..config.load import Choice, ConfigError, Range, Reading, parse_toml, read_text
+from ..config.model import Doc, Struct
+
+RESERVED = frozenset({"run", "init", "list", "status", "removals", "fetch", "config"})
+"""Names of subcommands: no copy may have them."""
+
+PORTS = {
+    ("imap", "implicit"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143,
+    ("pop3", "implicit"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110,
+    ("smtp", "implicit"): 465, ("smtp", "starttls"): 587, ("smtp", "none"): 587,
+}  # fmt: skip
+"""Where a server is where no port is written (RFC 8314 7.3, RFC 6409 3.1)."""
+
+
+class OAuth2Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    token_command: Annotated[
+        str, Doc("Command that prints an access token, run without a shell. With it nothing else of this table counts.")
+    ] = ""
+    endpoint: Annotated[str, Doc("URL where a refresh token is exchanged for an access token (https).")] = ""
+    client_id: Annotated[str, Doc("What the provider knows this program as.")] = ""
+    client_secret: Annotated[str, Doc("Secret of the client, where the provider gave one.")] = ""
+    refresh_token: Annotated[
+        str, Doc("The refresh token. Where the provider gives a new one, that is kept and used instead.")
+    ] = ""
+    refresh_token_command: Annotated[str, Doc("Command that prints the refresh token, run without a shell.")] = ""
+    scope: Annotated[str, Doc("Scope to ask for; empty: what the refresh token stands for.")] = ""
+
+
+class LoginTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to get into a server. Of the four ways to a password or token one is given."""
+
+    tls: Annotated[
+        str,
+        Doc('"implicit" (TLS from the first octet), "starttls", or "none": then all, the password too, can be read.'),
+    ] = "implicit"
+    certificate: Annotated[
+        str, Doc("PEM file of authorities (or the one certificate) to trust instead of the system's.")
+    ] = ""
+    user: Annotated[str, Doc("Name to log in with, most often the address.")] = ""
+    password_command: Annotated[
+        str,
+        Doc("Command whose first line is the password. Run without a shell: for a pipe write \"sh -c '...'\"."),
+    ] = ""
+    password_file: Annotated[
+        str, Doc("File whose first line is the password; it belongs to you, and nobody else may read it.")
+    ] = ""
+    keyring: Annotated[str, Doc("Service under which the system's keyring has the password of `user`.")] = ""
+    oauth2: OAuth2Table = OAuth2Table()
+
+
+class SendTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mail is sent (`restante send`, `restante-sendmail`, the Outbox). Without `smtp` none is."""
+
+    smtp: Annotated[str, Doc('Submission server, "HOST" or "HOST:PORT".')] = ""
+    addresses: Annotated[
+        list[str],
+        Doc('Sender addresses that go this way, the main one first; "*@example.com" too. Empty: `user`.'),
+    ] = msgspec.field(default_factory=list)
+    name: Annotated[str, Doc("Full name for From, where a message has no From.")] = ""
+    outbox: Annotated[
+        str, Doc("Mailbox of the copy whose messages are sent; it is never copied to the server. Empty: none.")
+    ] = "Outbox"
+    sent: Annotated[
+        str, Doc("Mailbox of the copy that sent mail is filed to; empty: the one whose special use is \\Sent, or Sent.")
+    ] = ""
+    file: Annotated[
+        bool, Doc("File sent mail. Off for a provider whose server does so by itself (you would have it twice).")
+    ] = True
+    give_up: Annotated[float, Doc("How long to try before a message comes back.", "duration")] = 5 * 86400.0
+
+
+class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One copy: a server's account (`imap` or `pop3`) and where its mail is kept here."""
+
+    imap: Annotated[str, Doc('IMAP server, "HOST" or "HOST:PORT".')] = ""
+    pop3: Annotated[str, Doc('POP3 server, "HOST" or "HOST:PORT".')] = ""
+    maildir: Annotated[str, Doc("Folder of the copy: a tree of Maildirs, made if missing.")] = ""
+    store: Annotated[str, Doc('Account of a Restante store ("anna@localhost"), made if missing.')] = ""
+    mbox: Annotated[str, Doc("mbox file that POP3 mail is added to.")] = ""
+    mailboxes: Annotated[
+        list[str], Doc('Mailboxes to copy: names, with "*" for anything and "%" for anything but "/".')
+    ] = msgspec.field(default_factory=lambda: ["*"])
+    exclude: Annotated[list[str], Doc("Mailboxes to leave out, written the same way.")] = msgspec.field(
+        default_factory=list
+    )
+    interval: Annotated[float, Doc("With --watch: a full look this often, whatever was announced.", "duration")] = 300.0
+    send: SendTable = SendTable()
+
+
+CHOICES = (
+    Choice(("tls",), ("implicit", "starttls", "none")),
+    Choice(("send", "tls"), ("implicit", "starttls", "none")),
+)
+RANGES = (
+    Range(("interval",), 10, 86_400),
+    Range(("send", "give_up"), 3600, 30 * 86_400),
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SERVER = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]{1,253}))(?::(?P<port>[0-9]{1,5}))?")
+_TABLES: Mapping[str, type[Struct]] = {"send": SendTable, "oauth2": OAuth2Table}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to connect. tls: as in LoginTable."""
+
+    host: str
+    port: int
+    tls: str
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """A file of copies, read. data: where state (and stores) lie; None where the file does not say."""
+
+    file: Path
+    data: Path | None
+    copies: Mapping[str, CopyTable]
+
+
+def config_file(environ: Mapping[str, str] | None = None, *, platform: str = sys.platform) -> Path:
+    """Where the file is where nothing else was said."""
+    env = os.environ if environ is None else environ
+    home = Path(env.get("HOME") or str(Path.home()))
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "restante" / "sync.toml"
+    base = env.get("XDG_CONFIG_HOME", "")
+    # XDG: a relative path is invalid and to be passed over.
+    return (Path(base) if base.startswith("/") else home / ".config") / "restante" / "sync.toml"
+
+
+def load_copies(file: Path) -> Copies:
+    """Read and check a file of copies. Raises ConfigError."""
+    return parse_copies(read_text(file), file)
+
+
+def parse_copies(text: str, file: Path) -> Copies:
+    """The copies of a TOML text. Raises ConfigError."""
+    raw = parse_toml(text, str(file))
+    reading = _CopyReading(text, str(file), _TABLES)
+    return reading.copies(raw, file)
+
+
+def parse_server(kind: str, value: str, tls: str) -> Server:
+    """kind: "imap", "pop3" or "smtp". Raises ValueError."""
+    found = _SERVER.fullmatch(value)
+    port = int(found["port"]) if found is not None and found["port"] else PORTS[kind, tls]
+    if found is None or not 0 < port < 65_536:
+        raise ValueError(f'"{value}" is no server; write "{kind}.example.com" or "{kind}.example.com:{port}"')
+    return Server(found["six"] or found["host"], port, tls)
+
+
+def source_of(copy: CopyTable) -> Server:
+    """The server that a (checked) copy is of."""
+    kind = "imap" if copy.imap else "pop3"
+    return parse_server(kind, copy.imap or copy.pop3, copy.tls)
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError for what cannot be a copy's name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'"{name}" is no name for a copy: letters, digits, "-" and "_", at most 64')
+    if name.lower() in RESERVED:
+        raise ValueError(f'"{name}" is a command of "restante sync" and cannot name a copy')
+
+
+class _CopyReading(Reading):
+    def copies(self, raw: Mapping[str, Any], file: Path) -> Copies:
+        for key in raw:
+            if key not in ("copy", "data"):
+                hint = "A copy is a table: [copy.NAME]." if isinstance(raw[key], dict) else "Known here: copy, data."
+                raise self.error((key,), f"there is no key {key}.", hint)
+        data = raw.get("data", "")
+        if not isinstance(data, str):
+            raise self.error(("data",), "data is the name of a folder.")
+        tables = raw.get("copy", {})
+        if not isinstance(tables, dict) or not all(isinstance(each, dict) for each in tables.values()):
+            raise self.error(("copy",), "copy is a table of tables: write [copy.NAME].")
+        found: dict[str, CopyTable] = {}
+        for name, table in tables.items():
+            path = ("copy", name)
+            try:
+                check_name(name)
+            except ValueError as error:
+                raise self.error(path, f"{error}.") from error
+            found[name] = self.table(table, CopyTable, path)
+            self.check(found[name], CHOICES, RANGES, path)
+            self._whole(found[name], path)
+        self._apart(found)
+        return Copies(file, Path(data).expanduser() if data else None, found)
+
+    def _whole(self, copy: CopyTable, path: tuple[str, ...]) -> None:
+        """What one copy must say, once."""
+        dotted = ".".join(path)
+        self._one_of(path, {"imap": copy.imap, "pop3": copy.pop3}, "a server")
+        self._one_of(path, {"maildir": copy.maildir, "store": copy.store, "mbox": copy.mbox}, "a place for the mail")
+        if copy.mbox and copy.imap:
+            raise self.error((*path, "mbox"), f"{dotted}: an mbox file takes mail of POP3 alone.", "Name a maildir.")
+        if copy.store and "@" not in copy.store:
+            raise self.error((*path, "store"), f'{dotted}.store is an account, such as "anna@localhost".')
+        if not copy.user:
+            raise self.error(path, f"{dotted} says no user.", 'Add user = "...".')
+        self._servers(copy, path)
+        self._login(copy, path, needed=True)
+        if copy.send.smtp:
+            self._login(copy.send, (*path, "send"), needed=False)
+
+    def _servers(self, copy: CopyTable, path: tuple[str, ...]) -> None:
+        for kind, value, tls, where in (
+            ("imap", copy.imap, copy.tls, path),
+            ("pop3", copy.pop3, copy.tls, path),
+            ("smtp", copy.send.smtp, copy.send.tls, (*path, "send")),
+        ):
+            if value:
+                try:
+                    parse_server(kind, value, tls)
+                except ValueError as error:
+                    raise self.error((*where, kind), f"{'.'.join((*where, kind))}: {error}.") from error
+
+    def _login(self, login: LoginTable, path: tuple[str, ...], *, needed: bool) -> None:
+        """One way to a password or token; with `needed` at least one."""
+        oauth2 = login.oauth2
+        ways = {
+            "password_command": login.password_command,
+            "password_file": login.password_file,
+            "keyring": login.keyring,
+            "oauth2": oauth2.token_command or oauth2.endpoint,
+        }
+        if needed or any(ways.values()):
+            self._one_of(path, ways, "a way to the password")
+        if oauth2 == OAuth2Table() or oauth2.token_command:
+            return
+        here, dotted = (*path, "oauth2"), ".".join((*path, "oauth2"))
+        if not oauth2.endpoint or not oauth2.client_id:
+            raise self.error(here, f"{dotted} needs token_command, or endpoint and client_id.")
+        if not re.match(r"https://[^/]|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/]", oauth2.endpoint):
+            raise self.error((*here, "endpoint"), f"{dotted}.endpoint is an https URL.")
+        self._one_of(
+            here,
+            {"refresh_token": oauth2.refresh_token, "refresh_token_command": oauth2.refresh_token_command},
+            "a refresh token",
+        )
+
+    def _one_of(self, path: tuple[str, ...], values: Mapping[str, str], what: str) -> None:
+        given = [key for key, value in values.items() if value]
+        if len(given) > 1:
+            text = f"{'.'.join(path)} says {given[0]} and {given[1]}."
+            raise self.error((*path, given[1]), text, "Leave one of them out.")
+        if not given:
+            raise self.error(path, f"{'.'.join(path)} says no {what.split(' ', 1)[1]}.", f"Give {' or '.join(values)}.")
+
+    def _apart(self, copies: Mapping[str, CopyTable]) -> None:
+        """Two copies in one place would take each other's mail for removed."""
+        seen: dict[str, str] = {}
+        for name, copy in copies.items():
+            for key in ("maildir", "store"):
+                value = getattr(copy, key)
+                place = f"{key} {os.path.realpath(expand(value)) if key == 'maildir' else value.lower()}"
+                if value and place in seen:
+                    raise self.error(("copy", name, key), f"copy.{name} and copy.{seen[place]} have one {key}.")
+                if value:
+                    seen[place] = name
+
+
+def expand(path: str) -> Path:
+    """A path of the file: "~" is the home folder."""
+    return Path(path).expanduser()
+
+
+def need_copies(copies: Copies, names: tuple[str, ...]) -> dict[str, CopyTable]:
+    """The copies of these names, all where none is given. Raises ConfigError, with what was probably meant."""
+    if not copies.copies:
+        raise ConfigError(str(copies.file), 0, "there is no copy in it.", "Make one: restante sync init NAME ...")
+    if not names:
+        return dict(copies.copies)
+    found = {}
+    for name in names:
+        if name not in copies.copies:
+            import difflib
+
+            close = difflib.get_close_matches(name, copies.copies, 1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(copies.copies)}."
+            raise ConfigError(str(copies.file), 0, f'there is no copy "{name}".', hint)
+        found[name] = copies.copies[name]
+    return found

@@ -96,6 +96,41 @@ class SendTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     give_up: Annotated[float, Doc("How long to try before a message comes back.", "duration")] = 5 * 86400.0
 
 
+class BrakeTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When removals are held until you have decided (`restante sync removals`)."""
+
+    on: Annotated[bool, Doc("Off: nothing is ever held.")] = True
+    vanished: Annotated[bool, Doc("Hold the messages of a mailbox that is gone.")] = True
+    emptied: Annotated[int, Doc("Hold where a mailbox lost all of at least this many messages.")] = 10
+    share: Annotated[float, Doc("Hold where a mailbox lost more than this share of its messages ...")] = 0.5
+    least: Annotated[int, Doc("... and at least this many.")] = 100
+    number: Annotated[int, Doc("Hold where one side lost more than this many in one run.")] = 1000
+
+
+class TrashTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where what is removed by a run is kept for a time."""
+
+    days: Annotated[int, Doc("Days that removed messages are kept; 0: they are not.")] = 0
+    mailbox: Annotated[
+        str, Doc("Mailbox of the copy where they are kept (it is not copied); empty: a folder beside the copy's state.")
+    ] = ""
+
+
+class DownloadTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POP3 alone: what becomes of mail here and on the server."""
+
+    mailbox: Annotated[str, Doc("Mailbox of the copy that new mail goes to.")] = "INBOX"
+    delete_after: Annotated[
+        int, Doc("Days after which downloaded mail is removed from the server; 0: at once, -1: never.")
+    ] = -1
+    only_new: Annotated[bool, Doc("Pass over what is on the server at the first run.")] = False
+    seen: Annotated[bool, Doc("Mark what is downloaded as read.")] = False
+    session_messages: Annotated[int, Doc("Most messages of one run, for lines that break soon; 0: no limit.")] = 0
+    auth: Annotated[
+        str, Doc('"auto", "plain", "scram-sha-256", "user" or "apop". Of tokens the server decides what it takes.')
+    ] = "auto"
+
+
 class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One copy: a server's account (`imap` or `pop3`) and where its mail is kept here."""
 
@@ -105,27 +140,54 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     store: Annotated[str, Doc('Account of a Restante store ("anna@localhost"), made if missing.')] = ""
     mbox: Annotated[str, Doc("mbox file that POP3 mail is added to.")] = ""
     mailboxes: Annotated[
-        list[str], Doc('Mailboxes to copy: names, with "*" for anything and "%" for anything but "/".')
-    ] = msgspec.field(default_factory=lambda: ["*"])
-    exclude: Annotated[list[str], Doc("Mailboxes to leave out, written the same way.")] = msgspec.field(
+        list[str], Doc('Mailboxes to copy, by name, with "*" for anything and "?" for one character; empty: all.')
+    ] = msgspec.field(default_factory=list)
+    exclude: Annotated[list[str], Doc("Mailboxes to leave alone on both sides, written the same way.")] = msgspec.field(
         default_factory=list
     )
+    removals: Annotated[bool, Doc("Carry removals over. Off: what is removed on one side stays on the other.")] = True
+    removal_wins: Annotated[
+        bool, Doc("What is removed on one side is removed on the other even if it was changed there meanwhile.")
+    ] = False
+    largest: Annotated[
+        int, Doc("Larger messages leave a placeholder (`restante sync fetch` brings them); 0: no limit.", "size")
+    ] = 0
+    newest_first: Annotated[bool, Doc("Carry what came last first.")] = True
+    connections: Annotated[int, Doc("Most connections to the server at once.")] = 4
+    compress: Annotated[bool, Doc("Compress what goes over the line, where the server can (COMPRESS=DEFLATE).")] = True
+    bandwidth: Annotated[int, Doc("Most octets a second from and to the server; 0: no limit.", "size")] = 0
     interval: Annotated[float, Doc("With --watch: a full look this often, whatever was announced.", "duration")] = 300.0
+    brake: BrakeTable = BrakeTable()
+    trash: TrashTable = TrashTable()
+    download: DownloadTable = DownloadTable()
     send: SendTable = SendTable()
 
 
 CHOICES = (
     Choice(("tls",), ("implicit", "starttls", "none")),
     Choice(("send", "tls"), ("implicit", "starttls", "none")),
+    Choice(("download", "auth"), ("auto", "plain", "scram-sha-256", "user", "apop")),
 )
 RANGES = (
+    Range(("largest",), 0, 2**62),
+    Range(("connections",), 1, 30),
+    Range(("bandwidth",), 0, 2**62),
     Range(("interval",), 10, 86_400),
+    Range(("brake", "emptied"), 1, 2**31),
+    Range(("brake", "share"), 0, 1),
+    Range(("brake", "least"), 1, 2**31),
+    Range(("brake", "number"), 1, 2**31),
+    Range(("trash", "days"), 0, 36_500),
+    Range(("download", "delete_after"), -1, 36_500),
+    Range(("download", "session_messages"), 0, 2**31),
     Range(("send", "give_up"), 3600, 30 * 86_400),
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]{1,253}))(?::(?P<port>[0-9]{1,5}))?")
-_TABLES: Mapping[str, type[Struct]] = {"send": SendTable, "oauth2": OAuth2Table}
+_TABLES: Mapping[str, type[Struct]] = {
+    "send": SendTable, "oauth2": OAuth2Table, "brake": BrakeTable, "trash": TrashTable, "download": DownloadTable,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +289,8 @@ class _CopyReading(Reading):
         self._one_of(path, {"maildir": copy.maildir, "store": copy.store, "mbox": copy.mbox}, "a place for the mail")
         if copy.mbox and copy.imap:
             raise self.error((*path, "mbox"), f"{dotted}: an mbox file takes mail of POP3 alone.", "Name a maildir.")
+        if copy.mbox and copy.send.smtp:
+            raise self.error((*path, "send"), f"{dotted}: mail is sent from a copy in a maildir or store alone.")
         if copy.store and "@" not in copy.store:
             raise self.error((*path, "store"), f'{dotted}.store is an account, such as "anna@localhost".')
         if not copy.user:

@@ -118,8 +118,8 @@ async def _records(ways: Ways, domain: str) -> Found:
 
 
 def _best(records: Sequence[Record], tls: str) -> Server | None:
-    """Of the lowest priority the heaviest (RFC 2782 would draw lots: here one server is written down). A target "." says
-    that the service is not offered (RFC 6186 3.4)."""
+    """Of the lowest priority the heaviest (RFC 2782 would draw lots: here one server is written down). A target "."
+    says that the service is not offered (RFC 6186 3.4)."""
     usable = [each for each in records if _DOMAIN.fullmatch(each.target) and 0 < each.port < 65_536]
     best = min(usable, key=lambda each: (each.priority, -each.weight), default=None)
     return None if best is None else Server(best.target, best.port, tls)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 
+from ..config.load import tables_of
 from ..config.reference import table_text
-from .config import CHOICES, RANGES, CopyTable, OAuth2Table, SendTable
+from .config import CHOICES, RANGES, CopyTable
 
 HEAD = """# Configuration of copies
 
@@ -37,15 +38,16 @@ implicit TLS, 143, 110 and 587 else. Sizes are octets, or text such as `"10 MB"`
 `"30 s"`, `"5 m"`, `"14 d"`. A path may begin with `~`.
 
 For the password one of `password_command`, `password_file`, `keyring` and the table `oauth2` is given. In
-`[copy.NAME.send]` none of them need be: then it is the copy's own.
+`[copy.NAME.send]` none of them need be, nor `user`: then they are the copy's own. Where sending has a token of its own
+it stands in `[copy.NAME.send.oauth2]`.
 """
 
 
 def reference() -> str:
     """Every table and key of a copy: default, meaning, least and greatest value."""
-    tables = (("copy.NAME", CopyTable, ()), ("copy.NAME.send", SendTable, ("send",)))
-    parts = [HEAD, *(table_text(kind(), kind, name, CHOICES, RANGES, path) for name, kind, path in tables)]
-    parts.append(table_text(OAuth2Table(), OAuth2Table, "copy.NAME.oauth2", CHOICES, RANGES, ("oauth2",)))
+    parts = [HEAD, table_text(CopyTable(), CopyTable, "copy.NAME", CHOICES, RANGES)]
+    for name, table in tables_of(CopyTable).items():
+        parts.append(table_text(table(), table, f"copy.NAME.{name}", CHOICES, RANGES, (name,)))
     return "\n".join(parts)
 
 

@@ -1,0 +1,64 @@
+"""Messages dropped in the copy's Outbox mailbox -> the spool.
+
+Each message is on disk in the spool (TAKEN) before it is removed from the mailbox, and is sent only after that removal.
+What a crash leaves between the two is known again by its octets, so that nothing is taken twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from msgspec.structs import replace as changed
+
+from ...smtp.grammar.requests import with_crlf
+from ..side import Side
+from .compose import BadMessage, Ready
+from .entry import Entry, Event, Fate, Recipient, State, settled
+from .spool import Spool
+
+NOBODY = "nobody@localhost.invalid"
+"""Stands for the recipient of a message that has none."""
+
+Prepare = Callable[[bytes], Ready]
+
+
+class Taking:
+    """name: of the copy. outbox: of the mailbox. prepare: makes a message ready, its recipients from the header."""
+
+    def __init__(self, spool: Spool, name: str, outbox: str, prepare: Prepare) -> None:
+        self._spool = spool
+        self._name = name
+        self._outbox = outbox
+        self._prepare = prepare
+
+    async def take(self, side: Side) -> int:
+        """Take what is there; how many. Raises as the side does: what was taken by then stays taken."""
+        taken = [entry for entry in self._spool.entries(self._name) if entry.state is State.TAKEN]
+        place = next((p for p in await side.places() if p.name.lower() == self._outbox.lower() and p.selectable), None)
+        number = 0
+        if place is not None and place.messages != 0:
+            changes = await side.changes(place.name, None)
+            waiting = [u for u, f in zip(changes.uids, changes.flags, strict=True) if "\\Deleted" not in f]
+            known = {entry.origin for entry in taken}
+            async for message in side.fetch(place.name, waiting):
+                origin = hashlib.sha256(message.data).hexdigest()
+                if origin not in known:
+                    taken.append(self._keep(message.data, origin))
+                    number += 1
+                await side.remove(place.name, [message.uid])
+        for entry in taken:
+            self._spool.write(settled(changed(entry, state=entry.after(Event.REMOVED))))
+        return number
+
+    def _keep(self, data: bytes, origin: str) -> Entry:
+        try:
+            ready = self._prepare(data)
+        except BadMessage as refusal:
+            # It comes back like anything that a server refuses.
+            nobody = Recipient(address=NOBODY, fate=Fate.REFUSED, said=str(refusal))
+            return self._spool.add(self._name, "", [nobody], with_crlf(data), origin=origin)
+        recipients = [Recipient(address=each) for each in ready.recipients]
+        return self._spool.add(
+            self._name, ready.sender, recipients, ready.message, subject=ready.subject, origin=origin
+        )

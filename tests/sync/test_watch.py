@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import struct
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,8 +14,20 @@ from typing import Any
 import pytest
 
 from restante.errors import Refusal
+from restante.sync.network import messages, network_changed
 from restante.sync.side import SideUnavailable
-from restante.sync.watch import FIRST_DELAY, GATHER, LONGEST_DELAY, TICK, Backoff, Cause, Stop, watch, watch_all
+from restante.sync.watch import (
+    FIRST_DELAY,
+    GATHER,
+    LONGEST_DELAY,
+    REFUSED_DELAY,
+    TICK,
+    Backoff,
+    Cause,
+    Stop,
+    watch,
+    watch_all,
+)
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -123,6 +137,11 @@ class World:
         self.stop = Stop()
         self.clock = LoopClock()
         self.told: Told = []
+        self.network = asyncio.Event()
+
+    async def other_network(self) -> None:
+        await self.network.wait()
+        self.network.clear()
 
     def tell(self, name: str, refusal: Refusal | None, delay: float) -> None:
         self.told.append((round(now(), 3), None if refusal is None else refusal.text, delay))
@@ -130,7 +149,7 @@ class World:
     async def play(self, script: Callable[[], Coroutine[Any, Any, None]], interval: float = 300.0) -> None:
         """Watch while a script goes on; at its end the stop."""
         task = asyncio.ensure_future(
-            watch(self.copy, self.stop, self.clock, lambda n: b"\xff" * n, interval, self.tell)
+            watch(self.copy, self.stop, self.clock, lambda n: b"\xff" * n, interval, self.tell, self.other_network)
         )
         await script()
         self.stop.set()
@@ -139,8 +158,8 @@ class World:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let virtual time pass, a second a look."""
-    while not condition():
-        await asyncio.sleep(1)  # noqa: ASYNC110 (the loop's own time, which nothing waits for)
+    while not condition():  # noqa: ASYNC110 (the loop's own time, which nobody waits for)
+        await asyncio.sleep(1)
 
 
 def now() -> float:
@@ -268,14 +287,86 @@ def test_delays_begin_anew_after_success() -> None:
     assert delays[3] == delays[0] < delays[1] < delays[2]
 
 
-def test_what_trying_again_does_not_mend_ends_it() -> None:
+def test_a_refused_login_is_tried_again_rarely() -> None:
     async def scenario(world: World) -> None:
-        world.copy.fail_open = [Wrong("wrong password")]
-        await watch(world.copy, world.stop, world.clock, lambda n: bytes(n), 60, world.tell)
+        world.copy.fail_open = [Wrong("wrong password"), Wrong("wrong password")]
+
+        async def script() -> None:
+            await until(lambda: bool(world.copy.runs))
+
+        await world.play(script)
 
     world = on_the_loop(scenario)
-    assert world.told == [(0.0, "wrong password", 0.0)]
-    assert world.copy.closed == 1
+    assert world.copy.opened == [0.0, REFUSED_DELAY, 2 * REFUSED_DELAY]
+    assert world.told == [(0.0, "wrong password", REFUSED_DELAY), (REFUSED_DELAY, "wrong password", REFUSED_DELAY)]
+
+
+def test_a_fault_of_one_copy_is_told_and_ends_nothing() -> None:
+    async def scenario(world: World) -> None:
+        def broken(number: int) -> None:
+            if number == 1:
+                raise ZeroDivisionError("a fault")
+
+        world.copy.on_run = broken
+
+        async def script() -> None:
+            await until(lambda: len(world.copy.runs) == 2)
+
+        await world.play(script)
+
+    assert on_the_loop(scenario).told == [(0.0, "ZeroDivisionError: a fault", REFUSED_DELAY)]
+
+
+def test_another_network_connects_anew_but_not_in_rows() -> None:
+    async def scenario(world: World) -> None:
+        async def script() -> None:
+            await asyncio.sleep(100)
+            for _ in range(5):  # an interface comes up: several addresses
+                world.network.set()
+                await asyncio.sleep(1)
+            await asyncio.sleep(100)
+
+        await world.play(script, interval=3600)
+
+    world = on_the_loop(scenario)
+    assert world.copy.opened == [0.0, 100.0]
+    assert world.told == []
+
+
+def test_another_network_ends_a_backoff() -> None:
+    async def scenario(world: World) -> None:
+        world.copy.fail_open = [Lost("no network") for _ in range(10)]
+
+        async def script() -> None:
+            await until(lambda: not world.copy.fail_open)
+            before = now()
+            world.network.set()
+            await until(lambda: bool(world.copy.runs))
+            assert now() - before <= 1
+
+        await world.play(script)
+
+    on_the_loop(scenario)
+
+
+def test_what_rtnetlink_tells() -> None:
+    def told(kind: int, scope: int) -> bytes:
+        return struct.pack("=IHHII", 26, kind, 0, 0, 0) + struct.pack("=BBBBI", 2, 24, 0, scope, 3) + b"xx\0\0"
+
+    assert list(messages(told(20, 0) + told(21, 253))) == [(20, 0), (21, 253)]
+    assert list(messages(b"")) == list(messages(b"\0" * 40)) == list(messages(told(20, 0)[:20])) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux'")
+def test_this_machines_network_is_listened_to() -> None:
+    async def main() -> None:
+        waiting = asyncio.ensure_future(network_changed())
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done, waiting
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    asyncio.run(main())
 
 
 def test_a_machine_that_slept_connects_anew_at_once() -> None:
@@ -360,7 +451,7 @@ def test_stop_ends_a_wait_and_a_backoff_at_once() -> None:
 
 def test_one_copy_that_fails_does_not_end_another() -> None:
     async def scenario(world: World) -> None:
-        bad = FakeCopy("bad", fail_open=[Wrong("no")])
+        bad = FakeCopy("bad", fail_open=[Wrong("no"), Wrong("no")])
         task = asyncio.ensure_future(
             watch_all([(bad, 60), (world.copy, 60)], world.stop, world.clock, lambda n: bytes(n), world.tell)
         )

@@ -7,11 +7,9 @@ socket's path too long (108 octets with the NUL on Linux, 104 on macOS).
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +53,9 @@ def run_directory(data: Path) -> Path:
     run = data.absolute() / "run"
     if len(os.fsencode(run)) + 1 + _LONGEST_NAME <= MAX_UNIX_PATH:
         return _make(run, "run")
+    import hashlib  # seldom needed, and start-up is paid by each run of `restante sync`
+    import tempfile
+
     digest = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
     base = os.environ.get("XDG_RUNTIME_DIR") or ""
     if not base.startswith("/") or len(os.fsencode(base)) > 40:

@@ -85,7 +85,8 @@ class SendTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = msgspec.field(default_factory=list)
     name: Annotated[str, Doc("Full name for From, where a message has no From.")] = ""
     outbox: Annotated[
-        str, Doc("Mailbox of the copy whose messages are sent; it is never copied to the server. Empty: none.")
+        str,
+        Doc("Mailbox of the copy whose messages are sent, made if missing, never copied to the server. Empty: none."),
     ] = "Outbox"
     sent: Annotated[
         str, Doc("Mailbox of the copy that sent mail is filed to; empty: the one whose special use is \\Sent, or Sent.")
@@ -127,7 +128,11 @@ class DownloadTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     seen: Annotated[bool, Doc("Mark what is downloaded as read.")] = False
     session_messages: Annotated[int, Doc("Most messages of one run, for lines that break soon; 0: no limit.")] = 0
     auth: Annotated[
-        str, Doc('"auto", "plain", "scram-sha-256", "user" or "apop". Of tokens the server decides what it takes.')
+        str,
+        Doc(
+            '"auto", "plain", "scram-sha-256", "user" or "apop"; for a token "xoauth2" (which "auto" is then) or '
+            '"oauthbearer".'
+        ),
     ] = "auto"
 
 
@@ -137,7 +142,15 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     imap: Annotated[str, Doc('IMAP server, "HOST" or "HOST:PORT".')] = ""
     pop3: Annotated[str, Doc('POP3 server, "HOST" or "HOST:PORT".')] = ""
     maildir: Annotated[str, Doc("Folder of the copy: a tree of Maildirs, made if missing.")] = ""
-    store: Annotated[str, Doc('Account of a Restante store ("anna@localhost"), made if missing.')] = ""
+    layout: Annotated[
+        str,
+        Doc(
+            'How the tree is laid out: "maildir++" (.Lists.Music; what Dovecot and most readers expect) or "plain" '
+            "(Lists/Music)."
+        ),
+    ] = "maildir++"
+    utf8: Annotated[bool, Doc("Name new folders of the tree in UTF-8 instead of IMAP's modified UTF-7.")] = False
+    store: Annotated[str, Doc('Account of a Restante store, such as "anna@localhost".')] = ""
     mbox: Annotated[str, Doc("mbox file that POP3 mail is added to.")] = ""
     mailboxes: Annotated[
         list[str], Doc('Mailboxes to copy, by name, with "*" for anything and "?" for one character; empty: all.')
@@ -166,7 +179,8 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 CHOICES = (
     Choice(("tls",), ("implicit", "starttls", "none")),
     Choice(("send", "tls"), ("implicit", "starttls", "none")),
-    Choice(("download", "auth"), ("auto", "plain", "scram-sha-256", "user", "apop")),
+    Choice(("layout",), ("maildir++", "plain")),
+    Choice(("download", "auth"), ("auto", "plain", "scram-sha-256", "user", "apop", "xoauth2", "oauthbearer")),
 )
 RANGES = (
     Range(("largest",), 0, 2**62),
@@ -262,7 +276,8 @@ class _CopyReading(Reading):
         for key in raw:
             if key not in ("copy", "data"):
                 hint = "A copy is a table: [copy.NAME]." if isinstance(raw[key], dict) else "Known here: copy, data."
-                raise self.error((key,), f"there is no key {key}.", hint)
+                path = (key, *list(raw[key])[:1]) if isinstance(raw[key], dict) else (key,)
+                raise self.error(path, f"there is no key {key}.", hint)
         data = raw.get("data", "")
         if not isinstance(data, str):
             raise self.error(("data",), "data is the name of a folder.")
@@ -291,6 +306,11 @@ class _CopyReading(Reading):
             raise self.error((*path, "mbox"), f"{dotted}: an mbox file takes mail of POP3 alone.", "Name a maildir.")
         if copy.mbox and copy.send.smtp:
             raise self.error((*path, "send"), f"{dotted}: mail is sent from a copy in a maildir or store alone.")
+        tokens = copy.download.auth in ("xoauth2", "oauthbearer")
+        if copy.pop3 and copy.download.auth != "auto" and tokens != (copy.oauth2 != OAuth2Table()):
+            raise self.error(
+                (*path, "download", "auth"), f"{dotted}.download.auth does not go with what `oauth2` says."
+            )
         if copy.store and "@" not in copy.store:
             raise self.error((*path, "store"), f'{dotted}.store is an account, such as "anna@localhost".')
         if not copy.user:

@@ -91,7 +91,7 @@ async def discover(address: str, ways: Ways | None = None) -> Found:
     That list learns the domain, never the address.
     """
     domain = address.rpartition("@")[2].lower()
-    if not _DOMAIN.fullmatch(domain) or ".." in domain:
+    if "@" not in address or not _DOMAIN.fullmatch(domain) or ".." in domain:
         return Found()
     ways = ways or Ways()
     own = (

@@ -4,10 +4,13 @@
        ^                 |             |
        +----- lost, refused for now: BACKOFF (longer each time, never past a bound) ----+
 
-What ends a wait: either side's own `wait`, a word that something was put into the outbox, the interval, and the machine
-having slept. Sleep is seen by two clocks that part: the wall clock goes on while the monotonic one (on Linux) and with
-it every timer stands still; a connection that was open before is then not trusted, and made anew at once. Changes are
-let gather for a moment, since programs seldom make one alone.
+What ends a wait: either side's own `wait`, a word that something was put into the outbox, the interval, a network that
+has become another, and the machine having slept. Sleep is seen by two clocks that part: the wall clock goes on while
+the monotonic one (on Linux) and with it every timer stands still. A connection that was open before either of these is
+not trusted, and made anew at once. Changes are let gather for a moment, since programs seldom make one alone.
+
+What trying again at once does not mend (a refused login) is tried again rarely: a password is changed, a keyring
+opened, while nobody thinks of this process.
 
 Ends between two actions: `Stop.set` lets what is under way end; a second one cancels it, which the journal bears.
 """
@@ -15,13 +18,14 @@ Ends between two actions: `Stop.set` lets what is under way end; a second one ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from ..clock import Clock, Random
 from ..errors import Refusal
+from .network import network_changed
 
 GATHER = 0.2
 """Seconds that changes may still come before a run begins: a run within a second of the first."""
@@ -35,6 +39,11 @@ a connection made anew for nothing is soon made."""
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 300.0
+REFUSED_DELAY = 900.0
+"""After a refusal that is not temporary: rare enough that no server takes it for guessing."""
+
+TRUST = 30.0
+"""Seconds after connecting in which a new address of this machine is no reason to connect again: they come in rows."""
 
 
 class Cause(Enum):
@@ -48,7 +57,7 @@ class Cause(Enum):
 
 
 class Watched(Protocol):
-    """A copy, as this sees it. Refusals that are `temporary` are waited for; others end the watching of this copy."""
+    """A copy, as this sees it."""
 
     name: str
 
@@ -70,7 +79,10 @@ class Watched(Protocol):
 
 
 Tell = Callable[[str, Refusal | None, float], None]
-"""tell(copy, what is wrong, seconds until the next try): None once all is well again; 0 seconds: there is none."""
+"""tell(copy, what is wrong, seconds until the next try): None once all is well again."""
+
+
+Network = Callable[[], Coroutine[object, object, None]]
 
 
 class Stop:
@@ -92,8 +104,8 @@ class Stop:
 
 @dataclass(slots=True)
 class Backoff:
-    """Delays after failures in a row: doubled each time up to a bound, with jitter of half, so that not all clients of a
-    server that comes back come at once."""
+    """Delays after failures in a row: doubled each time up to a bound, with jitter of half, so that not all clients
+    come at once to a server that is back."""
 
     random: Random
     first: float = FIRST_DELAY
@@ -111,36 +123,55 @@ class Backoff:
         self.failures = 0
 
 
-class Slept(Exception):
-    """The machine slept: what was connected is not trusted any more."""
+class Fault(Refusal):
+    """Something that nobody has thought of. Its cause has the place."""
+
+    code = "FAULT"
 
 
-async def watch(copy: Watched, stop: Stop, clock: Clock, random: Random, interval: float, tell: Tell) -> None:
-    """Keep a copy in step until `stop`. Returns then, or once a refusal says that trying again does not help.
+class Distrusted(Exception):
+    """The machine slept, or its network is another: what was connected is not trusted any more."""
 
-    interval: seconds after which a run is made whatever was announced.
+
+async def watch(
+    copy: Watched,
+    stop: Stop,
+    clock: Clock,
+    random: Random,
+    interval: float,
+    tell: Tell,
+    network: Network = network_changed,
+) -> None:
+    """Keep a copy in step until `stop`.
+
+    interval: seconds after which a run is made whatever was announced. network: waits until it has become another.
     """
     backoff = Backoff(random)
     while not stop.wanted:
         try:
             try:
-                await _connected(copy, stop, clock, interval, backoff, tell)
+                await _connected(copy, stop, clock, interval, backoff, tell, network)
             finally:
                 await copy.close()
-        except Slept:
+        except Distrusted:
             backoff.reset()
         except Refusal as refusal:
-            if not refusal.temporary:
-                tell(copy.name, refusal, 0.0)
-                return
-            delay = backoff.next()
+            delay = backoff.next() if refusal.temporary else REFUSED_DELAY
             tell(copy.name, refusal, delay)
-            await _pause(delay, stop, clock)
+            await _pause(delay, stop, clock, network)
+        except Exception as error:  # noqa: BLE001 (it must not end the other copies; `tell` shows where it is)
+            fault = Fault(f"{type(error).__name__}: {error}")
+            fault.__cause__ = error
+            tell(copy.name, fault, REFUSED_DELAY)
+            await _pause(REFUSED_DELAY, stop, clock, network)
 
 
-async def _connected(copy: Watched, stop: Stop, clock: Clock, interval: float, backoff: Backoff, tell: Tell) -> None:
+async def _connected(
+    copy: Watched, stop: Stop, clock: Clock, interval: float, backoff: Backoff, tell: Tell, network: Network
+) -> None:
     """From opening to a loss or the end."""
     await copy.open()
+    opened = clock.monotonic()
     cause = Cause.BEGIN
     while not stop.wanted:
         await copy.run(cause)
@@ -148,11 +179,25 @@ async def _connected(copy: Watched, stop: Stop, clock: Clock, interval: float, b
             backoff.reset()
             tell(copy.name, None, 0.0)
         if not stop.wanted:
-            cause = await _change(copy, stop, clock, interval)
+            cause = await _change(copy, stop, clock, interval, opened, network)
 
 
-async def _change(copy: Watched, stop: Stop, clock: Clock, interval: float) -> Cause:
-    """Wait for a reason to run, and for what comes with it. On `stop` any. Raises what a side raises, Slept."""
+async def _change(
+    copy: Watched,
+    stop: Stop,
+    clock: Clock,
+    interval: float,
+    opened: float,
+    network: Network,
+) -> Cause:
+    """Wait for a reason to run, and for what comes with it. On `stop` any. Raises what a side raises, Distrusted."""
+
+    async def other_network() -> None:
+        while True:
+            await network()
+            if clock.monotonic() - opened > TRUST:
+                raise Distrusted
+
     waits: dict[asyncio.Task[None], Cause] = {
         _task(copy.remote_changed()): Cause.REMOTE,
         _task(copy.local_changed()): Cause.LOCAL,
@@ -160,6 +205,7 @@ async def _change(copy: Watched, stop: Stop, clock: Clock, interval: float) -> C
         _task(asyncio.sleep(interval)): Cause.INTERVAL,
         _task(stop.wait()): Cause.INTERVAL,
         _task(sleep_of_machine(clock)): Cause.INTERVAL,
+        _task(other_network()): Cause.INTERVAL,
     }
     try:
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -173,9 +219,9 @@ async def _change(copy: Watched, stop: Stop, clock: Clock, interval: float) -> C
         await _end(waits)
 
 
-async def _pause(delay: float, stop: Stop, clock: Clock) -> None:
-    """Wait out a delay; less where the machine slept (the network may be another) or the end is wished."""
-    waits = [_task(asyncio.sleep(delay)), _task(stop.wait()), _task(sleep_of_machine(clock))]
+async def _pause(delay: float, stop: Stop, clock: Clock, network: Network) -> None:
+    """Wait out a delay; less where the network is another, the machine slept, or the end is wished."""
+    waits = [_task(asyncio.sleep(delay)), _task(stop.wait()), _task(sleep_of_machine(clock)), _task(network())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -183,13 +229,13 @@ async def _pause(delay: float, stop: Stop, clock: Clock) -> None:
 
 
 async def sleep_of_machine(clock: Clock) -> None:
-    """Raises Slept once the machine has slept."""
+    """Raises Distrusted once the machine has slept."""
     apart = clock.now() - clock.monotonic()
     while True:
         await asyncio.sleep(TICK)
         now = clock.now() - clock.monotonic()
         if abs(now - apart) > SLEPT:
-            raise Slept
+            raise Distrusted
         apart = now  # slow drift is none
 
 
@@ -204,7 +250,9 @@ async def _end(tasks: dict[asyncio.Task[None], Cause] | list[asyncio.Task[None]]
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def watch_all(copies: list[tuple[Watched, float]], stop: Stop, clock: Clock, random: Random, tell: Tell) -> None:
+async def watch_all(
+    copies: Sequence[tuple[Watched, float]], stop: Stop, clock: Clock, random: Random, tell: Tell
+) -> None:
     """Watch several at once, each for itself, with its interval."""
     async with asyncio.TaskGroup() as group:
         for copy, interval in copies:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -236,3 +238,25 @@ class _Conversation:
             return False
         await self.ask(final)
         return True
+
+
+@contextmanager
+def serving(sink: Sink) -> Iterator[Sink]:
+    """The sink in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def work() -> None:
+        async with sink:
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
+    thread.start()
+    assert ready.wait(30)
+    try:
+        yield sink
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()

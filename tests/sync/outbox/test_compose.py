@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.sync.outbox.compose import BadMessage, Ready, compose, until_dot
+from restante.sync.outbox.compose import BadMessage, Own, Ready, compose, until_dot
 
 NOW = 1_800_000_000.0
 
@@ -19,8 +19,7 @@ def ready(raw: bytes, *recipients: str, **given: Any) -> Ready:
     options: dict[str, Any] = {
         "from_header": not recipients,
         "sender": None,
-        "default_sender": lambda author: author or "anna@example.org",
-        "full_name": "",
+        "own": lambda author: Own(author or "anna@example.org"),
         "now": NOW,
         "random": lambda n: b"\x01" * n,
     }
@@ -55,7 +54,7 @@ FULL_NAMES = [
 
 @pytest.mark.parametrize(("name", "field"), FULL_NAMES)
 def test_the_full_name_stands_in_from(name: str, field: bytes) -> None:
-    made = ready(b"To: b@example.com\n\nx", full_name=name, default_sender=lambda _: "a@b.example")
+    made = ready(b"To: b@example.com\n\nx", own=lambda _: Own("a@b.example", name))
     assert field in made.message.split(b"\r\n")
     parsed = email.message_from_bytes(made.message, policy=email.policy.default)
     assert parsed["From"].addresses[0].display_name == name

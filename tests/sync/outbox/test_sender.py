@@ -13,7 +13,7 @@ import pytest
 from restante.clock import ManualClock
 from restante.sync.config import Server
 from restante.sync.model import Added
-from restante.sync.outbox.compose import Ready, compose
+from restante.sync.outbox.compose import Own, Ready, compose
 from restante.sync.outbox.entry import TRANSITIONS, Entry, Event, Filing, Recipient, State
 from restante.sync.outbox.sender import DELAYS, Outcome, Outgoing, Sender, WrongMoment, decide
 from restante.sync.outbox.spool import NoSuchEntry, Spool, SpoolBusy, SpoolDamaged
@@ -44,8 +44,8 @@ def counting() -> Callable[[int], bytes]:
 
 def prepare(raw: bytes) -> Ready:
     return compose(
-        raw, recipients=(), from_header=True, sender=None, default_sender=lambda author: author or ANNA,
-        full_name="", now=1.8e9, random=lambda n: b"\x07" * n,
+        raw, recipients=(), from_header=True, sender=None, own=lambda author: Own(author or ANNA),
+        now=1.8e9, random=lambda n: b"\x07" * n,
     )  # fmt: skip
 
 
@@ -435,6 +435,12 @@ def test_one_that_cannot_be_sent_comes_back_whole(world: World) -> None:
     assert b"The message has no recipient." in report
     assert b"Subject: to nobody\r\n\r\nx\r\n" in report
     assert world.entries() == []
+
+
+def test_the_outbox_mailbox_is_made(world: World) -> None:
+    world.run()
+    assert world.disk.boxes["Outbox"].subscribed
+    world.run()
 
 
 def test_one_marked_deleted_is_left(world: World) -> None:

@@ -37,6 +37,14 @@ class BadMessage(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """Who sends. name: in full, for a From that is added; may be empty."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """sender: of the envelope. subject: for people. message: what will be sent and filed."""
 
@@ -52,16 +60,15 @@ def compose(
     recipients: Sequence[str],
     from_header: bool,
     sender: str | None,
-    default_sender: Callable[[str], str],
-    full_name: str,
+    own: Callable[[str], Own],
     now: float,
     random: Random,
 ) -> Ready:
     """Make a message ready.
 
     recipients: as given besides. from_header: those that To, Cc and Bcc name are added (-t). sender: the envelope's as
-    given, "" for <>; None: the header's. default_sender: the address to use, from what From says ("" where it says
-    nothing); it may refuse. full_name: for a From that is added. now: seconds UTC. Raises BadMessage.
+    given, "" for <>; None: the header's. own: who sends, by the sender given or what From says ("" where neither says
+    anything); it may refuse. now: seconds UTC. Raises BadMessage.
     """
     message = with_crlf(_MBOX_LINE.sub(b"", raw, count=1) if raw.startswith(b"From ") else raw)
     if not message.endswith(b"\r\n"):
@@ -75,8 +82,8 @@ def compose(
     if len(everybody) > MOST_RECIPIENTS:
         raise BadMessage(f"The message has more than {MOST_RECIPIENTS} recipients.")
     author = next(iter(addresses(fields.get(b"from", []))), "")
-    own = default_sender(sender or author)
-    added = _added(fields, own, full_name, now, random)
+    who = own(sender or author)
+    added = _added(fields, who, now, random)
     kept = FieldSelector(_BCC, negate=True).fields(header) if _BCC & fields.keys() else header
     # Before what is there, as a trace field would be: nothing that a signature covers moves.
     ready = added + kept + b"\r\n" + body
@@ -85,7 +92,7 @@ def compose(
             "The message has NUL octets, or 8-bit characters in its header that are no UTF-8.",
             "Encode it as MIME wants it.",
         )
-    envelope = sender if sender is not None else (author if is_address(author) else own)
+    envelope = sender if sender is not None else (author if is_address(author) else who.address)
     if envelope and not is_address(envelope):
         raise BadMessage(f'The sender "{_shown(envelope)}" is no address.')
     subject = decode_header(next(iter(fields.get(b"subject", [])), b""))
@@ -133,16 +140,16 @@ def _header_recipients(fields: Fields) -> list[str]:
     return [address for name in names for address in addresses(fields.get(name, []))]
 
 
-def _added(fields: Fields, own: str, full_name: str, now: float, random: Random) -> bytes:
+def _added(fields: Fields, who: Own, now: float, random: Random) -> bytes:
     """The fields that are missing."""
     lines = []
     if b"message-id" not in fields:
         # The domain is the sender's, not this machine's: its name is nobody's business.
-        lines.append(f"Message-ID: <{random(12).hex()}@{_domain(own)}>")
+        lines.append(f"Message-ID: <{random(12).hex()}@{_domain(who.address)}>")
     if b"date" not in fields:
         lines.append(f"Date: {format_datetime(datetime.fromtimestamp(int(now), UTC))}")
     if b"from" not in fields:
-        lines.append(f"From: {_phrase(full_name)}<{own}>" if full_name else f"From: {own}")
+        lines.append(f"From: {_phrase(who.name)}<{who.address}>" if who.name else f"From: {who.address}")
     return "".join(line + "\r\n" for line in lines).encode("utf-8")
 
 

@@ -29,7 +29,7 @@ def returned(
         f"It was handed to {server} for the copy {entry.copy}. {_others(entry, refused)}"
         "It is attached whole, so that you can send it again.\r\n"
     )
-    status = f"Reporting-MTA: dns; {_mta(server)}\r\nArrival-Date: {_date(entry.created)}\r\n"
+    status = f"Reporting-MTA: dns; localhost\r\nArrival-Date: {_date(entry.created)}\r\n"
     for each in refused:
         code = _ENHANCED.search(each.said)
         kind = "utf-8" if not each.address.isascii() else "rfc822"
@@ -53,7 +53,7 @@ def uncertain(entry: Entry, message: bytes, server: str, now: float, random: Ran
         f"  restante send --drop {entry.id}      forget it\r\n\r\n"
         f"To: {', '.join(entry.waiting[:20])}{', ...' if len(entry.waiting) > 20 else ''}\r\n"
     )
-    status = f"Reporting-MTA: dns; {_mta(server)}\r\nArrival-Date: {_date(entry.created)}\r\n"
+    status = f"Reporting-MTA: dns; localhost\r\nArrival-Date: {_date(entry.created)}\r\n"
     for address in entry.waiting:
         kind = "utf-8" if not address.isascii() else "rfc822"
         status += f"\r\nFinal-Recipient: {kind}; {address}\r\nAction: delayed\r\nStatus: 4.4.2\r\n"
@@ -101,7 +101,7 @@ def _permanent(code: str) -> str:
 
 
 def _mta(server: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.:\[\]-]", "?", server)
+    return re.sub(r"[^A-Za-z0-9.:\[\]-]", "?", re.sub(r":[0-9]+\Z", "", server))
 
 
 def _folded(text: str) -> str:

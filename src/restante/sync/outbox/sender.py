@@ -104,6 +104,10 @@ class Sender:
                 refusal_of_server or problem or refusal_of_side,
             )
 
+    def look(self, id: str) -> Entry | None:
+        """The message as it is now; None once nothing is left to do for it."""
+        return next((entry for entry in self._spool.entries(self._outgoing.name) if entry.id == id), None)
+
     def _entries(self, state: State) -> list[Entry]:
         return [entry for entry in self._spool.entries(self._outgoing.name) if entry.state is state]
 

@@ -96,6 +96,8 @@ class Submission:
         self._replies = ReplyReader()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._offers = Offers("", {})
+        self._usable = False
+        """Commands may be said: not in the middle of data, and nothing is owed or lost."""
 
     # In and out ----------------------------------------------------------------------------------------
 
@@ -109,17 +111,18 @@ class Submission:
                 await self._start_tls()
             if self._secret is not None:
                 await self._log_in(self._secret)
+            self._usable = True
         except BaseException:
             self._abort()
             raise
 
     async def close(self) -> None:
-        """Say goodbye and leave; a server that does not answer is left too."""
+        """Say goodbye and leave; a server that does not answer, or waits for the rest of a message, is left at once."""
         if self._streams is None:
             return
         try:
-            self._write(b"QUIT\r\n")
-            async with asyncio.timeout(2.0):
+            if self._usable:
+                self._write(b"QUIT\r\n")
                 await self._reply(2.0)
         except (Refusal, OSError):
             pass  # what was sent has been answered; how we part decides nothing
@@ -263,6 +266,7 @@ class Submission:
 
     async def _data(self, stuffed: bytes, before_end: Callable[[], Awaitable[None]]) -> Reply:
         assert self._streams is not None
+        self._usable = False
         view = memoryview(stuffed)
         try:
             for at in range(0, len(view), BLOCK):
@@ -280,9 +284,11 @@ class Submission:
         await before_end()
         try:
             self._write(END)
-            return await self._reply(END_TIMEOUT)
+            reply = await self._reply(END_TIMEOUT)
         except (SubmissionUnavailable, OSError) as error:
             raise Uncertain from error
+        self._usable = reply.code != 421
+        return reply
 
     async def _reset(self) -> None:
         """Make the connection fit for another message."""
@@ -297,6 +303,7 @@ class Submission:
     def _live(self, reply: Reply) -> Reply:
         """421 may come to anything, and means that the server is leaving (RFC 5321 3.8)."""
         if reply.code == 421:
+            self._usable = False
             raise SubmissionUnavailable(f"{self._server} closed the connection: {reply.text}")
         return reply
 
@@ -312,6 +319,7 @@ class Submission:
 
     async def _reply(self, timeout: float) -> Reply:
         assert self._streams is not None, "not open"
+        usable, self._usable = self._usable, False
         try:
             async with asyncio.timeout(timeout):
                 while (reply := self._replies.reply()) is None:
@@ -319,13 +327,14 @@ class Submission:
                     if not data:
                         raise SubmissionUnavailable(f"{self._server} closed the connection.")
                     self._replies.feed(data)
-                return reply
         except TimeoutError as error:
             raise SubmissionUnavailable(f"{self._server} said nothing for {timeout:.0f} seconds.") from error
         except OSError as error:
             raise SubmissionUnavailable(f"The connection to {self._server} was lost.") from error
         except BadReply as error:
             raise SubmissionUnavailable(f"The answer of {self._server} makes no sense: {error}.") from error
+        self._usable = usable
+        return reply
 
     def _abort(self) -> None:
         if self._streams is not None:

@@ -33,11 +33,17 @@ class Taking:
         self._prepare = prepare
 
     async def take(self, side: Side) -> int:
-        """Take what is there; how many. Raises as the side does: what was taken by then stays taken."""
+        """Take what is there; how many. The mailbox is made where it is missing, so that people find it.
+
+        Raises as the side does: what was taken by then stays taken.
+        """
         taken = [entry for entry in self._spool.entries(self._name) if entry.state is State.TAKEN]
-        place = next((p for p in await side.places() if p.name.lower() == self._outbox.lower() and p.selectable), None)
+        place = next((p for p in await side.places() if p.name == self._outbox and p.selectable), None)
         number = 0
-        if place is not None and place.messages != 0:
+        if place is None:
+            await side.create(self._outbox, None)
+            await side.subscribe(self._outbox, True)
+        elif place.messages != 0:
             changes = await side.changes(place.name, None)
             waiting = [u for u, f in zip(changes.uids, changes.flags, strict=True) if "\\Deleted" not in f]
             known = {entry.origin for entry in taken}

@@ -1,0 +1,336 @@
+"""From a copy's table to its parts: which sides, which engine, which way out. The one place that knows all kinds.
+
+Everything is imported where it is used: a copy over IMAP into a Maildir pays for neither POP3 nor a store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..clock import Clock, Random
+from .config import Copies, CopyTable, SendTable, Server, expand, parse_server, source_of
+from .copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
+from .places import CopyPlaces, outbox_folder
+from .secrets import Kind, Secret, secret_of
+
+if TYPE_CHECKING:
+    from .model import Place
+    from .outbox.sender import Sender
+    from .outbox.submission import Submission
+    from .pop3.settings import Pop3Settings
+    from .remote import RemoteAddress
+    from .settings import CopySettings, Progress, Report
+    from .side import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching."""
+
+    only: tuple[str, ...] = ()
+    dry_run: bool = False
+    watching: bool = False
+
+
+@contextmanager
+def assemble(
+    copies: Copies,
+    data: Path,
+    wishes: Wishes,
+    clock: Clock,
+    random: Random,
+    *,
+    progress: Callable[[str, Progress], None],
+    tell: Callable[[RunReport], None],
+) -> Iterator[list[Copy | Pop3Copy]]:
+    """The copies, ready to be opened. A loop must run; what listens for words of the outbox ends with the context."""
+    with ExitStack() as stack:
+        made: list[Copy | Pop3Copy] = []
+        for name, table in copies.copies.items():
+            places = CopyPlaces(data, name)
+            outbox: Sender | None = None
+            word: Wait = never
+            if table.send.smtp and not wishes.dry_run:
+                outbox = sender_of(places, table, clock, random)
+                if wishes.watching:
+                    word = stack.enter_context(_outbox_word(data, name))
+
+            def note(done: Progress, name: str = name) -> None:
+                progress(name, done)
+
+            if table.imap:
+                parts = ImapParts(places, table, wishes, clock, random)
+                made.append(
+                    Copy(
+                        places, parts, clock, takes=parts.settings.takes, tell=tell, progress=note,
+                        outbox=outbox, outbox_word=word, remember=not wishes.dry_run,
+                    )
+                )  # fmt: skip
+            else:
+                fetch = Pop3Parts(places, table, wishes, clock, random)
+                made.append(
+                    Pop3Copy(
+                        places, fetch, clock, tell=tell, progress=note,
+                        outbox=outbox, outbox_word=word, remember=not wishes.dry_run,
+                    )
+                )  # fmt: skip
+        yield made
+
+
+@contextmanager
+def _outbox_word(data: Path, name: str) -> Iterator[Wait]:
+    """Waits for a word that something was spooled for a copy."""
+    from ..config.paths import run_directory
+    from .outbox.wake import listening, socket_path
+
+    event = asyncio.Event()
+
+    async def wait() -> None:
+        await event.wait()
+        event.clear()
+
+    with listening(socket_path(run_directory(data), name), event):
+        yield wait
+
+
+# Both ways: IMAP -----------------------------------------------------------------------------------------
+
+
+class ImapParts:
+    """Sides and engine of one copy (`copy.Parts`)."""
+
+    def __init__(self, places: CopyPlaces, table: CopyTable, wishes: Wishes, clock: Clock, random: Random) -> None:
+        self._places = places
+        self._table = table
+        self._wishes = wishes
+        self._clock = clock
+        self._random = random
+        self._secret = secret_of(table, places.token(), clock.now)
+        self.settings = copy_settings(places, table)
+
+    def remote(self, known: Sequence[Place]) -> Side:
+        from .remote import RemoteSide, Settings
+
+        table = self._table
+        settings = Settings(
+            connections=table.connections,
+            rate=table.bandwidth or None,
+            compress=None if table.compress else False,
+        )
+        return RemoteSide(
+            remote_address(table, self._secret.kind), _asked(self._secret), settings,
+            known=known, spool=self._places.parts, clock=self._clock, random=self._random,
+        )  # fmt: skip
+
+    def local(self) -> Side:
+        return local_side(self._places, self._table, self._clock, self._random)
+
+    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report:
+        from . import engine
+        from .state import State
+
+        self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = State.open(self._places.state)
+        try:
+            return await engine.run(
+                self.settings, one, two, state, self._clock,
+                only=self._wishes.only, dry_run=self._wishes.dry_run, progress=progress,
+            )  # fmt: skip
+        finally:
+            state.close()
+
+    async def fetch(self, picks: Sequence[tuple[str, int]]) -> None:
+        """Put the messages themselves in place of these placeholders (mailbox and UID of the copy)."""
+        from .copy import Held
+        from .engine.placeholder import fetch_placeholder
+        from .state import State
+
+        one, two = Held(self.remote(())), Held(self.local())
+        state = State.open(self._places.state)
+        try:
+            await one.side.open()
+            await two.side.open()
+            for mailbox, uid in picks:
+                await fetch_placeholder(self.settings, one.as_side(), two.as_side(), state, self._clock, mailbox, uid)
+        finally:
+            state.close()
+            try:
+                await one.side.close()
+            finally:
+                await two.side.close()
+
+
+def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
+    """What the engine is told. The Outbox of a copy that sends is left out: what lies there is on its way."""
+    from glob import escape
+
+    from .settings import Brake, CopySettings, Trash
+
+    brake, trash = table.brake, table.trash
+    outbox = (escape(table.send.outbox),) if table.send.smtp and table.send.outbox else ()
+    return CopySettings(
+        name=places.name,
+        include=tuple(table.mailboxes),
+        exclude=(*table.exclude, *outbox),
+        removal_wins=table.removal_wins,
+        removals=table.removals,
+        brake=Brake(brake.on, brake.vanished, brake.emptied, brake.share, brake.least, brake.number),
+        trash=Trash(trash.days, None if trash.mailbox else places.trash, trash.mailbox or None),
+        largest=table.largest or None,
+        newest_first=table.newest_first,
+        at_once=table.connections,
+    )
+
+
+def remote_address(table: CopyTable, kind: Kind) -> RemoteAddress:
+    """Where the IMAP server is, and how to get in."""
+    from .remote import RemoteAddress
+
+    server = source_of(table)
+    return RemoteAddress(
+        server.host,
+        server.port,
+        "tls" if server.tls == "implicit" else "starttls" if server.tls == "starttls" else "none",
+        table.user,
+        "token" if kind is Kind.TOKEN else "password",
+        clear_text=server.tls == "none",  # written in the file, so wished
+        trusted=str(expand(table.certificate)) if table.certificate else None,
+    )
+
+
+def _asked(secret: Secret) -> Callable[..., Awaitable[str]]:
+    """A secret as `remote` asks for it. A password that was refused is not asked for again: it would be the same, and
+    count as one more failed login."""
+
+    async def ask(*, refused: bool = False) -> str:
+        return await secret.get(fresh=refused and secret.kind is Kind.TOKEN)
+
+    return ask
+
+
+def local_side(places: CopyPlaces, table: CopyTable, clock: Clock, random: Random) -> Side:
+    """The copy itself: a Maildir tree or an account of a store."""
+    if table.store:
+        from .local import open_local
+
+        return open_local(places.data, table.store)
+    from .maildir import Layout, MaildirSide
+
+    return MaildirSide(
+        expand(table.maildir), places.folder / "maildir.db",
+        layout=Layout(table.layout), utf8=table.utf8, clock=clock, random=random,
+    )  # fmt: skip
+
+
+# One way: POP3 -------------------------------------------------------------------------------------------
+
+
+class Pop3Parts:
+    """Target and fetch of one copy (`copy.Fetch`)."""
+
+    def __init__(self, places: CopyPlaces, table: CopyTable, wishes: Wishes, clock: Clock, random: Random) -> None:
+        self._places = places
+        self._table = table
+        self._wishes = wishes
+        self._clock = clock
+        self._random = random
+        self._secret = secret_of(table, places.token(), clock.now)
+
+    def local(self) -> Side:
+        return local_side(self._places, self._table, self._clock, self._random)
+
+    async def run(self, progress: Callable[[Progress], None]) -> Fetched:
+        from .pop3.fetch import fetch
+        from .pop3.mbox_target import MboxTarget
+        from .pop3.state import Pop3State
+        from .settings import End, Progress
+
+        def note(done: int, of: int, octets: int) -> None:
+            progress(Progress(self._table.download.mailbox, End.TWO, done, of, octets))
+
+        self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = MboxTarget(expand(self._table.mbox)) if self._table.mbox else self.local()
+        settings = pop3_settings(self._table, self._secret)
+        with Pop3State(self._places.pop3, settings.source) as state:
+            report = await fetch(
+                settings, target, state, self._clock,
+                dry_run=self._wishes.dry_run, progress=note, random=self._random,
+            )  # fmt: skip
+        left = tuple(f"message {each.number} ({each.size} octets): {each.reason}" for each in report.left)
+        return Fetched(
+            report.listed, report.downloaded, report.octets, report.recognised, report.deleted, report.remaining,
+            left, report.notes,
+        )  # fmt: skip
+
+
+def pop3_settings(table: CopyTable, secret: Secret) -> Pop3Settings:
+    """What the fetch is told."""
+    from .pop3.settings import Auth, Pop3Settings, Security
+
+    server, download = source_of(table), table.download
+    security = {"implicit": Security.TLS, "starttls": Security.STLS, "none": Security.NONE}[server.tls]
+
+    async def ask(renew: bool) -> str:
+        return await secret.get(fresh=renew)
+
+    token = secret.kind is Kind.TOKEN and download.auth == "auto"
+
+    return Pop3Settings(
+        server.host,
+        server.port,
+        table.user,
+        ask,
+        security=security,
+        auth=Auth.XOAUTH2 if token else Auth(download.auth),
+        ca_file=expand(table.certificate) if table.certificate else None,
+        mailbox=download.mailbox,
+        delete_after=None if download.delete_after < 0 else download.delete_after,
+        only_new=download.only_new,
+        largest=table.largest or None,
+        seen=download.seen,
+        session_messages=download.session_messages or None,
+    )
+
+
+# The way out ---------------------------------------------------------------------------------------------
+
+
+def sender_of(places: CopyPlaces, table: CopyTable, clock: Clock, random: Random) -> Sender:
+    """The outbox of a copy that sends."""
+    from .outbox.hand import prepare
+    from .outbox.sender import Outgoing, Sender
+    from .outbox.spool import Spool
+    from .outbox.taking import Taking
+
+    send = table.send
+    server = parse_server("smtp", send.smtp, send.tls)
+    spool = Spool(outbox_folder(places.data), clock, random)
+    taking = None
+    if send.outbox:
+        taking = Taking(spool, places.name, send.outbox, lambda raw: prepare(table, raw, clock.now(), random))
+
+    def connect() -> Submission:
+        return submission(places, table, server, clock, random)
+
+    return Sender(
+        Outgoing(places.name, str(server), send.give_up, send.sent, send.file), spool, connect, clock, random, taking
+    )
+
+
+def submission(places: CopyPlaces, table: CopyTable, server: Server, clock: Clock, random: Random) -> Submission:
+    """A connection to the submission server, with the login that sending has or else the copy's own."""
+    from .outbox.submission import Submission
+
+    send: SendTable = table.send
+    own = bool(send.password_command or send.password_file or send.keyring or send.oauth2 != type(send.oauth2)())
+    secret = secret_of(send, places.token("send-"), clock.now) if own else secret_of(table, places.token(), clock.now)
+    certificate = send.certificate or table.certificate
+    return Submission(
+        server, send.user or table.user, secret,
+        certificate=expand(certificate) if certificate else None, random=random,
+    )  # fmt: skip

@@ -1,0 +1,368 @@
+"""One copy as it is run: its sides opened, its outbox worked off, the engine (or the POP3 fetch) run, and what was done
+told and written down. Implements `watch.Watched`; a single run is open, run, close.
+
+The outbox comes before the engine, so that what is filed to Sent reaches the server in the same run, and does not wait
+for the mail server: another one sends. Knows no kind of side; `assemble` makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ..clock import Clock
+from ..errors import Refusal
+from .places import CopyPlaces
+from .watch import Cause
+
+if TYPE_CHECKING:
+    from .model import Place
+    from .outbox.sender import Outcome
+    from .settings import Progress, Report
+    from .side import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a POP3 fetch did, as far as anybody here wants to know. left: messages set aside, with reasons. deleted: on
+    the server. notes: sentences for people."""
+
+    listed: int
+    downloaded: int
+    octets: int
+    recognised: int
+    deleted: int
+    remaining: int
+    left: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one run of a copy did. started: seconds UTC. sync, fetched: of IMAP and POP3; None where it did not come to
+    that. problem: why the run ended early, or why the outbox could not be worked off."""
+
+    name: str
+    cause: Cause
+    started: float
+    seconds: float
+    sync: Report | None = None
+    fetched: Fetched | None = None
+    outbox: Outcome | None = None
+    problem: Refusal | None = None
+
+    @property
+    def findings(self) -> bool:
+        """Something waits for a person: removals held, messages set aside, mailboxes left out, an uncertain message."""
+        held = self.sync is not None and bool(self.sync.held or self.sync.aside or self.sync.left_out)
+        left = self.fetched is not None and bool(self.fetched.left)
+        return held or left or (self.outbox is not None and self.outbox.uncertain > 0)
+
+
+class Outbox(Protocol):
+    """The copy's way out: `outbox.sender.Sender`."""
+
+    async def run(self, side: Side | None) -> Outcome: ...
+
+
+class Parts(Protocol):
+    """What a copy of an IMAP account is made of; each call gives new sides, not open yet."""
+
+    def remote(self, known: Sequence[Place]) -> Side:
+        """known: the mailboxes of the last run, which need not be asked about again."""
+        ...
+
+    def local(self) -> Side: ...
+
+    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report: ...
+
+
+class Fetch(Protocol):
+    """What a copy of a POP3 maildrop is made of."""
+
+    def local(self) -> Side: ...
+
+    async def run(self, progress: Callable[[Progress], None]) -> Fetched: ...
+
+
+Tell = Callable[[RunReport], None]
+Wait = Callable[[], Awaitable[None]]
+
+
+async def never() -> None:
+    """Waits until it is cancelled."""
+    await asyncio.get_running_loop().create_future()
+
+
+class Held:
+    """A side for as long as a copy has it.
+
+    The engine opens and closes what it is given: here that does nothing, so that connections live from run to run, and
+    `wait` goes on where the run ended. The last look at the mailboxes is kept, for `wait` and for the next run.
+    """
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.seen: list[Place] = []
+
+    async def open(self) -> None:
+        """Open already."""
+
+    async def close(self) -> None:
+        """`Copy.close` does."""
+
+    async def places(self) -> list[Place]:
+        self.seen = await self.side.places()
+        return self.seen
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.side, name)
+
+    def as_side(self) -> Side:
+        """Itself: it is a side by what it passes on, which a Protocol cannot see."""
+        return cast("Side", self)
+
+
+class Copy:
+    """A copy of an IMAP account. takes: whether a mailbox belongs to it. outbox: None where it does not send.
+
+    outbox_word: waits for a word that something was spooled. tell: called once a run. remember: write down how it ended
+    (not for what only looks).
+    """
+
+    def __init__(
+        self,
+        places: CopyPlaces,
+        parts: Parts,
+        clock: Clock,
+        *,
+        takes: Callable[[str], bool],
+        tell: Tell,
+        progress: Callable[[Progress], None],
+        outbox: Outbox | None = None,
+        outbox_word: Wait = never,
+        remember: bool = True,
+    ) -> None:
+        self.name = places.name
+        self._places = places
+        self._remember = remember
+        self._parts = parts
+        self._clock = clock
+        self._takes = takes
+        self._tell = tell
+        self._progress = progress
+        self._outbox = outbox
+        self._outbox_word = outbox_word
+        self._one: Held | None = None
+        self._two: Held | None = None
+        self._opening: asyncio.Future[None] | None = None
+        self._known: list[Place] = []
+        self._began = 0.0
+        self._outcome: Outcome | None = None
+
+    async def open(self) -> None:
+        """Open both sides at once, and send what waits meanwhile. Raises as they do, and tells so."""
+        self._begin()
+        try:
+            self._known = self._known or read_known(self._places)
+            self._one, self._two = Held(self._parts.remote(self._known)), Held(self._parts.local())
+            self._opening = asyncio.ensure_future(self._one.side.open())
+            await self._two.side.open()
+            await self._send()
+            await self._opening
+        except Refusal as refusal:
+            self._told(Cause.BEGIN, problem=refusal)
+            raise
+
+    async def run(self, cause: Cause) -> None:
+        """Raises what ends the run; it has been told then."""
+        assert self._one is not None
+        assert self._two is not None
+        if cause is not Cause.BEGIN:
+            self._begin()
+            await self._send()
+        try:
+            report = await self._parts.run(self._one.as_side(), self._two.as_side(), self._progress)
+        except Refusal as refusal:
+            self._told(cause, problem=refusal)
+            raise
+        if self._remember and self._one.seen and self._one.seen != self._known:
+            self._known = self._one.seen
+            write_known(self._places, self._known)
+        self._told(cause, sync=report)
+
+    async def remote_changed(self) -> None:
+        await self._changed(self._one)
+
+    async def local_changed(self) -> None:
+        await self._changed(self._two)
+
+    async def outbox_changed(self) -> None:
+        await self._outbox_word()
+
+    async def close(self) -> None:
+        """Both sides, whatever becomes of the other. A loss while closing is none: what was done has been answered."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+        sides, self._one, self._two = (self._one, self._two), None, None
+        for side in sides:
+            if side is not None:
+                try:
+                    await side.side.close()
+                except Refusal:
+                    continue
+
+    def _begin(self) -> None:
+        self._began = self._clock.monotonic()
+        self._outcome = None
+
+    async def _send(self) -> None:
+        if self._outbox is not None:
+            assert self._two is not None
+            self._outcome = await sent(self._outbox, self._two.side)
+
+    async def _changed(self, side: Held | None) -> None:
+        assert side is not None
+        names = [place.name for place in side.seen if place.selectable and self._takes(place.name)]
+        await side.side.wait(names)
+
+    def _told(self, cause: Cause, sync: Report | None = None, problem: Refusal | None = None) -> None:
+        seconds = self._clock.monotonic() - self._began
+        outbox = self._outcome
+        problem = problem or (outbox.problem if outbox is not None else None)
+        report = RunReport(self.name, cause, self._clock.now() - seconds, seconds, sync, None, outbox, problem)
+        if self._remember:
+            write_last(self._places, report)
+        self._tell(report)
+
+
+class Pop3Copy:
+    """A copy of a POP3 maildrop. Nothing announces anything there: the interval alone makes runs, and the outbox."""
+
+    def __init__(
+        self,
+        places: CopyPlaces,
+        fetch: Fetch,
+        clock: Clock,
+        *,
+        tell: Tell,
+        progress: Callable[[Progress], None],
+        outbox: Outbox | None = None,
+        outbox_word: Wait = never,
+        remember: bool = True,
+    ) -> None:
+        self.name = places.name
+        self._places = places
+        self._remember = remember
+        self._fetch = fetch
+        self._clock = clock
+        self._tell = tell
+        self._progress = progress
+        self._outbox = outbox
+        self._outbox_word = outbox_word
+
+    async def open(self) -> None:
+        """Nothing stays open: a POP3 session locks the maildrop."""
+
+    async def run(self, cause: Cause) -> None:
+        began = self._clock.monotonic()
+        outcome: Outcome | None = None
+        fetched: Fetched | None = None
+        problem: Refusal | None = None
+        try:
+            if self._outbox is not None:
+                side = self._fetch.local()
+                try:
+                    await side.open()
+                    outcome = await sent(self._outbox, side)
+                finally:
+                    await side.close()
+            fetched = await self._fetch.run(self._progress)
+        except Refusal as refusal:
+            problem = refusal
+        seconds = self._clock.monotonic() - began
+        told = problem or (outcome.problem if outcome is not None else None)
+        report = RunReport(self.name, cause, self._clock.now() - seconds, seconds, None, fetched, outcome, told)
+        if self._remember:
+            write_last(self._places, report)
+        self._tell(report)
+        if problem is not None:
+            raise problem
+
+    async def remote_changed(self) -> None:
+        await never()
+
+    async def local_changed(self) -> None:
+        await never()
+
+    async def outbox_changed(self) -> None:
+        await self._outbox_word()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def sent(outbox: Outbox, side: Side) -> Outcome:
+    """A run of the outbox. What keeps it from running at all (another process is at it) is its outcome's problem, and
+    none of the mail's."""
+    from .outbox.sender import Outcome
+    from .outbox.spool import SpoolBusy
+
+    try:
+        return await outbox.run(side)
+    except SpoolBusy:
+        return Outcome()  # `restante send`, or another run: it sends what there is
+    except Refusal as refusal:
+        return Outcome(problem=refusal)
+
+
+# What is remembered of the last run --------------------------------------------------------------------
+
+
+def read_known(places: CopyPlaces) -> list[Place]:
+    """The server's mailboxes as the last run saw them; none where nothing usable is written: then it is asked."""
+    import msgspec
+
+    from .model import Place
+
+    try:
+        return msgspec.json.decode(_known(places).read_bytes(), type=list[Place])
+    except (OSError, msgspec.DecodeError):
+        return []
+
+
+def write_known(places: CopyPlaces, known: Sequence[Place]) -> None:
+    import msgspec
+
+    from .files import replace_file
+
+    replace_file(_known(places), msgspec.json.encode(known))
+
+
+def _known(places: CopyPlaces) -> Path:
+    return places.folder / "places.json"
+
+
+def write_last(places: CopyPlaces, report: RunReport) -> None:
+    """How the run ended, for `restante sync status`. Not flushed: a hint, which a power cut may take back."""
+    import os
+
+    import msgspec
+
+    problem = report.problem
+    last = {
+        "started": report.started,
+        "seconds": round(report.seconds, 3),
+        "problem": None if problem is None else {"code": problem.code, "text": problem.text, "remedy": problem.remedy},
+        "changed": 0 if report.sync is None else report.sync.changed,
+        "downloaded": 0 if report.fetched is None else report.fetched.downloaded,
+    }
+    places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = places.last.with_suffix(f".{os.getpid()}")
+    part.write_bytes(msgspec.json.encode(last))
+    part.replace(places.last)

@@ -1,0 +1,224 @@
+"""The file of copies: what it says, what it must say, and refusals that name the place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restante.config.load import ConfigError, docs_of, tables_of
+from restante.config.model import Struct
+from restante.sync.config import (
+    CHOICES,
+    RANGES,
+    RESERVED,
+    CopyTable,
+    Server,
+    config_file,
+    load_copies,
+    need_copies,
+    parse_copies,
+    parse_server,
+    source_of,
+)
+from restante.sync.new import CopyExists, add_copy, table_text
+from restante.sync.reference import reference
+
+ONE = """
+[copy.work]
+imap = "imap.example.com"
+user = "anna@example.com"
+password_command = "pass show mail/work"
+maildir = "~/Mail/work"
+"""
+FILE = Path("sync.toml")
+
+
+def test_several_copies() -> None:
+    found = parse_copies(
+        'data = "~/data"\n' + ONE + '[copy.old]\npop3 = "[2001:db8::1]:1110"\ntls = "starttls"\nuser = "a"\n'
+        'keyring = "k"\nmbox = "x"\n',
+        FILE,
+    )
+    assert list(found.copies) == ["work", "old"]
+    assert source_of(found.copies["work"]) == Server("imap.example.com", 993, "implicit")
+    assert source_of(found.copies["old"]) == Server("2001:db8::1", 1110, "starttls")
+    assert str(source_of(found.copies["old"])) == "[2001:db8::1]:1110"
+    assert found.data == Path("~/data").expanduser()
+
+
+WRONG = [
+    pytest.param("x = 1", 1, "there is no key x", id="top"),
+    pytest.param(ONE + "[copies.a]\n", 7, r"A copy is a table: \[copy.NAME\]", id="misspelt-table"),
+    pytest.param(ONE + 'imop = "x"\n', 7, r"there is no key copy.work.imop. Did you mean copy.work.imap\?", id="key"),
+    pytest.param(ONE + "[copy.work.send]\nsmpt = 1\n", 8, r"Did you mean copy.work.send.smtp\?", id="inner"),
+    pytest.param(ONE + 'smtp = "x"\n', 7, r"Did you mean send.smtp\?", id="elsewhere"),
+    pytest.param(ONE + "removals = 3\n", 7, "copy.work.removals: expected bool, got int", id="type"),
+    pytest.param(ONE + 'interval = "5 parsecs"\n', 7, "is no duration", id="unit"),
+    pytest.param(ONE + 'interval = "1 s"\n', 7, "copy.work.interval lies between 10 and 86400", id="range"),
+    pytest.param(ONE + 'tls = "start"\n', 7, 'Did you mean "starttls"', id="choice"),
+    pytest.param(ONE + "[copy.work.brake]\nshare = 2.0\n", 8, "copy.work.brake.share lies between", id="inner-range"),
+    pytest.param(ONE + 'pop3 = "x"\n', 7, "copy.work says imap and pop3", id="two-servers"),
+    pytest.param(ONE + 'store = "a@b"\n', 7, "copy.work says maildir and store", id="two-targets"),
+    pytest.param(ONE + 'keyring = "a"\n', 7, "says password_command and keyring", id="two-passwords"),
+    pytest.param(ONE.replace("imap =", "#"), 2, "copy.work says no server", id="no-server"),
+    pytest.param(ONE.replace("maildir", "#"), 2, "says no place for the mail", id="no-target"),
+    pytest.param(ONE.replace("password_command", "#"), 2, "says no way to the password", id="no-password"),
+    pytest.param(ONE.replace("user", "#"), 2, "says no user", id="no-user"),
+    pytest.param(ONE.replace("imap.example.com", "a b"), 3, '"a b" is no server', id="server"),
+    pytest.param(ONE.replace("imap.example.com", "x:0"), 3, "is no server", id="port"),
+    pytest.param(ONE + '[copy.work.send]\nsmtp = "a b"\n', 8, '"a b" is no server', id="smtp"),
+    pytest.param(ONE.replace('maildir = "~/Mail/work"', 'mbox = "x"'), 6, "POP3 alone", id="mbox"),
+    pytest.param(ONE.replace('maildir = "~/Mail/work"', 'store = "x"'), 6, "is an account", id="store"),
+    pytest.param(ONE.replace("copy.work", 'copy."a b"'), 2, "is no name for a copy", id="name"),
+    pytest.param(ONE.replace("copy.work", "copy.status"), 2, "is a command", id="reserved"),
+    pytest.param(ONE.replace("copy.work", "copy.Status"), 2, "is a command", id="reserved-case"),
+    pytest.param(ONE.replace("password_command", "oauth2.scope"), 2, "no way to the password", id="oauth2-nothing"),
+    pytest.param(
+        ONE.replace('password_command = "pass show mail/work"', 'oauth2 = { endpoint = "https://x/t" }'), 5,
+        "needs token_command, or endpoint and client_id", id="oauth2-client",
+    ),
+    pytest.param(
+        ONE.replace(
+            'password_command = "pass show mail/work"',
+            'oauth2 = { endpoint = "http://x/t", client_id = "c", refresh_token = "r" }',
+        ), 5, "is an https URL", id="oauth2-plain",
+    ),
+    pytest.param(ONE + ONE.replace("work]", "other]"), 12, "copy.other and copy.work have one maildir", id="one-place"),
+    pytest.param("copy = 3", 1, "write \\[copy.NAME\\]", id="no-table"),
+    pytest.param("[copy.work\n", 1, "this is not TOML", id="toml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "words"), WRONG)
+def test_what_is_wrong_is_named_with_its_line(text: str, line: int, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        parse_copies(text, FILE)
+    assert abs(caught.value.line - line) <= (1 if "oauth2" in text else 0), str(caught.value)
+    assert str(caught.value).startswith("sync.toml")
+
+
+def test_a_token_command_needs_nothing_else() -> None:
+    text = ONE.replace('password_command = "pass show mail/work"', 'oauth2 = { token_command = "x" }')
+    assert parse_copies(text, FILE).copies["work"].oauth2.token_command == "x"
+
+
+def test_ports_without_saying() -> None:
+    for kind, tls, port in [
+        ("imap", "implicit", 993),
+        ("imap", "none", 143),
+        ("pop3", "starttls", 110),
+        ("smtp", "implicit", 465),
+    ]:
+        assert parse_server(kind, "host", tls).port == port
+
+
+def test_every_key_has_a_doc_and_every_rule_a_key() -> None:
+    tables: list[type[Struct]] = [CopyTable, *tables_of(CopyTable).values()]
+    for table in tables:
+        assert set(docs_of(table)) | set(tables_of(table)) == set(table.__struct_fields__)
+    for rule in (*CHOICES, *RANGES):
+        value: object = CopyTable()
+        for name in rule.path:
+            value = getattr(value, name)
+
+
+def test_the_written_reference_is_the_codes_own() -> None:
+    written = (Path(__file__).parents[2] / "docs" / "sync-configuration.md").read_text("utf-8")
+    assert written == reference(), "run: python -m restante.sync.reference > docs/sync-configuration.md"
+
+
+def test_no_command_can_be_shadowed_by_a_copy() -> None:
+    from restante.cli.sync import SUBCOMMANDS
+
+    assert {each.name for each in SUBCOMMANDS} <= RESERVED
+
+
+def test_where_the_file_is() -> None:
+    assert config_file({"HOME": "/h"}, platform="linux") == Path("/h/.config/restante/sync.toml")
+    assert config_file({"HOME": "/h", "XDG_CONFIG_HOME": "/x"}, platform="linux") == Path("/x/restante/sync.toml")
+    assert config_file({"HOME": "/h", "XDG_CONFIG_HOME": "x"}, platform="linux") == Path(
+        "/h/.config/restante/sync.toml"
+    )
+    assert config_file({"HOME": "/h"}, platform="darwin").parts[-3:] == ("Application Support", "restante", "sync.toml")
+
+
+def test_copies_by_name() -> None:
+    found = parse_copies(ONE, FILE)
+    assert list(need_copies(found, ())) == ["work"]
+    with pytest.raises(ConfigError, match="Did you mean work"):
+        need_copies(found, ("wrok",))
+    with pytest.raises(ConfigError, match="restante sync init"):
+        need_copies(parse_copies("", FILE), ())
+
+
+# Adding one ----------------------------------------------------------------------------------------------
+
+COPY = parse_copies(ONE, FILE).copies["work"]
+
+
+def test_a_new_copy_reads_back_and_is_private(tmp_path: Path) -> None:
+    file = tmp_path / "made" / "sync.toml"
+    add_copy(file, "work", COPY)
+    assert load_copies(file).copies == {"work": COPY}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    text = file.read_text()
+    assert text.index("# IMAP server") < text.index('imap = "imap.example.com"')
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    "old", ["# mine", "# mine\n", ONE, "data = '/x' # so\n\n\n[copy.a] # no\n" + ONE[ONE.index("imap") :]]
+)
+def test_what_stands_in_the_file_stays(tmp_path: Path, old: str) -> None:
+    file = tmp_path / "sync.toml"
+    file.write_text(old)
+    file.chmod(0o644)
+    new = parse_copies(ONE.replace("~/Mail/work", "~/Mail/new"), FILE).copies["work"]
+    add_copy(file, "new", new)
+    assert file.read_text().startswith(old)
+    assert load_copies(file).copies["new"] == new
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_copy_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "sync.toml"
+    add_copy(file, "work", COPY)
+    before = file.read_bytes()
+    for name in ("work", "WORK"):
+        with pytest.raises(CopyExists):
+            add_copy(file, name, COPY)
+    with pytest.raises(ConfigError, match="have one maildir"):
+        add_copy(file, "other", COPY)
+    with pytest.raises(ConfigError, match="no name"):
+        add_copy(file, "a b", COPY)
+    assert file.read_bytes() == before
+
+
+def test_a_file_that_is_wrong_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "sync.toml"
+    file.write_text("[copy.x]\nimop = 1\n")
+    with pytest.raises(ConfigError, match="Did you mean"):
+        add_copy(file, "work", COPY)
+    assert file.read_text() == "[copy.x]\nimop = 1\n"
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles"
+    real.mkdir()
+    (real / "sync.toml").write_text("# mine\n")
+    link = tmp_path / "sync.toml"
+    link.symlink_to(real / "sync.toml")
+    add_copy(link, "work", COPY)
+    assert link.is_symlink()
+    assert load_copies(real / "sync.toml").copies == {"work": COPY}
+
+
+def test_all_tables_are_written(tmp_path: Path) -> None:
+    text = ONE + (
+        '[copy.work.send]\nsmtp = "smtp.example.com"\naddresses = ["a\\"b@example.com"]\n'
+        '[copy.work.send.oauth2]\ntoken_command = "x"\n[copy.work.brake]\nnumber = 5\n'
+    )
+    copy = parse_copies(text, FILE).copies["work"]
+    assert parse_copies(table_text("work", copy), FILE).copies["work"] == copy

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from restante.cli.main import restante
+from restante.cli.sync import SyncGroup
 from restante.config.load import docs_of, parse, tables_of
 from restante.config.model import Config
 from restante.config.reference import reference
@@ -41,8 +42,13 @@ def resolve(text: str) -> tuple[click.Command, list[str]]:
         while words and words[0] in ("--config", "--data"):
             del words[:2]
         if not words or words[0].startswith("-"):
-            break
+            if not isinstance(command, SyncGroup):
+                break
+            words = [command.default, *words]
         found = command.get_command(click.Context(command), words[0].split("|")[0])
+        if found is None and isinstance(command, SyncGroup):  # `restante sync COPY`
+            words = [command.default, *words]
+            continue
         assert found is not None, f"there is no command 'restante {text}'"
         command, words = found, words[1:]
     return command, words

@@ -80,12 +80,12 @@ def check_owner(data: Path) -> None:
 
 
 @asynccontextmanager
-async def installation() -> AsyncIterator[Installation]:
-    """The installation that the command line names, closed afterwards. Raises Refusal."""
+async def installation(place: Place | None = None) -> AsyncIterator[Installation]:
+    """The installation that the command line names (or `place`), closed afterwards. Raises Refusal."""
     from ..server.engine import open_engine
     from ..server.logs import adopt_logs
 
-    config, data = load_config(place_of())
+    config, data = load_config(place or place_of())
     check_owner(data)
     make_data(data)
     clock = SystemClock()

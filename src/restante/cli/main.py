@@ -28,6 +28,8 @@ COMMANDS = (
     Subcommand("dedupe", ".dedupe", "Find messages that are there more than once; move all but one to the trash."),
     Subcommand("search", ".search", "List messages that hold given words."),
     Subcommand("undelete", ".undelete", "List removed messages and bring them back."),
+    Subcommand("sync", ".sync", "Keep copies of mail accounts in step with their servers."),
+    Subcommand("send", ".send", "Send the message on stdin, now or once there is a network."),
     Subcommand("doctor", ".doctor", "Check every invariant of the store."),
     Subcommand("config", ".config", "Check and show the configuration."),
 )

@@ -17,6 +17,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 69
     CANNOT_CREATE = 73
     TEMPORARY = 75
+    LOGIN = 77
 
     @property
     def meaning(self) -> str:
@@ -28,9 +29,11 @@ MEANINGS = {
     Exit.REFUSED: "refused or failed; stderr says why and what to do",
     Exit.USAGE: "the command line was not understood",
     Exit.NOT_FOUND: "no such account, domain, alias or file",
-    Exit.FINDINGS: "doctor found something that is not repaired; import skipped messages; dedupe left some in place",
+    Exit.FINDINGS: "doctor found something that is not repaired; import skipped messages; dedupe left some in place; "
+    "sync held removals, set messages aside or left mailboxes out, or does not know whether a message was sent",
     Exit.NO_USER: "deliver: no such recipient",
     Exit.UNAVAILABLE: "deliver: refused for good (quota, disabled account, unusable message)",
     Exit.CANNOT_CREATE: "deliver: the message cannot be stored",
-    Exit.TEMPORARY: "not now: the same command may succeed later (an MTA keeps the message)",
+    Exit.TEMPORARY: "not now: the same command may succeed later (an MTA keeps the message; sync: no connection)",
+    Exit.LOGIN: "sync: a server refused the login, or there is no password or token for it",
 }

@@ -1,0 +1,264 @@
+"""`restante sync init`: a new copy. What is not said is asked on a terminal, and found out where there is a network."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import Refusal
+from .common import place_of, run, with_place
+
+if TYPE_CHECKING:
+    from ..sync.config import CopyTable
+    from ..sync.discover import Found
+
+
+class NotSaid(Refusal):
+    """Something is needed that was not said, and there is nobody to ask."""
+
+    code = "NOT-SAID"
+
+
+@dataclass
+class Said:
+    """What the command line said; None or empty where it did not."""
+
+    imap: str
+    pop3: str
+    no_tls: bool
+    starttls: bool
+    certificate: str
+    user: str
+    password_command: str
+    password_file: str
+    keyring: str
+    oauth2: dict[str, str]
+    maildir: str
+    layout: str
+    store: str
+    mbox: str
+    mailboxes: tuple[str, ...]
+    exclude: tuple[str, ...]
+    smtp: str
+    smtp_starttls: bool
+    smtp_no_tls: bool
+    no_send: bool
+    addresses: tuple[str, ...]
+    full_name: str
+    no_discovery: bool
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--user", default="", metavar="NAME", help="Who logs in; most often the address.")
+@click.option("--imap", default="", metavar="HOST[:PORT]", help="The IMAP server: both ways.")
+@click.option("--pop3", default="", metavar="HOST[:PORT]", help="The POP3 server: into the copy.")
+@click.option("--starttls", is_flag=True, help="TLS begins by command (ports 143, 110) instead of at once.")
+@click.option("--no-tls", is_flag=True, help="No TLS at all: for a server on this machine.")
+@click.option("--certificate", default="", metavar="FILE", help="PEM file of what to trust instead of the system's.")
+@click.option("--no-discovery", is_flag=True, help="Ask no network where the servers are.")
+@click.option("--password-command", default="", metavar="CMD", help="Command that prints the password.")
+@click.option("--password-file", default="", metavar="FILE", help="File with the password, readable by you alone.")
+@click.option("--keyring", is_flag=True, help="The system's keyring has the password (under the server's name).")
+@click.option("--oauth2-token-command", default="", metavar="CMD", help="Command that prints an access token.")
+@click.option("--oauth2-endpoint", default="", metavar="URL", help="Where a refresh token is exchanged.")
+@click.option("--oauth2-client-id", default="", metavar="ID", help="With --oauth2-endpoint: the client.")
+@click.option("--oauth2-client-secret", default="", metavar="SECRET", help="Its secret, where it has one.")
+@click.option("--oauth2-refresh-token", default="", metavar="TOKEN", help="The refresh token; - reads it from stdin.")
+@click.option("--oauth2-refresh-token-command", default="", metavar="CMD", help="Command that prints it.")
+@click.option("--oauth2-scope", default="", metavar="SCOPE", help="The scope to ask for.")
+@click.option("--maildir", default="", metavar="DIR", help="Where the mail goes: a tree of Maildirs.")
+@click.option("--layout", type=click.Choice(["maildir++", "plain"]), help="How the tree is laid out.")
+@click.option("--store", default="", metavar="ACCOUNT", help="Or an account of a Restante store, made if missing.")
+@click.option("--mbox", default="", metavar="FILE", help="Or, for POP3, an mbox file.")
+@click.option("--mailbox", "mailboxes", multiple=True, metavar="PATTERN", help="Copy these alone.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these out.")
+@click.option("--smtp", default="", metavar="HOST[:PORT]", help="The server that sends mail.")
+@click.option("--smtp-starttls", is_flag=True, help="TLS begins by command there (port 587).")
+@click.option("--smtp-no-tls", is_flag=True, help="No TLS there: for a server on this machine.")
+@click.option("--no-send", is_flag=True, help="Send no mail from this copy.")
+@click.option("--address", "addresses", multiple=True, metavar="ADDRESS", help="Sender address that goes this way.")
+@click.option("--full-name", default="", metavar="NAME", help="Your name, for mail without a From.")
+@with_place
+def init(name: str | None, **said: Any) -> None:
+    """Add the copy NAME to the file of copies. What is not said is asked, on a terminal.
+
+    The server of an address is looked for by SRV records and autoconfig (https) where neither --imap nor --pop3 is
+    said. Nothing that is in the file is changed.
+    """
+    from ..sync.config import RESERVED, config_file
+    from ..sync.new import add_copy
+
+    oauth2 = {key.removeprefix("oauth2_"): str(said.pop(key)) for key in list(said) if key.startswith("oauth2_")}
+    if oauth2["refresh_token"] == "-":
+        oauth2["refresh_token"] = sys.stdin.readline().strip()
+    keyring = said.pop("keyring")
+    words = Said(**said, keyring="yes" if keyring else "", oauth2={k: v for k, v in oauth2.items() if v})
+    if name is None:
+        name = _ask("A name for the copy", "NAME", default="mail")
+    if name.lower() in RESERVED:
+        raise click.UsageError(f"A copy cannot be called {name}: that is a command.")
+    file = place_of().config or config_file()
+    copy = _table(words)
+    add_copy(file, name, copy)
+    click.echo(f"The copy {name} is in {file}.")
+    if copy.store:
+        run(_make_account(file, copy.store))
+    config = f"--config {file} " if place_of().config is not None else ""
+    data = f"--data {place_of().data} " if place_of().data is not None else ""
+    click.echo(f"Look what would be done: restante sync {config}{data}--dry-run {name}")
+    click.echo(f"Begin: restante sync {config}{data}{name}")
+
+
+def _table(said: Said) -> CopyTable:
+    """The copy, asked for where it was not said."""
+    import msgspec
+
+    from ..sync.config import CopyTable
+
+    user = said.user or _ask("Your address, or the name to log in with", "--user")
+    found = _find(said, user)
+    values: dict[str, Any] = {"user": found.user or user, "certificate": said.certificate}
+    values |= _server(said, found)
+    values |= _password(said, values)
+    values |= _target(said)
+    values |= {"mailboxes": list(said.mailboxes), "exclude": list(said.exclude)}
+    values["send"] = _send(said, found, user)
+    return msgspec.convert(values, CopyTable)
+
+
+def _find(said: Said, user: str) -> Found:
+    """The servers of the address, where they have to be found."""
+    from ..sync.discover import Found, discover
+
+    whole = (said.imap or said.pop3) and (said.smtp or said.no_send or not _terminal())
+    if whole or said.no_discovery or "@" not in user:
+        return Found()
+    click.echo(f"Looking for the servers of {user.rpartition('@')[2]} ...", err=True)
+    return run(discover(user))
+
+
+def _server(said: Said, found: Found) -> dict[str, Any]:
+    from ..sync.discover import within
+
+    if said.imap or said.pop3:
+        tls = "none" if said.no_tls else "starttls" if said.starttls else "implicit"
+        return {"imap": said.imap, "pop3": said.pop3, "tls": tls}
+    server = found.imap or found.pop3
+    if server is not None:
+        kind = "imap" if found.imap is not None else "pop3"
+        domain = said.user.rpartition("@")[2]
+        text = f"{kind.upper()} server {server} ({server.tls} TLS), from {found.source}"
+        if _terminal():
+            if click.confirm(f"Found the {text}. Use it?", default=True, err=True):
+                return {kind: str(server), "tls": server.tls}
+        elif within(server, domain) or found.source.startswith("https:"):
+            click.echo(f"Using the {text}.", err=True)
+            return {kind: str(server), "tls": server.tls}
+        else:
+            # RFC 6186 6: an SRV record can be forged; a server elsewhere is for a person to confirm.
+            raise NotSaid(f"Found the {text}, outside the domain.", f"If it is right, say --{kind} {server}.")
+    host = _ask("IMAP server (HOST or HOST:PORT)", "--imap HOST or --pop3 HOST")
+    tls = click.prompt("TLS", type=click.Choice(["implicit", "starttls", "none"]), default="implicit", err=True)
+    return {"imap": host, "tls": tls}
+
+
+def _password(said: Said, values: dict[str, Any]) -> dict[str, Any]:
+    from ..sync.config import parse_server
+
+    kind = "imap" if values.get("imap") else "pop3"
+    try:
+        host = parse_server(kind, values[kind], values["tls"]).host
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+    if said.password_command:
+        return {"password_command": said.password_command}
+    if said.password_file:
+        return {"password_file": said.password_file}
+    if said.keyring:
+        return {"keyring": host}
+    if said.oauth2:
+        return {"oauth2": said.oauth2}
+    if not _terminal():
+        raise NotSaid(
+            "No way to the password was said.",
+            "Say --password-command, --password-file, --keyring or --oauth2-token-command (or --oauth2-endpoint).",
+        )
+    from importlib.util import find_spec
+
+    likely = "keyring" if find_spec("keyring") is not None else "command"
+    ways = click.Choice(["command", "file", "keyring"])
+    way = click.prompt("Where is the password", type=ways, default=likely, err=True)
+    if way == "command":
+        return {"password_command": _ask("Command that prints it", "--password-command")}
+    if way == "file":
+        return {"password_file": _ask("File", "--password-file")}
+    from ..sync.secrets import KeyringSecret
+
+    password = str(click.prompt(f"Password of {values['user']} (kept in the keyring)", hide_input=True, err=True))
+    KeyringSecret(host, values["user"]).keep(password)
+    return {"keyring": host}
+
+
+def _target(said: Said) -> dict[str, Any]:
+    if said.maildir:
+        return {"maildir": said.maildir} | ({"layout": said.layout} if said.layout else {})
+    if said.store:
+        return {"store": said.store}
+    if said.mbox:
+        return {"mbox": said.mbox}
+    where = _ask("Folder for the mail (a tree of Maildirs)", "--maildir DIR or --store ACCOUNT", default="~/Mail")
+    return {"maildir": where}
+
+
+def _send(said: Said, found: Found, user: str) -> dict[str, Any]:
+    if said.no_send or said.mbox:
+        return {}
+    tls = "none" if said.smtp_no_tls else "starttls" if said.smtp_starttls else "implicit"
+    smtp = said.smtp
+    if not smtp and found.smtp is not None and _terminal():
+        text = f"SMTP server {found.smtp} ({found.smtp.tls} TLS)"
+        if click.confirm(f"Send mail by the {text}?", default=True, err=True):
+            smtp, tls = str(found.smtp), found.smtp.tls
+    if not smtp:
+        return {}
+    addresses = list(said.addresses) or ([user] if "@" in user else [])
+    return {"smtp": smtp, "tls": tls, "addresses": addresses, "name": said.full_name}
+
+
+async def _make_account(file: Path, address: str) -> None:
+    """The account of the store, where it is missing: without mailboxes, which come from the server, and without a
+    password."""
+    from ..store.directory import Exists, NotFound
+    from ..sync.config import load_copies
+    from .common import Place
+    from .installation import installation
+
+    # --config names the file of copies here, not the server's.
+    async with installation(Place(place_of().data or load_copies(file).data)) as here:
+        try:
+            await here.admin.account(address)
+            return
+        except NotFound:
+            pass
+        try:
+            await here.admin.add_domain(address.rpartition("@")[2])
+        except Exists:
+            pass  # of another account
+        await here.admin.add_account(address, mailboxes=False)
+    click.echo(f"Made the account {address}. For mail applications: restante account passwd {address}")
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(question: str, option: str, default: str | None = None) -> str:
+    """Ask on a terminal; elsewhere say what option is missing."""
+    if not _terminal():
+        raise NotSaid(f"{question}: not said, and nobody to ask.", f"Say {option}.")
+    return str(click.prompt(question, default=default, err=True)).strip()

@@ -1,0 +1,270 @@
+"""Running copies from the command line: signals, progress, and what is said of each run."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..clock import SystemClock, system_random
+from ..errors import Refusal
+from ..sync.config import Copies
+from ..sync.copy import Copy, Pop3Copy, RunReport
+from ..sync.watch import Cause, Stop
+from .common import complain, count, human_size
+from .statuses import Exit
+from .sync import exit_of, worse
+
+if TYPE_CHECKING:
+    from ..sync.settings import Progress, Report, Tally
+    from .sync_progress import Bar
+
+MOST_TOLD = 20
+"""Messages set aside or mailboxes left out that are named one by one."""
+
+GRACE = 5.0
+"""Seconds that an action gets to end after a signal, where it says nothing of its progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    watching: bool = False
+    dry_run: bool = False
+    only: tuple[str, ...] = ()
+    as_json: bool = False
+    quiet: bool = False
+
+
+@dataclass
+class Running:
+    """What the copies of one invocation have in common."""
+
+    options: Options
+    several: bool
+    stop: Stop = field(default_factory=Stop)
+    status: Exit = Exit.OK
+    bar: Bar | None = None
+    task: asyncio.Task[None] | None = None
+
+    def progress(self, name: str, progress: Progress) -> None:
+        """After each batch: the moment to end where that is wished."""
+        if self.stop.wanted and self.task is not None:
+            self.task.cancel()
+        if self.options.quiet or self.options.as_json:
+            return
+        if self.bar is None:
+            from .sync_progress import make_bar
+
+            self.bar = make_bar()
+        self.bar.show(name, progress)
+
+    def told(self, report: RunReport) -> None:
+        """At the end of each run."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+        self.status = worse(self.status, exit_of(report)) if not self.options.watching else self.status
+        if self.options.as_json:
+            from .sync_json import line
+
+            click.echo(line(report))
+            sys.stdout.flush()
+            return
+        tell(report, self.options)
+        # While watching, who waits for a network is told so by `waiting`, with the delay.
+        if report.problem is not None and not self.options.watching:
+            self._complain(report.name, report.problem)
+
+    def waiting(self, name: str, refusal: Refusal | None, delay: float) -> None:
+        """While watching: what is wrong with a copy, and when it is tried again."""
+        if refusal is None:
+            if not self.options.quiet:
+                click.echo(f"{name}: connected again.", err=True)
+            return
+        if refusal.code == "FAULT" and refusal.__cause__ is not None:
+            import traceback
+
+            click.echo("".join(traceback.format_exception(refusal.__cause__)), err=True, nl=False)
+        self._complain(name, refusal)
+        click.echo(f"  Trying again in {delay:.0f} s.", err=True)
+
+    def fault(self, name: str) -> None:
+        """While it is handled: show where it is."""
+        import traceback
+
+        click.echo(f"{name}: a fault of restante's:\n{traceback.format_exc()}", err=True)
+        self.status = worse(self.status, Exit.REFUSED)
+
+    def _complain(self, name: str, refusal: Refusal) -> None:
+        if self.several:
+            click.echo(f"{name}:", err=True)
+        complain(refusal)
+
+
+def run_copies(copies: Copies, data: Path, options: Options) -> Exit:
+    """Run them, once or until a signal; the exit status."""
+    running = Running(options, len(copies.copies) > 1)
+    try:
+        asyncio.run(_main(copies, data, running))
+    except asyncio.CancelledError:  # a signal: what was done is done, the journal has the rest
+        if not options.watching:
+            running.status = worse(running.status, Exit.TEMPORARY)
+    finally:
+        if running.bar is not None:
+            running.bar.close()
+    return running.status
+
+
+async def _main(copies: Copies, data: Path, running: Running) -> None:
+    from ..sync.assemble import Wishes, assemble
+
+    running.task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _signalled, running, loop)
+    clock = SystemClock()
+    options = running.options
+    wishes = Wishes(options.only, options.dry_run, options.watching)
+    with assemble(
+        copies, data, wishes, clock, system_random, progress=running.progress, tell=running.told
+    ) as put_together:
+        if options.watching:
+            from ..sync.watch import watch_all
+
+            intervals = [copies.copies[each.name].interval for each in put_together]
+            pairs = list(zip(put_together, intervals, strict=True))
+            await watch_all(pairs, running.stop, clock, system_random, running.waiting)
+            return
+        # One after the other: two accounts at once would share one line, and their reports would mingle.
+        for each in put_together:
+            if running.stop.wanted:
+                return
+            await _once(each, running)
+
+
+async def _once(copy: Copy | Pop3Copy, running: Running) -> None:
+    try:
+        await copy.open()
+        await copy.run(Cause.BEGIN)
+    except Refusal:
+        pass  # told with the run's report
+    except Exception:  # noqa: BLE001 (a fault of one copy is no reason to leave out the others)
+        running.fault(copy.name)
+    finally:
+        await copy.close()
+
+
+def _signalled(running: Running, loop: asyncio.AbstractEventLoop) -> None:
+    """The first lets the action under way end, where that takes a moment; the second does not wait."""
+    task = running.task
+    if task is None:
+        return
+    if running.stop.wanted:
+        task.cancel()
+        return
+    running.stop.set()
+    if not running.options.watching:
+        loop.call_later(GRACE, task.cancel)
+
+
+# What is said -----------------------------------------------------------------------------------------
+
+
+def tell(report: RunReport, options: Options) -> None:
+    """A run in a few lines: nothing where nothing was done while watching."""
+    if report.sync is not None:
+        _tell_sync(report, report.sync, options)
+    if report.fetched is not None:
+        did = report.fetched
+        text = f"{count(did.downloaded, 'new message')} ({human_size(did.octets)})" if did.downloaded else "no new mail"
+        if did.recognised:
+            text += f", {count(did.recognised, 'message')} recognised"
+        if did.deleted:
+            text += f", {did.deleted} removed from the server"
+        if did.remaining:
+            text += f", {did.remaining} left for the next run"
+        if not options.quiet:
+            click.echo(f"{report.name}: {text}.")
+        _some(f"{report.name}: left on the server:", did.left)
+        for note in did.notes:
+            click.echo(f"{report.name}: {note}", err=True)
+    outbox = report.outbox
+    if outbox is not None:
+        if outbox.sent and not options.quiet:
+            click.echo(f"{report.name}: sent {count(outbox.sent, 'message')}.")
+        if outbox.returned:
+            click.echo(f"{report.name}: {count(outbox.returned, 'message')} came back; INBOX has why.", err=True)
+        if outbox.uncertain:
+            click.echo(
+                f"{report.name}: of {count(outbox.uncertain, 'message')} nobody knows whether it was sent: "
+                "restante send --list",
+                err=True,
+            )
+        if outbox.waiting and not options.quiet:
+            click.echo(f"{report.name}: {count(outbox.waiting, 'message')} waiting to be sent.", err=True)
+
+
+def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:
+    for line in sync.plan:
+        click.echo(f"{report.name}: {line}")
+    if options.dry_run:
+        if not sync.plan:
+            click.echo(f"{report.name}: nothing to do.")
+    elif not options.quiet and (sync.changed or not options.watching):
+        here, there = did(sync.two), did(sync.one)
+        words = [f"here {here}"] if here else []
+        words += [f"on the server {there}"] if there else []
+        click.echo(f"{report.name}: {'; '.join(words) or 'nothing had changed'}.")
+        if sync.placeholders:
+            click.echo(f"{report.name}: {count(sync.placeholders, 'placeholder')} for large messages.")
+    waiting = [each for each in sync.held if each.accepted is None]
+    for each in waiting:
+        click.echo(
+            f"{report.name}: held: {count(each.messages, 'message')} of {each.mailbox} would be removed "
+            f"({REASONS.get(each.reason, each.reason)}).",
+            err=True,
+        )
+    if waiting:
+        click.echo("  Decide: restante sync removals list, then accept or refuse.", err=True)
+    _some(
+        f"{report.name}: set aside:",
+        tuple(f"{each.mailbox}, message {each.uid} ({human_size(each.size)}): {each.reason}" for each in sync.aside),
+    )
+    _some(f"{report.name}: left out:", tuple(f"{each.mailbox}: {each.reason}" for each in sync.left_out))
+
+
+REASONS = {
+    "vanished": "the mailbox is gone",
+    "emptied": "the mailbox is empty all at once",
+    "share": "a large share of the mailbox",
+    "number": "many at once",
+}
+
+
+def did(tally: Tally) -> str:
+    """What was done to one side, in words; "" where nothing was."""
+    words = []
+    if tally.added:
+        words.append(f"{tally.added} new ({human_size(tally.octets)})")
+    for number, word in ((tally.moved, "moved"), (tally.removed, "removed"), (tally.flagged, "with other flags")):
+        if number:
+            words.append(f"{number} {word}")
+    for number, word in ((tally.created, "made"), (tally.renamed, "renamed"), (tally.deleted, "deleted")):
+        if number:
+            words.append(f"{count(number, 'mailbox')} {word}")
+    return ", ".join(words)
+
+
+def _some(head: str, lines: tuple[str, ...]) -> None:
+    if not lines:
+        return
+    click.echo(head, err=True)
+    for line in lines[:MOST_TOLD]:
+        click.echo(f"  {line}", err=True)
+    if len(lines) > MOST_TOLD:
+        click.echo(f"  ... and {len(lines) - MOST_TOLD} more; restante sync status --json lists all.", err=True)

@@ -1,0 +1,507 @@
+"""`restante sync` and `restante send` against a real server, a real Maildir, a real store."""
+
+from __future__ import annotations
+
+import json
+import mailbox
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from restante.cli.main import restante
+from restante.cli.statuses import Exit
+from restante.testing.server import RestanteServer
+
+from ..sync.outbox.sink import Sink, serving
+
+ANNA = "anna@example.org"
+PATIENCE = 60.0
+
+
+def message(number: int, more: bytes = b"") -> bytes:
+    return (
+        b"From: b@example.com\r\nTo: anna@example.org\r\nSubject: number %d\r\nMessage-ID: <%d@example.com>\r\n\r\n"
+        b"words %d\r\n" % (number, number, number)
+    ) + more
+
+
+class Cli:
+    """Runs commands over one file of copies and one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "sync.toml"
+        self.data = folder / "data"
+        self.password = folder / "password"
+        self.password.write_text("secret\n")
+        self.password.chmod(0o600)
+
+    def __call__(self, *args: str, status: Exit = Exit.OK, stdin: bytes = b"") -> Result:
+        group, *rest = args
+        where = ["--data", str(self.data), "--config", str(self.file)]
+        result = CliRunner().invoke(restante, [group, *where, *rest], input=stdin)
+        assert result.exit_code == status, (result.output, result.stderr, result.exception)
+        return result
+
+    def json(self, *args: str, status: Exit = Exit.OK) -> list[dict[str, object]]:
+        loaded = json.loads(self(*args, "--json", status=status).stdout)
+        assert isinstance(loaded, list)
+        return loaded
+
+    def init(self, name: str, *args: str, status: Exit = Exit.OK) -> Result:
+        return self("sync", "init", name, "--user", ANNA, "--password-file", str(self.password), *args, status=status)
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "restante",
+            "--data",
+            str(self.data),
+            "sync",
+            "--config",
+            str(self.file),
+            *args,
+        ]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RestanteServer]:
+    with RestanteServer(tmp_path / "server") as found:
+        found.add_account(ANNA, "secret")
+        for number in range(3):
+            found.put(ANNA, message(number), flags=["\\Seen"] if number else [])
+        yield found
+
+
+@pytest.fixture
+def work(cli: Cli, server: RestanteServer) -> Cli:
+    """A copy called work, in a Maildir, not run yet."""
+    cli.init(
+        "work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(cli.folder / "Mail"), "--no-send"
+    )
+    return cli
+
+
+def maildir(cli: Cli) -> mailbox.Maildir:
+    return mailbox.Maildir(cli.folder / "Mail", create=False)
+
+
+def subjects(cli: Cli) -> list[str]:
+    return sorted(str(each["Subject"]) for each in maildir(cli))
+
+
+# Runs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_is_made_and_kept_in_step_both_ways(work: Cli, server: RestanteServer) -> None:
+    assert "work: here 3 new" in work("sync").stdout
+    assert subjects(work) == ["number 0", "number 1", "number 2"]
+    assert work("sync").stdout == "work: nothing had changed.\n"
+    assert work("sync", "-q").output == ""
+    server.put(ANNA, message(7))
+    maildir(work).add(mailbox.MaildirMessage(b"Subject: from here\n\nx\n"))
+    said = work("sync", "work").stdout
+    assert "here 1 new" in said
+    assert "on the server 1 new" in said
+    assert subjects(work) == ["from here", "number 0", "number 1", "number 2", "number 7"]
+    assert b"Subject: from here\r\n\r\nx\r\n" in [each.data for each in server.mail(ANNA)]
+    assert work("sync").stdout == "work: nothing had changed.\n"
+
+
+def test_a_dry_run_changes_nothing(work: Cli, server: RestanteServer) -> None:
+    assert "work: " in work("sync", "--dry-run").stdout
+    assert subjects(work) == []
+    assert "never run" in work("sync", "status").stdout
+    work("sync")
+    assert work("sync", "--dry-run").stdout == "work: nothing to do.\n"
+
+
+def test_one_mailbox_alone(work: Cli, server: RestanteServer) -> None:
+    server.put(ANNA, message(5), "Archive")
+    work("sync", "--only", "Archive")
+    assert subjects(work) == []
+    assert len(maildir(work).get_folder("Archive")) == 1
+    work("sync")
+    assert len(subjects(work)) == 3
+
+
+def test_a_store_as_the_copy(cli: Cli, server: RestanteServer) -> None:
+    said = cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", "anna@localhost", "--no-send")
+    assert "restante account passwd anna@localhost" in said.stdout
+    cli("sync")
+    found = CliRunner().invoke(
+        restante, ["--data", str(cli.data), "search", "number", "--account", "anna@localhost", "--json"]
+    )
+    assert len(json.loads(found.stdout)) == 3
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+
+
+@pytest.mark.parametrize("target", ["maildir", "mbox", "store"])
+def test_pop3(cli: Cli, server: RestanteServer, target: str) -> None:
+    where = {"maildir": str(cli.folder / "Mail"), "mbox": str(cli.folder / "box"), "store": "anna@localhost"}[target]
+    cli.init("old", "--pop3", f"127.0.0.1:{server.pop3}", "--no-tls", f"--{target}", where, "--no-send")
+    assert "old: 3 new messages" in cli("sync").stdout
+    assert cli("sync").stdout == "old: no new mail.\n"
+    server.put(ANNA, message(9))
+    assert "old: 1 new message " in cli("sync").stdout
+    assert len(server.mail(ANNA)) == 4
+
+
+def test_several_copies_and_one_that_fails(work: Cli, server: RestanteServer) -> None:
+    wrong = work.folder / "wrong"
+    wrong.write_text("not it\n")
+    wrong.chmod(0o600)
+    work("sync", "init", "bad", "--user", ANNA, "--password-file", str(wrong), "--imap", f"127.0.0.1:{server.imap}",
+         "--no-tls", "--maildir", str(work.folder / "Other"), "--no-send")  # fmt: skip
+    done = work("sync", status=Exit.LOGIN)
+    assert "work: here 3 new" in done.stdout
+    assert "bad:" in done.stderr
+    assert len(subjects(work)) == 3
+    rows = {row["copy"]: row for row in work.json("sync", "status")}
+    assert rows["work"]["problem"] is None
+    assert rows["bad"]["problem"] is not None
+    assert len(work.json("sync", "list")) == 2
+
+
+def test_no_server(cli: Cli, tmp_path: Path) -> None:
+    with RestanteServer(tmp_path / "gone") as gone:
+        port = gone.imap
+    cli.init("work", "--imap", f"127.0.0.1:{port}", "--no-tls", "--maildir", str(cli.folder / "Mail"), "--no-send")
+    assert "cannot be reached" in cli("sync", status=Exit.TEMPORARY).stderr
+
+
+def test_no_password(work: Cli) -> None:
+    work.password.chmod(0o644)
+    assert "Others may read" in work("sync", status=Exit.LOGIN).stderr
+
+
+def test_without_a_file_or_with_another_name(cli: Cli, work: Cli) -> None:
+    assert "Did you mean work?" in work("sync", "wrok", status=Exit.REFUSED).stderr
+    work.file.unlink()
+    assert "cannot be read" in work("sync", status=Exit.REFUSED).stderr
+
+
+def test_runs_as_json(work: Cli) -> None:
+    (line,) = work("sync", "--json").stdout.splitlines()
+    told = json.loads(line)
+    assert (told["copy"], told["cause"], told["problem"]) == ("work", "begin", None)
+    assert told["sync"]["two"]["added"] == 3
+
+
+# Removals ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decision", ["accept", "refuse"])
+def test_many_removals_at_once_are_held_until_somebody_decides(
+    work: Cli, server: RestanteServer, decision: str
+) -> None:
+    for number in range(10, 30):
+        server.put(ANNA, message(number))
+    work("sync")
+    box = maildir(work)
+    for key in list(box.keys()):
+        box.discard(key)
+    done = work("sync", status=Exit.FINDINGS)
+    assert "held: 23 messages of INBOX would be removed" in done.stderr
+    assert len(server.mail(ANNA)) == 23
+    (row,) = json.loads(work("sync", "removals", "list", "--json").stdout)
+    assert row["held"]["messages"] == 23
+    assert "held" in work("sync", "status", status=Exit.FINDINGS).stdout
+    if decision == "accept":
+        work("sync", "removals", "accept", "work", status=Exit.REFUSED)  # nobody to ask, and no --yes
+        work("sync", "removals", "accept", "work", "99", "--yes", status=Exit.NOT_FOUND)
+    said = work("sync", "removals", decision, "work", *(["--yes"] if decision == "accept" else []))
+    assert "23 messages of INBOX" in said.stdout
+    work("sync")
+    assert len(server.mail(ANNA)) == (0 if decision == "accept" else 23)
+    assert len(subjects(work)) == (0 if decision == "accept" else 23)
+    assert "Nothing is held" in work("sync", "removals", "list").stderr
+    work("sync", "removals", decision, "work", *(["--yes"] if decision == "accept" else []), status=Exit.NOT_FOUND)
+
+
+# Placeholders --------------------------------------------------------------------------------------------
+
+
+def test_large_messages_leave_a_placeholder_that_is_fetched_on_demand(work: Cli, server: RestanteServer) -> None:
+    large = message(50, b"x" * 100_000 + b"\r\n")
+    server.put(ANNA, large)
+    other = message(51, b"y" * 50_000 + b"\r\n")
+    server.put(ANNA, other, "Archive")
+    work.file.write_text(work.file.read_text() + '\nlargest = "20 kB"\n')
+    assert "2 placeholders" in work("sync").stdout
+    rows = work.json("sync", "fetch", "work")
+    assert {(row["mailbox"], row["size"]) for row in rows} == {("Archive", len(other)), ("INBOX", len(large))}
+    uid = str(next(row["uid"] for row in rows if row["mailbox"] == "INBOX"))
+    assert len(b"".join(bytes(each) for each in maildir(work))) < 10_000
+    work("sync", "fetch", "work", "INBOX", "4711", status=Exit.NOT_FOUND)
+    assert "Downloaded 1 message (100.1 kB)" in work("sync", "fetch", "work", "INBOX", uid).stdout
+    assert large.replace(b"\r\n", b"\n") in [bytes(each) for each in maildir(work)]
+    assert len(subjects(work)) == 4
+    work("sync", "fetch", "work", "--all")
+    assert "has no placeholders" in work("sync", "fetch", "work").stderr
+    assert work("sync").stdout == "work: nothing had changed.\n"
+    assert len(server.mail(ANNA)) == 4
+
+
+# Watching ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def watching(cli: Cli) -> Iterator[tuple[subprocess.Popen[str], Callable[[], str]]]:
+    """`restante sync --watch`, and its next line on stdout. Ended by SIGTERM; killed where nothing comes."""
+    process = cli.start("--watch")
+    guard = threading.Timer(PATIENCE, process.kill)
+    guard.start()
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate()
+        guard.cancel()
+    assert error == ""
+
+
+@pytest.mark.slow
+def test_watching_carries_changes_of_either_side_and_ends_on_a_signal(work: Cli, server: RestanteServer) -> None:
+    with watching(work) as (process, line):
+        assert "here 3 new" in line()
+        server.put(ANNA, message(40))
+        assert line().startswith("work: here 1 new (")
+        assert "number 40" in subjects(work)
+        maildir(work).add(mailbox.MaildirMessage(b"Subject: from here\n\nx\n"))
+        assert line().startswith("work: on the server 1 new (")
+        assert len(server.mail(ANNA)) == 5
+    assert process.returncode == Exit.OK
+    assert work("sync").stdout == "work: nothing had changed.\n"
+
+
+@pytest.mark.slow
+def test_watching_waits_for_a_server_that_is_gone(work: Cli, tmp_path: Path) -> None:
+    with RestanteServer(tmp_path / "brief") as brief:
+        brief.add_account(ANNA, "secret")
+        port = brief.imap
+    text = work.file.read_text()
+    work.file.write_text(text[: text.index("imap =")] + f'imap = "127.0.0.1:{port}"\n' + text[text.index("# Folder") :])
+    process = work.start("--watch")
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "cannot be reached" in line
+    assert "Is there a network" in process.stderr.readline()
+    assert "Trying again in" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == Exit.OK
+
+
+# Sending -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with serving(Sink(mechanisms=("PLAIN",), password="secret", user=ANNA)) as found:
+        yield found
+
+
+@pytest.fixture
+def sends(cli: Cli, server: RestanteServer, sink: Sink) -> Cli:
+    cli.init(
+        "work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(cli.folder / "Mail"),
+        "--smtp", f"127.0.0.1:{sink.port}", "--smtp-no-tls", "--full-name", "Anna",
+    )  # fmt: skip
+    return cli
+
+
+MAIL = b"To: c@example.com\nBcc: d@example.com\nSubject: out\n\nwords\n"
+
+
+def test_a_message_is_sent_and_the_next_run_files_it_on_both_sides(
+    sends: Cli, server: RestanteServer, sink: Sink
+) -> None:
+    assert sends("send", stdin=MAIL).stderr == "Sent.\n"
+    (taken,) = sink.taken
+    assert taken.recipients == ["c@example.com", "d@example.com"]
+    assert taken.sender == ANNA
+    assert b"From: Anna <anna@example.org>\r\n" in taken.data
+    assert b"d@example.com" not in taken.data
+    sends("sync")
+    (filed,) = server.mail(ANNA, "Sent")
+    assert filed.data == taken.data
+    assert "\\Seen" in filed.flags
+    assert len(maildir(sends).get_folder("Sent")) == 1
+    assert sends("send", "--list").stderr == "The outbox is empty.\n"
+    sends("sync")
+    assert len(server.mail(ANNA, "Sent")) == 1
+
+
+def test_offline_it_is_kept_and_sent_by_the_next_run(sends: Cli, server: RestanteServer, sink: Sink) -> None:
+    text = sends.file.read_text()
+    sends.file.write_text(text.replace(f'smtp = "127.0.0.1:{sink.port}"', 'smtp = "127.0.0.1:1"'))
+    said = sends("send", stdin=MAIL).stderr
+    assert "waiting (127.0.0.1:1 cannot be reached" in said
+    (row,) = sends.json("send", "--list")
+    assert row["state"] == "spooled"
+    done = sends("sync", status=Exit.TEMPORARY)
+    assert "waiting to be sent" in done.stderr
+    assert len(subjects(sends)) == 3, "mail comes in all the same"
+    sends.file.write_text(text)
+    assert "sent 1 message" in sends("sync").stdout
+    assert len(sink.taken) == len(server.mail(ANNA, "Sent")) == 1
+
+
+def test_what_is_refused_is_told_and_comes_back(sends: Cli, server: RestanteServer, sink: Sink) -> None:
+    sink.refuse = {"c@example.com": "550 5.1.1 nobody", "d@example.com": "550 5.1.1 nobody"}
+    done = sends("send", stdin=MAIL, status=Exit.UNAVAILABLE)
+    assert "c@example.com: 550 5.1.1 nobody" in done.stderr
+    assert "came back" in sends("sync").stderr
+    assert any(b"Subject: Not sent: out" in each.data for each in server.mail(ANNA))
+    assert server.mail(ANNA, "Sent") == []
+
+
+def test_a_file_dropped_in_the_outbox_folder(sends: Cli, server: RestanteServer, sink: Sink) -> None:
+    sends("sync")
+    box = maildir(sends).add_folder("Outbox")
+    box.add(mailbox.MaildirMessage(MAIL))
+    assert "sent 1 message" in sends("sync").stdout
+    assert len(maildir(sends).get_folder("Outbox")) == 0
+    assert len(server.mail(ANNA, "Sent")) == 1
+    assert "Outbox" not in server.mailboxes(ANNA), "it is never copied"
+
+
+def test_an_uncertain_message_is_asked_about(sends: Cli, server: RestanteServer, sink: Sink) -> None:
+    sink.hang_up = "end"
+    sends("send", stdin=MAIL)
+    assert "nobody knows whether it was sent" in sends("sync", status=Exit.FINDINGS).stderr
+    (row,) = json.loads(sends("sync", "status", "--json", status=Exit.FINDINGS).stdout)
+    (entry,) = row["outbox"]
+    assert entry["state"] == "uncertain"
+    assert any(b"Sent or not? out" in each.data for each in server.mail(ANNA))
+    sink.hang_up = ""
+    assert "counts as sent" in sends("send", "--sent", entry["id"]).stdout
+    sends("sync")
+    assert len(server.mail(ANNA, "Sent")) == len(sink.taken) == 1
+
+
+@pytest.mark.slow
+def test_a_watcher_sends_at_once(sends: Cli, server: RestanteServer, sink: Sink) -> None:
+    with watching(sends) as (_, line):
+        assert "here 3 new" in line()
+        assert "Kept as" in sends("send", stdin=MAIL).stderr
+        said = [line(), line()]
+        assert "work: sent 1 message.\n" in said
+        assert len(server.mail(ANNA, "Sent")) == len(sink.taken) == 1
+
+
+def test_who_sends_nothing_says_so(work: Cli) -> None:
+    assert "No copy says how to send mail" in work("send", stdin=MAIL, status=Exit.REFUSED).stderr
+
+
+def test_nothing_is_kept_of_what_cannot_be_sent(sends: Cli, sink: Sink) -> None:
+    assert "no recipient" in sends("send", stdin=b"Subject: x\n\nx", status=Exit.REFUSED).stderr
+    assert sends("send", "--list").stderr == "The outbox is empty.\n"
+    assert sink.connections == 0
+
+
+def sendmail(cli: Cli, *args: str, stdin: bytes = MAIL) -> subprocess.CompletedProcess[bytes]:
+    code = "from restante.cli.sendmail import main; main()"
+    env = os.environ | {"XDG_DATA_HOME": str(cli.folder), "HOME": str(cli.folder)}
+    cli.file.write_text(f'data = "{cli.data}"\n' + cli.file.read_text().replace(f'data = "{cli.data}"\n', ""))
+    return subprocess.run(
+        [sys.executable, "-c", code, "-C", str(cli.file), *args], input=stdin, capture_output=True, timeout=60, env=env
+    )
+
+
+def test_as_sendmail(sends: Cli, sink: Sink) -> None:
+    done = sendmail(sends, "-t", "-i")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert sink.taken[-1].recipients == ["c@example.com", "d@example.com"]
+    # As mutt calls it, and git send-email, and cron.
+    assert sendmail(sends, "-oem", "-oi", "-f", "anna@example.org", "--", "e@example.com").returncode == 0
+    assert sink.taken[-1].recipients == ["e@example.com"]
+    assert sendmail(sends, "-i", "-B8BITMIME", "e@example.com", "f@example.com").returncode == 0
+    assert sink.taken[-1].recipients == ["e@example.com", "f@example.com"]
+    assert sendmail(sends, "-FCronDaemon", "-odi", "-oem", "g@example.com", stdin=b"a\n.\nb\n").returncode == 0
+    assert sink.taken[-1].data.endswith(b"From: CronDaemon <anna@example.org>\r\n\r\na\r\n")
+    assert sendmail(sends, "-bs").returncode == 64
+    assert sendmail(sends, "-i").returncode == 64
+    assert sendmail(sends, "-t", stdin=b"\n\n").returncode == 65
+    sink.refuse = {"e@example.com": "550 5.1.1 nobody"}
+    assert sendmail(sends, "e@example.com").returncode == 69
+
+
+def test_sendmail_without_a_configuration(cli: Cli) -> None:
+    cli.file.write_text("")
+    done = sendmail(cli, "-t")
+    assert (done.returncode, done.stderr) == (
+        78, b'restante-sendmail: No copy says how to send mail. Add [copy.NAME.send] with smtp = "HOST" to the file.\n',
+    )  # fmt: skip
+
+
+# Making one ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_named_where_nobody_can_be_asked(cli: Cli) -> None:
+    where = ["--no-discovery", "--user", ANNA]
+    assert "--imap HOST" in cli("sync", "init", "x", *where, status=Exit.REFUSED).stderr
+    where += ["--imap", "localhost"]
+    assert "--password-command" in cli("sync", "init", "x", *where, status=Exit.REFUSED).stderr
+    where += ["--keyring"]
+    assert "--maildir DIR" in cli("sync", "init", "x", *where, status=Exit.REFUSED).stderr
+    where += ["--maildir", "~/Mail"]
+    cli("sync", "init", "x", *where)
+    assert "There is a copy x" in cli("sync", "init", "x", *where, status=Exit.REFUSED).stderr
+    assert not (cli.folder / "Mail").exists()
+
+
+def test_every_way_to_a_password_is_a_flag(cli: Cli) -> None:
+    base = ["--user", ANNA, "--imap", "localhost", "--no-send"]
+    ways = [
+        ["--password-command", "pass x"],
+        ["--keyring"],
+        ["--oauth2-token-command", "token"],
+        ["--oauth2-endpoint", "https://x/t", "--oauth2-client-id", "c", "--oauth2-refresh-token", "-"],
+    ]
+    for number, way in enumerate(ways):
+        cli("sync", "init", f"n{number}", *base, "--maildir", f"~/M{number}", *way, stdin=b"the token\n")
+    assert 'refresh_token = "the token"' in cli.file.read_text()
+    assert len(cli.json("sync", "list")) == len(ways)
+
+
+def test_what_stands_before_a_copy_and_behind_it(work: Cli) -> None:
+    config, data = ["--config", str(work.file)], ["--data", str(work.data)]
+    lines = (
+        ["sync", *config, "-q", *data],
+        ["sync", "work", *config, *data],
+        [*config, *data, "sync", "--only", "INBOX"],
+        ["sync", f"--config={work.file}", *data, "--dry-run", "work"],
+        ["sync", *config, *data, "run", "work"],
+    )
+    for args in lines:
+        assert CliRunner().invoke(restante, args).exit_code == 0, args
+    assert CliRunner().invoke(restante, ["sync", *config, "--watch", "--dry-run"]).exit_code == Exit.USAGE
+
+
+def test_a_run_imports_little() -> None:
+    """Most runs find nothing to do, and come each minute."""
+    code = (
+        "import sys, restante.cli.main, restante.cli.sync, restante.cli.sync_run, restante.sync.assemble\n"
+        "print([m for m in sys.modules if m.split('.')[0] in ('apsw', 'rich', 'cryptography', 'uvloop', 'structlog', "
+        "'keyring', 'dns', 'email', 'urllib.request', 'http', 'xml')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

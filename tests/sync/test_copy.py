@@ -1,0 +1,199 @@
+"""One copy as it is run: what is opened when, what is told, and what stays for the next run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from restante.clock import ManualClock
+from restante.sync.copy import Copy, RunReport
+from restante.sync.model import Place
+from restante.sync.outbox.sender import Outcome
+from restante.sync.outbox.spool import SpoolBusy
+from restante.sync.places import CopyPlaces
+from restante.sync.settings import Progress, Report
+from restante.sync.side import Side, SideUnavailable
+from restante.sync.watch import Cause
+
+from .memory import Disk, MemorySide
+
+
+class Closing(MemorySide):
+    """Counts what opens and closes it, and cannot be closed twice."""
+
+    def __init__(self, disk: Disk, title: str, events: list[str]) -> None:
+        super().__init__(disk, title=title)
+        self.events = events
+
+    async def open(self) -> None:
+        self.events.append(f"open {self.title}")
+        await super().open()
+
+    async def close(self) -> None:
+        self.events.append(f"close {self.title}")
+        await super().close()
+
+
+class FakeParts:
+    def __init__(self) -> None:
+        self.one, self.two = Disk("one"), Disk("two")
+        self.one.create("Work")
+        self.one.create("Private")
+        self.events: list[str] = []
+        self.known: list[Sequence[Place]] = []
+        self.server_is_down = False
+        self.raises: Exception | None = None
+
+    def remote(self, known: Sequence[Place]) -> Side:
+        self.known.append(known)
+        side = Closing(self.one, "server", self.events)
+        side.down = self.server_is_down
+        return side
+
+    def local(self) -> Side:
+        return Closing(self.two, "copy", self.events)
+
+    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report:
+        """As the engine does: opens and closes what it is given."""
+        await one.open()
+        await two.open()
+        await one.places()
+        await two.places()
+        self.events.append("run")
+        await one.close()
+        await two.close()
+        if self.raises is not None:
+            raise self.raises
+        return Report(passes=1)
+
+
+class FakeOutbox:
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+        self.raises: Exception | None = None
+
+    async def run(self, side: Side | None) -> Outcome:
+        assert side is not None
+        await side.places()  # open by now
+        self.events.append("send")
+        if self.raises is not None:
+            raise self.raises
+        return Outcome(sent=1)
+
+
+class World:
+    def __init__(self, folder: Path, *, outbox: bool = True, remember: bool = True) -> None:
+        self.parts = FakeParts()
+        self.outbox = FakeOutbox(self.parts.events)
+        self.places = CopyPlaces(folder, "work")
+        self.told: list[RunReport] = []
+        self.copy = Copy(
+            self.places, self.parts, ManualClock(), takes=lambda name: name != "Private", tell=self.told.append,
+            progress=lambda progress: None, outbox=self.outbox if outbox else None, remember=remember,
+        )  # fmt: skip
+
+    async def once(self) -> None:
+        try:
+            await self.copy.open()
+            await self.copy.run(Cause.BEGIN)
+        finally:
+            await self.copy.close()
+
+
+def test_sides_stay_open_from_run_to_run(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def work() -> None:
+        await world.copy.open()
+        await world.copy.run(Cause.BEGIN)
+        await world.copy.run(Cause.REMOTE)
+        await world.copy.close()
+
+    asyncio.run(work())
+    events = world.parts.events
+    assert sorted(events[:2]) == ["open copy", "open server"]
+    assert events[2:] == ["send", "run", "send", "run", "close server", "close copy"]
+    assert [report.cause for report in world.told] == [Cause.BEGIN, Cause.REMOTE]
+    assert world.told[0].outbox == Outcome(sent=1)
+
+
+def test_mail_goes_out_though_the_mail_server_is_gone(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.parts.server_is_down = True
+    with pytest.raises(SideUnavailable):
+        asyncio.run(world.once())
+    assert "send" in world.parts.events
+    (report,) = world.told
+    assert report.outbox == Outcome(sent=1)
+    assert report.problem is not None
+    assert world.parts.events[-2:] == ["close server", "close copy"]
+
+
+def test_the_next_run_knows_the_mailboxes_of_the_last(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    asyncio.run(world.once())
+    asyncio.run(World(tmp_path).once())
+    again = World(tmp_path)
+    asyncio.run(again.once())
+    assert world.parts.known == [[]]
+    assert [place.name for place in again.parts.known[0]] == ["INBOX", "Private", "Work"]
+    (tmp_path / "sync" / "work" / "places.json").write_text("{")
+    damaged = World(tmp_path)
+    asyncio.run(damaged.once())
+    assert damaged.parts.known == [[]], "then the server is asked"
+
+
+def test_waiting_is_for_what_belongs_to_the_copy(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def work() -> None:
+        await world.copy.open()
+        await world.copy.run(Cause.BEGIN)
+        waiting = asyncio.ensure_future(world.copy.remote_changed())
+        world.parts.one.deliver("Private", b"Subject: x\r\n\r\n")
+        done, _ = await asyncio.wait([waiting], timeout=0.1)
+        assert not done
+        world.parts.one.deliver("Work", b"Subject: x\r\n\r\n")
+        await waiting
+        await world.copy.close()
+
+    asyncio.run(work())
+
+
+def test_another_process_that_sends_is_no_problem(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.outbox.raises = SpoolBusy("busy")
+    asyncio.run(world.once())
+    assert world.told[0].problem is None
+
+
+def test_an_outbox_that_fails_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.outbox.raises = SideUnavailable("no room")
+    asyncio.run(world.once())
+    (report,) = world.told
+    assert report.problem is not None
+    assert report.problem.text == "no room"
+    assert report.sync == Report(passes=1)
+
+
+def test_how_it_ended_is_written_down(tmp_path: Path) -> None:
+    world = World(tmp_path, outbox=False)
+    world.parts.raises = SideUnavailable("lost", "Try later.")
+    with pytest.raises(SideUnavailable):
+        asyncio.run(world.once())
+    last = json.loads(world.places.last.read_bytes())
+    assert last["problem"] == {"code": "SIDE-UNAVAILABLE", "text": "lost", "remedy": "Try later."}
+    world.parts.raises = None
+    asyncio.run(world.once())
+    assert json.loads(world.places.last.read_bytes())["problem"] is None
+    assert {file.name for file in world.places.folder.iterdir()} == {"last.json", "places.json"}
+
+
+def test_a_look_writes_nothing(tmp_path: Path) -> None:
+    asyncio.run(World(tmp_path, outbox=False, remember=False).once())
+    assert list(tmp_path.iterdir()) == []

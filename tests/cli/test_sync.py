@@ -505,3 +505,15 @@ def test_a_run_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def test_an_empty_outbox_imports_nothing_of_it(sends: Cli) -> None:
+    sends("sync")
+    code = (
+        "import sys; from restante.cli.main import restante\n"
+        f"restante.main(['--data', {str(sends.data)!r}, 'sync', '--config', {str(sends.file)!r}], "
+        "standalone_mode=False)\n"
+        "print([m for m in sys.modules if m.startswith(('restante.smtp', 'restante.sync.outbox.', 'email', 'rich'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "work: nothing had changed.\n['restante.sync.outbox.outcome']\n"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from restante.config.model import LimitsTable
 from restante.connection import ServerStopping
 from restante.delivery.interface import DeliveryRefusal, Target, Trace
-from restante.smtp import LmtpSession
+from restante.smtp.lmtp import LmtpSession
 from restante.testing.memory import MemoryConnection
 
 

@@ -12,7 +12,7 @@ import pytest
 from restante.clock import ManualClock
 from restante.sync.copy import Copy, RunReport
 from restante.sync.model import Place
-from restante.sync.outbox.sender import Outcome
+from restante.sync.outbox.outcome import Outcome
 from restante.sync.outbox.spool import SpoolBusy
 from restante.sync.places import CopyPlaces
 from restante.sync.settings import Progress, Report

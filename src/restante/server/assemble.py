@@ -25,7 +25,7 @@ from ..imap.session.session import ImapSession
 from ..pop3.logins import OCTETS as LOGIN_TIMES_OCTETS
 from ..pop3.logins import LoginTimes
 from ..pop3.session import Pop3Session
-from ..smtp import LmtpSession
+from ..smtp.lmtp import LmtpSession
 from .engine import INDEX_AFTER, open_engine
 from .logs import Logger
 from .services import Session, Wire

@@ -1,5 +1,4 @@
-"""Mail in: the SMTP grammar and the LMTP session. `lmtp.LmtpSession` serves one connection."""
+"""Mail in: the SMTP grammar and the LMTP session. `lmtp.LmtpSession` serves one connection.
 
-from .lmtp import LmtpSession
-
-__all__ = ["LmtpSession"]
+Imports nothing: what hands mail over by the grammar must not pay for delivery.
+"""

@@ -6,6 +6,7 @@ Everything is imported where it is used: a copy over IMAP into a Maildir pays fo
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from .secrets import Kind, Secret, secret_of
 
 if TYPE_CHECKING:
     from .model import Place
+    from .outbox.outcome import Outcome
     from .outbox.sender import Sender
     from .outbox.submission import Submission
     from .pop3.settings import Pop3Settings
@@ -53,10 +55,10 @@ def assemble(
         made: list[Copy | Pop3Copy] = []
         for name, table in copies.copies.items():
             places = CopyPlaces(data, name)
-            outbox: Sender | None = None
+            outbox: LateSender | None = None
             word: Wait = never
             if table.send.smtp and not wishes.dry_run:
-                outbox = sender_of(places, table, clock, random)
+                outbox = LateSender(places, table, clock, random)
                 if wishes.watching:
                     word = stack.enter_context(_outbox_word(data, name))
 
@@ -298,6 +300,36 @@ def pop3_settings(table: CopyTable, secret: Secret) -> Pop3Settings:
 
 
 # The way out ---------------------------------------------------------------------------------------------
+
+
+class LateSender:
+    """The outbox of a copy, imported once there is something in it: most runs find nothing."""
+
+    def __init__(self, places: CopyPlaces, table: CopyTable, clock: Clock, random: Random) -> None:
+        self._places = places
+        self._table = table
+        self._clock = clock
+        self._random = random
+
+    async def run(self, side: Side | None) -> Outcome:
+        from .outbox.outcome import Outcome
+
+        if side is not None and not self._spooled() and await self._nothing_dropped(side):
+            return Outcome()
+        return await sender_of(self._places, self._table, self._clock, self._random).run(side)
+
+    def _spooled(self) -> bool:
+        """Of any copy; or octets that a crash left, which are the sender's to tidy."""
+        try:
+            with os.scandir(outbox_folder(self._places.data)) as found:
+                return any(not entry.name.endswith(".lock") for entry in found)
+        except FileNotFoundError:
+            return False
+
+    async def _nothing_dropped(self, side: Side) -> bool:
+        """The Outbox mailbox is there, and empty."""
+        name = self._table.send.outbox
+        return not name or any(place.name == name and place.messages == 0 for place in await side.places())
 
 
 def sender_of(places: CopyPlaces, table: CopyTable, clock: Clock, random: Random) -> Sender:

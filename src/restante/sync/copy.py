@@ -20,7 +20,7 @@ from .watch import Cause
 
 if TYPE_CHECKING:
     from .model import Place
-    from .outbox.sender import Outcome
+    from .outbox.outcome import Outcome
     from .settings import Progress, Report
     from .side import Side
 
@@ -308,17 +308,18 @@ class Pop3Copy:
 
 
 async def sent(outbox: Outbox, side: Side) -> Outcome:
-    """A run of the outbox. What keeps it from running at all (another process is at it) is its outcome's problem, and
-    none of the mail's."""
-    from .outbox.sender import Outcome
-    from .outbox.spool import SpoolBusy
+    """A run of the outbox. What keeps it from running at all is its outcome's problem, and none of the mail's."""
+    from .outbox.outcome import Outcome
 
     try:
         return await outbox.run(side)
-    except SpoolBusy:
-        return Outcome()  # `restante send`, or another run: it sends what there is
     except Refusal as refusal:
-        return Outcome(problem=refusal)
+        # Another process is at it: `restante send`, or another run. It sends what there is.
+        return Outcome(problem=None if refusal.code == BUSY else refusal)
+
+
+BUSY = "SPOOL-BUSY"
+"""`outbox.spool.SpoolBusy`."""
 
 
 # What is remembered of the last run --------------------------------------------------------------------

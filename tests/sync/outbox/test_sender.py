@@ -16,7 +16,8 @@ from restante.sync.config import Server
 from restante.sync.model import Added
 from restante.sync.outbox.compose import Own, Ready, compose
 from restante.sync.outbox.entry import TRANSITIONS, Entry, Event, Filing, Recipient, State
-from restante.sync.outbox.sender import DELAYS, Outcome, Outgoing, Sender, WrongMoment, decide
+from restante.sync.outbox.outcome import Outcome
+from restante.sync.outbox.sender import DELAYS, Outgoing, Sender, WrongMoment, decide
 from restante.sync.outbox.spool import NoSuchEntry, Spool, SpoolBusy, SpoolDamaged
 from restante.sync.outbox.submission import Submission, SubmissionUnavailable
 from restante.sync.outbox.taking import Taking

@@ -20,6 +20,7 @@ from ..side import Side
 from .entry import Entry, Event, Fate, State, decided, settled
 from .filing import Desk
 from .login import LoginRefused
+from .outcome import Outcome
 from .spool import Spool
 from .submission import Result, Submission, SubmissionUnavailable, Uncertain
 
@@ -43,19 +44,6 @@ class Outgoing:
     give_up: float
     sent: str = ""
     file: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run did. sent: messages that a server took (for a recipient at least). returned: messages told of as
-    refused. waiting: messages that wait for another run. uncertain: messages that a person has to decide about.
-    problem: why sending or filing could not go on; None where all went well."""
-
-    sent: int = 0
-    returned: int = 0
-    waiting: int = 0
-    uncertain: int = 0
-    problem: Refusal | None = None
 
 
 class Sender:

@@ -339,13 +339,11 @@ def fetch(copy: str, mailbox: str | None, uids: tuple[int, ...], everything: boo
 def _placeholders(state_file: Path) -> list[PlaceholderRow]:
     if not state_file.exists():
         return []
-    state = _state(state_file)
-    try:
-        return [
-            PlaceholderRow(name, uid, size, instant(received)) for name, uid, size, received in state.placeholders()
-        ]
-    finally:
-        state.close()
+    from ..sync.state.placeholders import placeholders
+
+    return [
+        PlaceholderRow(each.mailbox, each.uid, each.size, instant(each.received)) for each in placeholders(state_file)
+    ]
 
 
 async def _download(places: CopyPlaces, table: CopyTable, picks: list[tuple[str, int]]) -> None:

@@ -468,6 +468,22 @@ def test_what_is_missing_is_named_where_nobody_can_be_asked(cli: Cli) -> None:
     assert not (cli.folder / "Mail").exists()
 
 
+@pytest.mark.parametrize("inbox", ["INBOX", "Inbox", "."])
+def test_a_plain_tree_that_is_there_stays_one(cli: Cli, server: RestanteServer, inbox: str) -> None:
+    for folder in (inbox, "Lists/Music"):
+        for sub in ("cur", "new", "tmp"):
+            (cli.folder / "Mail" / folder / sub).mkdir(parents=True)
+    (cli.folder / "Mail" / "Lists" / "Music" / "new" / "1.a.b").write_bytes(b"Subject: kept\n\nx\n")
+    where = str(cli.folder / "Mail")
+    said = cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", where, "--no-send")
+    assert "is a plain tree" in said.stderr
+    cli("sync")
+    assert len(mailbox.Maildir(cli.folder / "Mail" / inbox, create=False)) == 3
+    assert [b"Subject: kept" in each.data for each in server.mail(ANNA, "Lists/Music")] == [True]
+    assert not (cli.folder / "Mail" / ".Sent").exists()
+    assert (cli.folder / "Mail" / "Sent" / "cur").is_dir()
+
+
 def test_every_way_to_a_password_is_a_flag(cli: Cli) -> None:
     base = ["--user", ANNA, "--imap", "localhost", "--no-send"]
     ways = [

@@ -72,7 +72,11 @@ class Said:
 @click.option("--oauth2-refresh-token-command", default="", metavar="CMD", help="Command that prints it.")
 @click.option("--oauth2-scope", default="", metavar="SCOPE", help="The scope to ask for.")
 @click.option("--maildir", default="", metavar="DIR", help="Where the mail goes: a tree of Maildirs.")
-@click.option("--layout", type=click.Choice(["maildir++", "plain"]), help="How the tree is laid out.")
+@click.option(
+    "--layout",
+    type=click.Choice(["maildir++", "plain"]),
+    help="How the tree is laid out. Default: as it is; a new one: maildir++.",
+)
 @click.option("--store", default="", metavar="ACCOUNT", help="Or an account of a Restante store, made if missing.")
 @click.option("--mbox", default="", metavar="FILE", help="Or, for POP3, an mbox file.")
 @click.option("--mailbox", "mailboxes", multiple=True, metavar="PATTERN", help="Copy these alone.")
@@ -205,14 +209,26 @@ def _password(said: Said, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _target(said: Said) -> dict[str, Any]:
-    if said.maildir:
-        return {"maildir": said.maildir} | ({"layout": said.layout} if said.layout else {})
     if said.store:
         return {"store": said.store}
     if said.mbox:
         return {"mbox": said.mbox}
-    where = _ask("Folder for the mail (a tree of Maildirs)", "--maildir DIR or --store ACCOUNT", default="~/Mail")
-    return {"maildir": where}
+    where = said.maildir or _ask(
+        "Folder for the mail (a tree of Maildirs)", "--maildir DIR or --store ACCOUNT", default="~/Mail"
+    )
+    return {"maildir": where} | ({"layout": said.layout} if said.layout else _layout(where))
+
+
+def _layout(where: str) -> dict[str, Any]:
+    """How a tree that is there already is laid out."""
+    from ..sync.config import expand
+    from ..sync.maildir import Layout, detect
+
+    layout, inbox = detect(expand(where))
+    if layout is Layout.MAILDIRPP:
+        return {}
+    click.echo(f"{where} is a plain tree of Maildirs (Lists/Music, not .Lists.Music): it stays one.", err=True)
+    return {"layout": layout.value, "inbox": {"": ".", "INBOX": ""}.get(inbox, inbox)}
 
 
 def _send(said: Said, found: Found, user: str) -> dict[str, Any]:

@@ -223,9 +223,10 @@ def local_side(places: CopyPlaces, table: CopyTable, clock: Clock, random: Rando
         return open_local(places.data, table.store)
     from .maildir import Layout, MaildirSide
 
+    inbox = {"": None, ".": ""}.get(table.inbox, table.inbox)
     return MaildirSide(
         expand(table.maildir), places.folder / "maildir.db",
-        layout=Layout(table.layout), utf8=table.utf8, clock=clock, random=random,
+        layout=Layout(table.layout), inbox=inbox, utf8=table.utf8, clock=clock, random=random,
     )  # fmt: skip
 
 

@@ -149,6 +149,10 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "(Lists/Music)."
         ),
     ] = "maildir++"
+    inbox: Annotated[
+        str,
+        Doc('Folder of a plain tree that is INBOX, "." for the tree itself. Empty: "INBOX"; of Maildir++ the tree.'),
+    ] = ""
     utf8: Annotated[bool, Doc("Name new folders of the tree in UTF-8 instead of IMAP's modified UTF-7.")] = False
     store: Annotated[str, Doc('Account of a Restante store, such as "anna@localhost".')] = ""
     mbox: Annotated[str, Doc("mbox file that POP3 mail is added to.")] = ""
@@ -302,6 +306,8 @@ class _CopyReading(Reading):
         dotted = ".".join(path)
         self._one_of(path, {"imap": copy.imap, "pop3": copy.pop3}, "a server")
         self._one_of(path, {"maildir": copy.maildir, "store": copy.store, "mbox": copy.mbox}, "a place for the mail")
+        if copy.inbox and copy.layout != "plain":
+            raise self.error((*path, "inbox"), f"{dotted}.inbox is for a plain tree.", 'Say layout = "plain".')
         if copy.mbox and copy.imap:
             raise self.error((*path, "mbox"), f"{dotted}: an mbox file takes mail of POP3 alone.", "Name a maildir.")
         if copy.mbox and copy.send.smtp:

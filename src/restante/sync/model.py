@@ -110,7 +110,7 @@ class Message:
     """A message on its way from one side to the other. data: octets with CRLF line ends, never altered otherwise.
 
     received: INTERNALDATE, seconds UTC. uid: on the side it comes from (0: none). email: its EMAILID there, which a
-    store takes over. thread: likewise, THREADID.
+    store takes over. thread: likewise, THREADID. uidl: likewise, the UIDL that an old server's POP3 gave it (in INBOX).
     """
 
     uid: int
@@ -119,6 +119,7 @@ class Message:
     received: int
     email: str | None = None
     thread: str | None = None
+    uidl: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

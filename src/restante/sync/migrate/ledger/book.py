@@ -1,0 +1,341 @@
+"""Reads and writes the ledger: mailboxes, pairs of messages, what is in doubt, what was set aside.
+
+Every method that changes something is one transaction. A mailbox whose UIDs began anew on either side is forgotten with
+its pairs: what it holds is found again by content.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ...model import Flags, Outline
+from ..model import NO_MARK, Aside
+from .schema import LedgerRefusal, connect
+
+
+class Filed(NamedTuple):
+    """A message that both sides have. flags: number of the set. What is not known is None."""
+
+    source: int
+    target: int
+    flags: int
+    size: int | None
+    received: int | None
+    mark: bytes | None
+    digest: bytes | None
+    uidl: str | None
+
+
+class Row(NamedTuple):
+    """A pair as the proof reads it. back_*: what the target gave back; None: not read yet."""
+
+    source: int
+    target: int
+    size: int | None
+    received: int | None
+    mark: bytes | None
+    digest: bytes | None
+    uidl: str | None
+    back_size: int | None
+    back_received: int | None
+    back_mark: bytes | None
+    back_digest: bytes | None
+
+
+class Back(NamedTuple):
+    """What one side gave for a message. digest: None where outlines alone were read."""
+
+    uid: int
+    size: int | None
+    received: int
+    mark: bytes
+    digest: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All pairs of a mailbox, ascending by source UID, in columns."""
+
+    sources: array[int]
+    targets: array[int]
+    flags: array[int]
+
+
+class Book:
+    """The ledger, open. source, target: what the two sides are, for good: a ledger serves one migration.
+
+    Raises LedgerRefusal when it is opened. keep=False: works on a copy in memory (a dry run).
+    """
+
+    def __init__(self, path: Path | None, source: str, target: str, *, keep: bool = True) -> None:
+        self.db = connect(path, keep=keep)
+        try:
+            self._begin(path, {"source": source, "target": target})
+        except BaseException:
+            self.db.close()
+            raise
+        self._sets: dict[Flags, int] = {}
+        self._names: dict[int, Flags] = {}
+        for number, names in self.db.execute("SELECT key, names FROM flagset"):
+            flags = frozenset(str(names).split())
+            self._sets[flags] = int(number)
+            self._names[int(number)] = flags
+
+    def _begin(self, path: Path | None, about: Mapping[str, str]) -> None:
+        with self.db:
+            for key, value in about.items():
+                had = self.db.execute("SELECT value FROM about WHERE key = ?", (key,)).get
+                if had is None:
+                    self.db.execute("INSERT INTO about(key, value) VALUES(?, ?)", (key, value))
+                elif had != value:
+                    raise LedgerRefusal(
+                        f"The state file {path} is of a migration whose {key} is {had}, not {value}.",
+                        "Name another with --state.",
+                    )
+
+    def close(self) -> None:
+        self.db.close()
+
+    # Flag sets -------------------------------------------------------------------------------------
+
+    def number(self, flags: Flags) -> int:
+        """The number of a flag set, given out at its first use."""
+        found = self._sets.get(flags)
+        if found is not None:
+            return found
+        with self.db:
+            self.db.execute("INSERT INTO flagset(names) VALUES(?)", (" ".join(sorted(flags)),))
+            number = self.db.last_insert_rowid()
+        self._sets[flags] = number
+        self._names[number] = flags
+        return number
+
+    def flags(self, number: int) -> Flags:
+        return self._names[number]
+
+    # Mailboxes -------------------------------------------------------------------------------------
+
+    def target_of(self, source: str) -> str | None:
+        """Where an earlier run brought the mailbox."""
+        found = self.db.execute("SELECT target FROM mailbox WHERE source = ?", (source,)).get
+        return None if found is None else str(found)
+
+    def mailbox(self, source: str, target: str, source_validity: str, target_validity: str) -> int:
+        """The mailbox's key. What was noted is dropped where either side's UIDs began anew or the target is another."""
+        with self.db:
+            self.db.execute(
+                "DELETE FROM mailbox WHERE (source = ?1 AND (target <> ?2 OR source_validity <> ?3))"
+                " OR (target = ?2 AND target_validity <> ?4)",
+                (source, target, source_validity, target_validity),
+            )
+            if not self.db.execute("SELECT count(*) FROM mailbox WHERE target = ?", (target,)).get:
+                self.db.execute("DELETE FROM other WHERE target = ?", (target,))
+            self.db.execute(
+                "INSERT INTO mailbox(source, target, source_validity, target_validity) VALUES(?, ?, ?, ?)"
+                " ON CONFLICT(source) DO NOTHING",
+                (source, target, source_validity, target_validity),
+            )
+        found = self.db.execute("SELECT key FROM mailbox WHERE source = ?", (source,)).get
+        assert isinstance(found, int)
+        return found
+
+    def validities(self, key: int) -> tuple[str, str]:
+        """UIDVALIDITY of source and target that the mailbox's pairs are of; empty where there is no such key."""
+        for source, target in self.db.execute(
+            "SELECT source_validity, target_validity FROM mailbox WHERE key = ?", (key,)
+        ):
+            return str(source), str(target)
+        return "", ""
+
+    def sifted(self, key: int) -> int:
+        found = self.db.execute("SELECT sifted FROM mailbox WHERE key = ?", (key,)).get
+        assert isinstance(found, int)
+        return found
+
+    def set_sifted(self, key: int, uid: int) -> None:
+        """All messages of the source up to `uid` have been compared; none is in doubt any more."""
+        with self.db:
+            self.db.execute("UPDATE mailbox SET sifted = max(sifted, ?) WHERE key = ?", (uid, key))
+            self.db.execute("DELETE FROM flight WHERE mailbox = ?", (key,))
+
+    # Messages --------------------------------------------------------------------------------------
+
+    def known(self, key: int) -> Known:
+        sources, targets, flags = array("Q"), array("Q"), array("Q")
+        for source, target, number in self.db.execute(
+            "SELECT source, target, flags FROM pair WHERE mailbox = ? ORDER BY source", (key,)
+        ):
+            sources.append(source)
+            targets.append(target)
+            flags.append(number)
+        return Known(sources, targets, flags)
+
+    def claimed(self, target: str) -> set[int]:
+        """UIDs of the target's mailbox that have a partner, whichever mailbox of the source that is in."""
+        return {
+            uid
+            for (uid,) in self.db.execute(
+                "SELECT pair.target FROM mailbox JOIN pair ON pair.mailbox = mailbox.key WHERE mailbox.target = ?",
+                (target,),
+            )
+        }
+
+    def rows(self, key: int, after: int, limit: int) -> list[Row]:
+        """Pairs with source UIDs above `after`, ascending."""
+        found = self.db.execute(
+            "SELECT source, target, size, received, mark, digest, uidl,"
+            " back_size, back_received, back_mark, back_digest"
+            " FROM pair WHERE mailbox = ? AND source > ? ORDER BY source LIMIT ?",
+            (key, after, limit),
+        )
+        return [Row(*row) for row in found]
+
+    def all_rows(self, key: int, batch: int = 1000) -> Iterator[Row]:
+        """All pairs, ascending by source UID, read in batches: the pairs may change meanwhile."""
+        after = 0
+        while rows := self.rows(key, after, batch):
+            yield from rows
+            after = rows[-1].source
+
+    def depart(self, key: int, uids: Iterable[int]) -> None:
+        """These messages are about to be handed to the target."""
+        with self.db:
+            self.db.executemany("INSERT OR IGNORE INTO flight(mailbox, source) VALUES(?, ?)", ((key, u) for u in uids))
+
+    def in_flight(self, key: int) -> set[int]:
+        return {uid for (uid,) in self.db.execute("SELECT source FROM flight WHERE mailbox = ?", (key,))}
+
+    def arrived(self, key: int, filed: Sequence[Filed], aside: Sequence[tuple[int, str, bool]] = ()) -> None:
+        """The target has these; and has refused those (uid, reason, temporary)."""
+        with self.db:
+            self._file(key, filed)
+            self.db.executemany("DELETE FROM flight WHERE mailbox = ? AND source = ?", ((key, u) for u, _, _ in aside))
+            self.set_aside(key, aside)
+
+    def _file(self, key: int, filed: Sequence[Filed]) -> None:
+        self.db.executemany(
+            "INSERT OR REPLACE INTO pair(mailbox, source, target, flags, size, received, mark, digest, uidl)"
+            " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((key, *each) for each in filed),
+        )
+        for table in ("flight", "aside"):
+            self.db.executemany(
+                f"DELETE FROM {table} WHERE mailbox = ? AND source = ?", ((key, each.source) for each in filed)
+            )
+
+    def set_aside(self, key: int, aside: Iterable[tuple[int, str, bool]]) -> None:
+        with self.db:
+            self.db.executemany(
+                "INSERT OR REPLACE INTO aside(mailbox, source, reason, temporary) VALUES(?, ?, ?, ?)",
+                ((key, uid, reason, int(temporary)) for uid, reason, temporary in aside),
+            )
+
+    def aside(self, key: int) -> Iterator[Aside]:
+        for source, uid, reason, temporary in self.db.execute(
+            "SELECT mailbox.source, aside.source, reason, temporary FROM aside JOIN mailbox ON mailbox.key = mailbox"
+            " WHERE mailbox = ? ORDER BY aside.source",
+            (key,),
+        ):
+            yield Aside(str(source), int(uid), str(reason), bool(temporary))
+
+    def forget(self, key: int, sources: Iterable[int]) -> None:
+        """These pairs are none any more: the messages may be copied again."""
+        with self.db:
+            self.db.executemany("DELETE FROM pair WHERE mailbox = ? AND source = ?", ((key, uid) for uid in sources))
+
+    def forget_aside(self, key: int) -> None:
+        """What was set aside is tried anew."""
+        with self.db:
+            self.db.execute("DELETE FROM aside WHERE mailbox = ?", (key,))
+
+    def set_flags(self, key: int, changes: Iterable[tuple[int, int]]) -> None:
+        """(source UID, number of its flag set)."""
+        with self.db:
+            self.db.executemany(
+                "UPDATE pair SET flags = ? WHERE mailbox = ? AND source = ?",
+                ((number, key, uid) for uid, number in changes),
+            )
+
+    def read_back(self, key: int, found: Iterable[Back]) -> None:
+        """What the target gave back for messages (its UIDs)."""
+        with self.db:
+            self.db.executemany(
+                "UPDATE pair SET back_size = ?, back_received = ?, back_mark = ?,"
+                " back_digest = coalesce(?, back_digest)"
+                " WHERE mailbox = ? AND target = ?",
+                ((each.size, each.received, each.mark, each.digest, key, each.uid) for each in found),
+            )
+
+    def read_source(self, key: int, found: Iterable[Back]) -> None:
+        """What the source gave for messages that were found at the target, not sent."""
+        with self.db:
+            self.db.executemany(
+                "UPDATE pair SET size = ?, received = ?, mark = ?, digest = coalesce(?, digest)"
+                " WHERE mailbox = ? AND source = ?",
+                ((each.size, each.received, each.mark, each.digest, key, each.uid) for each in found),
+            )
+
+    # All mail --------------------------------------------------------------------------------------
+
+    def lonely(self, outlines: Iterable[Outline]) -> list[int]:
+        """UIDs of those that no pair looks like. Without a size, or without header fields, none is recognised."""
+        return [
+            each.uid
+            for each in outlines
+            if each.size is None
+            or each.mark == NO_MARK
+            or not self.db.execute(
+                "SELECT EXISTS(SELECT 1 FROM pair WHERE mark = ? AND size = ?)", (each.mark, each.size)
+            ).get
+        ]
+
+    def elsewhere(self, key: int) -> set[int]:
+        return {uid for (uid,) in self.db.execute("SELECT source FROM elsewhere WHERE mailbox = ?", (key,))}
+
+    def add_elsewhere(self, key: int, uids: Iterable[int]) -> None:
+        with self.db:
+            self.db.executemany(
+                "INSERT OR IGNORE INTO elsewhere(mailbox, source) VALUES(?, ?)", ((key, u) for u in uids)
+            )
+
+    def unmarked(self, key: int) -> list[int]:
+        """Source UIDs of pairs of which the source's outline is not known."""
+        found = self.db.execute("SELECT source FROM pair WHERE mailbox = ? AND mark IS NULL ORDER BY source", (key,))
+        return [uid for (uid,) in found]
+
+    def mailboxes(self) -> dict[str, int]:
+        """Keys of all mailboxes by their names at the source."""
+        return {str(name): int(key) for key, name in self.db.execute("SELECT key, source FROM mailbox")}
+
+    def read_outlines(self, key: int, found: Iterable[Outline]) -> None:
+        """`read_source`, by outlines."""
+        self.read_source(key, (Back(each.uid, each.size, each.received, each.mark, None) for each in found))
+
+    def pairs(self) -> int:
+        """How many messages both sides are known to have."""
+        found = self.db.execute("SELECT count(*) FROM pair").get
+        assert isinstance(found, int)
+        return found
+
+    # What the target held --------------------------------------------------------------------------
+
+    def others(self, target: str) -> set[int]:
+        return {uid for (uid,) in self.db.execute("SELECT uid FROM other WHERE target = ?", (target,))}
+
+    def add_others(self, target: str, outlines: Iterable[Outline]) -> None:
+        with self.db:
+            self.db.executemany(
+                "INSERT OR REPLACE INTO other(target, uid, size, received, mark) VALUES(?, ?, ?, ?, ?)",
+                ((target, each.uid, each.size, each.received, each.mark) for each in outlines),
+            )
+
+    def drop_others(self, target: str, uids: Iterable[int]) -> None:
+        with self.db:
+            self.db.executemany("DELETE FROM other WHERE target = ? AND uid = ?", ((target, uid) for uid in uids))
+
+
+__all__ = ["Back", "Book", "Filed", "Known", "LedgerRefusal", "Row"]

@@ -55,6 +55,15 @@ KNOWN = Rights.LOOKUP | Rights.READ | Rights.INSERT | Rights.CREATE | Rights.DEL
 WRITES = Rights.INSERT | Rights.EXPUNGE | Rights.WRITE | Rights.DELETE_MESSAGES
 """Without one of these SELECT says READ-ONLY. \\Seen is each reader's own, no shared flag (RFC 4314 5.2)."""
 
+ANNOTATES = Rights.READ | Rights.SEEN | Rights.WRITE | Rights.INSERT | Rights.POST
+"""Who has LOOKUP and one of these reads and sets annotations (RFC 5464 3.3)."""
+
+
+def may_annotate(rights: Rights) -> bool:
+    """Whether annotations may be read and set by who has these."""
+    return bool(rights & Rights.LOOKUP and rights & ANNOTATES)
+
+
 LETTERS = "lrswipkxtea"
 _BY_LETTER = {letter: Rights(1 << bit) for bit, letter in enumerate(LETTERS)}
 _C = Rights.CREATE | Rights.DELETE_MAILBOX

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.config.model import ImapTable
-from restante.imap.session.places import address_of, level_of
+from restante.imap.session.places import Place, Places, address_of, level_of
 from restante.store.interface import Store
-from restante.store.model import FlagMode
+from restante.store.model import FlagMode, Mailbox
 from restante.store.rights import AclEntry, BadRights, Rights, combined, letters, parse_rights, shown
 
 from ..session.support import SIMPLE, World, run
@@ -712,13 +712,67 @@ def test_rfc5464_3_3_annotations_need_rights_and_notifications_are_the_owners_al
             assert b"NO [NONEXISTENT]" in await ann.do(
                 b'GETMETADATA "Other Users/bob@example.org/%b" /shared/comment' % hidden
             )
-        got = await ann.ok(b'LIST "" "Other*" RETURN (METADATA (/shared/comment))')
-        assert b"hers" not in got  # LIST tells of own mailboxes alone
-        assert b"Projects" in got
         await world.add(b"more", mailbox="Projects", account="id-bob")
         assert b"STATUS" not in await ann.ok(b"NOOP")
         await ann.ok(b"SELECT " + name)
         await bob.ok(b"NOOP")
+
+    run(scenario)
+
+
+def test_rfc9590_list_returns_annotations_of_shared_mailboxes() -> None:
+    """Of each what its reader may know: shared entries, his own private ones, none without the rights."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        store = world.engine.account("id-bob")
+        bob = await world.client(
+            b'SETMETADATA Projects (/shared/comment "ours" /private/comment "bob\'s")', user=b"bob"
+        )
+        await bob.ok(b'SETMETADATA INBOX (/shared/comment "post")')
+        for key in (1, 2):
+            await store.set_acl(key, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        secret = await store.mailbox("Secret")
+        assert secret is not None
+        await bob.ok(b'SETMETADATA Secret (/shared/comment "secret")')
+        await store.set_acl(secret.key, "id-ann", FlagMode.ADD, parse_rights("lk"))  # to be seen, no more
+        ann = await world.client(b'SETMETADATA INBOX (/shared/comment "own")', user=b"ann")
+        await ann.ok(b'SETMETADATA "Other Users/bob@example.org/Projects" (/private/comment "mine")')
+        got = await ann.ok(b'LIST "" "*" RETURN (METADATA (/shared/comment /private/comment))')
+        assert b'* METADATA INBOX (/shared/comment "own" /private/comment NIL)' in got
+        above = b'"Other Users/bob@example.org/'
+        assert b'* METADATA %bINBOX" (/shared/comment "post" /private/comment NIL)' % above in got
+        assert b'* METADATA %bProjects" (/shared/comment "ours" /private/comment "mine")' % above in got
+        assert b'%bSecret"' % above in got
+        assert b"secret" not in got
+        assert got.count(b"* METADATA %b" % above) == 2
+        lines = got.split(b"\r\n")
+        for number, line in enumerate(lines):  # each behind its LIST response
+            if line.startswith(b"* METADATA "):
+                assert lines[number - 1].endswith(line.removeprefix(b"* METADATA ").partition(b" (")[0])
+
+    run(scenario)
+
+
+def test_rfc9590_a_right_that_goes_while_list_runs_hides_one_mailbox_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        store = world.engine.account("id-bob")
+        await world.client(b'SETMETADATA Projects (/shared/comment "ours")', user=b"bob")
+        for key in (1, 2):
+            await store.set_acl(key, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        ann = await world.client(user=b"ann")
+        shared = Places.shared
+
+        async def then_withdrawn(places: Places) -> list[tuple[Place, Mailbox]]:
+            found = await shared(places)
+            await store.set_acl(1, "id-ann", FlagMode.REPLACE, parse_rights("l"))
+            return found
+
+        monkeypatch.setattr(Places, "shared", then_withdrawn)
+        got = await ann.ok(b'LIST "" "*" RETURN (METADATA (/shared/comment))')
+        assert b'Projects" (/shared/comment "ours")' in got
+        assert b'* METADATA "Other Users/bob@example.org/INBOX"' not in got
 
     run(scenario)
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...store.errors import StoreRefusal
 from ...store.model import INBOX, SEPARATOR, Mailbox
-from ...store.rights import Rights, shown
+from ...store.rights import Rights, may_annotate, shown
 from ..grammar.commands import List, Lsub, Namespace
 from ..grammar.response import Prefix, list_matcher, list_response, metadata_response, namespace_response
 from ..grammar.response_access import myrights_response
@@ -22,6 +23,7 @@ from ..session.state import BadCommand, Reply
 from . import status
 
 if TYPE_CHECKING:
+    from ...store.interface import Store
     from ..session.session import ImapSession
 
 SUBSCRIBED = "SUBSCRIBED"
@@ -68,14 +70,14 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
     for node in listed:
         info_below = info if node.name in above else ()
         await _show(session, command, node, info_below, with_status=node.name in selected)
-        if metadata is not None and node.name in selected and node.own and node.mailbox is not None:
-            session.write(await metadata.line_of(node.mailbox))
+        if metadata is not None:
+            await metadata.write_of(node.name)
         await session.flush_if_full()
     return Reply(b"LIST completed.")
 
 
 class Metadata:
-    """What RETURN (METADATA ...) shows of own mailboxes, read for a number of them at once (RFC 9590 3)."""
+    """What RETURN (METADATA ...) shows, read for a number of mailboxes of one account at once (RFC 9590 3)."""
 
     AT_ONCE = 100
 
@@ -83,21 +85,46 @@ class Metadata:
         self._session = session
         self._entries = {entry.lower(): entry for entry in entries}
         self._coming = [
-            node.mailbox for node in reversed(listed) if node.mailbox and node.own and node.name in selected
+            (node.place, node.mailbox)
+            for node in reversed(listed)
+            if node.mailbox and node.place and node.name in selected and may_annotate(node.mailbox.rights)
         ]
         self._values: dict[str, dict[str, bytes]] = {}
 
-    async def line_of(self, mailbox: Mailbox) -> bytes:
-        """The METADATA response of the next mailbox; they are asked for in the order listed."""
-        if mailbox.name not in self._values:
-            batch = self._coming[-self.AT_ONCE :]
-            del self._coming[-self.AT_ONCE :]
-            found = await self._session.own_store.annotations([one.key for one in batch], list(self._entries))
-            self._values = {one.name: found[one.key] for one in batch}
+    async def write_of(self, name: str) -> None:
+        """Write the METADATA response of this name, where it has one; names are asked for in the order listed."""
+        if self._coming and self._coming[-1][1].name == name:
+            self._values = await self._read()
             await asyncio.sleep(0)  # a thousand mailboxes leave room for other sessions
-        values = self._values[mailbox.name]
-        shown = [(asked, values.get(entry)) for entry, asked in self._entries.items()]
-        return metadata_response(mailbox.name, shown, self._session.dialect.utf8)
+        values = self._values.get(name)
+        if values is not None:
+            shown = [(asked, values.get(entry)) for entry, asked in self._entries.items()]
+            self._session.write(metadata_response(name, shown, self._session.dialect.utf8))
+
+    async def _read(self) -> dict[str, dict[str, bytes]]:
+        """Values of the next mailboxes that are in one account, by name."""
+        place = self._coming[-1][0]
+        batch: list[Mailbox] = []
+        while self._coming and len(batch) < self.AT_ONCE and self._coming[-1][0] is place:
+            batch.append(self._coming.pop()[1])
+        entries = list(self._entries)
+        try:
+            found = await place.store.annotations([one.key for one in batch], entries)
+        except StoreRefusal:  # of one of them, since they were listed: the others stand for themselves
+            if place.own:
+                raise
+            found = {}
+            for one in batch:
+                found |= await _allowed(place.store, one.key, entries)
+        return {one.name: found[one.key] for one in batch if one.key in found}
+
+
+async def _allowed(store: Store, key: int, entries: list[str]) -> dict[int, dict[str, bytes]]:
+    """Annotations of somebody else's mailbox, nothing where they may not be read (any more)."""
+    try:
+        return await store.annotations([key], entries)
+    except StoreRefusal:
+        return {}
 
 
 async def _nodes(session: ImapSession, patterns: tuple[str, ...]) -> list[Node]:

@@ -52,7 +52,7 @@ from ..model import (
     UidRanges,
 )
 from ..quota import Quota, QuotaState
-from ..rights import AclEntry, Rights
+from ..rights import ANNOTATES, AclEntry, Rights
 from . import acl, annotation, append, copies, mailboxes, quota, reader, recent, rows
 from . import replace as replacing
 from .account import SqliteStore
@@ -469,11 +469,8 @@ def _may_annotate(db: apsw.Connection, mailbox: int, actor: str) -> None:
         _refuse()
     rights = acl.rights_on(db, mailbox, actor)
     acl.require(rights, Rights.LOOKUP)
-    if not rights & _ANNOTATES:
+    if not rights & ANNOTATES:
         _refuse()
-
-
-_ANNOTATES = Rights.READ | Rights.SEEN | Rights.WRITE | Rights.INSERT | Rights.POST
 
 
 def _annotate(tx: Write, mailbox: int, values: Mapping[str, bytes | None], account: str) -> int:

@@ -263,11 +263,15 @@ def test_flags_follow_the_source_and_what_the_target_did_stays(move: Move) -> No
     move.target.flag("INBOX", uid, frozenset({"\\Flagged", "mine"}))
     move.source.flag("INBOX", 1, frozenset({"\\Answered"}))
     move.source.flag("INBOX", 2, NONE)
+    unread = {each.data: uid for uid, each in move.target.boxes["INBOX"].messages.items()}[text(4)]
+    move.target.flag("INBOX", unread, NONE)
+    move.source.flag("INBOX", 5, frozenset({"\\Seen", "\\Flagged"}))
     report = move.run()
-    assert total(report, "flags") == 2
+    assert total(report, "flags") == 3
+    assert move.target.boxes["INBOX"].messages[unread].flags == frozenset({"\\Flagged"})
     assert move.target.boxes["INBOX"].messages[uid].flags == frozenset({"\\Flagged", "mine", "\\Answered"})
     assert report.counts is not None
-    assert (report.counts.flags, report.counts.damaged) == (1, 0)
+    assert (report.counts.flags, report.counts.damaged) == (2, 0)
     assert [each.flags for each in move.target.boxes["INBOX"].messages.values() if each.data == text(1)] == [NONE]
 
 
@@ -325,6 +329,35 @@ def test_mail_that_the_target_has_of_its_own_is_left_alone(move: Move) -> None:
     assert box.messages[twin].flags == NONE
     assert total(report, "present") == 1
     assert len(box.messages) == 11
+
+
+def test_identities_that_count_from_one_prove_nothing(tmp_path: Path) -> None:
+    move = Move(tmp_path, Disk(), Disk())
+    move.source.deliver("INBOX", text(1))
+    move.target.deliver("INBOX", text(2))
+    emails = [next(iter(disk.boxes["INBOX"].messages.values())).email for disk in (move.source, move.target)]
+    assert emails[0] == emails[1]
+    assert total(move.run(), "copied") == 1
+
+
+def test_of_messages_with_one_header_the_octets_decide(tmp_path: Path) -> None:
+    move = Move(tmp_path, Disk("s"), Disk("t"))
+    move.source.deliver("INBOX", text(1, "b"))
+    for body in "ab":
+        move.target.deliver("INBOX", text(1, body), NONE, 1_500_000_000)
+    report = move.run()
+    assert total(report, "present") == 1
+    (line,) = [line for line in move.lines() if line["kind"] == "message"]
+    assert (line["target_uid"], line["wrong"]) == (2, ["date"])
+
+
+def test_what_the_target_had_once_and_has_no_more_is_no_partner(move: Move) -> None:
+    own = move.target.deliver("INBOX", text(900))
+    move.run()
+    move.target.expunge("INBOX", own)
+    move.source.deliver("INBOX", text(900))
+    assert total(move.run(), "copied") == 1
+    assert everything(move.target) == everything(move.source)
 
 
 def test_what_a_target_alters_is_not_brought_twice_and_is_told(move: Move) -> None:
@@ -619,7 +652,7 @@ def test_mail_that_comes_during_the_run_is_new_not_missing(move: Move) -> None:
     assert total(move.run(), "copied") == 1
 
 
-@pytest.mark.parametrize("hurt", ["cut", "changed", "empty", "other"])
+@pytest.mark.parametrize("hurt", ["cut", "changed", "edited", "empty", "other"])
 def test_a_proof_that_is_not_whole_is_refused(move: Move, hurt: str) -> None:
     move.run()
     lines = move.proof.read_bytes().splitlines(keepends=True)
@@ -627,6 +660,9 @@ def test_a_proof_that_is_not_whole_is_refused(move: Move, hurt: str) -> None:
         move.proof.write_bytes(b"".join(lines[:-3]))
     elif hurt == "changed":
         move.proof.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    elif hurt == "edited":
+        move.proof.write_bytes(b"".join(lines).replace(b'"size":79', b'"size":97'))
+        assert move.proof.read_bytes() != b"".join(lines)
     elif hurt == "empty":
         move.proof.write_bytes(b"")
     else:
@@ -663,6 +699,13 @@ def test_verify_tells_damage_from_what_people_do(move: Move) -> None:
     assert (missing.mailbox, missing.uid, missing.source_uid) == ("INBOX", by_data[text(2)], 3)
     move.target.deliver("Work/2026/July", text(999))  # mail that comes there is no matter of the proof
     assert kinds(move.verify()) == kinds(found)
+
+
+def test_one_of_two_equal_messages_does_not_stand_for_both(move: Move) -> None:
+    move.run()
+    twins = [uid for uid, each in move.target.boxes["INBOX"].messages.items() if each.data == text(3)]
+    move.target.expunge("INBOX", twins[1])
+    assert kinds(move.verify()) == {Kind.MISSING: 1}
 
 
 def test_verify_finds_messages_after_uids_began_anew(move: Move) -> None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 from ..model import Changes, FlagChange, Flags, Message, Spelling
 from ..outline import digest, mark
@@ -44,8 +45,6 @@ class Both:
     spelling: Spelling
     again: bool = False
     dry_run: bool = False
-    sifting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """The ledger's table for comparing holds one mailbox."""
 
     def plain(self, flags: Flags) -> Flags:
         return self.spelling.flags(flags)
@@ -190,8 +189,7 @@ class MailboxCopy:
         ids, taken = {s for s, _ in by_id}, {t for _, t in by_id}
         others = self._book.others(self._course.target)
         await self._add_others(uid for uid in free if uid not in others and uid not in taken)
-        async with self._both.sifting:
-            sift = Sift(self._book, self._course.target)
+        with closing(Sift(self._book, self._course.target)) as sift:
             for part in _parts([uid for uid in asked if uid not in ids], OUTLINES):
                 outlines = await self._source.outlines(self._course.source, part)
                 sift.want((each.uid, each.size, each.received, each.mark, None) for each in outlines)
@@ -277,18 +275,29 @@ class MailboxCopy:
         """Messages of the source in batches of bounded size, each in the order of its UIDs."""
         for part in _parts(uids, BATCH_MESSAGES):
             batch: list[Message] = []
-            octets = got = 0
+            octets = 0
+            given: set[int] = set()
             async for message in self._source.fetch(self._course.source, part):
                 if batch and octets + len(message.data) > BATCH_OCTETS:
                     yield sorted(batch, key=lambda each: each.uid)
                     batch, octets = [], 0
                 batch.append(message)
                 octets += len(message.data)
-                got += 1
+                given.add(message.uid)
             if batch:
                 yield sorted(batch, key=lambda each: each.uid)
-            self.done.vanished += len(part) - got
-            self._both.observer.advance(len(part) - got, 0)
+            if len(given) < len(part):
+                self._not_given(part, given)
+
+    def _not_given(self, part: Sequence[int], given: set[int]) -> None:
+        """The source has these no more, or will not give them (where it says so, `unreadable`)."""
+        refused: Mapping[tuple[str, int], str] = getattr(self._source, "unreadable", {})
+        missing = [uid for uid in part if uid not in given]
+        reasons = [(uid, refused.get((self._course.source, uid))) for uid in missing]
+        aside = [(uid, f"the source does not give it: {reason}", True) for uid, reason in reasons if reason is not None]
+        self._book.set_aside(self.key, aside)
+        self.done.vanished += len(missing) - len(aside)
+        self._both.observer.advance(len(missing), 0)
 
     async def _file(self, batch: list[Message]) -> None:
         course, book = self._course, self._book
@@ -332,8 +341,7 @@ class MailboxCopy:
         by_uid = {message.uid: message for message in untold}
         flags = {message.uid: message.flags for message in untold}
         held = dict(zip(changes.uids, changes.flags, strict=True))
-        async with self._both.sifting:
-            sift = Sift(book, target)
+        with closing(Sift(book, target)) as sift:
             sift.want((m.uid, len(m.data), m.received, mark(m.data), digest(m.data)) for m in untold)
             pairs = await self._match(sift, flags, held)
         filed = [self._filed(by_uid.pop(s), t) for s, t in pairs]

@@ -17,7 +17,7 @@ from ..side import MailboxUnavailable, Side, SideUnavailable
 from .course import make, plan
 from .ledger.book import Book
 from .mailbox import OUTLINES, Both, MailboxCopy
-from .model import Aside, Course, Depth, Observer, Report, Wishes
+from .model import Aside, Course, Depth, LeftOut, Observer, Report, Wishes
 from .names import INBOX
 from .proof import VERSION, Head, Writer, instant
 from .prove import Stretch, prove, read_back
@@ -163,6 +163,13 @@ class Migration:
 
     def _note(self) -> None:
         report = self.report
+        dropped: Mapping[str, set[str]] = getattr(self.target, "left_out_keywords", {})
+        report.notes += [
+            f"{name}: the target keeps no keywords {' '.join(sorted(words))}."
+            for name, words in sorted(dropped.items())
+        ]
+        unlisted: Mapping[bytes, str] = getattr(self.source, "left_out_mailboxes", {})
+        report.left_out += [LeftOut(name.decode("utf-8", "replace"), why) for name, why in sorted(unlisted.items())]
         if gone := sum(each.gone for each in report.mailboxes):
             report.notes.append(
                 f"{gone} copied by an earlier run are at the target no more; --again brings such messages once more."

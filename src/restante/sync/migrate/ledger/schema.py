@@ -83,9 +83,15 @@ CREATE TABLE aside(
 
 TEMPORARY = """
 CREATE TEMP TABLE wanted(
-    uid INTEGER PRIMARY KEY, size INTEGER, received INTEGER NOT NULL, mark BLOB NOT NULL, digest BLOB
-) STRICT;
-CREATE INDEX temp.wanted_mark ON wanted(mark);
+    sift INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    size INTEGER,
+    received INTEGER NOT NULL,
+    mark BLOB NOT NULL,
+    digest BLOB,
+    PRIMARY KEY(sift, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX temp.wanted_mark ON wanted(sift, mark);
 """
 
 

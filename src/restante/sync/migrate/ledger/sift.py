@@ -12,7 +12,10 @@ at what the one before has left, each giving (source UID, target UID):
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
+
+import apsw
 
 from ..model import NO_MARK
 from .book import Book
@@ -23,90 +26,109 @@ Outlined = tuple[int, int | None, int, bytes, bytes | None]
 
 
 class Sift:
-    """One comparison: begins empty."""
+    """One comparison: begins empty. Several may be under way, each in its own rows. Leave it with `close`."""
 
     def __init__(self, book: Book, target: str) -> None:
         self._db = book.db
-        self._target = target
-        self._db.execute("DELETE FROM wanted")
+        self._about = {"target": target, "sift": next(_NUMBERS), "nothing": NO_MARK}
+
+    def close(self) -> None:
+        self._run("DELETE FROM wanted WHERE sift = :sift")
 
     def want(self, rows: Iterable[Outlined]) -> None:
         """Messages of the source; those that nothing at the target resembles are forgotten at once."""
+        sift = self._about["sift"]
         with self._db:
-            self._db.executemany("INSERT INTO wanted(uid, size, received, mark, digest) VALUES(?, ?, ?, ?, ?)", rows)
-            self._db.execute(
-                "DELETE FROM wanted WHERE mark NOT IN (SELECT mark FROM other WHERE target = ?)", (self._target,)
+            self._db.executemany(
+                "INSERT INTO wanted(sift, uid, size, received, mark, digest) VALUES(?, ?, ?, ?, ?, ?)",
+                ((sift, *row) for row in rows),
+            )
+            self._run(
+                "DELETE FROM wanted WHERE sift = :sift AND mark NOT IN (SELECT mark FROM other WHERE target = :target)"
             )
 
     def alike(self) -> Pairs:
         return self._pairs(
             "SELECT w.uid, o.uid FROM"
             " (SELECT mark, size, min(uid) AS uid, min(digest) AS digest FROM wanted"
-            "  WHERE size IS NOT NULL AND mark <> ?2 GROUP BY mark, size HAVING count(*) = 1) w JOIN"
+            "  WHERE sift = :sift AND size IS NOT NULL AND mark <> :nothing"
+            "  GROUP BY mark, size HAVING count(*) = 1) w JOIN"
             " (SELECT mark, size, min(uid) AS uid, min(digest) AS digest FROM other"
-            "  WHERE target = ?1 AND size IS NOT NULL GROUP BY mark, size HAVING count(*) = 1) o"
+            "  WHERE target = :target AND size IS NOT NULL GROUP BY mark, size HAVING count(*) = 1) o"
             " ON w.mark = o.mark AND w.size = o.size"
             " WHERE coalesce(w.digest = o.digest, 1)"
         )
 
     def doubtful(self) -> tuple[list[int], list[int]]:
         """UIDs of the source and of the target whose octets have to be read."""
-        sources = self._db.execute(
-            "SELECT uid FROM wanted WHERE digest IS NULL AND mark IN (SELECT mark FROM other WHERE target = ?)"
-            " ORDER BY uid",
-            (self._target,),
+        sources = self._run(
+            "SELECT uid FROM wanted WHERE sift = :sift AND digest IS NULL"
+            " AND mark IN (SELECT mark FROM other WHERE target = :target) ORDER BY uid"
         )
-        targets = self._db.execute(
-            "SELECT uid FROM other WHERE target = ? AND digest IS NULL AND mark IN (SELECT mark FROM wanted)"
-            " ORDER BY uid",
-            (self._target,),
+        targets = self._run(
+            "SELECT uid FROM other WHERE target = :target AND digest IS NULL"
+            " AND mark IN (SELECT mark FROM wanted WHERE sift = :sift) ORDER BY uid"
         )
-        return [uid for (uid,) in sources], [uid for (uid,) in targets]
+        return [int(uid) for (uid,) in sources], [int(uid) for (uid,) in targets]
 
     def source_digests(self, digests: Iterable[tuple[int, bytes]]) -> None:
-        with self._db:
-            self._db.executemany("UPDATE wanted SET digest = ?2 WHERE uid = ?1", digests)
-
-    def target_digests(self, digests: Iterable[tuple[int, bytes]]) -> None:
+        sift = self._about["sift"]
         with self._db:
             self._db.executemany(
-                "UPDATE other SET digest = ?3 WHERE target = ?1 AND uid = ?2",
-                ((self._target, uid, digest) for uid, digest in digests),
+                "UPDATE wanted SET digest = ? WHERE sift = ? AND uid = ?",
+                ((digest, sift, uid) for uid, digest in digests),
+            )
+
+    def target_digests(self, digests: Iterable[tuple[int, bytes]]) -> None:
+        target = self._about["target"]
+        with self._db:
+            self._db.executemany(
+                "UPDATE other SET digest = ? WHERE target = ? AND uid = ?",
+                ((digest, target, uid) for uid, digest in digests),
             )
 
     def equal(self) -> Pairs:
+        window = "row_number() OVER (PARTITION BY digest ORDER BY uid) AS n"
         return self._pairs(
             "SELECT w.uid, o.uid FROM"
-            " (SELECT uid, digest, row_number() OVER (PARTITION BY digest ORDER BY uid) AS n FROM wanted"
-            "  WHERE digest IS NOT NULL) w JOIN"
-            " (SELECT uid, digest, row_number() OVER (PARTITION BY digest ORDER BY uid) AS n FROM other"
-            "  WHERE target = ?1 AND digest IS NOT NULL) o"
-            " ON w.digest = o.digest AND w.n = o.n WHERE ?2 IS NOT NULL"
+            f" (SELECT uid, digest, {window} FROM wanted WHERE sift = :sift AND digest IS NOT NULL) w JOIN"
+            f" (SELECT uid, digest, {window} FROM other WHERE target = :target AND digest IS NOT NULL) o"
+            " ON w.digest = o.digest AND w.n = o.n"
         )
 
     def altered(self) -> Pairs:
         window = "row_number() OVER (PARTITION BY mark, received ORDER BY uid) AS n"
         count = "count(*) OVER (PARTITION BY mark, received) AS alike"
         return self._pairs(
-            f"SELECT w.uid, o.uid FROM (SELECT uid, mark, received, {window}, {count} FROM wanted WHERE mark <> ?2) w"
-            f" JOIN (SELECT uid, mark, received, {window}, {count} FROM other WHERE target = ?1) o"
+            "SELECT w.uid, o.uid FROM"
+            f" (SELECT uid, mark, received, {window}, {count} FROM wanted WHERE sift = :sift AND mark <> :nothing) w"
+            f" JOIN (SELECT uid, mark, received, {window}, {count} FROM other WHERE target = :target) o"
             " ON w.mark = o.mark AND w.received = o.received AND w.n = o.n AND w.alike = o.alike"
         )
 
+    def _run(self, statement: str) -> apsw.Cursor:
+        """With what of `_about` the statement names."""
+        return self._db.execute(statement, {key: value for key, value in self._about.items() if f":{key}" in statement})
+
     def _pairs(self, statement: str) -> Pairs:
-        return [(int(w), int(o)) for w, o in self._db.execute(statement, (self._target, NO_MARK))]
+        return [(int(w), int(o)) for w, o in self._run(statement)]
 
     def outlines(self, uids: Iterable[int]) -> list[Outlined]:
         """What was said of these messages of the source."""
+        sift = self._about["sift"]
         found: list[Outlined] = []
         for uid in uids:
-            found += self._db.execute("SELECT uid, size, received, mark, digest FROM wanted WHERE uid = ?", (uid,))
+            found += self._db.execute(
+                "SELECT uid, size, received, mark, digest FROM wanted WHERE sift = ? AND uid = ?", (sift, uid)
+            )
         return found
 
     def settle(self, pairs: Pairs) -> None:
         """These have found each other: they are looked at no more."""
+        sift, target = self._about["sift"], self._about["target"]
         with self._db:
-            self._db.executemany("DELETE FROM wanted WHERE uid = ?", ((source,) for source, _ in pairs))
-            self._db.executemany(
-                "DELETE FROM other WHERE target = ? AND uid = ?", ((self._target, target) for _, target in pairs)
-            )
+            self._db.executemany("DELETE FROM wanted WHERE sift = ? AND uid = ?", ((sift, s) for s, _ in pairs))
+            self._db.executemany("DELETE FROM other WHERE target = ? AND uid = ?", ((target, t) for _, t in pairs))
+
+
+_NUMBERS = itertools.count(1)

@@ -85,8 +85,17 @@ class Move:
         )
         return self.sides
 
-    def run(self, wishes: Wishes = PLAIN, *, refuses: Any = None, wrap: Any = None, uidls: Any = None) -> Report:
-        one, two = self.make()
+    def run(
+        self,
+        wishes: Wishes = PLAIN,
+        *,
+        refuses: Any = None,
+        wrap: Any = None,
+        uidls: Any = None,
+        source: Side | None = None,
+    ) -> Report:
+        made, two = self.make()
+        one: Side = source or made
         two.refuses = refuses
         target: Side = wrap(two) if wrap is not None else two
 

@@ -112,8 +112,6 @@ REFUSED: dict[str, Callable[[Store, int], Any]] = {
     "fill_search": lambda s, box: s.fill_search(),
     "find_arrivals": lambda s, box: s.find_arrivals(b"", 0),
     "append_by_name": lambda s, box: s.append_by_name("INBOX", []),
-    "last_change": lambda s, box: s.last_change(),
-    "changes": lambda s, box: s.changes(0),
     "append_once": lambda s, box: s.append_once("INBOX", NewMessage(Blob(b"", 0, ()), analysis(b""), Flags(), 0)),
     "has_email": lambda s, box: s.has_email("m"),
     "adopt": lambda s, box: s.adopt(box, Adoption(1, 1)),
@@ -142,6 +140,8 @@ GUARDED = {
     "annotation_names",
     "annotations",
     "annotate",
+    "changes",
+    "last_change",
     "read_content",
     "read_contents",
     "stream_content",
@@ -169,6 +169,39 @@ def test_what_no_right_covers_is_refused(installation: Installation, name: str) 
         await grant(store, box, "lrswipkxtea")
         with pytest.raises(NoPermission):
             await _awaited(REFUSED[name], engine.account(ACCOUNT, ANN), box)
+
+    asyncio.run(installation.play(scene))
+
+
+def test_changes_tell_a_guest_of_what_he_may_look_up_and_of_his_own_reading(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        guest = engine.account(ACCOUNT, ANN)
+        read, listed, hidden = [(await store.create_mailbox(name)).key for name in ("Read", "Listed", "Hidden")]
+        with pytest.raises(NoPermission):
+            await guest.last_change()
+        assert (await guest.changes(0)).mailboxes == []
+        await grant(store, read, "lrs")
+        await grant(store, listed, "l")
+        since = await guest.last_change()
+        assert since == await store.last_change()
+        for box in (read, listed, hidden):
+            await fill(store, box, 2)
+            await store.annotate(box, {"/shared/comment": b"x", "/private/comment": b"x"})
+        await store.rename_mailbox(hidden, "Renamed")
+        found = await guest.changes(since)
+        assert [(one.name, one.messages, others) for one, others in found.mailboxes] == [
+            ("Listed", 0, True),
+            ("Read", 2, True),
+        ]
+        assert [(event.name, event.detail) for event in found.events] == [("Read", "/shared/comment")]
+        assert found.names == frozenset()
+        since, guest.own = found.modseq, set()
+        await guest.store_flags(read, ALL, FlagMode.ADD, Flags.of(["\\Seen"]))
+        assert [(one.name, one.unseen, others) for one, others in (await guest.changes(since)).mailboxes] == [
+            ("Read", 0, True)
+        ]
+        assert [others for _, others in (await guest.changes(since, guest.own)).mailboxes] == [False]
+        assert [one.name for one, _ in (await store.changes(since)).mailboxes] == []
 
     asyncio.run(installation.play(scene))
 

@@ -177,7 +177,7 @@ class Store(Protocol):
         ...
 
     async def last_change(self) -> int:
-        """The account's change counter: the last number given out."""
+        """The account's change counter: the last number given out. Raises NoPermission for who has no right there."""
         ...
 
     async def changes(self, since: int, own: Collection[int] = ()) -> AccountChanges:
@@ -185,7 +185,8 @@ class Store(Protocol):
 
         own: numbers of the asker's commands, which are left out. Cost: one pass over the account's mailboxes (not
         their messages), and the answer; some index probes for each number of `own` and mailbox that changed.
-        Events older than the retention are forgotten: ask within it.
+        Events older than the retention are forgotten: ask within it. Who is not the owner is told of mailboxes that he
+        may list (his own \\Seen among what changed there), and of annotations alone: names he compares.
         """
         ...
 

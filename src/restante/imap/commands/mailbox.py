@@ -42,6 +42,7 @@ async def create(session: ImapSession, command: Create) -> Reply:
     if role is not None and not place.own:
         raise RoleTaken("A mailbox of somebody else has no special use for you.")
     made = await place.store.create_mailbox(place.name, role)
+    await _acted(session, place, place.name)
     if session.dialect.rev2 and name != command.mailbox.removesuffix(SEPARATOR):
         session.write(list_response(name, (), SEPARATOR, session.dialect.utf8, old_name=command.mailbox))
     return Reply(b"CREATE completed.", b"MAILBOXID (%b)" % made.id.encode("ascii"))
@@ -62,6 +63,7 @@ async def delete(session: ImapSession, command: Delete) -> Reply:
     place = await session.places.find(mailbox_name(command.mailbox))
     mailbox = await _to_delete(place)
     await place.store.delete_mailbox(mailbox.key)
+    await _acted(session, place, mailbox.name)
     here = session.place
     if here is not None and (here.store.account, session.view.mailbox.key) == (place.store.account, mailbox.key):
         session.unselected()
@@ -93,10 +95,17 @@ async def rename(session: ImapSession, command: Rename) -> Reply:
     if to.name.startswith(mailbox.name + SEPARATOR):
         raise CannotChangeMailbox("A mailbox cannot be moved into itself.")
     await place.store.rename_mailbox(mailbox.key, to.name)
+    await _acted(session, place, mailbox.name, to.name)
     if session.dialect.rev2 and mailbox.name != INBOX:
         old_name = place.shown(mailbox.name)
         session.write(list_response(to.shown(to.name), (), SEPARATOR, session.dialect.utf8, old_name=old_name))
     return Reply(b"RENAME completed.")
+
+
+async def _acted(session: ImapSession, place: Place, *names: str) -> None:
+    """NOTIFY does not tell of what this session has done itself to names of somebody else's account."""
+    if not place.own and session.notifications is not None and session.notifications.others is not None:
+        await session.notifications.others.acted(place, *names)
 
 
 async def subscribe(session: ImapSession, command: Subscribe) -> Reply:

@@ -21,6 +21,7 @@ from ...store.changes import AccountChanges, Change, Event
 from ...store.errors import BadMailboxName
 from ...store.interface import Watch
 from ...store.model import INBOX, SEPARATOR, Delta, Mailbox
+from ...store.rights import Rights
 from ..grammar.commands import Item, StatusItem
 from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent, NotifyFilter
 from ..grammar.response import list_response, metadata_changed, status_response
@@ -31,6 +32,7 @@ from . import fetch_rows
 from .list import Node, attributes_of, tree
 from .names import mailbox_name
 from .store import view_spans
+from .watching_others import Others
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -62,7 +64,7 @@ def told_of_selected(groups: Iterable[EventGroup]) -> Told:
 class Groups:
     """The event groups about mailboxes that are not selected, ready to be asked about many names."""
 
-    __slots__ = ("_everywhere", "_exact", "_subscribed", "_subtrees", "needs_subscriptions", "server")
+    __slots__ = ("_everywhere", "_exact", "_subscribed", "_subtrees", "server")
 
     def __init__(self, groups: Iterable[EventGroup]) -> None:
         self._everywhere: Events | None = None
@@ -73,7 +75,11 @@ class Groups:
         self.server = False
         for group in groups:
             self._add(group)
-        self.needs_subscriptions = self._subscribed is not None
+
+    @property
+    def by_subscription(self) -> bool:
+        """Whether a subscription may bring a mailbox into it."""
+        return self._subscribed is not None
 
     def _add(self, group: EventGroup) -> None:
         if group.filter in _SELECTED:
@@ -91,9 +97,20 @@ class Groups:
                 continue  # no mailbox can have that name (RFC 5465 3.1: ignored)
             table[named] = table.get(named, _NO_EVENTS) | group.events
 
-    def of(self, name: str, *, subscribed: bool) -> Events | None:
-        """Events wanted of a mailbox; None where no group is about it (a group may want none: NONE)."""
-        found = [self._everywhere, self._exact.get(name)]
+    def reach(self, prefix: str, subscribed: Iterable[str]) -> bool:
+        """Whether a group may be about mailboxes below this prefix ("Other Users/")."""
+        if any(name.startswith(prefix) for name in (*self._exact, *self._subtrees)):
+            return True
+        if prefix.removesuffix(SEPARATOR) in self._subtrees:
+            return True
+        return self._subscribed is not None and any(name.startswith(prefix) for name in subscribed)
+
+    def of(self, name: str, *, subscribed: bool, own: bool = True) -> Events | None:
+        """Events wanted of a mailbox; None where no group is about it (a group may want none: NONE).
+
+        own: it is in the personal namespace.
+        """
+        found = [self._everywhere if own else None, self._exact.get(name)]
         if subscribed:
             found.append(self._subscribed)
         if self._subtrees:
@@ -121,23 +138,28 @@ def known(mailbox: Mailbox) -> Known:
     return Known(mailbox.uidvalidity, mailbox.uidnext, mailbox.messages, mailbox.unseen, mailbox.highest_modseq)
 
 
-def may_watch(session: ImapSession, mailbox: Mailbox) -> bool:
-    """The one place to ask for the rights that events need: "l" and "r" (RFC 5465 5). An owner has them all."""
-    return True
+def may_watch(mailbox: Mailbox) -> bool:
+    """The one place to ask for the rights that events of messages need: "l" and "r" (RFC 5465 5). An owner has them."""
+    return mailbox.rights & _WATCHES == _WATCHES
+
+
+_WATCHES = Rights.LOOKUP | Rights.READ
 
 
 class Notifications:
     """What one client wants to hear of its account, and what it has heard. `seen`: the change number up to which.
 
     at_once: between commands too (NOTIFY); else with commands and in IDLE (ENABLE METADATA). It has a watch of its own:
-    the session's is on the account that the selected mailbox is in. Begin it with `begin`, end it with `close`.
+    the session's is on the account that the selected mailbox is in. others: accounts of others that groups name, None
+    where they name none. Begin it with `begin`, end it with `close`.
     """
 
-    __slots__ = ("_behind_since", "_groups", "_known", "_session", "_watch", "at_once", "behind", "seen")
+    __slots__ = ("_behind_since", "_known", "_watch", "at_once", "behind", "groups", "others", "seen", "session")
 
     def __init__(self, session: ImapSession, groups: Iterable[EventGroup], *, at_once: bool) -> None:
-        self._session = session
-        self._groups = Groups(groups)
+        self.session = session
+        self.groups = Groups(groups)
+        self.others: Others | None = None
         self._known: dict[int, Known] = {}
         self._behind_since = 0.0
         self._watch: Watch | None = None
@@ -150,13 +172,14 @@ class Notifications:
 
         before: what NOTIFY had asked until now; it goes on from where that one stands. Closed where it fails.
         """
-        store = self._session.own_store
-        self._watch = self._session.engine.watch(store.account, self._on_change)
+        store = self.session.own_store
+        self._watch = self.session.engine.watch(store.account, self._on_change)
         try:
             if before is None:
                 store.own = set()
             self.seen = before.seen if before is not None else await store.last_change()
             await self._take(status, before)
+            await self._look_at_others(status=status, before=before.others if before is not None else None)
         except BaseException:
             self.close()
             if before is None:
@@ -164,35 +187,52 @@ class Notifications:
             raise
 
     async def _take(self, status: bool, before: Notifications | None) -> None:
-        session = self._session
         told = before._known if before is not None else {}
-        for mailbox in await session.own_store.mailboxes():
+        for mailbox in await self.session.own_store.mailboxes():
             events = self._events_of(mailbox)
             if events is None:
                 continue
-            shown = status and mailbox.key != self._selected_key()
+            shown = status and mailbox.key != self.selected_key()
             if events & MESSAGE_EVENTS:
                 self._known[mailbox.key] = known(mailbox) if shown else told.get(mailbox.key) or known(mailbox)
             if shown:
-                self._write_status(mailbox, first_items(events, condstore=session.dialect.condstore))
-                await session.flush_if_full()
+                await self.write_first(mailbox, events)
+
+    async def write_first(self, mailbox: Mailbox, events: Events) -> None:
+        """What NOTIFY SET STATUS says of a mailbox."""
+        self._write_status(mailbox, first_items(events, condstore=self.session.dialect.condstore))
+        await self.session.flush_if_full()
+
+    async def _look_at_others(self, *, status: bool = False, before: Others | None = None) -> None:
+        """Watch others' accounts where groups may be about mailboxes there."""
+        if self.others is None:
+            prefix = self.session.places.prefix
+            if not self.groups.reach(prefix, await self.session.own_store.subscriptions()):
+                return
+            self.others = Others(self)
+        await self.others.find(status=status, before=before)
 
     def close(self) -> None:
         """Stop listening."""
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+        if self.others is not None:
+            self.others.close()
 
     # When ------------------------------------------------------------------------------------------------
 
     def _on_change(self, modseq: int) -> None:
         """The account's counter has come to this number."""
-        if modseq <= self.seen:
-            return
+        if modseq > self.seen:
+            self.hinted()
+
+    def hinted(self) -> None:
+        """Something has changed that may have to be told."""
         if not self.behind:
             self.behind = True
-            self._behind_since = self._session.clock.monotonic()
-        self._session.wake()
+            self._behind_since = self.session.clock.monotonic()
+        self.session.wake()
 
     @property
     def pressing(self) -> bool:
@@ -200,7 +240,7 @@ class Notifications:
         return self.behind or self._selected_pressing()
 
     def _selected_pressing(self) -> bool:
-        session = self._session
+        session = self.session
         if not session.told.at_once or session.state is not State.SELECTED:
             return False
         waiting = session.told.removals_at_once and len(session.view.gone) > 0
@@ -208,7 +248,7 @@ class Notifications:
 
     async def tell_between(self) -> None:
         """Tell what may be told while no command runs, the selected mailbox first."""
-        session = self._session
+        session = self.session
         if self._selected_pressing():
             await session.updates.tell(may_expunge=session.told.removals_at_once)
         await self.tell()
@@ -217,7 +257,7 @@ class Notifications:
         """Tell what changed since the last time, if a change was hinted at. ask: look in any case."""
         if not self.behind and not ask:
             return
-        session = self._session
+        session = self.session
         stale = self.behind and session.clock.monotonic() - self._behind_since > STALE
         self.behind = False
         own = session.own_store.own
@@ -232,10 +272,18 @@ class Notifications:
             await self._tell_names(changes)
             self._tell_metadata(changes)
         await self._tell_status(changes)
+        if self.others is None and self.groups.by_subscription:
+            await self._look_at_others()  # a mailbox of others may be among them now
+        if self.others is not None and not await self.others.tell(ask=ask):
+            self._overflow()
+
+    def own_of(self, account: str) -> set[int] | None:
+        """Where the numbers of this session's commands in somebody else's account are noted."""
+        return self.others.own_of(account) if self.others is not None else None
 
     def _overflow(self) -> None:
         """More than can be told (RFC 5465 5.8). Who only enabled METADATA goes on with what comes."""
-        session = self._session
+        session = self.session
         if self.at_once:
             session.say(b"Too much has happened: NOTIFY is off.", b"NOTIFICATIONOVERFLOW")
             session.notify(None, NOTHING_TOLD)
@@ -243,36 +291,56 @@ class Notifications:
 
     # What ------------------------------------------------------------------------------------------------
 
-    def _selected_key(self) -> int | None:
-        """The selected mailbox's key, where it is one of the account that is watched."""
-        view, place = self._session.view_or_none, self._session.place
-        return None if view is None or place is None or not place.own else view.mailbox.key
+    def selected_key(self, account: str | None = None) -> int | None:
+        """The selected mailbox's key, where it is one of that account (None: the own one)."""
+        view, place = self.session.view_or_none, self.session.place
+        if view is None or place is None or place.own is not (account is None):
+            return None
+        return view.mailbox.key if account is None or place.store.account == account else None
 
     def _events_of(self, mailbox: Mailbox) -> Events | None:
-        if not may_watch(self._session, mailbox):
-            return None
-        return self._groups.of(mailbox.name, subscribed=mailbox.subscribed)
+        return self.groups.of(mailbox.name, subscribed=mailbox.subscribed)
+
+    def events_of_other(self, mailbox: Mailbox) -> Events | None:
+        """Events wanted, and allowed, of somebody else's mailbox under its name here."""
+        events = self.groups.of(mailbox.name, subscribed=mailbox.subscribed, own=False)
+        if events is None or may_watch(mailbox):
+            return events
+        return events - MESSAGE_EVENTS or None
 
     async def _tell_status(self, changes: AccountChanges) -> None:
         """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3)."""
         gone = {event.name for event in changes.events if event.change is Change.DELETED}
         if gone:
-            there = {mailbox.key for mailbox in await self._session.own_store.mailboxes()}
+            there = {mailbox.key for mailbox in await self.session.own_store.mailboxes()}
             self._known = {key: one for key, one in self._known.items() if key in there}
-        condstore = self._session.dialect.condstore
         for mailbox, by_others in changes.mailboxes:
             events = self._events_of(mailbox) or _NO_EVENTS
-            if not events & MESSAGE_EVENTS:
-                self._known.pop(mailbox.key, None)
-                continue
-            before, now = self._known.get(mailbox.key), known(mailbox)
-            self._known[mailbox.key] = now
-            if by_others and mailbox.key != self._selected_key():
-                items = changed_items(before, now, events, condstore=condstore)
-                if before is None and mailbox.name in gone:  # another one under a known name
-                    items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
-                self._write_status(mailbox, items)
-                await self._session.flush_if_full()
+            await self.tell_counts(mailbox, events, self._known, by_others=by_others, renewed=mailbox.name in gone)
+
+    async def tell_counts(
+        self,
+        mailbox: Mailbox,
+        events: Events,
+        counts: dict[int, Known],
+        *,
+        by_others: bool,
+        renewed: bool,
+        account: str | None = None,
+    ) -> None:
+        """STATUS of one mailbox; `counts` becomes what it is now. renewed: another one under a name that the client
+        knows, unless it is in `counts`. account: whose it is (None: the own one)."""
+        if not events & MESSAGE_EVENTS:
+            counts.pop(mailbox.key, None)
+            return
+        before, now = counts.get(mailbox.key), known(mailbox)
+        counts[mailbox.key] = now
+        if by_others and mailbox.key != self.selected_key(account):
+            items = changed_items(before, now, events, condstore=self.session.dialect.condstore)
+            if before is None and renewed:
+                items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
+            self._write_status(mailbox, items)
+            await self.session.flush_if_full()
 
     def _write_status(self, mailbox: Mailbox, items: set[StatusItem]) -> None:
         values = {
@@ -284,49 +352,65 @@ class Notifications:
         }
         if items:
             shown = [(item, values[item]) for item in _ORDER if item in items]
-            self._session.write(status_response(mailbox.name, shown, self._session.dialect.utf8))
+            self.session.write(status_response(mailbox.name, shown, self.session.dialect.utf8))
 
     async def _tell_names(self, changes: AccountChanges) -> None:
         """LIST for names that came, went, or changed subscription (RFC 5465 5.4, 5.5)."""
         if not any(event.change is not Change.ANNOTATED for event in changes.events):
             return
-        session = self._session
+        session = self.session
         subscribed = frozenset(await session.own_store.subscriptions())
         told = affected(changes.events, lambda event, name: self._wants_name(event, name, subscribed))
         if not told:
             return
         place = Place(session.own_store, INBOX)
         own = [(place, mailbox) for mailbox in await session.own_store.mailboxes()]
-        nodes = {node.name: node for node in tree(own, subscribed)}
+        await self._write_names(told, tree(own, subscribed), changes.names)
+
+    async def tell_names_of_other(
+        self, events: list[Event], listed: list[tuple[Place, Mailbox]], subscribed: frozenset[str]
+    ) -> None:
+        """The same for somebody else's account. listed: what may be listed there, under its names here."""
+        told = affected(events, lambda event, name: self._wants_name(event, name, subscribed, own=False))
+        nodes = tree(listed, [name for name in subscribed if any(one.name == name for _, one in listed)])
+        await self._write_names(told, nodes, frozenset(mailbox.name for _, mailbox in listed))
+
+    async def _write_names(self, told: list[Affected], nodes: list[Node], there: frozenset[str]) -> None:
+        session = self.session
+        by_name = {node.name: node for node in nodes}
         for one in told:
-            attributes = one.attributes(nodes.get(one.name, Node(one.name)), there=one.name in changes.names)
+            attributes = one.attributes(by_name.get(one.name, Node(one.name)), there=one.name in there)
             session.write(list_response(one.name, attributes, SEPARATOR, session.dialect.utf8, old_name=one.old_name))
             await session.flush_if_full()
 
-    def _wants_name(self, event: Event, name: str, subscribed: frozenset[str]) -> bool:
+    def _wants_name(self, event: Event, name: str, subscribed: frozenset[str], *, own: bool = True) -> bool:
         """Whether the client wants to hear of this event of a name; of a rename, by either of its names."""
         by_name = event.change in (Change.CREATED, Change.DELETED, Change.RENAMED)
         wanted = NotifyEvent.MAILBOX_NAME if by_name else NotifyEvent.SUBSCRIPTION_CHANGE
         names = (name, event.detail) if event.change is Change.RENAMED else (name,)
         # A name just unsubscribed was among the subscribed ones.
         return any(
-            wanted in (self._groups.of(one, subscribed=one in subscribed or not by_name) or _NO_EVENTS) for one in names
+            wanted in (self.groups.of(one, subscribed=one in subscribed or not by_name, own=own) or _NO_EVENTS)
+            for one in names
         )
 
     def _tell_metadata(self, changes: AccountChanges) -> None:
-        """METADATA with the names of entries that changed (RFC 5465 5.6, 5.7; RFC 5464 4.4.2)."""
         by_name = {mailbox.name: mailbox for mailbox, _ in changes.mailboxes}
+        self.write_entries([event for event in changes.events if self._wants_entry(event.name, by_name)])
+
+    def write_entries(self, events: Iterable[Event]) -> None:
+        """METADATA with the names of entries that changed (RFC 5465 5.6, 5.7; RFC 5464 4.4.2)."""
         entries: dict[str, dict[str, None]] = {}
-        for event in changes.events:
-            if event.change is Change.ANNOTATED and self._wants_entry(event.name, by_name):
+        for event in events:
+            if event.change is Change.ANNOTATED:
                 entries.setdefault(event.name, {})[event.detail] = None
         for name, changed in entries.items():
-            self._session.write(metadata_changed(name, changed, self._session.dialect.utf8))
+            self.session.write(metadata_changed(name, changed, self.session.dialect.utf8))
 
     def _wants_entry(self, name: str, changed: dict[str, Mailbox]) -> bool:
         """name: "" for the server's entries."""
         if not name:
-            return self._groups.server
+            return self.groups.server
         mailbox = changed.get(name)
         return mailbox is not None and NotifyEvent.MAILBOX_METADATA in (self._events_of(mailbox) or _NO_EVENTS)
 
@@ -335,9 +419,9 @@ class Notifications:
 
         Nothing becomes \\Seen by it, whatever the items: the client has not opened anything.
         """
-        session = self._session
+        session = self.session
         place = session.place  # numbers are an account's own: another one's would hide somebody else's mail
-        own = (session.own_store.own or ()) if place is not None and place.own else ()
+        own = (place.store.own or ()) if place is not None else ()
         uids = array("I", [uid for uid, _, modseq in delta.changed if uid >= first and modseq not in own])
         items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
         await fetch_rows.send(session, view, view_spans(view, uids), fetch_rows.compile_plan(items))

@@ -133,6 +133,8 @@ class Places:
         if session.account is not None:
             acting += f" {session.account.address}"
         store = session.engine.account(owner.id, session.own_store.account, acting)
+        if session.notifications is not None:
+            store.own = session.notifications.own_of(owner.id)
         first, slash, rest = name.partition(SEPARATOR)
         if first.upper() == INBOX:
             name = INBOX + slash + rest

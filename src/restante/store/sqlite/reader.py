@@ -16,7 +16,7 @@ their placements. A copy or move by somebody else leaves a reader's \\Seen behin
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -115,6 +115,16 @@ def highest(db: apsw.Connection, mailbox: Mailbox, reader: str) -> int:
     """The reader's HIGHESTMODSEQ."""
     (own,) = db.execute(_HIGHEST, (reader, mailbox.key)).fetchone() or (None,)
     return max(mailbox.highest_modseq, own or 0)
+
+
+def touched_since(db: apsw.Connection, mailbox: int, reader: str, since: int, own: Collection[int]) -> bool:
+    """Whether he has marked a message as seen, or as not, after `since`, by a command that is none of `own`.
+
+    Cost: the rows that he has there.
+    """
+    numbers = db.execute("SELECT DISTINCT modseq FROM seen WHERE user = ? AND mailbox = ? AND modseq > ?",
+                         (reader, mailbox, since))  # fmt: skip
+    return any(number not in own for (number,) in numbers)
 
 
 def delta(db: apsw.Connection, mailbox: Mailbox, reader: str, since: int) -> Delta:

@@ -20,7 +20,7 @@ from ...query.language import And, Fuzzy, HasFlag, ModSeq, Not, Or, Query, Uids
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
 from ..annotation import ACCOUNT
-from ..changes import AccountChanges
+from ..changes import AccountChanges, Change
 from ..errors import CannotChangeMailbox, MailboxExists, NoPermission
 from ..interface import Store
 from ..model import (
@@ -52,8 +52,8 @@ from ..model import (
     UidRanges,
 )
 from ..quota import Quota, QuotaState
-from ..rights import ANNOTATES, AclEntry, Rights
-from . import acl, annotation, append, copies, mailboxes, quota, reader, recent, rows
+from ..rights import ANNOTATES, AclEntry, Rights, may_annotate
+from . import account_changes, acl, annotation, append, copies, mailboxes, quota, reader, recent, rows
 from . import replace as replacing
 from .account import SqliteStore
 from .append import Prepared
@@ -82,7 +82,14 @@ class SharedStore:
         self.account = own.account
         self._own = own
         self._actor = actor
-        self.own: set[int] | None = None
+
+    @property
+    def own(self) -> set[int] | None:
+        return self._own.own
+
+    @own.setter
+    def own(self, numbers: set[int] | None) -> None:
+        self._own.own = numbers
 
     @property
     def inner(self) -> SqliteStore:
@@ -382,10 +389,34 @@ class SharedStore:
         return await self._own._write(_annotate, mailbox, values, self.account)
 
     async def last_change(self) -> int:
-        _refuse()
+        return self._own._read(self._last_change)
+
+    def _last_change(self, db: apsw.Connection) -> int:
+        if not acl.rights_by_mailbox(db, self._actor):
+            _refuse()
+        return account_changes.last_change(db)
 
     async def changes(self, since: int, own: Collection[int] = ()) -> AccountChanges:
-        _refuse()
+        return self._own._read(self._changes, since, own)
+
+    def _changes(self, db: apsw.Connection, since: int, own: Collection[int]) -> AccountChanges:
+        found = account_changes.changes(db, since, own, self._actor, self.account)
+        if found.modseq <= since:
+            return found
+        rights = acl.rights_by_mailbox(db, self._actor)
+        by_others = {one.key: others for one, others in found.mailboxes}
+        mailboxes: list[tuple[Mailbox, bool]] = []
+        annotated: set[str] = set()
+        for one in self._mailboxes(db):
+            if one.key in by_others:
+                mailboxes.append((one, by_others[one.key]))
+                if may_annotate(rights[one.key]):
+                    annotated.add(one.name)
+            elif one.highest_modseq > since:  # what he has read elsewhere moves nobody's mailbox but his
+                touched = reader.touched_since(db, one.key, self._actor, since, own)
+                mailboxes.append((one, touched))
+        events = [event for event in found.events if event.change is Change.ANNOTATED and event.name in annotated]
+        return replace(found, mailboxes=mailboxes, events=events, names=frozenset())
 
     async def set_role(self, mailbox: int, role: str | None) -> None:
         _refuse()

@@ -1,0 +1,230 @@
+"""NOTIFY on mailboxes of others: what happens there, as far as this user may know of it.
+
+Each account with a mailbox that a group names is watched as the own one is, and asked for its changes when it hints at
+one. Names need no history: the mailboxes that the user may list are laid beside those that the client knows, so that a
+right that comes or goes is a mailbox that comes or goes (RFC 5465 5.4), and nothing is told of what nobody may know.
+
+    own account hints -> Notifications.tell() -> Others.tell() -> each account that hinted
+
+Costs nothing for who names only mailboxes of the own account. Who begins to share is found by the next NOOP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ...store.changes import AccountChanges, Change, Event
+from ...store.errors import StoreRefusal
+from ...store.interface import Watch
+from ...store.model import SEPARATOR, Mailbox
+from ..grammar.notify import MESSAGE_EVENTS, NotifyEvent
+from ..session.places import Place
+
+if TYPE_CHECKING:
+    from .watching import Known, Notifications
+
+
+@dataclass(slots=True)
+class Other:
+    """One account that is watched. names: what the client knows of, by key; counts: likewise. own: numbers of this
+    session's commands there. seen: the change number up to which all was told."""
+
+    place: Place
+    own: set[int] = field(default_factory=set)
+    names: dict[int, str] = field(default_factory=dict)
+    counts: dict[int, Known] = field(default_factory=dict)
+    seen: int = 0
+    behind: bool = False
+    watch: Watch | None = None
+
+    def close(self) -> None:
+        if self.watch is not None:
+            self.watch.close()
+            self.watch = None
+
+
+class Others:
+    """All accounts of others that one client wants to hear of."""
+
+    __slots__ = ("_accounts", "_notifications", "_subscribed")
+
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
+        self._accounts: dict[str, Other] = {}
+        self._subscribed: frozenset[str] = frozenset()
+
+    def close(self) -> None:
+        for account in list(self._accounts):
+            self._drop(account)
+
+    def _drop(self, account: str) -> None:
+        other = self._accounts.pop(account)
+        other.close()
+        session = self._notifications.session
+        successor = session.notifications
+        if successor is not None and successor.own_of(account) is other.own:
+            return  # another NOTIFY goes on with them
+        if session.place is not None and session.place.store.own is other.own:
+            session.place.store.own = None
+
+    def own_of(self, account: str) -> set[int] | None:
+        """Where the numbers of this session's commands in that account are noted; None: nowhere."""
+        other = self._accounts.get(account)
+        return other.own if other is not None else None
+
+    # Which -----------------------------------------------------------------------------------------------
+
+    async def find(self, *, status: bool = False, before: Others | None = None) -> None:
+        """Watch the accounts that groups name now, and no others. status: say how their mailboxes stand.
+
+        before: what was watched until now, which the client has been told of.
+        """
+        notifications = self._notifications
+        session = notifications.session
+        self._subscribed = frozenset(await session.own_store.subscriptions())
+        found: dict[str, list[Mailbox]] = {}
+        for place, mailbox in await session.places.shared():
+            mailbox = replace(mailbox, subscribed=mailbox.name in self._subscribed)
+            if notifications.events_of_other(mailbox) is not None:
+                found.setdefault(place.store.account, []).append(mailbox)
+                if place.store.account not in self._accounts:
+                    await self._watch(place, before)
+        for account in [account for account in self._accounts if account not in found]:
+            if not self._accounts[account].names or not self._named(self._accounts[account]):
+                self._drop(account)
+        if status:
+            for account, mailboxes in found.items():
+                for mailbox in mailboxes:
+                    events = notifications.events_of_other(mailbox)
+                    if events is not None and mailbox.key != notifications.selected_key(account):
+                        await notifications.write_first(mailbox, events)
+
+    def _named(self, other: Other) -> bool:
+        """Whether a group is about a name there that the client knows: what became of it is to be told."""
+        groups = self._notifications.groups
+        return any(
+            groups.of(name, subscribed=name in self._subscribed, own=False) is not None for name in other.names.values()
+        )
+
+    async def _watch(self, place: Place, before: Others | None) -> None:
+        session = self._notifications.session
+        account = place.store.account
+        known = before._accounts.get(account) if before is not None else None
+        other = Other(place, *((known.own, known.names, known.counts, known.seen) if known is not None else ()))
+
+        def hint(modseq: int) -> None:
+            if modseq > other.seen:
+                other.behind = True
+                self._notifications.hinted()
+
+        other.watch = session.engine.watch(account, hint)
+        self._accounts[account] = other
+        place.store.own = other.own
+        if session.place is not None and session.place.store.account == account:
+            session.place.store.own = other.own
+        if known is None:
+            other.seen = await place.store.last_change()
+            listed = await self._listed(other)
+            other.names = {mailbox.key: mailbox.name for mailbox in listed}
+            other.counts = self._counts(listed)
+
+    def _counts(self, mailboxes: list[Mailbox]) -> dict[int, Known]:
+        from .watching import known
+
+        return {one.key: known(one) for one in mailboxes if (self._events(one) & MESSAGE_EVENTS)}
+
+    def _events(self, mailbox: Mailbox) -> frozenset[NotifyEvent]:
+        return self._notifications.events_of_other(mailbox) or frozenset()
+
+    async def _listed(self, other: Other) -> list[Mailbox]:
+        """What the user may list there, under the client's names."""
+        return [self._shown(other, one) for one in await other.place.store.mailboxes()]
+
+    def _shown(self, other: Other, mailbox: Mailbox) -> Mailbox:
+        name = other.place.shown(mailbox.name)
+        return replace(mailbox, name=name, subscribed=name in self._subscribed)
+
+    async def acted(self, place: Place, *names: str) -> None:
+        """This session has created, renamed or deleted mailboxes of these names (the account's) there: known."""
+        other = self._accounts.get(place.store.account)
+        if other is None:
+            return
+        mine = [place.shown(name) for name in names]
+        now = {mailbox.key: mailbox.name for mailbox in await self._listed(other)}
+        for key in other.names.keys() | now.keys():
+            involved = {other.names.get(key, ""), now.get(key, "")}
+            if any(name == one or name.startswith(one + SEPARATOR) for name in involved for one in mine):
+                if key in now:
+                    other.names[key] = now[key]
+                else:
+                    other.names.pop(key, None)
+
+    # What ------------------------------------------------------------------------------------------------
+
+    async def tell(self, *, ask: bool) -> bool:
+        """Tell what changed in accounts that hinted. ask: look for new ones too. False: too much has happened."""
+        subscribed = frozenset(await self._notifications.session.own_store.subscriptions())
+        if ask or subscribed != self._subscribed:
+            await self.find()
+        return all([await self._tell(other) for other in list(self._accounts.values()) if other.behind])
+
+    async def _tell(self, other: Other) -> bool:
+        other.behind = False
+        try:
+            changes = await other.place.store.changes(other.seen, other.own)
+            listed = await self._listed(other)
+        except StoreRefusal:  # the account is gone, or damaged: nothing there can be used
+            changes, listed = AccountChanges(other.seen, [], [], True), []
+        other.seen = changes.modseq
+        other.own.difference_update([number for number in other.own if number <= changes.modseq])
+        if not changes.complete:
+            return False
+        came = {mailbox.key for mailbox in listed}.difference(other.names)
+        gone = await self._tell_names(other, listed)
+        self._tell_metadata(other, changes)
+        there = {mailbox.key for mailbox in listed}
+        other.counts = {key: one for key, one in other.counts.items() if key in there}
+        for mailbox, by_others in changes.mailboxes:
+            shown = self._shown(other, mailbox)
+            await self._notifications.tell_counts(
+                shown,
+                self._events(shown),
+                other.counts,
+                by_others=by_others,
+                renewed=shown.name in gone or shown.key in came,
+                account=other.place.store.account,
+            )
+        return True
+
+    async def _tell_names(self, other: Other, listed: list[Mailbox]) -> set[str]:
+        """LIST for what came, went or was renamed; names that went."""
+        now = {mailbox.key: mailbox.name for mailbox in listed}
+        before, other.names = other.names, now
+        if before == now:
+            return set()
+        events = name_events(before, now)
+        shown = [(other.place, mailbox) for mailbox in listed]
+        await self._notifications.tell_names_of_other(events, shown, self._subscribed)
+        return {event.name for event in events if event.change is Change.DELETED}
+
+    def _tell_metadata(self, other: Other, changes: AccountChanges) -> None:
+        mailboxes = {mailbox.name: self._shown(other, mailbox) for mailbox, _ in changes.mailboxes}
+        self._notifications.write_entries(
+            replace(event, name=other.place.shown(event.name))
+            for event in changes.events
+            if event.name in mailboxes and NotifyEvent.MAILBOX_METADATA in self._events(mailboxes[event.name])
+        )
+
+
+def name_events(before: Mapping[int, str], now: Mapping[int, str]) -> list[Event]:
+    """What makes the one list of names the other: removals, renames (parents first, as one command), arrivals."""
+    gone = sorted(name for key, name in before.items() if key not in now)
+    renamed = sorted((now[key], name) for key, name in before.items() if key in now and now[key] != name)
+    came = sorted(name for key, name in now.items() if key not in before)
+    return [
+        *(Event(0, Change.DELETED, name) for name in gone),
+        *(Event(1, Change.RENAMED, name, old) for name, old in renamed),
+        *(Event(2, Change.CREATED, name) for name in came),
+    ]

@@ -1,0 +1,280 @@
+"""NOTIFY on mailboxes of others: what a reader is told, and what he must never hear of. RFC 5465 5, RFC 4314 4."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.imap.commands.watching_others import name_events
+from restante.store.changes import Change
+from restante.store.interface import Store
+from restante.store.model import FlagMode, Flags
+from restante.store.rights import Rights, parse_rights
+
+from ..session.support import SIMPLE, Client, World, run
+from .test_acl import people
+from .test_notify import silent, watched
+
+EVENTS = b"(MessageNew MessageExpunge FlagChange MailboxName MailboxMetadataChange)"
+ABOVE = b"Other Users/bob@example.org/"
+PROJECTS = b'"%bProjects"' % ABOVE
+
+
+async def shared(world: World, rights: str = "lrswipkxte") -> Store:
+    """Bob's store; Ann has these rights on Projects and, to list and read, on Projects/Alpha."""
+    await people(world)
+    bob = world.engine.account("id-bob")
+    for name, letters in (("Projects", rights), ("Projects/Alpha", "lr")):
+        found = await bob.mailbox(name)
+        assert found is not None
+        await bob.set_acl(found.key, "id-ann", FlagMode.ADD, parse_rights(letters))
+    return bob
+
+
+async def key(store: Store, name: str) -> int:
+    found = await store.mailbox(name)
+    assert found is not None
+    return found.key
+
+
+async def listener(world: World, groups: bytes = b'(subtree "Other Users" %b)' % EVENTS) -> Client:
+    return await world.client(b"NOTIFY SET %b" % groups, user=b"ann")
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        b'subtree "Other Users"',
+        b'subtree "Other Users/bob@example.org"',
+        b"mailboxes " + PROJECTS,
+        b"subscribed",
+    ],
+)
+def test_new_mail_in_a_shared_mailbox_is_told(group: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await world.client(b"SUBSCRIBE " + PROJECTS, user=b"ann")
+        got = await ann.ok(b"NOTIFY SET STATUS (%b (MessageNew MessageExpunge))" % group)
+        assert b"* STATUS %b (MESSAGES 2 UIDNEXT 3 UIDVALIDITY " % PROJECTS in got
+        assert b"Secret" not in got
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        assert await ann.pushed(b"STATUS") == b"* STATUS %b (MESSAGES 3 UIDNEXT 4)\r\n" % PROJECTS
+        await silent(ann)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("group", [b"personal", b"inboxes", b"subscribed", b"subtree Work", b"mailboxes INBOX"])
+def test_who_names_own_mailboxes_alone_watches_nobody_elses(group: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        before = watched(world)
+        ann = await listener(world, b"(%b (MessageNew MessageExpunge))" % group)
+        assert watched(world) == before + 1
+        assert ann.session.notifications is not None
+        assert ann.session.notifications.others is None
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        await silent(ann)
+
+    run(scenario)
+
+
+def test_a_subscription_made_later_brings_its_account_in() -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await listener(world, b"(subscribed (MessageNew MessageExpunge))")
+        await ann.ok(b"SUBSCRIBE " + PROJECTS)
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        assert b"* STATUS %b (MESSAGES 3" % PROJECTS in await ann.pushed(b"STATUS")
+        await ann.ok(b"UNSUBSCRIBE " + PROJECTS)
+        await ann.ok(b"NOOP")
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        await silent(ann)
+
+    run(scenario)
+
+
+def test_nothing_is_told_of_what_may_not_be_read() -> None:
+    """Secret: no right. Projects: to be listed alone."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world, "l")
+        ann = await listener(world, b'STATUS (subtree "Other Users" %b)' % EVENTS)
+        for name in ("Projects", "Secret", "INBOX"):
+            await world.add(b"more", mailbox=name, account="id-bob")
+            await bob.annotate(await key(bob, name), {"/shared/comment": b"x"})
+        await bob.create_mailbox("Hidden")
+        await bob.rename_mailbox(await key(bob, "Secret"), "Secrets")
+        await bob.delete_mailbox(await key(bob, "Secrets"))
+        await silent(ann)
+        await world.add(b"more", mailbox="Projects/Alpha", account="id-bob")
+        got = await ann.pushed(b"STATUS")
+        assert got.startswith(b'* STATUS "%bProjects/Alpha" (MESSAGES 3 UIDNEXT 4 ' % ABOVE)
+        assert got.count(b"*") == 1
+
+    run(scenario)
+
+
+def test_rfc5465_5_4_a_right_that_comes_or_goes_is_a_mailbox_that_comes_or_goes() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        ann = await listener(world)
+        secret = await key(bob, "Secret")
+        await bob.set_acl(secret, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        got = await ann.pushed(b"Secret")
+        assert b'* LIST (\\HasNoChildren) "/" "%bSecret"\r\n' % ABOVE in got
+        await world.add(b"more", mailbox="Secret", account="id-bob")
+        assert b'STATUS "%bSecret" (MESSAGES 3 UIDNEXT 4 UIDVALIDITY' % ABOVE in await ann.pushed(b"STATUS")
+        await bob.set_acl(secret, "id-ann", FlagMode.REPLACE, Rights.NONE)
+        assert b'* LIST (\\NonExistent \\HasNoChildren) "/" "%bSecret"\r\n' % ABOVE in await ann.pushed(b"Secret")
+        await world.add(b"more", mailbox="Secret", account="id-bob")
+        await silent(ann)
+
+    run(scenario)
+
+
+def test_the_last_right_that_goes_is_told_too() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        ann = await listener(world)
+        for name in ("Projects/Alpha", "Projects"):
+            await bob.set_acl(await key(bob, name), "id-ann", FlagMode.REPLACE, Rights.NONE)
+        got = b""
+        while got.count(b"NonExistent") < 2:
+            got += await ann.pushed(b"NonExistent")
+        await ann.ok(b"NOOP")
+        assert watched(world) == 1
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        await silent(ann)
+
+    run(scenario)
+
+
+def test_who_begins_to_share_is_found_by_the_next_noop() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        ann = await listener(world, b'(mailboxes "Other Users/carol@example.org/INBOX" %b)' % EVENTS)
+        await world.engine.account("id-carol").set_acl(1, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        await ann.ok(b"NOOP")
+        await world.add(b"more", account="id-carol")
+        assert b"STATUS" in await ann.pushed(b"carol@example.org/INBOX")
+
+    run(scenario)
+
+
+def test_names_follow_the_owner_and_own_doings_are_not_told() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        ann = await listener(world)
+        await bob.rename_mailbox(await key(bob, "Projects"), "Plans")
+        got = await ann.pushed(b"OLDNAME")
+        assert b'"%bPlans" ("OLDNAME" (%b))' % (ABOVE, PROJECTS) in got
+        assert b"Alpha" not in got  # children go without saying
+        await ann.ok(b'CREATE "%bPlans/Mine"' % ABOVE)
+        await silent(ann)
+        await ann.ok(b'RENAME "%bPlans/Mine" "%bPlans/Ours"' % (ABOVE, ABOVE))
+        await ann.ok(b'APPEND "%bPlans" {%d+}\r\n%b' % (ABOVE, len(SIMPLE % (b"s", b"x")), SIMPLE % (b"s", b"x")))
+        await silent(ann)
+        await ann.ok(b'DELETE "%bPlans/Ours"' % ABOVE)
+        await silent(ann)
+        await bob.delete_mailbox(await key(bob, "Plans/Alpha"))
+        assert b"NonExistent" in await ann.pushed(b"Plans/Alpha")
+
+    run(scenario)
+
+
+def test_flags_are_the_readers_own() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        ann = await listener(world)
+        projects = await key(bob, "Projects")
+        await bob.store_flags(projects, ((1, 1),), FlagMode.ADD, Flags.of(["\\Seen"]))  # Bob has read it, not she
+        await silent(ann)
+        other = await world.client(b"SELECT " + PROJECTS, user=b"ann")
+        await other.ok(b"STORE 1 +FLAGS.SILENT (\\Seen)")
+        assert b"* STATUS %b (UIDVALIDITY " % PROJECTS in (got := await ann.pushed(b"UNSEEN"))
+        assert b"UNSEEN 1" in got
+        await ann.ok(b"SELECT " + PROJECTS)
+        await ann.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
+        await ann.ok(b"UNSELECT")
+        await silent(ann)
+
+    run(scenario)
+
+
+def test_metadata_of_shared_mailboxes_for_who_may_read_them() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        ann = await listener(world)
+        await bob.annotate(await key(bob, "Projects"), {"/private/comment": b"bob's own"})
+        await silent(ann)
+        await bob.annotate(await key(bob, "Projects"), {"/shared/comment": b"ours"})
+        assert await ann.pushed(b"METADATA") == b"* METADATA %b /shared/comment\r\n" % PROJECTS
+        await ann.ok(b'SETMETADATA %b (/shared/comment "hers")' % PROJECTS)
+        await silent(ann)
+
+    run(scenario)
+
+
+def test_new_mail_in_the_selected_shared_mailbox_is_fetched_but_not_what_one_brought() -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        groups = b'(selected (MessageNew (UID) MessageExpunge)) (subtree "Other Users" (MessageNew MessageExpunge))'
+        ann = await world.client(b"SELECT " + PROJECTS, b"NOTIFY SET " + groups, user=b"ann")
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        got = await ann.pushed(b"FETCH")
+        assert b"* 3 FETCH (UID 3)" in got
+        assert b"STATUS" not in got
+        message = SIMPLE % (b"s", b"x")
+        got = await ann.ok(b"APPEND %b {%d+}\r\n%b" % (PROJECTS, len(message), message))
+        assert b"4 EXISTS" in got
+        assert b"FETCH" not in got
+
+    run(scenario)
+
+
+def test_a_second_list_goes_on_where_the_first_stood_and_watches_end() -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await listener(world)
+        assert watched(world) == 2
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        got = await ann.ok(b'NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge))')
+        got += await ann.ok(b"NOOP")
+        assert got.count(b"MESSAGES 3") == 1
+        assert watched(world) == 2
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        assert b"MESSAGES 4" in await ann.pushed(b"STATUS")
+        await ann.ok(b"NOTIFY SET (personal (MessageNew MessageExpunge))")
+        assert watched(world) == 1
+        await ann.ok(b'NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge))')
+        await ann.ok(b"NOTIFY NONE")
+        assert watched(world) == 0
+
+    run(scenario)
+
+
+def test_a_removed_account_takes_its_names_along() -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await listener(world)
+        await world.engine.directory.remove_account("id-bob")
+        await world.engine.delete_account("id-bob")
+        got = b""
+        while got.count(b"NonExistent") < 2:
+            got += await ann.pushed(b"NonExistent")
+        await ann.ok(b"NOOP")
+        assert watched(world) == 1
+
+    run(scenario)
+
+
+def test_name_events_make_the_one_list_the_other() -> None:
+    before = {1: "A", 2: "A/B", 3: "C", 4: "D"}
+    now = {1: "X", 2: "X/B", 3: "C", 5: "D"}
+    events = name_events(before, now)
+    assert [(each.change, each.name, each.detail) for each in events] == [
+        (Change.DELETED, "D", ""),
+        (Change.RENAMED, "X", "A"),
+        (Change.RENAMED, "X/B", "A/B"),
+        (Change.CREATED, "D", ""),
+    ]

@@ -104,7 +104,7 @@ class Move:
             await two.open()
             book = Book(self.state, "one", "two", keep=not wishes.dry_run)
             try:
-                move = Migration(one, target, book, wishes, ManualClock(), Silent(), self.proof, uidls, ("one", "two"))
+                move = Migration(one, target, book, wishes, ManualClock(), Silent(), self.proof, uidls)
                 return await move.run()
             finally:
                 book.close()

@@ -15,6 +15,9 @@ from .ledger.book import Book
 from .model import AllMail, Course, LeftOut, Wishes
 from .names import INBOX, choose, free, is_view, mapped, spellings
 
+KEEPS_MAIL = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
+"""Special uses that each account has one place for; others are views, or mean something else to everybody."""
+
 
 def plan(source: list[Place], target: list[Place], book: Book, wishes: Wishes) -> tuple[list[Course], list[LeftOut]]:
     """The mailboxes that go, and to which names, before anything is made. Raises Refusal (see `names.choose`)."""
@@ -54,7 +57,7 @@ def _chosen(
     if earlier is not None and earlier in there and earlier.casefold() not in taken:
         return earlier
     role = "\\Archive" if rest else place.role
-    holder = holders.get(role) if role is not None else None
+    holder = holders.get(role) if role in KEEPS_MAIL else None
     if holder is not None and holder.casefold() not in taken:
         return holder
     return free("Archive" if rest else place.name, taken)

@@ -212,6 +212,13 @@ def mailboxes(path: Path) -> Iterator[tuple[MailboxLine, Iterator[MessageLine]]]
         yield current.pop(), messages()
 
 
+def damaged(path: Path) -> Iterator[MessageLine]:
+    """Messages that are missing or differ (other flags, and what came later, are no damage)."""
+    for _, line in _lines(path):
+        if isinstance(line, MessageLine) and not {MISSING, CONTENT, DATE}.isdisjoint(line.wrong):
+            yield line
+
+
 def _lines(path: Path) -> Iterator[tuple[bytes, Line]]:
     try:
         with path.open("rb") as stream:

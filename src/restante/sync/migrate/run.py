@@ -29,6 +29,9 @@ Uidls = Callable[[Side, Place], Awaitable[Mapping[int, str]]]
 AT_ONCE = 4
 """Mailboxes worked on at the same time."""
 
+KeepUidls = Callable[[Side, str, Mapping[int, str]], Awaitable[int]]
+"""Gives UIDLs, by UID, to messages that the target has in a mailbox; how many it did not have before."""
+
 PAUSES = (2.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds before each further try to reach a side that was lost. What was copied meanwhile begins the count anew."""
 
@@ -36,7 +39,7 @@ PAUSES = (2.0, 10.0, 30.0, 60.0, 120.0)
 @dataclass(slots=True)
 class Migration:
     """source, target: open sides. title: what each is, as the proof names it. proof: where that goes. uidls: None
-    where none are carried over."""
+    where none are carried over. keep_uidls: None where the target keeps them as it takes messages."""
 
     source: Side
     target: Side
@@ -46,6 +49,7 @@ class Migration:
     observer: Observer
     proof: Path | None = None
     uidls: Uidls | None = None
+    keep_uidls: KeepUidls | None = None
     titles: tuple[str, str] = ("", "")
     report: Report = field(default_factory=Report)
 
@@ -88,6 +92,7 @@ class Migration:
             report.aside += self.book.aside(key)
             stretches.append(Stretch(course, key, last, reasons.get(number)))
         if not wishes.dry_run:
+            await self._give_uidls(stretches)
             await self._prove(both, stretches)
         self._note()
         report.seconds = self.clock.monotonic() - began
@@ -139,6 +144,14 @@ class Migration:
             for start in range(0, len(uids), OUTLINES):
                 found = await self.source.outlines(course.source, uids[start : start + OUTLINES])
                 self.book.read_outlines(key, found)
+
+    async def _give_uidls(self, stretches: list[Stretch]) -> None:
+        """To a target that takes UIDLs beside its messages, also those of earlier runs."""
+        for stretch in stretches:
+            if self.keep_uidls is not None and stretch.course.source == INBOX and stretch.key:
+                uidls = {row.target: row.uidl for row in self.book.all_rows(stretch.key) if row.uidl is not None}
+                if uidls:
+                    await self.keep_uidls(self.target, stretch.course.target, uidls)
 
     async def _prove(self, both: Both, stretches: list[Stretch]) -> None:
         depth = self.wishes.depth

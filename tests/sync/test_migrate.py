@@ -92,10 +92,8 @@ class Move:
         refuses: Any = None,
         wrap: Any = None,
         uidls: Any = None,
-        source: Side | None = None,
     ) -> Report:
-        made, two = self.make()
-        one: Side = source or made
+        one, two = self.make()
         two.refuses = refuses
         target: Side = wrap(two) if wrap is not None else two
 

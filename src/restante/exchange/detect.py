@@ -55,15 +55,14 @@ def _belongs(path: str, name: str, found: set[str]) -> bool:
 def open_source(path: Path, largest: int = DEFAULT_LARGEST, pop3_uidl: Pop3Uidl = Pop3Uidl.DOVECOT) -> TreeSource:
     """The mail at `path`. largest: octets of a message. Raises ExchangeRefusal; the caller closes the source."""
     try:
-        tree = open_tree(path)
+        tree = _tree(path)
         return TreeSource(tree, largest, pop3_uidl, single=isinstance(tree, DiskTree) and path.is_file())
     except OSError as cause:
         why = cause.strerror or "cannot be read"
         raise NoSuchSource(f"{path}: {why}.", "Check the path and its rights.") from cause
 
 
-def open_tree(path: Path) -> Tree:
-    """The files at `path`, or in the archive that it is. May raise OSError; the caller closes the tree."""
+def _tree(path: Path) -> Tree:
     if path.is_file():
         if zipfile.is_zipfile(path) and _starts(path, b"PK"):
             return ZipTree(path)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...clock import Clock
-from ...exchange.incoming import Skipped
 from ..model import Place, Spelling
 from ..side import MailboxUnavailable, Side, SideUnavailable
 from .course import make, plan
@@ -182,8 +181,6 @@ class Migration:
             f"{name}: the target keeps no keywords {' '.join(sorted(words))}."
             for name, words in sorted(dropped.items())
         ]
-        passed: Sequence[Skipped] = getattr(self.source, "passed_over", ())
-        report.aside += [Aside(each.where, 0, each.reason, False) for each in passed if each.lost]
         unlisted: Mapping[bytes, str] = getattr(self.source, "left_out_mailboxes", {})
         report.left_out += [LeftOut(name.decode("utf-8", "replace"), why) for name, why in sorted(unlisted.items())]
         if gone := sum(each.gone for each in report.mailboxes):

@@ -18,7 +18,7 @@ from restante.clock import ManualClock
 from restante.errors import Refusal
 from restante.sync.migrate.ledger.book import Book, LedgerRefusal
 from restante.sync.migrate.mailbox import BATCH_MESSAGES
-from restante.sync.migrate.model import AllMail, Depth, Report, Silent, Wishes
+from restante.sync.migrate.model import AllMail, Depth, Observer, Report, Silent, Wishes
 from restante.sync.migrate.proof import ProofRefusal, read
 from restante.sync.migrate.run import PAUSES, Migration, persist
 from restante.sync.migrate.verify import Kind, Of, Verification, verify
@@ -75,6 +75,7 @@ class Move:
         self.source, self.target = source, target
         self.abilities = (ALL, ALL)
         self.steps: Steps | None = None
+        self.observer: Observer = Silent()
         self.sides: tuple[MemorySide, MemorySide] = self.make()
 
     def make(self) -> tuple[MemorySide, MemorySide]:
@@ -102,7 +103,7 @@ class Move:
             await two.open()
             book = Book(self.state, "one", "two", keep=not wishes.dry_run)
             try:
-                move = Migration(one, target, book, wishes, ManualClock(), Silent(), self.proof, uidls)
+                move = Migration(one, target, book, wishes, ManualClock(), self.observer, self.proof, uidls)
                 return await move.run()
             finally:
                 book.close()
@@ -117,7 +118,7 @@ class Move:
         async def work() -> Verification:
             await side.open()
             try:
-                return await verify(self.proof, side, of, Silent())
+                return await verify(self.proof, side, of, self.observer)
             finally:
                 await side.close()
 
@@ -190,6 +191,33 @@ def test_a_run_with_nothing_to_do_reads_no_message(move: Move) -> None:
     move.run()
     assert (move.sides[0].fetched, move.sides[1].fetched) == (0, 0)
     assert "outlines" not in [*move.sides[0].calls, *move.sides[1].calls]
+
+
+class Counting:
+    """An observer that adds up."""
+
+    def __init__(self) -> None:
+        self.stretches: list[list[int]] = []
+
+    def begin(self, title: str, messages: int) -> None:
+        self.stretches.append([messages, 0])
+
+    def expect(self, messages: int) -> None:
+        self.stretches[-1][0] += messages
+
+    def advance(self, messages: int, octets: int) -> None:
+        self.stretches[-1][1] += messages
+
+
+def test_progress_comes_to_its_end_whatever_was_there(move: Move) -> None:
+    move.target.deliver("INBOX", text(3), NONE, 1_700_000_003)
+    for _ in range(2):
+        move.observer = counting = Counting()
+        move.run()
+        assert counting.stretches == [[15, 15], [15, 15]]
+    move.observer = counting = Counting()
+    move.verify()
+    assert counting.stretches == [[15, 15]]
 
 
 def test_a_first_run_into_an_empty_account_looks_at_no_outline(move: Move) -> None:

@@ -75,7 +75,7 @@ FEW = 2_000
 class Stretches:
     """Stretches of work over messages, one after another, each with its rate and the time that is left.
 
-    `begin` and `advance` are what `restante.sync.migrate` tells an observer. Writes to stderr.
+    `begin`, `expect` and `advance` are what `restante.sync.migrate` tells an observer. Writes to stderr.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -111,6 +111,12 @@ class Stretches:
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(title, total=max(messages, 1), speed="")
+
+    def expect(self, messages: int) -> None:
+        if self._pace is not None:
+            self._pace.total += messages
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, total=max(self._pace.total, 1))
 
     def advance(self, messages: int, octets: int) -> None:
         if self._pace is None:

@@ -51,15 +51,16 @@ class Both:
 
 
 class MailboxCopy:
-    """One course. uidls: POP3 UIDLs by the source's UIDs."""
+    """One course. uidls: POP3 UIDLs by the source's UIDs. expected: messages that the observer was told of."""
 
-    def __init__(self, both: Both, course: Course, uidls: Mapping[int, str] | None = None) -> None:
+    def __init__(self, both: Both, course: Course, uidls: Mapping[int, str] | None = None, expected: int = 0) -> None:
         self._both = both
         self._source = both.source
         self._target = both.target
         self._book = both.book
         self._course = course
         self._uidls = uidls or {}
+        self._expected = expected
         self.key = 0
         self.last = 0
         """Largest UID of the source that was looked at."""
@@ -76,6 +77,7 @@ class MailboxCopy:
         self.key = book.mailbox(course.source, course.target, seen.validity, there.validity)
         book.forget_aside(self.key)
         self.done.messages = len(seen.uids)
+        self._both.observer.expect(len(seen.uids) - self._expected)
         self.last = seen.uids[-1] if len(seen.uids) else 0
         known = book.known(self.key)
         held = dict(zip(there.uids, there.flags, strict=True))

@@ -116,7 +116,7 @@ class Migration:
         uidls: Mapping[int, str] = {}
         if self.uidls is not None and course.source == INBOX:
             uidls = await self.uidls(self.source, place)
-        copies[number] = MailboxCopy(both, course, uidls)
+        copies[number] = MailboxCopy(both, course, uidls, place.messages or 0)
         await copies[number].run()
 
     async def _dress(self, course: Course, there: list[Place], *, made: bool) -> None:

@@ -337,6 +337,25 @@ def test_identities_of_another_restante_are_taken_over_and_no_others(tmp_path: P
     run(tmp_path / "data", act)
 
 
+def test_the_uidl_of_an_old_server_stays(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    async def act(side: LocalSide) -> None:
+        await side.add("INBOX", [Message(0, octets(1), NONE, 5, uidl="0000000a4b9c"), Message(0, octets(2), NONE, 5)])
+
+    async def look() -> list[str]:
+        engine = SqliteEngine(data, SystemClock(), system_random)
+        try:
+            return [each.uidl for each in await engine.account(ACCOUNT).maildrop()]
+        finally:
+            await engine.close()
+
+    run(data, act)
+    uidls = asyncio.run(look())
+    assert uidls[0] == "0000000a4b9c"
+    assert uidls[1].startswith("m")
+
+
 def test_equal_octets_are_stored_once(tmp_path: Path) -> None:
     data = tmp_path / "data"
 

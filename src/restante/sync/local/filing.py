@@ -76,7 +76,7 @@ class Filing:
         flags = self._flags[message.flags]
         assert isinstance(flags, StoreFlags)
         blob = await self._store.put(message.data)
-        identity = Identity(email_id=message.email, thread_id=message.thread)
+        identity = Identity(email_id=message.email, thread_id=message.thread, uidl=message.uidl)
         return NewMessage(blob, analysis, flags, message.received, identity=identity)
 
     def _refused(self, message: Message) -> Added | None:

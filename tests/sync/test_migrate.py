@@ -435,6 +435,19 @@ def test_a_refused_message_is_set_aside_and_tried_again(move: Move) -> None:
     assert everything(move.target) == everything(move.source)
 
 
+def test_a_message_refused_for_its_keywords_goes_without_them(move: Move) -> None:
+    def refuses(name: str, message: Message) -> Added | None:
+        return Added(0, "no such keyword here") if "$Forwarded" in message.flags else None
+
+    report = move.run(refuses=refuses)
+    assert report.aside == []
+    assert total(report, "stripped") == 2
+    assert report.counts is not None
+    assert (report.counts.missing, report.counts.flags, report.counts.same) == (0, 2, 13)
+    assert [each.flags for each in move.target.boxes["INBOX"].messages.values() if each.data == text(2)] == [SEEN]
+    assert any("keywords" in note for note in report.notes)
+
+
 def test_a_mailbox_that_cannot_be_used_is_set_aside_and_its_messages_are_missing(move: Move) -> None:
     move.target.create("Work/2026/July")
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from ..model import Changes, FlagChange, Flags, Message, Spelling
+from ..model import SYSTEM_FLAGS, Added, Changes, FlagChange, Flags, Message, Spelling
 from ..outline import digest, mark
 from ..side import Side
 from .ledger.book import Book, Filed, Known
@@ -32,6 +32,7 @@ TELLING_ID = 16
 """Characters from which on an EMAILID is taken to be unique over all servers: shorter ones count from 1 somewhere."""
 
 DELETED = "\\Deleted"
+_SYSTEM = frozenset(SYSTEM_FLAGS.values())
 
 
 @dataclass(slots=True)
@@ -306,7 +307,7 @@ class MailboxCopy:
         if self._uidls:
             batch = [replace(each, uidl=self._uidls.get(each.uid)) for each in batch]
         book.depart(self.key, [each.uid for each in batch])
-        answers = await self._target.add(course.target, batch)
+        answers = await self._add(batch)
         filed: list[Filed] = []
         aside: list[tuple[int, str, bool]] = []
         untold: list[Message] = []
@@ -327,6 +328,19 @@ class MailboxCopy:
         self.done.uidls += sum(each.uidl is not None for each in filed)
         self.done.octets += octets
         self._both.observer.advance(len(batch), octets)
+
+    async def _add(self, batch: list[Message]) -> list[Added]:
+        """Hand a batch to the target; what it refuses for good is tried without keywords, which may be the reason."""
+        answers = list(await self._target.add(self._course.target, batch))
+        refused = [at for at, one in enumerate(answers) if one.refused is not None and not one.temporary]
+        retried = [at for at in refused if not batch[at].flags <= _SYSTEM]
+        if retried:
+            plain = [replace(batch[at], flags=batch[at].flags & _SYSTEM) for at in retried]
+            for at, answer in zip(retried, await self._target.add(self._course.target, plain), strict=True):
+                if answer.refused is None:
+                    answers[at] = answer
+                    self.done.stripped += 1
+        return answers
 
     def _filed(self, message: Message, target: int) -> Filed:
         number = self._book.number(self._both.plain(message.flags))

@@ -83,9 +83,10 @@ class Copied:
 
     messages: at the source. known: copied by an earlier run. present: found at the target by what they are.
     copied, octets: by this run (in a dry run: that would be; octets are not known). flags: messages whose flags
-    followed a change at the source. gone: copied earlier, removed at the target since. vanished: removed at the source
-    while this ran. elsewhere: left out, since another mailbox has them (AllMail.REST). uidls: POP3 UIDLs that went
-    along. uidls_late: messages copied earlier, whose UIDL cannot be given any more.
+    followed a change at the source. stripped: taken only without their keywords. gone: copied earlier, removed at the
+    target since. vanished: removed at the source while this ran. elsewhere: left out, since another mailbox has them
+    (AllMail.REST). uidls: POP3 UIDLs that went along. uidls_late: messages copied earlier, whose UIDL cannot be given
+    any more.
     """
 
     source: str
@@ -96,6 +97,7 @@ class Copied:
     copied: int = 0
     octets: int = 0
     flags: int = 0
+    stripped: int = 0
     gone: int = 0
     vanished: int = 0
     elsewhere: int = 0
@@ -147,6 +149,7 @@ class Report:
                 each.known -= before.copied + before.present
                 each.octets += before.octets
                 each.flags += before.flags
+                each.stripped += before.stripped
                 each.vanished += before.vanished
                 each.uidls += before.uidls
                 each.uidls_late = max(each.uidls_late, before.uidls_late)

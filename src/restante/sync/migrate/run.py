@@ -183,6 +183,8 @@ class Migration:
         ]
         unlisted: Mapping[bytes, str] = getattr(self.source, "left_out_mailboxes", {})
         report.left_out += [LeftOut(name.decode("utf-8", "replace"), why) for name, why in sorted(unlisted.items())]
+        if stripped := sum(each.stripped for each in report.mailboxes):
+            report.notes.append(f"{stripped} were taken only without their keywords.")
         if gone := sum(each.gone for each in report.mailboxes):
             report.notes.append(
                 f"{gone} copied by an earlier run are at the target no more; --again brings such messages once more."

@@ -788,6 +788,39 @@ def test_a_lost_side_is_waited_for_as_long_as_there_is_progress() -> None:
     assert waited == [*PAUSES[:3], *PAUSES]
 
 
+def test_what_will_not_pass_is_not_waited_for() -> None:
+    class Refused(SideUnavailable):
+        temporary = False
+
+    done = 0
+
+    async def attempt() -> Report:
+        nonlocal done
+        done += 1
+        raise Refused("the password was changed.")
+
+    async def pause(seconds: float) -> None:
+        raise AssertionError
+
+    with pytest.raises(Refused):
+        asyncio.run(persist(attempt, lambda: done, pause, lambda text: None))
+
+
+def test_a_full_target_is_not_sent_all_the_rest(move: Move) -> None:
+    for number in range(200, 900):
+        move.source.deliver("INBOX", text(number))
+
+    def refuses(name: str, message: Message) -> Added | None:
+        return Added(0, "over quota", temporary=True) if name == "INBOX" else None
+
+    report = move.run(refuses=refuses)
+    assert move.sides[0].fetched <= 2 * BATCH_MESSAGES + 5
+    assert report.counts is not None
+    assert (report.counts.missing, report.counts.same) == (710, 5)
+    assert any("over quota" in each.reason for each in report.aside if each.uid == 0)
+    assert total(move.run(), "copied") == 710
+
+
 def test_a_side_that_never_answered_is_not_waited_for() -> None:
     async def attempt() -> Report:
         raise SideUnavailable("wrong password.")

@@ -24,6 +24,7 @@ COMMANDS = (
     Subcommand("app-password", ".app_password", "Passwords for one application."),
     Subcommand("import", ".import_", "Bring mail in: mbox, Maildir, .eml files, archives."),
     Subcommand("export", ".export", "Take mail out as Maildir++ or mbox."),
+    Subcommand("migrate", ".migrate", "Move an account from another server or from files, with a proof."),
     Subcommand("deliver", ".deliver", "Deliver the message on stdin (for an MTA's pipe)."),
     Subcommand("dedupe", ".dedupe", "Find messages that are there more than once; move all but one to the trash."),
     Subcommand("search", ".search", "List messages that hold given words."),

@@ -36,14 +36,20 @@ def _command(parent: click.Context, group: click.Group, name: str) -> list[str]:
     command = group.get_command(parent, name)
     assert command is not None
     context = click.Context(command, info_name=name, parent=parent)
+    below: list[str] = []
     if isinstance(command, LazyGroup):
-        return [part for each in command.list_commands(context) for part in _command(context, command, each)]
-    usage = " ".join(piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]")
+        below = [part for each in command.list_commands(context) for part in _command(context, command, each)]
+        if not command.invoke_without_command:
+            return below
+    pieces = command.collect_usage_pieces(context)
+    usage = " ".join(
+        piece for piece in pieces if piece != "[OPTIONS]" and not piece.startswith(("COMMAND", "[COMMAND"))
+    )
     text = [f"## {context.command_path} {usage}".rstrip() + "\n", _paragraphs(command.help or "") + "\n"]
     options = [_option(each) for each in command.params if isinstance(each, click.Option) and each.expose_value]
     if options:
         text.append("\n".join(options) + "\n")
-    return text
+    return text + below
 
 
 def _paragraphs(text: str) -> str:

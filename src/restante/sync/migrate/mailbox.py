@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from ..model import SYSTEM_FLAGS, Added, Changes, FlagChange, Flags, Message, Spelling
 from ..outline import digest, mark
-from ..side import Side
+from ..side import MailboxUnavailable, Side
 from .ledger.book import Book, Filed, Known
 from .ledger.sift import Pairs, Sift
 from .model import Copied, Course, Observer
@@ -321,13 +321,15 @@ class MailboxCopy:
         book.arrived(self.key, filed, aside)
         self._claimed.update(each.target for each in filed)
         if untold:
-            found = await self._look_for(untold)
-            filed += found
+            filed += await self._look_for(untold)
         octets = sum(len(each.data) for each in batch)
         self.done.copied += len(filed)
         self.done.uidls += sum(each.uidl is not None for each in filed)
         self.done.octets += octets
         self._both.observer.advance(len(batch), octets)
+        if len(aside) == len(batch) and all(temporary for _, _, temporary in aside):
+            # A full mailbox: the rest would come all the way to be refused.
+            raise MailboxUnavailable(f"{course.target} takes nothing now: {aside[0][1]}", "Run the command again then.")
 
     async def _add(self, batch: list[Message]) -> list[Added]:
         """Hand a batch to the target; what it refuses for good is tried without keywords, which may be the reason."""

@@ -229,12 +229,13 @@ async def persist(
     pause: Callable[[float], Awaitable[None]],
     say: Callable[[str], None],
 ) -> Report:
-    """Run `attempt` until it ends otherwise than by SideUnavailable, at most once more than there are PAUSES without
-    progress.
+    """Run `attempt` until it ends otherwise than by a SideUnavailable that may pass; between two tries without progress
+    there is a longer pause each time, and after the longest none. Where nothing has gone at all, one try is made.
 
     progress: a number that grows with what has been copied. pause: waits so many seconds. say: tells people why.
     """
-    before, tries = progress(), 0
+    began = before = progress()
+    tries = 0
     while True:
         try:
             return await attempt()
@@ -242,8 +243,9 @@ async def persist(
             now = progress()
             if now > before:
                 before, tries = now, 0
-            elif not before or tries >= len(PAUSES):
-                raise  # nothing ever went: a wrong password is not waited for
-            say(f"{refusal.text} Going on in {PAUSES[tries]:.0f} s.")
-            await pause(PAUSES[tries])
+            if not refusal.temporary or now == began or tries >= len(PAUSES):
+                raise
+            seconds = max(PAUSES[tries], getattr(refusal, "after", None) or 0.0)  # a busy server may say how long
+            say(f"{refusal.text} Going on in {seconds:.0f} s.")
+            await pause(seconds)
             tries += 1

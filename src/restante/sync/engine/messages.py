@@ -64,8 +64,12 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
     changed = {id(row): row for row in [*plan.record, *lacking, *held] if row.key}
     listed = any(len(one.listed) or one.emails for look in looked for one in look.differences.values())
     new = [(look, end) for look in looked for end in look.changes if _unknown(look, end)]
+    concerned = _concerned(plan) | {row.pair for row in changed.values()}
     listings = [
-        (pair, end) for pair, end in _acted(plan) if (known := context.joints[pair].known(end)) and known.listing
+        (pair, end)
+        for pair in concerned
+        for end in BOTH
+        if (known := context.joints[pair].known(end)) is not None and known.listing is not None
     ]
     if not (listings or plan.drops or plan.found or changed or plan.holds or listed or new or context.lost):
         return
@@ -76,7 +80,7 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
             if end in look.void:
                 messages.renumbered(look.key, end)
             state.pairs.put(look.key, end, replace(known, validity=validity, cursor=None, state=None, listing=None))
-        for pair, end in listings:  # what we do and somebody undoes is not to look as if nothing had been
+        for pair, end in listings:  # an equal one is not to hide that what is noted now was undone
             state.pairs.forget_listing(pair, end)
         messages.drop([row.key for row in plan.drops if row.key])
         messages.insert(plan.found)
@@ -105,16 +109,14 @@ def _unknown(look: Look, end: End) -> bool:
     return known is None or known.validity != look.changes[end].validity
 
 
-def _acted(plan: MessagePlan) -> set[tuple[int, End]]:
-    """(pair, side) to which something will be done."""
-    found = {key for key, additions in plan.adds.items() if len(additions)} | set(plan.removes)
-    found |= {(pair, end) for end, *pairs in plan.moves for pair in pairs}
+def _concerned(plan: MessagePlan) -> set[int]:
+    """Pairs of which the base will get, lose or change a row."""
+    found = {pair for (pair, _), additions in plan.adds.items() if len(additions)}
+    found |= {pair for pair, _ in plan.removes} | {pair for _, *pairs in plan.moves for pair in pairs}
+    found |= {row.pair for row in (*plan.drops, *plan.found)}
     for steps in plan.flags.values():
         for step in steps:
-            for end in BOTH:
-                place = step.row.place(end)
-                if place is not None and (step.add[end] or step.remove[end]):
-                    found.add((place[0], end))
+            found |= {place[0] for end in BOTH if (place := step.row.place(end)) is not None}
     return found
 
 

@@ -137,6 +137,7 @@ class Messages:
             with self._db:
                 self._db.executemany(_ARRIVED[end], rows)
         except apsw.ConstraintError:
+            rows = [(key, uid) for uid, key in {uid: key for key, uid in rows}.items()]
             self._db.executemany(_VACATE[end], rows)
             self._db.executemany(_ARRIVED[end], rows)
         self._db.executemany("DELETE FROM aside WHERE message = ?", [(key,) for key, _ in rows])

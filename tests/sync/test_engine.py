@@ -773,3 +773,22 @@ print([m for m in sys.modules if m.startswith(("restante.store", "restante.sync"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     for part in ("engine.merge", "engine.carry", "engine.look", "plan.messages", "state.messages", "restante.store"):
         assert part not in loaded, part
+
+
+@pytest.mark.parametrize("who", End)
+def test_an_equal_listing_hides_nothing(tmp_path: Path, who: End) -> None:
+    """A message is carried, the run is cut off, and it is removed: the side lists what it did before all of that."""
+    for step in range(1, 40):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        world = World(folder, {ONE: replace(ALL, log=False, state=False), TWO: replace(ALL, log=False)}, FREE)
+        world.deliver(ONE, "INBOX")
+        sync(world)
+        number = world.deliver(ONE, "INBOX")
+        world.sync(kill=step)
+        for name, uid in world.messages(who):
+            if number_of(world.disks[who].boxes[name].messages[uid].data) == number:
+                world.remove(who, name, uid)
+        sync(world)
+        same(world)
+        assert sync(world).changed == 0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...clock import Clock
-from ..plan.mailboxes import Joint
 from ..settings import CopySettings, End, LeftOut, Progress, Tally
 from ..side import MailboxUnavailable, Side
 from ..state import State
+
+if TYPE_CHECKING:
+    from ..plan.mailboxes import Joint
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ next pass sees that (and what came in meanwhile) and notes it, so that a further
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from ...clock import Clock
 from ..model import Place
@@ -15,8 +16,9 @@ from ..settings import BOTH, CopySettings, End, Progress, Report
 from ..side import Side
 from ..state import State
 from .context import Context, together
-from .mailboxes import Places, arrange, note_lists, plan_mailboxes
-from .which import mailboxes_to_look_at
+
+if TYPE_CHECKING:
+    from .mailboxes import Places
 
 PASSES = 6
 """At most so many in a run: other programs may change both sides all the time."""
@@ -62,6 +64,9 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
         await expire(context, settings.trash)
     lines: list[str] = []
     passes = 0
+    places = await _places(context)
+    if not only and _nothing_changed(context, places):
+        return Report(passes=1)
     while passes < PASSES:
         passes += 1
         context.before, context.touched, context.made = context.touched, set(), set()
@@ -70,7 +75,7 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
         context.again = False
         context.later = set()
         context.forget_left_out()
-        lines += await _pass(context, only, first, dry_run)
+        lines += await _pass(context, places if passes == 1 else await _places(context), only, first, dry_run)
         if dry_run or not (context.touched or context.again):
             break
     return Report(
@@ -85,8 +90,25 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
     )
 
 
-async def _pass(context: Context, only: Collection[str], first: bool, dry_run: bool) -> list[str]:
-    places = await _places(context)
+def _nothing_changed(context: Context, places: Places) -> bool:
+    """Whether all mailboxes are as they were when both sides were the same, and nothing waits. Most runs end here, and
+    load nothing else."""
+    quiet = context.state.quiet()
+    if quiet is None:
+        return False
+    takes = context.settings.takes
+    return quiet == {
+        (int(end), place.name, place.id, place.validity, place.state, place.role, place.subscribed)
+        for end in BOTH
+        for place in places[end]
+        if place.selectable and takes(place.name)
+    }
+
+
+async def _pass(context: Context, places: Places, only: Collection[str], first: bool, dry_run: bool) -> list[str]:
+    from .mailboxes import arrange, note_lists, plan_mailboxes
+    from .which import mailboxes_to_look_at
+
     plan = await plan_mailboxes(context, places, only)
     lines: list[str] = []
     if dry_run:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ..settings import Aside, Held
 from .file import StateFailed, locked, open_file
-from .flagsets import Flagsets
-from .pairs import Pairs
+from .quiet import Shown, quiet
 
 if TYPE_CHECKING:
+    from ..settings import Aside, Held
     from .decisions import Asides, Holds, Trashed
+    from .flagsets import Flagsets
     from .messages import Messages
+    from .pairs import Pairs
 
 
 class State:
@@ -30,10 +31,24 @@ class State:
         self.path = path
         self._watch = watch
         self._db = open_file(path)
-        self.flagsets = Flagsets(self._db)
-        self.pairs = Pairs(self._db)
+
+    def quiet(self) -> set[Shown] | None:
+        """What both sides show where there is nothing to do; see `quiet.quiet`."""
+        return quiet(self._db)
 
     # Parts that a run with nothing to do needs not, nor should load.
+
+    @cached_property
+    def flagsets(self) -> Flagsets:
+        from .flagsets import Flagsets
+
+        return Flagsets(self._db)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        from .pairs import Pairs
+
+        return Pairs(self._db)
 
     @cached_property
     def messages(self) -> Messages:
@@ -78,14 +93,16 @@ class State:
         db.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self.flagsets.save()
+            if "flagsets" in self.__dict__:
+                self.flagsets.save()
             if self._watch is not None:
                 self._watch("before commit")
             db.execute("COMMIT")
         except BaseException as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            self.flagsets.reload()
+            if "flagsets" in self.__dict__:
+                self.flagsets.reload()
             if "messages" in self.__dict__:
                 self.messages.forget_keys()
             if isinstance(error, apsw.Error):

@@ -146,6 +146,27 @@ class Login:
     credentials: tuple[Credential, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account with all that the directory has of it, for a backup. next_credential: number of the next one."""
+
+    account: Account
+    credentials: tuple[Credential, ...]
+    salt: bytes
+    iterations: int
+    next_credential: int
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What belongs to no account, for a backup. secrets: (name, 32 octets). adopted: (MAILBOXID, account id)."""
+
+    domains: tuple[Domain, ...]
+    aliases: tuple[Alias, ...]
+    secrets: tuple[tuple[str, bytes], ...]
+    adopted: tuple[tuple[str, str], ...]
+
+
 class Directory(Protocol):
     """Every change is durable when the call returns, and seen by every process at its next read."""
 
@@ -290,6 +311,26 @@ class Directory(Protocol):
         """Let `account` use a MAILBOXID that an export of the account `origin` (perhaps of another installation)
         brings along; whether it may. Not while `origin` is an account here and another one, whose mailbox may have
         it, nor where a third account has claimed it. A claim ends with its account."""
+        ...
+
+    async def persons(self, after: str = "", limit: int = 256) -> list[Person]:
+        """Accounts with their credentials, in order of address, those after `after`: for a backup."""
+        ...
+
+    async def common(self) -> Common:
+        """What belongs to no account: for a backup."""
+        ...
+
+    async def put_person(self, person: Person) -> None:
+        """Add an account as a backup has it, credentials included. Raises Exists (the address or the id is in use),
+        NotFound for its domain."""
+        ...
+
+    async def fill(self, common: Common, persons: Sequence[Person]) -> None:
+        """Make an empty directory what a backup has, all or none. Raises Exists where it is not empty.
+
+        Which accounts share with whom is not among it: see `note_shares`.
+        """
         ...
 
     async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:

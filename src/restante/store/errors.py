@@ -13,6 +13,12 @@ class NoSuchAccount(StoreRefusal):
     code = "NO-SUCH-ACCOUNT"
 
 
+class AccountExists(StoreRefusal):
+    """A store of this account is there already: one that is to be made whole at once cannot be."""
+
+    code = "ACCOUNT-EXISTS"
+
+
 class NoSuchMailbox(StoreRefusal):
     """RFC 5530 NONEXISTENT (TRYCREATE where the command was to file a message)."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait 
     from ..query.language import Query
     from ..query.order import Criterion
     from ..query.threads import Algorithm, Threads
+    from .backup import Head, Instant, Mark, Rebuilding
     from .changes import AccountChanges
     from .directory import Directory
     from .model import (
@@ -403,6 +404,20 @@ class Store(Protocol):
         """What export keeps of placements beside their columns, ascending by UID."""
         ...
 
+    async def mark(self) -> Mark:
+        """What says whether the account has changed since another mark was taken. One look, for a backup.
+
+        Raises NoPermission for who is not the owner.
+        """
+        ...
+
+    def instant(self) -> AbstractAsyncContextManager[Instant]:
+        """The account's rows at one moment, for a backup: nobody who writes or reads waits for it.
+
+        Raises NoPermission for who is not the owner.
+        """
+        ...
+
     def doctor(self, repair: bool) -> AsyncIterator[Finding]:
         """Check every invariant; mend what can be derived when asked. Never deletes a message."""
         ...
@@ -423,6 +438,14 @@ class Engine(Protocol):
 
     async def create_account(self, account: str) -> None:
         """Make the account's store with an INBOX. Does nothing if it is there."""
+        ...
+
+    def rebuild(self, account: str, head: Head) -> AbstractAsyncContextManager[Rebuilding]:
+        """Make an account's store anew from a backup, whole or not at all.
+
+        When it is first used it is an older state put in service: all that the lost one may have given out stays
+        given out. Raises AccountExists where there is a store of this account.
+        """
         ...
 
     async def delete_account(self, account: str) -> None:

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from ...query.language import Query
     from ...query.order import Criterion
     from ...query.threads import Algorithm, Threads
+    from ..backup import Instant, Mark
     from ..changes import AccountChanges
     from .engine import SqliteEngine
 
@@ -635,6 +636,19 @@ class SqliteStore:
 
     async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
         return self._read(rows.provenance, mailbox, ranges)
+
+    async def mark(self) -> Mark:
+        from . import instant
+
+        return self._read(instant.mark)
+
+    @asynccontextmanager
+    async def instant(self) -> AsyncIterator[Instant]:
+        from . import instant
+
+        self.look(account_changes.last_change)  # a copy of an older file is put in service before it is read
+        async with instant.instant(self._path) as opened:
+            yield opened
 
     async def doctor(self, repair: bool) -> AsyncIterator[Finding]:
         from . import doctor

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import apsw
 import msgspec
@@ -25,30 +25,35 @@ from ..directory import (
     AccountSettings,
     Alias,
     Closures,
+    Common,
     Credential,
     DirectoryRefusal,
     Domain,
     Exists,
     Login,
     NotFound,
-    Scram,
+    Person,
     fold_address,
 )
 from ..errors import StoreRefusal
+from . import directory_backup
 from .deliveries import SqliteDeliveries
+from .directory_rows import (
+    ACCOUNT_COLUMNS,
+    ACCOUNT_FIELDS,
+    Values,
+    account_of,
+    credential_of,
+    insert_account,
+    insert_credential,
+)
 from .directory_schema import connect, make_file, prepare, translated
 
 T = TypeVar("T")
 
-Values = tuple[Any, ...]
-"""A row as SQLite gives it; the STRICT tables vouch for its types."""
-
 WRITE_WAIT = 10_000
 READ_WAIT = 1_000
 """Milliseconds to wait for another process's lock. Readers wait in WAL mode only while a crash is recovered."""
-
-ALL_PROTOCOLS: frozenset[str] = frozenset()
-"""No protocol named, which means all: one object, since each remembered login keeps it."""
 
 TOUCH_INTERVAL = 60.0
 """Seconds between two writings of credentials' last uses."""
@@ -56,11 +61,6 @@ TOUCH_INTERVAL = 60.0
 DUPLICATES_KEPT = 10_000
 CLOSURES_KEPT = 10_000
 
-_ACCOUNT = (
-    "id, address, account.domain, enabled, quota, pop3_delete, pop3_leave_days, pop3_seen, account.scram, demo,"
-    " account.created, credential_version, quota_messages, quota_mailboxes"
-)
-_ACCOUNT_COLUMNS = 14
 _ALIAS = "SELECT address, targets, created FROM alias"
 _DOMAIN = "SELECT name, catch_all, scram, created FROM domain"
 
@@ -179,37 +179,25 @@ class SqliteDirectory:
     # Accounts --------------------------------------------------------------------------------------
 
     async def accounts(self, after: str = "", limit: int = 1000) -> list[Account]:
-        sql = f"SELECT {_ACCOUNT} FROM account WHERE key > ? ORDER BY key LIMIT ?"
-        return [_account(row) for row in self._rows(sql, fold_address(after), limit)]
+        sql = f"SELECT {ACCOUNT_FIELDS} FROM account WHERE key > ? ORDER BY key LIMIT ?"
+        return [account_of(row) for row in self._rows(sql, fold_address(after), limit)]
 
     async def account(self, address: str) -> Account | None:
-        rows = self._rows(f"SELECT {_ACCOUNT} FROM account WHERE key = ?", fold_address(address))
-        return _account(rows[0]) if rows else None
+        rows = self._rows(f"SELECT {ACCOUNT_FIELDS} FROM account WHERE key = ?", fold_address(address))
+        return account_of(rows[0]) if rows else None
 
     async def account_by_id(self, id: str) -> Account | None:
-        rows = self._rows(f"SELECT {_ACCOUNT} FROM account WHERE id = ?", id)
-        return _account(rows[0]) if rows else None
+        rows = self._rows(f"SELECT {ACCOUNT_FIELDS} FROM account WHERE id = ?", id)
+        return account_of(rows[0]) if rows else None
 
     async def add_account(self, account: Account) -> None:
-        key, domain, chosen = fold_address(account.address), fold_address(account.domain), account.settings
-        values = (
-            account.id, account.address, key, domain, account.enabled, account.quota,
-            chosen.pop3_delete, chosen.pop3_leave_days, chosen.pop3_seen, chosen.scram,
-            account.demo, account.created, account.credential_version, account.quota_messages, account.quota_mailboxes,
-        )  # fmt: skip
+        key, domain = fold_address(account.address), fold_address(account.domain)
 
         def change(db: apsw.Connection) -> None:
             _require_domain(db, domain, account.domain)
             if db.execute("SELECT 1 FROM alias WHERE key = ?", (key,)).fetchone():
                 raise Exists(f"{account.address} is an alias.", "Remove the alias first.")
-            db.execute(
-                "INSERT INTO account (id, address, key, domain, enabled, quota, pop3_delete, pop3_leave_days,"
-                " pop3_seen, scram, demo, created, credential_version, quota_messages, quota_mailboxes)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                values,
-            )
-            if not db.changes():
-                raise Exists(f"The account {account.address} is there already.")
+            insert_account(db, account)
 
         await self._write(change)
 
@@ -309,10 +297,10 @@ class SqliteDirectory:
         rows = self._rows(_LOGIN, fold_address(address))
         if not rows:
             return None
-        end = _ACCOUNT_COLUMNS
+        end = ACCOUNT_COLUMNS
         salt, iterations = rows[0][end : end + 2]
-        credentials = tuple(_credential(row[end + 2 :]) for row in rows if row[end + 2] is not None)
-        return Login(_account(rows[0][:end]), salt, iterations, credentials)
+        credentials = tuple(credential_of(row[end + 2 :]) for row in rows if row[end + 2] is not None)
+        return Login(account_of(rows[0][:end]), salt, iterations, credentials)
 
     def has_scram(self) -> bool:
         return bool(self._rows("SELECT EXISTS (SELECT 1 FROM credential WHERE stored_key NOT NULL)")[0][0])
@@ -333,17 +321,7 @@ class SqliteDirectory:
             number = _number_for(db, account, credential)
             if salt is not None and iterations is not None:
                 _set_salt(db, account, number, salt, iterations)
-            scram = credential.scram
-            db.execute(
-                "INSERT OR REPLACE INTO credential (account, number, kind, label, hash, protocols, stored_key,"
-                " server_key, created, last_used, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    account, number, credential.kind, credential.label, credential.hash,
-                    " ".join(sorted(credential.protocols)), scram.stored_key if scram else None,
-                    scram.server_key if scram else None, credential.created, credential.last_used,
-                    credential.expires,
-                ),
-            )  # fmt: skip
+            insert_credential(db, account, number, credential)
             _grow_version(db, account)
             return number
 
@@ -406,14 +384,14 @@ class SqliteDirectory:
     async def sharing(self, identifiers: Sequence[str], after: str = "", limit: int = 1000) -> list[Account]:
         rows = self._rows(
             # the index of shares first: most people are shared with by nobody, and there may be many accounts
-            f"SELECT {_ACCOUNT} FROM (SELECT DISTINCT account AS owner FROM share"
+            f"SELECT {ACCOUNT_FIELDS} FROM (SELECT DISTINCT account AS owner FROM share"
             f" WHERE identifier IN ({_places(identifiers)})) CROSS JOIN account ON account.id = owner AND key > ?"
             " ORDER BY key LIMIT ?",
             *identifiers,
             fold_address(after),
             limit,
         )
-        return [_account(row) for row in rows]
+        return [account_of(row) for row in rows]
 
     async def shares(self, account: str, identifiers: Sequence[str]) -> bool:
         sql = f"SELECT EXISTS (SELECT 1 FROM share WHERE identifier IN ({_places(identifiers)}) AND account = ?)"
@@ -473,6 +451,20 @@ class SqliteDirectory:
 
         return await self._write(change)
 
+    # Backup ----------------------------------------------------------------------------------------
+
+    async def persons(self, after: str = "", limit: int = 256) -> list[Person]:
+        return directory_backup.persons(self._rows, fold_address(after), limit)
+
+    async def common(self) -> Common:
+        return directory_backup.common(self._rows, await self.domains(), await self.aliases())
+
+    async def put_person(self, person: Person) -> None:
+        await self._write(lambda db: directory_backup.put_person(db, person))
+
+    async def fill(self, common: Common, persons: Sequence[Person]) -> None:
+        await self._write(lambda db: directory_backup.fill(db, common, persons))
+
     async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:
         def change(db: apsw.Connection) -> None:
             db.execute(
@@ -493,7 +485,7 @@ def _places(values: Sequence[str]) -> str:
 
 
 _LOGIN = (
-    f"SELECT {_ACCOUNT}, salt, iterations, number, kind, label, hash, protocols, stored_key, server_key,"
+    f"SELECT {ACCOUNT_FIELDS}, salt, iterations, number, kind, label, hash, protocols, stored_key, server_key,"
     " credential.created, last_used, expires FROM account LEFT JOIN credential ON credential.account = account.id"
     " WHERE key = ? ORDER BY number"
 )
@@ -565,21 +557,6 @@ def _domain(row: Values) -> Domain:
     return Domain(name, catch_all, bool(scram), created)
 
 
-def _account(row: Values) -> Account:
-    id, address, domain, enabled, quota, delete, leave_days, seen, scram, demo, created, version, *counts = row
-    settings = AccountSettings(
-        delete, leave_days, None if seen is None else bool(seen), None if scram is None else bool(scram)
-    )
-    return Account(id, address, domain, bool(enabled), quota, settings, bool(demo), created, version, *counts)
-
-
 def _alias(row: Values) -> Alias:
     address, targets, created = row
     return Alias(address, msgspec.json.decode(targets, type=tuple[str, ...]), created)
-
-
-def _credential(row: Values) -> Credential:
-    number, kind, label, hash, protocols, stored_key, server_key, created, last_used, expires = row
-    scram = None if stored_key is None else Scram(stored_key, server_key)
-    named = frozenset(protocols.split()) if protocols else ALL_PROTOCOLS
-    return Credential(number, kind, label, hash, named, scram, created, last_used, expires)

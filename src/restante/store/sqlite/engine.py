@@ -36,6 +36,9 @@ from .transaction import Settings
 from .writer import Job, Writers
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from ..backup import Head, Rebuilding
     from ..directory import Directory
     from .directory import SqliteDirectory
 
@@ -144,6 +147,12 @@ class SqliteEngine:
                 migrate.create(path, account, now, self.random)
 
         await asyncio.to_thread(make)
+
+    def rebuild(self, account: str, head: Head) -> AbstractAsyncContextManager[Rebuilding]:
+        from . import rebuild
+
+        now = int(self.clock.now())
+        return rebuild.rebuilding(self.path(account), account, head, self.settings, now, self.random)
 
     async def delete_account(self, account: str) -> None:
         path = self.path(account)

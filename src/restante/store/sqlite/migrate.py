@@ -36,9 +36,7 @@ def create(path: Path, account: str, now: int, random: Random) -> None:
     """Make the account's file with an INBOX at `path`, durably. Does nothing where a file is."""
     if path.exists():
         return
-    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a parent made on the way would be open to all
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    making = path.with_name(f".{path.name}.{random(8).hex()}.new")
+    making = new_file(path, random)
     try:
         os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         db = apsw.Connection(str(making))
@@ -52,14 +50,27 @@ def create(path: Path, account: str, now: int, random: Random) -> None:
                 _first_rows(db, account, now, random, file_identity(making))
         finally:
             db.close()  # writes the log back and removes it: the file alone is whole
-        try:
-            os.link(making, path)
-        except FileExistsError:
-            return  # another process was first
-        _sync_folder(path.parent)
+        put_in_place(making, path)  # where another process was first, its file stays
     finally:
         for beside in (making, *(making.with_name(making.name + end) for end in ("-wal", "-shm"))):
             beside.unlink(missing_ok=True)
+
+
+def new_file(path: Path, random: Random) -> Path:
+    """The name under which the file that is to be `path` is made, in the same folder, which is there afterwards."""
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a parent made on the way would be open to all
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    return path.with_name(f".{path.name}.{random(8).hex()}.new")
+
+
+def put_in_place(making: Path, path: Path) -> bool:
+    """Give a file that is whole, and durable, its name; False where a file has that already."""
+    try:
+        os.link(making, path)
+    except FileExistsError:
+        return False
+    _sync_folder(path.parent)
+    return True
 
 
 def _first_rows(db: apsw.Connection, account: str, now: int, random: Random, file: str) -> None:

@@ -20,6 +20,7 @@ from ...query.language import And, Fuzzy, HasFlag, ModSeq, Not, Or, Query, Uids
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
 from ..annotation import ACCOUNT
+from ..backup import Instant, Mark
 from ..changes import AccountChanges, Change
 from ..errors import CannotChangeMailbox, MailboxExists, NoPermission
 from ..interface import Store
@@ -478,6 +479,12 @@ class SharedStore:
         return quota.state(db, limits, self._own._engine.settings.mailboxes)
 
     async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
+        _refuse()
+
+    async def mark(self) -> Mark:
+        _refuse()
+
+    def instant(self) -> AbstractAsyncContextManager[Instant]:
         _refuse()
 
     def doctor(self, repair: bool) -> AsyncIterator[Finding]:

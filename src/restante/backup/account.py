@@ -1,0 +1,247 @@
+"""Taking one account: what changed since its last root is written, the rest referred to.
+
+```
+one look: the mark is the one of last time            -> the same root
+else, at one instant:  mailbox untouched              -> the same segments
+                       changed, and the log reaches   -> one segment more: gone, flagged, placed
+                       else                           -> its segments are written anew
+after it:              contents that the repository lacks, then the root
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import groupby
+
+from ..clock import Clock
+from ..store.backup import Head, Instant, MailboxRow, Mark
+from ..store.errors import Damaged
+from ..store.interface import Store
+from .errors import Corrupt
+from .objects import AccountData, AccountLine, HiddenData, MailboxData, MarkData, Pop3Data, SeenData, Struct
+from .segments import Changes, make_catalogue, make_segment
+from .writer import Writer
+
+ROWS = 20_000
+"""Messages of a segment that is written whole, and rows read at once."""
+GROUP_OCTETS = 8 << 20
+SIDE_BITS = 13
+"""Sides are cut at multiples of 2^13 UIDs, so that one that changed is one small object."""
+MOST_SEGMENTS = 40
+"""Segments of a mailbox, past which it is written anew: a restore reads all of them."""
+LEAST_WEIGHT = 1_000
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a run did. octets: of messages that were read."""
+
+    messages: int = 0
+    octets: int = 0
+    unreadable: list[bytes] = field(default_factory=list)
+    """SHA-256 of messages whose octets the store could not give."""
+
+
+@dataclass(slots=True)
+class Wanted:
+    """Contents to be read after the instant: columns, 44 octets a message."""
+
+    contents: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    digests: bytearray = field(default_factory=bytearray)
+
+    def groups(self) -> Iterator[tuple[list[int], list[bytes]]]:
+        """(contents, digests) of a bounded number of octets each; a larger message alone."""
+        keys: list[int] = []
+        digests: list[bytes] = []
+        octets = 0
+        for number, (key, size) in enumerate(zip(self.contents, self.sizes, strict=True)):
+            if keys and octets + size > GROUP_OCTETS:
+                yield keys, digests
+                keys, digests, octets = [], [], 0
+            keys.append(key)
+            digests.append(bytes(self.digests[number * 32 : number * 32 + 32]))
+            octets += size
+        if keys:
+            yield keys, digests
+
+
+def same(mark: Mark, data: MarkData) -> bool:
+    """Whether an account is as it was when this mark was taken."""
+    return (mark.incarnation, mark.modseq, mark.beside) == (data.incarnation, data.modseq, data.beside)
+
+
+async def take(
+    store: Store, address: str, line: AccountLine | None, writer: Writer, clock: Clock, taken: Taken
+) -> AccountLine:
+    """The account's line for a new snapshot. line: its last one. Raises StoreRefusal, BackupRefusal."""
+    if line is not None and same(await store.mark(), line.mark):
+        return line if line.address == address else _renamed(line, address)
+    last = None
+    if line is not None:
+        last = await _last(writer, line)
+    wanted = Wanted()
+    async with store.instant() as instant:
+        at = int(clock.now())
+        head = await instant.head()
+        boxes = [await _mailbox(instant, head, box, last, writer, wanted) for box in head.mailboxes]
+        sides = await _sides(instant, writer)
+    taken.messages += len(wanted.contents)
+    before = len(taken.unreadable)
+    await _contents(store, wanted, writer, taken)
+    root = AccountData(
+        1,
+        store.account,
+        at,
+        MarkData(*head.mark),
+        head.uidvalidity,
+        head.created,
+        tuple(boxes),
+        tuple(map(tuple, head.tombstones)),  # type: ignore[arg-type]  # named tuples become plain ones
+        head.keywords,
+        head.subscriptions,
+        head.acl,
+        head.annotations,
+        *sides,
+        tuple(sorted(set(taken.unreadable[before:]))),
+    )
+    messages, octets = sum(box.messages for box in boxes), sum(box.octets for box in boxes)
+    id = await asyncio.to_thread(writer.put_data, root)
+    return AccountLine(store.account, address, at, root.mark, id, messages, octets)
+
+
+async def _last(writer: Writer, line: AccountLine) -> AccountData | None:
+    """The account's last root, where what it says can be gone on from: not where it is damaged, nor where messages
+    were left out, which may be readable now."""
+    try:
+        last = await asyncio.to_thread(writer.repository.read, line.root, AccountData)
+    except Corrupt as error:
+        writer.repository.complaints.append(error)
+        return None
+    return None if last.missing else last
+
+
+def _renamed(line: AccountLine, address: str) -> AccountLine:
+    return AccountLine(line.id, address, line.at, line.mark, line.root, line.messages, line.octets)
+
+
+async def _mailbox(
+    instant: Instant, head: Head, box: MailboxRow, last: AccountData | None, writer: Writer, wanted: Wanted
+) -> MailboxData:
+    """The mailbox's line, with what has to be written of it written."""
+    before = None
+    if last is not None and last.mark.incarnation == head.mark.incarnation:
+        before = next((each for each in last.mailboxes if each.key == box.key), None)
+    if before is None or not _reaches(before, head):
+        return await _whole(instant, head, box, writer, wanted)
+    if before.highest_modseq == box.highest_modseq and before.uidnext == box.uidnext:
+        return _line(box, before.segments, before.weight)
+    changes = await _changes(instant, box, before)
+    if not len(changes):
+        return _line(box, before.segments, before.weight)
+    weight = before.weight + len(changes)
+    if weight > max(LEAST_WEIGHT, box.messages // 2) or len(before.segments) >= MOST_SEGMENTS:
+        return await _whole(instant, head, box, writer, wanted)
+    segment = await _put(instant, head, box, changes, writer, wanted)
+    return _line(box, (*before.segments, segment), weight)
+
+
+def _reaches(before: MailboxData, head: Head) -> bool:
+    """Whether the log of removals tells all that was removed since the mailbox was taken last."""
+    return head.log_floor <= before.highest_modseq
+
+
+async def _changes(instant: Instant, box: MailboxRow, before: MailboxData) -> Changes:
+    gone = [uid for uid in await instant.gone(box.key, before.highest_modseq) if uid < before.uidnext]
+    flagged = await instant.flagged(box.key, before.highest_modseq, before.uidnext)
+    placed = []
+    after = before.uidnext - 1
+    while rows := await instant.placed(box.key, after, ROWS):
+        placed += rows
+        after = rows[-1][0]
+    return Changes(placed, gone, flagged)
+
+
+async def _whole(instant: Instant, head: Head, box: MailboxRow, writer: Writer, wanted: Wanted) -> MailboxData:
+    segments = []
+    after = 0
+    while rows := await instant.placed(box.key, after, ROWS):
+        segments.append(await _put(instant, head, box, Changes(rows), writer, wanted))
+        after = rows[-1][0]
+    return _line(box, tuple(segments), 0)
+
+
+def _line(box: MailboxRow, segments: tuple[bytes, ...], weight: int) -> MailboxData:
+    return MailboxData(*box, segments, weight)
+
+
+async def _put(
+    instant: Instant, head: Head, box: MailboxRow, changes: Changes, writer: Writer, wanted: Wanted
+) -> bytes:
+    """The id of a segment with these changes."""
+    catalogue = b""
+    if changes.placed:
+        rows = await instant.catalogue(box.key, changes.placed[0][0], changes.placed[-1][0])
+        catalogue = await asyncio.to_thread(writer.put_data, make_catalogue(rows))
+        wanted.contents.extend([row[4] for row in changes.placed])
+        wanted.sizes.extend([row[6] for row in changes.placed])
+        wanted.digests += b"".join([row[5] for row in changes.placed])
+    return await asyncio.to_thread(writer.put_data, make_segment(changes, head.flag_sets, catalogue))
+
+
+async def _sides(instant: Instant, writer: Writer) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
+    """What belongs to few messages, or changes without a number: read whole, cut where it stays the same."""
+    pop3 = [Pop3Data(tuple(rows)) for _, rows in groupby(await instant.pop3(), _place)]
+    hidden = [HiddenData(tuple(orders)) for _, orders in groupby(await instant.hidden(), lambda one: one >> SIDE_BITS)]
+    seen = [SeenData(tuple(rows)) for _, rows in groupby(await instant.seen(), _place)]
+
+    def put(sides: Sequence[Struct]) -> tuple[bytes, ...]:
+        return tuple(writer.put_data(each) for each in sides)
+
+    return await asyncio.to_thread(lambda: (put(pop3), put(hidden), put(seen)))
+
+
+def _place(row: tuple[int, int, *tuple[object, ...]]) -> tuple[int, int]:
+    return row[0], row[1] >> SIDE_BITS
+
+
+async def _contents(store: Store, wanted: Wanted, writer: Writer, taken: Taken) -> None:
+    """Read and write what the repository lacks."""
+    lacking = Wanted()
+    seen: set[bytes] = set()
+    for number, (key, size) in enumerate(zip(wanted.contents, wanted.sizes, strict=True)):
+        digest = bytes(wanted.digests[number * 32 : number * 32 + 32])
+        if digest not in seen and not writer.has_message(digest):
+            seen.add(digest)
+            lacking.contents.append(key)
+            lacking.sizes.append(size)
+            lacking.digests += digest
+    for keys, digests in lacking.groups():
+        await _group(store, keys, digests, writer, taken)
+
+
+async def _group(store: Store, keys: Sequence[int], digests: Sequence[bytes], writer: Writer, taken: Taken) -> None:
+    try:
+        found = await store.read_contents(keys)
+    except Damaged:
+        if len(keys) == 1:
+            taken.unreadable.append(digests[0])
+            return
+        for key, digest in zip(keys, digests, strict=True):
+            await _group(store, [key], [digest], writer, taken)
+        return
+    await asyncio.to_thread(_write, found, digests, writer, taken)
+
+
+def _write(found: Sequence[bytes], digests: Sequence[bytes], writer: Writer, taken: Taken) -> None:
+    for data, digest in zip(found, digests, strict=True):
+        if sha256(data).digest() != digest:
+            taken.unreadable.append(digest)  # the store's disk has changed it: `doctor` says so too
+        else:
+            taken.octets += len(data)
+            writer.put_message(digest, data)

@@ -1,0 +1,71 @@
+"""Why a backup cannot be made, read or kept. One family."""
+
+from __future__ import annotations
+
+from ..errors import Refusal
+
+
+class BackupRefusal(Refusal):
+    """Base of what the backup room refuses."""
+
+    code = "BACKUP"
+
+
+class NoRepository(BackupRefusal):
+    """Nothing at the location is a repository, or what was named is not in it."""
+
+    code = "NOT-FOUND"
+
+
+class NotEmpty(BackupRefusal):
+    """Something is already where a new thing was to be made."""
+
+    code = "NOT-EMPTY"
+
+
+class WrongKey(BackupRefusal):
+    """No key of the repository opens with this passphrase or key file."""
+
+    code = "WRONG-KEY"
+
+
+class NewerFormat(BackupRefusal):
+    """Written by a newer Restante."""
+
+    code = "NEWER-FORMAT"
+
+
+class Corrupt(BackupRefusal):
+    """Octets at the location are not those that were written. name: the object there, as far as it is known."""
+
+    code = "CORRUPT"
+
+    def __init__(self, text: str, remedy: str = "", *, name: str = "") -> None:
+        super().__init__(text, remedy)
+        self.name = name
+
+
+class Missing(Corrupt):
+    """An object that others name is not there."""
+
+    code = "MISSING"
+
+
+class LocationFailed(BackupRefusal):
+    """The location cannot be read or written now. Nothing half written counts; the cause is chained."""
+
+    code = "LOCATION-FAILED"
+    temporary = True
+
+
+class NoRoom(LocationFailed):
+    """There is no room at the location."""
+
+    code = "NO-ROOM"
+
+
+class TookTooLong(BackupRefusal):
+    """A run lasted longer than `prune` is sure to keep what it relied on. What it wrote is used by the next one."""
+
+    code = "TOOK-TOO-LONG"
+    temporary = True

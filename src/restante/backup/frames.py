@@ -1,0 +1,47 @@
+"""zstandard frames with a codec octet in front: 0 as it is, 1 compressed. Bounded on the way out."""
+
+from __future__ import annotations
+
+import threading
+
+import zstandard
+
+from .crypto import VERIFY
+from .errors import Corrupt
+
+RAW, ZSTD = 0, 1
+LEVEL = 3
+"""300 MB/s a core here; level 6 saves 2 % more of mail at a third of the speed."""
+
+
+class _Coders(threading.local):
+    """Contexts, one a thread: making one costs more than a small object."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_coders = _Coders()
+
+
+def pack(data: bytes) -> bytes:
+    """A codec octet and the octets, compressed if that saves anything."""
+    packed = _coders.compressor.compress(data)
+    if len(packed) < len(data):
+        return b"\x01" + packed
+    return b"\x00" + data
+
+
+def unpack(data: bytes, size: int) -> bytes:
+    """The octets of `pack`, which are `size` long. Raises Corrupt where they are not."""
+    codec, rest = data[:1], data[1:]
+    if codec == b"\x00" and len(rest) == size:
+        return rest
+    if codec == b"\x01":
+        try:
+            if zstandard.frame_content_size(rest) == size:
+                return _coders.decompressor.decompress(rest, max_output_size=size) if size else b""
+        except zstandard.ZstdError as error:
+            raise Corrupt("A part of a backup cannot be unpacked.", VERIFY) from error
+    raise Corrupt("A part of a backup cannot be unpacked.", VERIFY)

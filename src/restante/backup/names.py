@@ -1,0 +1,77 @@
+"""Where each kind of file lies at a location. Pure.
+
+```
+repository.json                     keys/<slot>-1, -2
+mail/ab/<SHA-256>                   packs of messages
+meta/ab/<SHA-256>                   packs of what is said of accounts, and the same under twin/
+index/<SHA-256>
+snapshots/<seconds>-<SHA-256>       and the same under twin/
+condemned/<SHA-256>                 packs that `prune` will remove
+read/<SHA-256>                      what `verify` has read back, and when
+```
+What little there is of metadata is kept twice: one broken octet there would touch many messages, one in a pack of mail
+touches those of a block.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .sealed import FileKind
+
+DESCRIPTOR = "repository.json"
+KEYS = "keys"
+MAIL, META, INDEX, SNAPSHOTS, CONDEMNED, READ = "mail", "meta", "index", "snapshots", "condemned", "read"
+TWIN = "twin"
+FOLDERS = {
+    MAIL: FileKind.MAIL,
+    META: FileKind.META,
+    INDEX: FileKind.INDEX,
+    SNAPSHOTS: FileKind.SNAPSHOT,
+    CONDEMNED: FileKind.CONDEMNED,
+    READ: FileKind.READ,
+}
+
+_SNAPSHOT = re.compile(r"snapshots/([0-9a-f]{10})-([0-9a-f]{64})\Z")
+_FILE = re.compile(r"(?:mail|meta)/[0-9a-f]{2}/([0-9a-f]{64})\Z|(?:index|condemned|read)/([0-9a-f]{64})\Z")
+_SLOT = re.compile(r"keys/([0-9a-f]{32})-[12]\Z")
+
+
+def pack(sha: str, mail: bool) -> str:
+    """A pack by its SHA-256 (hexadecimal)."""
+    return f"{MAIL if mail else META}/{sha[:2]}/{sha}"
+
+
+def snapshot(at: int, sha: str) -> str:
+    """at: seconds UTC, so that the newest is found without reading all."""
+    return f"{SNAPSHOTS}/{at:010x}-{sha}"
+
+
+def twin(name: str) -> str:
+    return f"{TWIN}/{name}"
+
+
+def slots(name: str) -> tuple[str, str]:
+    return f"{KEYS}/{name}-1", f"{KEYS}/{name}-2"
+
+
+def slot_of(name: str) -> str | None:
+    """The slot whose file this is."""
+    found = _SLOT.match(name)
+    return found[1] if found else None
+
+
+def sha_of(name: str) -> str | None:
+    """The SHA-256 that the file of this name must have, None where the name is none of ours."""
+    name = name.removeprefix(TWIN + "/")
+    if found := _SNAPSHOT.match(name):
+        return found[2]
+    if found := _FILE.match(name):
+        return found[1] or found[2]
+    return None
+
+
+def snapshot_time(name: str) -> int:
+    """Seconds UTC in a snapshot's name; -1 where it is none."""
+    found = _SNAPSHOT.match(name.removeprefix(TWIN + "/"))
+    return int(found[1], 16) if found else -1

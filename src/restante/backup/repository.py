@@ -1,0 +1,440 @@
+"""An opened repository: its keys, its index, its snapshots, and reading objects. Writing is `writer`'s.
+
+Calls block and are made in threads. What is damaged is read from its twin where it has one; what an index does not
+say is read from the packs themselves. Must not know: accounts, messages, the store.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from threading import RLock
+from typing import TypeVar
+
+import msgspec
+
+from ..clock import Random
+from . import keys, names, objects, pack, sealed
+from .crypto import ID_OCTETS, KEY_OCTETS, SALT_OCTETS, VERIFY, Secrets, file_name
+from .errors import Corrupt, Missing, NewerFormat, NoRepository, NotEmpty, WrongKey
+from .index import Index, Pack, Part, Spot, pack_of
+from .keys import Kept, Secret
+from .location import Location
+from .objects import Kind, SnapshotData
+from .sealed import FileKind
+
+S = TypeVar("S", bound=objects.Struct)
+
+VERSION = 1
+CACHE = 64 << 20
+"""Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
+
+
+class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
+    """repository.json. repository: hexadecimal id, 128 random bits. code: HMAC-SHA-256 of the rest, base64."""
+
+    restante_backup: int
+    repository: str
+    created: int
+    code: bytes = b""
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(Descriptor).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot as it lies at the location. name: of its file. id: its first eight digits, for people."""
+
+    name: str
+    data: SnapshotData
+
+    @property
+    def id(self) -> str:
+        return (names.sha_of(self.name) or "")[:8]
+
+
+class Repository:
+    """Made by `init` or `open`. Safe for several threads."""
+
+    def __init__(self, location: Location, secrets: Secrets, id: str, random: Random) -> None:
+        self.location = location
+        self.secrets = secrets
+        self.id = id
+        self.random = random
+        self.complaints: list[Corrupt] = []
+        """What was damaged and could be read elsewhere."""
+        self._index: Index | None = None
+        self._unindexed_known = False
+        self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._cached = 0
+        self._lock = RLock()
+
+    # Opening ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def init(cls, location: Location, secret: Secret, label: str, now: int, random: Random) -> Repository:
+        """Make an empty repository. Raises NotEmpty."""
+        for name, _ in location.names(""):
+            raise NotEmpty(f"There is something at the backup's location already ({name}).", "Choose an empty place.")
+        secrets, id = Secrets.of(random(KEY_OCTETS)), random(16).hex()
+        made = cls(location, secrets, id, random)
+        made.add_key(secret, label, now)
+        plain = Descriptor(restante_backup=VERSION, repository=id, created=now)
+        location.put(names.DESCRIPTOR, _encode_descriptor(secrets, plain))
+        return made
+
+    @classmethod
+    def open(cls, location: Location, secret: Secret, random: Random) -> Repository:
+        """Raises NoRepository, WrongKey, NewerFormat, LocationFailed."""
+        slots = list(kept_slots(location))
+        if not slots:
+            raise NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
+        for kept in sorted(slots, key=lambda one: one.slot.created, reverse=True):
+            root = keys.open_slot(kept.slot, secret)
+            if root is not None:
+                break
+        else:
+            raise WrongKey("No key of this backup opens with that.", "Check the passphrase, or name a key file.")
+        opened = cls(location, Secrets.of(root), kept.slot.repository, random)
+        opened._check_descriptor()
+        return opened
+
+    def _check_descriptor(self) -> None:
+        """A newer format is refused; a damaged descriptor is noted: all that is needed stands in the keys too."""
+        try:
+            self.check_descriptor()
+        except NewerFormat:
+            raise
+        except Corrupt as error:
+            self.complaints.append(error)
+
+    def check_descriptor(self) -> None:
+        """Raises Corrupt where repository.json is not, to the octet, what was written; NewerFormat."""
+        data = self.location.get(names.DESCRIPTOR)
+        try:
+            found = _decode(data)
+        except msgspec.DecodeError as error:
+            raise Corrupt("repository.json cannot be read.", VERIFY, name=names.DESCRIPTOR) from error
+        if found.restante_backup > VERSION and _code(self.secrets, found) == found.code:
+            raise NewerFormat("The backup was written by a newer Restante.", "Install that version.")
+        if data != _encode_descriptor(self.secrets, found) or found.repository != self.id:
+            raise Corrupt("repository.json is not what was written.", VERIFY, name=names.DESCRIPTOR)
+
+    # Keys ------------------------------------------------------------------------------------------
+
+    def add_key(self, secret: Secret, label: str, now: int) -> str:
+        """Let another secret open the repository; the new slot's name."""
+        data = keys.encode_slot(keys.make_slot(self.secrets.root, secret, self.id, label, now, self.random))
+        name = keys.slot_name(data)
+        for file in names.slots(name):
+            self.location.put(file, data)
+        return name
+
+    def remove_key(self, name: str) -> None:
+        """Raises NoRepository where there is no such slot, NotEmpty where it is the last one."""
+        slots = [kept.name for kept in kept_slots(self.location)]
+        if name not in slots:
+            raise NoRepository(f"There is no key {name}.", "List them with 'restante backup key list'.")
+        if len(slots) == 1:
+            raise NotEmpty("That is the last key: nobody could read the backup any more.", "Add another one first.")
+        for file in names.slots(name):
+            self.location.remove(file)
+
+    # Index -----------------------------------------------------------------------------------------
+
+    @property
+    def index(self) -> Index:
+        """Read at its first use: as many reads as there are index files."""
+        with self._lock:
+            if self._index is None:
+                self._index = self._read_index()
+            return self._index
+
+    def _read_index(self) -> Index:
+        found = Index()
+        found.condemn(self.condemned())
+        for name, _ in sorted(self.location.names(names.INDEX)):
+            try:
+                found.add(Part.decode(self.read_file(name, FileKind.INDEX)))
+            except Missing:
+                continue  # merged with others by `prune` meanwhile: the packs themselves tell
+            except Corrupt as error:
+                self.complaints.append(error)
+        return found
+
+    def forget_index(self) -> None:
+        """Read it again at its next use."""
+        with self._lock:
+            self._index, self._unindexed_known = None, False
+
+    def index_packs(self) -> Part:
+        """Take packs into the index that no index file names: of a run that was cut off, or where a file of the index
+        is lost. Costs a listing, and two reads a pack."""
+        here = self.index
+        unknown = [
+            (name, size)
+            for folder in (names.MAIL, names.META)
+            for name, size in self.location.names(folder)
+            if (names.sha_of(name) or "") not in here.packs and names.sha_of(name)
+        ]
+        tables: list[tuple[Pack, pack.Table]] = []
+        for name, size in sorted(unknown):
+            try:
+                tables.append(self._table_or_twins(name, size))
+            except Missing:
+                continue  # removed meanwhile
+            except Corrupt as error:
+                self.complaints.append(error)
+        part = Part.of(tables)
+        here.add(part)
+        return part
+
+    def _table_or_twins(self, name: str, size: int) -> tuple[Pack, pack.Table]:
+        try:
+            return self._table_of(name, size)
+        except Corrupt as error:
+            if name.startswith(names.MAIL):
+                raise
+            self.complaints.append(error)
+            return self._table_of(names.twin(name), size)
+
+    def _table_of(self, name: str, size: int) -> tuple[Pack, pack.Table]:
+        mail = name.startswith(names.MAIL)
+        reader = pack.Reader(self.secrets, pack_kind(mail), self.location.get(name, 0, sealed.HEAD_OCTETS))
+        try:
+            footer_at = size - pack.FOOTER_OCTETS
+            length = reader.table_size(self.location.get(name, footer_at, pack.FOOTER_OCTETS))
+            table = reader.table(self.location.get(name, footer_at - length, length))
+        except Corrupt as error:
+            raise Corrupt(error.text, error.remedy, name=name) from error
+        return pack_of(names.sha_of(name) or "", mail, size, table), table
+
+    def condemned(self) -> dict[str, int]:
+        """Packs that `prune` will remove, and since when (seconds UTC): what is in them counts as not there."""
+        found: dict[str, int] = {}
+        for name, _ in self.location.names(names.CONDEMNED):
+            try:
+                content = self.read_file(name, FileKind.CONDEMNED)
+                for sha, at in msgspec.msgpack.decode(content, type=dict[str, int]).items():
+                    found[sha] = min(at, found.get(sha, at))
+            except Missing:
+                continue
+            except msgspec.DecodeError as error:
+                raise Corrupt("A list of the backup cannot be read.", VERIFY, name=name) from error
+        return found
+
+    # Reading ---------------------------------------------------------------------------------------
+
+    def read_file(self, name: str, kind: FileKind) -> bytes:
+        """The content of a sealed file. Raises Corrupt with its name, Missing."""
+        data = self.location.get(name)
+        if file_name(data) != names.sha_of(name):
+            raise Corrupt(f"{name} is not what was written.", VERIFY, name=name)
+        try:
+            return sealed.open_file(self.secrets, kind, data)
+        except Corrupt as error:
+            raise Corrupt(f"{name}: {error.text}", error.remedy, name=name) from error
+
+    def find(self, id: bytes) -> Spot | None:
+        """Where an object is, None where it is nowhere. What no index file says is looked for in the packs, once."""
+        spot = self.index.find(id)
+        if spot is None and not self._unindexed_known:
+            self._unindexed_known = True
+            self.index_packs()
+            spot = self.index.find(id)
+        return spot
+
+    def get(self, id: bytes, kind: Kind) -> bytes:
+        """An object's octets. Raises Missing, Corrupt."""
+        spot = self.find(id)
+        if spot is None or spot.kind != kind.value:
+            raise Missing("An object of the backup is missing.", VERIFY)
+        data = self._cut(spot)
+        if kind is not Kind.RECIPE and self.secrets.id_of(kind.value, sha256(data).digest()) != id:
+            raise Corrupt("An object of the backup is not what was written.", VERIFY)
+        return data
+
+    def read(self, id: bytes, what: type[S]) -> S:
+        """An object of metadata. Raises Missing, Corrupt, NewerFormat."""
+        return objects.decode(self.get(id, objects.KINDS[what]), what)
+
+    def has_message(self, digest: bytes) -> bool:
+        """Whether a message of this SHA-256 is here and stays."""
+        return self.index.has(self.message_id(digest))
+
+    def message_id(self, digest: bytes) -> bytes:
+        return self.secrets.id_of(Kind.MESSAGE.value, digest)
+
+    def message(self, digest: bytes) -> bytes:
+        """A message's octets by their SHA-256. Raises Missing, Corrupt."""
+        spot = self.find(self.message_id(digest))
+        if spot is None:
+            raise Missing("A message is missing from the backup.", VERIFY)
+        data = self._cut(spot)
+        if spot.kind == Kind.RECIPE.value:
+            if len(data) % ID_OCTETS:
+                raise Corrupt("A message of the backup is not what was written.", VERIFY)
+            pieces = [data[at : at + ID_OCTETS] for at in range(0, len(data), ID_OCTETS)]
+            data = b"".join([self.get(piece, Kind.PIECE) for piece in pieces])
+        if sha256(data).digest() != digest:
+            raise Corrupt("A message of the backup is not what was written.", VERIFY)
+        return data
+
+    def messages(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
+        """Messages with their octets, or why they have none, in the order in which they lie in the packs: each block
+        is opened once as a rule."""
+        spots: list[tuple[tuple[str, int, int], bytes]] = []
+        for digest in digests:
+            spot = self.find(self.message_id(digest))
+            if spot is None:
+                yield digest, Missing("A message is missing from the backup.", VERIFY)
+            else:
+                spots.append(((spot.pack.name, spot.block, spot.offset), digest))
+        spots.sort()
+        for _, digest in spots:
+            try:
+                found: bytes | Corrupt = self.message(digest)
+            except Corrupt as error:
+                found = error
+            yield digest, found
+
+    def _cut(self, spot: Spot) -> bytes:
+        block = self._block(spot.pack, spot.block)
+        if spot.offset + spot.length > len(block):
+            raise Corrupt("An index of the backup names octets that are not there.", VERIFY)
+        return block[spot.offset : spot.offset + spot.length]
+
+    def _block(self, where: Pack, number: int) -> bytes:
+        key = (where.name, number)
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None:
+                self._blocks.move_to_end(key)
+                return block
+        block = self._open_block(where, number)
+        with self._lock:
+            if key not in self._blocks:
+                self._blocks[key] = block
+                self._cached += len(block)
+            while self._cached > CACHE and len(self._blocks) > 1:
+                _, gone = self._blocks.popitem(last=False)
+                self._cached -= len(gone)
+        return block
+
+    def _open_block(self, where: Pack, number: int) -> bytes:
+        name = names.pack(where.name, where.mail)
+        try:
+            return self._read_block(name, where, number)
+        except Corrupt as error:
+            if where.mail:
+                raise
+            self.complaints.append(error)
+            return self._read_block(names.twin(name), where, number)
+
+    def _read_block(self, name: str, where: Pack, number: int) -> bytes:
+        if number >= where.count:
+            raise Corrupt("An index of the backup names a block that is not there.", VERIFY)
+        head = self.location.get(name, 0, sealed.HEAD_OCTETS)
+        block = where.block(number)
+        try:
+            reader = pack.Reader(self.secrets, pack_kind(where.mail), head)
+            return reader.block(number, self.location.get(name, where.offset(number), block.size), block.raw)
+        except Corrupt as error:
+            raise type(error)(f"{name}: {error.text}", error.remedy, name=name) from error
+
+    # Snapshots -------------------------------------------------------------------------------------
+
+    def snapshot_names(self) -> list[str]:
+        """Oldest first: those whose file or its twin is there."""
+        found = {name for name, _ in self.location.names(names.SNAPSHOTS)}
+        found |= {name.removeprefix(names.TWIN + "/") for name, _ in self.location.names(names.twin(names.SNAPSHOTS))}
+        return sorted(name for name in found if names.snapshot_time(name) >= 0)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Raises Missing, Corrupt."""
+        try:
+            content = self.read_file(name, FileKind.SNAPSHOT)
+        except Corrupt as error:
+            content = self.read_file(names.twin(name), FileKind.SNAPSHOT)
+            self.complaints.append(error)
+        return Snapshot(name, objects.decode(content, SnapshotData))
+
+    def snapshots(self) -> list[Snapshot]:
+        """All that can be read, oldest first; what cannot is complained of."""
+        found = []
+        for name in self.snapshot_names():
+            try:
+                found.append(self.snapshot(name))
+            except Missing:
+                continue  # removed meanwhile
+            except Corrupt as error:
+                self.complaints.append(error)
+        return found
+
+    def latest(self) -> Snapshot | None:
+        """The newest snapshot that can be read."""
+        for name in reversed(self.snapshot_names()):
+            try:
+                return self.snapshot(name)
+            except Missing:
+                continue
+            except Corrupt as error:
+                self.complaints.append(error)
+        return None
+
+    def put_file(self, folder: str, content: bytes, prefix: str = "", *, twice: bool = False) -> str:
+        """Seal and write a file; its name."""
+        data = sealed.seal_file(self.secrets, names.FOLDERS[folder], content, self.random(SALT_OCTETS))
+        name = f"{folder}/{prefix}{file_name(data)}"
+        if twice:
+            self.location.put(names.twin(name), data)
+        self.location.put(name, data)
+        return name
+
+    def put_snapshot(self, data: SnapshotData) -> Snapshot:
+        """From now on the snapshot is there. All that it names must be."""
+        name = self.put_file(names.SNAPSHOTS, objects.encode(data), f"{max(data.at, 0):010x}-", twice=True)
+        return Snapshot(name, data)
+
+    def remove_snapshot(self, name: str) -> None:
+        self.location.remove(name)
+        self.location.remove(names.twin(name))
+
+
+def pack_kind(mail: bool) -> FileKind:
+    return FileKind.MAIL if mail else FileKind.META
+
+
+def kept_slots(location: Location) -> Iterator[Kept]:
+    """The key slots that can be read, each once though it lies there twice. Raises NewerFormat where there are none
+    but newer ones."""
+    found: dict[str, Kept] = {}
+    newer: NewerFormat | None = None
+    for name, _ in sorted(location.names(names.KEYS)):
+        slot = names.slot_of(name)
+        if slot is None or slot in found:
+            continue
+        try:
+            data = location.get(name)
+            if keys.slot_name(data) == slot:
+                found[slot] = Kept(slot, keys.decode_slot(data))
+        except Corrupt:
+            continue  # its other copy may be whole; `verify` names it
+        except NewerFormat as error:
+            newer = error
+    if newer is not None and not found:
+        raise newer
+    yield from found.values()
+
+
+def _code(secrets: Secrets, plain: Descriptor) -> bytes:
+    return hmac.digest(secrets.descriptor, _encode(msgspec.structs.replace(plain, code=b"")), "sha256")
+
+
+def _encode_descriptor(secrets: Secrets, plain: Descriptor) -> bytes:
+    return _encode(msgspec.structs.replace(plain, code=_code(secrets, plain))) + b"\n"

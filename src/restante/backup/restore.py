@@ -1,0 +1,306 @@
+"""Giving accounts back whole: a server onto an empty data folder, or one account that is gone.
+
+An account's file is made beside its place and linked into it when it is whole; the directory is filled last. So a
+restore that was cut off goes on when it is run again with the same snapshot, and nobody can log in before all is
+there. What cannot be read from the repository is left out and listed; all else comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from ..mime.analyse import analyse
+from ..mime.model import Analysis, Limits
+from ..store.backup import Head, MailboxRow, Mark, Pop3Row, Rebuilding, RebuiltEmail, RebuiltRow, SeenRow, TombstoneRow
+from ..store.errors import AccountExists
+from ..store.interface import Engine
+from ..store.rights import NEGATIVE
+from .errors import Corrupt, NotEmpty
+from .objects import (
+    AccountData,
+    AccountLine,
+    CommonData,
+    HiddenData,
+    Kind,
+    MailboxData,
+    PersonsData,
+    Pop3Data,
+    SeenData,
+    SegmentData,
+)
+from .persons import common_of, person_of
+from .repository import Repository, Snapshot
+from .run import lines_of
+from .segments import Placed, merge
+
+GROUP_MESSAGES = 500
+GROUP_OCTETS = 8 << 20
+IN_PROCESSES = 2_000
+"""Messages from which on other processes analyse them: starting those takes half a second."""
+MARKER = "restoring"
+"""File in the data folder that says which snapshot is being restored there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A message, or more of an account, that the repository could not give. email_id: "" for a whole mailbox or
+    account."""
+
+    address: str
+    mailbox: str
+    uid: int
+    email_id: str
+    why: str
+
+
+@dataclass(slots=True)
+class Restored:
+    """What a restore brought back. octets: of messages."""
+
+    accounts: int = 0
+    mailboxes: int = 0
+    messages: int = 0
+    octets: int = 0
+    lost: list[Lost] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+Told = Callable[[int], None]
+"""Called with octets of messages that have come back since the last call."""
+
+
+async def restore_all(
+    engine: Engine, repository: Repository, snapshot: Snapshot, data: Path, limits: Limits, told: Told
+) -> Restored:
+    """Everything of a snapshot onto an empty data folder, on which `engine` is. Raises NotEmpty."""
+    await asyncio.to_thread(_begin, data, snapshot)
+    done = Restored()
+    lines = await asyncio.to_thread(lines_of, repository, snapshot)
+    granted: dict[str, list[str]] = {}
+    persons = [
+        person_of(each)
+        for page in snapshot.data.persons
+        for each in (await asyncio.to_thread(repository.read, page, PersonsData)).persons
+    ]
+    with analysing(sum(line.messages for line in lines.values()), limits) as pool:
+        for person in persons:
+            id, address = person.account.id, person.account.address
+            line = lines.get(id)
+            try:
+                if line is not None:
+                    granted[id] = await restore_account(engine, repository, line, pool, done, told)
+            except Corrupt as error:
+                done.lost.append(Lost(address, "", 0, "", error.text))
+            await engine.create_account(id)  # one that the snapshot has no mail of
+            await engine.leave(id)
+    common = await asyncio.to_thread(repository.read, snapshot.data.common, CommonData)
+    await engine.directory.fill(common_of(common), persons)
+    for id, identifiers in granted.items():
+        await engine.directory.note_shares(id, identifiers)
+    for file in snapshot.data.files:
+        try:
+            done.files[file.name] = await asyncio.to_thread(repository.get, file.id, Kind.FILE)
+        except Corrupt as error:
+            done.lost.append(Lost("", file.name, 0, "", error.text))
+    await asyncio.to_thread((data / MARKER).unlink)
+    return done
+
+
+def _begin(data: Path, snapshot: Snapshot) -> None:
+    """Say what is being restored here. Raises NotEmpty where something else is."""
+    marker = data / MARKER
+    wanted = snapshot.name.rpartition("-")[2]
+    if marker.exists():
+        if marker.read_text("ascii").strip() != wanted:
+            raise NotEmpty(f"Another snapshot is half restored in {data}.", "Name that one, or an empty folder.")
+        return
+    if (data / "directory.db").exists() or (data / "accounts").exists():
+        raise NotEmpty(f"There is mail in {data} already.", "Name an empty folder with --data.")
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    number = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(number, "w") as stream:
+        stream.write(wanted + "\n")
+        stream.flush()
+        os.fsync(number)
+
+
+async def restore_account(
+    engine: Engine, repository: Repository, line: AccountLine, pool: Analyser, done: Restored, told: Told
+) -> list[str]:
+    """Make the account's store anew, unless it is there already (of a restore that was cut off); the identifiers that
+    its lists grant something to. Raises Corrupt where nothing of the account can be read."""
+    root = await asyncio.to_thread(repository.read, line.root, AccountData)
+    granted = sorted({identifier for _, identifier, _ in root.acl if not identifier.startswith(NEGATIVE)})
+    done.accounts += 1
+    try:
+        async with engine.rebuild(line.id, head_of(root)) as building:
+            for box in root.mailboxes:
+                await _mailbox(building, repository, line.address, box, pool, done, told)
+            sides = await asyncio.to_thread(_sides, repository, root, line.address, done)
+            await building.finish(*sides)
+    except AccountExists:
+        return granted  # whole, since an account's file is put in place when it is
+    done.mailboxes += len(root.mailboxes)
+    return granted
+
+
+def head_of(root: AccountData) -> Head:
+    """What a new account begins with."""
+    return Head(
+        Mark(root.mark.incarnation, root.mark.modseq, root.mark.beside),
+        root.mark.modseq,
+        root.uidvalidity,
+        root.created,
+        tuple(
+            MailboxRow(
+                box.key, box.id, box.name, box.role, box.uidvalidity, box.uidnext, box.highest_modseq, box.recent,
+                box.messages, box.octets,
+            )
+            for box in root.mailboxes
+        ),
+        tuple(map(TombstoneRow._make, root.tombstones)),
+        root.keywords,
+        root.subscriptions,
+        root.acl,
+        root.annotations,
+        {},
+    )  # fmt: skip
+
+
+def read_mailbox(repository: Repository, box: MailboxData) -> dict[int, Placed]:
+    """The mailbox's messages by UID. Raises Corrupt."""
+    return merge(repository.read(segment, SegmentData) for segment in box.segments)
+
+
+async def _mailbox(
+    building: Rebuilding,
+    repository: Repository,
+    address: str,
+    box: MailboxData,
+    pool: Analyser,
+    done: Restored,
+    told: Told,
+) -> None:
+    try:
+        rows = await asyncio.to_thread(read_mailbox, repository, box)
+    except Corrupt as error:
+        done.lost.append(Lost(address, box.name, 0, "", error.text))
+        return
+    by_digest: dict[bytes, list[Placed]] = {}
+    for row in rows.values():
+        by_digest.setdefault(row.digest, []).append(row)
+    found: set[bytes] = set()
+    groups = _groups(repository, by_digest, address, box.name, done)
+    group = await asyncio.to_thread(next, groups, None)
+    while group is not None:
+        # The next group is read while this one is analysed and filed.
+        reading = asyncio.ensure_future(asyncio.to_thread(next, groups, None))
+        try:
+            analyses = await pool([data for _, data in group])
+            await building.emails(
+                [
+                    RebuiltEmail(
+                        row.order, row.email_id, row.thread_id, row.received, row.arrival, row.uidl,
+                        digest, data, analysis,
+                    )
+                    for (digest, data), analysis in zip(group, analyses, strict=True)
+                    for row in by_digest[digest]
+                ]
+            )  # fmt: skip
+        finally:
+            following = await reading
+        found.update(digest for digest, _ in group)
+        told(sum(len(data) for _, data in group))
+        group = following
+    placed: list[RebuiltRow] = [
+        (row.uid, row.order, row.system, row.keywords, row.size, row.received, row.saved)
+        for row in rows.values()
+        if row.digest in found
+    ]
+    await building.placements(box.key, placed)
+    done.messages += len(placed)
+    done.octets += sum([row[4] for row in placed])
+
+
+def _groups(
+    repository: Repository, by_digest: dict[bytes, list[Placed]], address: str, mailbox: str, done: Restored
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """(SHA-256, octets) of the messages that can be read, a bounded number at once; the others are noted as lost."""
+    group: list[tuple[bytes, bytes]] = []
+    octets = 0
+    for digest, data in repository.messages(by_digest):
+        if isinstance(data, Corrupt):
+            done.lost += [Lost(address, mailbox, row.uid, row.email_id, data.text) for row in by_digest[digest]]
+            continue
+        if group and (len(group) >= GROUP_MESSAGES or octets + len(data) > GROUP_OCTETS):
+            yield group
+            group, octets = [], 0
+        group.append((digest, data))
+        octets += len(data)
+    if group:
+        yield group
+
+
+def _sides(
+    repository: Repository, root: AccountData, address: str, done: Restored
+) -> tuple[list[Pop3Row], list[int], list[SeenRow]]:
+    pop3: list[Pop3Row] = []
+    hidden: list[int] = []
+    seen: list[SeenRow] = []
+    for ids, what in ((root.pop3, Pop3Data), (root.hidden, HiddenData), (root.seen, SeenData)):
+        for id in ids:
+            try:
+                data = repository.read(id, what)
+            except Corrupt as error:
+                done.lost.append(Lost(address, "", 0, "", f"What POP3 or readers knew of messages: {error.text}"))
+                continue
+            if isinstance(data, Pop3Data):
+                pop3 += data.rows
+            elif isinstance(data, HiddenData):
+                hidden += data.orders
+            elif isinstance(data, SeenData):
+                seen += data.rows
+    return pop3, hidden, seen
+
+
+class Analyser:
+    """Analyses messages: in this process, or in as many as there are cores."""
+
+    def __init__(self, limits: Limits, executor: Executor | None, processes: int) -> None:
+        self._limits = limits
+        self._executor = executor
+        self._processes = processes
+
+    async def __call__(self, messages: Sequence[bytes]) -> list[Analysis]:
+        if self._executor is None:
+            return await asyncio.to_thread(_analyse, list(messages), self._limits)
+        loop = asyncio.get_running_loop()
+        share = -(-len(messages) // self._processes)
+        parts = [
+            loop.run_in_executor(self._executor, _analyse, list(messages[at : at + share]), self._limits)
+            for at in range(0, len(messages), share)
+        ]
+        return [each for part in await asyncio.gather(*parts) for each in part]
+
+
+@contextmanager
+def analysing(messages: int, limits: Limits) -> Iterator[Analyser]:
+    """What analyses so many messages."""
+    processes = os.cpu_count() or 1
+    if messages < IN_PROCESSES or processes < 2:
+        yield Analyser(limits, None, 1)
+        return
+    # Spawned: threads run here, and a fork would take their locks along.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        yield Analyser(limits, executor, processes)
+
+
+def _analyse(messages: list[bytes], limits: Limits) -> list[Analysis]:
+    return [analyse(each, limits) for each in messages]

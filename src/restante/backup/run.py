@@ -1,0 +1,194 @@
+"""A run: every account (or some) as it is now, the directory and the installation's files, in one new snapshot.
+
+Nothing is there before the snapshot's file is; until then what was written is found again by the next run. Runs need
+no lock: two at once write some objects twice, and a snapshot each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .. import __version__
+from ..clock import Clock
+from ..store.directory import Account, NotFound
+from ..store.errors import StoreRefusal
+from ..store.interface import Engine
+from . import account as accounts
+from .account import Taken
+from .errors import Corrupt, TookTooLong
+from .objects import AccountLine, FileLine, Kind, PageData, PersonsData, SnapshotData
+from .persons import common_data, person_data
+from .repository import Repository, Snapshot
+from .writer import Writer
+
+PAGE = 256
+"""Accounts of a page."""
+LONGEST = 2 * 86400.0
+"""Seconds a run may last: `prune` removes nothing that was condemned more recently than `prune.GRACE`, a day more."""
+
+Told = Callable[[str, int, int], None]
+"""told(address, number, of how many): which account a run has come to."""
+
+
+@dataclass(slots=True)
+class Done:
+    """What a run did. unchanged: accounts that one look was enough for. messages, octets: read from the store.
+    written: octets of files. failed: (address, why). unreadable: (address, how many messages could not be read)."""
+
+    snapshot: Snapshot
+    accounts: int = 0
+    unchanged: int = 0
+    messages: int = 0
+    octets: int = 0
+    written: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, int]] = field(default_factory=list)
+
+
+async def run(
+    engine: Engine,
+    repository: Repository,
+    clock: Clock,
+    host: str,
+    files: Mapping[str, bytes],
+    addresses: Sequence[str] = (),
+    told: Told = lambda address, number, count: None,
+) -> Done:
+    """Take a snapshot. addresses: of accounts; the others then stand in it as in the last one.
+
+    files: of the installation, by name. Raises NotFound for an address, LocationFailed, TookTooLong.
+    """
+    begun, at = clock.monotonic(), int(clock.now())
+    last = await asyncio.to_thread(repository.latest)
+    lines = await asyncio.to_thread(lines_of, repository, last) if last is not None else {}
+    everybody = await _everybody(engine)
+    chosen = await _chosen(engine, addresses) if addresses else everybody
+    done = Done(Snapshot("", _empty(at, host)))
+    kept = {each.id: lines[each.id] for each in everybody if each.id in lines}
+    with Writer(repository) as writer:
+        for number, each in enumerate(chosen):
+            told(each.address, number, len(chosen))
+            line = await _account(engine, each, lines.get(each.id), writer, clock, done)
+            if line is not None:
+                kept[each.id] = line
+            if clock.monotonic() - begun > LONGEST:
+                raise TookTooLong("The backup ran for more than two days.", "Run it again: it goes on where it was.")
+        data = await _snapshot(engine, writer, at, host, files, kept, done)
+        await asyncio.to_thread(writer.flush)
+        done.written = writer.written
+    if clock.monotonic() - begun > LONGEST:
+        raise TookTooLong("The backup ran for more than two days.", "Run it again: it goes on where it was.")
+    done.snapshot = await asyncio.to_thread(repository.put_snapshot, data)
+    return done
+
+
+def lines_of(repository: Repository, snapshot: Snapshot) -> dict[str, AccountLine]:
+    """The snapshot's accounts, by id. Pages that cannot be read are complained of: their accounts are taken anew."""
+    found: dict[str, AccountLine] = {}
+    for page in snapshot.data.pages:
+        try:
+            found |= {line.id: line for line in repository.read(page, PageData).accounts}
+        except Corrupt as error:
+            repository.complaints.append(error)
+    return found
+
+
+async def _everybody(engine: Engine) -> list[Account]:
+    found: list[Account] = []
+    page = await engine.directory.accounts()
+    while page:
+        found += page
+        page = await engine.directory.accounts(page[-1].address)
+    return found
+
+
+async def _chosen(engine: Engine, addresses: Sequence[str]) -> list[Account]:
+    found = {}
+    for address in addresses:
+        account = await engine.directory.account(address)
+        if account is None:
+            raise NotFound(f"There is no account {address}.", "List them with 'restante account list'.")
+        found[account.id] = account
+    return list(found.values())
+
+
+async def _account(
+    engine: Engine, account: Account, line: AccountLine | None, writer: Writer, clock: Clock, done: Done
+) -> AccountLine | None:
+    """The account's new line; None where it could not be read, which is noted."""
+    store, taken = engine.account(account.id), Taken()
+    try:
+        new = await accounts.take(store, account.address, line, writer, clock, taken)
+    except StoreRefusal as refusal:
+        if await engine.directory.account_by_id(account.id) is not None:  # else it was removed meanwhile
+            done.failed.append((account.address, refusal.text))
+        return None
+    finally:
+        await engine.leave(account.id)
+    done.accounts += 1
+    done.unchanged += line is not None and new.root == line.root
+    done.messages += taken.messages
+    done.octets += taken.octets
+    if taken.unreadable:
+        done.unreadable.append((account.address, len(taken.unreadable)))
+    return new
+
+
+async def _snapshot(
+    engine: Engine,
+    writer: Writer,
+    at: int,
+    host: str,
+    files: Mapping[str, bytes],
+    kept: Mapping[str, AccountLine],
+    done: Done,
+) -> SnapshotData:
+    common = common_data(await engine.directory.common())
+    persons = []
+    after = ""
+    while page := await engine.directory.persons(after, PAGE):
+        persons.append(PersonsData(tuple(person_data(each) for each in page)))
+        after = page[-1].account.address
+    lines = [kept[id] for id in sorted(kept)]
+
+    def put() -> SnapshotData:
+        return SnapshotData(
+            1,
+            at,
+            host,
+            __version__,
+            tuple(writer.put_data(PageData(tuple(page))) for page in _pages(lines)),
+            writer.put_data(common),
+            tuple(writer.put_data(each) for each in persons),
+            tuple(FileLine(name, writer.put(data, Kind.FILE)) for name, data in sorted(files.items())),
+            len(lines),
+            sum(line.messages for line in lines),
+            sum(line.octets for line in lines),
+            tuple(done.failed),
+        )
+
+    return await asyncio.to_thread(put)
+
+
+def _pages(lines: Sequence[AccountLine]) -> list[list[AccountLine]]:
+    """Pages by the first letters of the ids, which are random: an account more changes one page and moves no other."""
+    pages: dict[int, list[AccountLine]] = {}
+    count = 1
+    while count * PAGE < len(lines):
+        count *= 2
+    for line in lines:
+        pages.setdefault(_bucket(line.id, count), []).append(line)
+    return [pages[number] for number in sorted(pages)]
+
+
+def _bucket(id: str, count: int) -> int:
+    value = 0
+    for letter in id:
+        value = (value * 33 + ord(letter)) & 0xFFFF
+    return value % count
+
+
+def _empty(at: int, host: str) -> SnapshotData:
+    return SnapshotData(1, at, host, __version__, (), b"", (), (), 0, 0, 0, ())

@@ -1,0 +1,192 @@
+"""Writing objects: gathered into blocks, compressed in threads, sealed into packs, indexed.
+
+```
+put -> a block of 1 MiB -> compressed (threads) -> a pack of about 16 MiB -> sealed, written, synced (one thread)
+                                                   every 16 packs, and at the end: an index file
+```
+Nothing counts before a snapshot names it; what a run that was cut off has written is found by the next one. Not safe
+for several threads: one caller puts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+from types import TracebackType
+from typing import Self
+
+from . import frames, index, names, objects, pack
+from .crypto import SALT_OCTETS, file_name
+from .objects import Kind
+from .repository import Repository, pack_kind
+
+PACK = 16 << 20
+"""Octets of compressed blocks after which a pack ends."""
+PACKS_INDEXED = 16
+"""Packs after which what they hold is written into an index file, so that a run that is cut off loses little."""
+LARGE = 64 << 10
+"""Octets above which a message is kept in pieces, its header one of them: the same attachment sent to several people
+then is there once."""
+PIECE = 1 << 20
+
+Packed = tuple[bytes, int, tuple[tuple[bytes, int, bytes], ...]]
+
+
+class _Open:
+    """A pack that is being filled: of mail, or of metadata."""
+
+    def __init__(self, mail: bool) -> None:
+        self.mail = mail
+        self.pieces: list[bytes] = []
+        self.raw = 0
+        self.objects: list[tuple[bytes, int, bytes]] = []
+        self.frames: deque[Future[pack.Framed]] = deque()
+        self.waiting = 0
+
+    def filled(self) -> int:
+        """Octets of its blocks, as far as they are compressed; half of those that are not."""
+        done = sum(len(each.result().frame) for each in self.frames if each.done())
+        return done + sum(pack.BLOCK // 2 for each in self.frames if not each.done())
+
+
+class Writer:
+    """`with Writer(repository) as writer:` all is durable, and indexed, when the block ends without an error."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.written = 0
+        """Octets of files written."""
+        self._pending: set[bytes] = set()
+        self._packs = {True: _Open(True), False: _Open(False)}
+        self._compressing = ThreadPoolExecutor(2, thread_name_prefix="backup-compress")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="backup-write")
+        self._outstanding: deque[Future[tuple[index.Pack, pack.Table]]] = deque()
+        self._tables: list[tuple[index.Pack, pack.Table]] = []
+        self._looked = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self._compressing.shutdown(cancel_futures=True)
+            self._writing.shutdown(cancel_futures=True)
+
+    # Putting ---------------------------------------------------------------------------------------
+
+    def put(self, data: bytes, kind: Kind) -> bytes:
+        """The id of an object with these octets, written unless it is here."""
+        id = self.repository.secrets.id_of(kind.value, sha256(data).digest())
+        if not self._has(id):
+            self._add(id, data, kind)
+        return id
+
+    def put_data(self, data: objects.Struct) -> bytes:
+        """The id of an object of metadata."""
+        return self.put(objects.encode(data), objects.KINDS[type(data)])
+
+    def has_message(self, digest: bytes) -> bool:
+        """Whether a message of this SHA-256 is here or on its way."""
+        return self._has(self.repository.message_id(digest))
+
+    def put_message(self, digest: bytes, data: bytes) -> None:
+        """Write a message, whose SHA-256 the caller vouches for, unless it is here."""
+        id = self.repository.message_id(digest)
+        if self._has(id):
+            return
+        if len(data) <= LARGE:
+            self._add(id, data, Kind.MESSAGE)
+            return
+        pieces = [self.put(piece, Kind.PIECE) for piece in cut(data)]
+        self._add(id, b"".join(pieces), Kind.RECIPE)
+
+    def _has(self, id: bytes) -> bool:
+        if id in self._pending or self.repository.index.has(id):
+            return True
+        if self._looked:
+            return False
+        self._looked = True  # once, and only where something is to be written: what a run that was cut off left
+        self.repository.index_packs()
+        return self.repository.index.has(id)
+
+    def _add(self, id: bytes, data: bytes, kind: Kind) -> None:
+        here = self._packs[kind in (Kind.MESSAGE, Kind.RECIPE, Kind.PIECE)]
+        if here.raw and here.raw + len(data) > pack.BLOCK:
+            self._end_block(here)
+        self._pending.add(id)
+        here.pieces.append(data)
+        here.objects.append((id, len(data), kind.value))
+        here.raw += len(data)
+        if here.raw >= pack.BLOCK:
+            self._end_block(here)
+
+    def _end_block(self, here: _Open) -> None:
+        pieces, objects_, raw = here.pieces, tuple(here.objects), here.raw
+        here.pieces, here.objects, here.raw = [], [], 0
+        here.frames.append(self._compressing.submit(_frame, pieces, objects_, raw))
+        if len(here.frames) > 8:
+            here.frames[-8].result()  # no more than these wait for a thread
+        if here.filled() >= PACK:
+            self._end_pack(here)
+
+    def _end_pack(self, here: _Open) -> None:
+        frames_, here.frames = here.frames, deque()
+        self._outstanding.append(self._writing.submit(self._write, here.mail, frames_))
+        while len(self._outstanding) > 1:
+            self._collect()
+
+    def _collect(self) -> None:
+        self._tables.append(self._outstanding.popleft().result())
+        if len(self._tables) >= PACKS_INDEXED:
+            self._write_index()
+
+    def _write(self, mail: bool, waiting: deque[Future[pack.Framed]]) -> tuple[index.Pack, pack.Table]:
+        repository = self.repository
+        data, table = pack.build(
+            repository.secrets, pack_kind(mail), repository.random(SALT_OCTETS), [each.result() for each in waiting]
+        )
+        sha = file_name(data)
+        name = names.pack(sha, mail)
+        if not mail:
+            repository.location.put(names.twin(name), data)
+            self.written += len(data)
+        repository.location.put(name, data)
+        self.written += len(data)
+        return index.pack_of(sha, mail, len(data), table), table
+
+    def _write_index(self) -> None:
+        part = index.Part.of(self._tables)
+        self.repository.put_file(names.INDEX, part.encode())
+        self.repository.index.add(part)
+        self._pending.difference_update(part.ids())
+        self._tables = []
+
+    def flush(self) -> None:
+        """Write what waits: durable and indexed when it returns."""
+        for here in self._packs.values():
+            if here.raw:
+                self._end_block(here)
+            if here.frames:
+                self._end_pack(here)
+        while self._outstanding:
+            self._collect()
+        if self._tables:
+            self._write_index()
+
+
+def _frame(pieces: list[bytes], objects_: tuple[tuple[bytes, int, bytes], ...], raw: int) -> pack.Framed:
+    return pack.Framed(frames.pack(b"".join(pieces)), raw, objects_)
+
+
+def cut(data: bytes) -> list[bytes]:
+    """The pieces of a large message: its header, then its body in pieces of 1 MiB."""
+    end = data.find(b"\r\n\r\n", 0, LARGE)
+    start = end + 4 if end >= 0 else 0
+    pieces = [data[:start]] if start else []
+    return pieces + [data[at : at + PIECE] for at in range(start, len(data), PIECE)]

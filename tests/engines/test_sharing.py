@@ -114,6 +114,8 @@ REFUSED: dict[str, Callable[[Store, int], Any]] = {
     "append_by_name": lambda s, box: s.append_by_name("INBOX", []),
     "append_once": lambda s, box: s.append_once("INBOX", NewMessage(Blob(b"", 0, ()), analysis(b""), Flags(), 0)),
     "has_email": lambda s, box: s.has_email("m"),
+    "mark": lambda s, box: s.mark(),
+    "instant": lambda s, box: s.instant(),
     "adopt": lambda s, box: s.adopt(box, Adoption(1, 1)),
     "reserve_uids": lambda s, box: s.reserve_uids(box, 9),
     "set_role": lambda s, box: s.set_role(box, None),

@@ -7,7 +7,7 @@ stay octets: a hundred thousand objects are five megabytes and no Python object.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -41,6 +41,11 @@ class Pack(msgspec.Struct, frozen=True, array_like=True):
     def offset(self, number: int) -> int:
         """Where a block begins in the file."""
         return HEAD_OCTETS + sum([int(size) for size, _ in _BLOCK.iter_unpack(self.blocks[: number * _BLOCK.size])])
+
+    @property
+    def raw(self) -> int:
+        """Octets of all its objects."""
+        return sum([int(raw) for _, raw in _BLOCK.iter_unpack(self.blocks)])
 
     @property
     def count(self) -> int:
@@ -119,6 +124,9 @@ class Part:
         start = low * RECORD_OCTETS
         return low if records[start : start + ID_OCTETS] == id else -1
 
+    def id(self, position: int) -> bytes:
+        return self.records[position * RECORD_OCTETS : position * RECORD_OCTETS + ID_OCTETS]
+
     def spot(self, position: int) -> Spot:
         _, pack, block, offset, length, kind = _RECORD.unpack_from(self.records, position * RECORD_OCTETS)
         try:
@@ -130,6 +138,15 @@ class Part:
         records = self.records
         return (records[at : at + ID_OCTETS] for at in range(0, len(records), RECORD_OCTETS))
 
+    def of_pack(self, name: str) -> Iterator[tuple[bytes, Spot]]:
+        """(id, spot) of all that is in a pack. Cost: a pass over the table."""
+        numbers = [number for number, pack in enumerate(self.packs) if pack.name == name]
+        if numbers:
+            for position, id in enumerate(self.ids()):
+                spot = self.spot(position)
+                if spot.pack.name == name:
+                    yield id, spot
+
 
 def pack_of(name: str, mail: bool, size: int, table: Table) -> Pack:
     """How an index knows a pack with this table."""
@@ -139,9 +156,10 @@ def pack_of(name: str, mail: bool, size: int, table: Table) -> Pack:
 class Index:
     """All index files together. What is in a pack named in `condemned` counts as not there."""
 
-    __slots__ = ("_condemned", "_large", "_small", "packs")
+    __slots__ = ("_condemned", "_large", "_parts", "_small", "packs")
 
     def __init__(self) -> None:
+        self._parts: list[Part] = []
         self._large: list[Part] = []
         self._small: dict[bytes, tuple[Part, int]] = {}
         self._condemned: set[str] = set()
@@ -149,6 +167,7 @@ class Index:
         """By name."""
 
     def add(self, part: Part) -> None:
+        self._parts.append(part)
         for pack in part.packs:
             self.packs.setdefault(pack.name, pack)
         if len(part) <= SMALL:
@@ -162,6 +181,11 @@ class Index:
     def condemn(self, names: Iterable[str]) -> None:
         """From now on, what is in these packs is found only by who reads. To be said before `add`."""
         self._condemned.update(names)
+
+    def of_pack(self, name: str) -> Iterator[tuple[bytes, Spot]]:
+        """(id, spot) of all that index files say of a pack."""
+        for part in self._parts:
+            yield from part.of_pack(name)
 
     def has(self, id: bytes) -> bool:
         """Whether the object is in a pack that stays."""
@@ -183,3 +207,27 @@ class Index:
                 if found.pack.name not in self._condemned:
                     return found
         return found
+
+    def spots(self, id: bytes) -> Iterator[Spot]:
+        """All places where the object is. Cost: a search in each index file."""
+        for part in self._parts:
+            position = part.find(id)
+            while 0 <= position < len(part) and part.id(position) == id:
+                yield part.spot(position)
+                position += 1
+
+    def merged(self, without: Collection[str], condemned: Collection[str]) -> Part:
+        """All files as one, without some packs; of what lies in several, condemned packs come last."""
+        packs = {name: number for number, name in enumerate(name for name in self.packs if name not in without)}
+        records: set[tuple[bytes, bool, bytes]] = set()
+        for part in self._parts:
+            numbers = [packs.get(pack.name, -1) for pack in part.packs]
+            last = [pack.name in condemned for pack in part.packs]
+            for at in range(0, len(part.records), RECORD_OCTETS):
+                record = part.records[at : at + RECORD_OCTETS]
+                number = int.from_bytes(record[ID_OCTETS : ID_OCTETS + 4], "little")
+                if numbers[number] >= 0:
+                    rest = numbers[number].to_bytes(4, "little") + record[ID_OCTETS + 4 :]
+                    records.add((record[:ID_OCTETS], last[number], rest))
+        joined = b"".join([id + rest for id, _, rest in sorted(records)])
+        return Part([self.packs[name] for name in packs], joined)

@@ -68,6 +68,8 @@ class Repository:
         self.random = random
         self.complaints: list[Corrupt] = []
         """What was damaged and could be read elsewhere."""
+        self.unsure: Corrupt | None = None
+        """Why it is not known which packs will go: reading needs not know, writing does."""
         self._index: Index | None = None
         self._unindexed_known = False
         self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -157,7 +159,10 @@ class Repository:
 
     def _read_index(self) -> Index:
         found = Index()
-        found.condemn(self.condemned())
+        try:
+            found.condemn(self.condemned())
+        except Corrupt as error:
+            self.unsure = error
         for name, _ in sorted(self.location.names(names.INDEX)):
             try:
                 found.add(Part.decode(self.read_file(name, FileKind.INDEX)))
@@ -216,17 +221,23 @@ class Repository:
 
     def condemned(self) -> dict[str, int]:
         """Packs that `prune` will remove, and since when (seconds UTC): what is in them counts as not there."""
-        found: dict[str, int] = {}
-        for name, _ in self.location.names(names.CONDEMNED):
+        return self.condemned_lists()[1]
+
+    def condemned_lists(self) -> tuple[list[str], dict[str, int]]:
+        """The files that list condemned packs, and what they say together. Raises Corrupt."""
+        while True:
+            listed = sorted(name for name, _ in self.location.names(names.CONDEMNED))
+            found: dict[str, int] = {}
             try:
-                content = self.read_file(name, FileKind.CONDEMNED)
-                for sha, at in msgspec.msgpack.decode(content, type=dict[str, int]).items():
-                    found[sha] = min(at, found.get(sha, at))
+                for name in listed:
+                    content = self.read_twins(name, FileKind.CONDEMNED)
+                    for sha, at in msgspec.msgpack.decode(content, type=dict[str, int]).items():
+                        found[sha] = min(at, found.get(sha, at))
+                return listed, found
             except Missing:
-                continue
+                continue  # replaced by a newer one meanwhile: without it a run might rely on what will go
             except msgspec.DecodeError as error:
-                raise Corrupt("A list of the backup cannot be read.", VERIFY, name=name) from error
-        return found
+                raise Corrupt("A list of the backup cannot be read.", VERIFY) from error
 
     # Reading ---------------------------------------------------------------------------------------
 
@@ -239,6 +250,18 @@ class Repository:
             return sealed.open_file(self.secrets, kind, data)
         except Corrupt as error:
             raise Corrupt(f"{name}: {error.text}", error.remedy, name=name) from error
+
+    def read_twins(self, name: str, kind: FileKind) -> bytes:
+        """The content of a file that is kept twice. Raises Missing where neither is there, Corrupt."""
+        try:
+            return self.read_file(name, kind)
+        except Corrupt as error:
+            try:
+                content = self.read_file(names.twin(name), kind)
+            except Missing:
+                raise error from None
+            self.complaints.append(error)
+            return content
 
     def find(self, id: bytes) -> Spot | None:
         """Where an object is, None where it is nowhere. What no index file says is looked for in the packs, once."""
@@ -254,7 +277,7 @@ class Repository:
         spot = self.find(id)
         if spot is None or spot.kind != kind.value:
             raise Missing("An object of the backup is missing.", VERIFY)
-        data = self._cut(spot)
+        data = self.cut(spot)
         if kind is not Kind.RECIPE and self.secrets.id_of(kind.value, sha256(data).digest()) != id:
             raise Corrupt("An object of the backup is not what was written.", VERIFY)
         return data
@@ -275,15 +298,20 @@ class Repository:
         spot = self.find(self.message_id(digest))
         if spot is None:
             raise Missing("A message is missing from the backup.", VERIFY)
-        data = self._cut(spot)
         if spot.kind == Kind.RECIPE.value:
-            if len(data) % ID_OCTETS:
-                raise Corrupt("A message of the backup is not what was written.", VERIFY)
-            pieces = [data[at : at + ID_OCTETS] for at in range(0, len(data), ID_OCTETS)]
-            data = b"".join([self.get(piece, Kind.PIECE) for piece in pieces])
+            data = b"".join([self.get(piece, Kind.PIECE) for piece in self.pieces(spot)])
+        else:
+            data = self.cut(spot)
         if sha256(data).digest() != digest:
             raise Corrupt("A message of the backup is not what was written.", VERIFY)
         return data
+
+    def pieces(self, spot: Spot) -> list[bytes]:
+        """Ids of the pieces of a message whose recipe is there. Raises Missing, Corrupt."""
+        data = self.cut(spot)
+        if len(data) % ID_OCTETS:
+            raise Corrupt("A message of the backup is not what was written.", VERIFY)
+        return [data[at : at + ID_OCTETS] for at in range(0, len(data), ID_OCTETS)]
 
     def messages(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
         """Messages with their octets, or why they have none, in the order in which they lie in the packs: each block
@@ -303,7 +331,8 @@ class Repository:
                 found = error
             yield digest, found
 
-    def _cut(self, spot: Spot) -> bytes:
+    def cut(self, spot: Spot) -> bytes:
+        """The octets at a place, as they are there. Raises Missing, Corrupt."""
         block = self._block(spot.pack, spot.block)
         if spot.offset + spot.length > len(block):
             raise Corrupt("An index of the backup names octets that are not there.", VERIFY)
@@ -357,24 +386,25 @@ class Repository:
 
     def snapshot(self, name: str) -> Snapshot:
         """Raises Missing, Corrupt."""
-        try:
-            content = self.read_file(name, FileKind.SNAPSHOT)
-        except Corrupt as error:
-            content = self.read_file(names.twin(name), FileKind.SNAPSHOT)
-            self.complaints.append(error)
-        return Snapshot(name, objects.decode(content, SnapshotData))
+        return Snapshot(name, objects.decode(self.read_twins(name, FileKind.SNAPSHOT), SnapshotData))
 
     def snapshots(self) -> list[Snapshot]:
         """All that can be read, oldest first; what cannot is complained of."""
-        found = []
+        found, errors = self.read_snapshots()
+        self.complaints += errors
+        return found
+
+    def read_snapshots(self) -> tuple[list[Snapshot], list[Corrupt]]:
+        """Snapshots, oldest first, and why others cannot be read."""
+        found, errors = [], []
         for name in self.snapshot_names():
             try:
                 found.append(self.snapshot(name))
             except Missing:
                 continue  # removed meanwhile
             except Corrupt as error:
-                self.complaints.append(error)
-        return found
+                errors.append(error)
+        return found, errors
 
     def latest(self) -> Snapshot | None:
         """The newest snapshot that can be read."""

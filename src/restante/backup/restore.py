@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +19,11 @@ from pathlib import Path
 from ..mime.analyse import analyse
 from ..mime.model import Analysis, Limits
 from ..store.backup import Head, MailboxRow, Mark, Pop3Row, Rebuilding, RebuiltEmail, RebuiltRow, SeenRow, TombstoneRow
+from ..store.directory import NotFound
 from ..store.errors import AccountExists
 from ..store.interface import Engine
 from ..store.rights import NEGATIVE
-from .errors import Corrupt, NotEmpty
+from .errors import Corrupt, NoRepository, NotEmpty
 from .objects import (
     AccountData,
     AccountLine,
@@ -58,6 +59,24 @@ class Lost:
     uid: int
     email_id: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of an account is asked for. mailbox: its name then, None for all. email_ids: None for all."""
+
+    mailbox: str | None = None
+    email_ids: frozenset[str] | None = None
+
+    def takes(self, box: MailboxData) -> bool:
+        return self.mailbox is None or box.name == self.mailbox
+
+    def rows(self, rows: Iterable[Placed]) -> list[Placed]:
+        ids = self.email_ids
+        return [row for row in rows if ids is None or row.email_id in ids]
+
+
+EVERYTHING = Choice()
 
 
 @dataclass(slots=True)
@@ -132,7 +151,13 @@ def _begin(data: Path, snapshot: Snapshot) -> None:
 
 
 async def restore_account(
-    engine: Engine, repository: Repository, line: AccountLine, pool: Analyser, done: Restored, told: Told
+    engine: Engine,
+    repository: Repository,
+    line: AccountLine,
+    pool: Analyser,
+    done: Restored,
+    told: Told = lambda octets: None,
+    choice: Choice = EVERYTHING,
 ) -> list[str]:
     """Make the account's store anew, unless it is there already (of a restore that was cut off); the identifiers that
     its lists grant something to. Raises Corrupt where nothing of the account can be read."""
@@ -141,14 +166,45 @@ async def restore_account(
     done.accounts += 1
     try:
         async with engine.rebuild(line.id, head_of(root)) as building:
-            for box in root.mailboxes:
-                await _mailbox(building, repository, line.address, box, pool, done, told)
+            for box in filter(choice.takes, root.mailboxes):
+                await _mailbox(building, repository, line.address, box, choice, pool, done, told)
             sides = await asyncio.to_thread(_sides, repository, root, line.address, done)
             await building.finish(*sides)
     except AccountExists:
         return granted  # whole, since an account's file is put in place when it is
     done.mailboxes += len(root.mailboxes)
     return granted
+
+
+async def restore_removed(
+    engine: Engine,
+    repository: Repository,
+    snapshot: Snapshot,
+    line: AccountLine,
+    pool: Analyser,
+    done: Restored,
+    told: Told = lambda octets: None,
+) -> None:
+    """Give an account back that is no longer in the directory, whole: store first, then who may log in to it.
+
+    Raises NoRepository where the snapshot's directory lacks it, NotFound for its domain, Exists, Corrupt.
+    """
+    for page in snapshot.data.persons:
+        for each in (await asyncio.to_thread(repository.read, page, PersonsData)).persons:
+            if each.id == line.id:
+                person = person_of(each)
+                break
+        else:
+            continue
+        break
+    else:
+        raise NoRepository(f"The snapshot does not say who may log in as {line.address}.", "Name another snapshot.")
+    if await engine.directory.domain(person.account.domain) is None:
+        name = person.account.domain
+        raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
+    granted = await restore_account(engine, repository, line, pool, done, told)
+    await engine.directory.put_person(person)
+    await engine.directory.note_shares(line.id, granted)
 
 
 def head_of(root: AccountData) -> Head:
@@ -184,17 +240,18 @@ async def _mailbox(
     repository: Repository,
     address: str,
     box: MailboxData,
+    choice: Choice,
     pool: Analyser,
     done: Restored,
     told: Told,
 ) -> None:
     try:
-        rows = await asyncio.to_thread(read_mailbox, repository, box)
+        rows = choice.rows((await asyncio.to_thread(read_mailbox, repository, box)).values())
     except Corrupt as error:
         done.lost.append(Lost(address, box.name, 0, "", error.text))
         return
     by_digest: dict[bytes, list[Placed]] = {}
-    for row in rows.values():
+    for row in rows:
         by_digest.setdefault(row.digest, []).append(row)
     found: set[bytes] = set()
     groups = _groups(repository, by_digest, address, box.name, done)
@@ -221,7 +278,7 @@ async def _mailbox(
         group = following
     placed: list[RebuiltRow] = [
         (row.uid, row.order, row.system, row.keywords, row.size, row.received, row.saved)
-        for row in rows.values()
+        for row in rows
         if row.digest in found
     ]
     await building.placements(box.key, placed)

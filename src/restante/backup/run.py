@@ -55,10 +55,14 @@ async def run(
     files: Mapping[str, bytes],
     addresses: Sequence[str] = (),
     told: Told = lambda address, number, count: None,
+    full: bool = False,
 ) -> Done:
     """Take a snapshot. addresses: of accounts; the others then stand in it as in the last one.
 
-    files: of the installation, by name. Raises NotFound for an address, LocationFailed, TookTooLong.
+    files: of the installation, by name. full: look at every message, as if nothing were known of an earlier run: for
+    what a damaged repository has lost and the store still has.
+
+    Raises NotFound for an address, LocationFailed, TookTooLong, Corrupt where it is not known which packs will go.
     """
     begun, at = clock.monotonic(), int(clock.now())
     last = await asyncio.to_thread(repository.latest)
@@ -67,10 +71,11 @@ async def run(
     chosen = await _chosen(engine, addresses) if addresses else everybody
     done = Done(Snapshot("", _empty(at, host)))
     kept = {each.id: lines[each.id] for each in everybody if each.id in lines}
+    await asyncio.to_thread(_sure, repository)
     with Writer(repository) as writer:
         for number, each in enumerate(chosen):
             told(each.address, number, len(chosen))
-            line = await _account(engine, each, lines.get(each.id), writer, clock, done)
+            line = await _account(engine, each, None if full else lines.get(each.id), writer, clock, done)
             if line is not None:
                 kept[each.id] = line
             if clock.monotonic() - begun > LONGEST:
@@ -82,6 +87,13 @@ async def run(
         raise TookTooLong("The backup ran for more than two days.", "Run it again: it goes on where it was.")
     done.snapshot = await asyncio.to_thread(repository.put_snapshot, data)
     return done
+
+
+def _sure(repository: Repository) -> None:
+    """Raises Corrupt where the list of packs that will go is damaged: what is in them must be written again."""
+    repository.index  # noqa: B018 - reads it
+    if repository.unsure is not None:
+        raise Corrupt(repository.unsure.text, "'restante backup prune' makes that list anew.") from repository.unsure
 
 
 def lines_of(repository: Repository, snapshot: Snapshot) -> dict[str, AccountLine]:

@@ -18,6 +18,7 @@ from typing import Self
 
 from . import frames, index, names, objects, pack
 from .crypto import SALT_OCTETS, file_name
+from .index import Spot
 from .objects import Kind
 from .repository import Repository, pack_kind
 
@@ -105,6 +106,11 @@ class Writer:
             return
         pieces = [self.put(piece, Kind.PIECE) for piece in cut(data)]
         self._add(id, b"".join(pieces), Kind.RECIPE)
+
+    def copy(self, id: bytes, spot: Spot) -> None:
+        """Write an object that is here once more, as it is, into a new pack. Raises Corrupt."""
+        if id not in self._pending:
+            self._add(id, self.repository.cut(spot), Kind(spot.kind))
 
     def _has(self, id: bytes) -> bool:
         if id in self._pending or self.repository.index.has(id):

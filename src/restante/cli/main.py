@@ -31,6 +31,7 @@ COMMANDS = (
     Subcommand("undelete", ".undelete", "List removed messages and bring them back."),
     Subcommand("sync", ".sync", "Keep copies of mail accounts in step with their servers."),
     Subcommand("send", ".send", "Send the message on stdin, now or once there is a network."),
+    Subcommand("backup", ".backup", "Back up all accounts, and restore."),
     Subcommand("doctor", ".doctor", "Check every invariant of the store."),
     Subcommand("config", ".config", "Check and show the configuration."),
 )

@@ -28,9 +28,10 @@ MEANINGS = {
     Exit.OK: "done",
     Exit.REFUSED: "refused or failed; stderr says why and what to do",
     Exit.USAGE: "the command line was not understood",
-    Exit.NOT_FOUND: "no such account, domain, alias or file",
-    Exit.FINDINGS: "doctor found something that is not repaired; import skipped messages; dedupe left some in place; "
-    "sync held removals, set messages aside or left mailboxes out, or does not know whether a message was sent",
+    Exit.NOT_FOUND: "no such account, domain, alias, file, backup or snapshot",
+    Exit.FINDINGS: "doctor found something that is not repaired; import or backup left something out; dedupe left some"
+    " in place; sync held removals, set messages aside or left mailboxes out, or does not know whether a message was"
+    " sent; backup verify found damage",
     Exit.NO_USER: "deliver: no such recipient",
     Exit.UNAVAILABLE: "deliver: refused for good (quota, disabled account, unusable message)",
     Exit.CANNOT_CREATE: "deliver: the message cannot be stored",

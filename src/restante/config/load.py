@@ -301,6 +301,8 @@ class _ConfigReading(Reading):
             raise self.error(("imap", "message_limit"), "imap.message_limit is 1000 or more, or 0 for no limit.")
         if config.tls.key and not config.tls.certificate:
             raise self.error(("tls", "key"), "tls.key stands without tls.certificate.", "Name both files.")
+        if config.backup.passphrase_file and config.backup.key_file:
+            raise self.error(("backup", "key_file"), "backup.passphrase_file and backup.key_file are both given.")
         if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]{0,253}", config.server.hostname):
             raise self.error(("server", "hostname"), "server.hostname is no host name.")
         if not re.fullmatch(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+)?", config.imap.admin):

@@ -177,6 +177,12 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     header: Annotated[int, Doc("Header octets analysed.", "size")] = 1 << 20
 
 
+class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    location: Annotated[str, Doc("Where backups lie, when a command names no place: a folder.")] = ""
+    passphrase_file: Annotated[str, Doc("File whose first line is the backup's passphrase.")] = ""
+    key_file: Annotated[str, Doc("Key file of the backup, instead of a passphrase: opens it faster.")] = ""
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data: Annotated[str, Doc("Where everything is kept; empty: the platform's data directory.")] = ""
     listen: ListenTable = ListenTable()
@@ -190,3 +196,4 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     delivery: DeliveryTable = DeliveryTable()
     store: StoreTable = StoreTable()
     limits: LimitsTable = LimitsTable()
+    backup: BackupTable = BackupTable()

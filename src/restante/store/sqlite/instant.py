@@ -153,7 +153,8 @@ FROM placement p CROSS JOIN email e ON e.key = p.email CROSS JOIN content c ON c
 WHERE p.mailbox = ?1 AND p.uid > ?2 ORDER BY p.uid LIMIT ?3
 """
 _CATALOGUE = """
-SELECT coalesce(t.sender, ''), coalesce(t.recipient, ''), coalesce(t.subject, ''), coalesce(k.message_id, '')
+SELECT coalesce(t.sender, ''), coalesce(t.recipient || char(10) || t.cc, ''), coalesce(t.subject, ''),
+    coalesce(k.message_id, '')
 FROM placement p LEFT JOIN search_text t ON t.email = p.email LEFT JOIN sortkey k ON k.email = p.email
 WHERE p.mailbox = ?1 AND p.uid BETWEEN ?2 AND ?3 ORDER BY p.uid
 """

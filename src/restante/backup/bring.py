@@ -1,0 +1,290 @@
+"""Bringing mail back into an account that is in use, or out into files.
+
+In place: what is missing comes back into its mailbox under a new UID, with its EMAILID, flags and dates. Nothing is
+doubled (see `missing`), and flags of what is there stay unless it is asked for. Beside: everything that is asked for
+goes into new mailboxes below `Restored/DATE`. Out: as `restante export` does. What was brought back before a refusal
+(a quota, a full disk) stays; running it again goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..exchange.export import Exported, Form, export_mail
+from ..store.errors import MailboxExists, RoleTaken
+from ..store.interface import Engine, Store
+from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System
+from ..store.rights import parse_rights
+from .errors import Corrupt, NoRepository
+from .missing import Missing, flags_of, missing
+from .objects import AccountData, AccountLine, HiddenData, MailboxData, Pop3Data
+from .repository import Repository
+from .restore import Analyser, Choice, Lost, Restored, Told, read_mailbox, restore_account
+from .segments import Placed
+
+GROUP_MESSAGES = 100
+GROUP_OCTETS = 8 << 20
+BATCH = 10_000
+BESIDE = "Restored"
+
+
+@dataclass(slots=True)
+class Brought:
+    """What came back, or would. present, moved: messages that were left alone, being there or elsewhere. flagged: whose
+    flags were set back. mailboxes: (name, messages) of those that something came into."""
+
+    messages: int = 0
+    octets: int = 0
+    present: int = 0
+    moved: int = 0
+    flagged: int = 0
+    mailboxes: list[tuple[str, int]] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+
+class Bringing:
+    """One account's way back into a store."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        line: AccountLine,
+        store: Store,
+        choice: Choice,
+        pool: Analyser,
+        told: Told = lambda octets: None,
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        self._repository = repository
+        self._line = line
+        self._store = store
+        self._choice = choice
+        self._pool = pool
+        self._told = told
+        self._dry_run = dry_run
+        self.done = Brought()
+        self._hidden: frozenset[int] = frozenset()
+        self._pop3: dict[tuple[int, int], tuple[int, int | None]] = {}
+
+    async def in_place(self, *, set_flags: bool = False) -> Brought:
+        """Add what is missing. set_flags: flags of what is there become what they were.
+
+        Raises Corrupt, NoRepository where the snapshot has not what is asked for, and what append raises.
+        """
+        root = await self._read()
+        boxes = await self._store.mailboxes()
+        here = await self._here(boxes)
+        rows = {box.key: await self._rows(box) for box in root.mailboxes}
+        names = {box.key: next((each.name for each in boxes if each.id == box.id), box.name) for box in root.mailboxes}
+        then: dict[str, set[str]] = {}
+        for key, held in rows.items():
+            for row in held:
+                then.setdefault(row.email_id, set()).add(names[key])
+        for box in filter(self._choice.takes, root.mailboxes):
+            wanted = self._choice.rows(rows[box.key])
+            lacking = missing(wanted, names[box.key], here, then)
+            self.done.present += lacking.present
+            self.done.moved += lacking.moved
+            await self._bring(box, names[box.key], lacking.rows, root)
+            if set_flags:
+                await self._set_flags(names[box.key], lacking)
+        return self.done
+
+    async def beside(self, day: str) -> Brought:
+        """Put all that is asked for into mailboxes below `Restored/DAY`, unless it is there. Raises as `in_place`."""
+        root = await self._read()
+        here = await self._here(await self._store.mailboxes())
+        for box in filter(self._choice.takes, root.mailboxes):
+            name = f"{BESIDE}/{day}/{box.name}"
+            wanted = self._choice.rows(await self._rows(box))
+            # As if it had been there then: what is in other mailboxes does not matter.
+            lacking = missing(wanted, name, {id: {name: at[name]} for id, at in here.items() if name in at}, {})
+            self.done.present += lacking.present
+            await self._bring(box, name, lacking.rows, root)
+        return self.done
+
+    # Reading ---------------------------------------------------------------------------------------
+
+    async def _read(self) -> AccountData:
+        root = await asyncio.to_thread(self._repository.read, self._line.root, AccountData)
+        if not any(map(self._choice.takes, root.mailboxes)):
+            raise NoRepository(f"There was no mailbox {self._choice.mailbox} then.", "See 'restante backup show'.")
+        await asyncio.to_thread(self._sides, root)
+        return root
+
+    def _sides(self, root: AccountData) -> None:
+        try:
+            self._hidden = frozenset(
+                order for id in root.hidden for order in self._repository.read(id, HiddenData).orders
+            )
+            for id in root.pop3:
+                for mailbox, uid, suffix, retrieved in self._repository.read(id, Pop3Data).rows:
+                    self._pop3[mailbox, uid] = (suffix, retrieved)
+        except Corrupt as error:
+            self.done.lost.append(Lost(self._line.address, "", 0, "", f"What POP3 knew of messages: {error.text}"))
+
+    async def _rows(self, box: MailboxData) -> list[Placed]:
+        try:
+            return list((await asyncio.to_thread(read_mailbox, self._repository, box)).values())
+        except Corrupt as error:
+            self.done.lost.append(Lost(self._line.address, box.name, 0, "", error.text))
+            return []
+
+    async def _here(self, boxes: Sequence[Mailbox]) -> dict[str, dict[str, list[tuple[int, Flags]]]]:
+        """What is in the account now: see `missing.Here`."""
+        table = await self._store.flag_table()
+        here: dict[str, dict[str, list[tuple[int, Flags]]]] = {}
+        columns = (Column.EMAIL_ID, Column.FLAGS)
+        for box in boxes:
+            low = 1
+            while rows := await self._store.rows(box.key, ((low, 0xFFFF_FFFF),), columns, BATCH):
+                for uid, email_id, number in rows:
+                    assert isinstance(uid, int)
+                    assert isinstance(email_id, bytes)
+                    assert isinstance(number, int)
+                    places = here.setdefault(email_id.decode("ascii"), {})
+                    places.setdefault(box.name, []).append((uid, table[number]))
+                    low = uid + 1
+        return here
+
+    # Writing ---------------------------------------------------------------------------------------
+
+    async def _bring(self, box: MailboxData, name: str, rows: Sequence[Placed], root: AccountData) -> None:
+        if not rows:
+            return
+        before = self.done.messages
+        if self._dry_run:
+            self.done.messages += len(rows)
+            self.done.octets += sum([row.size for row in rows])
+        else:
+            key = await self._mailbox(box, name, root)
+            for group in _groups(rows):
+                await self._append(box, name, key, group)
+        self.done.mailboxes.append((name, self.done.messages - before))
+
+    async def _mailbox(self, box: MailboxData, name: str, root: AccountData) -> int:
+        """The mailbox of this name, made where it is not there: then with the role, the annotations and the rights
+        that it had, unless it stands beside."""
+        found = await self._store.mailbox(name)
+        if found is not None:
+            return found.key
+        try:
+            found = await self._store.create_mailbox(name)
+        except MailboxExists:
+            found = await self._store.mailbox(name)
+            assert found is not None
+            return found.key
+        if name != box.name:
+            await self._store.subscribe(name, True)  # or programs that show subscribed mailboxes would hide it
+            return found.key
+        if box.role is not None:
+            try:
+                await self._store.set_role(found.key, box.role)
+            except RoleTaken:
+                pass  # another mailbox has it by now, which clients know
+        owner = (self._line.id, "")
+        entries = {entry: value for key, user, entry, value in root.annotations if key == box.key and user in owner}
+        if entries:
+            await self._store.annotate(found.key, entries)
+        for key, identifier, rights in root.acl:
+            if key == box.key:
+                await self._store.set_acl(found.key, identifier, FlagMode.REPLACE, parse_rights(rights))
+        if ("", box.name) in root.subscriptions:
+            await self._store.subscribe(name, True)
+        return found.key
+
+    async def _append(self, box: MailboxData, name: str, key: int, group: Sequence[Placed]) -> None:
+        octets = dict(await asyncio.to_thread(lambda: list(self._repository.messages({row.digest for row in group}))))
+        whole: list[tuple[Placed, bytes]] = []
+        for row in group:
+            data = octets[row.digest]
+            if isinstance(data, Corrupt):
+                self.done.lost.append(Lost(self._line.address, name, row.uid, row.email_id, data.text))
+            else:
+                whole.append((row, data))
+        if not whole:
+            return
+        analyses = await self._pool([data for _, data in whole])
+        messages = []
+        for (row, data), analysis in zip(whole, analyses, strict=True):
+            flags = flags_of(row)
+            # \Deleted is taken off, or the next EXPUNGE would remove it again.
+            flags = Flags(flags.system & ~System.DELETED, flags.keywords)
+            suffix, retrieved = self._pop3.get((box.key, row.uid), (0, None))
+            identity = Identity(
+                email_id=row.email_id,
+                thread_id=row.thread_id,
+                uidl=row.uidl,
+                hidden=row.order in self._hidden,
+                suffix=suffix or None,
+                retrieved=retrieved,
+            )
+            blob = await self._store.put(data)
+            messages.append(NewMessage(blob, analysis, flags, row.received, row.arrival, identity))
+        await self._store.append(key, messages)
+        self.done.messages += len(messages)
+        self.done.octets += sum(len(data) for _, data in whole)
+        self._told(sum(len(data) for _, data in whole))
+
+    async def _set_flags(self, name: str, lacking: Missing) -> None:
+        self.done.flagged += len(lacking.flags)
+        found = await self._store.mailbox(name)
+        if self._dry_run or found is None:
+            return
+        by_flags: dict[Flags, list[int]] = {}
+        for uid, flags in lacking.flags.items():
+            by_flags.setdefault(flags, []).append(uid)
+        for flags, uids in by_flags.items():
+            await self._store.store_flags(found.key, tuple((uid, uid) for uid in sorted(uids)), FlagMode.REPLACE, flags)
+
+
+def _groups(rows: Sequence[Placed]) -> Iterator[list[Placed]]:
+    """Rows in order, of a bounded number and size at once."""
+    group: list[Placed] = []
+    octets = 0
+    for row in rows:
+        if group and (len(group) >= GROUP_MESSAGES or octets + row.size > GROUP_OCTETS):
+            yield group
+            group, octets = [], 0
+        group.append(row)
+        octets += row.size
+    if group:
+        yield group
+
+
+async def bring_out(
+    repository: Repository,
+    line: AccountLine,
+    choice: Choice,
+    dest: Path,
+    form: Form,
+    make_engine: Callable[[Path], Engine],
+    pool: Analyser,
+    *,
+    force: bool = False,
+) -> tuple[Exported, list[Lost]]:
+    """Write mail of a snapshot as files: the account, or what is chosen of it, is made anew in a temporary folder and
+    exported from there, so that the files are those that `restante export` would have written then.
+
+    Raises ExchangeRefusal where `dest` is not empty, Corrupt.
+    """
+    with tempfile.TemporaryDirectory(prefix="restante-", dir=await asyncio.to_thread(_beside, dest)) as folder:
+        engine = make_engine(Path(folder))
+        try:
+            done = Restored()
+            await restore_account(engine, repository, line, pool, done, choice=choice)
+            return await export_mail(engine.account(line.id), dest, form, force=force), done.lost
+        finally:
+            await engine.close()
+
+
+def _beside(dest: Path) -> Path:
+    """The folder above `dest`, made where it is missing: on the disk that has room for the mail."""
+    above = dest.absolute().parent
+    above.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return above

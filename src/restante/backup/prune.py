@@ -1,0 +1,189 @@
+"""Forgetting snapshots, and then what none of the others names, while runs go on.
+
+```
+1  snapshots past the rule are removed
+2  packs that no snapshot needs are condemned: listed with the time; what packs need little of is written anew first
+3  condemned packs are removed when they have been so for three days, if still no snapshot needs them
+```
+A run that begins after a pack was condemned writes again what is in it; a run that began before may rely on it, ends
+within two days, and then step 3 of a later `prune` finds that its snapshot needs the pack, which stays. So no lock is
+needed, also not between two of these. Nothing is removed of a repository in which any list cannot be read: what it
+names cannot be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from . import names
+from .errors import BackupRefusal, Corrupt
+from .index import Pack, Spot
+from .objects import Kind
+from .repository import Repository, Snapshot
+from .retention import Keep, kept
+from .walk import Walk
+from .writer import Writer
+
+GRACE = 3 * 86400
+"""Seconds between condemning a pack and removing it: a day more than the longest run (`run.LONGEST`)."""
+WRITE_ANEW = 0.5
+"""Part of a pack that must be needed, below which its needed objects are written into a new one."""
+SMALL_PACK = 4 << 20
+"""Octets of a pack, below which it is joined with others once there are many of them."""
+MANY_SMALL = 16
+MANY_INDEXES = 4
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What was done. condemned, removed: packs. octets: of files that were removed."""
+
+    kept: list[Snapshot]
+    forgotten: list[Snapshot]
+    condemned: int = 0
+    removed: int = 0
+    octets: int = 0
+    written: int = 0
+
+
+class CannotPrune(BackupRefusal):
+    """Something of the repository cannot be read: nothing is removed, since it may be needed."""
+
+    code = "CANNOT-PRUNE"
+
+
+def prune(repository: Repository, keep: Keep, now: int, *, dry_run: bool = False, force: bool = False) -> Pruned:
+    """Forget snapshots past the rule, and what nobody needs then.
+
+    dry_run: say which snapshots would go, and change nothing. force: go on though some list of messages cannot be
+    read, when nothing that it named can be restored either. Raises CannotPrune, LocationFailed.
+    """
+    everything, unreadable = repository.read_snapshots()
+    if unreadable and not force:
+        raise _cannot(unreadable[0])
+    stay = kept(everything, lambda one: one.data.at, keep)
+    names_kept = {one.name for one in stay}
+    done = Pruned(stay, [one for one in everything if one.name not in names_kept])
+    if dry_run:
+        return done
+    for one in done.forgotten:
+        repository.remove_snapshot(one.name)
+    repository.forget_index()
+    try:
+        old_lists, condemned = repository.condemned_lists()
+    except Corrupt:
+        # Then all that nobody needs is condemned as of now: it goes later, which is safe.
+        old_lists, condemned = [name for name, _ in repository.location.names(names.CONDEMNED)], {}
+    old_indexes = [name for name, _ in repository.location.names(names.INDEX)]
+    repository.index_packs()
+    needed = _needed(repository, force)
+    _write_anew(repository, needed, done)
+    due = _condemn(repository, needed, condemned, old_lists, now, done)
+    if due or len(old_indexes) > MANY_INDEXES:
+        _merge_indexes(repository, old_indexes, due, condemned)
+    for pack in due:
+        name = names.pack(pack.name, pack.mail)
+        for each in (name,) if pack.mail else (name, names.twin(name)):
+            repository.location.remove(each)
+            done.octets += pack.size
+        done.removed += 1
+    repository.location.tidy(now - GRACE)
+    repository.forget_index()
+    return done
+
+
+def _cannot(error: Corrupt) -> CannotPrune:
+    return CannotPrune(
+        f"Nothing was removed, since not all of the backup can be read: {error.text}",
+        "Run 'restante backup verify --all'. --force gives up what the unreadable lists name.",
+    )
+
+
+def _needed(repository: Repository, force: bool) -> dict[bytes, Spot]:
+    """Where each object that the snapshots of this moment need is read from."""
+    snapshots, unreadable = repository.read_snapshots()
+    reached = Walk(repository).snapshots(snapshots)
+    errors = [*unreadable, *(each.error for each in reached.broken)]
+    if errors and not force:
+        raise _cannot(errors[0])
+    needed: dict[bytes, Spot] = {}
+    waiting = [*reached.objects, *map(repository.message_id, reached.messages)]
+    while waiting:
+        id = waiting.pop()
+        spot = repository.find(id)
+        if spot is None or id in needed:
+            continue  # lost already, or never there: `verify` tells which message that is
+        needed[id] = spot
+        if spot.kind == Kind.RECIPE.value:
+            try:
+                waiting += repository.pieces(spot)
+            except Corrupt as error:
+                if not force:
+                    raise _cannot(error) from error
+    return needed
+
+
+def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned) -> None:
+    """Write the needed objects of packs of which little is needed, or that are many and small, into new packs."""
+    by_pack: dict[str, list[bytes]] = {}
+    used: dict[str, int] = {}
+    for id, spot in needed.items():
+        by_pack.setdefault(spot.pack.name, []).append(id)
+        used[spot.pack.name] = used.get(spot.pack.name, 0) + spot.length
+    packs = repository.index.packs
+    chosen = {name for name in by_pack if used[name] < WRITE_ANEW * packs[name].raw}
+    for mail in (True, False):
+        small = [name for name in by_pack if packs[name].mail is mail and packs[name].size < SMALL_PACK]
+        if len(small) >= MANY_SMALL:
+            chosen.update(small)
+    if not chosen:
+        return
+    with Writer(repository) as writer:
+        for name in sorted(chosen):
+            ids = sorted(by_pack[name], key=lambda id: (needed[id].block, needed[id].offset))
+            try:
+                for id in ids:
+                    writer.copy(id, needed[id])
+            except Corrupt as error:
+                repository.complaints.append(error)  # the pack stays as it is, with what is whole of it
+                chosen.discard(name)
+        writer.flush()
+        done.written += writer.written
+    for name in chosen:
+        for id in by_pack[name]:
+            needed[id] = next(spot for spot in repository.index.spots(id) if spot.pack.name not in chosen)
+
+
+def _condemn(
+    repository: Repository,
+    needed: dict[bytes, Spot],
+    condemned: dict[str, int],
+    old: Sequence[str],
+    now: int,
+    done: Pruned,
+) -> list[Pack]:
+    """Bring the list of condemned packs to what is needed now (`condemned` afterwards); those to be removed now."""
+    living = {spot.pack.name for spot in needed.values()}
+    packs = repository.index.packs
+    done.condemned = sum(name not in living and name not in condemned for name in packs)
+    listed = {name: condemned.get(name, now) for name in packs if name not in living}
+    if listed or old:
+        repository.put_file(names.CONDEMNED, msgspec.msgpack.encode(listed), twice=True)
+    for name in old:
+        repository.location.remove(name)
+        repository.location.remove(names.twin(name))
+    condemned.clear()
+    condemned.update(listed)
+    return [packs[name] for name, at in listed.items() if now - at >= GRACE]
+
+
+def _merge_indexes(repository: Repository, old: Sequence[str], due: Sequence[Pack], condemned: dict[str, int]) -> None:
+    """One index, without the packs that go, in place of those that were read. What a run writes meanwhile stays."""
+    part = repository.index.merged({pack.name for pack in due}, condemned)
+    new = repository.put_file(names.INDEX, part.encode())
+    for name in old:
+        if name != new:
+            repository.location.remove(name)

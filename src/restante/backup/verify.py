@@ -1,0 +1,286 @@
+"""Reading a repository back: every octet, or a share of it so that all is read within thirty days.
+
+Each file is compared with its name, opened and taken apart, and each object with its id; then all that snapshots name
+is looked for. What is damaged is told with the messages that it touches; where a twin is whole it is told too, but
+touches nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import msgspec
+
+from . import keys, names, pack
+from .crypto import ID_OCTETS, file_name
+from .errors import Corrupt, Missing
+from .objects import Kind
+from .repository import Repository, Snapshot, pack_kind
+from .sealed import HEAD_OCTETS, FileKind
+from .walk import Broken, Touched, Walk, messages_touched
+
+DAYS = 30.0
+"""Within so many days a nightly share reads all."""
+SHARE = 25
+"""A share is at least this part of all octets: nights may be missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file that is not what was written. spare: its twin, or what else says the same, is whole."""
+
+    name: str
+    text: str
+    spare: bool
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a verification found. octets: read back. left: files of other shares. lacking: messages that snapshots say
+    they never had, since the store could not read them; no fault of the repository."""
+
+    files: int = 0
+    octets: int = 0
+    left: int = 0
+    lacking: int = 0
+    damages: list[Damage] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        """Whether every octet that was read is right and nothing is missing."""
+        return not (self.damages or self.broken or self.touched)
+
+
+Told = Callable[[int], None]
+"""Called with octets read since the last call, in this or that thread."""
+
+
+def verify(repository: Repository, now: int, *, everything: bool, told: Told = lambda octets: None) -> Verified:
+    """Read files back and look for all that snapshots name. everything: all files, else those whose turn it is.
+
+    Raises LocationFailed where the location cannot be read at all.
+    """
+    done = Verified()
+    files = dict(repository.location.names(""))
+    stamps, old_stamps = _stamps(repository)
+    chosen = set(files) if everything else _share(files, stamps, now)
+    done.left = len(files) - len(chosen)
+    bad = _Bad()
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="backup-verify") as pool:
+        for name, error in pool.map(lambda name: (name, _file(repository, name, bad, told)), sorted(chosen)):
+            done.files += 1
+            done.octets += files[name]
+            if error is not None:
+                done.damages.append(Damage(name, error.text, _spare(name, files)))
+    _absent(repository, files, done, bad)
+    _walk(repository, done, bad)
+    damaged = {each.name for each in done.damages}
+    kept = {name: at for name, at in stamps.items() if name in files}
+    kept |= {name: now for name in chosen if name not in damaged}  # what is damaged is told every time
+    _stamp(repository, kept, old_stamps)
+    return done
+
+
+@dataclass(slots=True)
+class _Bad:
+    """Objects that cannot be read: ids of messages and pieces, and recipes met on the way."""
+
+    ids: set[bytes] = field(default_factory=set)
+    recipes: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """(id of a message, its pieces' ids joined)."""
+
+
+def _file(repository: Repository, name: str, bad: _Bad, told: Told) -> Corrupt | None:
+    """Why the file is not what was written, None where it is."""
+    try:
+        if name == names.DESCRIPTOR:
+            repository.check_descriptor()
+        elif names.slot_of(name) is not None:
+            data = repository.location.get(name)
+            if keys.slot_name(data) != names.slot_of(name):
+                raise Corrupt(f"{name} is not what was written.", name=name)
+            keys.decode_slot(data)
+        elif names.sha_of(name) is None:
+            raise Corrupt(f"{name} is no file of a backup.", name=name)
+        else:
+            _sealed(repository, name, bad)
+    except Missing:
+        return None  # removed meanwhile: whether it is missed, the walk says
+    except Corrupt as error:
+        return error
+    told(repository.location.size(name))
+    return None
+
+
+def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
+    folder = name.removeprefix(names.TWIN + "/").partition("/")[0]
+    if folder not in (names.MAIL, names.META):
+        repository.read_file(name, names.FOLDERS[folder])
+        return
+    data = repository.location.get(name)
+    damaged = file_name(data) != names.sha_of(name)
+    try:
+        _pack(repository, folder == names.MAIL, data, bad)
+    finally:
+        if damaged and folder == names.MAIL:
+            _note_bad(repository, names.sha_of(name) or "", data, bad)
+    if damaged:
+        raise Corrupt(f"{name} is not what was written.", name=name)
+
+
+def _pack(repository: Repository, mail: bool, data: bytes, bad: _Bad) -> None:
+    """Take a pack apart and compare each object with its id. Raises Corrupt."""
+    reader, table, blocks = pack.read_whole(repository.secrets, pack_kind(mail), data)
+    entries: dict[int, list[pack.Entry]] = {}
+    for entry in table.entries:
+        entries.setdefault(entry.block, []).append(entry)
+    for number, sealed in blocks:
+        block = reader.block(number, sealed, table.blocks[number].raw)
+        for entry in entries.get(number, ()):
+            octets = block[entry.offset : entry.offset + entry.length]
+            if entry.kind == Kind.RECIPE.value:
+                bad.recipes.append((entry.id, octets))
+            elif repository.secrets.id_of(entry.kind, sha256(octets).digest()) != entry.id:
+                bad.ids.add(entry.id)
+                raise Corrupt("An object of the backup is not what was written.")
+
+
+def _note_bad(repository: Repository, sha: str, data: bytes, bad: _Bad) -> None:
+    """Which objects of a damaged pack of mail cannot be read: those of the blocks that do not open, as the index
+    knows them, whatever is left of the pack's own table."""
+    known = repository.index.packs.get(sha)
+    if known is None:
+        return
+    opened: dict[int, bytes | None] = {}
+    for id, spot in repository.index.of_pack(sha):
+        if spot.block not in opened:
+            opened[spot.block] = _opened(
+                repository, known.offset(spot.block), known.block(spot.block), spot.block, data
+            )
+        block = opened[spot.block]
+        if block is None:
+            bad.ids.add(id)
+
+
+def _opened(repository: Repository, offset: int, block: pack.Block, number: int, data: bytes) -> bytes | None:
+    try:
+        reader = pack.Reader(repository.secrets, FileKind.MAIL, data[:HEAD_OCTETS])
+        return reader.block(number, data[offset : offset + block.size], block.raw)
+    except Corrupt:
+        return None
+
+
+def _spare(name: str, files: Iterable[str]) -> bool:
+    """Whether something else says what this file says."""
+    if slot := names.slot_of(name):
+        return all(each in files for each in names.slots(slot))
+    if name.startswith(names.TWIN):
+        return name.removeprefix(names.TWIN + "/") in files
+    return names.twin(name) in files or name.startswith((names.INDEX, names.READ)) or name == names.DESCRIPTOR
+
+
+def _absent(repository: Repository, files: dict[str, int], done: Verified, bad: _Bad) -> None:
+    """Files that must be there and are not: packs of the index, twins, second copies of keys."""
+    for sha, known in repository.index.packs.items():
+        name = names.pack(sha, known.mail)
+        if name not in files and not _gone(repository, name):
+            done.damages.append(Damage(name, f"{name} is missing.", names.twin(name) in files))
+            if known.mail:
+                bad.ids.update(id for id, _ in repository.index.of_pack(sha))
+    for name in files:
+        plain = name.removeprefix(names.TWIN + "/")
+        if plain != name and plain not in files:
+            done.damages.append(Damage(plain, f"{plain} is missing.", True))
+        elif (
+            name.startswith((names.META, names.SNAPSHOTS, names.CONDEMNED))
+            and names.sha_of(name)
+            and names.twin(name) not in files
+        ):
+            done.damages.append(Damage(names.twin(name), f"{names.twin(name)} is missing.", True))
+        if slot := names.slot_of(name):
+            lost = [each for each in names.slots(slot) if each not in files]
+            done.damages += [Damage(each, f"{each} is missing.", True) for each in lost]
+    if names.DESCRIPTOR not in files:
+        done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
+
+
+def _gone(repository: Repository, name: str) -> bool:
+    """Whether `prune` removed the pack while this went on: then no index names it any more."""
+    try:
+        repository.location.size(name)
+    except Missing:
+        repository.forget_index()
+        return (names.sha_of(name) or "") not in repository.index.packs
+    return True  # written meanwhile
+
+
+def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
+    snapshots: list[Snapshot] = []
+    for name in repository.snapshot_names():
+        try:
+            snapshots.append(repository.snapshot(name))
+        except Missing:
+            continue
+        except Corrupt as error:
+            done.broken.append(Broken(b"", f"the snapshot {(names.sha_of(name) or '')[:8]}", error))
+    reached = Walk(repository).snapshots(snapshots)
+    done.broken += reached.broken
+    done.lacking = len(reached.missing & reached.messages)
+    for message, pieces in bad.recipes:
+        parts = [pieces[at : at + ID_OCTETS] for at in range(0, len(pieces), ID_OCTETS)]
+        if any(part in bad.ids or repository.find(part) is None for part in parts):
+            bad.ids.add(message)
+    lost = set()
+    for digest in reached.messages - reached.missing:
+        id = repository.message_id(digest)
+        if id in bad.ids or repository.find(id) is None:
+            lost.add(digest)
+    if lost:
+        done.touched = messages_touched(repository, snapshots, lost)
+
+
+# Whose turn it is ------------------------------------------------------------------------------------
+
+
+def _stamps(repository: Repository) -> tuple[dict[str, int], list[str]]:
+    """When each file was read back last (seconds UTC), and the files that say so."""
+    stamps: dict[str, int] = {}
+    found = []
+    for name, _ in repository.location.names(names.READ):
+        found.append(name)
+        try:
+            content = repository.read_file(name, FileKind.READ)
+            for each, at in msgspec.msgpack.decode(content, type=dict[str, int]).items():
+                stamps[each] = max(at, stamps.get(each, 0))
+        except (Corrupt, msgspec.DecodeError):
+            continue  # then more is read back than need be; its damage is told when its turn comes
+    return stamps, found
+
+
+def _stamp(repository: Repository, stamps: dict[str, int], old: list[str]) -> None:
+    repository.put_file(names.READ, msgspec.msgpack.encode(stamps))
+    for name in old:
+        repository.location.remove(name)
+
+
+def _share(files: dict[str, int], stamps: dict[str, int], now: int) -> set[str]:
+    """Files whose turn it is: those that would not be read within thirty days otherwise, and of the others those read
+    longest ago, until a share is full. A stamp of the future counts as none: the clock was wrong."""
+    at = {name: stamp if (stamp := stamps.get(name, 0)) <= now else 0 for name in files}
+    before = now - int((DAYS - 2) * 86400)
+    due = {name for name, stamp in at.items() if 0 < stamp <= before}
+    least = -(-sum(files.values()) // SHARE)
+    chosen: set[str] = set()
+    octets = 0
+    for name in sorted(files, key=lambda name: (name not in due, at[name], name)):
+        if octets >= least and name not in due:
+            break
+        chosen.add(name)
+        octets += files[name]
+    return chosen

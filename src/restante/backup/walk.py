@@ -1,0 +1,134 @@
+"""Going through what snapshots name, each object once: for `verify`, `prune` and `find`.
+
+The walk goes on where something cannot be read, and says what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from . import objects
+from .errors import Corrupt
+from .objects import AccountData, AccountLine, CommonData, Kind, MailboxData, PageData, PersonsData, SegmentData
+from .repository import Repository, Snapshot
+from .segments import digests_of
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An object that cannot be read, and what of the snapshots it was: "the account a@example.com"."""
+
+    id: bytes
+    what: str
+    error: Corrupt
+
+
+@dataclass(slots=True)
+class Reached:
+    """What snapshots name. objects: ids of metadata. messages: SHA-256 of messages, as octets joined in sets.
+    missing: SHA-256 of messages that snapshots themselves say they lack."""
+
+    objects: set[bytes] = field(default_factory=set)
+    messages: set[bytes] = field(default_factory=set)
+    missing: set[bytes] = field(default_factory=set)
+    broken: list[Broken] = field(default_factory=list)
+
+
+class Walk:
+    """One walk over some snapshots."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.reached = Reached()
+
+    def snapshots(self, snapshots: Sequence[Snapshot]) -> Reached:
+        """Go through all that they name."""
+        for snapshot in snapshots:
+            for line in self.lines(snapshot):
+                root = self.read(line.root, AccountData, f"the account {line.address}")
+                if root is not None:
+                    self._account(root, line)
+        return self.reached
+
+    def lines(self, snapshot: Snapshot) -> Iterator[AccountLine]:
+        """The accounts of a snapshot whose roots this walk has not been at."""
+        self.read(snapshot.data.common, CommonData, "domains and aliases")
+        for id in snapshot.data.persons:
+            self.read(id, PersonsData, "accounts and their credentials")
+        for file in snapshot.data.files:
+            self.object(file.id, Kind.FILE, f"the file {file.name}")
+        for id in snapshot.data.pages:
+            page = self.read(id, PageData, "a list of accounts")
+            if page is not None:
+                yield from page.accounts
+
+    def _account(self, root: AccountData, line: AccountLine) -> None:
+        self.reached.missing.update(root.missing)
+        for id in (*root.pop3, *root.hidden, *root.seen):
+            self.object(id, Kind.SIDE, f"what POP3 or readers know of {line.address}")
+        for box in root.mailboxes:
+            self._mailbox(box, line)
+
+    def _mailbox(self, box: MailboxData, line: AccountLine) -> None:
+        for id in box.segments:
+            data = self.read(id, SegmentData, f"messages of {box.name} of {line.address}")
+            if data is None:
+                continue
+            self.reached.messages.update(digests_of(data))
+            if data.catalogue:
+                self.object(data.catalogue, Kind.CATALOGUE, f"what finds messages of {box.name} of {line.address}")
+
+    def read(self, id: bytes, what: type[objects.S], called: str) -> objects.S | None:
+        """An object, None where this walk has been at it or it cannot be read, which is noted."""
+        data = self.object(id, objects.KINDS[what], called)
+        if data is None:
+            return None
+        try:
+            return objects.decode(data, what)
+        except Corrupt as error:
+            self.reached.broken.append(Broken(id, called, error))
+            return None
+
+    def object(self, id: bytes, kind: Kind, called: str) -> bytes | None:
+        if id in self.reached.objects:
+            return None
+        self.reached.objects.add(id)
+        try:
+            return self.repository.get(id, kind)
+        except Corrupt as error:
+            self.reached.broken.append(Broken(id, called, error))
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A message of a snapshot that its octets are missing for. snapshots: ids of those that have it there."""
+
+    address: str
+    mailbox: str
+    uid: int
+    email_id: str
+    snapshots: tuple[str, ...]
+
+
+def messages_touched(repository: Repository, snapshots: Sequence[Snapshot], bad: set[bytes]) -> list[Touched]:
+    """Where messages with these SHA-256 are, in which snapshots, by address, mailbox and UID."""
+    from .restore import read_mailbox
+
+    found: dict[tuple[str, str, int, str], list[str]] = {}
+    boxes: dict[tuple[bytes, ...], list[tuple[int, str]]] = {}
+    for snapshot in snapshots:
+        walk = Walk(repository)
+        for line in walk.lines(snapshot):
+            root = walk.read(line.root, AccountData, "")
+            for box in root.mailboxes if root is not None else ():
+                if box.segments not in boxes:
+                    try:
+                        rows = read_mailbox(repository, box).values()
+                        boxes[box.segments] = [(row.uid, row.email_id) for row in rows if row.digest in bad]
+                    except Corrupt:
+                        boxes[box.segments] = []  # named by the walk itself
+                for uid, email_id in boxes[box.segments]:
+                    found.setdefault((line.address, box.name, uid, email_id), []).append(snapshot.id)
+    return [Touched(*where, tuple(ids)) for where, ids in sorted(found.items())]

@@ -1,0 +1,154 @@
+"""`restante backup`: its commands stand in `backup_*.py`; here is what they share: where the backup is, and its key."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from ..errors import Refusal
+from .common import LazyGroup, Subcommand, place_of, with_place
+
+if TYPE_CHECKING:
+    from ..backup.keys import Secret
+    from ..backup.location import Location
+    from ..backup.repository import Repository
+
+F = TypeVar("F", bound=Callable[..., object])
+
+SUBCOMMANDS = (
+    Subcommand("init", ".backup_run:init", "Make an empty backup at a location."),
+    Subcommand("run", ".backup_run:run_", "Take a snapshot of all accounts."),
+    Subcommand("list", ".backup_look:list_", "List the snapshots."),
+    Subcommand("show", ".backup_look:show", "Show what is in a snapshot."),
+    Subcommand("find", ".backup_look:find_", "Find messages: in which snapshots are they?"),
+    Subcommand("restore", ".backup_restore:restore", "Bring a server, an account, a mailbox or a message back."),
+    Subcommand("verify", ".backup_keep:verify_", "Read the backup back."),
+    Subcommand("prune", ".backup_keep:prune_", "Forget old snapshots, and what nobody needs then."),
+    Subcommand("key", ".backup_key:command", "Add, list and remove keys."),
+)
+
+
+@click.group(cls=LazyGroup, commands=SUBCOMMANDS, package=__package__)
+@with_place
+def command() -> None:
+    """Back accounts up, encrypted, to a LOCATION (a folder), and bring them back.
+
+    LOCATION and the key may stand in the configuration: [backup] location, passphrase_file or key_file. Without
+    either, a passphrase is asked for on a terminal.
+    """
+
+
+@dataclass
+class Wanted:
+    """What the command line says of the backup, to be remembered in click's context."""
+
+    location: str | None = None
+    passphrase_file: Path | None = None
+    key_file: Path | None = None
+
+
+def _wanted() -> Wanted:
+    context = click.get_current_context().find_root()
+    found = context.meta.setdefault(__name__, Wanted())
+    assert isinstance(found, Wanted)
+    return found
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    if value is not None:
+        setattr(_wanted(), param.name or "", value)
+
+
+def with_key(function: F) -> F:
+    """Give a command `--passphrase-file` and `--key-file`."""
+    for name, text in (
+        ("--key-file", "Key file of the backup."),
+        ("--passphrase-file", "File whose first line is the passphrase."),
+    ):
+        option = click.option(
+            name, type=click.Path(path_type=Path), metavar="FILE", expose_value=False, callback=_remember, help=text
+        )
+        function = option(function)
+    return function
+
+
+def with_location_argument(function: F) -> F:
+    """Give a command the argument LOCATION, which may be missing, and the key's options."""
+    argument = click.argument("location", required=False, expose_value=False, callback=_remember)
+    return argument(with_key(function))
+
+
+def with_location_option(function: F) -> F:
+    """Give a command `--location`, where its argument is something else, and the key's options."""
+    option = click.option("--location", expose_value=False, callback=_remember, help="Where the backup lies.")
+    return option(with_key(function))
+
+
+def location() -> Location:
+    """The location that the command line, or else the configuration, names."""
+    from ..backup.folder import Folder
+    from ..clock import system_random
+    from .installation import load_config
+
+    said = _wanted().location
+    if said is None:
+        config, _ = load_config(place_of())
+        said = config.backup.location
+    if not said:
+        raise Refusal(
+            "No location of a backup was named.", "Name it, or write [backup] location = ... into the configuration."
+        )
+    if "://" in said:
+        raise Refusal(f"{said} is no folder.", "Backups lie in folders; name one that is mounted here.")
+    return Folder(Path(said), system_random)
+
+
+def secret(*, new: bool = False) -> Secret:
+    """The passphrase or key file that is named, else what is typed on a terminal (twice where it is new)."""
+    from ..backup.keys import Passphrase, parse_key_file, parse_passphrase
+    from .installation import load_config
+
+    wanted = _wanted()
+    passphrase, key = wanted.passphrase_file, wanted.key_file
+    if passphrase and key:
+        raise Refusal("A passphrase and a key file were named.", "Name one of them.")
+    if not passphrase and not key:
+        config, _ = load_config(place_of())
+        passphrase = Path(config.backup.passphrase_file) if config.backup.passphrase_file else None
+        key = Path(config.backup.key_file) if config.backup.key_file else None
+    if passphrase:
+        return parse_passphrase(_read(passphrase))
+    if key:
+        return parse_key_file(_read(key).decode("ascii", "replace"))
+    if not sys.stdin.isatty():
+        raise Refusal("No key of the backup was named.", "Say --passphrase-file or --key-file.")
+    typed = str(click.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=new, err=True))
+    return Passphrase(typed.encode())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read ({error.strerror}).", "Check its name and rights.") from error
+
+
+def open_repository() -> Repository:
+    """The backup, open. Raises Refusal."""
+    from ..backup.repository import Repository
+    from ..clock import system_random
+
+    return Repository.open(location(), secret(), system_random)
+
+
+def complain_of(repository: Repository) -> None:
+    """Say on stderr what was damaged and read from elsewhere."""
+    for error in dict.fromkeys(each.text for each in repository.complaints):
+        click.echo(f"restante: {error}", err=True)
+    if repository.complaints:
+        click.echo("  What is kept twice was read all the same. Run 'restante backup verify --all'.", err=True)

@@ -1,0 +1,143 @@
+"""`restante backup verify` and `prune`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from .backup import complain_of, open_repository, with_location_argument
+from .common import count, emit_json, human_size, instant, with_json, with_place
+from .statuses import Exit
+
+MOST_TOLD = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What verify found, as JSON. damaged: (file, what, whether something else says the same)."""
+
+    right: bool
+    files: int
+    octets: int
+    left: int
+    lacking: int
+    damaged: tuple[tuple[str, str, bool], ...]
+    unreadable: tuple[str, ...]
+    touched: tuple[tuple[str, str, int, str, tuple[str, ...]], ...]
+
+
+@click.command("verify")
+@with_location_argument
+@click.option("--all", "everything", is_flag=True, help="Read all of it, not only the share whose turn it is.")
+@with_json
+@with_place
+@click.pass_context
+def verify_(ctx: click.Context, everything: bool, as_json: bool) -> None:
+    """Read the backup back and compare every octet: all of it, or a share.
+
+    Shares come in turn, so that a verification each night reads all within thirty days. What is damaged is listed with
+    the messages that it touches. The exit status is 0 only when all that was read is right, 4 otherwise.
+    """
+    from ..backup.verify import verify
+    from ..clock import SystemClock
+    from .progress import Meter
+
+    repository = open_repository()
+    total = sum(size for _, size in repository.location.names("")) if everything else 0
+    with Meter("Verifying", total) as meter:
+        done = verify(repository, int(SystemClock().now()), everything=everything, told=meter)
+    result = Checked(
+        done.right,
+        done.files,
+        done.octets,
+        done.left,
+        done.lacking,
+        tuple((each.name, each.text, each.spare) for each in done.damages),
+        tuple(f"{each.what}: {each.error.text}" for each in done.broken),
+        tuple((one.address, one.mailbox, one.uid, one.email_id, one.snapshots) for one in done.touched),
+    )
+    if as_json:
+        emit_json(result)
+    else:
+        _tell(result)
+    if not done.right:
+        ctx.exit(Exit.FINDINGS)
+
+
+def _tell(result: Checked) -> None:
+    left = f", {result.left} left for other nights" if result.left else ""
+    click.echo(f"Read {count(result.files, 'file')} ({human_size(result.octets)}){left}.")
+    for name, text, spare in result.damaged:
+        click.echo(f"damaged {name}: {text}{' What it says is kept elsewhere too.' if spare else ''}")
+    for text in result.unreadable:
+        click.echo(f"unreadable {text}")
+    for address, mailbox, uid, email_id, snapshots in result.touched[:MOST_TOLD]:
+        click.echo(f"lost {address} {mailbox} UID {uid} ({email_id}) in {count(len(snapshots), 'snapshot')}")
+    if len(result.touched) > MOST_TOLD:
+        click.echo(f"... and {len(result.touched) - MOST_TOLD} more; --json lists all.")
+    if result.lacking:
+        click.echo(f"{count(result.lacking, 'message')} could not be read from the store when they were taken.")
+    if result.right:
+        click.echo("All that was read is right.")
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What prune did, as JSON. kept, forgotten: snapshots. condemned, removed: packs. octets: removed."""
+
+    kept: tuple[str, ...]
+    forgotten: tuple[tuple[str, str | None], ...]
+    condemned: int
+    removed: int
+    octets: int
+    written: int
+
+
+@click.command("prune")
+@with_location_argument
+@click.option("--daily", default=14, show_default=True, metavar="N", help="Days of which a snapshot stays.")
+@click.option("--weekly", default=8, show_default=True, metavar="N", help="Weeks.")
+@click.option("--monthly", default=24, show_default=True, metavar="N", help="Months.")
+@click.option(
+    "--last", default=1, show_default=True, metavar="N", help="Newest snapshots that stay whenever they are of."
+)
+@click.option("--dry-run", is_flag=True, help="Say which snapshots would go, and change nothing.")
+@click.option(
+    "--force", is_flag=True, help="Go on though a list is damaged: what it named cannot be restored any more."
+)
+@with_json
+@with_place
+def prune_(daily: int, weekly: int, monthly: int, last: int, dry_run: bool, force: bool, as_json: bool) -> None:
+    """Forget snapshots beyond those to be kept, and what no snapshot needs any more.
+
+    The newest snapshot of each day, week and month stays, as many as said. What is no longer needed is condemned now,
+    and removed by a prune three days later or more, so that a backup that runs meanwhile loses nothing.
+    """
+    from ..backup.prune import prune
+    from ..backup.retention import Keep
+    from ..clock import SystemClock
+
+    if min(daily, weekly, monthly, last) < 0 or daily + weekly + monthly + last == 0:
+        raise click.UsageError("Keep at least one snapshot.")
+    repository = open_repository()
+    keep = Keep(daily, weekly, monthly, last)
+    done = prune(repository, keep, int(SystemClock().now()), dry_run=dry_run, force=force)
+    result = Pruned(
+        tuple(each.id for each in done.kept),
+        tuple((each.id, instant(each.data.at)) for each in done.forgotten),
+        done.condemned,
+        done.removed,
+        done.octets,
+        done.written,
+    )
+    if as_json:
+        emit_json(result)
+    else:
+        for id, at in result.forgotten:
+            click.echo(f"{'Would forget' if dry_run else 'Forgot'} {id} of {at}.")
+        click.echo(
+            f"{count(len(result.kept), 'snapshot')} kept; {count(done.condemned, 'pack')} condemned,"
+            f" {count(done.removed, 'pack')} removed ({human_size(done.octets)})."
+        )
+    complain_of(repository)

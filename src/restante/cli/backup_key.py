@@ -1,0 +1,109 @@
+"""`restante backup key`: who can open the backup."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ..errors import Refusal
+from .backup import location, open_repository, with_location_option
+from .common import LazyGroup, Subcommand, emit, instant, with_json, with_place
+
+SUBCOMMANDS = (
+    Subcommand("add", ".backup_key:add", "Add a passphrase or a key file."),
+    Subcommand("list", ".backup_key:list_", "List the keys."),
+    Subcommand("remove", ".backup_key:remove", "Remove a key."),
+)
+
+
+@click.group(cls=LazyGroup, commands=SUBCOMMANDS, package=__package__)
+@with_place
+def command() -> None:
+    """Add, list and remove the keys of a backup. Each of them opens all of it."""
+
+
+@click.command()
+@with_location_option
+@click.option("--label", default="", help="What the key is called.")
+@click.option(
+    "--new-passphrase-file",
+    "new",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File whose first line is the new passphrase.",
+)
+@click.option(
+    "--new-key-file",
+    "made",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Make a key file here, for this user alone.",
+)
+@with_place
+def add(label: str, new: Path | None, made: Path | None) -> None:
+    """Let another passphrase, or a key file, open the backup. Without either, a passphrase is asked for."""
+    from ..backup.keys import Passphrase, Secret, make_key_file, parse_passphrase
+    from ..clock import SystemClock, system_random
+
+    if new and made:
+        raise click.UsageError("Say --new-passphrase-file or --new-key-file.")
+    repository = open_repository()
+    added: Secret
+    if made is not None:
+        added, text = make_key_file(system_random)
+        try:
+            number = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(number, "w") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise Refusal(f"{made} cannot be made ({error.strerror}).", "Name a file that is not there yet.") from error
+    elif new is not None:
+        try:
+            added = parse_passphrase(new.read_bytes())
+        except OSError as error:
+            raise Refusal(f"{new} cannot be read ({error.strerror}).", "Check its name and rights.") from error
+    elif sys.stdin.isatty():
+        typed = str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
+        added = Passphrase(typed.encode())
+    else:
+        raise Refusal("No new key was given.", "Say --new-passphrase-file or --new-key-file.")
+    click.echo(f"Added the key {repository.add_key(added, label, int(SystemClock().now()))}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    label: str
+    opens_by: str
+    created: str | None
+
+
+@click.command("list")
+@with_location_option
+@with_json
+@with_place
+def list_(as_json: bool) -> None:
+    """List the keys. Needs none of them."""
+    from ..backup.repository import kept_slots
+
+    rows = [
+        Row(each.name, each.slot.label, each.slot.method.value, instant(each.slot.created))
+        for each in sorted(kept_slots(location()), key=lambda one: one.slot.created)
+    ]
+    emit(rows, as_json, "There is no backup at this location.")
+
+
+@click.command()
+@click.argument("key")
+@with_location_option
+@with_place
+def remove(key: str) -> None:
+    """Remove a KEY (see list). Who has had it may have kept a copy of the key within: what he could read, he can."""
+    open_repository().remove_key(key)
+    click.echo(f"Removed the key {key}.")

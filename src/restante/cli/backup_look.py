@@ -1,0 +1,165 @@
+"""`restante backup list`, `show` and `find`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from ..errors import Refusal
+from .backup import complain_of, open_repository, with_location_argument, with_location_option
+from .common import emit, human_size, instant, with_json, with_place
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    snapshot: str
+    taken: str | None
+    accounts: int
+    messages: int
+    size: str
+    host: str
+    left_out: tuple[str, ...]
+
+
+@click.command("list")
+@with_location_argument
+@with_json
+@with_place
+def list_(as_json: bool) -> None:
+    """List the snapshots, oldest first."""
+    repository = open_repository()
+    rows = [
+        SnapshotRow(
+            each.id, instant(each.data.at), each.data.accounts, each.data.messages, human_size(each.data.octets),
+            each.data.host, tuple(address for address, _ in each.data.failed),
+        )
+        for each in repository.snapshots()
+    ]  # fmt: skip
+    emit(rows, as_json, "There is no snapshot yet.")
+    complain_of(repository)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    account: str
+    taken: str | None
+    mailboxes: int
+    messages: int
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRow:
+    mailbox: str
+    role: str | None
+    messages: int
+    size: str
+    uidvalidity: int
+    uidnext: int
+    mailbox_id: str
+
+
+@click.command()
+@click.argument("snapshot", default="latest")
+@with_location_option
+@click.option("--account", "address", metavar="NAME@DOMAIN", help="Show the mailboxes of this account.")
+@with_json
+@with_place
+def show(snapshot: str, address: str | None, as_json: bool) -> None:
+    """Show the accounts in SNAPSHOT: its id, "latest", or a date, which means the newest of then or before."""
+    from ..backup.choose import line_of, snapshot_of
+    from ..backup.objects import AccountData
+    from ..backup.run import lines_of
+
+    repository = open_repository()
+    meant = snapshot_of(repository, snapshot)
+    if address is not None:
+        root = repository.read(line_of(repository, meant, address).root, AccountData)
+        emit(
+            [
+                MailboxRow(b.name, b.role, b.messages, human_size(b.octets), b.uidvalidity, b.uidnext, b.id)
+                for b in root.mailboxes
+            ],
+            as_json,
+        )
+    else:
+        rows = []
+        for line in sorted(lines_of(repository, meant).values(), key=lambda line: line.address):
+            root = repository.read(line.root, AccountData)
+            size = human_size(line.octets)
+            rows.append(AccountRow(line.address, instant(line.at), len(root.mailboxes), line.messages, size))
+        emit(rows, as_json, "There is no account in it.")
+    complain_of(repository)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    account: str
+    mailbox: str
+    received: str | None
+    sender: str
+    subject: str
+    size: int
+    email_id: str
+    first_snapshot: str
+    last_snapshot: str
+    snapshots: int
+
+
+class BadSearch(Refusal):
+    code = "BAD-SEARCH"
+
+
+@click.command("find")
+@click.argument("query", nargs=-1, required=True)
+@with_location_option
+@click.option("--account", "addresses", multiple=True, metavar="NAME@DOMAIN", help="In this account alone.")
+@click.option("--snapshot", "snapshot", metavar="SNAPSHOT", help="In this snapshot alone.")
+@click.option("--limit", default=100, show_default=True, metavar="N", help="List so many, newest first; 0: all.")
+@with_json
+@with_place
+def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | None, limit: int, as_json: bool) -> None:
+    """List messages of all snapshots, also those that were removed since: the QUERY's words must all be there.
+
+    \b
+    word, "two words"                  in sender, recipients, subject or message-id
+    from: to: subject:                 in that field
+    header:Message-ID=TEXT             in the message-id
+    before: on: since:                 received then, by day: since:2026-01-31
+    larger: smaller: mailbox:          500k, 10M; in this mailbox
+    NOT, OR                            as in `restante search`
+    """
+    from ..backup.choose import snapshot_of
+    from ..backup.find import Found, find
+    from ..query.words import BadWords, parse_words
+
+    try:
+        words = parse_words(" ".join(query))
+    except BadWords as error:
+        raise BadSearch(str(error), "See 'restante backup find --help'.") from error
+    repository = open_repository()
+    snapshots = [snapshot_of(repository, snapshot)] if snapshot is not None else repository.snapshots()
+    found = find(repository, snapshots, words.query, addresses, words.mailboxes)
+    shown = found[:limit] if limit > 0 else found
+
+    def row(hit: Found) -> FoundRow:
+        sender, subject = _texts(repository.message(hit.digest))
+        return FoundRow(
+            hit.address, hit.mailbox, instant(hit.received), sender, subject, hit.size, hit.email_id,
+            hit.snapshots[0], hit.snapshots[-1], len(hit.snapshots),
+        )  # fmt: skip
+
+    emit([row(hit) for hit in shown], as_json, "Nothing found.")
+    if len(shown) < len(found):
+        click.echo(f"{len(found) - len(shown)} more; --limit 0 lists all.", err=True)
+    complain_of(repository)
+
+
+def _texts(data: bytes) -> tuple[str, str]:
+    """Sender and subject of a message."""
+    from ..mime.decode import decode_header
+    from ..mime.headers import first, index_fields, split_fields
+
+    fields = index_fields(split_fields(data[: 1 << 16], 1_000))
+    return decode_header(first(fields, b"from") or b""), decode_header(first(fields, b"subject") or b"")

@@ -1,0 +1,249 @@
+"""`restante backup restore`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import Refusal
+from .backup import complain_of, open_repository, with_location_argument
+from .common import count, emit_json, human_size, place_of, run, with_json, with_place
+from .statuses import Exit
+
+if TYPE_CHECKING:
+    from ..backup.repository import Repository, Snapshot
+    from ..backup.restore import Choice, Lost
+    from ..config.model import Config
+
+MOST_TOLD = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came back, as JSON. octets: of messages. present, moved: messages left alone."""
+
+    snapshot: str
+    accounts: int = 0
+    messages: int = 0
+    octets: int = 0
+    present: int = 0
+    moved: int = 0
+    flagged: int = 0
+    mailboxes: tuple[tuple[str, int], ...] = ()
+    lost: tuple[Lost, ...] = ()
+
+
+@click.command()
+@with_location_argument
+@click.option("--all", "everything", is_flag=True, help="Everything, onto an empty data folder (--data DIR).")
+@click.option("--account", "address", metavar="NAME@DOMAIN", help="This account.")
+@click.option("--mailbox", metavar="NAME", help="Only this mailbox of it.")
+@click.option("--message", "messages", multiple=True, metavar="EMAILID", help="Only this message (see find).")
+@click.option("--snapshot", default="latest", show_default=True, metavar="SNAPSHOT", help="Id, or a date: as of then.")
+@click.option("--beside", is_flag=True, help="Into mailboxes below Restored/DATE, whatever is there.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Into files in this folder.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["maildir", "mbox"]),
+    default="maildir",
+    show_default=True,
+    help="Of those files.",
+)
+@click.option("--flags", "set_flags", is_flag=True, help="Set flags of messages that are there back to what they were.")
+@click.option("--dry-run", is_flag=True, help="Say what would come back, and do nothing.")
+@with_json
+@with_place
+@click.pass_context
+def restore(
+    ctx: click.Context,
+    everything: bool,
+    address: str | None,
+    mailbox: str | None,
+    messages: tuple[str, ...],
+    snapshot: str,
+    beside: bool,
+    out: Path | None,
+    form: str,
+    set_flags: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring mail back: a whole server (--all), an account, a mailbox of it, or single messages.
+
+    Into an account that is there, what is missing comes back under new UIDs, with EMAILID, flags and dates; nothing is
+    doubled, and a message that was moved stays where it is. An account that was removed comes back whole, with its
+    credentials. The exit status is 4 if something of it is damaged in the backup; the rest comes back.
+    """
+    from ..backup.choose import snapshot_of
+    from ..backup.restore import Choice
+
+    if everything == (address is not None):
+        raise click.UsageError("Say --all, or --account NAME@DOMAIN.")
+    if everything and (mailbox or messages or beside or out or set_flags):
+        raise click.UsageError("--all takes everything, onto an empty data folder.")
+    if (beside and out) or (set_flags and (beside or out)) or (dry_run and out):
+        raise click.UsageError("--beside, --out, --flags and --dry-run: not these together.")
+    choice = Choice(mailbox, frozenset(messages) or None)
+    repository = open_repository()
+    meant = snapshot_of(repository, snapshot)
+    if everything:
+        result = run(_all(repository, meant, dry_run))
+    elif out is not None:
+        result = run(_out(repository, meant, address or "", choice, out, form))
+    else:
+        result = run(_account(repository, meant, address or "", choice, beside, set_flags, dry_run))
+    if as_json:
+        emit_json(result)
+    else:
+        _tell(result, dry_run)
+    if result.lost:
+        ctx.exit(Exit.FINDINGS)
+
+
+def _tell(result: Result, dry_run: bool) -> None:
+    verb = "would come" if dry_run else "came"
+    who = f"{count(result.accounts, 'account')}, " if result.accounts else ""
+    click.echo(
+        f"From {result.snapshot} {verb} back: {who}{count(result.messages, 'message')} ({human_size(result.octets)})."
+    )
+    for name, number in result.mailboxes:
+        click.echo(f"  {name}: {count(number, 'message')}")
+    if result.present or result.moved:
+        click.echo(f"Left alone: {result.present} that are there, {result.moved} that were moved elsewhere.")
+    if result.flagged:
+        click.echo(f"Flags set back: {count(result.flagged, 'message')}.")
+    for each in result.lost[:MOST_TOLD]:
+        where = " ".join(part for part in (each.address, each.mailbox, f"UID {each.uid}" if each.uid else "") if part)
+        click.echo(f"lost {where}: {each.why}", err=True)
+    if len(result.lost) > MOST_TOLD:
+        click.echo(f"... and {len(result.lost) - MOST_TOLD} more; --json lists all.", err=True)
+
+
+async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Result:
+    from ..backup.restore import restore_all
+    from ..clock import SystemClock, system_random
+    from ..config.limits import mime_limits
+    from ..config.paths import make_data
+    from ..server.engine import open_engine
+    from .installation import check_owner, load_config
+    from .progress import Meter
+
+    if dry_run:
+        return Result(snapshot.id, snapshot.data.accounts, snapshot.data.messages, snapshot.data.octets)
+    config, data = load_config(place_of())
+    check_owner(data)
+    make_data(data)
+    if place_of().config is None:
+        config = await asyncio.to_thread(_former_config, repository, snapshot)
+    engine = open_engine(config, data, SystemClock(), system_random)
+    try:
+        with Meter("Restoring", snapshot.data.octets) as meter:
+            done = await restore_all(engine, repository, snapshot, data, mime_limits(config.limits), meter)
+    finally:
+        await engine.close()
+    await asyncio.to_thread(_write_files, data, done.files)
+    complain_of(repository)
+    if "restante.toml" in done.files:
+        click.echo(f"The configuration is in {data / 'restante.toml'}.", err=True)
+    return Result(snapshot.id, done.accounts, done.messages, done.octets, lost=tuple(done.lost))
+
+
+def _former_config(repository: Repository, snapshot: Snapshot) -> Config:
+    """The configuration that the snapshot has, as far as it says how mail is kept; else the defaults."""
+    from ..backup.errors import Corrupt
+    from ..backup.objects import Kind
+    from ..config.load import ConfigError, parse
+    from ..config.model import Config
+
+    for file in snapshot.data.files:
+        if file.name == "restante.toml":
+            try:
+                return parse(repository.get(file.id, Kind.FILE).decode("utf-8", "replace"))
+            except (Corrupt, ConfigError) as error:
+                click.echo(f"restante: the configuration in the backup is not used: {error.text}", err=True)
+    return Config()
+
+
+def _write_files(data: Path, files: dict[str, bytes]) -> None:
+    """Put the installation's files into the data folder, each for this user alone."""
+    for name in ("restante.toml", "tls/certificate.pem", "tls/key.pem"):
+        if name in files:
+            path = data / name
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(number, "wb") as stream:
+                stream.write(files[name])
+                stream.flush()
+                os.fsync(stream.fileno())
+
+
+async def _out(
+    repository: Repository, snapshot: Snapshot, address: str, choice: Choice, out: Path, form: str
+) -> Result:
+    from ..backup.bring import bring_out
+    from ..backup.choose import line_of
+    from ..backup.restore import analysing
+    from ..clock import SystemClock, system_random
+    from ..config.limits import mime_limits
+    from ..exchange.export import Form
+    from ..server.engine import open_engine
+    from .installation import load_config
+
+    line = await asyncio.to_thread(line_of, repository, snapshot, address)
+    config, _ = load_config(place_of())
+    with analysing(line.messages, mime_limits(config.limits)) as pool:
+        exported, lost = await bring_out(
+            repository, line, choice, out, Form(form),
+            lambda folder: open_engine(config, folder, SystemClock(), system_random), pool,
+        )  # fmt: skip
+    complain_of(repository)
+    return Result(snapshot.id, 0, exported.messages, exported.octets, lost=tuple(lost))
+
+
+async def _account(
+    repository: Repository,
+    snapshot: Snapshot,
+    address: str,
+    choice: Choice,
+    beside: bool,
+    set_flags: bool,
+    dry_run: bool,
+) -> Result:
+    from ..backup.bring import Bringing
+    from ..backup.choose import line_of
+    from ..backup.restore import Restored, analysing, restore_removed
+    from .installation import installation
+    from .progress import Meter
+
+    line = await asyncio.to_thread(line_of, repository, snapshot, address)
+    async with installation() as here:
+        there = await here.engine.directory.account(address)
+        with analysing(line.messages, here.limits) as pool, Meter("Restoring", line.octets) as meter:
+            if there is None:
+                if choice.mailbox or choice.email_ids or beside:
+                    raise Refusal(f"The account {address} is not here.", "Restore all of it first, or use --out DIR.")
+                if dry_run:
+                    return Result(snapshot.id, 1, line.messages, line.octets)
+                whole = Restored()
+                await restore_removed(here.engine, repository, snapshot, line, pool, whole, meter)
+                complain_of(repository)
+                return Result(snapshot.id, whole.accounts, whole.messages, whole.octets, lost=tuple(whole.lost))
+            store = here.engine.account(there.id, session="backup restore")
+            bringing = Bringing(repository, line, store, choice, pool, meter, dry_run=dry_run)
+            if beside:
+                day = datetime.fromtimestamp(snapshot.data.at, UTC).date().isoformat()
+                done = await bringing.beside(day)
+            else:
+                done = await bringing.in_place(set_flags=set_flags)
+    complain_of(repository)
+    return Result(
+        snapshot.id, 0, done.messages, done.octets, done.present, done.moved, done.flagged,
+        tuple(done.mailboxes), tuple(done.lost),
+    )  # fmt: skip

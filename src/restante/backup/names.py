@@ -5,7 +5,7 @@ repository.json                     keys/<slot>-1, -2
 mail/ab/<SHA-256>                   packs of messages
 meta/ab/<SHA-256>                   packs of what is said of accounts, and the same under twin/
 index/<SHA-256>
-snapshots/<seconds>-<SHA-256>       and the same under twin/
+snapshots/<serial>-<SHA-256>        and the same under twin/
 condemned/<SHA-256>                 packs that `prune` will remove
 read/<SHA-256>                      what `verify` has read back, and when
 ```
@@ -42,11 +42,6 @@ def pack(sha: str, mail: bool) -> str:
     return f"{MAIL if mail else META}/{sha[:2]}/{sha}"
 
 
-def snapshot(at: int, sha: str) -> str:
-    """at: seconds UTC, so that the newest is found without reading all."""
-    return f"{SNAPSHOTS}/{at:010x}-{sha}"
-
-
 def twin(name: str) -> str:
     return f"{TWIN}/{name}"
 
@@ -71,7 +66,7 @@ def sha_of(name: str) -> str | None:
     return None
 
 
-def snapshot_time(name: str) -> int:
-    """Seconds UTC in a snapshot's name; -1 where it is none."""
+def snapshot_serial(name: str) -> int:
+    """The serial number in a snapshot's name, by which they are ordered whatever a clock says; 0 where it is none."""
     found = _SNAPSHOT.match(name.removeprefix(TWIN + "/"))
-    return int(found[1], 16) if found else -1
+    return int(found[1], 16) if found else 0

@@ -382,7 +382,7 @@ class Repository:
         """Oldest first: those whose file or its twin is there."""
         found = {name for name, _ in self.location.names(names.SNAPSHOTS)}
         found |= {name.removeprefix(names.TWIN + "/") for name, _ in self.location.names(names.twin(names.SNAPSHOTS))}
-        return sorted(name for name in found if names.snapshot_time(name) >= 0)
+        return sorted(name for name in found if names.snapshot_serial(name))
 
     def snapshot(self, name: str) -> Snapshot:
         """Raises Missing, Corrupt."""
@@ -427,8 +427,9 @@ class Repository:
         return name
 
     def put_snapshot(self, data: SnapshotData) -> Snapshot:
-        """From now on the snapshot is there. All that it names must be."""
-        name = self.put_file(names.SNAPSHOTS, objects.encode(data), f"{max(data.at, 0):010x}-", twice=True)
+        """From now on the snapshot is there, as the newest. All that it names must be there."""
+        serial = max(map(names.snapshot_serial, self.snapshot_names()), default=0) + 1
+        name = self.put_file(names.SNAPSHOTS, objects.encode(data), f"{serial:010x}-", twice=True)
         return Snapshot(name, data)
 
     def remove_snapshot(self, name: str) -> None:

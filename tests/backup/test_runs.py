@@ -1,0 +1,235 @@
+"""What a run reads and writes, and what its snapshot then says: nights in which little changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from restante.backup.choose import line_of, snapshot_of
+from restante.backup.errors import NoRepository
+from restante.backup.objects import AccountData
+from restante.backup.restore import read_mailbox
+from restante.store.directory import NotFound
+from restante.store.interface import Store
+from restante.store.model import FlagMode, Flags
+
+from .support import ANN, World, message, play, put, state
+
+SEEN = Flags.of(["\\Seen"])
+
+
+def inbox(world: World, snapshot: str = "latest") -> dict[int, tuple[int, str]]:
+    """UID -> (system bits, EMAILID) of ann's INBOX in a snapshot."""
+    repository = world.repository()
+    line = line_of(repository, snapshot_of(repository, snapshot), "ann@example.com")
+    box = repository.read(line.root, AccountData).mailboxes[0]
+    return {uid: (row.system, row.email_id) for uid, row in read_mailbox(repository, box).items()}
+
+
+def segments(world: World) -> int:
+    repository = world.repository()
+    line = line_of(repository, snapshot_of(repository, "latest"), "ann@example.com")
+    return len(repository.read(line.root, AccountData).mailboxes[0].segments)
+
+
+def test_a_night_writes_what_changed_and_says_it(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        uids, ids = await put(world.ann, "INBOX", *(message(n) for n in range(1, 9)))
+        first = await world.take()
+        assert (first.messages, segments(world)) == (8, 1)
+        await world.ann.expunge(1, ((3, 4), (7, 7)), deleted_only=False)
+        await world.ann.store_flags(1, ((1, 1), (4, 5)), FlagMode.ADD, SEEN)
+        await put(world.ann, "INBOX", message(20))
+        second = await world.take()
+        assert (second.messages, second.unchanged, segments(world)) == (1, 1, 2)
+        kept = [1, 2, 5, 6, 8]
+        assert {uid: id for uid, (_, id) in inbox(world).items() if uid in uids} == {uid: ids[uid - 1] for uid in kept}
+        assert {uid: system for uid, (system, _) in inbox(world).items()} == {1: 1, 2: 0, 5: 1, 6: 0, 8: 0, 9: 0}
+        assert list(inbox(world, first.snapshot.id)) == list(range(1, 9)), "the first snapshot is as it was"
+        third = await world.take()
+        assert (third.messages, third.written, third.unchanged) == (0, 0, 2)
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_mailbox_is_written_anew_when_its_changes_have_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restante.backup.account.LEAST_WEIGHT", 3)
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(n) for n in range(8)))
+        for night in range(4):
+            await world.take()
+            await world.ann.store_flags(1, ((1, 2),), FlagMode.REMOVE if night % 2 else FlagMode.ADD, SEEN)
+        await world.take()
+        assert segments(world) == 2
+        assert len(inbox(world)) == 8
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_equal_octets_are_kept_once_over_accounts_and_nights(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        large = message(1, "".join(f"{n} {n * n}\n" for n in range(60_000)))
+        await put(world.ann, "INBOX", large)
+        await world.take()
+        before = sum(size for name, size in world.location.names("mail"))
+        await put(world.bob, "INBOX", large)
+        await put(world.ann, "Copy", large)
+        # The same attachment to somebody else, with a header of its own.
+        await put(world.bob, "INBOX", large.replace(b"To: ann@", b"To: bob@", 1))
+        done = await world.take()
+        assert done.octets == len(large), "only the one with another header was read"
+        assert sum(size for name, size in world.location.names("mail")) - before == 65_536, "one small pack"
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_others_stand_as_they_were_when_some_accounts_are_named(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await world.take()
+        await put(world.ann, "INBOX", message(2))
+        await put(world.bob, "INBOX", message(3))
+        await world.take("bob@example.com")
+        assert len(inbox(world)) == 1
+        assert (await world.take("ann@example.com")).snapshot.data.messages == 3
+        with pytest.raises(NotFound):
+            await world.take("carl@example.com")
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_message_that_the_store_has_lost_is_named_and_all_else_is_taken(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(n) for n in range(5)))
+        await put(world.bob, "INBOX", message(9))
+        path = world.engine.path(ANN)
+        with_db(path, "UPDATE chunk SET data = CAST(x'00' || substr(data, 2) AS BLOB) WHERE key >> 20 = 2")
+        with_db(path, "DELETE FROM chunk WHERE key >> 20 = 4")
+        done = await world.take()
+        assert (done.unreadable, done.failed) == ([("ann@example.com", 2)], [])
+        engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert (restored.messages, sorted(lost.uid for lost in restored.lost)) == (4, [2, 4])
+        await engine.close()
+        # Once it can be read again it is taken, though nothing in the account has changed.
+        with_db(path, "UPDATE chunk SET data = CAST(x'46' || substr(data, 2) AS BLOB) WHERE key >> 20 = 2")
+        await put(world.ann, "INBOX", message(7))
+        done = await world.take()
+        assert done.unreadable == [("ann@example.com", 1)]
+        engine, restored = await world.give(done.snapshot, tmp_path / "newer")
+        assert [lost.uid for lost in restored.lost] == [4]
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+
+
+def with_db(path: Path, sql: str) -> None:
+    db = apsw.Connection(str(path))
+    db.execute(sql)
+    db.close()
+
+
+def test_an_account_that_cannot_be_read_is_named_and_stands_as_before(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await put(world.bob, "INBOX", message(2))
+        await world.take()
+        await world.engine.leave(ANN)
+        path = world.engine.path(ANN)
+        kept = path.read_bytes()
+        path.write_bytes(b"\0" * len(kept))
+        await put(world.bob, "INBOX", message(3))
+        done = await world.take()
+        assert [address for address, _ in done.failed] == ["ann@example.com"]
+        assert done.snapshot.data.failed[0][0] == "ann@example.com"
+        assert (done.snapshot.data.accounts, done.snapshot.data.messages) == (2, 3)
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_mail_that_comes_and_goes_while_a_run_reads_is_in_the_next_snapshot(tmp_path: Path) -> None:
+    """The rows are of one instant; contents are read behind it, also of what was removed meanwhile."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(n) for n in range(5)))
+        before = await state(world.ann)
+        engine = world.engine
+        original = type(world.ann).read_contents
+        acted: list[int] = []
+
+        async def meanwhile(store: Store, contents: list[int]) -> list[bytes]:
+            if not acted:
+                acted.append(1)
+                await world.ann.expunge(1, ((1, 2),), deleted_only=False)
+                await put(world.ann, "INBOX", message(77))
+                await world.ann.rename_mailbox((await world.ann.create_mailbox("New")).key, "Other")
+            return await original(store, contents)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(world.ann), "read_contents", meanwhile)
+            done = await world.take()
+        restored, _ = await world.give(done.snapshot, tmp_path / "new")
+        assert await state(restored.account(ANN)) == before
+        await restored.close()
+        await engine.close()
+
+    play(scene())
+
+
+def test_snapshots_are_named_by_id_date_or_latest(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        taken = []
+        for _ in range(3):
+            taken.append((await world.take()).snapshot)
+            world.clock.advance(86400)
+        repository = world.repository()
+        assert snapshot_of(repository, "latest").name == taken[2].name
+        assert snapshot_of(repository, taken[1].id).name == taken[1].name
+        assert snapshot_of(repository, "2027-01-16").name == taken[1].name  # the clock starts on 2027-01-15, 08:00
+        assert snapshot_of(repository, "2027-01-16T07:59:59Z").name == taken[0].name
+        for wrong in ("2027-01-14", "nothing", "2027-x"):
+            with pytest.raises(NoRepository):
+                snapshot_of(repository, wrong)
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_an_identity_with_everything_comes_back(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1), uidl="from-the-old-server", saved=5, suffix=3, retrieved=77)
+        await put(world.ann, "INBOX", message(2), hidden=True)
+        before = await state(world.ann)
+        engine, _ = await world.give((await world.take()).snapshot, tmp_path / "new")
+        assert await state(engine.account(ANN)) == before
+        assert "from-the-old-server.3" in str(before["*"])
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())

@@ -18,6 +18,7 @@ import msgspec
 from . import keys, names, pack
 from .crypto import ID_OCTETS, file_name
 from .errors import Corrupt, Missing
+from .index import Pack, pack_of
 from .objects import Kind
 from .repository import Repository, Snapshot, pack_kind
 from .sealed import HEAD_OCTETS, FileKind
@@ -124,56 +125,58 @@ def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
         repository.read_file(name, names.FOLDERS[folder])
         return
     data = repository.location.get(name)
-    damaged = file_name(data) != names.sha_of(name)
+    sha, mail = names.sha_of(name) or "", folder == names.MAIL
+    errors = []
+    if file_name(data) != sha:
+        errors.append(Corrupt(f"{name} is not what was written.", name=name))
     try:
-        _pack(repository, folder == names.MAIL, data, bad)
-    finally:
-        if damaged and folder == names.MAIL:
-            _note_bad(repository, names.sha_of(name) or "", data, bad)
-    if damaged:
-        raise Corrupt(f"{name} is not what was written.", name=name)
+        _, table, _ = pack.read_whole(repository.secrets, pack_kind(mail), data)
+        known, entries = pack_of(sha, mail, len(data), table), table.entries
+    except Corrupt as error:
+        errors.append(error)
+        found = repository.index.packs.get(sha)  # which may say of a pack what its own table does not any more
+        if found is None:
+            raise error from None
+        known = found
+        entries = tuple(
+            pack.Entry(id, spot.block, spot.offset, spot.length, spot.kind)
+            for id, spot in repository.index.of_pack(sha)
+        )
+    lost = _Bad()
+    errors += _blocks(repository, known, entries, data, lost)
+    if mail:  # a pack of metadata has its twin: what neither gives, the walk tells
+        bad.ids |= lost.ids
+        bad.recipes += lost.recipes
+    if errors:
+        raise errors[0]
 
 
-def _pack(repository: Repository, mail: bool, data: bytes, bad: _Bad) -> None:
-    """Take a pack apart and compare each object with its id. Raises Corrupt."""
-    reader, table, blocks = pack.read_whole(repository.secrets, pack_kind(mail), data)
-    entries: dict[int, list[pack.Entry]] = {}
-    for entry in table.entries:
-        entries.setdefault(entry.block, []).append(entry)
-    for number, sealed in blocks:
-        block = reader.block(number, sealed, table.blocks[number].raw)
-        for entry in entries.get(number, ()):
-            octets = block[entry.offset : entry.offset + entry.length]
+def _blocks(
+    repository: Repository, known: Pack, entries: Iterable[pack.Entry], data: bytes, bad: _Bad
+) -> list[Corrupt]:
+    """Open every block of a pack and compare each object with its id; what is wrong."""
+    errors = []
+    by_block: dict[int, list[pack.Entry]] = {}
+    for entry in entries:
+        by_block.setdefault(entry.block, []).append(entry)
+    for number in range(known.count):
+        here = by_block.get(number, ())
+        block, at = known.block(number), known.offset(number)
+        try:
+            reader = pack.Reader(repository.secrets, pack_kind(known.mail), data[:HEAD_OCTETS])
+            octets = reader.block(number, data[at : at + block.size], block.raw)
+        except Corrupt as error:
+            errors.append(error)
+            bad.ids.update(entry.id for entry in here)
+            continue
+        for entry in here:
+            one = octets[entry.offset : entry.offset + entry.length]
             if entry.kind == Kind.RECIPE.value:
-                bad.recipes.append((entry.id, octets))
-            elif repository.secrets.id_of(entry.kind, sha256(octets).digest()) != entry.id:
+                bad.recipes.append((entry.id, one))
+            elif repository.secrets.id_of(entry.kind, sha256(one).digest()) != entry.id:
+                errors.append(Corrupt("An object of the backup is not what was written."))
                 bad.ids.add(entry.id)
-                raise Corrupt("An object of the backup is not what was written.")
-
-
-def _note_bad(repository: Repository, sha: str, data: bytes, bad: _Bad) -> None:
-    """Which objects of a damaged pack of mail cannot be read: those of the blocks that do not open, as the index
-    knows them, whatever is left of the pack's own table."""
-    known = repository.index.packs.get(sha)
-    if known is None:
-        return
-    opened: dict[int, bytes | None] = {}
-    for id, spot in repository.index.of_pack(sha):
-        if spot.block not in opened:
-            opened[spot.block] = _opened(
-                repository, known.offset(spot.block), known.block(spot.block), spot.block, data
-            )
-        block = opened[spot.block]
-        if block is None:
-            bad.ids.add(id)
-
-
-def _opened(repository: Repository, offset: int, block: pack.Block, number: int, data: bytes) -> bytes | None:
-    try:
-        reader = pack.Reader(repository.secrets, FileKind.MAIL, data[:HEAD_OCTETS])
-        return reader.block(number, data[offset : offset + block.size], block.raw)
-    except Corrupt:
-        return None
+    return errors
 
 
 def _spare(name: str, files: Iterable[str]) -> bool:

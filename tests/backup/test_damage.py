@@ -1,0 +1,190 @@
+"""Flipped bits and missing files anywhere in a repository: `verify` finds each, names the messages that it touches, and
+everything else can still be restored."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from restante.backup.folder import Folder
+from restante.backup.prune import CannotPrune, prune
+from restante.backup.retention import Keep
+from restante.backup.verify import Verified, verify
+from restante.clock import system_random
+from restante.store.model import FlagMode, Flags
+
+from .support import ANN, World, message, play, put, state
+
+NOW = 1_800_000_000
+
+
+async def made(folder: Path) -> World:
+    """A repository with a file of every kind, two snapshots, and messages in several blocks."""
+    world = World(folder)
+    await world.fill()
+    big = [message(n, random.Random(n).randbytes(300_000).hex()) for n in range(8)]
+    await put(world.ann, "INBOX", *big)
+    await put(world.ann, "Small", *(message(n) for n in range(100, 110)))
+    await world.take()
+    await put(world.bob, "INBOX", message(200), message(201))
+    await world.ann.store_flags(1, ((1, 3),), FlagMode.ADD, Flags.of(["\\Seen"]))
+    await world.take()
+    prune(world.repository(), Keep(last=9), NOW)
+    assert verify(world.repository(), NOW, everything=False).right
+    return world
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path]:
+    folder = tmp_path_factory.mktemp("pristine")
+    world = play(made(folder))
+    play(world.engine.close())
+    return world, folder / "backup"
+
+
+def copied(pristine: tuple[World, Path], tmp_path: Path) -> tuple[World, Path]:
+    """The world with a repository of its own."""
+    world, kept = pristine
+    shutil.copytree(kept, tmp_path / "backup")
+    world.location = Folder(tmp_path / "backup", system_random)
+    return world, tmp_path / "backup"
+
+
+def files(root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def checked(world: World) -> Verified:
+    return verify(world.repository(), NOW, everything=True)
+
+
+def restorable(world: World, tmp_path: Path, lost: set[tuple[str, int]]) -> None:
+    """All but `lost` (mailbox, UID) comes back, from both snapshots; what does not is named."""
+    repository = world.repository()
+    for number, snapshot in enumerate(repository.snapshots()):
+
+        async def look(snapshot: object = snapshot, number: int = number) -> None:
+            engine, done = await world.give(snapshot, tmp_path / f"restored-{number}")  # type: ignore[arg-type]
+            try:
+                assert {(each.mailbox, each.uid) for each in done.lost} == lost
+                whole = await state(engine.account(ANN))
+                assert len(str(whole)) > 100
+                kept = {(box, row[0]) for box in ("INBOX", "Small") for row in whole[box][2]}  # type: ignore[index]
+                every = {("INBOX", uid) for uid in range(1, 9)} | {("Small", uid) for uid in range(1, 11)}
+                assert kept == every - lost
+            finally:
+                await engine.close()
+
+        play(look())
+
+
+def test_the_fixture_has_every_kind_of_file(pristine: tuple[World, Path]) -> None:
+    kinds = {name.split("/")[0] for name in files(pristine[1])}
+    assert kinds == {"repository.json", "keys", "mail", "meta", "index", "snapshots", "twin", "read"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_flipped_bit_anywhere_is_found_and_touches_what_is_named(
+    pristine: tuple[World, Path], tmp_path: Path, seed: int
+) -> None:
+    world, root = copied(pristine, tmp_path)
+    chance = random.Random(seed)
+    names = [name for name in files(root) if not name.startswith("read/")]
+    for name in names:
+        path = root / name
+        whole = path.read_bytes()
+        at = chance.randrange(len(whole)) if seed else len(whole) - 1
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << chance.randrange(8)]) + whole[at + 1 :])
+        found = checked(world)
+        assert not found.right, (name, at)
+        assert name in {each.name for each in found.damages}, (name, at)
+        touched = {(each.mailbox, each.uid) for each in found.touched if each.address == "ann@example.com"}
+        if not name.startswith("mail/"):
+            assert all(each.spare for each in found.damages), name
+            assert not found.broken
+            assert not found.touched
+        if seed < 2:
+            others = {("INBOX", each.uid) for each in found.touched if each.address == "bob@example.com"}
+            assert not (touched and others)
+            target = tmp_path / f"{seed}-{names.index(name)}"
+            if not others:
+                restorable(world, target, touched)
+                shutil.rmtree(target, ignore_errors=True)
+        path.write_bytes(whole)
+    assert checked(world).right, "all is as it was"
+
+
+def test_a_damaged_list_of_what_was_read_is_found_and_made_anew(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    world, root = copied(pristine, tmp_path)
+    (path,) = (root / "read").iterdir()
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    assert [each.name for each in checked(world).damages] == [f"read/{path.name}"]
+    assert checked(world).right
+
+
+def test_a_missing_file_is_found_and_touches_what_is_named(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    world, root = copied(pristine, tmp_path)
+    for name in files(root):
+        if name.startswith(("read/", "index/")):
+            continue  # what they say is made anew from the packs, or of no use to a restore
+        whole = (root / name).read_bytes()
+        (root / name).unlink()
+        found = checked(world)
+        assert name in {each.name for each in found.damages}, name
+        assert bool(found.touched) == name.startswith("mail/"), name
+        (root / name).write_bytes(whole)
+    assert checked(world).right
+
+
+def test_without_any_index_all_is_found_in_the_packs(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    world, root = copied(pristine, tmp_path)
+    shutil.rmtree(root / "index")
+    assert checked(world).right
+    restorable(world, tmp_path, set())
+
+
+def test_messages_of_a_block_that_is_damaged_are_named_with_their_snapshots(
+    pristine: tuple[World, Path], tmp_path: Path
+) -> None:
+    world, root = copied(pristine, tmp_path)
+    largest = max((root / "mail").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+    data = bytearray(largest.read_bytes())
+    data[100] ^= 4  # in the first block
+    largest.write_bytes(data)
+    found = checked(world)
+    assert found.touched
+    assert {each.address for each in found.touched} == {"ann@example.com"}
+    assert {len(each.snapshots) for each in found.touched} == {2}
+    assert 0 < len(found.touched) < 18, "the other blocks are whole"
+    restorable(world, tmp_path, {(each.mailbox, each.uid) for each in found.touched})
+
+
+def test_a_share_reads_all_within_thirty_nights(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    world, root = copied(pristine, tmp_path)
+    for path in (root / "read").iterdir():
+        path.unlink()
+    expected = set(files(root))
+    chance = random.Random(1)
+    damaged = root / next(name for name in sorted(expected) if name.startswith("mail/"))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\0")
+    told = 0
+    for night in range(30):
+        done = verify(world.repository(), NOW + night * 86_400 + chance.randrange(3600), everything=False)
+        assert done.left > 0
+        told += any(each.name == damaged.relative_to(root).as_posix() for each in done.damages)
+    assert told >= 1
+    assert not done.right, "what is damaged is told every night from then on"
+
+
+def test_nothing_is_removed_where_a_list_cannot_be_read(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    world, root = copied(pristine, tmp_path)
+    before = files(root)
+    for name in before:
+        if name.startswith(("meta/", "twin/meta/")):
+            (root / name).write_bytes(b"\0" * 100)
+    with pytest.raises(CannotPrune):
+        prune(world.repository(), Keep(last=9), NOW)
+    assert [name for name in before if name not in files(root)] == []

@@ -26,10 +26,11 @@ from ..query.language import (
     Query,
     Smaller,
 )  # fmt: skip
+from .crypto import VERIFY
 from .errors import BackupRefusal, Corrupt
-from .objects import AccountData, CatalogueData, MailboxData, SegmentData, column
+from .objects import AccountData, CatalogueData, MailboxData, SegmentData
 from .repository import Repository, Snapshot
-from .segments import Placed, read_catalogue, read_placed
+from .segments import Placed, gone_of, read_catalogue, read_placed
 from .walk import Walk
 
 Texts = tuple[str, str, str, str]
@@ -186,10 +187,11 @@ class _Finder:
 
     def _read(self, id: bytes) -> tuple[list[Placed], list[tuple[int, int]]]:
         data = self._repository.read(id, SegmentData)
-        bounds = column("I", data.gone)
-        gone = list(zip(bounds[::2], bounds[1::2], strict=True))
+        gone = gone_of(data)
         rows = read_placed(data)
         if not rows:
             return [], gone
         texts = read_catalogue(self._repository.read(data.catalogue, CatalogueData))
-        return [row for row, each in zip(rows, texts, strict=False) if self._test(row, each)], gone
+        if len(texts) != len(rows):
+            raise Corrupt("A catalogue of the backup names other messages than its list.", VERIFY)
+        return [row for row, each in zip(rows, texts, strict=True) if self._test(row, each)], gone

@@ -145,18 +145,30 @@ def merge(segments: Iterable[SegmentData]) -> dict[int, Placed]:
     """A mailbox by UID, ascending: what its segments say. Raises Corrupt."""
     here: dict[int, Placed] = {}
     for data in segments:
-        bounds = column("I", data.gone)
-        for low, high in zip(bounds[::2], bounds[1::2], strict=True):
-            if high - low >= len(here):
-                for uid in [uid for uid in here if low <= uid <= high]:
-                    del here[uid]
-            else:
-                for uid in range(low, high + 1):
-                    here.pop(uid, None)
+        for low, high in gone_of(data):
+            _remove(here, low, high)
         _flag(here, data)
         for row in read_placed(data):
             here[row.uid] = row
     return here
+
+
+def gone_of(data: SegmentData) -> list[tuple[int, int]]:
+    """Ranges of UIDs that were removed. Raises Corrupt."""
+    bounds = column("I", data.gone)
+    if len(bounds) % 2:
+        raise Corrupt("A list of what was removed cannot be read.", VERIFY)
+    return list(zip(bounds[::2], bounds[1::2], strict=True))
+
+
+def _remove(here: dict[int, Placed], low: int, high: int) -> None:
+    """At the cost of the range or of the mailbox, whichever is smaller."""
+    if high - low >= len(here):
+        for uid in [uid for uid in here if low <= uid <= high]:
+            del here[uid]
+    else:
+        for uid in range(low, high + 1):
+            here.pop(uid, None)
 
 
 def _flag(here: dict[int, Placed], data: SegmentData) -> None:

@@ -86,17 +86,23 @@ class Folder:
                 return
             _sync(path.parent)
 
-    def tidy(self, before: float) -> int:
+    def tidy(self, age: float) -> int:
         done = 0
         with _translated(TEMPORARY):
-            try:
-                found = list(os.scandir(self.root / TEMPORARY))
-            except FileNotFoundError:
+            if not (self.root / TEMPORARY).is_dir():
                 return 0
-            for entry in found:
-                if entry.stat(follow_symlinks=False).st_mtime < before:
-                    Path(entry.path).unlink(missing_ok=True)
-                    done += 1
+            # A file's time is compared with that of a new one: this process's clock may be another one.
+            probe = self.root / TEMPORARY / self._random(16).hex()
+            probe.touch(mode=0o600)
+            before = probe.stat().st_mtime - age
+            probe.unlink()
+            for entry in os.scandir(self.root / TEMPORARY):
+                try:
+                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                        Path(entry.path).unlink()
+                        done += 1
+                except FileNotFoundError:
+                    continue  # written, and put in place, meanwhile
         return done
 
     def _path(self, name: str) -> Path:

@@ -43,8 +43,9 @@ class Location(Protocol):
         """Remove an object; nothing happens where there is none."""
         ...
 
-    def tidy(self, before: float) -> int:
-        """Remove what writes that were cut off before this instant (seconds UTC) left behind; how many."""
+    def tidy(self, age: float) -> int:
+        """Remove what writes that were cut off more than `age` seconds ago, by the location's clock, left behind; how
+        many."""
         ...
 
 

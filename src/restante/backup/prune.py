@@ -90,7 +90,7 @@ def prune(repository: Repository, keep: Keep, now: int, *, dry_run: bool = False
             repository.location.remove(each)
             done.octets += pack.size
         done.removed += 1
-    repository.location.tidy(now - GRACE)
+    repository.location.tidy(GRACE)
     repository.forget_index()
     return done
 

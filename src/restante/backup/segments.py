@@ -7,7 +7,7 @@ what came. No object is made for a message; columns are transposed at once.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -179,11 +179,6 @@ def _flag(here: dict[int, Placed], data: SegmentData) -> None:
                 here[uid] = Placed(*row[:10], *data.flag_sets[number])
     except (ValueError, IndexError) as error:
         raise Corrupt("A list of flags of the backup cannot be read.", VERIFY) from error
-
-
-def digests_of(data: SegmentData) -> Iterator[bytes]:
-    """SHA-256 of every message that came by this segment."""
-    return (data.digests[at : at + DIGEST] for at in range(0, len(data.digests), DIGEST))
 
 
 MOST_TEXT = 300

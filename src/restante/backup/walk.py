@@ -5,14 +5,17 @@ The walk goes on where something cannot be read, and says what.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from . import objects
+from .crypto import VERIFY
 from .errors import Corrupt
-from .objects import AccountData, AccountLine, CommonData, Kind, MailboxData, PageData, PersonsData, SegmentData
+from .objects import AccountData, AccountLine, CommonData, Kind, MailboxData, PageData, PersonsData, SegmentData, column
 from .repository import Repository, Snapshot
-from .segments import digests_of
+from .segments import DIGEST, gone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +29,44 @@ class Broken:
 
 @dataclass(slots=True)
 class Reached:
-    """What snapshots name. objects: ids of metadata. messages: SHA-256 of messages, as octets joined in sets.
-    missing: SHA-256 of messages that snapshots themselves say they lack."""
+    """What snapshots name. objects: ids of metadata. messages: SHA-256 of messages that are in a mailbox of one: not of
+    those that came by a segment and are gone by a later one of each. missing: SHA-256 of messages that snapshots
+    themselves say they lack."""
 
     objects: set[bytes] = field(default_factory=set)
     messages: set[bytes] = field(default_factory=set)
     missing: set[bytes] = field(default_factory=set)
     broken: list[Broken] = field(default_factory=list)
+
+
+class _Segment:
+    """A segment's messages, and which of them no mailbox has any more: those that are gone wherever it stands."""
+
+    __slots__ = ("_dead", "_digests", "_uids", "gone")
+
+    def __init__(self, uids: array[int], digests: bytes, gone: list[tuple[int, int]]) -> None:
+        if len(digests) != DIGEST * len(uids):
+            raise Corrupt("A list of messages of the backup cannot be read.", VERIFY)
+        self._uids = uids
+        self._digests = digests
+        self.gone = gone
+        self._dead: set[int] | None = None
+
+    def seen_with(self, later: Sequence[tuple[int, int]]) -> None:
+        """It stands in a mailbox whose later segments take these UIDs away."""
+        if self._dead is not None and not self._dead:
+            return
+        dead = {
+            row for low, high in later for row in range(bisect_left(self._uids, low), bisect_right(self._uids, high))
+        }
+        self._dead = dead if self._dead is None else self._dead & dead
+
+    def needed(self) -> Iterator[bytes]:
+        """SHA-256 of messages that some mailbox has."""
+        dead = self._dead or ()
+        for row in range(len(self._uids)):
+            if row not in dead:
+                yield self._digests[row * DIGEST : (row + 1) * DIGEST]
 
 
 class Walk:
@@ -41,6 +75,8 @@ class Walk:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self.reached = Reached()
+        self._segments: dict[bytes, _Segment] = {}
+        self._lists: set[tuple[bytes, ...]] = set()
 
     def snapshots(self, snapshots: Sequence[Snapshot]) -> Reached:
         """Go through all that they name."""
@@ -49,6 +85,14 @@ class Walk:
                 root = self.read(line.root, AccountData, f"the account {line.address}")
                 if root is not None:
                     self._account(root, line)
+        for ids in self._lists:
+            later: list[tuple[int, int]] = []
+            for id in reversed(ids):
+                if (segment := self._segments.get(id)) is not None:
+                    segment.seen_with(later)
+                    later = later + segment.gone
+        for segment in self._segments.values():
+            self.reached.messages.update(segment.needed())
         return self.reached
 
     def lines(self, snapshot: Snapshot) -> Iterator[AccountLine]:
@@ -71,11 +115,16 @@ class Walk:
             self._mailbox(box, line)
 
     def _mailbox(self, box: MailboxData, line: AccountLine) -> None:
+        self._lists.add(box.segments)
         for id in box.segments:
-            data = self.read(id, SegmentData, f"messages of {box.name} of {line.address}")
+            called = f"messages of {box.name} of {line.address}"
+            data = self.read(id, SegmentData, called)
             if data is None:
                 continue
-            self.reached.messages.update(digests_of(data))
+            try:
+                self._segments[id] = _Segment(column("I", data.uids), data.digests, gone_of(data))
+            except Corrupt as error:
+                self.reached.broken.append(Broken(id, called, error))
             if data.catalogue:
                 self.object(data.catalogue, Kind.CATALOGUE, f"what finds messages of {box.name} of {line.address}")
 

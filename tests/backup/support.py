@@ -40,6 +40,13 @@ class World:
         self.engine = self.open(folder / "data")
         Repository.init(self.location, KEY, "test", 0, system_random)
 
+    def reopen(self, folder: Path, now: float) -> None:
+        """The world of another process: its data and its backup are there."""
+        self.folder = folder
+        self.clock = ManualClock(now)
+        self.location = Folder(folder / "backup", system_random)
+        self.engine = self.open(folder / "data")
+
     def open(self, data: Path) -> SqliteEngine:
         return SqliteEngine(data, self.clock, system_random, reserve=0, compress=False)
 

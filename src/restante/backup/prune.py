@@ -21,6 +21,7 @@ import msgspec
 from . import names
 from .errors import BackupRefusal, Corrupt
 from .index import Pack, Spot
+from .mend import complete
 from .objects import Kind
 from .repository import Repository, Snapshot
 from .retention import Keep, kept
@@ -79,6 +80,7 @@ def prune(repository: Repository, keep: Keep, now: int, *, dry_run: bool = False
         old_lists, condemned = [name for name, _ in repository.location.names(names.CONDEMNED)], {}
     old_indexes = [name for name, _ in repository.location.names(names.INDEX)]
     repository.index_packs()
+    complete(repository)
     needed = _needed(repository, force)
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
@@ -170,6 +172,8 @@ def _condemn(
     packs = repository.index.packs
     done.condemned = sum(name not in living and name not in condemned for name in packs)
     listed = {name: condemned.get(name, now) for name in packs if name not in living}
+    unfinished = _unfinished(repository)
+    listed |= {name: condemned.get(name, now) for name in unfinished}
     if listed or old:
         repository.put_file(names.CONDEMNED, msgspec.msgpack.encode(listed), twice=True)
     for name in old:
@@ -177,7 +181,16 @@ def _condemn(
         repository.location.remove(names.twin(name))
     condemned.clear()
     condemned.update(listed)
-    return [packs[name] for name, at in listed.items() if now - at >= GRACE]
+    due = [name for name, at in listed.items() if now - at >= GRACE]
+    for name in unfinished.intersection(due):
+        repository.location.remove(names.twin(names.pack(name, mail=False)))
+    return [packs[name] for name in due if name in packs]
+
+
+def _unfinished(repository: Repository) -> set[str]:
+    """Packs of metadata whose twin alone was written, before a run was cut off (or goes on right now)."""
+    twins = {names.sha_of(name) or "" for name, _ in repository.location.names(names.twin(names.META))}
+    return twins - {names.sha_of(name) or "" for name, _ in repository.location.names(names.META)} - {""}
 
 
 def _merge_indexes(repository: Repository, old: Sequence[str], due: Sequence[Pack], condemned: dict[str, int]) -> None:

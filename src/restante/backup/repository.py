@@ -38,7 +38,6 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
 
     restante_backup: int
     repository: str
-    created: int
     code: bytes = b""
 
 
@@ -86,8 +85,7 @@ class Repository:
         secrets, id = Secrets.of(random(KEY_OCTETS)), random(16).hex()
         made = cls(location, secrets, id, random)
         made.add_key(secret, label, now)
-        plain = Descriptor(restante_backup=VERSION, repository=id, created=now)
-        location.put(names.DESCRIPTOR, _encode_descriptor(secrets, plain))
+        made.write_descriptor()
         return made
 
     @classmethod
@@ -114,6 +112,12 @@ class Repository:
             raise
         except Corrupt as error:
             self.complaints.append(error)
+
+    def write_descriptor(self) -> None:
+        """Write repository.json, also in place of a damaged one."""
+        self.location.remove(names.DESCRIPTOR)
+        plain = Descriptor(restante_backup=VERSION, repository=self.id)
+        self.location.put(names.DESCRIPTOR, _encode_descriptor(self.secrets, plain))
 
     def check_descriptor(self) -> None:
         """Raises Corrupt where repository.json is not, to the octet, what was written; NewerFormat."""

@@ -18,6 +18,7 @@ from ..store.interface import Engine
 from . import account as accounts
 from .account import Taken
 from .errors import Corrupt, TookTooLong
+from .mend import SMALL, complete
 from .objects import AccountLine, FileLine, Kind, PageData, PersonsData, SnapshotData
 from .persons import common_data, person_data
 from .repository import Repository, Snapshot
@@ -65,6 +66,7 @@ async def run(
     Raises NotFound for an address, LocationFailed, TookTooLong, Corrupt where it is not known which packs will go.
     """
     begun, at = clock.monotonic(), int(clock.now())
+    await asyncio.to_thread(complete, repository, SMALL)
     last = await asyncio.to_thread(repository.latest)
     lines = await asyncio.to_thread(lines_of, repository, last) if last is not None else {}
     everybody = await _everybody(engine)

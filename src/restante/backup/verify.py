@@ -19,6 +19,7 @@ from . import keys, names, pack
 from .crypto import ID_OCTETS, file_name
 from .errors import Corrupt, Missing
 from .index import Pack, pack_of
+from .mend import mend
 from .objects import Kind
 from .repository import Repository, Snapshot, pack_kind
 from .sealed import HEAD_OCTETS, FileKind
@@ -49,6 +50,7 @@ class Verified:
     left: int = 0
     lacking: int = 0
     damages: list[Damage] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
 
@@ -62,8 +64,11 @@ Told = Callable[[int], None]
 """Called with octets read since the last call, in this or that thread."""
 
 
-def verify(repository: Repository, now: int, *, everything: bool, told: Told = lambda octets: None) -> Verified:
+def verify(
+    repository: Repository, now: int, *, everything: bool, told: Told = lambda octets: None, mending: bool = False
+) -> Verified:
     """Read files back and look for all that snapshots name. everything: all files, else those whose turn it is.
+    mending: put back what is damaged or missing and lies somewhere else too; it is told all the same.
 
     Raises LocationFailed where the location cannot be read at all.
     """
@@ -81,6 +86,8 @@ def verify(repository: Repository, now: int, *, everything: bool, told: Told = l
                 done.damages.append(Damage(name, error.text, _spare(name, files)))
     _absent(repository, files, done, bad)
     _walk(repository, done, bad)
+    if mending:
+        done.mended = [each.name for each in done.damages if mend(repository, each.name)]
     damaged = {each.name for each in done.damages}
     kept = {name: at for name, at in stamps.items() if name in files}
     kept |= {name: now for name in chosen if name not in damaged}  # what is damaged is told every time
@@ -198,7 +205,7 @@ def _absent(repository: Repository, files: dict[str, int], done: Verified, bad: 
                 bad.ids.update(id for id, _ in repository.index.of_pack(sha))
     for name in files:
         plain = name.removeprefix(names.TWIN + "/")
-        if plain != name and plain not in files:
+        if plain != name and plain not in files and _named(repository, plain):
             done.damages.append(Damage(plain, f"{plain} is missing.", True))
         elif (
             name.startswith((names.META, names.SNAPSHOTS, names.CONDEMNED))
@@ -211,6 +218,12 @@ def _absent(repository: Repository, files: dict[str, int], done: Verified, bad: 
             done.damages += [Damage(each, f"{each} is missing.", True) for each in lost]
     if names.DESCRIPTOR not in files:
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
+
+
+def _named(repository: Repository, name: str) -> bool:
+    """Whether anything names the file: a pack whose twin alone was written, before its run was cut off, counts for
+    nothing."""
+    return not name.startswith(names.META) or (names.sha_of(name) or "") in repository.index.packs
 
 
 def _gone(repository: Repository, name: str) -> bool:

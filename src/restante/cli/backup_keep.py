@@ -23,6 +23,7 @@ class Checked:
     left: int
     lacking: int
     damaged: tuple[tuple[str, str, bool], ...]
+    mended: tuple[str, ...]
     unreadable: tuple[str, ...]
     touched: tuple[tuple[str, str, int, str, tuple[str, ...]], ...]
 
@@ -30,10 +31,11 @@ class Checked:
 @click.command("verify")
 @with_location_argument
 @click.option("--all", "everything", is_flag=True, help="Read all of it, not only the share whose turn it is.")
+@click.option("--mend", "mending", is_flag=True, help="Put back what is damaged and lies somewhere else too.")
 @with_json
 @with_place
 @click.pass_context
-def verify_(ctx: click.Context, everything: bool, as_json: bool) -> None:
+def verify_(ctx: click.Context, everything: bool, mending: bool, as_json: bool) -> None:
     """Read the backup back and compare every octet: all of it, or a share.
 
     Shares come in turn, so that a verification each night reads all within thirty days. What is damaged is listed with
@@ -46,7 +48,7 @@ def verify_(ctx: click.Context, everything: bool, as_json: bool) -> None:
     repository = open_repository()
     total = sum(size for _, size in repository.location.names("")) if everything else 0
     with Meter("Verifying", total) as meter:
-        done = verify(repository, int(SystemClock().now()), everything=everything, told=meter)
+        done = verify(repository, int(SystemClock().now()), everything=everything, told=meter, mending=mending)
     result = Checked(
         done.right,
         done.files,
@@ -54,6 +56,7 @@ def verify_(ctx: click.Context, everything: bool, as_json: bool) -> None:
         done.left,
         done.lacking,
         tuple((each.name, each.text, each.spare) for each in done.damages),
+        tuple(done.mended),
         tuple(f"{each.what}: {each.error.text}" for each in done.broken),
         tuple((one.address, one.mailbox, one.uid, one.email_id, one.snapshots) for one in done.touched),
     )
@@ -70,6 +73,8 @@ def _tell(result: Checked) -> None:
     click.echo(f"Read {count(result.files, 'file')} ({human_size(result.octets)}){left}.")
     for name, text, spare in result.damaged:
         click.echo(f"damaged {name}: {text}{' What it says is kept elsewhere too.' if spare else ''}")
+    for name in result.mended:
+        click.echo(f"mended {name}")
     for text in result.unreadable:
         click.echo(f"unreadable {text}")
     for address, mailbox, uid, email_id, snapshots in result.touched[:MOST_TOLD]:

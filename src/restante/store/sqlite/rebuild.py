@@ -175,10 +175,16 @@ class SqliteRebuilding:
 
 
 def _prepare(path: Path, random: Random) -> Path:
-    """The name under which the file is to be made. Raises AccountExists."""
+    """The name under which the file is to be made. Raises AccountExists.
+
+    What an earlier try that was cut off left is removed: a second try at the same time would fail, and be told so.
+    """
     if path.exists():
         raise _exists()
-    return new_file(path, random)
+    making = new_file(path, random)
+    for left in path.parent.glob(f".{path.name}.*.new*"):
+        left.unlink(missing_ok=True)
+    return making
 
 
 def _exists() -> AccountExists:

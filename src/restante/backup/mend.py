@@ -1,0 +1,85 @@
+"""Making whole again what is kept twice, or follows from the rest: without reading a message.
+
+Needed after a crash between the two writings of a file, and after damage. What lies only once, packs of mail, cannot be
+mended: a run with `full` writes again what the store still has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import names
+from .crypto import file_name
+from .errors import Corrupt, Missing
+from .keys import slot_name
+from .repository import Repository
+
+
+def twin_of(name: str) -> str | None:
+    """Where the same octets lie once more, None where they do not."""
+    if slot := names.slot_of(name):
+        first, second = names.slots(slot)
+        return second if name == first else first
+    if name.startswith(names.TWIN + "/"):
+        return name.removeprefix(names.TWIN + "/")
+    return names.twin(name) if name.startswith((names.META, names.SNAPSHOTS, names.CONDEMNED)) else None
+
+
+def mend(repository: Repository, name: str) -> bool:
+    """Put a file back that is missing or damaged, if its octets are elsewhere; whether that was done."""
+    location = repository.location
+    if name == names.DESCRIPTOR:
+        repository.write_descriptor()
+        return True
+    if name.startswith((names.INDEX, names.READ)):
+        location.remove(name)  # the packs say the same; what was read back is read again
+        return True
+    twin = twin_of(name)
+    if twin is None:
+        return False
+    try:
+        data = location.get(twin)
+    except Missing:
+        return False
+    if not is_right(name, data):
+        return False
+    location.remove(name)
+    location.put(name, data)
+    return True
+
+
+def is_right(name: str, data: bytes) -> bool:
+    """Whether these are the octets that the file of this name has."""
+    if slot := names.slot_of(name):
+        return slot_name(data) == slot
+    return file_name(data) == names.sha_of(name)
+
+
+SMALL = (names.SNAPSHOTS, names.CONDEMNED)
+ALL = (*SMALL, names.META)
+
+
+def complete(repository: Repository, folders: Sequence[str] = ALL) -> list[str]:
+    """Write the second copy of what a crash left with one: snapshots, lists, packs of metadata; which those were.
+
+    A pack whose twin alone is there was never finished: it is left alone, nothing names it.
+    """
+    files = {
+        name
+        for folder in folders
+        for each in (folder, names.twin(folder))
+        for name, _ in repository.location.names(each)
+    }
+    done = []
+    for name in sorted(files):
+        twin = twin_of(name)
+        if twin is None or twin in files:
+            continue
+        if twin.startswith(names.META) and (names.sha_of(twin) or "") not in repository.index.packs:
+            continue
+        try:
+            if mend(repository, twin):
+                done.append(twin)
+        except Corrupt:
+            continue  # removed meanwhile
+    return done

@@ -66,9 +66,6 @@ class World:
     def bob(self) -> Store:
         return self.engine.account(BOB)
 
-    def location_names(self, folder: str) -> set[str]:
-        return {name for name, _ in self.location.names(folder)}
-
     def repository(self) -> Repository:
         """The backup, opened anew: nothing is remembered from before."""
         return Repository.open(self.location, KEY, system_random)

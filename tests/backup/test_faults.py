@@ -69,8 +69,8 @@ def test_a_run_that_fails_anywhere_leaves_a_valid_repository(tmp_path: Path, kin
         await world.fill()
         for number in range(40):
             await put(world.ann, "INBOX", *(message(number * 10 + n, "f" * 4_000) for n in range(3)))
+            before = len(world.repository().snapshot_names())
             failing.arm(kind, number % 20, NoRoom("full") if number % 2 else LocationFailed("gone"))
-            before = len(world.location_names("snapshots"))
             try:
                 await world.take()
                 failed = False
@@ -79,7 +79,8 @@ def test_a_run_that_fails_anywhere_leaves_a_valid_repository(tmp_path: Path, kin
             failing.arm("", 0, failing.error)
             left = verify(world.repository(), NOW, everything=True)
             assert (left.touched, left.broken, [each for each in left.damages if not each.spare]) == ([], [], [])
-            assert len(world.location_names("snapshots")) == before + (not failed)
+            # One that failed at the last write of all may count: the snapshot is whole, and verified as the others.
+            assert len(world.repository().snapshot_names()) - before in ((0, 1) if failed else (1,))
         done = await world.take()
         assert verify(world.repository(), NOW, everything=True).right
         engine, restored = await world.give(done.snapshot, tmp_path / "new")

@@ -1,0 +1,208 @@
+"""`restante backup` as scripts call it: what is printed, where, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from restante.cli.main import restante
+from restante.cli.statuses import Exit
+
+TEXT = b"From: Carl <carl@example.org>\nSubject: Plans\nMessage-ID: <%d@example.org>\n\nHello %d\n"
+
+
+class Cli:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.place = str(folder / "backup")
+        (folder / "passphrase").write_text("three random words\nand a second line\n")
+        self.key = ("--passphrase-file", str(folder / "passphrase"))
+
+    def __call__(self, *args: str, status: Exit = Exit.OK, stdin: bytes = b"") -> Result:
+        result = CliRunner().invoke(restante, args, input=stdin)
+        assert result.exit_code == status, (result.output, result.exception)
+        return result
+
+    def data(self, *args: str, status: Exit = Exit.OK, stdin: bytes = b"") -> Result:
+        return self("--data", str(self.folder / "data"), *args, status=status, stdin=stdin)
+
+    def json(self, *args: str) -> object:
+        return json.loads(self(*args, "--json").stdout)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    made = Cli(tmp_path)
+    made.data("domain", "add", "example.com")
+    made.data("account", "add", "ann@example.com", "--password-stdin", stdin=b"correct horse\n")
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    for number in range(3):
+        (mail / f"{number}.eml").write_bytes(TEXT % (number, number))
+    made.data("import", str(mail), "--account", "ann@example.com")
+    made("backup", "init", made.place, *made.key)
+    return made
+
+
+def test_as_scripts_do_it(cli: Cli) -> None:
+    """The three lines of the operator's guide: run, restore, verify."""
+    assert "3 messages" in cli.data("backup", "run", cli.place, *cli.key).stdout
+    cli("backup", "restore", cli.place, "--all", *cli.key, "--data", str(cli.folder / "new"))
+    found = cli("--data", str(cli.folder / "new"), "search", "--account", "ann@example.com", "Hello")
+    assert found.stdout.count("Plans") == 3
+    assert "All that was read is right." in cli("backup", "verify", cli.place, "--all", *cli.key).stdout
+    cli("--data", str(cli.folder / "new"), "doctor")
+    again = cli(
+        "backup", "restore", cli.place, "--all", *cli.key, "--data", str(cli.folder / "new"), status=Exit.REFUSED
+    )
+    assert "There is mail in" in again.stderr
+
+
+def test_location_and_key_stand_in_the_configuration(cli: Cli) -> None:
+    config = cli.folder / "restante.toml"
+    config.write_text(
+        f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "{cli.place}"\npassphrase_file = "{cli.key[1]}"\n'
+    )
+    with_config = ("--config", str(config))
+    cli(*with_config, "backup", "run")
+    (row,) = json.loads(cli(*with_config, "backup", "list", "--json").stdout)
+    assert (row["accounts"], row["messages"], row["left_out"]) == (1, 3, [])
+    cli(*with_config, "backup", "verify")
+    cli("backup", "restore", cli.place, "--all", *cli.key, "--data", str(cli.folder / "new"))
+    assert (cli.folder / "new" / "restante.toml").read_text() == config.read_text(), "settings come back too"
+    assert (cli.folder / "new" / "restante.toml").stat().st_mode & 0o077 == 0
+
+
+def test_show_and_find_tell_what_is_there_and_what_is_gone(cli: Cli) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    (account,) = json.loads(cli("backup", "show", "latest", "--location", cli.place, *cli.key, "--json").stdout)
+    assert (account["account"], account["messages"]) == ("ann@example.com", 3)
+    boxes = json.loads(
+        cli("backup", "show", "--account", "ann@example.com", "--location", cli.place, *cli.key, "--json").stdout
+    )
+    assert {box["mailbox"]: box["messages"] for box in boxes}["INBOX"] == 3
+    found = json.loads(cli("backup", "find", "from:carl plans", "--location", cli.place, *cli.key, "--json").stdout)
+    assert [(row["sender"], row["subject"], row["snapshots"]) for row in found] == [
+        ("Carl <carl@example.org>", "Plans", 1)
+    ] * 3
+    nothing = cli("backup", "find", "nobody", "--location", cli.place, *cli.key)
+    assert (nothing.stdout, nothing.stderr) == ("", "Nothing found.\n")
+    cli("backup", "find", "body:hello", "--location", cli.place, *cli.key, status=Exit.REFUSED)
+    cli("backup", "show", "no-such-day", "--location", cli.place, *cli.key, status=Exit.NOT_FOUND)
+
+
+def test_a_message_a_mailbox_and_an_account_come_back(cli: Cli) -> None:
+    restore = ("backup", "restore", cli.place, *cli.key, "--account", "ann@example.com")
+    cli.data("backup", "run", cli.place, *cli.key)
+    found = json.loads(cli("backup", "find", "Hello OR carl", "--location", cli.place, *cli.key, "--json").stdout)
+    there = json.loads(cli.data(*restore, "--json").stdout)
+    assert (there["messages"], there["present"]) == (0, 3)
+    one = ("--message", found[0]["email_id"])
+    assert json.loads(cli.data(*restore, *one, "--beside", "--json").stdout)["messages"] == 1
+    cli.data(*restore, "--mailbox", "INBOX", "--out", str(cli.folder / "out"), "--format", "mbox")
+    assert (cli.folder / "out" / "INBOX.mbox").read_bytes().count(b"Subject: Plans") == 3
+    cli.data("account", "remove", "ann@example.com", "--yes")
+    dry = json.loads(cli.data(*restore, "--dry-run", "--json").stdout)
+    assert (dry["accounts"], dry["messages"]) == (1, 3)
+    cli.data(*restore, "--mailbox", "INBOX", status=Exit.REFUSED)
+    assert json.loads(cli.data(*restore, "--json").stdout)["messages"] == 3
+    cli.data("doctor")
+    cli.data(*restore, "--mailbox", "Nowhere", status=Exit.NOT_FOUND)
+
+
+def test_damage_is_told_by_the_exit_status(cli: Cli) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    (pack,) = [path for path in Path(cli.place, "mail").rglob("*") if path.is_file()]
+    data = bytearray(pack.read_bytes())
+    data[60] ^= 1
+    pack.write_bytes(data)
+    told = cli("backup", "verify", cli.place, "--all", *cli.key, status=Exit.FINDINGS).stdout
+    assert told.count("lost ann@example.com INBOX UID") == 3
+    restored = cli(
+        "backup", "restore", cli.place, "--all", *cli.key, "--data", str(cli.folder / "new"), status=Exit.FINDINGS
+    )
+    assert restored.stderr.count("lost ann@example.com INBOX UID") == 3
+    # The store still has them: what is damaged is taken out of the way, and a full run writes it again.
+    pack.unlink()
+    for path in Path(cli.place, "index").iterdir():
+        path.unlink()
+    cli.data("backup", "run", cli.place, "--full", *cli.key)
+    cli("backup", "verify", cli.place, "--all", *cli.key)
+
+
+def test_what_is_kept_twice_is_mended(cli: Cli) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    for name in ("keys", "meta", "snapshots"):
+        path = next(path for path in sorted(Path(cli.place, name).rglob("*")) if path.is_file())
+        path.write_bytes(b"\0" + path.read_bytes()[1:])
+    Path(cli.place, "repository.json").write_text("{}")
+    listed = cli("backup", "list", cli.place, *cli.key)
+    assert "restante backup verify --all" in listed.stderr
+    assert (
+        cli("backup", "verify", cli.place, "--all", "--mend", *cli.key, status=Exit.FINDINGS).stdout.count("mended")
+        == 4
+    )
+    cli("backup", "verify", cli.place, "--all", *cli.key)
+
+
+def test_keys_are_added_listed_and_removed(cli: Cli) -> None:
+    at = ("--location", cli.place)
+    made = cli.folder / "backup.key"
+    cli("backup", "key", "add", *at, *cli.key, "--label", "machine", "--new-key-file", str(made))
+    assert made.stat().st_mode & 0o077 == 0
+    cli("backup", "key", "add", *at, *cli.key, "--new-key-file", str(made), status=Exit.REFUSED)
+    cli.data("backup", "run", cli.place, "--key-file", str(made))
+    other = cli.folder / "other"
+    other.write_text("another one\n")
+    cli("backup", "key", "add", *at, "--key-file", str(made), "--new-passphrase-file", str(other))
+    rows = json.loads(cli("backup", "key", "list", *at, "--json").stdout)
+    assert sorted((row["label"], row["opens_by"]) for row in rows) == [
+        ("", "passphrase"), ("first", "passphrase"), ("machine", "key-file"),
+    ]  # fmt: skip
+    first = next(row["key"] for row in rows if row["label"] == "first")
+    cli("backup", "key", "remove", first, *at, "--key-file", str(made))
+    refused = cli("backup", "list", cli.place, *cli.key, status=Exit.REFUSED)
+    assert "No key of this backup opens with that." in refused.stderr
+    cli("backup", "list", cli.place, "--passphrase-file", str(other))
+
+
+def test_prune_says_what_it_would_forget(cli: Cli) -> None:
+    for _ in range(2):
+        cli.data("backup", "run", cli.place, *cli.key)
+    dry = json.loads(cli("backup", "prune", cli.place, *cli.key, "--dry-run", "--json").stdout)
+    assert (len(dry["kept"]), len(dry["forgotten"])) == (1, 1)
+    assert "1 snapshot kept" in cli("backup", "prune", cli.place, *cli.key).stdout
+    zero = ("--daily", "0", "--weekly", "0", "--monthly", "0", "--last", "0")
+    cli("backup", "prune", cli.place, *cli.key, *zero, status=Exit.USAGE)
+
+
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        (("restore", "PLACE"), Exit.USAGE),
+        (("restore", "PLACE", "--all", "--account", "a@b"), Exit.USAGE),
+        (("restore", "PLACE", "--all", "--beside"), Exit.USAGE),
+        (("restore", "PLACE", "--account", "a@b", "--beside", "--flags"), Exit.USAGE),
+        (("run",), Exit.REFUSED),
+        (("run", "s3://bucket"), Exit.REFUSED),
+        (("run", "PLACE", "--account", "nobody@example.com"), Exit.NOT_FOUND),
+        (("list", "NOWHERE"), Exit.NOT_FOUND),
+        (("init", "PLACE"), Exit.REFUSED),
+        (("restore", "PLACE", "--account", "ann@example.com"), Exit.NOT_FOUND),
+    ],
+)
+def test_what_cannot_be_is_told(cli: Cli, args: tuple[str, ...], status: Exit) -> None:
+    places = {"PLACE": cli.place, "NOWHERE": str(cli.folder / "nowhere")}
+    cli.data("backup", *[places.get(one, one) for one in args], *cli.key, status=status)
+
+
+def test_a_location_without_rights_is_told(cli: Cli) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    Path(cli.place).chmod(0o500)
+    refused = cli.data("backup", "run", cli.place, *cli.key, status=Exit.TEMPORARY)
+    assert "location cannot be used" in refused.stderr

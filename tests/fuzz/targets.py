@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 
+from restante.backup import frames, index, keys, objects, pack, segments
+from restante.backup.errors import BackupRefusal
 from restante.exchange import courier, dovecot
 from restante.imap.grammar import answers as imap_answers
 from restante.imap.grammar.answers import AnswerLimits, Data, Status
@@ -249,6 +251,39 @@ def deflate(data: bytes) -> None:
             assert len(inflater.behind()) <= len(data)
 
 
+def backup(data: bytes) -> None:
+    """What lies at a backup's location, as if its seal had opened: by the first octet a slot, a table, or an object."""
+    which, rest = (data[0] if data else 0) % 5, data[1:]
+    try:
+        match which:
+            case 0:
+                keys.decode_slot(rest)
+            case 1:
+                pack.decode_table(rest)
+            case 2:
+                part = index.Part.decode(rest)
+                for position in range(len(part)):
+                    part.spot(position)
+            case 3:
+                frames.unpack(rest, len(rest))
+            case _:
+                for what in objects.KINDS:
+                    _object(what, rest)
+    except BackupRefusal:
+        pass
+
+
+def _object(what: type[objects.Struct], data: bytes) -> None:
+    try:
+        found = objects.decode(data, what)
+        if isinstance(found, objects.SegmentData):
+            segments.merge([found, found])
+        elif isinstance(found, objects.CatalogueData):
+            segments.read_catalogue(found)
+    except BackupRefusal:
+        pass
+
+
 def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> bytes:
     compressor = zlib.compressobj(level, zlib.DEFLATED, -15)
     return compressor.compress(data) + compressor.flush(flush)
@@ -256,8 +291,23 @@ def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> byt
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "imap": imap, "answers": answers, "urls": urls, "pop3": pop3, "pop3_answers": pop3_answers, "lmtp": lmtp,
-    "smtp_answers": smtp_answers, "mime": mime, "maildir": maildir, "deflate": deflate,
+    "smtp_answers": smtp_answers, "mime": mime, "maildir": maildir, "deflate": deflate, "backup": backup,
 }  # fmt: skip
+
+SLOT = keys.Slot(
+    restante_backup_key=1, repository="00" * 16, method=keys.Method.PASSPHRASE, label="x", created=1, memory=64,
+    passes=1, lanes=1, salt=bytes(32), nonce=bytes(12), wrapped=bytes(48),
+)  # fmt: skip
+SEGMENT = segments.make_segment(
+    segments.Changes(
+        [
+            (n, n, "m" + "a" * 26, "t" + "b" * 26, 1, bytes(32), 5, 6, 7, bytes(32) if n > 1 else None, uidl, 1)
+            for n, uidl in ((1, None), (2, None), (5, "u"))
+        ],
+        [3, 4, 9], [(2, 1)],
+    ),
+    {1: (3, "$A b")}, bytes(32),
+)  # fmt: skip
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
     "answers": (
@@ -337,6 +387,14 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"\xff" + deflated(b"a NOOP\r\nb UNAUTHENTICATE\r\n") + b"c NOOP\r\n",
         b"\x80" + deflated(bytes(5_000), zlib.Z_FULL_FLUSH) + deflated(b"d FETCH 1 UID\r\n", zlib.Z_FINISH) + b"e NOOP",
         b"\x41" + deflated(bytes(range(256)), level=0) + deflated(b"x", zlib.Z_PARTIAL_FLUSH) + b"\x03\x00f NOOP\r\n",
+    ),
+    "backup": (
+        b"\x00" + keys.encode_slot(SLOT),
+        b"\x01\x01\0\0\0\x01\0\0\0\x1b\0\0\0\x0a\0\0\0" + b"a" * 32 + b"\0\0\0\0\x02\0\0\0\x05\0\0\0m\0\0",
+        b"\x02" + index.Part([index.Pack("ab" * 32, True, 65_536, b"\x1b\0\0\0\x0a\0\0\0")], bytes(49)).encode(),
+        b"\x03" + frames.pack(bytes(600)),
+        b"\x04" + objects.encode(SEGMENT),
+        b"\x04" + objects.encode(objects.CatalogueData("a\0b", "\0", "c\0d", "<1@x>\0")),
     ),
 }  # fmt: skip
 """Well-formed beginnings for mutation; kept findings stand in corpus/TARGET/."""

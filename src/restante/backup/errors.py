@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ..errors import Refusal
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding JSON or MessagePack raises on octets that are none."""
 
 
 class BackupRefusal(Refusal):

@@ -14,7 +14,7 @@ import msgspec
 
 from . import frames
 from .crypto import ID_OCTETS, VERIFY
-from .errors import Corrupt
+from .errors import UNREADABLE, Corrupt
 from .pack import Block, Table
 from .sealed import HEAD_OCTETS
 
@@ -105,7 +105,7 @@ class Part:
         """Raises Corrupt."""
         try:
             found = _decoder.decode(frames.unpack(data[8:], int.from_bytes(data[:8], "little")))
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Corrupt("An index of the backup cannot be read.", VERIFY) from error
         if len(found.records) % RECORD_OCTETS:
             raise Corrupt("An index of the backup is cut short.", VERIFY)

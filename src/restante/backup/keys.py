@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from ..clock import Random
 from .crypto import KEY_OCTETS, derive
-from .errors import BackupRefusal, Corrupt, NewerFormat
+from .errors import UNREADABLE, BackupRefusal, Corrupt, NewerFormat
 
 VERSION = 1
 MEMORY, PASSES, LANES = 64 << 10, 3, 4
@@ -142,7 +142,7 @@ def decode_slot(data: bytes) -> Slot:
     """Raises Corrupt, NewerFormat."""
     try:
         slot = _decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Corrupt("A key of the backup cannot be read.", "Use another one of its keys.") from error
     if slot.restante_backup_key > VERSION:
         raise NewerFormat("A key of the backup was made by a newer Restante.", "Install that version.")

@@ -19,7 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from .crypto import VERIFY
-from .errors import Corrupt, NewerFormat
+from .errors import UNREADABLE, Corrupt, NewerFormat
 
 VERSION = 1
 
@@ -301,7 +301,7 @@ def decode(data: bytes, what: type[S]) -> S:
         decoder = _decoders[what] = msgspec.msgpack.Decoder(what)
     try:
         found = decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Corrupt("An object of the backup cannot be read.", VERIFY) from error
     if getattr(found, "version", VERSION) > VERSION:
         raise NewerFormat("The backup was written by a newer Restante.", "Install that version.")

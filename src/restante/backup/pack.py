@@ -23,8 +23,6 @@ from .sealed import HEAD_OCTETS, STEPS, FileKind, check_head, make_head
 
 BLOCK = 1 << 20
 """Octets of objects after which a block ends. An object is never cut: a larger one is a block alone."""
-MOST_BLOCK = 1 << 30
-"""No block holds more: what a damaged table says is not believed further."""
 
 FOOTER_OCTETS = 16 + TAG_OCTETS
 _TABLE, _FOOTER = 1 << 64, (1 << 64) + 1
@@ -112,8 +110,6 @@ class Reader:
 
     def block(self, number: int, sealed: bytes, raw: int) -> bytes:
         """Objects of a block, joined. raw: their octets, as the table says. Raises Corrupt."""
-        if raw > MOST_BLOCK:
-            raise Corrupt("A block of the backup is larger than blocks are.", VERIFY)
         return frames.unpack(self._sealer.open(number, sealed), raw)
 
 

@@ -19,7 +19,7 @@ import msgspec
 from ..clock import Random
 from . import keys, names, objects, pack, sealed
 from .crypto import ID_OCTETS, KEY_OCTETS, SALT_OCTETS, VERIFY, Secrets, file_name
-from .errors import Corrupt, Missing, NewerFormat, NoRepository, NotEmpty, WrongKey
+from .errors import UNREADABLE, Corrupt, Missing, NewerFormat, NoRepository, NotEmpty, WrongKey
 from .index import Index, Pack, Part, Spot, pack_of
 from .keys import Kept, Secret
 from .location import Location
@@ -124,7 +124,7 @@ class Repository:
         data = self.location.get(names.DESCRIPTOR)
         try:
             found = _decode(data)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Corrupt("repository.json cannot be read.", VERIFY, name=names.DESCRIPTOR) from error
         if found.restante_backup > VERSION and _code(self.secrets, found) == found.code:
             raise NewerFormat("The backup was written by a newer Restante.", "Install that version.")
@@ -240,7 +240,7 @@ class Repository:
                 return listed, found
             except Missing:
                 continue  # replaced by a newer one meanwhile: without it a run might rely on what will go
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise Corrupt("A list of the backup cannot be read.", VERIFY) from error
 
     # Reading ---------------------------------------------------------------------------------------

@@ -255,27 +255,19 @@ async def _mailbox(
         by_digest.setdefault(row.digest, []).append(row)
     found: set[bytes] = set()
     groups = _groups(repository, by_digest, address, box.name, done)
-    group = await asyncio.to_thread(next, groups, None)
-    while group is not None:
-        # The next group is read while this one is analysed and filed.
-        reading = asyncio.ensure_future(asyncio.to_thread(next, groups, None))
+    ahead = await _ahead(groups, pool)
+    while ahead is not None:
+        group, analyses = ahead
+        # The next group is read and analysed while this one is filed.
+        ahead = await _ahead(groups, pool)
         try:
-            analyses = await pool([data for _, data in group])
-            await building.emails(
-                [
-                    RebuiltEmail(
-                        row.order, row.email_id, row.thread_id, row.received, row.arrival, row.uidl,
-                        digest, data, analysis,
-                    )
-                    for (digest, data), analysis in zip(group, analyses, strict=True)
-                    for row in by_digest[digest]
-                ]
-            )  # fmt: skip
-        finally:
-            following = await reading
+            await building.emails(_emails(group, await analyses, by_digest))
+        except BaseException:
+            if ahead is not None:
+                ahead[1].cancel()
+            raise
         found.update(digest for digest, _ in group)
         told(sum(len(data) for _, data in group))
-        group = following
     placed: list[RebuiltRow] = [
         (row.uid, row.order, row.system, row.keywords, row.size, row.received, row.saved)
         for row in rows
@@ -286,11 +278,33 @@ async def _mailbox(
     done.octets += sum([row[4] for row in placed])
 
 
+Group = list[tuple[bytes, bytes]]
+"""(SHA-256, octets) of some messages."""
+
+
+async def _ahead(groups: Iterator[Group], pool: Analyser) -> tuple[Group, asyncio.Task[list[Analysis]]] | None:
+    """The next group, and the task that analyses it; None behind the last."""
+    group = await asyncio.to_thread(next, groups, None)
+    if group is None:
+        return None
+    return group, asyncio.ensure_future(pool([data for _, data in group]))
+
+
+def _emails(group: Group, analyses: list[Analysis], by_digest: dict[bytes, list[Placed]]) -> list[RebuiltEmail]:
+    return [
+        RebuiltEmail(
+            row.order, row.email_id, row.thread_id, row.received, row.arrival, row.uidl, digest, data, analysis
+        )
+        for (digest, data), analysis in zip(group, analyses, strict=True)
+        for row in by_digest[digest]
+    ]
+
+
 def _groups(
     repository: Repository, by_digest: dict[bytes, list[Placed]], address: str, mailbox: str, done: Restored
-) -> Iterator[list[tuple[bytes, bytes]]]:
-    """(SHA-256, octets) of the messages that can be read, a bounded number at once; the others are noted as lost."""
-    group: list[tuple[bytes, bytes]] = []
+) -> Iterator[Group]:
+    """The messages that can be read, a bounded number at once; the others are noted as lost."""
+    group: Group = []
     octets = 0
     for digest, data in repository.messages(by_digest):
         if isinstance(data, Corrupt):

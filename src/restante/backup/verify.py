@@ -17,7 +17,7 @@ import msgspec
 
 from . import keys, names, pack
 from .crypto import ID_OCTETS, file_name
-from .errors import Corrupt, Missing
+from .errors import UNREADABLE, Corrupt, Missing
 from .index import Pack, pack_of
 from .mend import mend
 from .objects import Kind
@@ -274,7 +274,7 @@ def _stamps(repository: Repository) -> tuple[dict[str, int], list[str]]:
             content = repository.read_file(name, FileKind.READ)
             for each, at in msgspec.msgpack.decode(content, type=dict[str, int]).items():
                 stamps[each] = max(at, stamps.get(each, 0))
-        except (Corrupt, msgspec.DecodeError):
+        except (Corrupt, *UNREADABLE):
             continue  # then more is read back than need be; its damage is told when its turn comes
     return stamps, found
 

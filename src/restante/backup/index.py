@@ -111,6 +111,11 @@ class Part:
             raise Corrupt("An index of the backup is cut short.", VERIFY)
         return cls(found.packs, found.records)
 
+    def cut(self, most: int) -> Iterator[Part]:
+        """The same in parts of so many records, at least one."""
+        for at in range(0, max(len(self), 1), most):
+            yield Part(self.packs, self.records[at * RECORD_OCTETS : (at + most) * RECORD_OCTETS])
+
     def find(self, id: bytes) -> int:
         """The position of the id's (first) record, -1 where there is none. About 3 microseconds."""
         records, low, high = self.records, 0, len(self)
@@ -177,6 +182,11 @@ class Index:
                     self._small[id] = (part, position)
         else:
             self._large.append(part)
+
+    @property
+    def records(self) -> int:
+        """How many records all files have."""
+        return sum(map(len, self._parts))
 
     def condemn(self, names: Iterable[str]) -> None:
         """From now on, what is in these packs is found only by who reads. To be said before `add`."""

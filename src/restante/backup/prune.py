@@ -36,6 +36,8 @@ SMALL_PACK = 4 << 20
 """Octets of a pack, below which it is joined with others once there are many of them."""
 MANY_SMALL = 16
 MANY_INDEXES = 4
+RECORDS = 1_000_000
+"""Most records of an index file: 49 MB."""
 
 
 @dataclass(slots=True)
@@ -81,11 +83,12 @@ def prune(repository: Repository, keep: Keep, now: int, *, dry_run: bool = False
     old_indexes = [name for name, _ in repository.location.names(names.INDEX)]
     repository.index_packs()
     complete(repository)
-    needed = _needed(repository, force)
+    absent = repository.leave_out_absent()
+    needed = _needed(repository, force, absent)
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
-    if due or len(old_indexes) > MANY_INDEXES:
-        _merge_indexes(repository, old_indexes, due, condemned)
+    if due or absent or len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS:
+        _merge_indexes(repository, old_indexes, absent.union(pack.name for pack in due), condemned)
     for pack in due:
         name = names.pack(pack.name, pack.mail)
         for each in (name,) if pack.mail else (name, names.twin(name)):
@@ -104,7 +107,7 @@ def _cannot(error: Corrupt) -> CannotPrune:
     )
 
 
-def _needed(repository: Repository, force: bool) -> dict[bytes, Spot]:
+def _needed(repository: Repository, force: bool, absent: set[str]) -> dict[bytes, Spot]:
     """Where each object that the snapshots of this moment need is read from."""
     snapshots, unreadable = repository.read_snapshots()
     reached = Walk(repository).snapshots(snapshots)
@@ -116,7 +119,7 @@ def _needed(repository: Repository, force: bool) -> dict[bytes, Spot]:
     while waiting:
         id = waiting.pop()
         spot = repository.find(id)
-        if spot is None or id in needed:
+        if spot is None or spot.pack.name in absent or id in needed:
             continue  # lost already, or never there: `verify` tells which message that is
         needed[id] = spot
         if spot.kind == Kind.RECIPE.value:
@@ -193,10 +196,9 @@ def _unfinished(repository: Repository) -> set[str]:
     return twins - {names.sha_of(name) or "" for name, _ in repository.location.names(names.META)} - {""}
 
 
-def _merge_indexes(repository: Repository, old: Sequence[str], due: Sequence[Pack], condemned: dict[str, int]) -> None:
+def _merge_indexes(repository: Repository, old: Sequence[str], gone: set[str], condemned: dict[str, int]) -> None:
     """One index, without the packs that go, in place of those that were read. What a run writes meanwhile stays."""
-    part = repository.index.merged({pack.name for pack in due}, condemned)
-    new = repository.put_file(names.INDEX, part.encode())
+    for part in repository.index.merged(gone, condemned).cut(RECORDS):
+        repository.put_file(names.INDEX, part.encode())
     for name in old:
-        if name != new:
-            repository.location.remove(name)
+        repository.location.remove(name)

@@ -203,6 +203,13 @@ class Repository:
         here.add(part)
         return part
 
+    def leave_out_absent(self) -> set[str]:
+        """Take what is in packs that an index names, but that are not at the location, for not there; those packs."""
+        here = {names.sha_of(name) for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)}
+        absent = {sha for sha in self.index.packs if sha not in here}
+        self.index.condemn(absent)
+        return absent
+
     def _table_or_twins(self, name: str, size: int) -> tuple[Pack, pack.Table]:
         try:
             return self._table_of(name, size)

@@ -103,11 +103,14 @@ async def restore_all(
     done = Restored()
     lines = await asyncio.to_thread(lines_of, repository, snapshot)
     granted: dict[str, list[str]] = {}
-    persons = [
-        person_of(each)
-        for page in snapshot.data.persons
-        for each in (await asyncio.to_thread(repository.read, page, PersonsData)).persons
-    ]
+    persons = []
+    for page in snapshot.data.persons:
+        try:
+            persons += [
+                person_of(each) for each in (await asyncio.to_thread(repository.read, page, PersonsData)).persons
+            ]
+        except Corrupt as error:
+            done.lost.append(Lost("", "", 0, "", f"Accounts and their credentials: {error.text}"))
     with analysing(sum(line.messages for line in lines.values()), limits) as pool:
         for person in persons:
             id, address = person.account.id, person.account.address

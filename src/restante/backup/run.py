@@ -74,6 +74,8 @@ async def run(
     done = Done(Snapshot("", _empty(at, host)))
     kept = {each.id: lines[each.id] for each in everybody if each.id in lines}
     await asyncio.to_thread(_sure, repository)
+    if full:
+        await asyncio.to_thread(repository.leave_out_absent)
     with Writer(repository) as writer:
         for number, each in enumerate(chosen):
             told(each.address, number, len(chosen))

@@ -179,11 +179,11 @@ def _prepare(path: Path, random: Random) -> Path:
 
     What an earlier try that was cut off left is removed: a second try at the same time would fail, and be told so.
     """
-    if path.exists():
-        raise _exists()
     making = new_file(path, random)
     for left in path.parent.glob(f".{path.name}.*.new*"):
         left.unlink(missing_ok=True)
+    if path.exists():
+        raise _exists()
     return making
 
 

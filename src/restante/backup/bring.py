@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..exchange.export import Exported, Form, export_mail
+from ..query.language import EmailId, Or
 from ..store.errors import MailboxExists, RoleTaken
 from ..store.interface import Engine, Store
-from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System
+from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System, UidRanges
 from ..store.rights import parse_rights
 from .errors import Corrupt, NoRepository
 from .missing import Missing, flags_of, missing
@@ -29,6 +30,8 @@ from .segments import Placed
 GROUP_MESSAGES = 100
 GROUP_OCTETS = 8 << 20
 BATCH = 10_000
+FEW = 100
+"""Messages asked for by name, up to which each is looked up."""
 BESIDE = "Restored"
 
 
@@ -86,8 +89,7 @@ class Bringing:
             for row in held:
                 then.setdefault(row.email_id, set()).add(names[key])
         for box in filter(self._choice.takes, root.mailboxes):
-            wanted = self._choice.rows(rows[box.key])
-            lacking = missing(wanted, names[box.key], here, then)
+            lacking = missing(rows[box.key], names[box.key], here, then)
             self.done.present += lacking.present
             self.done.moved += lacking.moved
             await self._bring(box, names[box.key], lacking.rows, root)
@@ -101,7 +103,7 @@ class Bringing:
         here = await self._here(await self._store.mailboxes())
         for box in filter(self._choice.takes, root.mailboxes):
             name = f"{BESIDE}/{day}/{box.name}"
-            wanted = self._choice.rows(await self._rows(box))
+            wanted = await self._rows(box)
             # As if it had been there then: what is in other mailboxes does not matter.
             lacking = missing(wanted, name, {id: {name: at[name]} for id, at in here.items() if name in at}, {})
             self.done.present += lacking.present
@@ -130,19 +132,19 @@ class Bringing:
 
     async def _rows(self, box: MailboxData) -> list[Placed]:
         try:
-            return list((await asyncio.to_thread(read_mailbox, self._repository, box)).values())
+            return list((await asyncio.to_thread(read_mailbox, self._repository, box, self._choice.email_ids)).values())
         except Corrupt as error:
             self.done.lost.append(Lost(self._line.address, box.name, 0, "", error.text))
             return []
 
     async def _here(self, boxes: Sequence[Mailbox]) -> dict[str, dict[str, list[tuple[int, Flags]]]]:
-        """What is in the account now: see `missing.Here`."""
+        """What is in the account now, of what is asked for: see `missing.Here`."""
         table = await self._store.flag_table()
         here: dict[str, dict[str, list[tuple[int, Flags]]]] = {}
         columns = (Column.EMAIL_ID, Column.FLAGS)
         for box in boxes:
-            low = 1
-            while rows := await self._store.rows(box.key, ((low, 0xFFFF_FFFF),), columns, BATCH):
+            low, within = 1, await self._within(box)
+            while rows := await self._store.rows(box.key, _above(within, low), columns, BATCH):
                 for uid, email_id, number in rows:
                     assert isinstance(uid, int)
                     assert isinstance(email_id, bytes)
@@ -151,6 +153,15 @@ class Bringing:
                     places.setdefault(box.name, []).append((uid, table[number]))
                     low = uid + 1
         return here
+
+    async def _within(self, box: Mailbox) -> UidRanges:
+        """UIDs to be looked at: all, or those of a few messages that are asked for."""
+        ids = self._choice.email_ids
+        if ids is None or len(ids) > FEW:
+            return ((1, 0xFFFF_FFFF),)
+        query = Or(tuple(EmailId(id) for id in sorted(ids)))
+        found = await self._store.search(box.key, query, ((1, 0xFFFF_FFFF),))
+        return tuple((uid, uid) for uid in found)
 
     # Writing ---------------------------------------------------------------------------------------
 
@@ -241,6 +252,11 @@ class Bringing:
             by_flags.setdefault(flags, []).append(uid)
         for flags, uids in by_flags.items():
             await self._store.store_flags(found.key, tuple((uid, uid) for uid in sorted(uids)), FlagMode.REPLACE, flags)
+
+
+def _above(ranges: UidRanges, low: int) -> UidRanges:
+    """Of ranges, what lies at `low` or above."""
+    return tuple((max(first, low), last) for first, last in ranges if last >= low)
 
 
 def _groups(rows: Sequence[Placed]) -> Iterator[list[Placed]]:

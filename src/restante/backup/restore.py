@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,10 +70,6 @@ class Choice:
 
     def takes(self, box: MailboxData) -> bool:
         return self.mailbox is None or box.name == self.mailbox
-
-    def rows(self, rows: Iterable[Placed]) -> list[Placed]:
-        ids = self.email_ids
-        return [row for row in rows if ids is None or row.email_id in ids]
 
 
 EVERYTHING = Choice()
@@ -233,9 +229,9 @@ def head_of(root: AccountData) -> Head:
     )  # fmt: skip
 
 
-def read_mailbox(repository: Repository, box: MailboxData) -> dict[int, Placed]:
-    """The mailbox's messages by UID. Raises Corrupt."""
-    return merge(repository.read(segment, SegmentData) for segment in box.segments)
+def read_mailbox(repository: Repository, box: MailboxData, only: frozenset[str] | None = None) -> dict[int, Placed]:
+    """The mailbox's messages by UID, those with these EMAILIDs or all. Raises Corrupt."""
+    return merge((repository.read(segment, SegmentData) for segment in box.segments), only)
 
 
 async def _mailbox(
@@ -249,7 +245,7 @@ async def _mailbox(
     told: Told,
 ) -> None:
     try:
-        rows = choice.rows((await asyncio.to_thread(read_mailbox, repository, box)).values())
+        rows = list((await asyncio.to_thread(read_mailbox, repository, box, choice.email_ids)).values())
     except Corrupt as error:
         done.lost.append(Lost(address, box.name, 0, "", error.text))
         return

@@ -141,15 +141,18 @@ def _lines(text: str) -> list[str]:
     return text.split("\n") if text else []
 
 
-def merge(segments: Iterable[SegmentData]) -> dict[int, Placed]:
-    """A mailbox by UID, ascending: what its segments say. Raises Corrupt."""
+def merge(segments: Iterable[SegmentData], only: frozenset[str] | None = None) -> dict[int, Placed]:
+    """A mailbox by UID, ascending: what its segments say. only: EMAILIDs of messages that are asked for, None for all;
+    segments that have none of them are not taken apart. Raises Corrupt."""
     here: dict[int, Placed] = {}
     for data in segments:
         for low, high in gone_of(data):
             _remove(here, low, high)
         _flag(here, data)
-        for row in read_placed(data):
-            here[row.uid] = row
+        if only is None:
+            here.update([(row.uid, row) for row in read_placed(data)])
+        elif any(id.encode() in data.email_ids for id in only):
+            here.update([(row.uid, row) for row in read_placed(data) if row.email_id in only])
     return here
 
 

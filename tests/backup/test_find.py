@@ -33,7 +33,7 @@ def test_messages_are_found_in_the_snapshots_that_have_them(tmp_path: Path) -> N
         await world.ann.store_flags(1, ((5, 5),), FlagMode.ADD, Flags.of(["\\Seen"]))
         second = (await world.take()).snapshot
         both = (first.id, second.id)
-        (gone,) = asked(world, "subject:number header:Message-ID=<3@", ["ann@example.com"])
+        (gone,) = asked(world, "subject:number header:Message-ID=<3@", ["Ann@Example.com"])
         assert (gone.email_id, gone.mailbox, gone.uid, gone.snapshots) == (ids[3], "INBOX", 4, (first.id,))
         (flagged,) = asked(world, "header:Message-ID=<4@example.org>")
         assert flagged.snapshots == both

@@ -26,6 +26,7 @@ from ..query.language import (
     Query,
     Smaller,
 )  # fmt: skip
+from ..store.directory import fold_address
 from .crypto import VERIFY
 from .errors import BackupRefusal, Corrupt
 from .objects import AccountData, CatalogueData, MailboxData, SegmentData
@@ -127,11 +128,12 @@ def find(
     What cannot be read is complained of by the repository.
     """
     finder = _Finder(repository, compile_query(query))
+    wanted = {fold_address(address) for address in addresses}
     found: dict[tuple[str, str, int, str], tuple[Placed, list[str]]] = {}
     roots: dict[bytes, AccountData | None] = {}
     for snapshot in snapshots:
         for line in Walk(repository).lines(snapshot):
-            if addresses and line.address not in addresses:
+            if wanted and fold_address(line.address) not in wanted:
                 continue
             if line.root not in roots:
                 roots[line.root] = finder.read(line.root)

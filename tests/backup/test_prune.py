@@ -238,6 +238,35 @@ def test_two_prunes_and_a_run_at_once(tmp_path: Path) -> None:
     play(scene())
 
 
+def test_verify_beside_runs_and_a_prune_raises_no_false_alarm(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        stop = asyncio.Event()
+
+        async def verifying() -> int:
+            done = 0
+            while not stop.is_set():
+                found = await asyncio.to_thread(verify, world.repository(), NOW, everything=True)
+                assert found.right, (found.damages, found.broken, found.touched)
+                done += 1
+            return done
+
+        async def running() -> None:
+            for turn in range(15):
+                await put(world.ann, "INBOX", message(turn, "v" * 30_000))
+                await world.take()
+                await asyncio.to_thread(prune, world.repository(), Keep(0, 0, 0, 2), NOW + turn * GRACE)
+            stop.set()
+
+        counts = await asyncio.gather(verifying(), running())
+        assert counts[0] is not None
+        assert counts[0] > 2
+        await world.engine.close()
+
+    play(scene())
+
+
 def test_a_damaged_list_of_what_will_go_stops_runs_until_it_is_made_anew(tmp_path: Path) -> None:
     async def scene() -> None:
         world = World(tmp_path)

@@ -19,7 +19,7 @@ from . import keys, names, pack
 from .crypto import ID_OCTETS, file_name
 from .errors import UNREADABLE, Corrupt, Missing
 from .index import Pack, pack_of
-from .mend import mend
+from .mend import mend, twin_of
 from .objects import Kind
 from .repository import Repository, Snapshot, pack_kind
 from .sealed import HEAD_OCTETS, FileKind
@@ -61,7 +61,7 @@ class Verified:
 
 
 Told = Callable[[int], None]
-"""Called with octets read since the last call, in this or that thread."""
+"""Called with octets read since the last call."""
 
 
 def verify(
@@ -79,9 +79,10 @@ def verify(
     done.left = len(files) - len(chosen)
     bad = _Bad()
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="backup-verify") as pool:
-        for name, error in pool.map(lambda name: (name, _file(repository, name, bad, told)), sorted(chosen)):
+        for name, error in pool.map(lambda name: (name, _file(repository, name, bad)), sorted(chosen)):
             done.files += 1
             done.octets += files[name]
+            told(files[name])
             if error is not None:
                 done.damages.append(Damage(name, error.text, _spare(name, files)))
     _absent(repository, files, done, bad)
@@ -104,7 +105,7 @@ class _Bad:
     """(id of a message, its pieces' ids joined)."""
 
 
-def _file(repository: Repository, name: str, bad: _Bad, told: Told) -> Corrupt | None:
+def _file(repository: Repository, name: str, bad: _Bad) -> Corrupt | None:
     """Why the file is not what was written, None where it is."""
     try:
         if name == names.DESCRIPTOR:
@@ -122,7 +123,6 @@ def _file(repository: Repository, name: str, bad: _Bad, told: Told) -> Corrupt |
         return None  # removed meanwhile: whether it is missed, the walk says
     except Corrupt as error:
         return error
-    told(repository.location.size(name))
     return None
 
 
@@ -204,18 +204,12 @@ def _absent(repository: Repository, files: dict[str, int], done: Verified, bad: 
             if known.mail:
                 bad.ids.update(id for id, _ in repository.index.of_pack(sha))
     for name in files:
-        plain = name.removeprefix(names.TWIN + "/")
-        if plain != name and plain not in files and _named(repository, plain):
-            done.damages.append(Damage(plain, f"{plain} is missing.", True))
-        elif (
-            name.startswith((names.META, names.SNAPSHOTS, names.CONDEMNED))
-            and names.sha_of(name)
-            and names.twin(name) not in files
-        ):
-            done.damages.append(Damage(names.twin(name), f"{names.twin(name)} is missing.", True))
-        if slot := names.slot_of(name):
-            lost = [each for each in names.slots(slot) if each not in files]
-            done.damages += [Damage(each, f"{each} is missing.", True) for each in lost]
+        twin = twin_of(name)
+        if twin is None or twin in files or not _named(repository, twin):
+            continue
+        # What is written or removed just now lies once for a moment.
+        if not _is_there(repository, twin) and _is_there(repository, name):
+            done.damages.append(Damage(twin, f"{twin} is missing.", True))
     if names.DESCRIPTOR not in files:
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
 
@@ -226,14 +220,20 @@ def _named(repository: Repository, name: str) -> bool:
     return not name.startswith(names.META) or (names.sha_of(name) or "") in repository.index.packs
 
 
-def _gone(repository: Repository, name: str) -> bool:
-    """Whether `prune` removed the pack while this went on: then no index names it any more."""
+def _is_there(repository: Repository, name: str) -> bool:
     try:
         repository.location.size(name)
     except Missing:
-        repository.forget_index()
-        return (names.sha_of(name) or "") not in repository.index.packs
-    return True  # written meanwhile
+        return False
+    return True
+
+
+def _gone(repository: Repository, name: str) -> bool:
+    """Whether `prune` removed the pack while this went on: then no index names it any more."""
+    if _is_there(repository, name):
+        return True  # written meanwhile
+    repository.forget_index()
+    return (names.sha_of(name) or "") not in repository.index.packs
 
 
 def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
@@ -245,6 +245,7 @@ def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
             continue
         except Corrupt as error:
             done.broken.append(Broken(b"", f"the snapshot {(names.sha_of(name) or '')[:8]}", error))
+    repository.forget_index()  # a run that ended meanwhile wrote its index before its snapshot
     reached = Walk(repository).snapshots(snapshots)
     done.broken += reached.broken
     done.lacking = len(reached.missing & reached.messages)

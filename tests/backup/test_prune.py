@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from restante.backup import verify as verifying
 from restante.backup.account import take as real_take
 from restante.backup.errors import Corrupt, TookTooLong
 from restante.backup.prune import GRACE, prune
@@ -262,6 +264,27 @@ def test_verify_beside_runs_and_a_prune_raises_no_false_alarm(tmp_path: Path) ->
         counts = await asyncio.gather(verifying(), running())
         assert counts[0] is not None
         assert counts[0] > 2
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_run_that_ends_while_files_are_verified_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await world.take()
+        await put(world.ann, "INBOX", message(2))
+        loop, real = asyncio.get_running_loop(), verifying._absent
+
+        def meanwhile(*args: Any) -> None:
+            real(*args)
+            asyncio.run_coroutine_threadsafe(world.take(), loop).result()
+
+        monkeypatch.setattr(verifying, "_absent", meanwhile)
+        found = await asyncio.to_thread(verify, world.repository(), NOW, everything=True)
+        assert found.right, (found.damages, found.broken, found.touched)
         await world.engine.close()
 
     play(scene())

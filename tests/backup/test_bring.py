@@ -302,10 +302,10 @@ def test_the_directory_comes_back_as_it_was(tmp_path: Path) -> None:
         await directory.claim_mailbox_id("b" + "a" * 26, ANN, "elsewhere")
         await directory.touch_credential(ANN, 1, 99)
         await directory.update_account(BOB, enabled=False, quota=-1)
-        snapshot = (await world.take()).snapshot
         await world.engine.close()  # writes last uses behind
-        engine, done = await world.give(snapshot, tmp_path / "new")
         world.engine = world.open(tmp_path / "data")
+        snapshot = (await world.take()).snapshot
+        engine, done = await world.give(snapshot, tmp_path / "new")
         was, now = world.engine.directory, engine.directory
         assert await now.common() == await was.common()
         assert await now.persons() == await was.persons()

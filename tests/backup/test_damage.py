@@ -12,7 +12,7 @@ import pytest
 from restante.backup.folder import Folder
 from restante.backup.prune import CannotPrune, prune
 from restante.backup.retention import Keep
-from restante.backup.verify import Verified, verify
+from restante.backup.verify import Verified, _stamps, verify
 from restante.clock import system_random
 from restante.store.model import FlagMode, Flags
 
@@ -120,7 +120,7 @@ def test_a_flipped_bit_anywhere_is_found_and_touches_what_is_named(
 def test_a_damaged_list_of_what_was_read_is_found_and_made_anew(pristine: tuple[World, Path], tmp_path: Path) -> None:
     world, root = copied(pristine, tmp_path)
     (path,) = (root / "read").iterdir()
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    path.write_bytes(path.read_bytes()[:-1])
     assert [each.name for each in checked(world).damages] == [f"read/{path.name}"]
     assert checked(world).right
 
@@ -133,7 +133,10 @@ def test_a_missing_file_is_found_and_touches_what_is_named(pristine: tuple[World
         whole = (root / name).read_bytes()
         (root / name).unlink()
         found = checked(world)
-        assert name in {each.name for each in found.damages}, name
+        if name.removeprefix("twin/").startswith("snapshots/"):
+            assert found.single, "the other copy says the same, and the next run writes this one again"
+        else:
+            assert name in {each.name for each in found.damages}, name
         assert bool(found.touched) == name.startswith("mail/"), name
         (root / name).write_bytes(whole)
     assert checked(world).right
@@ -169,14 +172,19 @@ def test_a_share_reads_all_within_thirty_nights(pristine: tuple[World, Path], tm
     expected = set(files(root))
     chance = random.Random(1)
     damaged = root / next(name for name in sorted(expected) if name.startswith("mail/"))
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\0")
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 1
+    damaged.write_bytes(data)
     told = 0
     for night in range(30):
-        done = verify(world.repository(), NOW + night * 86_400 + chance.randrange(3600), everything=False)
+        at = NOW + night * 86_400 + chance.randrange(3600)
+        done = verify(world.repository(), at, everything=False)
         assert done.left > 0
         told += any(each.name == damaged.relative_to(root).as_posix() for each in done.damages)
     assert told >= 1
     assert not done.right, "what is damaged is told every night from then on"
+    stamps, _ = _stamps(world.repository())
+    assert expected <= stamps.keys(), "and keeps no other from being read"
 
 
 def test_nothing_is_removed_where_a_list_cannot_be_read(pristine: tuple[World, Path], tmp_path: Path) -> None:

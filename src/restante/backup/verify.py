@@ -19,7 +19,7 @@ from . import keys, names, pack
 from .crypto import ID_OCTETS, file_name
 from .errors import UNREADABLE, Corrupt, Missing
 from .index import Pack, pack_of
-from .mend import mend, twin_of
+from .mend import SMALL, mend, twin_of
 from .objects import Kind
 from .repository import Repository, Snapshot, pack_kind
 from .sealed import HEAD_OCTETS, FileKind
@@ -51,6 +51,8 @@ class Verified:
     lacking: int = 0
     damages: list[Damage] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
+    single: list[str] = field(default_factory=list)
+    """Snapshots and lists that lie once: a crash cut off their writing, or it goes on. The next run completes them."""
     broken: list[Broken] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
 
@@ -75,7 +77,8 @@ def verify(
     done = Verified()
     files = dict(repository.location.names(""))
     stamps, old_stamps = _stamps(repository)
-    chosen = set(files) if everything else _share(files, stamps, now)
+    damaged = {name for name, at in stamps.items() if at < 0 and name in files}
+    chosen = set(files) if everything else _share(files, stamps, now) | damaged
     done.left = len(files) - len(chosen)
     bad = _Bad()
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="backup-verify") as pool:
@@ -88,10 +91,11 @@ def verify(
     _absent(repository, files, done, bad)
     _walk(repository, done, bad)
     if mending:
-        done.mended = [each.name for each in done.damages if mend(repository, each.name)]
-    damaged = {each.name for each in done.damages}
+        broken = [each.name for each in done.damages] + [twin for one in done.single if (twin := twin_of(one))]
+        done.mended = [name for name in broken if mend(repository, name)]
+    wrong = {each.name for each in done.damages}
     kept = {name: at for name, at in stamps.items() if name in files}
-    kept |= {name: now for name in chosen if name not in damaged}  # what is damaged is told every time
+    kept |= {name: -now if name in wrong else now for name in chosen}
     _stamp(repository, kept, old_stamps)
     return done
 
@@ -207,8 +211,9 @@ def _absent(repository: Repository, files: dict[str, int], done: Verified, bad: 
         twin = twin_of(name)
         if twin is None or twin in files or not _named(repository, twin):
             continue
-        # What is written or removed just now lies once for a moment.
-        if not _is_there(repository, twin) and _is_there(repository, name):
+        if name.removeprefix(names.TWIN + "/").startswith(SMALL):
+            done.single.append(name)  # perhaps it is being written or removed at this moment: no damage
+        elif not _is_there(repository, twin) and _is_there(repository, name):
             done.damages.append(Damage(twin, f"{twin} is missing.", True))
     if names.DESCRIPTOR not in files:
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
@@ -266,7 +271,8 @@ def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
 
 
 def _stamps(repository: Repository) -> tuple[dict[str, int], list[str]]:
-    """When each file was read back last (seconds UTC), and the files that say so."""
+    """When each file was read back last (seconds UTC, negative where it was damaged: then it is read every time, so
+    that it is told every time), and the files that say so."""
     stamps: dict[str, int] = {}
     found = []
     for name, _ in repository.location.names(names.READ):
@@ -274,7 +280,7 @@ def _stamps(repository: Repository) -> tuple[dict[str, int], list[str]]:
         try:
             content = repository.read_file(name, FileKind.READ)
             for each, at in msgspec.msgpack.decode(content, type=dict[str, int]).items():
-                stamps[each] = max(at, stamps.get(each, 0))
+                stamps[each] = max(at, stamps.get(each, 0), key=abs)
         except (Corrupt, *UNREADABLE):
             continue  # then more is read back than need be; its damage is told when its turn comes
     return stamps, found
@@ -289,7 +295,7 @@ def _stamp(repository: Repository, stamps: dict[str, int], old: list[str]) -> No
 def _share(files: dict[str, int], stamps: dict[str, int], now: int) -> set[str]:
     """Files whose turn it is: those that would not be read within thirty days otherwise, and of the others those read
     longest ago, until a share is full. A stamp of the future counts as none: the clock was wrong."""
-    at = {name: stamp if (stamp := stamps.get(name, 0)) <= now else 0 for name in files}
+    at = {name: stamp if (stamp := abs(stamps.get(name, 0))) <= now else 0 for name in files}
     before = now - int((DAYS - 2) * 86400)
     due = {name for name, stamp in at.items() if 0 < stamp <= before}
     least = -(-sum(files.values()) // SHARE)

@@ -24,6 +24,7 @@ class Checked:
     lacking: int
     damaged: tuple[tuple[str, str, bool], ...]
     mended: tuple[str, ...]
+    single: tuple[str, ...]
     unreadable: tuple[str, ...]
     touched: tuple[tuple[str, str, int, str, tuple[str, ...]], ...]
 
@@ -57,6 +58,7 @@ def verify_(ctx: click.Context, everything: bool, mending: bool, as_json: bool) 
         done.lacking,
         tuple((each.name, each.text, each.spare) for each in done.damages),
         tuple(done.mended),
+        tuple(done.single),
         tuple(f"{each.what}: {each.error.text}" for each in done.broken),
         tuple((one.address, one.mailbox, one.uid, one.email_id, one.snapshots) for one in done.touched),
     )
@@ -73,6 +75,8 @@ def _tell(result: Checked) -> None:
     click.echo(f"Read {count(result.files, 'file')} ({human_size(result.octets)}){left}.")
     for name, text, spare in result.damaged:
         click.echo(f"damaged {name}: {text}{' What it says is kept elsewhere too.' if spare else ''}")
+    for name in result.single:
+        click.echo(f"once {name}: its second copy is written by the next run.")
     for name in result.mended:
         click.echo(f"mended {name}")
     for text in result.unreadable:

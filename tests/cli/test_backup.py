@@ -207,3 +207,47 @@ def test_a_location_without_rights_is_told(cli: Cli) -> None:
     Path(cli.place).chmod(0o500)
     refused = cli.data("backup", "run", cli.place, *cli.key, status=Exit.TEMPORARY)
     assert "location cannot be used" in refused.stderr
+
+
+def test_prune_keeps_what_the_configuration_says(cli: Cli) -> None:
+    config = cli.folder / "restante.toml"
+    text = f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "{cli.place}"\npassphrase_file = "{cli.key[1]}"\n'
+    none = "keep_daily = 0\nkeep_weekly = 0\nkeep_monthly = 0\n"
+    config.write_text(text + none)
+    with_config = ("--config", str(config), "backup")
+    for _ in range(2):
+        cli(*with_config, "run")
+    assert "keeps every snapshot" in cli(*with_config, "prune", status=Exit.REFUSED).stderr
+    assert json.loads(cli(*with_config, "prune", "--daily", "1", "--dry-run", "--json").stdout)["forgotten"]
+    config.write_text(text + none.replace("daily = 0", "daily = 2"))
+    done = json.loads(cli(*with_config, "prune", "--last", "0", "--dry-run", "--json").stdout)
+    assert (len(done["kept"]), len(done["forgotten"])) == (1, 1), "both are of one day"
+
+
+def test_status_without_a_schedule_is_no_failure_and_with_one_nothing_is_known_yet(cli: Cli) -> None:
+    assert "has no location" in cli.data("backup", "status").stdout
+    config = cli.folder / "restante.toml"
+    config.write_text(f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "/x"\nschedule = "off"\n')
+    assert "is off" in cli("--config", str(config), "backup", "status").stdout
+    config.write_text(config.read_text().replace("off", "23:15"))
+    assert "no server has seen" in cli("--config", str(config), "backup", "status").stdout
+
+
+def test_status_says_what_is_wrong(cli: Cli) -> None:
+    from restante.clock import SystemClock
+    from restante.server.nightly_state import Nights, write_nights
+
+    config = cli.folder / "restante.toml"
+    config.write_text(f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "/x"\n')
+    now = SystemClock().now()
+
+    def told(nights: Nights, status: Exit) -> str:
+        write_nights(cli.folder / "data", nights)
+        return cli("--config", str(config), "backup", "status", status=status).stdout
+
+    assert "first night is to come" in told(Nights(since=now, attended=now, next=now), Exit.OK)
+    assert "works" in told(Nights(since=0, attended=now, success=now - 100, failure=now - 200), Exit.OK)
+    bad = told(Nights(since=0, attended=now, success=now - 200, failure=now - 100, reason="Why."), Exit.FINDINGS)
+    assert "FAILS." in bad
+    assert "Why." in bad
+    assert "too old" in told(Nights(since=0, attended=0, success=now - 51 * 3600), Exit.FINDINGS)

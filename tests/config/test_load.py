@@ -104,6 +104,7 @@ REFUSED = [
     pytest.param(f"[listen]\nlmtp = 'unix:/{'x' * 110}'\n", 2, "103", "shorter", id="long-unix-socket"),
     pytest.param("[pop3]\nseen = 1\n", 2, "pop3.seen", "", id="number-for-truth"),
     pytest.param("[delivery]\nseparator = '++'\n", 2, "delivery.separator", "", id="two-separators"),
+    pytest.param("[backup]\nschedule = '2:30'\n", 2, "backup.schedule", "02:30", id="schedule"),
     pytest.param("[imap]\nadmin = 'root at home'\n", 2, "imap.admin", "URI", id="admin"),
     pytest.param("[tls]\nkey = 'k'\n", 2, "tls.key", "", id="key-without-certificate"),
     pytest.param("[accounts.mailboxes]\nA = '\\\\Sent'\nB = '\\\\Sent'\n", 3, "Sent", "", id="role-twice"),

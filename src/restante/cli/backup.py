@@ -29,6 +29,7 @@ SUBCOMMANDS = (
     Subcommand("restore", ".backup_restore:restore", "Bring a server, an account, a mailbox or a message back."),
     Subcommand("verify", ".backup_keep:verify_", "Read the backup back."),
     Subcommand("prune", ".backup_keep:prune_", "Forget old snapshots, and what nobody needs then."),
+    Subcommand("status", ".backup_status:status_", "Show whether the nightly backup works."),
     Subcommand("key", ".backup_key:command", "Add, list and remove keys."),
 )
 
@@ -91,7 +92,7 @@ def with_location_option(function: F) -> F:
 
 def location() -> Location:
     """The location that the command line, or else the configuration, names."""
-    from ..backup.folder import Folder
+    from ..backup.access import location_of
     from ..clock import system_random
     from .installation import load_config
 
@@ -103,14 +104,13 @@ def location() -> Location:
         raise Refusal(
             "No location of a backup was named.", "Name it, or write [backup] location = ... into the configuration."
         )
-    if "://" in said:
-        raise Refusal(f"{said} is no folder.", "Backups lie in folders; name one that is mounted here.")
-    return Folder(Path(said), system_random)
+    return location_of(said, system_random)
 
 
 def secret(*, new: bool = False) -> Secret:
     """The passphrase or key file that is named, else what is typed on a terminal (twice where it is new)."""
-    from ..backup.keys import Passphrase, parse_key_file, parse_passphrase
+    from ..backup.access import secret_of
+    from ..backup.keys import Passphrase
     from .installation import load_config
 
     wanted = _wanted()
@@ -121,21 +121,12 @@ def secret(*, new: bool = False) -> Secret:
         config, _ = load_config(place_of())
         passphrase = Path(config.backup.passphrase_file) if config.backup.passphrase_file else None
         key = Path(config.backup.key_file) if config.backup.key_file else None
-    if passphrase:
-        return parse_passphrase(_read(passphrase))
-    if key:
-        return parse_key_file(_read(key).decode("ascii", "replace"))
+    if (found := secret_of(passphrase, key)) is not None:
+        return found
     if not sys.stdin.isatty():
         raise Refusal("No key of the backup was named.", "Say --passphrase-file or --key-file.")
     typed = str(click.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=new, err=True))
     return Passphrase(typed.encode())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Refusal(f"{path} cannot be read ({error.strerror}).", "Check its name and rights.") from error
 
 
 def open_repository() -> Repository:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import click
 
+from ..errors import Refusal
 from .backup import complain_of, open_repository, with_location_argument
-from .common import count, emit_json, human_size, instant, with_json, with_place
+from .common import count, emit_json, human_size, instant, place_of, with_json, with_place
 from .statuses import Exit
 
 MOST_TOLD = 50
@@ -105,9 +106,9 @@ class Pruned:
 
 @click.command("prune")
 @with_location_argument
-@click.option("--daily", default=14, show_default=True, metavar="N", help="Days of which a snapshot stays.")
-@click.option("--weekly", default=8, show_default=True, metavar="N", help="Weeks.")
-@click.option("--monthly", default=24, show_default=True, metavar="N", help="Months.")
+@click.option("--daily", type=int, metavar="N", help="Days of which a snapshot stays. Default: as configured (14).")
+@click.option("--weekly", type=int, metavar="N", help="Weeks. Default: as configured (8).")
+@click.option("--monthly", type=int, metavar="N", help="Months. Default: as configured (24).")
 @click.option(
     "--last", default=1, show_default=True, metavar="N", help="Newest snapshots that stay whenever they are of."
 )
@@ -117,7 +118,15 @@ class Pruned:
 )
 @with_json
 @with_place
-def prune_(daily: int, weekly: int, monthly: int, last: int, dry_run: bool, force: bool, as_json: bool) -> None:
+def prune_(
+    daily: int | None,
+    weekly: int | None,
+    monthly: int | None,
+    last: int,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Forget snapshots beyond those to be kept, and what no snapshot needs any more.
 
     The newest snapshot of each day, week and month stays, as many as said. What is no longer needed is condemned now,
@@ -126,11 +135,21 @@ def prune_(daily: int, weekly: int, monthly: int, last: int, dry_run: bool, forc
     from ..backup.prune import prune
     from ..backup.retention import Keep
     from ..clock import SystemClock
+    from .installation import load_config
 
-    if min(daily, weekly, monthly, last) < 0 or daily + weekly + monthly + last == 0:
+    said = load_config(place_of())[0].backup
+    keep = Keep(
+        said.keep_daily if daily is None else daily,
+        said.keep_weekly if weekly is None else weekly,
+        said.keep_monthly if monthly is None else monthly,
+        last,
+    )
+    if daily is weekly is monthly is None and not (keep.daily or keep.weekly or keep.monthly):
+        raise Refusal("The configuration keeps every snapshot.", "Say --daily, --weekly or --monthly all the same.")
+    numbers = (keep.daily, keep.weekly, keep.monthly, last)
+    if min(numbers) < 0 or sum(numbers) == 0:
         raise click.UsageError("Keep at least one snapshot.")
     repository = open_repository()
-    keep = Keep(daily, weekly, monthly, last)
     done = prune(repository, keep, int(SystemClock().now()), dry_run=dry_run, force=force)
     result = Pruned(
         tuple(each.id for each in done.kept),

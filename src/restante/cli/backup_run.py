@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -91,22 +90,14 @@ def run_(ctx: click.Context, addresses: tuple[str, ...], full: bool, as_json: bo
 
 
 async def _run(repository: Repository, addresses: tuple[str, ...], full: bool) -> Done:
+    from ..backup.access import installation_files
     from ..backup.run import run as take
     from ..clock import SystemClock
     from .installation import installation
 
     async with installation() as here:
-        files = await asyncio.to_thread(_files, place_of().config, here.data)
+        files = await asyncio.to_thread(installation_files, place_of().config, here.data)
         host = here.config.server.hostname or socket.gethostname()
         done = await take(here.engine, repository, SystemClock(), host, files, addresses, full=full)
         complain_of(repository)
         return done
-
-
-def _files(config: Path | None, data: Path) -> dict[str, bytes]:
-    """The installation's files that go with it: its configuration, and the certificate that it made itself, which
-    clients may have been told to trust."""
-    found = {"tls/certificate.pem": data / "tls" / "certificate.pem", "tls/key.pem": data / "tls" / "key.pem"}
-    if config is not None:
-        found["restante.toml"] = config
-    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}

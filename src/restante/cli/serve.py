@@ -51,7 +51,16 @@ def command(listeners: tuple[str, ...], workers: int | None, demo: bool, mail: P
     def prepare() -> Demo:
         return Demo(*run(_demo(mail)))
 
-    sys.exit(serve(config, data, listen=listen, workers=workers, prepare=prepare if demo else None))
+    sys.exit(
+        serve(
+            config,
+            data,
+            config_file=place.config,
+            listen=listen,
+            workers=workers,
+            prepare=prepare if demo else None,
+        )
+    )
 
 
 async def _demo(mail: Path | None) -> tuple[str, str]:

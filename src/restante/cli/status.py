@@ -11,6 +11,7 @@ from .common import cell, count, emit_json, human_size, instant, run, with_json,
 
 if TYPE_CHECKING:
     from ..store.directory import Account
+    from .backup_status import Nightly
     from .installation import Installation
 
 
@@ -65,13 +66,14 @@ class Status:
     counters: dict[str, int]
     accounts: tuple[AccountSize, ...]
     suppressed_duplicates: tuple[Duplicate, ...]
+    backup: Nightly
 
 
 @click.command()
 @with_json
 @with_place
 def command(as_json: bool) -> None:
-    """Show listeners, connections, accounts and sizes."""
+    """Show listeners, connections, accounts and sizes, and how the nightly backup stands."""
     status = run(_work())
     if as_json:
         emit_json(status)
@@ -82,8 +84,10 @@ def command(as_json: bool) -> None:
 async def _work() -> Status:
     import asyncio
 
+    from ..clock import SystemClock
     from ..config.paths import run_directory
     from ..server.status import collect
+    from .backup_status import nightly_of
     from .installation import installation
 
     async with installation() as here:
@@ -92,6 +96,7 @@ async def _work() -> Status:
         names = {each.id: each.address for each in accounts}
         sizes = [await _size(here, account) for account in accounts]
         duplicates = await here.engine.directory.duplicates()
+        nightly = await asyncio.to_thread(nightly_of, here.config, here.data, SystemClock().now())
     counters: dict[str, int] = {}
     for worker in workers:
         for name, value in worker.counters.items():
@@ -115,6 +120,7 @@ async def _work() -> Status:
         counters,
         tuple(sizes),
         tuple(Duplicate(names.get(account, account), instant(when), id) for account, when, id in duplicates),
+        nightly,
     )
 
 
@@ -146,6 +152,8 @@ async def _size(here: Installation, account: Account) -> AccountSize:
 
 
 def _tell(status: Status) -> None:
+    from .backup_status import tell_nightly
+
     if status.workers:
         click.echo(f"Server running on {status.data}: {count(len(status.workers), 'worker')}.")
         for listener in status.listeners:
@@ -175,3 +183,5 @@ def _tell(status: Status) -> None:
         )
     if status.suppressed_duplicates:
         click.echo(f"{count(len(status.suppressed_duplicates), 'redelivery')} suppressed lately; --json lists them.")
+    if status.backup.location:
+        tell_nightly(status.backup)

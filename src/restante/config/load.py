@@ -93,6 +93,10 @@ RANGES = (
     Range(("store", "log_retention"), 0, 36_500 * _DAY),
     Range(("store", "reserve"), 0, _ANY),
     Range(("store", "handles"), 4, 1 << 20),
+    Range(("backup", "jitter"), 0, 4 * 3600),
+    Range(("backup", "keep_daily"), 0, 36_500),
+    Range(("backup", "keep_weekly"), 0, 36_500),
+    Range(("backup", "keep_monthly"), 0, 36_500),
     Range(("limits", "message"), 1 << 10, 2**31 - 1),
     Range(("limits", "append"), 1 << 10, 2**31 - 1),
     Range(("limits", "connections"), 1, 1 << 20),
@@ -303,6 +307,8 @@ class _ConfigReading(Reading):
             raise self.error(("tls", "key"), "tls.key stands without tls.certificate.", "Name both files.")
         if config.backup.passphrase_file and config.backup.key_file:
             raise self.error(("backup", "key_file"), "backup.passphrase_file and backup.key_file are both given.")
+        if not re.fullmatch(r"(?:[01]\d|2[0-3]):[0-5]\d|off", config.backup.schedule):
+            raise self.error(("backup", "schedule"), 'backup.schedule is a time of day like "02:30", or "off".')
         if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]{0,253}", config.server.hostname):
             raise self.error(("server", "hostname"), "server.hostname is no host name.")
         if not re.fullmatch(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+)?", config.imap.admin):

@@ -181,6 +181,13 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     location: Annotated[str, Doc("Where backups lie, when a command names no place: a folder.")] = ""
     passphrase_file: Annotated[str, Doc("File whose first line is the backup's passphrase.")] = ""
     key_file: Annotated[str, Doc("Key file of the backup, instead of a passphrase: opens it faster.")] = ""
+    schedule: Annotated[
+        str, Doc('When the server backs up each night to `location`: "HH:MM" by this machine\'s clock, or "off".')
+    ] = "02:30"
+    jitter: Annotated[float, Doc("A night begins so much later at most, by chance.", "duration")] = 600.0
+    keep_daily: Annotated[int, Doc("Days of which a snapshot stays. All three 0: nothing is ever removed.")] = 14
+    keep_weekly: Annotated[int, Doc("Weeks of which a snapshot stays.")] = 8
+    keep_monthly: Annotated[int, Doc("Months of which a snapshot stays.")] = 24
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

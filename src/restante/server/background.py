@@ -1,4 +1,5 @@
-"""The process beside the workers that does what nobody waits for: what search keeps of new mail, and housekeeping.
+"""The process beside the workers that does what nobody waits for: what search keeps of new mail, housekeeping,
+and the nightly backup.
 
     worker: mail filed -> Notes.note(account) --datagram--> background: Engine.tend_search(account)
 
@@ -21,6 +22,7 @@ from collections import OrderedDict
 from ..clock import Clock
 from ..store.interface import Engine
 from .housekeeping import Housekeeper
+from .nightly import Nightly
 
 NICENESS = 10
 """About a tenth of a processor that others want too. Not less: while it writes an account's texts, a delivery to that
@@ -64,17 +66,19 @@ class Notes:
 class Background:
     """The process's work, from `start` to `stop`."""
 
-    def __init__(self, engine: Engine, receive: socket.socket, housekeeper: Housekeeper) -> None:
+    def __init__(self, engine: Engine, receive: socket.socket, housekeeper: Housekeeper, nightly: Nightly) -> None:
         self._engine = engine
         self._receive = receive
         self._housekeeper = housekeeper
+        self._nightly = nightly
         self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
-        """Lower this process's priority, listen, and keep house."""
+        """Lower this process's priority, listen, keep house, and back up when it is due."""
         os.nice(NICENESS)
         self._loop.add_reader(self._receive, self._heard)
         self._housekeeper.start()
+        self._nightly.start()
 
     def _heard(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -84,5 +88,6 @@ class Background:
     async def stop(self) -> None:
         """Let go of the store, after the step that is under way."""
         self._loop.remove_reader(self._receive)
+        await self._nightly.stop()
         await self._housekeeper.stop()
         await self._engine.close()

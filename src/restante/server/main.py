@@ -50,6 +50,7 @@ def serve(
     config: Config,
     data: Path,
     *,
+    config_file: Path | None = None,
     listen: Mapping[str, str | list[str]] | None = None,
     workers: int | None = None,
     prepare: Callable[[], Demo] | None = None,
@@ -60,6 +61,7 @@ def serve(
 ) -> int:
     """Run the server until it is told to stop; the exit status.
 
+    config_file: where the configuration was read; backups take it along.
     listen: listeners that replace the configuration's, by name. workers: instead of the configured number.
     prepare: called once data and ports are ours and before anybody is served; fills the demo account, and gives
     what is printed for the person. Must be called where no thread and no event loop runs. Raises Refusal
@@ -88,6 +90,7 @@ def serve(
                 log=make_logger(config.log.level, config.log.format, the_clock),
                 keeper=keeper,
                 shared=SharedCounts(count, random(32)),
+                config_file=config_file,
             )
             supervisor = Supervisor(around, bound, count, build or _all_rooms(random))
             return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))

@@ -35,6 +35,7 @@ from ..errors import Refusal
 from .background import Background, channel
 from .housekeeping import Housekeeper
 from .listeners import Bound, close_all
+from .nightly import Nightly
 from .status import socket_path
 from .worker import Build, Surroundings, Worker
 
@@ -349,7 +350,10 @@ async def _background(around: Surroundings, build: Build, notes: socket.socket, 
     work = None
     if assembly.engine is not None:
         house = Housekeeper(assembly.engine, around.config, around.run, around.clock, around.log)
-        work = Background(assembly.engine, notes, house)
+        nightly = Nightly(
+            assembly.engine, around.config, around.data, around.config_file, around.clock, around.random, around.log
+        )
+        work = Background(assembly.engine, notes, house, nightly)
         work.start()
     with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: `life` tells it too
         os.write(report, msgspec.json.encode(Report(ready=True)))

@@ -68,6 +68,7 @@ class Surroundings:
     shared: SharedCounts | None = None
     number: int = 0
     background: socket.socket | None = None
+    config_file: Path | None = None
 
 
 class Worker:

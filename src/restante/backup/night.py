@@ -1,0 +1,76 @@
+"""A night's work: a snapshot, then the retention's rule, then a share of the backup read back.
+
+Each step says what is wrong and the next goes on, except after a run that took no snapshot: then nothing is forgotten
+either. Cut off anywhere, it leaves a valid repository (see `run`, `prune`, `verify`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from ..clock import Clock
+from ..errors import Refusal
+from ..store.interface import Engine
+from .outcome import Night
+from .prune import prune
+from .repository import Repository
+from .retention import Keep
+from .run import Done, run
+from .verify import Verified, verify
+
+TOLD = 5
+"""Accounts and damages named in a reason; the rest is counted."""
+
+
+async def night(
+    engine: Engine, repository: Repository, clock: Clock, host: str, files: Mapping[str, bytes], keep: Keep
+) -> Night:
+    """Do a night's work. keep: all zero prunes nothing, for a location that lets nobody remove.
+
+    Refusals are told in `problems`; faults pass.
+    """
+    problems: list[str] = []
+    try:
+        done = await run(engine, repository, clock, host, files)
+    except Refusal as refusal:
+        return Night(problems=(str(refusal),))
+    problems += _left_out(done)
+    forgotten = 0
+    if keep.daily or keep.weekly or keep.monthly:
+        try:
+            pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()))
+            forgotten = len(pruned.forgotten)
+        except Refusal as refusal:
+            problems.append(f"Old snapshots were not forgotten: {refusal}")
+    read_back = 0
+    try:
+        verified = await asyncio.to_thread(verify, repository, int(clock.now()), everything=False)
+        read_back = verified.octets
+        problems += _damages(verified)
+    except Refusal as refusal:
+        problems.append(f"Nothing was read back: {refusal}")
+    return Night(done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems))
+
+
+def _left_out(done: Done) -> list[str]:
+    found = [f"{address} was left out: {why}" for address, why in done.failed]
+    found += [
+        f"{number} messages of {address} cannot be read: run 'restante doctor'." for address, number in done.unreadable
+    ]
+    return _cut(found)
+
+
+def _damages(verified: Verified) -> list[str]:
+    if verified.right:
+        return []
+    found = [each.text for each in verified.damages]
+    found += [f"{each.what}: {each.error.text}" for each in verified.broken]
+    found = _cut(found)
+    if verified.touched:
+        found.append(f"{len(verified.touched)} messages are lost in the backup.")
+    return [*found, "Run 'restante backup verify --all'."]
+
+
+def _cut(found: list[str]) -> list[str]:
+    return found if len(found) <= TOLD else [*found[:TOLD], f"... and {len(found) - TOLD} more."]

@@ -1,0 +1,112 @@
+"""When the nightly backup is due: daylight saving neither skips nor doubles a night, nothing missed is forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.backup.schedule import DAY, Schedule, parse_time
+
+ZONES = [
+    "UTC", "Europe/Berlin", "Europe/London", "America/New_York", "America/Sao_Paulo", "America/Havana", "Asia/Beirut",
+    "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo", "Africa/Casablanca", "Pacific/Chatham", "Atlantic/Azores",
+    "America/St_Johns", "Pacific/Kiritimati", "Antarctica/Troll",
+]  # fmt: skip
+BERLIN = Schedule(time(2, 30), ZoneInfo("Europe/Berlin"))
+instants = st.integers(631_152_000, 2_500_000_000)  # 1990 to 2049
+
+
+def no_chance(octets: int) -> bytes:
+    return bytes(octets)
+
+
+def utc(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2026-03-28", "2026-03-28T01:30"),
+        ("2026-03-29", "2026-03-29T01:30"),  # there is no 02:30: it is 03:30
+        ("2026-03-30", "2026-03-30T00:30"),
+        ("2026-10-24", "2026-10-24T00:30"),
+        ("2026-10-25", "2026-10-25T00:30"),  # twice: the first one
+        ("2026-10-26", "2026-10-26T01:30"),
+    ],
+)
+def test_the_nights_at_which_clocks_change(day: str, expected: str) -> None:
+    assert BERLIN.occurrence(date.fromisoformat(day)) == utc(expected)
+
+
+@given(st.sampled_from(ZONES), st.times(), instants)
+def test_every_day_has_one_night_and_no_day_two(zone: str, at: time, start: int) -> None:
+    schedule = Schedule(at.replace(second=0, microsecond=0, tzinfo=None, fold=0), ZoneInfo(zone))
+    day = datetime.fromtimestamp(start, schedule.zone).date()
+    nights = [schedule.occurrence(day + timedelta(days=number)) for number in range(370)]
+    now, found = nights[0] - 1, list[float]()
+    while len(found) < len(set(nights)):
+        now = schedule.after(now)
+        found.append(now)
+    assert found == sorted(set(nights))
+    assert len(set(nights)) >= 369, "one day was left out by a zone that crossed the date line"
+    if len(found) == 370:
+        assert all(DAY - 2 * 3600 <= b - a <= DAY + 2 * 3600 for a, b in pairwise(found))
+
+
+@given(st.sampled_from(ZONES), st.times(), instants)
+def test_before_and_after_enclose_an_instant(zone: str, at: time, now: int) -> None:
+    schedule = Schedule(at.replace(tzinfo=None, fold=0), ZoneInfo(zone))
+    before, after = schedule.before(now), schedule.after(now)
+    assert before <= now < after
+    assert schedule.after(before) == after
+    assert schedule.before(after) == after
+
+
+@given(st.sampled_from(ZONES), instants, st.binary(min_size=4, max_size=4), st.floats(0, 4 * 3600))
+def test_the_jitter_delays_and_no_more_than_it_may(zone: str, now: int, chance: bytes, jitter: float) -> None:
+    schedule = Schedule(time(2, 30), ZoneInfo(zone), jitter)
+    attended = schedule.before(now)
+    assert 0 <= schedule.due(attended, now, lambda octets: chance) - schedule.after(now) <= jitter
+
+
+def test_nights_that_were_missed_are_one_run_at_once() -> None:
+    attended, now = utc("2026-05-01T00:30"), utc("2026-05-09T12:00")
+    assert BERLIN.due(attended, now, no_chance) == utc("2026-05-02T00:30") < now
+    attended = BERLIN.before(now)  # that run's
+    assert BERLIN.due(attended, now, no_chance) == utc("2026-05-10T00:30")
+
+
+def test_a_clock_put_back_by_an_hour_runs_nothing_twice_and_one_of_the_wrong_year_ends_nothing() -> None:
+    attended = utc("2026-05-01T00:30")
+    assert BERLIN.due(attended, utc("2026-04-30T23:45"), no_chance) == utc("2026-05-02T00:30")
+    assert BERLIN.due(utc("2040-01-01T01:30"), utc("2026-05-01T10:00"), no_chance) == utc("2026-05-02T00:30")
+
+
+def test_without_a_zone_it_is_the_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time as clock
+
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    clock.tzset()
+    try:
+        local = Schedule(time(2, 30))
+        for number in range(400):
+            day = date(2026, 1, 1) + timedelta(days=number)
+            assert local.occurrence(day) == BERLIN.occurrence(day)
+            assert local.after(local.occurrence(day)) == BERLIN.occurrence(day + timedelta(days=1))
+    finally:
+        monkeypatch.undo()
+        clock.tzset()
+
+
+def test_times() -> None:
+    assert parse_time("23:05") == time(23, 5)
+    assert parse_time("off") is None
+    for text in ("24:00", "2:30", "02:60", "", "02:30\n"):
+        with pytest.raises(ValueError, match="time of day"):
+            parse_time(text)

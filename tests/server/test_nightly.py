@@ -1,0 +1,365 @@
+"""The nightly backup on a clock of its own: what is noted, who is told, and when; then with a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from restante.backup.outcome import Night
+from restante.clock import ManualClock
+from restante.config.model import BackupTable, Config
+from restante.server.engine import open_engine
+from restante.server.logs import make_logger
+from restante.server.nightly import Nightly, in_process, schedule_of
+from restante.server.nightly_state import Nights, Order, nights_file, read_nights, write_nights
+from restante.server.postmaster import tell_postmaster
+from restante.store.directory import Account, AccountSettings, Domain
+from restante.store.model import INBOX, Column
+
+from .support import PATIENCE, eventually
+
+CONFIG = Config(backup=BackupTable(location="/backup", jitter=600.0))
+BAD = Night(problems=("The disk is full.",))
+SCHEDULE = schedule_of(CONFIG)
+assert SCHEDULE is not None
+
+
+class Play:
+    """Nights on a clock that leaps to what is waited for. script: what each night comes to."""
+
+    def __init__(self, data: Path, *script: Night, config: Config = CONFIG) -> None:
+        self.data = data
+        self.clock = ManualClock()
+        self.out = io.StringIO()
+        self.script = list(script)
+        self.begun: list[float] = []
+        self.config = config
+        self.over = asyncio.Event()
+        self.inside: Callable[[], Awaitable[None]] | None = None
+
+    async def perform(self, order: Order) -> Night:
+        self.begun.append(self.clock.now())
+        assert order.data == str(self.data)
+        if self.inside is not None:
+            await self.inside()
+        if not self.script:
+            self.over.set()
+            await asyncio.Event().wait()
+        return self.script.pop(0)
+
+    async def __call__(self) -> list[str]:
+        """Play the script; texts of what the postmaster has then."""
+
+        async def leap(seconds: float) -> None:
+            self.clock.advance(max(seconds, 0.001))  # less would be lost in the float
+            await asyncio.sleep(0)
+
+        engine = open_engine(self.config, self.data, self.clock, os.urandom)
+        try:
+            if await engine.directory.account("postmaster@example.com") is None:
+                await engine.directory.add_domain(Domain("example.com"))
+                account = Account(
+                    "p1", "postmaster@example.com", "example.com", True, 0, AccountSettings(), False, 3, 1
+                )
+                await engine.directory.add_account(account)
+                await engine.create_account("p1")
+            log = make_logger("info", "plain", self.clock, self.out)
+            nightly = Nightly(
+                engine, self.config, self.data, None, self.clock, os.urandom, log,
+                perform=self.perform, look=0.01, sleep=leap,
+            )  # fmt: skip
+            nightly.start()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self.over.wait()
+            except TimeoutError:
+                pytest.fail(self.out.getvalue())
+            await nightly.stop()
+            store = engine.account("p1")
+            box = await store.mailbox(INBOX)
+            assert box is not None
+            rows = await store.rows(box.key, ((1, 0xFFFF_FFFF),), (Column.CONTENT,), 100)
+            octets = await store.read_contents([int(str(row[1])) for row in rows])
+            return [each.decode() for each in octets]
+        finally:
+            await engine.close()
+
+    @property
+    def nights(self) -> Nights:
+        found = read_nights(self.data)
+        assert found is not None
+        return found
+
+
+def good(number: int) -> Night:
+    return Night(snapshot=f"s{number}", messages=1)
+
+
+def test_a_night_each_day_at_its_time(tmp_path: Path) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path, *map(good, range(5)))
+        assert await play() == []
+        assert SCHEDULE is not None
+        first = SCHEDULE.after(ManualClock().now())
+        for begun in play.begun:
+            assert 0 <= begun - first <= 600
+            first = SCHEDULE.after(first)
+        assert len(play.begun) == 6
+        assert (play.nights.snapshot, play.nights.failure, play.nights.failing) == ("s4", None, False)
+        assert play.nights.next is None, "one runs"
+        assert play.out.getvalue().count("nightly backup done snapshot=s") == 5
+
+    asyncio.run(scene())
+
+
+def test_one_message_an_episode_and_one_when_it_works_again(tmp_path: Path) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path, good(1), BAD, BAD, BAD, good(2), good(3), BAD)
+        mail = await play()
+        subjects = [line for text in mail for line in text.splitlines() if line.startswith("Subject:")]
+        assert subjects == [
+            "Subject: The nightly backup failed",
+            "Subject: The nightly backup works again",
+            "Subject: The nightly backup failed",
+        ]
+        assert "The disk is full." in mail[0]
+        assert "Auto-Submitted: auto-generated" in mail[0]
+        assert play.nights.failing
+        assert play.nights.reason == "The disk is full."
+        assert play.out.getvalue().count("nightly backup failed") == 4
+
+    asyncio.run(scene())
+
+
+def test_an_episode_outlives_a_restart_and_so_does_what_was_missed(tmp_path: Path) -> None:
+    async def scene() -> None:
+        first = Play(tmp_path, BAD)
+        assert len(await first()) == 1
+        again = Play(tmp_path, BAD)
+        again.clock.set(first.clock.now() + 5 * 86400.0 + 3600)
+        start = again.clock.now()
+        assert len(await again()) == 1, "of this episode the postmaster knows"
+        assert again.begun[0] == start, "five nights were missed: one run, at once"
+        assert again.begun[1] - start > 3600, "and no more than one"
+
+    asyncio.run(scene())
+
+
+def test_a_night_cut_off_by_the_servers_end_is_done_at_the_next_start(tmp_path: Path) -> None:
+    async def scene() -> None:
+        first = Play(tmp_path)
+        assert await first() == []
+        again = Play(tmp_path)
+        again.clock.set(first.clock.now() + 3600)
+        await again()
+        assert again.begun == [first.clock.now() + 3600]
+
+    asyncio.run(scene())
+
+
+def test_a_night_that_does_not_end_is_told_and_ended_at_last(tmp_path: Path) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path)
+        ended = []
+
+        async def stuck() -> None:
+            if len(play.begun) > 1:
+                return
+            try:
+                for _ in range(5):
+                    play.clock.advance(86400.0)
+                    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+
+        play.inside = stuck
+        (mail,) = await play()
+        assert "still at work" in mail
+        assert ended == [True]
+        assert "three days" in play.nights.reason
+
+    asyncio.run(scene())
+
+
+def test_without_a_location_or_with_the_schedule_off_there_is_nothing(tmp_path: Path) -> None:
+    assert schedule_of(Config()) is None
+    assert schedule_of(Config(backup=BackupTable(location="/x", schedule="off"))) is None
+    assert not nights_file(tmp_path).exists()
+
+
+def test_without_a_postmaster_the_log_has_it(tmp_path: Path) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path, BAD)
+        engine = open_engine(CONFIG, tmp_path, play.clock, os.urandom)
+        await engine.directory.add_domain(Domain("example.com"))
+        account = Account("p1", "ann@example.com", "example.com", True, 0, AccountSettings(), False, 3, 1)
+        await engine.directory.add_account(account)
+        await engine.create_account("p1")
+        log = make_logger("info", "plain", play.clock, play.out)
+        assert not await tell_postmaster(engine, CONFIG, play.clock, os.urandom, log, "It failed", "Why.\n")
+        assert 'the postmaster could not be told subject="It failed"' in play.out.getvalue()
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_a_file_that_says_nothing_begins_anew(tmp_path: Path) -> None:
+    nights_file(tmp_path).write_text("{")
+    assert read_nights(tmp_path) is None
+    nights = Nights(since=1.0, attended=2.0, success=3.0, told=True)
+    write_nights(tmp_path, nights)
+    assert read_nights(tmp_path) == nights
+    assert nights_file(tmp_path).stat().st_mode & 0o077 == 0
+
+
+def test_the_last_good_night_is_too_old_after_two_nights_and_two_hours() -> None:
+    nights = Nights(since=0.0, attended=0.0)
+    assert not nights.too_old(50 * 3600)
+    assert nights.too_old(50 * 3600 + 1)
+    assert not Nights(since=0.0, attended=0.0, success=9.0).too_old(50 * 3600 + 9)
+
+
+# The process, and a server --------------------------------------------------------------------------
+
+
+def restante(*words: str, stdin: bytes = b"", status: int | None = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "restante", *words], input=stdin, capture_output=True, timeout=PATIENCE, check=False
+    )
+    assert status is None or done.returncode == status, done.stderr
+    return done.stdout.decode()
+
+
+def prepared(folder: Path) -> Path:
+    """An account, a backup, and a configuration that names it."""
+    data, config = folder / "data", folder / "restante.toml"
+    (folder / "passphrase").write_text("three random words\n")
+    config.write_text(
+        f'data = "{data}"\n[backup]\nlocation = "{folder / "backup"}"\npassphrase_file = "{folder / "passphrase"}"\n'
+    )
+    restante("--config", str(config), "domain", "add", "example.com")
+    add = ("account", "add", "postmaster@example.com", "--password-stdin")
+    restante("--config", str(config), *add, stdin=b"secret\n")
+    restante("--config", str(config), "backup", "init")
+    return config
+
+
+def test_the_process_says_why_there_was_no_backup(tmp_path: Path) -> None:
+    async def scene() -> None:
+        order = Order(Config(backup=BackupTable(location=str(tmp_path / "none"))), str(tmp_path / "data"))
+        assert "has no key" in " ".join((await in_process(order)).problems)
+        (tmp_path / "words").write_text("words\n")
+        backup = BackupTable(location=str(tmp_path / "none"), passphrase_file=str(tmp_path / "words"))
+        assert "no backup" in " ".join((await in_process(Order(Config(backup=backup), str(tmp_path)))).problems)
+
+    asyncio.run(scene())
+
+
+def held(folder: Path) -> Order:
+    """An order whose process waits for ever: its passphrase comes out of a pipe that nobody writes to."""
+    os.mkfifo(folder / "passphrase")
+    backup = BackupTable(location=str(folder / "backup"), passphrase_file=str(folder / "passphrase"))
+    return Order(Config(backup=backup), str(folder / "data"))
+
+
+def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "restante.server.nightly_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(held(tmp_path)) + b"\n")
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 1
+
+
+def test_the_process_is_killed_when_the_server_stops(tmp_path: Path) -> None:
+    order = held(tmp_path)
+
+    async def scene() -> None:
+        task = asyncio.ensure_future(in_process(order))
+        await asyncio.to_thread(eventually, lambda: children(os.getpid()))
+        (pid,) = children(os.getpid())
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert children(os.getpid()) == []
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+    asyncio.run(scene())
+
+
+def test_a_process_that_is_killed_is_a_bad_night(tmp_path: Path) -> None:
+    async def scene() -> None:
+        task = asyncio.ensure_future(in_process(held(tmp_path)))
+        await asyncio.to_thread(eventually, lambda: children(os.getpid()))
+        for pid in children(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+        assert "status -9" in " ".join((await task).problems)
+
+    asyncio.run(scene())
+
+
+def children(parent: int) -> list[int]:
+    """Processes of the nightly backup."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
+    )
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "nightly_process" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["missed", "comes"])
+def test_a_server_backs_up_by_itself(tmp_path: Path, how: str) -> None:
+    """missed: its last night was days ago. comes: the server's clock comes to the time of day two seconds later."""
+    config = prepared(tmp_path)
+    data = tmp_path / "data"
+    words = [sys.executable, "-m", "tests.server.clocked", "0", "--config", str(config), "serve", "--workers=1"]
+    if how == "missed":
+        write_nights(data, Nights(since=0.0, attended=datetime.now(UTC).timestamp() - 3 * 86400))
+        told = json.loads(restante("--config", str(config), "backup", "status", "--json", status=4))
+        assert told["too_old"]
+    else:
+        config.write_text(config.read_text() + "jitter = 0\n")
+        assert SCHEDULE is not None
+        now = datetime.now(UTC).timestamp()
+        write_nights(data, Nights(since=now, attended=SCHEDULE.before(now)))
+        words[3] = str(SCHEDULE.after(now) - 2.0 - now)
+    listen = [f"--listen={name}=off" for name in ("imap", "imaps", "pop3", "pop3s")]
+    with subprocess.Popen(
+        [*words, *listen, "--listen=lmtp=127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            while (line := server.stdout.readline()) != "ready\n":
+                assert line
+            eventually(lambda: (nights := read_nights(data)) is not None and nights.success is not None)
+            eventually(lambda: (nights := read_nights(data)) is not None and nights.next is not None)
+        finally:
+            server.terminate()
+        assert server.wait(PATIENCE) == 0
+    (snapshot,) = json.loads(restante("--config", str(config), "backup", "list", "--json"))
+    nights = read_nights(data)
+    assert nights is not None
+    assert nights.snapshot == snapshot["snapshot"]
+    assert nights.failure is None
+    restante("--config", str(config), "backup", "restore", "--all", "--data", str(tmp_path / "new"))
+    assert (tmp_path / "new" / "restante.toml").read_text() == config.read_text(), "the settings went along"
+    if how == "missed":
+        told = json.loads(restante("--config", str(config), "backup", "status", "--json"))
+        assert (told["good"], told["snapshot"]) == (True, snapshot["snapshot"])
+        told = json.loads(restante("--config", str(config), "status", "--json"))["backup"]
+        assert told["last_success"] is not None
+        assert "works" in restante("--config", str(config), "status")

@@ -228,6 +228,7 @@ def test_the_last_good_night_is_too_old_after_two_nights_and_two_hours() -> None
     nights = Nights(since=0.0, attended=0.0)
     assert not nights.too_old(50 * 3600)
     assert nights.too_old(50 * 3600 + 1)
+    assert Nights(since=0.0, attended=0.0, success=1e9).too_old(0.0), "the clock was wrong then"
     assert not Nights(since=0.0, attended=0.0, success=9.0).too_old(50 * 3600 + 9)
 
 

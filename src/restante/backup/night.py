@@ -39,7 +39,7 @@ async def night(
     forgotten = 0
     if keep.daily or keep.weekly or keep.monthly:
         try:
-            pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()))
+            pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None)
             forgotten = len(pruned.forgotten)
         except Refusal as refusal:
             problems.append(f"Old snapshots were not forgotten: {refusal}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 import msgspec
 
@@ -58,16 +59,25 @@ class CannotPrune(BackupRefusal):
     code = "CANNOT-PRUNE"
 
 
-def prune(repository: Repository, keep: Keep, now: int, *, dry_run: bool = False, force: bool = False) -> Pruned:
+def prune(
+    repository: Repository,
+    keep: Keep,
+    now: int,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    zone: tzinfo | None = UTC,
+) -> Pruned:
     """Forget snapshots past the rule, and what nobody needs then.
 
     dry_run: say which snapshots would go, and change nothing. force: go on though some list of messages cannot be
-    read, when nothing that it named can be restored either. Raises CannotPrune, LocationFailed.
+    read, when nothing that it named can be restored either. zone: whose days and months; None is the
+    machine's. Raises CannotPrune, LocationFailed.
     """
     everything, unreadable = repository.read_snapshots()
     if unreadable and not force:
         raise _cannot(unreadable[0])
-    stay = kept(everything, lambda one: one.data.at, keep)
+    stay = kept(everything, lambda one: one.data.at, keep, zone)
     names_kept = {one.name for one in stay}
     done = Pruned(stay, [one for one in everything if one.name not in names_kept])
     if dry_run:

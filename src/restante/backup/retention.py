@@ -24,8 +24,9 @@ class Keep:
     last: int = 1
 
 
-def kept(snapshots: Sequence[T], at: Callable[[T], int], keep: Keep, zone: tzinfo = UTC) -> list[T]:
-    """Of snapshots, oldest first, those that stay, in the same order. at: seconds UTC of one. zone: whose days."""
+def kept(snapshots: Sequence[T], at: Callable[[T], int], keep: Keep, zone: tzinfo | None = UTC) -> list[T]:
+    """Of snapshots, oldest first, those that stay, in the same order. at: seconds UTC of one. zone: whose days;
+    None is the machine's."""
     stay: set[int] = set(range(max(0, len(snapshots) - keep.last), len(snapshots)))
     rules: tuple[tuple[int, Callable[[datetime], Hashable]], ...] = (
         (keep.daily, lambda when: (when.year, when.month, when.day)),

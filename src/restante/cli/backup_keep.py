@@ -150,7 +150,7 @@ def prune_(
     if min(numbers) < 0 or sum(numbers) == 0:
         raise click.UsageError("Keep at least one snapshot.")
     repository = open_repository()
-    done = prune(repository, keep, int(SystemClock().now()), dry_run=dry_run, force=force)
+    done = prune(repository, keep, int(SystemClock().now()), dry_run=dry_run, force=force, zone=None)
     result = Pruned(
         tuple(each.id for each in done.kept),
         tuple((each.id, instant(each.data.at)) for each in done.forgotten),

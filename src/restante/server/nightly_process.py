@@ -63,7 +63,10 @@ def _end_with_the_parent() -> None:
 
 
 def main() -> int:
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 1  # the parent was stopped before it could say anything
+    order = msgspec.json.decode(line, type=Order)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     adopt_logs(order.config.log.level, order.config.log.format, SystemClock())
     sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(work(order))))

@@ -10,6 +10,7 @@ import msgspec
 from ..config.model import Config
 from ..sync.files import replace_file
 
+DAY = 86400
 OLD = 50 * 3600
 """Seconds after which the last good night is too old: two nights and two hours, for a run that takes long."""
 
@@ -47,8 +48,9 @@ class Nights(msgspec.Struct, frozen=True):
         return self.failure is not None and (self.success is None or self.success < self.failure)
 
     def too_old(self, now: float) -> bool:
-        """Whether the last good night (the beginning, where there was none) is longer ago than `OLD`."""
-        return now - (self.success if self.success is not None else self.since) > OLD
+        """Whether the last good night (the beginning, where there was none) is longer ago than `OLD`, or so far
+        ahead that a clock must have been wrong."""
+        return not -DAY <= now - (self.success if self.success is not None else self.since) <= OLD
 
 
 def nights_file(data: Path) -> Path:

@@ -1,0 +1,117 @@
+"""A night's work: a snapshot, the retention, a share read back; and what makes a night a bad one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from restante.backup.night import night
+from restante.backup.outcome import Night
+from restante.backup.retention import Keep
+
+from .support import ANN, World, message, play, put
+
+KEEP = Keep(3, 2, 1)
+
+
+async def tonight(world: World, keep: Keep = KEEP) -> Night:
+    world.clock.advance(86400.0)
+    return await night(world.engine, world.repository(), world.clock, "host", {}, keep)
+
+
+def snapshots(world: World) -> int:
+    return len(world.repository().snapshot_names())
+
+
+async def filled(folder: Path) -> World:
+    world = World(folder)
+    await world.fill()
+    await put(world.ann, "INBOX", *(message(number) for number in range(5)))
+    await put(world.bob, "INBOX", message(9))
+    return world
+
+
+def test_nights_are_taken_forgotten_and_read_back(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        first = await tonight(world)
+        assert (first.problems, first.messages, first.forgotten) == ((), 6, 0)
+        assert first.written > 0
+        assert first.read_back > 0
+        nights = [await tonight(world) for _ in range(12)]
+        assert [each.problems for each in nights] == [()] * 12
+        assert sum(each.messages for each in nights) == 0, "nothing changed"
+        assert sum(each.forgotten for each in nights) == 13 - snapshots(world) > 0
+        assert snapshots(world) <= 3 + 2 + 1
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_where_all_is_kept_nothing_is_removed(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        for _ in range(5):
+            assert (await tonight(world, Keep(0, 0, 0))).problems == ()
+        assert snapshots(world) == 5
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_flipped_bit_makes_a_bad_night_within_thirty_and_each_one_after(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        for _ in range(3):
+            await put(world.ann, "INBOX", message(100 + snapshots(world)))
+            assert (await tonight(world)).problems == ()
+        packs = sorted((tmp_path / "backup" / "mail").rglob("*"))
+        pack = next(path for path in packs if path.is_file())
+        data = bytearray(pack.read_bytes())
+        data[-1] ^= 1
+        pack.chmod(0o600)
+        pack.write_bytes(data)
+        nights = [await tonight(world) for _ in range(30)]
+        bad = [bool(each.problems) for each in nights]
+        assert True in bad
+        assert bad[bad.index(True) :] == [True] * (30 - bad.index(True)), "told every night until it is mended"
+        assert "backup verify --all" in " ".join(nights[-1].problems)
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_an_account_that_is_left_out_makes_a_bad_night_with_a_snapshot(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        await tonight(world)
+        await world.engine.leave(ANN)
+        path = world.engine.path(ANN)
+        path.write_bytes(bytes(path.stat().st_size))
+        bad = await tonight(world)
+        assert bad.snapshot
+        assert "ann@example.com was left out" in " ".join(bad.problems)
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_location_that_is_gone_makes_a_bad_night_that_forgets_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        for _ in range(4):
+            await tonight(world, Keep(0, 0, 0))
+        repository = world.repository()
+        shutil.move(tmp_path / "backup", tmp_path / "elsewhere")
+        (tmp_path / "backup").write_text("a file, where the disk was mounted")
+        await put(world.ann, "INBOX", message(77))
+        world.clock.advance(86400.0)
+        bad = await night(world.engine, repository, world.clock, "host", {}, Keep(1, 0, 0))
+        assert (bad.snapshot, bad.forgotten, len(bad.problems)) == ("", 0, 1)
+        (tmp_path / "backup").unlink()
+        shutil.move(tmp_path / "elsewhere", tmp_path / "backup")
+        assert snapshots(world) == 4
+        assert (await tonight(world, Keep(0, 0, 0))).problems == ()
+        await world.engine.close()
+
+    play(scene())

@@ -31,7 +31,7 @@ from restante.clock import SystemClock, system_random
 from restante.config.model import Config
 from restante.config.paths import make_data
 from restante.server.engine import open_engine
-from restante.store.model import FlagMode, Flags
+from restante.store.model import Column, FlagMode, Flags
 
 USER = "u0@bench.example"
 PASSPHRASE = "correct horse battery staple"
@@ -66,7 +66,8 @@ class Tool:
         self.size = sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
 
 
-def tools(folder: Path, data: Path, tree: Path) -> list[Tool]:
+def tools(folder: Path, data: Path, tree: Path, email: str) -> list[Tool]:
+    """email: EMAILID of the message that is brought back alone."""
     secret = folder / "passphrase"
     secret.write_text(PASSPHRASE + "\n")
     secret.chmod(0o600)
@@ -111,8 +112,7 @@ def tools(folder: Path, data: Path, tree: Path) -> list[Tool]:
             lambda: [[*call, "run", ours, *key]],
             lambda: [[*call, "run", ours, *key]],
             lambda to, wanted: [[
-                *call, "restore", ours, *key, "--account", USER, "--mailbox", "INBOX", "--message", "5000",
-                "--maildir", str(to / "one"),
+                *call, "restore", ours, *key, "--account", USER, "--message", email, "--out", str(to / "one"),
             ]],
             lambda to: [[
                 sys.executable, "-m", "restante", "--data", str(data), "backup", "restore", ours, *key, "--all",
@@ -121,6 +121,20 @@ def tools(folder: Path, data: Path, tree: Path) -> list[Tool]:
             environment,
         ),
     ]  # fmt: skip
+
+
+async def email_in_the_middle(data: Path) -> str:
+    """EMAILID of a message half way through INBOX."""
+    engine = open_engine(Config(), data, SystemClock(), system_random)
+    account = (await engine.directory.accounts())[0]
+    store = engine.account(account.id)
+    box = (await store.mailboxes())[0]
+    uids = (await store.snapshot(box.key)).uids.uids
+    uid = uids[len(uids) // 2]
+    ((_, email),) = await store.rows(box.key, ((uid, uid),), [Column.EMAIL_ID], 1)
+    await engine.close()
+    assert isinstance(email, bytes)
+    return email.decode("ascii")
 
 
 async def flag(data: Path) -> None:
@@ -176,7 +190,7 @@ def main() -> int:
         ):
             subprocess.run([*call, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         corpus.unlink()
-        found = tools(folder, data, tree)
+        found = tools(folder, data, tree, asyncio.run(email_in_the_middle(data)))
         for tool in found:
             tool.time("first backup", tool.first())
             tool.weigh()

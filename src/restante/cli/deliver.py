@@ -49,10 +49,12 @@ def command(ctx: click.Context, recipients: tuple[str, ...], sender: str) -> Non
 async def _work(recipients: tuple[str, ...], sender: str) -> Exit:
     from ..clock import SystemClock, system_random
     from ..delivery.deliver import StoreDelivery
+    from ..server.logs import adopt_logs
     from .installation import installation
 
     async with installation() as here:
         config = here.config
+        adopt_logs(config.log.level, config.log.format, SystemClock())
         data = sys.stdin.buffer.read(config.limits.message + 1)
         if len(data) > config.limits.message:
             click.echo(f"restante: the message is larger than {config.limits.message} octets.", err=True)

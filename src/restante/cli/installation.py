@@ -83,13 +83,11 @@ def check_owner(data: Path) -> None:
 async def installation(place: Place | None = None) -> AsyncIterator[Installation]:
     """The installation that the command line names (or `place`), closed afterwards. Raises Refusal."""
     from ..server.engine import open_engine
-    from ..server.logs import adopt_logs
 
     config, data = load_config(place or place_of())
     check_owner(data)
     make_data(data)
     clock = SystemClock()
-    adopt_logs(config.log.level, config.log.format, clock)
     engine = open_engine(config, data, clock, system_random)
     try:
         yield Installation(config, data, engine, Admin(engine, config, clock, system_random))

@@ -168,6 +168,7 @@ def table(found: list[Tool]) -> str:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as everywhere else: what was compiled once is not compiled again
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "bench")
     p.add_argument("--messages", type=int, default=100_000)

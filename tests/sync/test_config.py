@@ -34,10 +34,18 @@ maildir = "~/Mail/work"
 FILE = Path("sync.toml")
 
 
+@pytest.mark.parametrize("key", ["maildir", "certificate", "password_file"])
+def test_a_path_that_depends_on_where_one_is_is_refused(key: str) -> None:
+    given = {"maildir": "~/Mail", "password_file": "/x", key: "Mail"}
+    lines = "".join(f'{name} = "{value}"\n' for name, value in given.items())
+    with pytest.raises(ConfigError, match="depends on where you are"):
+        parse_copies('[copy.work]\nimap = "imap.example.com"\nuser = "a"\n' + lines, FILE)
+
+
 def test_several_copies() -> None:
     found = parse_copies(
         'data = "~/data"\n' + ONE + '[copy.old]\npop3 = "[2001:db8::1]:1110"\ntls = "starttls"\nuser = "a"\n'
-        'keyring = "k"\nmbox = "x"\n',
+        'keyring = "k"\nmbox = "~/x"\n',
         FILE,
     )
     assert list(found.copies) == ["work", "old"]

@@ -122,7 +122,7 @@ def _table(said: Said) -> CopyTable:
     """The copy, asked for where it was not said."""
     import msgspec
 
-    from ..sync.config import CopyTable
+    from ..sync.config import PATHS, CopyTable
 
     user = said.user or _ask("Your address, or the name to log in with", "--user")
     found = _find(said, user)
@@ -130,9 +130,17 @@ def _table(said: Said) -> CopyTable:
     values |= _server(said, found)
     values |= _password(said, values)
     values |= _target(said)
+    for key in PATHS:
+        if values.get(key):
+            values[key] = _from_anywhere(values[key])
     values |= {"mailboxes": list(said.mailboxes), "exclude": list(said.exclude)}
     values["send"] = _send(said, found, user)
     return msgspec.convert(values, CopyTable)
+
+
+def _from_anywhere(path: str) -> str:
+    """The path as the file has it: a later run may begin in another folder."""
+    return path if path.startswith("~") else str(Path(path).absolute())
 
 
 def _find(said: Said, user: str) -> Found:

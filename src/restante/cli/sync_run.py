@@ -153,6 +153,8 @@ async def _once(copy: Copy | Pop3Copy, running: Running) -> None:
         await copy.run(Cause.BEGIN)
     except Refusal:
         pass  # told with the run's report
+    except BrokenPipeError:
+        raise  # nobody reads what is said any more: no fault of the copy's
     except Exception:  # noqa: BLE001 (a fault of one copy is no reason to leave out the others)
         running.fault(copy.name)
     finally:

@@ -180,6 +180,9 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     send: SendTable = SendTable()
 
 
+PATHS = ("maildir", "mbox", "password_file", "certificate")
+"""Keys that name a file or folder."""
+
 CHOICES = (
     Choice(("tls",), ("implicit", "starttls", "none")),
     Choice(("send", "tls"), ("implicit", "starttls", "none")),
@@ -321,10 +324,20 @@ class _CopyReading(Reading):
             raise self.error((*path, "store"), f'{dotted}.store is an account, such as "anna@localhost".')
         if not copy.user:
             raise self.error(path, f"{dotted} says no user.", 'Add user = "...".')
+        for table, where in ((copy, path), (copy.send, (*path, "send"))):
+            for key in PATHS:
+                self._anchored(getattr(table, key, ""), (*where, key))
         self._servers(copy, path)
         self._login(copy, path, needed=True)
         if copy.send.smtp:
             self._login(copy.send, (*path, "send"), needed=False)
+
+    def _anchored(self, value: str, path: tuple[str, ...]) -> None:
+        """A path that means the same from wherever a run begins: mail would be looked for elsewhere else."""
+        if value and not value.startswith("~") and not Path(value).is_absolute():
+            raise self.error(
+                path, f'{".".join(path)}: "{value}" depends on where you are.', 'Begin it with "/" or "~/".'
+            )
 
     def _servers(self, copy: CopyTable, path: tuple[str, ...]) -> None:
         for kind, value, tls, where in (

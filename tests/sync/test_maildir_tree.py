@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from restante.sync.maildir import Layout, MaildirSide, detect, index
+from restante.sync.maildir import Layout, MaildirSide, detect, index, marker
 from restante.sync.model import Place
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
@@ -438,6 +438,42 @@ def test_reading_alone_leaves_no_trace(tmp_path: Path) -> None:
     run(tmp_path, act, read_only=True)
     run(tmp_path, act, read_only=True)
     assert trace() == before
+
+
+@pytest.mark.parametrize("layout", list(Layout), ids=lambda layout: layout.value)
+def test_what_was_read_alone_may_be_changed_later(tmp_path: Path, layout: Layout) -> None:
+    """The numbers stay, and so does what a marker says that another copy has put there meanwhile."""
+    root, plain = tmp_path / "Mail", layout is Layout.PLAIN
+    deliver(maildir(root / "INBOX" if plain else root), 1)
+    work = maildir(root / ("Work" if plain else ".Work"))
+    deliver(work, 2, "FS")
+
+    async def look(one: MaildirSide) -> tuple[str, list[int]]:
+        assert await names(one) == ["INBOX", "Work"]
+        found = await everything(one, "Work")
+        return found.validity, list(found.uids)
+
+    async def change(one: MaildirSide) -> tuple[str, list[int]]:
+        known = await look(one)
+        await one.add("Work", [message(3)])
+        return known
+
+    first = run(tmp_path, look, read_only=True, layout=layout)
+    assert run(tmp_path, change, layout=layout) == first
+    assert run(tmp_path, look, layout=layout) == (first[0], [1, 2])
+    assert marker.parse((work / marker.FILE).read_bytes()) is not None
+
+    deliver(work, 4)
+    other = tmp_path / "state" / "index.db"
+    other.rename(tmp_path / "first.db")
+    for path in root.rglob(marker.FILE):
+        path.rename(tmp_path / f"{path.parent.name}.marker")
+    run(tmp_path, look, read_only=True, layout=layout)
+    for path in tmp_path.glob("*.marker"):
+        folder = root if path.stem == "Mail" else root / path.stem
+        path.rename(folder / marker.FILE)
+    assert run(tmp_path, look, read_only=True, layout=layout)[1] == [1, 2, 3]
+    run(tmp_path, change, layout=layout)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -122,7 +122,7 @@ class Cli:
 
     def old(self, port: int, prefix: str = "from") -> list[str]:
         return [
-            *(f"--{prefix}-imap", f"127.0.0.1:{port}", f"--{prefix}-tls", "none", f"--{prefix}-user", USER),
+            *(f"--{prefix}-imap", f"127.0.0.1:{port}", f"--{prefix}-no-tls", f"--{prefix}-user", USER),
             *(f"--{prefix}-password-file", str(self.password)),
         ]
 
@@ -153,7 +153,7 @@ def test_from_dovecot_into_a_store_pop3_clients_notice_nothing(cli: Cli) -> None
         fill(port)
         before = uidls(server.port, USER, PASSWORD)
         to = ("--to-store", NEW)
-        pop3 = ("--pop3", f"127.0.0.1:{server.port}", "--pop3-tls", "none")
+        pop3 = ("--pop3", f"127.0.0.1:{server.port}", "--pop3-no-tls")
         report = cli.migrate(*cli.old(port), *to, *pop3)
         assert report["aside"] == []
         assert report["counts"]["messages"] == report["counts"]["same"] == 18
@@ -232,7 +232,7 @@ def test_uidls_go_into_a_maildir_that_dovecot_serves(cli: Cli, served: bool) -> 
             next_server.deliver("1.M1P1.own", text(50))
         own = uidls(next_server.port, USER, PASSWORD)
         before = uidls(server.port, USER, PASSWORD)
-        pop3 = ("--pop3", f"127.0.0.1:{server.port}", "--pop3-tls", "none")
+        pop3 = ("--pop3", f"127.0.0.1:{server.port}", "--pop3-no-tls")
         cli.migrate(*cli.old(port), "--to-maildir", str(next_server.maildir), "--only", "INBOX", *pop3)
         hand_over(next_server.maildir)
         after = uidls(next_server.port, USER, PASSWORD)

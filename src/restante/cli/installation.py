@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..accounts.admin import Admin
 from ..clock import SystemClock, system_random
@@ -23,6 +24,9 @@ from ..mime.model import Limits
 from ..store.directory import Account
 from ..store.interface import Engine, Store
 from .common import Place, place_of
+
+if TYPE_CHECKING:
+    from ..sync.local import Opened
 
 
 class OtherOwner(Refusal):
@@ -77,6 +81,20 @@ def check_owner(data: Path) -> None:
         f"The data folder {data} belongs to the user {name}.",
         f"Files that root makes there would shut its server out. Run this as {name}: runuser -u {name} -- restante ...",
     )
+
+
+def configured_store() -> Opened:
+    """The store of the installation that the command line names, for a side of it, which closes it. Raises Refusal."""
+    from ..server.engine import open_engine
+    from ..server.logs import adopt_logs
+    from ..sync.local import Opened
+
+    config, data = load_config(place_of())
+    check_owner(data)
+    clock = SystemClock()
+    adopt_logs(config.log.level, config.log.format, clock)
+    engine = open_engine(config, data, clock, system_random)
+    return Opened(engine, mime_limits(config.limits), config.limits.message)
 
 
 @asynccontextmanager

@@ -13,11 +13,11 @@ import click
 
 from ..errors import Refusal
 from .common import LazyGroup, Subcommand, cell, count, emit_json, human_size, place_of, run, with_json, with_place
+from .login import login_of, tls_of, together, with_login, with_tls
 from .statuses import Exit
 
 if TYPE_CHECKING:
-    from ..sync.local import Opened
-    from ..sync.migrate.ends import End, Maker
+    from ..sync.ends import End, Maker
     from ..sync.migrate.model import Report, Wishes
     from ..sync.migrate.run import Uidls
     from ..sync.migrate.verify import Verification
@@ -52,32 +52,10 @@ def with_end(prefix: str, *, files: bool) -> Callable[[F], F]:
             show_default=True,
             help="How the Maildir is laid out: A/B is .A.B, or A/B. A new one is Maildir++.",
         ),
-        click.option(f"--{prefix}-user", metavar="USER", default="", help="Who to log in as there."),
-        click.option(
-            f"--{prefix}-password-command",
-            metavar="CMD",
-            default="",
-            help="Prints the password; run without a shell.",
-        ),
-        click.option(f"--{prefix}-password-file", metavar="FILE", default="", help="Has the password; yours alone."),
-        click.option(f"--{prefix}-keyring", metavar="SERVICE", default="", help="The system's keyring has it."),
-        click.option(f"--{prefix}-token-command", metavar="CMD", default="", help="Prints an OAuth2 access token."),
-        click.option(
-            f"--{prefix}-tls",
-            type=click.Choice(["implicit", "starttls", "none"]),
-            default="implicit",
-            show_default=True,
-            help="TLS from the first octet, by STARTTLS, or not at all (then all can be read on the way).",
-        ),
-        click.option(f"--{prefix}-certificate", metavar="FILE", default="", help="PEM to trust besides the system's."),
+        with_login(prefix),
     ]
 
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
+    return together(*options)
 
 
 @click.group(
@@ -113,13 +91,7 @@ def with_end(prefix: str, *, files: bool) -> Callable[[F], F]:
 @click.option("--proof-file", type=click.Path(path_type=Path), metavar="FILE", help="Where the proof goes.")
 @click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="Where it is noted what was copied.")
 @click.option("--pop3", metavar="HOST[:PORT]", help="Carry the UIDLs of the old server's POP3 over (login as IMAP's).")
-@click.option(
-    "--pop3-tls",
-    type=click.Choice(["implicit", "starttls", "none"]),
-    default="implicit",
-    show_default=True,
-    help="As --from-tls.",
-)
+@with_tls("pop3")
 @click.option("--dry-run", is_flag=True, help="Look at both sides, change nothing, say what would be done.")
 @with_json
 @with_place
@@ -158,19 +130,10 @@ def _migrate(ctx: click.Context, options: dict[str, Any]) -> None:
 
 
 def _end(prefix: str, options: dict[str, Any]) -> End:
-    from ..sync.config import LoginTable, OAuth2Table
-    from ..sync.migrate.ends import Kind, end_of
+    from ..sync.ends import Kind, end_of
     from .installation import load_config
 
-    login = LoginTable(
-        tls=options[f"{prefix}_tls"],
-        certificate=options[f"{prefix}_certificate"],
-        user=options[f"{prefix}_user"],
-        password_command=options[f"{prefix}_password_command"],
-        password_file=options[f"{prefix}_password_file"],
-        keyring=options[f"{prefix}_keyring"],
-        oauth2=OAuth2Table(token_command=options[f"{prefix}_token_command"]),
-    )
+    login = login_of(options, options[f"{prefix}_imap"] or "", prefix)
     places = {kind: options.get(f"{prefix}_{kind.value}") for kind in Kind}
     if f"{prefix}_mbox" not in options:
         del places[Kind.MBOX]
@@ -180,9 +143,11 @@ def _end(prefix: str, options: dict[str, Any]) -> End:
 
 async def _work(source: End, target: End, wishes: Wishes, options: dict[str, Any]) -> Report:
     from ..clock import SystemClock, system_random
-    from ..sync.migrate.ends import Maker, keep_uidls, scratch_of, state_folder, state_name
+    from ..sync.ends import Maker
+    from ..sync.migrate.ends import keep_uidls, scratch_of, state_folder, state_name
     from ..sync.migrate.ledger.book import Book
     from ..sync.migrate.run import Migration, persist
+    from .installation import configured_store
     from .progress import Stretches
 
     clock = SystemClock()
@@ -190,7 +155,7 @@ async def _work(source: End, target: End, wishes: Wishes, options: dict[str, Any
         raise Refusal("Both ends are the same.", "Name the new home with --to-...")
     state = options["state"] or state_folder(os.environ) / f"{state_name(source, target)}.db"
     proof = options["proof_file"] or state.with_suffix(PROOF)
-    maker = Maker(clock, scratch_of(state), _engine)
+    maker = Maker(clock, scratch_of(state), configured_store)
     uidls = _uidls(options, source, target, maker)
     keep = keep_uidls(target, clock, system_random) if uidls is not None else None
     book = Book(state, source.key, target.key, keep=not wishes.dry_run)
@@ -224,28 +189,11 @@ async def _open(maker: Maker, end: End, *, read_only: bool) -> AsyncIterator[Sid
         await side.close()
 
 
-def _engine() -> Opened:
-    """A store as it is configured; the side that it is for closes it."""
-    from ..clock import SystemClock, system_random
-    from ..config.limits import mime_limits
-    from ..server.engine import open_engine
-    from ..server.logs import adopt_logs
-    from ..sync.local import Opened
-    from .installation import check_owner, load_config
-
-    config, data = load_config(place_of())
-    check_owner(data)
-    clock = SystemClock()
-    adopt_logs(config.log.level, config.log.format, clock)
-    engine = open_engine(config, data, clock, system_random)
-    return Opened(engine, mime_limits(config.limits), config.limits.message)
-
-
 def _uidls(options: dict[str, Any], source: End, target: End, maker: Maker) -> Uidls | None:
     """Who asks the old server's POP3. Raises Refusal where UIDLs cannot be carried."""
     if options["pop3"] is None:
         return None
-    from ..sync.migrate.ends import Kind
+    from ..sync.ends import Kind
     from ..sync.migrate.pop3 import NoUidls, asker, connector
 
     if source.kind is not Kind.IMAP:
@@ -255,7 +203,7 @@ def _uidls(options: dict[str, Any], source: End, target: End, maker: Maker) -> U
             "UIDLs cannot be carried over to an IMAP server: IMAP has no way to say one.",
             "Where the new server is Restante, run this on its machine with --to-store.",
         )
-    return asker(connector(options["pop3"], options["pop3_tls"], source.login, maker.secret(source.login)), _say)
+    return asker(connector(options["pop3"], tls_of(options, "pop3"), source.login, maker.secret(source.login)), _say)
 
 
 def _say(text: str) -> None:
@@ -367,13 +315,15 @@ def _kept(proof: Path, state: Path | None) -> Path | None:
 
 async def _verify(proof: Path, prefix: str, end: End, kept: Path | None) -> Verification:
     from ..clock import SystemClock
-    from ..sync.migrate.ends import Maker, scratch
+    from ..sync.ends import Maker
+    from ..sync.migrate.ends import scratch
     from ..sync.migrate.verify import Of, verify
+    from .installation import configured_store
     from .progress import Stretches
 
     clock = SystemClock()
     with scratch() as folder, Stretches(clock) as meter:
-        async with _open(Maker(clock, kept or folder, _engine), end, read_only=True) as side:
+        async with _open(Maker(clock, kept or folder, configured_store), end, read_only=True) as side:
             return await verify(proof, side, Of.TARGET if prefix == "to" else Of.SOURCE, meter)
 
 

@@ -11,6 +11,7 @@ import click
 
 from ..errors import Refusal
 from .common import place_of, run, with_place
+from .login import tls_of, with_login, with_tls
 
 if TYPE_CHECKING:
     from ..sync.config import CopyTable
@@ -29,8 +30,7 @@ class Said:
 
     imap: str
     pop3: str
-    no_tls: bool
-    starttls: bool
+    tls: str
     certificate: str
     user: str
     password_command: str
@@ -44,8 +44,7 @@ class Said:
     mailboxes: tuple[str, ...]
     exclude: tuple[str, ...]
     smtp: str
-    smtp_starttls: bool
-    smtp_no_tls: bool
+    smtp_tls: str
     no_send: bool
     addresses: tuple[str, ...]
     full_name: str
@@ -54,17 +53,10 @@ class Said:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--user", default="", metavar="NAME", help="Who logs in; most often the address.")
 @click.option("--imap", default="", metavar="HOST[:PORT]", help="The IMAP server: both ways.")
 @click.option("--pop3", default="", metavar="HOST[:PORT]", help="The POP3 server: into the copy.")
-@click.option("--starttls", is_flag=True, help="TLS begins by command (ports 143, 110) instead of at once.")
-@click.option("--no-tls", is_flag=True, help="No TLS at all: for a server on this machine.")
-@click.option("--certificate", default="", metavar="FILE", help="PEM file of what to trust instead of the system's.")
 @click.option("--no-discovery", is_flag=True, help="Ask no network where the servers are.")
-@click.option("--password-command", default="", metavar="CMD", help="Command that prints the password.")
-@click.option("--password-file", default="", metavar="FILE", help="File with the password, readable by you alone.")
-@click.option("--keyring", is_flag=True, help="The system's keyring has the password (under the server's name).")
-@click.option("--oauth2-token-command", default="", metavar="CMD", help="Command that prints an access token.")
+@with_login()
 @click.option("--oauth2-endpoint", default="", metavar="URL", help="Where a refresh token is exchanged.")
 @click.option("--oauth2-client-id", default="", metavar="ID", help="With --oauth2-endpoint: the client.")
 @click.option("--oauth2-client-secret", default="", metavar="SECRET", help="Its secret, where it has one.")
@@ -82,8 +74,7 @@ class Said:
 @click.option("--mailbox", "mailboxes", multiple=True, metavar="PATTERN", help="Copy these alone.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these out.")
 @click.option("--smtp", default="", metavar="HOST[:PORT]", help="The server that sends mail.")
-@click.option("--smtp-starttls", is_flag=True, help="TLS begins by command there (port 587).")
-@click.option("--smtp-no-tls", is_flag=True, help="No TLS there: for a server on this machine.")
+@with_tls("smtp")
 @click.option("--no-send", is_flag=True, help="Send no mail from this copy.")
 @click.option("--address", "addresses", multiple=True, metavar="ADDRESS", help="Sender address that goes this way.")
 @click.option("--full-name", default="", metavar="NAME", help="Your name, for mail without a From.")
@@ -100,6 +91,9 @@ def init(name: str | None, **said: Any) -> None:
     oauth2 = {key.removeprefix("oauth2_"): str(said.pop(key)) for key in list(said) if key.startswith("oauth2_")}
     if oauth2["refresh_token"] == "-":
         oauth2["refresh_token"] = sys.stdin.readline().strip()
+    said |= {"tls": tls_of(said), "smtp_tls": tls_of(said, "smtp")}
+    for key in ("starttls", "no_tls", "smtp_starttls", "smtp_no_tls"):
+        del said[key]
     keyring = said.pop("keyring")
     words = Said(**said, keyring="yes" if keyring else "", oauth2={k: v for k, v in oauth2.items() if v})
     if name is None:
@@ -158,8 +152,7 @@ def _server(said: Said, found: Found) -> dict[str, Any]:
     from ..sync.discover import within
 
     if said.imap or said.pop3:
-        tls = "none" if said.no_tls else "starttls" if said.starttls else "implicit"
-        return {"imap": said.imap, "pop3": said.pop3, "tls": tls}
+        return {"imap": said.imap, "pop3": said.pop3, "tls": said.tls}
     server = found.imap or found.pop3
     if server is not None:
         kind = "imap" if found.imap is not None else "pop3"
@@ -242,8 +235,7 @@ def _layout(where: str) -> dict[str, Any]:
 def _send(said: Said, found: Found, user: str) -> dict[str, Any]:
     if said.no_send or said.mbox:
         return {}
-    tls = "none" if said.smtp_no_tls else "starttls" if said.smtp_starttls else "implicit"
-    smtp = said.smtp
+    smtp, tls = said.smtp, said.smtp_tls
     if not smtp and found.smtp is not None and _terminal():
         text = f"SMTP server {found.smtp} ({found.smtp.tls} TLS)"
         if click.confirm(f"Send mail by the {text}?", default=True, err=True):

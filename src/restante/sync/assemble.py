@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random
-from .config import Copies, CopyTable, SendTable, Server, expand, parse_server, source_of
+from .config import Copies, CopyTable, LoginTable, SendTable, Server, expand, parse_server, source_of
 from .copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
 from .places import CopyPlaces, outbox_folder
 from .secrets import Kind, Secret, secret_of
@@ -125,7 +125,7 @@ class ImapParts:
             compress=None if table.compress else False,
         )
         return RemoteSide(
-            remote_address(table, self._secret.kind), _asked(self._secret), settings,
+            remote_address(source_of(table), table, self._secret.kind), asked(self._secret), settings,
             known=known, spool=self._places.parts, clock=self._clock, random=self._random,
         )  # fmt: skip
 
@@ -189,23 +189,22 @@ def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
     )
 
 
-def remote_address(table: CopyTable, kind: Kind) -> RemoteAddress:
-    """Where the IMAP server is, and how to get in."""
+def remote_address(server: Server, login: LoginTable, kind: Kind) -> RemoteAddress:
+    """An IMAP server, and how to get in with this kind of secret."""
     from .remote import RemoteAddress
 
-    server = source_of(table)
     return RemoteAddress(
         server.host,
         server.port,
         "tls" if server.tls == "implicit" else "starttls" if server.tls == "starttls" else "none",
-        table.user,
+        login.user,
         "token" if kind is Kind.TOKEN else "password",
-        clear_text=server.tls == "none",  # written in the file, so wished
-        trusted=str(expand(table.certificate)) if table.certificate else None,
+        clear_text=server.tls == "none",  # written by a person, so wished
+        trusted=str(expand(login.certificate)) if login.certificate else None,
     )
 
 
-def _asked(secret: Secret) -> Callable[..., Awaitable[str]]:
+def asked(secret: Secret) -> Callable[..., Awaitable[str]]:
     """A secret as `remote` asks for it. A password that was refused is not asked for again: it would be the same, and
     count as one more failed login."""
 

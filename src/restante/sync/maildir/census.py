@@ -32,6 +32,10 @@ KEPT_MISSING = 90 * 86400
 """Seconds for which a folder that is gone is remembered: it may come back with its marker."""
 
 
+UNMARKED = "path:"
+"""Begins the identity of a folder that has no marker, since nothing may be written there (`read_only`)."""
+
+
 @dataclass(slots=True)
 class Found:
     """A folder. look: None where it cannot be used, and `reason` says why. row: None for one that is not known."""
@@ -110,7 +114,13 @@ class Census:
         elif known is None:
             self._mark(one, new_id(self._random))
         elif known.messages == 0 or self.holds_its_mail(one.path, known):
-            self._mark(one, known.id)
+            identity = known.id
+            if identity.startswith(UNMARKED):  # it was known to a look that marks nothing
+                identity = new_id(self._random)
+                with self._index.writing():
+                    self._index.set_id(known.key, identity)
+                known = self._index.folder(known.key)
+            self._mark(one, identity)
             one.row = known
         else:
             one.look, one.row = None, known
@@ -159,5 +169,5 @@ class Census:
                     index.forget(row.key)
             for one in fresh:
                 assert one.look is not None
-                identity = one.look.marker.id if one.look.marker is not None else f"path:{one.path}"
+                identity = one.look.marker.id if one.look.marker is not None else f"{UNMARKED}{one.path}"
                 one.row = index.folder(index.add_folder(identity, one.path, self._random(8).hex()))

@@ -174,7 +174,7 @@ class Index:
         return None if found is None else str(found)
 
     def set_root(self, identity: str) -> None:
-        self._db.execute("INSERT INTO tree (one, root) VALUES (1, ?)", (identity,))
+        self._db.execute("INSERT OR REPLACE INTO tree (one, root) VALUES (1, ?)", (identity,))
 
     def folders(self) -> list[FolderRow]:
         return [_folder_row(row) for row in self._db.execute(_FOLDER)]
@@ -192,6 +192,9 @@ class Index:
 
     def set_path(self, key: int, path: str) -> None:
         self._db.execute("UPDATE folder SET path = ?, missing = NULL WHERE key = ?", (path, key))
+
+    def set_id(self, key: int, identity: str) -> None:
+        self._db.execute("UPDATE folder SET id = ? WHERE key = ?", (identity, key))
 
     def set_listed(self, key: int, name: str, role: str | None) -> None:
         self._db.execute("UPDATE folder SET name = ?, role = ? WHERE key = ?", (name, role, key))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from ..model import Message, Outline
-from ..outline import mark
+from ..outline import mark_and_ident
 from ..side import MailboxUnavailable
 from .change import ROUNDS, flags_of
 from .index import CHUNK, Row
@@ -39,7 +39,8 @@ def outlines(tree: Tree, name: str, uids: Sequence[int]) -> list[Outline]:
             if size is None and whole:
                 size = size_of(octets, row.name)
                 sizes.append((row.uid, size))
-            found.append(Outline(row.uid, size, received, mark(octets), identity(row.name)))
+            mark, ident = mark_and_ident(octets)
+            found.append(Outline(row.uid, size, received, mark, identity(row.name), ident))
         if sizes:
             with tree.index.writing():
                 tree.index.set_sizes(folder.key, sizes)

@@ -18,7 +18,7 @@ from ...clock import Clock, Random
 from ..model import Place, Spelling
 from ..side import MailboxUnavailable, SideUnavailable
 from . import marker, subscriptions
-from .census import Census, Found
+from .census import UNMARKED, Census, Found
 from .durable import Durable
 from .index import BadIndex, Forgotten, Index
 from .keywords import Table, TreeKeywords, assign, format_letters, meaning, read_table
@@ -181,8 +181,10 @@ class Tree:
     def _know_root(self, root: int, known: str | None) -> None:
         """See that the root is the one it was; mark it at the first contact."""
         found, _ = marker.read(root)
-        if known is None:
-            identity = found.id if found is not None else new_id(self.random)
+        if known is None or known.startswith(UNMARKED):
+            if known is not None and found is None and not self.writable:
+                return
+            identity = found.id if found is not None else new_id(self.random) if self.writable else UNMARKED
             if found is None and self.writable:
                 marker.write(root, Marker(identity))
             if self.writable:

@@ -15,7 +15,7 @@ class RemoteAddress:
     security: "tls" from the first octet (993), "starttls" (143; nothing is said before it), "none": in the clear, which
     is for loopback, or for somebody who says `clear_text`. mechanism: "password" (the best that the server offers:
     SCRAM, PLAIN, LOGIN), "token" (OAUTHBEARER or XOAUTH2), or the name of one ("PLAIN", "LOGIN", "XOAUTH2" ...).
-    trusted: a PEM file whose certificates are believed, beside those of the system. tunnel: a command and its arguments
+    trusted: a PEM file whose certificates are believed instead of the system's. tunnel: a command and its arguments
     that speaks IMAP on its standard input and output (`ssh host imap`), in place of a connection.
     """
 

@@ -101,14 +101,12 @@ def tls_context(address: RemoteAddress) -> ssl.SSLContext:
     """TLS 1.2 and up, the server's name and certificate checked."""
     import ssl
 
-    context = ssl.create_default_context()
+    try:
+        context = ssl.create_default_context(cafile=address.trusted)
+    except OSError as error:
+        raise CertificateRefused(f"The certificates in {address.trusted} cannot be read.") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["imap"])
-    if address.trusted is not None:
-        try:
-            context.load_verify_locations(address.trusted)
-        except OSError as error:
-            raise CertificateRefused(f"The certificates in {address.trusted} cannot be read.") from error
     return context
 
 

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Sequence
 from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_fetch import Value, parse_fetch, parse_internaldate
 from ..model import Message, Outline
-from ..outline import MARK_FIELDS, mark
+from ..outline import MARK_FIELDS, mark_and_ident
 from ..side import MailboxUnavailable
 from .account import Account
 from .command import sets
@@ -393,12 +393,14 @@ def _outline(items: dict[bytes, Value], guess: bool) -> Outline | None:
     header = next((value for key, value in items.items() if key.startswith(b"BODY[HEADER.FIELDS")), 0)
     if not isinstance(uid, int) or not isinstance(date, bytes) or isinstance(header, int):
         return None
+    known, identity = mark_and_ident(header or b"")
     return Outline(
         uid=uid,
         size=size if isinstance(size, int) and not guess else None,
         received=_seconds(date),
-        mark=mark(header or b""),
+        mark=known,
         email=email.decode("latin-1") if isinstance(email, bytes) else None,
+        ident=identity,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from restante.cli.statuses import Exit
 from restante.clock import SystemClock, system_random
 from restante.store.sqlite.engine import SqliteEngine
-from restante.sync.dedupe.trace import TRACE_FIELDS
+from restante.sync.trace import TRACE_FIELDS
 
 from .test_commands import MESSAGE, Cli
 

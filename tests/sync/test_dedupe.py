@@ -22,10 +22,11 @@ from restante.sync.dedupe.files import survey_files
 from restante.sync.dedupe.journal import Journal, JournalRefusal, hold
 from restante.sync.dedupe.survey import NoSuchMailbox, chosen, look, read, survey
 from restante.sync.dedupe.table import Table
-from restante.sync.dedupe.trace import TRACE_FIELDS, core
+from restante.sync.dedupe.trace import core
 from restante.sync.dedupe.undo import Undone, undo
 from restante.sync.model import NO_FLAGS, Flags, Message
 from restante.sync.side import Side
+from restante.sync.trace import TRACE_FIELDS
 
 from .memory import ALL, Abilities, Disk, Killed, MemorySide, Steps
 from .test_local import run as run_local

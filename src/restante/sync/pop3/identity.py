@@ -5,8 +5,8 @@ keeps flags there, and a last line end comes and goes. So a message is known by 
 as they are:
 
     mark   `outline.mark`: Message-ID, Date, From, To, Subject; finds candidates
-    head   its header without fields that change while it lies there (`VOLATILE`)
-    core   its header without those and without traces of its way (`TRACE`)
+    head   its header without fields that change while it lies there (`trace.STATE_FIELDS`)
+    core   its header without those and without traces of its way (`trace.TRACE_FIELDS`)
     body   what stands behind the header
 
 Equal `head` and `body`: one delivery, fetched again. Equal `core` and `body`: one message, come here another way. Line
@@ -20,15 +20,10 @@ import re
 from dataclasses import dataclass
 
 from ..outline import mark
+from ..trace import STATE_FIELDS, TRACE_FIELDS, fields_named
 
-_VOLATILE = rb"status|x-status|x-keywords|x-uidl?|x-imap(?:base)?|x-mozilla-[a-z0-9-]+|content-length|lines|x-evolution"
-_TRACE = (
-    rb"return-path|received|delivered-to|x-original-to|original-recipient|(?:x-)?envelope-(?:to|from)|delivery-date|"
-    rb"received-spf|authentication-results|x-getmail-[a-z0-9-]+|x-fetchmail-[a-z0-9-]+|x-received"
-)
-_REST = rb")[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
-VOLATILE = re.compile(rb"^(?:" + _VOLATILE + _REST, re.IGNORECASE | re.MULTILINE)
-TRACE = re.compile(rb"^(?:" + _VOLATILE + rb"|" + _TRACE + _REST, re.IGNORECASE | re.MULTILINE)
+_STATE = fields_named(STATE_FIELDS)
+_TRACE = fields_named(TRACE_FIELDS)
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:[ \t]*<[^>\n]+>", re.IGNORECASE | re.MULTILINE)
 
 
@@ -83,7 +78,7 @@ def _header_end(data: bytes) -> int:
 
 def _digests(data: bytes, end: int) -> tuple[bytes, bytes, bytes]:
     header = data[:end].replace(b"\r\n", b"\n").rstrip(b"\r\n") + b"\n"
-    return _short(VOLATILE.sub(b"", header)), _short(TRACE.sub(b"", header)), header
+    return _short(_STATE.sub(b"", header)), _short(_TRACE.sub(b"", header)), header
 
 
 def _short(octets: bytes) -> bytes:

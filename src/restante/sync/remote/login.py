@@ -95,8 +95,10 @@ async def _authenticate(
     try:
         exchange = _exchange(connection, mechanism, address, secret, random)
         said_first: bytes | None = next(exchange)
-    except SaslFault as fault:
-        raise LoginRefused(f"The password cannot be used with {mechanism}.", "Set another mechanism.") from fault
+    except (SaslFault, ValueError) as fault:
+        raise LoginRefused(
+            f"{mechanism} cannot carry this name, password or token.", "Set another mechanism."
+        ) from fault
     assert said_first is not None
     command = b"AUTHENTICATE " + mechanism.encode("ascii", "replace")
     if "SASL-IR" in connection.capabilities:
@@ -137,33 +139,25 @@ def _proved(exchange: Exchange) -> None:
 
 
 def _exchange(connection: Connection, mechanism: str, address: RemoteAddress, secret: str, random: Random) -> Exchange:
+    from ...sasl import bearer, plain
+
     if mechanism == "PLAIN":
-        return _plain(address.user, secret)
+        return _single(plain.plain_message(address.user, secret))
     if mechanism == "XOAUTH2":
-        return _xoauth2(address.user, secret)
+        return _single(bearer.xoauth2_message(address.user, secret), b"")
     if mechanism == "OAUTHBEARER":
-        return _oauthbearer(address, secret)
+        message = bearer.oauthbearer_message(address.user, secret, address.host, address.port)
+        return _single(message, bearer.GIVE_UP)
     if mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"):
         return _scram(connection, mechanism, address.user, secret, random)
     raise LoginRefused(f"The mechanism {mechanism} is not known here.", "Set another mechanism.")
 
 
-def _plain(user: str, secret: str) -> Exchange:
-    if "\0" in user or "\0" in secret:
-        raise LoginRefused("User name and password hold no NUL.")
-    yield b"\0" + user.encode("utf-8") + b"\0" + secret.encode("utf-8")
-
-
-def _xoauth2(user: str, token: str) -> Exchange:
-    yield f"user={user}\x01auth=Bearer {token}\x01\x01".encode()
-    yield b""  # the server's challenge says why it refuses; an empty answer lets it say NO
-
-
-def _oauthbearer(address: RemoteAddress, token: str) -> Exchange:
-    """RFC 7628 3.1."""
-    user = address.user.replace("=", "=3D").replace(",", "=2C")
-    yield f"n,a={user},\x01host={address.host}\x01port={address.port}\x01auth=Bearer {token}\x01\x01".encode()
-    yield b"\x01"  # RFC 7628 3.2.3
+def _single(message: bytes, give_up: bytes | None = None) -> Exchange:
+    """All is said at once. give_up: answers a challenge that says why it is refused, so that the server can say NO."""
+    yield message
+    if give_up is not None:
+        yield give_up
 
 
 def _scram(connection: Connection, mechanism: str, user: str, secret: str, random: Random) -> Exchange:

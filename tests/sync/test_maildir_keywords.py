@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from restante.clock import SystemClock
+from restante.sync.dotlock import DOVECOT, Locked, dotlock
 from restante.sync.maildir import MaildirSide
-from restante.sync.maildir import dotlock as dotlock_module
-from restante.sync.maildir.dotlock import Locked, dotlock
 from restante.sync.maildir.keywords import TreeKeywords
 from restante.sync.model import FlagChange, Flags
 
@@ -221,7 +221,7 @@ class Clock(SystemClock):
 
 
 def test_a_lock_says_who_holds_it_and_goes(tmp_path: Path, folder: int) -> None:
-    with dotlock(folder, "dovecot-uidlist", SystemClock()):
+    with dotlock(folder, "dovecot-uidlist", SystemClock().now):
         assert (tmp_path / "dovecot-uidlist.lock").read_text() == f"{os.getpid()}:{socket.gethostname()}"
     assert list(tmp_path.iterdir()) == []
 
@@ -238,18 +238,18 @@ def test_a_lock_says_who_holds_it_and_goes(tmp_path: Path, folder: int) -> None:
     ],
 )
 def test_a_lock_is_overridden_where_its_holder_is_gone(
-    tmp_path: Path, folder: int, holder: str, ahead: float, held: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: int, holder: str, ahead: float, held: bool
 ) -> None:
-    monkeypatch.setattr(dotlock_module, "TRIES", 3)
+    hasty = replace(DOVECOT, tries=3, pause=0.01)
     (tmp_path / "x.lock").write_text(holder)
     clock = Clock()
     clock.ahead = ahead
     if held:
-        with pytest.raises(Locked), dotlock(folder, "x", clock):
+        with pytest.raises(Locked), dotlock(folder, "x", clock.now, hasty):
             raise AssertionError
         assert (tmp_path / "x.lock").read_text() == holder
     else:
-        with dotlock(folder, "x", clock):
+        with dotlock(folder, "x", clock.now, hasty):
             assert (tmp_path / "x.lock").read_text().startswith(str(os.getpid()))
 
 
@@ -257,7 +257,7 @@ def test_one_waits_for_the_other(tmp_path: Path, folder: int) -> None:
     inside, order = threading.Event(), []
 
     def first() -> None:
-        with dotlock(folder, "x", SystemClock()):
+        with dotlock(folder, "x", SystemClock().now):
             inside.set()
             waiting.wait()
             order.append(1)
@@ -267,7 +267,7 @@ def test_one_waits_for_the_other(tmp_path: Path, folder: int) -> None:
     thread.start()
     inside.wait()
     waiting.set()
-    with dotlock(folder, "x", SystemClock()):
+    with dotlock(folder, "x", SystemClock().now):
         order.append(2)
     thread.join()
     assert order == [1, 2]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.sync import mbox_writer
+from restante.sync import dotlock
 from restante.sync.mbox_writer import MboxWriter
 from restante.sync.model import Message
 from restante.sync.pop3.identity import of_message
@@ -222,12 +222,10 @@ def test_a_lock_of_nobody_is_taken_away(tmp_path: Path) -> None:
     writer = MboxWriter(tmp_path / "mbox")
     lock = tmp_path / "mbox.lock"
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    lock.write_bytes(ended.stdout.strip() + b" " + os.uname().nodename.encode() + b"\n")
+    lock.write_bytes(ended.stdout.strip() + b":" + os.uname().nodename.encode())
     writer.append(TEXTS[:1])
     lock.write_bytes(b"0\n")
-    old = time.time() - mbox_writer.STALE - 100
-    os.utime(lock, (old, old))
-    writer.append(TEXTS[1:])
+    MboxWriter(writer.path, now=lambda: time.time() + dotlock.MBOX.stale + 100).append(TEXTS[1:])
     assert writer.path.read_bytes() == b"".join(TEXTS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mbox"]
 

@@ -103,8 +103,8 @@ def _outbox_word(data: Path, name: str) -> Iterator[Wait]:
 # Both ways: IMAP -----------------------------------------------------------------------------------------
 
 
-class ImapParts:
-    """Sides and engine of one copy (`copy.Parts`)."""
+class _Parts:
+    """What a copy of either kind is made of."""
 
     def __init__(self, places: CopyPlaces, table: CopyTable, wishes: Wishes, clock: Clock, random: Random) -> None:
         self._places = places
@@ -113,6 +113,16 @@ class ImapParts:
         self._clock = clock
         self._random = random
         self._secret = secret_of(table, places.token(), clock.now)
+
+    def local(self) -> Side:
+        return local_side(self._places, self._table, self._clock, self._random)
+
+
+class ImapParts(_Parts):
+    """Sides and engine of one copy (`copy.Parts`)."""
+
+    def __init__(self, places: CopyPlaces, table: CopyTable, wishes: Wishes, clock: Clock, random: Random) -> None:
+        super().__init__(places, table, wishes, clock, random)
         self.settings = copy_settings(places, table)
 
     def remote(self, known: Sequence[Place]) -> Side:
@@ -128,9 +138,6 @@ class ImapParts:
             remote_address(source_of(table), table, self._secret.kind), asked(self._secret), settings,
             known=known, spool=self._places.parts, clock=self._clock, random=self._random,
         )  # fmt: skip
-
-    def local(self) -> Side:
-        return local_side(self._places, self._table, self._clock, self._random)
 
     async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report:
         from . import engine
@@ -232,19 +239,8 @@ def local_side(places: CopyPlaces, table: CopyTable, clock: Clock, random: Rando
 # One way: POP3 -------------------------------------------------------------------------------------------
 
 
-class Pop3Parts:
+class Pop3Parts(_Parts):
     """Target and fetch of one copy (`copy.Fetch`)."""
-
-    def __init__(self, places: CopyPlaces, table: CopyTable, wishes: Wishes, clock: Clock, random: Random) -> None:
-        self._places = places
-        self._table = table
-        self._wishes = wishes
-        self._clock = clock
-        self._random = random
-        self._secret = secret_of(table, places.token(), clock.now)
-
-    def local(self) -> Side:
-        return local_side(self._places, self._table, self._clock, self._random)
 
     async def run(self, progress: Callable[[Progress], None]) -> Fetched:
         from .pop3.fetch import fetch

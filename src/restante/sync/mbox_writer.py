@@ -1,8 +1,7 @@
 """Appending to an mbox file that other programs read and write too: locked, whole or not at all, and on disk.
 
-Two locks, as mail programs expect both: FILE.lock made exclusively, then fcntl's. A FILE.lock whose owner is gone
-(ours, by its process; anybody's, after ten minutes by the file system's clock) is taken away. Where the folder lets
-nobody make one (/var/mail), fcntl's alone has to do.
+Two locks, as mail programs expect both: FILE.lock (`dotlock`; stale after ten minutes by the file system's clock), then
+fcntl's. Where the folder lets nobody make a FILE.lock (/var/mail), fcntl's alone has to do.
 
 A write that fails is cut off again. A process that is killed cannot do so: what it was about to write stands in a
 journal, octet by octet, and the next one to open the file cuts off a beginning of just that. Anything else behind the
@@ -14,28 +13,26 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from .dotlock import MBOX, Locked, dotlock
+from .files import sync_folder
 from .side import MailboxUnavailable, SideUnavailable
 
-TRIES = 120
-PAUSE = 0.25
-"""Seconds between two looks at a lock, which tells nobody that it is free."""
-STALE = 600
-"""Seconds after which a FILE.lock is nobody's."""
 TAIL = 2
 """Octets that say whether an empty line ends the file."""
 
 
 class MboxWriter:
-    """One mbox file. journal: where it is noted what is being written, by default beside the file."""
+    """One mbox file. journal: where it is noted what is being written, by default beside the file. now: seconds UTC,
+    which say how old a lock is; by default a file that is made beside it says them."""
 
-    def __init__(self, path: Path, journal: Path | None = None) -> None:
+    def __init__(self, path: Path, journal: Path | None = None, now: Callable[[], float] | None = None) -> None:
         self.path = path
+        self._now = now or self._dated_now
         self.journal = journal if journal is not None else path.with_name(f".{path.name}.restante")
 
     def recover(self) -> None:
@@ -90,7 +87,7 @@ class MboxWriter:
             finally:
                 os.close(fd)
             new.rename(self.journal)
-            _sync_folder(self.journal.parent)
+            sync_folder(self.journal.parent)
         except OSError as error:
             raise SideUnavailable(f"{self.journal} cannot be written: {error.strerror}.") from error
 
@@ -110,102 +107,59 @@ class MboxWriter:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """The file, open and ours alone; made if missing."""
-        dot = self._dotlock()
-        try:
+        with self._dotlock():
             fd = self._open()
             try:
                 self._fcntl(fd)
                 yield fd
             finally:
                 os.close(fd)
+
+    @contextmanager
+    def _dotlock(self) -> Iterator[None]:
+        """FILE.lock, where the folder lets us make one."""
+        with ExitStack() as stack:
+            try:
+                folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, folder)
+                stack.enter_context(dotlock(folder, self.path.name, self._now, MBOX))
+            except Locked as error:
+                raise MailboxUnavailable(f"{self.path}.lock is there: another program uses the mailbox.") from error
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise SideUnavailable(f"{self.path}.lock cannot be made: {error.strerror}.") from error
+            yield
+
+    def _dated_now(self) -> float:
+        """By the clock that dates files there, which another machine's may be."""
+        probe = self.path.with_name(f".{self.path.name}.{os.getpid()}.now")
+        probe.write_bytes(b"")
+        try:
+            return probe.stat().st_mtime
         finally:
-            if dot is not None:
-                dot.unlink(missing_ok=True)
+            probe.unlink()
 
     def _open(self) -> int:
         try:
             made = not self.path.exists()
             fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if made:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             raise SideUnavailable(f"{self.path} cannot be opened: {error.strerror}.") from error
         return fd
 
     def _fcntl(self, fd: int) -> None:
-        for attempt in range(TRIES):
+        for attempt in range(MBOX.tries):
             try:
                 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EAGAIN):
                     raise SideUnavailable(f"{self.path} cannot be locked: {error.strerror}.") from error
-            if attempt < TRIES - 1:
-                time.sleep(PAUSE)
+            if attempt < MBOX.tries - 1:
+                time.sleep(MBOX.pause)
         raise MailboxUnavailable(f"{self.path} is locked by another program.")
-
-    def _dotlock(self) -> Path | None:
-        lock = self.path.with_name(self.path.name + ".lock")
-        for _ in range(TRIES):
-            try:
-                fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            except FileExistsError:
-                if not _take_away(lock):
-                    time.sleep(PAUSE)
-                continue
-            except OSError as error:
-                if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                    return None
-                raise SideUnavailable(f"{lock} cannot be made: {error.strerror}.") from error
-            try:
-                _write(fd, f"{os.getpid()} {socket.gethostname()}\n".encode())
-            finally:
-                os.close(fd)
-            return lock
-        raise MailboxUnavailable(f"{lock} is there: another program uses the mailbox.")
-
-
-def _take_away(lock: Path) -> bool:
-    """Take away a lock whose owner is gone; False while it may have one."""
-    try:
-        seen = lock.stat()
-        owner = lock.read_bytes()[:300].split()
-        if not _ended(owner) and not _old(lock, seen.st_mtime):
-            return False
-        # By a name of our own first: between look and removal it may have become somebody else's.
-        aside = lock.with_name(f"{lock.name}.{os.getpid()}")
-        lock.rename(aside)
-        if aside.stat().st_ino != seen.st_ino:
-            os.link(aside, lock)
-        aside.unlink()
-    except FileNotFoundError:
-        pass  # gone by itself
-    except OSError:
-        return False  # not ours to take: waited for like any other
-    return True
-
-
-def _ended(owner: list[bytes]) -> bool:
-    """Whether a lock of ours names a process of this machine that is no more."""
-    if len(owner) != 2 or not owner[0].isdigit() or owner[1] != socket.gethostname().encode():
-        return False
-    try:
-        os.kill(int(owner[0]), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
-
-
-def _old(lock: Path, changed: float) -> bool:
-    """Whether it is older than STALE, by the clock that dated it."""
-    probe = lock.with_name(f"{lock.name}.{os.getpid()}.now")
-    probe.write_bytes(b"")
-    try:
-        return probe.stat().st_mtime - changed > STALE
-    finally:
-        probe.unlink()
 
 
 def _write(fd: int, data: bytes) -> None:
@@ -221,11 +175,3 @@ def _read(fd: int, at: int, length: int) -> bytes:
         at += len(piece)
         length -= len(piece)
     return b"".join(pieces)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -6,7 +6,7 @@
     look        whether a folder changed, by times    scan      what it holds, put beside the index
     index       numbers for names (SQLite)            layout    mailboxes' names and folders' paths
     letters, keywords    flags in file names          names, octets    unique names, line ends
-    read, write, change, mailboxes, watch             what is done; durable, transfer, dotlock, subscriptions: how
+    read, write, change, mailboxes, watch             what is done; durable, transfer, subscriptions: how
 
 docs/sync-maildir.md documents what is left in a tree.
 """

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from ...clock import Clock
 from ...exchange import dovecot
 from ...exchange.letters import is_keyword
-from .dotlock import dotlock
+from ..dotlock import dotlock
 from .marker import replace
 
 FILE = "restante-keywords"
@@ -128,7 +128,7 @@ class TreeKeywords:
     @contextmanager
     def _changing(self) -> Iterator[list[bytes]]:
         """Lines to append, while no other process changes the file."""
-        with dotlock(self._root, FILE, self._clock):
+        with dotlock(self._root, FILE, self._clock.now):
             self.refresh()
             lines: list[bytes] = []
             yield lines
@@ -168,7 +168,7 @@ def assign(folder: int, tree: TreeKeywords, wanted: Iterable[str], clock: Clock)
     lacking = sorted({word for word in wanted if word.lower() not in found and is_keyword(word)})
     if not lacking or len(table) >= len(LETTERS):
         return found
-    with dotlock(folder, dovecot.UIDLIST, clock):
+    with dotlock(folder, dovecot.UIDLIST, clock.now):
         data = _read(folder, dovecot.KEYWORDS, LONGEST)
         table = dovecot.parse_keywords(data)
         found = _letters(table, wanted)

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from ..dotlock import Locked
 from ..model import Place
 from ..side import MailboxUnavailable
 from . import marker, subscriptions
-from .dotlock import Locked
 from .layout import INBOX, MAKING, REMOVED, Layout
 from .look import open_folder
 from .marker import Marker, new_id

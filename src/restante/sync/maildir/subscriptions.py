@@ -10,7 +10,7 @@ import os
 
 from ...clock import Clock
 from ...exchange import dovecot
-from .dotlock import dotlock
+from ..dotlock import dotlock
 from .layout import INBOX, Layout
 from .marker import replace
 
@@ -33,7 +33,7 @@ def is_subscribed(subscribed: frozenset[str], path: str, layout: Layout, *, inbo
 
 def write(root: int, path: str, layout: Layout, clock: Clock, *, inbox: bool, subscribed: bool) -> None:
     """Subscribe or unsubscribe the folder at this path. Raises dotlock.Locked."""
-    with dotlock(root, dovecot.SUBSCRIPTIONS, clock):
+    with dotlock(root, dovecot.SUBSCRIPTIONS, clock.now):
         data = _data(root) or _HEAD
         second = data.startswith(b"V\t2\n")
         name = _name(path, layout, inbox=inbox, second=second)

@@ -15,7 +15,7 @@ from pathlib import Path
 from ...clock import Clock, Random
 from ...exchange.dovecot import UIDLIST, UidRecord, format_uidlist
 from ...exchange.letters import base_name
-from ..maildir.dotlock import dotlock
+from ..dotlock import dotlock
 from ..maildir.marker import replace
 
 IDENTITY = "maildir:"
@@ -32,7 +32,7 @@ def write(folder: Path, files: Sequence[str], uidls: Mapping[str, str], clock: C
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with dotlock(handle, UIDLIST, clock):
+        with dotlock(handle, UIDLIST, clock.now):
             old = b""
             with suppress(FileNotFoundError):
                 old = (folder / UIDLIST).read_bytes()

@@ -130,7 +130,7 @@ class Submission:
             self._abort()
 
     async def _connect(self) -> None:
-        context = tls_context(self._certificate) if self._server.tls == "implicit" else None
+        context = self._context() if self._server.tls == "implicit" else None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 self._streams = await asyncio.open_connection(
@@ -167,11 +167,16 @@ class Submission:
             raise SubmissionRefused(f"{self._server} sent something between STARTTLS and TLS.")
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                await writer.start_tls(tls_context(self._certificate), server_hostname=self._server.host)
+                await writer.start_tls(self._context(), server_hostname=self._server.host)
         except OSError as error:
             raise connection_refusal(str(self._server), error) from error
         self._streams = reader, writer
         await self._hello()
+
+    def _context(self) -> ssl.SSLContext:
+        from ..tls import client_context
+
+        return client_context(self._certificate, SubmissionRefused)
 
     async def _log_in(self, secret: Secret) -> None:
         mechanism = choose(secret.kind, self._offers.mechanisms)
@@ -341,18 +346,6 @@ class Submission:
             streams, self._streams = self._streams, None
             with suppress(OSError):
                 streams[1].transport.abort()
-
-
-def tls_context(certificate: Path | None) -> ssl.SSLContext:
-    """What is trusted: the system's authorities, or those of a PEM file alone. Raises SubmissionRefused."""
-    import ssl
-
-    try:
-        context = ssl.create_default_context(cafile=certificate)
-    except OSError as error:
-        raise SubmissionRefused(f"{certificate} cannot be read as certificates to trust.") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def connection_refusal(server: str, error: OSError) -> Refusal:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from pathlib import Path
 from typing import Protocol
 
+from ..tls import client_context
 from .errors import SourceRefused, SourceUnavailable
 from .settings import Pop3Settings, Security
 
@@ -47,7 +47,7 @@ class Wire(Protocol):
 async def connect(settings: Pop3Settings) -> TcpWire:
     """A connection to the server, under TLS where that is from the start. Raises SourceUnavailable, SourceRefused."""
     wire = TcpWire(settings)
-    context = _context(settings.ca_file) if settings.security is Security.TLS else None
+    context = client_context(settings.ca_file, SourceRefused) if settings.security is Security.TLS else None
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(settings.timeout):
@@ -151,7 +151,7 @@ class TcpWire:
         return protocol.take()
 
     async def start_tls(self) -> None:
-        context = _context(self._settings.ca_file)
+        context = client_context(self._settings.ca_file, SourceRefused)
         loop = asyncio.get_running_loop()
         old = self._transport
         # What came in the clear behind the answer to STLS may be anybody's (RFC 2595 4). Nothing comes in between: the
@@ -181,15 +181,6 @@ class TcpWire:
                     await self.protocol.waiter
         except TimeoutError:
             transport.abort()
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise SourceRefused(f"{ca_file} cannot be read as certificates to trust.") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _refusal(settings: Pop3Settings, error: OSError) -> SourceUnavailable | SourceRefused:

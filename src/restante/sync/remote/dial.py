@@ -98,14 +98,10 @@ def _tunnel(command: tuple[str, ...]) -> socket.socket:
 
 
 def tls_context(address: RemoteAddress) -> ssl.SSLContext:
-    """TLS 1.2 and up, the server's name and certificate checked."""
-    import ssl
+    """What the connection is made with."""
+    from ..tls import client_context
 
-    try:
-        context = ssl.create_default_context(cafile=address.trusted)
-    except OSError as error:
-        raise CertificateRefused(f"The certificates in {address.trusted} cannot be read.") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = client_context(address.trusted, CertificateRefused)
     context.set_alpn_protocols(["imap"])
     return context
 

@@ -1,8 +1,8 @@
-"""Locks as Dovecot takes them: a file FILE.lock, made where it is not, that says who holds it.
+"""Locks as mail programs take them: a file FILE.lock, made where it is not, that says who holds it.
 
-Dovecot guards dovecot-uidlist so, and dovecot-keywords by the same lock; `subscriptions` has its own. A lock is stale
-where the process that it names ("pid:host") is gone from this host, or where nobody has touched it for two minutes;
-Dovecot overrides by the same rules. Waiting is by looking again: a file that vanishes tells nobody.
+Dovecot guards dovecot-uidlist so, and dovecot-keywords by the same lock; `subscriptions` has its own; so is an mbox. A
+lock is stale where the process that it names ("pid:host") is gone from this host, or where nobody has touched it for a
+time; Dovecot overrides by the same rules. Waiting is by looking again: a file that vanishes tells nobody.
 """
 
 from __future__ import annotations
@@ -11,16 +11,27 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
-from ...clock import Clock
-from .marker import remove_if_there
 
-STALE = 120.0
-"""Seconds after which a lock that nobody touches is overridden."""
-TRIES = 200
-PAUSE = 0.05
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """stale: seconds after which a lock nobody touches is overridden. tries: looks at it, `pause` seconds apart."""
+
+    stale: float
+    tries: int
+    pause: float
+
+
+DOVECOT = Patience(120.0, 200, 0.05)
+MBOX = Patience(600.0, 120, 0.25)
+"""Programs hold an mbox for as long as it takes to write it."""
+
+
+MODE = 0o644
+"""Who else reads the mail is to see who holds it."""
 
 
 class Locked(OSError):
@@ -28,27 +39,34 @@ class Locked(OSError):
 
 
 @contextmanager
-def dotlock(folder: int, file: str, clock: Clock) -> Iterator[None]:
-    """Hold `file`.lock in a folder (a descriptor). Blocks for TRIES * PAUSE seconds at most; then raises Locked."""
+def dotlock(folder: int, file: str, now: Callable[[], float], patience: Patience = DOVECOT) -> Iterator[None]:
+    """Hold `file`.lock in a folder (a descriptor). now: seconds UTC, by the clock that dates files there.
+
+    Blocks for tries * pause seconds at most; then raises Locked. Another OSError: the lock cannot be made.
+    """
     lock = f"{file}.lock"
-    for _ in range(TRIES):
+    for _ in range(patience.tries):
         if _made(folder, lock):
             break
-        if not _override_stale(folder, lock, clock):
-            time.sleep(PAUSE)
+        try:
+            gone = _override_stale(folder, lock, now, patience.stale)
+        except OSError:
+            gone = False  # not ours to read or to take: waited for like any other
+        if not gone:
+            time.sleep(patience.pause)
     else:
         raise Locked(f"{lock} is held by another program")
     try:
         yield
     finally:
-        remove_if_there(folder, lock)
+        _remove(folder, lock)
 
 
 def _made(folder: int, lock: str) -> bool:
     """Make the lock with its holder written in it already: one without would wait for its time to be stale."""
     holder = f"{os.getpid()}:{socket.gethostname()}".encode()
     try:
-        handle = os.open(f"/proc/self/fd/{folder}", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+        handle = os.open(f"/proc/self/fd/{folder}", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, MODE)
     except (AttributeError, OSError):  # no files without a name on this system, or on this disk
         return _made_by_name(folder, lock, holder)
     with os.fdopen(handle, "wb") as stream:
@@ -68,7 +86,7 @@ def _made(folder: int, lock: str) -> bool:
 def _made_by_name(folder: int, lock: str, holder: bytes) -> bool:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        handle = os.open(lock, flags, 0o600, dir_fd=folder)
+        handle = os.open(lock, flags, MODE, dir_fd=folder)
     except FileExistsError:
         return False
     with os.fdopen(handle, "wb") as stream:
@@ -76,7 +94,7 @@ def _made_by_name(folder: int, lock: str, holder: bytes) -> bool:
     return True
 
 
-def _override_stale(folder: int, lock: str, clock: Clock) -> bool:
+def _override_stale(folder: int, lock: str, now: Callable[[], float], stale: float) -> bool:
     """Remove a lock whose holder is gone; whether it is not there now."""
     try:
         before = os.stat(lock, dir_fd=folder, follow_symlinks=False)
@@ -87,7 +105,7 @@ def _override_stale(folder: int, lock: str, clock: Clock) -> bool:
         holder = os.read(handle, 512).decode("utf-8", "replace").strip()
     finally:
         os.close(handle)
-    if not (_is_dead(holder) or clock.now() - max(before.st_mtime, before.st_ctime) > STALE):
+    if not (_is_dead(holder) or now() - max(before.st_mtime, before.st_ctime) > stale):
         return False
     try:
         again = os.stat(lock, dir_fd=folder, follow_symlinks=False)
@@ -95,7 +113,7 @@ def _override_stale(folder: int, lock: str, clock: Clock) -> bool:
         return True
     if (again.st_ino, again.st_mtime_ns) != (before.st_ino, before.st_mtime_ns):
         return False
-    remove_if_there(folder, lock)
+    _remove(folder, lock)
     return True
 
 
@@ -110,3 +128,8 @@ def _is_dead(holder: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def _remove(folder: int, lock: str) -> None:
+    with suppress(FileNotFoundError):  # somebody took it for stale
+        os.unlink(lock, dir_fd=folder)

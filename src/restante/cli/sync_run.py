@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -69,6 +70,12 @@ class Running:
             self.bar.close()
             self.bar = None
         self.status = worse(self.status, exit_of(report)) if not self.options.watching else self.status
+        try:
+            self._say(report)
+        except BrokenPipeError:
+            self._unheard()
+
+    def _say(self, report: RunReport) -> None:
         if self.options.as_json:
             from .sync_json import line
 
@@ -79,6 +86,15 @@ class Running:
         # While watching, who waits for a network is told so by `waiting`, with the delay.
         if report.problem is not None and not self.options.watching:
             self._complain(report.name, report.problem)
+
+    def _unheard(self) -> None:
+        """Who read this has gone (`| head`). The mail is carried all the same; a watcher, which might talk to nobody
+        for ever, ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        if self.options.watching:
+            self.stop.set()
 
     def waiting(self, name: str, refusal: Refusal | None, delay: float) -> None:
         """While watching: what is wrong with a copy, and when it is tried again."""

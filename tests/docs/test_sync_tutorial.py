@@ -13,6 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from restante.config.load import docs_of
+from restante.sync.config import (
+    BrakeTable,
+    CopyTable,
+    DownloadTable,
+    OAuth2Table,
+    SendTable,
+    TrashTable,
+    parse_copies,
+)
+
 from ..sync.dovecot_pop3 import free_port
 from ..sync.outbox.sink import Sink, serving
 from .pages import ROOT, blocks
@@ -141,6 +152,22 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     finally:
         while running:
             stop()
+
+
+def test_what_people_come_from_has_a_key_that_is_there() -> None:
+    tables = (CopyTable, SendTable, OAuth2Table, BrakeTable, TrashTable, DownloadTable)
+    known = {key for table in tables for key in docs_of(table)}
+    rows = re.findall(r"^\|.*\|([^|]*)\|$", (ROOT / "docs" / "coming-from.md").read_text("utf-8"), re.MULTILINE)
+    named = {code.partition(" = ")[0] for row in rows for code in re.findall(r"`([a-z_0-9]+(?: = [^`]*)?)`", row)}
+    assert len(named) > 15
+    assert named <= known
+    for line in {code for row in rows for code in re.findall(r"`([a-z_0-9]+ = [^`.]*)`", row)}:
+        key = line.partition(" = ")[0]
+        table = "download" if key in docs_of(DownloadTable) else ""
+        base = {"imap": '"i"', "maildir": '"m"', "user": '"u"', "password_command": '"p"', "layout": '"plain"'}
+        base.pop(key, None)
+        lines = [f"{name} = {value}" for name, value in base.items()]
+        parse_copies("\n".join(["[copy.x]", *lines, f"[copy.x.{table}]" if table else "", line]), Path("x"))
 
 
 def test_mutt_takes_what_the_page_gives_it(tmp_path: Path) -> None:

@@ -144,6 +144,14 @@ def test_xoauth2_hears_why_it_was_refused() -> None:
         go(Challenged(), {"mechanism": "token"})
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "XOAUTH2", "OAUTHBEARER"])
+def test_a_secret_that_would_end_a_value_early_is_not_sent(mechanism: str) -> None:
+    reply = Login(b"AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER SASL-IR")
+    with pytest.raises(LoginRefused, match="cannot carry"):
+        go(reply, {"mechanism": mechanism}, given=lambda *, refused=False: "secret\0\x01")
+    assert reply.tried == []
+
+
 # TLS ---------------------------------------------------------------------------------------------------
 
 

@@ -164,7 +164,7 @@ def test_what_people_come_from_has_a_key_that_is_there() -> None:
     for line in {code for row in rows for code in re.findall(r"`([a-z_0-9]+ = [^`.]*)`", row)}:
         key = line.partition(" = ")[0]
         table = "download" if key in docs_of(DownloadTable) else ""
-        base = {"imap": '"i"', "maildir": '"m"', "user": '"u"', "password_command": '"p"', "layout": '"plain"'}
+        base = {"imap": '"i"', "maildir": '"~/m"', "user": '"u"', "password_command": '"p"', "layout": '"plain"'}
         base.pop(key, None)
         lines = [f"{name} = {value}" for name, value in base.items()]
         parse_copies("\n".join(["[copy.x]", *lines, f"[copy.x.{table}]" if table else "", line]), Path("x"))

@@ -469,6 +469,24 @@ class SideSuite:
 
         self.run(tmp_path, act)
 
+    @pytest.mark.parametrize("others", [0, 3])
+    def test_what_came_and_went_since_is_told_as_gone(self, others: int, tmp_path: Path) -> None:
+        """A run that was cut off knows what it added, and its cursor does not."""
+
+        async def act(side: Side) -> None:
+            await self.add(side, *(message(number) for number in range(others)))
+            cursor = (await self.everything(side)).cursor
+            first, second, third = await self.add(side, message(10), message(11), message(12))
+            await side.remove("INBOX", [first, third])
+            changes = await side.changes("INBOX", cursor)
+            assert second in changes.uids
+            if not changes.full:
+                assert {first, third} <= set(changes.vanished)
+                assert second not in changes.vanished
+                assert list(changes.vanished) == sorted(changes.vanished)
+
+        self.run(tmp_path, act)
+
     def test_a_cursor_outlives_the_side(self, tmp_path: Path) -> None:
         async def first(side: Side) -> tuple[Changes, str | None]:
             await self.add(side, message(1), message(2))

@@ -25,6 +25,7 @@ from ...imap.grammar.sets import Range, compress
 from ..model import Changes, Flags
 from ..side import MailboxUnavailable
 from .account import Account
+from .command import sets
 from .connection import Connection, Selected, Sink
 from .errors import check
 
@@ -76,6 +77,8 @@ async def _changes(account: Account, connection: Connection, name: str, raw: byt
         if since is not None and since.modseq and condstore:
             found = await _by_condstore(account, connection, name, selected, rows, since)
     account.validities[name] = selected.validity
+    if found is not None and since is not None:
+        found = await _came_and_went(account, connection, name, selected, since, found)
     if found is None:
         rows.clear()
         found = await _all(account, connection, name, selected, rows)
@@ -84,7 +87,7 @@ async def _changes(account: Account, connection: Connection, name: str, raw: byt
 
 def _by_qresync(account: Account, selected: Selected, rows: Rows, since: Cursor) -> Changes | None:
     """None where the server could not tell, or what it told cannot be all."""
-    if selected.validity != since.validity or not selected.modseq or selected.limited:
+    if selected.validity != since.validity or not selected.modseq or selected.limited or selected.uidnext is None:
         return None
     vanished = expand(clip(selected.gone, 1, since.uidnext - 1), _MOST_VANISHED)
     if vanished is None:
@@ -94,6 +97,28 @@ def _by_qresync(account: Account, selected: Selected, rows: Rows, since: Cursor)
     if not since.messages + new - len(vanished) <= selected.exists <= since.messages + new:
         return None
     return Changes(str(selected.validity), _cursor(selected), False, uids, flags, vanished)
+
+
+async def _came_and_went(
+    account: Account, connection: Connection, name: str, selected: Selected, since: Cursor, found: Changes
+) -> Changes | None:
+    """With the UIDs given out since that cursor that are gone again: the asker may know them, by having added them.
+
+    Servers need not tell these. All that is new was told, so that a gap is one that has gone; there is seldom any, and
+    where there is, the server is asked whether it has them after all (None: then it cannot be believed).
+    """
+    new = found.uids[bisect_left(found.uids, since.uidnext) :]
+    missing = gaps(compress(new), since.uidnext, (selected.uidnext or since.uidnext) - 1)
+    numbers = expand(missing, _MOST_VANISHED)
+    if numbers is None:
+        return None
+    if len(numbers):
+        for some, ranges in sets(numbers):
+            there = await _present(account, connection, name, b"UID " + some)
+            if any(clip(there, low, high) for low, high in ranges):
+                return None
+        found.vanished.extend(numbers)
+    return found
 
 
 async def _by_condstore(
@@ -185,8 +210,8 @@ def _columns(account: Account, rows: Rows, uidnext: int | None) -> tuple[array[i
     return uids, flags
 
 
-async def _present(account: Account, connection: Connection, name: str) -> list[Range]:
-    """Ranges of the UIDs that are there now."""
+async def _present(account: Account, connection: Connection, name: str, which: bytes = b"ALL") -> list[Range]:
+    """Ranges of the UIDs that are there now, of those that the search key names."""
     found: list[Range] = []
     numbers = array("Q")
 
@@ -198,7 +223,7 @@ async def _present(account: Account, connection: Connection, name: str) -> list[
         elif answer.word == b"SEARCH":
             numbers.extend(parse_search(answer))
 
-    command = b"UID SEARCH RETURN (ALL) ALL" if "ESEARCH" in account.pool.offers else b"UID SEARCH ALL"
+    command = (b"UID SEARCH RETURN (ALL) " if "ESEARCH" in account.pool.offers else b"UID SEARCH ") + which
     status = await connection.patiently((command,), hear)
     check(status, name)
     if status.code == b"MESSAGELIMIT":

@@ -142,6 +142,34 @@ def test_a_folder_that_is_not_the_one_it_was_is_unavailable(tmp_path: Path, how:
     run(tmp_path, act)
 
 
+def test_a_mailbox_that_others_remove_goes_and_those_within_it_stay(tmp_path: Path) -> None:
+    """In a plain tree its folder stays for them: no mount is missing above what lies there as it did."""
+    folder = tmp_path / "Mail" / "A"
+
+    async def act(one: MaildirSide) -> None:
+        for name in ("A", "A/C"):
+            await one.create(name, None)
+            await one.add(name, [message(1)])
+        assert await names(one) == ["INBOX", "A", "A/C"]
+        for sub in ("cur", "new", "tmp"):
+            shutil.rmtree(folder / sub)
+        assert await names(one) == ["INBOX", "A/C"]
+        with pytest.raises(MailboxUnavailable):
+            await everything(one, "A")
+        maildir(folder)
+        deliver(folder, 2)
+        assert await names(one) == ["INBOX", "A", "A/C"]
+        assert len((await everything(one, "A")).uids) == 1
+        # Without what lay within it, nobody knows.
+        folder.rename(tmp_path / "Unmounted")
+        folder.mkdir()
+        assert (await place(one, "A")).state is None
+        with pytest.raises(MailboxUnavailable):
+            await everything(one, "A")
+
+    run(tmp_path, act, layout=Layout.PLAIN)
+
+
 def test_a_folder_that_cannot_be_used_keeps_its_exact_name_and_role(tmp_path: Path) -> None:
     async def act(one: MaildirSide) -> None:
         before = await one.create("a.b", "\\Archive")

@@ -7,6 +7,8 @@ marked as another one is                        -                       a copy o
 not marked                                      no                      another program's new folder: marked
 not marked                                      yes, half its mail is   the marker was lost: put back
                                                 here, or it had none
+no cur and new, but a mailbox within that was   yes                     gone: this is the folder it was, and somebody
+there before                                                            removed the mailbox and not those below it
 not marked, or no cur and new, or a link        yes                     UNAVAILABLE: a mount is missing, or somebody
 to nowhere, or not to be read                                           made an empty folder in its place
 nothing                                         yes                     gone
@@ -28,6 +30,7 @@ from .marker import Marker, new_id
 from .scan import files_in
 
 SAMPLE = 100
+BARE = "its folder has neither cur nor new"
 KEPT_MISSING = 90 * 86400
 """Seconds for which a folder that is gone is remembered: it may come back with its marker."""
 
@@ -63,6 +66,8 @@ class Census:
         by_path = {row.path: row for row in rows if row.missing is None}
         found = list(self._folders(by_path))
         self._identify(found, {row.id: row for row in rows}, by_path)
+        if any(one.reason is BARE for one in found):
+            found = self._without_bare(found)
         self._enter(found, rows)
         return found
 
@@ -84,7 +89,17 @@ class Census:
                 if seen.times != (None, None):
                     yield Found(path, seen)
                 elif path in by_path:
-                    yield Found(path, None, "its folder has neither cur nor new")
+                    yield Found(path, None, BARE)
+
+    def _without_bare(self, found: list[Found]) -> list[Found]:
+        """But for mailboxes that others removed, leaving those below: where one of these lies as it did, no mount is
+        missing above it."""
+        there = [f"{one.path}/" for one in found if one.look is not None and one.row and one.row.path == one.path]
+
+        def left(one: Found) -> bool:
+            return one.path != self._shape.inbox and any(path.startswith(f"{one.path}/") for path in there)
+
+        return [one for one in found if one.reason is not BARE or not left(one)]
 
     def _identify(self, found: list[Found], by_id: dict[str, FolderRow], by_path: dict[str, FolderRow]) -> None:
         """Give each its row, or a marker that has none yet."""

@@ -12,7 +12,18 @@ from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from restante.sync.model import NO_FLAGS, SYSTEM_FLAGS, Added, Changes, FlagChange, Flags, Message, Outline, Place
+from restante.sync.model import (
+    NO_FLAGS,
+    SYSTEM_FLAGS,
+    Added,
+    Changes,
+    FlagChange,
+    Flags,
+    Message,
+    Outline,
+    Place,
+    Withheld,
+)
 from restante.sync.outline import ident, mark
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
@@ -52,7 +63,7 @@ class Steps:
 class Abilities:
     """What a side can do. ids: Place.id. emails: EMAILID. state: Place.state. tells: UIDs of what was added, copied,
     moved. sizes: Outline.size. keywords: keeps others than system flags. roles: special uses can be set. log: tells
-    what changed since a cursor; else everything, each time."""
+    what changed since a cursor; else everything, each time. lasting: EMAILIDs stay when others move messages."""
 
     ids: bool = True
     emails: bool = True
@@ -62,6 +73,7 @@ class Abilities:
     keywords: bool = True
     roles: bool = True
     log: bool = True
+    lasting: bool = True
 
 
 ALL = Abilities()
@@ -126,7 +138,8 @@ class Box:
 class Disk:
     """What a side keeps. Its methods are other programs at work: they take effect at once and never fail.
 
-    dropped: messages that were in a mailbox when a side deleted it.
+    dropped: messages that were in a mailbox when a side deleted it. lasting: messages keep their EMAILIDs when they are
+    moved or numbered anew here; where not, they are files whose names others give.
     """
 
     def __init__(self, prefix: str = "") -> None:
@@ -137,6 +150,7 @@ class Disk:
         self.boxes: dict[str, Box] = {}
         self.watchers: set[asyncio.Event] = set()
         self.dropped: list[bytes] = []
+        self.lasting = True
         self.create(INBOX)
 
     def _new(self, letter: str) -> str:
@@ -195,8 +209,13 @@ class Disk:
         box.messages, box.changed, box.removed = {}, {}, []
         box.uidnext = 1 + self.validity % 3
         for message in old:
+            self._renamed(message)
             box.put(message)
         self.touch()
+
+    def _renamed(self, message: Stored) -> None:
+        if not self.lasting:
+            message.email = self._new("m")
 
     def deliver(
         self, name: str, data: bytes, flags: Flags = NO_FLAGS, received: int = 1_800_000_000, email: str | None = None
@@ -214,7 +233,9 @@ class Disk:
         self.touch()
 
     def move(self, name: str, uid: int, target: str) -> int:
-        new = self.boxes[target].put(self.boxes[name].take(uid))
+        message = self.boxes[name].take(uid)
+        self._renamed(message)
+        new = self.boxes[target].put(message)
         self.touch()
         return new
 
@@ -232,6 +253,7 @@ class MemorySide:
     """One program's view of a disk. steps: where kills come. refuses: what becomes of a message that is not taken.
 
     broken: mailboxes that cannot be used. down: nothing can. calls: names of the methods called, for counting.
+    withholds: why a message (by its octets) is not given, where it is not; unreadable: those that were not.
     """
 
     def __init__(
@@ -252,6 +274,8 @@ class MemorySide:
         self.down = False
         self.is_open = False
         self.calls: list[str] = []
+        self.withholds: Callable[[bytes], Withheld | None] | None = None
+        self.unreadable: dict[tuple[str, int], Withheld] = {}
         self.fetched = 0
         self._seen: dict[str, tuple[str, int]] = {}
         self._told: dict[str, int] = {}
@@ -344,6 +368,7 @@ class MemorySide:
             [messages[uid].flags for uid in uids],
             vanished,
             [messages[uid].email for uid in uids] if self.abilities.emails else None,
+            self.abilities.lasting,
         )
         self._step("after changes")
         return found
@@ -374,7 +399,10 @@ class MemorySide:
         messages = self._numbered(name).messages
         for uid in uids:
             found = messages.get(uid)
-            if found is not None:
+            refused = self.withholds(found.data) if found is not None and self.withholds is not None else None
+            if refused is not None:
+                self.unreadable[name, uid] = refused
+            elif found is not None:
                 self.fetched += 1
                 email = found.email if self.abilities.emails else None
                 yield Message(uid, found.data, found.flags, found.received, email, found.thread)

@@ -222,6 +222,7 @@ def play(
     with tempfile.TemporaryDirectory(dir=RAM) as folder:
         world = World(Path(folder), abilities, settings)
         for end in End:  # shows which keywords are kept: a removal of one never seen could not be told from not keeping
+            world.disks[end].lasting = abilities[end].lasting
             world.disks[end].deliver("INBOX", octets(0, False), world.kept(end, frozenset(FLAGS)))
         for code in program:
             rest, what = divmod(code, 7)

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import pytest
 
 from restante.clock import ManualClock
 from restante.sync.engine import run
 from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, is_placeholder
-from restante.sync.model import Added, Message
+from restante.sync.model import Added, Message, Withheld
 from restante.sync.outline import mark
 from restante.sync.settings import Brake, CopySettings, End, Report, Trash
 from restante.sync.side import SideUnavailable
@@ -22,6 +23,8 @@ from restante.sync.state import CopyBusy, State, StateFailed
 
 from .memory import ALL, BARE, Abilities, HeaderlessSide, MemorySide
 from .programs import World, number_of, octets
+
+pytestmark = pytest.mark.in_memory
 
 ONE, TWO = End.ONE, End.TWO
 FREE = CopySettings(brake=Brake(on=False))
@@ -49,6 +52,14 @@ def uids(world: World, end: End, name: str = "INBOX") -> list[int]:
 
 def same(world: World) -> None:
     assert world.content(ONE) == world.content(TWO)
+
+
+def numbers(world: World, table: str) -> int:
+    """Rows of a table of the state."""
+    db = apsw.Connection(str(world.folder / "state"), flags=apsw.SQLITE_OPEN_READONLY)
+    count = int(db.execute(f"SELECT count(*) FROM {table}").get)
+    db.close()
+    return count
 
 
 def fetched(world: World) -> int:
@@ -104,6 +115,20 @@ def test_moves_and_renames_transfer_no_message(make: Make, abilities: Abilities)
     same(world)
     assert fetched(world) == 0
     assert sorted(world.boxes(TWO)) == ["B", "Deep/Down", "INBOX"]
+
+
+def test_files_that_others_name_anew_are_the_messages_they_were(make: Make) -> None:
+    world = make(one=PLAIN, two=replace(ALL, lasting=False))
+    world.disks[TWO].lasting = False
+    world.disks[ONE].create("A")
+    for _ in range(6):
+        world.deliver(ONE, "A")
+    sync(world)
+    for uid in (1, 2):
+        world.disks[TWO].move("A", uid, "INBOX")
+    report = sync(world)
+    assert (report.one.moved, report.one.removed, report.one.added, fetched(world)) == (2, 0, 0, 0)
+    same(world)
 
 
 @pytest.mark.parametrize("abilities", [ALL, PLAIN], ids=["all", "no-emails"])
@@ -555,6 +580,131 @@ def test_two_runs_at_once_are_refused(make: Make) -> None:
     assert sync(world).changed == 0
 
 
+# What a side does not give --------------------------------------------------------------------------
+
+
+def withholding(world: World, number: int | None, *, temporary: bool = True) -> None:
+    """Side one does not give that message from now on; None: it gives all."""
+
+    def why(data: bytes) -> Withheld | None:
+        return Withheld("cannot be read", temporary) if number_of(data) == number else None
+
+    def prepare(sides: dict[End, MemorySide]) -> None:
+        sides[ONE].withholds = None if number is None else why
+
+    world.prepare = prepare
+
+
+@pytest.mark.parametrize("abilities", [ALL, PLAIN, BARE], ids=["all", "no-emails", "bare"])
+@pytest.mark.parametrize("before", [False, True], ids=["first-run", "later"])
+def test_what_a_side_does_not_give_is_set_aside_and_comes_when_it_does(
+    make: Make, abilities: Abilities, before: bool
+) -> None:
+    world = make(one=abilities)
+    if before:
+        sync(world)
+    for _ in range(3):
+        world.deliver(ONE, "INBOX", frozenset({"\\Seen"}))
+    withholding(world, 2)
+    for _ in range(3):  # the second does not ask again, and takes nothing for removed
+        report = sync(world)
+        assert sorted(world.numbers(TWO)) == [1, 3]
+        assert sorted(world.numbers(ONE)) == [1, 2, 3]
+        (aside,) = report.aside
+        assert (aside.mailbox, aside.uid, aside.refused_by) == ("INBOX", 2, ONE)
+        assert aside.reason == "one does not give it: cannot be read"
+        assert aside.next_try == world.clock.now() + 600
+        assert report.one.removed == report.two.removed == 0
+    assert (report.changed, report.passes, fetched(world)) == (0, 1, 0)
+    world.clock.advance(601)
+    assert (sync(world).changed, fetched(world)) == (0, 0)  # asked again, and still not given
+    withholding(world, None)
+    world.clock.advance(100)
+    assert fetched(world) == 0
+    world.clock.advance(2000)
+    report = sync(world)
+    assert (report.two.added, report.aside) == (1, ())
+    same(world)
+    assert sync(world).changed == 0
+
+
+def test_what_is_never_given_is_not_asked_for_again(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    withholding(world, 1, temporary=False)
+    assert sync(world).aside[0].next_try is None
+    world.clock.advance(10 * 86_400)
+    sync(world)
+    assert "fetch" not in world.sides[ONE].calls
+    withholding(world, None)
+    state = State(world.folder / "state")
+    assert state.retry_aside() == 1
+    state.close()
+    assert sync(world).two.added == 1
+
+
+def test_what_is_not_given_and_then_removed_is_forgotten(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    withholding(world, 1)
+    assert len(sync(world).aside) == 1
+    world.remove(ONE, "INBOX", 1)
+    report = sync(world)
+    assert (report.aside, report.changed) == ((), 0)
+    assert numbers(world, "message") == 0
+
+
+def test_flags_and_moves_of_what_is_not_given_come_with_it(make: Make) -> None:
+    world = make()
+    world.disks[ONE].create("A")
+    world.deliver(ONE, "INBOX")
+    withholding(world, 1)
+    sync(world)
+    world.disks[ONE].flag("INBOX", 1, frozenset({"\\Flagged"}))
+    sync(world)
+    world.disks[ONE].move("INBOX", 1, "A")
+    sync(world)
+    assert sum(world.numbers(TWO).values()) == 0
+    withholding(world, None)
+    world.clock.advance(10_000)
+    assert sync(world).two.added == 1
+    same(world)
+    assert world.content(TWO)["A"] == [(1, ("\\Flagged",))]
+
+
+def test_what_comes_back_and_is_not_given_is_set_aside(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.disks[ONE].flag("INBOX", 1, frozenset({"\\Flagged"}))
+    world.remove(TWO, "INBOX", 1)
+    withholding(world, 1)
+    report = sync(world)
+    assert (len(report.aside), sorted(world.numbers(ONE))) == (1, [1])
+    withholding(world, None)
+    world.clock.advance(601)
+    sync(world)
+    same(world)
+
+
+def test_what_the_trash_cannot_read_is_not_removed(make: Make, tmp_path: Path) -> None:
+    world = make(replace(FREE, trash=Trash(days=3, folder=tmp_path / "trash")))
+    for _ in range(2):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    for uid in uids(world, TWO):
+        world.remove(TWO, "INBOX", uid)
+    withholding(world, 2)
+    report = sync(world)
+    assert sorted(world.numbers(ONE)) == [2]
+    assert [left.reason for left in report.left_out] == [
+        "one does not give 1 of the messages that the trash is to keep."
+    ]
+    withholding(world, None)
+    assert sync(world).one.removed == 1
+    assert len([path for path in (tmp_path / "trash").rglob("*") if path.is_file()]) == 2
+
+
 # Dry run --------------------------------------------------------------------------------------------
 
 
@@ -593,10 +743,28 @@ def test_a_first_dry_run(make: Make) -> None:
     world.disks[ONE].create("A")
     world.deliver(ONE, "A")
     assert sorted(sync(world, dry_run=True).plan) == [
-        "compare 'INBOX', which is on both sides, for the first time: 1 message on one, 0 messages on two",
+        "add 1 message to 'INBOX' on two",
         "create 'A' on two, with 1 message",
     ]
     assert world.boxes(TWO) == ["INBOX"]
+    assert numbers(world, "message") == 0
+
+
+@pytest.mark.parametrize("abilities", [ALL, PLAIN, BARE], ids=["all", "no-emails", "bare"])
+def test_a_first_dry_run_counts_what_is_on_both_sides_once(make: Make, abilities: Abilities) -> None:
+    world = make(one=abilities, two=abilities)
+    for end in End:
+        world.disks[end].create("A")
+        for number in range(3):
+            world.disks[end].deliver("A", octets(number, False))
+    world.deliver(ONE, "A")
+    world.disks[TWO].flag("A", 2, frozenset({"\\Seen"}))
+    before = [disk.version for disk in world.disks.values()]
+    plan = sync(world, dry_run=True).plan
+    assert sorted(plan) == ["add 1 message to 'A' on two", "change flags of 1 message in 'A' on one"]
+    assert [disk.version for disk in world.disks.values()] == before
+    report = sync(world)
+    assert (report.two.added, report.one.flagged, report.changed) == (1, 1, 2)
 
 
 # Placeholders ---------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
     "no-sizes": (replace(ALL, emails=False), replace(ALL, emails=False, sizes=False)),
     "no-keywords": (ALL, replace(ALL, keywords=False)),
     "no-log": (replace(ALL, log=False), ALL),
+    "file-names": (replace(ALL, emails=False, ids=False, roles=False), replace(ALL, lasting=False, roles=False)),
 }
 FREE = CopySettings(brake=Brake(on=False), batch=3)
 TIGHT = CopySettings(brake=Brake(emptied=1, share=0.3, least=2, number=3), batch=2)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from restante.sync.model import FlagChange, Message
+from restante.sync.model import FlagChange, Message, Withheld
 from restante.sync.remote import RemoteSide, Settings
 from restante.sync.remote.errors import Busy, Lost
 from restante.sync.side import MailboxUnavailable, SideUnavailable
@@ -238,7 +238,7 @@ def test_one_unreadable_message_spoils_no_other() -> None:
 
     async def act(side: RemoteSide, script: Script) -> None:
         assert sorted(await all_of(side)) == [1, 3]
-        assert list(side.unreadable) == [("INBOX", 2)]
+        assert side.unreadable == {("INBOX", 2): Withheld("some messages could not be fetched")}
 
     on(bare, act)
 

@@ -198,8 +198,9 @@ def _show(row: Status) -> None:
         )
     for aside in row.aside:
         again = f", again {aside.next_try}" if aside.next_try else ""
+        size = f" ({human_size(aside.size)})" if aside.size else ""
         click.echo(
-            f"  set aside: {aside.mailbox}, message {aside.uid} ({human_size(aside.size)}), refused by the "
+            f"  set aside: {aside.mailbox}, message {aside.uid}{size}, refused by the "
             f"{aside.refused_by}: {aside.reason}{again}"
         )
     for entry in row.outbox:

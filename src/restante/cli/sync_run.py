@@ -251,7 +251,10 @@ def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:
         click.echo("  Decide: restante sync removals list, then accept or refuse.", err=True)
     _some(
         f"{report.name}: set aside:",
-        tuple(f"{each.mailbox}, message {each.uid} ({human_size(each.size)}): {each.reason}" for each in sync.aside),
+        tuple(
+            f"{each.mailbox}, message {each.uid}{f' ({human_size(each.size)})' if each.size else ''}: {each.reason}"
+            for each in sync.aside
+        ),
     )
     _some(f"{report.name}: left out:", tuple(f"{each.mailbox}: {each.reason}" for each in sync.left_out))
 

@@ -72,9 +72,11 @@ class Changes:
     """What is there, or what changed, in one mailbox. Parallel columns, ascending by UID: no object a message.
 
     full: `uids` are all messages of the mailbox; else only those that are new or whose flags may have changed, and
-    `vanished` (ascending) are UIDs that are gone (some of which the asker may never have known). cursor: opaque, for
-    the next `Side.changes`; it stands for the state in which this was read, or one before. validity: of the mailbox
-    when it was read. emails: permanent identities (EMAILID) where the side has them, else None.
+    `vanished` (ascending) are all UIDs that are gone since, those that came meanwhile too: the asker may have put them
+    there, or never have known them. cursor: opaque, for the next `Side.changes`; it stands for the state in which this
+    was read, or one before. validity: of the mailbox when it was read. emails: permanent identities (EMAILID) where the
+    side has them, else None. lasting: a message keeps its identity whatever is done with it; False where another
+    program may give it another one (a Maildir's file names).
     """
 
     validity: str
@@ -84,6 +86,7 @@ class Changes:
     flags: list[Flags] = field(default_factory=list)
     vanished: array[int] = field(default_factory=lambda: array("Q"))
     emails: list[str | None] | None = None
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,14 @@ class Added:
     uid: int
     refused: str | None = None
     temporary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A message that is there, and that its side does not give. temporary: it may, when asked again later."""
+
+    reason: str
+    temporary: bool = True
 
 
 @dataclass(frozen=True, slots=True)

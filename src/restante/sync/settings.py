@@ -129,8 +129,8 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A message that `refused_by` would not take. uid: on the other side. next_try: seconds UTC; None: never again by
-    itself (a new limit or `State.retry_aside` tries again)."""
+    """A message that `refused_by` would not take, or not give. uid: where it is. size: octets, 0 where that is not
+    known. next_try: seconds UTC; None: never again by itself (a new limit or `State.retry_aside` tries again)."""
 
     mailbox: str
     refused_by: End

@@ -19,11 +19,11 @@ else is a fault.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Protocol, cast, runtime_checkable
 
 from ..errors import Refusal
-from .model import Added, Changes, FlagChange, Message, Outline, Place
+from .model import Added, Changes, FlagChange, Message, Outline, Place, Withheld
 
 
 class SideUnavailable(Refusal):
@@ -72,7 +72,8 @@ class Side(Protocol):
     def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
         """The messages, in any order; those that are gone are left out. Does not set \\Seen.
 
-        At most a bounded number of octets is held at a time (a single message whole).
+        At most a bounded number of octets is held at a time (a single message whole). What is there and cannot be given
+        is left out too, and `withheld` tells it.
         """
         ...
 
@@ -134,3 +135,26 @@ class Headers(Protocol):
         Does not set \\Seen. A placeholder for a message that is too large for the copy is made of it.
         """
         ...
+
+
+class Withholds(Protocol):
+    """What a side may tell besides: messages that are there and that it does not give."""
+
+    @property
+    def unreadable(self) -> Mapping[tuple[str, int], Withheld]:
+        """(mailbox, UID) -> why, of those that a `fetch` has left out since `open`."""
+        ...
+
+
+def headers_of(side: Side) -> Headers | None:
+    """The side as one that reads headers alone, where it does.
+
+    Asked by attribute: since Python 3.12 `isinstance` does not see what a side passes on (`copy.Held`).
+    """
+    return cast("Headers", side) if callable(getattr(side, "headers", None)) else None
+
+
+def withheld(side: Side, name: str, uids: Iterable[int]) -> dict[int, Withheld]:
+    """Which of these messages, which a `fetch` has left out, are there all the same, and why they were not given."""
+    told: Mapping[tuple[str, int], Withheld] = getattr(side, "unreadable", {})
+    return {uid: told[name, uid] for uid in uids if (name, uid) in told} if told else {}

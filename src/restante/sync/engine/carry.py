@@ -18,7 +18,7 @@ from ..model import Added, Message
 from ..outline import digest, mark
 from ..plan.messages import Additions
 from ..settings import End, Progress
-from ..side import MailboxUnavailable
+from ..side import MailboxUnavailable, withheld
 from .context import Context, together
 from .placeholder import is_placeholder, placeholders
 
@@ -126,8 +126,33 @@ class Carrier:
                 async for message, size, email in placeholders(context, source, self._pair, large, flags):
                     yield message, size, email, True
                 uids = [uid for uid in uids if uid not in large]
+        came = set()
         async for message in side.fetch(name, uids):
+            came.add(message.uid)
             yield message, len(message.data), message.email, False
+        if len(came) < len(uids):
+            self._put_aside(name, [uid for uid in uids if uid not in came])
+
+    def _put_aside(self, name: str, missing: Sequence[int]) -> None:
+        """These did not come. Those that are gone are seen to be so by the next look; those that are there and were not
+        given are noted as lacking on this side, or nobody would ask for them again, and set aside."""
+        context, source = self._context, self._end.other
+        state = context.state
+        refused = withheld(context.sides[source], name, missing)
+        if not refused:
+            return
+        flags = dict(zip(self._wanted.new, self._wanted.flags, strict=True))
+        fresh = [uid for uid in refused if uid not in self._rows]
+        with state.transaction():
+            keys = {uid: self._rows[uid].key for uid in refused if uid in self._rows}
+            keys |= zip(fresh, state.messages.next_keys(len(fresh)), strict=True)
+            state.messages.journal(self._pair, source, [(keys[uid], uid, flags[uid], 0) for uid in fresh], [])
+            title, now = context.sides[source].title, context.clock.now()
+            aside = [
+                (keys[uid], source, f"{title} does not give it: {one.reason}", 0, now, one.temporary)
+                for uid, one in refused.items()
+            ]
+            state.asides.put(aside, context.settings.largest)
 
     # Writing ----------------------------------------------------------------------------------------
 

@@ -19,14 +19,6 @@ def describe_list(context: Context, plan: MailboxPlan) -> list[str]:
         there = joint.at(end.other)
         count = "its messages" if there is None or there.messages is None else _messages(there.messages)
         lines.append(f"create {joint.goal!r} on {title[end]}, with {count}")
-    for joint in plan.joints:
-        if joint.pair is None and joint.one is not None and joint.two is not None:
-            counts = [
-                f"{'messages' if place.messages is None else _messages(place.messages)} on {title[end]}"
-                for end in BOTH
-                if (place := joint.at(end)) is not None
-            ]
-            lines.append(f"compare {joint.goal!r}, which is on both sides, for the first time: {', '.join(counts)}")
     for joint, end, role in plan.roles:
         lines.append(f"set the special use of {joint.goal!r} to {role or 'none'} on {title[end]}")
     for joint, end, subscribed in plan.subscriptions:

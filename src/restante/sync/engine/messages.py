@@ -264,7 +264,15 @@ async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> Non
         if trash.days:
             from .trash import keep
 
-            await keep(context, trash, pair, end, uids)
+            spared = await keep(context, trash, pair, end, uids)
+            if spared:
+                context.unsettled.add(pair)
+                why = (
+                    f"{context.sides[end].title} does not give {len(spared)} of the messages that the trash is to keep."
+                )
+                context.leave_out(context.joints[pair].goal, end, MailboxUnavailable(why))
+                uids = [uid for uid in uids if uid not in spared]
+                some = [row for row in some if (place := row.place(end)) is None or place[1] not in spared]
         await context.sides[end].remove(context.name(pair, end), uids)
         context.touch(pair, end)
         with context.state.transaction():

@@ -16,7 +16,7 @@ from ..model import Message, Outline
 from ..plan.mailboxes import Joint
 from ..plan.messages import Additions
 from ..settings import BOTH, CopySettings, End, Progress
-from ..side import Headers, Side
+from ..side import MailboxUnavailable, Side, headers_of, withheld
 from ..state import State
 from .context import Context
 
@@ -79,8 +79,9 @@ async def placeholders(
     """
     side, name = context.sides[end], context.name(pair, end)
     uids = sorted(large)
-    if isinstance(side, Headers):
-        for uid, header in await side.headers(name, uids):
+    headers = headers_of(side)
+    if headers is not None:
+        for uid, header in await headers.headers(name, uids):
             outline = large[uid]
             size = outline.size or 0
             known = context.state.flagsets[flags[uid]]
@@ -129,6 +130,8 @@ async def fetch_placeholder(
             assert row is not None
             await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()
             await remove_doomed(context, joint.key)
+            for refused in withheld(one, context.name(joint.key, End.ONE), [row.one.uid or 0]).values():
+                raise MailboxUnavailable(f"{one.title} does not give the message: {refused.reason}")
         finally:
             for side in (one, two):
                 await side.close()

@@ -79,7 +79,12 @@ async def _within(
         if known:
             matches = match_emails(left, _spots_by_email(spots, end))
             taken |= _note(context, end, missed, spots, matches)
-            missed = [row for row in missed if not row.at(end).present and not _has_email(found, row, contents, end)]
+            lasting = all(look.changes[end].lasting for look, _ in spots)
+            missed = [
+                row
+                for row in missed
+                if not row.at(end).present and not (lasting and _has_email(found, row, contents, end))
+            ]
             spots = [(look, at) for look, at in spots if (look.key, at) not in taken]
             left = _rows(missed, contents, end)
         if missed and spots:

@@ -115,6 +115,9 @@ async def _pass(context: Context, places: Places, only: Collection[str], first: 
         from .describe import describe_list
 
         lines = describe_list(context, plan)
+        for number, joint in enumerate(joint for joint in plan.joints if not joint.key):
+            if joint.one is not None and joint.two is not None:
+                joint.key = -1 - number  # no pair of the base: it is looked at as one of which nothing is known
         context.joints = {joint.key: joint for joint in plan.joints if joint.key}
     else:
         await arrange(context, plan)

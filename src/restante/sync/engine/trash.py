@@ -15,17 +15,21 @@ from urllib.parse import quote
 from ..model import Message
 from ..outline import digest
 from ..settings import End, Trash
-from ..side import MailboxUnavailable
+from ..side import MailboxUnavailable, withheld
 from .context import Context
 
 DAY = 86_400.0
 LETTERS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S"}
 
 
-async def keep(context: Context, trash: Trash, pair: int, end: End, uids: Sequence[int]) -> None:
-    """Keep these messages, which are about to be removed from that side; for one mailbox after the other."""
+async def keep(context: Context, trash: Trash, pair: int, end: End, uids: Sequence[int]) -> set[int]:
+    """Keep these messages, which are about to be removed from that side; for one mailbox after the other.
+
+    Those that the side does not give, so that they cannot be kept: they are not to be removed.
+    """
     async with context.trash:
         await _keep(context, trash, pair, end, uids)
+    return set(withheld(context.sides[end], context.name(pair, end), uids))
 
 
 async def _keep(context: Context, trash: Trash, pair: int, end: End, uids: Sequence[int]) -> None:

@@ -254,7 +254,7 @@ def _changes(tree: Tree, name: str, since: str | None) -> Changes:
         validity, _, number = (since or "").rpartition(".")
         known = int(number) if validity == row.validity and number.isdecimal() else -1
         full = not row.floor <= known <= row.number
-        found = Changes(row.validity, f"{row.validity}.{row.number}", full, emails=[])
+        found = Changes(row.validity, f"{row.validity}.{row.number}", full, emails=[], lasting=False)
         flags, emails, infos = found.flags, [], dict[bytes, frozenset[str]]()
         more = tree.keywords.more
         if known == row.number:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from ..model import SYSTEM_FLAGS, Added, Changes, FlagChange, Flags, Message, Spelling
 from ..outline import digest, mark
-from ..side import MailboxUnavailable, Side
+from ..side import MailboxUnavailable, Side, withheld
 from .ledger.book import Book, Filed, Known
 from .ledger.sift import Pairs, Sift
 from .model import Copied, Course, Observer
@@ -293,11 +293,10 @@ class MailboxCopy:
                 self._not_given(part, given)
 
     def _not_given(self, part: Sequence[int], given: set[int]) -> None:
-        """The source has these no more, or will not give them (where it says so, `unreadable`)."""
-        refused: Mapping[tuple[str, int], str] = getattr(self._source, "unreadable", {})
+        """The source has these no more, or will not give them (where it says so)."""
         missing = [uid for uid in part if uid not in given]
-        reasons = [(uid, refused.get((self._course.source, uid))) for uid in missing]
-        aside = [(uid, f"the source does not give it: {reason}", True) for uid, reason in reasons if reason is not None]
+        refused = withheld(self._source, self._course.source, missing)
+        aside = [(uid, f"the source does not give it: {one.reason}", True) for uid, one in refused.items()]
         self._book.set_aside(self.key, aside)
         self.done.vanished += len(missing) - len(aside)
         self._both.observer.advance(len(missing), 0)

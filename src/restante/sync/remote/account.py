@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...clock import Clock
 from ...imap.grammar.answers_mailbox import parse_flags
-from ..model import Flags, Place, Spelling
+from ..model import Flags, Place, Spelling, Withheld
 from ..side import MailboxUnavailable
 from .address import Settings
 from .connection import Connection, Selected
@@ -58,7 +58,7 @@ class Account:
         self.append_limits: dict[str, int | None] = {}
         """APPENDLIMIT by mailbox, where each has its own."""
         self.left_out_keywords: dict[str, set[str]] = {}
-        self.unreadable: dict[tuple[str, int], str] = {}
+        self.unreadable: dict[tuple[str, int], Withheld] = {}
         self.unmarked: dict[str, int] = {}
         self._flag_sets: dict[bytes, Flags] = {}
         self._quirks_on = quirks_on

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_fetch import Value, parse_fetch, parse_internaldate
-from ..model import Message, Outline
+from ..model import Message, Outline, Withheld
 from ..outline import MARK_FIELDS, mark_and_ident
 from ..side import MailboxUnavailable
 from .account import Account
@@ -249,7 +249,7 @@ class _Worker:
             for uid in reversed(missing):
                 self._download.give_back([uid])
         else:
-            self._account.unreadable[self._name, batch[0]] = said(status)
+            self._account.unreadable[self._name, batch[0]] = Withheld(said(status))
 
     async def _heard(self, items: dict[bytes, Value]) -> None:
         """Items of a message; some servers tell them in several answers."""
@@ -318,7 +318,9 @@ class _Worker:
             await part.add(first)
         while True:
             if part.size > account.settings.largest:
-                account.unreadable[self._name, uid] = f"larger than {account.settings.largest} octets"
+                account.unreadable[self._name, uid] = Withheld(
+                    f"larger than {account.settings.largest} octets", temporary=False
+                )
                 part.drop()
                 return None
             piece = await self._piece(uid, part.size)

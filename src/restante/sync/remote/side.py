@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...clock import Clock, Random, SystemClock, system_random
-from ..model import Added, Changes, FlagChange, Message, Outline, Place
+from ..model import Added, Changes, FlagChange, Message, Outline, Place, Withheld
 from .account import Account
 from .address import RemoteAddress, Secret, Settings
 from .look import look
@@ -68,9 +68,8 @@ class RemoteSide:
         return self._account.names.left_out
 
     @property
-    def unreadable(self) -> Mapping[tuple[str, int], str]:
-        """Messages (mailbox, UID) that are there and that the server would not give, and why. Not among those that
-        `fetch` leaves out because they are gone."""
+    def unreadable(self) -> Mapping[tuple[str, int], Withheld]:
+        """`side.Withholds.unreadable`: messages that the server would not give, or that are too large to be taken."""
         return self._account.unreadable
 
     @property

@@ -60,7 +60,7 @@ class Holds:
 
 
 class Asides:
-    """Messages that a side would not take."""
+    """Messages that a side would not take, or not give."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
@@ -120,10 +120,12 @@ LEFT JOIN place q ON q.pair = h.pair AND q.side = 3 - h.side
 GROUP BY h.key ORDER BY h.key
 """
 _ASIDE = """
-SELECT p.name, a.side, CASE a.side WHEN 1 THEN m.two ELSE m.one END, a.reason, a.size, a.next_try
+SELECT coalesce(p.name, q.name, '') AS mailbox, a.side,
+CASE a.side WHEN 1 THEN coalesce(m.two, m.one) ELSE coalesce(m.one, m.two) END, a.reason, a.size, a.next_try
 FROM aside a JOIN message m ON m.key = a.message
-JOIN place p ON p.pair = m.pair AND p.side = 3 - a.side
-ORDER BY p.name, m.key
+LEFT JOIN place p ON p.pair = m.pair AND p.side = 3 - a.side
+LEFT JOIN place q ON q.pair = m.pair AND q.side = a.side
+ORDER BY mailbox, m.key
 """
 _WAITING = """
 SELECT a.message FROM message m JOIN aside a ON a.message = m.key

@@ -29,7 +29,10 @@ from restante.sync.side import Side
 from restante.sync.trace import TRACE_FIELDS
 
 from .memory import ALL, Abilities, Disk, Killed, MemorySide, Steps
+from .programs import RAM
 from .test_local import run as run_local
+
+pytestmark = pytest.mark.in_memory
 
 SIDE = "memory"
 SEEN, FLAGGED, DELETED = "\\Seen", "\\Flagged", "\\Deleted"
@@ -377,7 +380,7 @@ def test_no_letter_loses_its_last_copy_and_undoing_gives_all_back(
     }
 
     async def act(side: MemorySide) -> None:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=RAM) as folder:
             await cleaned(side, Path(folder), rules)
             after = state_of(disk)
             there = [
@@ -417,7 +420,7 @@ def test_a_run_cut_off_anywhere_can_be_gone_on_with_and_undone(
     steps = Steps()
 
     async def act(side: MemorySide) -> None:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=RAM) as folder:
             steps.at, steps.taken = at, 0
             try:
                 await cleaned(side, Path(folder))
@@ -442,7 +445,7 @@ def test_an_undoing_cut_off_anywhere_is_finished_by_another(messages: Filled, at
     steps = Steps()
 
     async def act(side: MemorySide) -> None:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=RAM) as folder:
             await cleaned(side, Path(folder))
             steps.at, steps.taken = at, 0
             try:

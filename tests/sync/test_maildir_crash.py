@@ -17,7 +17,11 @@ from restante.sync.model import FlagChange, Flags
 
 from .maildirs import NONE, SEEN, everything, message, run, side, text
 
-pytestmark = [pytest.mark.crash, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.in_memory,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+]
 
 MANY: Flags = frozenset({f"keyword{number:02}" for number in range(28)})
 EVENTS = ("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.utime", "open", "os.truncate")

@@ -33,6 +33,8 @@ from .maildirs import (
     text,
 )
 
+pytestmark = pytest.mark.in_memory
+
 FLAGGED: Flags = frozenset({"\\Flagged"})
 
 

@@ -27,6 +27,8 @@ from restante.sync.side import MailboxUnavailable, Side, SideUnavailable
 
 from .memory import ALL, BARE, Abilities, Disk, Killed, MemorySide, Steps
 
+pytestmark = pytest.mark.in_memory
+
 SEEN: Flags = frozenset({"\\Seen"})
 FORWARDED: Flags = frozenset({"\\Seen", "$Forwarded"})
 NONE: Flags = frozenset()

@@ -22,6 +22,7 @@ from restante.sync.pop3.identity import of_message
 from restante.sync.side import SideUnavailable
 
 from .pop3_world import Client, Killed, Names, Server, client, letter
+from .programs import RAM
 
 LONG = "Long enough that its header is asked for first.\r\n" * 100
 RUNS = int(os.environ.get("RESTANTE_POP3_LIVES", "60"))
@@ -54,7 +55,7 @@ class Maildrop(RuleBasedStateMachine):
     def begin(
         self, names: Names, top: bool, pipelining: bool, writes: bool, delete_after: int | None, tells: bool
     ) -> None:
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=RAM)
         self.server = Server(names=names, top=top, pipelining=pipelining, writes=writes)
         self.who = client(Path(self.folder.name) / "one", delete_after=delete_after)
         self.who.target.tells = tells

@@ -21,6 +21,8 @@ from .memory import ALL, BARE, Abilities, Disk, Killed, MemorySide, Steps
 from .programs import number_of, octets
 from .test_local import local, make_account
 
+pytestmark = pytest.mark.in_memory
+
 Make = Callable[[Path], Side]
 SETTINGS = CopySettings(brake=Brake(on=False), batch=4)
 FLAGS = ["\\Seen", "\\Flagged", "$Work"]

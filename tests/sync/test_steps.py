@@ -18,6 +18,8 @@ from restante.sync.settings import Brake, CopySettings, End, Trash
 from .memory import ALL, BARE, Abilities
 from .programs import Content, World
 
+pytestmark = pytest.mark.in_memory
+
 STRIDE = 1 if int(os.environ.get("RESTANTE_SYNC_PROGRAMS", "0")) > 1000 else 5
 """Steps between kills, for sides that cannot do everything."""
 ONE, TWO = End.ONE, End.TWO

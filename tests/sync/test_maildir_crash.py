@@ -93,6 +93,8 @@ async def picture(one: MaildirSide) -> Picture:
     """Octets and flags by mailbox."""
     found: Picture = {}
     for place in await one.places():
+        if not place.selectable:
+            continue
         assert place.state is not None
         messages = [each async for each in one.fetch(place.name, await uids(one, place.name))]
         found[place.name] = sorted(((each.data, each.flags) for each in messages), key=repr)

@@ -153,7 +153,8 @@ def test_a_mailbox_that_others_remove_goes_and_those_within_it_stay(tmp_path: Pa
         assert await names(one) == ["INBOX", "A", "A/C"]
         for sub in ("cur", "new", "tmp"):
             shutil.rmtree(folder / sub)
-        assert await names(one) == ["INBOX", "A/C"]
+        assert await names(one) == ["INBOX", "A", "A/C"]
+        assert not (await place(one, "A")).selectable
         with pytest.raises(MailboxUnavailable):
             await everything(one, "A")
         maildir(folder)

@@ -137,3 +137,36 @@ def test_a_server_and_a_copy_become_the_same(seed: int, kind: str, abilities: Ab
     assert one == two
     numbers = [number for rows in one.values() for number, _, _ in rows]
     assert len(numbers) == len(set(numbers))
+
+
+def test_a_mailbox_takes_the_name_of_one_above_it_in_a_plain_tree(tmp_path: Path) -> None:
+    """The folder of that name is there already, without a mailbox."""
+    disk, clock = Disk("x"), ManualClock()
+    near = SIDES["maildir-plain"]
+    state = State(tmp_path / "state")
+    disk.create("A/C")
+    disk.deliver("A/C", octets(1, False), frozenset({"\\Seen"}), 1_700_000_000)
+
+    def sync() -> tuple[int, Content]:
+        report = asyncio.run(run(SETTINGS, MemorySide(disk), near(tmp_path), state, clock))
+        assert not report.left_out
+
+        async def look() -> Content:
+            side = near(tmp_path)
+            await side.open()
+            try:
+                return await content(side)
+            finally:
+                await side.close()
+
+        return report.changed, asyncio.run(look())
+
+    try:
+        assert sync()[1] == {"INBOX": [], "A/C": [(1, ("\\Seen",), 1_700_000_000)]}
+        disk.rename("A/C", "B")
+        del disk.boxes["A"]
+        disk.rename("B", "A")
+        assert sync()[1] == {"INBOX": [], "A": [(1, ("\\Seen",), 1_700_000_000)]}
+        assert sync()[0] == 0
+    finally:
+        state.close()

@@ -22,7 +22,7 @@ from .census import UNMARKED, Census, Found
 from .durable import Durable
 from .index import BadIndex, Forgotten, Index
 from .keywords import Table, TreeKeywords, assign, format_letters, meaning, read_table
-from .layout import INBOX, MAKING, REMOVED, Shape
+from .layout import INBOX, MAKING, REMOVED, Layout, Shape
 from .letters import SYSTEM
 from .look import look, open_folder
 from .marker import Marker, new_id
@@ -241,6 +241,10 @@ class Tree:
         places = [self._place(one) for one in sorted(found, key=lambda one: (one.path != self.shape.inbox, one.path))]
         if INBOX not in self._known:
             raise SideUnavailable(f"The Maildir {self.root} has no INBOX.", "It was there before: is its disk there?")
+        if self.shape.layout is Layout.PLAIN:  # folders that are there for those within them: no name to rename to
+            names = {place.name for place in places}
+            bare = {above for name in names for above in _above(name)} - names
+            places += [Place(name, "", None, selectable=False) for name in bare]
         return sorted(places, key=lambda place: (place.name != INBOX, place.name))
 
     def _check_root(self) -> None:
@@ -421,3 +425,9 @@ def _exists(folder: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _above(name: str) -> Iterator[str]:
+    """The names above this one."""
+    while name := name.rpartition("/")[0]:
+        yield name

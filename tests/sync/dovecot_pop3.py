@@ -24,7 +24,7 @@ USER, PASSWORD = "ann@example.org", "secret"
 
 @dataclass(frozen=True, slots=True)
 class Dovecot:
-    """host, port: of POP3. maildir: of its one user, INBOX."""
+    """host, port: of POP3, or of IMAP. maildir: of its one user, INBOX."""
 
     host: str
     port: int
@@ -62,8 +62,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def dovecot(extra: str = "") -> Iterator[Dovecot]:
-    """extra: lines of configuration."""
+def dovecot(extra: str = "", protocol: str = "pop3") -> Iterator[Dovecot]:
+    """extra: lines of configuration. protocol: pop3 or imap."""
     home = Path(tempfile.mkdtemp(prefix="restante-dovecot-"))  # pytest's own folders are closed to other users
     home.chmod(0o755)
     maildir = home / "mail"
@@ -74,13 +74,13 @@ def dovecot(extra: str = "") -> Iterator[Dovecot]:
     (home / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
     conf = home / "dovecot.conf"
     conf.write_text(
-        f"base_dir = {home}/run\nlog_path = {home}/log\nprotocols = pop3\nlisten = 127.0.0.1\nssl = no\n"
+        f"base_dir = {home}/run\nlog_path = {home}/log\nprotocols = {protocol}\nlisten = 127.0.0.1\nssl = no\n"
         "disable_plaintext_auth = no\nauth_mechanisms = plain login scram-sha-256\nfirst_valid_uid = 1\n"
         f"mail_location = maildir:{maildir}\nmail_max_userip_connections = 0\n"
         f"passdb {{\n  driver = passwd-file\n  args = {home}/users\n}}\n"
         f"userdb {{\n  driver = static\n  args = uid={OWNER} gid=nogroup home={maildir}\n}}\n"
-        f"service pop3-login {{\n  inet_listener pop3 {{\n    port = {port}\n  }}\n"
-        "  inet_listener pop3s {\n    port = 0\n  }\n}\nnamespace inbox {\n  inbox = yes\n}\n" + extra
+        f"service {protocol}-login {{\n  inet_listener {protocol} {{\n    port = {port}\n  }}\n"
+        f"  inet_listener {protocol}s {{\n    port = 0\n  }}\n}}\nnamespace inbox {{\n  inbox = yes\n}}\n" + extra
     )
     with subprocess.Popen([str(DOVECOT), "-F", "-c", str(conf)], start_new_session=True) as process:
         try:
@@ -94,5 +94,5 @@ def dovecot(extra: str = "") -> Iterator[Dovecot]:
 
 def answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as probe:
-        return probe.recv(3) == b"+OK"
+        return probe.recv(3) in (b"+OK", b"* O")
     return False

@@ -16,6 +16,15 @@ DOVECOT = Path("/usr/lib/dovecot/imap")
 USER = "nobody"  # Dovecot serves no mail as root
 PASSWORD = "secret"
 
+LEAST = frozenset(
+    {
+        "APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE", "CREATE-SPECIAL-USE", "ENABLE", "ESEARCH",
+        "IDLE", "IMAP4REV2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "METADATA", "MOVE", "MULTIAPPEND",
+        "NAMESPACE", "NOTIFY", "OBJECTID", "QRESYNC", "SPECIAL-USE", "UIDPLUS", "UNSELECT", "UTF8=ACCEPT",
+    }
+)  # fmt: skip
+"""Capabilities not used where a server is to look like one of RFC 3501 and nothing more."""
+
 needs_dovecot = pytest.mark.skipif(not DOVECOT.exists() or os.geteuid() != 0, reason="dovecot-imapd, run as root")
 
 

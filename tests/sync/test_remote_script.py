@@ -10,11 +10,16 @@ from typing import TypeVar
 
 import pytest
 
+from restante.clock import ManualClock
+from restante.sync.engine import run
 from restante.sync.model import FlagChange, Message, Withheld
 from restante.sync.remote import RemoteSide, Settings
 from restante.sync.remote.errors import Busy, Lost
+from restante.sync.settings import CopySettings, End, Report
 from restante.sync.side import MailboxUnavailable, SideUnavailable
+from restante.sync.state import State
 
+from .memory import Disk, MemorySide
 from .remote_script import Bare, Script, Session
 from .remote_support import secret
 
@@ -225,13 +230,18 @@ def test_items_of_a_message_in_several_answers() -> None:
     on(bare, act)
 
 
-def test_one_unreadable_message_spoils_no_other() -> None:
-    class Damaged(Bare):
-        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
-            if b"BODY.PEEK[]" in rest and 2 in self.named(session, rest.partition(b" ")[0]):
-                return b"NO some messages could not be fetched"
-            return super().do_uid_fetch(session, rest)
+class Damaged(Bare):
+    """Does not give the message of UID 2, until it is mended."""
 
+    mended = False
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        if not self.mended and b"BODY.PEEK[]" in rest and 2 in self.named(session, rest.partition(b" ")[0]):
+            return b"NO some messages could not be fetched"
+        return super().do_uid_fetch(session, rest)
+
+
+def test_one_unreadable_message_spoils_no_other() -> None:
     bare = Damaged()
     for number in range(3):
         bare.put(b"INBOX", message(number).data)
@@ -239,8 +249,37 @@ def test_one_unreadable_message_spoils_no_other() -> None:
     async def act(side: RemoteSide, script: Script) -> None:
         assert sorted(await all_of(side)) == [1, 3]
         assert side.unreadable == {("INBOX", 2): Withheld("some messages could not be fetched")}
+        bare.mended = True
+        assert sorted(await all_of(side)) == [1, 2, 3]
+        assert side.unreadable == {}
 
     on(bare, act)
+
+
+def test_a_run_sets_aside_what_the_server_does_not_give(tmp_path: Path) -> None:
+    bare, disk, clock = Damaged(), Disk(), ManualClock()
+    for number in range(3):
+        bare.put(b"INBOX", message(number).data)
+    state = State(tmp_path / "state")
+
+    async def act(side: RemoteSide, script: Script) -> Report:
+        return await run(CopySettings(), side, MemorySide(disk), state, clock)
+
+    def there() -> list[bytes]:
+        return sorted(one.data for one in disk.boxes["INBOX"].messages.values())
+
+    try:
+        for _ in range(2):
+            report = on(bare, act)
+            assert [(one.mailbox, one.uid, one.refused_by) for one in report.aside] == [("INBOX", 2, End.ONE)]
+            assert report.aside[0].reason.endswith("does not give it: some messages could not be fetched")
+            assert (there(), len(bare.boxes[b"INBOX"])) == ([message(0).data, message(2).data], 3)
+        bare.mended = True
+        clock.advance(601)
+        assert on(bare, act).aside == ()
+        assert there() == [message(number).data for number in range(3)]
+    finally:
+        state.close()
 
 
 # Large providers ---------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ class Withholds(Protocol):
 
     @property
     def unreadable(self) -> Mapping[tuple[str, int], Withheld]:
-        """(mailbox, UID) -> why, of those that a `fetch` has left out since `open`."""
+        """(mailbox, UID) -> why, of those that the last `fetch` that was to give them has left out."""
         ...
 
 

@@ -54,6 +54,9 @@ class Download:
         self._account = account
         self._name = name
         self._uids = list(uids)
+        if account.unreadable:  # what was not given once may be now
+            for uid in self._uids:
+                account.unreadable.pop((name, uid), None)
         self._next = 0
         self._again: deque[list[int]] = deque()
         self._came = self._came_octets = 0

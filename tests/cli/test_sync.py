@@ -6,6 +6,7 @@ import json
 import mailbox
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -291,13 +292,18 @@ def test_watching_carries_changes_of_either_side_and_ends_on_a_signal(work: Cli,
     assert work("sync").stdout == "work: nothing had changed.\n"
 
 
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port that nobody listens on, and that nobody else gets meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
 @pytest.mark.slow
-def test_watching_waits_for_a_server_that_is_gone(work: Cli, tmp_path: Path) -> None:
-    with RestanteServer(tmp_path / "brief") as brief:
-        brief.add_account(ANNA, "secret")
-        port = brief.imap
+def test_watching_waits_for_a_server_that_is_gone(work: Cli, deaf: int) -> None:
     text = work.file.read_text()
-    work.file.write_text(text[: text.index("imap =")] + f'imap = "127.0.0.1:{port}"\n' + text[text.index("# Folder") :])
+    work.file.write_text(text[: text.index("imap =")] + f'imap = "127.0.0.1:{deaf}"\n' + text[text.index("# Folder") :])
     process = work.start("--watch")
     assert process.stderr is not None
     line = process.stderr.readline()

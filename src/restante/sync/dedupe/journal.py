@@ -14,18 +14,18 @@ same file, so that undoing takes back all of it. A line cut off at the end was n
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from ...clock import Random
 from ...errors import Refusal
+from ..alone import alone
 
 
 class JournalRefusal(Refusal):
@@ -226,16 +226,7 @@ def _prefix(side: str) -> str:
     return hashlib.sha256(side.encode()).hexdigest()[:16]
 
 
-@contextmanager
-def hold(folder: Path, side: str) -> Iterator[None]:
-    """Keep other runs over the same side out for the time of the block. Raises JournalRefusal."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = os.open(folder / f"{_prefix(side)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise JournalRefusal("Another run is at this mail already.", "Wait until it has ended.") from error
-        yield
-    finally:
-        os.close(number)
+def hold(folder: Path, side: str) -> AbstractContextManager[None]:
+    """Keep other runs over the same side out for the time of the block. Raises JournalRefusal when it is entered."""
+    busy = JournalRefusal("Another run is at this mail already.", "Wait until it has ended.")
+    return alone(folder / f"{_prefix(side)}.lock", busy)

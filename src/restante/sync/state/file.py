@@ -7,15 +7,15 @@ others may look at the state and decide about held removals.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import apsw
 
 from ...errors import Refusal
+from ..alone import alone
 from .schema import APPLICATION_ID, TABLES, VERSION
 
 WAIT = 5_000
@@ -98,16 +98,7 @@ def _bring_up(db: apsw.Connection, path: Path) -> None:
         raise
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of the copy whose state is at `path`; it ends with the process at the latest. Raises CopyBusy."""
-    beside = path.with_name(path.name + ".lock")
-    number = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CopyBusy("Another run works on this copy.", "Wait for it, or end it.") from error
-        yield
-    finally:
-        os.close(number)
+def locked(path: Path) -> AbstractContextManager[None]:
+    """Held by a run of the copy whose state is at `path`. Raises CopyBusy when it is entered."""
+    busy = CopyBusy("Another run works on this copy.", "Wait for it, or end it.")
+    return alone(path.with_name(path.name + ".lock"), busy)

@@ -6,7 +6,7 @@ from array import array
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from restante.imap.grammar.answers import (
@@ -338,6 +338,7 @@ def test_appenduid_and_copyuid() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9))), st.integers(1, 60), st.integers(1, 60))
+@example([(1, 2), (1, 2)], 3, 1)
 def test_clip_and_gaps_share_a_range_out(written: list[tuple[int, int]], low: int, high: int) -> None:
     ranges = [(first, first + more) for first, more in written]
     inside = {number for first, last in ranges for number in range(first, last + 1)} & set(range(low, high + 1))

@@ -41,7 +41,9 @@ def count(ranges: Iterable[Range]) -> int:
 
 
 def clip(ranges: Iterable[Range], low: int, high: int) -> list[Range]:
-    """Ascending, disjoint: what of the ranges lies in low..high."""
+    """Ascending, disjoint: what of the ranges lies in low..high, which is empty where low is above high."""
+    if low > high:
+        return []
     return merge([(max(first, low), min(last, high)) for first, last in ranges if first <= high and last >= low])
 
 

@@ -191,16 +191,17 @@ def _row(table: Table, group: Group, subject: str | None) -> Row:
 async def _subjects(side: Side, table: Table, messages: Sequence[int]) -> dict[int, str]:
     from ..mime.decode import decode_header
     from ..mime.headers import first, index_fields, split_fields
-    from ..sync.side import Headers
+    from ..sync.side import headers_of
 
     found: dict[int, str] = {}
-    if not isinstance(side, Headers):
+    reads = headers_of(side)
+    if reads is None:
         return found
     by_box: dict[int, dict[int, int]] = {}
     for at in messages:
         by_box.setdefault(table.box[at], {})[table.uid[at]] = at
     for box, by_uid in by_box.items():
-        for uid, header in await side.headers(table.boxes[box].name, sorted(by_uid)):
+        for uid, header in await reads.headers(table.boxes[box].name, sorted(by_uid)):
             fields = index_fields(split_fields(header, 1_000))
             found[by_uid[uid]] = decode_header(first(fields, b"subject") or b"")
     return found

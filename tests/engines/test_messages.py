@@ -183,7 +183,7 @@ def test_counters_follow_flags(installation: Installation) -> None:
         sizes = {row[0]: row[1] for row in await store.rows(box, ALL, [Column.SIZE], 99)}
         assert (here.unseen, here.deleted) == (6, 3)
         assert here.deleted_size == sum(int(str(sizes[uid])) for uid in (1, 2, 4))
-        assert await store.first_unseen(box) == 5
+        assert (await store.opening(box)).first_unseen == 5
 
     asyncio.run(installation.play(scene))
 
@@ -345,12 +345,12 @@ def test_first_unseen_follows_what_changes(installation: Installation) -> None:
         ]
         for mode, span, first in steps:
             await store.store_flags(box, (span,), mode, seen)
-            assert await store.first_unseen(box) == first
-            assert await store.first_unseen(box) == first
+            assert (await store.opening(box)).first_unseen == first
+            assert (await store.opening(box)).first_unseen == first
         await store.expunge(box, ((5, 5),), deleted_only=False)
-        assert await store.first_unseen(box) == 0
+        assert (await store.opening(box)).first_unseen == 0
         await fill(store, box, 1)
-        assert await store.first_unseen(box) == 7
+        assert (await store.opening(box)).first_unseen == 7
 
     asyncio.run(installation.play(scene))
 

@@ -48,7 +48,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "scored": ("r", lambda s, box, _: s.scored(box, Fuzzy(All()), ALL)),
     "sort": ("r", lambda s, box, _: s.sort(box, All(), (), ALL)),
     "thread": ("r", lambda s, box, _: s.thread(box, All(), Algorithm.REFERENCES, ALL)),
-    "first_unseen": ("r", lambda s, box, _: s.first_unseen(box)),
+    "opening": ("r", lambda s, box, _: s.opening(box)),
     "keywords": ("r", lambda s, box, _: s.keywords(box)),
     "claim_recent": ("r", lambda s, box, _: s.claim_recent(box)),
     "quota": ("r", lambda s, box, _: s.quota()),
@@ -271,7 +271,7 @@ def test_seen_is_each_readers_own_and_numbers_tell_it(installation: Installation
         rows = await ann.rows(box, ALL, [Column.FLAGS, Column.MODSEQ], 9)
         assert [table.wires[row[1]] for row in rows] == [b"$A", b"\\Seen $A", b"\\Seen $A"]  # type: ignore[index]  # Column.FLAGS is int
         assert [row[2] for row in rows] == [before.highest_modseq, done.modseq, done.modseq]
-        assert await ann.first_unseen(box) == 1
+        assert (await ann.opening(box)).first_unseen == 1
         assert list(await ann.search(box, HasFlag("\\Seen"), ALL)) == [2, 3]
         assert list(await ann.search(box, Not(HasFlag("\\Seen")), ALL)) == [1]
         assert list(await ann.search(box, ModSeq(done.modseq), ALL)) == [2, 3]

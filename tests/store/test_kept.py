@@ -51,7 +51,7 @@ def test_small_accounts_leave_nothing_once_their_files_are_closed(installation: 
             await fill(store, box, 5)
             await store.snapshot(box)
             await store.flag_table()
-            await store.first_unseen(box)
+            await store.opening(box)
             await store.delta(box, 1)
             await store.maildrop()
         del store

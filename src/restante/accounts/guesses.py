@@ -12,6 +12,8 @@ not ours is written anew, with another key. A change is made under the file's lo
 never over a wait, and ends with its process; who does not get it soon goes on without: at worst one failure of two
 at the same instant is not counted, and nobody ever waits for a process that was stopped while it held the lock.
 
+A login without anything to count reads two buckets and takes no lock.
+
 Must not know: what a delay is, passwords. Cost: some 10 microseconds a change, two to five system calls.
 """
 
@@ -50,6 +52,7 @@ _Record = tuple[Any, ...]
 """What a form unpacks to; the two forms above name the fields, digest and instant first, checksum last."""
 _START = 64
 _PLACES = _START + BUCKETS * WAYS * _FAILURE.size
+_NO_FAILURES = bytes(WAYS * _FAILURE.size)
 OCTETS = _PLACES + BUCKETS * WAYS * _PLACE.size
 """Size of the file once all of it has been used: 1.3 MB."""
 
@@ -135,6 +138,16 @@ class GuessTable:
         if self._locked and self._file >= 0:
             fcntl.flock(self._file, fcntl.LOCK_UN)
         self._locked = False
+
+    # Without the lock ------------------------------------------------------------------------------
+
+    def knows_no_failure(self, network: str, account: str) -> bool:
+        """Whether there is certainly none of this pair, as for nearly all: nothing at all in its bucket.
+
+        May be asked without the lock: who writes the first failure at this instant comes after.
+        """
+        _, bucket = self._place(b"failure", network, account)
+        return self._read(_START + bucket * WAYS * _FAILURE.size, len(_NO_FAILURES)) == _NO_FAILURES
 
     # Failures --------------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ from .guesses import DECAY, Failures, GuessTable
 
 FREE_FAILURES = 3
 KNOWN_FOR = 30 * 86_400.0
+NOTED_FOR = 3_600.0
+"""Seconds after which a login from a known place is noted again."""
 
 Pair = tuple[str, str]
 """(network, folded account name)."""
@@ -54,6 +56,8 @@ class Throttle:
 
     def admit(self, pair: Pair) -> float | None:
         """Seconds to wait before this attempt is checked; None: refuse it unchecked, too many are waiting."""
+        if self._table.knows_no_failure(*pair):
+            return 0.0
         now = self._clock.monotonic()
         with self._table as table:
             there = self._current(table, pair, now)
@@ -88,9 +92,14 @@ class Throttle:
 
     def succeeded(self, pair: Pair) -> None:
         """Forget the pair's failures; the place is known from now on."""
+        now = self._clock.monotonic()
+        if self._table.knows_no_failure(*pair):
+            since = self._table.known_since(*pair, now)
+            if since is not None and now - since < NOTED_FOR:
+                return
         with self._table as table:
             table.forget_failures(*pair)
-            table.keep_place(*pair, self._clock.monotonic())
+            table.keep_place(*pair, now)
 
     def _current(self, table: GuessTable, pair: Pair, now: float) -> Failures | None:
         """The pair's failures after what time has forgiven."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait 
         FlagTable,
         Mailbox,
         NewMessage,
+        Opening,
         Pop3Delete,
         Provenance,
         Recoverable,
@@ -98,6 +99,13 @@ class Store(Protocol):
         """
         ...
 
+    async def opening(self, mailbox: int) -> Opening:
+        """`snapshot` and `keywords` of the mailbox, and its first unseen message: what SELECT asks.
+
+        Raises NoSuchMailbox.
+        """
+        ...
+
     async def flag_table(self) -> FlagTable:
         """The account's interned flag sets; the same object for all sessions of a process."""
         ...
@@ -117,10 +125,6 @@ class Store(Protocol):
         removed: take them from what has been removed and is still kept, instead (a session that was not told
         yet may still read it, RFC 2180 4.1). Go on with the ranges after the last UID got.
         """
-        ...
-
-    async def first_unseen(self, mailbox: int) -> int:
-        """Smallest UID without \\Seen, 0 if there is none (rev1's UNSEEN response code)."""
         ...
 
     async def delta(self, mailbox: int, since: int) -> Delta:

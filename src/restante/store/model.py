@@ -218,6 +218,19 @@ class Snapshot:
     uids: UidList
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What SELECT tells of a mailbox, at one change number.
+
+    keywords: of the account, or, for who is not its owner, of the mailbox; sorted. first_unseen: the smallest UID
+    without \\Seen, 0 where there is none.
+    """
+
+    snapshot: Snapshot
+    keywords: list[str]
+    first_unseen: int
+
+
 class Column(Enum):
     """What a row may carry. The value's Python type stands behind each."""
 

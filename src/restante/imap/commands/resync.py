@@ -28,6 +28,8 @@ async def resynchronise(session: ImapSession, view: View, asked: QResync) -> Non
     """Answer SELECT's QRESYNC parameter; nothing where the UIDVALIDITY is another (RFC 7162 3.2.5)."""
     if asked.uidvalidity != view.mailbox.uidvalidity:
         return
+    if asked.modseq >= view.mailbox.highest_modseq:
+        return  # the client knows all that this view does; what came since is told like any change
     known = asked.known_uids or Sequence(((1, 0),), uid=True)
     above = matched_uid(view, asked)
     await tell_vanished(session, view, known, asked.modseq, above)

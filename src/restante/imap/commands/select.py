@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...store.errors import NoPermission, NoSuchMailbox
-from ...store.model import Mailbox
+from ...store.model import Opening
 from ...store.rights import WRITES, Rights
 from ..grammar.commands import Close, Select, Unselect
 from ..session.permanent import tell_flags
@@ -37,10 +37,12 @@ async def select(session: ImapSession, command: Select) -> Reply:
     place = await session.places.find(mailbox_name(command.mailbox))
     mailbox = await place.existing(Rights.READ)
     session.dirty = False
-    view = View(await place.store.snapshot(mailbox.key), read_only=command.read_only)
-    session.selected(view, place)
+    session.listen(place)  # before the mailbox is read: a change after that is told
     try:
-        await _describe(session, view, place)
+        opening = await place.store.opening(mailbox.key)
+        view = View(opening.snapshot, read_only=command.read_only)
+        session.selected(view, place)
+        await _describe(session, view, place, opening)
         if command.qresync is not None:
             await resync.resynchronise(session, view, command.qresync)
     except BaseException:
@@ -51,31 +53,28 @@ async def select(session: ImapSession, command: Select) -> Reply:
     return Reply(word + b" completed.", b"READ-WRITE" if changes else b"READ-ONLY")
 
 
-async def _describe(session: ImapSession, view: View, place: Place) -> None:
+async def _describe(session: ImapSession, view: View, place: Place, opening: Opening) -> None:
     """The untagged responses that every SELECT must give, those of the dialect among them."""
     mailbox = view.mailbox
-    keywords = await session.selected_store.keywords(mailbox.key)
-    tell_flags(session, keywords, mailbox.rights, read_only=view.read_only)
+    tell_flags(session, opening.keywords, mailbox.rights, read_only=view.read_only)
     session.write(b"* %d EXISTS\r\n" % len(view.uids))
     if session.dialect.rev2:
         session.write(await list_family.line_of(session, place, mailbox))
     else:
-        await _describe_rev1(session, view)
+        await _describe_rev1(session, view, opening.first_unseen)
     session.say(b"UIDs are valid.", b"UIDVALIDITY %d" % mailbox.uidvalidity)
     session.say(b"Predicted next UID.", b"UIDNEXT %d" % mailbox.uidnext)
     session.say(b"Highest mod-sequence.", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
     session.say(b"Permanent identity.", b"MAILBOXID (%b)" % mailbox.id.encode("ascii"))
 
 
-async def _describe_rev1(session: ImapSession, view: View) -> None:
-    """RECENT and UNSEEN, which IMAP4rev2 has done away with."""
-    await session.updates.claim_recent(view, [])
+async def _describe_rev1(session: ImapSession, view: View, first_unseen: int) -> None:
+    """RECENT and UNSEEN, which IMAP4rev2 has done away with. first_unseen: a UID, or 0."""
+    if view.mailbox.recent_uid + 1 < view.mailbox.uidnext:
+        await session.updates.claim_recent(view, [])
     session.write(b"* %d RECENT\r\n" % view.recent_count())
-    mailbox: Mailbox = view.mailbox
-    if mailbox.unseen and not session.dialect.uidonly:  # it is a message number (RFC 9586 3)
-        unseen = view.uids.sequence(await session.selected_store.first_unseen(mailbox.key))
-        if unseen:
-            session.say(b"First unseen message.", b"UNSEEN %d" % unseen)
+    if first_unseen and not session.dialect.uidonly:  # it is a message number (RFC 9586 3)
+        session.say(b"First unseen message.", b"UNSEEN %d" % view.uids.sequence(first_unseen))
 
 
 async def close(session: ImapSession, _command: Close) -> Reply:

@@ -547,6 +547,9 @@ class ImapSession:
         self.view_or_none = view
         self.place = place
         self.state = State.SELECTED
+
+    def listen(self, place: Place) -> None:
+        """Hear of changes of the account that a mailbox is in, from now on."""
         if self.watch is None:
             self.watch = self.engine.watch(place.store.account, self._on_change)
 

@@ -35,6 +35,7 @@ from ..model import (
     FlagTable,
     Mailbox,
     NewMessage,
+    Opening,
     Pop3Delete,
     Provenance,
     Recoverable,
@@ -219,6 +220,14 @@ class SqliteStore:
     async def snapshot(self, mailbox: int) -> Snapshot:
         return self._read(self._engine.kept.lists.snapshot, self.account, mailbox, self._user)
 
+    async def opening(self, mailbox: int) -> Opening:
+        return self._read(self._opening, mailbox)
+
+    def _opening(self, db: apsw.Connection, mailbox: int) -> Opening:
+        kept = self._engine.kept
+        snapshot = kept.lists.snapshot(db, self.account, mailbox, self._user)
+        return Opening(snapshot, rows.keywords(db), kept.unseen.find(db, self.account, snapshot.mailbox))
+
     async def flag_table(self) -> FlagTable:
         self._read(self._shared.learn)
         return self._shared.flags
@@ -252,9 +261,6 @@ class SqliteStore:
         if Column.FLAGS in columns:
             self._shared.learn(db)
         return found
-
-    async def first_unseen(self, mailbox: int) -> int:
-        return self._read(self._engine.kept.unseen.find, self.account, mailbox)
 
     async def delta(self, mailbox: int, since: int) -> Delta:
         here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)

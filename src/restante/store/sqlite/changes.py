@@ -205,21 +205,26 @@ class FirstUnseen:
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()
 
-    def find(self, db: apsw.Connection, account: str, key: int) -> int:
-        """0 if every message has \\Seen, or there is no such mailbox."""
-        row = db.execute("SELECT highest_modseq, unseen FROM mailbox WHERE key = ?", (key,)).fetchone()
-        if row is None or not row[1]:
+    def find(self, db: apsw.Connection, account: str, mailbox: Mailbox) -> int:
+        """Of a mailbox that was read in this transaction; 0 if every message has \\Seen."""
+        if not mailbox.unseen:
             return 0
-        highest, place = int(row[0]), (account, key)
+        key, highest = mailbox.key, mailbox.highest_modseq
+        place = (account, key)
         modseq, start = self._held.pop(place, (highest + 1, 1))
+        if modseq == highest:
+            self._held[place] = (modseq, start)
+            return start
         if modseq > highest:
             start = 1
-        elif modseq < highest:
+        else:
             (low,) = db.execute(_LOWEST_CHANGED, (key, modseq)).fetchone() or (None,)
             start = start if low is None else min(start, low)
         found = db.execute(_FIRST_UNSEEN, (key, start)).fetchone()
-        uid = int(found[0]) if found is not None else 0
-        self._held[place] = (highest, uid or start)
+        if found is None:
+            return 0  # the counter is wrong: `doctor` says so
+        uid = int(found[0])
+        self._held[place] = (highest, uid)
         if len(self._held) > MOST_FIRST:
             self._held.popitem(last=False)
         return uid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import NoSuchAccount
@@ -12,6 +13,7 @@ DIRECTORY = "directory.db"
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
+@lru_cache(maxsize=512)
 def account_file(data: Path, account: str) -> Path:
     """The account's file. An id is checked before it becomes a name in the file system. Raises NoSuchAccount."""
     if _ACCOUNT.match(account) is None:

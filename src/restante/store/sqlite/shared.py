@@ -42,6 +42,7 @@ from ..model import (
     FlagTable,
     Mailbox,
     NewMessage,
+    Opening,
     Pop3Delete,
     Provenance,
     Recoverable,
@@ -161,6 +162,14 @@ class SharedStore:
         found = self._own._engine.kept.lists.snapshot(db, self.account, mailbox, self._actor)
         return Snapshot(self._as_seen(db, found.mailbox, rights), found.uids)
 
+    async def opening(self, mailbox: int) -> Opening:
+        words = await self.keywords(mailbox)
+        snapshot, unseen = self._own._read(self._opening, mailbox)
+        return Opening(snapshot, words, unseen)
+
+    def _opening(self, db: apsw.Connection, mailbox: int) -> tuple[Snapshot, int]:
+        return self._snapshot(db, mailbox), reader.first_unseen(db, mailbox, self._actor)
+
     async def flag_table(self) -> FlagTable:
         await self._own.flag_table()
         return self._own._shared.reader_flags()
@@ -195,13 +204,6 @@ class SharedStore:
     def _learn(self, db: apsw.Connection) -> None:
         self._own._shared.reader_flags()
         self._own._shared.learn(db)
-
-    async def first_unseen(self, mailbox: int) -> int:
-        return self._own._read(self._first_unseen, mailbox)
-
-    def _first_unseen(self, db: apsw.Connection, mailbox: int) -> int:
-        self._readable(db, mailbox)
-        return reader.first_unseen(db, mailbox, self._actor)
 
     async def delta(self, mailbox: int, since: int) -> Delta:
         return self._own._read(self._delta, mailbox, since)

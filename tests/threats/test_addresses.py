@@ -81,7 +81,7 @@ def files(server: RestanteServer) -> set[str]:
     """What lies in and beside the data folder, logs and locks of SQLite aside."""
     top = server.certificate.parents[1].parent
     names = {str(path.relative_to(top)) for path in top.rglob("*")}
-    return {name for name in names if not name.endswith(("-wal", "-shm", ".pop3"))}
+    return {name for name in names if not name.endswith(("-wal", "-shm", ".pop3", ".share"))}
 
 
 def accounts(server: RestanteServer) -> list[str]:

@@ -509,16 +509,43 @@ class SqliteStore:
         leaves a pair too many there, which costs a look, never one too few, which would hide a mailbox."""
         if identifier.removeprefix(NEGATIVE) == self.account:
             raise CannotChangeMailbox("The owner always has all rights.")
-        if mode is not FlagMode.REMOVE and rights and not identifier.startswith(NEGATIVE):
-            await self._engine.directory.note_shares(self.account, (identifier,))
-        await self._write(change, mailbox, identifier, mode, rights)
-        await self.note_shares((identifier,))
+
+        async def work() -> None:
+            async with self._sharing():
+                if mode is not FlagMode.REMOVE and rights and not identifier.startswith(NEGATIVE):
+                    await self._engine.directory.note_shares(self.account, (identifier,))
+                await self._write(change, mailbox, identifier, mode, rights)
+                await self._note_shares((identifier,))
+
+        await self._engine.finish(work())
 
     async def note_shares(self, identifiers: Sequence[str]) -> None:
         """Make the directory's index say what this account's lists say of these identifiers."""
+
+        async def work() -> None:
+            async with self._sharing():
+                await self._note_shares(identifiers)
+
+        if identifiers:
+            await self._engine.finish(work())
+
+    async def _note_shares(self, identifiers: Sequence[str]) -> None:
         positive = [one for one in identifiers if not one.startswith(NEGATIVE)]
         if positive:
             await self._engine.directory.note_shares(self.account, positive, lambda: self.read_apart(acl.granted))
+
+    @asynccontextmanager
+    async def _sharing(self) -> AsyncIterator[None]:
+        """Alone, over all processes, with the account's lists and what the directory says of them: else one process
+        could take away the pair that another has noted and not yet granted. Not to be cancelled."""
+        with translated():
+            path = self._engine.lock_path(self.account, "share")
+            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            await asyncio.to_thread(fcntl.flock, number, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(number)
 
     async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
         from . import transfer
@@ -567,7 +594,7 @@ class SqliteStore:
     @asynccontextmanager
     async def _lock(self) -> AsyncIterator[None]:
         with translated():
-            path = self._engine.lock_path(self.account)
+            path = self._engine.lock_path(self.account, "pop3")
             number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:

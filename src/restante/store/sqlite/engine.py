@@ -263,10 +263,11 @@ class SqliteEngine:
         if self._free[1] - more < self.settings.reserve:
             raise DiskFull("There is no room on the disk for more mail.", "Free some space; removing mail still works.")
 
-    def lock_path(self, account: str) -> Path:
+    def lock_path(self, account: str, purpose: str) -> Path:
+        """The file whose lock stands for the account's `purpose` over all processes; its folder is there."""
         self.path(account)
         self.locks.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self.locks / f"{account}.pop3"
+        return self.locks / f"{account}.{purpose}"
 
     def _counter(self, account: str) -> int:
         """The account's change counter, for watchers; 0 where it cannot be read now (they ask again).

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restante.sync.maildir import MaildirSide, marker
+from restante.sync.maildir import MaildirSide, marker, scan
 from restante.sync.model import FlagChange, Flags
 from restante.sync.side import MailboxUnavailable
 
@@ -427,13 +427,19 @@ class World:
             assert len(found) == len(known)
 
 
-@given(STEPS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS, st.sampled_from([scan.AT_ONCE, 2]))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_asker_knows_what_is_on_disk_whatever_others_do(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], at_once: int
 ) -> None:
+    """at_once: names held in memory; a folder of more is read in shares."""
     home = tmp_path_factory.mktemp("world")
-    world = World(home)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(scan, "AT_ONCE", at_once)
+        _play(home, World(home), steps)
+
+
+def _play(home: Path, world: World, steps: list[tuple[str, int]]) -> None:
 
     async def act() -> None:
         one = side(home)

@@ -27,7 +27,7 @@ from .index import FolderRow, Index
 from .layout import Shape
 from .look import Look, look, open_folder
 from .marker import Marker, new_id
-from .scan import files_in
+from .scan import unique_names_in
 
 SAMPLE = 100
 BARE = "its folder has neither cur nor new"
@@ -146,7 +146,7 @@ class Census:
         names = set(self._index.some_names(known.key, SAMPLE))
         folder = open_folder(self._root, path)
         try:
-            there = sum(name in names for name, _, _ in files_in(folder))
+            there = sum(name in names for name in unique_names_in(folder))
         finally:
             os.close(folder)
         return 2 * there >= len(names)

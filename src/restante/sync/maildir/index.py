@@ -59,7 +59,6 @@ CREATE TABLE gone (
 """
 
 _TEMPORARY = """
-CREATE TEMP TABLE seen (name BLOB NOT NULL, new INTEGER NOT NULL, info BLOB NOT NULL);
 CREATE TEMP TABLE odd (name BLOB NOT NULL, new INTEGER NOT NULL, info BLOB NOT NULL, uid INTEGER);
 CREATE TEMP TABLE missing (name BLOB PRIMARY KEY) WITHOUT ROWID;
 """
@@ -224,23 +223,36 @@ class Index:
 
     # Beside the disk ---------------------------------------------------------------------------------
 
-    def load(self, files: Iterable[File]) -> int:
-        """Take in what a folder holds; how many files. Nothing is concluded yet."""
-        self._db.execute("DELETE FROM seen")
-        self._db.executemany("INSERT INTO seen VALUES (?, ?, ?)", files)
-        return _int(self._db.execute("SELECT count(*) FROM seen").get)
+    def files(self, key: int, new: int) -> Iterator[list[str]]:
+        """Names of the files, as on disk, that the rows of new (1) or cur (0) stand for, some thousand at a time."""
+        after = b""
+        while True:
+            names, last = self._db.execute(
+                "SELECT CAST(group_concat(CAST(name AS TEXT) || CAST(info AS TEXT), '/') FILTER (WHERE new = ?1)"
+                " AS BLOB), max(name) FROM (SELECT name, info, new FROM message WHERE folder = ?2 AND name > ?3"
+                " ORDER BY name LIMIT ?4)",
+                (new, key, after, CHUNK),
+            ).fetchone() or (None, None)
+            if names is not None:
+                assert isinstance(names, bytes)
+                yield names.decode("utf-8", "surrogateescape").split("/")
+            if last is None:
+                return
+            assert isinstance(last, bytes)
+            after = last
 
-    def compare(self, key: int) -> tuple[int, int]:
-        """Put aside what was seen and does not stand in the rows just so; how many are unknown, how many changed."""
-        self._db.execute("DELETE FROM odd; DELETE FROM missing")
-        self._db.execute(
-            "INSERT INTO odd SELECT s.name, s.new, s.info, m.uid FROM seen AS s"
-            " LEFT JOIN message AS m ON m.folder = ? AND m.name = s.name"
-            " WHERE m.uid IS NULL OR m.new <> s.new OR m.info <> s.info",
-            (key,),
+    def set_odd(self, key: int, files: Iterable[File]) -> None:
+        """Put aside files that do not stand in the rows just so."""
+        self._db.execute("DELETE FROM odd")
+        self._db.executemany(
+            "INSERT INTO odd VALUES (?2, ?3, ?4, (SELECT uid FROM message WHERE folder = ?1 AND name = ?2))",
+            ((key, *file) for file in files),
         )
-        known = _int(self._db.execute("SELECT count(uid) FROM odd").get)
-        return _int(self._db.execute("SELECT count(*) FROM odd").get) - known, known
+
+    def set_missing_names(self, names: Iterable[bytes]) -> None:
+        """Put aside unique names of messages that are gone."""
+        self._db.execute("DELETE FROM missing")
+        self._db.executemany("INSERT INTO missing VALUES (?)", ((name,) for name in names))
 
     def contested(self, key: int, exists: Callable[[File], bool]) -> Iterator[tuple[File | None, list[File]]]:
         """Names that more than one file bears: the file known by that name if there is one, and all files.
@@ -272,23 +284,6 @@ class Index:
 
     def add_odd(self, file: File) -> None:
         self._db.execute("INSERT INTO odd VALUES (?, ?, ?, NULL)", file)
-
-    def find_missing(self, key: int) -> int:
-        """Note the names that were not seen; how many."""
-        self._db.execute("CREATE INDEX IF NOT EXISTS temp.seen_name ON seen (name)")
-        self._db.execute("DELETE FROM missing")
-        self._db.execute(
-            "INSERT INTO missing SELECT name FROM message AS m WHERE folder = ?"
-            " AND NOT EXISTS (SELECT 1 FROM seen AS s WHERE s.name = m.name)",
-            (key,),
-        )
-        self._db.execute("DROP INDEX temp.seen_name")
-        return _int(self._db.execute("SELECT count(*) FROM missing").get)
-
-    def still_missing(self) -> int:
-        """Those of the missing that `load` has not seen now either; the others are let go."""
-        self._db.execute("DELETE FROM missing WHERE name IN (SELECT name FROM seen)")
-        return _int(self._db.execute("SELECT count(*) FROM missing").get)
 
     def take(self, key: int) -> list[int]:
         """Make rows agree with what was seen: newcomers get UIDs in the order of their names' times.
@@ -350,7 +345,9 @@ class Index:
         """UID, info and name of messages that changed after that number (0: all), ascending."""
         rows: Iterator[tuple[int, bytes, bytes]] = iter(
             self._db.execute(
-                "SELECT uid, info, name FROM message WHERE folder = ? AND changed > ? ORDER BY uid", (key, number)
+                # In the order of names, then sorted: by the index of UIDs each row would be looked up.
+                "SELECT uid, info, name FROM message WHERE folder = ? AND changed > ? ORDER BY +uid",
+                (key, number),
             )
         )
         return rows

@@ -1,5 +1,9 @@
 """What a folder holds, put beside the index: one pass over its names, whatever changed.
 
+Names that stand in the index just so, nearly all as a rule, meet as strings in a set, and nothing is done for each;
+what is left goes to SQL. A folder of very many is read several times, a share of its names at a time, so that memory
+stays flat.
+
 new/ is read before cur/, so that a message that a reader takes from the one to the other meanwhile is seen (twice
 perhaps, never not at all). A name that is renamed while a directory is read may be missed by the reading; so a message
 is gone only when it was missing in a pass during which nothing can have changed, or in two passes in a row.
@@ -20,7 +24,8 @@ from .letters import split
 from .look import OPEN_FOLDER, look
 from .names import free_rename, fresh_name
 
-DOT = ord(".")
+AT_ONCE = 200_000
+"""Names of a folder held in memory."""
 SUBS = (b"cur", b"new")
 """By a row's `new`."""
 
@@ -30,22 +35,31 @@ def path_of(file: File) -> bytes:
     return SUBS[file[1]] + b"/" + file[0] + file[2]
 
 
-def files_in(folder: int) -> Iterator[File]:
-    """All messages' files, as the directories give them. A directory that is not there holds none."""
-    for new, sub in ((1, "new"), (0, "cur")):
-        try:
-            handle = os.open(sub, OPEN_FOLDER, dir_fd=folder)
-        except FileNotFoundError:
-            continue
-        try:
-            with os.scandir(handle) as entries:
-                for entry in entries:
-                    file = entry.name.encode("utf-8", "surrogateescape")
-                    if file[0] != DOT and entry.is_file(follow_symlinks=False):
-                        name, info = split(file)
-                        yield name, new, info
-        finally:
-            os.close(handle)
+def names_in(folder: int, sub: str) -> Iterator[str]:
+    """Names of a directory's files, those of messages. A directory that is not there holds none."""
+    try:
+        handle = os.open(sub, OPEN_FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    try:
+        with os.scandir(handle) as entries:
+            for entry in entries:
+                if entry.name[0] != "." and entry.is_file(follow_symlinks=False):
+                    yield entry.name
+    finally:
+        os.close(handle)
+
+
+def unique_names_in(folder: int) -> Iterator[bytes]:
+    """Unique names of all messages' files; one may come twice."""
+    for sub in ("new", "cur"):
+        for name in names_in(folder, sub):
+            yield split(encode(name))[0]
+
+
+def encode(name: str) -> bytes:
+    """A file's name as it is on disk."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 class Scanner:
@@ -59,27 +73,47 @@ class Scanner:
     def scan(self, folder: int, key: int, now: float) -> list[int]:
         """Make the folder's rows what is on disk; which known messages have other letters now.
 
-        Cost: one read of the directories and a pass over the rows, a few microseconds a message.
+        Cost: one read of the directories and a pass over the rows, a microsecond a message.
         """
         index = self._index
         with index.writing():
             row = index.folder(key)
             before = look(folder, writable=self._writable, now=now)
-            total = index.load(files_in(folder))
-            unknown, changed = index.compare(key)
-            contested = bool(unknown or changed) and self._settle_contested(folder, key)
-            missing = index.find_missing(key) if contested or total - unknown != row.messages else 0
+            fresh, lost = self._differences(folder, key, row.messages)
+            index.set_odd(key, fresh)
+            missing = lost - {name for name, _, _ in fresh}
+            if fresh:
+                self._settle_contested(folder, key)
             after = look(folder, writable=False, now=now)
             settled = before.settled and before.state == after.state
             if missing and not settled:
-                index.load(files_in(folder))
-                missing = index.still_missing()
-            altered = index.take(key) if unknown or changed or missing else []
+                missing.difference_update(unique_names_in(folder))
+            index.set_missing_names(missing)
+            altered = index.take(key) if fresh or missing else []
             self._take_letters(folder, key, row.letters)
             state = before.state if settled else ""
             if state != row.scanned:
                 index.set_scanned(key, state)
         return altered
+
+    def _differences(self, folder: int, key: int, messages: int) -> tuple[list[File], set[bytes]]:
+        """Files that do not stand in the rows just so, and unique names of rows whose very file was not seen."""
+        fresh: list[File] = []
+        lost: set[bytes] = set()
+        shares = messages // AT_ONCE + 1
+        for new, sub in ((1, "new"), (0, "cur")):
+            for share in range(shares):
+                names = names_in(folder, sub)
+                seen = set(names if shares == 1 else (name for name in names if hash(name) % shares == share))
+                for known in self._index.files(key, new):
+                    if shares > 1:
+                        known = [name for name in known if hash(name) % shares == share]
+                    lost.update(split(encode(name))[0] for name in known if name not in seen)
+                    seen.difference_update(known)
+                for name in seen:
+                    unique, info = split(encode(name))
+                    fresh.append((unique, new, info))
+        return fresh, lost
 
     def _take_letters(self, folder: int, key: int, before: str) -> None:
         """Note what keyword letters mean in the folder now; messages whose letters mean something else have changed."""
@@ -90,11 +124,10 @@ class Scanner:
         self._index.set_letters(key, now)
         self._index.letters_changed(key, "".join(sorted(differing)))
 
-    def _settle_contested(self, folder: int, key: int) -> bool:
-        """Leave one file a name among what is to be taken; whether there was something to decide."""
-        index, decided = self._index, False
+    def _settle_contested(self, folder: int, key: int) -> None:
+        """Leave one file a name among what is to be taken."""
+        index = self._index
         for known, files in list(index.contested(key, lambda file: _inode(folder, file) is not None)):
-            decided = True
             there = [(file, inode) for file in files if (inode := _inode(folder, file)) is not None]
             # The known file goes first, then one in cur: sorting is stable.
             there.sort(key=lambda each: (each[0] != known, each[0][1]))
@@ -105,7 +138,6 @@ class Scanner:
             for file, inode in there[1:]:
                 if inode != there[0][1] and self._writable:
                     self._give_name(folder, file)
-        return decided
 
     def _give_name(self, folder: int, file: File) -> None:
         renamed = (fresh_name(self._random, file[0]), file[1], file[2])

@@ -13,8 +13,10 @@ difference).
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 _ARENA_MAX = -8
@@ -41,6 +43,16 @@ def give_back() -> None:
     """Return free pages to the system. Costs milliseconds: for a thread."""
     if _malloc_trim is not None:
         _malloc_trim(0)
+
+
+def own() -> int | None:
+    """Octets of this process's own pages in memory (none of files), those that a fork left it included; None where the
+    system does not tell. Cost: some 20 microseconds."""
+    try:
+        _, resident, shared, *_ = Path("/proc/self/statm").read_bytes().split()
+    except (OSError, ValueError):
+        return None
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def one_heap() -> None:

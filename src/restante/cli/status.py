@@ -131,7 +131,7 @@ async def _size(here: Installation, account: Account) -> AccountSize:
     limits = account.quota_or(quota_default(here.config.accounts))
     quota, most_messages, most_mailboxes = limits.storage or None, limits.messages or None, limits.mailboxes or None
     try:
-        stats = await here.engine.account(account.id).stats()
+        stats = await here.engine.sizes(account.id)
     except StoreRefusal as refusal:  # one file that cannot be opened hides nobody else's
         return AccountSize(
             account.address, account.enabled, None, None, quota, most_messages, None, most_mailboxes, None, None,

@@ -69,6 +69,7 @@ _ANY = float(2**62)
 RANGES = (
     Range(("server", "workers"), 0, 1024),
     Range(("server", "drain"), 0, 3600),
+    Range(("server", "growth"), 0, _ANY),
     Range(("server", "write_timeout"), 1, _DAY),
     Range(("server", "handshake_timeout"), 1, 3600),
     Range(("accounts", "quota"), 0, _ANY),

@@ -73,11 +73,17 @@ class Background:
         self._nightly = nightly
         self._loop = asyncio.get_running_loop()
 
-    def start(self) -> None:
-        """Lower this process's priority, listen, keep house, and back up when it is due."""
+    @property
+    def resting(self) -> bool:
+        """Nothing is under way. The nightly backup is due whenever it is: a successor waits for it as well."""
+        return not self._housekeeper.working and not self._nightly.working and self._engine.resting
+
+    def start(self, housekeeping_in: float = 0.0) -> None:
+        """Lower this process's priority, listen, keep house, and back up when it is due. housekeeping_in: seconds
+        until the first round."""
         os.nice(NICENESS)
         self._loop.add_reader(self._receive, self._heard)
-        self._housekeeper.start()
+        self._housekeeper.start(housekeeping_in)
         self._nightly.start()
 
     def _heard(self) -> None:

@@ -43,8 +43,22 @@ class Housekeeper:
         self._clock = clock
         self._log = log
         self._task: asyncio.Task[None] | None = None
+        self._working = False
+        self._next = 0.0
 
-    def start(self) -> None:
+    @property
+    def working(self) -> bool:
+        """Whether a round is under way."""
+        return self._working
+
+    @property
+    def next_in(self) -> float:
+        """Seconds until the next round: 0 where there was none yet."""
+        return max(0.0, self._next - self._clock.monotonic())
+
+    def start(self, first_in: float = 0.0) -> None:
+        """first_in: seconds until the first round, where this process takes over from another."""
+        self._next = self._clock.monotonic() + first_in
         if self._engine is not None:
             self._task = asyncio.get_running_loop().create_task(self._run(self._engine))
 
@@ -62,11 +76,14 @@ class Housekeeper:
             while not _locked(handle):  # noqa: ASYNC110 - above
                 await asyncio.sleep(ELECTION)
             while True:
+                await asyncio.sleep(self.next_in)
+                self._working = True
                 try:
                     await self.round(engine)
                 except Exception as error:  # noqa: BLE001 - the job's outer edge: the next round may succeed
                     self._log.error("housekeeping failed", fault=error)
-                await asyncio.sleep(PERIOD)
+                self._working = False
+                self._next = self._clock.monotonic() + PERIOD
         finally:
             os.close(handle)
 

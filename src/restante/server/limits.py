@@ -4,7 +4,7 @@ Counts of one address and one account hold over all workers. Each worker counts 
 row of small counters in memory shared by all; a total is the sum over rows. A counter stands for all names
 with the same hash (65,536 counters, keyed hash), so two names may share one: the limit then is reached a
 little early, never late. Nobody locks: a worker writes its own row alone; the supervisor clears the row of a
-worker that died.
+worker that died. A worker and its successor live side by side for a while, so there are two rows for each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from ..errors import Refusal
 
 SLOTS = 1 << 16
 _KINDS = 2  # addresses, accounts
-_HEAD = 8  # octets before the counters: connections of this worker, for balancing
+_HEAD = 8  # octets before the counters: connections of this worker, for balancing; in use; accepting; two spare
+_IN_USE = 4
+_ACCEPTING = 5
 
 
 class TooManyConnections(Refusal):
@@ -57,8 +59,19 @@ class SharedCounts:
         where = slot * 2
         view = self._view
         return sum(
-            int.from_bytes(view[n * step + where : n * step + where + 2], sys.byteorder) for n in range(self._rows)
+            int.from_bytes(view[n : n + 2], sys.byteorder)
+            for n in range(where, self._rows * step, step)
+            if view[n - where + _IN_USE]
         )
+
+    def begin(self, number: int) -> None:
+        """The row is a worker's from now on, which accepts connections."""
+        start = number * self._row_size
+        self._view[start + _IN_USE] = self._view[start + _ACCEPTING] = 1
+
+    def retire(self, number: int) -> None:
+        """The row's worker accepts no more, so nobody need leave it a connection. What it has still counts."""
+        self._view[number * self._row_size + _ACCEPTING] = 0
 
     def clear(self, number: int) -> None:
         """Forget a worker that died."""
@@ -70,10 +83,14 @@ class SharedCounts:
         self._view[start : start + 4] = count.to_bytes(4, sys.byteorder)
 
     def fewest_connections(self, but: int) -> int | None:
-        """The smallest number of connections of any other worker, None if there is no other."""
+        """The smallest number of connections of any other worker that accepts some, None if there is no other."""
         step = self._row_size
         view = self._view
-        counts = [int.from_bytes(view[n * step : n * step + 4], sys.byteorder) for n in range(self._rows) if n != but]
+        counts = [
+            int.from_bytes(view[n * step : n * step + 4], sys.byteorder)
+            for n in range(self._rows)
+            if n != but and view[n * step + _ACCEPTING]
+        ]
         return min(counts, default=None)
 
 
@@ -85,7 +102,12 @@ class Limits:
         self._shared = shared or SharedCounts(1, b"one process")
         self._number = row
         self._row = self._shared.row(row)
+        self._shared.begin(row)
         self.connections = 0
+
+    def retire(self) -> None:
+        """No connection is to come here any more."""
+        self._shared.retire(self._number)
 
     def enter(self, address: str, loopback: bool) -> None:
         """Count a connection. Raises TooManyConnections (then nothing is counted)."""

@@ -89,7 +89,7 @@ def serve(
                 random=random,
                 log=make_logger(config.log.level, config.log.format, the_clock),
                 keeper=keeper,
-                shared=SharedCounts(count, random(32)),
+                shared=SharedCounts(2 * count, random(32)),
                 config_file=config_file,
             )
             supervisor = Supervisor(around, bound, count, build or _all_rooms(random))

@@ -35,6 +35,9 @@ LOOK = 30.0
 LONGEST = 3 * DAY
 """Seconds after which a night is ended: a run alone gives up after two days."""
 
+SOON = 60.0
+"""Seconds before a night in which this process is not to be replaced by another, which would wait for it as well."""
+
 AGAIN = 3600.0
 """Seconds after a fault of ours."""
 
@@ -73,6 +76,13 @@ class Nightly:
         self._sleep = sleep
         self._schedule = schedule_of(config)
         self._task: asyncio.Task[None] | None = None
+        self._working = False
+        self._due: float | None = None
+
+    @property
+    def working(self) -> bool:
+        """Whether a night's work is under way, or so soon that this is not the time to end the process."""
+        return self._working or (self._due is not None and self._due - self._clock.now() < SOON)
 
     def start(self) -> None:
         if self._schedule is not None:
@@ -98,10 +108,15 @@ class Nightly:
         nights = read_nights(self._data) or Nights(since=now, attended=schedule.before(now))
         while True:
             due = schedule.due(nights.attended, self._clock.now(), self._random)
+            self._due = due
             nights = replace(nights, next=due)
             await self._note(nights)
             if await self._comes(due):
-                nights = await self._night(schedule, replace(nights, next=None))
+                self._working = True
+                try:
+                    nights = await self._night(schedule, replace(nights, next=None))
+                finally:
+                    self._working = False
 
     async def _comes(self, due: float) -> bool:
         """Wait for an instant; False where the clock was put back meanwhile, so that it lies far ahead."""

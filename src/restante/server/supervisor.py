@@ -10,11 +10,18 @@ It has no event loop and no thread, so that a fork is safe at any time, and it o
 when a worker does not. Workers hold one end of a pipe whose other end only the supervisor has, so they drain
 and end by themselves should it be killed. Signals that come while a worker is being born are held back until
 the worker can hear them.
+
+A process that rests and says that it has grown (`growth`) is replaced, and nobody notices:
+
+    old serves -> successor is born -> successor serves too -> old is told to retire: accepts no more -> ends when
+                                                              its last connection has ended by itself
+        successor cannot start, or dies: old serves on, and nothing is tried for a while
+
+The listening sockets are the supervisor's, so whoever connects meanwhile is taken by one or the other.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import os
@@ -24,22 +31,19 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
-import uvloop
 
 from ..errors import Refusal
-from .background import Background, channel
-from .housekeeping import Housekeeper
+from . import life
+from .background import channel
+from .life import EXIT_FAILED, RETIRE, SIGNALS, Report
 from .listeners import Bound, close_all
-from .nightly import Nightly
 from .status import socket_path
-from .worker import Build, Surroundings, Worker
+from .worker import Build, Surroundings
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 BACKOFF_FIRST = 0.1
 BACKOFF_MOST = 30.0
 STEADY = 60.0
@@ -51,17 +55,8 @@ STARTS = 3
 KILL_AFTER = 5.0
 """Seconds past the drain after which a worker is killed."""
 
-EXIT_FAILED = 1
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What a worker says once, when it serves or cannot. accounts: whether there are any."""
-
-    ready: bool
-    accounts: bool = True
-    code: str = ""
-    text: str = ""
-    remedy: str = ""
+PATIENCE = 60.0
+"""Seconds after a successor that could not start, before there is another try."""
 
 
 class WorkerRefused(Refusal):
@@ -78,18 +73,21 @@ class WorkerFailed(Refusal):
     code = "WORKER-FAILED"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Child:
-    """One process. pid 0: none just now. report: read end of its pipe, -1 once it has spoken. background: it
-    serves nobody."""
+    """One process. number: its row of what workers share. pid 0: none just now. report: read end of its pipe, -1
+    where there is none. ready: it has served once. background: it serves nobody. replaces: whom it is to succeed."""
 
     number: int
     pid: int = 0
+    ready: bool = False
     report: int = -1
     born: float = 0.0
     deaths: int = 0
     restart_at: float | None = None
     background: bool = False
+    replaces: Child | None = None
+    housekeeping_in: float = 0.0
 
 
 Announce = Callable[[bool], None]
@@ -102,11 +100,13 @@ class Supervisor:
     def __init__(self, around: Surroundings, bound: Sequence[Bound], workers: int, build: Build) -> None:
         self._bound = bound
         self._build = build
+        self._workers = workers
         self._children = [Child(number) for number in range(workers)]
-        self._children.append(Child(workers, background=True))
+        self._children.append(Child(2 * workers, background=True))
+        self._beside: list[Child] = []  # successors that do not serve yet, and those that have one that does
+        self._no_successor_before = 0.0
         send, self._notes = channel()
         self._around = replace(around, background=send)
-        self._ready: set[int] = set()
         self._announced = False
         self._accounts = True
         self._draining = False
@@ -126,7 +126,7 @@ class Supervisor:
         try:
             for child in self._children:
                 self._fork(child)
-            while any(child.pid for child in self._children) or self._waiting():
+            while any(child.pid for child in self._all()) or self._waiting():
                 self._turn(announce)
         finally:
             self._finish()
@@ -139,19 +139,22 @@ class Supervisor:
 
     # The loop --------------------------------------------------------------------------------------
 
+    def _all(self) -> list[Child]:
+        return self._children + self._beside
+
     def _waiting(self) -> bool:
         return not self._draining and any(child.restart_at is not None for child in self._children)
 
     def _turn(self, announce: Announce) -> None:
         """Wait for a signal, a report or a time, and act on it."""
-        reports = {child.report: child for child in self._children if child.report >= 0}
+        reports = {child.report: child for child in self._all() if child.report >= 0}
         wake = self._wake_read.fileno()
         readable, _, _ = select.select([wake, *reports], [], [], self._time_left())
         for source in readable:
             if source == wake:
                 self._signals()
             else:
-                self._report(reports[source])
+                self._hear(reports[source])
         self._reap()
         now = time.monotonic()
         for child in self._children:
@@ -161,7 +164,7 @@ class Supervisor:
             self._kill_at = None
             self._around.log.warning("workers did not end in time and are killed")
             self._signal_all(signal.SIGKILL)
-        if not self._announced and not self._draining and len(self._ready) == len(self._children):
+        if not self._announced and not self._draining and all(child.ready for child in self._children):
             self._announced = True
             announce(self._accounts)
 
@@ -192,22 +195,32 @@ class Supervisor:
         self._signal_all(signal.SIGTERM)
 
     def _signal_all(self, number: signal.Signals) -> None:
-        for child in self._children:
+        for child in self._all():
             if child.pid:
                 os.kill(child.pid, number)
 
     # Workers ---------------------------------------------------------------------------------------
 
-    def _report(self, child: Child) -> None:
+    def _hear(self, child: Child) -> None:
+        """Read what a process says."""
         data = os.read(child.report, 65_536)
-        os.close(child.report)
-        child.report = -1
-        if not data:
-            return  # it died without a word: _reap will see it
-        report = msgspec.json.decode(data, type=Report)
+        if not data:  # it has ended: _reap will see it
+            os.close(child.report)
+            child.report = -1
+        for line in data.splitlines():
+            report = msgspec.json.decode(line, type=Report)
+            if report.grown:
+                self._grown(child, report)
+            else:
+                self._started(child, report)
+
+    def _started(self, child: Child, report: Report) -> None:
+        """A process's first report."""
         if report.ready:
-            self._ready.add(child.number)
+            child.ready = True
             self._accounts = self._accounts and report.accounts
+            if child.replaces is not None:
+                self._succeed(child, child.replaces)
         elif not self._announced:
             self._failed = self._failed or WorkerRefused(report)
             self._drain()
@@ -215,20 +228,56 @@ class Supervisor:
             self._around.log.error("worker cannot start", reason=f"{report.text} {report.remedy}".strip())
 
     def _reap(self) -> None:
-        for child in self._children:
+        for child in self._all():
             if not child.pid:
                 continue
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 self._died(child, os.waitstatus_to_exitcode(status))
 
+    # Successors ------------------------------------------------------------------------------------
+
+    def _grown(self, child: Child, report: Report) -> None:
+        """A process wants a successor. It gets one where nothing speaks against it now; else it will ask again."""
+        if self._draining or not self._announced or child not in self._children or not child.pid:
+            return
+        number = child.number if child.background else (child.number + self._workers) % (2 * self._workers)
+        taken = any(one.replaces is child or (one.number == number and one is not child) for one in self._beside)
+        if taken or time.monotonic() < self._no_successor_before:
+            return
+        self._around.log.info("process has grown and gets a successor", pid=child.pid, grown=report.grown)
+        successor = Child(number, background=child.background, replaces=child, housekeeping_in=report.housekeeping_in)
+        self._beside.append(successor)
+        self._fork(successor)
+
+    def _succeed(self, child: Child, former: Child) -> None:
+        """The successor serves: it takes the place, and the former one is told to retire."""
+        child.replaces = None
+        self._beside.remove(child)
+        self._children[self._children.index(former)] = child
+        former.restart_at = None
+        if former.pid:
+            self._beside.append(former)
+            os.kill(former.pid, RETIRE)
+
     def _died(self, child: Child, status: int) -> None:
         pid, child.pid = child.pid, 0
         if child.report >= 0:
-            self._report(child)
+            self._hear(child)
+        if child.report >= 0:
+            os.close(child.report)
+            child.report = -1
         if self._around.shared is not None and not child.background:
             self._around.shared.clear(child.number)
         socket_path(self._around.run, pid).unlink(missing_ok=True)
+        if child in self._beside:
+            self._beside.remove(child)
+            if child.replaces is not None:
+                self._no_successor_before = time.monotonic() + PATIENCE
+            if status != 0:
+                what = "process died" if child.replaces is None else "successor died"
+                self._around.log.error(what, pid=pid, status=status)
+            return
         if self._draining:
             return
         now = time.monotonic()
@@ -254,7 +303,8 @@ class Supervisor:
             status = EXIT_FAILED
             try:
                 self._let_go(read)
-                status = self._become(child, replace(self._around, number=child.number), write)
+                around = replace(self._around, number=child.number, housekeeping_in=child.housekeeping_in)
+                status = self._become(child, around, write)
             except BaseException:  # noqa: BLE001 - the process's outer edge: nothing may climb into the parent's code
                 traceback.print_exc()
             finally:
@@ -267,8 +317,8 @@ class Supervisor:
         """In the new process: what it is for, until its end; its exit status."""
         if child.background:
             close_all(self._bound, unlink=False)
-            return _run(_background(around, self._build, self._notes, self._life_read, report))
-        return _run(_serve(around, self._bound, self._build, self._life_read, report))
+            return life.run(life.keep_house(around, self._build, self._notes, self._life_read, report))
+        return life.run(life.serve(around, self._bound, self._build, self._life_read, report))
 
     def _let_go(self, report: int) -> None:
         """In the worker: close what is the supervisor's."""
@@ -277,13 +327,13 @@ class Supervisor:
         self._wake_write.close()
         os.close(self._life_write)
         os.close(report)
-        for child in self._children:
+        for child in self._all():
             if child.report >= 0:
                 os.close(child.report)
 
     def _finish(self) -> None:
         self._signal_all(signal.SIGKILL)  # none are left unless the loop above failed
-        for child in self._children:
+        for child in self._all():
             if child.pid:
                 os.waitpid(child.pid, 0)
             if child.report >= 0:
@@ -296,75 +346,3 @@ class Supervisor:
         self._notes.close()
         if self._around.background is not None:
             self._around.background.close()
-
-
-def _run(life: Coroutine[Any, Any, int]) -> int:
-    """A process of ours, from its birth to its exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(life)
-
-
-async def _serve(around: Surroundings, bound: Sequence[Bound], build: Build, life: int, report: int) -> int:
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_reader(life, stopping.set)
-    try:
-        worker = Worker(around, build)
-        loop.add_signal_handler(signal.SIGHUP, worker.reload)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        await worker.start(bound)
-        said = Report(ready=True, accounts=await _has_accounts(worker))
-    except Refusal as refusal:
-        return _cannot_start(refusal, report)
-    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: `life` tells it too
-        os.write(report, msgspec.json.encode(said))
-    os.close(report)
-    await stopping.wait()
-    loop.remove_reader(life)
-    await worker.stop()
-    return 0
-
-
-def _cannot_start(refusal: Refusal, report: int) -> int:
-    """Say why; the exit status."""
-    os.write(report, msgspec.json.encode(Report(False, False, refusal.code, refusal.text, refusal.remedy)))
-    return EXIT_FAILED
-
-
-async def _background(around: Surroundings, build: Build, notes: socket.socket, life: int, report: int) -> int:
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_reader(life, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the workers' matter
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    try:
-        assembly = build(around.config, around.data, around.clock, around.random, around.log)
-    except Refusal as refusal:
-        return _cannot_start(refusal, report)
-    if assembly.close is not None:
-        assembly.close()  # nobody logs in here
-    work = None
-    if assembly.engine is not None:
-        house = Housekeeper(assembly.engine, around.config, around.run, around.clock, around.log)
-        nightly = Nightly(
-            assembly.engine, around.config, around.data, around.config_file, around.clock, around.random, around.log
-        )
-        work = Background(assembly.engine, notes, house, nightly)
-        work.start()
-    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: `life` tells it too
-        os.write(report, msgspec.json.encode(Report(ready=True)))
-    os.close(report)
-    await stopping.wait()
-    loop.remove_reader(life)
-    if work is not None:
-        await work.stop()
-    return 0
-
-
-async def _has_accounts(worker: Worker) -> bool:
-    engine = worker.assembly.engine
-    return engine is None or bool(await engine.directory.accounts("", 1))

@@ -69,6 +69,7 @@ class Surroundings:
     number: int = 0
     background: socket.socket | None = None
     config_file: Path | None = None
+    housekeeping_in: float = 0.0
 
 
 class Worker:
@@ -114,15 +115,36 @@ class Worker:
         if self._around.keeper is not None:
             self._watch_certificate()
 
+    @property
+    def resting(self) -> bool:
+        """Nobody is connected, and nothing is open or under way beneath."""
+        engine = self.assembly.engine
+        return not self._tasks and not self._channels and (engine is None or engine.resting)
+
+    async def retire(self) -> None:
+        """Accept no more; return when the last connection has ended by itself. `stop` may come meanwhile or after."""
+        self._stop_accepting()
+        while self._tasks or self._channels:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            else:
+                self._empty.clear()
+                await self._empty.wait()
+
+    def _stop_accepting(self) -> None:
+        self._limits.retire()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors = []
+        close_all(self._bound, unlink=False)
+
     async def stop(self, drain: float | None = None) -> None:
         """Stop accepting, let commands finish within `drain` seconds (as configured when None), close the store."""
         if self._stopping:
             await self._stopped.wait()
             return
         self._stopping = True
-        for acceptor in self._acceptors:
-            acceptor.close()
-        close_all(self._bound, unlink=False)
+        self._stop_accepting()
         if self._watcher is not None:
             self._watcher.cancel()
         await self._housekeeper.stop()

@@ -456,6 +456,11 @@ class Engine(Protocol):
         """Remove the account's store for good."""
         ...
 
+    async def sizes(self, account: str) -> AccountStats:
+        """`Store.stats` of an account that nobody works with here: nothing of it stays open. For those who look at all
+        accounts. Raises as that does."""
+        ...
+
     async def leave(self, account: str) -> None:
         """Say that nobody comes back to the account soon: what is open for it alone is closed, if nobody uses it.
 
@@ -475,6 +480,12 @@ class Engine(Protocol):
     def leave_search_to(self, note: Callable[[str], None]) -> None:
         """From now on this engine only tells `note` (on the event loop's thread) which accounts have new mail, and
         whoever that is tends them."""
+        ...
+
+    @property
+    def resting(self) -> bool:
+        """Whether no account is open here, nothing is under way, and nothing is kept that took long to read: a process
+        that ended now would cost nobody anything."""
         ...
 
     def watch(self, account: str, on_change: OnChange) -> Watch:

@@ -26,6 +26,7 @@ from ..quota import NO_LIMITS, Quota
 from . import migrate
 from .account import Shared, SqliteStore
 from .faults import translated
+from .glance import glance_stats
 from .handles import Handles
 from .hints import GONE, Hints
 from .index import discard
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from ..backup import Head, Rebuilding
     from ..directory import Directory
+    from ..model import AccountStats
     from .directory import SqliteDirectory
 
 T = TypeVar("T")
@@ -169,6 +171,15 @@ class SqliteEngine:
         self.indexes.forget({account})
         self.kept.forget({account})
 
+    async def sizes(self, account: str) -> AccountStats:
+        found = glance_stats(self.data, account)
+        if found is not None:
+            return found
+        try:
+            return await self.account(account).stats()
+        finally:
+            await self.leave(account)
+
     async def leave(self, account: str) -> None:
         await asyncio.to_thread(self.handles.leave, account)
 
@@ -193,6 +204,11 @@ class SqliteEngine:
 
     def leave_search_to(self, note: Callable[[str], None]) -> None:
         self.filler.leave_to(note)
+
+    @property
+    def resting(self) -> bool:
+        busy = self._begun or self._sweeping is not None or self.filler.working or self._writers.working
+        return not (busy or len(self.handles) or len(self.indexes) or self.kept.large)
 
     def watch(self, account: str, on_change: OnChange) -> Watch:
         with translated():

@@ -1,6 +1,8 @@
-"""A glance at an account from outside: what its mailboxes are and how far each has come, without an engine.
+"""A glance at an account from outside: what its mailboxes are and how far each has come, or how much there is, without
+an engine.
 
-A local copy that has nothing to do asks just this, and starting an engine takes ten times as long as the answer.
+A local copy that has nothing to do asks just this, and starting an engine takes ten times as long as the answer; who
+asks for the sizes of thousands of accounts has none of them open longer than the answer takes.
 Imports SQLite and next to nothing else. Whatever is not quite ordinary (an older schema, a file put back from a backup,
 a move to be finished, a lock, no such account) makes the glance give up: an engine then says what it is, or mends it.
 """
@@ -8,7 +10,7 @@ a move to be finished, a lock, no such account) makes the glance give up: an eng
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -17,6 +19,9 @@ from ..fold import fold_address
 from .inode import is_copy
 from .paths import DIRECTORY, account_file
 from .schema import APPLICATION_ID, VERSION
+
+if TYPE_CHECKING:
+    from ..model import AccountStats
 
 Row = tuple[str, str, str | None, int, int, int, int, int]
 """(name, MAILBOXID, role, UIDVALIDITY, UIDNEXT, highest_modseq, messages, whether the owner subscribed it)."""
@@ -52,6 +57,26 @@ def glance(data: Path, account: str) -> Glance | None:
             db.close(True)
     except (apsw.Error, OSError, NoSuchAccount):
         return None  # an engine says why
+
+
+def glance_stats(data: Path, id: str) -> AccountStats | None:
+    """How much is in the account, None where an engine has to be asked, which may say why.
+
+    Cost: a file opened and closed, a third of a millisecond, and a pass over what can be recovered. Writes nothing.
+    """
+    from .rows import stats
+
+    try:
+        path = account_file(data, id)
+        db = _open(path)
+        try:
+            if db.pragma("application_id") != APPLICATION_ID or db.pragma("user_version") != VERSION:
+                return None
+            return stats(db, path)
+        finally:
+            db.close(True)
+    except (apsw.Error, OSError, LookupError, NoSuchAccount):
+        return None
 
 
 def _id_of(path: Path, address: str) -> str | None:

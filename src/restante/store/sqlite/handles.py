@@ -26,7 +26,7 @@ IDLE = 20.0
 """Seconds without use after which a handle is closed."""
 
 GIVE_BACK = 16
-"""Handles closed for being idle, after which their memory is given back to the system."""
+"""Handles closed for being idle, after which their memory is given back to the system; earlier when none is left."""
 
 WRITER_WAIT = 15_000
 """Milliseconds a writer waits for another process's transaction before it says Busy."""
@@ -208,7 +208,7 @@ class Handles:
         for handle in closing:
             handle.close(checkpoint=True)
         self._swept += len(closing)
-        if self._swept >= GIVE_BACK:
+        if self._swept >= GIVE_BACK or (self._swept and not self._open):
             self._swept = 0
             memory.give_back()
         return len(self._open)

@@ -254,6 +254,11 @@ class Filler:
             self._task = loop.create_task(self._run(self._after))
             self._task.add_done_callback(self._ended)
 
+    @property
+    def working(self) -> bool:
+        """Whether an account has been named that is not done."""
+        return self._task is not None
+
     def leave_to(self, note: Callable[[str], None]) -> None:
         """Tell somebody else instead."""
         self._other = note

@@ -52,6 +52,11 @@ class Kept:
             self._recent.popitem(last=False)
         return shared
 
+    @property
+    def large(self) -> int:
+        """Accounts that sleep and of which something is kept that took long to read."""
+        return len(self._large)
+
     def forget_mail(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
         for cache in (self.lists, self.flags, self.maildrops, self.unseen):

@@ -97,6 +97,11 @@ class Writers:
                     self._threads.append(thread)
                     thread.start()
 
+    @property
+    def working(self) -> bool:
+        """Whether a job is queued or runs."""
+        return bool(self._queues)
+
     def close(self) -> None:
         """Finish what is queued, then end the threads. Blocks."""
         with self._condition:

@@ -1,0 +1,83 @@
+"""When a process that serves nobody just now is larger than it needs to be, and asks to be replaced.
+
+    busy -> resting for QUIET seconds -> grown by more than allowed? -> Python's garbage, free pages given back
+         -> still? -> ask (again at each look, until the supervisor sends somebody else)
+
+A process that had a thousand accounts open at once has freed all that it took for them, but Python keeps its small
+objects in areas of a megabyte, and one object that was made in the crowd and lives on holds a whole area: 12 MB a
+process, measured. Objects cannot be moved, so a process that rests is replaced by a new one, which costs a fork and
+what was remembered to answer faster. Ten thousand accounts then leave no more behind than a hundred.
+Must not know: connections, accounts; the supervisor, who does the replacing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+from .. import memory
+
+LOOK = 5.0
+"""Seconds between looks."""
+
+QUIET = 5.0
+"""Seconds without work before a process counts as resting: files of accounts are open for 20 s longer than that."""
+
+
+class Growth:
+    """One process's look at itself, on its event loop.
+
+    most: octets that it may be larger than at its start; 0: it never asks. resting: whether nothing is open or under
+    way. ask: told by how many octets it has grown. size: this process's own memory, None where that is not known.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        resting: Callable[[], bool],
+        ask: Callable[[int], None],
+        size: Callable[[], int | None] = memory.own,
+    ) -> None:
+        self._most = most
+        self._resting = resting
+        self._ask = ask
+        self._size = size
+        self._first: int | None = None
+        self._since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Take the measure of the new process, and look at it from now on. Nothing where it may not ask."""
+        if self._most > 0:
+            self._first = self._size()
+        if self._first is not None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK, self._turn)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(LOOK, self._turn)
+        self.look(loop.time())
+
+    def look(self, now: float) -> None:
+        """Ask if it is time. now: monotonic. Cost: reading a line of /proc, and that only while resting."""
+        if not self._resting():
+            self._since = None
+            return
+        if self._since is None:
+            self._since = now
+        if now - self._since < QUIET or self._grown() <= self._most:
+            return
+        gc.collect()
+        memory.give_back()
+        if (grown := self._grown()) > self._most:
+            self._ask(grown)
+
+    def _grown(self) -> int:
+        size = self._size()
+        return 0 if size is None or self._first is None else size - self._first

@@ -39,10 +39,15 @@ class Serving:
         """Process ids of the workers."""
         return [int(pid) for pid in json.loads(self.command("status", "--json"))["workers"]]
 
+    def processes(self) -> list[int]:
+        """Process ids of the supervisor, the workers and the background process."""
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
     def memory(self) -> int:
         """Octets of all the server's processes, pages they share counted once (PSS)."""
         total = 0
-        for pid in (self.process.pid, *self.workers()):
+        for pid in self.processes():
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     total += int(line.split()[1]) * 1024

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from restante.clock import Clock, Random
 from restante.config.model import Config
@@ -25,7 +27,10 @@ PATIENCE = 20.0
 
 
 class Echo:
-    """Lines: STARTTLS, BINDING, LOGIN name, BIG octets, HOLD (answers when released), BOOM, QUIT; others come back."""
+    """Lines: STARTTLS, BINDING, LOGIN name, BIG octets, HOLD (answers when released), GROW octets (kept for good), PID,
+    BOOM, QUIT; others come back."""
+
+    kept: ClassVar[list[bytes]] = []
 
     def __init__(self, connection: Connection, release: asyncio.Event, timeout: float) -> None:
         self.connection = connection
@@ -78,6 +83,11 @@ class Echo:
         elif word == b"HOLD":
             await self.release.wait()
             c.write(b"released\r\n")
+        elif word == b"GROW":
+            self.kept.append(b"x" * int(rest))
+            c.write(b"grown\r\n")
+        elif word == b"PID":
+            c.write(b"%d\r\n" % os.getpid())
         elif word == b"BOOM":
             raise RuntimeError("a secret of the peer's")
         else:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 
 from restante.clock import system_random
+from restante.store.errors import NoSuchAccount, StoreRefusal
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
+from restante.store.sqlite.kept import LARGE_IDLE, SMALL
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
 
@@ -90,6 +93,73 @@ def test_an_account_that_is_left_closes_at_once_unless_somebody_uses_it(installa
         log = engine.path(ACCOUNT).with_name(f"{ACCOUNT}.db-wal")
         assert not log.exists() or log.stat().st_size == 0
         assert len((await store.snapshot(1)).uids) == 1
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_sizes_of_many_accounts_are_read_with_none_of_them_left_open(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation, 10)
+        for name in ("one1", "two2"):
+            await engine.create_account(name)
+            store = engine.account(name)
+            uids = await fill(store, await inbox(store), 3, "\\Deleted")
+            await store.expunge(await inbox(store), ((uids[0], uids[0]),))
+            await engine.leave(name)
+            known = await store.stats()
+            await engine.leave(name)
+            assert await engine.sizes(name) == known
+            assert (known.messages, known.recoverable) == (2, 1)
+            assert len(engine.handles) == 0
+        with engine.handles.hold("one1", engine.path("one1")) as handle:
+            await engine.sizes("one1")
+            assert handle.reader.execute("SELECT count(*) FROM mailbox").get == 1
+        with pytest.raises(NoSuchAccount):
+            await engine.sizes("nobody")
+        engine.handles.sweep(everything=True)
+        db = apsw.Connection(str(engine.path("one1")))
+        db.pragma("user_version", 99)
+        db.close()
+        with pytest.raises(StoreRefusal, match="version 99"):
+            await engine.sizes("one1")
+        assert (await engine.sizes("two2")).messages == 2
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def rests(engine: SqliteEngine) -> bool:
+    return engine.resting
+
+
+def test_an_engine_rests_when_nothing_is_open_and_nothing_under_way(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation, 10)
+        await engine.create_account(ACCOUNT)
+        assert rests(engine)
+        store = engine.account(ACCOUNT)
+        await fill(store, await inbox(store), 1)
+        assert not rests(engine)
+        await engine.leave(ACCOUNT)
+        assert rests(engine)
+        done = asyncio.Event()
+        task = asyncio.create_task(engine.finish(done.wait()))
+        await asyncio.sleep(0)
+        assert not rests(engine)
+        done.set()
+        await task
+        assert rests(engine)
+        engine.kept.sleep({ACCOUNT}, 0.0)
+        assert rests(engine)  # what is small goes with the file
+        box = await inbox(store)
+        await fill(store, box, SMALL + 1)
+        await store.snapshot(box)
+        await engine.leave(ACCOUNT)
+        engine.kept.sleep({ACCOUNT}, 0.0)
+        assert not rests(engine)  # a long list was read lately
+        engine.kept.sleep(set(), LARGE_IDLE)
+        assert rests(engine)
         await engine.close()
 
     asyncio.run(scene())

@@ -39,7 +39,7 @@ class ServerTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     drain: Annotated[float, Doc("Seconds given to commands under way when stopping.", "duration")] = 10.0
     growth: Annotated[
         int, Doc("A process that rests and has grown by more than this is replaced by a new one; 0: never.", "size")
-    ] = 8 << 20
+    ] = 6 << 20
     write_timeout: Annotated[float, Doc("A peer that takes nothing for so long is dropped.", "duration")] = 60.0
     handshake_timeout: Annotated[float, Doc("Time a TLS handshake may take.", "duration")] = 30.0
 

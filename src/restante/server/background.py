@@ -91,6 +91,14 @@ class Background:
             while True:
                 self._engine.tend_search(self._receive.recv(DATAGRAM).decode("ascii"))
 
+    async def retire(self) -> None:
+        """Hear no more, and finish what has been named: a successor does the rest, and waits for the next night."""
+        self._loop.remove_reader(self._receive)
+        await self._nightly.stop()
+        await self._housekeeper.stop()
+        while not self._engine.resting:  # noqa: ASYNC110 - many things end there, most of them on timers; none is urgent
+            await asyncio.sleep(AGAIN)
+
     async def stop(self) -> None:
         """Let go of the store, after the step that is under way."""
         self._loop.remove_reader(self._receive)

@@ -147,7 +147,7 @@ async def keep_house(around: Surroundings, build: Build, notes: socket.socket, l
         work.start(around.housekeeping_in)
         growth.start()
     pipe.say(Report(ready=True))
-    await ends.wait()
+    await ends.wait(work.retire if work is not None else None)
     if growth is not None:
         growth.stop()
     if work is not None:

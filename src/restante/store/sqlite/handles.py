@@ -59,7 +59,7 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing is not the time for two fsyncs
         db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)  # "x" is a column, never a string
         for pragma in PRAGMAS:
-            db.execute(f"PRAGMA {pragma}")
+            db.execute(f"PRAGMA {pragma}", can_cache=False)  # once a connection: not worth its room there
         db.wal_autocheckpoint(512)  # 2 MiB of log, then its pages go home: a log that is written over syncs faster
         migrate.check(db)
     except BaseException:

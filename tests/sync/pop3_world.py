@@ -23,8 +23,12 @@ from restante.sync.pop3.settings import DAY, Pop3Settings, Report, Security
 from restante.sync.pop3.state import Pop3State
 from restante.sync.pop3.target import Target
 
-Names = Literal["good", "none", "shared", "content", "numbers"]
-"""Which UIDLs a server gives: unique ones, no such command, one for all, a hash of the message, its number."""
+Names = Literal["good", "none", "shared", "content", "numbers", "places"]
+"""Which UIDLs a server gives: unique ones, no such command, one for all, a hash of the message, its number, or a
+word with it."""
+
+LETTERS = bytes.maketrans(b"0123456789", b"abcdefghij")
+"""Names made of letters hold no message numbers."""
 
 
 def letter(name: str, body: str = "Hello\r\n", trace: str = "") -> bytes:
@@ -107,7 +111,9 @@ class Server:
             return hashlib.md5(mail.data + b"%d" % self.salt).hexdigest().encode()
         if self.names == "numbers":
             return b"%d" % number
-        return b"%d-%d" % (self.salt, mail.id)
+        if self.names == "places":
+            return b"msg-%d.example" % number
+        return (b"%d-%d" % (self.salt, mail.id)).translate(LETTERS)
 
     def session(self) -> Session:
         return Session(self)

@@ -42,7 +42,7 @@ def here(who: Client) -> list[str]:
 
 
 ALL = ["one", "three", "two"]
-NAMES: list[Names] = ["good", "none", "shared", "content", "numbers"]
+NAMES: list[Names] = ["good", "none", "shared", "content", "numbers", "places"]
 
 
 @pytest.mark.parametrize("names", NAMES)
@@ -147,8 +147,32 @@ def test_what_a_header_alone_recognised_is_read_before_it_is_deleted(tmp_path: P
     assert [mail.data for mail in server.mails] == [body]
 
 
-def test_a_name_given_to_another_message_is_noticed(tmp_path: Path) -> None:
-    who, server = client(tmp_path, delete_after=7), Server(names="numbers")
+@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("since", ["another day", "a session cut off"])
+def test_what_an_earlier_session_read_is_looked_at_before_it_is_deleted(tmp_path: Path, since: str, top: bool) -> None:
+    who, server = client(tmp_path, delete_after=7), Server(top=top)
+    for n in range(5):
+        server.put(letter(f"job {n}", LONG))  # all of one size
+    run(who, server)
+    for n in (1, 3):
+        server.mails[n].data = letter(f"neu {n}", LONG)  # under the old one's name: the server's list was made anew
+    assert len({server.size(mail) for mail in server.mails}) == 1
+    if since == "another day":
+        who.later(8)
+    else:
+        who.settings = replace(who.settings, delete_after=0)
+    run(who, server)
+    assert here(who) == sorted([f"job {n}" for n in range(5)] + ["neu 1", "neu 3"])
+    assert Counter(server.gone) - who.target.all() == Counter()
+    who.later(8)
+    run(who, server)
+    assert server.mails == []
+    assert len(here(who)) == 7
+
+
+@pytest.mark.parametrize("names", ["numbers", "places"])
+def test_a_name_given_to_another_message_is_noticed(tmp_path: Path, names: Names) -> None:
+    who, server = client(tmp_path, delete_after=7), Server(names=names)
     for n in range(5):
         server.put(letter(f"job {n}", LONG))  # all of one size
     run(who, server)
@@ -293,7 +317,7 @@ def test_large_messages_are_left_and_listed(tmp_path: Path) -> None:
     server.put(letter("small"))
     report = run(who, server)
     assert (report.downloaded, report.deleted) == (1, 1)
-    assert [(one.number, one.uidl) for one in report.left] == [(1, "0-1"), (2, "0-2"), (3, "0-3")]
+    assert [(one.number, one.uidl) for one in report.left] == [(1, "a-b"), (2, "a-c"), (3, "a-d")]
     assert all("larger" in one.reason for one in report.left)
     who.settings = replace(who.settings, largest=None)
     assert run(who, server).downloaded == 3

@@ -111,6 +111,8 @@ class _Run:
         self._tally = _Tally()
         self._listed = 0
         self._reached = False
+        self._sure: set[int] = set()
+        """Numbers whose messages were seen in this session to be what the state says; others are not deleted."""
 
     async def run(self, *, dry_run: bool) -> Report:
         try:
@@ -145,8 +147,9 @@ class _Run:
             self._tally.deleted = sum(map(len, self._due()))
             await self._quit()
             return self._report()
+        await self._look_again(self._due()[0])
         await self._bring(unknown)
-        due = self._due()[0]
+        due = [one for one in self._due()[0] if one.number in self._sure]
         if due:
             # Nothing goes elsewhere because it lies in a target that is not there any more: a disk may be missing.
             await self._reach_target()
@@ -173,6 +176,21 @@ class _Run:
         """What is to be deleted by its age: proved to be ours, and not yet."""
         after = self._delete_after()
         return ([], []) if after is None else self._state.due(self._now() - after)
+
+    async def _look_again(self, due: Sequence[Listed]) -> None:
+        """See that what was read in an earlier session is there still: servers number anew, and of messages of one size
+        a name may come to mean another one, which would be deleted and never have been read.
+
+        By header; where that is another one, or there is no TOP, the message is read again (`_bring`)."""
+        doubtful = {one.number: one for one in due}
+        if doubtful and self._listing.top:
+            known = self._state.by_name(one.uidl for one in due)
+            async for one, head in self._listing.headers(due, octets=False):
+                if head is not None and known[one.uidl].has(head):
+                    del doubtful[one.number]
+                    self._sure.add(one.number)
+        if doubtful:
+            self._state.relist(doubtful.values())
 
     def _notes(self) -> None:
         days = expires(self._connection)
@@ -327,6 +345,7 @@ class _Run:
         got, new = await decide.by_octets(self._state, self._target, retrieved)
         if got:
             self._state.record(got, self._now())
+            self._sure.update(one.listed.number for one in got)
             self._recognised(len(got))
         if new:
             await self._store(new)
@@ -352,6 +371,7 @@ class _Run:
             if not added.temporary:
                 self._state.refuse(one.listed, added.refused)
         self._state.record_new(stored, self._settings.mailbox, now)
+        self._sure.update(listed.number for listed, _, _ in stored)
         self._tally.downloaded += len(stored)
         self._tally.done += len(new)
 

@@ -4,8 +4,8 @@ UIDL is optional and its promises are broken in the field, so a name is worth wh
 
 - No UIDL, or one that several messages share: named by header (TOP) and size instead; without TOP, once it was read.
 - A known name with another size: the header decides whether it is the same message. One false name, and all are asked.
-- All names are the messages' numbers: such a server may number anew when a message goes. The last known one would have
-  moved then, so its header is asked for.
+- All names are the messages' numbers, or hold them ("msg-17"): such a server may number anew when a message goes. The
+  last known one would have moved then, so its header is asked for.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Listing:
             else (number, uidls[number], size, True)
             for number, size in sizes.items()
         )
-        numbered = bool(uidls) and all(uidl == b"%d" % number for number, uidl in uidls.items())
+        numbered = bool(uidls) and all(b"%d" % number in uidl for number, uidl in uidls.items())
         self.settled = not unnamed and not numbered
         if unnamed:
             await self._name([Listed(number, b"", sizes[number]) for number in sorted(unnamed)])

@@ -34,7 +34,7 @@ import apsw
 
 from ..model import Outline
 from .errors import StateInUse, StateUnusable
-from .identity import Identity
+from .identity import Head, Identity
 
 VERSION = 1
 APPLICATION = 0x52504F50  # "RPOP", for file(1) and for who opens the wrong file
@@ -115,6 +115,10 @@ class Known:
     body: bytes | None
     found: bool
     listed: int | None
+
+    def has(self, head: Head) -> bool:
+        """Whether a header is the message's, as far as its fields tell: those of its way may be another delivery's."""
+        return self.head == head.head or self.core == head.core
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.sync.outbox.compose import BadMessage, Own, Ready, compose, until_dot
+from restante.sync.outbox.compose import MOST_FIELDS, BadMessage, Own, Ready, compose, until_dot
 
 NOW = 1_800_000_000.0
 
@@ -75,6 +75,28 @@ def test_bcc_goes_where_recipients_are_named_too() -> None:
     assert b"Bcc" not in made.message
 
 
+def test_no_bcc_stands_behind_what_is_read() -> None:
+    many = b"".join(b"X-%d: y\n" % number for number in range(MOST_FIELDS - 1))
+    assert b"Bcc" not in ready(many + b"Bcc: c@example.com\n\nx\n", "b@example.com").message
+    with pytest.raises(BadMessage, match="more than 2000 fields"):
+        ready(many + b"X: y\nBcc: c@example.com\n\nx\n", "b@example.com")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (rb'"john doe"@example.com', r'"john doe"@example.com'),
+        (rb'"a\"b\\c"@example.com', r'"a\"b\\c"@example.com'),
+        (rb'J <"a@b"@example.com>', r'"a@b"@example.com'),
+        (rb'"plain.dots"@example.com', r"plain.dots@example.com"),
+        (rb"o'brien+tag=x@example.com", r"o'brien+tag=x@example.com"),
+        ("ü@bücher.example".encode(), "ü@bücher.example"),
+    ],
+)
+def test_a_local_part_is_quoted_where_it_has_to_be(written: bytes, said: str) -> None:
+    assert ready(b"To: " + written + b"\n\nx\n").recipients == (said,)
+
+
 def test_resent_fields_come_before_the_first_ones() -> None:
     made = ready(b"Resent-To: r@example.com\nResent-Bcc: s@example.com\nTo: b@example.com\n\nx\n")
     assert made.recipients == ("r@example.com", "s@example.com")
@@ -120,6 +142,8 @@ BAD = [
     (b"To: b@example.com\nSubject: \xfc\n\nx", (), "no UTF-8"),
     (b"To: root\n\nx", ("root",), '"root" is no address'),
     (b"\n\nx", ("b@example.com\r\nDATA",), "is no address"),
+    (b"To: b@example.com, root\n\nx", (), '"root" is no address'),
+    (b"To: Doe, John <b@example.com>\n\nx", (), '"Doe" is no address'),
     (b"To: \xff@example.com\n\nx", (), "no UTF-8"),
 ]
 

@@ -27,6 +27,7 @@ _BCC = frozenset({b"bcc", b"resent-bcc"})
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _NEXT_FIELD = re.compile(rb"\r\n(?![ \t])")
 _MBOX_LINE = re.compile(rb"From [^\r\n]*\r?\n")
+_LOCAL = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 
@@ -74,14 +75,17 @@ def compose(
     if not message.endswith(b"\r\n"):
         message += b"\r\n"  # as the end of DATA wants it: what is filed is what was sent
     header, body = _split(message)
-    fields = index_fields(split_fields(header, MOST_FIELDS))
+    split = split_fields(header, MOST_FIELDS + 1)
+    if len(split) > MOST_FIELDS:  # a Bcc behind the last one that is read would be sent to all
+        raise BadMessage(f"The header has more than {MOST_FIELDS} fields.")
+    fields = index_fields(split)
     found = _header_recipients(fields) if from_header else []
     everybody = tuple(dict.fromkeys(_checked(each) for each in (*recipients, *found)))
     if not everybody:
         raise BadMessage("The message has no recipient.", "Name one, or say -t and write To, Cc or Bcc.")
     if len(everybody) > MOST_RECIPIENTS:
         raise BadMessage(f"The message has more than {MOST_RECIPIENTS} recipients.")
-    author = next(iter(addresses(fields.get(b"from", []))), "")
+    author = next((each for each in addresses(fields.get(b"from", [])) if "@" in each), "")
     who = own(sender or author)
     added = _added(fields, who, now, random)
     kept = FieldSelector(_BCC, negate=True).fields(header) if _BCC & fields.keys() else header
@@ -108,7 +112,8 @@ def until_dot(data: bytes) -> bytes:
 
 
 def addresses(values: Sequence[bytes]) -> list[str]:
-    """Addresses of fields that hold lists of them, in order; groups give their members."""
+    """Addresses of fields that hold lists of them, in order; groups give their members. A name without a host is given
+    as it is: it is no address, and whoever wrote it is to be told rather than to think that it was sent there."""
     found = []
     for value in values:
         listed, whole = parse_addresses(value, MOST_RECIPIENTS)
@@ -116,7 +121,9 @@ def addresses(values: Sequence[bytes]) -> list[str]:
             raise BadMessage(f"A header field names more than {MOST_RECIPIENTS} addresses.")
         for each in listed:
             if each.mailbox and each.host:
-                found.append(_text(each.mailbox + b"@" + each.host))
+                found.append(_text(_local_part(each.mailbox) + b"@" + each.host))
+            elif each.mailbox and each.host is not None:
+                found.append(_text(each.mailbox))
     return found
 
 
@@ -175,6 +182,13 @@ def _checked(address: str) -> str:
     if not is_address(bare) or "@" not in bare:
         raise BadMessage(f'"{_shown(address)}" is no address.', "Write name@example.com.")
     return bare
+
+
+def _local_part(raw: bytes) -> bytes:
+    """As it stands in a command: quoted, where it is no dot-atom (RFC 5321 4.1.2)."""
+    if _LOCAL.fullmatch(raw):
+        return raw
+    return b'"' + re.sub(rb'(["\\\\])', rb"\\\1", raw) + b'"'
 
 
 def _text(raw: bytes) -> str:

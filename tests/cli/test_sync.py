@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import mailbox
 import os
@@ -377,6 +378,25 @@ def test_what_is_refused_is_told_and_comes_back(sends: Cli, server: RestanteServ
     assert "came back" in sends("sync").stderr
     assert any(b"Subject: Not sent: out" in each.data for each in server.mail(ANNA))
     assert server.mail(ANNA, "Sent") == []
+
+
+@pytest.mark.parametrize("fault", ["the disk is full", "another message is damaged"])
+def test_what_is_kept_is_no_failure_whatever_the_disk_does_then(
+    sends: Cli, sink: Sink, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sends("send", "--later", stdin=MAIL.replace(b"out", b"first"))
+    (first,) = (sends.folder / "data" / "sync" / "outbox").glob("*.json")
+    if fault == "the disk is full":
+        monkeypatch.setattr("restante.sync.outbox.sender.Sender.run", full)
+    else:
+        first.write_text("{")
+    said = sends("send", stdin=MAIL).stderr  # a status of failure would bring it here again
+    assert "Kept as" in said
+    assert len(list(first.parent.glob("*.eml"))) == 2
+
+
+async def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_file_dropped_in_the_outbox_folder(sends: Cli, server: RestanteServer, sink: Sink) -> None:

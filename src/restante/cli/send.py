@@ -149,11 +149,16 @@ def _try(copies: Copies, data: Path, entry: Entry, quiet: bool) -> Exit:
 
     clock = SystemClock()
     sender = sender_of(CopyPlaces(data, entry.copy), copies.copies[entry.copy], clock, system_random)
+    problem: Exception | None
     try:
         problem = asyncio.run(sender.run(None)).problem
-    except Refusal as refusal:  # another process is at it, or the spool has a fault: this message is kept all the same
-        problem = refusal
-    after = sender.look(entry.id)
+    except (Refusal, OSError) as error:  # another process is at it, the spool has a fault, the disk is full
+        problem = error
+    try:
+        after = sender.look(entry.id)
+    except (Refusal, OSError) as error:
+        # The message is kept all the same: a failure would be told to who hands it in again, and it would go twice.
+        problem, after = error, entry
     refused = [each for each in after.recipients if each.fate is Fate.REFUSED] if after is not None else []
     for each in refused:
         click.echo(f"{each.address}: {each.said}", err=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import email
+import errno
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +15,13 @@ import pytest
 
 from restante.clock import ManualClock
 from restante.sync.config import Server
+from restante.sync.files import replace_file
 from restante.sync.model import Added
 from restante.sync.outbox.compose import Own, Ready, compose
 from restante.sync.outbox.entry import TRANSITIONS, Entry, Event, Filing, Recipient, State
 from restante.sync.outbox.outcome import Outcome
 from restante.sync.outbox.sender import DELAYS, Outgoing, Sender, WrongMoment, decide
-from restante.sync.outbox.spool import NoSuchEntry, Spool, SpoolBusy, SpoolDamaged
+from restante.sync.outbox.spool import NoSuchEntry, Spool, SpoolBusy, SpoolDamaged, SpoolUnwritable
 from restante.sync.outbox.submission import Submission, SubmissionUnavailable
 from restante.sync.outbox.taking import Taking
 
@@ -488,6 +491,38 @@ def test_a_damaged_entry_is_named(world: World) -> None:
     (world.spool.folder / f"{entry.id}.json").write_text("{")
     with pytest.raises(SpoolDamaged, match=entry.id):
         world.spool.entries()
+
+
+def full_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk takes so many more files of the spool."""
+    left = itertools.count(writes, -1)
+
+    def fill(file: Path, data: bytes) -> None:
+        if next(left) <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace_file(file, data)
+
+    monkeypatch.setattr("restante.sync.outbox.spool.replace_file", fill)
+
+
+def test_a_full_disk_before_the_end_of_data_sends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add()
+    with monkeypatch.context() as patch:
+        full_after(0, patch)
+        outcome = world.run()
+    assert (outcome.sent, outcome.waiting) == (0, 1)
+    assert isinstance(outcome.problem, SpoolUnwritable)
+    assert world.sink.taken == []
+    assert world.run().sent == 1
+
+
+def test_a_full_disk_after_the_reply_is_asked_about(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add()
+    with monkeypatch.context() as patch:
+        full_after(1, patch)
+        assert isinstance(world.run().problem, SpoolUnwritable)
+    assert world.run().uncertain == 1
+    assert len(world.sink.taken) == 1
 
 
 def test_the_states_that_need_a_person_are_not_left_otherwise() -> None:

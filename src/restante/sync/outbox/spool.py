@@ -44,6 +44,13 @@ class SpoolDamaged(Refusal):
     code = "SPOOL-DAMAGED"
 
 
+class SpoolUnwritable(Refusal):
+    """What became of a message cannot be written down: the disk is full, or fails."""
+
+    code = "SPOOL-UNWRITABLE"
+    temporary = True
+
+
 class Spool:
     """One folder, private to its owner; made if missing."""
 
@@ -79,12 +86,23 @@ class Spool:
             origin=origin,
         )
         replace_file(self._octets(entry.id), message)
-        self.write(entry)
+        self._put(entry)
         return entry
 
     def write(self, entry: Entry) -> None:
-        """Put an entry in place of its older self, durably."""
+        """Put an entry in place of its older self, durably. Raises SpoolUnwritable; the older one is there then."""
+        with self._writing():
+            self._put(entry)
+
+    def _put(self, entry: Entry) -> None:
         replace_file(self._entry(entry.id), msgspec.json.format(msgspec.json.encode(entry)))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SpoolUnwritable(f"{self.folder} cannot be written: {error.strerror}.", "Is the disk full?") from error
 
     def entries(self, copy: str | None = None) -> list[Entry]:
         """All messages (of one copy), oldest first. Raises SpoolDamaged."""
@@ -111,9 +129,10 @@ class Spool:
 
     def remove(self, entry: Entry) -> None:
         """Forget a message. The entry goes first: what a crash leaves is octets that nobody will send."""
-        self._entry(entry.id).unlink(missing_ok=True)
-        sync_folder(self.folder)
-        self._octets(entry.id).unlink(missing_ok=True)
+        with self._writing():
+            self._entry(entry.id).unlink(missing_ok=True)
+            sync_folder(self.folder)
+            self._octets(entry.id).unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Remove octets that never got an entry, once they are old, and what was being written beside them."""
@@ -133,9 +152,11 @@ class Spool:
 
     @contextmanager
     def sending(self, copy: str) -> Iterator[None]:
-        """Hold the right to send for a copy. Raises SpoolBusy. Ends with the process, however that ends."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.folder / f"{copy}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Hold the right to send for a copy. Raises SpoolBusy, SpoolUnwritable. Ends with the process, however that
+        ends."""
+        with self._writing():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self.folder / f"{copy}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

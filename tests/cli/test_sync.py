@@ -409,6 +409,46 @@ def test_a_file_dropped_in_the_outbox_folder(sends: Cli, server: RestanteServer,
     assert "Outbox" not in server.mailboxes(ANNA), "it is never copied"
 
 
+def test_a_file_dropped_as_it_is(sends: Cli, sink: Sink) -> None:
+    sends("sync")
+    folder = sends.folder / "Mail" / ".Outbox"
+    (folder / "letter.eml").write_bytes(MAIL)
+    (folder / "notes.txt").write_bytes(MAIL)
+    (folder / "link.eml").symlink_to(sends.password)
+    (folder / "folder.eml").mkdir()
+    assert "sent 1 message" in sends("sync").stdout
+    assert [taken.recipients for taken in sink.taken] == [["c@example.com", "d@example.com"]]
+    assert not (folder / "letter.eml").exists()
+    assert {file.name for file in folder.iterdir()} >= {"notes.txt", "link.eml", "folder.eml"}
+    assert sends("sync").stdout == "work: nothing had changed.\n"
+
+
+@pytest.mark.parametrize("where", ["new/letter", "letter.eml"])
+def test_a_file_that_is_still_written_waits(sends: Cli, sink: Sink, where: str) -> None:
+    sends("sync")
+    file = sends.folder / "Mail" / ".Outbox" / where
+    with file.open("wb", buffering=0) as stream:
+        stream.write(MAIL)
+        sends("sync")
+        assert sink.taken == []
+        assert file.read_bytes() == MAIL
+        stream.write(b"and the rest\n")
+    sends("sync")
+    (taken,) = sink.taken
+    assert taken.data.endswith(b"words\r\nand the rest\r\n")
+    assert not file.exists()
+
+
+@pytest.mark.slow
+def test_a_watcher_sees_a_file_dropped_in_the_outbox_folder(sends: Cli, sink: Sink) -> None:
+    with watching(sends) as (_, line):
+        assert "here 3 new" in line()
+        box = maildir(sends).get_folder("Outbox")
+        box.add(mailbox.MaildirMessage(MAIL))
+        assert "work: sent 1 message.\n" in [line(), line()]
+        assert len(sink.taken) == 1
+
+
 def test_an_uncertain_message_is_asked_about(sends: Cli, server: RestanteServer, sink: Sink) -> None:
     sink.hang_up = "end"
     sends("send", stdin=MAIL)

@@ -70,7 +70,8 @@ def assemble(
                 made.append(
                     Copy(
                         places, parts, clock, takes=parts.settings.takes, tell=tell, progress=note,
-                        outbox=outbox, outbox_word=word, remember=not wishes.dry_run,
+                        outbox=outbox, outbox_word=word, outbox_mailbox=table.send.outbox if outbox else "",
+                        remember=not wishes.dry_run,
                     )
                 )  # fmt: skip
             else:
@@ -324,8 +325,15 @@ class LateSender:
 
     async def _nothing_dropped(self, side: Side) -> bool:
         """The Outbox mailbox is there, and empty."""
+        from .side import drops_of
+
         name = self._table.send.outbox
-        return not name or any(place.name == name and place.messages == 0 for place in await side.places())
+        if not name:
+            return True
+        if not any(place.name == name and place.messages == 0 for place in await side.places()):
+            return False
+        drops = drops_of(side)
+        return drops is None or await drops.gather(name) == 0
 
 
 def sender_of(places: CopyPlaces, table: CopyTable, clock: Clock, random: Random) -> Sender:

@@ -129,8 +129,8 @@ class Held:
 class Copy:
     """A copy of an IMAP account. takes: whether a mailbox belongs to it. outbox: None where it does not send.
 
-    outbox_word: waits for a word that something was spooled. tell: called once a run. remember: write down how it ended
-    (not for what only looks).
+    outbox_word: waits for a word that something was spooled. outbox_mailbox: of the copy, watched for messages to be
+    sent; "" for none. tell: called once a run. remember: write down how it ended (not for what only looks).
     """
 
     def __init__(
@@ -144,12 +144,14 @@ class Copy:
         progress: Callable[[Progress], None],
         outbox: Outbox | None = None,
         outbox_word: Wait = never,
+        outbox_mailbox: str = "",
         remember: bool = True,
     ) -> None:
         self.name = places.name
         self._places = places
         self._remember = remember
         self._parts = parts
+        self._outbox_mailbox = outbox_mailbox
         self._clock = clock
         self._takes = takes
         self._tell = tell
@@ -198,7 +200,7 @@ class Copy:
         await self._changed(self._one)
 
     async def local_changed(self) -> None:
-        await self._changed(self._two)
+        await self._changed(self._two, self._outbox_mailbox)
 
     async def outbox_changed(self) -> None:
         await self._outbox_word()
@@ -226,9 +228,10 @@ class Copy:
             assert self._two is not None
             self._outcome = await sent(self._outbox, self._two.side)
 
-    async def _changed(self, side: Held | None) -> None:
+    async def _changed(self, side: Held | None, besides: str = "") -> None:
         assert side is not None
-        names = [place.name for place in side.seen if place.selectable and self._takes(place.name)]
+        seen = [place.name for place in side.seen if place.selectable]
+        names = [name for name in seen if self._takes(name) or name == besides]
         await side.side.wait(names)
 
     def _told(self, cause: Cause, sync: Report | None = None, problem: Refusal | None = None) -> None:

@@ -146,6 +146,23 @@ class Withholds(Protocol):
         ...
 
 
+class Drops(Protocol):
+    """What a side that is files may do besides, for a mailbox that people and programs drop files into."""
+
+    async def gather(self, name: str) -> int:
+        """Make messages of the files that lie beside the mailbox's messages (*.eml); how many."""
+        ...
+
+    async def unfinished(self, name: str, uids: Sequence[int]) -> set[int]:
+        """Which of these messages somebody is still writing, as far as that can be known."""
+        ...
+
+
+def drops_of(side: Side) -> Drops | None:
+    """The side as one that files are dropped into, where it is."""
+    return cast("Drops", side) if callable(getattr(side, "gather", None)) else None
+
+
 def headers_of(side: Side) -> Headers | None:
     """The side as one that reads headers alone, where it does.
 

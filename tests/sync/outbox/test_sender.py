@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import errno
+import hashlib
 import itertools
 import os
 from collections.abc import Callable
@@ -348,9 +349,9 @@ class KilledSpool(Spool):
 
     steps: Steps
 
-    def write(self, entry: Entry) -> None:
+    def _put(self, entry: Entry) -> None:
         self.steps(f"before {entry.state}")
-        super().write(entry)
+        super()._put(entry)
         self.steps(f"after {entry.state}")
 
     def remove(self, entry: Entry) -> None:
@@ -432,6 +433,19 @@ def test_a_message_in_the_outbox_mailbox_is_sent(world: World) -> None:
     assert taken.recipients == ["b@example.com", "c@example.com"]
     assert b"c@example.com" not in taken.data
     assert world.mail("Sent") == [taken.data]
+
+
+def test_the_same_message_put_there_twice_is_sent_twice_though_cut_off(world: World) -> None:
+    made = prepare(RAW)
+    world.disk.create("Outbox")
+    for _ in range(2):
+        world.disk.deliver("Outbox", made.message)
+    # A run took the first one, and was cut off before it was removed.
+    everybody = [Recipient(address=each) for each in made.recipients]
+    world.spool.add("work", ANNA, everybody, made.message, origin=hashlib.sha256(made.message).hexdigest())
+    assert world.run().sent == 2
+    assert len(world.sink.taken) == 2
+    assert world.mail("Outbox") == world.entries() == []
 
 
 def test_one_that_cannot_be_sent_comes_back_whole(world: World) -> None:

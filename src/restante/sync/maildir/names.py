@@ -81,6 +81,11 @@ def _renameat2() -> Callable[[int, bytes, int, bytes], int]:
     return rename
 
 
+def is_loose(name: str) -> bool:
+    """Whether a file beside cur and new is a message that somebody put there as it was."""
+    return name.lower().endswith(".eml")
+
+
 def received_of(name: bytes, mtime: float) -> int:
     """INTERNALDATE: the file's time, or the one in its name where that is earlier (a copy that did not keep times)."""
     named = _TIME.match(name)

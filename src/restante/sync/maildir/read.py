@@ -34,7 +34,7 @@ def outlines(tree: Tree, name: str, uids: Sequence[int]) -> list[Outline]:
     with tree.folder(name) as folder:
         found: list[Outline] = []
         sizes: list[tuple[int, int]] = []
-        for row, (octets, whole, received) in _each(tree, folder, uids, _read_head):
+        for row, (octets, whole, received) in each(tree, folder, uids, _read_head):
             size = size_named(row.name) if row.size is None else row.size
             if size is None and whole:
                 size = size_of(octets, row.name)
@@ -51,7 +51,7 @@ def headers(tree: Tree, name: str, uids: Sequence[int]) -> list[tuple[int, bytes
     """See `Headers.headers`."""
     with tree.folder(name) as folder:
         found = []
-        for row, (octets, _, _) in _each(tree, folder, uids, _read_head):
+        for row, (octets, _, _) in each(tree, folder, uids, _read_head):
             header = travelling(octets, row.name)
             if not header.startswith(b"\r\n"):
                 header = header.partition(b"\r\n\r\n")[0].removesuffix(b"\r\n") + b"\r\n\r\n"
@@ -82,7 +82,7 @@ def messages(tree: Tree, name: str, uids: Sequence[int]) -> list[Message]:
     with tree.folder(name) as folder:
         found: list[Message] = []
         sizes: list[tuple[int, int]] = []
-        for row, (octets, received) in _each(tree, folder, uids, _read_whole):
+        for row, (octets, received) in each(tree, folder, uids, _read_whole):
             data = travelling(octets, row.name)
             if row.size != len(data):
                 sizes.append((row.uid, len(data)))
@@ -96,7 +96,7 @@ def messages(tree: Tree, name: str, uids: Sequence[int]) -> list[Message]:
 T = TypeVar("T")
 
 
-def _each(tree: Tree, folder: Folder, uids: Sequence[int], read: Callable[[Folder, Row], T]) -> Iterator[tuple[Row, T]]:
+def each(tree: Tree, folder: Folder, uids: Sequence[int], read: Callable[[Folder, Row], T]) -> Iterator[tuple[Row, T]]:
     """Rows with what `read` makes of their files; files that were renamed are looked for once all others are read."""
     pending: Sequence[int] = uids
     for _ in range(ROUNDS):
@@ -116,14 +116,15 @@ def _each(tree: Tree, folder: Folder, uids: Sequence[int], read: Callable[[Folde
     raise MailboxUnavailable(f"Another program renames the files of {folder.name} all the time.")
 
 
-def _open(folder: Folder, row: Row) -> int:
+def open_file(folder: Folder, row: Row) -> int:
+    """The message's file, open to be read. Raises FileNotFoundError."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(path_of((row.name, int(row.new), row.info)), flags, dir_fd=folder.fd)
 
 
 def _read_head(folder: Folder, row: Row) -> tuple[bytes, bool, int]:
     """Octets with the whole header at least, whether they are the whole file, INTERNALDATE."""
-    handle = _open(folder, row)
+    handle = open_file(folder, row)
     try:
         status = os.fstat(handle)
         octets = os.read(handle, HEAD)
@@ -138,5 +139,5 @@ def _read_head(folder: Folder, row: Row) -> tuple[bytes, bool, int]:
 
 
 def _read_whole(folder: Folder, row: Row) -> tuple[bytes, int]:
-    with os.fdopen(_open(folder, row), "rb", buffering=0) as stream:
+    with os.fdopen(open_file(folder, row), "rb", buffering=0) as stream:
         return stream.readall(), received_of(row.name, os.fstat(stream.fileno()).st_mtime)

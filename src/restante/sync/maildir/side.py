@@ -6,6 +6,7 @@ What a run in which nothing changed does not need is imported where it is used.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..side import SideUnavailable
 from . import watch
 from .layout import Layout, Shape
 from .letters import DEFAULT_SEPARATOR, names_of
-from .names import identity
+from .names import identity, is_loose
 from .tree import TROUBLE, Step, Tree
 
 T = TypeVar("T")
@@ -152,6 +153,20 @@ class MaildirSide:
             for message in await self._do(lambda tree, group=group: messages(tree, name, group)):  # type: ignore[misc]
                 yield message
 
+    async def unfinished(self, name: str, uids: Sequence[int]) -> set[int]:
+        """See `Drops`."""
+        from .dropped import unfinished
+
+        return await self._do(lambda tree: unfinished(tree, name, uids))
+
+    async def gather(self, name: str) -> int:
+        """See `Drops`."""
+        if not await self._do(lambda tree: _any_loose(tree, name)):
+            return 0
+        from .dropped import gather
+
+        return await self._alter(lambda tree: gather(tree, name))
+
     # Changing messages -----------------------------------------------------------------------------
 
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
@@ -242,6 +257,11 @@ class MaildirSide:
             if self._notes is not None:
                 self._notes.close()
             self._notes = watch.Notes.open(paths)
+
+
+def _any_loose(tree: Tree, name: str) -> bool:
+    with tree.folder(name) as folder, os.scandir(folder.fd) as entries:
+        return any(is_loose(each.name) for each in entries)
 
 
 def _changes(tree: Tree, name: str, since: str | None) -> Changes:

@@ -2,23 +2,30 @@
 
 Each message is on disk in the spool (TAKEN) before it is removed from the mailbox, and is sent only after that removal.
 What a crash leaves between the two is known again by its octets, so that nothing is taken twice.
+
+A file that is still being written stays for another run, where the side can tell; a moment is waited for its end.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace as changed
 
 from ...smtp.grammar.requests import with_crlf
-from ..side import Side
+from ..side import Side, drops_of
 from .compose import BadMessage, Ready
 from .entry import Entry, Event, Fate, Recipient, State, settled
 from .spool import Spool
 
 NOBODY = "nobody@localhost.invalid"
 """Stands for the recipient of a message that has none."""
+
+LOOKS, PAUSE = 20, 0.1
+"""How often, and after how many seconds each, it is looked whether a file is whole: copying one takes a moment."""
 
 Prepare = Callable[[bytes], Ready]
 
@@ -43,13 +50,15 @@ class Taking:
         if place is None:
             await side.create(self._outbox, None)
             await side.subscribe(self._outbox, True)
-        elif place.messages != 0:
+        elif await _gathered(side, place.name) or place.messages != 0:
             changes = await side.changes(place.name, None)
             waiting = [u for u, f in zip(changes.uids, changes.flags, strict=True) if "\\Deleted" not in f]
-            known = {entry.origin for entry in taken}
-            async for message in side.fetch(place.name, waiting):
+            known = Counter(entry.origin for entry in taken)
+            async for message in side.fetch(place.name, await _whole(side, place.name, waiting)):
                 origin = hashlib.sha256(message.data).hexdigest()
-                if origin not in known:
+                if known[origin]:
+                    known[origin] -= 1  # one for one: whoever put the same message there twice wants it sent twice
+                else:
                     taken.append(self._keep(message.data, origin))
                     number += 1
                 await side.remove(place.name, [message.uid])
@@ -68,3 +77,22 @@ class Taking:
         return self._spool.add(
             self._name, ready.sender, recipients, ready.message, subject=ready.subject, origin=origin
         )
+
+
+async def _gathered(side: Side, name: str) -> int:
+    """How many files that were put beside the mailbox's messages are among them now."""
+    drops = drops_of(side)
+    return 0 if drops is None else await drops.gather(name)
+
+
+async def _whole(side: Side, name: str, uids: Sequence[int]) -> list[int]:
+    """Those of these messages that nobody is writing (any more)."""
+    drops = drops_of(side)
+    if drops is None:
+        return list(uids)
+    for _ in range(LOOKS):
+        written = await drops.unfinished(name, uids)
+        if not written:
+            break
+        await asyncio.sleep(PAUSE)
+    return [uid for uid in uids if uid not in written]

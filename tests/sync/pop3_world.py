@@ -87,6 +87,8 @@ class Server:
     salt: int = 0
     commands: list[bytes] = field(default_factory=list)
     retrieved: Counter[bytes] = field(default_factory=Counter)
+    deadly: set[bytes] = field(default_factory=set)
+    """Messages that it dies of when they are asked for."""
     gone: list[bytes] = field(default_factory=list)
     """What QUIT removed."""
     last: int = 0
@@ -174,6 +176,9 @@ class Session:
     def do_retr(self, rest: bytes) -> bytes:
         data = self.server.data(self.kept[int(rest) - 1])
         self.server.retrieved[data] += 1
+        if self.kept[int(rest) - 1].data in self.server.deadly:
+            self.ended = True
+            return b"+OK\r\n" + data[:100]
         return b"+OK\r\n" + self.stuffed(data) + b".\r\n"
 
     def do_top(self, rest: bytes) -> bytes:

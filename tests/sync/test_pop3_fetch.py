@@ -147,6 +147,30 @@ def test_what_a_header_alone_recognised_is_read_before_it_is_deleted(tmp_path: P
     assert [mail.data for mail in server.mails] == [body]
 
 
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_message_that_a_server_dies_of_keeps_no_other(tmp_path: Path, pipelining: bool) -> None:
+    who, server = client(tmp_path, delete_after=0), three(pipelining=pipelining)
+    deadly = server.mails[1].data
+    server.deadly.add(deadly)
+    for has, left in ((["one"], ["one", "two", "three"]), (["one", "three"], ["one", "two", "three"])):
+        with pytest.raises(FetchInterrupted):
+            run(who, server)
+        assert here(who) == has  # and from the second run on it comes last
+        assert len(server.mails) == len(left)
+    report = run(who, server)
+    assert report.deleted == 2
+    (passed,) = report.left
+    assert "the connection was lost" in passed.reason
+    assert [mail.data for mail in server.mails] == [deadly]
+    with pytest.raises(FetchInterrupted):
+        run(who, server)  # there is nothing else to do: it is asked for
+    server.put(letter("four"))
+    assert run(who, server).deleted == 1
+    server.deadly.clear()
+    assert run(who, server).downloaded == 1
+    assert (here(who), server.mails) == (sorted([*ALL, "four"]), [])
+
+
 @pytest.mark.parametrize("top", [True, False])
 @pytest.mark.parametrize("since", ["another day", "a session cut off"])
 def test_what_an_earlier_session_read_is_looked_at_before_it_is_deleted(tmp_path: Path, since: str, top: bool) -> None:

@@ -254,7 +254,22 @@ class _Run:
         self._tally.notes += await holdings.refresh(self._target, self._state, self._settings.mailbox)
         if self._settings.delete_after != 0:  # else their octets are read in any case
             unknown = await self._screen(unknown)
-        await self._retrieve(sorted([*unknown, *unproved], key=lambda one: one.number))
+        await self._retrieve(self._in_order([*unknown, *unproved]))
+
+    def _in_order(self, wanted: list[Listed]) -> list[Listed]:
+        """By number; but what a connection was lost at comes last, and where that happened twice it is passed by in
+        each second run that has anything else to do: a server that dies of a message would keep all the others."""
+        before = self._state.losses()
+        losses = {one.uidl: before[one.uidl] for one in wanted if one.uidl in before} if before else {}
+        again = {name for name, number in losses.items() if number > 1}
+        if again and (len(again) < len(wanted) or self._due()[0]):
+            for one in [one for one in wanted if one.uidl in again]:
+                self._leave(one, "the connection was lost while it was read; the next run asks for it again")
+                wanted.remove(one)
+                losses[one.uidl] = 1
+        if losses != before:
+            self._state.note_losses(losses)
+        return sorted(wanted, key=lambda one: (losses.get(one.uidl, 0), one.number))
 
     async def _reach_target(self) -> None:
         """Open the target, once a run."""
@@ -330,6 +345,10 @@ class _Run:
             if isinstance(error.__cause__, AnswerTooLong):
                 # Each run would end here: the next one passes it.
                 self._state.refuse(wanted[answered], f"larger than {LARGEST} octets, though not by the server's word")
+            else:
+                losses = self._state.losses()
+                name = wanted[answered].uidl
+                self._state.note_losses({**losses, name: losses.get(name, 0) + 1})
             lost.append(error)
         if batch:
             await batches.put(batch)

@@ -6,7 +6,7 @@
     refused   names whose message the target will never take, with the reason
     place     a mailbox of the target: up to where we know it
     held      what the target holds: mark and size by mailbox and UID; message: the one that it is, where that is known
-    meta      source, target, what the last run left settled
+    meta      source, target, what the last run left settled, at which messages connections were lost
 
 Names that a server does not give are made of the message's header, its size and a number among equals; they hold a NUL,
 which a real one cannot.
@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -294,6 +295,17 @@ class Pop3State:
                 "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
                 (("met", 1), ("settled", fingerprint), ("due", due)),
             )
+
+    def losses(self) -> dict[bytes, int]:
+        """How often the connection was lost while a message of this name was read."""
+        noted = self._meta("lost")
+        return {} if noted is None else {bytes.fromhex(name): number for name, number in json.loads(noted).items()}
+
+    def note_losses(self, losses: Mapping[bytes, int]) -> None:
+        """Instead of what was noted before."""
+        noted = json.dumps({name.hex(): number for name, number in losses.items()})
+        with self._change() as db:
+            db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('lost', ?)", (noted,))
 
     # What the server lists ---------------------------------------------------------------------------
 

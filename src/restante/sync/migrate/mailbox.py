@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -52,9 +52,17 @@ class Both:
 
 
 class MailboxCopy:
-    """One course. uidls: POP3 UIDLs by the source's UIDs. expected: messages that the observer was told of."""
+    """One course. uidls: POP3 UIDLs by the source's UIDs. expected: messages that the observer was told of. moved: in a
+    dry run, what would be moved here at the target, and is not copied."""
 
-    def __init__(self, both: Both, course: Course, uidls: Mapping[int, str] | None = None, expected: int = 0) -> None:
+    def __init__(
+        self,
+        both: Both,
+        course: Course,
+        uidls: Mapping[int, str] | None = None,
+        expected: int = 0,
+        moved: Set[int] = frozenset(),
+    ) -> None:
         self._both = both
         self._source = both.source
         self._target = both.target
@@ -62,6 +70,7 @@ class MailboxCopy:
         self._course = course
         self._uidls = uidls or {}
         self._expected = expected
+        self._moved = moved
         self.key = 0
         self.last = 0
         """Largest UID of the source that was looked at."""
@@ -91,7 +100,7 @@ class MailboxCopy:
         partners = set(known.sources)
         self.done.known = len(partners.intersection(seen.uids))
         self._late(known)
-        new = [uid for uid in seen.uids if uid not in partners]
+        new = [uid for uid in seen.uids if uid not in partners and uid not in self._moved]
         self._both.observer.advance(self.done.known, 0)
         await self._follow(known, seen, held)
         if new:

@@ -127,10 +127,12 @@ class Counts:
 
 @dataclass(slots=True)
 class Report:
-    """What a migration did. notes: what people should know, a sentence each. proof: where it was written."""
+    """What a migration did. moved: messages moved at the target as they were at the source. notes: what people should
+    know, a sentence each. proof: where it was written."""
 
     mailboxes: list[Copied] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    moved: int = 0
     aside: list[Aside] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     counts: Counts | None = None
@@ -153,6 +155,7 @@ class Report:
                 each.vanished += before.vanished
                 each.uidls += before.uidls
                 each.uidls_late = max(each.uidls_late, before.uidls_late)
+        self.moved += earlier.moved
         self.seconds += earlier.seconds
 
 

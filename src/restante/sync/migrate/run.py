@@ -7,7 +7,7 @@ begins it again, which goes on where it stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from .course import make, plan
 from .ledger.book import Book
 from .mailbox import OUTLINES, Both, MailboxCopy
 from .model import Aside, Course, Depth, LeftOut, Observer, Report, Wishes
+from .moved import Moves, follow
 from .names import INBOX
 from .proof import VERSION, Head, Writer, instant
 from .prove import Stretch, prove, read_back
@@ -51,6 +52,7 @@ class Migration:
     keep_uidls: KeepUidls | None = None
     titles: tuple[str, str] = ("", "")
     report: Report = field(default_factory=Report)
+    _made: set[int] = field(default_factory=set)
 
     async def run(self) -> Report:
         """Raises Refusal for wishes that cannot be, SideUnavailable, ProofRefusal."""
@@ -62,6 +64,13 @@ class Migration:
         there = await self.target.places()
         courses, report.left_out = plan(places, there, self.book, wishes)
         by_name = {place.name: place for place in places}
+
+        async def ready(number: int) -> Course:
+            await self._ready(courses, number, there)
+            return courses[number]
+
+        moves = await follow(both, courses, by_name, ready)
+        report.moved = moves.number
         self.observer.begin("Copying", sum(by_name[each.source].messages or 0 for each in courses))
         first = [number for number, course in enumerate(courses) if not course.rest]
         copies: dict[int, MailboxCopy] = {}
@@ -70,7 +79,7 @@ class Migration:
         async def work(number: int) -> None:
             place = by_name[courses[number].source]
             try:
-                await self._mailbox(both, courses, number, place, there, copies)
+                await self._mailbox(both, courses, number, place, there, copies, moves)
             except MailboxUnavailable as refusal:
                 reasons[number] = refusal.text
                 report.aside.append(Aside(place.name, 0, refusal.text, refusal.temporary))
@@ -105,19 +114,29 @@ class Migration:
         place: Place,
         there: list[Place],
         copies: dict[int, MailboxCopy],
+        moves: Moves,
     ) -> None:
-        course, made = courses[number], False
         if not self.wishes.dry_run:
-            if not course.exists:
-                course = await make(self.target, course, [each.target for each in courses])
-                courses[number] = course
-                made = True
-            await self._dress(course, there, made=made)
+            await self._ready(courses, number, there)
+        course = courses[number]
         uidls: Mapping[int, str] = {}
         if self.uidls is not None and course.source == INBOX:
             uidls = await self.uidls(self.source, place)
-        copies[number] = MailboxCopy(both, course, uidls, place.messages or 0)
+        moved: Set[int] = moves.new.get(course.source, set()) if self.wishes.dry_run else set()
+        copies[number] = MailboxCopy(both, course, uidls, place.messages or 0, moved)
         await copies[number].run()
+
+    async def _ready(self, courses: list[Course], number: int, there: list[Place]) -> None:
+        """Make the course's mailbox where it is missing, and dress it; once a run."""
+        if number in self._made:
+            return
+        course, made = courses[number], False
+        if not course.exists:
+            course = await make(self.target, course, [each.target for each in courses])
+            courses[number] = course
+            made = True
+        await self._dress(course, there, made=made)
+        self._made.add(number)
 
     async def _dress(self, course: Course, there: list[Place], *, made: bool) -> None:
         """Special use and subscription. What the target cannot do is noted; mail goes on."""
@@ -176,6 +195,11 @@ class Migration:
 
     def _note(self) -> None:
         report = self.report
+        if report.moved:
+            would = "would be" if report.dry_run else "have been"
+            report.notes.append(
+                f"{report.moved} were moved to other mailboxes at the source, and {would} at the target too."
+            )
         dropped: Mapping[str, set[str]] = getattr(self.target, "left_out_keywords", {})
         report.notes += [
             f"{name}: the target keeps no keywords {' '.join(sorted(words))}."

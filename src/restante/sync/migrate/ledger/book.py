@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ...model import Flags, Outline
+from ...model import Flags, Outline, Place
 from ..model import NO_MARK, Aside
 from .schema import LedgerRefusal, connect
 
@@ -53,6 +53,20 @@ class Back(NamedTuple):
     size: int | None
     received: int
     mark: bytes
+    digest: bytes | None
+
+
+class Moving(NamedTuple):
+    """A pair whose message is gone from its place at the source. left: so is the mailbox. key: of the mailbox;
+    validity: of it at the source. digest: of the octets, where they are known."""
+
+    key: int
+    target_mailbox: str
+    validity: str
+    left: bool
+    source: int
+    target: int
+    size: int | None
     digest: bytes | None
 
 
@@ -161,6 +175,35 @@ class Book:
         with self.db:
             self.db.execute("UPDATE mailbox SET sifted = max(sifted, ?) WHERE key = ?", (uid, key))
             self.db.execute("DELETE FROM flight WHERE mailbox = ?", (key,))
+
+    # What moved ------------------------------------------------------------------------------------
+
+    def sources(self, name: str, validity: str) -> set[int] | None:
+        """Source UIDs of a mailbox's pairs; None where its UIDs began anew."""
+        for key, known in self.db.execute("SELECT key, source_validity FROM mailbox WHERE source = ?", (name,)):
+            if known != validity:
+                return None
+            return {uid for (uid,) in self.db.execute("SELECT source FROM pair WHERE mailbox = ?", (key,))}
+        return set()
+
+    def lost(self, there: Mapping[str, set[int]], places: Mapping[str, Place]) -> dict[bytes, list[Moving]]:
+        """Pairs whose message is gone from its place, by mark. there: UIDs at the source by mailbox, as far as it could
+        be listed. A mailbox whose UIDs began anew has lost none: which of them are the same is not known."""
+        found: dict[bytes, list[Moving]] = {}
+        for key, source, target, validity in list(
+            self.db.execute("SELECT key, source, target, source_validity FROM mailbox")
+        ):
+            left = source not in places
+            if not left and (source not in there or places[source].validity != validity):
+                continue
+            uids = there.get(source, set())
+            for row in self.all_rows(key):
+                if row.source not in uids and row.mark is not None:
+                    print = row.digest if row.digest is not None else row.back_digest
+                    found.setdefault(row.mark, []).append(
+                        Moving(key, target, validity, left, row.source, row.target, row.size, print)
+                    )
+        return found
 
     # Messages --------------------------------------------------------------------------------------
 
@@ -338,4 +381,4 @@ class Book:
             self.db.executemany("DELETE FROM other WHERE target = ? AND uid = ?", ((target, uid) for uid in uids))
 
 
-__all__ = ["Back", "Book", "Filed", "Known", "LedgerRefusal", "Row"]
+__all__ = ["Back", "Book", "Filed", "Known", "LedgerRefusal", "Moving", "Row"]

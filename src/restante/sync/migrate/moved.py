@@ -1,0 +1,134 @@
+"""What went from one mailbox to another at the source between two runs goes the same way at the target.
+
+People go on using the old account until the day of the move: they file what was copied already, and rename mailboxes.
+Copied anew, each such message would be at the target twice. So what an earlier run copied, and is gone from its place
+at the source, is looked for among what is new: by header fields and size, then by its octets (in a mailbox that was
+renamed and kept its UIDVALIDITY, the UID is proof enough). At the target it is moved, where it lies as it was put.
+
+What moved is not noted here: the copying that follows finds it as it finds what a target has already, so that a kill at
+any instant costs nothing but a look.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..model import Outline, Place
+from ..outline import digest
+from ..side import MailboxUnavailable
+from .ledger.book import Moving
+from .mailbox import BATCH_MESSAGES, OUTLINES, Both
+from .model import Course
+
+Ready = Callable[[int], Awaitable[Course]]
+"""The course of that number, with its mailbox made at the target."""
+
+
+@dataclass(slots=True)
+class Moves:
+    """number: of messages that were moved at the target, or would be. new: UIDs that they have at the source, by its
+    mailboxes."""
+
+    number: int = 0
+    new: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+async def follow(both: Both, courses: Sequence[Course], places: Mapping[str, Place], ready: Ready) -> Moves:
+    """Move at the target what was moved at the source. places: of the source.
+
+    Cost: nothing in a first run; else a listing of the source, and outlines of what is new where something is gone. A
+    mailbox that cannot be used is left out. Raises SideUnavailable.
+    """
+    moves = Moves()
+    going = [number for number, course in enumerate(courses) if not course.rest]
+    if not both.book.pairs():
+        return moves
+    new: dict[int, list[int]] = {}
+    there: dict[str, set[int]] = {}
+    for number in going:
+        name = courses[number].source
+        try:
+            seen = await both.source.changes(name, None)
+        except MailboxUnavailable:
+            continue  # the copying tells it
+        there[name] = set(seen.uids)
+        known = both.book.sources(name, seen.validity)
+        if known is not None:
+            new[number] = [uid for uid in seen.uids if uid not in known]
+    lost = both.book.lost(there, places)
+    if not lost or not any(new.values()):
+        return moves
+    for number, uids in new.items():
+        matched = await _matches(both, courses[number], places[courses[number].source], uids, lost)
+        if matched:
+            await _move(both, number, courses[number].source, matched, ready, moves)
+    return moves
+
+
+async def _matches(
+    both: Both, course: Course, place: Place, uids: Sequence[int], lost: dict[bytes, list[Moving]]
+) -> list[tuple[int, Moving]]:
+    """What of the lost is found among these, by UID at the source; it is lost no more."""
+    matched: list[tuple[int, Moving]] = []
+    try:
+        for start in range(0, len(uids), OUTLINES):
+            doubtful: list[Outline] = []
+            for one in await both.source.outlines(course.source, uids[start : start + OUTLINES]):
+                same = [e for e in lost.get(one.mark, ()) if None in (e.size, one.size) or e.size == one.size]
+                renamed = [e for e in same if e.left and e.validity == place.validity and e.source == one.uid]
+                if renamed and renamed[0].size is not None and one.size is not None:
+                    matched.append((one.uid, _take(lost, one.mark, renamed[0])))
+                elif same:
+                    doubtful.append(one)
+            matched += await _by_octets(both, course, doubtful, lost)
+    except MailboxUnavailable:
+        pass  # the copying tells it
+    return matched
+
+
+async def _by_octets(
+    both: Both, course: Course, doubtful: Iterable[Outline], lost: dict[bytes, list[Moving]]
+) -> list[tuple[int, Moving]]:
+    marks = {one.uid: one.mark for one in doubtful}
+    matched = []
+    uids = sorted(marks)
+    for start in range(0, len(uids), BATCH_MESSAGES):
+        async for message in both.source.fetch(course.source, uids[start : start + BATCH_MESSAGES]):
+            mark, print = marks[message.uid], digest(message.data)
+            for each in lost.get(mark, ()):
+                if each.digest == print:
+                    matched.append((message.uid, _take(lost, mark, each)))
+                    break
+    return matched
+
+
+def _take(lost: dict[bytes, list[Moving]], mark: bytes, one: Moving) -> Moving:
+    lost[mark].remove(one)
+    return one
+
+
+async def _move(
+    both: Both, number: int, name: str, matched: Sequence[tuple[int, Moving]], ready: Ready, moves: Moves
+) -> None:
+    by_mailbox: dict[int, list[tuple[int, Moving]]] = defaultdict(list)
+    for uid, each in matched:
+        by_mailbox[each.key].append((uid, each))
+    for key, pairs in by_mailbox.items():
+        old = pairs[0][1].target_mailbox
+        try:
+            held = await both.target.changes(old, None)
+            if held.validity != both.book.validities(key)[1]:
+                continue
+            uids = set(held.uids)
+            pairs = [(uid, each) for uid, each in pairs if each.target in uids]
+            if not both.dry_run and pairs:
+                course = await ready(number)
+                if course.target != old:
+                    await both.target.move(old, sorted(each.target for _, each in pairs), course.target)
+                both.book.forget(key, [each.source for _, each in pairs])
+        except MailboxUnavailable:
+            continue  # what could not be moved is copied
+        moves.number += len(pairs)
+        moves.new[name].update(uid for uid, _ in pairs)

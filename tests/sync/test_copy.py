@@ -194,6 +194,14 @@ def test_how_it_ended_is_written_down(tmp_path: Path) -> None:
     assert {file.name for file in world.places.folder.iterdir()} == {"last.json", "places.json"}
 
 
+def test_a_disk_that_takes_no_note_of_it_is_no_failure_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "sync").write_bytes(b"")  # no folder can be made below it
+    world = World(tmp_path, outbox=False)
+    asyncio.run(world.once())
+    (report,) = world.told
+    assert report.problem is None
+
+
 def test_a_look_writes_nothing(tmp_path: Path) -> None:
     asyncio.run(World(tmp_path, outbox=False, remember=False).once())
     assert list(tmp_path.iterdir()) == []

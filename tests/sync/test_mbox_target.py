@@ -144,6 +144,22 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mbox"]
 
 
+def test_a_journal_that_does_not_fit_keeps_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = MboxWriter(tmp_path / "mbox")
+    writer.append([b"From a\nx: y\n\nz\n\n"])
+    real = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if os.fstat(fd).st_size > 20:
+            raise OSError(28, "No space left on device")
+        return real(fd, bytes(data)[:30])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(SideUnavailable, match="No space left"):
+        writer.append([b"From a\nx: y\n\n" + b"z" * 100 + b"\n\n"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mbox"]
+
+
 def test_an_empty_line_always_separates(tmp_path: Path) -> None:
     for number, (end, starts) in enumerate(((b"", 2), (b"\n", 1), (b"\n\n", 0))):
         path = tmp_path / str(number)

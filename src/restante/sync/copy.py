@@ -345,7 +345,10 @@ def write_known(places: CopyPlaces, known: Sequence[Place]) -> None:
 
     from .files import replace_file
 
-    replace_file(_known(places), msgspec.json.encode(known))
+    try:
+        replace_file(_known(places), msgspec.json.encode(known))
+    except OSError:
+        return  # a full disk: then the next run asks the server
 
 
 def _known(places: CopyPlaces) -> Path:
@@ -353,8 +356,10 @@ def _known(places: CopyPlaces) -> Path:
 
 
 def write_last(places: CopyPlaces, report: RunReport) -> None:
-    """How the run ended, for `restante sync status`. Not flushed: a hint, which a power cut may take back."""
+    """How the run ended, for `restante sync status`. Not flushed: a hint, which a power cut may take back, a full disk
+    keep away: what the run did is told."""
     import os
+    from contextlib import suppress
 
     import msgspec
 
@@ -366,7 +371,11 @@ def write_last(places: CopyPlaces, report: RunReport) -> None:
         "changed": 0 if report.sync is None else report.sync.changed,
         "downloaded": 0 if report.fetched is None else report.fetched.downloaded,
     }
-    places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = places.last.with_suffix(f".{os.getpid()}")
-    part.write_bytes(msgspec.json.encode(last))
-    part.replace(places.last)
+    try:
+        places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.write_bytes(msgspec.json.encode(last))
+        part.replace(places.last)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()

@@ -89,6 +89,7 @@ class MboxWriter:
             new.rename(self.journal)
             sync_folder(self.journal.parent)
         except OSError as error:
+            new.unlink(missing_ok=True)  # or it would keep the disk full
             raise SideUnavailable(f"{self.journal} cannot be written: {error.strerror}.") from error
 
     def _recover(self, fd: int) -> None:

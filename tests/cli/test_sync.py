@@ -439,6 +439,16 @@ def test_a_file_that_is_still_written_waits(sends: Cli, sink: Sink, where: str) 
     assert not file.exists()
 
 
+def test_a_file_that_nobody_has_written_for_long_is_whole(sends: Cli, sink: Sink) -> None:
+    sends("sync")
+    file = sends.folder / "Mail" / ".Outbox" / "new" / "letter"
+    with file.open("wb", buffering=0) as stream:  # as on a disk that gives no lease
+        stream.write(MAIL)
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+        sends("sync")
+    assert len(sink.taken) == 1
+
+
 @pytest.mark.slow
 def test_a_watcher_sees_a_file_dropped_in_the_outbox_folder(sends: Cli, sink: Sink) -> None:
     with watching(sends) as (_, line):

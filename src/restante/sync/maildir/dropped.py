@@ -2,7 +2,8 @@
 
 Such a file may be there and not be whole yet. Whether somebody still writes it the kernel knows: it gives no lease for
 reading while a file is open to be written (fcntl(2), F_SETLEASE; Linux). Where it cannot be asked (other systems,
-network disks, other people's files) a file counts as whole, as Maildir has it.
+other people's files) a file counts as whole, as Maildir has it. Some disks (NFS 4) never give a lease: so a file whose
+time is PATIENCE seconds past counts as whole, too.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from .names import OURS, free_rename, is_loose
 from .read import each, open_file
 from .tree import Folder, Tree
 
+PATIENCE = 60.0
+
 
 def unfinished(tree: Tree, name: str, uids: Sequence[int]) -> set[int]:
     """Which of these messages' files somebody has open to write."""
     with tree.folder(name) as folder:
-        return {row.uid for row, written in each(tree, folder, uids, _is_written) if written}
+        now = tree.clock.now()
+        looks = each(tree, folder, uids, lambda folder, row: _is_written(folder, row, now))
+        return {row.uid for row, written in looks if written}
 
 
 def gather(tree: Tree, name: str) -> int:
@@ -48,7 +53,7 @@ def _moved(tree: Tree, folder: Folder, file: bytes) -> bool:
         raise
     try:
         status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or being_written(handle):
+        if not stat.S_ISREG(status.st_mode) or being_written(handle, tree.clock.now()):
             return False
     finally:
         os.close(handle)
@@ -60,16 +65,19 @@ def _moved(tree: Tree, folder: Folder, file: bytes) -> bool:
         return False
 
 
-def _is_written(folder: Folder, row: Row) -> bool:
+def _is_written(folder: Folder, row: Row, now: float) -> bool:
     handle = open_file(folder, row)
     try:
-        return being_written(handle)
+        return being_written(handle, now)
     finally:
         os.close(handle)
 
 
-def being_written(handle: int) -> bool:
-    """Whether anybody has the file, which is open to be read, open to be written. False where nobody can tell."""
+def being_written(handle: int, now: float) -> bool:
+    """Whether anybody has the file, which is open to be read, open to be written. False where nobody can tell.
+
+    now: seconds UTC, by the clock that dates files.
+    """
     set_lease = getattr(fcntl, "F_SETLEASE", None)
     if set_lease is None:
         return False
@@ -78,6 +86,6 @@ def being_written(handle: int) -> bool:
     try:
         fcntl.fcntl(handle, set_lease, fcntl.F_RDLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN
+        return error.errno == errno.EAGAIN and now - os.fstat(handle).st_mtime < PATIENCE
     fcntl.fcntl(handle, set_lease, fcntl.F_UNLCK)
     return False

@@ -183,9 +183,10 @@ class _Run:
 
         By header; where that is another one, or there is no TOP, the message is read again (`_bring`)."""
         doubtful = {one.number: one for one in due}
-        if doubtful and self._listing.top:
-            known = self._state.by_name(one.uidl for one in due)
-            async for one, head in self._listing.headers(due, octets=False):
+        for at in range(0, len(due) if self._listing.top else 0, HEADERS):
+            some = due[at : at + HEADERS]
+            known = self._state.by_name(one.uidl for one in some)
+            async for one, head in self._listing.headers(some, octets=False):
                 if head is not None and known[one.uidl].has(head):
                     del doubtful[one.number]
                     self._sure.add(one.number)

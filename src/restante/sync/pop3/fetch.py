@@ -328,7 +328,8 @@ class _Run:
         batch: list[tuple[Listed, bytes]] = []
         octets = 0
         order = iter(wanted)
-        asks = [Ask(request(b"RETR", b"%d" % one.number), one.number, LARGEST, one.size) for one in wanted]
+        # Not all at once: a first download may be of 100,000.
+        asks = (Ask(request(b"RETR", b"%d" % one.number), one.number, LARGEST, one.size) for one in wanted)
         answered = 0
         try:
             async for _, status, data in self._connection.pipeline(asks):
@@ -405,7 +406,7 @@ class _Run:
 
     async def _delete(self, due: Sequence[Listed]) -> None:
         """Mark for deletion. All of it was written down before."""
-        asks = [Ask(request(b"DELE", b"%d" % one.number), one.number) for one in due]
+        asks = (Ask(request(b"DELE", b"%d" % one.number), one.number) for one in due)
         order = iter(due)
         async for _, status, _ in self._connection.pipeline(asks):
             one = next(order)

@@ -119,7 +119,7 @@ class Listing:
         missing = list(wanted)
         if self.top:
             missing = []
-            asks = [Ask(request(b"TOP", b"%d" % one.number, b"0"), one.number, LARGEST, 4096) for one in wanted]
+            asks = (Ask(request(b"TOP", b"%d" % one.number, b"0"), one.number, LARGEST, 4096) for one in wanted)
             async for ask, status, data in self._connection.pipeline(asks):
                 one = by_number[ask.key]
                 if status.ok:
@@ -132,11 +132,11 @@ class Listing:
             for one in missing:
                 yield one, None
             return
-        asks = [
+        asks = (
             Ask(request(b"RETR", b"%d" % one.number), one.number, LARGEST, one.size)
             for one in missing
             if one.size <= LARGEST
-        ]
+        )
         async for ask, status, data in self._connection.pipeline(asks):
             yield by_number[ask.key], of_header(data) if status.ok else None
 

@@ -133,3 +133,10 @@ class Damaged(StoreRefusal):
     """The file is not a store of ours, or is broken."""
 
     code = "DAMAGED"
+
+
+class PastUnavailable(StoreRefusal):
+    """What an account was at a snapshot cannot be told now (RFC 5530 UNAVAILABLE). The text is for its owner."""
+
+    code = "PAST-UNAVAILABLE"
+    temporary = True

@@ -17,6 +17,10 @@ once the source has been opened (RFC 6851 3.3).
 Identity: EMAILID and THREADID go along, if the target holds no other message under that EMAILID (design: the same
 email is one there, over all accounts). INTERNALDATE too; the saved date is now (RFC 8514 3). A foreign POP3 UIDL
 stays with the account it was given for.
+
+Out of a snapshot (`past`) a copy is a restore: the source is lent its messages' octets for the time, and what POP3 knew
+of them comes along, so that a client does not fetch them again as new; \\Deleted does not, or the next EXPUNGE would
+remove what has just been brought back.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from __future__ import annotations
 import fcntl
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +39,10 @@ import msgspec
 from ...clock import Clock, Random
 from ...mime.model import SortKeys
 from ..annotation import AnnotationLimits
-from ..errors import StoreRefusal, TooMuchAtOnce
+from ..errors import NoPermission, StoreRefusal, TooMuchAtOnce
 from ..interface import Store
 from ..model import Column, Copied, Flags, System, UidRanges
+from ..past import Pop3Past
 from ..quota import Quota
 from ..rights import ALL, Rights
 from . import acl, content, mailboxes, reader
@@ -51,16 +56,21 @@ from .transaction import Interned, NewPlacement, Settings, Write, pack, ranges_o
 
 if TYPE_CHECKING:
     from .account import SqliteStore
+    from .engine import SqliteEngine
+    from .past import SqlitePastStore
 
 OCTETS = 4096
 """What a message costs beside its octets, for the bound on one command: some 60 microseconds of the target's time."""
+
+UNKNOWN = Pop3Past(False, 0, None)
 
 _WEIGHT = f"SELECT coalesce(sum(p.size), 0), count(*) FROM {spans('?1', 'placement', '?2')}"
 _READER = "LEFT JOIN seen v ON v.mailbox = p.mailbox AND v.uid = p.uid AND v.user = ?3"
 _SOURCE = f"""
 SELECT p.uid, {READERS[Column.FLAGS]}, p.received, e.key, e.id, e.thread, e.content, e.size, e.arrival,
     c.digest, c.chunks, c.traits, c.pop3_size, c.pop3_size_utf8,
-    k.sent, k.subject, k.is_reply, k.sender, k.recipient, k.cc, k.display_from, k.display_to, k.message_id, k.refs
+    k.sent, k.subject, k.is_reply, k.sender, k.recipient, k.cc, k.display_from, k.display_to, k.message_id, k.refs,
+    e.uidl
 FROM {spans("?1", "placement", "?2")} {_READER}
 CROSS JOIN email e ON e.key = p.email CROSS JOIN content c ON c.key = e.content
 CROSS JOIN sortkey k ON k.email = e.key
@@ -74,20 +84,52 @@ async def transfer(
     into: SqliteStore, source: Store, mailbox: int, ranges: UidRanges, target: int, move: bool
 ) -> Copied:
     """See `Store.transfer`. What has begun is finished though the caller goes away."""
+    if not isinstance(source, SharedStore) and (past := _past(source)) is not None:
+        return await _restore(into, past, mailbox, ranges, target, move)
     if isinstance(source, SharedStore):
         out, actor = source.inner, source.actor
     else:
         out, actor = _plain(source), ""
     octets = out._read(_weigh, mailbox, ranges, actor, move)
     engine = into._engine
-    if octets > engine.settings.transfer:
-        raise TooMuchAtOnce("That is more than one command carries to another account.", "Name fewer messages.")
-    engine.check_room(octets)
+    _check_weight(engine, octets)
     limits = await into._quota()
     if not move:
         return await into._write(_take, out._path, actor, mailbox, ranges, target, limits, "")
     token = engine.random(16).hex()
     return await engine.finish(_move(into, out, actor, mailbox, ranges, target, limits, token))
+
+
+def _past(source: Store) -> SqlitePastStore | None:
+    from .account import SqliteStore
+
+    if isinstance(source, SqliteStore):
+        return None
+    from .past import SqlitePastStore
+
+    return source if isinstance(source, SqlitePastStore) else None
+
+
+async def _restore(
+    into: SqliteStore, past: SqlitePastStore, mailbox: int, ranges: UidRanges, target: int, move: bool
+) -> Copied:
+    """Copy out of a snapshot."""
+    if move:
+        raise NoPermission("A backup is for reading only.", "Copy messages out of it.")
+    with past.opened():
+        octets = past.inner._read(_weigh, mailbox, ranges, "", False)
+    _check_weight(into._engine, octets)
+    limits = await into._quota()
+    async with past.lent(mailbox, ranges) as lent:
+        with past.opened():
+            return await into._write(_take, past.inner._path, "", mailbox, ranges, target, limits, "", lent.pop3)
+
+
+def _check_weight(engine: SqliteEngine, octets: int) -> None:
+    """Raises TooMuchAtOnce, DiskFull."""
+    if octets > engine.settings.transfer:
+        raise TooMuchAtOnce("That is more than one command carries to another account.", "Name fewer messages.")
+    engine.check_room(octets)
 
 
 def _plain(source: Store) -> SqliteStore:
@@ -139,9 +181,18 @@ def _check_source(db: apsw.Connection, mailbox: int, actor: str, move: bool) -> 
 
 
 def _take(
-    tx: Write, path: Path, actor: str, mailbox: int, ranges: UidRanges, target: int, limits: Quota, token: str
+    tx: Write,
+    path: Path,
+    actor: str,
+    mailbox: int,
+    ranges: UidRanges,
+    target: int,
+    limits: Quota,
+    token: str,
+    past: Mapping[int, Pop3Past] | None = None,
 ) -> Copied:
-    """Copy what `ranges` names in another account's file. actor: who reads there, "" for its owner."""
+    """Copy what `ranges` names in another account's file. actor: who reads there, "" for its owner. past: what POP3
+    knew of messages that come out of a snapshot, None where they do not."""
     rights = acl.rights_on(tx.db, target, tx.user) if tx.user else ALL
     acl.require(rights, Rights.INSERT)
     tx.uidnext(target)
@@ -151,7 +202,7 @@ def _take(
         _check_source(db, mailbox, actor, bool(token))
         octets, messages = db.execute(_WEIGHT, (pack(ranges), mailbox)).fetchone() or (0, 0)
         check_filing(tx, octets, messages, limits)
-        return _taken(tx, _Source(db, actor), mailbox, ranges, target, rights, token)
+        return _taken(tx, _Source(db, actor), mailbox, ranges, target, rights, token, past)
     finally:
         db.close(True)
 
@@ -178,7 +229,14 @@ class _Source:
 
 
 def _taken(
-    tx: Write, source: _Source, mailbox: int, ranges: UidRanges, target: int, rights: Rights, token: str
+    tx: Write,
+    source: _Source,
+    mailbox: int,
+    ranges: UidRanges,
+    target: int,
+    rights: Rights,
+    token: str,
+    past: Mapping[int, Pop3Past] | None,
 ) -> Copied:
     placements: list[NewPlacement] = []
     uids, seen = array("I"), []
@@ -188,8 +246,18 @@ def _taken(
         if tx.user:
             seen.append(bool(flags.system & System.SEEN))
             flags = reader.allowed(flags, rights)
-        email, new = _email(tx, source.db, row)
-        placements.append(NewPlacement(email, tx.flagset(flags), row[7], received, tx.now, alone=new))
+        if past is not None:
+            flags = Flags(flags.system & ~System.DELETED, flags.keywords)
+        email, new = _email(tx, source.db, row, uidl=past is not None)
+        known = past.get(uid, UNKNOWN) if past is not None else UNKNOWN
+        if known.hidden:
+            tx.db.execute("INSERT OR IGNORE INTO pop3_hidden (email) VALUES (?)", (email,))
+        placements.append(
+            NewPlacement(
+                email, tx.flagset(flags), row[7], received, tx.now,
+                alone=new and past is None, suffix=known.suffix or None, retrieved=known.retrieved,
+            )
+        )  # fmt: skip
         uids.append(uid)
     new_uids = tx.place(target, placements)
     if seen and rights & Rights.SEEN:
@@ -203,22 +271,26 @@ def _taken(
     return Copied(here, uids, array("I", new_uids), tx.modseq if new_uids else 0)
 
 
-def _email(tx: Write, db: apsw.Connection, row: tuple[Any, ...]) -> tuple[int, bool]:
-    """Key of the email here: the one that is here already, or a new one (True)."""
+def _email(tx: Write, db: apsw.Connection, row: tuple[Any, ...], *, uidl: bool) -> tuple[int, bool]:
+    """Key of the email here: the one that is here already, or a new one (True). uidl: a foreign one comes along."""
     received, there, email_id, thread, stored, size, arrival, digest = row[2:10]
     found = tx.db.execute(KNOWN, (email_id,)).fetchone()
     if found is not None and found[1:] == (digest, size, received):
         return int(found[0]), False
     if found is not None:
         email_id, thread = new_id("m", tx.random), None
-    sent, subject, is_reply, sender, recipient, cc, display_from, display_to, message_id, refs = row[14:]
+    sent, subject, is_reply, sender, recipient, cc, display_from, display_to, message_id, refs = row[14:24]
     keys = SortKeys(
         sent, subject, bool(is_reply), sender, recipient, cc, display_from, display_to, message_id, tuple(refs.split())
     )
     tx.db.execute(
-        "INSERT INTO email (id, thread, content, size, received, arrival, modseq) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (email_id, thread_for(tx, keys, thread), _content(tx, db, stored, row), size, received, arrival, tx.modseq),
-    )
+        "INSERT INTO email (id, thread, content, size, received, arrival, uidl, modseq)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            email_id, thread_for(tx, keys, thread), _content(tx, db, stored, row), size, received, arrival,
+            row[24] if uidl else None, tx.modseq,
+        ),
+    )  # fmt: skip
     key = tx.db.last_insert_rowid()
     for table in _DERIVED:
         values = db.execute(f"SELECT * FROM {table} WHERE email = ?", (there,)).fetchone()

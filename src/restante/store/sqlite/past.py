@@ -1,0 +1,509 @@
+"""One account as it was at a snapshot: the `Store` interface over a file that is filled as far as somebody looks.
+
+Beside `SqliteStore`, as `SharedStore` is: what is not written here nobody can do. Mailboxes are those of the snapshot,
+under identities of their own, with the rights to list and read; each reading method first sees that what it reads is in
+the file (`store.past.Bringer`), and goes on where that is so already without asking anybody.
+
+A message that the backup has lost is passed over, and counted in `passed_over`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import NoReturn
+
+import apsw
+
+from ...query.language import And, Contains, Dated, Field, Fuzzy, HeaderContains, Instant, Not, Or, Query
+from ...query.order import Criterion, SortKey
+from ...query.threads import Algorithm, Threads
+from .. import backup
+from ..changes import AccountChanges
+from ..errors import NoPermission, NoSuchAccount, NoSuchMailbox, PastUnavailable
+from ..interface import Store
+from ..model import (
+    INBOX,
+    AccountStats,
+    Adoption,
+    Appended,
+    Blob,
+    Column,
+    Copied,
+    Delta,
+    DropList,
+    Finding,
+    Flagged,
+    FlagMode,
+    Flags,
+    FlagTable,
+    Mailbox,
+    NewMessage,
+    Opening,
+    Pop3Delete,
+    Provenance,
+    Recoverable,
+    Removed,
+    Row,
+    Scored,
+    Snapshot,
+    UidRanges,
+)
+from ..past import Bringer, Lent, PastBox
+from ..quota import QuotaState
+from ..rights import AclEntry, Rights
+from . import mailboxes, rows
+from .account import SqliteStore
+from .engine import SqliteEngine
+from .transaction import pack, ranges_of, spans, typed
+
+RIGHTS = Rights.LOOKUP | Rights.READ
+
+STEP = 500
+"""Messages brought by one request: about half a second's work, a turn for others between two."""
+
+LOOK = 5_000
+"""Placements looked at between two turns of the loop for what is not here yet."""
+
+PART = 1 << 20
+"""Octets of a large message that are asked for at once."""
+
+GROUP = 8 << 20
+"""Octets of messages that are asked for at once."""
+
+STORED = frozenset(
+    {
+        Column.ENVELOPE, Column.BODY, Column.BODYSTRUCTURE, Column.HEADERS, Column.PREVIEW, Column.TRAITS, Column.PARTS,
+    }
+)  # fmt: skip
+"""Columns that a message's octets answer."""
+
+_UNSTORED_KEYS = frozenset({SortKey.ARRIVAL, SortKey.SIZE})
+
+
+def _refuse() -> NoReturn:
+    raise NoPermission("A backup is for reading only.", "Copy messages out of it.")
+
+
+def _lost() -> PastUnavailable:
+    return PastUnavailable("The backup has been closed meanwhile.", "Select the mailbox again.")
+
+
+class _Inner(SqliteStore):
+    """The file itself. Octets come from where the file's rows came from."""
+
+    bringer: Bringer
+
+    async def read_content(self, content_key: int, offset: int = 0, count: int | None = None) -> bytes:
+        digest, size = self.look(_digest, content_key)
+        wanted = max(0, size - offset if count is None else min(count, size - offset))
+        pieces = [
+            await self.bringer.read_part(digest, at, min(PART, offset + wanted - at))
+            for at in range(offset, offset + wanted, PART)
+        ]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
+        found: list[bytes] = []
+        for group in _groups([(*self.look(_digest, key), key) for key in contents]):
+            if group[0][1] > GROUP:
+                found.append(await self.read_content(group[0][2]))
+            else:
+                found += await self.bringer.read([digest for digest, _, _ in group])
+        return found
+
+    async def stream_content(self, content_key: int) -> AsyncIterator[bytes]:
+        digest, size = self.look(_digest, content_key)
+        for at in range(0, size, PART // 4):
+            yield await self.bringer.read_part(digest, at, min(PART // 4, size - at))
+
+
+class SqlitePastStore:
+    """Implements `store.past.PastStore`. engine: of the folder of such files; file: its id there; boxes: what the
+    snapshot has. `account` is the file's id, which no account has."""
+
+    def __init__(self, engine: SqliteEngine, file: str, boxes: Sequence[PastBox], bringer: Bringer) -> None:
+        self.account = file
+        self.own: set[int] | None = None
+        self._passed_over = 0
+        self._inner = _Inner(engine, file, None, engine.kept.shared(file))
+        self._inner.bringer = self._bringer = bringer
+        self._boxes = sorted(boxes, key=lambda one: (one.name != INBOX, one.name))
+        self._places = {box.name: number for number, box in enumerate(boxes)}
+        self._loaded: dict[int, PastBox] = {}
+        self._whole: set[tuple[int, bool]] = set()
+
+    @property
+    def inner(self) -> SqliteStore:
+        """The file: for this folder alone."""
+        return self._inner
+
+    def passed_over(self) -> int:
+        lost, self._passed_over = self._passed_over, 0
+        return lost
+
+    # What is there -----------------------------------------------------------------------------------
+
+    async def mailboxes(self) -> list[Mailbox]:
+        """What the snapshot says of them: counts of flags are 0, and keys name nothing. Nothing is brought."""
+        return [
+            Mailbox(
+                -number, box.id, box.name, None, box.uidvalidity, box.uidnext, max(box.highest_modseq, 1),
+                box.uidnext - 1, box.messages, 0, 0, box.octets, 0, False, RIGHTS,
+            )
+            for number, box in enumerate(self._boxes, 1)
+        ]  # fmt: skip
+
+    async def mailbox(self, name: str) -> Mailbox | None:
+        """The mailbox with all that is to be known of it: its rows are brought."""
+        place = self._places.get(name)
+        if place is None:
+            return None
+        key = await self._bringer.load(place)
+        self._loaded[key] = next(box for box in self._boxes if box.name == name)
+        with self.opened():
+            return self._here(key)
+
+    def _here(self, mailbox: int) -> Mailbox:
+        return self._as_then(self._inner.look(mailboxes.mailbox_by_key, mailbox, ""))
+
+    def _as_then(self, mailbox: Mailbox) -> Mailbox:
+        box = self._loaded.get(mailbox.key)
+        if box is None:
+            raise NoSuchMailbox("There is no such mailbox.")
+        return replace(mailbox, id=box.id, name=box.name, subscribed=False, rights=RIGHTS)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The file goes when its filler does: told as what it is, not as an account that has been removed."""
+        try:
+            yield
+        except NoSuchAccount as error:
+            raise _lost() from error
+
+    async def subscriptions(self) -> list[str]:
+        return []
+
+    async def snapshot(self, mailbox: int) -> Snapshot:
+        with self.opened():
+            found = await self._inner.snapshot(mailbox)
+        return Snapshot(self._as_then(found.mailbox), found.uids)
+
+    async def opening(self, mailbox: int) -> Opening:
+        with self.opened():
+            found = await self._inner.opening(mailbox)
+        here = Snapshot(self._as_then(found.snapshot.mailbox), found.snapshot.uids)
+        return Opening(here, found.keywords, found.first_unseen)
+
+    async def flag_table(self) -> FlagTable:
+        with self.opened():
+            return await self._inner.flag_table()
+
+    async def keywords(self, mailbox: int | None = None) -> list[str]:
+        with self.opened():
+            return await self._inner.keywords()
+
+    async def rows(
+        self, mailbox: int, ranges: UidRanges, columns: Sequence[Column], limit: int, *, removed: bool = False
+    ) -> list[Row]:
+        if removed:
+            return []
+        if not STORED.isdisjoint(columns):
+            named = await self._first(mailbox, ranges, limit)
+            self._passed_over += await self._bring(mailbox, named, bodies=False)
+        with self.opened():
+            return await self._inner.rows(mailbox, ranges, columns, limit)
+
+    async def _first(self, mailbox: int, ranges: UidRanges, limit: int) -> UidRanges:
+        """The first `limit` messages of `ranges`, as ranges."""
+        if sum(high - low + 1 for low, high in ranges) <= limit:
+            return ranges
+        with self.opened():
+            return tuple(ranges_of(row[0] for row in self._inner.look(rows.rows, mailbox, ranges, (), limit, False)))  # type: ignore[misc]  # a row's first element is its UID
+
+    async def delta(self, mailbox: int, since: int) -> Delta:
+        """Nothing ever changes. Who knew an earlier state is told all flags, and compares UIDs."""
+        with self.opened():
+            here = self._here(mailbox)
+            if since >= here.highest_modseq:
+                return Delta(here, [], array("I"), True)
+            found = await self._inner.delta(mailbox, since)
+        return Delta(here, found.changed, array("I"), False)
+
+    async def search(
+        self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
+    ) -> array[int]:
+        await self._bring_for(mailbox, query, within)
+        with self.opened():
+            return await self._inner.search(mailbox, query, within, come_to=come_to)
+
+    async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
+        await self._bring_for(mailbox, query, within)
+        with self.opened():
+            return await self._inner.scored(mailbox, query, within)
+
+    async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
+        stored = any(criterion.key not in _UNSTORED_KEYS for criterion in keys)
+        await self._bring_for(mailbox, query, within, texts=stored)
+        with self.opened():
+            return await self._inner.sort(mailbox, query, keys, within)
+
+    async def thread(self, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
+        await self._bring_for(mailbox, query, within, texts=True)
+        with self.opened():
+            return await self._inner.thread(mailbox, query, algorithm, within)
+
+    async def fill_search(self) -> int:
+        _refuse()
+
+    # Contents are asked for by keys that only `rows` gives out.
+
+    async def read_content(self, content: int, offset: int = 0, count: int | None = None) -> bytes:
+        with self.opened():
+            return await self._inner.read_content(content, offset, count)
+
+    async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
+        with self.opened():
+            return await self._inner.read_contents(contents)
+
+    def stream_content(self, content: int) -> AsyncIterator[bytes]:
+        return self._inner.stream_content(content)
+
+    async def last_change(self) -> int:
+        _refuse()
+
+    async def changes(self, since: int, own: Collection[int] = ()) -> AccountChanges:
+        _refuse()
+
+    async def annotation_names(self, mailbox: int) -> list[tuple[str, int]]:
+        return []
+
+    async def annotations(self, mailboxes: Sequence[int], entries: Sequence[str]) -> dict[int, dict[str, bytes]]:
+        return {mailbox: {} for mailbox in mailboxes}
+
+    # Bringing ----------------------------------------------------------------------------------------
+
+    async def _bring_for(self, mailbox: int, query: Query, within: UidRanges, *, texts: bool = False) -> None:
+        needs, bodies = _needs(query)
+        if needs or texts:
+            await self._bring(mailbox, within, bodies=bodies)
+
+    async def _bring(self, mailbox: int, ranges: UidRanges, *, bodies: bool) -> int:
+        """See that these messages are in the file, as far as they can be read; how many of them cannot."""
+        if (mailbox, bodies) in self._whole:
+            return 0
+        lost, named = 0, ranges
+        while ranges:
+            with self.opened():
+                looked, lacking = self._inner.look(_lacking, mailbox, ranges, bodies)
+            for at in range(0, len(lacking), STEP):
+                some = tuple(ranges_of(lacking[at : at + STEP]))
+                lost += await self._bringer.fill(mailbox, some, bodies=bodies)
+            if looked is None:
+                break
+            ranges = tuple((max(low, looked + 1), high) for low, high in ranges if high > looked)
+            await asyncio.sleep(0)  # others' turn
+        if not lost and len(named) == 1 and named[0][0] <= 1 and named[0][1] >= self._inner.look(_last, mailbox):
+            self._whole |= {(mailbox, bodies), (mailbox, False)}
+        return lost
+
+    @asynccontextmanager
+    async def lent(self, mailbox: int, ranges: UidRanges) -> AsyncIterator[Lent]:
+        """The messages with their octets in the file, for as long as the block lasts."""
+        box = self._loaded.get(mailbox)
+        if box is None:
+            raise NoSuchMailbox("There is no such mailbox.")
+        lent = await self._bringer.lend(self._places[box.name], mailbox, ranges)
+        try:
+            yield lent
+        finally:
+            await asyncio.shield(self._bringer.give_back(lent))
+
+    # What may not be done ----------------------------------------------------------------------------
+
+    async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
+        _refuse()
+
+    async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
+        _refuse()
+
+    async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
+        _refuse()
+
+    async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        _refuse()
+
+    async def append_once(self, name: str, message: NewMessage) -> Appended | None:
+        _refuse()
+
+    async def has_email(self, email_id: str) -> bool:
+        _refuse()
+
+    async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
+        _refuse()
+
+    async def room_for(self, size: int) -> None:
+        _refuse()
+
+    async def store_flags(
+        self,
+        mailbox: int,
+        ranges: UidRanges,
+        mode: FlagMode,
+        flags: Flags,
+        unchanged_since: int | None = None,
+    ) -> Flagged:
+        _refuse()
+
+    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+        _refuse()
+
+    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+        _refuse()
+
+    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
+        _refuse()
+
+    async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:
+        _refuse()
+
+    async def claim_recent(self, mailbox: int) -> tuple[int, int]:
+        return 1, 0
+
+    async def create_mailbox(
+        self, name: str, role: str | None = None, uidvalidity: int | None = None, *, above: bool = True
+    ) -> Mailbox:
+        _refuse()
+
+    async def adopt(self, mailbox: int, adoption: Adoption) -> Mailbox:
+        _refuse()
+
+    async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
+        _refuse()
+
+    async def delete_mailbox(self, mailbox: int) -> None:
+        _refuse()
+
+    async def rename_mailbox(self, mailbox: int, name: str) -> None:
+        _refuse()
+
+    async def set_role(self, mailbox: int, role: str | None) -> None:
+        _refuse()
+
+    async def annotate(self, mailbox: int, values: Mapping[str, bytes | None]) -> int:
+        _refuse()
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        _refuse()
+
+    async def acl(self, mailbox: int) -> list[AclEntry]:
+        _refuse()
+
+    async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
+        _refuse()
+
+    async def forget_person(self, identifier: str) -> None:
+        _refuse()
+
+    def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
+        _refuse()
+
+    async def maildrop(self) -> DropList:
+        _refuse()
+
+    async def finish_maildrop(
+        self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
+    ) -> None:
+        _refuse()
+
+    async def expire_retrieved(self, before: int) -> int:
+        _refuse()
+
+    async def recoverable(self) -> list[Recoverable]:
+        _refuse()
+
+    async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
+        _refuse()
+
+    async def reclaim(self, budget: int) -> int:
+        _refuse()
+
+    async def stats(self) -> AccountStats:
+        _refuse()
+
+    async def quota(self) -> QuotaState:
+        _refuse()
+
+    async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
+        _refuse()
+
+    async def mark(self) -> backup.Mark:
+        _refuse()
+
+    def instant(self) -> AbstractAsyncContextManager[backup.Instant]:
+        _refuse()
+
+    def doctor(self, repair: bool) -> AsyncIterator[Finding]:
+        _refuse()
+
+
+def _needs(query: Query) -> tuple[bool, bool]:
+    """Whether a query looks at what a message's octets say, and whether at the text of its body."""
+    waiting, stored, bodies = [query], False, False
+    while waiting:
+        match waiting.pop():
+            case And(operands) | Or(operands):
+                waiting += operands
+            case Not(operand) | Fuzzy(operand):
+                waiting.append(operand)
+            case Contains(field):
+                stored, bodies = True, bodies or field in (Field.BODY, Field.TEXT)
+            case HeaderContains():
+                stored = True
+            case Dated(instant):
+                stored = stored or instant is Instant.SENT
+            case _:
+                continue
+    return stored, bodies
+
+
+def _lacking(db: apsw.Connection, mailbox: int, ranges: UidRanges, bodies: bool) -> tuple[int | None, list[int]]:
+    """Of the first placements of `ranges` those of which something is to be brought; the last UID looked at, None where
+    there are no more."""
+    sql = _BODIES if bodies else _ANSWERS
+    found: list[tuple[int, int]] = typed(db.execute(sql, (pack(ranges), mailbox, LOOK)))
+    return found[-1][0] if len(found) == LOOK else None, [uid for uid, here in found if not here]
+
+
+def _last(db: apsw.Connection, mailbox: int) -> int:
+    return int(db.execute("SELECT coalesce(max(uid), 0) FROM placement WHERE mailbox = ?", (mailbox,)).get)
+
+
+def _digest(db: apsw.Connection, content: int) -> tuple[bytes, int]:
+    row = db.execute("SELECT digest, size FROM content WHERE key = ?", (content,)).fetchone()
+    if row is None:
+        raise _lost()
+    return bytes(row[0]), int(row[1])
+
+
+def _groups(wanted: Sequence[tuple[bytes, int, int]]) -> Iterator[list[tuple[bytes, int, int]]]:
+    """(digest, size, content) in order, of a bounded number of octets each; a larger message alone."""
+    group: list[tuple[bytes, int, int]] = []
+    octets = 0
+    for one in wanted:
+        if group and octets + one[1] > GROUP:
+            yield group
+            group, octets = [], 0
+        group.append(one)
+        octets += one[1]
+    if group:
+        yield group
+
+
+_ANSWER = "EXISTS (SELECT 1 FROM answer a WHERE a.email = p.email)"
+_BODY = "EXISTS (SELECT 1 FROM body_text b WHERE b.email = p.email)"
+_ANSWERS = f"SELECT p.uid, {_ANSWER} FROM {spans('?1', 'placement', '?2')} LIMIT ?3"
+_BODIES = f"SELECT p.uid, {_ANSWER} AND {_BODY} FROM {spans('?1', 'placement', '?2')} LIMIT ?3"

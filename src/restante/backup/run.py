@@ -188,6 +188,14 @@ async def _snapshot(
     return await asyncio.to_thread(put)
 
 
+def page_of(id: str, snapshot: SnapshotData) -> int:
+    """Where in the snapshot's pages an account's line stands, if each page has accounts; else it is in another."""
+    count = 1
+    while count * PAGE < snapshot.accounts:
+        count *= 2
+    return min(_bucket(id, count), len(snapshot.pages) - 1)
+
+
 def _pages(lines: Sequence[AccountLine]) -> list[list[AccountLine]]:
     """Pages by the first letters of the ids, which are random: an account more changes one page and moves no other."""
     pages: dict[int, list[AccountLine]] = {}

@@ -55,6 +55,8 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
     reply = Reply(b"FETCH completed.")
     if not await send(session, view, spans, compile_plan(items), descending=bool(limited)):
         reply = Reply(b"Some parts could not be decoded.", b"UNKNOWN-CTE", Answer.NO)
+    if session.place is not None and session.place.past is not None and session.place.past.passed_over():
+        reply = Reply(b"Some messages cannot be read from the backup.", b"UNAVAILABLE", Answer.NO)
     return limit.told(session, reply, limited)
 
 

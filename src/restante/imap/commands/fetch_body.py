@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from ...errors import Refusal
 from ...mime.headers import FieldSelector
 from ...mime.model import Part, Trait
 from ...mime.sections import decode_body, find, locate
@@ -21,6 +22,8 @@ from ...store import parts as stored_parts
 from ...store.model import Column, Row
 from ..grammar.commands import Binary, Body, FetchItem, Item, SectionText
 from ..grammar.response import literal
+from ..session.refusals import code_of
+from ..session.state import SelectedLost
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -125,8 +128,12 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
             session.write(b"".join(_answers(plan, heads[start:stop], group)))
         else:
             for head, message in zip(heads[start:stop], group, strict=True):
+                await _check(session, message)
                 session.write(head)
-                complete = await _send_sections(session, plan, message) and complete
+                try:
+                    complete = await _send_sections(session, plan, message) and complete
+                except Refusal as refusal:  # there is no way to say so within a response
+                    raise SelectedLost(b"A message could not be read to its end.", code_of(refusal)) from refusal
                 session.write(b")\r\n")
                 message.data = None
         del group
@@ -160,6 +167,12 @@ async def _read_group(session: ImapSession, plan: Plan, group: list[Message]) ->
         contents = await session.selected_store.read_contents([m.content for m in wanted])
         for message, data in zip(wanted, contents, strict=True):
             message.data = data
+
+
+async def _check(session: ImapSession, message: Message) -> None:
+    """Of a snapshot: see that the message can be read before its response begins. All of it is near then."""
+    if message.data is None and message.size and session.place is not None and session.place.past is not None:
+        await session.place.past.read_content(message.content, 0, 1)
 
 
 def _answers(plan: Plan, heads: Iterable[bytes], group: Iterable[Message]) -> Iterator[bytes]:

@@ -1,8 +1,9 @@
 """LIST, LSUB, NAMESPACE: which mailboxes there are, and what they are.
 
 One read of the account's mailboxes answers a LIST, whatever it selects or returns; what others share is read where
-the patterns reach so far. RFC 9051 6.3.9, 6.3.10, 7.3.1; RFC 3501 6.3.8, 6.3.9 (LSUB); RFC 5258; RFC 5819 (STATUS);
-RFC 6154 (special uses); RFC 3348; RFC 4314 4; RFC 8440 (MYRIGHTS); RFC 9590 (METADATA).
+the patterns reach so far, and snapshots (`list_past`) where they are named. RFC 9051 6.3.9, 6.3.10, 7.3.1; RFC 3501
+6.3.8, 6.3.9 (LSUB); RFC 5258; RFC 5819 (STATUS); RFC 6154 (special uses); RFC 3348; RFC 4314 4; RFC 8440 (MYRIGHTS);
+RFC 9590 (METADATA).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ...store.rights import Rights, may_annotate, shown
 from ..grammar.commands import List, Lsub, Namespace
 from ..grammar.response import Prefix, list_matcher, list_response, metadata_response, namespace_response
 from ..grammar.response_access import myrights_response
-from ..session.places import Place
+from ..session.places import BACKUPS, Place
 from ..session.state import BadCommand, Reply
 from . import status
 
@@ -73,6 +74,10 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
         if metadata is not None:
             await metadata.write_of(node.name)
         await session.flush_if_full()
+    if session.past is not None and (named := tuple(each for each in patterns if each.startswith(BACKUPS))):
+        from . import list_past
+
+        await list_past.tell(session, session.past, command, named, frozenset(node.name for node in nodes))
     return Reply(b"LIST completed.")
 
 
@@ -221,7 +226,7 @@ async def line_of(session: ImapSession, place: Place, mailbox: Mailbox) -> bytes
     children = any(other.name.startswith(prefix) for other in await place.store.mailboxes())
     subscribed = mailbox.subscribed
     if not place.own:
-        subscribed = place.shown(mailbox.name) in await session.own_store.subscriptions()
+        subscribed = place.past is None and place.shown(mailbox.name) in await session.own_store.subscriptions()
     node = Node(mailbox.name, mailbox, place, subscribed, children)
     attributes = attributes_of(node, extended=True, subscribed=True)
     return list_response(place.shown(mailbox.name), attributes, SEPARATOR, session.dialect.utf8)
@@ -258,7 +263,8 @@ def tell_translations(session: ImapSession) -> None:
 def _translated(session: ImapSession) -> list[list[Prefix]]:
     """Personal, other users' and shared namespaces, with what their prefixes are called in the client's language."""
     texts = session.dialect.texts
-    namespaces: tuple[tuple[str, ...], ...] = (("",), (session.places.prefix,), ())
+    shared = () if session.past is None else (BACKUPS,)
+    namespaces: tuple[tuple[str, ...], ...] = (("",), (session.places.prefix,), shared)
     return [
         [(prefix, SEPARATOR, None if texts is None else texts.prefix(prefix)) for prefix in kind] for kind in namespaces
     ]

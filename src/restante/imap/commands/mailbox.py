@@ -111,6 +111,8 @@ async def _acted(session: ImapSession, place: Place, *names: str) -> None:
 async def subscribe(session: ImapSession, command: Subscribe) -> Reply:
     """SUBSCRIBE: a name that has a mailbox which the user may list. Kept in his own account."""
     place = await session.places.find(mailbox_name(command.mailbox))
+    if place.past is not None:
+        raise CannotChangeMailbox("A mailbox of a backup cannot be subscribed to.", "Copy messages out of it.")
     mailbox = await place.existing(Rights.LOOKUP)
     await session.own_store.subscribe(place.shown(mailbox.name), True)
     return Reply(b"SUBSCRIBE completed.")

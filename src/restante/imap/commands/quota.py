@@ -51,6 +51,9 @@ async def get_quota_root(session: ImapSession, command: GetQuotaRoot) -> Reply:
         require(mailbox, Rights.READ)
     elif not place.own:
         mailbox = await place.existing(Rights.READ)
+    if place.past is not None:  # none of it counts
+        session.write(quotaroot_response(place.shown(place.name), (), session.dialect.utf8))
+        return Reply(b"GETQUOTAROOT completed.")
     account = await session.engine.directory.account_by_id(place.store.account)
     if account is None:
         raise _unknown_root()

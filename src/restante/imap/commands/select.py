@@ -40,7 +40,7 @@ async def select(session: ImapSession, command: Select) -> Reply:
     session.listen(place)  # before the mailbox is read: a change after that is told
     try:
         opening = await place.store.opening(mailbox.key)
-        view = View(opening.snapshot, read_only=command.read_only)
+        view = View(opening.snapshot, read_only=command.read_only or place.past is not None)
         session.selected(view, place)
         await _describe(session, view, place, opening)
         if command.qresync is not None:
@@ -49,7 +49,7 @@ async def select(session: ImapSession, command: Select) -> Reply:
         session.unselected()  # a failed SELECT selects nothing (RFC 9051 6.3.2)
         raise
     word = b"EXAMINE" if command.read_only else b"SELECT"
-    changes = not command.read_only and view.mailbox.rights & WRITES  # RFC 4314 5.2
+    changes = not view.read_only and view.mailbox.rights & WRITES  # RFC 4314 5.2
     return Reply(word + b" completed.", b"READ-WRITE" if changes else b"READ-ONLY")
 
 

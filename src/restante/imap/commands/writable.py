@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ...errors import Refusal
+from ...store.errors import NoPermission
+from ...store.rights import WRITES
 from ..session.view import View
 
 
@@ -13,6 +15,8 @@ class ReadOnly(Refusal):
 
 
 def require_writable(view: View) -> None:
-    """Raises ReadOnly."""
+    """Raises ReadOnly; NoPermission where SELECT would not do either."""
     if view.read_only:
+        if not view.mailbox.rights & WRITES:
+            raise NoPermission("The mailbox is for reading only.")
         raise ReadOnly("The mailbox is open for reading only.", "SELECT it to change it.")

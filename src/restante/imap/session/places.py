@@ -1,11 +1,12 @@
-"""Where a mailbox name leads: into the session's own account, or into somebody else's.
+"""Where a mailbox name leads: into the session's own account, into somebody else's, or into a snapshot.
 
     INBOX, Work/2024                         own
     Other Users/bob@example.org/Projects     Bob's "Projects", as far as he lets this person
+    Backups/2026-11-22 02:30/Projects        own, as it was then: for reading, where that is configured
 
 An address stands in a name with "=" and two hex digits for what a level may not hold or LIST would read as a
-wildcard ("/", "%", "*", '"', "\\", "=", controls, spaces). A name below "Other Users" that the own account has all
-the same (it came by an import) is the own one's.
+wildcard ("/", "%", "*", '"', "\\", "=", controls, spaces). A name below "Other Users" or "Backups" that the own account
+has all the same (it came by an import) is the own one's.
 
 Whether somebody else is not here at all, shares nothing, or not this mailbox is answered in one way and after the
 same work: the directory's index of shares is asked before any account's file is opened. RFC 2342, RFC 4314 6.
@@ -23,10 +24,16 @@ from ...store.directory import Account
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.interface import Store
 from ...store.model import INBOX, SEPARATOR, Mailbox
+from ...store.past import Past, PastState, PastStore
 from ...store.rights import Rights, identifiers_of, letters
 
 if TYPE_CHECKING:
     from .session import ImapSession
+
+BACKUPS = "Backups" + SEPARATOR
+"""What names of mailboxes begin with that are those of then. Only LIST patterns that begin so show any."""
+
+READ_ONLY = "A backup is for reading only."
 
 _UNSAFE = re.compile(r"[\x00-\x20\"%*/=\\\x7f]")
 _ESCAPE = re.compile("=([0-9A-F]{2})")
@@ -39,12 +46,14 @@ class Place:
     """A name's account and what the mailbox is called there.
 
     store: the account as this session's user may see it. name: the mailbox's there. above: what stands before that
-    name for the client, "" in the own account. account: the account's id.
+    name for the client, "" in the own account. past: the same store, where it is the own account as
+    it was at a snapshot: nothing changes there.
     """
 
     store: Store
     name: str
     above: str = ""
+    past: PastStore | None = None
 
     @property
     def own(self) -> bool:
@@ -66,6 +75,8 @@ class Place:
         mailbox = await self.store.mailbox(self.name)
         if mailbox is None:
             raise NoSuchMailbox("There is no such mailbox.", remedy if self.own else "")
+        if self.past is not None and needed & ~mailbox.rights:
+            raise NoPermission(READ_ONLY, "Copy messages out of it.")
         require(mailbox, needed)
         return mailbox
 
@@ -93,6 +104,12 @@ def address_of(level: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), level)
 
 
+def _with_inbox(name: str) -> str:
+    """A name in which INBOX, in any case, is what the store calls it."""
+    first, slash, rest = name.partition(SEPARATOR)
+    return INBOX + slash + rest if first.upper() == INBOX else name
+
+
 class Places:
     """Finds mailboxes for one session. Keeps nothing of who is logged in."""
 
@@ -105,6 +122,8 @@ class Places:
     async def find(self, name: str, *, missing: type[Refusal] = NoSuchMailbox) -> Place:
         """Where a name (as `mailbox_name` gives it) leads. Raises `missing` where it can lead nowhere."""
         session = self._session
+        if session.past is not None and name.startswith(BACKUPS):
+            return await self._past(session.past, name, missing)
         if not name.startswith(self.prefix) or await session.own_store.mailbox(name) is not None:
             return Place(session.own_store, name)
         level, _, rest = name[len(self.prefix) :].partition(SEPARATOR)
@@ -115,9 +134,27 @@ class Places:
             raise missing("There is no such mailbox.")
         return self._place(owner, rest)
 
+    async def _past(self, past: Past, name: str, missing: type[Refusal]) -> Place:
+        own = self._session.own_store
+        if await own.mailbox(name) is not None:
+            return Place(own, name)
+        if missing is NoPermission:
+            raise NoPermission(READ_ONLY, "Choose a name that does not begin with Backups.")
+        level, _, rest = name[len(BACKUPS) :].partition(SEPARATOR)
+        if rest:
+            for state in await past.states(own.account):
+                if state.name == level:
+                    return await self.past_place(past, state, _with_inbox(rest))
+        raise missing("There is no such mailbox.")
+
+    async def past_place(self, past: Past, state: PastState, name: str) -> Place:
+        """A mailbox of a snapshot, by the name that it had."""
+        store = await past.store(self._session.own_store.account, state)
+        return Place(store, name, BACKUPS + state.name + SEPARATOR, past=store)
+
     async def making(self, name: str) -> Place:
         """Where a mailbox of this name is to be made. Raises NoPermission, and for the others' root itself too."""
-        if name + SEPARATOR == self.prefix:
+        if name + SEPARATOR == self.prefix or (self._session.past is not None and name + SEPARATOR == BACKUPS):
             raise NoPermission("You may not make a mailbox there.")
         return await self.find(name, missing=NoPermission)
 
@@ -135,10 +172,7 @@ class Places:
         store = session.engine.account(owner.id, session.own_store.account, acting)
         if session.notifications is not None:
             store.own = session.notifications.own_of(owner.id)
-        first, slash, rest = name.partition(SEPARATOR)
-        if first.upper() == INBOX:
-            name = INBOX + slash + rest
-        return Place(store, name, self.prefix + level_of(owner.address) + SEPARATOR)
+        return Place(store, _with_inbox(name), self.prefix + level_of(owner.address) + SEPARATOR)
 
     def reached_by(self, patterns: tuple[str, ...]) -> bool:
         """Whether LIST patterns (with their reference) may match a name of somebody else, or one above it."""

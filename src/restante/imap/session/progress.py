@@ -25,7 +25,7 @@ INTERVAL = 12.0
 """Seconds between notifications: 10 to 15 are recommended (RFC 9585 4)."""
 
 SLOW: frozenset[type[c.Command]] = frozenset(
-    {c.Append, c.Replace, c.Search, c.Copy, c.Move, c.Store, c.Expunge, c.Close, c.Delete, c.Rename}
+    {c.Append, c.Replace, c.Search, c.Sort, c.Thread, c.Copy, c.Move, c.Store, c.Expunge, c.Close, c.Delete, c.Rename}
 )
 """Commands whose time grows with messages. None of them gives way to other tasks with half a response written."""
 

@@ -29,6 +29,7 @@ from ...store.directory import Account, fold_address
 from ...store.errors import NoSuchAccount
 from ...store.interface import Engine, Store, Watch
 from ...store.model import FlagTable
+from ...store.past import Past
 from ..commands import limit
 from ..commands.table import TABLE, Entry
 from ..commands.upload import admit
@@ -60,8 +61,8 @@ class SessionEnded(Exception):
 class ImapSession:
     """See the module. `run()` serves one connection until it ends.
 
-    version: ours, told by ID. hostname: ours, which an IMAP URL may name. The public attributes are what commands
-    work with.
+    version: ours, told by ID. hostname: ours, which an IMAP URL may name. past: snapshots of accounts, None where
+    nobody sees any. The public attributes are what commands work with.
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class ImapSession:
         "limits",
         "notifications",
         "own_store_or_none",
+        "past",
         "place",
         "places",
         "progress",
@@ -109,6 +111,7 @@ class ImapSession:
         *,
         version: str = "",
         hostname: str = "",
+        past: Past | None = None,
     ) -> None:
         self.connection = connection
         self.engine = engine
@@ -118,6 +121,7 @@ class ImapSession:
         self.clock = clock
         self.version = version
         self.hostname = hostname
+        self.past = past
         self.reader = CommandReader(reader_limits(limits))
         self.reader.literal_plus = config.literal_plus
         self.state = State.NOT_AUTHENTICATED
@@ -550,7 +554,7 @@ class ImapSession:
 
     def listen(self, place: Place) -> None:
         """Hear of changes of the account that a mailbox is in, from now on."""
-        if self.watch is None:
+        if self.watch is None and place.past is None:
             self.watch = self.engine.watch(place.store.account, self._on_change)
 
     def unselected(self) -> None:

@@ -88,6 +88,19 @@ SENTENCES: Mapping[str, str] = {
     "Unsubscribe from some first.": "Bestellen Sie zuerst einige ab.",
     "The mailbox is open for reading only.": "Die Mailbox ist nur zum Lesen geöffnet.",
     "SELECT it to change it.": "Öffnen Sie sie mit SELECT, um sie zu ändern.",
+    "The mailbox is for reading only.": "Die Mailbox ist nur zum Lesen da.",
+    "A backup is for reading only.": "Eine Sicherung ist nur zum Lesen da.",
+    "Copy messages out of it.": "Kopieren Sie Nachrichten heraus.",
+    "Choose a name that does not begin with Backups.": "Wählen Sie einen Namen, der nicht mit Backups beginnt.",
+    "A mailbox of a backup cannot be subscribed to.": "Eine Mailbox einer Sicherung kann nicht abonniert werden.",
+    "Some messages cannot be read from the backup.": "Einige Nachrichten sind aus der Sicherung nicht lesbar.",
+    "The backup cannot be reached now.": "Die Sicherung ist jetzt nicht erreichbar.",
+    "The backup cannot be opened now.": "Die Sicherung lässt sich jetzt nicht öffnen.",
+    "The backup cannot be looked at now.": "Die Sicherung lässt sich jetzt nicht ansehen.",
+    "The backup is damaged there.": "Die Sicherung ist an dieser Stelle beschädigt.",
+    "There is no room now to look at the backup.": "Um die Sicherung anzusehen, fehlt jetzt der Platz.",
+    "The backup has been closed meanwhile.": "Die Sicherung wurde inzwischen geschlossen.",
+    "Select the mailbox again.": "Öffnen Sie die Mailbox noch einmal.",
     "QRESYNC has not been enabled.": "QRESYNC ist nicht eingeschaltet.",
     "RECURSIVEMATCH needs another selection option.": "RECURSIVEMATCH braucht eine weitere Auswahl.",
     # Messages
@@ -242,6 +255,7 @@ PATTERNS: Sequence[tuple[re.Pattern[str], str]] = (
 
 PREFIXES: Mapping[str, str] = {
     "Other Users/": "Andere Benutzer/",
+    "Backups/": "Sicherungen/",
     "Public Folders/": "Gemeinsame Postfächer/",
     "Shared/": "Gemeinsam/",
 }

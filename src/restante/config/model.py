@@ -191,6 +191,10 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     keep_daily: Annotated[int, Doc("Days of which a snapshot stays. All three 0: nothing is ever removed.")] = 14
     keep_weekly: Annotated[int, Doc("Weeks of which a snapshot stays.")] = 8
     keep_monthly: Annotated[int, Doc("Months of which a snapshot stays.")] = 24
+    in_imap: Annotated[
+        bool, Doc("People find their account's snapshots in their mail application, for reading, below `Backups/`.")
+    ] = False
+    in_imap_room: Annotated[int, Doc("Disk that is used for it at most, while somebody looks.", "size")] = 4 << 30
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..accounts.authenticate import LocalAuthenticator, Log
@@ -28,8 +29,12 @@ from ..pop3.session import Pop3Session
 from ..smtp.lmtp import LmtpSession
 from .engine import INDEX_AFTER, open_engine
 from .logs import Logger
+from .past_late import LatePast
 from .services import Session, Wire
 from .worker import CURRENT, Assembly, Build
+
+if TYPE_CHECKING:
+    from .past import PastOverSocket
 
 
 def builder(random: Random) -> Build:
@@ -53,6 +58,7 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
     delivery = StoreDelivery(engine, config.delivery, config.accounts, clock=clock, limits=bounds)
     logins = _login_times(config, data)
     hostname = config.server.hostname or socket.gethostname()
+    past = _past(config, data, clock, random, log)
 
     def imap(connection: Connection) -> Session:
         return ImapSession(
@@ -64,6 +70,7 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
             clock,
             version=__version__,
             hostname=hostname,
+            past=past,
         )
 
     def pop3(connection: Connection) -> Session:
@@ -82,7 +89,22 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
     def lmtp(connection: Connection) -> Session:
         return LmtpSession(connection, delivery, config.limits, hostname)
 
-    return Assembly({Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, authenticator.close)
+    return Assembly(
+        {Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, authenticator.close, past.close if past else None
+    )
+
+
+def _past(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> LatePast | None:
+    """The way to the backup, for sessions that look at what their account was; None where it is not configured."""
+    if not config.backup.in_imap or not config.backup.location:
+        return None
+
+    def made() -> PastOverSocket:
+        from .past import PastOverSocket
+
+        return PastOverSocket(config, data, clock, random, log)
+
+    return LatePast(made)
 
 
 def _guesses(data: Path, random: Random, log: Logger) -> GuessTable:

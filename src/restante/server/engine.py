@@ -41,3 +41,19 @@ def open_engine(
             config.limits.metadata_value, config.limits.metadata_entries, config.limits.metadata_account
         ),
     )
+
+
+def open_past_engine(config: Config, folder: Path, clock: Clock, random: Random) -> SqliteEngine:
+    """The files that looks at the backup fill, on `folder`: without limits that their accounts did not have, and
+    without an index. Opens nothing before it is needed."""
+    return SqliteEngine(
+        folder,
+        clock,
+        random,
+        reserve=config.store.reserve,
+        handles=min(config.store.handles, 64),
+        compress=config.store.compress,
+        keywords=1 << 30,
+        analysis=mime_limits(config.limits),
+        index_from=None,
+    )

@@ -11,7 +11,7 @@ import asyncio
 import base64
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +43,12 @@ _CANCEL_GRACE = 2.0
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """What the rooms make together: a factory for each protocol, and the engine beneath (None in tests
-    without a store)."""
+    without a store). finish: ends what waits for other processes, once no session is left."""
 
     factories: Factories
     engine: Engine | None = None
     close: Callable[[], None] | None = None
+    finish: Callable[[], Awaitable[None]] | None = None
 
 
 Build = Callable[[Config, Path, Clock, Random, Logger], Assembly]
@@ -161,6 +162,8 @@ class Worker:
         self._silence.stop()
         if self.assembly.close is not None:
             self.assembly.close()
+        if self.assembly.finish is not None:
+            await self.assembly.finish()
         if self.assembly.engine is not None:
             await self.assembly.engine.close()
         self._status.close()

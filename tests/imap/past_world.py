@@ -1,0 +1,126 @@
+"""An IMAP world whose account has a backup, and whose sessions see it below `Backups/`, all in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from restante.backup.errors import NoRepository
+from restante.backup.folder import Folder
+from restante.backup.keys import KeyFile
+from restante.backup.repository import Repository, Snapshot
+from restante.backup.run import run as back_up
+from restante.clock import system_random
+from restante.config.model import BackupTable, Config, ImapTable
+from restante.errors import Refusal
+from restante.server.logs import make_logger
+from restante.server.past import PastOverSocket
+from restante.server.past_order import cache_folder
+from restante.server.past_reader import Holder, PastReader
+from restante.server.past_wire import Request
+from restante.store.directory import Domain
+from restante.store.errors import NoSuchMailbox, PastUnavailable
+
+from .session.support import ACCOUNT, Client, World
+
+T = TypeVar("T")
+
+KEY = KeyFile(bytes(range(32)))
+
+
+class Direct(PastOverSocket):
+    """The worker's end without a socket: asks a reader that lives here."""
+
+    def __init__(self, world: PastWorld, data: Path) -> None:
+        super().__init__(world.settings, data, world.clock, system_random, world.log)
+        self.world = world
+        self.holder = Holder()
+        self.asked: list[Request] = []
+        self._connection: Any = self  # what `store` keeps to say Leave by
+        self.open = True
+        self.waiting: dict[int, Any] = {}
+
+    async def ask(self, request: Request, what: type[T]) -> T:
+        self.asked.append(request)
+        try:
+            found = await self.world.reader.answer(request, self.holder)
+        except NoRepository as error:
+            raise NoSuchMailbox("There is no such mailbox.") from error
+        except Refusal as refusal:
+            raise PastUnavailable(str(refusal)) from refusal
+        return msgspec.convert(msgspec.msgpack.decode(msgspec.msgpack.encode(found)), what)
+
+    def say(self, request: Request) -> None:
+        self._saying = asyncio.ensure_future(self.world.reader.answer(request, self.holder))
+
+    async def close(self) -> None:
+        self._connection = None
+        if self._timer is not None:
+            self._timer.cancel()
+        await super().close()
+
+
+class PastWorld(World):
+    """`take` takes a snapshot; clients that `client` gives see them."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder / "data", **options)
+        self.location = Folder(folder / "backup", system_random)
+        self.settings = Config(backup=BackupTable(location=str(folder / "backup"), in_imap=True))
+        self.out = io.StringIO()
+        self.log = make_logger("info", "plain", self.clock, self.out)
+        self.repository = Repository.init(self.location, KEY, "test", 0, system_random)
+        self.reader = PastReader(
+            self.settings, cache_folder(folder / "data"), self.clock, system_random, self.log, open=self.opened
+        )
+        self.past = Direct(self, folder / "data")
+
+    def opened(self) -> Repository:
+        return Repository.open(self.location, KEY, system_random)
+
+    async def take(self) -> Snapshot:
+        """A snapshot of now, a day later than anything before; its name is in `named`."""
+        self.clock.advance(86400.0)
+        return (await back_up(self.engine, self.opened(), self.clock, "host", {})).snapshot
+
+    async def client(self, *commands: bytes, user: bytes = b"user", config: ImapTable | None = None) -> Client:
+        client = self.connect(config=config)
+        client.session.past = self.past
+        await client.greeting()
+        await client.ok(b"LOGIN %b pass" % user)
+        for command in commands:
+            await client.ok(command)
+        return client
+
+    async def names(self, account: str = ACCOUNT.id) -> list[bytes]:
+        """Snapshots as levels of mailbox names."""
+        return [state.name.encode() for state in await self.past.states(account)]
+
+
+def run(scenario: Callable[[PastWorld], Awaitable[None]], **options: Any) -> None:
+    """As `support.run`, in such a world."""
+
+    async def main() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            world = PastWorld(Path(folder), **options)
+            await world.engine.directory.add_domain(Domain("example.org"))
+            await world.engine.directory.add_account(ACCOUNT)
+            await world.engine.create_account(ACCOUNT.id)
+            try:
+                await scenario(world)
+            finally:
+                for client in world.clients:
+                    client.connection.feed_eof()
+                async with asyncio.timeout(10):
+                    await asyncio.gather(*(client.task for client in world.clients))
+                await world.past.close()
+                await world.reader.close()
+                await world.engine.close()
+
+    asyncio.run(main())

@@ -42,6 +42,7 @@ class Direct(PastOverSocket):
         self.world = world
         self.holder = Holder()
         self.asked: list[Request] = []
+        self.said: list[asyncio.Future[object]] = []
         self._connection: Any = self  # what `store` keeps to say Leave by
         self.open = True
         self.waiting: dict[int, Any] = {}
@@ -57,7 +58,7 @@ class Direct(PastOverSocket):
         return msgspec.convert(msgspec.msgpack.decode(msgspec.msgpack.encode(found)), what)
 
     def say(self, request: Request) -> None:
-        self._saying = asyncio.ensure_future(self.world.reader.answer(request, self.holder))
+        self.said.append(asyncio.ensure_future(self.world.reader.answer(request, self.holder)))
 
     async def close(self) -> None:
         self._connection = None

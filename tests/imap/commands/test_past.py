@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -184,9 +185,9 @@ def test_two_snapshots_in_one_minute_have_two_names() -> None:
     async def scenario(world: PastWorld) -> None:
         await mail(world)
         await world.take()
-        here, world.clock.advance = world.clock.advance, lambda seconds: None  # type: ignore[method-assign]
+        here, world.clock.advance = world.clock.advance, lambda seconds: None  # type: ignore[method-assign]  # for the test
         again = await world.take()
-        world.clock.advance = here  # type: ignore[method-assign]
+        world.clock.advance = here  # type: ignore[method-assign]  # for the test
         first, second = await world.names()
         assert second == first + b" (%b)" % again.id.encode()
         client = await world.client()
@@ -332,6 +333,7 @@ def test_uidonly_notify_and_idle_work_there_and_nothing_new_is_told() -> None:
             b"ENABLE UIDONLY",
             b"NOTIFY SET (SELECTED (MessageNew MessageExpunge))",
         )
+        assert client.session.watch is None  # of an account that is none: it would be taken for one that was removed
         assert (await client.ok(b"UID FETCH 1:* (FLAGS)")).count(b"UIDFETCH") == 3
         await world.add(b"new")
         await lose_everything(world)
@@ -495,12 +497,96 @@ def test_octets_lie_in_the_file_only_while_they_are_copied() -> None:
         client = await opened(world)
         await client.ok(b"FETCH 1:* BODY[]")
         await client.ok(b"UID COPY 1:* Work/Now")
-        await world.past._saying
+        await asyncio.gather(*world.past.said)
         (past,) = world.reader._files.values()
         key = (await client.session.place.store.mailbox("INBOX")).key  # type: ignore[union-attr]
         contents, lacking = await past.file.octets_lacking(key, ((1, 99),))
         assert len(contents) == len(lacking) == 3
         assert not past.held
+
+    run(scenario)
+
+
+def test_two_sessions_copy_the_same_messages_at_once() -> None:
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        await lose_everything(world)
+        clients = [await opened(world), await opened(world)]
+        got = await asyncio.gather(clients[0].do(b"COPY 1:* INBOX"), clients[1].do(b"UID COPY 1,3 Work/Now"))
+        assert all(b"T OK [COPYUID" in each for each in got), got
+        assert [finding async for finding in world.store.doctor(False)] == []
+        (past,) = world.reader._files.values()
+        await asyncio.gather(*world.past.said)
+        assert not past.held
+
+    run(scenario)
+
+
+def test_octets_that_are_not_there_are_never_filed() -> None:
+    """However it came to that: what has the same octets later would be as damaged."""
+
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        await lose_everything(world)
+        world.clock.advance(world.engine.settings.retention + 7200.0)
+        while await world.store.reclaim(100):
+            pass
+        client = await opened(world)
+
+        async def nothing(*_words: object) -> None: ...
+
+        world.reader._put_octets = nothing  # type: ignore[method-assign, assignment]  # for the test
+        assert b"T NO [CORRUPTION]" in await client.do(b"COPY 1 INBOX")
+        assert [finding async for finding in world.store.doctor(False)] == []
+        box = await world.store.mailbox("INBOX")
+        assert box is not None
+        assert box.messages == 0
+
+    run(scenario)
+
+
+def test_a_copy_goes_on_though_its_session_ends() -> None:
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        await lose_everything(world)
+        client = await opened(world)
+        lent, go_on = asyncio.Event(), asyncio.Event()
+        put = world.reader._put_octets
+
+        async def slowly(*words: Any) -> None:
+            lent.set()
+            await go_on.wait()
+            await put(*words)
+
+        world.reader._put_octets = slowly  # type: ignore[method-assign, assignment]  # for the test
+        client.connection.feed(b"x COPY 1:* INBOX\r\n")
+        await lent.wait()
+        client.task.cancel()
+        await asyncio.wait([client.task])
+        world.clients.remove(client)
+        go_on.set()
+        await world.engine.finish(asyncio.sleep(0))
+        await asyncio.wait(world.engine._begun)
+        box = await world.store.mailbox("INBOX")
+        assert box is not None
+        assert box.messages == 3
+        assert [finding async for finding in world.store.doctor(False)] == []
+
+    run(scenario)
+
+
+def test_a_search_among_named_messages_brings_those_alone() -> None:
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        client = await opened(world)
+        assert b"* SEARCH 3\r\n" in await client.ok(b"UID SEARCH UID 3:4 FROM bob")
+        assert [one.ranges for one in world.past.asked if isinstance(one, Fill)] == [((3, 4),)]
+        assert b"* SEARCH 3\r\n" in await client.ok(b"UID SEARCH FROM bob")
+        assert [one.ranges for one in world.past.asked if isinstance(one, Fill)][1:] == [((1, 1),)]
 
     run(scenario)
 
@@ -623,7 +709,7 @@ def test_files_go_when_nobody_looks() -> None:
         await client.ok(b"FETCH 1:* ENVELOPE")  # it is selected: the file stays
         await client.ok(b"UNSELECT")
         await asyncio.sleep(0)
-        await world.past._saying
+        await asyncio.gather(*world.past.said)
         world.clock.advance(KEPT + 1)
         await world.reader.sweep()
         assert not list(folder.glob("accounts/*/*"))

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import apsw
 
-from ...query.language import And, Contains, Dated, Field, Fuzzy, HeaderContains, Instant, Not, Or, Query
+from ...query.language import And, Contains, Dated, Field, Fuzzy, HeaderContains, Instant, Not, Or, Query, Uids
 from ...query.order import Criterion, SortKey
 from ...query.threads import Algorithm, Threads
 from .. import backup
@@ -288,8 +288,10 @@ class SqlitePastStore:
 
     async def _bring_for(self, mailbox: int, query: Query, within: UidRanges, *, texts: bool = False) -> None:
         needs, bodies = _needs(query)
-        if needs or texts:
+        if texts:
             await self._bring(mailbox, within, bodies=bodies)
+        elif needs:
+            await self._bring(mailbox, _named(query, within), bodies=bodies)
 
     async def _bring(self, mailbox: int, ranges: UidRanges, *, bodies: bool) -> int:
         """See that these messages are in the file, as far as they can be read; how many of them cannot."""
@@ -468,6 +470,19 @@ def _needs(query: Query) -> tuple[bool, bool]:
             case _:
                 continue
     return stored, bodies
+
+
+def _named(query: Query, within: UidRanges) -> UidRanges:
+    """Of `within`, what a match must be among by the UIDs that the query names."""
+    for operand in query.operands if isinstance(query, And) else (query,):
+        if isinstance(operand, Uids) and len(within) == 1:
+            within = tuple(
+                (max(low, first), min(high, last))
+                for low, high in within
+                for first, last in operand.ranges
+                if first <= high and low <= last
+            )
+    return within
 
 
 def _lacking(db: apsw.Connection, mailbox: int, ranges: UidRanges, bodies: bool) -> tuple[int | None, list[int]]:

@@ -39,7 +39,7 @@ import msgspec
 from ...clock import Clock, Random
 from ...mime.model import SortKeys
 from ..annotation import AnnotationLimits
-from ..errors import NoPermission, StoreRefusal, TooMuchAtOnce
+from ..errors import Damaged, NoPermission, StoreRefusal, TooMuchAtOnce
 from ..interface import Store
 from ..model import Column, Copied, Flags, System, UidRanges
 from ..past import Pop3Past
@@ -120,6 +120,13 @@ async def _restore(
         octets = past.inner._read(_weigh, mailbox, ranges, "", False)
     _check_weight(into._engine, octets)
     limits = await into._quota()
+    return await into._engine.finish(_lent(into, past, mailbox, ranges, target, limits))
+
+
+async def _lent(
+    into: SqliteStore, past: SqlitePastStore, mailbox: int, ranges: UidRanges, target: int, limits: Quota
+) -> Copied:
+    """Not to be cancelled: octets that are given back before they have been taken would be missing here."""
     async with past.lent(mailbox, ranges) as lent:
         with past.opened():
             return await into._write(_take, past.inner._path, "", mailbox, ranges, target, limits, "", lent.pop3)
@@ -311,9 +318,13 @@ def _content(tx: Write, db: apsw.Connection, stored: int, row: tuple[Any, ...]) 
         (digest, size, *row[10:14]),
     )
     key = tx.db.last_insert_rowid()
+    chunks = 0
     for number, codec, data in db.execute(_CHUNKS, (stored,)):
         place = key << content.NUMBER_BITS | number & content.MOST_CHUNKS - 1
         tx.db.execute("INSERT INTO chunk (key, codec, data) VALUES (?, ?, ?)", (place, codec, data))
+        chunks += 1
+    if chunks != row[10] or (size and not chunks):  # else all that has these octets later would be as damaged
+        raise Damaged("Some of the message's octets are missing.", "Run 'restante doctor'.")
     return key
 
 

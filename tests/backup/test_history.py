@@ -19,6 +19,7 @@ from restante.store.errors import StoreRefusal
 from restante.store.model import FlagMode, Flags, Pop3Delete
 from restante.store.rights import parse_rights
 
+from .looking import Looker, then
 from .support import ANN, BOB, World, findings, message, put, state
 
 T = TypeVar("T")
@@ -129,6 +130,7 @@ class History(RuleBasedStateMachine):
         try:
             for number, (snapshot, ann, bob) in enumerate(self.kept):
                 self.do(self.check(snapshot, ann, bob, self.folder / str(number)))
+            self.do(self.look())
         finally:
             self.do(self.world.engine.close())
             self.loop.close()
@@ -143,6 +145,15 @@ class History(RuleBasedStateMachine):
             assert await findings(engine.account(ANN)) == []
         finally:
             await engine.close()
+
+    async def look(self) -> None:
+        """Every snapshot shows what was there, to who looks at them in turn and back, by one file."""
+        looker = Looker(self.world, ANN)
+        try:
+            for snapshot, ann, _ in (*self.kept, *reversed(self.kept)):
+                assert await looker.shown(snapshot) == then(ann)
+        finally:
+            await looker.close()
 
 
 TestHistory = History.TestCase

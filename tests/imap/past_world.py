@@ -16,10 +16,10 @@ from restante.backup.folder import Folder
 from restante.backup.keys import KeyFile
 from restante.backup.repository import Repository, Snapshot
 from restante.backup.run import run as back_up
-from restante.clock import system_random
+from restante.clock import Clock, system_random
 from restante.config.model import BackupTable, Config, ImapTable
 from restante.errors import Refusal
-from restante.server.logs import make_logger
+from restante.server.logs import Logger, make_logger
 from restante.server.past import PastOverSocket
 from restante.server.past_order import cache_folder
 from restante.server.past_reader import Holder, PastReader
@@ -37,9 +37,9 @@ KEY = KeyFile(bytes(range(32)))
 class Direct(PastOverSocket):
     """The worker's end without a socket: asks a reader that lives here."""
 
-    def __init__(self, world: PastWorld, data: Path) -> None:
-        super().__init__(world.settings, data, world.clock, system_random, world.log)
-        self.world = world
+    def __init__(self, reader: PastReader, settings: Config, data: Path, clock: Clock, log: Logger) -> None:
+        super().__init__(settings, data, clock, system_random, log)
+        self.reader = reader
         self.holder = Holder()
         self.asked: list[Request] = []
         self.said: list[asyncio.Future[object]] = []
@@ -50,7 +50,7 @@ class Direct(PastOverSocket):
     async def ask(self, request: Request, what: type[T]) -> T:
         self.asked.append(request)
         try:
-            found = await self.world.reader.answer(request, self.holder)
+            found = await self.reader.answer(request, self.holder)
         except NoRepository as error:
             raise NoSuchMailbox("There is no such mailbox.") from error
         except Refusal as refusal:
@@ -58,7 +58,7 @@ class Direct(PastOverSocket):
         return msgspec.convert(msgspec.msgpack.decode(msgspec.msgpack.encode(found)), what)
 
     def say(self, request: Request) -> None:
-        self.said.append(asyncio.ensure_future(self.world.reader.answer(request, self.holder)))
+        self.said.append(asyncio.ensure_future(self.reader.answer(request, self.holder)))
 
     async def close(self) -> None:
         self._connection = None
@@ -80,7 +80,7 @@ class PastWorld(World):
         self.reader = PastReader(
             self.settings, cache_folder(folder / "data"), self.clock, system_random, self.log, open=self.opened
         )
-        self.past = Direct(self, folder / "data")
+        self.past = Direct(self.reader, self.settings, folder / "data", self.clock, self.log)
 
     def opened(self) -> Repository:
         return Repository.open(self.location, KEY, system_random)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +83,9 @@ class Serving:
                 return 0
             pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             return int(pid)
+
+    def wait_for_the_end_of(self, pid: int) -> None:
+        eventually(lambda: self.reader != pid)
 
     @property
     def running(self) -> bool:
@@ -213,6 +218,28 @@ def test_a_killed_reader_is_told_and_started_again(tmp_path: Path) -> None:
         assert answer(client, b"SELECT INBOX")[-1].startswith(b"a OK")
         assert answer(client, b'SELECT "%b/INBOX"' % name)[-1].startswith(b"a OK [READ-ONLY]")
         assert len(answer(client, b"FETCH 1:* ENVELOPE")) == 4
+
+
+def test_a_copy_is_all_or_nothing_whenever_the_reader_is_killed(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    with serving(tmp_path) as server:
+        client, _ = server.client()
+        name = snapshot_of(client)
+        assert answer(client, b"CREATE Back")[-1].startswith(b"a OK")
+        copies = 0
+        for cycle in range(8):
+            assert answer(client, b'SELECT "%b/INBOX"' % name)[-1].startswith(b"a OK")
+            pid = server.reader
+            timer = threading.Timer(chance.random() * 0.04 if cycle else 0.0, os.kill, (pid, signal.SIGKILL))
+            timer.start()
+            said = answer(client, b"COPY 1:3 Back")[-1]
+            timer.join()
+            assert said.startswith((b"a OK [COPYUID", b"a NO [UNAVAILABLE]")), said
+            copies += said.startswith(b"a OK")
+            server.wait_for_the_end_of(pid)
+            assert answer(client, b"STATUS Back (MESSAGES)")[0] == b"* STATUS Back (MESSAGES %d)" % (3 * copies)
+        command = [sys.executable, "-m", "restante", "--data", str(server.data), "doctor"]
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
 def test_a_wrong_key_is_told_without_any_name(tmp_path: Path) -> None:

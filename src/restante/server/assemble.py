@@ -96,7 +96,10 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
 
 def _past(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> LatePast | None:
     """The way to the backup, for sessions that look at what their account was; None where it is not configured."""
-    if not config.backup.in_imap or not config.backup.location:
+    if not config.backup.in_imap:
+        return None
+    if not config.backup.location:
+        log.warning("nobody sees Backups/", reason="backup.location is not set")
         return None
 
     def made() -> PastOverSocket:

@@ -347,6 +347,29 @@ def test_uidonly_notify_and_idle_work_there_and_nothing_new_is_told() -> None:
     run(scenario)
 
 
+def test_extensions_that_read_work_there() -> None:
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        (name,) = await world.names()
+        client = await opened(world)
+        await client.ok(b"SEARCH RETURN (SAVE) FROM bob")
+        assert await client.ok(b"FETCH $ (UID)") == b"* 2 FETCH (UID 3)\r\nT OK FETCH completed.\r\n"
+        assert b"COUNT 2" in await client.ok(b"SEARCH RETURN (UPDATE COUNT) UNSEEN")
+        assert b"* ESEARCH" in await client.ok(b"SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 ALL")
+        await client.ok(b'CANCELUPDATE "t4"')
+        got = await client.ok(b'ESEARCH IN (selected) SUBJECT "s1"')
+        assert b'MAILBOX "Backups/%b/INBOX"' % name in got
+        url = b"/Backups/%b/INBOX/;UID=3" % name.replace(b" ", b"%20").replace(b":", b"%3A")
+        assert b"APPENDUID" in await client.ok(b'APPEND "Work/Now" CATENATE (URL "%b")' % url)
+        live = await world.client(b"SELECT Work/Now")
+        assert REPLY in await live.ok(b"FETCH 2 BODY.PEEK[]")
+        await client.ok(b"LANGUAGE de")
+        assert b"Eine Sicherung ist nur zum Lesen da." in await client.do(b"CREATE Backups/x")
+
+    run(scenario)
+
+
 # Refusals --------------------------------------------------------------------------------------------
 
 

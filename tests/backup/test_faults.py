@@ -25,6 +25,7 @@ class Failing:
 
     def __init__(self, beneath: Location) -> None:
         self.beneath = beneath
+        self.at_once = beneath.at_once
         self.kind = ""
         self.left = -1
         self.error: LocationFailed = NoRoom("full")

@@ -12,16 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from restante.backup.access import location_of
+from restante.backup.location import Location
 from restante.backup.verify import verify
+from restante.clock import system_random
 
 from .support import ANN, World, findings, message, put, state
+from .weed import Weed
 
 CYCLES = int(os.environ.get("RESTANTE_BACKUP_KILLS", "3"))
 
 CHILD = """
 import asyncio, os, sys
 from pathlib import Path
-from restante.backup import folder
+from restante.backup import folder, s3
+from restante.backup.access import location_of
+from restante.clock import system_random
 from restante.backup.prune import GRACE, prune
 from restante.backup.restore import restore_all
 from restante.backup.retention import Keep
@@ -37,12 +43,15 @@ def told(owner, name):
     setattr(owner, name, telling)
 
 for owner, name in ((folder, "_write_all"), (folder, "_sync"), (folder.Folder, "remove"), (rebuild, "_placements"),
-                    (rebuild, "put_in_place"), (rebuild.SqliteRebuilding, "_emails")):
+                    (rebuild, "put_in_place"), (rebuild.SqliteRebuilding, "_emails"), (s3.Bucket, "_put"),
+                    (s3.Bucket, "remove")):
     told(owner, name)
 
 async def main():
     world = World.__new__(World)
     world.reopen(Path(sys.argv[2]), float(sys.argv[3]))
+    if sys.argv[4]:
+        world.location = location_of(sys.argv[4], system_random)
     match sys.argv[1]:
         case "run":
             await world.take()
@@ -60,11 +69,11 @@ asyncio.run(main())
 """
 
 
-def killed(what: str, folder: Path, now: float, lines: int) -> bool:
+def killed(what: str, folder: Path, now: float, lines: int, bucket: str) -> bool:
     """Run this in a child that is killed after it has come to so many file operations; whether it ended before."""
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, what, str(folder), str(now)],
+        [sys.executable, "-c", CHILD, what, str(folder), str(now), bucket],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root,
     )  # fmt: skip
     assert child.stdout is not None
@@ -84,9 +93,19 @@ def killed(what: str, folder: Path, now: float, lines: int) -> bool:
 
 
 @pytest.mark.crash
+@pytest.mark.parametrize("where", ["folder", "s3"])
 @pytest.mark.parametrize("cycle", range(CYCLES))
-def test_a_repository_outlives_kills(tmp_path: Path, cycle: int) -> None:
-    chance = random.Random(cycle)
+def test_a_repository_outlives_kills(
+    tmp_path: Path, cycle: int, where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, bucket = random.Random(cycle), ""
+    location: Location | None = None
+    if where == "s3":
+        server: Weed = request.getfixturevalue("s3")
+        bucket = f"s3://open/kill/{system_random(8).hex()}"
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        location = location_of(bucket, system_random)
 
     async def change(world: World, number: int) -> None:
         store = world.ann
@@ -96,27 +115,27 @@ def test_a_repository_outlives_kills(tmp_path: Path, cycle: int) -> None:
         await store.expunge(box.key, ((box.uidnext // 2, box.uidnext // 2 + 3),), deleted_only=False)
 
     async def scene() -> None:
-        world = World(tmp_path)
+        world = World(tmp_path, location)
         await world.fill()
         taken = []
         for number in range(4):
             await change(world, number)
             now = world.clock.now()
             await world.engine.leave(ANN)
-            killed("run", tmp_path, now, chance.randrange(1, 24))
+            killed("run", tmp_path, now, chance.randrange(1, 24), bucket)
             left = verify(world.repository(), int(now), everything=True)
             assert (left.touched, left.broken, [each for each in left.damages if not each.spare]) == ([], [], [])
             done = await world.take()
             assert verify(world.repository(), int(now), everything=True).right, "the next run makes all whole"
             taken.append((done.snapshot, await state(world.ann)))
             world.clock.advance(4 * 86_400)
-            killed("prune", tmp_path, world.clock.now(), chance.randrange(1, 24))
+            killed("prune", tmp_path, world.clock.now(), chance.randrange(1, 24), bucket)
             found = verify(world.repository(), int(now), everything=True)
             # A snapshot or list may be there once, its twin not written or removed already.
             assert (found.touched, found.broken, [each for each in found.damages if not each.spare]) == ([], [], [])
         kept = world.repository().snapshots()
         assert kept[-1].name == taken[-1][0].name
-        while not killed("restore", tmp_path, world.clock.now(), chance.randrange(1, 14)):
+        while not killed("restore", tmp_path, world.clock.now(), chance.randrange(1, 14), bucket):
             pass
         engine = world.open(tmp_path / "new")
         assert await state(engine.account(ANN)) == taken[-1][1]

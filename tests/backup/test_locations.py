@@ -14,11 +14,21 @@ from restante.backup.folder import TEMPORARY, Folder
 from restante.backup.location import Location
 from restante.clock import system_random
 
+from .weed import Weed
 
-@pytest.fixture(params=["folder"])
+
+@pytest.fixture(params=["folder", "s3", "s3-plain"])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
-    assert request.param == "folder"
-    return Folder(tmp_path / "deep" / "backup", system_random)
+    """s3-plain: a server that knows no conditional requests."""
+    if request.param == "folder":
+        return Folder(tmp_path / "deep" / "backup", system_random)
+    from restante.backup.s3 import Bucket
+
+    server: Weed = request.getfixturevalue("s3")
+    bucket = Bucket(server.place(f"deep/{system_random(8).hex()}"), system_random)
+    if request.param == "s3-plain":
+        bucket._conditional = False
+    return bucket
 
 
 def test_what_was_put_is_read_whole_in_ranges_and_past_the_end(location: Location) -> None:

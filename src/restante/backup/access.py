@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..clock import Random
 from .errors import BackupRefusal
 from .folder import Folder
 from .keys import Secret, parse_key_file, parse_passphrase
 from .location import Location
+from .s3_settings import SCHEME, Remote, place_of
+
+if TYPE_CHECKING:
+    from ..config.model import BackupTable
 
 
-def location_of(said: str, random: Random) -> Location:
-    """Raises BackupRefusal."""
+def location_of(said: str, random: Random, remote: Remote | None = None) -> Location:
+    """A folder, or a bucket. remote: what a configuration says of S3; None: nothing. Raises BackupRefusal."""
+    if said.startswith(SCHEME):
+        from .s3 import Bucket
+
+        return Bucket(place_of(said, remote or Remote()), random)
     if "://" in said:
-        raise BackupRefusal(f"{said} is no folder.", "Backups lie in folders; name one that is mounted here.")
+        raise BackupRefusal(
+            f"{said} is no place for a backup.", "Backups lie in folders, or in buckets: s3://BUCKET/PREFIX."
+        )
     return Folder(Path(said), random)
+
+
+def remote_of(table: BackupTable) -> Remote:
+    """What a configuration says of S3."""
+    return Remote(table.endpoint, table.region, table.credentials_file, table.allow_http)
 
 
 def secret_of(passphrase_file: str | Path | None, key_file: str | Path | None) -> Secret | None:

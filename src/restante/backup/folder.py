@@ -19,6 +19,8 @@ TEMPORARY = ".tmp"
 class Folder:
     """Implements `location.Location`. root: made when something is first written. Files are for this user alone."""
 
+    at_once = 1
+
     def __init__(self, root: Path, random: Random) -> None:
         self.root = root
         self._random = random

@@ -22,6 +22,11 @@ NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[a-z0-9]+(?:[.-][a-z0-9]+)*)*
 class Location(Protocol):
     """Named objects. Safe for several threads and processes."""
 
+    @property
+    def at_once(self) -> int:
+        """How many objects should be put, or read, at the same time: many where each takes a round trip."""
+        ...
+
     def put(self, name: str, data: bytes) -> None:
         """Write an object; one that is there under this name is left as it is."""
         ...

@@ -81,7 +81,8 @@ def verify(
     chosen = set(files) if everything else _share(files, stamps, now) | damaged
     done.left = len(files) - len(chosen)
     bad = _Bad()
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="backup-verify") as pool:
+    threads = max(os.cpu_count() or 1, repository.location.at_once)
+    with ThreadPoolExecutor(threads, thread_name_prefix="backup-verify") as pool:
         for name, error in pool.map(lambda name: (name, _file(repository, name, bad)), sorted(chosen)):
             done.files += 1
             done.octets += files[name]

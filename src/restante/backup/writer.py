@@ -1,7 +1,8 @@
 """Writing objects: gathered into blocks, compressed in threads, sealed into packs, indexed.
 
 ```
-put -> a block of 1 MiB -> compressed (threads) -> a pack of about 16 MiB -> sealed, written, synced (one thread)
+put -> a block of 1 MiB -> compressed (threads) -> a pack of about 16 MiB -> sealed, written, synced (a thread; for a
+                                                   bucket several)
                                                    every 16 packs, and at the end: an index file
 ```
 Nothing counts before a snapshot names it; what a run that was cut off has written is found by the next one. Not safe
@@ -61,7 +62,7 @@ class Writer:
         self._pending: set[bytes] = set()
         self._packs = {True: _Open(True), False: _Open(False)}
         self._compressing = ThreadPoolExecutor(2, thread_name_prefix="backup-compress")
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="backup-write")
+        self._writing = ThreadPoolExecutor(repository.location.at_once, thread_name_prefix="backup-write")
         self._outstanding: deque[Future[tuple[index.Pack, pack.Table]]] = deque()
         self._tables: list[tuple[index.Pack, pack.Table]] = []
         self._looked = False
@@ -144,7 +145,7 @@ class Writer:
     def _end_pack(self, here: _Open) -> None:
         frames_, here.frames = here.frames, deque()
         self._outstanding.append(self._writing.submit(self._write, here.mail, frames_))
-        while len(self._outstanding) > 1:
+        while len(self._outstanding) > self.repository.location.at_once:
             self._collect()
 
     def _collect(self) -> None:

@@ -37,7 +37,7 @@ SUBCOMMANDS = (
 @click.group(cls=LazyGroup, commands=SUBCOMMANDS, package=__package__)
 @with_place
 def command() -> None:
-    """Back accounts up, encrypted, to a LOCATION (a folder), and bring them back.
+    """Back accounts up, encrypted, to a LOCATION (a folder, or s3://BUCKET/PREFIX), and bring them back.
 
     LOCATION and the key may stand in the configuration: [backup] location, passphrase_file or key_file. Without
     either, a passphrase is asked for on a terminal.
@@ -92,19 +92,17 @@ def with_location_option(function: F) -> F:
 
 def location() -> Location:
     """The location that the command line, or else the configuration, names."""
-    from ..backup.access import location_of
+    from ..backup.access import location_of, remote_of
     from ..clock import system_random
     from .installation import load_config
 
-    said = _wanted().location
-    if said is None:
-        config, _ = load_config(place_of())
-        said = config.backup.location
+    config, _ = load_config(place_of())
+    said = _wanted().location or config.backup.location
     if not said:
         raise Refusal(
             "No location of a backup was named.", "Name it, or write [backup] location = ... into the configuration."
         )
-    return location_of(said, system_random)
+    return location_of(said, system_random, remote_of(config.backup))
 
 
 def secret(*, new: bool = False) -> Secret:

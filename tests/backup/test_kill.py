@@ -42,7 +42,7 @@ def told(owner, name):
         return real(*args, **kwargs)
     setattr(owner, name, telling)
 
-for owner, name in ((folder, "_write_all"), (folder, "_sync"), (folder.Folder, "remove"), (rebuild, "_placements"),
+for owner, name in ((folder, "write_all"), (folder, "sync_folder"), (folder.Folder, "remove"), (rebuild, "_placements"),
                     (rebuild, "put_in_place"), (rebuild.SqliteRebuilding, "_emails"), (s3.Bucket, "_put"),
                     (s3.Bucket, "remove")):
     told(owner, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..clock import Random
 from .errors import BackupRefusal
 from .folder import Folder
+from .kept_folder import KeptFolder, is_kept
 from .keys import Secret, parse_key_file, parse_passphrase
 from .location import Location
 from .s3_settings import SCHEME, Remote, place_of
@@ -26,7 +27,7 @@ def location_of(said: str, random: Random, remote: Remote | None = None) -> Loca
         raise BackupRefusal(
             f"{said} is no place for a backup.", "Backups lie in folders, or in buckets: s3://BUCKET/PREFIX."
         )
-    return Folder(Path(said), random)
+    return KeptFolder(Path(said), random) if is_kept(Path(said)) else Folder(Path(said), random)
 
 
 def remote_of(table: BackupTable) -> Remote:

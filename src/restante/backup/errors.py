@@ -69,6 +69,13 @@ class NoRoom(LocationFailed):
     code = "NO-ROOM"
 
 
+class AppendOnly(LocationFailed):
+    """The location keeps what it has: this machine can add to it and remove nothing."""
+
+    code = "APPEND-ONLY"
+    temporary = False
+
+
 class TookTooLong(BackupRefusal):
     """A run lasted longer than `prune` is sure to keep what it relied on. What it wrote is used by the next one."""
 

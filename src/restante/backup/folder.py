@@ -10,16 +10,17 @@ from pathlib import Path
 
 from ..clock import Random
 from .errors import LocationFailed, Missing, NoRoom
-from .location import checked
+from .location import Location, checked
 
 TEMPORARY = ".tmp"
 """Folder for files that are being written. Its name is none that an object can have."""
 
 
-class Folder:
+class Folder(Location):
     """Implements `location.Location`. root: made when something is first written. Files are for this user alone."""
 
-    at_once = 1
+    file_mode = 0o600
+    folder_mode = 0o700
 
     def __init__(self, root: Path, random: Random) -> None:
         self.root = root
@@ -27,24 +28,30 @@ class Folder:
 
     def put(self, name: str, data: bytes) -> None:
         path = self._path(name)
-        with _translated(name):
+        with translated(name):
             if path.exists():
                 return
             making = self.root / TEMPORARY / self._random(16).hex()
-            self._make(making.parent)
-            self._make(path.parent)
+            self.make(making.parent)
+            self.make(path.parent)
             try:
-                number = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                number = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self.file_mode)
                 with os.fdopen(number, "wb", buffering=0) as stream:
-                    _write_all(stream.fileno(), data)
+                    if self.file_mode != 0o600:
+                        os.fchmod(stream.fileno(), self.file_mode)  # whatever the umask is
+                    write_all(stream.fileno(), data)
                     os.fsync(stream.fileno())
                 making.rename(path)  # the same octets, where another process was first: names are made of them
-                _sync(path.parent)
+                sync_folder(path.parent)
             finally:
                 making.unlink(missing_ok=True)
 
     def get(self, name: str, offset: int = 0, count: int | None = None) -> bytes:
-        with _translated(name), self._path(name).open("rb", buffering=0) as stream:
+        return self.read(name, self._path(name), offset, count)
+
+    def read(self, name: str, path: Path, offset: int, count: int | None) -> bytes:
+        """As `get`, from a file of this folder."""
+        with translated(name), path.open("rb", buffering=0) as stream:
             size = os.fstat(stream.fileno()).st_size
             left = max(0, size - offset) if count is None else min(count, max(0, size - offset))
             pieces = []
@@ -54,7 +61,7 @@ class Folder:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def size(self, name: str) -> int:
-        with _translated(name):
+        with translated(name):
             return self._path(name).stat().st_size
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
@@ -81,23 +88,20 @@ class Folder:
 
     def remove(self, name: str) -> None:
         path = self._path(name)
-        with _translated(name):
+        with translated(name):
             try:
                 path.unlink()
             except FileNotFoundError:
                 return
-            _sync(path.parent)
+            sync_folder(path.parent)
 
     def tidy(self, age: float) -> int:
         done = 0
-        with _translated(TEMPORARY):
+        with translated(TEMPORARY):
             if not (self.root / TEMPORARY).is_dir():
                 return 0
             # A file's time is compared with that of a new one: this process's clock may be another one.
-            probe = self.root / TEMPORARY / self._random(16).hex()
-            probe.touch(mode=0o600)
-            before = probe.stat().st_mtime - age
-            probe.unlink()
+            before = self._now(self.root / TEMPORARY) - age
             for entry in os.scandir(self.root / TEMPORARY):
                 try:
                     if entry.stat(follow_symlinks=False).st_mtime < before:
@@ -107,26 +111,38 @@ class Folder:
                     continue  # written, and put in place, meanwhile
         return done
 
+    def _now(self, folder: Path) -> float:
+        """What time it is by the clock that files are stamped with."""
+        probe = folder / f".now-{self._random(16).hex()}"
+        probe.touch(mode=0o600)
+        now = probe.stat().st_mtime
+        probe.unlink()
+        return now
+
     def _path(self, name: str) -> Path:
         return self.root / checked(name)
 
-    def _make(self, folder: Path) -> None:
+    def make(self, folder: Path) -> None:
         """Make a folder and those above it, each durable in the one above it."""
         if folder.is_dir():
             return
         if folder != self.root:
-            self._make(folder.parent)
+            self.make(folder.parent)
         folder.mkdir(mode=0o700, parents=folder == self.root, exist_ok=True)
-        _sync(folder.parent)
+        if self.folder_mode != 0o700 and folder.name != TEMPORARY:
+            folder.chmod(self.folder_mode)
+        sync_folder(folder.parent)
 
 
-def _write_all(number: int, data: bytes) -> None:
+def write_all(number: int, data: bytes) -> None:
+    """All of it, to an open file."""
     view = memoryview(data)
     while view:
         view = view[os.write(number, view) :]
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make durable what was made, renamed and removed in a folder."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(number)
@@ -135,7 +151,8 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def translated(name: str) -> Iterator[None]:
+    """OSError as what the location raises. name: of the object."""
     try:
         yield
     except OSError as error:

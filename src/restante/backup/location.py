@@ -22,10 +22,12 @@ NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[a-z0-9]+(?:[.-][a-z0-9]+)*)*
 class Location(Protocol):
     """Named objects. Safe for several threads and processes."""
 
-    @property
-    def at_once(self) -> int:
-        """How many objects should be put, or read, at the same time: many where each takes a round trip."""
-        ...
+    at_once: int = 1
+    """How many objects should be put, or read, at the same time: many where each takes a round trip."""
+    append_only: bool = False
+    """Whether it keeps what it has, whoever adds to it: then something forged may lie beside what is right."""
+    removes: bool = True
+    """Whether this process may remove, which is the keeper's alone where the location is append-only."""
 
     def put(self, name: str, data: bytes) -> None:
         """Write an object; one that is there under this name is left as it is."""
@@ -45,13 +47,25 @@ class Location(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Remove an object; nothing happens where there is none."""
+        """Remove an object; nothing happens where there is none. Raises AppendOnly."""
         ...
 
     def tidy(self, age: float) -> int:
         """Remove what writes that were cut off more than `age` seconds ago, by the location's clock, left behind; how
         many."""
         ...
+
+    def arrived(self, name: str) -> float | None:
+        """When an object came (seconds UTC), where it is append-only and the location's own clock says so."""
+        return None
+
+    def disturbed(self) -> list[tuple[str, str]]:
+        """(name, what was tried) of objects that somebody has hidden or written over: they are read as they were."""
+        return []
+
+    def put_back(self, name: str) -> bool:
+        """Show an object that is `disturbed` to everybody again; whether that was done."""
+        return False
 
 
 def checked(name: str) -> str:

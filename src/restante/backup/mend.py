@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from . import names
 from .crypto import file_name
-from .errors import Corrupt, Missing
+from .errors import AppendOnly, Corrupt, Missing
 from .keys import slot_name
 from .repository import Repository
 
@@ -26,7 +26,15 @@ def twin_of(name: str) -> str | None:
 
 
 def mend(repository: Repository, name: str) -> bool:
-    """Put a file back that is missing or damaged, if its octets are elsewhere; whether that was done."""
+    """Put a file back that is missing or damaged, if its octets are elsewhere; whether that was done. At an append-only
+    location what is damaged is put back by who keeps it alone."""
+    try:
+        return _mend(repository, name)
+    except AppendOnly:
+        return False
+
+
+def _mend(repository: Repository, name: str) -> bool:
     location = repository.location
     if name == names.DESCRIPTOR:
         repository.write_descriptor()

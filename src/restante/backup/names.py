@@ -32,6 +32,7 @@ FOLDERS = {
     READ: FileKind.READ,
 }
 
+LAST_SERIAL = (1 << 40) - 1
 _SNAPSHOT = re.compile(r"snapshots/([0-9a-f]{10})-([0-9a-f]{64})\Z")
 _FILE = re.compile(r"(?:mail|meta)/[0-9a-f]{2}/([0-9a-f]{64})\Z|(?:index|condemned|read)/([0-9a-f]{64})\Z")
 _SLOT = re.compile(r"keys/([0-9a-f]{32})-[12]\Z")

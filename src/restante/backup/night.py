@@ -26,7 +26,8 @@ TOLD = 5
 async def night(
     engine: Engine, repository: Repository, clock: Clock, host: str, files: Mapping[str, bytes], keep: Keep
 ) -> Night:
-    """Do a night's work. keep: all zero prunes nothing, for a location that lets nobody remove.
+    """Do a night's work. keep: all zero prunes nothing; nor is anything pruned at an append-only location,
+    whose keeper does that.
 
     Refusals are told in `problems`; faults pass.
     """
@@ -37,7 +38,7 @@ async def night(
         return Night(problems=(str(refusal),))
     problems += _left_out(done)
     forgotten = 0
-    if keep.daily or keep.weekly or keep.monthly:
+    if repository.location.removes and (keep.daily or keep.weekly or keep.monthly):
         try:
             pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None)
             forgotten = len(pruned.forgotten)

@@ -20,8 +20,10 @@ from datetime import UTC, tzinfo
 import msgspec
 
 from . import names
-from .errors import BackupRefusal, Corrupt
+from .errors import AppendOnly, BackupRefusal, Corrupt
 from .index import Pack, Spot
+from .keep import keep as keep_dropped
+from .kept_folder import KeptFolder
 from .mend import complete
 from .objects import Kind
 from .repository import Repository, Snapshot
@@ -74,17 +76,28 @@ def prune(
     read, when nothing that it named can be restored either. zone: whose days and months; None is the
     machine's. Raises CannotPrune, LocationFailed.
     """
+    location = repository.location
+    if not location.removes:
+        raise AppendOnly(
+            "This backup is append-only: nothing is removed from here.",
+            "Run 'restante backup prune' where it is kept, as who keeps it.",
+        )
+    if isinstance(location, KeptFolder) and not dry_run:
+        keep_dropped(location)  # a snapshot that waits for days may need what would go
     everything, unreadable = repository.read_snapshots()
     if unreadable and not force:
         raise _cannot(unreadable[0])
-    stay = kept(everything, lambda one: one.data.at, keep, zone)
+    stay = kept(everything, lambda one: _arrived(repository, one), keep, zone, first=location.append_only)
     names_kept = {one.name for one in stay}
     done = Pruned(stay, [one for one in everything if one.name not in names_kept])
     if dry_run:
         return done
     for one in done.forgotten:
         repository.remove_snapshot(one.name)
-    repository.forget_index()
+    if location.append_only:
+        repository.trust_packs_alone()
+    else:
+        repository.forget_index()
     try:
         old_lists, condemned = repository.condemned_lists()
     except Corrupt:
@@ -97,7 +110,7 @@ def prune(
     needed = _needed(repository, force, absent)
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
-    if due or absent or len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS:
+    if location.append_only or due or absent or len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS:
         _merge_indexes(repository, old_indexes, absent.union(pack.name for pack in due), condemned)
     for pack in due:
         name = names.pack(pack.name, pack.mail)
@@ -108,6 +121,12 @@ def prune(
     repository.location.tidy(GRACE)
     repository.forget_index()
     return done
+
+
+def _arrived(repository: Repository, snapshot: Snapshot) -> float:
+    """When a snapshot was taken; at an append-only location when it came, since a thief may have made it."""
+    came = (repository.location.arrived(each) for each in (snapshot.name, names.twin(snapshot.name)))
+    return min((at for at in came if at is not None), default=float(snapshot.data.at))
 
 
 def _cannot(error: Corrupt) -> CannotPrune:
@@ -128,8 +147,10 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> dict[bytes
     waiting = [*reached.objects, *map(repository.message_id, reached.messages)]
     while waiting:
         id = waiting.pop()
-        spot = repository.find(id)
-        if spot is None or spot.pack.name in absent or id in needed:
+        if id in needed:
+            continue
+        spot = _spot(repository, id, force)
+        if spot is None or spot.pack.name in absent:
             continue  # lost already, or never there: `verify` tells which message that is
         needed[id] = spot
         if spot.kind == Kind.RECIPE.value:
@@ -139,6 +160,19 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> dict[bytes
                 if not force:
                     raise _cannot(error) from error
     return needed
+
+
+def _spot(repository: Repository, id: bytes, force: bool) -> Spot | None:
+    """Where a needed object is read from. What several packs of an append-only location say that they have is read:
+    the pack that truly has it must not go for one that a thief made."""
+    if not repository.location.append_only:
+        return repository.find(id)
+    try:
+        return repository.right_spot(id)
+    except Corrupt as error:
+        if not force:
+            raise _cannot(error) from error
+        return None
 
 
 def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned) -> None:
@@ -156,6 +190,7 @@ def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned)
             chosen.update(small)
     if not chosen:
         return
+    before = set(packs)
     with Writer(repository) as writer:
         for name in sorted(chosen):
             ids = sorted(by_pack[name], key=lambda id: (needed[id].block, needed[id].offset))
@@ -167,9 +202,10 @@ def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned)
                 chosen.discard(name)
         writer.flush()
         done.written += writer.written
+    new = set(packs) - before
     for name in chosen:
         for id in by_pack[name]:
-            needed[id] = next(spot for spot in repository.index.spots(id) if spot.pack.name not in chosen)
+            needed[id] = next(spot for spot in repository.index.spots(id) if spot.pack.name in new)
 
 
 def _condemn(

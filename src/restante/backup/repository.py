@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import RLock
@@ -27,6 +27,7 @@ from .objects import Kind, SnapshotData
 from .sealed import FileKind
 
 S = TypeVar("S", bound=objects.Struct)
+T = TypeVar("T")
 
 VERSION = 1
 CACHE = 64 << 20
@@ -71,6 +72,7 @@ class Repository:
         """Why it is not known which packs will go: reading needs not know, writing does."""
         self._index: Index | None = None
         self._unindexed_known = False
+        self._packs_alone = False
         self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._cached = 0
         self._lock = RLock()
@@ -94,24 +96,30 @@ class Repository:
         slots = list(kept_slots(location))
         if not slots:
             raise NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
+        found: Repository | None = None
         for kept in sorted(slots, key=lambda one: one.slot.created, reverse=True):
             root = keys.open_slot(kept.slot, secret)
-            if root is not None:
-                break
-        else:
+            if root is None:
+                continue
+            opened = cls(location, Secrets.of(root), kept.slot.repository, random)
+            if opened._check_descriptor():
+                return opened
+            found = found or opened  # another slot may have been added to lead away from this repository
+        if found is None:
             raise WrongKey("No key of this backup opens with that.", "Check the passphrase, or name a key file.")
-        opened = cls(location, Secrets.of(root), kept.slot.repository, random)
-        opened._check_descriptor()
-        return opened
+        return found
 
-    def _check_descriptor(self) -> None:
-        """A newer format is refused; a damaged descriptor is noted: all that is needed stands in the keys too."""
+    def _check_descriptor(self) -> bool:
+        """Whether the descriptor is of these keys. A newer format is refused; a damaged descriptor is noted: all that
+        is needed stands in the keys too."""
         try:
             self.check_descriptor()
         except NewerFormat:
             raise
         except Corrupt as error:
             self.complaints.append(error)
+            return False
+        return True
 
     def write_descriptor(self) -> None:
         """Write repository.json, also in place of a damaged one."""
@@ -176,10 +184,22 @@ class Repository:
                 self.complaints.append(error)
         return found
 
+    def trust_packs_alone(self) -> None:
+        """Make the index of what the packs themselves say: index files may be forged where a thief could add to the
+        location. Costs a listing, and two reads a pack."""
+        with self._lock:
+            made = Index()
+            try:
+                made.condemn(self.condemned())
+            except Corrupt as error:
+                self.unsure = error
+            self._index, self._unindexed_known, self._packs_alone = made, True, True
+            self.index_packs()
+
     def forget_index(self) -> None:
         """Read it again at its next use."""
         with self._lock:
-            self._index, self._unindexed_known = None, False
+            self._index, self._unindexed_known, self._packs_alone = None, False, False
 
     def index_packs(self) -> Part:
         """Take packs into the index that no index file names: of a run that was cut off, or where a file of the index
@@ -286,12 +306,59 @@ class Repository:
     def get(self, id: bytes, kind: Kind) -> bytes:
         """An object's octets. Raises Missing, Corrupt."""
         spot = self.find(id)
-        if spot is None or spot.kind != kind.value:
+        if spot is None:
+            raise Missing("An object of the backup is missing.", VERIFY)
+        try:
+            return self._object(id, spot, kind)
+        except Corrupt:
+            if not self.location.append_only:
+                raise
+            return self._elsewhere(id, lambda other: self._object(id, other, kind))
+
+    def _object(self, id: bytes, spot: Spot, kind: Kind) -> bytes:
+        if spot.kind != kind.value:
             raise Missing("An object of the backup is missing.", VERIFY)
         data = self.cut(spot)
         if kind is not Kind.RECIPE and self.secrets.id_of(kind.value, sha256(data).digest()) != id:
             raise Corrupt("An object of the backup is not what was written.", VERIFY)
         return data
+
+    def _elsewhere(self, id: bytes, read: Callable[[Spot], T]) -> T:
+        """What one of an object's other places gives: of those that index files name, and at last of those that the
+        packs do. At an append-only location a thief can have added packs and indexes that only say that they have it.
+        Raises Corrupt."""
+        wrong = Corrupt("An object of the backup is not what was written.", VERIFY)
+        while True:
+            for spot in self.index.spots(id):
+                try:
+                    return read(spot)
+                except Corrupt as error:
+                    wrong = error
+            if self._packs_alone:
+                raise wrong
+            self.trust_packs_alone()
+
+    def right_spot(self, id: bytes) -> Spot | None:
+        """A place where an object truly is, of several; None where it is nowhere. Costs reading it, where there are
+        several. Raises Corrupt where it is whole in none of them."""
+        spots = list(self.index.spots(id))
+        if len(spots) <= 1:
+            return spots[0] if spots else None
+        for spot in spots:
+            try:
+                if self._is_right(id, spot):
+                    return spot
+            except Corrupt as error:
+                self.complaints.append(error)
+        raise Corrupt("An object of the backup lies in several packs and is whole in none.", VERIFY)
+
+    def _is_right(self, id: bytes, spot: Spot) -> bool:
+        if spot.kind != Kind.RECIPE.value:
+            return self.secrets.id_of(spot.kind, sha256(self.cut(spot)).digest()) == id
+        digest = sha256()
+        for piece in self.pieces(spot):
+            digest.update(self.get(piece, Kind.PIECE))
+        return self.message_id(digest.digest()) == id
 
     def read(self, id: bytes, what: type[S]) -> S:
         """An object of metadata. Raises Missing, Corrupt, NewerFormat."""
@@ -309,6 +376,14 @@ class Repository:
         spot = self.find(self.message_id(digest))
         if spot is None:
             raise Missing("A message is missing from the backup.", VERIFY)
+        try:
+            return self._message(digest, spot)
+        except Corrupt:
+            if not self.location.append_only:
+                raise
+            return self._elsewhere(self.message_id(digest), lambda other: self._message(digest, other))
+
+    def _message(self, digest: bytes, spot: Spot) -> bytes:
         if spot.kind == Kind.RECIPE.value:
             data = b"".join([self.get(piece, Kind.PIECE) for piece in self.pieces(spot)])
         else:
@@ -440,6 +515,10 @@ class Repository:
     def put_snapshot(self, data: SnapshotData) -> Snapshot:
         """From now on the snapshot is there, as the newest. All that it names must be there."""
         serial = max(map(names.snapshot_serial, self.snapshot_names()), default=0) + 1
+        if serial > names.LAST_SERIAL:
+            raise Corrupt(
+                "A snapshot of this backup has the last of all numbers: it is forged.", "Remove its two files."
+            )
         name = self.put_file(names.SNAPSHOTS, objects.encode(data), f"{serial:010x}-", twice=True)
         return Snapshot(name, data)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ..clock import Random
 from .errors import BackupRefusal, LocationFailed, Missing
-from .location import checked
+from .location import Location, checked
 from .s3_errors import Answer
 from .s3_settings import Place
 
@@ -50,7 +50,7 @@ CLASSES = (1 << 20, 8 << 20, 24 << 20, 128 << 20, 1 << 30)
 LISTED = 1000
 
 
-class Bucket:
+class Bucket(Location):
     """Implements `location.Location`. patience: seconds, as above. sleep, monotonic: replaced by tests."""
 
     at_once = AT_ONCE

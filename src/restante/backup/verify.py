@@ -17,7 +17,7 @@ import msgspec
 
 from . import keys, names, pack
 from .crypto import ID_OCTETS, file_name
-from .errors import UNREADABLE, Corrupt, Missing
+from .errors import UNREADABLE, AppendOnly, Corrupt, Missing
 from .index import Pack, pack_of
 from .mend import SMALL, mend, twin_of
 from .objects import Kind
@@ -89,11 +89,14 @@ def verify(
             told(files[name])
             if error is not None:
                 done.damages.append(Damage(name, error.text, _spare(name, files)))
+    disturbed = repository.location.disturbed()
+    done.damages += [Damage(name, text, True) for name, text in disturbed]
     _absent(repository, files, done, bad)
     _walk(repository, done, bad)
     if mending:
         broken = [each.name for each in done.damages] + [twin for one in done.single if (twin := twin_of(one))]
-        done.mended = [name for name in broken if mend(repository, name)]
+        done.mended = [name for name, _ in disturbed if repository.location.put_back(name)]
+        done.mended += [name for name in broken if name not in done.mended and mend(repository, name)]
     wrong = {each.name for each in done.damages}
     kept = {name: at for name, at in stamps.items() if name in files}
     kept |= {name: -now if name in wrong else now for name in chosen}
@@ -290,7 +293,10 @@ def _stamps(repository: Repository) -> tuple[dict[str, int], list[str]]:
 def _stamp(repository: Repository, stamps: dict[str, int], old: list[str]) -> None:
     repository.put_file(names.READ, msgspec.msgpack.encode(stamps))
     for name in old:
-        repository.location.remove(name)
+        try:
+            repository.location.remove(name)
+        except AppendOnly:
+            continue  # the keeper's own note
 
 
 def _share(files: dict[str, int], stamps: dict[str, int], now: int) -> set[str]:

@@ -28,6 +28,7 @@ SUBCOMMANDS = (
     Subcommand("find", ".backup_look:find_", "Find messages: in which snapshots are they?"),
     Subcommand("restore", ".backup_restore:restore", "Bring a server, an account, a mailbox or a message back."),
     Subcommand("verify", ".backup_keep:verify_", "Read the backup back."),
+    Subcommand("keep", ".backup_kept:keep_", "Take in what was dropped at an append-only location, as its keeper."),
     Subcommand("prune", ".backup_keep:prune_", "Forget old snapshots, and what nobody needs then."),
     Subcommand("status", ".backup_status:status_", "Show whether the nightly backup works."),
     Subcommand("key", ".backup_key:command", "Add, list and remove keys."),

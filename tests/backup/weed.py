@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from restante.backup.s3_api import Api
 from restante.backup.s3_settings import Credentials, Place
 
 ADMIN = Credentials("adminkey", "adminsecret")
@@ -25,6 +26,8 @@ SERVER = Credentials("serverkey", "serversecret")
 """May list, read and write; no more than that in `LOCKED`."""
 LOCKED = "locked"
 """A bucket with versions and object lock: compliance, a day."""
+VERSIONED = "versioned"
+"""A bucket with versions, and no lock."""
 OPEN = "open"
 REMOTE = "us-east-1"
 
@@ -51,7 +54,9 @@ class Weed:
             {
                 "name": "server",
                 "credentials": [{"accessKey": SERVER.id, "secretKey": SERVER.secret}],
-                "actions": [f"{act}:{bucket}" for act in ("Read", "Write", "List") for bucket in (OPEN, LOCKED)],
+                "actions": [
+                    f"{act}:{bucket}" for act in ("Read", "Write", "List") for bucket in (OPEN, LOCKED, VERSIONED)
+                ],
             },
         ]
         (folder / "s3.json").write_text(json.dumps({"identities": identities}))
@@ -93,6 +98,7 @@ class Weed:
             assert time.monotonic() < until, "SeaweedFS does not start"
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.05)
+        self._make_buckets()
 
     def _ready(self) -> bool:
         import obstore
@@ -111,6 +117,25 @@ class Weed:
         except (BaseError, OSError):
             return False
         return True
+
+    def api(self, bucket: str, credentials: Credentials = ADMIN) -> Api:
+        return Api(self.place("", bucket, credentials), credentials)
+
+    def _make_buckets(self) -> None:
+        locked = self.api(LOCKED)
+        locked.request("PUT", "", {}, headers={"x-amz-bucket-object-lock-enabled": "true"})
+        rule = "<DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention>"
+        locked.request(
+            "PUT", "", {"object-lock": ""},
+            f"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>{rule}</Rule>"
+            f"</ObjectLockConfiguration>".encode(),
+        )  # fmt: skip
+        versioned = self.api(VERSIONED)
+        versioned.request("PUT", "", {})
+        versioned.request(
+            "PUT", "", {"versioning": ""},
+            b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+        )  # fmt: skip
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGKILL)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import Random
-from .errors import BackupRefusal
+from .errors import BackupRefusal, NotEmpty
 from .folder import Folder
-from .kept_folder import KeptFolder, is_kept
+from .kept_folder import KeptFolder
+from .kept_folder import is_kept as is_kept_folder
 from .keys import Secret, parse_key_file, parse_passphrase
 from .location import Location
 from .s3_settings import SCHEME, Remote, place_of
@@ -17,17 +18,37 @@ if TYPE_CHECKING:
     from ..config.model import BackupTable
 
 
-def location_of(said: str, random: Random, remote: Remote | None = None) -> Location:
-    """A folder, or a bucket. remote: what a configuration says of S3; None: nothing. Raises BackupRefusal."""
+def location_of(said: str, random: Random, remote: Remote | None = None, *, keeper: bool = False) -> Location:
+    """A folder, or a bucket (which is asked whether it is append-only). remote: what a configuration says of S3; None:
+    nothing. keeper: where it is append-only, this is who may remove. Raises BackupRefusal."""
     if said.startswith(SCHEME):
         from .s3 import Bucket
+        from .s3_kept import KeptBucket, is_kept
 
-        return Bucket(place_of(said, remote or Remote()), random)
+        bucket = Bucket(place_of(said, remote or Remote()), random)
+        return KeptBucket(bucket, keeper=keeper) if is_kept(bucket) else bucket
     if "://" in said:
         raise BackupRefusal(
             f"{said} is no place for a backup.", "Backups lie in folders, or in buckets: s3://BUCKET/PREFIX."
         )
-    return KeptFolder(Path(said), random) if is_kept(Path(said)) else Folder(Path(said), random)
+    return KeptFolder(Path(said), random) if is_kept_folder(Path(said)) else Folder(Path(said), random)
+
+
+def made_append_only(location: Location) -> Location:
+    """An empty location, append-only from now on. Raises BackupRefusal where what keeps it is not there."""
+    from .s3 import Bucket
+    from .s3_kept import KeptBucket, make_kept
+
+    if location.append_only:
+        return location
+    if not isinstance(location, Bucket):
+        raise BackupRefusal(
+            "A folder is append-only where another user owns it.", "See 'Append-only' in the operator's guide."
+        )
+    for name, _ in location.names(""):
+        raise NotEmpty(f"There is something at the backup's location already ({name}).", "Choose an empty place.")
+    make_kept(location)
+    return KeptBucket(location)
 
 
 def remote_of(table: BackupTable) -> Remote:

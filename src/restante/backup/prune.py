@@ -53,6 +53,10 @@ class Pruned:
     removed: int = 0
     octets: int = 0
     written: int = 0
+    locked: int = 0
+    """Files that the location does not let go yet."""
+    needed: tuple[str, ...] = ()
+    """Files that the snapshots which are there need, themselves among them."""
 
 
 class CannotPrune(BackupRefusal):
@@ -93,7 +97,7 @@ def prune(
     if dry_run:
         return done
     for one in done.forgotten:
-        repository.remove_snapshot(one.name)
+        _remove(repository, done, one.name, names.twin(one.name))
     if location.append_only:
         repository.trust_packs_alone()
     else:
@@ -111,13 +115,16 @@ def prune(
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
     if location.append_only or due or absent or len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS:
-        _merge_indexes(repository, old_indexes, absent.union(pack.name for pack in due), condemned)
+        _merge_indexes(repository, done, old_indexes, absent.union(pack.name for pack in due), condemned)
     for pack in due:
         name = names.pack(pack.name, pack.mail)
-        for each in (name,) if pack.mail else (name, names.twin(name)):
-            repository.location.remove(each)
-            done.octets += pack.size
-        done.removed += 1
+        each = (name,) if pack.mail else (name, names.twin(name))
+        if _remove(repository, done, *each):
+            done.octets += pack.size * len(each)
+            done.removed += 1
+    if location.append_only:
+        _forget_notes(repository, done)
+        done.needed = _needed_files(repository, needed)
     repository.location.tidy(GRACE)
     repository.forget_index()
     return done
@@ -226,13 +233,12 @@ def _condemn(
     if listed or old:
         repository.put_file(names.CONDEMNED, msgspec.msgpack.encode(listed), twice=True)
     for name in old:
-        repository.location.remove(name)
-        repository.location.remove(names.twin(name))
+        _remove(repository, done, name, names.twin(name))
     condemned.clear()
     condemned.update(listed)
     due = [name for name, at in listed.items() if now - at >= GRACE]
     for name in unfinished.intersection(due):
-        repository.location.remove(names.twin(names.pack(name, mail=False)))
+        _remove(repository, done, names.twin(names.pack(name, mail=False)))
     return [packs[name] for name in due if name in packs]
 
 
@@ -242,9 +248,38 @@ def _unfinished(repository: Repository) -> set[str]:
     return twins - {names.sha_of(name) or "" for name, _ in repository.location.names(names.META)} - {""}
 
 
-def _merge_indexes(repository: Repository, old: Sequence[str], gone: set[str], condemned: dict[str, int]) -> None:
+def _merge_indexes(
+    repository: Repository, done: Pruned, old: Sequence[str], gone: set[str], condemned: dict[str, int]
+) -> None:
     """One index, without the packs that go, in place of those that were read. What a run writes meanwhile stays."""
     for part in repository.index.merged(gone, condemned).cut(RECORDS):
         repository.put_file(names.INDEX, part.encode())
     for name in old:
-        repository.location.remove(name)
+        _remove(repository, done, name)
+
+
+def _needed_files(repository: Repository, needed: dict[bytes, Spot]) -> tuple[str, ...]:
+    """All but index files, which follow from the packs."""
+    packs = {names.pack(spot.pack.name, spot.pack.mail) for spot in needed.values()}
+    folders = (names.KEYS, names.SNAPSHOTS, names.twin(names.SNAPSHOTS))
+    files = {name for folder in folders for name, _ in repository.location.names(folder)} | {names.DESCRIPTOR}
+    return tuple(sorted(files | packs | {names.twin(name) for name in packs if name.startswith(names.META)}))
+
+
+def _forget_notes(repository: Repository, done: Pruned) -> None:
+    """Remove all notes of what was read back but the newest, which runs could only add."""
+    location = repository.location
+    notes = sorted((name for name, _ in location.names(names.READ)), key=lambda name: location.arrived(name) or 0.0)
+    for name in notes[:-1]:
+        _remove(repository, done, name)
+
+
+def _remove(repository: Repository, done: Pruned, *files: str) -> bool:
+    """Whether the files are gone; what is locked at an append-only location is counted, and goes another time."""
+    for name in files:
+        try:
+            repository.location.remove(name)
+        except AppendOnly:
+            done.locked += 1
+            return False
+    return True

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from ..clock import Random
 from .errors import BackupRefusal, LocationFailed, Missing
 from .location import Location, checked
+from .s3_api import ApiFailed
 from .s3_errors import Answer
 from .s3_settings import Place
 
@@ -48,6 +49,8 @@ SLOWEST = 10_000
 CLASSES = (1 << 20, 8 << 20, 24 << 20, 128 << 20, 1 << 30)
 """Sizes up to which requests have one time limit."""
 LISTED = 1000
+MARKS = (".append-only",)
+"""Objects that say something of the location itself."""
 
 
 class Bucket(Location):
@@ -75,26 +78,26 @@ class Bucket(Location):
         self._obstore = obstore
         self._exceptions = obstore.exceptions
         self._stores: dict[tuple[int, bool], S3Store] = {}
-        self._random = random
-        self._patience = patience
-        self._sleep = sleep
-        self._monotonic = monotonic
+        self.random = random
+        self.patience = patience
+        self.sleep = sleep
+        self.monotonic = monotonic
         self._conditional = True
         self._answered = False
 
     def put(self, name: str, data: bytes) -> None:
-        path = self._path(name)
+        path = self.path_of(name)
         if self._conditional:
             try:
-                self._try(name, lambda: self._put(path, data, "create"))
-            except _Unable:
+                self.attempt(name, lambda: self._put(path, data, "create"))
+            except Unable:
                 self._conditional = False
             else:
                 return
         try:
             self.size(name)
         except Missing:
-            self._try(name, lambda: self._put(path, data, "overwrite"))
+            self.attempt(name, lambda: self._put(path, data, "overwrite"))
 
     def _put(self, path: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
         exceptions = self._exceptions
@@ -104,7 +107,7 @@ class Bucket(Location):
             return  # another process was first, or an answer of ours was lost: the same octets
 
     def get(self, name: str, offset: int = 0, count: int | None = None) -> bytes:
-        return self._get(name, self._path(name), offset, count)
+        return self._get(name, self.path_of(name), offset, count)
 
     def _get(self, name: str, path: str, offset: int, count: int | None, version: str | None = None) -> bytes:
         if count == 0:
@@ -128,20 +131,20 @@ class Bucket(Location):
             return data
 
         try:
-            return self._try(name, read)
+            return self.attempt(name, read)
         except _OutOfRange:
             return b""
 
     def size(self, name: str) -> int:
-        path = self._path(name)
-        return self._try(name, lambda: int(self._obstore.head(self._store(), path)["size"]))
+        path = self.path_of(name)
+        return self.attempt(name, lambda: int(self._obstore.head(self._store(), path)["size"]))
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
-        prefix = self._path(folder) if folder else self.place.prefix
+        prefix = self.path_of(folder) if folder else self.place.prefix
         own = f"{self.place.prefix}/" if self.place.prefix else ""
         last: str | None = None
         while True:
-            page = self._try("", lambda last=last: self._page(prefix, last))  # type: ignore[misc]  # bound, not late
+            page = self.attempt("", lambda last=last: self._page(prefix, last))  # type: ignore[misc]  # bound, not late
             for path, size in page:
                 last = path
                 name = path.removeprefix(own)
@@ -157,9 +160,9 @@ class Bucket(Location):
         return [(each["path"], each["size"]) for each in next(iter(stream), [])]
 
     def remove(self, name: str) -> None:
-        path = self._path(name)
+        path = self.path_of(name)
         try:
-            self._try(name, lambda: self._obstore.delete(self._store(), path))
+            self.attempt(name, lambda: self._obstore.delete(self._store(), path))
         except Missing:
             return
 
@@ -169,8 +172,10 @@ class Bucket(Location):
 
     # Requests --------------------------------------------------------------------------------------
 
-    def _path(self, name: str) -> str:
-        return f"{self.place.prefix}/{checked(name)}" if self.place.prefix else checked(name)
+    def path_of(self, name: str) -> str:
+        """The path in the bucket of an object, or of a mark, whose name begins with a dot."""
+        name = name if name in MARKS else checked(name)
+        return f"{self.place.prefix}/{name}" if self.place.prefix else name
 
     def _store(self, octets: int = 0, *, up: bool = False) -> S3Store:
         """What makes requests that carry so many octets: its time limits are theirs."""
@@ -208,9 +213,9 @@ class Bucket(Location):
             retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=CONNECT)},  # ours are enough
         )
 
-    def _try(self, name: str, act: Callable[[], T]) -> T:
+    def attempt(self, name: str, act: Callable[[], T]) -> T:
         """What the request gives, tried again while that may help. Raises Missing, LocationFailed."""
-        begun, pause = self._monotonic(), PAUSES[0]
+        begun, pause = self.monotonic(), PAUSES[0]
         cause: Exception
         while True:
             try:
@@ -224,22 +229,23 @@ class Bucket(Location):
                     raise Missing(
                         f"{name} is not at the backup's location.", "Run 'restante backup verify --all'.", name=name
                     ) from error
-                raise answer.refusal(self.place.url, name) from error
+                raise answer.refusal(self.place.url, name, Refused) from error
             except _Short as error:
                 answer, cause = Answer(0, "", str(error)), error
             except self._exceptions.NotSupportedError as error:
-                raise _Unable(f"{self.place.url} is set up to do without what is asked of it.") from error
-            except self._exceptions.BaseError as error:
+                raise Unable(f"{self.place.url} is set up to do without what is asked of it.") from error
+            except (self._exceptions.BaseError, ApiFailed) as error:
                 answer, cause = Answer.of(str(error)), error
             self._answered |= answer.status not in (0, 502, 503, 504)
             if answer.out_of_range:
                 raise _OutOfRange(f"{name} ends before.") from cause
             if answer.unable:
-                raise _Unable(f"{self.place.url} cannot do what is asked of it.") from cause
-            patience = self._patience if self._answered else min(self._patience, FIRST_PATIENCE)
-            if not answer.passing or self._monotonic() - begun + pause > patience:
-                raise answer.refusal(self.place.url, name) from cause
-            self._sleep(pause * (1 - self._random(1)[0] / 510))
+                raise Unable(f"{self.place.url} cannot do what is asked of it.") from cause
+            patience = self.patience if self._answered else min(self.patience, FIRST_PATIENCE)
+            if not answer.passing or self.monotonic() - begun + pause > patience:
+                kind = LocationFailed if answer.passing else Refused
+                raise answer.refusal(self.place.url, name, kind) from cause
+            self.sleep(pause * (1 - self.random(1)[0] / 510))
             pause = min(PAUSES[1], pause * 2)
 
 
@@ -251,5 +257,9 @@ class _OutOfRange(LocationFailed):
     """A range begins where the object has ended."""
 
 
-class _Unable(LocationFailed):
+class Refused(LocationFailed):
+    """The server answers that it will not do it."""
+
+
+class Unable(Refused):
     """The server does not know a kind of request."""

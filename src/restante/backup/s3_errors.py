@@ -81,16 +81,16 @@ class Answer:
     def out_of_range(self) -> bool:
         return self.status == 416
 
-    def refusal(self, url: str, name: str) -> LocationFailed:
-        """For a person. url: the location's. name: of the object."""
+    def refusal(self, url: str, name: str, kind: type[LocationFailed] = LocationFailed) -> LocationFailed:
+        """For a person. url: the location's. name: of the object. kind: of what is no lack of room."""
         if self.code in FULL or self.status == 507:
             return NoRoom(f"There is no room at {url}.", "Free some space there, or raise its quota, and run it again.")
         what = f"{url} cannot be used ({name or 'listing'}): "
         if said := SAID.get(self.code) or STATUSES.get(self.status):
-            return LocationFailed(what + said[0], said[1])
+            return kind(what + said[0], said[1])
         if self.status:
-            return LocationFailed(f"{what}it answers {self.status} {self.code}".rstrip() + ".", "Run it again later.")
+            return kind(f"{what}it answers {self.status} {self.code}".rstrip() + ".", "Run it again later.")
         for mark, text, remedy in CAUSES:
             if mark in self.text:
-                return LocationFailed(what + text, remedy)
-        return LocationFailed(f"{what}the connection failed.", "Check the network, and run it again.")
+                return kind(what + text, remedy)
+        return kind(f"{what}the connection failed.", "Check the network, and run it again.")

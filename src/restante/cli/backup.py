@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ..errors import Refusal
-from .common import LazyGroup, Subcommand, place_of, with_place
+from .common import LazyGroup, Subcommand, count, place_of, with_place
 
 if TYPE_CHECKING:
     from ..backup.keys import Secret
     from ..backup.location import Location
     from ..backup.repository import Repository
 
+MOST_DISTURBED = 5
 F = TypeVar("F", bound=Callable[..., object])
 
 SUBCOMMANDS = (
@@ -91,8 +92,9 @@ def with_location_option(function: F) -> F:
     return option(with_key(function))
 
 
-def location() -> Location:
-    """The location that the command line, or else the configuration, names."""
+def location(*, keeper: bool = False) -> Location:
+    """The location that the command line, or else the configuration, names. keeper: where it is append-only, this is
+    who may remove."""
     from ..backup.access import location_of, remote_of
     from ..clock import system_random
     from .installation import load_config
@@ -103,7 +105,7 @@ def location() -> Location:
         raise Refusal(
             "No location of a backup was named.", "Name it, or write [backup] location = ... into the configuration."
         )
-    return location_of(said, system_random, remote_of(config.backup))
+    return location_of(said, system_random, remote_of(config.backup), keeper=keeper)
 
 
 def secret(*, new: bool = False) -> Secret:
@@ -128,12 +130,25 @@ def secret(*, new: bool = False) -> Secret:
     return Passphrase(typed.encode())
 
 
-def open_repository() -> Repository:
+def open_repository(*, keeper: bool = False) -> Repository:
     """The backup, open. Raises Refusal."""
     from ..backup.repository import Repository
     from ..clock import system_random
 
-    return Repository.open(location(), secret(), system_random)
+    return Repository.open(location(keeper=keeper), secret(), system_random)
+
+
+def tell_disturbed(repository: Repository) -> None:
+    """Say on stderr what somebody has tried to hide or write over."""
+    if not (found := repository.location.disturbed()):
+        return
+    for _, text in found[:MOST_DISTURBED]:
+        click.echo(f"restante: {text}", err=True)
+    click.echo(
+        f"  {count(len(found), 'file')} that this machine may only add to were touched; they are read as they were. Who"
+        " has the credentials? 'restante backup verify --all --mend' puts them back.",
+        err=True,
+    )
 
 
 def complain_of(repository: Repository) -> None:

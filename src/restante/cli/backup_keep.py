@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from ..errors import Refusal
 from .backup import complain_of, open_repository, with_location_argument
 from .common import count, emit_json, human_size, instant, place_of, with_json, with_place
 from .statuses import Exit
+
+if TYPE_CHECKING:
+    from ..backup.repository import Repository
 
 MOST_TOLD = 50
 
@@ -94,7 +99,8 @@ def _tell(result: Checked) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What prune did, as JSON. kept, forgotten: snapshots. condemned, removed: packs. octets: removed."""
+    """What prune did, as JSON. kept, forgotten: snapshots. condemned, removed: packs. octets: removed.
+    locked: files that the location does not let go yet. extended: files that are locked for longer now."""
 
     kept: tuple[str, ...]
     forgotten: tuple[tuple[str, str | None], ...]
@@ -102,6 +108,17 @@ class Pruned:
     removed: int
     octets: int
     written: int
+    locked: int
+    extended: int
+
+
+def _lock(repository: Repository, files: tuple[str, ...], days: int) -> int:
+    """Let nobody remove these for so long; how many are locked longer now."""
+    from ..backup.s3_kept import KeptBucket
+
+    if not isinstance(repository.location, KeptBucket):
+        raise Refusal("Only an append-only bucket locks files.", "Leave --lock out.")
+    return repository.location.lock(files, datetime.now(UTC) + timedelta(days=days))
 
 
 @click.command("prune")
@@ -113,6 +130,8 @@ class Pruned:
     "--last", default=1, show_default=True, metavar="N", help="Newest snapshots that stay whenever they are of."
 )
 @click.option("--dry-run", is_flag=True, help="Say which snapshots would go, and change nothing.")
+@click.option("--keeper", is_flag=True, help="An append-only bucket's: with credentials that may remove versions.")
+@click.option("--lock", "days", type=click.IntRange(1, 36_500), metavar="DAYS", help="Lock what stays for so long.")
 @click.option(
     "--force", is_flag=True, help="Go on though a list is damaged: what it named cannot be restored any more."
 )
@@ -124,6 +143,8 @@ def prune_(
     monthly: int | None,
     last: int,
     dry_run: bool,
+    keeper: bool,
+    days: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -131,6 +152,9 @@ def prune_(
 
     The newest snapshot of each day, week and month stays, as many as said. What is no longer needed is condemned now,
     and removed by a prune three days later or more, so that a backup that runs meanwhile loses nothing.
+
+    At an append-only location this is the keeper's: a folder's owner, or who has credentials of the bucket that may
+    remove versions (--keeper). There --lock prolongs the lock of what stays.
     """
     from ..backup.prune import prune
     from ..backup.retention import Keep
@@ -149,7 +173,7 @@ def prune_(
     numbers = (keep.daily, keep.weekly, keep.monthly, last)
     if min(numbers) < 0 or sum(numbers) == 0:
         raise click.UsageError("Keep at least one snapshot.")
-    repository = open_repository()
+    repository = open_repository(keeper=keeper)
     done = prune(repository, keep, int(SystemClock().now()), dry_run=dry_run, force=force, zone=None)
     result = Pruned(
         tuple(each.id for each in done.kept),
@@ -158,6 +182,8 @@ def prune_(
         done.removed,
         done.octets,
         done.written,
+        done.locked,
+        _lock(repository, done.needed, days) if days and not dry_run else 0,
     )
     if as_json:
         emit_json(result)
@@ -168,4 +194,8 @@ def prune_(
             f"{count(len(result.kept), 'snapshot')} kept; {count(done.condemned, 'pack')} condemned,"
             f" {count(done.removed, 'pack')} removed ({human_size(done.octets)})."
         )
+        if done.locked:
+            click.echo(f"{count(done.locked, 'file')} are locked and can be removed later.")
+        if result.extended:
+            click.echo(f"Locked {count(result.extended, 'file')} for longer.")
     complain_of(repository)

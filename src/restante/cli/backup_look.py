@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from ..errors import Refusal
-from .backup import complain_of, open_repository, with_location_argument, with_location_option
+from .backup import complain_of, open_repository, tell_disturbed, with_location_argument, with_location_option
 from .common import emit, human_size, instant, with_json, with_place
 
 
@@ -37,6 +37,7 @@ def list_(as_json: bool) -> None:
         for each in repository.snapshots()
     ]  # fmt: skip
     emit(rows, as_json, "There is no snapshot yet.")
+    tell_disturbed(repository)
     complain_of(repository)
 
 

@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 @click.command()
 @with_location_argument
 @click.option("--label", default="first", show_default=True, help="What the key is called.")
+@click.option("--append-only", is_flag=True, help="In a bucket with versions: this machine can only add to it.")
 @with_place
-def init(label: str) -> None:
+def init(label: str, append_only: bool) -> None:
     """Make an empty backup at LOCATION, which opens with the passphrase or key file given.
 
     Who loses every key loses the backup. Add a second one with `restante backup key add`.
     """
+    from ..backup.access import made_append_only
     from ..backup.repository import Repository
     from ..clock import SystemClock, system_random
 
-    made = Repository.init(location(), secret(new=True), label, int(SystemClock().now()), system_random)
+    where = made_append_only(location()) if append_only else location()
+    made = Repository.init(where, secret(new=True), label, int(SystemClock().now()), system_random)
     click.echo(f"Made the backup {made.id[:8]}.")
 
 

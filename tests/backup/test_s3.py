@@ -354,3 +354,12 @@ def test_a_first_backup_has_several_uploads_at_once(tmp_path: Path, s3: Weed, mo
     with Faulty(s3.port, 1, 1.0, (Fault.DELAYED,)) as way:
         play(scene(way))
     assert 2 <= most[0] <= module.AT_ONCE
+
+
+def test_a_server_without_conditional_requests_is_asked_first(s3: Weed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
+    location = bucket(s3.place(fresh()), patience=1.0)
+    location.put("a", b"first")
+    location.put("a", b"second")
+    assert location.get("a") == b"first"
+    assert not location._conditional

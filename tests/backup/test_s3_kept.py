@@ -24,8 +24,9 @@ from restante.backup.verify import verify
 from restante.cli.main import restante
 from restante.clock import system_random
 
+from .faulty import Faulty
 from .support import ANN, KEY, World, message, play, put, state
-from .test_s3 import bucket, fresh
+from .test_s3 import FAULTS, bucket, fresh
 from .weed import ADMIN, LOCKED, OPEN, SERVER, VERSIONED, Weed
 
 NOW = 1_800_000_000
@@ -250,3 +251,31 @@ def test_the_commands(tmp_path: Path, s3: Weed, monkeypatch: pytest.MonkeyPatch)
     assert found["right"] is False
     command("backup", "verify", place, *key, "--all", "--mend", status=4)
     command("backup", "verify", place, *key, "--all")
+
+
+@pytest.mark.parametrize("seed", range(max(1, FAULTS // 5)))
+def test_an_append_only_bucket_over_a_line_that_fails(tmp_path: Path, s3: Weed, place: Place, seed: int) -> None:
+    async def scene(way: Faulty) -> None:
+        there = Place(place.bucket, place.prefix, way.endpoint, place.region, SERVER)
+        world = World(tmp_path, kept(there))
+        await world.fill()
+        for number in range(3):
+            await put(world.ann, "INBOX", *(message(number * 10 + n, "f" * 4_000) for n in range(4)))
+            world.location = kept(there)
+            await world.take()
+        bucket(there).remove(next(name for name, _ in world.location.names("mail")))
+        world.location = kept(there)
+        found = verify(world.repository(), NOW, everything=True, mending=True)
+        assert (len(found.damages), found.touched, found.broken) == (1, [], [])
+        world.location = kept(there)
+        assert verify(world.repository(), NOW, everything=True).right
+        world.location = kept(there, ADMIN, keeper=True)
+        prune(world.repository(), Keep(0, 0, 0, 1), NOW)
+        way.share = 0
+        world.location = kept(place)
+        assert verify(world.repository(), NOW, everything=True).right, "what was tried again was done once"
+        await world.engine.close()
+
+    with Faulty(s3.port, seed, 0.3) as way:
+        play(scene(way))
+        assert sum(way.happened.values()) > 10

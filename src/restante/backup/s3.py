@@ -232,7 +232,7 @@ class Bucket(Location):
                 raise answer.refusal(self.place.url, name, Refused) from error
             except _Short as error:
                 answer, cause = Answer(0, "", str(error)), error
-            except self._exceptions.NotSupportedError as error:
+            except (NotImplementedError, self._exceptions.NotSupportedError) as error:
                 raise Unable(f"{self.place.url} is set up to do without what is asked of it.") from error
             except (self._exceptions.BaseError, ApiFailed) as error:
                 answer, cause = Answer.of(str(error)), error

@@ -158,6 +158,7 @@ def test_some_answers_are_worth_another_try(status: int) -> None:
     assert Answer.of(f"non-2xx status code: {status} X").passing
     assert Answer.of("error sending request").passing
     assert not Answer.of("non-2xx status code: 501 X").passing
+    assert not Answer.of("error sending request: InvalidCertificate(UnknownIssuer)").passing
 
 
 # Settings --------------------------------------------------------------------------------------------

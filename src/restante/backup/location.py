@@ -50,6 +50,11 @@ class Location(Protocol):
         """Remove an object; nothing happens where there is none. Raises AppendOnly."""
         ...
 
+    def replace(self, name: str, data: bytes) -> None:
+        """Write an object in place of one that is damaged, or that is missing. Raises AppendOnly."""
+        self.remove(name)
+        self.put(name, data)
+
     def tidy(self, age: float) -> int:
         """Remove what writes that were cut off more than `age` seconds ago, by the location's clock, left behind; how
         many."""

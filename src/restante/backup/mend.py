@@ -51,8 +51,7 @@ def _mend(repository: Repository, name: str) -> bool:
         return False
     if not is_right(name, data):
         return False
-    location.remove(name)
-    location.put(name, data)
+    location.replace(name, data)
     return True
 
 

@@ -123,9 +123,8 @@ class Repository:
 
     def write_descriptor(self) -> None:
         """Write repository.json, also in place of a damaged one."""
-        self.location.remove(names.DESCRIPTOR)
         plain = Descriptor(restante_backup=VERSION, repository=self.id)
-        self.location.put(names.DESCRIPTOR, _encode_descriptor(self.secrets, plain))
+        self.location.replace(names.DESCRIPTOR, _encode_descriptor(self.secrets, plain))
 
     def check_descriptor(self) -> None:
         """Raises Corrupt where repository.json is not, to the octet, what was written; NewerFormat."""

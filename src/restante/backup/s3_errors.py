@@ -42,8 +42,9 @@ STATUSES = {
     401: ("The server does not accept the credentials.", "Check backup.credentials_file."),
     403: ("The server denies it.", "Check the credentials, and that they may list, read and write there."),
 }
+UNTRUSTED = "ertificate"
 CAUSES = (
-    ("ertificate", "Its certificate is not trusted.", "Check backup.endpoint, and the certificate's chain."),
+    (UNTRUSTED, "Its certificate is not trusted.", "Check backup.endpoint, and the certificate's chain."),
     ("dns error", "Its name is not found.", "Check backup.endpoint, and this machine's network."),
     ("onnection refused", "Nothing answers there.", "Check backup.endpoint, and whether the server runs."),
     ("169.254.169.254", "There are no credentials, and this machine has no role.", "Set backup.credentials_file."),
@@ -69,6 +70,8 @@ class Answer:
     def passing(self) -> bool:
         """Whether another try may succeed."""
         if self.code in FULL or self.status in (501, 507):
+            return False
+        if self.status == 0 and UNTRUSTED in self.text:
             return False
         return self.status == 0 or self.status in PASSING or self.code in PASSING_CODES
 

@@ -146,6 +146,10 @@ class KeptBucket(Bucket):
                 raise AppendOnly(f"{name} is locked at {self.place.url}.", "It can be removed later.") from error
         self._entries.pop(name, None)
 
+    def replace(self, name: str, data: bytes) -> None:
+        self.remove(name)
+        self.put(name, data)
+
     def arrived(self, name: str) -> float | None:
         entry = self._known(name)
         return None if entry is None else entry.first.at

@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +22,9 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="root makes other users
 
 
 def as_user(user: int, act: Callable[[], T]) -> T:
-    """What `act` gives in a process of this user (a fork, so that all that it imports must be loaded); its exception
-    is raised here."""
+    """What `act` gives in a process of this user (a fork: all that it imports must be loaded, and no other thread may
+    be here, which could hold a lock of OpenSSL's at that moment); its exception is raised here."""
+    assert threading.active_count() == 1, threading.enumerate()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from restante.backup import keep as keeping
+from restante.backup import keys as keys_module
 from restante.backup import pack
 from restante.backup.access import location_of
 from restante.backup.crypto import SALT_OCTETS, file_name
@@ -27,7 +28,7 @@ from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, WrongKey
 from restante.backup.index import Part, pack_of
 from restante.backup.keep import Kept, keep
 from restante.backup.kept_folder import KeptFolder
-from restante.backup.keys import encode_slot, make_slot, slot_name
+from restante.backup.keys import Secret, Slot, encode_slot, make_slot, slot_name
 from restante.backup.names import pack as pack_name
 from restante.backup.names import slots, snapshot_serial, twin
 from restante.backup.night import night
@@ -472,6 +473,40 @@ def test_a_forged_key_with_the_same_passphrase_does_not_lead_away(scene: Scene) 
     scene.server(forge)
     assert [why for _, why in scene.keep().refused] == ["Keys are taken in with --keys."] * 2
     scene.keep(keys=True)  # even so
+    assert scene.restored(0) == first
+
+
+def test_keys_are_tried_in_the_order_in_which_they_came(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forged slot that asks for hours of Argon2id is never tried by who has a key from before."""
+    first = scene.night(0)
+    scene.keep()
+
+    def forge(world: World) -> None:
+        for number in range(5):
+            data = encode_slot(make_slot(os.urandom(32), KEY, "0" * 32, f"forged {number}", NOW * 2, system_random))
+            for name in slots(slot_name(data)):
+                world.location.put(name, data)
+
+    scene.server(forge)
+    scene.keep(keys=True)
+    real = keys_module.open_slot
+
+    def careful(slot: Slot, secret: Secret) -> bytes | None:
+        assert slot.label == "test"
+        return real(slot, secret)
+
+    monkeypatch.setattr(keys_module, "open_slot", careful)
+    assert scene.restored(0) == first
+
+
+def test_a_pack_whose_table_is_damaged_still_gives_what_an_index_says(scene: Scene) -> None:
+    first = scene.night(0)
+    scene.keep()
+    (name,) = [name for name in scene.files() if name.startswith("mail/")]
+    data = scene.files()[name]
+    (scene.root / name).write_bytes(data[:-40] + bytes([data[-40] ^ 1]) + data[-39:])
+    for later in range(3):
+        scene.prune(Keep(9, 9, 9), NOW + later * GRACE)
     assert scene.restored(0) == first
 
 

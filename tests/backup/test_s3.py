@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -364,3 +365,9 @@ def test_a_server_without_conditional_requests_is_asked_first(s3: Weed, monkeypa
     location.put("a", b"second")
     assert location.get("a") == b"first"
     assert not location._conditional
+
+
+def test_without_obstore_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(BackupRefusal, match="pip install"):
+        Bucket(Place("bucket", "p", "", "us-east-1", None), system_random)

@@ -70,6 +70,7 @@ class Weed:
                 f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=40",
                 "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
                 "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={folder}/s3.json", "-s3.iam=false",
+                "-s3.port.iceberg=0", "-s3.port.lance=0",
             ],
             stdout=self._log, stderr=self._log, cwd=folder, start_new_session=True,
         )  # fmt: skip
@@ -90,15 +91,19 @@ class Weed:
     def place(self, prefix: str, bucket: str = OPEN, credentials: Credentials = ADMIN, endpoint: str = "") -> Place:
         return Place(bucket, prefix, endpoint or self.endpoint, REMOTE, credentials)
 
-    def wait(self) -> None:
-        """Until it answers, and has its buckets."""
+    def wait(self) -> bool:
+        """Until it answers, and has its buckets; False where it ended because a port was taken."""
         until = time.monotonic() + 60
         while not self._ready():
-            assert self._process.poll() is None, (self.folder / "log").read_bytes()[-2000:]
+            if self._process.poll() is not None:
+                said = (self.folder / "log").read_bytes()
+                assert b"address already in use" in said, said[-2000:]
+                return False
             assert time.monotonic() < until, "SeaweedFS does not start"
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.05)
         self._make_buckets()
+        return True
 
     def _ready(self) -> bool:
         import obstore

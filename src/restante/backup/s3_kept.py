@@ -210,9 +210,10 @@ class KeptBucket(Bucket):
         first: dict[str, Version] = {}
         for page in self._pages(own + start):
             for each in page:  # of a name from the newest to the oldest
-                latest.setdefault(each.path, each)
-                if not each.marker:
-                    first[each.path] = each
+                if each.latest or each.path not in latest:
+                    latest[each.path] = each
+                if not each.marker and (each.path not in first or each.at <= first[each.path].at):
+                    first[each.path] = each  # of one second, the one that is listed last
         found = {}
         for path, oldest in first.items():
             name, newest = path.removeprefix(own), latest[path]

@@ -94,6 +94,6 @@ def test_the_night_uses_the_bucket_of_the_configuration(here: Installation) -> N
 def test_wrong_credentials_are_one_line(here: Installation) -> None:
     credentials = here.folder / "credentials"
     credentials.write_text(credentials.read_text().replace(SERVER.secret, "wrong"))
-    said = here("backup", "run", status=Exit.TEMPORARY).stderr
+    said = here("backup", "run", status=Exit.REFUSED).stderr
     assert "The secret key is not the access key's." in said
     assert "Traceback" not in said

@@ -262,7 +262,9 @@ class _OutOfRange(LocationFailed):
 
 
 class Refused(LocationFailed):
-    """The server answers that it will not do it."""
+    """The server answers that it will not do it, and will not tomorrow."""
+
+    temporary = False
 
 
 class Unable(Refused):

@@ -546,6 +546,20 @@ def test_most_bounds_what_is_taken_and_no_snapshot_comes_before_what_it_names(sc
     assert scene.verified(KEEPER).right
 
 
+def test_more_files_than_are_looked_at_in_one_go_are_taken_in_several(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "ENTRIES", 4)
+    first = scene.night(0)
+    rounds = 0
+    while (taken := scene.keep()).waiting:
+        assert taken.snapshots == 0
+        rounds += 1
+    assert rounds >= 1
+    assert taken.snapshots == 1
+    assert scene.restored(0) == first
+
+
 @pytest.mark.parametrize("what", ["write_all", "link", "fsync", "unlink"])
 def test_taking_in_that_is_cut_off_goes_on(scene: Scene, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails at each operation in turn; what was dropped is there all the while, and all is right in the end."""

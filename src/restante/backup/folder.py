@@ -125,13 +125,16 @@ class Folder(Location):
     def make(self, folder: Path) -> None:
         """Make a folder and those above it, each durable in the one above it."""
         if folder.is_dir():
+            self.settle(folder)
             return
         if folder != self.root:
             self.make(folder.parent)
         folder.mkdir(mode=0o700, parents=folder == self.root, exist_ok=True)
-        if self.folder_mode != 0o700 and folder.name != TEMPORARY:
-            folder.chmod(self.folder_mode)
+        self.settle(folder)
         sync_folder(folder.parent)
+
+    def settle(self, folder: Path) -> None:
+        """See to the rights of a folder that is there."""
 
 
 def write_all(number: int, data: bytes) -> None:

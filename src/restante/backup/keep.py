@@ -33,7 +33,7 @@ LARGEST = 4 << 30
 AHEAD = 64
 """How far a snapshot's number may be ahead of the highest one that is kept."""
 ENTRIES = 200_000
-"""Files looked at in one go."""
+"""Files looked at in one go; where there are more, snapshots wait until there are not."""
 CHUNK = 1 << 20
 
 ORDER = (names.MAIL, names.twin(names.META), names.META, names.INDEX, names.KEYS, names.DESCRIPTOR)
@@ -67,9 +67,9 @@ def keep(folder: KeptFolder, *, most: int | None = None, keys: bool = False) -> 
     # Snapshots are looked for first and taken last: what they name was dropped before them, so that it is among what
     # is looked for then.
     snapshots = [name for name in _dropped(folder) if name.startswith(SNAPSHOTS)]
-    files = [name for name in _dropped(folder) if name.startswith(ORDER)]
-    others = [name for name in _dropped(folder) if name.startswith(KEEPERS)]
-    done.refused += [(name, "Only the keeper says what may go.") for name in others]
+    found = list(_dropped(folder))
+    files = [name for name in found if name.startswith(ORDER)]
+    done.refused += [(name, "Only the keeper says what may go.") for name in found if name.startswith(KEEPERS)]
     for name in sorted(files, key=_place):
         if not (new or keys) and name.startswith((names.KEYS, names.DESCRIPTOR)) and not folder.kept(name):
             done.refused.append((name, "Keys are taken in with --keys."))
@@ -78,6 +78,8 @@ def keep(folder: KeptFolder, *, most: int | None = None, keys: bool = False) -> 
             done.waiting += 1
             continue
         _take(folder, name, done)
+    if len(found) == ENTRIES:
+        done.waiting += 1
     if done.waiting:
         done.waiting += len(snapshots)  # what they name is not all here
         return done

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..clock import Random
 from .errors import AppendOnly, Missing
-from .folder import Folder, sync_folder, translated, write_all
+from .folder import TEMPORARY, Folder, sync_folder, translated, write_all
 from .location import checked
 
 INCOMING = ".incoming"
@@ -132,6 +132,12 @@ class KeptFolder(Folder):
                         Path(entry.path).unlink()
                         done += 1
         return done
+
+    def settle(self, folder: Path) -> None:
+        """Whatever the umask is, others read what is kept; also where a crash came before that was said."""
+        own = folder in (self.root, self.root / TEMPORARY)
+        if not own and stat.S_IMODE(folder.stat().st_mode) != self.folder_mode:
+            folder.chmod(self.folder_mode)
 
     def arrived(self, name: str) -> float | None:
         """When the keeper took it in, by his clock: nobody else has a say in it. None for what still waits."""

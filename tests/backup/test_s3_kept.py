@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from restante.backup.access import location_of
-from restante.backup.errors import AppendOnly, BackupRefusal, Missing
+from restante.backup.errors import AppendOnly, BackupRefusal, LocationFailed, Missing
 from restante.backup.night import night
 from restante.backup.prune import GRACE, prune
 from restante.backup.repository import Repository
 from restante.backup.retention import Keep
 from restante.backup.s3 import Bucket
-from restante.backup.s3_api import ApiFailed, sign
+from restante.backup.s3_api import Api, ApiFailed, sign
 from restante.backup.s3_kept import KeptBucket, is_kept, make_kept
 from restante.backup.s3_settings import Credentials, Place, Remote
 from restante.backup.verify import verify
@@ -279,3 +279,10 @@ def test_an_append_only_bucket_over_a_line_that_fails(tmp_path: Path, s3: Weed, 
     with Faulty(s3.port, seed, 0.3) as way:
         play(scene(way))
         assert sum(way.happened.values()) > 10
+
+
+def test_a_clock_that_is_wrong_is_told(s3: Weed) -> None:
+    place = s3.place("p")
+    late = Api(place, ADMIN, lambda: datetime.now(UTC) - timedelta(hours=2))
+    with pytest.raises(LocationFailed, match="clock"):
+        bucket(place).attempt("", lambda: late.versions("", ("", "")))

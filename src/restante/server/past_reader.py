@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..backup.access import location_of, secret_of
+from ..backup.access import location_of, remote_of, secret_of
 from ..backup.errors import BackupRefusal, Corrupt, LocationFailed, NoRepository
 from ..backup.look import Looking, local, state_of
 from ..backup.objects import AccountData, MailboxData
@@ -133,7 +133,7 @@ class PastReader:
         secret = secret_of(backup.passphrase_file, backup.key_file)
         if secret is None:
             raise BackupRefusal("The backup has no key.", "Set backup.key_file or backup.passphrase_file.")
-        return Repository.open(location_of(backup.location, self._random), secret, self._random)
+        return Repository.open(location_of(backup.location, self._random, remote_of(backup)), secret, self._random)
 
     async def close(self) -> None:
         await self._engine.close()

@@ -359,6 +359,11 @@ def test_nothing_is_taken_that_is_not_what_its_name_says(scene: Scene) -> None:
         (drop / "..,..,etc,passwd").write_bytes(junk)
         (drop / "unheard,of").write_bytes(junk)
         (drop / "repository.json").write_bytes(b"{}")
+        for name in before:  # in the way of what would be removed because it is kept
+            if name.startswith("mail/"):
+                (drop / name.replace("/", ",") / "inner").mkdir(parents=True)
+        (drop / ".half-0").mkdir()
+        os.utime(drop / ".half-0", (1, 1))
 
     as_user(SERVER, thief)
     taken = scene.keep()

@@ -112,10 +112,13 @@ def _take(folder: KeptFolder, name: str, done: Kept) -> bool:
             if taken := not folder.kept(name):
                 done.octets += _copy(folder, name, dropped)
                 done.files += 1
-            dropped.unlink(missing_ok=True)
     except _Refused as refused:
         done.refused.append((name, str(refused)))
         return False
+    try:
+        dropped.unlink(missing_ok=True)
+    except OSError as error:  # a folder, perhaps: it must not keep what comes after it from being taken
+        done.refused.append((name, f"It cannot be removed ({error.strerror})."))
     return taken
 
 

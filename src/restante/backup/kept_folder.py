@@ -128,7 +128,8 @@ class KeptFolder(Folder):
                 with suppress(FileNotFoundError):
                     status = entry.stat(follow_symlinks=False)
                     mine = self.removes or status.st_uid == os.geteuid()
-                    if entry.name.startswith(HALF) and mine and status.st_mtime < before:
+                    half = entry.name.startswith(HALF) and not stat.S_ISDIR(status.st_mode)
+                    if half and mine and status.st_mtime < before:
                         Path(entry.path).unlink()
                         done += 1
         return done

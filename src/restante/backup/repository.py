@@ -199,12 +199,9 @@ class Repository:
                 self.unsure = error
             self._index, self._unindexed_known, self._packs_alone = made, True, True
             self.index_packs()
-            listed = {
-                names.sha_of(name) or "" for each in (names.MAIL, names.META) for name, _ in self.location.names(each)
-            }
-            if silent := listed - set(
-                made.packs
-            ):  # whose tables are damaged: of those an index file has to be believed
+            listed = [name for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)]
+            silent = {sha for name in listed if (sha := names.sha_of(name)) and sha not in made.packs}
+            if silent:  # their tables are damaged: of those an index file has to be believed
                 for part in self._index_files():
                     made.add(part.only(silent))
 

@@ -361,6 +361,8 @@ def test_a_run_that_was_cut_off_is_gone_on_with(tmp_path: Path, monkeypatch: pyt
         done = await world.tonight()
         assert (done.messages, done.octets, done.written) == (50, 0, 0)
         assert not list((world.notes / "journal").iterdir())
+        (pack,) = [name for name, _, _ in files(world, FileKind.MAIL)]
+        assert pack in read_written(world.writer()).files, "it is missed when it is gone"
         await comes_back(world, tmp_path / "new")
         # What is condemned meanwhile is not gone on with.
         await put(world.ann, "INBOX", message(100))

@@ -97,6 +97,8 @@ class Notes:
         """The last snapshot: its file's name, and what it holds."""
         self._pages: dict[bytes, bytes] = {}
         self._known = self._pieces = self._journal = b""
+        self.resumed: list[str] = []
+        """Names of packs of a run that was cut off, which this one may rely on."""
         self._blind = False
         self._failed: LocationFailed | None = None
         self._stale: list[str] = []
@@ -109,7 +111,7 @@ class Notes:
 
     def begin(self, snapshots: Iterable[str], packs: Callable[[], Iterable[str]]) -> None:
         """Remember the newest snapshot that is still among `snapshots` (files' names), and what a run that was cut off
-        wrote into `packs` (SHA-256 of those that stay), which are asked for if there was one."""
+        wrote into `packs` (files' names of those that stay), which are asked for if there was one."""
         self._reset()
         try:
             self._begin(set(snapshots), packs)
@@ -123,9 +125,12 @@ class Notes:
             if snapshot in snapshots and self._remember(name, snapshot):
                 break
         self._stale += [name for name, _ in self._files.names(JOURNAL)]
-        stay = set(packs()) if self._stale else set()
-        journal = [self._read(name) for name in self._stale if name.rpartition("/")[2] in stay]
-        self._journal = known.ordered([ids for ids in journal if ids is not None], SHORT)
+        journal = []
+        for pack in packs() if self._stale else ():
+            if (ids := self._read(_journal_name(pack))) is not None:
+                journal.append(ids)
+                self.resumed.append(pack)
+        self._journal = known.ordered(journal, SHORT)
 
     def _remember(self, name: str, snapshot: str) -> bool:
         data = self._read(name)
@@ -145,6 +150,7 @@ class Notes:
     def forget(self) -> None:
         """From now on nothing is taken to be at the location: what was there may be damaged."""
         self._blind, self._journal = True, b""
+        self.resumed.clear()
 
     # Asked by a run --------------------------------------------------------------------------------
 
@@ -183,9 +189,9 @@ class Notes:
         """A message was written in pieces."""
         self._cuts += [piece[:SHORT] + message[:SHORT] for piece in pieces]
 
-    def wrote(self, sha: str, table: Table) -> None:
-        """A pack is durable."""
-        name = f"{JOURNAL}/{sha}"
+    def wrote(self, pack: str, table: Table) -> None:
+        """A pack of this name is durable."""
+        name = _journal_name(pack)
         self._write(name, b"".join([entry.id[:SHORT] for entry in table.entries]))
         self._stale.append(name)
 
@@ -363,6 +369,10 @@ class Notes:
             return data[32:]
         self._files.remove(name)
         return None
+
+
+def _journal_name(pack: str) -> str:
+    return f"{JOURNAL}/{pack.rpartition('/')[2]}"
 
 
 def _account_name(root: bytes) -> str:

@@ -80,6 +80,8 @@ class Repository:
         """What was damaged and could be read elsewhere."""
         self.unsure: Corrupt | None = None
         """Why it is not known which packs will go: reading needs not know, writing does."""
+        self.reads = secrets.reads
+        """Whether what is in it can be read. Where not, reading raises NeedsPrivateKey."""
         self.notes = Notes(notes / id, secrets, random) if notes is not None and not secrets.reads else None
         """What is remembered of a sealed repository where it cannot be read."""
         self._wrote: dict[str, int] = {}
@@ -180,11 +182,6 @@ class Repository:
     @property
     def _version(self) -> int:
         return VERSION if self.secrets.recipient is None else SEALED_VERSION
-
-    @property
-    def reads(self) -> bool:
-        """Whether what is in it can be read. Where not, reading raises NeedsPrivateKey."""
-        return self.secrets.reads
 
     def need_private_key(self) -> None:
         """Raises NeedsPrivateKey where it is not held."""
@@ -355,7 +352,8 @@ class Repository:
     def find(self, id: bytes) -> Spot | None:
         """Where an object is, None where it is nowhere. What no index file says is looked for in the packs, once.
         Raises NeedsPrivateKey."""
-        self.need_private_key()
+        if not self.reads:
+            raise NeedsPrivateKey
         spot = self.index.find(id)
         if spot is None and not self._unindexed_known:
             self._unindexed_known = True
@@ -526,7 +524,7 @@ class Repository:
             for folder in (names.MAIL, names.META):
                 for name, _ in self.location.names(folder):
                     if (sha := names.sha_of(name)) and sha not in condemned:
-                        yield sha
+                        yield name
 
         self.notes.begin((name for name in self.snapshot_names() if name not in gone), packs)
         return Snapshot(*self.notes.base) if self.notes.base is not None else None
@@ -540,7 +538,7 @@ class Repository:
         """A pack of this name is durable."""
         self._wrote[name] = size
         if self.notes is not None:
-            self.notes.wrote(names.sha_of(name) or "", table)
+            self.notes.wrote(name, table)
 
     def put_file(self, folder: str, content: bytes, prefix: str = "", *, twice: bool = False) -> str:
         """Seal and write a file; its name."""
@@ -559,7 +557,8 @@ class Repository:
         serial = max(map(names.snapshot_serial, self.snapshot_names()), default=0) + 1
         name = self.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
         if self.secrets.recipient is not None:
-            note_run(self, name, data.at, self._wrote)
+            resumed = self.notes.resumed if self.notes is not None else ()
+            note_run(self, name, data.at, dict.fromkeys(resumed, 0) | self._wrote)
         self._wrote.clear()
         if self.notes is not None:
             self.notes.keep(name, content, data)

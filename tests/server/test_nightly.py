@@ -142,6 +142,18 @@ def test_one_message_an_episode_and_one_when_it_works_again(tmp_path: Path) -> N
     asyncio.run(scene())
 
 
+def test_that_old_snapshots_stay_in_a_sealed_backup_is_said_once(tmp_path: Path) -> None:
+    async def scene() -> None:
+        unpruned = [Night(snapshot=f"s{n}", unpruned=True) for n in range(3)]
+        play = Play(tmp_path, *unpruned, good(4), Night(snapshot="s5", unpruned=True))
+        assert await play() == [], "it is no failure"
+        assert play.nights.unpruned
+        assert not play.nights.failing
+        assert play.out.getvalue().count("the backup is sealed") == 2, "and once more when it is so again"
+
+    asyncio.run(scene())
+
+
 def test_an_episode_outlives_a_restart_and_so_does_what_was_missed(tmp_path: Path) -> None:
     async def scene() -> None:
         first = Play(tmp_path, BAD)

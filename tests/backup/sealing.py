@@ -58,7 +58,7 @@ def needed(repository: Repository, snapshot: Snapshot) -> set[bytes]:
 
 def noted(repository: Repository) -> tuple[set[bytes], set[bytes]]:
     """Short ids that a writer takes to be there: objects that a snapshot names, and pieces of messages."""
-    assert repository.latest() is not None
+    assert repository.basis() is not None
     assert repository.notes is not None
     notes = repository.notes
     return set(cut(notes._known, SHORT)), {each[:SHORT] for each in cut(notes._pieces, 2 * SHORT)}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from restante.backup import verify as verifying
 from restante.backup import writer as writing
 from restante.backup.crypto import Secrets
 from restante.backup.errors import BackupRefusal, Corrupt, NeedsPrivateKey, NewerFormat, NoRepository, WrongKey
@@ -25,7 +26,7 @@ from restante.backup.repository import Repository
 from restante.backup.retention import Keep
 from restante.backup.sealed import ENVELOPED, FileKind, open_file, opener
 from restante.backup.verify import verify
-from restante.backup.written import MANY, read_written
+from restante.backup.written import read_written
 from restante.clock import system_random
 from restante.query.language import All
 from restante.store.model import FlagMode, Flags
@@ -34,6 +35,7 @@ from .sealing import SealedWorld, needed, noted, pieces
 from .support import ANN, KEY, World, message, play, put, state
 
 NOW = 1_800_000_000
+MANY = 5
 FOLDERS = {
     "mail": FileKind.MAIL, "meta": FileKind.META, "index": FileKind.INDEX, "snapshots": FileKind.SNAPSHOT,
     "condemned": FileKind.CONDEMNED, "read": FileKind.READ, "written": FileKind.WRITTEN,
@@ -93,9 +95,12 @@ def test_a_stolen_server_reads_nothing_of_earlier_and_later_nights(tmp_path: Pat
 
         key = parse_writing_key((tmp_path / "writing.key").read_text())
         thief = Repository.open(world.location, key, system_random, tmp_path / "stolen" / "backup-notes")
-        assert thief.latest() is None or thief.latest().data.messages <= 28, "what it had noted of the night before"  # type: ignore[union-attr]
+        basis = thief.basis()
+        assert basis is not None
+        assert basis.data.messages == 28, "what it had noted of the last night"
         for read in (
             lambda: thief.snapshots(),
+            lambda: thief.latest(),
             lambda: thief.snapshot(thief.snapshot_names()[0]),
             lambda: thief.message(hashlib.sha256(message(3)).digest()),
             lambda: list(thief.messages([hashlib.sha256(message(3)).digest()])),
@@ -492,7 +497,7 @@ def test_a_base_that_is_forgotten_elsewhere_is_not_relied_on(tmp_path: Path) -> 
         await world.take(repository=world.writer(tmp_path / "elsewhere"))
         prune(world.repository(), Keep(0, 0, 0, 1), NOW)
         prune(world.repository(), Keep(0, 0, 0, 1), NOW + GRACE)
-        assert world.writer().latest() is None
+        assert world.writer().basis() is None
         await put(world.ann, "INBOX", message(1))
         assert (await world.tonight()).octets == len(message(1)), "which had gone from the backup"
         await comes_back(world, tmp_path / "new")
@@ -513,7 +518,7 @@ def test_nothing_is_relied_on_after_something_was_given_up(tmp_path: Path) -> No
             world.location.remove(name)
         await put(world.bob, "INBOX", message(2))
         prune(world.repository(), Keep(0, 0, 0, 1), NOW, force=True)
-        assert world.writer().latest() is None
+        assert world.writer().basis() is None
         await world.tonight()
         snapshot = world.repository().snapshots()[-1]
         engine, restored = await world.give(snapshot, tmp_path / "new")
@@ -609,8 +614,9 @@ def test_twins_are_put_back_without_the_private_key(tmp_path: Path) -> None:
     assert verify(world.repository(), NOW, everything=True).right
 
 
-def test_lists_of_files_are_joined_when_they_are_many(tmp_path: Path) -> None:
+def test_lists_of_files_are_joined_when_they_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
+        monkeypatch.setattr(verifying, "MANY", MANY)
         world = SealedWorld(tmp_path)
         await world.fill()
         for number in range(MANY + 2):
@@ -660,7 +666,7 @@ def test_what_is_remembered_is_of_the_last_snapshot(tmp_path: Path) -> None:
         await put(world.ann, "INBOX", message(1))
         done = await world.tonight()
         repository = world.writer()
-        last = repository.latest()
+        last = repository.basis()
         assert last == done.snapshot
         assert isinstance(repository.notes, Notes)
         (ann,) = [line for line in repository.read(last.data.pages[0], PageData).accounts if line.id == ANN]

@@ -27,7 +27,7 @@ import msgspec
 from ..clock import Random
 from . import known, names, objects
 from .crypto import Secrets
-from .errors import UNREADABLE, BackupRefusal, Corrupt, LocationFailed, Missing
+from .errors import UNREADABLE, BackupRefusal, Corrupt, LocationFailed, Missing, NewerFormat
 from .folder import Folder
 from .known import EMPTY, NONE, SHORT, Column, Disagree
 from .objects import AccountData, AccountLine, Kind, PageData, SegmentData, SnapshotData, column
@@ -96,6 +96,7 @@ class Notes:
         self.base: tuple[str, SnapshotData] | None = None
         """The last snapshot: its file's name, and what it holds."""
         self._pages: dict[bytes, bytes] = {}
+        self._lines: dict[str, AccountLine] = {}
         self._known = self._pieces = self._journal = b""
         self.resumed: list[str] = []
         """Names of packs of a run that was cut off, which this one may rely on."""
@@ -133,17 +134,18 @@ class Notes:
         self._journal = known.ordered(journal, SHORT)
 
     def _remember(self, name: str, snapshot: str) -> bool:
-        data = self._read(name)
         try:
-            state = msgspec.msgpack.decode(data or b"", type=_State)
+            state = msgspec.msgpack.decode(self._read(name) or b"", type=_State)
             if state.version != _VERSION or state.snapshot != snapshot:
                 return False
             found, pieces = self._read(state.known), self._read(state.pieces)
             if found is None or pieces is None:
                 return False
-            self.base = snapshot, objects.decode(state.content, SnapshotData)
-        except (*UNREADABLE, Corrupt):
+            data = objects.decode(state.content, SnapshotData)
+            self._lines = _lines(state.pages.values())
+        except (*UNREADABLE, Corrupt, NewerFormat):
             return False
+        self.base = snapshot, data
         self._pages, self._known, self._pieces = state.pages, found, pieces
         return True
 
@@ -203,7 +205,7 @@ class Notes:
         )
 
     def _account(self, root: bytes, data: AccountData) -> None:
-        line = self._lines().get(data.id)
+        line = self._lines.get(data.id)
         before = self._kept(line.root) if line is not None else None
         change = _Change(line.root if line is not None and before is not None else None)
         lacking = {self._secrets.id_of(Kind.MESSAGE.value, digest)[:SHORT] for digest in data.missing}
@@ -277,7 +279,7 @@ class Notes:
         """What is known now, from what was known, and whether something was taken away. Raises Disagree."""
         if self.base is None:
             raise Disagree
-        before = self._lines()
+        before = self._lines
         added, removed = [*_short(_top(data))], [*_short(_top(self.base[1]))]
         for id in before.keys() | lines.keys():
             old, new = before.get(id), lines.get(id)
@@ -325,9 +327,6 @@ class Notes:
 
     # Files -----------------------------------------------------------------------------------------
 
-    def _lines(self) -> dict[str, AccountLine]:
-        return _lines(self._pages.values())
-
     def _read_account(self, root: bytes) -> _Account | None:
         data = self._read(_account_name(root))
         try:
@@ -339,8 +338,11 @@ class Notes:
         found = self._read_account(root)
         if found is None:
             return None
-        columns = {key: Column(column("I", uids), ids) for key, uids, ids in found.columns}
-        return _Kept(objects.decode(found.root, AccountData), columns)
+        try:
+            columns = {key: Column(column("I", uids), ids) for key, uids, ids in found.columns}
+            return _Kept(objects.decode(found.root, AccountData), columns)
+        except (Corrupt, NewerFormat):
+            return None
 
     def _put(self, folder: str, content: bytes) -> str:
         name = f"{folder}/{sha256(content).hexdigest()}"

@@ -503,9 +503,8 @@ class Repository:
         return found, errors
 
     def latest(self) -> Snapshot | None:
-        """The newest snapshot that can be read; of a sealed repository that cannot be, the one that is remembered."""
-        if not self.reads:
-            return self._noted()
+        """The newest snapshot that can be read. Raises NeedsPrivateKey."""
+        self.need_private_key()
         for name in reversed(self.snapshot_names()):
             try:
                 return self.snapshot(name)
@@ -515,7 +514,11 @@ class Repository:
                 self.complaints.append(error)
         return None
 
-    def _noted(self) -> Snapshot | None:
+    def basis(self) -> Snapshot | None:
+        """The snapshot that a run goes on from: the newest that can be read; of a sealed repository that cannot be, the
+        one that is remembered, while it is there."""
+        if self.reads:
+            return self.latest()
         if self.notes is None:
             return None
         gone, condemned = read_written(self).gone, self.index.condemned

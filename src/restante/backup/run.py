@@ -68,7 +68,7 @@ async def run(
     """
     begun, at = clock.monotonic(), int(clock.now())
     await asyncio.to_thread(complete, repository, SMALL)
-    last = await asyncio.to_thread(repository.latest)
+    last = await asyncio.to_thread(repository.basis)
     lines = await asyncio.to_thread(lines_of, repository, last) if last is not None else {}
     everybody = await _everybody(engine)
     chosen = await _chosen(engine, addresses) if addresses else everybody

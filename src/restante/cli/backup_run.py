@@ -55,6 +55,8 @@ def init(label: str, sealed: bool, writing: Path | None) -> None:
     if writing is not None:
         write_key_file(writing, made.writing_key())
     click.echo(f"Made the backup {made.id[:8]}.")
+    if writing is not None:
+        click.echo(f"Its writing key is in {writing}. Keep the key that was given away from the server.")
 
 
 @dataclass(frozen=True, slots=True)

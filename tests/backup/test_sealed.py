@@ -383,6 +383,25 @@ def test_a_run_that_was_cut_off_is_gone_on_with(tmp_path: Path, monkeypatch: pyt
     play(scene())
 
 
+def test_a_snapshot_whose_run_was_cut_off_behind_it_is_missed_too_when_it_is_gone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = SealedWorld(tmp_path)
+        await world.fill()
+        first = await world.tonight()
+        for name, _, _ in list(files(world, FileKind.WRITTEN)):
+            world.location.remove(name)
+        await put(world.ann, "INBOX", message(1))
+        second = await world.tonight()
+        written = read_written(world.writer())
+        assert {first.snapshot.name, second.snapshot.name} <= written.files
+        assert set(written.snapshots) == {second.snapshot.name}, "nobody knows when the first one was taken"
+        world.repository().remove_snapshot(first.snapshot.name)
+        assert first.snapshot.name in {each.name for each in verify(world.writer(), NOW, everything=True).damages}
+        await world.engine.close()
+
+    play(scene())
+
+
 def test_notes_that_cannot_be_kept_are_told_of_and_the_snapshot_is_there(tmp_path: Path) -> None:
     async def scene() -> None:
         world = SealedWorld(tmp_path)
@@ -412,10 +431,6 @@ def test_full_writes_all_again(tmp_path: Path) -> None:
         assert [each.spare for each in found.damages] == [False]
         done = await world.tonight(full=True)
         assert done.octets == len(message(1)) + len(message(2))
-        snapshot = world.repository().snapshots()[-1]
-        engine, restored = await world.give(snapshot, tmp_path / "new")
-        assert restored.lost == []
-        await engine.close()
         prune(world.repository(), Keep(last=1), NOW)
         assert verify(world.writer(), NOW, everything=True).right, "what was lost is looked for no more"
         await comes_back(world, tmp_path / "newer")

@@ -85,6 +85,8 @@ class Repository:
         self.notes = Notes(notes / id, secrets, random) if notes is not None and not secrets.reads else None
         """What is remembered of a sealed repository where it cannot be read."""
         self._wrote: dict[str, int] = {}
+        self._unlisted: list[str] = []
+        """Snapshots that no list of files names: their runs were cut off just then."""
         self._index: Index | None = None
         self._unindexed_known = False
         self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -521,7 +523,8 @@ class Repository:
             return self.latest()
         if self.notes is None:
             return None
-        gone, condemned = read_written(self).gone, self.index.condemned
+        written, here, condemned = read_written(self), self.snapshot_names(), self.index.condemned
+        self._unlisted = [name for name in here if name not in written.files and name not in written.gone]
 
         def packs() -> Iterator[str]:
             for folder in (names.MAIL, names.META):
@@ -529,7 +532,7 @@ class Repository:
                     if (sha := names.sha_of(name)) and sha not in condemned:
                         yield name
 
-        self.notes.begin((name for name in self.snapshot_names() if name not in gone), packs)
+        self.notes.begin((name for name in here if name not in written.gone), packs)
         return Snapshot(*self.notes.base) if self.notes.base is not None else None
 
     @property
@@ -557,11 +560,13 @@ class Repository:
 
         Raises NotesFailed where it is there, and could not be remembered."""
         content = objects.encode(data)
-        serial = max(map(names.snapshot_serial, self.snapshot_names()), default=0) + 1
+        here = self.snapshot_names()
+        serial = max(map(names.snapshot_serial, here), default=0) + 1
         name = self.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
         if self.secrets.recipient is not None:
-            resumed = self.notes.resumed if self.notes is not None else ()
-            note_run(self, name, data.at, dict.fromkeys(resumed, 0) | self._wrote)
+            also = [one for one in self._unlisted if one in here]
+            also += self.notes.resumed if self.notes is not None else ()
+            note_run(self, name, data.at, dict.fromkeys(also, 0) | self._wrote)
         self._wrote.clear()
         if self.notes is not None:
             self.notes.keep(name, content, data)

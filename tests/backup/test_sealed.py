@@ -26,7 +26,7 @@ from restante.backup.repository import Repository
 from restante.backup.retention import Keep
 from restante.backup.sealed import ENVELOPED, FileKind, open_file, opener
 from restante.backup.verify import verify
-from restante.backup.written import read_written
+from restante.backup.written import note_gone, read_written
 from restante.clock import system_random
 from restante.query.language import All
 from restante.store.model import FlagMode, Flags
@@ -618,6 +618,18 @@ def test_a_share_reads_all_within_thirty_nights_without_the_private_key(tmp_path
     right = [each.right for each in nights]
     assert False in right
     assert not any(right[right.index(False) :]), "told every night until it is mended"
+
+
+def test_a_list_that_lets_go_what_is_there_holds_until_the_next_prune(tmp_path: Path) -> None:
+    """Who has the writing key can make one; where the private key is, it is known what is there."""
+    world = play(made(tmp_path))
+    pack = next(name for name, _, _ in files(world, FileKind.MAIL))
+    note_gone(world.writer(), [pack])
+    assert pack not in read_written(world.writer()).files
+    prune(world.repository(), Keep(last=9), NOW)
+    assert pack in read_written(world.writer()).files
+    world.location.remove(pack)
+    assert pack in {each.name for each in verify(world.writer(), NOW, everything=True).damages}
 
 
 def test_twins_are_put_back_without_the_private_key(tmp_path: Path) -> None:

@@ -92,11 +92,16 @@ def join(repository: Repository, former: Written, present: Collection[str] | Non
     what is missing shall be told of again."""
     if not former.lists:
         return
-    here = {name for name, _ in repository.location.names("")} if present is None else set(present)
-    files = former.files if present is None else here - former.gone
+    if present is None:
+        here = {name for name, _ in repository.location.names("")}
+        gone, files = former.gone & here, former.files
+    else:
+        # A pack that is there is looked for again, whoever let it go; a snapshot may be there and not be relied on.
+        here = set(present)
+        gone = {name for name in former.gone & here if name.startswith(names.SNAPSHOTS)}
+        files = here - gone
     lines = tuple(line for name, line in sorted(former.snapshots.items()) if name in here or name in files)
-    here &= former.gone
-    _put(repository, WrittenData(_VERSION, lines, tuple(sorted(files)), tuple(sorted(here))))
+    _put(repository, WrittenData(_VERSION, lines, tuple(sorted(files)), tuple(sorted(gone))))
     for name in former.lists:
         repository.location.remove(name)
 

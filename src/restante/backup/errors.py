@@ -41,11 +41,12 @@ class NeedsPrivateKey(BackupRefusal):
 
     code = "NEEDS-PRIVATE-KEY"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "This backup is sealed: what is in it can be read with its private key alone.",
-            "Name that by --passphrase-file or --key-file, on a machine that may read all of it.",
-        )
+    def __init__(
+        self,
+        text: str = "This backup is sealed: what is in it can be read with its private key alone.",
+        remedy: str = "Name that by --passphrase-file or --key-file, on a machine that may read all of it.",
+    ) -> None:
+        super().__init__(text, remedy)  # a text may be given again by another process
 
 
 class NewerFormat(BackupRefusal):

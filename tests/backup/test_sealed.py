@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from restante.backup import verify as verifying
@@ -19,10 +20,10 @@ from restante.backup.folder import Folder
 from restante.backup.keys import WritingKey, parse_writing_key
 from restante.backup.night import night
 from restante.backup.notes import Notes, NotesFailed
-from restante.backup.objects import AccountData, Kind, PageData
+from restante.backup.objects import AccountData, Kind, PageData, SnapshotData
 from restante.backup.prune import GRACE, prune
 from restante.backup.recipient import Recipient
-from restante.backup.repository import Repository
+from restante.backup.repository import Repository, Snapshot
 from restante.backup.retention import Keep
 from restante.backup.sealed import ENVELOPED, FileKind, open_file, opener
 from restante.backup.verify import verify
@@ -517,6 +518,55 @@ def test_a_base_that_is_forgotten_elsewhere_is_not_relied_on(tmp_path: Path) -> 
         assert (await world.tonight()).octets == len(message(1)), "which had gone from the backup"
         await comes_back(world, tmp_path / "new")
         await world.engine.close()
+
+    play(scene())
+
+
+def test_what_was_condemned_while_a_run_relied_on_it_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its snapshot keeps those packs, and no later run relies on that alone: they go with it, at once."""
+
+    async def scene() -> None:
+        world = SealedWorld(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        base = await world.tonight()
+        await put(world.ann, "INBOX", message(2))
+
+        def meanwhile(keep: int, now: int) -> None:
+            """Another snapshot, which has no mail, is the newest; so `prune` forgets."""
+            newest = max(names_of(world))
+            data = world.repository().snapshot(newest).data
+            empty = msgspec.structs.replace(data, pages=(), persons=(), files=())
+            world.repository().put_snapshot(empty)
+            prune(world.repository(), Keep(0, 0, 0, keep), now)
+
+        real = Repository.put_snapshot
+
+        def late(self: Repository, data: SnapshotData) -> Snapshot:
+            if self.notes is not None:
+                meanwhile(1, NOW)
+            return real(self, data)
+
+        # Its base is forgotten and condemned while it runs: what it needs stays, but it does not go on from there.
+        with monkeypatch.context() as patch:
+            patch.setattr(Repository, "put_snapshot", late)
+            with pytest.raises(NotesFailed):
+                await world.tonight()
+        assert base.snapshot.name not in names_of(world)
+        await comes_back(world, tmp_path / "new")
+        await put(world.ann, "INBOX", message(3))
+        third = await world.tonight()
+        assert third.octets == sum(len(message(n)) for n in (1, 2, 3)), "written anew"
+        prune(world.repository(), Keep(0, 0, 0, 1), NOW + GRACE)
+        prune(world.repository(), Keep(0, 0, 0, 1), NOW + 2 * GRACE)
+        await comes_back(world, tmp_path / "new")
+        assert (await world.tonight()).octets == 0
+        await world.engine.close()
+
+    def names_of(world: World) -> list[str]:
+        return world.repository().snapshot_names()
 
     play(scene())
 

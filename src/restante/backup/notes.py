@@ -17,7 +17,7 @@ is lost costs time and room at the location, never a message: that account, or a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -50,6 +50,7 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     pages: dict[bytes, bytes]
     known: str
     pieces: str
+    doubtful: list[str]
 
 
 class _Account(msgspec.Struct, frozen=True, array_like=True):
@@ -100,6 +101,9 @@ class Notes:
         self._known = self._pieces = self._journal = b""
         self.resumed: list[str] = []
         """Names of packs of a run that was cut off, which this one may rely on."""
+        self._doubtful: set[str] = set()
+        """Packs that were condemned while the run for the last snapshot went on, and still are: it may need them, and
+        they are sure to stay while it does alone."""
         self._blind = False
         self._failed: LocationFailed | None = None
         self._stale: list[str] = []
@@ -110,21 +114,25 @@ class Notes:
 
     # At the beginning of a run ---------------------------------------------------------------------
 
-    def begin(self, snapshots: Iterable[str], packs: Callable[[], Iterable[str]]) -> None:
-        """Remember the newest snapshot that is still among `snapshots` (files' names), and what a run that was cut off
-        wrote into `packs` (files' names of those that stay), which are asked for if there was one."""
+    def begin(self, snapshots: Sequence[str], condemned: Collection[str], packs: Callable[[], Iterable[str]]) -> None:
+        """Remember the newest snapshot that is still among `snapshots` (files' names, ascending), and what a run that
+        was cut off wrote into `packs` (files' names of those that stay), which are asked for if there was one.
+        condemned: SHA-256 of packs."""
         self._reset()
         try:
-            self._begin(set(snapshots), packs)
+            self._begin(snapshots, set(condemned), packs)
         except LocationFailed as error:
             self._reset()
             self._failed = error
 
-    def _begin(self, snapshots: set[str], packs: Callable[[], Iterable[str]]) -> None:
+    def _begin(self, snapshots: Sequence[str], condemned: set[str], packs: Callable[[], Iterable[str]]) -> None:
         for name, _ in sorted(self._files.names(STATE), reverse=True):
             snapshot = f"{names.SNAPSHOTS}/{name.rpartition('/')[2]}"
             if snapshot in snapshots and self._remember(name, snapshot):
                 break
+        self._doubtful &= condemned
+        if self._doubtful and self.base is not None and self.base[0] != snapshots[-1]:
+            self._reset()  # one that is not the newest may be forgotten at any time, and these packs with it
         self._stale += [name for name, _ in self._files.names(JOURNAL)]
         journal = []
         for pack in packs() if self._stale else ():
@@ -147,6 +155,7 @@ class Notes:
             return False
         self.base = snapshot, data
         self._pages, self._known, self._pieces = state.pages, found, pieces
+        self._doubtful = set(state.doubtful)
         return True
 
     def forget(self) -> None:
@@ -247,8 +256,17 @@ class Notes:
 
     # At its end ------------------------------------------------------------------------------------
 
-    def keep(self, name: str, content: bytes, data: SnapshotData) -> None:
-        """The snapshot is at the location: remember it in place of the one before. Raises NotesFailed."""
+    def keep(
+        self, name: str, content: bytes, data: SnapshotData, snapshots: Collection[str], condemned: Collection[str]
+    ) -> None:
+        """The snapshot is at the location: remember it in place of the one before. snapshots: names of those that are
+        there; condemned: packs since the run began. Raises NotesFailed."""
+        self._doubtful |= set(condemned)
+        if self._doubtful and self.base is not None and self.base[0] not in snapshots:
+            raise NotesFailed(
+                "The snapshot was taken. What it relies on was forgotten elsewhere while this went on.",
+                "Run it again: it then writes everything anew.",
+            )
         try:
             state, roots = self._keep(name, content, data)
             if self._failed is not None:
@@ -270,7 +288,8 @@ class Notes:
         pieces = known.ordered([self._pieces, *set(self._cuts)], 2 * SHORT) if self._cuts else self._pieces
         if fewer:
             pieces = b"".join([each for each in known.cut(pieces, 2 * SHORT) if known.has(found, each[SHORT:], SHORT)])
-        state = _State(_VERSION, name, content, pages, self._put(KNOWN, found), self._put(PIECES, pieces))
+        files = self._put(KNOWN, found), self._put(PIECES, pieces)
+        state = _State(_VERSION, name, content, pages, *files, sorted(self._doubtful))
         if self._failed is None:  # else the former one stays, with its files
             self._write(f"{STATE}/{name.rpartition('/')[2]}", _encode(state))
         return state, {line.root for line in lines.values()}

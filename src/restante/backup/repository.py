@@ -532,7 +532,7 @@ class Repository:
                     if (sha := names.sha_of(name)) and sha not in condemned:
                         yield name
 
-        self.notes.begin((name for name in here if name not in written.gone), packs)
+        self.notes.begin([name for name in here if name not in written.gone], condemned, packs)
         return Snapshot(*self.notes.base) if self.notes.base is not None else None
 
     @property
@@ -558,7 +558,7 @@ class Repository:
     def put_snapshot(self, data: SnapshotData) -> Snapshot:
         """From now on the snapshot is there, as the newest. All that it names must be there.
 
-        Raises NotesFailed where it is there, and could not be remembered."""
+        Raises NotesFailed, or Corrupt, where it is there and could not be remembered."""
         content = objects.encode(data)
         here = self.snapshot_names()
         serial = max(map(names.snapshot_serial, here), default=0) + 1
@@ -569,7 +569,8 @@ class Repository:
             note_run(self, name, data.at, dict.fromkeys(also, 0) | self._wrote)
         self._wrote.clear()
         if self.notes is not None:
-            self.notes.keep(name, content, data)
+            fresh = self.condemned().keys() - self.index.condemned
+            self.notes.keep(name, content, data, self.snapshot_names(), fresh)
         return Snapshot(name, data)
 
     def remove_snapshot(self, name: str) -> None:

@@ -543,3 +543,40 @@ def test_a_look_at_a_hundred_folders_reads_no_directory_of_mail(
             assert read == [tmp_path / "Mail"]
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_a_folder_that_two_paths_lead_to_is_one_mailbox(tmp_path: Path, layout: Layout) -> None:
+    root = maildir(tmp_path / "Mail")
+    real, alias = (".Sent", ".A") if layout is Layout.MAILDIRPP else ("Sent", "A")
+    deliver(maildir(root / real), 1, "S")
+    (root / alias).symlink_to(real)
+    (root / f"{real}-2").symlink_to(root)
+
+    async def act(one: MaildirSide) -> None:
+        assert {*await names(one)} - {"A"} == {"INBOX", "Sent"}
+        before = (root / real / marker.FILE).read_bytes()
+        (root / real / "cur" / "2:2,S").write_bytes(b"Subject: 2\n\n2\n")
+        assert [each.messages for each in await one.places() if each.name != "A"] == [0, 2]
+        assert (root / real / marker.FILE).read_bytes() == before
+        if "A" not in await names(one):
+            assert (await one.create("A", None)).messages == 0
+
+    for _ in range(2):
+        run(tmp_path, act, layout=layout, inbox="")
+        (root / real / "cur" / "2:2,S").unlink()
+
+
+def test_a_mailbox_behind_a_link_is_deleted_with_what_is_in_it(tmp_path: Path) -> None:
+    root, elsewhere = maildir(tmp_path / "Mail"), maildir(tmp_path / "elsewhere")
+    deliver(elsewhere, 1)
+    (root / ".Old").symlink_to(elsewhere)
+
+    async def act(one: MaildirSide) -> None:
+        assert await names(one) == ["INBOX", "Old"]
+        await one.delete("Old")
+        assert await names(one) == ["INBOX"]
+
+    run(tmp_path, act)
+    assert sorted(path.name for path in root.iterdir() if path.name.startswith((".", "restante-r"))) == []
+    assert not (elsewhere / "cur").exists()

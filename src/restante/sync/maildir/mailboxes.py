@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from ..dotlock import Locked
 from ..model import Place
@@ -55,7 +56,7 @@ def _free_path(tree: Tree, name: str) -> str:
     wanted = tree.shape.path_of(name)
     taken = {path.lower() for path in tree.paths if not _is_bare(tree, path)}
     path, number = wanted, 2
-    while path.lower() in taken:
+    while path.lower() in taken or (tree.root / path).is_symlink():  # a link to another mailbox is none of its own
         path, number = f"{wanted}_{number}", number + 1
     return path
 
@@ -195,8 +196,20 @@ def delete(tree: Tree, name: str) -> None:
         with tree.index.writing():
             tree.index.forget(key)
         tree.step("forgotten")
-        shutil.rmtree(tree.root / grave)
+        _empty(tree.root / grave)
     tree.forget_names()
+
+
+def _empty(grave: Path) -> None:
+    """Remove a folder that was taken away; of one behind a link its mail, and the link."""
+    if not grave.is_symlink():
+        shutil.rmtree(grave)
+        return
+    for sub in _SUBS:
+        if (grave / sub).exists():
+            shutil.rmtree(grave / sub)
+    (grave / marker.FILE).unlink(missing_ok=True)
+    grave.unlink()
 
 
 def _take_out(tree: Tree, path: str, grave: str) -> None:

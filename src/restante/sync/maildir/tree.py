@@ -144,7 +144,10 @@ class Tree:
     def sweep(self) -> None:
         """Remove what a crash left of folders that were being made or removed; not what is still under way."""
         for path in self.root.iterdir():
-            if path.name.startswith((MAKING, REMOVED)) and self.clock.now() - path.stat().st_ctime > UNDER_WAY:
+            if path.name.startswith((MAKING, REMOVED)) and self.clock.now() - path.lstat().st_ctime > UNDER_WAY:
+                if path.is_symlink():  # of a mailbox that was elsewhere: its mail is not ours to look for
+                    path.unlink()
+                    continue
                 from shutil import rmtree
 
                 rmtree(path)

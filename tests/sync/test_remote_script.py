@@ -11,9 +11,10 @@ from typing import TypeVar
 import pytest
 
 from restante.clock import ManualClock
+from restante.imap.grammar import answers_fetch
 from restante.sync.engine import run
 from restante.sync.model import FlagChange, Message, Withheld
-from restante.sync.remote import RemoteSide, Settings
+from restante.sync.remote import RemoteSide, Settings, look
 from restante.sync.remote.errors import Busy, Lost
 from restante.sync.settings import CopySettings, End, Report
 from restante.sync.side import MailboxUnavailable, SideUnavailable
@@ -581,5 +582,68 @@ def test_a_date_that_is_none_keeps_no_message_back() -> None:
 
     async def act(side: RemoteSide, script: Script) -> None:
         assert [one.received for one in (await all_of(side)).values()] == [0]
+
+    on(bare, act)
+
+
+class Endless(Bare):
+    """Begins to answer `verb`, and never ends. line: with the number of the answer."""
+
+    def __init__(self, verb: bytes, line: bytes) -> None:
+        super().__init__()
+        self.verb = verb
+        self.line = line
+        self.put(b"INBOX", message(1).data)
+
+    def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+        if not command.startswith(self.verb):
+            return super().__call__(session, tag, command)
+        self.pouring = asyncio.ensure_future(self._pour(session))
+        return b""
+
+    async def _pour(self, session: Session) -> None:
+        for start in range(0, 1 << 40, 2_000):
+            if session.writer.is_closing() or session.closed.is_set():
+                return
+            session.writer.write(b"".join([self.line % number for number in range(start, start + 2_000)]))
+            try:
+                await session.writer.drain()
+            except ConnectionError:
+                return
+
+
+@pytest.mark.parametrize(
+    ("verb", "line"),
+    [
+        (b'LIST "" "*"', b'* LIST () "/" "box%d"\r\n'),
+        (b"UID FETCH 1:*", b"* 1 FETCH (UID %d FLAGS ())\r\n"),
+        (b"UID FETCH 1:*", b"* 1 FETCH (UID 1 FLAGS (k%d))\r\n"),
+    ],
+)
+def test_an_answer_without_an_end_is_not_listened_to_for_ever(
+    verb: bytes, line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers_fetch, "MOST_ROWS", 50_000)
+    monkeypatch.setattr(answers_fetch, "MOST_SETS", 5_000)
+    monkeypatch.setattr(look, "MOST_MAILBOXES", 5_000)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="more"):
+            await side.changes("INBOX", None)
+
+    on(Endless(verb, line), act)
+
+
+def test_a_number_that_is_no_uid_is_a_refusal() -> None:
+    class Lying(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            return super().do_uid_fetch(session, rest).replace(b"UID 1 ", b"UID %d " % (1 << 63))
+
+    bare = Lying()
+    bare.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="no UID"):
+            await side.changes("INBOX", None)
 
     on(bare, act)

@@ -363,12 +363,13 @@ async def outlines(account: Account, name: str, uids: Sequence[int]) -> list[Out
         return []
     raw = await account.raw(name)
     found: dict[int, Outline] = {}
+    wanted = frozenset(uids)
     guess = Quirk.SIZE_IS_A_GUESS in account.quirks
 
     def hear(answer: Data | Status) -> None:
         if isinstance(answer, Data) and answer.word == b"FETCH":
             outline = _outline(parse_fetch(answer), guess)
-            if outline is not None:
+            if outline is not None and outline.uid in wanted:
                 found[outline.uid] = outline
 
     fields = " ".join(MARK_FIELDS).upper().encode("ascii")
@@ -415,12 +416,13 @@ async def headers(account: Account, name: str, uids: Sequence[int]) -> list[tupl
         return []
     raw = await account.raw(name)
     found: dict[int, bytes] = {}
+    wanted = frozenset(uids)
 
     def hear(answer: Data | Status) -> None:
         if isinstance(answer, Data) and answer.word == b"FETCH":
             items = parse_fetch(answer)
             uid, header = items.get(b"UID"), items.get(b"BODY[HEADER]")
-            if isinstance(uid, int) and isinstance(header, bytes):
+            if isinstance(uid, int) and isinstance(header, bytes) and uid in wanted:
                 found[uid] = header
 
     async with account.pool.borrow(raw) as connection:

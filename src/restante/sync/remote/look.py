@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...imap.grammar.answers import Data, Status
+from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_mailbox import Listed, parse_list, parse_namespace, parse_status
 from ..model import Place
 from .account import Account, Sight
@@ -31,6 +31,8 @@ ROLES = {
     role.lower(): role
     for role in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash")
 }
+MOST_MAILBOXES = 100_000
+"""Mailboxes of one account: a server whose list never ends is not listened to for ever."""
 _AT_ONCE = 200
 """STATUS commands under way at a time."""
 
@@ -103,15 +105,21 @@ async def _listing(
                 account.names.separator = one.separator  # what LIST "" "" is for (RFC 3501 6.3.8)
                 return
             listed[one.name] = one
+            if len(listed) > MOST_MAILBOXES:
+                raise BadAnswer(f"The server lists more than {MOST_MAILBOXES} mailboxes.")
             if "\\subscribed" in one.attributes:
                 subscribed.add(one.name)
         elif answer.word == b"LSUB":
             one = parse_list(answer)
             if "\\noselect" not in one.attributes:  # with "%": a parent of a subscribed one (RFC 3501 6.3.9)
                 subscribed.add(one.name)
+                if len(subscribed) > MOST_MAILBOXES:
+                    raise BadAnswer(f"The server lists more than {MOST_MAILBOXES} subscriptions.")
         elif answer.word == b"STATUS":
             name, found = parse_status(answer)
             values[name] = found
+            if len(values) > 2 * MOST_MAILBOXES:
+                raise BadAnswer(f"The server tells of more than {MOST_MAILBOXES} mailboxes.")
         elif answer.word == b"NAMESPACE":
             _namespaces(account, answer, connection.utf8)
 

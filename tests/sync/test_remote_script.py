@@ -422,14 +422,72 @@ def test_a_download_goes_on_over_another_connection() -> None:
 
 def test_a_server_that_ends_again_and_again_is_unavailable() -> None:
     cutting = Cutting(1, 1_000)
-    cutting.put(b"INBOX", message(1).data)
+    for number in range(200):
+        cutting.put(b"INBOX", message(number).data)
 
-    async def act(side: RemoteSide, script: Script) -> None:
+    async def act(side: RemoteSide, script: Script) -> int:
         await side.changes("INBOX", None)
         with pytest.raises(SideUnavailable):
-            await anext(side.fetch("INBOX", [1]))
+            await anext(side.fetch("INBOX", list(range(1, 201))))
+        return len(script.sessions)
 
-    on(cutting, act)
+    assert on(cutting, act) < 20
+
+
+class Poisoned(Bare):
+    """Ends the connection at some messages, in the middle of what it says about them: to any UID FETCH of `items`."""
+
+    def __init__(self, messages: int, poison: set[int], items: bytes = b"BODY.PEEK[]") -> None:
+        super().__init__()
+        self.poison = poison
+        self.items = items
+        for number in range(messages):
+            self.put(b"INBOX", message(number).data)
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        whole = super().do_uid_fetch(session, rest)
+        if self.items not in rest:
+            return whole
+        ends = [whole.find(b"(UID %d " % uid) for uid in self.poison]
+        if ends := [end for end in ends if end >= 0]:
+            session.push(whole[: min(ends) + 5])
+            session.writer.close()
+            return b""
+        return whole
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("poison", [{1}, {60}, {200}, {7, 8, 9, 150}])
+def test_a_message_that_ends_the_connection_holds_up_no_other(poison: set[int], connections: int) -> None:
+    poisoned = Poisoned(200, poison)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        uids = [one.uid async for one in side.fetch("INBOX", list(changes.uids))]
+        assert sorted(uids) == sorted({*range(1, 201)} - poison)
+        assert {uid for _, uid in side.unreadable} == poison
+        assert all(one.temporary and "connection" in one.reason for one in side.unreadable.values())
+
+    on(poisoned, act, Settings(connections=connections))
+
+
+def test_a_run_sets_aside_what_ends_the_connection_and_goes_on(tmp_path: Path) -> None:
+    poisoned, clock = Poisoned(60, {5}), ManualClock()
+    disk = Disk()
+
+    async def act(side: RemoteSide, script: Script) -> Report:
+        state = State.open(tmp_path / "state.db")
+        try:
+            return await run(CopySettings(), side, MemorySide(disk), state, clock)
+        finally:
+            state.close()
+
+    report = on(poisoned, act)
+    assert (report.two.added, [one.uid for one in report.aside]) == (59, [5])
+    poisoned.poison.clear()
+    clock.advance(700)
+    report = on(poisoned, act)
+    assert (report.two.added, report.aside) == (1, ())
 
 
 def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -454,8 +512,7 @@ def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> No
         await side.changes("INBOX", None)
         return [one.data async for one in side.fetch("INBOX", [1])]
 
-    with pytest.raises(SideUnavailable):
-        on(bare, once, settings, spool=tmp_path)
+    assert on(bare, once, settings, spool=tmp_path) == []
     kept = [path.stat().st_size for path in tmp_path.iterdir()]
     assert kept == [500_000]
     Dying.alive = 1_000

@@ -18,7 +18,7 @@ from ..model import Added, Message
 from ..outline import digest, mark
 from ..plan.messages import Additions
 from ..settings import End, Progress
-from ..side import MailboxUnavailable, withheld
+from ..side import MailboxUnavailable, SideUnavailable, withheld
 from .context import Context, together
 from .placeholder import is_placeholder, placeholders
 
@@ -127,9 +127,13 @@ class Carrier:
                     yield message, size, email, True
                 uids = [uid for uid in uids if uid not in large]
         came = set()
-        async for message in side.fetch(name, uids):
-            came.add(message.uid)
-            yield message, len(message.data), message.email, False
+        try:
+            async for message in side.fetch(name, uids):
+                came.add(message.uid)
+                yield message, len(message.data), message.email, False
+        except SideUnavailable:  # what it has withheld by then is not to end the next run, too
+            self._put_aside(name, [uid for uid in uids if uid not in came])
+            raise
         if len(came) < len(uids):
             self._put_aside(name, [uid for uid in uids if uid not in came])
 

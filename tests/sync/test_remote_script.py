@@ -490,6 +490,48 @@ def test_a_run_sets_aside_what_ends_the_connection_and_goes_on(tmp_path: Path) -
     assert (report.two.added, report.aside) == (1, ())
 
 
+@pytest.mark.parametrize("poison", [{1}, {60}, {200}, {7, 8, 9, 150}])
+def test_a_header_that_ends_the_connection_holds_up_no_other(poison: set[int]) -> None:
+    poisoned = Poisoned(200, poison, b"HEADER")
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.changes("INBOX", None)
+        outlines = await side.outlines("INBOX", list(range(1, 201)))
+        assert [one.uid for one in outlines] == sorted({*range(1, 201)} - poison)
+        assert {uid for _, uid in side.unreadable} == poison
+
+    on(poisoned, act)
+
+
+@pytest.mark.parametrize("poison", [{2}, {1, 2, 99}, set(range(1, 201))])
+def test_a_header_that_is_refused_holds_up_no_other(poison: set[int]) -> None:
+    class Refusing(Bare):
+        asked = 0
+
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            if b"HEADER" in rest:
+                self.asked += 1
+                if poison.intersection(self.named(session, rest.partition(b" ")[0])):
+                    return b"NO it is damaged"
+            return super().do_uid_fetch(session, rest)
+
+    bare = Refusing()
+    for number in range(200):
+        bare.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.changes("INBOX", None)
+        if len(poison) == 200:
+            with pytest.raises(MailboxUnavailable):
+                await side.outlines("INBOX", list(range(1, 201)))
+        else:
+            outlines = await side.outlines("INBOX", list(range(1, 201)))
+            assert [one.uid for one in outlines] == sorted({*range(1, 201)} - poison)
+        assert bare.asked < 50
+
+    on(bare, act)
+
+
 def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> None:
     octets = b"Subject: large\r\n\r\n" + bytes(range(1, 256)) * 4_000
     pieces = 100_000

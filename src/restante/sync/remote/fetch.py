@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_fetch import Value, parse_fetch, parse_internaldate
@@ -25,7 +25,7 @@ from ..outline import MARK_FIELDS, mark_and_ident
 from ..side import MailboxUnavailable
 from .account import Account
 from .command import sets
-from .connection import Connection, Selected
+from .connection import Connection, Selected, Sink
 from .errors import Lost, busy, check, is_busy, said
 from .quirks import Quirk
 from .spool import Part, key
@@ -40,6 +40,8 @@ _LOSSES = 3
 _BLAMED = 12
 """Connections lost one after the other without a message between, after which the side is unavailable: where nothing
 was asked for, and where a message could be blamed for it."""
+_REFUSED = 24
+"""Commands refused one after the other without a message between, after which the mailbox is unavailable."""
 _SLOWEST_PIECE = 20
 """Seconds that a piece may take at the rate that is allowed."""
 _LEAST_PIECE = 32_768
@@ -407,13 +409,7 @@ async def outlines(account: Account, name: str, uids: Sequence[int]) -> list[Out
     fields = " ".join(MARK_FIELDS).upper().encode("ascii")
     email = b"EMAILID " if "OBJECTID" in account.pool.offers else b""
     items = b" (UID RFC822.SIZE INTERNALDATE %bBODY.PEEK[HEADER.FIELDS (%b)])" % (email, fields)
-    async with account.pool.borrow(raw) as connection:
-        await account.open(connection, name, raw)
-        parts = [numbers for numbers, _ in sets(uids, account.pool.offers.message_limit or 2_000)]
-        for at in range(0, len(parts), 4):
-            commands = [(b"UID FETCH " + numbers + items,) for numbers in parts[at : at + 4]]
-            for status in await connection.run(*commands, sink=hear):
-                check(status, name)
+    await _ask(account, name, raw, uids, items, hear, found, 2_000)
     return [found[uid] for uid in uids if uid in found]
 
 
@@ -457,9 +453,68 @@ async def headers(account: Account, name: str, uids: Sequence[int]) -> list[tupl
             if isinstance(uid, int) and isinstance(header, bytes) and uid in wanted:
                 found[uid] = header
 
+    await _ask(account, name, raw, uids, b" (UID BODY.PEEK[HEADER])", hear, found, 500)
+    return sorted(found.items())
+
+
+async def _ask(
+    account: Account,
+    name: str,
+    raw: bytes,
+    uids: Sequence[int],
+    items: bytes,
+    hear: Sink,
+    found: Collection[int],
+    most: int,
+) -> None:
+    """Ask for items of these messages, `hear` what comes, so many in a command; what came is in `found`.
+
+    Where the server refuses a command, or ends the connection, what lacks is asked for in parts. A message that it
+    does not speak of by itself either is withheld. Raises MailboxUnavailable, SideUnavailable.
+    """
+    waiting = [list(uids)]
+    struck: set[int] = set()
+    failures = came = 0
+    while waiting:
+        some = waiting.pop()
+        refusal: Status | Lost | None
+        try:
+            refusal = await _ask_at_once(account, name, raw, some, items, hear, most)
+        except Lost as lost:
+            refusal = lost
+        if refusal is None:
+            continue
+        lacking = [uid for uid in some if uid not in found]
+        failures = 1 if len(found) > came else failures + 1
+        came = len(found)
+        if isinstance(refusal, Lost):
+            if failures > _BLAMED or not lacking:
+                raise refusal
+            waiting += [rest] if (rest := lacking[1:]) else []
+            if lacking[0] in struck:
+                account.unreadable[name, lacking[0]] = Withheld("it ends the connection instead")
+            else:
+                struck.add(lacking[0])
+                waiting.insert(0, lacking[:1])  # by itself, behind all others
+        elif is_busy(refusal) or failures > _REFUSED:
+            check(refusal, name)
+        elif len(lacking) > 1:
+            half = len(lacking) // 2
+            waiting += [lacking[half:], lacking[:half]]
+        elif lacking:
+            account.unreadable[name, lacking[0]] = Withheld(said(refusal))
+
+
+async def _ask_at_once(
+    account: Account, name: str, raw: bytes, uids: Sequence[int], items: bytes, hear: Sink, most: int
+) -> Status | None:
+    """The first refusal, if there is one."""
     async with account.pool.borrow(raw) as connection:
         await account.open(connection, name, raw)
-        for numbers, _ in sets(uids, account.pool.offers.message_limit or 500):
-            (status,) = await connection.run((b"UID FETCH " + numbers + b" (UID BODY.PEEK[HEADER])",), sink=hear)
-            check(status, name)
-    return sorted(found.items())
+        parts = [numbers for numbers, _ in sets(uids, account.pool.offers.message_limit or most)]
+        for at in range(0, len(parts), 4):
+            commands = [(b"UID FETCH " + numbers + items,) for numbers in parts[at : at + 4]]
+            for status in await connection.run(*commands, sink=hear):
+                if not status.ok:
+                    return status
+    return None

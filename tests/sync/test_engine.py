@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import apsw
 import pytest
@@ -18,7 +19,7 @@ from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, i
 from restante.sync.model import Added, Message, Withheld
 from restante.sync.outline import mark
 from restante.sync.settings import Brake, CopySettings, End, Report, Trash
-from restante.sync.side import SideUnavailable
+from restante.sync.side import SideLost, SideUnavailable
 from restante.sync.state import CopyBusy, State, StateFailed
 
 from .memory import ALL, BARE, Abilities, HeaderlessSide, MemorySide
@@ -568,6 +569,64 @@ def test_a_server_that_alters_what_it_takes_gives_no_duplicates(make: Make) -> N
     assert sorted(world.numbers(ONE).values()) == [1] * 4
     assert sorted(world.numbers(TWO).values()) == [1] * 4
     assert sync(world).changed == 0
+
+
+class EndingSide(MemorySide):
+    """Ends the connection at some messages that are sent to it, with those before them filed."""
+
+    poison: ClassVar[set[int]] = set()
+
+    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+        at = next((i for i, one in enumerate(messages) if number_of(one.data) in self.poison), None)
+        answers = await super().add(name, messages[:at])
+        if at is not None:
+            raise SideLost("The server ended the connection.")
+        return answers
+
+
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+@pytest.mark.parametrize("poison", [{1}, {5}, {12}, {3, 4, 9}], ids=str)
+def test_a_message_that_ends_the_connection_when_it_is_sent_is_set_aside(
+    make: Make, abilities: Abilities, poison: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make(one=abilities)
+    world.kind = EndingSide
+    monkeypatch.setattr(EndingSide, "poison", poison)
+
+    def there() -> list[int]:
+        return sorted(number_of(one.data) for one in world.disks[ONE].boxes["INBOX"].messages.values())
+
+    for _ in range(12):
+        world.deliver(TWO, "INBOX")
+    with pytest.raises(SideLost):
+        sync(world)
+    report = sync(world)
+    assert {number_of(world.disks[TWO].boxes["INBOX"].messages[one.uid].data) for one in report.aside} == poison
+    assert all("connection" in one.reason and one.next_try for one in report.aside)
+    assert there() == sorted({*range(1, 13)} - poison)
+    assert sync(world).changed == 0
+    monkeypatch.setattr(EndingSide, "poison", set())
+    world.clock.advance(700)
+    assert sync(world).one.added == len(poison)
+    same(world)
+    assert sync(world).changed == 0
+
+
+def test_where_the_connection_ends_at_each_message_the_side_is_unavailable(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make()
+    world.kind = EndingSide
+    monkeypatch.setattr(EndingSide, "poison", set(range(1, 100)))
+    for _ in range(20):
+        world.deliver(TWO, "INBOX")
+    for _ in range(2):
+        with pytest.raises(SideLost):
+            sync(world)
+    monkeypatch.setattr(EndingSide, "poison", set())
+    world.clock.advance(700)
+    assert sync(world).one.added == 20
+    same(world)
 
 
 def test_two_runs_at_once_are_refused(make: Make) -> None:

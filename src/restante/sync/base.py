@@ -26,6 +26,9 @@ PLACEHOLDER = 32
 AGAIN = 128
 """It was sent a second time, after the side had said it took it and did not show it."""
 
+CUT = 256
+"""The connection ended while it, or others together with it, was being added: it goes by itself next time."""
+
 WHOLE = 64
 """Carry it whole, whatever the limit says."""
 

@@ -33,6 +33,12 @@ class SideUnavailable(Refusal):
     temporary = True
 
 
+class SideLost(SideUnavailable):
+    """The connection to the side ended in the middle of a call. Another call makes a new one."""
+
+    code = "CONNECTION-LOST"
+
+
 class MailboxUnavailable(Refusal):
     """This mailbox cannot be used now, others can: no permission, damaged, vanished while it was read."""
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
-from ..base import FRESH, GONE, SENT, Known, Row
+from ..base import CUT, FRESH, GONE, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan
 from ..settings import BOTH, End
@@ -143,7 +143,7 @@ def _put(row: Row) -> None:
         else:
             row.odd &= ~GONE[end]
     if row.one.present and row.two.present:
-        row.odd &= ~SENT
+        row.odd &= ~(SENT | CUT)
         row.hold = None
 
 

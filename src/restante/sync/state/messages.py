@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import apsw
 
-from ..base import FRESH, GONE, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
+from ..base import CUT, FRESH, GONE, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
 from ..model import Flags
 from ..settings import BOTH, End
 from .flagsets import Flagsets
@@ -146,6 +146,10 @@ class Messages:
         """The side took them, and did not say under which UID."""
         self._db.executemany(f"UPDATE message SET odd = odd | {SENT} WHERE key = ?", [(key,) for key in keys])
 
+    def cut(self, keys: Iterable[int]) -> None:
+        """The connection ended while these were being added."""
+        self._db.executemany(f"UPDATE message SET odd = odd | {CUT} WHERE key = ?", [(key,) for key in keys])
+
     def insert(self, rows: Sequence[Row]) -> None:
         """Messages that were found on both sides; gives the rows their keys."""
         key = self._flagsets.key
@@ -254,7 +258,7 @@ def _content(content: Content) -> tuple[object, ...]:
 
 def _both(text: str) -> dict[End, str]:
     """The statement for either side: {x} is the column of this one, {y} of the other."""
-    return {end: text.format(x=COLUMN[end], y=COLUMN[end.other], gone=GONE[end], sent=SENT) for end in BOTH}
+    return {end: text.format(x=COLUMN[end], y=COLUMN[end.other], gone=GONE[end], sent=SENT | CUT) for end in BOTH}
 
 
 _LINES = _both(

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
-from ..base import CUT, FRESH, GONE, SENT, Known, Row
+from ..base import CUT, FRESH, GONE, MOVING, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan
 from ..settings import BOTH, End
@@ -41,7 +41,8 @@ async def act(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         lambda item: _remove(context, *item[0], item[1]),
         lambda item: item[0],
     )
-    await context.each(looked, lambda look: remove_doomed(context, look.key), lambda look: (look.key, End.TWO))
+    places = [(look.key, end) for look in looked for end in BOTH]
+    await context.each(places, lambda place: remove_doomed(context, *place), lambda place: place)
     for look in looked:
         await _delete(context, look)
     _settle(context, looked)
@@ -71,7 +72,8 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         for end in BOTH
         if (known := context.joints[pair].known(end)) is not None and known.listing is not None
     ]
-    if not (listings or plan.drops or plan.found or changed or plan.holds or listed or new or context.lost):
+    left = {end: some for end, some in context.leftovers.items() if some}
+    if not (listings or plan.drops or plan.found or changed or plan.holds or listed or new or context.lost or left):
         return
     with state.transaction():
         for look, end in new:
@@ -87,6 +89,9 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         for row in changed.values():
             _put(row)
         messages.relocate(list(changed.values()))
+        for end, some in left.items():
+            messages.leave(end, some)
+            some.clear()
         for look in looked:
             for end, difference in look.differences.items():
                 if len(difference.listed):
@@ -144,6 +149,8 @@ def _put(row: Row) -> None:
             row.odd &= ~GONE[end]
     if row.one.present and row.two.present:
         row.odd &= ~(SENT | CUT)
+        if len(there) == len(BOTH) and there[0] == there[1]:
+            row.odd &= ~(MOVING[End.ONE] | MOVING[End.TWO])
         row.hold = None
 
 
@@ -203,6 +210,9 @@ async def _move(context: Context, end: End, source: int, target: int, rows: list
         names = context.name(source, end), context.name(target, end)
         for start in range(0, len(rows), TOGETHER):
             some = {place[1]: row for row in rows[start : start + TOGETHER] if (place := row.place(end)) is not None}
+            keys = [row.key for row in some.values()]
+            with context.state.transaction():
+                context.state.messages.moving(end, keys, begun=True)
             answers = await side.move(names[0], sorted(some), names[1])
             context.touch(source, end)
             context.touch(target, end)
@@ -223,6 +233,7 @@ async def _move(context: Context, end: End, source: int, target: int, rows: list
                     context.again = True
             with context.state.transaction():
                 context.state.messages.relocate(moved)
+                context.state.messages.moving(end, keys, begun=False)
             context.did(end, "moved", len(moved))
     except MailboxUnavailable as error:
         context.unsettled |= {source, target}
@@ -281,14 +292,14 @@ async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> Non
         context.did(end, "removed", len(some))
 
 
-async def remove_doomed(context: Context, pair: int) -> None:
-    """Placeholders whose messages have arrived."""
-    uids = context.state.messages.to_remove(pair)
+async def remove_doomed(context: Context, pair: int, end: End) -> None:
+    """What is still there beside the message: placeholders, and what moves that were cut off left."""
+    uids = context.state.messages.to_remove(pair, end)
     if uids:
-        await context.sides[End.TWO].remove(context.name(pair, End.TWO), sorted(uids))
-        context.touch(pair, End.TWO)
+        await context.sides[end].remove(context.name(pair, end), sorted(uids))
+        context.touch(pair, end)
         with context.state.transaction():
-            context.state.messages.saved(pair, End.TWO, uids)
+            context.state.messages.saved(pair, end, uids)
 
 
 async def _delete(context: Context, look: Look) -> None:

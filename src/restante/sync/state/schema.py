@@ -88,7 +88,7 @@ CREATE TABLE content (
     near_digest BLOB
 ) STRICT;
 
-CREATE TABLE doomed (                   -- a placeholder that its message replaces, still there beside it
+CREATE TABLE doomed (                   -- still there beside the message: its placeholder, or where its move began
     message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
     pair INTEGER NOT NULL REFERENCES pair ON DELETE CASCADE,
     side INTEGER NOT NULL,

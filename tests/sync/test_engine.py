@@ -284,6 +284,41 @@ def test_removals_past_a_threshold_are_held(
     assert len(uids(world, ONE)) == messages - removed
 
 
+@pytest.mark.parametrize("brake", [Brake(number=10), Brake(share=0.3, least=10)], ids=["number", "share"])
+def test_removals_that_come_in_small_parts_are_held_together(make: Make, brake: Brake) -> None:
+    world = make(CopySettings(brake=brake))
+    for _ in range(40):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    for _ in range(10):
+        for uid in uids(world, TWO)[:3]:
+            world.remove(TWO, "INBOX", uid)
+        sync(world)
+        world.clock.advance(1)
+    assert 40 - 13 <= len(uids(world, ONE)) < 40
+    (held,) = sync(world).held
+    assert held.messages == len(uids(world, ONE)) - len(uids(world, TWO))
+    world.decide(True)
+    sync(world)
+    same(world)
+    for _ in range(3):  # what a person does is no accident: the count begins anew, and later, too
+        world.remove(TWO, "INBOX", uids(world, TWO)[0])
+        assert not sync(world).held
+        world.clock.advance(601)
+    same(world)
+
+
+def test_a_state_of_the_first_version_is_brought_up(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    db = apsw.Connection(str(world.folder / "state"))
+    db.execute("DROP TABLE removal; PRAGMA user_version = 1")
+    db.close()
+    world.remove(ONE, "INBOX", uids(world, ONE)[0])
+    assert sync(world).two.removed == 1
+
+
 def test_what_moved_counts_as_no_removal(make: Make) -> None:
     world = make(CopySettings(brake=Brake(emptied=1, number=0)), PLAIN, PLAIN)
     world.disks[ONE].create("A")

@@ -35,7 +35,9 @@ class Brake:
 
     vanished: hold the messages of a mailbox that is gone. emptied: hold where a mailbox lost all of at least this many
     messages. share, least: hold where a mailbox lost more than this share of its messages, at least this many.
-    number: hold where one side lost more than this many in one run, whatever the mailboxes. on: False holds nothing.
+    number: hold where one side lost more than this many, whatever the mailboxes. on: False holds nothing.
+    window: seconds within which removals of several runs count together for `share` and `number`: a run that watches
+    sees what is removed one by one in small parts.
     """
 
     on: bool = True
@@ -44,6 +46,7 @@ class Brake:
     share: float = 0.5
     least: int = 100
     number: int = 1000
+    window: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ sides; additions are journalled (`carry`).
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ..base import CUT, FRESH, GONE, MOVING, SENT, Known, Row
@@ -100,6 +100,7 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
                     messages.set_email(end, difference.emails)
         for (pair, end, reason), rows in plan.holds.items():
             state.holds.hold(pair, end, reason, context.clock.now(), [row.key for row in rows])
+            _count_removed(context, end, rows)
         if context.lost:
             again = "The side took it twice, and does not show it."
             state.asides.put(
@@ -287,9 +288,17 @@ async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> Non
         await context.sides[end].remove(context.name(pair, end), uids)
         context.touch(pair, end)
         with context.state.transaction():
+            _count_removed(context, end.other, [row for row in some if row.hold is None])
             context.state.messages.drop([row.key for row in some])
             context.state.holds.sweep()
         context.did(end, "removed", len(some))
+
+
+def _count_removed(context: Context, end: End, rows: Sequence[Row]) -> None:
+    """Note for the brake that somebody removed these there. Within a transaction."""
+    now, window = context.clock.now(), context.settings.brake.window
+    for pair, number in Counter(row.pair for row in rows).items():
+        context.state.holds.removed(pair, end, number, now, window)
 
 
 async def remove_doomed(context: Context, pair: int, end: End) -> None:

@@ -29,7 +29,9 @@ class Holds:
         return {key: None if accepted is None else bool(accepted) for key, accepted in rows}
 
     def decide(self, numbers: Sequence[int] | None, accepted: bool) -> int:
-        """Decide about these, or all that nobody decided about; how many there were."""
+        """Decide about these, or all that nobody decided about; how many there were. What was removed lately has been
+        judged with them: the brake counts anew."""
+        self._db.execute("DELETE FROM removal")
         if numbers is None:
             self._db.execute("UPDATE hold SET accepted = ? WHERE accepted IS NULL", (accepted,))
         else:
@@ -53,6 +55,17 @@ class Holds:
             (found, 4 if end is End.ONE else 8, apsw.carray(_numbers(keys))),
         )
         return int(found)
+
+    def removed(self, pair: int, end: End, number: int, now: float, window: float) -> None:
+        """So many messages of the pair were removed there by somebody. Those of before the window are forgotten, and
+        those of after now: the clock was put back."""
+        self._db.execute("DELETE FROM removal WHERE at NOT BETWEEN ? AND ?", (now - window, now))
+        self._db.execute("INSERT INTO removal (pair, side, at, number) VALUES (?, ?, ?, ?)", (pair, end, now, number))
+
+    def lately(self, now: float, window: float) -> dict[tuple[int, End], int]:
+        """(pair, side) -> messages that were removed there within the window."""
+        rows = self._db.execute(_LATELY, (now - window, now))
+        return {(pair, End(side)): number for pair, side, number in rows}
 
     def sweep(self) -> None:
         """Forget holds that hold nothing any more."""
@@ -112,6 +125,7 @@ class Trashed:
         self._db.execute("DELETE FROM trash WHERE key IN (SELECT value FROM carray(?))", (apsw.carray(_numbers(keys)),))
 
 
+_LATELY = "SELECT pair, side, sum(number) FROM removal WHERE at BETWEEN ? AND ? GROUP BY pair, side"
 _HELD = """
 SELECT h.key, coalesce(p.name, q.name, ''), h.side, h.reason, count(*), h.since, h.accepted
 FROM hold h JOIN message m ON m.hold = h.key

@@ -580,3 +580,33 @@ def test_a_mailbox_behind_a_link_is_deleted_with_what_is_in_it(tmp_path: Path) -
     run(tmp_path, act)
     assert sorted(path.name for path in root.iterdir() if path.name.startswith((".", "restante-r"))) == []
     assert not (elsewhere / "cur").exists()
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("child", [False, True])
+def test_mail_that_arrives_while_a_folder_is_taken_away_brings_it_back(
+    tmp_path: Path, layout: Layout, child: bool
+) -> None:
+    folder = tmp_path / "Mail" / (".Work" if layout is Layout.MAILDIRPP else "Work")
+    arrived = False
+
+    def step(label: str) -> None:
+        nonlocal arrived
+        if label == "taking away" and not arrived:
+            arrived = True
+            deliver(folder, 9)
+
+    async def act(one: MaildirSide) -> None:
+        for name in ("Work", "Work/Child") if child else ("Work",):
+            await one.create(name, None)
+        await one.add("Work", [message(3)])
+        identity = (await place(one, "Work")).id
+        with pytest.raises(MailboxUnavailable):
+            await one.delete("Work")
+        assert subjects(folder) == [3, 9]
+        assert (await place(one, "Work")).id == identity
+        await everything(one, "Work")
+        await one.delete("Work")
+        assert "Work" not in [each.name for each in await one.places() if each.selectable]
+
+    run(tmp_path, act, layout=layout, step=step)

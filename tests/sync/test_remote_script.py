@@ -746,3 +746,76 @@ def test_a_number_that_is_no_uid_is_a_refusal() -> None:
             await side.changes("INBOX", None)
 
     on(bare, act)
+
+
+class Boxes(Bare):
+    """Renames and deletes mailboxes. renames: whether it does; arrives: whether mail came right before."""
+
+    renames = True
+    arrives = False
+
+    def do_delete(self, session: Session, rest: bytes) -> bytes:
+        if (name := rest.strip(b'"')) not in self.boxes:
+            return b"NO [NONEXISTENT] no such mailbox"
+        del self.boxes[name]
+        return b""
+
+    def do_rename(self, session: Session, rest: bytes) -> bytes:
+        old, new = (name.strip(b'"') for name in rest.split(b" "))
+        if not self.renames or old not in self.boxes or new in self.boxes:
+            return b"NO it cannot be renamed"
+        self.boxes[new] = self.boxes.pop(old)
+        self.validity[new], self.next[new] = self.validity.pop(old), self.next.pop(old)
+        if self.arrives and old == b"Old":
+            self.put(new, message(9).data)
+        return b""
+
+
+@pytest.mark.parametrize("renames", [True, False])
+@pytest.mark.parametrize("child", [True, False])
+def test_an_empty_mailbox_is_deleted_and_one_with_mail_is_not(renames: bool, child: bool) -> None:
+    bare = Boxes()
+    bare.renames = renames
+    for name in (b"Old", b"Old/Child") if child else (b"Old",):
+        bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
+    bare.put(b"Old", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        assert not await side.delete_empty("Old")
+        assert list(bare.boxes[b"Old"]) == [1]
+        bare.boxes[b"Old"].clear()
+        assert await side.delete_empty("Old")
+        assert sorted(bare.boxes) == [b"INBOX", *([b"Old/Child"] if child else [])]
+        with pytest.raises(MailboxUnavailable):
+            await side.delete_empty("Old")
+
+    on(bare, act)
+
+
+def test_mail_that_arrives_while_a_mailbox_is_deleted_stays() -> None:
+    bare = Boxes()
+    bare.boxes[b"Old"], bare.validity[b"Old"], bare.next[b"Old"] = {}, 7, 1
+    bare.arrives = True
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        assert not await side.delete_empty("Old")
+        assert {name: len(box) for name, box in bare.boxes.items()} == {b"INBOX": 0, b"Old": 1}
+
+    on(bare, act)
+
+
+@pytest.mark.parametrize("mail", [0, 1])
+def test_what_a_cut_off_deletion_left_is_no_mailbox_unless_there_is_mail_in_it(mail: int) -> None:
+    bare, name = Boxes(), b"Old~restante-removed"
+    bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
+    for number in range(mail):
+        bare.put(name, message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        names = ["INBOX", name.decode()] if mail else ["INBOX"]
+        assert [place.name for place in await side.places()] == names
+        assert sorted(bare.boxes) == sorted(each.encode() for each in names)
+
+    on(bare, act)

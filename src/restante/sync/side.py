@@ -143,6 +143,26 @@ class Headers(Protocol):
         ...
 
 
+class EmptyDeletes(Protocol):
+    """What a side may do besides: delete a mailbox only if it is empty, whatever arrives in it meanwhile."""
+
+    async def delete_empty(self, name: str) -> bool:
+        """As `Side.delete`; False, and nothing is deleted, where there are messages in it."""
+        ...
+
+
+async def delete_empty(side: Side, name: str) -> bool:
+    """Delete a mailbox that was seen to be empty; False where it is not any more. A side that has no way of its own is
+    looked at once more."""
+    own = getattr(side, "delete_empty", None)
+    if callable(own):
+        return bool(await cast("EmptyDeletes", side).delete_empty(name))
+    if len((await side.changes(name, None)).uids):
+        return False
+    await side.delete(name)
+    return True
+
+
 class Withholds(Protocol):
     """What a side may tell besides: messages that are there and that it does not give."""
 

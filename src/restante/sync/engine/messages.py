@@ -18,7 +18,7 @@ from ..base import CUT, FRESH, GONE, MOVING, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan
 from ..settings import BOTH, End
-from ..side import MailboxUnavailable
+from ..side import MailboxUnavailable, delete_empty
 from .carry import Carrier
 from .context import Context
 from .look import Look
@@ -321,12 +321,10 @@ async def _delete(context: Context, look: Look) -> None:
         there = end.other
         try:
             name = context.name(pair, there)
-            left = await context.sides[there].changes(name, None)
-            if len(left.uids):
+            if not await delete_empty(context.sides[there], name):
                 context.unsettled.add(pair)  # something came meanwhile: the mailbox lives on
                 context.touch(pair, there)
                 continue
-            await context.sides[there].delete(name)
         except MailboxUnavailable as error:
             context.unsettled.add(pair)
             context.leave_out(look.joint.goal, there, error)

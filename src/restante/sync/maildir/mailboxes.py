@@ -21,6 +21,7 @@ from . import marker, subscriptions
 from .layout import INBOX, MAKING, REMOVED, Layout
 from .look import open_folder
 from .marker import Marker, new_id
+from .scan import unique_names_in
 from .tree import Tree
 
 _SUBS = ("cur", "new", "tmp")
@@ -183,7 +184,7 @@ def delete(tree: Tree, name: str) -> None:
         tree.refresh(folder)
         if told is not None and tree.index.folder(folder.key).number != told:
             raise MailboxUnavailable(f"The mailbox {name} changed since it was read.", "The next run looks again.")
-        key, path = folder.key, tree.known(name).path
+        key, path, number = folder.key, tree.known(name).path, tree.index.folder(folder.key).messages
     grave = REMOVED + tree.random(8).hex()
     with _blaming(name):
         tree.step("taking away")
@@ -192,12 +193,36 @@ def delete(tree: Tree, name: str) -> None:
         else:
             os.rename(path, grave, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
         tree.step("taken away")
+        _bring_back_unless(tree, name, grave, path, number)
         _sync(tree, "", path.rpartition("/")[0])
         with tree.index.writing():
             tree.index.forget(key)
         tree.step("forgotten")
         _empty(tree.root / grave)
     tree.forget_names()
+
+
+def _bring_back_unless(tree: Tree, name: str, grave: str, path: str, number: int) -> None:
+    """Mail that was delivered right before the folder was taken away: the folder goes back with it. What comes later
+    finds no folder. Raises MailboxUnavailable."""
+    folder = open_folder(tree.root, grave)
+    try:
+        there = sum(1 for _ in unique_names_in(folder))
+    finally:
+        os.close(folder)
+    if there <= number:
+        return
+    back, again = path, 2
+    while (tree.root / back / "cur").exists():  # made anew meanwhile
+        back, again = f"{path}_{again}", again + 1
+    if (tree.root / back).exists():  # left for its children
+        for sub in (*_SUBS, marker.FILE):
+            os.rename(f"{grave}/{sub}", f"{back}/{sub}", src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+        os.rmdir(grave, dir_fd=tree.root_fd)
+    else:
+        os.rename(grave, back, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+    tree.forget_names()
+    raise MailboxUnavailable(f"The mailbox {name} changed since it was read.", "The next run looks again.")
 
 
 def _empty(grave: Path) -> None:

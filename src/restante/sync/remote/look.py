@@ -31,6 +31,8 @@ ROLES = {
     role.lower(): role
     for role in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash")
 }
+REMOVED = "~restante-removed"
+"""Ends the name of a mailbox that is about to be deleted (`mailboxes.delete_empty`)."""
 MOST_MAILBOXES = 100_000
 """Mailboxes of one account: a server whose list never ends is not listened to for ever."""
 _AT_ONCE = 200
@@ -58,6 +60,9 @@ async def _look(account: Account, connection: Connection) -> list[Place]:
         if (name := _wanted(account, one)) is not None:
             boxes[name] = one
     account.looked = True
+    for name in [name for name in boxes if name.endswith(REMOVED) and _selectable(boxes[name])]:
+        if await _sweep(connection, boxes[name].name):
+            del boxes[name]
     missing = [one.name for one in boxes.values() if _selectable(one) and one.name not in values]
     if missing:
         values |= await statuses(connection, missing, items)
@@ -69,6 +74,16 @@ async def _look(account: Account, connection: Connection) -> list[Place]:
     account.sights = {name: sight(values.get(one.name)) for name, one in boxes.items() if _selectable(one)}
     account.validities = {place.name: int(place.validity) for place in places if place.validity}
     return places
+
+
+async def _sweep(connection: Connection, raw: bytes) -> bool:
+    """Delete what a run that was cut off left while it deleted an empty mailbox. False where there is mail in it: then
+    it is a mailbox as any other."""
+    told = await statuses(connection, [raw], b"MESSAGES")
+    if told.get(raw, {}).get(b"MESSAGES"):
+        return False
+    await connection.run((b"DELETE ", astring(raw, connection.utf8)))
+    return True
 
 
 def status_items(offers: Offers, ids: bool = False) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -610,3 +611,39 @@ def test_mail_that_arrives_while_a_folder_is_taken_away_brings_it_back(
         assert "Work" not in [each.name for each in await one.places() if each.selectable]
 
     run(tmp_path, act, layout=layout, step=step)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("what", [_pipe, Path.mkdir, lambda path: path.symlink_to("/tmp")])
+@pytest.mark.parametrize("file", [marker.FILE, "subscriptions", "restante-keywords", "dovecot-keywords"])
+def test_what_is_no_file_where_one_of_ours_should_be_is_a_refusal(
+    tmp_path: Path, file: str, what: Callable[[Path], None]
+) -> None:
+    prepare(tmp_path)
+    path = tmp_path / "Mail" / file
+    path.unlink(missing_ok=True)
+    what(path)
+    deliver(tmp_path / "Mail", 7)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        await everything(one, "INBOX")
+
+    with pytest.raises((SideUnavailable, MailboxUnavailable)):
+        run(tmp_path, act)
+
+
+def test_what_is_no_message_is_passed_over(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    cur = tmp_path / "Mail" / "cur"
+    _pipe(cur / "pipe:2,S")
+    (cur / "folder:2,S").mkdir()
+    (cur / "link:2,S").symlink_to("/etc/passwd")
+
+    async def act(one: MaildirSide) -> None:
+        assert (await place(one, "INBOX")).messages == 2
+
+    run(tmp_path, act)

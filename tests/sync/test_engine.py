@@ -959,6 +959,18 @@ def test_removed_messages_are_kept_for_some_days(make: Make, tmp_path: Path) -> 
     assert list(folder.rglob("cur/*")) == []
 
 
+def test_what_a_full_trash_cannot_keep_is_not_removed(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "trash").write_text("no folder can be made here")
+    world = make(replace(FREE, trash=Trash(3, tmp_path / "trash")))
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    assert "trash" in sync(world).left_out[0].reason
+    assert uids(world, TWO) == [1]
+    (tmp_path / "trash").unlink()
+    assert sync(world).two.removed == 1
+
+
 def test_removed_messages_are_kept_in_a_mailbox(make: Make) -> None:
     world = make(replace(FREE, trash=Trash(days=3, mailbox="Removed")))
     for _ in range(2):

@@ -22,7 +22,7 @@ from restante.sync.settings import Brake, CopySettings, End, Report, Trash
 from restante.sync.side import SideLost, SideUnavailable
 from restante.sync.state import CopyBusy, State, StateFailed
 
-from .memory import ALL, BARE, Abilities, HeaderlessSide, MemorySide
+from .memory import ALL, BARE, Abilities, Disk, HeaderlessSide, MemorySide
 from .programs import World, number_of, octets
 
 pytestmark = pytest.mark.in_memory
@@ -317,6 +317,25 @@ def test_a_state_of_the_first_version_is_brought_up(make: Make) -> None:
     db.close()
     world.remove(ONE, "INBOX", uids(world, ONE)[0])
     assert sync(world).two.removed == 1
+
+
+@pytest.mark.parametrize("abilities", [ALL, PLAIN, BARE], ids=["all", "no-emails", "bare"])
+def test_what_another_account_lacks_is_no_removal(make: Make, abilities: Abilities) -> None:
+    world = make(CopySettings(), one=abilities)
+    for _ in range(3):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    world.disks[ONE] = Disk("another")
+    world.disks[ONE].renumber("INBOX")
+    world.deliver(ONE, "INBOX")
+    for _ in range(2):
+        (held,) = sync(world).held
+        assert (held.reason, held.messages) == ("renumbered", 3)
+        assert len(uids(world, TWO)) == 4
+    world.decide(False)
+    sync(world)
+    assert len(uids(world, ONE)) == 4
+    same(world)
 
 
 def test_what_moved_counts_as_no_removal(make: Make) -> None:

@@ -36,13 +36,17 @@ def hold_removals(
     if not brake.on:
         return
     lost: Counter[tuple[int, End]] = Counter()
-    for (_, here), rows in plan.removes.items():
-        lost.update((row.pair, here.other) for row in rows if row.hold is None)
     reasons: dict[tuple[int, End], str] = {}
+    for (_, here), rows in plan.removes.items():
+        new = [row for row in rows if row.hold is None]
+        lost.update((row.pair, here.other) for row in new)
+        reasons |= {(row.pair, here.other): "renumbered" for row in new if row.at(here.other).uid is None}
     for (pair, end), number in lost.items():
         before = lately.get((pair, end), 0)
         if brake.vanished and (pair, end) in vanished:
             reasons[pair, end] = "vanished"
+        elif (pair, end) in reasons:
+            continue
         elif number >= brake.emptied and number >= counts.get(pair, 0):
             reasons[pair, end] = "emptied"
         elif number + before >= brake.least and number + before > brake.share * (counts.get(pair, 0) + before):

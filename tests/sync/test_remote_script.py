@@ -819,3 +819,21 @@ def test_what_a_cut_off_deletion_left_is_no_mailbox_unless_there_is_mail_in_it(m
         assert sorted(bare.boxes) == sorted(each.encode() for each in names)
 
     on(bare, act)
+
+
+def test_a_mailbox_without_a_readable_name_is_told_by_each_run(tmp_path: Path) -> None:
+    bare, disk = Bare(), Disk()
+    for name in (b"INBOX", b"\xff\xfe", b"Good"):
+        bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
+
+    async def act(side: RemoteSide, script: Script) -> Report:
+        state = State(tmp_path / "state")
+        try:
+            return await run(CopySettings(), side, MemorySide(disk), state, ManualClock())
+        finally:
+            state.close()
+
+    for _ in range(2):
+        (left,) = on(bare, act).left_out
+        assert (left.end, "cannot be read" in left.reason) == (End.ONE, True)
+    assert sorted(disk.boxes) == ["Good", "INBOX"]

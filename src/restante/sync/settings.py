@@ -118,8 +118,8 @@ class Tally:
 class Held:
     """Removals that wait for a decision: `messages` were removed from `mailbox` on side `gone_from`.
 
-    number: to name them by. reason: "vanished", "emptied", "share" or "number" (`Brake`), or "renumbered". since: seconds UTC.
-    accepted: None until somebody decided; the next run does what was decided.
+    number: to name them by. reason: "vanished", "emptied", "share", "number" or "renumbered" (`Brake`). since: seconds
+    UTC. accepted: None until somebody decided; the next run does what was decided.
     """
 
     number: int

@@ -163,6 +163,21 @@ async def delete_empty(side: Side, name: str) -> bool:
     return True
 
 
+class Unlisted(Protocol):
+    """What a side may tell besides: mailboxes that it has and that are no places, and why."""
+
+    @property
+    def left_out_mailboxes(self) -> Mapping[bytes, str]:
+        """By the last `places`: the names as the side writes them."""
+        ...
+
+
+def unlisted(side: Side) -> Mapping[bytes, str]:
+    """Mailboxes of the side that are not copied because they have no name that could be used."""
+    told: Mapping[bytes, str] = getattr(side, "left_out_mailboxes", {})
+    return told
+
+
 class Withholds(Protocol):
     """What a side may tell besides: messages that are there and that it does not give."""
 

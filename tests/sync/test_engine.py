@@ -564,6 +564,17 @@ def test_a_refused_message_is_set_aside_with_the_reason_and_tried_again_in_time(
     same(world)
 
 
+def test_a_clock_that_is_put_back_puts_nothing_off(make: Make) -> None:
+    world = make()
+    world.clock.advance(400 * 86_400)
+    world.prepare = refusing("over quota", temporary=True, numbers={1})
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.clock = ManualClock()
+    world.prepare = None
+    assert sync(world).two.added == 1
+
+
 def test_what_is_refused_for_good_is_tried_again_when_asked_or_under_another_limit(make: Make) -> None:
     world = make()
     world.deliver(ONE, "INBOX")

@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from restante.sync.maildir import Layout, MaildirSide, detect, index, marker
+from restante.sync.maildir import layout as layout_module
 from restante.sync.model import Place
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
@@ -647,3 +648,11 @@ def test_what_is_no_message_is_passed_over(tmp_path: Path) -> None:
         assert (await place(one, "INBOX")).messages == 2
 
     run(tmp_path, act)
+
+
+def test_more_folders_than_are_read_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout_module, "MOST_FOLDERS", 3)
+    for number in range(5):
+        maildir(tmp_path / "Mail" / f"Box{number}")
+    with pytest.raises(SideUnavailable, match="more than 3 folders"):
+        run(tmp_path, names, layout=Layout.PLAIN)

@@ -86,7 +86,8 @@ class Asides:
         ]
 
     def waiting(self, pair: int, now: float, largest: int | None) -> set[int]:
-        """Keys of messages that are not to be tried now."""
+        """Keys of messages that are not to be tried now. An instant more than a day ahead was set by a clock that has
+        been put back."""
         return {key for (key,) in self._db.execute(_WAITING, (pair, now, largest))}
 
     def put(self, rows: Iterable[tuple[int, End, str, int, float, bool]], largest: int | None) -> None:
@@ -144,7 +145,7 @@ ORDER BY mailbox, m.key
 _WAITING = """
 SELECT a.message FROM message m JOIN aside a ON a.message = m.key
 WHERE m.pair = ?1 AND (m.one IS NULL OR m.two IS NULL OR m.odd & 12 != 0)
-AND coalesce(a.next_try > ?2, 1) AND a.largest IS ?3
+AND coalesce(a.next_try BETWEEN ?2 AND ?2 + 90000, 1) AND a.largest IS ?3
 """
 _PUT_ASIDE = """
 INSERT INTO aside (message, side, reason, size, tries, next_try, largest) VALUES (?1, ?2, ?3, ?4, 1, ?5 + 600, ?6)

@@ -822,7 +822,11 @@ def test_what_a_cut_off_deletion_left_is_no_mailbox_unless_there_is_mail_in_it(m
 
 
 def test_a_mailbox_without_a_readable_name_is_told_by_each_run(tmp_path: Path) -> None:
-    bare, disk = Bare(), Disk()
+    class Folders(Bare):
+        def do_list(self, session: Session, rest: bytes) -> bytes:
+            return super().do_list(session, rest) + b'* LIST (\\Noselect) "/" "Folders/"\r\n'
+
+    bare, disk = Folders(), Disk()
     for name in (b"INBOX", b"\xff\xfe", b"Good"):
         bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
 

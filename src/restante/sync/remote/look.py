@@ -59,6 +59,8 @@ async def _look(account: Account, connection: Connection) -> list[Place]:
     for one in sorted(listed, key=lambda one: one.name):  # whoever shares a name with another: always the same one
         if (name := _wanted(account, one)) is not None:
             boxes[name] = one
+        elif not _selectable(one):
+            names.left_out.pop(one.name, None)  # there is no mail in it to be missed
     account.looked = True
     for name in [name for name in boxes if name.endswith(REMOVED) and _selectable(boxes[name])]:
         if await _sweep(connection, boxes[name].name):

@@ -36,7 +36,7 @@ ENTRIES = 200_000
 """Files looked at in one go; where there are more, snapshots wait until there are not."""
 CHUNK = 1 << 20
 
-ORDER = (names.MAIL, names.twin(names.META), names.META, names.INDEX, names.KEYS, names.DESCRIPTOR)
+ORDER = (names.MAIL, names.twin(names.META), names.META, names.INDEX, names.WRITTEN, names.KEYS, names.DESCRIPTOR)
 """What is taken before snapshots, in this order: whatever a snapshot names is there before it."""
 SNAPSHOTS = (names.twin(names.SNAPSHOTS), names.SNAPSHOTS)
 

@@ -26,8 +26,8 @@ TOLD = 5
 async def night(
     engine: Engine, repository: Repository, clock: Clock, host: str, files: Mapping[str, bytes], keep: Keep
 ) -> Night:
-    """Do a night's work. keep: all zero prunes nothing; nor is anything pruned at an append-only location,
-    whose keeper does that.
+    """Do a night's work. keep: all zero prunes nothing; nor is anything pruned at an append-only location, whose keeper
+    does that, or of a sealed backup that cannot be read: what a snapshot needs is not known then.
 
     Refusals are told in `problems`; faults pass.
     """
@@ -38,7 +38,8 @@ async def night(
         return Night(problems=(str(refusal),))
     problems += _left_out(done)
     forgotten = 0
-    if repository.location.removes and (keep.daily or keep.weekly or keep.monthly):
+    wanted = bool(keep.daily or keep.weekly or keep.monthly)
+    if wanted and repository.reads and repository.location.removes:
         try:
             pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None)
             forgotten = len(pruned.forgotten)
@@ -51,7 +52,10 @@ async def night(
         problems += _damages(verified)
     except Refusal as refusal:
         problems.append(f"Nothing was read back: {refusal}")
-    return Night(done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems))
+    return Night(
+        done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems),
+        unpruned=wanted and not repository.reads,
+    )  # fmt: skip
 
 
 def _left_out(done: Done) -> list[str]:

@@ -30,6 +30,7 @@ from .repository import Repository, Snapshot
 from .retention import Keep, kept
 from .walk import Walk
 from .writer import Writer
+from .written import join, note_gone, read_written
 
 GRACE = 3 * 86400
 """Seconds between condemning a pack and removing it: a day more than the longest run (`run.LONGEST`)."""
@@ -78,8 +79,9 @@ def prune(
 
     dry_run: say which snapshots would go, and change nothing. force: go on though some list of messages cannot be
     read, when nothing that it named can be restored either. zone: whose days and months; None is the
-    machine's. Raises CannotPrune, LocationFailed.
+    machine's. Raises CannotPrune, NeedsPrivateKey, LocationFailed.
     """
+    repository.need_private_key()
     location = repository.location
     if not location.removes:
         raise AppendOnly(
@@ -96,6 +98,9 @@ def prune(
     done = Pruned(stay, [one for one in everything if one.name not in names_kept])
     if dry_run:
         return done
+    sealed = repository.secrets.recipient is not None
+    if sealed:
+        note_gone(repository, [one.name for one in done.forgotten])
     for one in done.forgotten:
         _remove(repository, done, one.name, names.twin(one.name))
     if location.append_only:
@@ -111,17 +116,24 @@ def prune(
     repository.index_packs()
     complete(repository)
     absent = repository.leave_out_absent()
-    needed = _needed(repository, force, absent)
+    needed, lacking = _needed(repository, force, absent)
+    if sealed and (lacking or absent):
+        # Who writes there without reading must not rely on what a snapshot names of which something is lost.
+        note_gone(repository, [each.name for each in stay])
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
     if location.append_only or due or absent or len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS:
         _merge_indexes(repository, done, old_indexes, absent.union(pack.name for pack in due), condemned)
+    if sealed:
+        note_gone(repository, [names.pack(pack.name, pack.mail) for pack in due])
     for pack in due:
         name = names.pack(pack.name, pack.mail)
         each = (name,) if pack.mail else (name, names.twin(name))
         if _remove(repository, done, *each):
             done.octets += pack.size * len(each)
             done.removed += 1
+    if sealed:
+        _list_anew(repository)
     if location.append_only:
         _forget_notes(repository, done)
         done.needed = _needed_files(repository, needed)
@@ -136,6 +148,13 @@ def _arrived(repository: Repository, snapshot: Snapshot) -> float:
     return min((at for at in came if at is not None), default=float(snapshot.data.at))
 
 
+def _list_anew(repository: Repository) -> None:
+    """One list of what is there, in place of those that runs and this have written."""
+    former = read_written(repository)
+    listed = (name for folder in (names.MAIL, names.META) for name, _ in repository.location.names(folder))
+    join(repository, former, [*(name for name in listed if names.sha_of(name)), *repository.snapshot_names()])
+
+
 def _cannot(error: Corrupt) -> CannotPrune:
     return CannotPrune(
         f"Nothing was removed, since not all of the backup can be read: {error.text}",
@@ -143,8 +162,9 @@ def _cannot(error: Corrupt) -> CannotPrune:
     )
 
 
-def _needed(repository: Repository, force: bool, absent: set[str]) -> dict[bytes, Spot]:
-    """Where each object that the snapshots of this moment need is read from."""
+def _needed(repository: Repository, force: bool, absent: set[str]) -> tuple[dict[bytes, Spot], bool]:
+    """Where each object that the snapshots of this moment need is read from, and whether something of them cannot be
+    read."""
     snapshots, unreadable = repository.read_snapshots()
     reached = Walk(repository).snapshots(snapshots)
     errors = [*unreadable, *(each.error for each in reached.broken)]
@@ -166,7 +186,8 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> dict[bytes
             except Corrupt as error:
                 if not force:
                     raise _cannot(error) from error
-    return needed
+                errors.append(error)
+    return needed, bool(errors)
 
 
 def _spot(repository: Repository, id: bytes, force: bool) -> Spot | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Nightly:
     """The nightly backup, as JSON. scheduled: whether the configuration has one. since: it was first seen; None where
     no server has. good: neither did the last night fail, nor is the last good one too old; true where none is
-    scheduled."""
+    scheduled. unpruned: the backup is sealed, so that this server forgets no old snapshots."""
 
     scheduled: bool
     good: bool
@@ -32,6 +32,7 @@ class Nightly:
     reason: str | None = None
     next: str | None = None
     too_old: bool = False
+    unpruned: bool = False
 
 
 def nightly_of(config: Config, data: Path, now: float) -> Nightly:
@@ -48,6 +49,7 @@ def nightly_of(config: Config, data: Path, now: float) -> Nightly:
     return Nightly(
         True, not (too_old or nights.failing), schedule, location, instant(nights.since), instant(nights.success),
         nights.snapshot or None, instant(nights.failure), nights.reason or None, instant(nights.next), too_old,
+        nights.unpruned,
     )  # fmt: skip
 
 
@@ -68,6 +70,8 @@ def tell_nightly(nightly: Nightly) -> None:
     if nightly.last_failure:
         click.echo(f"  last bad   {nightly.last_failure}  {nightly.reason}")
     click.echo(f"  next       {nightly.next or 'running now, or cut off'}")
+    if nightly.unpruned:
+        click.echo("  sealed     old snapshots stay: 'restante backup prune' runs where the private key is")
 
 
 @click.command("status")

@@ -160,8 +160,12 @@ class Nightly:
             forgotten=night.forgotten,
             read_back=night.read_back,
         )
+        if night.unpruned and not nights.unpruned:
+            self._log.info("the backup is sealed: old snapshots stay until 'restante backup prune' has its private key")
         told = nights.told
-        nights = replace(nights, success=self._clock.now(), snapshot=night.snapshot, told=False)
+        nights = replace(
+            nights, success=self._clock.now(), snapshot=night.snapshot, told=False, unpruned=night.unpruned
+        )
         await self._note(nights)
         if told:
             text = f"The nightly backup works again. The snapshot {night.snapshot} is complete.\n"

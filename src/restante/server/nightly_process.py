@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..backup.access import installation_files, location_of, remote_of, secret_of
+from ..backup.access import NOTES, installation_files, location_of, remote_of, secret_of
 from ..backup.errors import BackupRefusal
 from ..backup.night import night
 from ..backup.outcome import Night
@@ -43,7 +43,7 @@ async def work(order: Order) -> Night:
                 ' = "off".',
             )  # fmt: skip
         location = location_of(backup.location, system_random, remote_of(backup))
-        repository = await asyncio.to_thread(Repository.open, location, secret, system_random)
+        repository = await asyncio.to_thread(Repository.open, location, secret, system_random, data / NOTES)
         file = Path(order.config_file) if order.config_file else None
         files = await asyncio.to_thread(installation_files, file, data)
         engine = open_engine(config, data, clock, system_random)

@@ -30,7 +30,7 @@ class Nights(msgspec.Struct, frozen=True):
     since: when the schedule was first seen. attended: the last occurrence of the schedule that was attended to.
     success: the end of the last good night, and its snapshot. failure: the end of the last bad one, and why.
     next: when the next one is due, None while one runs or where none is planned. told: the postmaster has had a
-    message of this episode.
+    message of this episode. unpruned: the backup is sealed, so that old snapshots are forgotten elsewhere.
     """
 
     since: float
@@ -41,6 +41,7 @@ class Nights(msgspec.Struct, frozen=True):
     reason: str = ""
     next: float | None = None
     told: bool = False
+    unpruned: bool = False
 
     @property
     def failing(self) -> bool:

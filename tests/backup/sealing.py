@@ -6,6 +6,7 @@ from pathlib import Path
 
 from restante.backup.folder import Folder
 from restante.backup.known import SHORT, cut
+from restante.backup.location import Location
 from restante.backup.objects import Kind, SnapshotData
 from restante.backup.repository import Repository, Snapshot
 from restante.backup.run import Done
@@ -18,9 +19,9 @@ from .support import KEY, World
 class SealedWorld(World):
     """`repository()` is opened with the owner's key, `writer()` with what the server has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, location: Location | None = None) -> None:
         super().__init__(folder, Folder(folder / "plain", system_random))
-        self.location = Folder(folder / "backup", system_random)
+        self.location = location or Folder(folder / "backup", system_random)
         made = Repository.init(self.location, KEY, "owner", 0, system_random, sealed=True)
         (folder / "writing.key").write_text(made.writing_key())
 

@@ -176,7 +176,13 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> tuple[dict
         id = waiting.pop()
         if id in needed:
             continue
-        spot = _spot(repository, id, force)
+        try:
+            spot = _spot(repository, id)
+        except Corrupt as error:
+            if not force:
+                raise _cannot(error) from error
+            errors.append(error)
+            continue
         if spot is None or spot.pack.name in absent:
             continue  # lost already, or never there: `verify` tells which message that is
         needed[id] = spot
@@ -190,17 +196,10 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> tuple[dict
     return needed, bool(errors)
 
 
-def _spot(repository: Repository, id: bytes, force: bool) -> Spot | None:
+def _spot(repository: Repository, id: bytes) -> Spot | None:
     """Where a needed object is read from. What several packs of an append-only location say that they have is read:
-    the pack that truly has it must not go for one that a thief made."""
-    if not repository.location.append_only:
-        return repository.find(id)
-    try:
-        return repository.right_spot(id)
-    except Corrupt as error:
-        if not force:
-            raise _cannot(error) from error
-        return None
+    the pack that truly has it must not go for one that a thief made. Raises Corrupt."""
+    return repository.right_spot(id) if repository.location.append_only else repository.find(id)
 
 
 def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned) -> None:

@@ -71,6 +71,10 @@ class Choice:
     def takes(self, box: MailboxData) -> bool:
         return self.mailbox is None or box.name == self.mailbox
 
+    def most(self, messages: int) -> int:
+        """How many it may be, of an account with so many messages."""
+        return messages if self.email_ids is None else min(messages, len(self.email_ids))
+
 
 EVERYTHING = Choice()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import Refusal
-from .backup import complain_of, location, open_repository, secret, with_location_argument, write_key_file
+from .backup import RUN, complain_of, location, open_repository, secret, with_location_argument, write_key_file
 from .common import count, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .statuses import Exit
 
@@ -89,7 +87,7 @@ def run_(ctx: click.Context, addresses: tuple[str, ...], full: bool, as_json: bo
     Works while the server runs. Only what changed since the last snapshot is read and written. The exit status is 4 if
     something could not be read; the rest is in the snapshot then.
     """
-    done = run(_run(open_repository(reading=False), addresses, full))
+    done = run(_run(open_repository(RUN, reading=False), addresses, full))
     data = done.snapshot.data
     if as_json:
         emit_json(
@@ -115,6 +113,9 @@ def run_(ctx: click.Context, addresses: tuple[str, ...], full: bool, as_json: bo
 
 
 async def _run(repository: Repository, addresses: tuple[str, ...], full: bool) -> Done:
+    import asyncio
+    import socket
+
     from ..backup.access import installation_files
     from ..backup.run import run as take
     from ..clock import SystemClock

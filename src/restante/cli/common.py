@@ -6,7 +6,6 @@ that help and usage errors cost nothing.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import difflib
 import importlib
@@ -156,6 +155,8 @@ with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 def run(work: Coroutine[object, object, T]) -> T:
     """Run a command's asynchronous part to its end."""
+    import asyncio
+
     return asyncio.run(work)
 
 

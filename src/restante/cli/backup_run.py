@@ -126,7 +126,7 @@ async def _run(repository: Repository, addresses: tuple[str, ...], full: bool) -
     from ..clock import SystemClock
     from .installation import installation
 
-    os.nice(NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     async with installation() as here:
         files = await asyncio.to_thread(installation_files, place_of().config, here.data)
         host = here.config.server.hostname or socket.gethostname()

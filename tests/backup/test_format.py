@@ -127,6 +127,23 @@ def test_a_segment() -> None:
     ]
 
 
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(1, 3)), min_size=1, max_size=30), st.data())
+def test_few_messages_of_a_segment_are_as_if_all_were_read(
+    shapes: list[tuple[bool, bool, int]], data: st.DataObject
+) -> None:
+    placed = [
+        (
+            3 * n + 1, n, f"m{n:026}", f"t{n % 3:026}", n, bytes([n]) * 32, n, -n, n + 1,
+            bytes([n + 100]) * 32 if arrival else None, f"old{n}" if uidl else None, flags,
+        )
+        for n, (arrival, uidl, flags) in enumerate(shapes)
+    ]  # fmt: skip
+    segment = make_segment(Changes(placed), SETS, b"")
+    only = frozenset(data.draw(st.sets(st.sampled_from([row[2] for row in placed] + ["m" + "z" * 26]))))
+    everything = merge([segment])
+    assert merge([segment], only) == {uid: row for uid, row in everything.items() if row.email_id in only}
+
+
 def test_answers() -> None:
     data = answers_data([ROW, None, ROW._replace(preview="p" * 70_000)])
     assert data.envelope == (b"(envelope)", b"", b""), "none, and too large, are left out"

@@ -15,7 +15,8 @@ from restante.backup.objects import AccountData, AnswersData, Kind
 from restante.backup.repository import Repository, Snapshot
 from restante.backup.run import lines_of
 from restante.backup.verify import verify
-from restante.mime.analyse import ANALYSER, analyse
+from restante.mime.analyse import analyse
+from restante.mime.model import ANALYSER
 from restante.store.model import FlagMode, Flags
 from restante.store.sqlite.answers import row_of
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 
-from restante.mime.analyse import ANALYSER, analyse
+from restante.mime.analyse import analyse
+from restante.mime.model import ANALYSER
 
 PLAIN = b"From: Ann <ann@example.org>\r\nTo: b@example.org\r\nSubject: Re: =?utf-8?q?Gr=C3=B6=C3=9Fe?=\r\n"
 MAIL = (

@@ -12,8 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from ..mime.analyse import ANALYSER
-from ..mime.model import Analysis
+from ..mime.model import ANALYSER, Analysis
 from ..store.backup import AnswerRow
 from .crypto import ID_OCTETS, VERIFY
 from .errors import Corrupt, NewerFormat

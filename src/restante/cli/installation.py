@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from ..clock import SystemClock, system_random
 from ..config.limits import mime_limits
-from ..config.load import load
 from ..config.model import Config
 from ..config.paths import data_directory, make_data
 from ..errors import Refusal
@@ -63,7 +62,11 @@ class Installation:
 
 def load_config(place: Place) -> tuple[Config, Path]:
     """The configuration and the data folder: --data before the file before the platform's. Raises Refusal."""
-    config = load(place.config) if place.config is not None else Config()
+    config = Config()
+    if place.config is not None:
+        from ..config.load import load
+
+        config = load(place.config)
     if place.data is not None:
         return config, place.data
     return config, Path(config.data) if config.data else data_directory()

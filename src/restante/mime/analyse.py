@@ -19,10 +19,6 @@ from .structure import structure
 from .surrogate import surrogate_size
 from .text import fallback_charset, header_text, preview
 
-ANALYSER = 1
-"""Number of this analysis, raised by every change after which the same octets get other answers: answers that a backup
-keeps are used only where it is the same. tests/mime/test_analyser.py knows when."""
-
 
 def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS, before: bytes = b"") -> Analysis:
     """Everything kept beside a message. data: its octets as stored. Cost is linear in them.

@@ -241,7 +241,10 @@ async def _answers(store: Store, wanted: Wanted, writer: Writer) -> dict[bytes, 
     for segment, (uids, orders) in wanted.segments.items():
         ids = []
         for low, high in runs(uids):
-            rows = await store.answers(orders[low:high])
+            try:
+                rows = await store.answers(orders[low:high])
+            except Damaged:
+                rows = [None] * (high - low)  # they can be made again: no reason to have less of the account
             ids.append(await asyncio.to_thread(_put_answers, writer, rows))
         found[segment] = b"".join(ids)
     return found

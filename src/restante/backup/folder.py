@@ -128,7 +128,7 @@ def _write_all(number: int, data: bytes) -> None:
     while view:
         view = view[os.write(number, view[:STEP]) :]
         if view:
-            os.fdatasync(number)
+            os.fsync(number)
 
 
 def _sync(folder: Path) -> None:

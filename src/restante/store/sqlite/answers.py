@@ -14,6 +14,7 @@ import apsw
 from ...mime.model import Analysis, Trait
 from .. import parts
 from ..backup import AnswerRow
+from ..errors import Damaged
 from . import content
 from .transaction import clean
 
@@ -34,13 +35,16 @@ def row_of(analysis: Analysis) -> AnswerRow:
 
 
 def read(db: apsw.Connection, emails: Sequence[int]) -> list[AnswerRow | None]:
-    """Rows of these emails (keys), in the order asked; None for one that is gone or whose rows are not whole."""
+    """Rows of these emails (keys), in the order asked; None for one that is gone or whose rows are not whole or
+    readable."""
     if not emails:
         return []  # APSW takes no empty array
     found: dict[int, AnswerRow] = {}
     for key, *row in db.execute(_READ, (apsw.carray(array("q", emails)),)):
-        header = row[HEADER]
-        row[HEADER] = content.decode(header[0], header[1:], content.LARGEST_TEXT).decode("utf-8", "replace")
+        try:
+            row[HEADER] = content.decode_text(row[HEADER])
+        except Damaged:
+            continue  # `doctor` makes it anew, and so does a restore
         found[key] = AnswerRow._make(row)
     return [found.get(key) for key in emails]
 

@@ -161,6 +161,7 @@ def open_repository(needed: Sequence[str] = (), *, reading: bool = True) -> Repo
             for name in needed:
                 importlib.import_module(name)
         finally:
+            gc.freeze()
             gc.enable()
         opened = opening.result()
     if reading:

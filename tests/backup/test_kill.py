@@ -47,8 +47,7 @@ def told(owner, name):
     setattr(owner, name, telling)
 
 for owner, name in ((folder, "write_all"), (folder, "sync_folder"), (folder.Folder, "remove"), (rebuild, "_placements"),
-                    (rebuild, "put_in_place"), (rebuild.SqliteRebuilding, "_emails"), (s3.Bucket, "_put"),
-                    (s3.Bucket, "remove")):
+                    (rebuild, "put_in_place"), (rebuild, "_file"), (s3.Bucket, "_put"), (s3.Bucket, "remove")):
     told(owner, name)
 
 async def main():

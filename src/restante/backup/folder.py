@@ -137,11 +137,18 @@ class Folder(Location):
         """See to the rights of a folder that is there."""
 
 
+STEP = 1 << 20
+"""Octets written before the disk is waited for: what is delivered meanwhile waits behind so much, not behind a pack
+(worst fsync of a log beside it: 26 ms; in one piece 52 ms; nothing beside it 20 ms)."""
+
+
 def write_all(number: int, data: bytes) -> None:
     """All of it, to an open file."""
     view = memoryview(data)
     while view:
-        view = view[os.write(number, view) :]
+        view = view[os.write(number, view[:STEP]) :]
+        if view:
+            os.fsync(number)
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.backup.schedule import DAY, Schedule, parse_time
+from restante.backup.schedule import DAY, Schedule, drill_due, parse_time
 
 ZONES = [
     "UTC", "Europe/Berlin", "Europe/London", "America/New_York", "America/Sao_Paulo", "America/Havana", "Asia/Beirut",
@@ -102,6 +102,40 @@ def test_without_a_zone_it_is_the_machines_clock(monkeypatch: pytest.MonkeyPatch
     finally:
         monkeypatch.undo()
         clock.tzset()
+
+
+@given(
+    st.sampled_from(ZONES), st.times(), instants, st.sampled_from(["monthly", "weekly"]), st.sets(st.integers(0, 399))
+)
+def test_the_first_night_of_each_month_or_week_tries_a_restore(
+    zone: str, at: time, start: int, every: str, missed: set[int]
+) -> None:
+    schedule = Schedule(at.replace(tzinfo=None, fold=0), ZoneInfo(zone))
+    last: float | None = None
+    periods: list[tuple[int, ...]] = []
+    tried: list[tuple[int, ...]] = []
+    now = schedule.after(start)
+    for number in range(400):
+        if number not in missed:
+            day = datetime.fromtimestamp(now, schedule.zone)
+            period = (day.year, day.month) if every == "monthly" else tuple(day.isocalendar()[:2])
+            periods += [period] if period not in periods else []
+            if drill_due(every, last, now, schedule.zone):
+                tried.append(period)
+                last = now + 60  # it takes a while, and ends on the same day or the next
+                if datetime.fromtimestamp(last, schedule.zone).date() != day.date():
+                    last = now
+        now = schedule.after(now)
+    assert tried == periods, "once in each in which there was a night"
+
+
+def test_drills_that_are_off_never_come_and_a_last_one_of_the_wrong_year_counts_as_none() -> None:
+    now = utc("2026-05-31T00:30")
+    assert not drill_due("off", None, now)
+    assert drill_due("monthly", None, now)
+    assert drill_due("monthly", utc("2040-05-01T00:30"), now)
+    assert not drill_due("monthly", utc("2026-05-01T00:30"), now, ZoneInfo("Europe/Berlin"))
+    assert drill_due("monthly", utc("2025-05-31T00:30"), now, ZoneInfo("Europe/Berlin")), "the same month, a year ago"
 
 
 def test_times() -> None:

@@ -5,9 +5,35 @@ from __future__ import annotations
 import msgspec
 
 
+class Drilled(msgspec.Struct, frozen=True):
+    """What a restore drill found. taken: when the snapshot was (seconds UTC). seed: draws the same sample again.
+    everything: the whole server was restored. lacking: messages that the snapshot itself says it never had. octets: of
+    messages. restoring, comparing: seconds. estimate: seconds that restoring all of the snapshot would take at this
+    pace. wrong: how many differences; differences: the first of them as sentences."""
+
+    snapshot: str
+    taken: int
+    seed: int
+    everything: bool = False
+    accounts: int = 0
+    messages: int = 0
+    octets: int = 0
+    lacking: int = 0
+    restoring: float = 0.0
+    comparing: float = 0.0
+    estimate: float = 0.0
+    wrong: int = 0
+    differences: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether all that was restored is what was saved."""
+        return not self.wrong
+
+
 class Night(msgspec.Struct, frozen=True):
     """snapshot: id, empty where none was taken. messages: read from the store. written: octets. forgotten: snapshots.
-    read_back: octets. problems: sentences; none where all is well."""
+    read_back: octets. problems: sentences; none where all is well. drilled: the restore drill, where one was due."""
 
     snapshot: str = ""
     messages: int = 0
@@ -15,3 +41,4 @@ class Night(msgspec.Struct, frozen=True):
     forgotten: int = 0
     read_back: int = 0
     problems: tuple[str, ...] = ()
+    drilled: Drilled | None = None

@@ -62,6 +62,23 @@ class Schedule:
         return datetime.fromtimestamp(instant, self.zone).date()
 
 
+def drill_due(every: str, last: float | None, now: float, zone: tzinfo | None = None) -> bool:
+    """Whether a night at `now` tries a restore: the first of each month (or week, from Monday) does. every: as
+    `backup.drill`. last: the last good drill, None for none; a bad one is done again the next night. zone: whose days;
+    None is the machine's.
+
+    A last one more than a day ahead is of a clock that was wrong, and counts as none.
+    """
+    if every == "off":
+        return False
+    if last is None or last > now + DAY:
+        return True
+    then, today = datetime.fromtimestamp(last, zone), datetime.fromtimestamp(now, zone)
+    if every == "weekly":
+        return then.isocalendar()[:2] != today.isocalendar()[:2]
+    return (then.year, then.month) != (today.year, today.month)
+
+
 def parse_time(text: str) -> time | None:
     """The time of day in "HH:MM", None where the text is "off". Raises ValueError for anything else."""
     if text == "off":

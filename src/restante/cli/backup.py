@@ -28,6 +28,7 @@ SUBCOMMANDS = (
     Subcommand("find", ".backup_look:find_", "Find messages: in which snapshots are they?"),
     Subcommand("restore", ".backup_restore:restore", "Bring a server, an account, a mailbox or a message back."),
     Subcommand("verify", ".backup_keep:verify_", "Read the backup back."),
+    Subcommand("drill", ".backup_drill:drill_", "Restore a sample for trial and compare it."),
     Subcommand("prune", ".backup_keep:prune_", "Forget old snapshots, and what nobody needs then."),
     Subcommand("status", ".backup_status:status_", "Show whether the nightly backup works."),
     Subcommand("key", ".backup_key:command", "Add, list and remove keys."),
@@ -94,17 +95,21 @@ def location() -> Location:
     """The location that the command line, or else the configuration, names."""
     from ..backup.access import location_of
     from ..clock import system_random
-    from .installation import load_config
 
-    said = _wanted().location
-    if said is None:
-        config, _ = load_config(place_of())
-        said = config.backup.location
+    said = named_location()
     if not said:
         raise Refusal(
             "No location of a backup was named.", "Name it, or write [backup] location = ... into the configuration."
         )
     return location_of(said, system_random)
+
+
+def named_location() -> str:
+    """What the command line, or else the configuration, says of the location; "" for nothing."""
+    from .installation import load_config
+
+    said = _wanted().location
+    return load_config(place_of())[0].backup.location if said is None else said
 
 
 def secret(*, new: bool = False) -> Secret:

@@ -61,6 +61,7 @@ CHOICES = (
     Choice(("imap", "language"), ("i-default", "en", "de")),
     Choice(("imap", "message_limit_on"), ("all", "saving")),
     Choice(("pop3", "delete"), ("remove", "trash", "keep")),
+    Choice(("backup", "drill"), ("monthly", "weekly", "off")),
 )
 
 _DAY = 86400.0

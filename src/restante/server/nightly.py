@@ -160,6 +160,16 @@ class Nightly:
             forgotten=night.forgotten,
             read_back=night.read_back,
         )
+        if night.drilled is not None:
+            drilled = night.drilled
+            self._log.info(
+                "restore drill done",
+                snapshot=drilled.snapshot,
+                accounts=drilled.accounts,
+                messages=drilled.messages,
+                seconds=round(drilled.restoring + drilled.comparing, 1),
+                seed=drilled.seed,
+            )
         told = nights.told
         nights = replace(nights, success=self._clock.now(), snapshot=night.snapshot, told=False)
         await self._note(nights)

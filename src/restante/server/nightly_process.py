@@ -19,13 +19,18 @@ from pathlib import Path
 import msgspec
 
 from ..backup.access import installation_files, location_of, secret_of
+from ..backup.drill import Sample, Work, drill
 from ..backup.errors import BackupRefusal
-from ..backup.night import night
-from ..backup.outcome import Night
+from ..backup.night import TOLD, night
+from ..backup.outcome import Drilled, Night
 from ..backup.repository import Repository
 from ..backup.retention import Keep
-from ..clock import SystemClock, system_random
+from ..backup.schedule import drill_due
+from ..backup.throwaway import sweep
+from ..clock import Clock, SystemClock, system_random
+from ..config.limits import mime_limits
 from ..errors import Refusal
+from .backup_records import note_drill, read_drill
 from .engine import open_engine
 from .logs import adopt_logs
 from .nightly_state import Order
@@ -52,9 +57,41 @@ async def work(order: Order) -> Night:
     try:
         keep = Keep(backup.keep_daily, backup.keep_weekly, backup.keep_monthly)
         host = config.server.hostname or socket.gethostname()
-        return await night(engine, repository, clock, host, files, keep)
+        done = await night(engine, repository, clock, host, files, keep)
     finally:
         await engine.close()
+    return await try_restore(order, repository, clock, done) if done.snapshot else done
+
+
+async def try_restore(order: Order, repository: Repository, clock: Clock, done: Night) -> Night:
+    """The night with what its restore drill came to, where one is due. What an earlier one left is swept."""
+    config, data = order.config, Path(order.data)
+    await asyncio.to_thread(sweep, data)
+    known = await asyncio.to_thread(read_drill, data, config.backup.location)
+    if not drill_due(config.backup.drill, known.success if known is not None else None, clock.now()):
+        return done
+    work = Work(
+        data,
+        config.store.reserve,
+        lambda folder: open_engine(config, folder, clock, system_random),
+        mime_limits(config.limits),
+    )
+    drilled: Drilled | None = None
+    reason = ""
+    try:
+        snapshot = await asyncio.to_thread(repository.latest)
+        if snapshot is None:
+            return done  # removed meanwhile
+        seed = int.from_bytes(system_random(4), "big")
+        drilled = await drill(repository, snapshot, Sample(), work, clock, system_random, seed)
+        if not drilled.right:
+            reason = f"The restore drill found {drilled.wrong} differences: {' '.join(drilled.differences[:TOLD])}"
+    except (Refusal, OSError) as error:
+        reason = f"The restore drill could not be done: {error}"
+    await asyncio.to_thread(note_drill, data, config.backup.location, clock.now(), drilled, reason)
+    return msgspec.structs.replace(
+        done, drilled=drilled, problems=(*done.problems, reason) if reason else done.problems
+    )
 
 
 def _end_with_the_parent() -> None:

@@ -76,6 +76,7 @@ def test_a_flipped_bit_makes_a_bad_night_within_thirty_and_each_one_after(tmp_pa
         assert True in bad
         assert bad[bad.index(True) :] == [True] * (30 - bad.index(True)), "told every night until it is mended"
         assert "backup verify --all" in " ".join(nights[-1].problems)
+        assert not any(each.passing for each in nights)
         await world.engine.close()
 
     play(scene())
@@ -91,6 +92,7 @@ def test_an_account_that_is_left_out_makes_a_bad_night_with_a_snapshot(tmp_path:
         bad = await tonight(world)
         assert bad.snapshot
         assert "ann@example.com was left out" in " ".join(bad.problems)
+        assert not bad.passing, "damage stays"
         await world.engine.close()
 
     play(scene())
@@ -108,6 +110,7 @@ def test_a_location_that_is_gone_makes_a_bad_night_that_forgets_nothing(tmp_path
         world.clock.advance(86400.0)
         bad = await night(world.engine, repository, world.clock, "host", {}, Keep(1, 0, 0))
         assert (bad.snapshot, bad.forgotten, len(bad.problems)) == ("", 0, 1)
+        assert bad.passing, "the disk may come back"
         (tmp_path / "backup").unlink()
         shutil.move(tmp_path / "elsewhere", tmp_path / "backup")
         assert snapshots(world) == 4

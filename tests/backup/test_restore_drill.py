@@ -408,5 +408,9 @@ def test_a_night_tries_a_restore_once_a_month_and_says_what_is_wrong(tmp_path: P
         assert record is not None
         assert record.failing
         assert (await night_work(order)).drilled is not None, "a bad one is done again the next night"
+        (tmp_path / "passphrase").write_text("three other words\n")
+        wrong = await night_work(order)
+        assert "No key of this backup opens" in " ".join(wrong.problems)
+        assert not wrong.passing, "it stays wrong all night"
 
     asyncio.run(scene())

@@ -34,8 +34,9 @@ async def night(
     try:
         done = await run(engine, repository, clock, host, files)
     except Refusal as refusal:
-        return Night(problems=(str(refusal),))
+        return Night(problems=(str(refusal),), passing=refusal.temporary)
     problems += _left_out(done)
+    passing = len(done.failed) == done.passing and not done.unreadable
     forgotten = 0
     if keep.daily or keep.weekly or keep.monthly:
         try:
@@ -43,14 +44,18 @@ async def night(
             forgotten = len(pruned.forgotten)
         except Refusal as refusal:
             problems.append(f"Old snapshots were not forgotten: {refusal}")
+            passing = passing and refusal.temporary
     read_back = 0
     try:
         verified = await asyncio.to_thread(verify, repository, int(clock.now()), everything=False)
         read_back = verified.octets
         problems += _damages(verified)
+        passing = passing and verified.right
     except Refusal as refusal:
         problems.append(f"Nothing was read back: {refusal}")
-    return Night(done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems))
+        passing = passing and refusal.temporary
+    passing = passing and bool(problems)
+    return Night(done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems), passing=passing)
 
 
 def _left_out(done: Done) -> list[str]:

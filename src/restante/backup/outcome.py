@@ -33,7 +33,8 @@ class Drilled(msgspec.Struct, frozen=True):
 
 class Night(msgspec.Struct, frozen=True):
     """snapshot: id, empty where none was taken. messages: read from the store. written: octets. forgotten: snapshots.
-    read_back: octets. problems: sentences; none where all is well. drilled: the restore drill, where one was due."""
+    read_back: octets. problems: sentences; none where all is well. drilled: the restore drill, where one was due.
+    passing: whether the problems may be gone in an hour, all of them."""
 
     snapshot: str = ""
     messages: int = 0
@@ -42,3 +43,4 @@ class Night(msgspec.Struct, frozen=True):
     read_back: int = 0
     problems: tuple[str, ...] = ()
     drilled: Drilled | None = None
+    passing: bool = False

@@ -34,8 +34,9 @@ class DrillState:
 @dataclass(frozen=True, slots=True)
 class Nightly:
     """The nightly backup, as JSON. scheduled: whether the configuration has one. since: it was first seen; None where
-    no server has. good: neither did the last night fail, nor is the last good one too old, nor did a restore drill
-    fail or is one overdue; true where none is scheduled."""
+    no server has. tried, trouble: failed attempts of a night that is still being tried. good: neither did the last
+    night fail, nor is the last good one too old, nor did a restore drill fail or is one overdue; true where none is
+    scheduled."""
 
     scheduled: bool
     good: bool
@@ -49,6 +50,8 @@ class Nightly:
     next: str | None = None
     too_old: bool = False
     failing: bool = False
+    tried: int = 0
+    trouble: str | None = None
     drill: DrillState | None = None
 
 
@@ -67,7 +70,7 @@ def nightly_of(config: Config, data: Path, now: float) -> Nightly:
     return Nightly(
         True, not (too_old or nights.failing) and drill.good, schedule, location, instant(nights.since),
         instant(nights.success), nights.snapshot or None, instant(nights.failure), nights.reason or None,
-        instant(nights.next), too_old, nights.failing, drill,
+        instant(nights.next), too_old, nights.failing, nights.tried, nights.trouble or None, drill,
     )  # fmt: skip
 
 
@@ -112,7 +115,9 @@ def _tell_nights(nightly: Nightly) -> None:
     click.echo(f"  last good  {nightly.last_success or 'never'}{f'  {nightly.snapshot}' if nightly.snapshot else ''}")
     if nightly.last_failure:
         click.echo(f"  last bad   {nightly.last_failure}  {nightly.reason}")
-    click.echo(f"  next       {nightly.next or 'running now, or cut off'}")
+    if nightly.tried:
+        click.echo(f"  this night tried {count(nightly.tried, 'time')}  {nightly.trouble}")
+    click.echo(f"  {'again     ' if nightly.tried else 'next      '} {nightly.next or 'running now, or cut off'}")
 
 
 def _tell_drill(drill: DrillState) -> None:

@@ -96,6 +96,7 @@ RANGES = (
     Range(("store", "reserve"), 0, _ANY),
     Range(("store", "handles"), 4, 1 << 20),
     Range(("backup", "jitter"), 0, 4 * 3600),
+    Range(("backup", "retry"), 0, 20 * 3600),
     Range(("backup", "keep_daily"), 0, 36_500),
     Range(("backup", "keep_weekly"), 0, 36_500),
     Range(("backup", "keep_monthly"), 0, 36_500),

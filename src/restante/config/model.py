@@ -188,6 +188,14 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         str, Doc('When the server backs up each night to `location`: "HH:MM" by this machine\'s clock, or "off".')
     ] = "02:30"
     jitter: Annotated[float, Doc("A night begins so much later at most, by chance.", "duration")] = 600.0
+    retry: Annotated[
+        float,
+        Doc(
+            "A night that fails for a passing reason (location out of reach, disk full or busy) is tried again, with"
+            " growing pauses, until so long after its beginning; 0: not at all.",
+            "duration",
+        ),
+    ] = 14400.0
     keep_daily: Annotated[int, Doc("Days of which a snapshot stays. All three 0: nothing is ever removed.")] = 14
     keep_weekly: Annotated[int, Doc("Weeks of which a snapshot stays.")] = 8
     keep_monthly: Annotated[int, Doc("Months of which a snapshot stays.")] = 24

@@ -20,7 +20,7 @@ import msgspec
 
 from ..backup.access import installation_files, location_of, secret_of
 from ..backup.drill import Sample, Work, drill
-from ..backup.errors import BackupRefusal
+from ..backup.errors import BackupRefusal, NoRepository
 from ..backup.night import TOLD, night
 from ..backup.outcome import Drilled, Night
 from ..backup.repository import Repository
@@ -53,7 +53,8 @@ async def work(order: Order) -> Night:
         files = await asyncio.to_thread(installation_files, file, data)
         engine = open_engine(config, data, clock, system_random)
     except Refusal as refusal:
-        return Night(problems=(str(refusal),))
+        # No repository: the disk is not mounted, as a rule. A wrong key stays wrong.
+        return Night(problems=(str(refusal),), passing=refusal.temporary or isinstance(refusal, NoRepository))
     try:
         keep = Keep(backup.keep_daily, backup.keep_weekly, backup.keep_monthly)
         host = config.server.hostname or socket.gethostname()
@@ -77,7 +78,7 @@ async def try_restore(order: Order, repository: Repository, clock: Clock, done: 
         mime_limits(config.limits),
     )
     drilled: Drilled | None = None
-    reason = ""
+    reason, passing = "", False
     try:
         snapshot = await asyncio.to_thread(repository.latest)
         if snapshot is None:
@@ -87,11 +88,15 @@ async def try_restore(order: Order, repository: Repository, clock: Clock, done: 
         if not drilled.right:
             reason = f"The restore drill found {drilled.wrong} differences: {' '.join(drilled.differences[:TOLD])}"
     except (Refusal, OSError) as error:
-        reason = f"The restore drill could not be done: {error}"
+        reason, passing = (
+            f"The restore drill could not be done: {error}",
+            isinstance(error, Refusal) and error.temporary,
+        )
     await asyncio.to_thread(note_drill, data, config.backup.location, clock.now(), drilled, reason)
-    return msgspec.structs.replace(
-        done, drilled=drilled, problems=(*done.problems, reason) if reason else done.problems
-    )
+    if not reason:
+        return msgspec.structs.replace(done, drilled=drilled)
+    passing = passing and (done.passing or not done.problems)
+    return msgspec.structs.replace(done, drilled=drilled, problems=(*done.problems, reason), passing=passing)
 
 
 def _end_with_the_parent() -> None:

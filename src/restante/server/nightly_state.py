@@ -29,8 +29,9 @@ class Nights(msgspec.Struct, frozen=True):
 
     since: when the schedule was first seen. attended: the last occurrence of the schedule that was attended to.
     success: the end of the last good night, and its snapshot. failure: the end of the last bad one, and why.
-    next: when the next one is due, None while one runs or where none is planned. told: the postmaster has had a
-    message of this episode.
+    next: when the next one is due (or this one tried again), None while one runs or where none is planned. told: the
+    postmaster has had a message of this episode. tried: failed attempts of the night that is under way, and trouble:
+    why the last one failed; a night that succeeds in the end was a good one.
     """
 
     since: float
@@ -41,6 +42,8 @@ class Nights(msgspec.Struct, frozen=True):
     reason: str = ""
     next: float | None = None
     told: bool = False
+    tried: int = 0
+    trouble: str = ""
 
     @property
     def failing(self) -> bool:

@@ -48,6 +48,27 @@ def test_nights_are_taken_forgotten_and_read_back(tmp_path: Path) -> None:
     play(scene())
 
 
+def test_a_night_says_how_much_has_been_read_back_and_when_longest_ago(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        for number in range(40):  # more than one share's octets each
+            await put(world.ann, "INBOX", message(1000 + number, "x" * 3000))
+            world.clock.advance(1.0)
+            await world.take()
+        nights = []
+        for _ in range(35):
+            nights.append((await tonight(world, Keep(0, 0, 0)), world.clock.now()))
+        assert all(night.checked is not None for night, _ in nights)
+        told = [(night.checked.fresh, now - (night.checked.oldest or 0)) for night, now in nights if night.checked]
+        assert 0 < told[0][0] < 0.5, "a share"
+        assert told[0][0] < told[9][0] < told[19][0] < told[29][0]
+        assert min(fresh for fresh, _ in told[29:]) > 0.9, "all but what came last"
+        assert max(age for _, age in told) <= 30 * 86400.0
+        await world.engine.close()
+
+    play(scene())
+
+
 def test_where_all_is_kept_nothing_is_removed(tmp_path: Path) -> None:
     async def scene() -> None:
         world = await filled(tmp_path)

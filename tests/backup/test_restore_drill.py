@@ -344,7 +344,7 @@ def config(tmp_path: Path) -> Path:
     file = tmp_path / "restante.toml"
     file.write_text(
         f'data = "{tmp_path / "data"}"\n[backup]\nlocation = "{tmp_path / "backup"}"\n'
-        f'passphrase_file = "{tmp_path / "passphrase"}"\n[store]\nreserve = 0\n'
+        f'passphrase_file = "{tmp_path / "passphrase"}"\nmetrics_file = "{tmp_path / "b.prom"}"\n[store]\nreserve = 0\n'
     )
     at = ("--config", str(file))
     restante_(*at, "domain", "add", "example.com")
@@ -368,6 +368,10 @@ def test_the_command_says_what_came_of_it_and_status_remembers(tmp_path: Path, c
     assert (found["right"], found["everything"], found["messages"], found["differences"]) == (True, True, 3, [])
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert "Restore drill, monthly: works." in restante_(*at, "status")
+    assert "restante_backup_drill_messages 3.0\n" in (tmp_path / "b.prom").read_text()
+    restante_(*at, "verify", "--all")
+    assert "restante_backup_verified_ratio 1.0\n" in (tmp_path / "b.prom").read_text()
+    assert restante_(*at, "status", "--metrics") == (tmp_path / "b.prom").read_text()
     for path in (tmp_path / "backup" / "mail").rglob("*"):
         if path.is_file():
             path.chmod(0o600)

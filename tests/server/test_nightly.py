@@ -224,6 +224,34 @@ def test_a_night_that_fails_for_a_passing_reason_is_tried_again_and_is_no_missed
     asyncio.run(scene())
 
 
+def test_each_night_and_attempt_is_told_to_prometheus(tmp_path: Path) -> None:
+    async def scene() -> None:
+        backup = BackupTable(location="/backup", metrics_file=str(tmp_path / "restante.prom"))
+        play = Play(tmp_path, good(1), AWAY, good(2), BAD, config=Config(backup=backup))
+        seen: list[str] = []
+
+        async def look() -> None:
+            seen.append((tmp_path / "restante.prom").read_text())
+
+        play.inside = look
+        await play()
+
+        def value(text: str, name: str) -> float | None:
+            found = [line.split()[1] for line in text.splitlines() if line.startswith(f"restante_backup_{name} ")]
+            return float(found[0]) if found else None
+
+        names = ("nights_total", "failures_total", "retries_total", "failing", "last_messages")
+        told = [tuple(value(text, name) for name in names) for text in seen]
+        assert told == [
+            (0, 0, 0, 0, None), (1, 0, 0, 0, 1), (1, 0, 1, 0, 1), (2, 0, 1, 0, 1), (3, 1, 1, 1, 1),
+        ]  # fmt: skip
+        (tmp_path / "restante.prom").unlink()
+        (tmp_path / "restante.prom").mkdir()
+        await Play(tmp_path, good(3), config=Config(backup=backup))()
+
+    asyncio.run(scene())
+
+
 def test_when_the_night_is_over_it_was_a_bad_one_and_one_message_says_how_often_it_was_tried(tmp_path: Path) -> None:
     async def scene() -> None:
         play = Play(tmp_path, *[AWAY] * 7, good(1))

@@ -17,7 +17,7 @@ from .prune import prune
 from .repository import Repository
 from .retention import Keep
 from .run import Done, run
-from .verify import Verified, verify
+from .verify import Verified, checked, verify
 
 TOLD = 5
 """Accounts and damages named in a reason; the rest is counted."""
@@ -45,17 +45,20 @@ async def night(
         except Refusal as refusal:
             problems.append(f"Old snapshots were not forgotten: {refusal}")
             passing = passing and refusal.temporary
-    read_back = 0
+    read_back, seen = 0, None
     try:
         verified = await asyncio.to_thread(verify, repository, int(clock.now()), everything=False)
-        read_back = verified.octets
+        read_back, seen = verified.octets, checked(verified)
         problems += _damages(verified)
         passing = passing and verified.right
     except Refusal as refusal:
         problems.append(f"Nothing was read back: {refusal}")
         passing = passing and refusal.temporary
     passing = passing and bool(problems)
-    return Night(done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems), passing=passing)
+    return Night(
+        done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems), passing=passing,
+        checked=seen,
+    )  # fmt: skip
 
 
 def _left_out(done: Done) -> list[str]:

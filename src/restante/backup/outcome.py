@@ -31,10 +31,28 @@ class Drilled(msgspec.Struct, frozen=True):
         return not self.wrong
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """What a verification found. octets: read back. fresh: the part of all octets that has been read back within thirty
+    days, 0 to 1. oldest: when what was read longest ago was (seconds UTC), None where nothing has been. damaged: files
+    and objects; lost: messages that this touches."""
+
+    octets: int
+    fresh: float = 0.0
+    oldest: int | None = None
+    damaged: int = 0
+    lost: int = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether all that was read is right and nothing is missing."""
+        return not (self.damaged or self.lost)
+
+
 class Night(msgspec.Struct, frozen=True):
     """snapshot: id, empty where none was taken. messages: read from the store. written: octets. forgotten: snapshots.
     read_back: octets. problems: sentences; none where all is well. drilled: the restore drill, where one was due.
-    passing: whether the problems may be gone in an hour, all of them."""
+    passing: whether the problems may be gone in an hour, all of them. checked: the share that was read back, None where
+    that was not come to."""
 
     snapshot: str = ""
     messages: int = 0
@@ -44,3 +62,4 @@ class Night(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
     drilled: Drilled | None = None
     passing: bool = False
+    checked: Checked | None = None

@@ -148,3 +148,18 @@ def complain_of(repository: Repository) -> None:
         click.echo(f"restante: {error}", err=True)
     if repository.complaints:
         click.echo("  What is kept twice was read all the same. Run 'restante backup verify --all'.", err=True)
+
+
+def keep_record(data: Path, note: Callable[[], object]) -> None:
+    """Note what came of a drill or a verification of the configured backup, and tell the metrics. Where this machine
+    has no data folder, nobody would read it."""
+    from ..server.backup_metrics import write_metrics
+    from .installation import load_config
+
+    if not data.is_dir():
+        return
+    try:
+        note()
+        write_metrics(load_config(place_of())[0], data)
+    except OSError as error:
+        click.echo(f"restante: the result cannot be noted in {data} ({error.strerror}).", err=True)

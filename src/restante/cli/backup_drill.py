@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import Refusal
-from .backup import complain_of, named_location, open_repository, with_location_argument
+from .backup import complain_of, keep_record, named_location, open_repository, with_location_argument
 from .common import count, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .statuses import Exit
 
@@ -132,11 +132,8 @@ async def _drill(
         raise Refusal(
             f"The drill cannot work in {place.above} ({error.strerror}).", "Name a folder by --work."
         ) from error
-    if ours and data.is_dir():
-        try:
-            note_drill(data, config.backup.location, clock.now(), done)
-        except OSError as error:
-            click.echo(f"restante: the drill's result cannot be kept in {data} ({error.strerror}).", err=True)
+    if ours:
+        keep_record(data, lambda: note_drill(data, config.backup.location, clock.now(), done))
     return done
 
 

@@ -134,10 +134,11 @@ def _tell_drill(drill: DrillState) -> None:
 
 
 @click.command("status")
+@click.option("--metrics", is_flag=True, help="Print it for Prometheus, as backup.metrics_file has it.")
 @with_json
 @with_place
 @click.pass_context
-def status_(ctx: click.Context, as_json: bool) -> None:
+def status_(ctx: click.Context, metrics: bool, as_json: bool) -> None:
     """Show whether the server's nightly backup works, and when it comes next.
 
     The exit status is 4 where the last night failed, or where the last good one is more than 50 hours ago (two nights
@@ -149,7 +150,11 @@ def status_(ctx: click.Context, as_json: bool) -> None:
 
     config, data = load_config(place_of())
     nightly = nightly_of(config, data, SystemClock().now())
-    if as_json:
+    if metrics:
+        from ..server.backup_metrics import metrics_of
+
+        click.echo(metrics_of(config, data), nl=False)
+    elif as_json:
         emit_json(nightly)
     else:
         tell_nightly(nightly)

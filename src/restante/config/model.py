@@ -207,6 +207,9 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         str,
         Doc('How often a night also restores a sample for trial and compares it: "monthly", "weekly" or "off".'),
     ] = "monthly"
+    metrics_file: Annotated[
+        str, Doc("File that has the backup's numbers for Prometheus (node_exporter's textfile collector): NAME.prom.")
+    ] = ""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

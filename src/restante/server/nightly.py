@@ -26,6 +26,7 @@ from ..backup.schedule import DAY, Retries, Schedule, parse_time
 from ..clock import Clock, Random
 from ..config.model import Config
 from ..store.interface import Engine
+from .backup_metrics import write_metrics
 from .logs import Logger
 from .nightly_state import Nights, Order, read_nights, write_nights
 from .postmaster import tell_postmaster
@@ -136,16 +137,18 @@ class Nightly:
             night, nights = await self._attempt(schedule, nights)
             ended, tried = self._clock.now(), tried + 1
             if not night.problems:
-                return await self._good(replace(nights, attended=attended), night)
+                nights = replace(nights, attended=attended, nights=nights.nights + 1, seconds=ended - begun)
+                return await self._good(nights, night)
             reason = " ".join(night.problems)
             again = self._retries.again(begun, ended, tried, schedule.after(attended)) if night.passing else None
             if again is None:
                 reason += f" It was tried {tried} times." if tried > 1 else ""
-                return await self._bad(replace(nights, attended=attended), reason)
+                nights = replace(nights, attended=attended, nights=nights.nights + 1, failures=nights.failures + 1)
+                return await self._bad(nights, reason)
             self._log.warning(
                 "nightly backup is tried again", attempt=tried, seconds=round(again - ended), reason=reason
             )
-            nights = replace(nights, tried=tried, trouble=reason, next=again)
+            nights = replace(nights, tried=tried, trouble=reason, next=again, retries=nights.retries + 1)
             await self._note(nights)
             await self._comes(again)  # or the clock was put back by days: then it is tried at once
             nights = replace(nights, next=None)
@@ -194,7 +197,10 @@ class Nightly:
                 seed=drilled.seed,
             )
         told = nights.told
-        nights = replace(nights, success=self._clock.now(), snapshot=night.snapshot, told=False, tried=0, trouble="")
+        nights = replace(
+            nights, success=self._clock.now(), snapshot=night.snapshot, told=False, tried=0, trouble="",
+            written=night.written, messages=night.messages,
+        )  # fmt: skip
         await self._note(nights)
         if told:
             text = f"The nightly backup works again. The snapshot {night.snapshot} is complete.\n"
@@ -225,6 +231,10 @@ class Nightly:
             await asyncio.to_thread(write_nights, self._data, nights)
         except OSError as error:
             self._log.error("what is known of the nightly backup cannot be kept", reason=error.strerror)
+        try:
+            await asyncio.to_thread(write_metrics, self._config, self._data)
+        except OSError as error:
+            self._log.error("the backup's metrics cannot be written", reason=error.strerror)
 
 
 def schedule_of(config: Config) -> Schedule | None:

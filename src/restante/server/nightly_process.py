@@ -30,7 +30,7 @@ from ..backup.throwaway import sweep
 from ..clock import Clock, SystemClock, system_random
 from ..config.limits import mime_limits
 from ..errors import Refusal
-from .backup_records import note_drill, read_drill
+from .backup_records import note_drill, note_verify, read_drill
 from .engine import open_engine
 from .logs import adopt_logs
 from .nightly_state import Order
@@ -61,6 +61,8 @@ async def work(order: Order) -> Night:
         done = await night(engine, repository, clock, host, files, keep)
     finally:
         await engine.close()
+    if done.checked is not None:
+        await asyncio.to_thread(note_verify, data, backup.location, clock.now(), done.checked)
     return await try_restore(order, repository, clock, done) if done.snapshot else done
 
 

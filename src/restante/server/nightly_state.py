@@ -31,7 +31,9 @@ class Nights(msgspec.Struct, frozen=True):
     success: the end of the last good night, and its snapshot. failure: the end of the last bad one, and why.
     next: when the next one is due (or this one tried again), None while one runs or where none is planned. told: the
     postmaster has had a message of this episode. tried: failed attempts of the night that is under way, and trouble:
-    why the last one failed; a night that succeeds in the end was a good one.
+    why the last one failed; a night that succeeds in the end was a good one. seconds, written, messages: of the last
+    good one. nights, failures, retries: how many were brought to an end, how many of them bad, and how many attempts
+    were followed by another, since the file was made.
     """
 
     since: float
@@ -44,6 +46,12 @@ class Nights(msgspec.Struct, frozen=True):
     told: bool = False
     tried: int = 0
     trouble: str = ""
+    seconds: float = 0.0
+    written: int = 0
+    messages: int = 0
+    nights: int = 0
+    failures: int = 0
+    retries: int = 0
 
     @property
     def failing(self) -> bool:

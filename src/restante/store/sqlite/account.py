@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from ...query.threads import Algorithm, Threads
     from ..backup import Instant, Mark
     from ..changes import AccountChanges
+    from ..rewind import RewindNote, Rewound
+    from ..rewind import Snapshot as Then
     from .engine import SqliteEngine
 
 P = ParamSpec("P")
@@ -645,6 +647,34 @@ class SqliteStore:
         from . import recover
 
         return await self._write(recover.undelete, numbers, mailbox, self._recoverable_since())
+
+    async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
+        from . import rewind
+
+        engine = self._engine
+        since = int(engine.clock.now() - engine.settings.retention)
+        if not apply:
+            return await asyncio.to_thread(self.read_apart, rewind.look, to, since)
+        engine.check_room(0)
+        return await self._write(rewind.rewind, to, since)
+
+    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
+        from . import rewind
+
+        if not apply:
+            return await asyncio.to_thread(self.read_apart, rewind.look_undone, id)
+        self._engine.check_room(0)
+        return await self._write(rewind.undo, id)
+
+    async def rewinds(self) -> list[RewindNote]:
+        from . import rewind
+
+        return self._read(rewind.notes)
+
+    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
+        from . import rewind
+
+        await self._write(rewind.note_rewound, id, mailbox, ranges)
 
     async def reclaim(self, budget: int) -> int:
         from . import recover

@@ -237,13 +237,20 @@ def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS) -> None:
         if _key(tx, above) is None:
             _insert(tx, above, None, None)
     for child, old, new in moving:
-        # UIDVALIDITY goes along: it is this mailbox's alone, unless an import wished for one that a mailbox now gone
-        # had under the new name; clients of that name would then mix the two up.
-        if tx.db.execute(_GONE_ALIKE, (child, new)).fetchone() is not None:
-            tx.db.execute("UPDATE mailbox SET uidvalidity = ? WHERE key = ?", (_uidvalidity(tx, new, None), child))
-        tx.db.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE key = ?", (new, tx.modseq, child))
-        tx.remember("rename", child, (), old)
+        give_name(tx, child, old, new)
     check_mailboxes(tx, limits)
+
+
+def give_name(tx: Write, key: int, old: str, new: str) -> None:
+    """Write down a mailbox's new name, which no other has.
+
+    UIDVALIDITY goes along: it is this mailbox's alone, unless an import wished for one that a mailbox now gone had
+    under the new name; clients of that name would then mix the two up.
+    """
+    if tx.db.execute(_GONE_ALIKE, (key, new)).fetchone() is not None:
+        tx.db.execute("UPDATE mailbox SET uidvalidity = ? WHERE key = ?", (_uidvalidity(tx, new, None), key))
+    tx.db.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE key = ?", (new, tx.modseq, key))
+    tx.remember("rename", key, (), old)
 
 
 def below(tx: Write, name: str) -> list[int]:

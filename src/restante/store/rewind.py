@@ -134,29 +134,38 @@ class Plan:
 
 
 def plan(past: Past) -> Plan:
-    """Cost grows with what changed since."""
-    found = Plan()
-    _boxes(past, found)
-    _messages(past, found)
+    """Cost grows with what changed since.
+
+    A mailbox that an undone rewind made goes, and its name is free, unless something is left in it.
+    """
+    doomed = frozenset(past.made_boxes & past.now.keys())
+    while True:
+        found = Plan(drop=sorted(doomed))
+        _boxes(past, found, doomed)
+        staying = _messages(past, found)
+        if not staying & doomed:
+            break
+        doomed -= staying
     found.subscribe = past.subscribed_then - past.subscribed_now
     found.unsubscribe = past.subscribed_now - past.subscribed_then
     return found
 
 
-def _boxes(past: Past, found: Plan) -> None:
+def _boxes(past: Past, found: Plan, doomed: frozenset[int]) -> None:
     """Names first, so that a mailbox that is made again finds its name free or taken for good."""
-    wanted = {key: box.name for key, box in past.then.items() if key in past.now and past.now[key].name != box.name}
+    now = {key: box for key, box in past.now.items() if key not in doomed}
+    wanted = {key: box.name for key, box in past.then.items() if key in now and now[key].name != box.name}
     while True:
-        staying = {box.name: key for key, box in past.now.items() if key not in wanted}
+        staying = {box.name for key, box in now.items() if key not in wanted}
         blocked = [key for key, name in wanted.items() if name in staying]
         if not blocked:
             break
         for key in blocked:
-            found.blocked.append((past.now[key].name, wanted.pop(key)))
+            found.blocked.append((now[key].name, wanted.pop(key)))
     found.names = wanted
-    names = {wanted.get(key, box.name): key for key, box in past.now.items()}
+    names = {wanted.get(key, box.name): key for key, box in now.items()}
     for key, box in past.then.items():
-        if key in past.now:
+        if key in now:
             found.homes[key] = key
         elif box.name in names:
             found.homes[key] = names[box.name]  # another has its name since: it goes there, as undelete does
@@ -176,7 +185,8 @@ def _roles(past: Past, found: Plan) -> None:
             found.roles[key] = box.role
 
 
-def _messages(past: Past, found: Plan) -> None:
+def _messages(past: Past, found: Plan) -> set[int]:
+    """Mailboxes in which something stays that came since."""
     pool: dict[int, list[SinceRow]] = {}
     for row in past.since:
         if row.email:
@@ -208,7 +218,7 @@ def _messages(past: Past, found: Plan) -> None:
             found.kept.append(row)
         else:
             found.copies += 1
-    found.drop = sorted(key for key in past.made_boxes & past.now.keys() if key not in staying)
+    return staying
 
 
 def _there(then: ThenRow, pool: dict[int, list[SinceRow]], found: Plan, exact: bool) -> bool:

@@ -195,21 +195,23 @@ def reserve_uids(tx: Write, key: int, uidnext: int) -> None:
         tx.touch_mailbox(key, uidnext=uidnext)
 
 
-def delete(tx: Write, key: int) -> None:
-    """DELETE: messages into the removal log, a tombstone, children stay. Raises CannotChangeMailbox for INBOX."""
+def delete(tx: Write, key: int, called: str | None = None) -> None:
+    """DELETE: messages into the removal log, a tombstone, children stay. called: its name, where another takes it in
+    the same command. Raises CannotChangeMailbox for INBOX."""
     here = mailbox_by_key(tx.db, key, tx.user)
-    if here.name == INBOX:
+    name = here.name if called is None else called
+    if name == INBOX:
         raise CannotChangeMailbox("INBOX cannot be deleted.")
     tx.remove(key, EVERYTHING)
     tx.db.execute(
         "INSERT INTO mailbox_tombstone (key, id, name, role, uidvalidity, uidnext, modseq, removed_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (key, here.id, here.name, here.role, here.uidvalidity, here.uidnext, tx.modseq, tx.now),
+        (key, here.id, name, here.role, here.uidvalidity, here.uidnext, tx.modseq, tx.now),
     )
     tx.db.execute("DELETE FROM mailbox WHERE key = ?", (key,))
     for table in ("acl", "annotation"):
         tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (key,))
-    tx.remember("delete", key, (), here.name)
+    tx.remember("delete", key, (), name)
 
 
 def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS) -> None:

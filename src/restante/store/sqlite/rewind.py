@@ -345,7 +345,7 @@ ORDER BY p.mailbox, p.uid
 def _do(tx: Write, past: Past, undid: int | None) -> Rewound:
     found = plan(past)
     told = _told(tx.db, past, found)
-    if found.empty:
+    if found.empty and not (found.lost and not past.number):  # to a snapshot: what is lost here is brought from there
         tx.numbered = False
         return told
     _rename(tx, past, found)
@@ -357,7 +357,7 @@ def _do(tx: Write, past: Past, undid: int | None) -> Rewound:
     for box, uids in found.remove.items():
         tx.remove(box, tuple(ranges_of(sorted(uids))))
     for box in found.drop:
-        mailboxes.delete(tx, box)
+        mailboxes.delete(tx, box, past.now[box].name)
     for name in sorted(found.unsubscribe):
         mailboxes.subscribe(tx, name, False)
     for name in sorted(found.subscribe):
@@ -370,10 +370,9 @@ def _do(tx: Write, past: Past, undid: int | None) -> Rewound:
 
 
 def _rename(tx: Write, past: Past, found: Plan) -> None:
-    """All at once: two mailboxes may have changed names."""
-    if not found.names:
-        return
-    tx.db.executemany("UPDATE mailbox SET name = ? WHERE key = ?", [(f"\n{key}", key) for key in found.names])
+    """All at once: two mailboxes may have changed names, and one that is about to go may have the name of another."""
+    apart = [(f"\n{key}", key) for key in (*found.names, *found.drop)]  # which no mailbox can be called
+    tx.db.executemany("UPDATE mailbox SET name = ? WHERE key = ?", apart)
     for key, name in sorted(found.names.items()):
         mailboxes.give_name(tx, key, past.now[key].name, name)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -231,3 +235,71 @@ def test_a_client_in_idle_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert [line for line in gone if b"VANISHED" in line] == [b"* VANISHED 4:5"]
         client.close()
         other.close()
+
+
+@pytest.mark.crash
+@pytest.mark.slow
+def test_killed_at_any_instant_it_has_happened_or_not_and_run_again_it_has(tmp_path: Path) -> None:
+    """The process is killed at instants spread over the time that one takes: what is there is one of two states."""
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from restante.clock import ManualClock, system_random\n"
+        "from restante.store.sqlite.engine import SqliteEngine\n"
+        "async def main():\n"
+        "    engine = SqliteEngine(Path(sys.argv[1]), ManualClock(float(sys.argv[3])), system_random, reserve=0)\n"
+        "    store = engine.account('ann1')\n"
+        "    await store.mailboxes()\n"
+        "    print('ready', flush=True)\n"
+        "    await store.rewind(int(sys.argv[2]), apply=True)\n"
+        "    print('done', flush=True)\n"
+        "asyncio.run(main())\n"
+    )
+
+    def start(at: int, now: float) -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", program, str(tmp_path / "data"), str(at), str(now)]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(number) for number in range(800)))
+        inbox = await world.ann.mailbox("INBOX")
+        assert inbox is not None
+        then, at = await state_of(world.ann), int(world.clock.now())
+        world.clock.advance(60.0)
+        await world.ann.expunge(inbox.key, ((1, 700),), deleted_only=False)
+        await world.ann.rename_mailbox(inbox.key, "Elsewhere")
+        world.clock.advance(60.0)
+        before = await state_of(world.ann)
+        took, outcomes = 0.0, set[str]()
+        for number in range(9):
+            begun = time.monotonic()
+            with start(at, world.clock.now()) as process:
+                if number:  # the first one is let be: how long does it take?
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(took * (number - 1) / 8)
+                    process.kill()
+                process.wait()
+            took = took or time.monotonic() - begun
+            after = await state_of(world.ann)
+            assert await is_whole(world.ann)
+            if after.boxes == before.boxes:
+                outcomes.add("nothing")
+                continue
+            check(then, before, after)
+            outcomes.add("all")
+            world.clock.advance(60.0)
+            await world.ann.undo_rewind((await world.ann.rewinds())[-1].id, apply=True)
+            same(await state_of(world.ann), before)
+            world.clock.advance(60.0)
+        assert outcomes == {"nothing", "all"}
+        with start(at, world.clock.now()) as process:
+            assert process.wait() == 0
+        check(then, before, await state_of(world.ann))
+        await world.engine.close()
+
+    play(scene())

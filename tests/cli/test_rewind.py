@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
@@ -257,3 +259,12 @@ def test_instants_that_people_write(text: str, expected: str) -> None:
 def test_what_is_no_instant_or_still_to_come_is_refused(text: str) -> None:
     with pytest.raises(BadInstant):
         parse_when(text, NOW, BERLIN)
+
+
+@given(st.one_of(st.text(max_size=30), st.from_regex(r"[0-9 :TZ+-]{8,25}"), st.from_regex(r"(today|yesterday) ..:..")))
+def test_any_text_is_an_instant_that_has_passed_or_is_refused(text: str) -> None:
+    for zone in (BERLIN, UTC, None):
+        try:
+            assert parse_when(text, NOW, zone) <= NOW
+        except BadInstant:
+            pass

@@ -24,6 +24,7 @@ from restante.backup.throwaway import PREFIX, sweep, throwaway
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.clock import system_random
+from restante.config.load import load
 from restante.config.model import BackupTable, Config
 from restante.mime.model import DEFAULT_LIMITS
 from restante.server.backup_records import DrillRecord, drill_overdue, note_drill, read_drill
@@ -385,8 +386,6 @@ def test_the_command_says_what_came_of_it_and_status_remembers(tmp_path: Path, c
 
 
 def test_a_night_tries_a_restore_once_a_month_and_says_what_is_wrong(tmp_path: Path, config: Path) -> None:
-    from restante.config.load import load
-
     async def scene() -> None:
         order = Order(load(config), str(tmp_path / "data"), str(config))
         left = tmp_path / "data" / f"{PREFIX}0000"
@@ -416,5 +415,16 @@ def test_a_night_tries_a_restore_once_a_month_and_says_what_is_wrong(tmp_path: P
         wrong = await night_work(order)
         assert "No key of this backup opens" in " ".join(wrong.problems)
         assert not wrong.passing, "it stays wrong all night"
+
+    asyncio.run(scene())
+
+
+def test_a_night_whose_outcome_cannot_be_noted_says_so_and_keeps_its_snapshot(tmp_path: Path, config: Path) -> None:
+    async def scene() -> None:
+        (tmp_path / "data" / "backup-verify.json").mkdir()
+        night = await night_work(Order(load(config), str(tmp_path / "data"), str(config)))
+        assert night.snapshot
+        assert "cannot be noted in the data folder" in " ".join(night.problems)
+        assert not night.passing
 
     asyncio.run(scene())

@@ -61,9 +61,13 @@ async def work(order: Order) -> Night:
         done = await night(engine, repository, clock, host, files, keep)
     finally:
         await engine.close()
-    if done.checked is not None:
-        await asyncio.to_thread(note_verify, data, backup.location, clock.now(), done.checked)
-    return await try_restore(order, repository, clock, done) if done.snapshot else done
+    try:
+        if done.checked is not None:
+            await asyncio.to_thread(note_verify, data, backup.location, clock.now(), done.checked)
+        return await try_restore(order, repository, clock, done) if done.snapshot else done
+    except OSError as error:  # what was done stays done: the night is a bad one, and says why
+        text = f"What the night came to cannot be noted in the data folder ({error.strerror})."
+        return msgspec.structs.replace(done, problems=(*done.problems, text), passing=False)
 
 
 async def try_restore(order: Order, repository: Repository, clock: Clock, done: Night) -> Night:

@@ -39,7 +39,7 @@ class Box:
 
 class ThenRow(NamedTuple):
     """A message in a mailbox then. email: the engine's number, 0 where its contents are gone. here: its flags now,
-    None where that placement is gone."""
+    None where that placement is gone. went: where moves have taken it, as far as they are known."""
 
     box: int
     uid: int
@@ -47,6 +47,7 @@ class ThenRow(NamedTuple):
     email_id: str
     flags: Flags
     here: Flags | None
+    went: tuple[int, int] | None = None
 
 
 class SinceRow(NamedTuple):
@@ -172,12 +173,12 @@ def _boxes(past: Past, found: Plan, doomed: frozenset[int]) -> None:
         else:
             found.make.append(box)
     found.make.sort(key=lambda box: box.name)
-    _roles(past, found)
+    _roles(past, found, doomed)
 
 
-def _roles(past: Past, found: Plan) -> None:
+def _roles(past: Past, found: Plan, doomed: frozenset[int]) -> None:
     """Special uses as of then, of mailboxes that were there; one that a newcomer has by now stays with it."""
-    newcomers = {box.role for key, box in past.now.items() if key not in past.then and box.role}
+    newcomers = {box.role for key, box in past.now.items() if key not in past.then and key not in doomed and box.role}
     for key, box in past.then.items():
         if key in past.now and past.now[key].role != box.role:
             if box.role in newcomers:
@@ -197,12 +198,12 @@ def _messages(past: Past, found: Plan) -> set[int]:
             _set_flags(found, then.box, then.uid, then.here, then.flags, past.exact)
         elif not _there(then, pool, found, past.exact):
             lacking.append(then)
+    lacking.sort(key=lambda then: then.went is None)  # whose way is known takes its own placement
     for then in lacking:
-        spare = pool.get(then.email) if then.email else None
-        if spare:
-            row = spare.pop(0)
-            flags = _wanted(row.flags, then.flags, past.exact)
-            found.place.append(Placing(then.box, then.uid, then.email, then.email_id, flags, (row.box, row.uid)))
+        spare = _spare(then, pool, past.made)
+        if spare is not None:
+            flags = _wanted(spare.flags, then.flags, past.exact)
+            found.place.append(Placing(then.box, then.uid, then.email, then.email_id, flags, spare[:2]))
         elif then.email:
             flags = _wanted(Flags(), then.flags, past.exact)
             found.place.append(Placing(then.box, then.uid, then.email, then.email_id, flags, None))
@@ -210,7 +211,7 @@ def _messages(past: Past, found: Plan) -> set[int]:
             found.lost.append(then)
     staying: set[int] = set()
     for row in (row for left in pool.values() for row in left):
-        if any(low <= row.uid <= high for low, high in past.made.get(row.box, ())):
+        if _made(row, past.made):
             found.remove.setdefault(row.box, []).append(row.uid)
             continue
         staying.add(row.box)
@@ -230,6 +231,20 @@ def _there(then: ThenRow, pool: dict[int, list[SinceRow]], found: Plan, exact: b
             _set_flags(found, row.box, row.uid, row.flags, then.flags, exact)
             return True
     return False
+
+
+def _spare(then: ThenRow, pool: dict[int, list[SinceRow]], made: Mapping[int, UidRanges]) -> SinceRow | None:
+    """A placement of the message that came since, taken out of the pool: the one to which it was moved, or else one
+    that an undone rewind did not bring, which would be removed."""
+    rows = pool.get(then.email) if then.email else None
+    if not rows:
+        return None
+    best = min(range(len(rows)), key=lambda n: (rows[n][:2] != then.went, _made(rows[n], made)))
+    return rows.pop(best)
+
+
+def _made(row: SinceRow, made: Mapping[int, UidRanges]) -> bool:
+    return any(low <= row.uid <= high for low, high in made.get(row.box, ()))
 
 
 def _set_flags(found: Plan, box: int, uid: int, now: Flags, then: Flags, exact: bool) -> None:

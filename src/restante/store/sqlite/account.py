@@ -664,7 +664,11 @@ class SqliteStore:
         if not apply:
             return await asyncio.to_thread(self.read_apart, rewind.look_undone, id)
         self._engine.check_room(0)
-        return await self._write(rewind.undo, id)
+        named = self.look(acl.named)
+        told = await self._write(rewind.undo, id)
+        if told.dropped:
+            await self.note_shares(sorted(named))
+        return told
 
     async def rewinds(self) -> list[RewindNote]:
         from . import rewind

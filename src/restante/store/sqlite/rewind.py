@@ -223,12 +223,13 @@ class _Reading:
         self._former = former
         self._flags = flag_sets(db)
         self.gone: dict[int, list[_Touched]] = {}
-        self._moved_in: dict[tuple[int, int], int] = {}
+        self._moves: dict[tuple[int, int], tuple[int, int]] = {}
         for mailbox, uid, email, id, created, flagset, changed, saved, to, to_uid in db.execute(_GONE, (past.number,)):
             one = _Touched(uid, email if id else 0, id or "", created, flagset, changed, saved, False)
             self.gone.setdefault(mailbox, []).append(one)
             if to is not None:
-                self._moved_in[to, to_uid] = 1
+                self._moves[mailbox, uid] = (to, to_uid)
+        self._moved_in = set(self._moves.values())
 
     def mailbox(self, key: int) -> None:
         number, past = self._past.number, self._past
@@ -244,10 +245,20 @@ class _Reading:
             flags = self._flags[one.flagset]
             if was_there and self._existed(key, one, oldest, youngest):
                 then = self._flags[former.get(one.uid, one.flagset)]
-                past.rows.append(ThenRow(key, one.uid, one.email, one.email_id, then, flags if one.here else None))
+                went = None if one.here else self._end(key, one.uid)
+                past.rows.append(
+                    ThenRow(key, one.uid, one.email, one.email_id, then, flags if one.here else None, went)
+                )
             elif one.here:
                 new = one.email_modseq is not None and one.email_modseq > number
                 past.since.append(SinceRow(key, one.uid, one.email, one.email_id, flags, new))
+
+    def _end(self, mailbox: int, uid: int) -> tuple[int, int] | None:
+        """Where moves have taken a placement in the end. UIDs never come back, so there is one."""
+        place = self._moves.get((mailbox, uid))
+        while place in self._moves:
+            place = self._moves[place]
+        return place
 
     def _existed(self, key: int, one: _Touched, oldest: int, youngest: int) -> bool:
         number = self._past.number
@@ -383,7 +394,7 @@ def _make(tx: Write, past: Past, found: Plan) -> dict[int, int]:
 
 
 def _give_roles(tx: Write, past: Past, found: Plan, made: dict[int, int]) -> None:
-    wanted = dict(found.roles)
+    wanted = {**found.roles, **{key: None for key in found.drop if past.now[key].role}}
     tx.db.executemany("UPDATE mailbox SET role = NULL WHERE key = ?", [(key,) for key in wanted])
     wanted |= {made[box.key]: box.role for box in found.make if box.role is not None}
     for key, role in wanted.items():

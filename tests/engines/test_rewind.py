@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -162,6 +163,60 @@ def test_what_comes_back_has_a_new_uid_and_its_own_dates_and_sessions_are_told(i
         assert await store.recoverable() == [], "they are back"
 
     asyncio.run(installation.play(scene))
+
+
+def test_what_comes_between_plan_and_command_is_seen(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 4)
+        at = tick(installation)
+        await store.expunge(box, ((1, 2),), deleted_only=False)
+        tick(installation)
+        write = type(store)._write  # type: ignore[attr-defined]  # the engine's own
+
+        async def later(self: Any, fn: Any, *args: Any) -> Any:
+            if fn.__name__ == "rewind":
+                monkeypatch.setattr(type(store), "_write", write)
+                await store.expunge(box, ((3, 3),), deleted_only=False)
+                await store.undelete([1], None)
+                await store.append(box, [await new(store, b"late\r\n")])
+            return await write(self, fn, *args)
+
+        monkeypatch.setattr(type(store), "_write", later)
+        done = await store.rewind(at, apply=True)
+        assert [(one.brought, one.moved) for one in done.changes] == [(2, 0)]
+        assert done.came == 1
+        assert (await state_of(store)).boxes["INBOX"].total() == 5
+        assert await is_whole(store)
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_is_reclaimed_between_plan_and_command_is_lost_and_said_so(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 2)
+        at = tick(installation)
+        await store.expunge(box, None, deleted_only=False)
+        installation.clock.advance(3590)
+        write = type(store)._write  # type: ignore[attr-defined]  # the engine's own
+
+        async def later(self: Any, fn: Any, *args: Any) -> Any:
+            if fn.__name__ == "rewind":
+                monkeypatch.setattr(type(store), "_write", write)
+                installation.clock.advance(90)
+                assert await store.reclaim(10) == 2
+            return await write(self, fn, *args)
+
+        monkeypatch.setattr(type(store), "_write", later)
+        done = await store.rewind(at, apply=True)
+        assert (done.empty, len(done.lost)) == (True, 2)
+
+    asyncio.run(installation.play(scene, retention=3660.0))
 
 
 def test_names_that_others_have_since_are_left_to_them_and_told(installation: Installation) -> None:

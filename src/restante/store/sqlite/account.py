@@ -652,20 +652,24 @@ class SqliteStore:
         from . import rewind
 
         engine = self._engine
+        self.look(account_changes.last_change)  # a copy of an older file is put in service before it is read
         since = int(engine.clock.now() - engine.settings.retention)
+        made = await asyncio.to_thread(self.read_apart, rewind.prepare, to, since)
         if not apply:
-            return await asyncio.to_thread(self.read_apart, rewind.look, to, since)
+            return made.told
         engine.check_room(0)
-        return await self._write(rewind.rewind, to, since)
+        return await self._write(rewind.rewind, to, since, made)
 
     async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
         from . import rewind
 
+        self.look(account_changes.last_change)
+        made = await asyncio.to_thread(self.read_apart, rewind.prepare_undoing, id)
         if not apply:
-            return await asyncio.to_thread(self.read_apart, rewind.look_undone, id)
+            return made.told
         self._engine.check_room(0)
         named = self.look(acl.named)
-        told = await self._write(rewind.undo, id)
+        told = await self._write(rewind.undo, id, made)
         if told.dropped:
             await self.note_shares(sorted(named))
         return told

@@ -60,26 +60,45 @@ class Note(msgspec.Struct, frozen=True):
 # The commands ----------------------------------------------------------------------------------------
 
 
-def look(db: apsw.Connection, to: int | Snapshot, since: int) -> Rewound:
+class Prepared(NamedTuple):
+    """A plan, made before the lock is taken. number: the account's counter then."""
+
+    number: int
+    past: Past
+    plan: Plan
+    told: Rewound
+
+
+def prepare(db: apsw.Connection, to: int | Snapshot, since: int) -> Prepared:
     """What `rewind` would do, read in the caller's transaction. since: nothing is known from before, seconds UTC."""
-    past = _past_of(db, to, since)
-    return _told(db, past, plan(past))
+    return _prepared(db, _past_of(db, to, since))
 
 
-def rewind(tx: Write, to: int | Snapshot, since: int) -> Rewound:
-    """See `Store.rewind`. Raises BeyondHistory, CannotChangeMailbox, TooManyKeywords."""
-    return _do(tx, _past_of(tx.db, to, since), None)
-
-
-def look_undone(db: apsw.Connection, id: int) -> Rewound:
+def prepare_undoing(db: apsw.Connection, id: int) -> Prepared:
     """What `undo` would do."""
-    past = _past_undone(db, id)
-    return _told(db, past, plan(past))
+    return _prepared(db, _past_undone(db, id))
 
 
-def undo(tx: Write, id: int) -> Rewound:
+def rewind(tx: Write, to: int | Snapshot, since: int, made: Prepared) -> Rewound:
+    """See `Store.rewind`. made: holds if nothing has changed meanwhile; else it is planned anew. Raises BeyondHistory,
+    CannotChangeMailbox, TooManyKeywords."""
+    return _do(tx, made if _holds(tx.db, made) else prepare(tx.db, to, since), None)
+
+
+def undo(tx: Write, id: int, made: Prepared) -> Rewound:
     """See `Store.undo_rewind`. Raises NoSuchRewind."""
-    return _do(tx, _past_undone(tx.db, id), id)
+    return _do(tx, made if _holds(tx.db, made) else prepare_undoing(tx.db, id), id)
+
+
+def _prepared(db: apsw.Connection, past: Past) -> Prepared:
+    found = plan(past)
+    return Prepared(last_change(db), past, found, _told(db, past, found))
+
+
+def _holds(db: apsw.Connection, made: Prepared) -> bool:
+    """Whether the account is as it was, and what comes back has not been reclaimed, which takes no number."""
+    wanted = {one.email for one in made.plan.place}
+    return last_change(db) == made.number and len(_sizes(db, wanted)) == len(wanted)
 
 
 def notes(db: apsw.Connection) -> list[RewindNote]:
@@ -353,16 +372,15 @@ ORDER BY p.mailbox, p.uid
 # Doing it --------------------------------------------------------------------------------------------
 
 
-def _do(tx: Write, past: Past, undid: int | None) -> Rewound:
-    found = plan(past)
-    told = _told(tx.db, past, found)
+def _do(tx: Write, made: Prepared, undid: int | None) -> Rewound:
+    _, past, found, told = made
     if found.empty and not (found.lost and not past.number):  # to a snapshot: what is lost here is brought from there
         tx.numbered = False
         return told
     _rename(tx, past, found)
-    made = _make(tx, past, found)
-    _give_roles(tx, past, found, made)
-    brought = _place(tx, past, found, {**found.homes, **made})
+    new = _make(tx, found)
+    _give_roles(tx, past, found, new)
+    brought = _place(tx, past, found, {**found.homes, **new})
     for (box, flags), uids in found.flags.items():
         change_flags(tx, box, tuple(ranges_of(sorted(uids))), lambda old, flags=flags: flags, None)  # type: ignore[misc]  # bound now
     for box, uids in found.remove.items():
@@ -388,7 +406,7 @@ def _rename(tx: Write, past: Past, found: Plan) -> None:
         mailboxes.give_name(tx, key, past.now[key].name, name)
 
 
-def _make(tx: Write, past: Past, found: Plan) -> dict[int, int]:
+def _make(tx: Write, found: Plan) -> dict[int, int]:
     """Mailboxes that were deleted since, as new ones of their names: key of then -> of now."""
     return {box.key: mailboxes.create(tx, box.name, None, None, above=False).key for box in found.make}
 

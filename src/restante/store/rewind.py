@@ -62,7 +62,7 @@ class SinceRow(NamedTuple):
 
 
 @dataclass(slots=True)
-class Past:
+class Compared:
     """An account at two moments: after the command `number` (at `at`, seconds UTC), and now. then, now: mailboxes by
     key. rows: messages of then whose placement, flags or mailbox may be others now; all else is as it was. since: what
     came. subscribed: names, then and now. made, made_boxes: what the rewind that is undone brought."""
@@ -134,7 +134,7 @@ class Plan:
         )  # fmt: skip
 
 
-def plan(past: Past) -> Plan:
+def plan(past: Compared) -> Plan:
     """Cost grows with what changed since.
 
     A mailbox that an undone rewind made goes, and its name is free, unless something is left in it.
@@ -152,7 +152,7 @@ def plan(past: Past) -> Plan:
     return found
 
 
-def _boxes(past: Past, found: Plan, doomed: frozenset[int]) -> None:
+def _boxes(past: Compared, found: Plan, doomed: frozenset[int]) -> None:
     """Names first, so that a mailbox that is made again finds its name free or taken for good."""
     now = {key: box for key, box in past.now.items() if key not in doomed}
     wanted = {key: box.name for key, box in past.then.items() if key in now and now[key].name != box.name}
@@ -176,7 +176,7 @@ def _boxes(past: Past, found: Plan, doomed: frozenset[int]) -> None:
     _roles(past, found, doomed)
 
 
-def _roles(past: Past, found: Plan, doomed: frozenset[int]) -> None:
+def _roles(past: Compared, found: Plan, doomed: frozenset[int]) -> None:
     """Special uses as of then, of mailboxes that were there; one that a newcomer has by now stays with it."""
     newcomers = {box.role for key, box in past.now.items() if key not in past.then and key not in doomed and box.role}
     for key, box in past.then.items():
@@ -186,7 +186,7 @@ def _roles(past: Past, found: Plan, doomed: frozenset[int]) -> None:
             found.roles[key] = box.role
 
 
-def _messages(past: Past, found: Plan) -> set[int]:
+def _messages(past: Compared, found: Plan) -> set[int]:
     """Mailboxes in which something stays that came since."""
     pool: dict[int, list[SinceRow]] = {}
     for row in past.since:
@@ -322,7 +322,7 @@ class RewindNote:
     undid: int | None
 
 
-def tell(past: Past, plan: Plan) -> Rewound:
+def tell(past: Compared, plan: Plan) -> Rewound:
     """The plan by names, without what is listed of single messages."""
     names = {key: plan.names.get(key, box.name) for key, box in past.now.items()}
     changes: dict[str, BoxChange] = {}

@@ -28,8 +28,8 @@ from ..model import Flags, System, UidRanges
 from ..rewind import (
     MOST_TOLD,
     Box,
+    Compared,
     Kept,
-    Past,
     Plan,
     RewindNote,
     Rewound,
@@ -64,7 +64,7 @@ class Prepared(NamedTuple):
     """A plan, made before the lock is taken. number: the account's counter then."""
 
     number: int
-    past: Past
+    past: Compared
     plan: Plan
     told: Rewound
 
@@ -90,7 +90,7 @@ def undo(tx: Write, id: int, made: Prepared) -> Rewound:
     return _do(tx, made if _holds(tx.db, made) else prepare_undoing(tx.db, id), id)
 
 
-def _prepared(db: apsw.Connection, past: Past) -> Prepared:
+def _prepared(db: apsw.Connection, past: Compared) -> Prepared:
     found = plan(past)
     return Prepared(last_change(db), past, found, _told(db, past, found))
 
@@ -113,13 +113,13 @@ def note_rewound(tx: Write, id: int, mailbox: int, ranges: UidRanges) -> None:
     tx.remember(MADE, mailbox, ranges, str(id))
 
 
-def _past_of(db: apsw.Connection, to: int | Snapshot, since: int) -> Past:
+def _past_of(db: apsw.Connection, to: int | Snapshot, since: int) -> Compared:
     if isinstance(to, Snapshot):
         return _past_snapshot(db, to)
     return past_at(db, number_at(db, to, since), to)
 
 
-def _past_undone(db: apsw.Connection, id: int) -> Past:
+def _past_undone(db: apsw.Connection, id: int) -> Compared:
     row = db.execute("SELECT at FROM history WHERE modseq = ? AND kind = ?", (id, NOTE)).fetchone()
     if row is None or id - 1 < log_floor(db):
         raise NoSuchRewind(f"There is no rewind {id} that could be undone.", "List them with 'restante rewind --list'.")
@@ -174,10 +174,10 @@ _STAMPED = (
 )
 
 
-def past_at(db: apsw.Connection, number: int, at: int) -> Past:
+def past_at(db: apsw.Connection, number: int, at: int) -> Compared:
     """The account after the command `number`, which is not below the log floor. at: when that was, seconds UTC."""
     now = {row[0]: Box(*row) for row in db.execute("SELECT key, id, name, role FROM mailbox")}
-    past = Past(number, at, dict(now), now)
+    past = Compared(number, at, dict(now), now)
     past.subscribed_now = frozenset(mailboxes.subscriptions(db, ""))
     former = _walk_back(db, past)
     reading = _Reading(db, past, former)
@@ -186,7 +186,7 @@ def past_at(db: apsw.Connection, number: int, at: int) -> Past:
     return past
 
 
-def _walk_back(db: apsw.Connection, past: Past) -> dict[int, dict[int, int]]:
+def _walk_back(db: apsw.Connection, past: Compared) -> dict[int, dict[int, int]]:
     """Undo the history after the past's number, newest first, on mailboxes and subscriptions; the flag sets that
     placements had then, by mailbox and UID, where they have changed since."""
     then, subscribed = past.then, set(past.subscribed_now)
@@ -236,7 +236,7 @@ class _Touched(NamedTuple):
 class _Reading:
     """Sorts what was touched since into what was there then and what came since."""
 
-    def __init__(self, db: apsw.Connection, past: Past, former: dict[int, dict[int, int]]) -> None:
+    def __init__(self, db: apsw.Connection, past: Compared, former: dict[int, dict[int, int]]) -> None:
         self._db = db
         self._past = past
         self._former = former
@@ -312,12 +312,12 @@ def flag_sets(db: apsw.Connection) -> dict[int, Flags]:
     }
 
 
-def _past_snapshot(db: apsw.Connection, to: Snapshot) -> Past:
+def _past_snapshot(db: apsw.Connection, to: Snapshot) -> Compared:
     """The account as a snapshot has it, against all there is now. Mailboxes are known by MAILBOXID."""
     now = {row[0]: Box(*row) for row in db.execute("SELECT key, id, name, role FROM mailbox")}
     by_id = {box.id: key for key, box in now.items()}
     keys = {box.key: by_id.get(box.id, -number) for number, box in enumerate(to.boxes, 1)}
-    past = Past(0, to.at, {keys[box.key]: Box(keys[box.key], *_rest(box)) for box in to.boxes}, now)
+    past = Compared(0, to.at, {keys[box.key]: Box(keys[box.key], *_rest(box)) for box in to.boxes}, now)
     past.subscribed_then, past.subscribed_now = to.subscribed, frozenset(mailboxes.subscriptions(db, ""))
     sets, known = flag_sets(db), dict[tuple[int, str], Flags]()
     here: dict[tuple[int, str], list[tuple[int, Flags]]] = {}
@@ -398,7 +398,7 @@ def _do(tx: Write, made: Prepared, undid: int | None) -> Rewound:
     return told
 
 
-def _rename(tx: Write, past: Past, found: Plan) -> None:
+def _rename(tx: Write, past: Compared, found: Plan) -> None:
     """All at once: two mailboxes may have changed names, and one that is about to go may have the name of another."""
     apart = [(f"\n{key}", key) for key in (*found.names, *found.drop)]  # which no mailbox can be called
     tx.db.executemany("UPDATE mailbox SET name = ? WHERE key = ?", apart)
@@ -411,7 +411,7 @@ def _make(tx: Write, found: Plan) -> dict[int, int]:
     return {box.key: mailboxes.create(tx, box.name, None, None, above=False).key for box in found.make}
 
 
-def _give_roles(tx: Write, past: Past, found: Plan, made: dict[int, int]) -> None:
+def _give_roles(tx: Write, past: Compared, found: Plan, made: dict[int, int]) -> None:
     wanted = {**found.roles, **{key: None for key in found.drop if past.now[key].role}}
     tx.db.executemany("UPDATE mailbox SET role = NULL WHERE key = ?", [(key,) for key in wanted])
     wanted |= {made[box.key]: box.role for box in found.make if box.role is not None}
@@ -424,7 +424,7 @@ def _give_roles(tx: Write, past: Past, found: Plan, made: dict[int, int]) -> Non
         tx.remember("role", key, (), before)
 
 
-def _place(tx: Write, past: Past, found: Plan, homes: dict[int, int]) -> dict[int, list[int]]:
+def _place(tx: Write, past: Compared, found: Plan, homes: dict[int, int]) -> dict[int, list[int]]:
     """Messages back into their mailboxes, in the order in which they were there; UIDs of those that were brought back,
     by mailbox: those that were moved back can be moved again."""
     known = _sizes(tx.db, {one.email for one in found.place})
@@ -471,7 +471,7 @@ UPDATE removed SET undeleted = 1 WHERE moved_to IS NULL AND email IN (SELECT val
 """
 
 
-def _told(db: apsw.Connection, past: Past, found: Plan) -> Rewound:
+def _told(db: apsw.Connection, past: Compared, found: Plan) -> Rewound:
     """The plan by names, the first of what came since with who wrote it."""
     told = tell(past, found)
     names = {key: found.names.get(key, box.name) for key, box in past.now.items()}

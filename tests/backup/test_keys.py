@@ -91,7 +91,7 @@ def test_a_slot_cannot_ask_for_what_no_machine_has(change: dict[str, object]) ->
 
 def test_a_newer_slot_is_told_from_a_broken_one(tmp_path: Path) -> None:
     slot = keys.make_slot(b"r" * 32, Passphrase(b"x"), "00" * 16, "label", 1, system_random)
-    data = keys.encode_slot(msgspec.structs.replace(slot, restante_backup_key=2))
+    data = keys.encode_slot(msgspec.structs.replace(slot, restante_backup_key=3))
     place = Folder(tmp_path, system_random)
     place.put(f"keys/{keys.slot_name(data)}-1", data)
     with pytest.raises(NewerFormat):

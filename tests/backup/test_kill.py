@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from restante.backup.prune import prune
+from restante.backup.retention import Keep
 from restante.backup.verify import verify
 
+from .sealing import SealedWorld, needed, noted
 from .support import ANN, World, findings, message, put, state
 
 CYCLES = int(os.environ.get("RESTANTE_BACKUP_KILLS", "3"))
@@ -27,6 +30,7 @@ from restante.backup.restore import restore_all
 from restante.backup.retention import Keep
 from restante.mime.model import DEFAULT_LIMITS
 from restante.store.sqlite import rebuild
+from tests.backup.sealing import SealedWorld
 from tests.backup.support import World
 
 def told(owner, name):
@@ -46,6 +50,10 @@ async def main():
     match sys.argv[1]:
         case "run":
             await world.take()
+        case "sealed run":
+            world = SealedWorld.__new__(SealedWorld)
+            world.reopen(Path(sys.argv[2]), float(sys.argv[3]))
+            await world.tonight()
         case "prune":
             prune(world.repository(), Keep(0, 0, 0, 2), int(world.clock.now()))
         case "restore":
@@ -123,6 +131,43 @@ def test_a_repository_outlives_kills(tmp_path: Path, cycle: int) -> None:
         assert await findings(engine.account(ANN)) == []
         assert await engine.strays() == []
         assert len(await engine.directory.aliases()) == 1
+        await engine.close()
+        await world.engine.close()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("cycle", range(CYCLES))
+def test_a_sealed_repository_and_its_notes_outlive_kills(tmp_path: Path, cycle: int) -> None:
+    """Whatever was written of a snapshot and of what is remembered of it: nothing is taken to be there that is not."""
+    chance = random.Random(cycle)
+
+    async def scene() -> None:
+        world = SealedWorld(tmp_path)
+        await world.fill()
+        for number in range(5):
+            store = world.ann
+            await put(store, "INBOX", *(message(number * 100 + n, "k" * chance.randrange(90_000)) for n in range(20)))
+            box = await store.mailbox("INBOX")
+            assert box is not None
+            await store.expunge(box.key, ((box.uidnext // 2, box.uidnext // 2 + 3),), deleted_only=False)
+            await world.engine.leave(ANN)
+            now = world.clock.now()
+            killed("sealed run", tmp_path, now, chance.randrange(1, 70))
+            left = verify(world.writer(), int(now), everything=True)
+            assert left.right, left
+            if number % 2:
+                prune(world.repository(), Keep(0, 0, 0, 2), int(now))
+            done = await world.tonight()
+            reader = world.repository()
+            assert noted(world.writer())[0] == needed(reader, done.snapshot)
+            assert verify(reader, int(now), everything=True).right
+            world.clock.advance(4 * 86_400)
+        assert not list((world.notes / "journal").iterdir())
+        engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert restored.lost == []
+        assert await state(engine.account(ANN)) == await state(world.ann)
         await engine.close()
         await world.engine.close()
 

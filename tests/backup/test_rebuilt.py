@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import zstandard
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from restante.backup.keys import Passphrase
+from restante.backup.repository import Repository
+from restante.clock import system_random
 from restante.store.model import FlagMode, Flags
 
+from .sealing import SealedWorld
 from .support import World, message, play, put
 
 
@@ -47,7 +53,8 @@ class Reader:
         line = json.dumps({**slot, "wrapped": ""}, separators=(",", ":")).encode()
         key = AESGCM(derive(derived, b"passphrase"))
         self.root = key.decrypt(base64.b64decode(slot["nonce"]), base64.b64decode(slot["wrapped"]), line)
-        self.ids, self.files = derive(self.root, b"ids"), derive(self.root, b"files")
+        self.version = slot["restante_backup_key"]
+        self.keys()
         self.folder = root
         self.objects: dict[bytes, tuple[bytes, bytes]] = {}
         """id -> (kind, octets)."""
@@ -55,26 +62,34 @@ class Reader:
             for path in (root / folder).glob("*/*"):
                 self.pack(path)
 
-    def parts(self, path: Path, kind: bytes) -> tuple[Any, bytes]:
+    def keys(self) -> None:
+        assert self.version == 1
+        self.ids, self.files, self.descriptor = (derive(self.root, each) for each in (b"ids", b"files", b"descriptor"))
+
+    def own_key(self, data: bytes, kind: bytes) -> tuple[bytes, int]:
+        """A file's own key, and where its parts begin."""
+        assert data[:16] == b"RSTBKUP1" + kind + bytes(7)
+        return derive(self.files, data[:48]), 48
+
+    def parts(self, path: Path, kind: bytes) -> tuple[Any, bytes, int]:
         data = path.read_bytes()
         assert hashlib.sha256(data).hexdigest() == path.name.rpartition("-")[2]
-        head = data[:48]
-        assert head[:16] == b"RSTBKUP1" + kind + bytes(7)
-        aead = AESGCM(derive(self.files, head))
-        return (lambda part, sealed: aead.decrypt(part.to_bytes(12, "big"), sealed, head)), data
+        key, start = self.own_key(data, kind)
+        aead = AESGCM(key)
+        return (lambda part, sealed: aead.decrypt(part.to_bytes(12, "big"), sealed, data[:start])), data, start
 
     def content(self, path: Path, kind: bytes) -> bytes:
-        open_part, data = self.parts(path, kind)
-        plain: bytes = open_part(0, data[48:])
-        assert len(data) % {b"S": 4096, b"C": 4096, b"R": 4096, b"I": 16_384}[kind] == 0
+        open_part, data, start = self.parts(path, kind)
+        plain: bytes = open_part(0, data[start:])
+        assert len(data) % {b"S": 4096, b"C": 4096, b"R": 4096, b"W": 4096, b"I": 16_384}[kind] == 0
         return plain[8 : 8 + number(plain[:8])]
 
     def pack(self, path: Path) -> None:
-        open_part, data = self.parts(path, b"M" if path.parent.parent.name == "mail" else b"T")
+        open_part, data, start = self.parts(path, b"M" if path.parent.parent.name == "mail" else b"T")
         sizes = open_part((1 << 64) + 1, data[-32:])
         table = open_part(1 << 64, data[-32 - number(sizes[:8]) : -32])
         blocks, count = number(table[:4]), number(table[4:8])
-        opened, at = [], 48
+        opened, at = [], start
         for block in range(blocks):
             size, raw = column(table[8 + 8 * block : 16 + 8 * block], 4)
             opened.append(frame(open_part(block, data[at : at + size]), raw))
@@ -136,9 +151,63 @@ def frame(data: bytes, raw: int) -> bytes:
     return plain
 
 
-def test_a_reader_written_from_the_document_reads_all(tmp_path: Path) -> None:
+def expand(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand with SHA-256, RFC 5869 2.3; a block is enough here."""
+    return hmac.digest(key, info + b"\1", "sha256")[:length]
+
+
+class SealedReader(Reader):
+    """The same for a sealed repository, with X-Wing and HPKE as their own documents say."""
+
+    def keys(self) -> None:
+        assert self.version == 2
+        writing = derive(self.root, b"writing")
+        self.ids, self.files, self.descriptor = (derive(writing, each) for each in (b"ids", b"files", b"descriptor"))
+        drawn = hashlib.shake_256(derive(self.root, b"reading")).digest(96)
+        self.lattice = MLKEM768PrivateKey.from_seed_bytes(drawn[:64])
+        self.curve = X25519PrivateKey.from_private_bytes(drawn[64:])
+
+    def own_key(self, data: bytes, kind: bytes) -> tuple[bytes, int]:
+        if kind in b"CRW":
+            return super().own_key(data, kind)
+        assert data[:16] == b"RSTBKUP2" + kind + bytes(7)
+        head, envelope = data[:48], data[48:1216]
+        inner = self.envelope(b"restante backup 2: " + head, envelope)
+        return hmac.digest(hmac.digest(self.files, inner, "sha256"), b"restante backup 1: " + head, "sha256"), 1216
+
+    def envelope(self, info: bytes, envelope: bytes) -> bytes:
+        """RFC 9180 5.1 and 5.2, mode_base; X-Wing's combiner: SHA3-256 of both secrets, X25519's half of the
+        encapsulation, that of the public key, and a label of six octets."""
+        lattice, curve, box = envelope[:1088], envelope[1088:1120], envelope[1120:]
+        agreed = self.lattice.decapsulate(lattice) + self.curve.exchange(X25519PublicKey.from_public_bytes(curve))
+        agreed += curve + self.curve.public_key().public_bytes_raw()
+        shared = hashlib.sha3_256(agreed + bytes.fromhex("5c2e2f2f5e5c")).digest()
+        suite = b"HPKE" + bytes.fromhex("647a 0001 0002")
+
+        def extract(salt: bytes, label: bytes, key: bytes) -> bytes:
+            return hmac.digest(salt, b"HPKE-v1" + suite + label + key, "sha256")
+
+        def labelled(key: bytes, label: bytes, context: bytes, length: int) -> bytes:
+            return expand(key, length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + context, length)
+
+        context = b"\0" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
+        secret = extract(shared, b"secret", b"")
+        key, nonce = labelled(secret, b"key", context, 32), labelled(secret, b"base_nonce", context, 12)
+        return AESGCM(key).decrypt(nonce, box, b"")
+
+    def written(self) -> tuple[dict[str, int], set[str]]:
+        """(seconds by snapshot, names that are expected)."""
+        found = [
+            msgspec.msgpack.decode(self.content(path, b"W")) for path in sorted((self.folder / "written").iterdir())
+        ]
+        at = {line[0]: line[1] for one in found for line in one[1]}
+        return at, {name for one in found for name in one[2]} - {name for one in found for name in one[3]}
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["open", "sealed"])
+def test_a_reader_written_from_the_document_reads_all(tmp_path: Path, sealed: bool) -> None:
     async def scene() -> None:
-        world = World(tmp_path)
+        world = SealedWorld(tmp_path) if sealed else World(tmp_path)
         await world.fill()
         world.repository().add_key(Passphrase(b"two words"), "home", 7)
         for path in (tmp_path / "backup" / "keys").iterdir():
@@ -148,11 +217,11 @@ def test_a_reader_written_from_the_document_reads_all(tmp_path: Path) -> None:
         _, ids = await put(world.ann, "INBOX", message(1), message(2), large, flags=Flags.of(["\\Seen", "$A"]))
         await put(world.ann, "Größe", message(3))
         await put(world.bob, "INBOX", large)
-        done = await run_with_passphrase(world)
+        done = await taken(world)
         await world.ann.store_flags(1, ((2, 2),), FlagMode.REPLACE, Flags.of(["\\Flagged"]))
         await world.ann.expunge(1, ((1, 1),), deleted_only=False)
-        done = await run_with_passphrase(world)
-        reader = Reader(tmp_path / "backup", b"two words")
+        done = await taken(world)
+        reader = (SealedReader if sealed else Reader)(tmp_path / "backup", b"two words")
         assert reader.account("ann@example.com") == {
             "INBOX": [(2, ids[1], 4, "", message(2)), (3, ids[2], 1, "$A", large)],
             "Größe": [(1, reader.account("ann@example.com")["Größe"][0][1], 0, "", message(3))],
@@ -168,9 +237,10 @@ def test_a_reader_written_from_the_document_reads_all(tmp_path: Path) -> None:
             ("bob@example.com", "$argon2id$x"),
         ]
         descriptor = (tmp_path / "backup" / "repository.json").read_bytes()
-        found = re.fullmatch(rb'(\{"restante_backup":1,"repository":"[0-9a-f]{32}","code":")([^"]+)("\})\n', descriptor)
+        form = rb'(\{"restante_backup":[12],"repository":"[0-9a-f]{32}","code":")([^"]+)("\})\n'
+        found = re.fullmatch(form, descriptor)
         assert found is not None
-        code = hmac.digest(derive(reader.root, b"descriptor"), found[1] + found[3], "sha256")
+        code = hmac.digest(reader.descriptor, found[1] + found[3], "sha256")
         assert base64.b64decode(found[2]) == code
         for path in (tmp_path / "backup" / "index").iterdir():
             index = reader.content(path, b"I")
@@ -179,14 +249,18 @@ def test_a_reader_written_from_the_document_reads_all(tmp_path: Path) -> None:
                 (tmp_path / "backup" / ("mail" if one[1] else "meta") / one[0][:2] / one[0]).exists() for one in packs
             )
             assert {records[at : at + 32] for at in range(0, len(records), 49)} <= set(reader.objects)
+        if isinstance(reader, SealedReader):
+            at, expected = reader.written()
+            assert list(at.values()) == [snapshot[1]] * 2
+            folders = [tmp_path / "backup" / name for name in ("mail", "meta", "snapshots")]
+            here = [path.relative_to(tmp_path / "backup") for folder in folders for path in folder.rglob("*")]
+            assert {path.as_posix() for path in here if len(path.name) > 2} == expected
         await world.engine.close()
 
     play(scene())
 
 
-async def run_with_passphrase(world: World) -> Any:
-    from restante.backup.repository import Repository
-    from restante.clock import system_random
-
-    repository = Repository.open(world.location, Passphrase(b"two words"), system_random)
-    return await world.take(repository=repository)
+async def taken(world: World) -> Any:
+    if isinstance(world, SealedWorld):
+        return await world.tonight()
+    return await world.take(repository=Repository.open(world.location, Passphrase(b"two words"), system_random))

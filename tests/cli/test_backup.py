@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
+from restante.clock import SystemClock
+from restante.server.nightly_state import Nights, write_nights
 
 TEXT = b"From: Carl <carl@example.org>\nSubject: Plans\nMessage-ID: <%d@example.org>\n\nHello %d\n"
 
@@ -234,9 +236,6 @@ def test_status_without_a_schedule_is_no_failure_and_with_one_nothing_is_known_y
 
 
 def test_status_says_what_is_wrong(cli: Cli) -> None:
-    from restante.clock import SystemClock
-    from restante.server.nightly_state import Nights, write_nights
-
     config = cli.folder / "restante.toml"
     config.write_text(f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "/x"\n')
     now = SystemClock().now()
@@ -251,3 +250,75 @@ def test_status_says_what_is_wrong(cli: Cli) -> None:
     assert "FAILS." in bad
     assert "Why." in bad
     assert "too old" in told(Nights(since=0, attended=0, success=now - 51 * 3600), Exit.FINDINGS)
+
+
+def test_a_sealed_backup_is_written_with_a_key_that_reads_nothing(cli: Cli) -> None:
+    place, writing = str(cli.folder / "sealed"), str(cli.folder / "writing.key")
+    cli("backup", "init", place, *cli.key, "--sealed", status=Exit.USAGE)
+    cli("backup", "init", place, *cli.key, "--writing-key", writing, status=Exit.USAGE)
+    cli("backup", "init", place, *cli.key, "--sealed", "--writing-key", cli.key[1], status=Exit.REFUSED)
+    cli("backup", "init", place, *cli.key, "--sealed", "--writing-key", writing)
+    assert Path(writing).stat().st_mode & 0o077 == 0
+    server = ("--key-file", writing)
+    assert "3 messages" in cli.data("backup", "run", place, *server).stdout
+    assert json.loads(cli.data("backup", "run", place, *server, "--json").stdout)["written"] == 0
+
+    listed = cli("backup", "list", place, *server, "--json")
+    assert [set(row) for row in json.loads(listed.stdout)] == [{"snapshot", "taken", "written"}] * 2
+    assert all(row["taken"] for row in json.loads(listed.stdout))
+    assert "without the private key" in listed.stderr
+    checked = cli("backup", "verify", place, "--all", *server)
+    assert "All that was read is right." in checked.stdout
+    assert "the private key alone" in checked.stdout
+    assert cli("backup", "key", "list", "--location", place).stdout.count("passphrase") == 1
+
+    for needs in (
+        ("show", "latest", "--location", place),
+        ("find", "plans", "--location", place),
+        ("restore", place, "--all"),
+        ("restore", place, "--account", "ann@example.com"),
+        ("prune", place, "--daily", "1"),
+        ("key", "add", "--location", place, "--new-key-file", str(cli.folder / "more.key")),
+        ("key", "remove", "0" * 32, "--location", place),
+        ("key", "writing", str(cli.folder / "again.key"), "--location", place),
+    ):
+        refused = cli.data("backup", *needs, *server, status=Exit.REFUSED)
+        assert "private key alone" in refused.stderr, needs
+        assert "--passphrase-file" in refused.stderr, needs
+    assert not (cli.folder / "more.key").exists()
+    assert not (cli.folder / "again.key").exists()
+
+    # Where the private key is, all of it goes; a second key opens it too, and the writing key is made again.
+    assert json.loads(cli("backup", "verify", place, "--all", *cli.key, "--json").stdout)["opened"]
+    assert len(json.loads(cli("backup", "find", "plans", "--location", place, *cli.key, "--json").stdout)) == 3
+    cli("backup", "key", "writing", str(cli.folder / "again.key"), "--location", place, *cli.key)
+    assert (cli.folder / "again.key").read_text() == Path(writing).read_text()
+    cli("backup", "key", "add", "--location", place, *cli.key, "--new-key-file", str(cli.folder / "more.key"))
+    more = ("--key-file", str(cli.folder / "more.key"))
+    cli("backup", "prune", place, *more, "--daily", "1", "--weekly", "0", "--monthly", "0")
+    cli("backup", "restore", place, "--all", *more, "--data", str(cli.folder / "new"))
+    found = cli("--data", str(cli.folder / "new"), "search", "--account", "ann@example.com", "Hello")
+    assert found.stdout.count("Plans") == 3
+    cli("backup", "list", cli.place, *server, status=Exit.REFUSED)
+
+
+def test_status_says_that_a_sealed_backup_forgets_nothing(cli: Cli) -> None:
+    config = cli.folder / "restante.toml"
+    config.write_text(f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "{cli.place}"\n')
+    with_config = ("--config", str(config), "backup", "status")
+    now = SystemClock().now()
+    write_nights(cli.folder / "data", Nights(now, now, success=now, snapshot="s1", next=now + 9))
+    assert "old snapshots" not in cli(*with_config).stdout
+    write_nights(cli.folder / "data", Nights(now, now, success=now, snapshot="s1", next=now + 9, unpruned=True))
+    assert "old snapshots stay" in cli(*with_config).stdout
+    assert json.loads(cli(*with_config, "--json").stdout)["unpruned"]
+
+
+def test_a_sealed_backup_is_not_made_with_the_key_of_the_configuration(cli: Cli) -> None:
+    """That one stays on the server."""
+    config = cli.folder / "restante.toml"
+    config.write_text(f'[backup]\nlocation = "{cli.place}2"\npassphrase_file = "{cli.key[1]}"\n')
+    sealed = ("--sealed", "--writing-key", str(cli.folder / "writing.key"))
+    refused = cli("--config", str(config), "backup", "init", *sealed, status=Exit.REFUSED)
+    assert "No key of the backup was named." in refused.stderr
+    cli("--config", str(config), "backup", "init", *sealed, *cli.key)

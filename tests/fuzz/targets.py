@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 
-from restante.backup import frames, index, keys, objects, pack, segments
+from restante.backup import frames, index, keys, objects, pack, segments, written
 from restante.backup.errors import BackupRefusal
 from restante.exchange import courier, dovecot
 from restante.imap.grammar import answers as imap_answers
@@ -252,10 +252,12 @@ def deflate(data: bytes) -> None:
 
 
 def backup(data: bytes) -> None:
-    """What lies at a backup's location, as if its seal had opened: by the first octet a slot, a table, or an object."""
+    """What lies at a backup's location, as if its seal had opened: by the first octet a key, a table, or an object."""
     which, rest = (data[0] if data else 0) % 5, data[1:]
     try:
         match which:
+            case 0 if keys.is_writing_key(text := rest.decode("ascii", "replace")) and b"writing" in rest:
+                keys.parse_writing_key(text)
             case 0:
                 keys.decode_slot(rest)
             case 1:
@@ -267,7 +269,7 @@ def backup(data: bytes) -> None:
             case 3:
                 frames.unpack(rest, len(rest))
             case _:
-                for what in objects.KINDS:
+                for what in (*objects.KINDS, objects.SnapshotData, written.WrittenData):
                     _object(what, rest)
     except BackupRefusal:
         pass
@@ -390,11 +392,13 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
     ),
     "backup": (
         b"\x00" + keys.encode_slot(SLOT),
+        b"\x00" + keys.make_writing_key("00" * 16, bytes(32), bytes(40)).encode(),
         b"\x01\x01\0\0\0\x01\0\0\0\x1b\0\0\0\x0a\0\0\0" + b"a" * 32 + b"\0\0\0\0\x02\0\0\0\x05\0\0\0m\0\0",
         b"\x02" + index.Part([index.Pack("ab" * 32, True, 65_536, b"\x1b\0\0\0\x0a\0\0\0")], bytes(49)).encode(),
         b"\x03" + frames.pack(bytes(600)),
         b"\x04" + objects.encode(SEGMENT),
         b"\x04" + objects.encode(objects.CatalogueData("a\0b", "\0", "c\0d", "<1@x>\0")),
+        b"\x04" + objects.encode(written.WrittenData(1, (written.SnapshotLine("s", 2, 3),), ("a",), ("b",))),
     ),
 }  # fmt: skip
 """Well-formed beginnings for mutation; kept findings stand in corpus/TARGET/."""

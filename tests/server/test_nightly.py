@@ -143,6 +143,18 @@ def test_one_message_an_episode_and_one_when_it_works_again(tmp_path: Path) -> N
     asyncio.run(scene())
 
 
+def test_that_old_snapshots_stay_in_a_sealed_backup_is_said_once(tmp_path: Path) -> None:
+    async def scene() -> None:
+        unpruned = [Night(snapshot=f"s{n}", unpruned=True) for n in range(3)]
+        play = Play(tmp_path, *unpruned, good(4), Night(snapshot="s5", unpruned=True))
+        assert await play() == [], "it is no failure"
+        assert play.nights.unpruned
+        assert not play.nights.failing
+        assert play.out.getvalue().count("the backup is sealed") == 2, "and once more when it is so again"
+
+    asyncio.run(scene())
+
+
 def test_an_episode_outlives_a_restart_and_so_does_what_was_missed(tmp_path: Path) -> None:
     async def scene() -> None:
         first = Play(tmp_path, BAD)
@@ -358,17 +370,17 @@ def restante(*words: str, stdin: bytes = b"", status: int | None = 0) -> str:
     return done.stdout.decode()
 
 
-def prepared(folder: Path) -> Path:
-    """An account, a backup, and a configuration that names it."""
+def prepared(folder: Path, sealed: bool) -> Path:
+    """An account, a backup, and a configuration that names it. sealed: with its writing key."""
     data, config = folder / "data", folder / "restante.toml"
     (folder / "passphrase").write_text("three random words\n")
-    config.write_text(
-        f'data = "{data}"\n[backup]\nlocation = "{folder / "backup"}"\npassphrase_file = "{folder / "passphrase"}"\n'
-    )
+    key = f'key_file = "{folder / "writing.key"}"' if sealed else f'passphrase_file = "{folder / "passphrase"}"'
+    config.write_text(f'data = "{data}"\n[backup]\nlocation = "{folder / "backup"}"\n{key}\n')
     restante("--config", str(config), "domain", "add", "example.com")
     add = ("account", "add", "postmaster@example.com", "--password-stdin")
     restante("--config", str(config), *add, stdin=b"secret\n")
-    restante("--config", str(config), "backup", "init")
+    made = ("--sealed", "--writing-key", str(folder / "writing.key")) if sealed else ()
+    restante("--config", str(config), "backup", "init", *made, "--passphrase-file", str(folder / "passphrase"))
     return config
 
 
@@ -442,13 +454,14 @@ def children(parent: int) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["missed", "comes"])
+@pytest.mark.parametrize("how", ["missed", "comes", "sealed"])
 def test_a_server_backs_up_by_itself(tmp_path: Path, how: str) -> None:
-    """missed: its last night was days ago. comes: the server's clock comes to the time of day two seconds later."""
-    config = prepared(tmp_path)
+    """missed: its last night was days ago. comes: the server's clock comes to the time of day two seconds later.
+    sealed: missed, and it cannot read its backup."""
+    config = prepared(tmp_path, how == "sealed")
     data = tmp_path / "data"
     words = [sys.executable, "-m", "tests.server.clocked", "0", "--config", str(config), "serve", "--workers=1"]
-    if how == "missed":
+    if how != "comes":
         write_nights(data, Nights(since=0.0, attended=datetime.now(UTC).timestamp() - 3 * 86400))
         told = json.loads(restante("--config", str(config), "backup", "status", "--json", status=4))
         assert told["too_old"]
@@ -476,11 +489,13 @@ def test_a_server_backs_up_by_itself(tmp_path: Path, how: str) -> None:
     assert nights is not None
     assert nights.snapshot == snapshot["snapshot"]
     assert nights.failure is None
-    restante("--config", str(config), "backup", "restore", "--all", "--data", str(tmp_path / "new"))
+    owner = ("--passphrase-file", str(tmp_path / "passphrase"))
+    restante("--config", str(config), "backup", "restore", "--all", "--data", str(tmp_path / "new"), *owner)
     assert (tmp_path / "new" / "restante.toml").read_text() == config.read_text(), "the settings went along"
-    if how == "missed":
+    if how != "comes":
         told = json.loads(restante("--config", str(config), "backup", "status", "--json"))
         assert (told["good"], told["snapshot"]) == (True, snapshot["snapshot"])
+        assert told["unpruned"] == (how == "sealed")
         told = json.loads(restante("--config", str(config), "status", "--json"))["backup"]
         assert told["last_success"] is not None
         assert "works" in restante("--config", str(config), "status")

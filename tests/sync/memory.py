@@ -63,7 +63,8 @@ class Steps:
 class Abilities:
     """What a side can do. ids: Place.id. emails: EMAILID. state: Place.state. tells: UIDs of what was added, copied,
     moved. sizes: Outline.size. keywords: keeps others than system flags. roles: special uses can be set. log: tells
-    what changed since a cursor; else everything, each time. lasting: EMAILIDs stay when others move messages."""
+    what changed since a cursor; else everything, each time. lasting: EMAILIDs stay when others move messages.
+    moves: a move is one act; else all are copied, and then removed."""
 
     ids: bool = True
     emails: bool = True
@@ -74,10 +75,11 @@ class Abilities:
     roles: bool = True
     log: bool = True
     lasting: bool = True
+    moves: bool = True
 
 
 ALL = Abilities()
-BARE = Abilities(ids=False, emails=False, state=False, tells=False, keywords=False, roles=False, log=False)
+BARE = Abilities(ids=False, emails=False, state=False, tells=False, keywords=False, roles=False, log=False, moves=False)
 """A server with RFC 3501 and nothing else."""
 
 
@@ -452,7 +454,14 @@ class MemorySide:
 
     async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
         await self._call("move", name)
-        return self._carry(name, uids, target, keep=False)
+        answers = self._carry(name, uids, target, keep=not self.abilities.moves)
+        if not self.abilities.moves:
+            for uid in uids:
+                if uid in (box := self._numbered(name)).messages:
+                    box.take(uid)
+                self._step("removed what was copied")
+            self.disk.touch()
+        return answers
 
     def _carry(self, name: str, uids: Sequence[int], target: str, *, keep: bool) -> list[int]:
         box, other = self._numbered(name), self._numbered(target)

@@ -470,7 +470,7 @@ class Stopping:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._side, name)
-        if name in ("open", "close", "unreadable"):
+        if name in ("open", "close", "unreadable", "left_out_mailboxes"):
             return method
         self.calls[name] += 1
         if name == "fetch":

@@ -154,7 +154,8 @@ class Bare:
 
     def do_status(self, session: Session, rest: bytes) -> bytes:
         name = rest.partition(b" (")[0].strip(b'"')
-        box = self.boxes[name]
+        if (box := self.boxes.get(name)) is None:
+            return b"NO no such mailbox"
         numbers = (
             self.validity[name],
             self.next[name],

@@ -22,7 +22,7 @@ import pytest
 
 from restante.sync.model import Changes, FlagChange, Flags, Message, Place
 from restante.sync.outline import mark
-from restante.sync.side import Headers, MailboxUnavailable, Side
+from restante.sync.side import Headers, MailboxUnavailable, Side, delete_empty
 
 T = TypeVar("T")
 SEEN: Flags = frozenset({"\\Seen"})
@@ -206,6 +206,22 @@ class SideSuite:
             assert "Parent" not in selectable
             assert "Parent/Child" in selectable
             assert len((await self.everything(side, "Parent/Child")).uids) == 1
+
+        self.run(tmp_path, act)
+
+    def test_a_mailbox_is_deleted_only_where_it_is_empty(self, tmp_path: Path) -> None:
+        async def act(side: Side) -> None:
+            for name in ("Old", "Old/Child"):
+                await side.create(name, None)
+                await side.subscribe(name, True)
+            (uid,) = await self.add(side, message(1), name="Old/Child")
+            for name in ("Old/Child", "Old"):
+                assert await delete_empty(side, name) is (name == "Old")
+                await side.places()
+            assert (await self.everything(side, "Old/Child")).uids.tolist() == [uid]
+            await side.remove("Old/Child", [uid])
+            assert await delete_empty(side, "Old/Child")
+            assert not [place for place in await side.places() if place.name.startswith("Old") and place.selectable]
 
         self.run(tmp_path, act)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import apsw
 import pytest
@@ -18,10 +19,10 @@ from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, i
 from restante.sync.model import Added, Message, Withheld
 from restante.sync.outline import mark
 from restante.sync.settings import Brake, CopySettings, End, Report, Trash
-from restante.sync.side import SideUnavailable
+from restante.sync.side import SideLost, SideUnavailable
 from restante.sync.state import CopyBusy, State, StateFailed
 
-from .memory import ALL, BARE, Abilities, HeaderlessSide, MemorySide
+from .memory import ALL, BARE, Abilities, Disk, HeaderlessSide, MemorySide
 from .programs import World, number_of, octets
 
 pytestmark = pytest.mark.in_memory
@@ -283,6 +284,60 @@ def test_removals_past_a_threshold_are_held(
     assert len(uids(world, ONE)) == messages - removed
 
 
+@pytest.mark.parametrize("brake", [Brake(number=10), Brake(share=0.3, least=10)], ids=["number", "share"])
+def test_removals_that_come_in_small_parts_are_held_together(make: Make, brake: Brake) -> None:
+    world = make(CopySettings(brake=brake))
+    for _ in range(40):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    for _ in range(10):
+        for uid in uids(world, TWO)[:3]:
+            world.remove(TWO, "INBOX", uid)
+        sync(world)
+        world.clock.advance(1)
+    assert 40 - 13 <= len(uids(world, ONE)) < 40
+    (held,) = sync(world).held
+    assert held.messages == len(uids(world, ONE)) - len(uids(world, TWO))
+    world.decide(True)
+    sync(world)
+    same(world)
+    for _ in range(3):  # what a person does is no accident: the count begins anew, and later, too
+        world.remove(TWO, "INBOX", uids(world, TWO)[0])
+        assert not sync(world).held
+        world.clock.advance(601)
+    same(world)
+
+
+def test_a_state_of_the_first_version_is_brought_up(make: Make) -> None:
+    world = make()
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    db = apsw.Connection(str(world.folder / "state"))
+    db.execute("DROP TABLE removal; PRAGMA user_version = 1")
+    db.close()
+    world.remove(ONE, "INBOX", uids(world, ONE)[0])
+    assert sync(world).two.removed == 1
+
+
+@pytest.mark.parametrize("abilities", [ALL, PLAIN, BARE], ids=["all", "no-emails", "bare"])
+def test_what_another_account_lacks_is_no_removal(make: Make, abilities: Abilities) -> None:
+    world = make(CopySettings(), one=abilities)
+    for _ in range(3):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    world.disks[ONE] = Disk("another")
+    world.disks[ONE].renumber("INBOX")
+    world.deliver(ONE, "INBOX")
+    for _ in range(2):
+        (held,) = sync(world).held
+        assert (held.reason, held.messages) == ("renumbered", 3)
+        assert len(uids(world, TWO)) == 4
+    world.decide(False)
+    sync(world)
+    assert len(uids(world, ONE)) == 4
+    same(world)
+
+
 def test_what_moved_counts_as_no_removal(make: Make) -> None:
     world = make(CopySettings(brake=Brake(emptied=1, number=0)), PLAIN, PLAIN)
     world.disks[ONE].create("A")
@@ -509,6 +564,17 @@ def test_a_refused_message_is_set_aside_with_the_reason_and_tried_again_in_time(
     same(world)
 
 
+def test_a_clock_that_is_put_back_puts_nothing_off(make: Make) -> None:
+    world = make()
+    world.clock.advance(400 * 86_400)
+    world.prepare = refusing("over quota", temporary=True, numbers={1})
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.clock = ManualClock()
+    world.prepare = None
+    assert sync(world).two.added == 1
+
+
 def test_what_is_refused_for_good_is_tried_again_when_asked_or_under_another_limit(make: Make) -> None:
     world = make()
     world.deliver(ONE, "INBOX")
@@ -568,6 +634,64 @@ def test_a_server_that_alters_what_it_takes_gives_no_duplicates(make: Make) -> N
     assert sorted(world.numbers(ONE).values()) == [1] * 4
     assert sorted(world.numbers(TWO).values()) == [1] * 4
     assert sync(world).changed == 0
+
+
+class EndingSide(MemorySide):
+    """Ends the connection at some messages that are sent to it, with those before them filed."""
+
+    poison: ClassVar[set[int]] = set()
+
+    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+        at = next((i for i, one in enumerate(messages) if number_of(one.data) in self.poison), None)
+        answers = await super().add(name, messages[:at])
+        if at is not None:
+            raise SideLost("The server ended the connection.")
+        return answers
+
+
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+@pytest.mark.parametrize("poison", [{1}, {5}, {12}, {3, 4, 9}], ids=str)
+def test_a_message_that_ends_the_connection_when_it_is_sent_is_set_aside(
+    make: Make, abilities: Abilities, poison: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make(one=abilities)
+    world.kind = EndingSide
+    monkeypatch.setattr(EndingSide, "poison", poison)
+
+    def there() -> list[int]:
+        return sorted(number_of(one.data) for one in world.disks[ONE].boxes["INBOX"].messages.values())
+
+    for _ in range(12):
+        world.deliver(TWO, "INBOX")
+    with pytest.raises(SideLost):
+        sync(world)
+    report = sync(world)
+    assert {number_of(world.disks[TWO].boxes["INBOX"].messages[one.uid].data) for one in report.aside} == poison
+    assert all("connection" in one.reason and one.next_try for one in report.aside)
+    assert there() == sorted({*range(1, 13)} - poison)
+    assert sync(world).changed == 0
+    monkeypatch.setattr(EndingSide, "poison", set())
+    world.clock.advance(700)
+    assert sync(world).one.added == len(poison)
+    same(world)
+    assert sync(world).changed == 0
+
+
+def test_where_the_connection_ends_at_each_message_the_side_is_unavailable(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make()
+    world.kind = EndingSide
+    monkeypatch.setattr(EndingSide, "poison", set(range(1, 100)))
+    for _ in range(20):
+        world.deliver(TWO, "INBOX")
+    for _ in range(2):
+        with pytest.raises(SideLost):
+            sync(world)
+    monkeypatch.setattr(EndingSide, "poison", set())
+    world.clock.advance(700)
+    assert sync(world).one.added == 20
+    same(world)
 
 
 def test_two_runs_at_once_are_refused(make: Make) -> None:
@@ -863,6 +987,18 @@ def test_removed_messages_are_kept_for_some_days(make: Make, tmp_path: Path) -> 
     world.clock.advance(2 * 86400)
     sync(world)
     assert list(folder.rglob("cur/*")) == []
+
+
+def test_what_a_full_trash_cannot_keep_is_not_removed(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "trash").write_text("no folder can be made here")
+    world = make(replace(FREE, trash=Trash(3, tmp_path / "trash")))
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    assert "trash" in sync(world).left_out[0].reason
+    assert uids(world, TWO) == [1]
+    (tmp_path / "trash").unlink()
+    assert sync(world).two.removed == 1
 
 
 def test_removed_messages_are_kept_in_a_mailbox(make: Make) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 import pytest
 
 from restante.sync.maildir import Layout, MaildirSide, detect, index, marker
+from restante.sync.maildir import layout as layout_module
 from restante.sync.model import Place
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
@@ -543,3 +545,114 @@ def test_a_look_at_a_hundred_folders_reads_no_directory_of_mail(
             assert read == [tmp_path / "Mail"]
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_a_folder_that_two_paths_lead_to_is_one_mailbox(tmp_path: Path, layout: Layout) -> None:
+    root = maildir(tmp_path / "Mail")
+    real, alias = (".Sent", ".A") if layout is Layout.MAILDIRPP else ("Sent", "A")
+    deliver(maildir(root / real), 1, "S")
+    (root / alias).symlink_to(real)
+    (root / f"{real}-2").symlink_to(root)
+
+    async def act(one: MaildirSide) -> None:
+        assert {*await names(one)} - {"A"} == {"INBOX", "Sent"}
+        before = (root / real / marker.FILE).read_bytes()
+        (root / real / "cur" / "2:2,S").write_bytes(b"Subject: 2\n\n2\n")
+        assert [each.messages for each in await one.places() if each.name != "A"] == [0, 2]
+        assert (root / real / marker.FILE).read_bytes() == before
+        if "A" not in await names(one):
+            assert (await one.create("A", None)).messages == 0
+
+    for _ in range(2):
+        run(tmp_path, act, layout=layout, inbox="")
+        (root / real / "cur" / "2:2,S").unlink()
+
+
+def test_a_mailbox_behind_a_link_is_deleted_with_what_is_in_it(tmp_path: Path) -> None:
+    root, elsewhere = maildir(tmp_path / "Mail"), maildir(tmp_path / "elsewhere")
+    deliver(elsewhere, 1)
+    (root / ".Old").symlink_to(elsewhere)
+
+    async def act(one: MaildirSide) -> None:
+        assert await names(one) == ["INBOX", "Old"]
+        await one.delete("Old")
+        assert await names(one) == ["INBOX"]
+
+    run(tmp_path, act)
+    assert sorted(path.name for path in root.iterdir() if path.name.startswith((".", "restante-r"))) == []
+    assert not (elsewhere / "cur").exists()
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("child", [False, True])
+def test_mail_that_arrives_while_a_folder_is_taken_away_brings_it_back(
+    tmp_path: Path, layout: Layout, child: bool
+) -> None:
+    folder = tmp_path / "Mail" / (".Work" if layout is Layout.MAILDIRPP else "Work")
+    arrived = False
+
+    def step(label: str) -> None:
+        nonlocal arrived
+        if label == "taking away" and not arrived:
+            arrived = True
+            deliver(folder, 9)
+
+    async def act(one: MaildirSide) -> None:
+        for name in ("Work", "Work/Child") if child else ("Work",):
+            await one.create(name, None)
+        await one.add("Work", [message(3)])
+        identity = (await place(one, "Work")).id
+        with pytest.raises(MailboxUnavailable):
+            await one.delete("Work")
+        assert subjects(folder) == [3, 9]
+        assert (await place(one, "Work")).id == identity
+        await everything(one, "Work")
+        await one.delete("Work")
+        assert "Work" not in [each.name for each in await one.places() if each.selectable]
+
+    run(tmp_path, act, layout=layout, step=step)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("what", [_pipe, Path.mkdir, lambda path: path.symlink_to("/tmp")])
+@pytest.mark.parametrize("file", [marker.FILE, "subscriptions", "restante-keywords", "dovecot-keywords"])
+def test_what_is_no_file_where_one_of_ours_should_be_is_a_refusal(
+    tmp_path: Path, file: str, what: Callable[[Path], None]
+) -> None:
+    prepare(tmp_path)
+    path = tmp_path / "Mail" / file
+    path.unlink(missing_ok=True)
+    what(path)
+    deliver(tmp_path / "Mail", 7)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        await everything(one, "INBOX")
+
+    with pytest.raises((SideUnavailable, MailboxUnavailable)):
+        run(tmp_path, act)
+
+
+def test_what_is_no_message_is_passed_over(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    cur = tmp_path / "Mail" / "cur"
+    _pipe(cur / "pipe:2,S")
+    (cur / "folder:2,S").mkdir()
+    (cur / "link:2,S").symlink_to("/etc/passwd")
+
+    async def act(one: MaildirSide) -> None:
+        assert (await place(one, "INBOX")).messages == 2
+
+    run(tmp_path, act)
+
+
+def test_more_folders_than_are_read_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout_module, "MOST_FOLDERS", 3)
+    for number in range(5):
+        maildir(tmp_path / "Mail" / f"Box{number}")
+    with pytest.raises(SideUnavailable, match="more than 3 folders"):
+        run(tmp_path, names, layout=Layout.PLAIN)

@@ -29,6 +29,7 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
     "no-emails": (replace(ALL, emails=False), replace(ALL, emails=False)),
     "no-state": (ALL, replace(ALL, state=False)),
     "no-uids-told": (replace(ALL, tells=False), ALL),
+    "no-move": (replace(ALL, moves=False), replace(ALL, emails=False, moves=False)),
     "no-sizes": (replace(ALL, emails=False), replace(ALL, emails=False, sizes=False)),
     "no-keywords": (ALL, replace(ALL, keywords=False)),
     "no-log": (replace(ALL, log=False), ALL),

@@ -11,9 +11,10 @@ from typing import TypeVar
 import pytest
 
 from restante.clock import ManualClock
+from restante.imap.grammar import answers_fetch
 from restante.sync.engine import run
 from restante.sync.model import FlagChange, Message, Withheld
-from restante.sync.remote import RemoteSide, Settings
+from restante.sync.remote import RemoteSide, Settings, look
 from restante.sync.remote.errors import Busy, Lost
 from restante.sync.settings import CopySettings, End, Report
 from restante.sync.side import MailboxUnavailable, SideUnavailable
@@ -421,14 +422,114 @@ def test_a_download_goes_on_over_another_connection() -> None:
 
 def test_a_server_that_ends_again_and_again_is_unavailable() -> None:
     cutting = Cutting(1, 1_000)
-    cutting.put(b"INBOX", message(1).data)
+    for number in range(200):
+        cutting.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> int:
+        await side.changes("INBOX", None)
+        with pytest.raises(SideUnavailable):
+            await anext(side.fetch("INBOX", list(range(1, 201))))
+        return len(script.sessions)
+
+    assert on(cutting, act) < 20
+
+
+class Poisoned(Bare):
+    """Ends the connection at some messages, in the middle of what it says about them: to any UID FETCH of `items`."""
+
+    def __init__(self, messages: int, poison: set[int], items: bytes = b"BODY.PEEK[]") -> None:
+        super().__init__()
+        self.poison = poison
+        self.items = items
+        for number in range(messages):
+            self.put(b"INBOX", message(number).data)
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        whole = super().do_uid_fetch(session, rest)
+        if self.items not in rest:
+            return whole
+        ends = [whole.find(b"(UID %d " % uid) for uid in self.poison]
+        if ends := [end for end in ends if end >= 0]:
+            session.push(whole[: min(ends) + 5])
+            session.writer.close()
+            return b""
+        return whole
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("poison", [{1}, {60}, {200}, {7, 8, 9, 150}])
+def test_a_message_that_ends_the_connection_holds_up_no_other(poison: set[int], connections: int) -> None:
+    poisoned = Poisoned(200, poison)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        uids = [one.uid async for one in side.fetch("INBOX", list(changes.uids))]
+        assert sorted(uids) == sorted({*range(1, 201)} - poison)
+        assert {uid for _, uid in side.unreadable} == poison
+        assert all(one.temporary and "connection" in one.reason for one in side.unreadable.values())
+
+    on(poisoned, act, Settings(connections=connections))
+
+
+def test_a_run_sets_aside_what_ends_the_connection_and_goes_on(tmp_path: Path) -> None:
+    poisoned, clock = Poisoned(60, {5}), ManualClock()
+    disk = Disk()
+
+    async def act(side: RemoteSide, script: Script) -> Report:
+        state = State.open(tmp_path / "state.db")
+        try:
+            return await run(CopySettings(), side, MemorySide(disk), state, clock)
+        finally:
+            state.close()
+
+    report = on(poisoned, act)
+    assert (report.two.added, [one.uid for one in report.aside]) == (59, [5])
+    poisoned.poison.clear()
+    clock.advance(700)
+    report = on(poisoned, act)
+    assert (report.two.added, report.aside) == (1, ())
+
+
+@pytest.mark.parametrize("poison", [{1}, {60}, {200}, {7, 8, 9, 150}])
+def test_a_header_that_ends_the_connection_holds_up_no_other(poison: set[int]) -> None:
+    poisoned = Poisoned(200, poison, b"HEADER")
 
     async def act(side: RemoteSide, script: Script) -> None:
         await side.changes("INBOX", None)
-        with pytest.raises(SideUnavailable):
-            await anext(side.fetch("INBOX", [1]))
+        outlines = await side.outlines("INBOX", list(range(1, 201)))
+        assert [one.uid for one in outlines] == sorted({*range(1, 201)} - poison)
+        assert {uid for _, uid in side.unreadable} == poison
 
-    on(cutting, act)
+    on(poisoned, act)
+
+
+@pytest.mark.parametrize("poison", [{2}, {1, 2, 99}, set(range(1, 201))])
+def test_a_header_that_is_refused_holds_up_no_other(poison: set[int]) -> None:
+    class Refusing(Bare):
+        asked = 0
+
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            if b"HEADER" in rest:
+                self.asked += 1
+                if poison.intersection(self.named(session, rest.partition(b" ")[0])):
+                    return b"NO it is damaged"
+            return super().do_uid_fetch(session, rest)
+
+    bare = Refusing()
+    for number in range(200):
+        bare.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.changes("INBOX", None)
+        if len(poison) == 200:
+            with pytest.raises(MailboxUnavailable):
+                await side.outlines("INBOX", list(range(1, 201)))
+        else:
+            outlines = await side.outlines("INBOX", list(range(1, 201)))
+            assert [one.uid for one in outlines] == sorted({*range(1, 201)} - poison)
+        assert bare.asked < 50
+
+    on(bare, act)
 
 
 def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -453,8 +554,7 @@ def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> No
         await side.changes("INBOX", None)
         return [one.data async for one in side.fetch("INBOX", [1])]
 
-    with pytest.raises(SideUnavailable):
-        on(bare, once, settings, spool=tmp_path)
+    assert on(bare, once, settings, spool=tmp_path) == []
     kept = [path.stat().st_size for path in tmp_path.iterdir()]
     assert kept == [500_000]
     Dying.alive = 1_000
@@ -583,3 +683,161 @@ def test_a_date_that_is_none_keeps_no_message_back() -> None:
         assert [one.received for one in (await all_of(side)).values()] == [0]
 
     on(bare, act)
+
+
+class Endless(Bare):
+    """Begins to answer `verb`, and never ends. line: with the number of the answer."""
+
+    def __init__(self, verb: bytes, line: bytes) -> None:
+        super().__init__()
+        self.verb = verb
+        self.line = line
+        self.put(b"INBOX", message(1).data)
+
+    def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+        if not command.startswith(self.verb):
+            return super().__call__(session, tag, command)
+        self.pouring = asyncio.ensure_future(self._pour(session))
+        return b""
+
+    async def _pour(self, session: Session) -> None:
+        for start in range(0, 1 << 40, 2_000):
+            if session.writer.is_closing() or session.closed.is_set():
+                return
+            session.writer.write(b"".join([self.line % number for number in range(start, start + 2_000)]))
+            try:
+                await session.writer.drain()
+            except ConnectionError:
+                return
+
+
+@pytest.mark.parametrize(
+    ("verb", "line"),
+    [
+        (b'LIST "" "*"', b'* LIST () "/" "box%d"\r\n'),
+        (b"UID FETCH 1:*", b"* 1 FETCH (UID %d FLAGS ())\r\n"),
+        (b"UID FETCH 1:*", b"* 1 FETCH (UID 1 FLAGS (k%d))\r\n"),
+    ],
+)
+def test_an_answer_without_an_end_is_not_listened_to_for_ever(
+    verb: bytes, line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers_fetch, "MOST_ROWS", 50_000)
+    monkeypatch.setattr(answers_fetch, "MOST_SETS", 5_000)
+    monkeypatch.setattr(look, "MOST_MAILBOXES", 5_000)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="more"):
+            await side.changes("INBOX", None)
+
+    on(Endless(verb, line), act)
+
+
+def test_a_number_that_is_no_uid_is_a_refusal() -> None:
+    class Lying(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            return super().do_uid_fetch(session, rest).replace(b"UID 1 ", b"UID %d " % (1 << 63))
+
+    bare = Lying()
+    bare.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="no UID"):
+            await side.changes("INBOX", None)
+
+    on(bare, act)
+
+
+class Boxes(Bare):
+    """Renames and deletes mailboxes. renames: whether it does; arrives: whether mail came right before."""
+
+    renames = True
+    arrives = False
+
+    def do_delete(self, session: Session, rest: bytes) -> bytes:
+        if (name := rest.strip(b'"')) not in self.boxes:
+            return b"NO [NONEXISTENT] no such mailbox"
+        del self.boxes[name]
+        return b""
+
+    def do_rename(self, session: Session, rest: bytes) -> bytes:
+        old, new = (name.strip(b'"') for name in rest.split(b" "))
+        if not self.renames or old not in self.boxes or new in self.boxes:
+            return b"NO it cannot be renamed"
+        self.boxes[new] = self.boxes.pop(old)
+        self.validity[new], self.next[new] = self.validity.pop(old), self.next.pop(old)
+        if self.arrives and old == b"Old":
+            self.put(new, message(9).data)
+        return b""
+
+
+@pytest.mark.parametrize("renames", [True, False])
+@pytest.mark.parametrize("child", [True, False])
+def test_an_empty_mailbox_is_deleted_and_one_with_mail_is_not(renames: bool, child: bool) -> None:
+    bare = Boxes()
+    bare.renames = renames
+    for name in (b"Old", b"Old/Child") if child else (b"Old",):
+        bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
+    bare.put(b"Old", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        assert not await side.delete_empty("Old")
+        assert list(bare.boxes[b"Old"]) == [1]
+        bare.boxes[b"Old"].clear()
+        assert await side.delete_empty("Old")
+        assert sorted(bare.boxes) == [b"INBOX", *([b"Old/Child"] if child else [])]
+        with pytest.raises(MailboxUnavailable):
+            await side.delete_empty("Old")
+
+    on(bare, act)
+
+
+def test_mail_that_arrives_while_a_mailbox_is_deleted_stays() -> None:
+    bare = Boxes()
+    bare.boxes[b"Old"], bare.validity[b"Old"], bare.next[b"Old"] = {}, 7, 1
+    bare.arrives = True
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        assert not await side.delete_empty("Old")
+        assert {name: len(box) for name, box in bare.boxes.items()} == {b"INBOX": 0, b"Old": 1}
+
+    on(bare, act)
+
+
+@pytest.mark.parametrize("mail", [0, 1])
+def test_what_a_cut_off_deletion_left_is_no_mailbox_unless_there_is_mail_in_it(mail: int) -> None:
+    bare, name = Boxes(), b"Old~restante-removed"
+    bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
+    for number in range(mail):
+        bare.put(name, message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        names = ["INBOX", name.decode()] if mail else ["INBOX"]
+        assert [place.name for place in await side.places()] == names
+        assert sorted(bare.boxes) == sorted(each.encode() for each in names)
+
+    on(bare, act)
+
+
+def test_a_mailbox_without_a_readable_name_is_told_by_each_run(tmp_path: Path) -> None:
+    class Folders(Bare):
+        def do_list(self, session: Session, rest: bytes) -> bytes:
+            return super().do_list(session, rest) + b'* LIST (\\Noselect) "/" "Folders/"\r\n'
+
+    bare, disk = Folders(), Disk()
+    for name in (b"INBOX", b"\xff\xfe", b"Good"):
+        bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
+
+    async def act(side: RemoteSide, script: Script) -> Report:
+        state = State(tmp_path / "state")
+        try:
+            return await run(CopySettings(), side, MemorySide(disk), state, ManualClock())
+        finally:
+            state.close()
+
+    for _ in range(2):
+        (left,) = on(bare, act).left_out
+        assert (left.end, "cannot be read" in left.reason) == (End.ONE, True)
+    assert sorted(disk.boxes) == ["Good", "INBOX"]

@@ -29,6 +29,7 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
     "bare-server": (BARE, ALL),
     "bare-copy": (ALL, BARE),
     "no-emails": (replace(ALL, emails=False), replace(ALL, emails=False)),
+    "no-move": (replace(ALL, emails=False, moves=False), replace(ALL, moves=False)),
 }
 
 Edit = Callable[[World], None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..clock import Random
 from .errors import BackupRefusal
 from .folder import Folder
-from .keys import Secret, parse_key_file, parse_passphrase
+from .keys import Opening, is_writing_key, parse_key_file, parse_passphrase, parse_writing_key
 from .location import Location
 
 
@@ -18,13 +18,19 @@ def location_of(said: str, random: Random) -> Location:
     return Folder(Path(said), random)
 
 
-def secret_of(passphrase_file: str | Path | None, key_file: str | Path | None) -> Secret | None:
-    """The secret in the file that is named, None where none is. Raises BackupRefusal."""
+def secret_of(passphrase_file: str | Path | None, key_file: str | Path | None) -> Opening | None:
+    """The secret in the file that is named, None where none is. A writing key is a key file too. Raises
+    BackupRefusal."""
     if passphrase_file:
         return parse_passphrase(_read(Path(passphrase_file)))
     if key_file:
-        return parse_key_file(_read(Path(key_file)).decode("ascii", "replace"))
+        text = _read(Path(key_file)).decode("ascii", "replace")
+        return parse_writing_key(text) if is_writing_key(text) else parse_key_file(text)
     return None
+
+
+NOTES = "backup-notes"
+"""Folder in the data folder: what is remembered of sealed backups, which cannot be read back."""
 
 
 def installation_files(config: Path | None, data: Path) -> dict[str, bytes]:

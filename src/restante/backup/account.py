@@ -22,7 +22,7 @@ from ..clock import Clock
 from ..store.backup import Head, Instant, MailboxRow, Mark
 from ..store.errors import Damaged
 from ..store.interface import Store
-from .errors import Corrupt
+from .errors import Corrupt, NeedsPrivateKey
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, MarkData, Pop3Data, SeenData, Struct
 from .segments import Changes, make_catalogue, make_segment
 from .writer import Writer
@@ -123,6 +123,8 @@ async def _last(writer: Writer, line: AccountLine) -> AccountData | None:
     except Corrupt as error:
         writer.repository.complaints.append(error)
         return None
+    except NeedsPrivateKey:
+        return None  # of a sealed backup, and not remembered
     return None if last.missing else last
 
 

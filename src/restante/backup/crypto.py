@@ -10,16 +10,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from .errors import VERIFY as VERIFY
 from .errors import Corrupt
+
+if TYPE_CHECKING:
+    from .recipient import Recipient
 
 KEY_OCTETS = 32
 TAG_OCTETS = 16
 SALT_OCTETS = 32
 ID_OCTETS = 32
+ENVELOPE_OCTETS = 1120 + 32 + 16
+"""Of `recipient`: an encapsulation, and 32 octets that are sealed by what it carries."""
 
 
 def derive(key: bytes, label: bytes) -> bytes:
@@ -30,16 +37,46 @@ def derive(key: bytes, label: bytes) -> bytes:
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """The keys of an opened repository. ids: for names of objects. files: for keys of sealed files. descriptor: for
-    the code in repository.json."""
+    the code in repository.json.
+
+    recipient: of a sealed repository, whose files of mail, metadata, indexes and snapshots open with the private key
+    alone. root, and writing (of which the other three are made there), are empty where they are not held or not used.
+    """
 
     root: bytes
     ids: bytes
     files: bytes
     descriptor: bytes
+    recipient: Recipient | None = None
+    writing: bytes = b""
 
     @classmethod
     def of(cls, root: bytes) -> Secrets:
         return cls(root, derive(root, b"ids"), derive(root, b"files"), derive(root, b"descriptor"))
+
+    @classmethod
+    def sealed(cls, root: bytes) -> Secrets:
+        """Of a sealed repository, for who may read it. Raises BackupRefusal where the machine cannot."""
+        from .recipient import Recipient  # only such repositories need it
+
+        return cls._of_writing(derive(root, b"writing"), Recipient.of_seed(derive(root, b"reading")), root)
+
+    @classmethod
+    def of_writing(cls, writing: bytes, public: bytes) -> Secrets:
+        """Of a sealed repository, for who writes it."""
+        from .recipient import Recipient
+
+        return cls._of_writing(writing, Recipient(public), b"")
+
+    @classmethod
+    def _of_writing(cls, writing: bytes, recipient: Recipient, root: bytes) -> Secrets:
+        ids, files, descriptor = (derive(writing, label) for label in (b"ids", b"files", b"descriptor"))
+        return cls(root, ids, files, descriptor, recipient, writing)
+
+    @property
+    def reads(self) -> bool:
+        """Whether mail and what is said of it can be read with these."""
+        return self.recipient is None or self.recipient.seed is not None
 
     def id_of(self, kind: bytes, digest: bytes) -> bytes:
         """The id of an object of this kind (one octet) whose octets have this SHA-256."""
@@ -48,6 +85,23 @@ class Secrets:
     def sealer(self, head: bytes) -> Sealer:
         """What seals and opens the parts of one file. head: its first octets, with its kind and 256 random bits."""
         return Sealer(derive(self.files, head), head)
+
+    def new_enveloped(self, head: bytes, drawn: bytes) -> tuple[bytes, Sealer]:
+        """The envelope of a new file for the recipient, and what seals its parts. drawn: 32 random octets, for this
+        file alone, which are forgotten with the sealer."""
+        assert self.recipient is not None
+        envelope = self.recipient.seal(head, drawn)
+        return envelope, self._enveloped(head, envelope, drawn)
+
+    def enveloped(self, head: bytes, envelope: bytes) -> Sealer:
+        """What opens the parts of a file for the recipient. Raises NeedsPrivateKey, Corrupt."""
+        assert self.recipient is not None
+        return self._enveloped(head, envelope, self.recipient.open(head, envelope))
+
+    def _enveloped(self, head: bytes, envelope: bytes, drawn: bytes) -> Sealer:
+        """Opening needs what the envelope holds; passing for ours needs the file key too, since anybody who has the
+        public key can make an envelope."""
+        return Sealer(derive(hmac.digest(self.files, drawn, "sha256"), head), head + envelope)
 
 
 class Sealer:
@@ -69,9 +123,6 @@ class Sealer:
             return self._aead.decrypt(number.to_bytes(12, "big"), data, self._head)
         except InvalidTag as error:
             raise Corrupt("A part of a backup is not what was written.", VERIFY) from error
-
-
-VERIFY = "Run 'restante backup verify --all': it lists what is touched."
 
 
 def file_name(data: bytes) -> str:

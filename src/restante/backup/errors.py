@@ -9,6 +9,8 @@ from ..errors import Refusal
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding JSON or MessagePack raises on octets that are none."""
 
+VERIFY = "Run 'restante backup verify --all': it lists what is touched."
+
 
 class BackupRefusal(Refusal):
     """Base of what the backup room refuses."""
@@ -32,6 +34,19 @@ class WrongKey(BackupRefusal):
     """No key of the repository opens with this passphrase or key file."""
 
     code = "WRONG-KEY"
+
+
+class NeedsPrivateKey(BackupRefusal):
+    """The backup is sealed, and what was given is the key that writes it."""
+
+    code = "NEEDS-PRIVATE-KEY"
+
+    def __init__(
+        self,
+        text: str = "This backup is sealed: what is in it can be read with its private key alone.",
+        remedy: str = "Name that by --passphrase-file or --key-file, on a machine that may read all of it.",
+    ) -> None:
+        super().__init__(text, remedy)  # a text may be given again by another process
 
 
 class NewerFormat(BackupRefusal):

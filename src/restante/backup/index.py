@@ -38,9 +38,9 @@ class Pack(msgspec.Struct, frozen=True, array_like=True):
     def block(self, number: int) -> Block:
         return Block(*_BLOCK.unpack_from(self.blocks, number * _BLOCK.size))
 
-    def offset(self, number: int) -> int:
-        """Where a block begins in the file."""
-        return HEAD_OCTETS + sum([int(size) for size, _ in _BLOCK.iter_unpack(self.blocks[: number * _BLOCK.size])])
+    def offset(self, number: int, head: int = HEAD_OCTETS) -> int:
+        """Where a block begins in the file. head: octets before the first one (`sealed.head_octets`)."""
+        return head + sum([int(size) for size, _ in _BLOCK.iter_unpack(self.blocks[: number * _BLOCK.size])])
 
     @property
     def raw(self) -> int:
@@ -161,13 +161,14 @@ def pack_of(name: str, mail: bool, size: int, table: Table) -> Pack:
 class Index:
     """All index files together. What is in a pack named in `condemned` counts as not there."""
 
-    __slots__ = ("_condemned", "_large", "_parts", "_small", "packs")
+    __slots__ = ("_large", "_parts", "_small", "condemned", "packs")
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
         self._large: list[Part] = []
         self._small: dict[bytes, tuple[Part, int]] = {}
-        self._condemned: set[str] = set()
+        self.condemned: set[str] = set()
+        """Names of packs, see `condemn`."""
         self.packs: dict[str, Pack] = {}
         """By name."""
 
@@ -178,7 +179,7 @@ class Index:
         if len(part) <= SMALL:
             for position, id in enumerate(part.ids()):
                 held = self._small.get(id)
-                if held is None or held[0].spot(held[1]).pack.name in self._condemned:
+                if held is None or held[0].spot(held[1]).pack.name in self.condemned:
                     self._small[id] = (part, position)
         else:
             self._large.append(part)
@@ -190,7 +191,7 @@ class Index:
 
     def condemn(self, names: Iterable[str]) -> None:
         """From now on, what is in these packs is found only by who reads. To be said before `add`."""
-        self._condemned.update(names)
+        self.condemned.update(names)
 
     def of_pack(self, name: str) -> Iterator[tuple[bytes, Spot]]:
         """(id, spot) of all that index files say of a pack."""
@@ -200,7 +201,7 @@ class Index:
     def has(self, id: bytes) -> bool:
         """Whether the object is in a pack that stays."""
         spot = self.find(id)
-        return spot is not None and spot.pack.name not in self._condemned
+        return spot is not None and spot.pack.name not in self.condemned
 
     def find(self, id: bytes) -> Spot | None:
         """Where the object is, in a pack that stays if it is in one; None where it is nowhere."""
@@ -208,13 +209,13 @@ class Index:
         held = self._small.get(id)
         if held is not None:
             found = held[0].spot(held[1])
-            if found.pack.name not in self._condemned:
+            if found.pack.name not in self.condemned:
                 return found
         for part in self._large:
             position = part.find(id)
             if position >= 0:
                 found = part.spot(position)
-                if found.pack.name not in self._condemned:
+                if found.pack.name not in self.condemned:
                     return found
         return found
 

@@ -23,7 +23,8 @@ from ..clock import Random
 from .crypto import KEY_OCTETS, derive
 from .errors import UNREADABLE, BackupRefusal, Corrupt, NewerFormat
 
-VERSION = 1
+VERSION, SEALED_VERSION = 1, 2
+"""Of a slot. The second is of a repository that is sealed to a public key: who does not know of that must not go on."""
 MEMORY, PASSES, LANES = 64 << 10, 3, 4
 """Argon2id in KiB, passes, lanes: RFC 9106 4, second recommended option. 0.14 s here."""
 MOST_MEMORY, MOST_PASSES, MOST_LANES = 4 << 20, 100, 64
@@ -57,6 +58,22 @@ class KeyFile:
 Secret = Passphrase | KeyFile
 
 
+class WritingKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What writes to a sealed repository, and reads nothing of what it wrote: a file. repository: hexadecimal id. key:
+    32 octets. public: to whom is written. code: HMAC-SHA-256 of the rest under a key made of `key`: an octet of
+    `public` that went wrong would make all that is written unreadable. All base64."""
+
+    restante_backup_writing_key: int
+    repository: str
+    key: bytes
+    public: bytes
+    code: bytes = b""
+
+
+Opening = Secret | WritingKey
+"""What a repository is opened with."""
+
+
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """A slot's file. repository: hexadecimal id. salt, nonce, wrapped: base64. memory (KiB), passes, lanes: of
     Argon2id, 0 for a key file. created: seconds UTC."""
@@ -86,13 +103,15 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Slot).decode
 
 
-def make_slot(root: bytes, secret: Secret, repository: str, label: str, created: int, random: Random) -> Slot:
+def make_slot(
+    root: bytes, secret: Secret, repository: str, label: str, created: int, random: Random, version: int = VERSION
+) -> Slot:
     """Wrap the root key. A passphrase costs 64 MiB and 0.14 s."""
     if len(label) > MOST_LABEL or not label.isprintable():
         raise BackupRefusal("A key's label is one short line of text.", "Choose another label.")
     passphrase = isinstance(secret, Passphrase)
     slot = Slot(
-        restante_backup_key=VERSION,
+        restante_backup_key=version,
         repository=repository,
         method=Method.PASSPHRASE if passphrase else Method.KEY_FILE,
         label=label,
@@ -144,7 +163,7 @@ def decode_slot(data: bytes) -> Slot:
         slot = _decode(data)
     except UNREADABLE as error:
         raise Corrupt("A key of the backup cannot be read.", "Use another one of its keys.") from error
-    if slot.restante_backup_key > VERSION:
+    if slot.restante_backup_key > SEALED_VERSION:
         raise NewerFormat("A key of the backup was made by a newer Restante.", "Install that version.")
     sane = slot.memory <= MOST_MEMORY and slot.passes <= MOST_PASSES and slot.lanes <= MOST_LANES
     strong = slot.method is Method.KEY_FILE or (slot.passes >= 1 and slot.lanes >= 1 and slot.memory >= 8 * slot.lanes)
@@ -170,6 +189,43 @@ def parse_key_file(text: str) -> KeyFile:
     if found is None:
         raise BackupRefusal("This is no key file of a backup.", "One is made by 'restante backup key add --key-file'.")
     return KeyFile(base64.b32decode(found[1].upper() + "===="))
+
+
+_WRITING_VERSION = 1
+_decode_writing = msgspec.json.Decoder(WritingKey).decode
+
+
+def make_writing_key(repository: str, key: bytes, public: bytes) -> str:
+    """The text of a writing key's file: one line."""
+    plain = WritingKey(
+        restante_backup_writing_key=_WRITING_VERSION, repository=repository, key=key, public=public
+    )  # fmt: skip
+    return _encode(msgspec.structs.replace(plain, code=_writing_code(plain))).decode("ascii") + "\n"
+
+
+def parse_writing_key(text: str) -> WritingKey:
+    """Raises BackupRefusal, NewerFormat."""
+    try:
+        found = _decode_writing(text)
+    except UNREADABLE as error:
+        raise BackupRefusal("This is no writing key of a backup.", _MADE_BY) from error
+    if found.restante_backup_writing_key > _WRITING_VERSION:
+        raise NewerFormat("The writing key was made by a newer Restante.", "Install that version.")
+    if not hmac.compare_digest(found.code, _writing_code(found)):
+        raise BackupRefusal("The writing key is not what was written.", _MADE_BY)
+    return found
+
+
+_MADE_BY = "One is made by 'restante backup key writing', with the private key."
+
+
+def _writing_code(key: WritingKey) -> bytes:
+    return hmac.digest(derive(key.key, b"writing key"), _encode(msgspec.structs.replace(key, code=b"")), "sha256")
+
+
+def is_writing_key(text: str) -> bool:
+    """Whether a file of a key is meant to be one of these."""
+    return text.lstrip().startswith("{")
 
 
 def parse_passphrase(data: bytes) -> Passphrase:

@@ -31,8 +31,9 @@ def mend(repository: Repository, name: str) -> bool:
     if name == names.DESCRIPTOR:
         repository.write_descriptor()
         return True
-    if name.startswith((names.INDEX, names.READ)):
-        location.remove(name)  # the packs say the same; what was read back is read again
+    if name.startswith((names.INDEX, names.READ, names.WRITTEN)):
+        # The packs say the same; what was read back is read again; what lists of files named is looked for no more.
+        location.remove(name)
         return True
     twin = twin_of(name)
     if twin is None:

@@ -8,6 +8,7 @@ index/<SHA-256>
 snapshots/<serial>-<SHA-256>        and the same under twin/
 condemned/<SHA-256>                 packs that `prune` will remove
 read/<SHA-256>                      what `verify` has read back, and when
+written/<SHA-256>                   which files there are, in a sealed repository
 ```
 What little there is of metadata is kept twice: one broken octet there would touch many messages, one in a pack of mail
 touches those of a block.
@@ -22,6 +23,7 @@ from .sealed import FileKind
 DESCRIPTOR = "repository.json"
 KEYS = "keys"
 MAIL, META, INDEX, SNAPSHOTS, CONDEMNED, READ = "mail", "meta", "index", "snapshots", "condemned", "read"
+WRITTEN = "written"
 TWIN = "twin"
 FOLDERS = {
     MAIL: FileKind.MAIL,
@@ -30,10 +32,11 @@ FOLDERS = {
     SNAPSHOTS: FileKind.SNAPSHOT,
     CONDEMNED: FileKind.CONDEMNED,
     READ: FileKind.READ,
+    WRITTEN: FileKind.WRITTEN,
 }
 
 _SNAPSHOT = re.compile(r"snapshots/([0-9a-f]{10})-([0-9a-f]{64})\Z")
-_FILE = re.compile(r"(?:mail|meta)/[0-9a-f]{2}/([0-9a-f]{64})\Z|(?:index|condemned|read)/([0-9a-f]{64})\Z")
+_FILE = re.compile(r"(?:mail|meta)/[0-9a-f]{2}/([0-9a-f]{64})\Z|(?:index|condemned|read|written)/([0-9a-f]{64})\Z")
 _SLOT = re.compile(r"keys/([0-9a-f]{32})-[12]\Z")
 
 

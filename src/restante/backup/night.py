@@ -26,7 +26,8 @@ TOLD = 5
 async def night(
     engine: Engine, repository: Repository, clock: Clock, host: str, files: Mapping[str, bytes], keep: Keep
 ) -> Night:
-    """Do a night's work. keep: all zero prunes nothing, for a location that lets nobody remove.
+    """Do a night's work. keep: all zero prunes nothing, for a location that lets nobody remove. Nor is anything pruned
+    of a sealed backup that cannot be read: what a snapshot needs is not known then.
 
     Refusals are told in `problems`; faults pass.
     """
@@ -38,7 +39,8 @@ async def night(
     problems += _left_out(done)
     passing = len(done.failed) == done.passing and not done.unreadable
     forgotten = 0
-    if keep.daily or keep.weekly or keep.monthly:
+    wanted = bool(keep.daily or keep.weekly or keep.monthly)
+    if wanted and repository.reads:
         try:
             pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None)
             forgotten = len(pruned.forgotten)
@@ -57,7 +59,7 @@ async def night(
     passing = passing and bool(problems)
     return Night(
         done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems), passing=passing,
-        checked=seen,
+        checked=seen, unpruned=wanted and not repository.reads,
     )  # fmt: skip
 
 

@@ -52,7 +52,8 @@ class Night(msgspec.Struct, frozen=True):
     """snapshot: id, empty where none was taken. messages: read from the store. written: octets. forgotten: snapshots.
     read_back: octets. problems: sentences; none where all is well. drilled: the restore drill, where one was due.
     passing: whether the problems may be gone in an hour, all of them. checked: the share that was read back, None where
-    that was not come to."""
+    that was not come to. unpruned: the backup is sealed, so that this machine cannot tell what old snapshots alone
+    need."""
 
     snapshot: str = ""
     messages: int = 0
@@ -63,3 +64,4 @@ class Night(msgspec.Struct, frozen=True):
     drilled: Drilled | None = None
     passing: bool = False
     checked: Checked | None = None
+    unpruned: bool = False

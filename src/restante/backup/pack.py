@@ -1,7 +1,7 @@
 """A pack: many objects in blocks that are compressed and sealed whole, with a table of them at its end. Pure.
 
 ```
-head     48 octets, as in `sealed`
+head     48 octets, or more, as in `sealed`
 blocks   part 0, 1, ...: a frame (`frames`) of objects one behind the other
 table    part 2^64: counts, sizes of the blocks, a record an object, zeros up to the file's step
 footer   part 2^64 + 1, 32 octets: sizes of the table, sealed and within
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from . import frames
 from .crypto import TAG_OCTETS, VERIFY, Secrets
 from .errors import Corrupt
-from .sealed import HEAD_OCTETS, STEPS, FileKind, check_head, make_head
+from .sealed import STEPS, FileKind, begin, head_octets, opener
 
 BLOCK = 1 << 20
 """Octets of objects after which a block ends. An object is never cut: a larger one is a block alone."""
@@ -56,10 +56,6 @@ class Table(NamedTuple):
     blocks: tuple[Block, ...]
     entries: tuple[Entry, ...]
 
-    def offset(self, block: int) -> int:
-        """Where a block begins in the file."""
-        return HEAD_OCTETS + sum(each.size for each in self.blocks[:block])
-
 
 class Framed(NamedTuple):
     """A block before it is sealed: the frame of its objects' octets, how many those are, and (id, length, kind) of
@@ -71,9 +67,8 @@ class Framed(NamedTuple):
 
 
 def build(secrets: Secrets, kind: FileKind, salt: bytes, blocks: Sequence[Framed]) -> tuple[bytes, Table]:
-    """A whole pack."""
-    head = make_head(kind, salt)
-    sealer = secrets.sealer(head)
+    """A whole pack. salt: random octets, as `sealed.begin` wants them."""
+    head, sealer = begin(secrets, kind, salt)
     pieces, sizes, entries = [head], [], []
     for number, block in enumerate(blocks):
         sealed = sealer.seal(number, block.frame)
@@ -98,8 +93,8 @@ class Reader:
     __slots__ = ("_sealer",)
 
     def __init__(self, secrets: Secrets, kind: FileKind, head: bytes) -> None:
-        """Raises Corrupt, NewerFormat."""
-        self._sealer = secrets.sealer(check_head(head, kind))
+        """head: the file's first `sealed.head_octets`. Raises NeedsPrivateKey, Corrupt, NewerFormat."""
+        self._sealer = opener(secrets, kind, head)
 
     def table_size(self, footer: bytes) -> int:
         """Octets of the sealed table, which lie before the footer."""
@@ -133,16 +128,16 @@ def decode_table(data: bytes) -> Table:
 
 def read_whole(secrets: Secrets, kind: FileKind, data: bytes) -> tuple[Reader, Table, Iterator[tuple[int, bytes]]]:
     """A pack read as one: its reader, its table, and its sealed blocks by number. Raises Corrupt."""
-    reader = Reader(secrets, kind, data[:HEAD_OCTETS])
+    start = head_octets(secrets, kind)
+    reader = Reader(secrets, kind, data[:start])
     sealed = reader.table_size(data[-FOOTER_OCTETS:])
     table = reader.table(data[len(data) - FOOTER_OCTETS - sealed : len(data) - FOOTER_OCTETS])
-    if HEAD_OCTETS + sum(each.size for each in table.blocks) + sealed + FOOTER_OCTETS != len(data):
+    if start + sum(each.size for each in table.blocks) + sealed + FOOTER_OCTETS != len(data):
         raise Corrupt("A pack has another size than its table says.", VERIFY)
-    return reader, table, _blocks(table, data)
+    return reader, table, _blocks(table, data, start)
 
 
-def _blocks(table: Table, data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = HEAD_OCTETS
+def _blocks(table: Table, data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
     for number, block in enumerate(table.blocks):
         yield number, data[offset : offset + block.size]
         offset += block.size

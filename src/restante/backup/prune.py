@@ -28,6 +28,7 @@ from .repository import Repository, Snapshot
 from .retention import Keep, kept
 from .walk import Walk
 from .writer import Writer
+from .written import join, note_gone, read_written
 
 GRACE = 3 * 86400
 """Seconds between condemning a pack and removing it: a day more than the longest run (`run.LONGEST`)."""
@@ -72,8 +73,9 @@ def prune(
 
     dry_run: say which snapshots would go, and change nothing. force: go on though some list of messages cannot be
     read, when nothing that it named can be restored either. zone: whose days and months; None is the
-    machine's. Raises CannotPrune, LocationFailed.
+    machine's. Raises CannotPrune, NeedsPrivateKey, LocationFailed.
     """
+    repository.need_private_key()
     everything, unreadable = repository.read_snapshots()
     if unreadable and not force:
         raise _cannot(unreadable[0])
@@ -82,6 +84,9 @@ def prune(
     done = Pruned(stay, [one for one in everything if one.name not in names_kept])
     if dry_run:
         return done
+    sealed = repository.secrets.recipient is not None
+    if sealed:
+        note_gone(repository, [one.name for one in done.forgotten])
     for one in done.forgotten:
         repository.remove_snapshot(one.name)
     repository.forget_index()
@@ -94,20 +99,34 @@ def prune(
     repository.index_packs()
     complete(repository)
     absent = repository.leave_out_absent()
-    needed = _needed(repository, force, absent)
+    needed, lacking = _needed(repository, force, absent)
+    if sealed and (lacking or absent):
+        # Who writes there without reading must not rely on what a snapshot names of which something is lost.
+        note_gone(repository, [each.name for each in stay])
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
     if due or absent or len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS:
         _merge_indexes(repository, old_indexes, absent.union(pack.name for pack in due), condemned)
+    if sealed:
+        note_gone(repository, [names.pack(pack.name, pack.mail) for pack in due])
     for pack in due:
         name = names.pack(pack.name, pack.mail)
         for each in (name,) if pack.mail else (name, names.twin(name)):
             repository.location.remove(each)
             done.octets += pack.size
         done.removed += 1
+    if sealed:
+        _list_anew(repository)
     repository.location.tidy(GRACE)
     repository.forget_index()
     return done
+
+
+def _list_anew(repository: Repository) -> None:
+    """One list of what is there, in place of those that runs and this have written."""
+    former = read_written(repository)
+    listed = (name for folder in (names.MAIL, names.META) for name, _ in repository.location.names(folder))
+    join(repository, former, [*(name for name in listed if names.sha_of(name)), *repository.snapshot_names()])
 
 
 def _cannot(error: Corrupt) -> CannotPrune:
@@ -117,8 +136,9 @@ def _cannot(error: Corrupt) -> CannotPrune:
     )
 
 
-def _needed(repository: Repository, force: bool, absent: set[str]) -> dict[bytes, Spot]:
-    """Where each object that the snapshots of this moment need is read from."""
+def _needed(repository: Repository, force: bool, absent: set[str]) -> tuple[dict[bytes, Spot], bool]:
+    """Where each object that the snapshots of this moment need is read from, and whether something of them cannot be
+    read."""
     snapshots, unreadable = repository.read_snapshots()
     reached = Walk(repository).snapshots(snapshots)
     errors = [*unreadable, *(each.error for each in reached.broken)]
@@ -138,7 +158,8 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> dict[bytes
             except Corrupt as error:
                 if not force:
                     raise _cannot(error) from error
-    return needed
+                errors.append(error)
+    return needed, bool(errors)
 
 
 def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned) -> None:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from threading import RLock
 from typing import TypeVar
 
@@ -18,17 +19,20 @@ import msgspec
 
 from ..clock import Random
 from . import keys, names, objects, pack, sealed
-from .crypto import ID_OCTETS, KEY_OCTETS, SALT_OCTETS, VERIFY, Secrets, file_name
-from .errors import UNREADABLE, Corrupt, Missing, NewerFormat, NoRepository, NotEmpty, WrongKey
+from .crypto import ID_OCTETS, KEY_OCTETS, VERIFY, Secrets, file_name
+from .errors import UNREADABLE, Corrupt, Missing, NeedsPrivateKey, NewerFormat, NoRepository, NotEmpty, WrongKey
 from .index import Index, Pack, Part, Spot, pack_of
-from .keys import Kept, Secret
+from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
+from .notes import Notes
 from .objects import Kind, SnapshotData
-from .sealed import FileKind
+from .sealed import DRAWN_OCTETS, FileKind, head_octets
+from .written import note_run, read_written
 
 S = TypeVar("S", bound=objects.Struct)
 
-VERSION = 1
+VERSION, SEALED_VERSION = 1, 2
+"""Of repository.json. The second is of a repository that is sealed to a public key."""
 CACHE = 64 << 20
 """Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
 
@@ -45,6 +49,11 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Descriptor).decode
 
 
+def snapshot_id(name: str) -> str:
+    """By which people name the snapshot in this file."""
+    return (names.sha_of(name) or "")[:8]
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A snapshot as it lies at the location. name: of its file. id: its first eight digits, for people."""
@@ -54,13 +63,15 @@ class Snapshot:
 
     @property
     def id(self) -> str:
-        return (names.sha_of(self.name) or "")[:8]
+        return snapshot_id(self.name)
 
 
 class Repository:
     """Made by `init` or `open`. Safe for several threads."""
 
-    def __init__(self, location: Location, secrets: Secrets, id: str, random: Random) -> None:
+    def __init__(
+        self, location: Location, secrets: Secrets, id: str, random: Random, notes: Path | None = None
+    ) -> None:
         self.location = location
         self.secrets = secrets
         self.id = id
@@ -69,6 +80,13 @@ class Repository:
         """What was damaged and could be read elsewhere."""
         self.unsure: Corrupt | None = None
         """Why it is not known which packs will go: reading needs not know, writing does."""
+        self.reads = secrets.reads
+        """Whether what is in it can be read. Where not, reading raises NeedsPrivateKey."""
+        self.notes = Notes(notes / id, secrets, random) if notes is not None and not secrets.reads else None
+        """What is remembered of a sealed repository where it cannot be read."""
+        self._wrote: dict[str, int] = {}
+        self._unlisted: list[str] = []
+        """Snapshots that no list of files names: their runs were cut off just then."""
         self._index: Index | None = None
         self._unindexed_known = False
         self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -78,30 +96,61 @@ class Repository:
     # Opening ---------------------------------------------------------------------------------------
 
     @classmethod
-    def init(cls, location: Location, secret: Secret, label: str, now: int, random: Random) -> Repository:
-        """Make an empty repository. Raises NotEmpty."""
+    def init(
+        cls, location: Location, secret: Secret, label: str, now: int, random: Random, *, sealed: bool = False
+    ) -> Repository:
+        """Make an empty repository. sealed: one that can be written without being read, see `writing_key`.
+
+        Raises NotEmpty; BackupRefusal where the machine cannot seal.
+        """
         for name, _ in location.names(""):
             raise NotEmpty(f"There is something at the backup's location already ({name}).", "Choose an empty place.")
-        secrets, id = Secrets.of(random(KEY_OCTETS)), random(16).hex()
+        root, id = random(KEY_OCTETS), random(16).hex()
+        secrets = Secrets.sealed(root) if sealed else Secrets.of(root)
         made = cls(location, secrets, id, random)
         made.add_key(secret, label, now)
         made.write_descriptor()
         return made
 
     @classmethod
-    def open(cls, location: Location, secret: Secret, random: Random) -> Repository:
-        """Raises NoRepository, WrongKey, NewerFormat, LocationFailed."""
+    def open(cls, location: Location, secret: Opening, random: Random, notes: Path | None = None) -> Repository:
+        """notes: folder in which it is remembered what sealed repositories have, where it cannot be read.
+
+        Raises NoRepository, WrongKey, NewerFormat, LocationFailed.
+        """
+        if isinstance(secret, WritingKey):
+            return cls._open_to_write(location, secret, random, notes)
         slots = list(kept_slots(location))
         if not slots:
-            raise NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
+            raise _none_here()
         for kept in sorted(slots, key=lambda one: one.slot.created, reverse=True):
             root = keys.open_slot(kept.slot, secret)
             if root is not None:
                 break
         else:
             raise WrongKey("No key of this backup opens with that.", "Check the passphrase, or name a key file.")
-        opened = cls(location, Secrets.of(root), kept.slot.repository, random)
+        sealed = kept.slot.restante_backup_key == keys.SEALED_VERSION
+        secrets = Secrets.sealed(root) if sealed else Secrets.of(root)
+        opened = cls(location, secrets, kept.slot.repository, random)
         opened._check_descriptor()
+        return opened
+
+    @classmethod
+    def _open_to_write(cls, location: Location, key: WritingKey, random: Random, notes: Path | None) -> Repository:
+        """A sealed repository, by what its writer has. No slot tells whether the key belongs here: repository.json
+        does."""
+        opened = cls(location, Secrets.of_writing(key.key, key.public), key.repository, random, notes)
+        try:
+            opened.check_descriptor()
+        except NewerFormat:
+            raise
+        except Corrupt as error:
+            slots = list(kept_slots(location))
+            if not slots:
+                raise _none_here() from error
+            if key.repository not in {kept.slot.repository for kept in slots}:
+                raise WrongKey("This writing key is of another backup.", "Name that of this one.") from error
+            opened.complaints.append(error)
         return opened
 
     def _check_descriptor(self) -> None:
@@ -116,7 +165,7 @@ class Repository:
     def write_descriptor(self) -> None:
         """Write repository.json, also in place of a damaged one."""
         self.location.remove(names.DESCRIPTOR)
-        plain = Descriptor(restante_backup=VERSION, repository=self.id)
+        plain = Descriptor(restante_backup=self._version, repository=self.id)
         self.location.put(names.DESCRIPTOR, _encode_descriptor(self.secrets, plain))
 
     def check_descriptor(self) -> None:
@@ -126,23 +175,43 @@ class Repository:
             found = _decode(data)
         except UNREADABLE as error:
             raise Corrupt("repository.json cannot be read.", VERIFY, name=names.DESCRIPTOR) from error
-        if found.restante_backup > VERSION and _code(self.secrets, found) == found.code:
+        if found.restante_backup > self._version and _code(self.secrets, found) == found.code:
             raise NewerFormat("The backup was written by a newer Restante.", "Install that version.")
-        if data != _encode_descriptor(self.secrets, found) or found.repository != self.id:
+        right = found.repository == self.id and found.restante_backup == self._version
+        if data != _encode_descriptor(self.secrets, found) or not right:
             raise Corrupt("repository.json is not what was written.", VERIFY, name=names.DESCRIPTOR)
+
+    @property
+    def _version(self) -> int:
+        return VERSION if self.secrets.recipient is None else SEALED_VERSION
+
+    def need_private_key(self) -> None:
+        """Raises NeedsPrivateKey where it is not held."""
+        if not self.reads:
+            raise NeedsPrivateKey
 
     # Keys ------------------------------------------------------------------------------------------
 
+    def writing_key(self) -> str:
+        """The text of a file for the machine that backs up to this sealed repository. Raises BackupRefusal."""
+        recipient = self.secrets.recipient
+        if recipient is None:
+            raise NoRepository("This backup is not sealed: who writes it can read it.", "See 'restante backup init'.")
+        return keys.make_writing_key(self.id, self.secrets.writing, recipient.public)
+
     def add_key(self, secret: Secret, label: str, now: int) -> str:
-        """Let another secret open the repository; the new slot's name."""
-        data = keys.encode_slot(keys.make_slot(self.secrets.root, secret, self.id, label, now, self.random))
+        """Let another secret open the repository; the new slot's name. Raises NeedsPrivateKey."""
+        self.need_private_key()
+        version = keys.VERSION if self.secrets.recipient is None else keys.SEALED_VERSION
+        data = keys.encode_slot(keys.make_slot(self.secrets.root, secret, self.id, label, now, self.random, version))
         name = keys.slot_name(data)
         for file in names.slots(name):
             self.location.put(file, data)
         return name
 
     def remove_key(self, name: str) -> None:
-        """Raises NoRepository where there is no such slot, NotEmpty where it is the last one."""
+        """Raises NoRepository where there is no such slot, NotEmpty where it is the last one, NeedsPrivateKey."""
+        self.need_private_key()
         slots = [kept.name for kept in kept_slots(self.location)]
         if name not in slots:
             raise NoRepository(f"There is no key {name}.", "List them with 'restante backup key list'.")
@@ -167,6 +236,8 @@ class Repository:
             found.condemn(self.condemned())
         except Corrupt as error:
             self.unsure = error
+        if not self.reads:
+            return found  # what is there, `notes` remember
         for name, _ in sorted(self.location.names(names.INDEX)):
             try:
                 found.add(Part.decode(self.read_file(name, FileKind.INDEX)))
@@ -183,8 +254,10 @@ class Repository:
 
     def index_packs(self) -> Part:
         """Take packs into the index that no index file names: of a run that was cut off, or where a file of the index
-        is lost. Costs a listing, and two reads a pack."""
+        is lost. Costs a listing, and two reads a pack. Nothing where they cannot be read."""
         here = self.index
+        if not self.reads:
+            return Part([], b"")
         unknown = [
             (name, size)
             for folder in (names.MAIL, names.META)
@@ -204,7 +277,10 @@ class Repository:
         return part
 
     def leave_out_absent(self) -> set[str]:
-        """Take what is in packs that an index names, but that are not at the location, for not there; those packs."""
+        """Take what is in packs that an index names, but that are not at the location, for not there; those packs.
+        Where that cannot be read, all is taken for not there."""
+        if self.notes is not None:
+            self.notes.forget()
         here = {names.sha_of(name) for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)}
         absent = {sha for sha in self.index.packs if sha not in here}
         self.index.condemn(absent)
@@ -221,7 +297,8 @@ class Repository:
 
     def _table_of(self, name: str, size: int) -> tuple[Pack, pack.Table]:
         mail = name.startswith(names.MAIL)
-        reader = pack.Reader(self.secrets, pack_kind(mail), self.location.get(name, 0, sealed.HEAD_OCTETS))
+        head = head_octets(self.secrets, pack_kind(mail))
+        reader = pack.Reader(self.secrets, pack_kind(mail), self.location.get(name, 0, head))
         try:
             footer_at = size - pack.FOOTER_OCTETS
             length = reader.table_size(self.location.get(name, footer_at, pack.FOOTER_OCTETS))
@@ -275,7 +352,10 @@ class Repository:
             return content
 
     def find(self, id: bytes) -> Spot | None:
-        """Where an object is, None where it is nowhere. What no index file says is looked for in the packs, once."""
+        """Where an object is, None where it is nowhere. What no index file says is looked for in the packs, once.
+        Raises NeedsPrivateKey."""
+        if not self.reads:
+            raise NeedsPrivateKey
         spot = self.index.find(id)
         if spot is None and not self._unindexed_known:
             self._unindexed_known = True
@@ -283,8 +363,14 @@ class Repository:
             spot = self.index.find(id)
         return spot
 
+    def has(self, id: bytes) -> bool:
+        """Whether an object is here and stays."""
+        return self.index.has(id) or (self.notes is not None and self.notes.has(id))
+
     def get(self, id: bytes, kind: Kind) -> bytes:
-        """An object's octets. Raises Missing, Corrupt."""
+        """An object's octets. Raises Missing, Corrupt, NeedsPrivateKey."""
+        if self.notes is not None and (noted := self.notes.object(id, kind)) is not None:
+            return noted
         spot = self.find(id)
         if spot is None or spot.kind != kind.value:
             raise Missing("An object of the backup is missing.", VERIFY)
@@ -299,7 +385,7 @@ class Repository:
 
     def has_message(self, digest: bytes) -> bool:
         """Whether a message of this SHA-256 is here and stays."""
-        return self.index.has(self.message_id(digest))
+        return self.has(self.message_id(digest))
 
     def message_id(self, digest: bytes) -> bytes:
         return self.secrets.id_of(Kind.MESSAGE.value, digest)
@@ -379,11 +465,12 @@ class Repository:
     def _read_block(self, name: str, where: Pack, number: int) -> bytes:
         if number >= where.count:
             raise Corrupt("An index of the backup names a block that is not there.", VERIFY)
-        head = self.location.get(name, 0, sealed.HEAD_OCTETS)
+        start = head_octets(self.secrets, pack_kind(where.mail))
+        head = self.location.get(name, 0, start)
         block = where.block(number)
         try:
             reader = pack.Reader(self.secrets, pack_kind(where.mail), head)
-            return reader.block(number, self.location.get(name, where.offset(number), block.size), block.raw)
+            return reader.block(number, self.location.get(name, where.offset(number, start), block.size), block.raw)
         except Corrupt as error:
             raise type(error)(f"{name}: {error.text}", error.remedy, name=name) from error
 
@@ -418,7 +505,8 @@ class Repository:
         return found, errors
 
     def latest(self) -> Snapshot | None:
-        """The newest snapshot that can be read."""
+        """The newest snapshot that can be read. Raises NeedsPrivateKey."""
+        self.need_private_key()
         for name in reversed(self.snapshot_names()):
             try:
                 return self.snapshot(name)
@@ -428,9 +516,39 @@ class Repository:
                 self.complaints.append(error)
         return None
 
+    def basis(self) -> Snapshot | None:
+        """The snapshot that a run goes on from: the newest that can be read; of a sealed repository that cannot be, the
+        one that is remembered, while it is there."""
+        if self.reads:
+            return self.latest()
+        if self.notes is None:
+            return None
+        written, here, condemned = read_written(self), self.snapshot_names(), self.index.condemned
+        self._unlisted = [name for name in here if name not in written.files and name not in written.gone]
+
+        def packs() -> Iterator[str]:
+            for folder in (names.MAIL, names.META):
+                for name, _ in self.location.names(folder):
+                    if (sha := names.sha_of(name)) and sha not in condemned:
+                        yield name
+
+        self.notes.begin([name for name in here if name not in written.gone], condemned, packs)
+        return Snapshot(*self.notes.base) if self.notes.base is not None else None
+
+    @property
+    def blind(self) -> bool:
+        """Whether there are snapshots here, none of which can be read or is remembered."""
+        return not self.reads and (self.notes is None or self.notes.base is None) and bool(self.snapshot_names())
+
+    def wrote(self, name: str, size: int, table: pack.Table) -> None:
+        """A pack of this name is durable."""
+        self._wrote[name] = size
+        if self.notes is not None:
+            self.notes.wrote(name, table)
+
     def put_file(self, folder: str, content: bytes, prefix: str = "", *, twice: bool = False) -> str:
         """Seal and write a file; its name."""
-        data = sealed.seal_file(self.secrets, names.FOLDERS[folder], content, self.random(SALT_OCTETS))
+        data = sealed.seal_file(self.secrets, names.FOLDERS[folder], content, self.random(DRAWN_OCTETS))
         name = f"{folder}/{prefix}{file_name(data)}"
         if twice:
             self.location.put(names.twin(name), data)
@@ -438,14 +556,30 @@ class Repository:
         return name
 
     def put_snapshot(self, data: SnapshotData) -> Snapshot:
-        """From now on the snapshot is there, as the newest. All that it names must be there."""
-        serial = max(map(names.snapshot_serial, self.snapshot_names()), default=0) + 1
-        name = self.put_file(names.SNAPSHOTS, objects.encode(data), f"{serial:010x}-", twice=True)
+        """From now on the snapshot is there, as the newest. All that it names must be there.
+
+        Raises NotesFailed, or Corrupt, where it is there and could not be remembered."""
+        content = objects.encode(data)
+        here = self.snapshot_names()
+        serial = max(map(names.snapshot_serial, here), default=0) + 1
+        name = self.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
+        if self.secrets.recipient is not None:
+            also = [one for one in self._unlisted if one in here]
+            also += self.notes.resumed if self.notes is not None else ()
+            note_run(self, name, data.at, dict.fromkeys(also, 0) | self._wrote)
+        self._wrote.clear()
+        if self.notes is not None:
+            fresh = self.condemned().keys() - self.index.condemned
+            self.notes.keep(name, content, data, self.snapshot_names(), fresh)
         return Snapshot(name, data)
 
     def remove_snapshot(self, name: str) -> None:
         self.location.remove(name)
         self.location.remove(names.twin(name))
+
+
+def _none_here() -> NoRepository:
+    return NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
 
 
 def pack_kind(mail: bool) -> FileKind:

@@ -60,19 +60,22 @@ async def run(
     told: Told = lambda address, number, count: None,
     full: bool = False,
 ) -> Done:
-    """Take a snapshot. addresses: of accounts; the others then stand in it as in the last one.
+    """Take a snapshot. addresses: of accounts; the others then stand in it as in the last one, where that is known.
 
     files: of the installation, by name. full: look at every message, as if nothing were known of an earlier run: for
     what a damaged repository has lost and the store still has.
 
-    Raises NotFound for an address, LocationFailed, TookTooLong, Corrupt where it is not known which packs will go.
+    Raises NotFound for an address, LocationFailed, TookTooLong, Corrupt where it is not known which packs will go,
+    NotesFailed.
     """
     begun, at = clock.monotonic(), int(clock.now())
     await asyncio.to_thread(complete, repository, SMALL)
-    last = await asyncio.to_thread(repository.latest)
+    last = await asyncio.to_thread(repository.basis)
     lines = await asyncio.to_thread(lines_of, repository, last) if last is not None else {}
     everybody = await _everybody(engine)
     chosen = await _chosen(engine, addresses) if addresses else everybody
+    if repository.blind:
+        chosen = everybody  # no other account could stand as in the last snapshot, which cannot be read
     done = Done(Snapshot("", _empty(at, host)))
     kept = {each.id: lines[each.id] for each in everybody if each.id in lines}
     await asyncio.to_thread(_sure, repository)

@@ -15,7 +15,7 @@ from hashlib import sha256
 
 import msgspec
 
-from . import keys, names, pack
+from . import keys, names, pack, sealed
 from .crypto import ID_OCTETS, file_name
 from .errors import UNREADABLE, Corrupt, Missing
 from .index import Pack, pack_of
@@ -23,8 +23,9 @@ from .mend import SMALL, mend, twin_of
 from .objects import Kind
 from .outcome import Checked
 from .repository import Repository, Snapshot, pack_kind
-from .sealed import HEAD_OCTETS, FileKind
+from .sealed import ENVELOPED, FileKind, head_octets
 from .walk import Broken, Touched, Walk, messages_touched
+from .written import MANY, Written, join, read_written
 
 DAYS = 30.0
 """Within so many days a nightly share reads all."""
@@ -44,7 +45,8 @@ class Damage:
 @dataclass(slots=True)
 class Verified:
     """What a verification found. octets: read back. left: files of other shares. lacking: messages that snapshots say
-    they never had, since the store could not read them; no fault of the repository."""
+    they never had, since the store could not read them; no fault of the repository. opened: False where the private
+    key of a sealed repository was not there: then files were compared with their names, and their form looked at."""
 
     files: int = 0
     octets: int = 0
@@ -54,6 +56,7 @@ class Verified:
     """The part of all octets that has been read back within thirty days, 0 to 1."""
     oldest: int | None = None
     """When what was read longest ago was, in seconds UTC; None where nothing ever was."""
+    opened: bool = True
     damages: list[Damage] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     single: list[str] = field(default_factory=list)
@@ -84,7 +87,8 @@ def verify(
 
     Raises LocationFailed where the location cannot be read at all.
     """
-    done = Verified()
+    done = Verified(opened=repository.reads)
+    written = read_written(repository) if repository.secrets.recipient is not None else Written()
     files = dict(repository.location.names(""))
     stamps, old_stamps = _stamps(repository)
     damaged = {name for name, at in stamps.items() if at < 0 and name in files}
@@ -98,8 +102,9 @@ def verify(
             told(files[name])
             if error is not None:
                 done.damages.append(Damage(name, error.text, _spare(name, files)))
-    _absent(repository, files, done, bad)
-    _walk(repository, done, bad)
+    _absent(repository, files, written, done, bad)
+    if repository.reads:
+        _walk(repository, done, bad)
     if mending:
         broken = [each.name for each in done.damages] + [twin for one in done.single if (twin := twin_of(one))]
         done.mended = [name for name in broken if mend(repository, name)]
@@ -108,6 +113,8 @@ def verify(
     kept |= {name: -now if name in wrong else now for name in chosen}
     _stamp(repository, kept, old_stamps)
     done.fresh, done.oldest = _freshness(files, kept, now)
+    if len(written.lists) > MANY:
+        join(repository, written)
     return done
 
 
@@ -153,7 +160,14 @@ def _file(repository: Repository, name: str, bad: _Bad) -> Corrupt | None:
 def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
     folder = name.removeprefix(names.TWIN + "/").partition("/")[0]
     if folder not in (names.MAIL, names.META):
-        repository.read_file(name, names.FOLDERS[folder])
+        kind = names.FOLDERS[folder]
+        if repository.reads or kind not in ENVELOPED:
+            repository.read_file(name, kind)
+        else:
+            _closed(repository, name, kind)
+        return
+    if not repository.reads:
+        _closed(repository, name, pack_kind(folder == names.MAIL))
         return
     data = repository.location.get(name)
     sha, mail = names.sha_of(name) or "", folder == names.MAIL
@@ -182,6 +196,15 @@ def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
         raise errors[0]
 
 
+def _closed(repository: Repository, name: str, kind: FileKind) -> None:
+    """What can be said of a file that cannot be opened: its name is made of its octets, which are as many as such a
+    file has. Raises Corrupt."""
+    data = repository.location.get(name)
+    if file_name(data) != names.sha_of(name):
+        raise Corrupt(f"{name} is not what was written.", name=name)
+    sealed.check_shape(repository.secrets, kind, data)
+
+
 def _blocks(
     repository: Repository, known: Pack, entries: Iterable[pack.Entry], data: bytes, bad: _Bad
 ) -> list[Corrupt]:
@@ -192,9 +215,10 @@ def _blocks(
         by_block.setdefault(entry.block, []).append(entry)
     for number in range(known.count):
         here = by_block.get(number, ())
-        block, at = known.block(number), known.offset(number)
+        head = head_octets(repository.secrets, pack_kind(known.mail))
+        block, at = known.block(number), known.offset(number, head)
         try:
-            reader = pack.Reader(repository.secrets, pack_kind(known.mail), data[:HEAD_OCTETS])
+            reader = pack.Reader(repository.secrets, pack_kind(known.mail), data[:head])
             octets = reader.block(number, data[at : at + block.size], block.raw)
         except Corrupt as error:
             errors.append(error)
@@ -210,17 +234,22 @@ def _blocks(
     return errors
 
 
+_DERIVED = (names.INDEX, names.READ, names.WRITTEN)
+"""What damages no message: it follows from the rest, or says what to look at."""
+
+
 def _spare(name: str, files: Iterable[str]) -> bool:
     """Whether something else says what this file says."""
     if slot := names.slot_of(name):
         return all(each in files for each in names.slots(slot))
     if name.startswith(names.TWIN):
         return name.removeprefix(names.TWIN + "/") in files
-    return names.twin(name) in files or name.startswith((names.INDEX, names.READ)) or name == names.DESCRIPTOR
+    return names.twin(name) in files or name.startswith(_DERIVED) or name == names.DESCRIPTOR
 
 
-def _absent(repository: Repository, files: dict[str, int], done: Verified, bad: _Bad) -> None:
-    """Files that must be there and are not: packs of the index, twins, second copies of keys."""
+def _absent(repository: Repository, files: dict[str, int], written: Written, done: Verified, bad: _Bad) -> None:
+    """Files that must be there and are not: packs of the index, what lists of a sealed repository name, twins, second
+    copies of keys."""
     for sha, known in repository.index.packs.items():
         name = names.pack(sha, known.mail)
         if name not in files and not _gone(repository, name):
@@ -229,12 +258,21 @@ def _absent(repository: Repository, files: dict[str, int], done: Verified, bad: 
                 bad.ids.update(id for id, _ in repository.index.of_pack(sha))
     for name in files:
         twin = twin_of(name)
-        if twin is None or twin in files or not _named(repository, twin):
+        if twin is None or twin in files or not (twin in written.files or _named(repository, twin)):
             continue
         if name.removeprefix(names.TWIN + "/").startswith(SMALL):
             done.single.append(name)  # perhaps it is being written or removed at this moment: no damage
         elif not _is_there(repository, twin) and _is_there(repository, name):
             done.damages.append(Damage(twin, f"{twin} is missing.", True))
+    lacking = [name for name in sorted(written.files) if name not in files and not _is_there(repository, name)]
+    if lacking:
+        still = read_written(repository).files  # not what `prune` has let go meanwhile
+        told = {each.name for each in done.damages}
+        for name in lacking:
+            twin = twin_of(name)
+            single = name.startswith(names.SNAPSHOTS) and twin in files  # told as such
+            if name in still and name not in told and not single:
+                done.damages.append(Damage(name, f"{name} is missing.", twin in files))
     if names.DESCRIPTOR not in files:
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
 

@@ -17,10 +17,11 @@ from types import TracebackType
 from typing import Self
 
 from . import frames, index, names, objects, pack
-from .crypto import SALT_OCTETS, file_name
+from .crypto import file_name
 from .index import Spot
 from .objects import Kind
 from .repository import Repository, pack_kind
+from .sealed import DRAWN_OCTETS
 
 PACK = 16 << 20
 """Octets of compressed blocks after which a pack ends."""
@@ -90,7 +91,10 @@ class Writer:
 
     def put_data(self, data: objects.Struct) -> bytes:
         """The id of an object of metadata."""
-        return self.put(objects.encode(data), objects.KINDS[type(data)])
+        id = self.put(objects.encode(data), objects.KINDS[type(data)])
+        if self.repository.notes is not None:
+            self.repository.notes.saw(id, data)
+        return id
 
     def has_message(self, digest: bytes) -> bool:
         """Whether a message of this SHA-256 is here or on its way."""
@@ -106,6 +110,8 @@ class Writer:
             return
         pieces = [self.put(piece, Kind.PIECE) for piece in cut(data)]
         self._add(id, b"".join(pieces), Kind.RECIPE)
+        if self.repository.notes is not None:
+            self.repository.notes.saw_pieces(id, pieces)
 
     def copy(self, id: bytes, spot: Spot) -> None:
         """Write an object that is here once more, as it is, into a new pack. Raises Corrupt."""
@@ -113,7 +119,7 @@ class Writer:
             self._add(id, self.repository.cut(spot), Kind(spot.kind))
 
     def _has(self, id: bytes) -> bool:
-        if id in self._pending or self.repository.index.has(id):
+        if id in self._pending or self.repository.has(id):
             return True
         if self._looked:
             return False
@@ -155,7 +161,7 @@ class Writer:
     def _write(self, mail: bool, waiting: deque[Future[pack.Framed]]) -> tuple[index.Pack, pack.Table]:
         repository = self.repository
         data, table = pack.build(
-            repository.secrets, pack_kind(mail), repository.random(SALT_OCTETS), [each.result() for each in waiting]
+            repository.secrets, pack_kind(mail), repository.random(DRAWN_OCTETS), [each.result() for each in waiting]
         )
         sha = file_name(data)
         name = names.pack(sha, mail)
@@ -164,6 +170,7 @@ class Writer:
             self.written += len(data)
         repository.location.put(name, data)
         self.written += len(data)
+        repository.wrote(name, len(data) * (1 if mail else 2), table)
         return index.pack_of(sha, mail, len(data), table), table
 
     def _write_index(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ..errors import Refusal
 from .common import LazyGroup, Subcommand, place_of, with_place
 
 if TYPE_CHECKING:
-    from ..backup.keys import Secret
+    from ..backup.keys import Opening
     from ..backup.location import Location
     from ..backup.repository import Repository
 
@@ -41,7 +42,8 @@ def command() -> None:
     """Back accounts up, encrypted, to a LOCATION (a folder), and bring them back.
 
     LOCATION and the key may stand in the configuration: [backup] location, passphrase_file or key_file. Without
-    either, a passphrase is asked for on a terminal.
+    either, a passphrase is asked for on a terminal. A sealed backup (init --sealed) has a writing key besides, which
+    is a key file for run, list and verify.
     """
 
 
@@ -112,8 +114,9 @@ def named_location() -> str:
     return load_config(place_of())[0].backup.location if said is None else said
 
 
-def secret(*, new: bool = False) -> Secret:
-    """The passphrase or key file that is named, else what is typed on a terminal (twice where it is new)."""
+def secret(*, new: bool = False, configured: bool = True) -> Opening:
+    """The passphrase or key file that is named, else what is typed on a terminal (twice where it is new). configured:
+    whether the configuration may name it."""
     from ..backup.access import secret_of
     from ..backup.keys import Passphrase
     from .installation import load_config
@@ -122,7 +125,7 @@ def secret(*, new: bool = False) -> Secret:
     passphrase, key = wanted.passphrase_file, wanted.key_file
     if passphrase and key:
         raise Refusal("A passphrase and a key file were named.", "Name one of them.")
-    if not passphrase and not key:
+    if configured and not passphrase and not key:
         config, _ = load_config(place_of())
         passphrase = Path(config.backup.passphrase_file) if config.backup.passphrase_file else None
         key = Path(config.backup.key_file) if config.backup.key_file else None
@@ -134,12 +137,33 @@ def secret(*, new: bool = False) -> Secret:
     return Passphrase(typed.encode())
 
 
-def open_repository() -> Repository:
-    """The backup, open. Raises Refusal."""
+def open_repository(*, reading: bool = True) -> Repository:
+    """The backup, open. reading: what is in it will be read, for which the writing key of a sealed one is not enough.
+    Raises Refusal."""
+    from ..backup.access import NOTES
+    from ..backup.keys import WritingKey
     from ..backup.repository import Repository
     from ..clock import system_random
+    from .installation import load_config
 
-    return Repository.open(location(), secret(), system_random)
+    key = secret()
+    notes = load_config(place_of())[1] / NOTES if isinstance(key, WritingKey) else None
+    opened = Repository.open(location(), key, system_random, notes)
+    if reading:
+        opened.need_private_key()
+    return opened
+
+
+def write_key_file(path: Path, text: str) -> None:
+    """Make the file of a key, for this user alone. Raises Refusal where something is there."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(number, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise Refusal(f"{path} cannot be made ({error.strerror}).", "Name a file that is not there yet.") from error
 
 
 def complain_of(repository: Repository) -> None:

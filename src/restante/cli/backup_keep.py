@@ -16,7 +16,8 @@ MOST_TOLD = 50
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What verify found, as JSON. damaged: (file, what, whether something else says the same)."""
+    """What verify found, as JSON. damaged: (file, what, whether something else says the same). opened: false where the
+    private key of a sealed backup was not there."""
 
     right: bool
     files: int
@@ -28,6 +29,7 @@ class Checked:
     single: tuple[str, ...]
     unreadable: tuple[str, ...]
     touched: tuple[tuple[str, str, int, str, tuple[str, ...]], ...]
+    opened: bool = True
 
 
 @click.command("verify")
@@ -42,6 +44,9 @@ def verify_(ctx: click.Context, everything: bool, mending: bool, as_json: bool) 
 
     Shares come in turn, so that a verification each night reads all within thirty days. What is damaged is listed with
     the messages that it touches. The exit status is 0 only when all that was read is right, 4 otherwise.
+
+    With the writing key of a sealed backup every file is read and compared with its name, and missing ones are told;
+    with its private key, all that is in them is looked at too.
     """
     from ..backup.verify import checked, verify
     from ..clock import SystemClock
@@ -49,7 +54,7 @@ def verify_(ctx: click.Context, everything: bool, mending: bool, as_json: bool) 
     from .installation import load_config
     from .progress import Meter
 
-    repository = open_repository()
+    repository = open_repository(reading=False)
     total = sum(size for _, size in repository.location.names("")) if everything else 0
     with Meter("Verifying", total) as meter:
         done = verify(repository, int(SystemClock().now()), everything=everything, told=meter, mending=mending)
@@ -67,6 +72,7 @@ def verify_(ctx: click.Context, everything: bool, mending: bool, as_json: bool) 
         tuple(done.single),
         tuple(f"{each.what}: {each.error.text}" for each in done.broken),
         tuple((one.address, one.mailbox, one.uid, one.email_id, one.snapshots) for one in done.touched),
+        done.opened,
     )
     if as_json:
         emit_json(result)
@@ -93,6 +99,8 @@ def _tell(result: Checked) -> None:
         click.echo(f"... and {len(result.touched) - MOST_TOLD} more; --json lists all.")
     if result.lacking:
         click.echo(f"{count(result.lacking, 'message')} could not be read from the store when they were taken.")
+    if not result.opened:
+        click.echo("Files were compared with their names. What is in them can be read with the private key alone.")
     if result.right:
         click.echo("All that was read is right.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +9,21 @@ from pathlib import Path
 import click
 
 from ..errors import Refusal
-from .backup import location, open_repository, with_location_option
+from .backup import location, open_repository, with_location_option, write_key_file
 from .common import LazyGroup, Subcommand, emit, instant, with_json, with_place
 
 SUBCOMMANDS = (
     Subcommand("add", ".backup_key:add", "Add a passphrase or a key file."),
     Subcommand("list", ".backup_key:list_", "List the keys."),
     Subcommand("remove", ".backup_key:remove", "Remove a key."),
+    Subcommand("writing", ".backup_key:writing", "Make a sealed backup's writing key again."),
 )
 
 
 @click.group(cls=LazyGroup, commands=SUBCOMMANDS, package=__package__)
 @with_place
 def command() -> None:
-    """Add, list and remove the keys of a backup. Each of them opens all of it."""
+    """Add, list and remove the keys of a backup. Each of them opens all of it; a sealed one's writing key does not."""
 
 
 @click.command()
@@ -55,14 +55,7 @@ def add(label: str, new: Path | None, made: Path | None) -> None:
     added: Secret
     if made is not None:
         added, text = make_key_file(system_random)
-        try:
-            number = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(number, "w") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise Refusal(f"{made} cannot be made ({error.strerror}).", "Name a file that is not there yet.") from error
+        write_key_file(made, text)
     elif new is not None:
         try:
             added = parse_passphrase(new.read_bytes())
@@ -107,3 +100,13 @@ def remove(key: str) -> None:
     """Remove a KEY (see list). Who has had it may have kept a copy of the key within: what he could read, he can."""
     open_repository().remove_key(key)
     click.echo(f"Removed the key {key}.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_location_option
+@with_place
+def writing(file: Path) -> None:
+    """Write the writing key of a sealed backup into a new FILE, for a server that backs up and must not read."""
+    write_key_file(file, open_repository().writing_key())
+    click.echo(f"Wrote the writing key into {file}.")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import Refusal
 from .backup import complain_of, open_repository, with_location_argument, with_location_option
 from .common import emit, human_size, instant, with_json, with_place
+
+if TYPE_CHECKING:
+    from ..backup.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,28 @@ class SnapshotRow:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """What of a snapshot is known without the private key. written: octets that its run wrote, for people."""
+
+    snapshot: str
+    taken: str | None
+    written: str | None
+
+
 @click.command("list")
 @with_location_argument
 @with_json
 @with_place
 def list_(as_json: bool) -> None:
-    """List the snapshots, oldest first."""
-    repository = open_repository()
+    """List the snapshots, oldest first.
+
+    Of a sealed backup, the writing key alone shows when each was taken and how much its run wrote.
+    """
+    repository = open_repository(reading=False)
+    if not repository.reads:
+        _list_sealed(repository, as_json)
+        return
     rows = [
         SnapshotRow(
             each.id, instant(each.data.at), each.data.accounts, each.data.messages, human_size(each.data.octets),
@@ -37,6 +56,21 @@ def list_(as_json: bool) -> None:
         for each in repository.snapshots()
     ]  # fmt: skip
     emit(rows, as_json, "There is no snapshot yet.")
+    complain_of(repository)
+
+
+def _list_sealed(repository: Repository, as_json: bool) -> None:
+    from ..backup.repository import snapshot_id
+    from ..backup.written import read_written
+
+    lines = read_written(repository).snapshots
+    rows = []
+    for name in repository.snapshot_names():
+        line = lines.get(name)  # none where a run was cut off just then
+        taken, size = (instant(line.at), human_size(line.octets)) if line is not None else (None, None)
+        rows.append(SealedRow(snapshot_id(name), taken, size))
+    emit(rows, as_json, "There is no snapshot yet.")
+    click.echo("Listed without the private key, which tells what is in them.", err=True)
     complain_of(repository)
 
 

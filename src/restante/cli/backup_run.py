@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .backup import complain_of, location, open_repository, secret, with_location_argument
+from ..errors import Refusal
+from .backup import complain_of, location, open_repository, secret, with_location_argument, write_key_file
 from .common import count, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .statuses import Exit
 
@@ -21,17 +23,40 @@ if TYPE_CHECKING:
 @click.command()
 @with_location_argument
 @click.option("--label", default="first", show_default=True, help="What the key is called.")
+@click.option("--sealed", is_flag=True, help="Make it so that who writes it need not be able to read it.")
+@click.option(
+    "--writing-key",
+    "writing",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --sealed: make the key here that writes and does not read, for the server.",
+)
 @with_place
-def init(label: str) -> None:
+def init(label: str, sealed: bool, writing: Path | None) -> None:
     """Make an empty backup at LOCATION, which opens with the passphrase or key file given.
 
     Who loses every key loses the backup. Add a second one with `restante backup key add`.
+
+    A sealed backup is written to a public key. The passphrase or key file given (not one that the configuration names)
+    holds the private key: keep it away from the server, for which the writing key is made.
     """
+    from ..backup.keys import WritingKey
     from ..backup.repository import Repository
     from ..clock import SystemClock, system_random
 
-    made = Repository.init(location(), secret(new=True), label, int(SystemClock().now()), system_random)
+    if sealed != (writing is not None):
+        raise click.UsageError("Say --sealed and --writing-key FILE together.")
+    if writing is not None and writing.exists():
+        raise Refusal(f"{writing} is there already.", "Name a file that is not there yet.")
+    first = secret(new=True, configured=not sealed)
+    if isinstance(first, WritingKey):
+        raise Refusal("A writing key opens no backup.", "Name a passphrase or a key file.")
+    made = Repository.init(location(), first, label, int(SystemClock().now()), system_random, sealed=sealed)
+    if writing is not None:
+        write_key_file(writing, made.writing_key())
     click.echo(f"Made the backup {made.id[:8]}.")
+    if writing is not None:
+        click.echo(f"Its writing key is in {writing}. Keep the key that was given away from the server.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +89,7 @@ def run_(ctx: click.Context, addresses: tuple[str, ...], full: bool, as_json: bo
     Works while the server runs. Only what changed since the last snapshot is read and written. The exit status is 4 if
     something could not be read; the rest is in the snapshot then.
     """
-    done = run(_run(open_repository(), addresses, full))
+    done = run(_run(open_repository(reading=False), addresses, full))
     data = done.snapshot.data
     if as_json:
         emit_json(

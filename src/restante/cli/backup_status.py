@@ -36,7 +36,7 @@ class Nightly:
     """The nightly backup, as JSON. scheduled: whether the configuration has one. since: it was first seen; None where
     no server has. tried, trouble: failed attempts of a night that is still being tried. good: neither did the last
     night fail, nor is the last good one too old, nor did a restore drill fail or is one overdue; true where none is
-    scheduled."""
+    scheduled. unpruned: the backup is sealed, so that this server forgets no old snapshots."""
 
     scheduled: bool
     good: bool
@@ -53,6 +53,7 @@ class Nightly:
     tried: int = 0
     trouble: str | None = None
     drill: DrillState | None = None
+    unpruned: bool = False
 
 
 def nightly_of(config: Config, data: Path, now: float) -> Nightly:
@@ -70,7 +71,7 @@ def nightly_of(config: Config, data: Path, now: float) -> Nightly:
     return Nightly(
         True, not (too_old or nights.failing) and drill.good, schedule, location, instant(nights.since),
         instant(nights.success), nights.snapshot or None, instant(nights.failure), nights.reason or None,
-        instant(nights.next), too_old, nights.failing, nights.tried, nights.trouble or None, drill,
+        instant(nights.next), too_old, nights.failing, nights.tried, nights.trouble or None, drill, nights.unpruned,
     )  # fmt: skip
 
 
@@ -102,7 +103,9 @@ def tell_nightly(nightly: Nightly) -> None:
         click.echo(f"Nightly backup at {nightly.schedule} to {nightly.location}: no server has seen this schedule yet.")
     else:
         _tell_nights(nightly)
-    if nightly.drill is not None:
+    if nightly.unpruned:
+        click.echo("Restore drill: 'restante backup drill' runs where the private key is.")
+    elif nightly.drill is not None:
         _tell_drill(nightly.drill)
 
 
@@ -118,6 +121,8 @@ def _tell_nights(nightly: Nightly) -> None:
     if nightly.tried:
         click.echo(f"  this night tried {count(nightly.tried, 'time')}  {nightly.trouble}")
     click.echo(f"  {'again     ' if nightly.tried else 'next      '} {nightly.next or 'running now, or cut off'}")
+    if nightly.unpruned:
+        click.echo("  sealed     old snapshots stay: 'restante backup prune' runs where the private key is")
 
 
 def _tell_drill(drill: DrillState) -> None:

@@ -264,6 +264,7 @@ REASONS = {
     "emptied": "the mailbox is empty all at once",
     "share": "a large share of the mailbox",
     "number": "many at once",
+    "renumbered": "the mailbox was numbered anew and lacks them: another account, or a restored server?",
 }
 
 

@@ -183,7 +183,9 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     location: Annotated[str, Doc("Where backups lie, when a command names no place: a folder.")] = ""
     passphrase_file: Annotated[str, Doc("File whose first line is the backup's passphrase.")] = ""
-    key_file: Annotated[str, Doc("Key file of the backup, instead of a passphrase: opens it faster.")] = ""
+    key_file: Annotated[
+        str, Doc("Key file of the backup, instead of a passphrase; of a sealed one, the writing key.")
+    ] = ""
     schedule: Annotated[
         str, Doc('When the server backs up each night to `location`: "HH:MM" by this machine\'s clock, or "off".')
     ] = "02:30"

@@ -186,6 +186,8 @@ class Nightly:
             forgotten=night.forgotten,
             read_back=night.read_back,
         )
+        if night.unpruned and not nights.unpruned:
+            self._log.info("the backup is sealed: old snapshots stay until 'restante backup prune' has its private key")
         if night.drilled is not None:
             drilled = night.drilled
             self._log.info(
@@ -199,7 +201,7 @@ class Nightly:
         told = nights.told
         nights = replace(
             nights, success=self._clock.now(), snapshot=night.snapshot, told=False, tried=0, trouble="",
-            written=night.written, messages=night.messages,
+            written=night.written, messages=night.messages, unpruned=night.unpruned,
         )  # fmt: skip
         await self._note(nights)
         if told:

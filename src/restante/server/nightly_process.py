@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..backup.access import installation_files, location_of, secret_of
+from ..backup.access import NOTES, installation_files, location_of, secret_of
 from ..backup.drill import Sample, Work, drill
 from ..backup.errors import BackupRefusal, NoRepository
 from ..backup.night import TOLD, night
@@ -48,7 +48,7 @@ async def work(order: Order) -> Night:
                 ' = "off".',
             )  # fmt: skip
         location = location_of(backup.location, system_random)
-        repository = await asyncio.to_thread(Repository.open, location, secret, system_random)
+        repository = await asyncio.to_thread(Repository.open, location, secret, system_random, data / NOTES)
         file = Path(order.config_file) if order.config_file else None
         files = await asyncio.to_thread(installation_files, file, data)
         engine = open_engine(config, data, clock, system_random)
@@ -74,6 +74,8 @@ async def try_restore(order: Order, repository: Repository, clock: Clock, done: 
     """The night with what its restore drill came to, where one is due. What an earlier one left is swept."""
     config, data = order.config, Path(order.data)
     await asyncio.to_thread(sweep, data)
+    if not repository.reads:
+        return done  # sealed: a drill needs the private key, which is elsewhere
     known = await asyncio.to_thread(read_drill, data, config.backup.location)
     if not drill_due(config.backup.drill, known.success if known is not None else None, clock.now()):
         return done

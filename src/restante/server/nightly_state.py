@@ -33,7 +33,8 @@ class Nights(msgspec.Struct, frozen=True):
     postmaster has had a message of this episode. tried: failed attempts of the night that is under way, and trouble:
     why the last one failed; a night that succeeds in the end was a good one. seconds, written, messages: of the last
     good one. nights, failures, retries: how many were brought to an end, how many of them bad, and how many attempts
-    were followed by another, since the file was made.
+    were followed by another, since the file was made. unpruned: the backup is
+    sealed, so that old snapshots are forgotten elsewhere.
     """
 
     since: float
@@ -52,6 +53,7 @@ class Nights(msgspec.Struct, frozen=True):
     nights: int = 0
     failures: int = 0
     retries: int = 0
+    unpruned: bool = False
 
     @property
     def failing(self) -> bool:

@@ -189,7 +189,7 @@ def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
         exclude=(*table.exclude, *outbox),
         removal_wins=table.removal_wins,
         removals=table.removals,
-        brake=Brake(brake.on, brake.vanished, brake.emptied, brake.share, brake.least, brake.number),
+        brake=Brake(brake.on, brake.vanished, brake.emptied, brake.share, brake.least, brake.number, brake.window),
         trash=Trash(trash.days, None if trash.mailbox else places.trash, trash.mailbox or None),
         largest=table.largest or None,
         newest_first=table.newest_first,

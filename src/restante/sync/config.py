@@ -105,7 +105,10 @@ class BrakeTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     emptied: Annotated[int, Doc("Hold where a mailbox lost all of at least this many messages.")] = 10
     share: Annotated[float, Doc("Hold where a mailbox lost more than this share of its messages ...")] = 0.5
     least: Annotated[int, Doc("... and at least this many.")] = 100
-    number: Annotated[int, Doc("Hold where one side lost more than this many in one run.")] = 1000
+    number: Annotated[int, Doc("Hold where one side lost more than this many.")] = 1000
+    window: Annotated[
+        float, Doc("Removals of several runs within this time count together for `share` and `number`.", "duration")
+    ] = 600.0
 
 
 class TrashTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,6 +201,7 @@ RANGES = (
     Range(("brake", "share"), 0, 1),
     Range(("brake", "least"), 1, 2**31),
     Range(("brake", "number"), 1, 2**31),
+    Range(("brake", "window"), 0, 86_400),
     Range(("trash", "days"), 0, 36_500),
     Range(("download", "delete_after"), -1, 36_500),
     Range(("download", "session_messages"), 0, 2**31),

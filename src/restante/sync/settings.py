@@ -35,7 +35,10 @@ class Brake:
 
     vanished: hold the messages of a mailbox that is gone. emptied: hold where a mailbox lost all of at least this many
     messages. share, least: hold where a mailbox lost more than this share of its messages, at least this many.
-    number: hold where one side lost more than this many in one run, whatever the mailboxes. on: False holds nothing.
+    number: hold where one side lost more than this many, whatever the mailboxes. on: False holds nothing; else what was
+    not found again after a mailbox's UIDs had begun anew is held, however little it is.
+    window: seconds within which removals of several runs count together for `share` and `number`: a run that watches
+    sees what is removed one by one in small parts.
     """
 
     on: bool = True
@@ -44,6 +47,7 @@ class Brake:
     share: float = 0.5
     least: int = 100
     number: int = 1000
+    window: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,8 @@ class Tally:
 class Held:
     """Removals that wait for a decision: `messages` were removed from `mailbox` on side `gone_from`.
 
-    number: to name them by. reason: "vanished", "emptied", "share" or "number" (`Brake`). since: seconds UTC.
-    accepted: None until somebody decided; the next run does what was decided.
+    number: to name them by. reason: "vanished", "emptied", "share", "number" or "renumbered" (`Brake`). since: seconds
+    UTC. accepted: None until somebody decided; the next run does what was decided.
     """
 
     number: int

@@ -33,6 +33,12 @@ class SideUnavailable(Refusal):
     temporary = True
 
 
+class SideLost(SideUnavailable):
+    """The connection to the side ended in the middle of a call. Another call makes a new one."""
+
+    code = "CONNECTION-LOST"
+
+
 class MailboxUnavailable(Refusal):
     """This mailbox cannot be used now, others can: no permission, damaged, vanished while it was read."""
 
@@ -135,6 +141,41 @@ class Headers(Protocol):
         Does not set \\Seen. A placeholder for a message that is too large for the copy is made of it.
         """
         ...
+
+
+class EmptyDeletes(Protocol):
+    """What a side may do besides: delete a mailbox only if it is empty, whatever arrives in it meanwhile."""
+
+    async def delete_empty(self, name: str) -> bool:
+        """As `Side.delete`; False, and nothing is deleted, where there are messages in it."""
+        ...
+
+
+async def delete_empty(side: Side, name: str) -> bool:
+    """Delete a mailbox that was seen to be empty; False where it is not any more. A side that has no way of its own is
+    looked at once more."""
+    own = getattr(side, "delete_empty", None)
+    if callable(own):
+        return bool(await cast("EmptyDeletes", side).delete_empty(name))
+    if len((await side.changes(name, None)).uids):
+        return False
+    await side.delete(name)
+    return True
+
+
+class Unlisted(Protocol):
+    """What a side may tell besides: mailboxes that it has and that are no places, and why."""
+
+    @property
+    def left_out_mailboxes(self) -> Mapping[bytes, str]:
+        """By the last `places`: the names as the side writes them."""
+        ...
+
+
+def unlisted(side: Side) -> Mapping[bytes, str]:
+    """Mailboxes of the side that are not copied because they have no name that could be used."""
+    told: Mapping[bytes, str] = getattr(side, "left_out_mailboxes", {})
+    return told
 
 
 class Withholds(Protocol):

@@ -25,8 +25,14 @@ _RUN = re.compile(
 )
 
 
+MOST_ROWS = 1 << 25
+MOST_SETS = 500_000
+"""Lines, and distinct flag sets, of one listing: a server whose answer never ends is not listened to for ever."""
+_HIGHEST = (1 << 32) - 1
+
+
 class Rows:
-    """UIDs and flags of many messages, as they come.
+    """UIDs and flags of many messages, as they come; BadAnswer past `MOST_ROWS`, `MOST_SETS`, and for no UID.
 
     uids: a column. kinds: for each, the number of its flag set in `sets`. sets: distinct flag lists as they came, with
     parentheses: b"(\\Seen)". Lines without UID or FLAGS are passed over: nobody asked for them.
@@ -59,6 +65,8 @@ class Rows:
 
     def add(self, uid: int, flags: bytes) -> None:
         """One message whose line was not plain. flags: with parentheses."""
+        if uid > _HIGHEST:
+            raise BadAnswer("The server gives a message a number that is no UID.")
         self._keep([(b"%d" % uid, flags)])
 
     def _keep(self, found: list[tuple[bytes, bytes]]) -> None:
@@ -70,7 +78,12 @@ class Rows:
             if each not in numbers:
                 numbers[each] = len(self.sets)
                 self.sets.append(each)
-        self.uids.extend(map(int, uids))
+        if len(self.uids) + len(uids) > MOST_ROWS or len(self.sets) > MOST_SETS:
+            raise BadAnswer("The server lists more messages than the limit allows.")
+        plain = array("Q", map(int, uids))
+        if max(plain) > _HIGHEST:
+            raise BadAnswer("The server gives a message a number that is no UID.")
+        self.uids.extend(plain)
         self.kinds.extend(map(numbers.__getitem__, flags))
 
 

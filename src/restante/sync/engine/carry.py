@@ -5,6 +5,9 @@
 A kill before the first commit leaves nothing; after it, rows that lack a UID: the next run looks whether the message is
 there (`recognise`) before it adds it again. Reading the next batch goes on while one is being added; at most three
 batches are in memory. A batch costs one commit.
+
+A connection that ends while a batch is being added ends the run, once: the messages that the next run does not find
+there go one by one, and the one at which it ends again is set aside.
 """
 
 from __future__ import annotations
@@ -13,15 +16,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..base import GONE, PLACEHOLDER, SENT, WHOLE, Row
+from ..base import CUT, GONE, PLACEHOLDER, SENT, WHOLE, Row
 from ..model import Added, Message
 from ..outline import digest, mark
 from ..plan.messages import Additions
 from ..settings import End, Progress
-from ..side import MailboxUnavailable, withheld
+from ..side import MailboxUnavailable, SideLost, SideUnavailable, withheld
 from .context import Context, together
 from .placeholder import is_placeholder, placeholders
 
+ENDED = 3
+"""Messages in a row at which the connection may end again before the side counts as unavailable."""
 WINDOW = 4
 """Batches asked for in one fetch."""
 
@@ -29,7 +34,7 @@ WINDOW = 4
 @dataclass(slots=True)
 class Batch:
     """Messages to be added. rows: the base's row for each, None for a new one. sizes, emails: of the message itself;
-    stands: whether a placeholder goes in its place."""
+    stands: whether a placeholder goes in its place; alone: it is one message, at which the connection ended before."""
 
     messages: list[Message] = field(default_factory=list)
     rows: list[Row | None] = field(default_factory=list)
@@ -37,6 +42,7 @@ class Batch:
     emails: list[str | None] = field(default_factory=list)
     stands: list[bool] = field(default_factory=list)
     octets: int = 0
+    alone: bool = False
 
     def put(self, message: Message, row: Row | None, size: int, email: str | None, stands: bool) -> None:
         self.messages.append(message)
@@ -60,6 +66,7 @@ class Carrier:
         self._done = 0
         self._octets = 0
         self._stop = False
+        self._ended = 0
         self._error: MailboxUnavailable | None = None
 
     async def run(self) -> None:
@@ -97,12 +104,15 @@ class Carrier:
                 if self._stop:
                     break
                 async for message, size, email, stands in self._messages(chunk):
-                    octets = batch.octets + len(message.data)
-                    if batch.messages and (len(batch.messages) >= settings.batch or octets > settings.batch_octets):
+                    octets, row = batch.octets + len(message.data), self._rows.get(message.uid)
+                    alone = row is not None and bool(row.odd & CUT)
+                    full = len(batch.messages) >= settings.batch or octets > settings.batch_octets
+                    if batch.messages and (full or alone or batch.alone):
                         await queue.put(batch)
                         batch = Batch()
                     if not self._stop:
-                        batch.put(message, self._rows.get(message.uid), size, email, stands)
+                        batch.put(message, row, size, email, stands)
+                        batch.alone = alone
         except MailboxUnavailable as error:
             self._error = error
         if batch.messages:
@@ -127,9 +137,13 @@ class Carrier:
                     yield message, size, email, True
                 uids = [uid for uid in uids if uid not in large]
         came = set()
-        async for message in side.fetch(name, uids):
-            came.add(message.uid)
-            yield message, len(message.data), message.email, False
+        try:
+            async for message in side.fetch(name, uids):
+                came.add(message.uid)
+                yield message, len(message.data), message.email, False
+        except SideUnavailable:  # what it has withheld by then is not to end the next run, too
+            self._put_aside(name, [uid for uid in uids if uid not in came])
+            raise
         if len(came) < len(uids):
             self._put_aside(name, [uid for uid in uids if uid not in came])
 
@@ -169,9 +183,21 @@ class Carrier:
         context, pair = self._context, self._pair
         keys = self._journal(batch)
         context.touch(pair, self._end)
-        answers = await self._add(batch)
+        try:
+            answers = await self._add(batch)
+        except SideLost:
+            if not batch.alone:
+                with context.state.transaction():
+                    context.state.messages.cut(keys)
+                raise
+            self._ended += 1
+            if self._ended > ENDED:
+                raise
+            answers = [Added(0, f"The connection to {context.sides[self._end].title} ends when it is sent.", True)]
+        else:
+            self._ended = 0
         self._noted.append((keys, batch, answers))
-        if all(one.refused is not None and one.temporary for one in answers):
+        if not self._ended and all(one.refused is not None and one.temporary for one in answers):
             self._stop = True  # over quota, most likely: the rest waits for a later run
             context.unsettled.add(pair)
             context.stopped.add((pair, self._end))

@@ -26,6 +26,7 @@ class Context:
 
     doubted: keys of messages that a second look is about. again: another pass has to come, and look at everything.
     later: pairs to which this pass adds nothing. stopped: (pair, side) to which nothing is added any more in this run.
+    leftovers: (key, pair, UID) where messages still are from which a move that was cut off had taken them.
     waiting: keys of messages that a side refused and that are not to be tried now. lost: of those that a side took and
     never showed. trash: held by who puts something there.
     """
@@ -58,6 +59,7 @@ class Context:
         self.stopped: set[tuple[int, End]] = set()
         self.waiting: set[int] = set()
         self.lost: set[int] = set()
+        self.leftovers: dict[End, list[tuple[int, int, int]]] = {End.ONE: [], End.TWO: []}
         self._left_out: dict[tuple[str, End], str] = {}
 
     def name(self, pair: int, end: End) -> str:

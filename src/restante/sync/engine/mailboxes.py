@@ -9,7 +9,7 @@ from ..base import Known, Pair
 from ..model import Place
 from ..plan.mailboxes import Joint, MailboxPlan, Rename, merge, suspects
 from ..settings import BOTH, End
-from ..side import MailboxUnavailable
+from ..side import MailboxUnavailable, delete_empty
 from .context import Context
 
 SAMPLE = 50
@@ -118,8 +118,7 @@ async def _pour(context: Context, place: Place, end: End, new: str) -> Place:
     made = await side.create(new, place.role)
     changes = await side.changes(place.name, None)
     await side.move(place.name, list(changes.uids), new)
-    if not len((await side.changes(place.name, None)).uids):
-        await side.delete(place.name)
+    await delete_empty(side, place.name)
     if place.subscribed:
         await side.subscribe(new, True)
     return replace(made, name=place.name, subscribed=place.subscribed)

@@ -60,7 +60,8 @@ def plan_messages(context: Context, looked: list[Look], *, dry_run: bool) -> Mes
                 additions = plan.adds[look.key, end.other]
                 additions.new, additions.flags = difference.new, difference.new_flags
     if plan.removes:
-        hold_removals(plan, settings.brake, state.messages.counts(), vanished)
+        lately = state.holds.lately(context.clock.now(), settings.brake.window)
+        hold_removals(plan, settings.brake, state.messages.counts(), vanished, lately)
     return plan
 
 

@@ -10,15 +10,15 @@ sides; additions are journalled (`carry`).
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from ..base import FRESH, GONE, SENT, Known, Row
+from ..base import CUT, FRESH, GONE, MOVING, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan
 from ..settings import BOTH, End
-from ..side import MailboxUnavailable
+from ..side import MailboxUnavailable, delete_empty
 from .carry import Carrier
 from .context import Context
 from .look import Look
@@ -41,7 +41,8 @@ async def act(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         lambda item: _remove(context, *item[0], item[1]),
         lambda item: item[0],
     )
-    await context.each(looked, lambda look: remove_doomed(context, look.key), lambda look: (look.key, End.TWO))
+    places = [(look.key, end) for look in looked for end in BOTH]
+    await context.each(places, lambda place: remove_doomed(context, *place), lambda place: place)
     for look in looked:
         await _delete(context, look)
     _settle(context, looked)
@@ -71,7 +72,8 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         for end in BOTH
         if (known := context.joints[pair].known(end)) is not None and known.listing is not None
     ]
-    if not (listings or plan.drops or plan.found or changed or plan.holds or listed or new or context.lost):
+    left = {end: some for end, some in context.leftovers.items() if some}
+    if not (listings or plan.drops or plan.found or changed or plan.holds or listed or new or context.lost or left):
         return
     with state.transaction():
         for look, end in new:
@@ -87,6 +89,9 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         for row in changed.values():
             _put(row)
         messages.relocate(list(changed.values()))
+        for end, some in left.items():
+            messages.leave(end, some)
+            some.clear()
         for look in looked:
             for end, difference in look.differences.items():
                 if len(difference.listed):
@@ -95,6 +100,7 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
                     messages.set_email(end, difference.emails)
         for (pair, end, reason), rows in plan.holds.items():
             state.holds.hold(pair, end, reason, context.clock.now(), [row.key for row in rows])
+            _count_removed(context, end, rows)
         if context.lost:
             again = "The side took it twice, and does not show it."
             state.asides.put(
@@ -143,7 +149,9 @@ def _put(row: Row) -> None:
         else:
             row.odd &= ~GONE[end]
     if row.one.present and row.two.present:
-        row.odd &= ~SENT
+        row.odd &= ~(SENT | CUT)
+        if len(there) == len(BOTH) and there[0] == there[1]:
+            row.odd &= ~(MOVING[End.ONE] | MOVING[End.TWO])
         row.hold = None
 
 
@@ -203,6 +211,9 @@ async def _move(context: Context, end: End, source: int, target: int, rows: list
         names = context.name(source, end), context.name(target, end)
         for start in range(0, len(rows), TOGETHER):
             some = {place[1]: row for row in rows[start : start + TOGETHER] if (place := row.place(end)) is not None}
+            keys = [row.key for row in some.values()]
+            with context.state.transaction():
+                context.state.messages.moving(end, keys, begun=True)
             answers = await side.move(names[0], sorted(some), names[1])
             context.touch(source, end)
             context.touch(target, end)
@@ -223,6 +234,7 @@ async def _move(context: Context, end: End, source: int, target: int, rows: list
                     context.again = True
             with context.state.transaction():
                 context.state.messages.relocate(moved)
+                context.state.messages.moving(end, keys, begun=False)
             context.did(end, "moved", len(moved))
     except MailboxUnavailable as error:
         context.unsettled |= {source, target}
@@ -276,19 +288,27 @@ async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> Non
         await context.sides[end].remove(context.name(pair, end), uids)
         context.touch(pair, end)
         with context.state.transaction():
+            _count_removed(context, end.other, [row for row in some if row.hold is None])
             context.state.messages.drop([row.key for row in some])
             context.state.holds.sweep()
         context.did(end, "removed", len(some))
 
 
-async def remove_doomed(context: Context, pair: int) -> None:
-    """Placeholders whose messages have arrived."""
-    uids = context.state.messages.to_remove(pair)
+def _count_removed(context: Context, end: End, rows: Sequence[Row]) -> None:
+    """Note for the brake that somebody removed these there. Within a transaction."""
+    now, window = context.clock.now(), context.settings.brake.window
+    for pair, number in Counter(row.pair for row in rows).items():
+        context.state.holds.removed(pair, end, number, now, window)
+
+
+async def remove_doomed(context: Context, pair: int, end: End) -> None:
+    """What is still there beside the message: placeholders, and what moves that were cut off left."""
+    uids = context.state.messages.to_remove(pair, end)
     if uids:
-        await context.sides[End.TWO].remove(context.name(pair, End.TWO), sorted(uids))
-        context.touch(pair, End.TWO)
+        await context.sides[end].remove(context.name(pair, end), sorted(uids))
+        context.touch(pair, end)
         with context.state.transaction():
-            context.state.messages.saved(pair, End.TWO, uids)
+            context.state.messages.saved(pair, end, uids)
 
 
 async def _delete(context: Context, look: Look) -> None:
@@ -301,12 +321,10 @@ async def _delete(context: Context, look: Look) -> None:
         there = end.other
         try:
             name = context.name(pair, there)
-            left = await context.sides[there].changes(name, None)
-            if len(left.uids):
+            if not await delete_empty(context.sides[there], name):
                 context.unsettled.add(pair)  # something came meanwhile: the mailbox lives on
                 context.touch(pair, there)
                 continue
-            await context.sides[there].delete(name)
         except MailboxUnavailable as error:
             context.unsettled.add(pair)
             context.leave_out(look.joint.goal, there, error)

@@ -129,7 +129,7 @@ async def fetch_placeholder(
             context.joints = {joint.key: joint}
             assert row is not None
             await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()
-            await remove_doomed(context, joint.key)
+            await remove_doomed(context, joint.key, End.TWO)
             for refused in withheld(one, context.name(joint.key, End.ONE), [row.one.uid or 0]).values():
                 raise MailboxUnavailable(f"{one.title} does not give the message: {refused.reason}")
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from ..base import AGAIN, FRESH, PLACEHOLDER, SENT, Content, Half, Row
+from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, Content, Half, Row
 from ..model import Outline
 from ..outline import digest
 from ..plan.match import Candidates, Matches, Trust, match, match_emails
@@ -32,6 +32,10 @@ async def recognise(context: Context, found: list[Look]) -> list[Look]:
         missed = [row for look in found for row in look.rows.values() if _missed(context, row, end)]
         if missed:
             await _within(context, found, end, missed, outlines, failed)
+    for end in BOTH:
+        moving = [row for look in found for row in look.rows.values() if row.odd & MOVING[end]]
+        if moving:
+            await _finish_moves(context, found, end, moving, outlines, failed)
     for look in found:
         if look.key not in failed and all(_new(look, end) for end in BOTH):
             try:
@@ -202,6 +206,52 @@ def _take(look: Look, end: End, taken: set[int]) -> None:
     if difference.new_emails is not None:
         difference.new_emails = [difference.new_emails[at] for at in rest]
     difference.new = type(difference.new)("Q", [difference.new[at] for at in rest])
+
+
+# Moves that were cut off ----------------------------------------------------------------------------
+
+
+async def _finish_moves(
+    context: Context,
+    found: list[Look],
+    end: End,
+    moving: list[Row],
+    outlines: dict[tuple[int, End], dict[int, Outline]],
+    failed: set[int],
+) -> None:
+    """Messages whose move had come as far as the copy in the target: they are there, and what is left goes.
+
+    A message that is still where it was is looked for in the target; one that was found in the target (because it was
+    in a mailbox that the base does not know it in) is looked for elsewhere.
+    """
+    for there_already in (False, True):
+        rows, targets = [], []
+        for row in moving:
+            here, there = row.place(end), row.place(end.other)
+            if here is None or there is None or (there_already and row.at(end).found is None):
+                continue
+            if (here[0] == there[0]) == there_already:
+                rows.append(row)
+                targets.append(there[0])
+        looks = [look for look in found if (look.key in targets) != there_already and look.key not in failed]
+        spots = [(look, at) for look in looks for at in range(_new(look, end))]
+        if not rows or not spots:
+            continue
+        before = {row.key: (row.place(end), row.at(end).found, row.at(end).seen) for row in rows}
+        left = _rows(rows, context.state.messages.contents([row.key for row in rows]), end)
+        left.where = targets
+        taken = await _by_content(context, found, end, rows, left, spots, outlines, failed)
+        for look in looks:
+            _take(look, end, {at for key, at in taken if key == look.key})
+        for row in rows:
+            (place, was, seen), half = before[row.key], row.at(end)
+            if half.found == was or place is None:
+                continue
+            old = half.found if there_already else place
+            if there_already:
+                half.found, half.seen = was, seen
+            if old is not None:
+                context.leftovers[end].append((row.key, *old))
 
 
 # Across sides --------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ...clock import Clock
 from ..model import Place
-from ..settings import BOTH, CopySettings, End, Progress, Report
-from ..side import Side
+from ..settings import BOTH, CopySettings, End, LeftOut, Progress, Report
+from ..side import Side, unlisted
 from ..state import State
 from .context import Context, together
 
@@ -66,7 +66,7 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
     passes = 0
     places = await _places(context)
     if not only and _nothing_changed(context, places):
-        return Report(passes=1)
+        return Report(left_out=_unlisted(context), passes=1)
     while passes < PASSES:
         passes += 1
         context.before, context.touched, context.made = context.touched, set(), set()
@@ -83,10 +83,19 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
         context.tally(End.TWO),
         tuple(state.held()),
         tuple(state.aside()),
-        context.left_out(),
+        (*context.left_out(), *_unlisted(context)),
         context.placeholders,
         tuple(lines),
         passes,
+    )
+
+
+def _unlisted(context: Context) -> tuple[LeftOut, ...]:
+    """Mailboxes that have no name: nobody is to believe that they were copied."""
+    return tuple(
+        LeftOut(raw.decode("utf-8", "backslashreplace"), end, why)
+        for end in BOTH
+        for raw, why in unlisted(context.sides[end]).items()
     )
 
 

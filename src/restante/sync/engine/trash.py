@@ -50,7 +50,12 @@ async def _keep(context: Context, trash: Trash, pair: int, end: End, uids: Seque
     elif trash.folder is not None:
         folder = trash.folder / quote(name, safe=" ()[]+,=@&") / "cur"
         async for message in side.fetch(name, uids):
-            path = await asyncio.to_thread(_write, folder, message)
+            try:
+                path = await asyncio.to_thread(_write, folder, message)
+            except OSError as error:
+                raise MailboxUnavailable(
+                    f"The trash in {trash.folder} cannot be written ({error.strerror}): nothing is removed."
+                ) from error
             with context.state.transaction():
                 context.state.trashed.put(context.clock.now(), [str(path)])
 

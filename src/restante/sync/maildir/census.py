@@ -12,6 +12,8 @@ there before                                                            removed 
 not marked, or no cur and new, or a link        yes                     UNAVAILABLE: a mount is missing, or somebody
 to nowhere, or not to be read                                           made an empty folder in its place
 nothing                                         yes                     gone
+
+A folder that several paths lead to (a link beside it, a bind mount) is one mailbox: by the path that is no link.
 """
 
 from __future__ import annotations
@@ -41,12 +43,14 @@ UNMARKED = "path:"
 
 @dataclass(slots=True)
 class Found:
-    """A folder. look: None where it cannot be used, and `reason` says why. row: None for one that is not known."""
+    """A folder. look: None where it cannot be used, and `reason` says why. row: None for one that is not known. inode:
+    its device's number and its own, None where it cannot be used."""
 
     path: str
     look: Look | None
     reason: str | None = None
     row: FolderRow | None = None
+    inode: tuple[int, int] | None = None
 
 
 class Census:
@@ -64,7 +68,7 @@ class Census:
         """All folders with their rows, in no order. Costs stat calls alone where nothing is new. Raises OSError."""
         rows = self._index.folders()
         by_path = {row.path: row for row in rows if row.missing is None}
-        found = list(self._folders(by_path))
+        found = self._without_aliases(list(self._folders(by_path)), by_path)
         self._identify(found, {row.id: row for row in rows}, by_path)
         if any(one.reason is BARE for one in found):
             found = self._without_bare(found)
@@ -78,6 +82,7 @@ class Census:
                 folder = open_folder(self._root, path)
                 try:
                     seen = look(folder, writable=self._writable, now=now)
+                    status = os.fstat(folder)
                 finally:
                     os.close(folder)
             except (FileNotFoundError, NotADirectoryError):
@@ -87,9 +92,25 @@ class Census:
                 yield Found(path, None, f"its folder cannot be read ({error.strerror})")
             else:
                 if seen.times != (None, None):
-                    yield Found(path, seen)
+                    yield Found(path, seen, inode=(status.st_dev, status.st_ino))
                 elif path in by_path:
                     yield Found(path, None, BARE)
+
+    def _without_aliases(self, found: list[Found], by_path: dict[str, FolderRow]) -> list[Found]:
+        """One of each folder that several paths lead to; else all its mail would be there twice."""
+        same: dict[tuple[int, int], list[Found]] = {}
+        for one in found:
+            if one.inode is not None:
+                same.setdefault(one.inode, []).append(one)
+        if len(same) == sum(map(len, same.values())):
+            return found
+        root = self._root.resolve()
+
+        def rank(one: Found) -> tuple[bool, bool, str]:
+            return (self._root / one.path).resolve() != root / one.path, one.path not in by_path, one.path
+
+        kept = {id(min(each, key=rank)) for each in same.values()}
+        return [one for one in found if one.inode is None or id(one) in kept]
 
     def _without_bare(self, found: list[Found]) -> list[Found]:
         """But for mailboxes that others removed, leaving those below: where one of these lies as it did, no mount is

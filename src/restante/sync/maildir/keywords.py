@@ -25,7 +25,7 @@ from ...clock import Clock
 from ...exchange import dovecot
 from ...exchange.letters import is_keyword
 from ..dotlock import dotlock
-from .marker import replace
+from .marker import open_plain, replace
 
 FILE = "restante-keywords"
 HEAD = b"restante-keywords 1"
@@ -51,7 +51,7 @@ def format_letters(table: Table) -> str:
 
 def _read(folder: int, file: str, most: int) -> bytes:
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        handle = open_plain(folder, file)
     except FileNotFoundError:
         return b""
     with os.fdopen(handle, "rb") as stream:

@@ -12,6 +12,7 @@ Symbolic links to folders are followed: people keep archives elsewhere. One that
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import unicodedata
@@ -118,8 +119,8 @@ class Shape:
                             continue  # a link into the tree itself
                         seen.add((status.st_dev, status.st_ino))
                     count += 1
-                    if count > MOST_FOLDERS:
-                        return
+                    if count > MOST_FOLDERS:  # to leave some out would look as if they were gone
+                        raise OSError(errno.EMFILE, f"There are more than {MOST_FOLDERS} folders")
                     yield below
                     if depth < DEEPEST:
                         pending.append((below, depth + 1))

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from ..dotlock import Locked
 from ..model import Place
@@ -20,6 +21,7 @@ from . import marker, subscriptions
 from .layout import INBOX, MAKING, REMOVED, Layout
 from .look import open_folder
 from .marker import Marker, new_id
+from .scan import unique_names_in
 from .tree import Tree
 
 _SUBS = ("cur", "new", "tmp")
@@ -55,7 +57,7 @@ def _free_path(tree: Tree, name: str) -> str:
     wanted = tree.shape.path_of(name)
     taken = {path.lower() for path in tree.paths if not _is_bare(tree, path)}
     path, number = wanted, 2
-    while path.lower() in taken:
+    while path.lower() in taken or (tree.root / path).is_symlink():  # a link to another mailbox is none of its own
         path, number = f"{wanted}_{number}", number + 1
     return path
 
@@ -182,7 +184,7 @@ def delete(tree: Tree, name: str) -> None:
         tree.refresh(folder)
         if told is not None and tree.index.folder(folder.key).number != told:
             raise MailboxUnavailable(f"The mailbox {name} changed since it was read.", "The next run looks again.")
-        key, path = folder.key, tree.known(name).path
+        key, path, number = folder.key, tree.known(name).path, tree.index.folder(folder.key).messages
     grave = REMOVED + tree.random(8).hex()
     with _blaming(name):
         tree.step("taking away")
@@ -191,12 +193,48 @@ def delete(tree: Tree, name: str) -> None:
         else:
             os.rename(path, grave, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
         tree.step("taken away")
+        _bring_back_unless(tree, name, grave, path, number)
         _sync(tree, "", path.rpartition("/")[0])
         with tree.index.writing():
             tree.index.forget(key)
         tree.step("forgotten")
-        shutil.rmtree(tree.root / grave)
+        _empty(tree.root / grave)
     tree.forget_names()
+
+
+def _bring_back_unless(tree: Tree, name: str, grave: str, path: str, number: int) -> None:
+    """Mail that was delivered right before the folder was taken away: the folder goes back with it. What comes later
+    finds no folder. Raises MailboxUnavailable."""
+    folder = open_folder(tree.root, grave)
+    try:
+        there = sum(1 for _ in unique_names_in(folder))
+    finally:
+        os.close(folder)
+    if there <= number:
+        return
+    back, again = path, 2
+    while (tree.root / back / "cur").exists():  # made anew meanwhile
+        back, again = f"{path}_{again}", again + 1
+    if (tree.root / back).exists():  # left for its children
+        for sub in (*_SUBS, marker.FILE):
+            os.rename(f"{grave}/{sub}", f"{back}/{sub}", src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+        os.rmdir(grave, dir_fd=tree.root_fd)
+    else:
+        os.rename(grave, back, src_dir_fd=tree.root_fd, dst_dir_fd=tree.root_fd)
+    tree.forget_names()
+    raise MailboxUnavailable(f"The mailbox {name} changed since it was read.", "The next run looks again.")
+
+
+def _empty(grave: Path) -> None:
+    """Remove a folder that was taken away; of one behind a link its mail, and the link."""
+    if not grave.is_symlink():
+        shutil.rmtree(grave)
+        return
+    for sub in _SUBS:
+        if (grave / sub).exists():
+            shutil.rmtree(grave / sub)
+    (grave / marker.FILE).unlink(missing_ok=True)
+    grave.unlink()
 
 
 def _take_out(tree: Tree, path: str, grave: str) -> None:

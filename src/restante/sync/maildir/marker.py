@@ -16,8 +16,10 @@ The file's own time is the file system's clock: `touch` says what a change made 
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import re
+import stat
 from dataclasses import dataclass
 
 from ...clock import Random
@@ -76,10 +78,20 @@ def format_marker(marker: Marker) -> bytes:
     return "".join(f"{key} {value}\n" for key, value in lines).encode("utf-8", "surrogateescape")
 
 
+def open_plain(folder: int, file: str, links: int = os.O_NOFOLLOW) -> int:
+    """Open a file of the tree's own for reading: nothing that would have us wait (a pipe), and no link, unless `links`
+    is 0. Raises OSError."""
+    handle = os.open(file, os.O_RDONLY | links | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, f"{file} is no file")
+    return handle
+
+
 def read(folder: int) -> tuple[Marker | None, int]:
     """The marker in a folder (a descriptor) and its time, nanoseconds; (None, 0) where there is none."""
     try:
-        handle = os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        handle = open_plain(folder, FILE)
     except FileNotFoundError:
         return None, 0
     try:

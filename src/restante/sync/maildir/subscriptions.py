@@ -12,7 +12,7 @@ from ...clock import Clock
 from ...exchange import dovecot
 from ..dotlock import dotlock
 from .layout import INBOX, Layout
-from .marker import replace
+from .marker import open_plain, replace
 
 LONGEST = 1 << 24
 _HEAD = b"V\t2\n\n"
@@ -57,7 +57,7 @@ def _name(path: str, layout: Layout, *, inbox: bool, second: bool) -> bytes:
 
 def _data(root: int) -> bytes:
     try:
-        handle = os.open(dovecot.SUBSCRIPTIONS, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+        handle = open_plain(root, dovecot.SUBSCRIPTIONS, links=0)
     except FileNotFoundError:
         return b""
     with os.fdopen(handle, "rb") as stream:

@@ -113,7 +113,7 @@ class Tree:
             undo.callback(self.index.close)
             self._root_fd = self._open_root()
             undo.callback(os.close, self._root_fd)
-            self.keywords = TreeKeywords(self._root_fd, self.clock)
+            self.keywords = self._tree_keywords()
             undo.pop_all()
         self._durable: Durable | None = None
         self._scanner = Scanner(self.index, random, writable=self.writable)
@@ -144,10 +144,19 @@ class Tree:
     def sweep(self) -> None:
         """Remove what a crash left of folders that were being made or removed; not what is still under way."""
         for path in self.root.iterdir():
-            if path.name.startswith((MAKING, REMOVED)) and self.clock.now() - path.stat().st_ctime > UNDER_WAY:
+            if path.name.startswith((MAKING, REMOVED)) and self.clock.now() - path.lstat().st_ctime > UNDER_WAY:
+                if path.is_symlink():  # of a mailbox that was elsewhere: its mail is not ours to look for
+                    path.unlink()
+                    continue
                 from shutil import rmtree
 
                 rmtree(path)
+
+    def _tree_keywords(self) -> TreeKeywords:
+        try:
+            return TreeKeywords(self._root_fd, self.clock)
+        except OSError as cause:
+            raise SideUnavailable(f"The keywords of {self.root} cannot be read ({cause.strerror}).") from cause
 
     # The root ----------------------------------------------------------------------------------------
 
@@ -173,6 +182,9 @@ class Tree:
             ) from cause
         try:
             self._know_root(handle, known)
+        except OSError as cause:
+            os.close(handle)
+            raise SideUnavailable(f"The Maildir {self.root} cannot be used ({cause.strerror}).") from cause
         except BaseException:
             os.close(handle)
             raise
@@ -233,9 +245,9 @@ class Tree:
         self._check_root()
         try:
             found = self._census.take()
+            self.subscribed = subscriptions.read(self._root_fd)
         except OSError as cause:
             raise SideUnavailable(f"The Maildir {self.root} cannot be read ({cause.strerror}).") from cause
-        self.subscribed = subscriptions.read(self._root_fd)
         self.paths = frozenset(one.path for one in found)
         self._known = {}
         places = [self._place(one) for one in sorted(found, key=lambda one: (one.path != self.shape.inbox, one.path))]

@@ -22,27 +22,38 @@ def suspends(rows: Iterable[Row], end: End, brake: Brake, rules: Rules) -> bool:
 
 
 def hold_removals(
-    plan: MessagePlan, brake: Brake, counts: Mapping[int, int], vanished: Collection[tuple[int, End]]
+    plan: MessagePlan,
+    brake: Brake,
+    counts: Mapping[int, int],
+    vanished: Collection[tuple[int, End]],
+    lately: Mapping[tuple[int, End], int],
 ) -> None:
     """Move removals that have to wait from the plan's `removes` to its `holds`.
 
-    counts: messages of each pair before this run. vanished: (pair, side) of mailboxes that are gone.
+    counts: messages of each pair before this run. vanished: (pair, side) of mailboxes that are gone. lately:
+    (pair, side) -> messages removed there within the window before this run, which are in `counts` no more.
     """
     if not brake.on:
         return
     lost: Counter[tuple[int, End]] = Counter()
-    for (_, here), rows in plan.removes.items():
-        lost.update((row.pair, here.other) for row in rows if row.hold is None)
     reasons: dict[tuple[int, End], str] = {}
+    for (_, here), rows in plan.removes.items():
+        new = [row for row in rows if row.hold is None]
+        lost.update((row.pair, here.other) for row in new)
+        reasons |= {(row.pair, here.other): "renumbered" for row in new if row.at(here.other).uid is None}
     for (pair, end), number in lost.items():
+        before = lately.get((pair, end), 0)
         if brake.vanished and (pair, end) in vanished:
             reasons[pair, end] = "vanished"
+        elif (pair, end) in reasons:
+            continue
         elif number >= brake.emptied and number >= counts.get(pair, 0):
             reasons[pair, end] = "emptied"
-        elif number >= brake.least and number > brake.share * counts.get(pair, 0):
+        elif number + before >= brake.least and number + before > brake.share * (counts.get(pair, 0) + before):
             reasons[pair, end] = "share"
     for side in BOTH:
-        if sum(n for (pair, end), n in lost.items() if end is side and (pair, end) not in reasons) > brake.number:
+        now = sum(n for (pair, end), n in lost.items() if end is side and (pair, end) not in reasons)
+        if now and now + sum(n for (_, end), n in lately.items() if end is side) > brake.number:
             for pair, end in lost:
                 if end is side:
                     reasons.setdefault((pair, end), "number")

@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..base import GONE, PLACEHOLDER, SENT, Row
+from ..base import GONE, MOVING, PLACEHOLDER, SENT, Row
 from ..model import Flags
 from ..settings import BOTH, End
 
+_UNDER_WAY = GONE[End.ONE] | GONE[End.TWO] | MOVING[End.ONE] | MOVING[End.TWO] | SENT
 DELETED: Flags = frozenset({"\\Deleted"})
 
 
@@ -97,7 +98,7 @@ def _together(row: Row, rules: Rules, plan: MessagePlan) -> None:
     """It is on both sides."""
     places = {end: place for end in BOTH if (place := row.place(end)) is not None}
     here, there = places[End.ONE][0], places[End.TWO][0]
-    found = row.key == 0 or row.hold is not None or bool(row.odd & (GONE[End.ONE] | GONE[End.TWO] | SENT))
+    found = row.key == 0 or row.hold is not None or bool(row.odd & _UNDER_WAY)
     found = found or row.one.found is not None or row.two.found is not None
     if row.key == 0:
         plan.found.append(row)

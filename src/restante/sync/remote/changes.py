@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import lt
 
-from ...imap.grammar.answers import Data, Status
-from ...imap.grammar.answers_fetch import Rows, parse_fetch
+from ...imap.grammar.answers import BadAnswer, Data, Status
+from ...imap.grammar.answers_fetch import MOST_ROWS, Rows, parse_fetch
 from ...imap.grammar.answers_search import clip, count, expand, gaps, parse_esearch, parse_search
 from ...imap.grammar.sets import Range, compress
 from ..model import Changes, Flags
@@ -222,6 +222,8 @@ async def _present(account: Account, connection: Connection, name: str, which: b
             found.extend(parse_esearch(answer).ranges or ())
         elif answer.word == b"SEARCH":
             numbers.extend(parse_search(answer))
+        if len(found) + len(numbers) > MOST_ROWS:
+            raise BadAnswer("The server finds more messages than the limit allows.")
 
     command = (b"UID SEARCH RETURN (ALL) " if "ESEARCH" in account.pool.offers else b"UID SEARCH ") + which
     status = await connection.patiently((command,), hear)

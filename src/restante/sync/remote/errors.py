@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 
 from ...imap.grammar.answers import Status
-from ..side import MailboxUnavailable, SideUnavailable
+from ..side import MailboxUnavailable, SideLost, SideUnavailable
 
 
-class Lost(SideUnavailable):
+class Lost(SideLost):
     """The connection ended, or the peer is silent or says what nobody understands."""
-
-    code = "CONNECTION-LOST"
 
 
 class LoginRefused(SideUnavailable):

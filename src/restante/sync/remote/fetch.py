@@ -7,15 +7,16 @@ No size is asked for or believed. Each message is asked for up to `piece` octets
 comes in pieces, alone, by way of the spool, until a piece is shorter than asked. So memory holds a single large
 message, and an interrupted download goes on behind its last piece.
 
-A lost connection gives its batches back; another one goes on. Only where nothing moves for a few connections in a row
-is the side unavailable. RFC 9051 6.4.5 (partial), RFC 3516 4 (BINARY), RFC 8474 5.3.
+A lost connection gives its batches back; another one goes on. The message whose turn it was is suspect: it is asked for
+once more, by itself, behind all others, and withheld where the connection ends at it again. Only where nothing moves
+for a few connections in a row is the side unavailable. RFC 9051 6.4.5 (partial), RFC 3516 4 (BINARY), RFC 8474 5.3.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_fetch import Value, parse_fetch, parse_internaldate
@@ -24,7 +25,7 @@ from ..outline import MARK_FIELDS, mark_and_ident
 from ..side import MailboxUnavailable
 from .account import Account
 from .command import sets
-from .connection import Connection, Selected
+from .connection import Connection, Selected, Sink
 from .errors import Lost, busy, check, is_busy, said
 from .quirks import Quirk
 from .spool import Part, key
@@ -36,7 +37,11 @@ _BATCH_OCTETS = 2 << 20
 _UNDER_WAY = 2
 """Commands of one connection."""
 _LOSSES = 3
-"""Connections lost one after the other without a message between, after which the side is unavailable."""
+_BLAMED = 12
+"""Connections lost one after the other without a message between, after which the side is unavailable: where nothing
+was asked for, and where a message could be blamed for it."""
+_REFUSED = 24
+"""Commands refused one after the other without a message between, after which the mailbox is unavailable."""
 _SLOWEST_PIECE = 20
 """Seconds that a piece may take at the rate that is allowed."""
 _LEAST_PIECE = 32_768
@@ -71,6 +76,9 @@ class Download:
         self._moved = account.pool.moved
         self._one_large = asyncio.Lock()
         self._losses = 0
+        self._blamed = 0
+        self._suspects: deque[int] = deque()
+        self._struck: set[int] = set()
         self._waited = 0.0
         self._running = 0
         self._failure: BaseException | None = None
@@ -121,7 +129,7 @@ class Download:
                             await _Worker(self, connection, selected).run()
                 except Lost:
                     self._losses += 1
-                    if self._losses > _LOSSES:
+                    if self._losses > _LOSSES + self._blamed or self._blamed > _BLAMED:
                         raise
         except Exception as error:  # noqa: BLE001  # handed to whoever waits for messages
             self._failure = self._failure or error
@@ -132,7 +140,7 @@ class Download:
     @property
     def waiting(self) -> bool:
         """There are messages that nobody has asked for yet."""
-        return self._failure is None and (bool(self._again) or self._next < len(self._uids))
+        return self._failure is None and (bool(self._again or self._suspects) or self._next < len(self._uids))
 
     def take(self, first: bool) -> list[int] | None:
         """The next batch; none but the `first` of a connection while a call waits for one."""
@@ -145,7 +153,16 @@ class Download:
             size = max(1, min(self._limit, _BATCH_OCTETS * self._came // max(1, self._came_octets)))
         batch = self._uids[self._next : self._next + min(size, self._limit)]
         self._next += len(batch)
-        return batch
+        return batch or [self._suspects.popleft()]
+
+    def blame(self, uid: int) -> None:
+        """The connection ended when it was this message's turn. The second time the message is withheld."""
+        self._blamed += 1
+        if uid in self._struck:
+            self._account.unreadable[self._name, uid] = Withheld("it ends the connection instead")
+        else:
+            self._struck.add(uid)
+            self._suspects.append(uid)
 
     def give_back(self, uids: list[int]) -> None:
         """These have not come after all."""
@@ -170,7 +187,7 @@ class Download:
         self._octets += size
         self._came += 1
         self._came_octets += size
-        self._losses = 0
+        self._losses = self._blamed = 0
         self._moved.fire()
 
 
@@ -188,6 +205,7 @@ class _Worker:
         self._large: list[tuple[int, dict[bytes, Value]]] = []
         self._asked: set[int] = set()  # and not come
         self._begun = False
+        self._part_came = False
 
     async def run(self) -> None:
         """Until there are no batches left. Raises Lost, with what has not come given back."""
@@ -199,16 +217,30 @@ class _Worker:
                     await self._take_large()
         except BadAnswer as error:
             self._connection.abort()
-            self._return()
+            self._return(self._turn())
             raise Lost(error.text) from error
+        except Lost:
+            self._return(self._turn())
+            raise
         except BaseException:
-            self._return()
+            self._return(None)
             raise
 
-    def _return(self) -> None:
+    def _turn(self) -> int | None:
+        """The message that should have come next: servers send them in the order of their numbers."""
+        for _, uids in self._under_way:
+            if missing := [uid for uid in uids if uid in self._asked]:
+                return min(missing)
+        return self._large[0][0] if self._large and not self._part_came else None
+
+    def _return(self, blamed: int | None) -> None:
+        """Give back what has not come, but for the one that is blamed for it."""
+        self._asked.discard(blamed or 0)
         for _, uids in reversed(self._under_way):
             self._download.give_back([uid for uid in uids if uid in self._asked])
-        self._download.give_back([uid for uid, _ in self._large])
+        self._download.give_back([uid for uid, _ in self._large if uid != blamed])
+        if blamed is not None:
+            self._download.blame(blamed)
 
     def _send(self) -> bool:
         """Begin commands until as many as may be are under way."""
@@ -302,6 +334,7 @@ class _Worker:
         """The rest of each message that is longer than a piece, one after the other."""
         while self._large:
             uid, items = self._large[0]
+            self._part_came = False
             async with self._download._one_large:
                 data = await self._rest(uid, self._body(items))
                 if data is not None:
@@ -332,7 +365,8 @@ class _Worker:
                 return None
             if piece:
                 await part.add(piece)
-                self._download._losses = 0
+                self._part_came = True
+                self._download._losses = self._download._blamed = 0
             if len(piece) < self._download._piece:
                 return await part.whole(), part
 
@@ -363,24 +397,19 @@ async def outlines(account: Account, name: str, uids: Sequence[int]) -> list[Out
         return []
     raw = await account.raw(name)
     found: dict[int, Outline] = {}
+    wanted = frozenset(uids)
     guess = Quirk.SIZE_IS_A_GUESS in account.quirks
 
     def hear(answer: Data | Status) -> None:
         if isinstance(answer, Data) and answer.word == b"FETCH":
             outline = _outline(parse_fetch(answer), guess)
-            if outline is not None:
+            if outline is not None and outline.uid in wanted:
                 found[outline.uid] = outline
 
     fields = " ".join(MARK_FIELDS).upper().encode("ascii")
     email = b"EMAILID " if "OBJECTID" in account.pool.offers else b""
     items = b" (UID RFC822.SIZE INTERNALDATE %bBODY.PEEK[HEADER.FIELDS (%b)])" % (email, fields)
-    async with account.pool.borrow(raw) as connection:
-        await account.open(connection, name, raw)
-        parts = [numbers for numbers, _ in sets(uids, account.pool.offers.message_limit or 2_000)]
-        for at in range(0, len(parts), 4):
-            commands = [(b"UID FETCH " + numbers + items,) for numbers in parts[at : at + 4]]
-            for status in await connection.run(*commands, sink=hear):
-                check(status, name)
+    await _ask(account, name, raw, uids, items, hear, found, 2_000)
     return [found[uid] for uid in uids if uid in found]
 
 
@@ -415,17 +444,77 @@ async def headers(account: Account, name: str, uids: Sequence[int]) -> list[tupl
         return []
     raw = await account.raw(name)
     found: dict[int, bytes] = {}
+    wanted = frozenset(uids)
 
     def hear(answer: Data | Status) -> None:
         if isinstance(answer, Data) and answer.word == b"FETCH":
             items = parse_fetch(answer)
             uid, header = items.get(b"UID"), items.get(b"BODY[HEADER]")
-            if isinstance(uid, int) and isinstance(header, bytes):
+            if isinstance(uid, int) and isinstance(header, bytes) and uid in wanted:
                 found[uid] = header
 
+    await _ask(account, name, raw, uids, b" (UID BODY.PEEK[HEADER])", hear, found, 500)
+    return sorted(found.items())
+
+
+async def _ask(
+    account: Account,
+    name: str,
+    raw: bytes,
+    uids: Sequence[int],
+    items: bytes,
+    hear: Sink,
+    found: Collection[int],
+    most: int,
+) -> None:
+    """Ask for items of these messages, `hear` what comes, so many in a command; what came is in `found`.
+
+    Where the server refuses a command, or ends the connection, what lacks is asked for in parts. A message that it
+    does not speak of by itself either is withheld. Raises MailboxUnavailable, SideUnavailable.
+    """
+    waiting = [list(uids)]
+    struck: set[int] = set()
+    failures = came = 0
+    while waiting:
+        some = waiting.pop()
+        refusal: Status | Lost | None
+        try:
+            refusal = await _ask_at_once(account, name, raw, some, items, hear, most)
+        except Lost as lost:
+            refusal = lost
+        if refusal is None:
+            continue
+        lacking = [uid for uid in some if uid not in found]
+        failures = 1 if len(found) > came else failures + 1
+        came = len(found)
+        if isinstance(refusal, Lost):
+            if failures > _BLAMED or not lacking:
+                raise refusal
+            waiting += [rest] if (rest := lacking[1:]) else []
+            if lacking[0] in struck:
+                account.unreadable[name, lacking[0]] = Withheld("it ends the connection instead")
+            else:
+                struck.add(lacking[0])
+                waiting.insert(0, lacking[:1])  # by itself, behind all others
+        elif is_busy(refusal) or failures > _REFUSED:
+            check(refusal, name)
+        elif len(lacking) > 1:
+            half = len(lacking) // 2
+            waiting += [lacking[half:], lacking[:half]]
+        elif lacking:
+            account.unreadable[name, lacking[0]] = Withheld(said(refusal))
+
+
+async def _ask_at_once(
+    account: Account, name: str, raw: bytes, uids: Sequence[int], items: bytes, hear: Sink, most: int
+) -> Status | None:
+    """The first refusal, if there is one."""
     async with account.pool.borrow(raw) as connection:
         await account.open(connection, name, raw)
-        for numbers, _ in sets(uids, account.pool.offers.message_limit or 500):
-            (status,) = await connection.run((b"UID FETCH " + numbers + b" (UID BODY.PEEK[HEADER])",), sink=hear)
-            check(status, name)
-    return sorted(found.items())
+        parts = [numbers for numbers, _ in sets(uids, account.pool.offers.message_limit or most)]
+        for at in range(0, len(parts), 4):
+            commands = [(b"UID FETCH " + numbers + items,) for numbers in parts[at : at + 4]]
+            for status in await connection.run(*commands, sink=hear):
+                if not status.ok:
+                    return status
+    return None

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...imap.grammar.answers import Data, Status
+from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_mailbox import Listed, parse_list, parse_namespace, parse_status
 from ..model import Place
 from .account import Account, Sight
@@ -31,6 +31,10 @@ ROLES = {
     role.lower(): role
     for role in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash")
 }
+REMOVED = "~restante-removed"
+"""Ends the name of a mailbox that is about to be deleted (`mailboxes.delete_empty`)."""
+MOST_MAILBOXES = 100_000
+"""Mailboxes of one account: a server whose list never ends is not listened to for ever."""
 _AT_ONCE = 200
 """STATUS commands under way at a time."""
 
@@ -55,7 +59,12 @@ async def _look(account: Account, connection: Connection) -> list[Place]:
     for one in sorted(listed, key=lambda one: one.name):  # whoever shares a name with another: always the same one
         if (name := _wanted(account, one)) is not None:
             boxes[name] = one
+        elif not _selectable(one):
+            names.left_out.pop(one.name, None)  # there is no mail in it to be missed
     account.looked = True
+    for name in [name for name in boxes if name.endswith(REMOVED) and _selectable(boxes[name])]:
+        if await _sweep(connection, boxes[name].name):
+            del boxes[name]
     missing = [one.name for one in boxes.values() if _selectable(one) and one.name not in values]
     if missing:
         values |= await statuses(connection, missing, items)
@@ -67,6 +76,16 @@ async def _look(account: Account, connection: Connection) -> list[Place]:
     account.sights = {name: sight(values.get(one.name)) for name, one in boxes.items() if _selectable(one)}
     account.validities = {place.name: int(place.validity) for place in places if place.validity}
     return places
+
+
+async def _sweep(connection: Connection, raw: bytes) -> bool:
+    """Delete what a run that was cut off left while it deleted an empty mailbox. False where there is mail in it: then
+    it is a mailbox as any other."""
+    told = await statuses(connection, [raw], b"MESSAGES")
+    if told.get(raw, {}).get(b"MESSAGES"):
+        return False
+    await connection.run((b"DELETE ", astring(raw, connection.utf8)))
+    return True
 
 
 def status_items(offers: Offers, ids: bool = False) -> bytes:
@@ -103,15 +122,21 @@ async def _listing(
                 account.names.separator = one.separator  # what LIST "" "" is for (RFC 3501 6.3.8)
                 return
             listed[one.name] = one
+            if len(listed) > MOST_MAILBOXES:
+                raise BadAnswer(f"The server lists more than {MOST_MAILBOXES} mailboxes.")
             if "\\subscribed" in one.attributes:
                 subscribed.add(one.name)
         elif answer.word == b"LSUB":
             one = parse_list(answer)
             if "\\noselect" not in one.attributes:  # with "%": a parent of a subscribed one (RFC 3501 6.3.9)
                 subscribed.add(one.name)
+                if len(subscribed) > MOST_MAILBOXES:
+                    raise BadAnswer(f"The server lists more than {MOST_MAILBOXES} subscriptions.")
         elif answer.word == b"STATUS":
             name, found = parse_status(answer)
             values[name] = found
+            if len(values) > 2 * MOST_MAILBOXES:
+                raise BadAnswer(f"The server tells of more than {MOST_MAILBOXES} mailboxes.")
         elif answer.word == b"NAMESPACE":
             _namespaces(account, answer, connection.utf8)
 

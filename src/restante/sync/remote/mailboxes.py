@@ -11,7 +11,7 @@ from .account import Account
 from .command import Command, astring
 from .connection import Connection
 from .errors import check
-from .look import place_of, sight, status_items, statuses
+from .look import REMOVED, place_of, sight, status_items, statuses
 
 
 async def create(account: Account, name: str, role: str | None) -> Place:
@@ -68,6 +68,40 @@ async def delete(account: Account, name: str) -> None:
     account.pool.left(raw)
     account.names.renamed(name, name)
     account.forget(name, children=False)
+
+
+async def delete_empty(account: Account, name: str) -> bool:
+    """`side.EmptyDeletes.delete_empty`: renamed to where nobody delivers, looked at, and only then deleted; renamed
+    back where there is mail after all. RENAME would take children along: with these, and where the server does not let
+    it be renamed, it is looked at right before."""
+    raw = await account.raw(name)
+    # At the top: elsewhere RENAME would make a mailbox of each name above that is none (RFC 9051 6.3.6).
+    hidden = account.names.raw(name.rpartition("/")[2] + REMOVED)
+    async with account.pool.borrow() as connection:
+        await _leave(account, connection, raw)
+        old, new = astring(raw, connection.utf8), astring(hidden, connection.utf8)
+        away = False
+        if not account.names.has_children(name):
+            (status,) = await connection.run((b"RENAME ", old, b" ", new))
+            away = status.ok
+        where, shown = (hidden, new) if away else (raw, old)
+        told = await statuses(connection, [where], b"MESSAGES")
+        messages = told.get(where, {}).get(b"MESSAGES")
+        empty = messages == 0
+        if empty:
+            (status,) = await connection.run((b"DELETE ", shown))
+        if away and not (empty and status.ok):
+            (back,) = await connection.run((b"RENAME ", new, b" ", old))
+            check(back, name)
+        if messages is None:
+            raise MailboxUnavailable(f"The server does not say whether there is mail in {name}.")
+        if empty:
+            check(status, name)
+    account.pool.left(raw)
+    if empty:
+        account.names.renamed(name, name)
+        account.forget(name, children=False)
+    return empty
 
 
 async def _leave(account: Account, connection: Connection, raw: bytes) -> None:

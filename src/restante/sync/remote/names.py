@@ -120,6 +120,10 @@ class NameMap:
             raise MailboxUnavailable(f"A mailbox name on a server holds no control characters: {name!r}")
         return text.encode("utf-8") if self.utf8 else encode_utf7(text)
 
+    def has_children(self, name: str) -> bool:
+        """Whether there are mailboxes below this one."""
+        return any(each.startswith(name + "/") for each in self._raw)
+
     def renamed(self, name: str, new: str) -> None:
         """Forget what a rename (children included) made wrong: such names are made anew from their text."""
         below = (name + "/", new + "/")

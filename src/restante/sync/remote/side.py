@@ -174,6 +174,12 @@ class RemoteSide:
 
         await delete(self._account, name)
 
+    async def delete_empty(self, name: str) -> bool:
+        """`side.EmptyDeletes.delete_empty`."""
+        from .mailboxes import delete_empty
+
+        return await delete_empty(self._account, name)
+
     async def subscribe(self, name: str, subscribed: bool) -> None:
         """`Side.subscribe`."""
         from .mailboxes import subscribe

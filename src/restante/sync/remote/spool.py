@@ -11,6 +11,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from ..side import SideUnavailable
+
 KEEP = 14 * 86_400.0
 """Seconds for which a download that nobody goes on with is kept."""
 
@@ -42,7 +44,12 @@ class Part:
         if self._path is None:
             self._pieces.append(piece)
         else:
-            await asyncio.to_thread(_append, self._path, piece)
+            try:
+                await asyncio.to_thread(_append, self._path, piece)
+            except OSError as error:
+                raise SideUnavailable(
+                    f"A download cannot be kept in {self._path.parent} ({error.strerror}).", "Is the disk full?"
+                ) from error
         self.size += len(piece)
 
     async def whole(self) -> bytes:

@@ -29,7 +29,9 @@ class Holds:
         return {key: None if accepted is None else bool(accepted) for key, accepted in rows}
 
     def decide(self, numbers: Sequence[int] | None, accepted: bool) -> int:
-        """Decide about these, or all that nobody decided about; how many there were."""
+        """Decide about these, or all that nobody decided about; how many there were. What was removed lately has been
+        judged with them: the brake counts anew."""
+        self._db.execute("DELETE FROM removal")
         if numbers is None:
             self._db.execute("UPDATE hold SET accepted = ? WHERE accepted IS NULL", (accepted,))
         else:
@@ -54,6 +56,17 @@ class Holds:
         )
         return int(found)
 
+    def removed(self, pair: int, end: End, number: int, now: float, window: float) -> None:
+        """So many messages of the pair were removed there by somebody. Those of before the window are forgotten, and
+        those of after now: the clock was put back."""
+        self._db.execute("DELETE FROM removal WHERE at NOT BETWEEN ? AND ?", (now - window, now))
+        self._db.execute("INSERT INTO removal (pair, side, at, number) VALUES (?, ?, ?, ?)", (pair, end, now, number))
+
+    def lately(self, now: float, window: float) -> dict[tuple[int, End], int]:
+        """(pair, side) -> messages that were removed there within the window."""
+        rows = self._db.execute(_LATELY, (now - window, now))
+        return {(pair, End(side)): number for pair, side, number in rows}
+
     def sweep(self) -> None:
         """Forget holds that hold nothing any more."""
         self._db.execute("DELETE FROM hold WHERE key NOT IN (SELECT hold FROM message WHERE hold IS NOT NULL)")
@@ -73,7 +86,8 @@ class Asides:
         ]
 
     def waiting(self, pair: int, now: float, largest: int | None) -> set[int]:
-        """Keys of messages that are not to be tried now."""
+        """Keys of messages that are not to be tried now. An instant more than a day ahead was set by a clock that has
+        been put back."""
         return {key for (key,) in self._db.execute(_WAITING, (pair, now, largest))}
 
     def put(self, rows: Iterable[tuple[int, End, str, int, float, bool]], largest: int | None) -> None:
@@ -112,6 +126,7 @@ class Trashed:
         self._db.execute("DELETE FROM trash WHERE key IN (SELECT value FROM carray(?))", (apsw.carray(_numbers(keys)),))
 
 
+_LATELY = "SELECT pair, side, sum(number) FROM removal WHERE at BETWEEN ? AND ? GROUP BY pair, side"
 _HELD = """
 SELECT h.key, coalesce(p.name, q.name, ''), h.side, h.reason, count(*), h.since, h.accepted
 FROM hold h JOIN message m ON m.hold = h.key
@@ -130,7 +145,7 @@ ORDER BY mailbox, m.key
 _WAITING = """
 SELECT a.message FROM message m JOIN aside a ON a.message = m.key
 WHERE m.pair = ?1 AND (m.one IS NULL OR m.two IS NULL OR m.odd & 12 != 0)
-AND coalesce(a.next_try > ?2, 1) AND a.largest IS ?3
+AND coalesce(a.next_try BETWEEN ?2 AND ?2 + 90000, 1) AND a.largest IS ?3
 """
 _PUT_ASIDE = """
 INSERT INTO aside (message, side, reason, size, tries, next_try, largest) VALUES (?1, ?2, ?3, ?4, 1, ?5 + 600, ?6)

@@ -16,7 +16,7 @@ import apsw
 
 from ...errors import Refusal
 from ..alone import alone
-from .schema import APPLICATION_ID, TABLES, VERSION
+from .schema import APPLICATION_ID, REMOVAL, TABLES, VERSION
 
 WAIT = 5_000
 """Milliseconds to wait for another program's transaction (a decision about held removals takes one)."""
@@ -70,8 +70,8 @@ def open_file(path: Path) -> apsw.Connection:
     return db
 
 
-Migration = Callable[[apsw.Connection], None]
-MIGRATIONS: Sequence[Migration] = ()
+Migration = Callable[[apsw.Connection], object]
+MIGRATIONS: Sequence[Migration] = (lambda db: db.execute(REMOVAL),)
 """Step n (from 0) leads from version n + 1 to n + 2. Never changed once released, only added to."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import apsw
 
-from ..base import FRESH, GONE, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
+from ..base import CUT, FRESH, GONE, MOVING, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
 from ..model import Flags
 from ..settings import BOTH, End
 from .flagsets import Flagsets
@@ -146,6 +146,18 @@ class Messages:
         """The side took them, and did not say under which UID."""
         self._db.executemany(f"UPDATE message SET odd = odd | {SENT} WHERE key = ?", [(key,) for key in keys])
 
+    def cut(self, keys: Iterable[int]) -> None:
+        """The connection ended while these were being added."""
+        self._db.executemany(f"UPDATE message SET odd = odd | {CUT} WHERE key = ?", [(key,) for key in keys])
+
+    def moving(self, end: End, keys: Sequence[int], *, begun: bool) -> None:
+        """These are about to be moved there; or are not after all."""
+        change = f"odd | {MOVING[end]}" if begun else f"odd & ~{MOVING[end]}"
+        self._db.execute(
+            f"UPDATE message SET odd = {change} WHERE key IN (SELECT value FROM carray(?))",
+            (apsw.carray(_numbers(keys)),),
+        )
+
     def insert(self, rows: Sequence[Row]) -> None:
         """Messages that were found on both sides; gives the rows their keys."""
         key = self._flagsets.key
@@ -196,6 +208,7 @@ class Messages:
     def renumbered(self, pair: int, end: End) -> None:
         """All UIDs of that side are void: each message is taken for gone until it is found again."""
         self._db.execute(_RENUMBERED[end], (pair,))
+        self._db.execute("DELETE FROM doomed WHERE pair = ? AND side = ?", (pair, end))
 
     def found(self, end: End, rows: Iterable[tuple[int, int]]) -> None:
         """They are there after all: (key, UID). What was held of them is so no longer."""
@@ -206,7 +219,13 @@ class Messages:
             "DELETE FROM message WHERE key IN (SELECT value FROM carray(?))", (apsw.carray(_numbers(keys)),)
         )
 
-    # A placeholder and the message that replaces it ---------------------------------------------------
+    # What is still there beside the message that replaces it: a placeholder; where a move began ----------
+
+    def leave(self, end: End, left: Iterable[tuple[int, int, int]]) -> None:
+        """(key, pair, UID): where these messages were before they were moved there, and still are."""
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, {int(end)}, ?)", left
+        )
 
     def doom(self, row: Row) -> None:
         """The placeholder of this row is to go once the message itself is there."""
@@ -223,9 +242,9 @@ class Messages:
         """UIDs that stand for nothing any more."""
         return {uid for (uid,) in self._db.execute("SELECT uid FROM doomed WHERE pair = ? AND side = ?", (pair, end))}
 
-    def to_remove(self, pair: int) -> list[int]:
-        """Doomed placeholders (side two) whose messages have arrived."""
-        return [uid for (uid,) in self._db.execute(_TO_REMOVE, (pair,))]
+    def to_remove(self, pair: int, end: End) -> list[int]:
+        """What is doomed there, and whose messages have arrived."""
+        return [uid for (uid,) in self._db.execute(_TO_REMOVE[end], (pair, end))]
 
     def saved(self, pair: int, end: End, uids: Iterable[int]) -> None:
         """They are gone."""
@@ -254,7 +273,7 @@ def _content(content: Content) -> tuple[object, ...]:
 
 def _both(text: str) -> dict[End, str]:
     """The statement for either side: {x} is the column of this one, {y} of the other."""
-    return {end: text.format(x=COLUMN[end], y=COLUMN[end.other], gone=GONE[end], sent=SENT) for end in BOTH}
+    return {end: text.format(x=COLUMN[end], y=COLUMN[end.other], gone=GONE[end], sent=SENT | CUT) for end in BOTH}
 
 
 _LINES = _both(
@@ -303,6 +322,6 @@ _RELOCATE = """
 UPDATE message SET pair = ?2, one = ?3, two = ?4, odd = ?5, one_flags = ?6, two_flags = ?7, hold = ?8 WHERE key = ?1
 """
 _RENUMBERED = _both("UPDATE message SET odd = odd | {gone}, {x} = NULL WHERE pair = ? AND {x} NOTNULL")
-_TO_REMOVE = """
-SELECT d.uid FROM doomed d JOIN message m ON m.key = d.message WHERE d.pair = ? AND d.side = 2 AND m.two NOTNULL
-"""
+_TO_REMOVE = _both("""
+SELECT d.uid FROM doomed d JOIN message m ON m.key = d.message WHERE d.pair = ? AND d.side = ? AND m.{x} NOTNULL
+""")

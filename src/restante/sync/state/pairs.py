@@ -94,6 +94,6 @@ LEFT JOIN aside a ON a.message = m.key
 LEFT JOIN hold h ON h.key = m.hold
 WHERE (m.one IS NULL OR m.two IS NULL OR m.odd & 12 != 0)
 AND (m.hold IS NULL OR h.accepted IS NOT NULL)
-AND (a.message IS NULL OR a.next_try <= ?1 OR a.largest IS NOT ?2)
+AND (a.message IS NULL OR a.next_try NOT BETWEEN ?1 AND ?1 + 90000 OR a.largest IS NOT ?2)
 UNION SELECT pair FROM doomed
 """

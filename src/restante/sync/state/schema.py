@@ -12,9 +12,19 @@ version; migrations go forward only; a newer file is refused.
 from __future__ import annotations
 
 APPLICATION_ID = 0x52535332  # "RSS2"
-VERSION = 1
+VERSION = 2
 
-TABLES = """
+REMOVAL = """
+CREATE TABLE removal (                  -- messages that were seen to be removed there lately, carried over or held
+    pair INTEGER NOT NULL REFERENCES pair ON DELETE CASCADE,
+    side INTEGER NOT NULL,
+    at REAL NOT NULL,
+    number INTEGER NOT NULL
+) STRICT;
+"""
+
+TABLES = (
+    """
 CREATE TABLE pair (
     key INTEGER PRIMARY KEY AUTOINCREMENT
 ) STRICT;
@@ -88,7 +98,7 @@ CREATE TABLE content (
     near_digest BLOB
 ) STRICT;
 
-CREATE TABLE doomed (                   -- a placeholder that its message replaces, still there beside it
+CREATE TABLE doomed (                   -- still there beside the message: its placeholder, or where its move began
     message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
     pair INTEGER NOT NULL REFERENCES pair ON DELETE CASCADE,
     side INTEGER NOT NULL,
@@ -115,3 +125,5 @@ CREATE TABLE trash (                    -- removed messages that are kept: a fil
 ) STRICT;
 CREATE INDEX trash_since ON trash (since);
 """
+    + REMOVAL
+)

@@ -1,0 +1,110 @@
+"""Which files a sealed repository has, said so that the machine which writes it can read it: when each snapshot was
+taken, and what must not be missing. Nothing of what is in them.
+
+Each run writes such a list of its own, `prune` one of what it will remove, and joins them. What is expected to be there
+is what all of them name, less what one of them lets go; no name comes twice, so their order says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from . import names, objects
+from .errors import Corrupt, Missing
+from .sealed import FileKind
+
+if TYPE_CHECKING:
+    from .repository import Repository
+
+MANY = 64
+"""Lists from which on they are joined: one comes with each night."""
+_VERSION = 1
+
+
+class SnapshotLine(objects.Struct, frozen=True, array_like=True):
+    """name: of the file. at: seconds UTC. octets: that its run wrote."""
+
+    name: str
+    at: int
+    octets: int
+
+
+class WrittenData(objects.Struct, frozen=True, array_like=True):
+    """files: names of packs and snapshots that are there. gone: that need not be there, or are no longer to be relied
+    on."""
+
+    version: int
+    snapshots: tuple[SnapshotLine, ...] = ()
+    files: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Written:
+    """All lists together. lists: their names, those that let something go last."""
+
+    lists: list[str] = field(default_factory=list)
+    snapshots: dict[str, SnapshotLine] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+    """Names that are expected: without those that are gone."""
+
+
+def read_written(repository: Repository) -> Written:
+    """All that the lists say; one that cannot be read is complained of."""
+    found = Written()
+    letting_go: list[str] = []
+    for name, _ in sorted(repository.location.names(names.WRITTEN)):
+        try:
+            data = objects.decode(repository.read_file(name, FileKind.WRITTEN), WrittenData)
+        except Missing:
+            continue  # joined with others meanwhile: what it said is in one that was written before it went
+        except Corrupt as error:
+            repository.complaints.append(error)
+            data = WrittenData(_VERSION)
+        (letting_go if data.gone else found.lists).append(name)
+        found.snapshots |= {each.name: each for each in data.snapshots}
+        found.files.update(data.files)
+        found.gone.update(data.gone)
+    found.lists += letting_go
+    found.files -= found.gone
+    return found
+
+
+def note_run(repository: Repository, snapshot: str, at: int, wrote: Mapping[str, int]) -> None:
+    """A run has ended with this snapshot. wrote: the octets of each file, by name."""
+    line = SnapshotLine(snapshot, at, sum(wrote.values()))
+    _put(repository, WrittenData(_VERSION, (line,), (*sorted(wrote), snapshot)))
+
+
+def note_gone(repository: Repository, gone: Collection[str]) -> None:
+    """These will be removed now, or are no longer to be relied on."""
+    if gone:
+        _put(repository, WrittenData(_VERSION, gone=tuple(sorted(gone))))
+
+
+def join(repository: Repository, former: Written, present: Collection[str] | None = None) -> None:
+    """One list in place of those that were read. present: what is there now, where what is not is given up; None where
+    what is missing shall be told of again."""
+    if not former.lists:
+        return
+    if present is None:
+        here = {name for name, _ in repository.location.names("")}
+        gone, files = former.gone & here, former.files
+    else:
+        # A pack that is there is looked for again, whoever let it go; a snapshot may be there and not be relied on.
+        here = set(present)
+        gone = {name for name in former.gone & here if name.startswith(names.SNAPSHOTS)}
+        files = here - gone
+    lines = tuple(line for name, line in sorted(former.snapshots.items()) if name in here or name in files)
+    _put(repository, WrittenData(_VERSION, lines, tuple(sorted(files)), tuple(sorted(gone))))
+    for name in former.lists:
+        repository.location.remove(name)
+
+
+def _put(repository: Repository, data: WrittenData) -> None:
+    repository.put_file(names.WRITTEN, msgspec.msgpack.encode(data))

@@ -269,7 +269,8 @@ def backup(data: bytes) -> None:
             case 3:
                 frames.unpack(rest, len(rest))
             case _:
-                for what in (*objects.KINDS, objects.SnapshotData, written.WrittenData):
+                kinds: list[type[objects.Struct]] = [*objects.KINDS, objects.SnapshotData, written.WrittenData]
+                for what in kinds:
                     _object(what, rest)
     except BackupRefusal:
         pass

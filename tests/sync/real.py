@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -84,9 +85,15 @@ class Server:
     """An account of an IMAP server. without: capabilities that runs do not use."""
 
     def __init__(
-        self, address: RemoteAddress, without: frozenset[str], renumber: Callable[[str], None] | None = None
+        self,
+        address: RemoteAddress,
+        without: frozenset[str],
+        renumber: Callable[[str], None] | None = None,
+        busy: Callable[[], int] = lambda: 0,
     ) -> None:
+        """busy: how many sessions the server has not ended yet."""
         self.address = address
+        self.busy = busy
         self.without = without
         self.renumber = renumber
 
@@ -516,6 +523,9 @@ class Real:
             return asyncio.run(work)
         except Killed as killed:
             self.log.append(f"cut off {killed}")
+            # What the server has got whole it still does. A next run waits (`engine.land`), but this clock stands.
+            while any(isinstance(ground, Server) and ground.busy() for ground in self.grounds.values()):
+                time.sleep(0.002)
             return None
         finally:
             state.close()

@@ -95,6 +95,6 @@ def test_programs_with_restante_converge(
 ) -> None:
     user = f"{without}-{seed}@example.org"
     server.add_account(user, PASSWORD)
-    ground = Server(restante(server, user), WITHOUT[without])
+    ground = Server(restante(server, user), WITHOUT[without], busy=lambda: server.connections)
     real = Real(tmp_path, {End.ONE: ground, End.TWO: near(kind, tmp_path)}, SETTINGS)
     play(real, program_of(1000 * sorted(WITHOUT).index(without) + seed + 500))

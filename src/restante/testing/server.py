@@ -96,6 +96,15 @@ class RestanteServer:
         assert self._server.certificate is not None, "not started"
         return self._server.certificate
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open now; one that a client has left counts until its session has ended."""
+
+        async def count() -> int:
+            return len(self._server.worker.describe().connections)
+
+        return self._server.call(count)
+
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function on the server's loop: for what has no helper here."""
         return self._server.call(work)

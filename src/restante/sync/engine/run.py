@@ -16,6 +16,7 @@ from ..settings import BOTH, CopySettings, End, LeftOut, Progress, Report
 from ..side import Side, unlisted
 from ..state import State
 from .context import Context, together
+from .land import let_land
 
 if TYPE_CHECKING:
     from .mailboxes import Places
@@ -64,6 +65,8 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
         await expire(context, settings.trash)
     lines: list[str] = []
     passes = 0
+    if not dry_run:
+        await let_land(context)
     places = await _places(context)
     if not only and _nothing_changed(context, places):
         return Report(left_out=_unlisted(context), passes=1)

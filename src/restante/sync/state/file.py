@@ -70,6 +70,17 @@ def open_file(path: Path) -> apsw.Connection:
     return db
 
 
+def last_written(path: Path) -> float | None:
+    """When the file, or its log, was last written; None where it is not there."""
+    times = []
+    for name in (path, path.with_name(path.name + "-wal")):
+        try:
+            times.append(name.stat().st_mtime)
+        except OSError:  # not there; what else there is, opening it will say
+            continue
+    return max(times, default=None)
+
+
 Migration = Callable[[apsw.Connection], object]
 MIGRATIONS: Sequence[Migration] = (lambda db: db.execute(REMOVAL),)
 """Step n (from 0) leads from version n + 1 to n + 2. Never changed once released, only added to."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from .file import StateFailed, locked, open_file
+from .file import StateFailed, last_written, locked, open_file
 from .quiet import Shown, quiet
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class State:
     def __init__(self, path: Path, watch: Callable[[str], None] | None = None) -> None:
         self.path = path
         self._watch = watch
+        self.written = last_written(path)
+        """When another run last wrote here, seconds UTC; None where there was none."""
         self._db = open_file(path)
 
     def quiet(self) -> set[Shown] | None:
@@ -134,7 +136,20 @@ class State:
     def _any(self, table: str) -> bool:
         return self._db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
+    def is_carrying(self) -> bool:
+        """Whether messages were being added to a side by a run that did not come to its end."""
+        return bool(self._db.execute(_CARRYING).get)
+
     def retry_aside(self) -> int:
         """Let the next run try all of them again."""
         with self.transaction():
             return self.asides.retry()
+
+
+_CARRYING = """
+SELECT EXISTS (
+    SELECT 1 FROM message WHERE ((one IS NULL AND odd & 4 = 0) OR (two IS NULL AND odd & 8 = 0))
+    AND (one IS NULL OR two IS NULL OR odd & 12 != 0) AND key NOT IN (SELECT message FROM aside)
+)
+"""
+"""The second line is the partial index's own condition."""

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """`restante backup` beside restic and borg: the same mail, in turn, and a table of ratios.
 
-usage: bench/backup.py [--tools DIR] [--messages N] [--median OCTETS] [--markdown FILE]
+usage: bench/backup.py [--tools DIR] [--messages N] [--median OCTETS] [--key-file] [--markdown FILE]
 
 Needs Debian's restic and borgbackup and the load tool corpus.py in DIR (default ../shared/bench). The mail lies in a
 store, which Restante backs up, and as a Maildir tree made of it by `restante export`, which the others do. Steps: the
 first backup; nothing changed (three times); the flags of every hundredth message changed; one message back; all back.
-Times are of the whole process; sizes of all files of the repository.
+Times are of the whole process; sizes of all files of the repository. All open their repository with a passphrase; with
+--key-file, Restante does with a key file, as machines do.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class Tool:
         self.size = sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
 
 
-def tools(folder: Path, data: Path, tree: Path, email: str) -> list[Tool]:
-    """email: EMAILID of the message that is brought back alone."""
+def tools(folder: Path, data: Path, tree: Path, email: str, key_file: bool) -> list[Tool]:
+    """email: EMAILID of the message that is brought back alone. key_file: ours opens with one."""
     secret = folder / "passphrase"
     secret.write_text(PASSPHRASE + "\n")
     secret.chmod(0o600)
@@ -81,6 +82,11 @@ def tools(folder: Path, data: Path, tree: Path, email: str) -> list[Tool]:
     }  # fmt: skip
     nights = iter(range(1000))
     subprocess.run([*call, "init", ours, *key], check=True, stdout=subprocess.DEVNULL)
+    if key_file:
+        made = str(folder / "key")
+        adding = [*call, "key", "add", "--location", ours, *key, "--new-key-file", made]
+        subprocess.run(adding, check=True, stdout=subprocess.DEVNULL)
+        key = ["--key-file", made]
     subprocess.run(["restic", "-q", "init", "-r", restic], check=True, env=environment)
     subprocess.run(
         ["borg", "init", "-e", "repokey-blake2", borg], check=True, env=environment, stderr=subprocess.DEVNULL
@@ -173,6 +179,7 @@ def main() -> int:
     p.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "bench")
     p.add_argument("--messages", type=int, default=100_000)
     p.add_argument("--median", type=int, default=2000)
+    p.add_argument("--key-file", action="store_true", help="Restante opens with a key file, not a passphrase")
     p.add_argument("--markdown", type=Path, help="write the table there too")
     options = p.parse_args()
     if not (options.tools / "corpus.py").exists() or not shutil.which("restic") or not shutil.which("borg"):
@@ -191,7 +198,7 @@ def main() -> int:
         ):
             subprocess.run([*call, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         corpus.unlink()
-        found = tools(folder, data, tree, asyncio.run(email_in_the_middle(data)))
+        found = tools(folder, data, tree, asyncio.run(email_in_the_middle(data)), options.key_file)
         for tool in found:
             tool.time("first backup", tool.first())
             tool.weigh()

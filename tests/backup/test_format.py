@@ -13,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.backup import frames, index, objects, pack, sealed
+from restante.backup.answers import answers_data, answers_of, rows_of, runs
 from restante.backup.crypto import Secrets, derive, file_name
 from restante.backup.errors import Corrupt, NewerFormat
 from restante.backup.keys import KeyFile, Method, Passphrase, Slot, decode_slot, encode_slot, open_slot
-from restante.backup.objects import CatalogueData, SegmentData
+from restante.backup.objects import AnswersData, CatalogueData, SegmentData
 from restante.backup.sealed import FileKind
 from restante.backup.segments import Changes, make_catalogue, make_segment, merge, read_catalogue, read_placed
 from restante.backup.writer import cut
+from restante.store.backup import AnswerRow
 
 ROOT = bytes(range(32))
 SECRETS = Secrets.of(ROOT)
@@ -100,6 +102,10 @@ PLACED = [
     (1, 10, "m" + "a" * 26, "t" + "a" * 26, 5, b"1" * 32, 100, -5, 1_000, None, None, 1),
     (4, 12, "m" + "b" * 26, "t" + "a" * 26, 6, b"2" * 32, 2**31, 2_000, 2_001, b"3" * 32, "old", 2),
 ]
+ROW = AnswerRow(
+    b"(envelope)", b"(structure)", b"From: a\r\n", b"(body)", "Größe", b"parts", 1_000, None, "SUBJECT", 1,
+    "a", "b", "c", "d", "e", "<m@x>", "<r@x> <s@x>", "A", "B", "C", "D", "SUBJECT", "FROM: A", 8, 12, 14,
+)  # fmt: skip
 SETS = {1: (0, ""), 2: (3, "$A $b"), 3: (4, "")}
 
 
@@ -119,6 +125,36 @@ def test_a_segment() -> None:
         (1, 10, "m" + "a" * 26, "t" + "a" * 26, b"1" * 32, 100, -5, 1_000, None, None, 0, ""),
         (4, 12, "m" + "b" * 26, "t" + "a" * 26, b"2" * 32, 2**31, 2_000, 2_001, b"3" * 32, "old", 3, "$A $b"),
     ]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(1, 3)), min_size=1, max_size=30), st.data())
+def test_few_messages_of_a_segment_are_as_if_all_were_read(
+    shapes: list[tuple[bool, bool, int]], data: st.DataObject
+) -> None:
+    placed = [
+        (
+            3 * n + 1, n, f"m{n:026}", f"t{n % 3:026}", n, bytes([n]) * 32, n, -n, n + 1,
+            bytes([n + 100]) * 32 if arrival else None, f"old{n}" if uidl else None, flags,
+        )
+        for n, (arrival, uidl, flags) in enumerate(shapes)
+    ]  # fmt: skip
+    segment = make_segment(Changes(placed), SETS, b"")
+    only = frozenset(data.draw(st.sets(st.sampled_from([row[2] for row in placed] + ["m" + "z" * 26]))))
+    everything = merge([segment])
+    assert merge([segment], only) == {uid: row for uid, row in everything.items() if row.email_id in only}
+
+
+def test_answers() -> None:
+    data = answers_data([ROW, None, ROW._replace(preview="p" * 70_000)])
+    assert data.envelope == (b"(envelope)", b"", b""), "none, and too large, are left out"
+    assert short(objects.encode(data)) == "3acfc5b2d98f8278"
+    assert rows_of(objects.decode(objects.encode(data), AnswersData))[0] == ROW
+    assert list(runs([1, 2, 511, 512, 1023, 5000])) == [(0, 3), (3, 5), (5, 6)]
+
+
+def test_an_account_of_a_backup_without_answers() -> None:
+    old = [1, "i", 5, ["x", 1, []], 1, 2, [], [], [], [], [], [], [], [], [], []]
+    assert answers_of(objects.decode(msgspec.msgpack.encode(old), objects.AccountData)) == {}
 
 
 def test_segments_are_applied_in_order() -> None:

@@ -41,7 +41,7 @@ def told(owner, name):
     setattr(owner, name, telling)
 
 for owner, name in ((folder, "_write_all"), (folder, "_sync"), (folder.Folder, "remove"), (rebuild, "_placements"),
-                    (rebuild, "put_in_place"), (rebuild.SqliteRebuilding, "_emails")):
+                    (rebuild, "put_in_place"), (rebuild, "_file")):
     told(owner, name)
 
 async def main():

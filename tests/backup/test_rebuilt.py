@@ -124,7 +124,29 @@ class Reader:
         lines = [line for page in snapshot[4] for line in self.array(page, b"g")[0]]
         (line,) = [line for line in lines if line[1] == address]
         root = self.array(line[4], b"a")
+        self.answers(root)
         return {box[2]: self.mailbox(box[10]) for box in root[6]}
+
+    def answers(self, root: Any) -> None:
+        """What was answered for messages is there for every segment, and says what the message says."""
+        answers = dict(root[16])
+        for box in root[6]:
+            for id in box[10]:
+                one = self.array(id, b"s")
+                uids = column(one[0], 4)
+                rows: list[tuple[Any, ...]] = []
+                ids = answers.get(id, b"")
+                for at in range(0, len(ids), 32):
+                    version, analyser, *columns = self.array(ids[at : at + 32], b"w")
+                    assert (version, analyser > 0) == (1, True)
+                    rows += zip(*columns, strict=True)
+                assert len(rows) == len(uids)
+                for row, answered in enumerate(rows):
+                    subject = re.search(rb"Subject: (.*)\r\n", self.message(one[4][32 * row : 32 * row + 32]))
+                    assert subject is not None
+                    assert b'"' + subject[1] + b'"' in answered[0]
+                    assert answered[21].encode() == subject[1].upper()
+                assert len(ids) // 32 == len({uid >> 9 for uid in uids})
 
     def mailbox(self, segments: list[bytes]) -> list[tuple[int, str, int, str, bytes]]:
         here: dict[int, tuple[int, str, int, str, bytes]] = {}

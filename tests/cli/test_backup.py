@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -322,3 +324,19 @@ def test_a_sealed_backup_is_not_made_with_the_key_of_the_configuration(cli: Cli)
     refused = cli("--config", str(config), "backup", "init", *sealed, status=Exit.REFUSED)
     assert "No key of the backup was named." in refused.stderr
     cli("--config", str(config), "backup", "init", *sealed, *cli.key)
+
+
+def test_a_long_run_steps_back_with_all_its_threads() -> None:
+    """In a process of its own: a priority is not raised again."""
+    script = (
+        "import os, threading\n"
+        "from restante.cli.backup_run import NICENESS, _step_back\n"
+        "stop = threading.Event()\n"
+        "thread = threading.Thread(target=stop.wait)\n"
+        "thread.start()\n"
+        "_step_back()\n"
+        "print(*[os.getpriority(os.PRIO_PROCESS, n) >= NICENESS for n in (0, thread.native_id)])\n"
+        "stop.set()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]

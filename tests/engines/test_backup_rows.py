@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from restante.store.backup import Head, RebuiltEmail, RebuiltRow
 from restante.store.errors import AccountExists, Damaged
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, Identity, Pop3Delete, System
+from restante.store.sqlite.engine import SqliteEngine
 
 from .making import ACCOUNT, ALL, Installation, analysis, fill, inbox, new
 
@@ -67,6 +69,22 @@ def test_an_instant_is_what_was_there_whatever_comes(installation: Installation)
             assert await store.read_contents([row[4] for row in placed]), "contents stay, though all is removed"
         with pytest.raises(RuntimeError):
             await instant.head()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_was_logged_during_an_instant_is_written_back_at_its_end(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        assert isinstance(engine, SqliteEngine)
+        path = engine.path(ACCOUNT)
+        async with store.instant() as instant:
+            await instant.head()
+            before = path.stat().st_size
+            for number in range(4):
+                await store.append(box, [await new(store, random.Random(number).randbytes(1 << 20))])
+            assert path.stat().st_size == before, "the instant keeps the log"
+        assert path.stat().st_size > before + (4 << 20), "who delivers next need not write it back"
 
     asyncio.run(installation.play(scene))
 

@@ -116,6 +116,7 @@ REFUSED: dict[str, Callable[[Store, int], Any]] = {
     "has_email": lambda s, box: s.has_email("m"),
     "mark": lambda s, box: s.mark(),
     "instant": lambda s, box: s.instant(),
+    "answers": lambda s, box: s.answers([1]),
     "adopt": lambda s, box: s.adopt(box, Adoption(1, 1)),
     "reserve_uids": lambda s, box: s.reserve_uids(box, 9),
     "set_role": lambda s, box: s.set_role(box, None),

@@ -19,9 +19,10 @@ from hashlib import sha256
 from itertools import groupby
 
 from ..clock import Clock
-from ..store.backup import Head, Instant, MailboxRow, Mark
+from ..store.backup import AnswerRow, Head, Instant, MailboxRow, Mark
 from ..store.errors import Damaged
 from ..store.interface import Store
+from .answers import answers_data, answers_of, runs
 from .errors import Corrupt, NeedsPrivateKey
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, MarkData, Pop3Data, SeenData, Struct
 from .segments import Changes, make_catalogue, make_segment
@@ -49,11 +50,13 @@ class Taken:
 
 @dataclass(slots=True)
 class Wanted:
-    """Contents to be read after the instant: columns, 44 octets a message."""
+    """Contents to be read after the instant: columns, 44 octets a message; and of each segment that was written, the
+    UIDs and orders of what came, whose answers are read: 12 octets a message."""
 
     contents: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
+    segments: dict[bytes, tuple[array[int], array[int]]] = field(default_factory=dict)
 
     def groups(self) -> Iterator[tuple[list[int], list[bytes]]]:
         """(contents, digests) of a bounded number of octets each; a larger message alone."""
@@ -82,9 +85,7 @@ async def take(
     """The account's line for a new snapshot. line: its last one. Raises StoreRefusal, BackupRefusal."""
     if line is not None and same(await store.mark(), line.mark):
         return line if line.address == address else _renamed(line, address)
-    last = None
-    if line is not None:
-        last = await _last(writer, line)
+    last = await _last(writer, line) if line is not None else None
     wanted = Wanted()
     async with store.instant() as instant:
         at = int(clock.now())
@@ -94,6 +95,8 @@ async def take(
     taken.messages += len(wanted.contents)
     before = len(taken.unreadable)
     await _contents(store, wanted, writer, taken)
+    answers = (answers_of(last) if last is not None else {}) | await _answers(store, wanted, writer)
+    segments = sorted({segment for box in boxes for segment in box.segments})
     root = AccountData(
         1,
         store.account,
@@ -109,6 +112,7 @@ async def take(
         head.annotations,
         *sides,
         tuple(sorted(set(taken.unreadable[before:]))),
+        tuple((segment, answers[segment]) for segment in segments if segment in answers),
     )
     messages, octets = sum(box.messages for box in boxes), sum(box.octets for box in boxes)
     id = await asyncio.to_thread(writer.put_data, root)
@@ -193,7 +197,11 @@ async def _put(
         wanted.contents.extend([row[4] for row in changes.placed])
         wanted.sizes.extend([row[6] for row in changes.placed])
         wanted.digests += b"".join([row[5] for row in changes.placed])
-    return await asyncio.to_thread(writer.put_data, make_segment(changes, head.flag_sets, catalogue))
+    id = await asyncio.to_thread(writer.put_data, make_segment(changes, head.flag_sets, catalogue))
+    if changes.placed:
+        uids, orders = [row[0] for row in changes.placed], [row[1] for row in changes.placed]
+        wanted.segments[id] = (array("I", uids), array("q", orders))
+    return id
 
 
 async def _sides(instant: Instant, writer: Writer) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
@@ -225,6 +233,25 @@ async def _contents(store: Store, wanted: Wanted, writer: Writer, taken: Taken) 
             lacking.digests += digest
     for keys, digests in lacking.groups():
         await _group(store, keys, digests, writer, taken)
+
+
+async def _answers(store: Store, wanted: Wanted, writer: Writer) -> dict[bytes, bytes]:
+    """What is answered for messages of new segments, written: ids of objects, joined, by the segment's id."""
+    found = {}
+    for segment, (uids, orders) in wanted.segments.items():
+        ids = []
+        for low, high in runs(uids):
+            try:
+                rows = await store.answers(orders[low:high])
+            except Damaged:
+                rows = [None] * (high - low)  # they can be made again: no reason to have less of the account
+            ids.append(await asyncio.to_thread(_put_answers, writer, rows))
+        found[segment] = b"".join(ids)
+    return found
+
+
+def _put_answers(writer: Writer, rows: Sequence[AnswerRow | None]) -> bytes:
+    return writer.put_data(answers_data(rows))
 
 
 async def _group(store: Store, keys: Sequence[int], digests: Sequence[bytes], writer: Writer, taken: Taken) -> None:

@@ -118,10 +118,17 @@ class Folder:
         _sync(folder.parent)
 
 
+STEP = 1 << 20
+"""Octets written before the disk is waited for: what is delivered meanwhile waits behind so much, not behind a pack
+(worst fsync of a log beside it: 26 ms; in one piece 52 ms; nothing beside it 20 ms)."""
+
+
 def _write_all(number: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(number, view) :]
+        view = view[os.write(number, view[:STEP]) :]
+        if view:
+            os.fsync(number)
 
 
 def _sync(folder: Path) -> None:

@@ -26,7 +26,7 @@ import msgspec
 
 from ..clock import Random
 from . import known, names, objects
-from .crypto import Secrets
+from .crypto import ID_OCTETS, Secrets
 from .errors import UNREADABLE, BackupRefusal, Corrupt, LocationFailed, Missing, NewerFormat
 from .folder import Folder
 from .known import EMPTY, NONE, SHORT, Column, Disagree
@@ -411,6 +411,8 @@ def _metadata(root: bytes, data: AccountData) -> Iterable[bytes]:
     yield from (*data.pop3, *data.hidden, *data.seen)
     for box in data.mailboxes:
         yield from box.segments
+    for _, ids in data.answers:
+        yield from (ids[at : at + ID_OCTETS] for at in range(0, len(ids), ID_OCTETS))
 
 
 def _top(data: SnapshotData) -> Iterable[bytes]:

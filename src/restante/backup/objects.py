@@ -40,6 +40,12 @@ class Kind(Enum):
     COMMON = b"d"
     PERSONS = b"u"
     FILE = b"f"
+    ANSWERS = b"w"
+    """Optional: kept once, with the messages."""
+
+
+OF_MAIL = frozenset({Kind.MESSAGE, Kind.RECIPE, Kind.PIECE, Kind.ANSWERS})
+"""Kinds that go into packs of mail, which are kept once; packs of metadata are kept twice."""
 
 
 class Struct(msgspec.Struct, frozen=True, array_like=True):
@@ -88,6 +94,41 @@ class CatalogueData(Struct, frozen=True, array_like=True):
     message_ids: str
 
 
+class AnswersData(Struct, frozen=True, array_like=True):
+    """What was answered for messages at delivery: a column for each field of `store.backup.AnswerRow`, a value a
+    message. An empty envelope: this message has no answers here. analyser: number of the analysis that the program
+    has which wrote them."""
+
+    version: int
+    analyser: int
+    envelope: tuple[bytes, ...]
+    bodystructure: tuple[bytes, ...]
+    headers: tuple[bytes, ...]
+    body: tuple[bytes, ...]
+    preview: tuple[str, ...]
+    parts: tuple[bytes, ...]
+    sent: tuple[int | None, ...]
+    sent_day: tuple[int | None, ...]
+    subject: tuple[str, ...]
+    is_reply: tuple[int, ...]
+    sender: tuple[str, ...]
+    recipient: tuple[str, ...]
+    cc: tuple[str, ...]
+    display_from: tuple[str, ...]
+    display_to: tuple[str, ...]
+    message_id: tuple[str, ...]
+    refs: tuple[str, ...]
+    text_sender: tuple[str, ...]
+    text_recipient: tuple[str, ...]
+    text_cc: tuple[str, ...]
+    text_bcc: tuple[str, ...]
+    text_subject: tuple[str, ...]
+    text_header: tuple[str, ...]
+    traits: tuple[int, ...]
+    pop3_size: tuple[int, ...]
+    pop3_size_utf8: tuple[int, ...]
+
+
 class MailboxData(Struct, frozen=True, array_like=True):
     """One mailbox. key: the account's number for it. segments: ids in order. weight: what the segments behind the
     first whole writing hold, in messages: from some weight on they are written anew. recent: UIDs up to it had been
@@ -122,6 +163,8 @@ class AccountData(Struct, frozen=True, array_like=True):
     so that no UIDVALIDITY or MAILBOXID of theirs is given out again. keywords: in their first spelling. subscriptions:
     (user or "", name). acl: (mailbox key, identifier, rights). annotations: (mailbox key or 0, user or "", entry,
     value). pop3, hidden, seen: sides. missing: SHA-256 of messages whose octets could not be read from the store.
+    answers: (id of a segment, ids of its answers joined: one for each run of its messages whose UIDs agree above their
+    last nine bits), of those segments that have some.
     """
 
     version: int
@@ -140,6 +183,7 @@ class AccountData(Struct, frozen=True, array_like=True):
     hidden: tuple[bytes, ...]
     seen: tuple[bytes, ...]
     missing: tuple[bytes, ...]
+    answers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Pop3Data(Struct, frozen=True, array_like=True):
@@ -285,6 +329,7 @@ KINDS: dict[type[Struct], Kind] = {
     PageData: Kind.PAGE,
     CommonData: Kind.COMMON,
     PersonsData: Kind.PERSONS,
+    AnswersData: Kind.ANSWERS,
 }
 """The kind of object that holds each."""
 

@@ -395,6 +395,9 @@ class Repository:
         spot = self.find(self.message_id(digest))
         if spot is None:
             raise Missing("A message is missing from the backup.", VERIFY)
+        return self._message_at(spot, digest)
+
+    def _message_at(self, spot: Spot, digest: bytes) -> bytes:
         if spot.kind == Kind.RECIPE.value:
             data = b"".join([self.get(piece, Kind.PIECE) for piece in self.pieces(spot)])
         else:
@@ -413,17 +416,17 @@ class Repository:
     def messages(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
         """Messages with their octets, or why they have none, in the order in which they lie in the packs: each block
         is opened once as a rule."""
-        spots: list[tuple[tuple[str, int, int], bytes]] = []
+        spots: list[tuple[tuple[str, int, int], bytes, Spot]] = []
         for digest in digests:
             spot = self.find(self.message_id(digest))
             if spot is None:
                 yield digest, Missing("A message is missing from the backup.", VERIFY)
             else:
-                spots.append(((spot.pack.name, spot.block, spot.offset), digest))
-        spots.sort()
-        for _, digest in spots:
+                spots.append(((spot.pack.name, spot.block, spot.offset), digest, spot))
+        spots.sort(key=_where)
+        for _, digest, spot in spots:
             try:
-                found: bytes | Corrupt = self.message(digest)
+                found: bytes | Corrupt = self._message_at(spot, digest)
             except Corrupt as error:
                 found = error
             yield digest, found
@@ -580,6 +583,10 @@ class Repository:
 
 def _none_here() -> NoRepository:
     return NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
+
+
+def _where(one: tuple[tuple[str, int, int], bytes, Spot]) -> tuple[str, int, int]:
+    return one[0]
 
 
 def pack_kind(mail: bool) -> FileKind:

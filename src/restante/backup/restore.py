@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +18,23 @@ from pathlib import Path
 
 from ..mime.analyse import analyse
 from ..mime.model import Analysis, Limits
-from ..store.backup import Head, MailboxRow, Mark, Pop3Row, Rebuilding, RebuiltEmail, RebuiltRow, SeenRow, TombstoneRow
+from ..store.backup import (
+    AnswerRow,
+    Head,
+    MailboxRow,
+    Mark,
+    Pop3Row,
+    Rebuilding,
+    RebuiltEmail,
+    RebuiltRow,
+    SeenRow,
+    TombstoneRow,
+)
 from ..store.directory import NotFound
 from ..store.errors import AccountExists
 from ..store.interface import Engine
 from ..store.rights import NEGATIVE
+from .answers import Answers, Place, answers_of, places
 from .errors import Corrupt, NoRepository, NotEmpty
 from .objects import (
     AccountData,
@@ -45,6 +57,8 @@ GROUP_MESSAGES = 500
 GROUP_OCTETS = 8 << 20
 IN_PROCESSES = 2_000
 """Messages from which on other processes analyse them: starting those takes half a second."""
+FEW = 64
+"""Messages that are analysed in this process all the same."""
 MARKER = "restoring"
 """File in the data folder that says which snapshot is being restored there."""
 
@@ -70,6 +84,10 @@ class Choice:
 
     def takes(self, box: MailboxData) -> bool:
         return self.mailbox is None or box.name == self.mailbox
+
+    def most(self, messages: int) -> int:
+        """How many it may be, of an account with so many messages."""
+        return messages if self.email_ids is None else min(messages, len(self.email_ids))
 
 
 EVERYTHING = Choice()
@@ -163,10 +181,11 @@ async def restore_account(
     root = await asyncio.to_thread(repository.read, line.root, AccountData)
     granted = sorted({identifier for _, identifier, _ in root.acl if not identifier.startswith(NEGATIVE)})
     done.accounts += 1
+    answers = answers_of(root)
     try:
         async with engine.rebuild(line.id, head_of(root)) as building:
             for box in filter(choice.takes, root.mailboxes):
-                await _mailbox(building, repository, line.address, box, choice, pool, done, told)
+                await _mailbox(building, repository, line.address, box, answers, choice, pool, done, told)
             sides = await asyncio.to_thread(_sides, repository, root, line.address, done)
             await building.finish(*sides)
     except AccountExists:
@@ -239,13 +258,14 @@ async def _mailbox(
     repository: Repository,
     address: str,
     box: MailboxData,
+    answers: Mapping[bytes, bytes],
     choice: Choice,
     pool: Analyser,
     done: Restored,
     told: Told,
 ) -> None:
     try:
-        rows = list((await asyncio.to_thread(read_mailbox, repository, box, choice.email_ids)).values())
+        rows, known = await asyncio.to_thread(_read_mailbox, repository, box, choice.email_ids, answers)
     except Corrupt as error:
         done.lost.append(Lost(address, box.name, 0, "", error.text))
         return
@@ -253,7 +273,8 @@ async def _mailbox(
     for row in rows:
         by_digest.setdefault(row.digest, []).append(row)
     found: set[bytes] = set()
-    groups = _groups(repository, by_digest, address, box.name, done)
+    answered = Answers(repository, known, pool.one)
+    groups = _groups(repository, by_digest, answered, address, box.name, done)
     ahead = await _ahead(groups, pool)
     while ahead is not None:
         group, analyses = ahead
@@ -265,8 +286,8 @@ async def _mailbox(
             if ahead is not None:
                 ahead[1].cancel()
             raise
-        found.update(digest for digest, _ in group)
-        told(sum(len(data) for _, data in group))
+        found.update(digest for digest, _, _ in group)
+        told(sum(len(data) for _, data, _ in group))
     placed: list[RebuiltRow] = [
         (row.uid, row.order, row.system, row.keywords, row.size, row.received, row.saved)
         for row in rows
@@ -277,45 +298,74 @@ async def _mailbox(
     done.octets += sum([row[4] for row in placed])
 
 
-Group = list[tuple[bytes, bytes]]
-"""(SHA-256, octets) of some messages."""
+Group = list[tuple[bytes, bytes, AnswerRow | None]]
+"""(SHA-256, octets, what is known of its answers) of some messages."""
+
+
+def _read_mailbox(
+    repository: Repository, box: MailboxData, only: frozenset[str] | None, answers: Mapping[bytes, bytes]
+) -> tuple[list[Placed], dict[bytes, Place]]:
+    """The mailbox's messages by UID, and where their answers are, unless few are asked for."""
+    known: dict[bytes, Place] = {}
+
+    def segments() -> Iterator[SegmentData]:
+        for id in box.segments:
+            data = repository.read(id, SegmentData)
+            if only is None and id in answers:
+                known.update(places(data, answers[id]))
+            yield data
+
+    return list(merge(segments(), only).values()), known
 
 
 async def _ahead(groups: Iterator[Group], pool: Analyser) -> tuple[Group, asyncio.Task[list[Analysis]]] | None:
-    """The next group, and the task that analyses it; None behind the last."""
+    """The next group, and the task that analyses those of it that have no answers; None behind the last."""
     group = await asyncio.to_thread(next, groups, None)
     if group is None:
         return None
-    return group, asyncio.ensure_future(pool([data for _, data in group]))
+    return group, asyncio.ensure_future(pool([data for _, data, made in group if made is None]))
 
 
 def _emails(group: Group, analyses: list[Analysis], by_digest: dict[bytes, list[Placed]]) -> list[RebuiltEmail]:
-    return [
-        RebuiltEmail(
-            row.order, row.email_id, row.thread_id, row.received, row.arrival, row.uidl, digest, data, analysis
-        )
-        for (digest, data), analysis in zip(group, analyses, strict=True)
-        for row in by_digest[digest]
-    ]
+    fresh = iter(analyses)
+    found = []
+    for digest, data, known in group:
+        made = next(fresh) if known is None else known
+        found += [
+            RebuiltEmail(
+                row.order, row.email_id, row.thread_id, row.received, row.arrival, row.uidl, digest, data, made
+            )
+            for row in by_digest[digest]
+        ]
+    return found
 
 
 def _groups(
-    repository: Repository, by_digest: dict[bytes, list[Placed]], address: str, mailbox: str, done: Restored
+    repository: Repository,
+    by_digest: dict[bytes, list[Placed]],
+    answered: Answers,
+    address: str,
+    mailbox: str,
+    done: Restored,
 ) -> Iterator[Group]:
     """The messages that can be read, a bounded number at once; the others are noted as lost."""
-    group: Group = []
+    group: list[tuple[bytes, bytes]] = []
     octets = 0
+
+    def whole() -> Group:
+        return [(*one, made) for one, made in zip(group, answered.of(group), strict=True)]
+
     for digest, data in repository.messages(by_digest):
         if isinstance(data, Corrupt):
             done.lost += [Lost(address, mailbox, row.uid, row.email_id, data.text) for row in by_digest[digest]]
             continue
         if group and (len(group) >= GROUP_MESSAGES or octets + len(data) > GROUP_OCTETS):
-            yield group
+            yield whole()
             group, octets = [], 0
         group.append((digest, data))
         octets += len(data)
     if group:
-        yield group
+        yield whole()
 
 
 def _sides(
@@ -348,8 +398,12 @@ class Analyser:
         self._executor = executor
         self._processes = processes
 
+    def one(self, message: bytes) -> Analysis:
+        """One message, in this thread."""
+        return analyse(message, self._limits)
+
     async def __call__(self, messages: Sequence[bytes]) -> list[Analysis]:
-        if self._executor is None:
+        if self._executor is None or len(messages) < FEW:
             return await asyncio.to_thread(_analyse, list(messages), self._limits)
         loop = asyncio.get_running_loop()
         share = -(-len(messages) // self._processes)

@@ -19,6 +19,9 @@ from .objects import CatalogueData, SegmentData, column, octets
 
 DIGEST = 32
 
+FEW = 16
+"""Messages up to which each is cut out of a segment."""
+
 FlagSets = Mapping[int, tuple[int, str]]
 """Number of a flag set in the store -> (system bits, keywords joined by a space)."""
 
@@ -151,9 +154,45 @@ def merge(segments: Iterable[SegmentData], only: frozenset[str] | None = None) -
         _flag(here, data)
         if only is None:
             here.update([(row.uid, row) for row in read_placed(data)])
-        elif any(id.encode() in data.email_ids for id in only):
-            here.update([(row.uid, row) for row in read_placed(data) if row.email_id in only])
+        else:
+            here.update([(row.uid, row) for row in _read_some(data, only)])
     return here
+
+
+def _read_some(data: SegmentData, only: frozenset[str]) -> list[Placed]:
+    """Those of these EMAILIDs among what came. Few are cut out, since a segment may have twenty thousand rows."""
+    wanted = {id.encode() for id in only if id.encode() in data.email_ids}
+    if len(wanted) > FEW:
+        return [row for row in read_placed(data) if row.email_id in only]
+    if not wanted:
+        return []
+    emails, threads = data.email_ids.split(b"\n"), data.thread_ids.split(b"\n")
+    arrivals, uidls = column("I", data.arrival_rows), column("I", data.uidl_rows)
+    try:
+        found = []
+        for row in [row for row, id in enumerate(emails) if id in wanted]:
+            arrival = arrivals.index(row) if row in arrivals else None
+            uidl = uidls.index(row) if row in uidls else None
+            alone = SegmentData(
+                data.uids[row * 4 : row * 4 + 4],
+                data.orders[row * 8 : row * 8 + 8],
+                emails[row],
+                threads[row],
+                data.digests[row * DIGEST : (row + 1) * DIGEST],
+                data.sizes[row * 4 : row * 4 + 4],
+                data.received[row * 8 : row * 8 + 8],
+                data.saved[row * 8 : row * 8 + 8],
+                data.flags[row * 4 : row * 4 + 4],
+                b"" if arrival is None else bytes(4),
+                b"" if arrival is None else data.arrivals[arrival * DIGEST : (arrival + 1) * DIGEST],
+                b"" if uidl is None else bytes(4),
+                b"" if uidl is None else data.uidls.split(b"\n")[uidl],
+                data.flag_sets, b"", b"", b"", b"",
+            )  # fmt: skip
+            found += read_placed(alone)
+        return found
+    except IndexError as error:
+        raise Corrupt("A list of messages of the backup cannot be read.", VERIFY) from error
 
 
 def gone_of(data: SegmentData) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from . import objects
-from .crypto import VERIFY
+from .crypto import ID_OCTETS, VERIFY
 from .errors import Corrupt
 from .objects import AccountData, AccountLine, CommonData, Kind, MailboxData, PageData, PersonsData, SegmentData, column
 from .repository import Repository, Snapshot
@@ -113,6 +113,9 @@ class Walk:
             self.object(id, Kind.SIDE, f"what POP3 or readers know of {line.address}")
         for box in root.mailboxes:
             self._mailbox(box, line)
+        for _, ids in root.answers:
+            # Named, not read: what is lost of them is made again.
+            self.reached.objects.update(ids[at : at + ID_OCTETS] for at in range(0, len(ids), ID_OCTETS))
 
     def _mailbox(self, box: MailboxData, line: AccountLine) -> None:
         self._lists.add(box.segments)

@@ -128,7 +128,7 @@ class Writer:
         return self.repository.index.has(id)
 
     def _add(self, id: bytes, data: bytes, kind: Kind) -> None:
-        here = self._packs[kind in (Kind.MESSAGE, Kind.RECIPE, Kind.PIECE)]
+        here = self._packs[kind in objects.OF_MAIL]
         if here.raw and here.raw + len(data) > pack.BLOCK:
             self._end_block(here)
         self._pending.add(id)

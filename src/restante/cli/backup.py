@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -137,18 +139,36 @@ def secret(*, new: bool = False, configured: bool = True) -> Opening:
     return Passphrase(typed.encode())
 
 
-def open_repository(*, reading: bool = True) -> Repository:
-    """The backup, open. reading: what is in it will be read, for which the writing key of a sealed one is not enough.
-    Raises Refusal."""
-    from ..backup.access import NOTES
+RUN = ("asyncio", "restante.cli.installation", "restante.server.engine", "restante.backup.run")
+"""What commands need that work on a store, loaded while the key is made."""
+
+
+def open_repository(needed: Sequence[str] = (), *, reading: bool = True) -> Repository:
+    """The backup, open. needed: modules that the command will import: they are loaded meanwhile, since a passphrase
+    costs a core 0.15 s and loading as much. reading: what is in it will be read, for which the writing key of a sealed
+    one is not enough. Raises Refusal."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from ..backup.keys import WritingKey
     from ..backup.repository import Repository
     from ..clock import system_random
-    from .installation import load_config
 
-    key = secret()
-    notes = load_config(place_of())[1] / NOTES if isinstance(key, WritingKey) else None
-    opened = Repository.open(location(), key, system_random, notes)
+    where, key, notes = location(), secret(), None
+    if isinstance(key, WritingKey):
+        from ..backup.access import NOTES
+        from .installation import load_config
+
+        notes = load_config(place_of())[1] / NOTES
+    with ThreadPoolExecutor(1) as thread:
+        opening = thread.submit(Repository.open, where, key, system_random, notes)
+        gc.disable()  # what is loaded stays: looking for garbage in it is a tenth of loading it
+        try:
+            for name in needed:
+                importlib.import_module(name)
+        finally:
+            gc.freeze()
+            gc.enable()
+        opened = opening.result()
     if reading:
         opened.need_private_key()
     return opened

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import Refusal
-from .backup import complain_of, open_repository, with_location_argument
+from .backup import RUN, complain_of, open_repository, with_location_argument
 from .common import count, emit_json, human_size, place_of, run, with_json, with_place
 from .statuses import Exit
 
@@ -81,17 +79,17 @@ def restore(
     doubled, and a message that was moved stays where it is. An account that was removed comes back whole, with its
     credentials. The exit status is 4 if something of it is damaged in the backup; the rest comes back.
     """
-    from ..backup.choose import snapshot_of
-    from ..backup.restore import Choice
-
     if everything == (address is not None):
         raise click.UsageError("Say --all, or --account NAME@DOMAIN.")
     if everything and (mailbox or messages or beside or out or set_flags):
         raise click.UsageError("--all takes everything, onto an empty data folder.")
     if (beside and out) or (set_flags and (beside or out)) or (dry_run and out):
         raise click.UsageError("--beside, --out, --flags and --dry-run: not these together.")
+    repository = open_repository((*RUN, "restante.backup.bring"))
+    from ..backup.choose import snapshot_of
+    from ..backup.restore import Choice
+
     choice = Choice(mailbox, frozenset(messages) or None)
-    repository = open_repository()
     meant = snapshot_of(repository, snapshot)
     if everything:
         result = run(_all(repository, meant, dry_run))
@@ -127,6 +125,8 @@ def _tell(result: Result, dry_run: bool) -> None:
 
 
 async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Result:
+    import asyncio
+
     from ..backup.restore import restore_all
     from ..clock import SystemClock, system_random
     from ..config.limits import mime_limits
@@ -187,6 +187,8 @@ def _write_files(data: Path, files: dict[str, bytes]) -> None:
 async def _out(
     repository: Repository, snapshot: Snapshot, address: str, choice: Choice, out: Path, form: str
 ) -> Result:
+    import asyncio
+
     from ..backup.bring import bring_out
     from ..backup.choose import line_of
     from ..backup.restore import analysing
@@ -198,7 +200,7 @@ async def _out(
 
     line = await asyncio.to_thread(line_of, repository, snapshot, address)
     config, _ = load_config(place_of())
-    with analysing(line.messages, mime_limits(config.limits)) as pool:
+    with analysing(choice.most(line.messages), mime_limits(config.limits)) as pool:
         exported, lost = await bring_out(
             repository, line, choice, out, Form(form),
             lambda folder: open_engine(config, folder, SystemClock(), system_random), pool,
@@ -216,6 +218,8 @@ async def _account(
     set_flags: bool,
     dry_run: bool,
 ) -> Result:
+    import asyncio
+
     from ..backup.bring import Bringing
     from ..backup.choose import line_of
     from ..backup.restore import Restored, analysing, restore_removed
@@ -225,7 +229,7 @@ async def _account(
     line = await asyncio.to_thread(line_of, repository, snapshot, address)
     async with installation() as here:
         there = await here.engine.directory.account(address)
-        with analysing(line.messages, here.limits) as pool, Meter("Restoring", line.octets) as meter:
+        with analysing(choice.most(line.messages), here.limits) as pool, Meter("Restoring", line.octets) as meter:
             if there is None:
                 if choice.mailbox or choice.email_ids or beside:
                     raise Refusal(f"The account {address} is not here.", "Restore all of it first, or use --out DIR.")
@@ -238,6 +242,8 @@ async def _account(
             store = here.engine.account(there.id, session="backup restore")
             bringing = Bringing(repository, line, store, choice, pool, meter, dry_run=dry_run)
             if beside:
+                from datetime import UTC, datetime
+
                 day = datetime.fromtimestamp(snapshot.data.at, UTC).date().isoformat()
                 done = await bringing.beside(day)
             else:

@@ -6,9 +6,7 @@ that help and usage errors cost nothing.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -73,8 +71,12 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in self._lazy:
+            return super().resolve_command(ctx, args)
+        import difflib
+
         close = difflib.get_close_matches(args[0], self._lazy, 1)
-        if args[0] not in self._lazy and close and not args[0].startswith("-"):
+        if close and not args[0].startswith("-"):
             ctx.fail(f"There is no command '{args[0]}'. Did you mean '{close[0]}'?")
         return super().resolve_command(ctx, args)
 
@@ -156,6 +158,8 @@ with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 def run(work: Coroutine[object, object, T]) -> T:
     """Run a command's asynchronous part to its end."""
+    import asyncio
+
     return asyncio.run(work)
 
 

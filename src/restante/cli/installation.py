@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..accounts.admin import Admin
 from ..clock import SystemClock, system_random
 from ..config.limits import mime_limits
-from ..config.load import load
 from ..config.model import Config
 from ..config.paths import data_directory, make_data
 from ..errors import Refusal
@@ -26,6 +24,7 @@ from ..store.interface import Engine, Store
 from .common import Place, place_of
 
 if TYPE_CHECKING:
+    from ..accounts.admin import Admin
     from ..sync.local import Opened
 
 
@@ -42,7 +41,13 @@ class Installation:
     config: Config
     data: Path
     engine: Engine
-    admin: Admin
+
+    @property
+    def admin(self) -> Admin:
+        """Domains, accounts, credentials. Loaded when it is asked for: a nightly run, say, needs no passwords."""
+        from ..accounts.admin import Admin
+
+        return Admin(self.engine, self.config, SystemClock(), system_random)
 
     @property
     def limits(self) -> Limits:
@@ -57,7 +62,11 @@ class Installation:
 
 def load_config(place: Place) -> tuple[Config, Path]:
     """The configuration and the data folder: --data before the file before the platform's. Raises Refusal."""
-    config = load(place.config) if place.config is not None else Config()
+    config = Config()
+    if place.config is not None:
+        from ..config.load import load
+
+        config = load(place.config)
     if place.data is not None:
         return config, place.data
     return config, Path(config.data) if config.data else data_directory()
@@ -105,9 +114,8 @@ async def installation(place: Place | None = None) -> AsyncIterator[Installation
     config, data = load_config(place or place_of())
     check_owner(data)
     make_data(data)
-    clock = SystemClock()
-    engine = open_engine(config, data, clock, system_random)
+    engine = open_engine(config, data, SystemClock(), system_random)
     try:
-        yield Installation(config, data, engine, Admin(engine, config, clock, system_random))
+        yield Installation(config, data, engine)
     finally:
         await engine.close()

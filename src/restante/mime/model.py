@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntFlag
 
+ANALYSER = 1
+"""Number of the analysis, raised by every change after which the same octets get other answers: answers that a backup
+keeps are used only where it is the same. tests/mime/test_analyser.py knows when."""
+
 
 class Trait(IntFlag):
     """Facts about a message's octets that a door must know before it hands them out."""

@@ -34,6 +34,42 @@ SeenRow = tuple[int, int, str, int]
 """(mailbox key, uid, account id, 0 or 1): \\Seen of somebody who is not the owner."""
 
 
+class AnswerRow(NamedTuple):
+    """What was answered for an email at delivery, in the order in which a backup keeps it.
+
+    envelope to body: as in `mime.model.Analysis`. parts: as `store.parts` writes them. sent to refs: `SortKeys`,
+    references joined by a space. text_*: `SearchText`. traits: bits of `Trait`. pop3_size, pop3_size_utf8: octets that
+    RETR sends without and with UTF8. Text holds no lone surrogates.
+    """
+
+    envelope: bytes
+    bodystructure: bytes
+    headers: bytes
+    body: bytes
+    preview: str
+    parts: bytes
+    sent: int | None
+    sent_day: int | None
+    subject: str
+    is_reply: int
+    sender: str
+    recipient: str
+    cc: str
+    display_from: str
+    display_to: str
+    message_id: str
+    refs: str
+    text_sender: str
+    text_recipient: str
+    text_cc: str
+    text_bcc: str
+    text_subject: str
+    text_header: str
+    traits: int
+    pop3_size: int
+    pop3_size_utf8: int
+
+
 class Mark(NamedTuple):
     """By which an account that has not changed is known again: two marks that are equal name one state.
 
@@ -130,7 +166,8 @@ class Instant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RebuiltEmail:
-    """An email to be put into a new account. data: its octets, whose SHA-256 the caller vouches for."""
+    """An email to be put into a new account. data: its octets, of this SHA-256. made: its analysis, or what an earlier
+    one had been answered with."""
 
     order: int
     id: str
@@ -140,7 +177,7 @@ class RebuiltEmail:
     uidl: str | None
     digest: bytes
     data: bytes
-    analysis: Analysis
+    made: Analysis | AnswerRow
 
 
 RebuiltRow = tuple[int, int, int, str, int, int, int]
@@ -151,7 +188,8 @@ class Rebuilding(Protocol):
     """A new account that is being made. Nothing of it is there before `finish` returns; all of it then."""
 
     async def emails(self, batch: Sequence[RebuiltEmail]) -> None:
-        """Add emails. One whose order is there already is passed over."""
+        """Add emails. One whose order is there already is passed over. They are filed behind the call: what is wrong
+        with them may be raised by the next one."""
         ...
 
     async def placements(self, mailbox: int, rows: Sequence[RebuiltRow]) -> None:

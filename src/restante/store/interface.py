@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait 
     from ..query.language import Query
     from ..query.order import Criterion
     from ..query.threads import Algorithm, Threads
-    from .backup import Head, Instant, Mark, Rebuilding
+    from .backup import AnswerRow, Head, Instant, Mark, Rebuilding
     from .changes import AccountChanges
     from .directory import Directory
     from .model import (
@@ -436,6 +436,14 @@ class Store(Protocol):
 
     async def mark(self) -> Mark:
         """What says whether the account has changed since another mark was taken. One look, for a backup.
+
+        Raises NoPermission for who is not the owner.
+        """
+        ...
+
+    async def answers(self, emails: Sequence[int]) -> list[AnswerRow | None]:
+        """What was answered for emails (their orders, see `PlacedRow`) at delivery, for a backup; None for one that is
+        gone. Their sum is for the caller to bound: some kB each as a rule, a megabyte at most.
 
         Raises NoPermission for who is not the owner.
         """

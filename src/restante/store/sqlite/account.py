@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from ...query.language import Query
     from ...query.order import Criterion
     from ...query.threads import Algorithm, Threads
-    from ..backup import Instant, Mark
+    from ..backup import AnswerRow, Instant, Mark
     from ..changes import AccountChanges
     from ..rewind import RewindNote, Rewound
     from ..rewind import Snapshot as Then
@@ -712,6 +712,11 @@ class SqliteStore:
         from . import instant
 
         return self._read(instant.mark)
+
+    async def answers(self, emails: Sequence[int]) -> list[AnswerRow | None]:
+        from . import answers
+
+        return self.look(answers.read, emails)
 
     @asynccontextmanager
     async def instant(self) -> AsyncIterator[Instant]:

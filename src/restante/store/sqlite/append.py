@@ -19,7 +19,7 @@ from ..quota import Quota
 from . import content, mailboxes
 from .identity import is_id, new_id, thread_for
 from .quota import check_filing
-from .transaction import NewPlacement, Write
+from .transaction import NewPlacement, Write, clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,35 +152,26 @@ def _write_rows(db: apsw.Connection, key: int, analysis: Analysis, made: Derived
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             key, analysis.envelope, analysis.bodystructure, analysis.headers, analysis.body,
-            _clean(analysis.preview), made.parts,
+            clean(analysis.preview), made.parts,
         ),
     )  # fmt: skip
     db.execute(
         "INSERT OR REPLACE INTO sortkey (email, sent, sent_day, subject, is_reply, sender, recipient, cc, display_from,"
         " display_to, message_id, refs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            key, keys.sent, keys.sent_day, _clean(keys.subject), int(keys.is_reply), _clean(keys.sender),
-            _clean(keys.recipient), _clean(keys.cc), _clean(keys.display_from), _clean(keys.display_to),
-            _clean(keys.message_id), _clean(" ".join(keys.references)),
+            key, keys.sent, keys.sent_day, clean(keys.subject), int(keys.is_reply), clean(keys.sender),
+            clean(keys.recipient), clean(keys.cc), clean(keys.display_from), clean(keys.display_to),
+            clean(keys.message_id), clean(" ".join(keys.references)),
         ),
     )  # fmt: skip
     db.execute(
         "INSERT OR REPLACE INTO search_text (email, sender, recipient, cc, bcc, subject, header)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            key, _clean(text.sender), _clean(text.recipient), _clean(text.cc), _clean(text.bcc), _clean(text.subject),
+            key, clean(text.sender), clean(text.recipient), clean(text.cc), clean(text.bcc), clean(text.subject),
             made.header_text,
         ),
     )  # fmt: skip
-
-
-def _clean(text: str) -> str:
-    """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def _uidl(uidl: str | None) -> str | None:

@@ -114,6 +114,11 @@ def encode_text(text: str) -> bytes:
     return bytes((codec,)) + data
 
 
+def decode_text(stored: bytes) -> str:
+    """The text of `encode_text`; "" of nothing. Raises Damaged."""
+    return decode(stored[0], stored[1:], LARGEST_TEXT).decode("utf-8", "replace") if stored else ""
+
+
 def file(tx: Write, blob: Blob, traits: int, pop3_size: int, pop3_size_utf8: int) -> int:
     """The key of the blob's content row, made unless the account holds these octets already."""
     row = tx.db.execute("SELECT key FROM content WHERE digest = ? AND size = ?", (blob.digest, blob.size)).fetchone()

@@ -13,7 +13,6 @@ import errno
 import os
 import socket
 import struct
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -242,6 +241,8 @@ def socket_folder(data: Path) -> Path:
     if len(os.fsencode(folder)) + 24 <= LONGEST:
         return folder
     name = sha256(os.fsencode(data.resolve())).hexdigest()[:16]
+    import tempfile  # brings archives' modules along, which nothing else here needs
+
     return Path(tempfile.gettempdir()) / f"restante-{os.getuid()}-{name}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b32encode
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,7 @@ def thread_for(tx: Write, keys: SortKeys, wished: str | None) -> str:
 
     wished: an id that the message brings along, taken as it is. Links the message's ids to the thread.
     """
-    ids = [key for key in (keys.message_id, *keys.references[-MOST_IDS:]) if key]
-    subject = _hash63(keys.subject)
-    hashes = [_hash63(one) for one in dict.fromkeys(ids)]
+    hashes, subject = hashes_of(keys.message_id, keys.references, keys.subject)
     thread = wished or _oldest(tx.db, hashes, subject) or new_id("t", tx.random)
     if hashes:
         tx.db.executemany(
@@ -50,6 +49,12 @@ def thread_for(tx: Write, keys: SortKeys, wished: str | None) -> str:
             [(one, subject, thread) for one in hashes],
         )
     return thread
+
+
+def hashes_of(message_id: str, references: Sequence[str], subject: str) -> tuple[list[int], int]:
+    """By which a message is linked to its thread: hashes of its message-ids, and of its base subject."""
+    ids = [key for key in (message_id, *references[-MOST_IDS:]) if key]
+    return [_hash63(one) for one in dict.fromkeys(ids)], _hash63(subject)
 
 
 def _oldest(db: apsw.Connection, hashes: list[int], subject: int) -> str | None:

@@ -459,6 +459,9 @@ class SqlitePastStore:
     async def mark(self) -> backup.Mark:
         _refuse()
 
+    async def answers(self, emails: Sequence[int]) -> list[backup.AnswerRow | None]:
+        _refuse()
+
     def instant(self) -> AbstractAsyncContextManager[backup.Instant]:
         _refuse()
 

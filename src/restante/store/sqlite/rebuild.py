@@ -12,20 +12,19 @@ import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
 from ...clock import Random
-from ...mime.model import Trait
-from ..backup import Head, Pop3Row, RebuiltEmail, RebuiltRow, SeenRow
+from ..backup import AnswerRow, Head, Pop3Row, RebuiltEmail, RebuiltRow, SeenRow
 from ..errors import AccountExists, Damaged
-from ..model import Flags, System
-from . import content
-from .append import write_derived
+from ..model import Blob, Flags, System
+from . import answers, content
 from .faults import translated
-from .identity import new_id, thread_for
+from .identity import hashes_of, new_id
 from .migrate import new_file, put_in_place
 from .schema import APPLICATION_ID, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
 from .transaction import DELETED_SQL, UNSEEN_SQL, Interned, Settings, Write
@@ -51,8 +50,9 @@ async def rebuilding(
         try:
             await asyncio.to_thread(one.open)
             yield one
+            await one.filed()
         finally:
-            await asyncio.to_thread(one.close)
+            await one.end()
 
 
 class SqliteRebuilding:
@@ -72,6 +72,7 @@ class SqliteRebuilding:
         self._tx: Write | None = None
         self._db: apsw.Connection | None = None
         self._orders: set[int] = set()
+        self._filing: asyncio.Future[None] | None = None
 
     def open(self) -> None:
         os.close(os.open(self._making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -111,6 +112,14 @@ class SqliteRebuilding:
         )
         db.execute("INSERT INTO clock (modseq, at) VALUES (?, ?)", (self._tx.modseq, self._now))
 
+    async def end(self) -> None:
+        """Let go of the file, finished or not."""
+        if self._filing is not None:
+            await asyncio.wait([self._filing])  # a thread that files is not cut off: the file is closed after it
+            if not self._filing.cancelled():
+                self._filing.exception()  # of a batch whose account is given up for another reason
+        await asyncio.to_thread(self.close)
+
     def close(self) -> None:
         if self._db is not None:
             self._db.close(True)
@@ -125,34 +134,36 @@ class SqliteRebuilding:
             return await asyncio.to_thread(fn, tx, *args, **kwargs)
 
     async def emails(self, batch: Sequence[RebuiltEmail]) -> None:
-        await self._run(self._emails, batch)
+        # One batch is filed while the next one is made ready, and the one after that is read by the caller.
+        before = self._filing
+        ready = asyncio.ensure_future(asyncio.to_thread(_ready, self._new(batch), self._settings.compress))
+        self._filing = asyncio.ensure_future(self._file_after(before, ready))
+        await _over(before)
 
-    def _emails(self, tx: Write, batch: Sequence[RebuiltEmail]) -> None:
+    def _new(self, batch: Sequence[RebuiltEmail]) -> list[RebuiltEmail]:
+        """Emails whose order has not come before."""
+        new = []
         for one in batch:
-            if one.order in self._orders:
-                continue
-            self._orders.add(one.order)
-            analysis, size = one.analysis, len(one.data)
-            missing = 2 if analysis.traits & Trait.NO_FINAL_CRLF else 0
-            plain = analysis.surrogate_size if analysis.surrogate_size is not None else size + missing
-            blob = content.take(one.data, tx.settings.compress)
-            if blob.digest != one.digest:
-                raise Damaged("A message that is brought back is not the one that it should be.")
-            stored = content.file(tx, blob, int(analysis.traits), plain, size + missing)
-            tx.db.execute(
-                "INSERT INTO email (key, id, thread, content, size, received, arrival, uidl, modseq)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    one.order, one.id, thread_for(tx, analysis.keys, one.thread), stored, size, one.received,
-                    one.arrival, one.uidl, tx.modseq,
-                ),
-            )  # fmt: skip
-            write_derived(tx.db, one.order, analysis)
+            if one.order not in self._orders:
+                self._orders.add(one.order)
+                new.append(one)
+        return new
+
+    async def _file_after(self, before: asyncio.Future[None] | None, ready: asyncio.Future[list[_Ready]]) -> None:
+        rows = await ready
+        await _over(before)
+        await self._run(_file, rows)
+
+    async def filed(self) -> None:
+        """Wait for the batches that are on their way. Raises why one could not be filed."""
+        await _over(self._filing)
 
     async def placements(self, mailbox: int, rows: Sequence[RebuiltRow]) -> None:
+        await self.filed()
         await self._run(_placements, mailbox, rows)
 
     async def finish(self, pop3: Sequence[Pop3Row], hidden: Sequence[int], seen: Sequence[SeenRow]) -> None:
+        await self.filed()
         await self._run(_finish, pop3, hidden, seen)
         self._tx = None
         with translated():
@@ -189,6 +200,61 @@ def _prepare(path: Path, random: Random) -> Path:
 
 def _exists() -> AccountExists:
     return AccountExists("There is a store of this account already.", "Bring its mail back into it instead.")
+
+
+async def _over(filing: asyncio.Future[None] | None) -> None:
+    """Wait for a batch, which goes on where who waits is cancelled, as its thread would. Raises why it failed."""
+    if filing is not None:
+        await asyncio.wait([filing])
+        filing.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An email with its rows made ready. header: its header's text in its stored form. hashes, subject: of its thread
+    (see `identity.hashes_of`)."""
+
+    email: RebuiltEmail
+    blob: Blob
+    row: AnswerRow
+    header: bytes
+    hashes: list[int]
+    subject: int
+
+
+def _ready(batch: Sequence[RebuiltEmail], compress: bool) -> list[_Ready]:
+    """What needs no lock. Raises Damaged."""
+    found = []
+    for one in batch:
+        blob = content.take(one.data, compress)
+        if blob.digest != one.digest:
+            raise Damaged("A message that is brought back is not the one that it should be.")
+        row = one.made if isinstance(one.made, AnswerRow) else answers.row_of(one.made)
+        hashes, subject = hashes_of(row.message_id, row.refs.split(), row.subject)
+        found.append(_Ready(one, blob, row, content.encode_text(row.text_header), hashes, subject))
+    return found
+
+
+def _file(tx: Write, batch: Sequence[_Ready]) -> None:
+    db = tx.db
+    emails, links = [], []
+    for one in batch:
+        email, row = one.email, one.row
+        stored = content.file(tx, one.blob, row.traits, row.pop3_size, row.pop3_size_utf8)
+        emails.append(
+            (
+                email.order, email.id, email.thread, stored, one.blob.size, email.received, email.arrival, email.uidl,
+                tx.modseq,
+            )
+        )  # fmt: skip
+        links += [(each, one.subject, email.thread) for each in one.hashes]
+    db.executemany(
+        "INSERT INTO email (key, id, thread, content, size, received, arrival, uidl, modseq)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        emails,
+    )
+    db.executemany("INSERT OR IGNORE INTO thread_link (message_id, subject, thread) VALUES (?, ?, ?)", links)
+    answers.write(db, [(one.email.order, one.row, one.header) for one in batch])
 
 
 def _placements(tx: Write, mailbox: int, rows: Sequence[RebuiltRow]) -> None:

@@ -20,7 +20,7 @@ from ...query.language import And, Fuzzy, HasFlag, ModSeq, Not, Or, Query, Uids
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
 from ..annotation import ACCOUNT
-from ..backup import Instant, Mark
+from ..backup import AnswerRow, Instant, Mark
 from ..changes import AccountChanges, Change
 from ..errors import CannotChangeMailbox, MailboxExists, NoPermission
 from ..interface import Store
@@ -498,6 +498,9 @@ class SharedStore:
         _refuse()
 
     async def mark(self) -> Mark:
+        _refuse()
+
+    async def answers(self, emails: Sequence[int]) -> list[AnswerRow | None]:
         _refuse()
 
     def instant(self) -> AbstractAsyncContextManager[Instant]:

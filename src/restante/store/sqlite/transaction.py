@@ -85,6 +85,15 @@ def typed(cursor: apsw.Cursor) -> Any:
     return cursor.fetchall()
 
 
+def clean(text: str) -> str:
+    """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def spans(ranges: str, table: str, mailbox: str) -> str:
     """FROM clause over the rows `p` of a table with (mailbox, uid) that lie in packed ranges, ascending by UID.
 

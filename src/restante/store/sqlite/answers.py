@@ -1,0 +1,85 @@
+"""What was answered for an email at delivery, as one row: for a backup, and for an account made anew from one.
+
+The rows lie in `answer`, `sortkey`, `search_text` and `content`. The texts of bodies are not among them: those are
+made behind delivery whenever they are missing (see `bodies`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+
+import apsw
+
+from ...mime.model import Analysis, Trait
+from .. import parts
+from ..backup import AnswerRow
+from ..errors import Damaged
+from . import content
+from .transaction import clean
+
+
+def row_of(analysis: Analysis) -> AnswerRow:
+    """The row of a message that has been analysed."""
+    keys, text, size = analysis.keys, analysis.text, analysis.size
+    missing = 2 if analysis.traits & Trait.NO_FINAL_CRLF else 0
+    plain = analysis.surrogate_size if analysis.surrogate_size is not None else size + missing
+    return AnswerRow(
+        analysis.envelope, analysis.bodystructure, analysis.headers, analysis.body, clean(analysis.preview),
+        parts.encode(analysis.root), keys.sent, keys.sent_day, clean(keys.subject), int(keys.is_reply),
+        clean(keys.sender), clean(keys.recipient), clean(keys.cc), clean(keys.display_from), clean(keys.display_to),
+        clean(keys.message_id), clean(" ".join(keys.references)), clean(text.sender), clean(text.recipient),
+        clean(text.cc), clean(text.bcc), clean(text.subject), clean(text.header), int(analysis.traits), plain,
+        size + missing,
+    )  # fmt: skip
+
+
+def read(db: apsw.Connection, emails: Sequence[int]) -> list[AnswerRow | None]:
+    """Rows of these emails (keys), in the order asked; None for one that is gone or whose rows are not whole or
+    readable."""
+    if not emails:
+        return []  # APSW takes no empty array
+    found: dict[int, AnswerRow] = {}
+    for key, *row in db.execute(_READ, (apsw.carray(array("q", emails)),)):
+        try:
+            row[HEADER] = content.decode_text(row[HEADER])
+        except Damaged:
+            continue  # `doctor` makes it anew, and so does a restore
+        found[key] = AnswerRow._make(row)
+    return [found.get(key) for key in emails]
+
+
+HEADER = AnswerRow._fields.index("text_header")
+
+_READ = """
+SELECT e.key, a.envelope, a.bodystructure, a.headers, a.body, a.preview, a.parts,
+    k.sent, k.sent_day, k.subject, k.is_reply, k.sender, k.recipient, k.cc, k.display_from, k.display_to,
+    k.message_id, k.refs, t.sender, t.recipient, t.cc, t.bcc, t.subject, t.header,
+    c.traits, c.pop3_size, c.pop3_size_utf8
+FROM carray(?1) s CROSS JOIN email e ON e.key = s.value CROSS JOIN content c ON c.key = e.content
+CROSS JOIN answer a ON a.email = e.key CROSS JOIN sortkey k ON k.email = e.key
+CROSS JOIN search_text t ON t.email = e.key
+"""
+
+
+def write(db: apsw.Connection, rows: Iterable[tuple[int, AnswerRow, bytes]]) -> None:
+    """Keep rows of emails that have none: (email, row, its header's text in its stored form)."""
+    answer, sortkey, texts = [], [], []
+    for email, row, header in rows:
+        answer.append((email, *row[:6]))
+        sortkey.append((email, *row[6:17]))
+        texts.append((email, *row[17:22], header))
+    db.executemany(
+        "INSERT INTO answer (email, envelope, bodystructure, headers, body, preview, parts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        answer,
+    )
+    db.executemany(
+        "INSERT INTO sortkey (email, sent, sent_day, subject, is_reply, sender, recipient, cc, display_from,"
+        " display_to, message_id, refs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        sortkey,
+    )
+    db.executemany(
+        "INSERT INTO search_text (email, sender, recipient, cc, bcc, subject, header) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        texts,
+    )

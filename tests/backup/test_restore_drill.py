@@ -221,17 +221,20 @@ def test_octets_that_the_store_gives_otherwise_are_found_though_its_hash_agrees(
 def test_damage_is_told_and_all_else_is_compared(tmp_path: Path) -> None:
     async def scene() -> None:
         world = await filled(tmp_path)
+        found = []
         for path in sorted((tmp_path / "backup" / "mail").rglob("*")):
             if path.is_file():
                 path.chmod(0o600)
-                data = bytearray(path.read_bytes())
-                data[200] ^= 1
-                path.write_bytes(data)
-                break
-        for sample in (Sample(), None):
-            done = await drilled(world, sample)
-            assert not done.right
+                whole = path.read_bytes()
+                path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+                found += [await drilled(world, sample) for sample in (Sample(), None)]
+                path.write_bytes(whole)
+        # Answers lie in packs of mail too: without them messages are analysed, and all is right.
+        bad = [done for done in found if not done.right]
+        assert bad
+        for done in bad:
             assert done.differences[0].startswith(("ann@example.com", "bob@example.com"))
+        for done in found:
             assert done.wrong + done.messages == 45
         await world.engine.close()
 

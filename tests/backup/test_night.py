@@ -48,6 +48,27 @@ def test_nights_are_taken_forgotten_and_read_back(tmp_path: Path) -> None:
     play(scene())
 
 
+def test_a_night_says_how_much_has_been_read_back_and_when_longest_ago(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        for number in range(40):  # more than one share's octets each
+            await put(world.ann, "INBOX", message(1000 + number, "x" * 3000))
+            world.clock.advance(1.0)
+            await world.take()
+        nights = []
+        for _ in range(35):
+            nights.append((await tonight(world, Keep(0, 0, 0)), world.clock.now()))
+        assert all(night.checked is not None for night, _ in nights)
+        told = [(night.checked.fresh, now - (night.checked.oldest or 0)) for night, now in nights if night.checked]
+        assert 0 < told[0][0] < 0.5, "a share"
+        assert told[0][0] < told[9][0] < told[19][0] < told[29][0]
+        assert min(fresh for fresh, _ in told[29:]) > 0.9, "all but what came last"
+        assert max(age for _, age in told) <= 30 * 86400.0
+        await world.engine.close()
+
+    play(scene())
+
+
 def test_where_all_is_kept_nothing_is_removed(tmp_path: Path) -> None:
     async def scene() -> None:
         world = await filled(tmp_path)
@@ -76,6 +97,7 @@ def test_a_flipped_bit_makes_a_bad_night_within_thirty_and_each_one_after(tmp_pa
         assert True in bad
         assert bad[bad.index(True) :] == [True] * (30 - bad.index(True)), "told every night until it is mended"
         assert "backup verify --all" in " ".join(nights[-1].problems)
+        assert not any(each.passing for each in nights)
         await world.engine.close()
 
     play(scene())
@@ -91,6 +113,7 @@ def test_an_account_that_is_left_out_makes_a_bad_night_with_a_snapshot(tmp_path:
         bad = await tonight(world)
         assert bad.snapshot
         assert "ann@example.com was left out" in " ".join(bad.problems)
+        assert not bad.passing, "damage stays"
         await world.engine.close()
 
     play(scene())
@@ -108,6 +131,7 @@ def test_a_location_that_is_gone_makes_a_bad_night_that_forgets_nothing(tmp_path
         world.clock.advance(86400.0)
         bad = await night(world.engine, repository, world.clock, "host", {}, Keep(1, 0, 0))
         assert (bad.snapshot, bad.forgotten, len(bad.problems)) == ("", 0, 1)
+        assert bad.passing, "the disk may come back"
         (tmp_path / "backup").unlink()
         shutil.move(tmp_path / "elsewhere", tmp_path / "backup")
         assert snapshots(world) == 4

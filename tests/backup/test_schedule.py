@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.backup.schedule import DAY, Schedule, parse_time
+from restante.backup.schedule import DAY, Retries, Schedule, drill_due, parse_time
 
 ZONES = [
     "UTC", "Europe/Berlin", "Europe/London", "America/New_York", "America/Sao_Paulo", "America/Havana", "Asia/Beirut",
@@ -102,6 +102,85 @@ def test_without_a_zone_it_is_the_machines_clock(monkeypatch: pytest.MonkeyPatch
     finally:
         monkeypatch.undo()
         clock.tzset()
+
+
+@given(
+    st.sampled_from(ZONES), st.times(), instants, st.sampled_from(["monthly", "weekly"]), st.sets(st.integers(0, 399))
+)
+def test_the_first_night_of_each_month_or_week_tries_a_restore(
+    zone: str, at: time, start: int, every: str, missed: set[int]
+) -> None:
+    schedule = Schedule(at.replace(tzinfo=None, fold=0), ZoneInfo(zone))
+    last: float | None = None
+    periods: list[tuple[int, ...]] = []
+    tried: list[tuple[int, ...]] = []
+    now = schedule.after(start)
+    for number in range(400):
+        if number not in missed:
+            day = datetime.fromtimestamp(now, schedule.zone)
+            period = (day.year, day.month) if every == "monthly" else tuple(day.isocalendar()[:2])
+            periods += [period] if period not in periods else []
+            if drill_due(every, last, now, schedule.zone):
+                tried.append(period)
+                last = now + 60  # it takes a while, and ends on the same day or the next
+                if datetime.fromtimestamp(last, schedule.zone).date() != day.date():
+                    last = now
+        now = schedule.after(now)
+    assert tried == periods, "once in each in which there was a night"
+
+
+def test_drills_that_are_off_never_come_and_a_last_one_of_the_wrong_year_counts_as_none() -> None:
+    now = utc("2026-05-31T00:30")
+    assert not drill_due("off", None, now)
+    assert drill_due("monthly", None, now)
+    assert drill_due("monthly", utc("2040-05-01T00:30"), now)
+    assert not drill_due("monthly", utc("2026-05-01T00:30"), now, ZoneInfo("Europe/Berlin"))
+    assert drill_due("monthly", utc("2025-05-31T00:30"), now, ZoneInfo("Europe/Berlin")), "the same month, a year ago"
+
+
+@given(
+    st.sampled_from(ZONES),
+    st.times(),
+    instants,
+    st.floats(0, 20 * 3600),
+    st.lists(st.one_of(st.none(), st.floats(0, 7200)), min_size=1, max_size=60),
+)
+def test_a_night_is_tried_again_with_growing_pauses_and_never_into_the_next_one(
+    zone: str, at: time, start: int, window: float, durations: list[float | None]
+) -> None:
+    """durations: of attempts that fail for a passing reason, one after the other over many nights; None succeeds."""
+    schedule, retries = Schedule(at.replace(tzinfo=None, fold=0), ZoneInfo(zone)), Retries(window)
+    now = schedule.after(start)
+    script = list(durations)
+    nights: list[float] = []
+    while script:
+        begun, attended, tried, pauses = now, schedule.before(now), 0, list[float]()
+        nights.append(attended)
+        while script and (took := script.pop(0)) is not None:
+            ended, tried = now + took, tried + 1
+            again = retries.again(begun, ended, tried, schedule.after(attended))
+            if again is None:
+                now = ended
+                break
+            assert ended < again <= begun + window
+            assert schedule.before(again) == attended, "it is still that night's"
+            pauses.append(again - ended)
+            now = again
+        assert all(b >= a - 1e-3 for a, b in pairwise(pauses))
+        assert all(299.9 <= pause <= 3600.1 for pause in pauses)
+        now = max(now, schedule.due(attended, now, no_chance))
+    assert len(set(nights)) == len(nights), "no night has two turns"
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])
+def test_the_window_is_of_hours_that_pass_when_clocks_change(day: str) -> None:
+    begun = BERLIN.occurrence(date.fromisoformat(day))
+    retries, ended, pauses = Retries(4 * 3600), begun + 5, list[float]()
+    while (again := retries.again(begun, ended, len(pauses) + 1, BERLIN.after(begun))) is not None:
+        pauses.append(again - ended)
+        ended = again + 5
+    assert pauses == [300, 600, 1200, 2400, 3600, 3600]
+    assert Retries(0).again(begun, begun + 1, 1, BERLIN.after(begun)) is None
 
 
 def test_times() -> None:

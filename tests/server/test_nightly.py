@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -205,6 +206,121 @@ def test_a_night_that_does_not_end_is_told_and_ended_at_last(tmp_path: Path) -> 
     asyncio.run(scene())
 
 
+AWAY = Night(problems=("The disk is away.",), passing=True)
+
+
+def test_a_night_that_fails_for_a_passing_reason_is_tried_again_and_is_no_missed_one(tmp_path: Path) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path, good(1), AWAY, AWAY, AWAY, good(2), good(3))
+        seen: list[tuple[int, str, bool, bool]] = []
+
+        async def look() -> None:
+            nights = play.nights
+            seen.append((nights.tried, nights.trouble, nights.failing, nights.next is None))
+
+        play.inside = look
+        assert await play() == [], "the postmaster has nothing to do"
+        gaps = [round(b - a) for a, b in pairwise(play.begun)]
+        assert gaps[1:4] == [300, 600, 1200]
+        assert SCHEDULE is not None
+        assert len({SCHEDULE.before(begun) for begun in play.begun}) == 4, "three nights, and the one that is coming"
+        away = "The disk is away."
+        assert seen[:5] == [
+            (0, "", False, True), (0, "", False, True), (1, away, False, True), (2, away, False, True),
+            (3, away, False, True),
+        ]  # fmt: skip
+        assert (play.nights.tried, play.nights.trouble, play.nights.failure) == (0, "", None)
+        assert play.out.getvalue().count("nightly backup is tried again") == 3
+        assert "nightly backup failed" not in play.out.getvalue()
+
+    asyncio.run(scene())
+
+
+def test_each_night_and_attempt_is_told_to_prometheus(tmp_path: Path) -> None:
+    async def scene() -> None:
+        backup = BackupTable(location="/backup", metrics_file=str(tmp_path / "restante.prom"))
+        play = Play(tmp_path, good(1), AWAY, good(2), BAD, config=Config(backup=backup))
+        seen: list[str] = []
+
+        async def look() -> None:
+            seen.append((tmp_path / "restante.prom").read_text())
+
+        play.inside = look
+        await play()
+
+        def value(text: str, name: str) -> float | None:
+            found = [line.split()[1] for line in text.splitlines() if line.startswith(f"restante_backup_{name} ")]
+            return float(found[0]) if found else None
+
+        names = ("nights_total", "failures_total", "retries_total", "failing", "last_messages")
+        told = [tuple(value(text, name) for name in names) for text in seen]
+        assert told == [
+            (0, 0, 0, 0, None), (1, 0, 0, 0, 1), (1, 0, 1, 0, 1), (2, 0, 1, 0, 1), (3, 1, 1, 1, 1),
+        ]  # fmt: skip
+        (tmp_path / "restante.prom").unlink()
+        (tmp_path / "restante.prom").mkdir()
+        await Play(tmp_path, good(3), config=Config(backup=backup))()
+
+    asyncio.run(scene())
+
+
+def test_when_the_night_is_over_it_was_a_bad_one_and_one_message_says_how_often_it_was_tried(tmp_path: Path) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path, *[AWAY] * 7, good(1))
+        failed, works = await play()
+        assert "The disk is away. It was tried 7 times." in failed.replace("\r\n", " ")
+        assert "works again" in works
+        assert SCHEDULE is not None
+        assert play.begun[6] - play.begun[0] <= 4 * 3600
+        assert SCHEDULE.before(play.begun[7]) > SCHEDULE.before(play.begun[6])
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [CONFIG, Config(backup=BackupTable(location="/backup", retry=0.0))],
+    ids=["a reason that does not pass", "retry off"],
+)
+def test_what_does_not_pass_is_not_tried_again(tmp_path: Path, config: Config) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path, BAD if config is CONFIG else AWAY, good(1), config=config)
+        assert len(await play()) == 2
+        assert play.begun[1] - play.begun[0] > 80_000
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_is_stopped_between_two_attempts_goes_on_with_the_night(tmp_path: Path) -> None:
+    async def scene() -> None:
+        first = Play(tmp_path, AWAY)
+        await first()
+        again = Play(tmp_path, good(1))
+        start = first.clock.now() + 600.0  # past any jitter, which is drawn anew
+        again.clock.set(start)
+        assert await again() == []
+        assert again.begun[0] == start, "the night is not attended to: at once"
+
+    asyncio.run(scene())
+
+
+def test_a_clock_that_leaps_over_the_next_night_while_it_waits_doubles_none(tmp_path: Path) -> None:
+    async def scene() -> None:
+        play = Play(tmp_path, AWAY, good(1), good(2))
+
+        async def leap() -> None:
+            if len(play.begun) == 1:
+                play.clock.advance(2 * 86400.0)
+
+        play.inside = leap
+        await play()
+        assert SCHEDULE is not None
+        nights = [SCHEDULE.before(begun) for begun in play.begun]
+        assert len(set(nights[1:])) == len(nights[1:])
+
+    asyncio.run(scene())
+
+
 def test_without_a_location_or_with_the_schedule_off_there_is_nothing(tmp_path: Path) -> None:
     assert schedule_of(Config()) is None
     assert schedule_of(Config(backup=BackupTable(location="/x", schedule="off"))) is None
@@ -272,10 +388,14 @@ def prepared(folder: Path, sealed: bool) -> Path:
 def test_the_process_says_why_there_was_no_backup(tmp_path: Path) -> None:
     async def scene() -> None:
         order = Order(Config(backup=BackupTable(location=str(tmp_path / "none"))), str(tmp_path / "data"))
-        assert "has no key" in " ".join((await in_process(order)).problems)
+        none = await in_process(order)
+        assert "has no key" in " ".join(none.problems)
+        assert not none.passing
         (tmp_path / "words").write_text("words\n")
         backup = BackupTable(location=str(tmp_path / "none"), passphrase_file=str(tmp_path / "words"))
-        assert "no backup" in " ".join((await in_process(Order(Config(backup=backup), str(tmp_path)))).problems)
+        unmounted = await in_process(Order(Config(backup=backup), str(tmp_path)))
+        assert "no backup" in " ".join(unmounted.problems)
+        assert unmounted.passing, "as when its disk is not mounted"
 
     asyncio.run(scene())
 
@@ -321,6 +441,7 @@ def test_a_process_that_is_killed_is_a_bad_night(tmp_path: Path) -> None:
         for pid in children(os.getpid()):
             os.kill(pid, signal.SIGKILL)
         assert "status -9" in " ".join((await task).problems)
+        assert (await task).passing
 
     asyncio.run(scene())
 

@@ -38,7 +38,8 @@ BESIDE = "Restored"
 @dataclass(slots=True)
 class Brought:
     """What came back, or would. present, moved: messages that were left alone, being there or elsewhere. flagged: whose
-    flags were set back. mailboxes: (name, messages) of those that something came into."""
+    flags were set back. mailboxes: (name, messages) of those that something came into. placed: mailbox -> UIDs that
+    they have now."""
 
     messages: int = 0
     octets: int = 0
@@ -47,6 +48,7 @@ class Brought:
     flagged: int = 0
     mailboxes: list[tuple[str, int]] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
+    placed: dict[int, list[int]] = field(default_factory=dict)
 
 
 class Bringing:
@@ -237,7 +239,8 @@ class Bringing:
             )
             blob = await self._store.put(data)
             messages.append(NewMessage(blob, analysis, flags, row.received, row.arrival, identity))
-        await self._store.append(key, messages)
+        appended = await self._store.append(key, messages)
+        self.done.placed.setdefault(key, []).extend(appended.uids)
         self.done.messages += len(messages)
         self.done.octets += sum(len(data) for _, data in whole)
         self._told(sum(len(data) for _, data in whole))

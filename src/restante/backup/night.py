@@ -17,7 +17,7 @@ from .prune import prune
 from .repository import Repository
 from .retention import Keep
 from .run import Done, run
-from .verify import Verified, verify
+from .verify import Verified, checked, verify
 
 TOLD = 5
 """Accounts and damages named in a reason; the rest is counted."""
@@ -35,8 +35,9 @@ async def night(
     try:
         done = await run(engine, repository, clock, host, files)
     except Refusal as refusal:
-        return Night(problems=(str(refusal),))
+        return Night(problems=(str(refusal),), passing=refusal.temporary)
     problems += _left_out(done)
+    passing = len(done.failed) == done.passing and not done.unreadable
     forgotten = 0
     wanted = bool(keep.daily or keep.weekly or keep.monthly)
     if wanted and repository.reads and repository.location.removes:
@@ -45,16 +46,20 @@ async def night(
             forgotten = len(pruned.forgotten)
         except Refusal as refusal:
             problems.append(f"Old snapshots were not forgotten: {refusal}")
-    read_back = 0
+            passing = passing and refusal.temporary
+    read_back, seen = 0, None
     try:
         verified = await asyncio.to_thread(verify, repository, int(clock.now()), everything=False)
-        read_back = verified.octets
+        read_back, seen = verified.octets, checked(verified)
         problems += _damages(verified)
+        passing = passing and verified.right
     except Refusal as refusal:
         problems.append(f"Nothing was read back: {refusal}")
+        passing = passing and refusal.temporary
+    passing = passing and bool(problems)
     return Night(
-        done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems),
-        unpruned=wanted and not repository.reads,
+        done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems), passing=passing,
+        checked=seen, unpruned=wanted and not repository.reads,
     )  # fmt: skip
 
 

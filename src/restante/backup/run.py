@@ -36,7 +36,8 @@ Told = Callable[[str, int, int], None]
 @dataclass(slots=True)
 class Done:
     """What a run did. unchanged: accounts that one look was enough for. messages, octets: read from the store.
-    written: octets of files. failed: (address, why). unreadable: (address, how many messages could not be read)."""
+    written: octets of files. failed: (address, why); passing: how many of them for a reason that may be gone soon.
+    unreadable: (address, how many messages could not be read)."""
 
     snapshot: Snapshot
     accounts: int = 0
@@ -45,6 +46,7 @@ class Done:
     octets: int = 0
     written: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    passing: int = 0
     unreadable: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -143,6 +145,7 @@ async def _account(
     except StoreRefusal as refusal:
         if await engine.directory.account_by_id(account.id) is not None:  # else it was removed meanwhile
             done.failed.append((account.address, refusal.text))
+            done.passing += refusal.temporary
         return None
     finally:
         await engine.leave(account.id)

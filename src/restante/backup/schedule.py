@@ -2,6 +2,7 @@
 
     occurrence(day)           the instant at which the clock on the wall shows the time of that day
     next run                  the first occurrence after the last one that was attended to, a jitter later
+    after a passing failure   again the same night, with growing pauses (`Retries`)
 
 A night is named by its day, so that a clock put forward or back neither skips nor doubles it: a time that a day does
 not have is met as long after midnight as on other days (02:30 becomes 03:30), one that it has twice counts the first
@@ -60,6 +61,42 @@ class Schedule:
 
     def _day(self, instant: float) -> date:
         return datetime.fromtimestamp(instant, self.zone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """A night that failed for a passing reason is tried again: after `first` seconds, and after twice the pause before,
+    never more than `longest`, as long as that begins no later than `window` seconds after the night did.
+
+    In seconds that pass, not by the wall: a clock that changes meanwhile makes the window no longer and no shorter.
+    """
+
+    window: float
+    first: float = 300.0
+    longest: float = 3600.0
+
+    def again(self, begun: float, ended: float, tried: int, until: float) -> float | None:
+        """When to try again, None where the night is lost. begun: its first attempt; ended: the last one, of `tried`.
+        until: the next night's occurrence, whose turn it is then."""
+        at = ended + min(self.first * 2.0 ** min(tried - 1, 30), self.longest)
+        return at if at <= begun + self.window and at < until else None
+
+
+def drill_due(every: str, last: float | None, now: float, zone: tzinfo | None = None) -> bool:
+    """Whether a night at `now` tries a restore: the first of each month (or week, from Monday) does. every: as
+    `backup.drill`. last: the last good drill, None for none; a bad one is done again the next night. zone: whose days;
+    None is the machine's.
+
+    A last one more than a day ahead is of a clock that was wrong, and counts as none.
+    """
+    if every == "off":
+        return False
+    if last is None or last > now + DAY:
+        return True
+    then, today = datetime.fromtimestamp(last, zone), datetime.fromtimestamp(now, zone)
+    if every == "weekly":
+        return then.isocalendar()[:2] != today.isocalendar()[:2]
+    return (then.year, then.month) != (today.year, today.month)
 
 
 def parse_time(text: str) -> time | None:

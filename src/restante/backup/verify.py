@@ -21,6 +21,7 @@ from .errors import UNREADABLE, AppendOnly, Corrupt, Missing
 from .index import Pack, pack_of
 from .mend import SMALL, mend, twin_of
 from .objects import Kind
+from .outcome import Checked
 from .repository import Repository, Snapshot, pack_kind
 from .sealed import ENVELOPED, FileKind, head_octets
 from .walk import Broken, Touched, Walk, messages_touched
@@ -51,6 +52,10 @@ class Verified:
     octets: int = 0
     left: int = 0
     lacking: int = 0
+    fresh: float = 0.0
+    """The part of all octets that has been read back within thirty days, 0 to 1."""
+    oldest: int | None = None
+    """When what was read longest ago was, in seconds UTC; None where nothing ever was."""
     opened: bool = True
     damages: list[Damage] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
@@ -63,6 +68,11 @@ class Verified:
     def right(self) -> bool:
         """Whether every octet that was read is right and nothing is missing."""
         return not (self.damages or self.broken or self.touched)
+
+
+def checked(done: Verified) -> Checked:
+    """The verification in a few numbers."""
+    return Checked(done.octets, done.fresh, done.oldest, len(done.damages) + len(done.broken), len(done.touched))
 
 
 Told = Callable[[int], None]
@@ -106,9 +116,19 @@ def verify(
     kept = {name: at for name, at in stamps.items() if name in files}
     kept |= {name: -now if name in wrong else now for name in chosen}
     _stamp(repository, kept, old_stamps)
+    done.fresh, done.oldest = _freshness(files, kept, now)
     if len(written.lists) > MANY:
         join(repository, written)
     return done
+
+
+def _freshness(files: dict[str, int], stamps: dict[str, int], now: int) -> tuple[float, int | None]:
+    """(part of all octets read back within thirty days, when what was read longest ago was). A stamp of the future
+    counts as none."""
+    read = {name: abs(at) for name, at in stamps.items() if abs(at) <= now}
+    fresh = sum(files[name] for name, at in read.items() if at > now - DAYS * 86400)
+    total = sum(files.values())
+    return fresh / total if total else 1.0, min(read.values(), default=None)
 
 
 @dataclass(slots=True)

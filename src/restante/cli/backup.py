@@ -32,6 +32,7 @@ SUBCOMMANDS = (
     Subcommand("find", ".backup_look:find_", "Find messages: in which snapshots are they?"),
     Subcommand("restore", ".backup_restore:restore", "Bring a server, an account, a mailbox or a message back."),
     Subcommand("verify", ".backup_keep:verify_", "Read the backup back."),
+    Subcommand("drill", ".backup_drill:drill_", "Restore a sample for trial and compare it."),
     Subcommand("keep", ".backup_kept:keep_", "Take in what was dropped at an append-only location, as its keeper."),
     Subcommand("prune", ".backup_keep:prune_", "Forget old snapshots, and what nobody needs then."),
     Subcommand("status", ".backup_status:status_", "Show whether the nightly backup works."),
@@ -103,13 +104,21 @@ def location(*, keeper: bool = False) -> Location:
     from ..clock import system_random
     from .installation import load_config
 
-    config, _ = load_config(place_of())
-    said = _wanted().location or config.backup.location
+    said = named_location()
     if not said:
         raise Refusal(
             "No location of a backup was named.", "Name it, or write [backup] location = ... into the configuration."
         )
-    return location_of(said, system_random, remote_of(config.backup), keeper=keeper)
+    remote = remote_of(load_config(place_of())[0].backup)
+    return location_of(said, system_random, remote, keeper=keeper)
+
+
+def named_location() -> str:
+    """What the command line, or else the configuration, says of the location; "" for nothing."""
+    from .installation import load_config
+
+    said = _wanted().location
+    return load_config(place_of())[0].backup.location if said is None else said
 
 
 def secret(*, new: bool = False, configured: bool = True) -> Opening:
@@ -201,3 +210,18 @@ def complain_of(repository: Repository) -> None:
         click.echo(f"restante: {error}", err=True)
     if repository.complaints:
         click.echo("  What is kept twice was read all the same. Run 'restante backup verify --all'.", err=True)
+
+
+def keep_record(data: Path, note: Callable[[], object]) -> None:
+    """Note what came of a drill or a verification of the configured backup, and tell the metrics. Where this machine
+    has no data folder, nobody would read it."""
+    from ..server.backup_metrics import write_metrics
+    from .installation import load_config
+
+    if not data.is_dir():
+        return
+    try:
+        note()
+        write_metrics(load_config(place_of())[0], data)
+    except OSError as error:
+        click.echo(f"restante: the result cannot be noted in {data} ({error.strerror}).", err=True)

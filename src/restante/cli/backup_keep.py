@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import Refusal
-from .backup import complain_of, open_repository, with_location_argument
+from .backup import complain_of, keep_record, named_location, open_repository, with_location_argument
 from .common import count, emit_json, human_size, instant, place_of, with_json, with_place
 from .statuses import Exit
 
@@ -53,14 +53,19 @@ def verify_(ctx: click.Context, everything: bool, mending: bool, as_json: bool) 
     With the writing key of a sealed backup every file is read and compared with its name, and missing ones are told;
     with its private key, all that is in them is looked at too.
     """
-    from ..backup.verify import verify
+    from ..backup.verify import checked, verify
     from ..clock import SystemClock
+    from ..server.backup_records import note_verify
+    from .installation import load_config
     from .progress import Meter
 
     repository = open_repository(reading=False)
     total = sum(size for _, size in repository.location.names("")) if everything else 0
     with Meter("Verifying", total) as meter:
         done = verify(repository, int(SystemClock().now()), everything=everything, told=meter, mending=mending)
+    config, data = load_config(place_of())
+    if named_location() == config.backup.location:
+        keep_record(data, lambda: note_verify(data, config.backup.location, SystemClock().now(), checked(done)))
     result = Checked(
         done.right,
         done.files,

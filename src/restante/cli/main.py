@@ -30,6 +30,7 @@ COMMANDS = (
     Subcommand("dedupe", ".dedupe", "Find messages that are there more than once; move all but one to the trash."),
     Subcommand("search", ".search", "List messages that hold given words."),
     Subcommand("undelete", ".undelete", "List removed messages and bring them back."),
+    Subcommand("rewind", ".rewind", "Take an account back to what it was at an instant."),
     Subcommand("sync", ".sync", "Keep copies of mail accounts in step with their servers."),
     Subcommand("send", ".send", "Send the message on stdin, now or once there is a network."),
     Subcommand("backup", ".backup", "Back up all accounts, and restore."),

@@ -31,8 +31,8 @@ MEANINGS = {
     Exit.NOT_FOUND: "no such account, domain, alias, file, backup or snapshot",
     Exit.FINDINGS: "doctor found something that is not repaired; import or backup left something out; dedupe left some"
     " in place; sync held removals, set messages aside or left mailboxes out, or does not know whether a message was"
-    " sent; migrate: messages were not copied, are missing or differ; backup verify found damage; backup status: the"
-    " nightly backup fails",
+    " sent; migrate: messages were not copied, are missing or differ; backup verify found damage, backup drill"
+    " differences; backup status: the nightly backup fails, or its drills; rewind: messages could not be brought back",
     Exit.NO_USER: "deliver: no such recipient",
     Exit.UNAVAILABLE: "deliver: refused for good (quota, disabled account, unusable message)",
     Exit.CANNOT_CREATE: "deliver: the message cannot be stored",

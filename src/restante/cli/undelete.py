@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from .common import NotHere, count, emit, instant, run, with_json, with_place
+
+if TYPE_CHECKING:
+    from ..store.model import Recoverable
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +30,50 @@ class Row:
 @click.argument("numbers", metavar="[NUMBER]...", nargs=-1, type=int)
 @click.option("--account", "address", required=True, metavar="NAME@DOMAIN", help="Whose mail it was.")
 @click.option("--from", "mailbox", metavar="MAILBOX", help="Only what was in this mailbox.")
+@click.option("--since", metavar="TIME", help='Only what was removed at this instant or later: "3h ago" (see rewind).')
+@click.option("--before", metavar="TIME", help="Only what was removed before this instant.")
+@click.option("--by", "session", metavar="TEXT", help='Only what such a session removed: "pop3", "imap 7f3a".')
 @click.option("--all", "everything", is_flag=True, help="Bring back all that is listed.")
 @click.option("--into", metavar="MAILBOX", help="Bring back into this mailbox instead of where it was.")
 @with_json
 @with_place
 def command(
-    numbers: tuple[int, ...], address: str, mailbox: str | None, everything: bool, into: str | None, as_json: bool
+    numbers: tuple[int, ...],
+    address: str,
+    mailbox: str | None,
+    since: str | None,
+    before: str | None,
+    session: str | None,
+    everything: bool,
+    into: str | None,
+    as_json: bool,
 ) -> None:
     """List removed messages that can be brought back; with NUMBERs or --all, bring them back.
 
-    They come back with flags, dates and EMAILID, under new UIDs.
+    They come back with flags, dates and EMAILID, under new UIDs. --from, --since, --before and --by narrow the list,
+    and --all with it. What else was done to an account, 'restante rewind' undoes.
     """
+    from ..clock import SystemClock
+    from .when import parse_when
+
+    now = SystemClock().now()
+    first = parse_when(since, now) if since is not None else None
+    last = parse_when(before, now) if before is not None else None
+
+    def meant(one: Recoverable) -> bool:
+        return (
+            (mailbox is None or one.mailbox == mailbox)
+            and (first is None or one.removed_at >= first)
+            and (last is None or one.removed_at < last)
+            and (session is None or session.lower() in one.session.lower())
+        )
 
     async def work() -> None:
         from .installation import installation
 
         async with installation() as here:
             _, store = await here.store(address)
-            found = [each for each in await store.recoverable() if mailbox is None or each.mailbox == mailbox]
+            found = [each for each in await store.recoverable() if meant(each)]
             if not numbers and not everything:
                 rows = [
                     Row(

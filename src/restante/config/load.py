@@ -61,6 +61,7 @@ CHOICES = (
     Choice(("imap", "language"), ("i-default", "en", "de")),
     Choice(("imap", "message_limit_on"), ("all", "saving")),
     Choice(("pop3", "delete"), ("remove", "trash", "keep")),
+    Choice(("backup", "drill"), ("monthly", "weekly", "off")),
 )
 
 _DAY = 86400.0
@@ -95,6 +96,7 @@ RANGES = (
     Range(("store", "reserve"), 0, _ANY),
     Range(("store", "handles"), 4, 1 << 20),
     Range(("backup", "jitter"), 0, 4 * 3600),
+    Range(("backup", "retry"), 0, 20 * 3600),
     Range(("backup", "keep_daily"), 0, 36_500),
     Range(("backup", "keep_weekly"), 0, 36_500),
     Range(("backup", "keep_monthly"), 0, 36_500),

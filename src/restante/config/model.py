@@ -204,6 +204,14 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         str, Doc('When the server backs up each night to `location`: "HH:MM" by this machine\'s clock, or "off".')
     ] = "02:30"
     jitter: Annotated[float, Doc("A night begins so much later at most, by chance.", "duration")] = 600.0
+    retry: Annotated[
+        float,
+        Doc(
+            "A night that fails for a passing reason (location out of reach, disk full or busy) is tried again, with"
+            " growing pauses, until so long after its beginning; 0: not at all.",
+            "duration",
+        ),
+    ] = 14400.0
     keep_daily: Annotated[int, Doc("Days of which a snapshot stays. All three 0: nothing is ever removed.")] = 14
     keep_weekly: Annotated[int, Doc("Weeks of which a snapshot stays.")] = 8
     keep_monthly: Annotated[int, Doc("Months of which a snapshot stays.")] = 24
@@ -211,6 +219,13 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         bool, Doc("People find their account's snapshots in their mail application, for reading, below `Backups/`.")
     ] = False
     in_imap_room: Annotated[int, Doc("Disk that is used for it at most, while somebody looks.", "size")] = 4 << 30
+    drill: Annotated[
+        str,
+        Doc('How often a night also restores a sample for trial and compares it: "monthly", "weekly" or "off".'),
+    ] = "monthly"
+    metrics_file: Annotated[
+        str, Doc("File that has the backup's numbers for Prometheus (node_exporter's textfile collector): NAME.prom.")
+    ] = ""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """The nightly backup: when it is due, what came of it, and who hears of that.
 
     waiting --due--> running (a process of its own) --ended--> noted, logged, the postmaster told --> waiting
+                     running --failed, for a passing reason--> a pause --> running, as long as there is night left
                      running --server stops--> killed, nothing noted: due again at the next start
 
 It lives in the background process, so it is there once and never runs twice at a time. Instants come from the clock
@@ -21,10 +22,11 @@ import msgspec
 from msgspec.structs import replace
 
 from ..backup.outcome import Night
-from ..backup.schedule import DAY, Schedule, parse_time
+from ..backup.schedule import DAY, Retries, Schedule, parse_time
 from ..clock import Clock, Random
 from ..config.model import Config
 from ..store.interface import Engine
+from .backup_metrics import write_metrics
 from .logs import Logger
 from .nightly_state import Nights, Order, read_nights, write_nights
 from .postmaster import tell_postmaster
@@ -75,6 +77,7 @@ class Nightly:
         self._look = look
         self._sleep = sleep
         self._schedule = schedule_of(config)
+        self._retries = Retries(config.backup.retry)
         self._task: asyncio.Task[None] | None = None
         self._working = False
         self._due: float | None = None
@@ -127,12 +130,37 @@ class Nightly:
         return True
 
     async def _night(self, schedule: Schedule, nights: Nights) -> Nights:
-        """Do a night's work; what is known then, noted."""
-        begun, attended = self._clock.now(), schedule.before(self._clock.now())
+        """Do a night's work, again after a pause where it failed for a passing reason; what is known then, noted."""
+        begun, attended, tried = self._clock.now(), 0.0, 0
+        while True:
+            attended = max(attended, schedule.before(self._clock.now()))
+            night, nights = await self._attempt(schedule, nights)
+            ended, tried = self._clock.now(), tried + 1
+            if not night.problems:
+                nights = replace(nights, attended=attended, nights=nights.nights + 1, seconds=ended - begun)
+                return await self._good(nights, night)
+            reason = " ".join(night.problems)
+            again = self._retries.again(begun, ended, tried, schedule.after(attended)) if night.passing else None
+            if again is None:
+                reason += f" It was tried {tried} times." if tried > 1 else ""
+                nights = replace(nights, attended=attended, nights=nights.nights + 1, failures=nights.failures + 1)
+                return await self._bad(nights, reason)
+            self._log.warning(
+                "nightly backup is tried again", attempt=tried, seconds=round(again - ended), reason=reason
+            )
+            nights = replace(nights, tried=tried, trouble=reason, next=again, retries=nights.retries + 1)
+            await self._note(nights)
+            await self._comes(again)  # or the clock was put back by days: then it is tried at once
+            nights = replace(nights, next=None)
+
+    async def _attempt(self, schedule: Schedule, nights: Nights) -> tuple[Night, Nights]:
+        """Have a night's work done once; what came of it, and what is known then: of one that is still at work when the
+        next night has come, the postmaster hears at once."""
+        begun = self._clock.now()
         await self._note(nights)
         self._log.info("nightly backup begins", location=self._config.backup.location)
         task = asyncio.ensure_future(self._perform(self._order))
-        late = schedule.after(attended)
+        late = schedule.after(begun)
         try:
             while not (await asyncio.wait([task], timeout=self._look))[0]:
                 now = self._clock.now()
@@ -141,15 +169,13 @@ class Nightly:
                     late = schedule.after(now)
                 if now - begun > LONGEST:
                     break
-            night = task.result() if task.done() else Night(problems=("It took more than three days and was ended.",))
+            if task.done():
+                return task.result(), nights
+            return Night(problems=("It took more than three days and was ended.",)), nights
         finally:
             if not task.done():
                 task.cancel()
                 await asyncio.wait([task])
-        nights = replace(nights, attended=attended)
-        if night.problems:
-            return await self._bad(nights, " ".join(night.problems))
-        return await self._good(nights, night)
 
     async def _good(self, nights: Nights, night: Night) -> Nights:
         self._log.info(
@@ -162,10 +188,21 @@ class Nightly:
         )
         if night.unpruned and not nights.unpruned:
             self._log.info("the backup is sealed: old snapshots stay until 'restante backup prune' has its private key")
+        if night.drilled is not None:
+            drilled = night.drilled
+            self._log.info(
+                "restore drill done",
+                snapshot=drilled.snapshot,
+                accounts=drilled.accounts,
+                messages=drilled.messages,
+                seconds=round(drilled.restoring + drilled.comparing, 1),
+                seed=drilled.seed,
+            )
         told = nights.told
         nights = replace(
-            nights, success=self._clock.now(), snapshot=night.snapshot, told=False, unpruned=night.unpruned
-        )
+            nights, success=self._clock.now(), snapshot=night.snapshot, told=False, tried=0, trouble="",
+            written=night.written, messages=night.messages, unpruned=night.unpruned,
+        )  # fmt: skip
         await self._note(nights)
         if told:
             text = f"The nightly backup works again. The snapshot {night.snapshot} is complete.\n"
@@ -174,7 +211,7 @@ class Nightly:
 
     async def _bad(self, nights: Nights, reason: str) -> Nights:
         self._log.error("nightly backup failed", reason=reason)
-        nights = replace(nights, failure=self._clock.now(), reason=reason)
+        nights = replace(nights, failure=self._clock.now(), reason=reason, tried=0, trouble="")
         await self._note(nights)
         if not nights.told:
             last = f"of {_text(nights.success)}" if nights.success is not None else "none so far"
@@ -196,6 +233,10 @@ class Nightly:
             await asyncio.to_thread(write_nights, self._data, nights)
         except OSError as error:
             self._log.error("what is known of the nightly backup cannot be kept", reason=error.strerror)
+        try:
+            await asyncio.to_thread(write_metrics, self._config, self._data)
+        except OSError as error:
+            self._log.error("the backup's metrics cannot be written", reason=error.strerror)
 
 
 def schedule_of(config: Config) -> Schedule | None:
@@ -212,7 +253,7 @@ async def in_process(order: Order) -> Night:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
     except OSError as error:
-        return Night(problems=(f"The backup's process cannot be started ({error.strerror}).",))
+        return Night(problems=(f"The backup's process cannot be started ({error.strerror}).",), passing=True)
     try:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -228,7 +269,8 @@ async def in_process(order: Order) -> Night:
             return msgspec.json.decode(said, type=Night)
     except msgspec.DecodeError:
         pass  # as good as no answer
-    return Night(problems=(f"The backup's process ended with status {status}; the server's log may say why.",))
+    text = f"The backup's process ended with status {status}; the server's log may say why."
+    return Night(problems=(text,), passing=status < 0)  # killed: as a rule for want of memory
 
 
 def _text(instant: float) -> str:

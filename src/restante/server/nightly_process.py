@@ -19,13 +19,18 @@ from pathlib import Path
 import msgspec
 
 from ..backup.access import NOTES, installation_files, location_of, remote_of, secret_of
-from ..backup.errors import BackupRefusal
-from ..backup.night import night
-from ..backup.outcome import Night
+from ..backup.drill import Sample, Work, drill
+from ..backup.errors import BackupRefusal, NoRepository
+from ..backup.night import TOLD, night
+from ..backup.outcome import Drilled, Night
 from ..backup.repository import Repository
 from ..backup.retention import Keep
-from ..clock import SystemClock, system_random
+from ..backup.schedule import drill_due
+from ..backup.throwaway import sweep
+from ..clock import Clock, SystemClock, system_random
+from ..config.limits import mime_limits
 from ..errors import Refusal
+from .backup_records import note_drill, note_verify, read_drill
 from .engine import open_engine
 from .logs import adopt_logs
 from .nightly_state import Order
@@ -48,13 +53,58 @@ async def work(order: Order) -> Night:
         files = await asyncio.to_thread(installation_files, file, data)
         engine = open_engine(config, data, clock, system_random)
     except Refusal as refusal:
-        return Night(problems=(str(refusal),))
+        # No repository: the disk is not mounted, as a rule. A wrong key stays wrong.
+        return Night(problems=(str(refusal),), passing=refusal.temporary or isinstance(refusal, NoRepository))
     try:
         keep = Keep(backup.keep_daily, backup.keep_weekly, backup.keep_monthly)
         host = config.server.hostname or socket.gethostname()
-        return await night(engine, repository, clock, host, files, keep)
+        done = await night(engine, repository, clock, host, files, keep)
     finally:
         await engine.close()
+    try:
+        if done.checked is not None:
+            await asyncio.to_thread(note_verify, data, backup.location, clock.now(), done.checked)
+        return await try_restore(order, repository, clock, done) if done.snapshot else done
+    except OSError as error:  # what was done stays done: the night is a bad one, and says why
+        text = f"What the night came to cannot be noted in the data folder ({error.strerror})."
+        return msgspec.structs.replace(done, problems=(*done.problems, text), passing=False)
+
+
+async def try_restore(order: Order, repository: Repository, clock: Clock, done: Night) -> Night:
+    """The night with what its restore drill came to, where one is due. What an earlier one left is swept."""
+    config, data = order.config, Path(order.data)
+    await asyncio.to_thread(sweep, data)
+    if not repository.reads:
+        return done  # sealed: a drill needs the private key, which is elsewhere
+    known = await asyncio.to_thread(read_drill, data, config.backup.location)
+    if not drill_due(config.backup.drill, known.success if known is not None else None, clock.now()):
+        return done
+    work = Work(
+        data,
+        config.store.reserve,
+        lambda folder: open_engine(config, folder, clock, system_random),
+        mime_limits(config.limits),
+    )
+    drilled: Drilled | None = None
+    reason, passing = "", False
+    try:
+        snapshot = await asyncio.to_thread(repository.latest)
+        if snapshot is None:
+            return done  # removed meanwhile
+        seed = int.from_bytes(system_random(4), "big")
+        drilled = await drill(repository, snapshot, Sample(), work, clock, system_random, seed)
+        if not drilled.right:
+            reason = f"The restore drill found {drilled.wrong} differences: {' '.join(drilled.differences[:TOLD])}"
+    except (Refusal, OSError) as error:
+        reason, passing = (
+            f"The restore drill could not be done: {error}",
+            isinstance(error, Refusal) and error.temporary,
+        )
+    await asyncio.to_thread(note_drill, data, config.backup.location, clock.now(), drilled, reason)
+    if not reason:
+        return msgspec.structs.replace(done, drilled=drilled)
+    passing = passing and (done.passing or not done.problems)
+    return msgspec.structs.replace(done, drilled=drilled, problems=(*done.problems, reason), passing=passing)
 
 
 def _end_with_the_parent() -> None:

@@ -29,8 +29,12 @@ class Nights(msgspec.Struct, frozen=True):
 
     since: when the schedule was first seen. attended: the last occurrence of the schedule that was attended to.
     success: the end of the last good night, and its snapshot. failure: the end of the last bad one, and why.
-    next: when the next one is due, None while one runs or where none is planned. told: the postmaster has had a
-    message of this episode. unpruned: the backup is sealed, so that old snapshots are forgotten elsewhere.
+    next: when the next one is due (or this one tried again), None while one runs or where none is planned. told: the
+    postmaster has had a message of this episode. tried: failed attempts of the night that is under way, and trouble:
+    why the last one failed; a night that succeeds in the end was a good one. seconds, written, messages: of the last
+    good one. nights, failures, retries: how many were brought to an end, how many of them bad, and how many attempts
+    were followed by another, since the file was made. unpruned: the backup is
+    sealed, so that old snapshots are forgotten elsewhere.
     """
 
     since: float
@@ -41,6 +45,14 @@ class Nights(msgspec.Struct, frozen=True):
     reason: str = ""
     next: float | None = None
     told: bool = False
+    tried: int = 0
+    trouble: str = ""
+    seconds: float = 0.0
+    written: int = 0
+    messages: int = 0
+    nights: int = 0
+    failures: int = 0
+    retries: int = 0
     unpruned: bool = False
 
     @property

@@ -140,3 +140,19 @@ class PastUnavailable(StoreRefusal):
 
     code = "PAST-UNAVAILABLE"
     temporary = True
+
+
+class BeyondHistory(StoreRefusal):
+    """The store no longer knows what the account was then. earliest: seconds UTC from which on it does."""
+
+    code = "BEYOND-HISTORY"
+
+    def __init__(self, text: str, remedy: str = "", *, earliest: int) -> None:
+        super().__init__(text, remedy)
+        self.earliest = earliest
+
+
+class NoSuchRewind(StoreRefusal):
+    """No rewind of this id is known, or its traces are past the retention."""
+
+    code = "NOT-FOUND"

@@ -53,6 +53,8 @@ if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait 
         UidRanges,
     )
     from .quota import QuotaState
+    from .rewind import RewindNote, Rewound
+    from .rewind import Snapshot as Snapshot_
     from .rights import AclEntry, Rights
 
 OnChange = Callable[[int], None]
@@ -392,6 +394,30 @@ class Store(Protocol):
     async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
         """Bring messages back under new UIDs, with flags, dates, EMAILID: into `mailbox`, or where each was
         (created again if it is gone). The last mailbox's result, None if `numbers` is empty."""
+        ...
+
+    async def rewind(self, to: int | Snapshot_, *, apply: bool) -> Rewound:
+        """Take the account back to what it was at an instant (seconds UTC), or in a backup's snapshot: messages removed
+        since come back, moves are undone, flags, names, special uses and subscriptions are those of then; what came
+        since stays. See `store.rewind`. Rights and annotations are not touched.
+
+        One command, or nothing where `apply` is False or nothing is to be done; both tell the same. Room is not
+        counted against the quota, as with `undelete`. Cost grows with what changed since (a snapshot: with all there
+        is). Raises BeyondHistory where an instant is past the retention.
+        """
+        ...
+
+    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
+        """Take the account back to what it was before a rewind, what the rewind brought being removed again. As
+        `rewind`, and undone as one. Raises NoSuchRewind."""
+        ...
+
+    async def rewinds(self) -> list[RewindNote]:
+        """Rewinds that can be undone, oldest first."""
+        ...
+
+    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
+        """Say that these placements, appended behind a rewind, belong to it: undoing it removes them."""
         ...
 
     async def reclaim(self, budget: int) -> int:

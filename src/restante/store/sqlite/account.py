@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from ...query.threads import Algorithm, Threads
     from ..backup import AnswerRow, Instant, Mark
     from ..changes import AccountChanges
+    from ..rewind import RewindNote, Rewound
+    from ..rewind import Snapshot as Then
     from .engine import SqliteEngine
 
 P = ParamSpec("P")
@@ -645,6 +647,42 @@ class SqliteStore:
         from . import recover
 
         return await self._write(recover.undelete, numbers, mailbox, self._recoverable_since())
+
+    async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
+        from . import rewind
+
+        engine = self._engine
+        self.look(account_changes.last_change)  # a copy of an older file is put in service before it is read
+        since = int(engine.clock.now() - engine.settings.retention)
+        made = await asyncio.to_thread(self.read_apart, rewind.prepare, to, since)
+        if not apply:
+            return made.told
+        engine.check_room(0)
+        return await self._write(rewind.rewind, to, since, made)
+
+    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
+        from . import rewind
+
+        self.look(account_changes.last_change)
+        made = await asyncio.to_thread(self.read_apart, rewind.prepare_undoing, id)
+        if not apply:
+            return made.told
+        self._engine.check_room(0)
+        named = self.look(acl.named)
+        told = await self._write(rewind.undo, id, made)
+        if told.dropped:
+            await self.note_shares(sorted(named))
+        return told
+
+    async def rewinds(self) -> list[RewindNote]:
+        from . import rewind
+
+        return self._read(rewind.notes)
+
+    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
+        from . import rewind
+
+        await self._write(rewind.note_rewound, id, mailbox, ranges)
 
     async def reclaim(self, budget: int) -> int:
         from . import recover

@@ -195,21 +195,23 @@ def reserve_uids(tx: Write, key: int, uidnext: int) -> None:
         tx.touch_mailbox(key, uidnext=uidnext)
 
 
-def delete(tx: Write, key: int) -> None:
-    """DELETE: messages into the removal log, a tombstone, children stay. Raises CannotChangeMailbox for INBOX."""
+def delete(tx: Write, key: int, called: str | None = None) -> None:
+    """DELETE: messages into the removal log, a tombstone, children stay. called: its name, where another takes it in
+    the same command. Raises CannotChangeMailbox for INBOX."""
     here = mailbox_by_key(tx.db, key, tx.user)
-    if here.name == INBOX:
+    name = here.name if called is None else called
+    if name == INBOX:
         raise CannotChangeMailbox("INBOX cannot be deleted.")
     tx.remove(key, EVERYTHING)
     tx.db.execute(
         "INSERT INTO mailbox_tombstone (key, id, name, role, uidvalidity, uidnext, modseq, removed_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (key, here.id, here.name, here.role, here.uidvalidity, here.uidnext, tx.modseq, tx.now),
+        (key, here.id, name, here.role, here.uidvalidity, here.uidnext, tx.modseq, tx.now),
     )
     tx.db.execute("DELETE FROM mailbox WHERE key = ?", (key,))
     for table in ("acl", "annotation"):
         tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (key,))
-    tx.remember("delete", key, (), here.name)
+    tx.remember("delete", key, (), name)
 
 
 def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS) -> None:
@@ -237,13 +239,20 @@ def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS) -> None:
         if _key(tx, above) is None:
             _insert(tx, above, None, None)
     for child, old, new in moving:
-        # UIDVALIDITY goes along: it is this mailbox's alone, unless an import wished for one that a mailbox now gone
-        # had under the new name; clients of that name would then mix the two up.
-        if tx.db.execute(_GONE_ALIKE, (child, new)).fetchone() is not None:
-            tx.db.execute("UPDATE mailbox SET uidvalidity = ? WHERE key = ?", (_uidvalidity(tx, new, None), child))
-        tx.db.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE key = ?", (new, tx.modseq, child))
-        tx.remember("rename", child, (), old)
+        give_name(tx, child, old, new)
     check_mailboxes(tx, limits)
+
+
+def give_name(tx: Write, key: int, old: str, new: str) -> None:
+    """Write down a mailbox's new name, which no other has.
+
+    UIDVALIDITY goes along: it is this mailbox's alone, unless an import wished for one that a mailbox now gone had
+    under the new name; clients of that name would then mix the two up.
+    """
+    if tx.db.execute(_GONE_ALIKE, (key, new)).fetchone() is not None:
+        tx.db.execute("UPDATE mailbox SET uidvalidity = ? WHERE key = ?", (_uidvalidity(tx, new, None), key))
+    tx.db.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE key = ?", (new, tx.modseq, key))
+    tx.remember("rename", key, (), old)
 
 
 def below(tx: Write, name: str) -> list[int]:

@@ -54,6 +54,8 @@ from ..model import (
 )
 from ..past import Bringer, Lent, PastBox
 from ..quota import QuotaState
+from ..rewind import RewindNote, Rewound
+from ..rewind import Snapshot as Then
 from ..rights import AclEntry, Rights
 from . import mailboxes, rows
 from .account import SqliteStore
@@ -428,6 +430,18 @@ class SqlitePastStore:
         _refuse()
 
     async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
+        _refuse()
+
+    async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
+        _refuse()
+
+    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
+        _refuse()
+
+    async def rewinds(self) -> list[RewindNote]:
+        _refuse()
+
+    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
         _refuse()
 
     async def reclaim(self, budget: int) -> int:

@@ -31,7 +31,7 @@ class NotRecoverable(StoreRefusal):
 STEP_OCTETS = 8 << 20
 """Octets after which a step of reclaiming ends: giving the pages back writes others in their place."""
 
-_FIELDS = 1_000  # header fields looked at for a sender and a subject
+FIELDS = 1_000  # header fields looked at for a sender and a subject
 
 _RECOVERABLE = """
 SELECT r.number, coalesce(m.name, t.name, '?'), r.uid, e.id, r.removed_at, r.session, r.received, r.size,
@@ -63,7 +63,7 @@ def recoverable(db: apsw.Connection, since: int, now: int) -> list[Recoverable]:
     for number, mailbox, uid, id, at, session, received, size, system, keywords, headers in db.execute(
         _RECOVERABLE, (since, _first_young(db, since, now))
     ):
-        fields = index_fields(split_fields(headers or b"", _FIELDS))
+        fields = index_fields(split_fields(headers or b"", FIELDS))
         flags = Flags(System(system), frozenset(keywords.split()))
         sender, subject = (decode_header(first(fields, name) or b"") for name in (b"from", b"subject"))
         found.append(

@@ -54,6 +54,8 @@ from ..model import (
     UidRanges,
 )
 from ..quota import Quota, QuotaState
+from ..rewind import RewindNote, Rewound
+from ..rewind import Snapshot as Then
 from ..rights import ANNOTATES, AclEntry, Rights, may_annotate
 from . import account_changes, acl, annotation, append, copies, mailboxes, quota, reader, recent, rows
 from . import replace as replacing
@@ -463,6 +465,18 @@ class SharedStore:
         _refuse()
 
     async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
+        _refuse()
+
+    async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
+        _refuse()
+
+    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
+        _refuse()
+
+    async def rewinds(self) -> list[RewindNote]:
+        _refuse()
+
+    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
         _refuse()
 
     async def reclaim(self, budget: int) -> int:

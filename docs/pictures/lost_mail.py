@@ -28,17 +28,24 @@ from restante.testing.server import RestanteServer
 USER, PASSWORD = "ann@example.org", "restante"
 HOST = "127.0.0.1"
 
-# Mailbox, day in November 2026, sender, subject, first words of the body, flags.
+# Mailbox, day in November 2026, sender, subject, the body's words, flags.
 MAIL = (
-    ("INBOX", "02 18:12", "Tom Okafor <tom@example.net>", "My new number", "It is in the signature.", r"\Seen"),
-    ("INBOX", "05 09:30", "The Harbour Bookshop <shop@example.com>", "Your order is on its way", "Three books.", r"\Seen"),
-    ("INBOX", "11 14:05", "Carl Brandt <carl@example.net>", "Plans for the boathouse", "Here they are.", r"\Seen \Flagged"),
-    ("INBOX", "14 20:41", "Maria Silva <maria@example.com>", "Photos from Sunday", "The best four of them.", r"\Seen"),
-    ("INBOX", "19 08:15", "Carl Brandt <carl@example.net>", "Tea on Saturday?", "At four, by the harbour.", r"\Seen \Answered"),
-    ("Letters", "01 11:20", "Grandma Ruth <ruth@example.net>", "The recipe for the plum cake", "Plums, first of all.", r"\Seen"),
-    ("Letters", "08 16:50", "Grandma Ruth <ruth@example.net>", "How we met", "It rained.", r"\Seen"),
-    ("Letters", "16 10:00", "Grandma Ruth <ruth@example.net>", "The garden in autumn", "All leaves are down.", r"\Seen"),
-)  # fmt: skip
+    ("INBOX", "02 18:12", "Tom Okafor <tom@example.net>", "My new number", "See below.", "Seen"),
+    ("INBOX", "05 09:30", "The Harbour Bookshop <shop@example.com>", "Your order is on its way", "Three.", "Seen"),
+    (
+        "INBOX",
+        "11 14:05",
+        "Carl Brandt <carl@example.net>",
+        "Plans for the boathouse",
+        "Here they are.",
+        "Seen Flagged",
+    ),
+    ("INBOX", "14 20:41", "Maria Silva <maria@example.com>", "Photos from Sunday", "The best four of them.", "Seen"),
+    ("INBOX", "19 08:15", "Carl Brandt <carl@example.net>", "Tea on Saturday?", "By the harbour.", "Seen Answered"),
+    ("Letters", "01 11:20", "Grandma Ruth <ruth@example.net>", "The recipe for the plum cake", "Plums, first.", "Seen"),
+    ("Letters", "08 16:50", "Grandma Ruth <ruth@example.net>", "How we met", "It rained.", "Seen"),
+    ("Letters", "16 10:00", "Grandma Ruth <ruth@example.net>", "The garden in autumn", "All leaves are down.", "Seen"),
+)
 NIGHTS = ("20 02:30", "21 02:30", "22 02:30")
 SLIP = "21 16:05"
 LOST = "Plans for the boathouse"
@@ -124,7 +131,7 @@ def build(folder: Path, imap: int, pop3: int) -> World:
         lost = []
         for mailbox, day, sender, subject, body, flags in sorted(MAIL, key=lambda one: one[1]):
             server.clock.set(seconds(day))
-            uid = server.put(USER, letter(day, sender, subject, body), mailbox, flags.split())
+            uid = server.put(USER, letter(day, sender, subject, body), mailbox, [f"\\{flag}" for flag in flags.split()])
             if subject == LOST:
                 lost.append(uid)
         for night in NIGHTS:

@@ -36,8 +36,8 @@ CURL = f"curl -su {USER}:{PASSWORD}"
 SESSIONS = {
     "curl": (
         f"{CURL} '{SERVER}/INBOX?SUBJECT%20boathouse'",
-        f"{CURL} {SERVER} -X 'LIST \"\" \"Backups/%\"'",
-        f"{CURL} {SERVER} -X 'LIST \"\" \"Backups/2026-11-21 02:30/%\"'",
+        f'{CURL} {SERVER} -X \'LIST "" "Backups/%"\'',
+        f'{CURL} {SERVER} -X \'LIST "" "Backups/2026-11-21 02:30/%"\'',
         f"{CURL} '{NIGHT}?SUBJECT%20boathouse'",
         f"{CURL} '{NIGHT}' -X 'COPY 3 INBOX'",
         f"{CURL} '{SERVER}/INBOX?SUBJECT%20boathouse'",
@@ -49,8 +49,13 @@ SESSIONS = {
         f"restante backup restore --account {USER} --mailbox Letters --snapshot 2026-11-21 --dry-run",
         f"restante backup restore --account {USER} --mailbox Letters --snapshot 2026-11-21",
     ),
+    "rewind": (
+        f'restante rewind --account {USER} --to "2026-11-21 16:00"',
+        f'restante rewind --account {USER} --to "2026-11-21 16:00" --apply',
+    ),
 }
 """What is typed in a shell, a picture each; each world is its own."""
+TITLES = {"curl": "a shell", "operator": "a shell on the server", "rewind": "a shell on the server"}
 
 MUTTRC = """set imap_user="{user}" imap_pass="{password}" ssl_starttls=no ssl_force_tls=no
 set folder="imap://{host}:{imap}/" spoolfile="imap://{host}:{imap}/INBOX"
@@ -60,7 +65,7 @@ set header_cache="" sort=date quit=yes
 STEPS = (
     ("", (), "Tea on Saturday?"),
     ("", ("c",), "Open mailbox"),
-    ("", ("C-u", "=Backups/", "Tab"), "+Backups/2026-11-2"),
+    ("", ("C-u", "=Backups/2", "Tab"), "+Backups/2026-11-2"),
     ("complete", ("1", "Tab"), "+Backups/2026-11-21 02:30/"),
     ("", ("IN", "Tab"), "+Backups/2026-11-21 02:30/INBOX"),
     ("", ("Enter",), LOST),
@@ -115,7 +120,9 @@ def seen(tmux: list[str], words: str) -> str:
     end = time.monotonic() + PATIENCE
     last = ""
     while True:
-        screen = subprocess.run([*tmux, "capture-pane", "-p", "-e", "-N"], capture_output=True, text=True, check=True).stdout
+        screen = subprocess.run(
+            [*tmux, "capture-pane", "-p", "-e", "-N"], capture_output=True, text=True, check=True
+        ).stdout
         there = words.removeprefix("!") in Text.from_ansi(screen).plain
         if there != words.startswith("!") and screen == last:
             return screen
@@ -143,7 +150,7 @@ def main() -> None:
                 for command, said in shell(world, commands):
                     drawn.print(Text.assemble(("$ ", "bold cyan"), (command, "bold")))
                     drawn.print(Text(said.rstrip("\n")), end="\n" if said else "")
-            save(drawn, {"curl": "a shell", "operator": "a shell on the server"}[name], name)
+            save(drawn, TITLES[name], name)
     with tempfile.TemporaryDirectory() as folder:
         world = build(Path(folder), IMAP, POP3)
         with serving(world):

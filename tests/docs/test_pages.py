@@ -88,6 +88,21 @@ def test_internal_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target.partition("#")[0]).exists(), target
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link may name behind `#`: GitHub's names of the page's headings."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@by_page
+def test_links_into_a_page_name_a_heading_of_it(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        name, _, anchor = target.partition("#")
+        if anchor and not target.startswith(("http:", "https:")):
+            assert anchor in anchors(page.parent / name if name else page), target
+
+
 @by_page
 def test_no_path_of_a_builder_is_told(page: Path) -> None:
     assert not re.search(r"/(?:tmp|root|work)/|/home/(?!ann/)", page.read_text("utf-8"))

@@ -56,6 +56,7 @@ def test_the_shells_answers_are_todays(maker: ModuleType, tmp_path: Path, name: 
     assert text_of(f"lost-{name}.svg") == bare(said)
 
 
+@pytest.mark.slow
 def test_neomutt_finds_and_copies_as_it_is_drawn(maker: ModuleType, tmp_path: Path) -> None:
     for program in ("neomutt", "tmux"):
         if shutil.which(program) is None:

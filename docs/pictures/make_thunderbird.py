@@ -57,6 +57,7 @@ PREFERENCES: dict[str, bool | int | str] = {
     "mail.server.server1.socketType": 0,
     "mail.server.server1.authMethod": 3,
     "mail.server.server1.login_at_startup": True,
+    "mail.server.server1.offline_download": False,  # or it downloads all nights, unasked
     "mail.server.server1.using_subscription": False,  # what the first picture shows
     "mail.server.server2.type": "none",
     "mail.server.server2.hostname": "Local Folders",

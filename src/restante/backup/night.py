@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 from ..clock import Clock
 from ..errors import Refusal
-from ..store.interface import Engine
 from .outcome import Night
 from .prune import prune
 from .repository import Repository
 from .retention import Keep
 from .run import Done, run
+from .source import NOBODY, Source, Standing
 from .verify import Verified, checked, verify
 
 TOLD = 5
@@ -24,16 +24,23 @@ TOLD = 5
 
 
 async def night(
-    engine: Engine, repository: Repository, clock: Clock, host: str, files: Mapping[str, bytes], keep: Keep
+    engine: Source,
+    repository: Repository,
+    clock: Clock,
+    host: str,
+    files: Mapping[str, bytes],
+    keep: Keep,
+    standing: Mapping[str, Standing] = NOBODY,
 ) -> Night:
     """Do a night's work. keep: all zero prunes nothing; nor is anything pruned at an append-only location, whose keeper
     does that, or of a sealed backup that cannot be read: what a snapshot needs is not known then.
+    standing: see `run`.
 
     Refusals are told in `problems`; faults pass.
     """
     problems: list[str] = []
     try:
-        done = await run(engine, repository, clock, host, files)
+        done = await run(engine, repository, clock, host, files, standing=standing)
     except Refusal as refusal:
         return Night(problems=(str(refusal),), passing=refusal.temporary)
     problems += _left_out(done)

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 from .. import __version__
 from ..clock import Clock
-from ..store.directory import Account, NotFound
+from ..store.directory import Account, NotFound, fold_address
 from ..store.errors import StoreRefusal
-from ..store.interface import Engine
 from . import account as accounts
 from .account import Taken
 from .errors import Corrupt, TookTooLong
@@ -22,6 +21,7 @@ from .mend import SMALL, complete
 from .objects import AccountLine, FileLine, Kind, PageData, PersonsData, SnapshotData
 from .persons import common_data, person_data
 from .repository import Repository, Snapshot
+from .source import NOBODY, Source, Standing
 from .writer import Writer
 
 PAGE = 256
@@ -51,7 +51,7 @@ class Done:
 
 
 async def run(
-    engine: Engine,
+    engine: Source,
     repository: Repository,
     clock: Clock,
     host: str,
@@ -59,8 +59,12 @@ async def run(
     addresses: Sequence[str] = (),
     told: Told = lambda address, number, count: None,
     full: bool = False,
+    standing: Mapping[str, Standing] = NOBODY,
 ) -> Done:
     """Take a snapshot. addresses: of accounts; the others then stand in it as in the last one, where that is known.
+
+    standing: addresses of accounts that stand in it as in the last one although they are asked for, and why: they are
+    told as failed where there is a reason.
 
     files: of the installation, by name. full: look at every message, as if nothing were known of an earlier run: for
     what a damaged repository has lost and the store still has.
@@ -78,6 +82,8 @@ async def run(
         chosen = everybody  # no other account could stand as in the last snapshot, which cannot be read
     done = Done(Snapshot("", _empty(at, host)))
     kept = {each.id: lines[each.id] for each in everybody if each.id in lines}
+    if standing:
+        chosen = _let_stand(standing, chosen, lines, kept, done, blind=repository.blind)
     await asyncio.to_thread(_sure, repository)
     if full:
         await asyncio.to_thread(repository.leave_out_absent)
@@ -98,6 +104,31 @@ async def run(
     return done
 
 
+def _let_stand(
+    standing: Mapping[str, Standing],
+    chosen: Sequence[Account],
+    lines: Mapping[str, AccountLine],
+    kept: dict[str, AccountLine],
+    done: Done,
+    *,
+    blind: bool,
+) -> list[Account]:
+    """Keep the last lines of these accounts, also of those that are here no more under the same id, and note why they
+    stand; the others that were chosen."""
+    folded = {fold_address(address) for address in standing}
+    here = {fold_address(line.address) for line in kept.values()}
+    for line in lines.values():
+        address = fold_address(line.address)
+        if address in folded and address not in here:
+            kept[line.id] = line
+    told = [(address, each) for address, each in standing.items() if each.why]
+    done.failed += [(address, each.why) for address, each in told]
+    done.passing += sum(each.passing for _, each in told)
+    if blind:
+        return list(chosen)  # rather as they are here than not at all
+    return [each for each in chosen if fold_address(each.address) not in folded]
+
+
 def _sure(repository: Repository) -> None:
     """Raises Corrupt where the list of packs that will go is damaged: what is in them must be written again."""
     repository.index  # noqa: B018 - reads it
@@ -116,7 +147,7 @@ def lines_of(repository: Repository, snapshot: Snapshot) -> dict[str, AccountLin
     return found
 
 
-async def _everybody(engine: Engine) -> list[Account]:
+async def _everybody(engine: Source) -> list[Account]:
     found: list[Account] = []
     page = await engine.directory.accounts()
     while page:
@@ -125,7 +156,7 @@ async def _everybody(engine: Engine) -> list[Account]:
     return found
 
 
-async def _chosen(engine: Engine, addresses: Sequence[str]) -> list[Account]:
+async def _chosen(engine: Source, addresses: Sequence[str]) -> list[Account]:
     found = {}
     for address in addresses:
         account = await engine.directory.account(address)
@@ -136,7 +167,7 @@ async def _chosen(engine: Engine, addresses: Sequence[str]) -> list[Account]:
 
 
 async def _account(
-    engine: Engine, account: Account, line: AccountLine | None, writer: Writer, clock: Clock, done: Done
+    engine: Source, account: Account, line: AccountLine | None, writer: Writer, clock: Clock, done: Done
 ) -> AccountLine | None:
     """The account's new line; None where it could not be read, which is noted."""
     store, taken = engine.account(account.id), Taken()
@@ -159,7 +190,7 @@ async def _account(
 
 
 async def _snapshot(
-    engine: Engine,
+    engine: Source,
     writer: Writer,
     at: int,
     host: str,

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import Refusal
 from .backup import RUN, complain_of, location, open_repository, secret, with_location_argument, write_key_file
-from .common import count, emit_json, human_size, instant, place_of, run, with_json, with_place
+from .backup_imap import wanted_of, with_copies
+from .common import cell, count, emit_json, human_size, instant, place_of, run, with_json, with_place
+from .login import with_login
 from .statuses import Exit
 
 if TYPE_CHECKING:
+    from ..backup.mirror import Updated
     from ..backup.repository import Repository
     from ..backup.run import Done
+    from ..backup.sources import Sources
 
 
 NICENESS = 10
@@ -80,7 +85,8 @@ def init(label: str, append_only: bool, sealed: bool, writing: Path | None) -> N
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run did, as JSON. read, written: octets."""
+    """What a run did, as JSON. read, written: octets. imap: accounts of IMAP servers that were brought up to date;
+    problems: what is not right with those."""
 
     snapshot: str
     at: str | None
@@ -91,6 +97,8 @@ class Ran:
     written: int
     failed: tuple[tuple[str, str], ...]
     unreadable: tuple[tuple[str, int], ...]
+    imap: tuple[Updated, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @click.command("run")
@@ -98,23 +106,38 @@ class Ran:
 @click.option(
     "--account", "addresses", multiple=True, metavar="NAME@DOMAIN", help="This account alone; others as they were."
 )
+@click.option(
+    "--imap",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Also the IMAP account of this copy; with --user: HOST[:PORT].",
+)
+@with_copies
+@with_login()
 @click.option("--full", is_flag=True, help="Look at every message, also of accounts that did not change.")
 @with_json
 @with_place
 @click.pass_context
-def run_(ctx: click.Context, addresses: tuple[str, ...], full: bool, as_json: bool) -> None:
+def run_(
+    ctx: click.Context, /, addresses: tuple[str, ...], names: tuple[str, ...], full: bool, as_json: bool, **options: Any
+) -> None:
     """Take a snapshot of all accounts, with settings, credentials, aliases and the configuration.
 
     Works while the server runs. Only what changed since the last snapshot is read and written. The exit status is 4 if
     something could not be read; the rest is in the snapshot then.
+
+    With --imap, also of an account anywhere: of the copy NAME (`restante sync init`), or of a server that --imap HOST
+    and --user name. It is read, never changed, into a mirror in the data folder, which takes as much room as the mail.
+    One that cannot be reached stands as in the last snapshot, and the exit status is 4.
     """
-    done = run(_run(open_repository(RUN, reading=False), addresses, full))
+    done, found = run(_run(open_repository(RUN, reading=False), addresses, names, full, options))
     data = done.snapshot.data
     if as_json:
         emit_json(
             Ran(
                 done.snapshot.id, instant(data.at), done.accounts, done.unchanged, done.messages, done.octets,
-                done.written, tuple(done.failed), tuple(done.unreadable),
+                done.written, tuple(done.failed), tuple(done.unreadable), tuple(found.updated), tuple(found.problems),
             )
         )  # fmt: skip
     else:
@@ -123,29 +146,48 @@ def run_(ctx: click.Context, addresses: tuple[str, ...], full: bool, as_json: bo
             f" ({human_size(data.octets)}); {count(done.messages, 'message')} new or changed place,"
             f" {human_size(done.written)} written."
         )
+        for each in found.updated:
+            click.echo(
+                f"  {cell(each.address)}: {each.new} new, {each.removed} removed, {each.flagged} with other flags;"
+                f" {human_size(each.received)} received."
+            )
+    for problem in found.problems:
+        click.echo(f"restante: {cell(problem)}", err=True)
     for address, why in done.failed:
         click.echo(f"restante: {address} was left out: {why}", err=True)
     for address, number in done.unreadable:
         click.echo(
             f"restante: {count(number, 'message')} of {address} cannot be read: run 'restante doctor'.", err=True
         )
-    if done.failed or done.unreadable:
+    if done.failed or done.unreadable or found.problems:
         ctx.exit(Exit.FINDINGS)
 
 
-async def _run(repository: Repository, addresses: tuple[str, ...], full: bool) -> Done:
+async def _run(
+    repository: Repository, addresses: tuple[str, ...], names: tuple[str, ...], full: bool, options: Mapping[str, Any]
+) -> tuple[Done, Sources]:
     import asyncio
     import socket
 
     from ..backup.access import installation_files
     from ..backup.run import run as take
-    from ..clock import SystemClock
+    from ..clock import SystemClock, system_random
+    from ..server.mirrors import sources_of
     from .installation import installation
 
     asyncio.get_running_loop().call_later(SHORT, _step_back)
     async with installation() as here:
         files = await asyncio.to_thread(installation_files, place_of().config, here.data)
         host = here.config.server.hostname or socket.gethostname()
-        done = await take(here.engine, repository, SystemClock(), host, files, addresses, full=full)
+        clock = SystemClock()
+        if not names and not addresses:
+            names = tuple(here.config.backup.imap)
+        wanted = wanted_of(names, options, here.config, here.data)
+        async with sources_of(here.engine, here.config, here.data, wanted, clock, system_random) as found:
+            if addresses:
+                addresses = (*addresses, *(each.address for each in found.updated))
+            done = await take(
+                found.source, repository, clock, host, files, addresses, full=full, standing=found.standing
+            )
         complain_of(repository)
-        return done
+        return done, found

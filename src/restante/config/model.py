@@ -226,6 +226,11 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     metrics_file: Annotated[
         str, Doc("File that has the backup's numbers for Prometheus (node_exporter's textfile collector): NAME.prom.")
     ] = ""
+    imap: Annotated[
+        list[str],
+        Doc("Copies of IMAP accounts (`restante sync init`) that are brought up to date first and are in it as well."),
+    ] = msgspec.field(default_factory=list)
+    copies: Annotated[str, Doc("File of copies in which `imap` looks; empty: that of the user whom this runs as.")] = ""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ..clock import Clock, Random
 from ..config.limits import mime_limits, quota_default
@@ -10,6 +13,9 @@ from ..config.model import Config
 from ..store.annotation import AnnotationLimits
 from ..store.sqlite.engine import SqliteEngine
 from ..store.sqlite.indexes import BATCH
+
+if TYPE_CHECKING:
+    from ..sync.local import Opened
 
 INDEX_AFTER = 0.3
 """Seconds after an account's first new mail in which more is waited for, before what search keeps of it is made."""
@@ -57,3 +63,23 @@ def open_past_engine(config: Config, folder: Path, clock: Clock, random: Random)
         analysis=mime_limits(config.limits),
         index_from=None,
     )
+
+
+MIRROR_RETENTION = 86400.0
+"""Seconds for which a mirror keeps what the server removed: earlier snapshots hold it."""
+ANY = 1 << 20
+"""Mailboxes, and keywords, of a mirror: what a server has is not ours to bound."""
+ANY_SIZE = 1 << 40
+
+
+def open_mirrors(config: Config, folder: Path, clock: Clock, random: Random) -> Opened:
+    """The store of the backup's mirrors of IMAP accounts: bounds that the configuration sets for people are none there,
+    or a message would be missing. Raises Refusal."""
+    from ..sync.local import Opened
+
+    config = replace(
+        config,
+        store=replace(config.store, retention=MIRROR_RETENTION, search_index=False),
+        limits=replace(config.limits, keywords=ANY, mailboxes=ANY),
+    )
+    return Opened(open_engine(config, folder, clock, random), mime_limits(config.limits), ANY_SIZE)

@@ -17,12 +17,14 @@ import threading
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from ..backup.access import NOTES, installation_files, location_of, remote_of, secret_of
 from ..backup.drill import Sample, Work, drill
 from ..backup.errors import BackupRefusal, NoRepository
 from ..backup.night import TOLD, night
 from ..backup.outcome import Drilled, Night
+from ..backup.remotes import Wanted
 from ..backup.repository import Repository
 from ..backup.retention import Keep
 from ..backup.schedule import drill_due
@@ -33,6 +35,7 @@ from ..errors import Refusal
 from .backup_records import note_drill, note_verify, read_drill
 from .engine import open_engine
 from .logs import adopt_logs
+from .mirrors import configured, sources_of
 from .nightly_state import Order
 
 
@@ -58,7 +61,16 @@ async def work(order: Order) -> Night:
     try:
         keep = Keep(backup.keep_daily, backup.keep_weekly, backup.keep_monthly)
         host = config.server.hostname or socket.gethostname()
-        done = await night(engine, repository, clock, host, files, keep)
+        wanted = Wanted()
+        wrong: tuple[str, ...] = ()
+        try:
+            wanted = configured(config, data)
+        except Refusal as refusal:  # of the file of copies: no reason to leave out the server's own accounts
+            wrong = (str(refusal),)
+        async with sources_of(engine, config, data, wanted, clock, system_random) as found:
+            done = await night(found.source, repository, clock, host, files, keep, found.standing)
+        if wrong or found.problems:
+            done = replace(done, problems=(*wrong, *found.problems, *done.problems), passing=False)
     finally:
         await engine.close()
     try:

@@ -1,0 +1,118 @@
+"""An IMAP account as a backup sees it: a side of a copy on which nothing can be changed.
+
+The engine carries changes both ways. Nobody changes a mirror but the runs that fill it, so as a rule there is nothing
+to be carried to the server; where there is (a run was cut off, and what it had just filed was removed on the server),
+it stops here. A message that only the mirror has is refused, by which it is found and removed from the mirror; all
+else leaves its mailbox out of the run. Reading opens mailboxes by EXAMINE and asks for BODY.PEEK (`sync.remote`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..sync.model import Added, Changes, FlagChange, Message, Outline, Place, Withheld
+from ..sync.side import MailboxUnavailable
+
+if TYPE_CHECKING:
+    from ..sync.remote import RemoteSide
+
+NOT_THERE = "the server does not have it, and a backup adds nothing there"
+"""Why a message that only the mirror has is refused."""
+
+MEDDLED = "the server is left as it is."
+"""How the reason of a mailbox left out for a change of the mirror ends."""
+
+GMAIL = "X-GM-EXT-1"
+PARTS_OF_ALL = frozenset({"\\Flagged", "\\Important"})
+"""Special uses of Gmail's views that show nothing which its \\All does not."""
+
+
+class WouldChange(MailboxUnavailable):
+    """Carrying a change of the mirror to the server was asked for: the mirror is not what the runs made it."""
+
+    code = "WOULD-CHANGE"
+
+
+class ReadOnly:
+    """Implements `sync.side.Side` over one account on a server. seen: what the last look at all mailboxes told.
+    refused: how often a change was asked for."""
+
+    def __init__(self, side: RemoteSide) -> None:
+        self.title = side.title
+        self.seen: list[Place] = []
+        self.refused = 0
+        self._side = side
+
+    @property
+    def unreadable(self) -> Mapping[tuple[str, int], Withheld]:
+        """See `side.Withholds`."""
+        return self._side.unreadable
+
+    async def open(self) -> None:
+        await self._side.open()
+
+    async def close(self) -> None:
+        await self._side.close()
+
+    # Reading ---------------------------------------------------------------------------------------
+
+    async def places(self) -> list[Place]:
+        """Gmail's "All Mail" is one of them: what was archived is nowhere else."""
+        found = await self._side.places()
+        if GMAIL in self._side.capabilities:
+            found = [place for place in found if place.role not in PARTS_OF_ALL]
+        self.seen = found
+        return found
+
+    async def changes(self, name: str, since: str | None) -> Changes:
+        return await self._side.changes(name, since)
+
+    async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
+        return await self._side.outlines(name, uids)
+
+    async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
+        return await self._side.headers(name, uids)
+
+    def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+        return self._side.fetch(name, uids)
+
+    async def wait(self, names: Sequence[str]) -> set[str]:
+        return await self._side.wait(names)
+
+    # What is not done ------------------------------------------------------------------------------
+
+    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+        self.refused += len(messages)
+        return [Added(0, NOT_THERE) for _ in messages]
+
+    async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
+        raise self._would_change(name)
+
+    async def remove(self, name: str, uids: Sequence[int]) -> None:
+        raise self._would_change(name)
+
+    async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        raise self._would_change(target)
+
+    async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        raise self._would_change(name)
+
+    async def create(self, name: str, role: str | None) -> Place:
+        raise self._would_change(name)
+
+    async def rename(self, name: str, new: str) -> None:
+        raise self._would_change(name)
+
+    async def delete(self, name: str) -> None:
+        raise self._would_change(name)
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        """Nothing: the next run takes the server's subscription for the mirror's."""
+
+    async def set_role(self, name: str, role: str | None) -> bool:
+        return False
+
+    def _would_change(self, name: str) -> WouldChange:
+        self.refused += 1
+        return WouldChange(f"{name}: the mirror was changed by somebody else; {MEDDLED}")

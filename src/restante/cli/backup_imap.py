@@ -1,0 +1,62 @@
+"""What the command line says of IMAP accounts in a backup: `backup run --imap`, `backup restore --imap`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import place_of
+from .login import login_of
+
+if TYPE_CHECKING:
+    from ..backup.remotes import Wanted
+    from ..config.model import Config
+    from ..sync.config import Copies, CopyTable
+    from ..sync.ends import End
+
+with_copies = click.option(
+    "--copies", type=click.Path(path_type=Path), metavar="FILE", help="File of copies in which NAME is looked for."
+)
+
+
+def wanted_of(names: Sequence[str], options: Mapping[str, Any], config: Config, data: Path) -> Wanted:
+    """The accounts that `--imap` names: by copies, or one by server where a user is said. Raises Refusal."""
+    from ..backup.remotes import Wanted, wanted_copies, wanted_server
+
+    if options["user"]:
+        if len(names) != 1:
+            raise click.UsageError("--user belongs to one --imap HOST[:PORT].")
+        return wanted_server(server_of(names[0], options), data)
+    if not names:
+        return Wanted()
+    copies = copies_of(options["copies"], config)
+    return wanted_copies(copies, names, data, place_of().data or copies.data or data)
+
+
+def server_of(place: str, options: Mapping[str, Any]) -> End:
+    """A server and how to get in. Raises BadEnd."""
+    from ..sync.ends import Kind, end_of
+
+    return end_of("", {Kind.IMAP: place}, login_of(options, place), Path())
+
+
+def copies_of(said: Path | None, config: Config) -> Copies:
+    """The file of copies that was said, or is configured, or is this user's. Raises ConfigError."""
+    from ..sync.config import config_file, load_copies
+
+    return load_copies(said or (Path(config.backup.copies) if config.backup.copies else config_file()))
+
+
+def copy_end(copies: Copies, name: str) -> tuple[End, CopyTable]:
+    """The server of a copy, as an end to go to. Raises ConfigError, BadEnd."""
+    from ..sync.config import LoginTable, need_copies
+    from ..sync.ends import BadEnd, End, Kind
+
+    table = need_copies(copies, (name,))[name]
+    if not table.imap:
+        raise BadEnd(f"The copy {name} is of a POP3 maildrop, which takes nothing.", "Name a copy of an IMAP account.")
+    login = LoginTable(**{key: getattr(table, key) for key in LoginTable.__struct_fields__})
+    return End("", Kind.IMAP, table.imap, login), table

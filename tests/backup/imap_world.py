@@ -29,8 +29,8 @@ READING = frozenset(
 
 class Gate:
     """A door to an IMAP server on loopback. Only what reads passes; the first other command ends its connection and
-    stands in `refused`. cut: octets of answers after which all connections break, once; None: never. received: octets
-    of answers that passed."""
+    stands in `refused`. cut: octets of answers after which all connections break; None: never. for_good: nobody is let
+    in after that. received: octets of answers that passed."""
 
     def __init__(self, port: int, *, reading: bool = True) -> None:
         self.reading = reading
@@ -38,11 +38,17 @@ class Gate:
         self.refused: list[bytes] = []
         self.received = 0
         self.cut: int | None = None
+        self.for_good = False
+        self.breaks = 0
+        self._shut = False
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def let_in(self) -> None:
+        self._shut = False
 
     def close(self) -> None:
         """Nobody is let in any more, and whoever is in is put out."""
@@ -72,6 +78,9 @@ class Gate:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self._shut:
+                client.close()
+                continue
             server = socket.create_connection(("127.0.0.1", self._target))
             self._open += [client, server]
             threading.Thread(target=self._inward, args=(client, server), daemon=True).start()
@@ -117,6 +126,8 @@ class Gate:
                 self.received += len(data)
                 if self.cut is not None and self.received > self.cut:
                     self.cut = None
+                    self.breaks += 1
+                    self._shut = self.for_good
                     self._break()
                     return
                 client.sendall(data)
@@ -163,10 +174,28 @@ class Home:
             "--imap", f"127.0.0.1:{port}", "--user", user, "--password-command", f"cat {self.password}", "--no-tls",
         )  # fmt: skip
 
-    def run(self, *args: str, status: Exit = Exit.OK) -> dict[str, Any]:
+    def named(self, name: str, port: int, more: str = "", *, user: str = USER, store: str = "") -> Path:
+        """The file of copies, with one more of that name."""
+        target = f'store = "{store}"' if store else f'maildir = "{self.folder / name}"'
+        with self.copies.open("a") as file:
+            file.write(
+                f'[copy.{name}]\nimap = "127.0.0.1:{port}"\ntls = "none"\nuser = "{user}"\n'
+                f'password_file = "{self.password}"\n{target}\n{more}\n'
+            )
+        return self.copies
+
+    def run(self, *args: str | Path, status: Exit = Exit.OK) -> dict[str, Any]:
         """`backup run`, as JSON."""
         found = self(
-            "--data", str(self.data), "backup", "run", str(self.backup), *args, *self.key, "--json", status=status
+            "--data",
+            str(self.data),
+            "backup",
+            "run",
+            str(self.backup),
+            *map(str, args),
+            *self.key,
+            "--json",
+            status=status,
         )
         result = json.loads(found.stdout)
         assert isinstance(result, dict)

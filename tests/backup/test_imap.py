@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import imaplib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from restante.backup import mirror
 from restante.cli.statuses import Exit
+from restante.config.load import load
+from restante.server.nightly import in_process
+from restante.server.nightly_state import Order
 from restante.testing.server import RestanteServer
 
 from .imap_world import PASSWORD, USER, Gate, Home
@@ -152,3 +158,122 @@ def test_find_names_the_account(home: Home, provider: RestanteServer, gate: Gate
     found = home("backup", "find", "subject:33", "--location", str(home.backup), *home.key)
     assert USER in found.stdout
     assert "Work/2026" in found.stdout
+
+
+def test_a_server_that_is_lost_in_the_middle(
+    home: Home, provider: RestanteServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once only: it is tried again and goes on. For good: the account stands as it did, and the next night goes on."""
+    monkeypatch.setattr(mirror, "PAUSES", (0.0, 0.0))
+    for number in range(200, 260):
+        provider.put(USER, text(number, 20_000 + number))
+    work = ("--imap", "work", "--copies", home.named("work", gate.port, "compress = false\n"))
+    gate.cut = 600_000
+    first = home.run(*work)
+    assert first["failed"] == []
+    assert gate.breaks == 1, "it was cut off, and went on"
+    assert home.show()["INBOX"] == 90
+
+    for number in range(300, 360):
+        provider.put(USER, text(number, 250_000 + number))
+    gate.received, gate.cut, gate.for_good = 0, 14_000_000, True
+    found = home.run(*work, status=Exit.FINDINGS)
+    assert found["failed"][0][0] == USER
+    assert home.show()["INBOX"] == 90, "what was reached is no state of the account"
+    gate.let_in()
+    gate.received = 0
+    assert home.run(*work)["failed"] == []
+    assert home.show()["INBOX"] == 150
+    assert gate.received < 12_000_000, "what had come is not downloaded again"
+
+
+def test_back_to_the_server_twice(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    home.night(gate.port)
+    before = {box: provider.mail(USER, box) for box in ("INBOX", "Work/2026")}
+    with client(provider) as mail:
+        mail.select("INBOX")
+        mail.store("1:20", "+FLAGS", "(\\Deleted)")
+        mail.expunge()
+        mail.store("1:*", "-FLAGS", "(\\Seen)")
+        mail.delete("Work/2026")
+    back = ("backup", "restore", str(home.backup), "--account", USER, *home.login(provider.imap), *home.key, "--json")
+    would = json.loads(home(*back, "--dry-run").stdout)
+    gone = 30 - len(provider.mail(USER)) + 6
+    assert would["messages"] == gone >= 26
+    assert len(provider.mail(USER)) == 36 - gone, "a dry run changes nothing"
+    assert json.loads(home(*back).stdout)["messages"] == would["messages"]
+    for box, mails in before.items():
+        now = provider.mail(USER, box)
+        assert sorted((each.data, each.received) for each in now) == sorted((m.data, m.received) for m in mails), box
+    came = {each.data: each.flags for each in provider.mail(USER)}
+    for each in before["INBOX"][:20]:
+        assert came[each.data] == each.flags - {"\\Deleted"}
+    again = json.loads(home(*back).stdout)
+    assert (again["messages"], again["present"], len(provider.mail(USER))) == (0, 36, 30)
+    assert not any("\\Seen" in came[each.data] for each in before["INBOX"][20:]), "newer flags stay"
+
+
+def test_back_to_another_server(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    """One mailbox of it, one message of it, all of it: only what was asked for is made."""
+    home.night(gate.port)
+    provider.add_account("new@provider.example", PASSWORD)
+    where = home.login(provider.imap, "new@provider.example")
+    back = ("backup", "restore", str(home.backup), "--account", USER, *where, *home.key, "--json")
+    rows = json.loads(home("backup", "find", "subject:33", "--location", str(home.backup), *home.key, "--json").stdout)
+    assert json.loads(home(*back, "--message", rows[0]["email_id"]).stdout)["mailboxes"] == [["Work/2026", 1]]
+    assert json.loads(home(*back, "--mailbox", "Work/2026").stdout)["messages"] == 5
+    assert provider.mail("new@provider.example") == []
+    assert json.loads(home(*back).stdout)["messages"] == 30
+    assert json.loads(home(*back).stdout)["messages"] == 0
+
+
+def test_into_an_account_of_ours(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    home.night(gate.port)
+    home("--data", str(home.data), "domain", "add", "home.example")
+    home("--data", str(home.data), "account", "add", "ann@home.example", "--password-stdin", stdin=b"correct horse\n")
+    back = ("--data", str(home.data), "backup", "restore", str(home.backup), "--account", USER, *home.key)
+    assert "--into an account" in home(*back, status=Exit.NOT_FOUND).stderr
+    into = (*back, "--into", "ann@home.example", "--json")
+    assert json.loads(home(*into).stdout)["messages"] == 36
+    assert json.loads(home(*into).stdout)["messages"] == 0
+
+
+def test_a_copy_that_is_in_a_store_is_backed_up_there(home: Home, provider: RestanteServer) -> None:
+    """No second copy; and without its server it is in the snapshot as it is."""
+    file = home.named("work", provider.imap, store="ann@localhost")
+    home("--data", str(home.data), "domain", "add", "localhost")
+    home("--data", str(home.data), "account", "add", "ann@localhost", "--password-stdin", stdin=b"correct horse\n")
+    assert home.run("--imap", "work", "--copies", file)["imap"] == []
+    assert home.show("ann@localhost")["INBOX"] == 30
+    assert not (home.data / "mirrors").exists()
+    home.password.write_text("another\n")
+    found = home.run("--imap", "work", "--copies", file, status=Exit.FINDINGS)
+    assert "as it is here" in found["problems"][0]
+    assert home.show("ann@localhost")["INBOX"] == 30
+
+
+def test_several_by_configuration(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    """`restante backup run` does what a night of the server does: the copies that the configuration names go along."""
+    provider.add_account("bob@provider.example", PASSWORD)
+    provider.put("bob@provider.example", text(1))
+    home.named("work", gate.port)
+    file = home.named("bob", gate.port, user="bob@provider.example")
+    config = home.folder / "restante.toml"
+    config.write_text(
+        f'data = "{home.data}"\n[backup]\nlocation = "{home.backup}"\nkey_file = "{home.key[1]}"\n'
+        f'imap = ["work", "bob"]\ncopies = "{file}"\n'
+    )
+    ran = json.loads(home("--config", str(config), "backup", "run", "--json").stdout)
+    assert [each["address"] for each in ran["imap"]] == [USER, "bob@provider.example"]
+    assert home.show("bob@provider.example")["INBOX"] == 1
+
+    provider.put("bob@provider.example", text(2))
+    order = Order(load(config), str(home.data), str(config))
+    night = asyncio.run(in_process(order))
+    assert (night.problems, night.messages) == ((), 1)
+    assert home.show("bob@provider.example")["INBOX"] == 2
+
+    file.unlink()
+    night = asyncio.run(in_process(order))
+    assert night.snapshot, "the server's own accounts are backed up all the same"
+    assert str(file) in night.problems[0]

@@ -76,6 +76,14 @@ class Updated:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """reached: the server told its mailboxes. carried: messages that came."""
+
+    reached: bool = False
+    carried: int = 0
+
+
 class Mirrors:
     """All mirrors of an installation. folder: below the data folder. make: opens the store there, each time anew."""
 
@@ -133,19 +141,20 @@ class Mirrors:
 
         A server that is lost in the middle is tried again, for as long as more comes each time.
         """
-        tries, begun = 0, False
+        tries, reached = 0, False
         while True:
-            carried = [0]
+            attempt = _Attempt()
             try:
-                await self._fill(account, remote, done, carried)
+                await self._fill(account, remote, done, attempt)
                 return
             except SideUnavailable as refusal:
-                tries = 0 if carried[0] else tries + 1
-                if not refusal.temporary or not (begun := begun or carried[0] > 0) or tries > len(PAUSES):
+                tries = 0 if attempt.carried else tries + 1
+                reached = reached or attempt.reached
+                if not refusal.temporary or not reached or tries > len(PAUSES):
                     raise
                 await self._pause(PAUSES[max(tries - 1, 0)])
 
-    async def _fill(self, account: Account, remote: Remote, done: Updated, carried: list[int]) -> None:
+    async def _fill(self, account: Account, remote: Remote, done: Updated, attempt: _Attempt) -> None:
         from ..sync.engine import run
         from ..sync.state import State
 
@@ -156,13 +165,14 @@ class Mirrors:
         done.notes.clear()
 
         def progress(now: Progress) -> None:
-            carried[0] += now.done
+            attempt.carried += now.done
 
         with closing(State.open(places.state)) as state:
             try:
                 report = await run(settings_of(remote), side, local, state, self.clock, progress=progress)
             finally:
                 done.received += server.traffic[1]
+                attempt.reached = bool(side.seen)
         if any(left.reason.endswith(MEDDLED) for left in report.left_out):
             raise MirrorSpoiled(f"The mirror of {remote.address} was changed by somebody else.", "It is made anew.")
         await self._remove_strays(account, report)

@@ -216,7 +216,10 @@ async def restore_removed(
             continue
         break
     else:
-        raise NoRepository(f"The snapshot does not say who may log in as {line.address}.", "Name another snapshot.")
+        raise NoRepository(
+            f"The snapshot does not say who may log in as {line.address}: it is an account of an IMAP server.",
+            "Say --imap to bring it back there, --into an account of this installation, or --out DIR.",
+        )
     if await engine.directory.domain(person.account.domain) is None:
         name = person.account.domain
         raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")

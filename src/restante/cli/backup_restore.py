@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import Refusal
 from .backup import RUN, complain_of, open_repository, with_location_argument
+from .backup_imap import with_copies
 from .common import count, emit_json, human_size, place_of, run, with_json, with_place
+from .login import with_login
 from .statuses import Exit
 
 if TYPE_CHECKING:
@@ -54,6 +56,12 @@ class Result:
     show_default=True,
     help="Of those files.",
 )
+@click.option(
+    "--into", metavar="NAME@DOMAIN", help="Into this account of the installation, instead of the one it is of."
+)
+@click.option("--imap", metavar="NAME", help="To the IMAP account of this copy; with --user: HOST[:PORT].")
+@with_copies
+@with_login()
 @click.option("--flags", "set_flags", is_flag=True, help="Set flags of messages that are there back to what they were.")
 @click.option("--dry-run", is_flag=True, help="Say what would come back, and do nothing.")
 @with_json
@@ -61,6 +69,7 @@ class Result:
 @click.pass_context
 def restore(
     ctx: click.Context,
+    /,
     everything: bool,
     address: str | None,
     mailbox: str | None,
@@ -69,22 +78,30 @@ def restore(
     beside: bool,
     out: Path | None,
     form: str,
+    into: str | None,
+    imap: str | None,
     set_flags: bool,
     dry_run: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Bring mail back: a whole server (--all), an account, a mailbox of it, or single messages.
 
     Into an account that is there, what is missing comes back under new UIDs, with EMAILID, flags and dates; nothing is
     doubled, and a message that was moved stays where it is. An account that was removed comes back whole, with its
-    credentials. The exit status is 4 if something of it is damaged in the backup; the rest comes back.
+    credentials. The exit status is 4 if something of it is damaged in the backup, or is not taken; the rest comes back.
+
+    --imap adds what is missing, by content, to the mailboxes of an account on any server. Flags of what is there stay
+    as they are unless --flags is said (which adds those that it had); run twice, it doubles nothing.
     """
     if everything == (address is not None):
         raise click.UsageError("Say --all, or --account NAME@DOMAIN.")
-    if everything and (mailbox or messages or beside or out or set_flags):
+    if everything and (mailbox or messages or beside or out or set_flags or into or imap):
         raise click.UsageError("--all takes everything, onto an empty data folder.")
     if (beside and out) or (set_flags and (beside or out)) or (dry_run and out):
         raise click.UsageError("--beside, --out, --flags and --dry-run: not these together.")
+    if (imap is not None) + (out is not None) + (beside or into is not None) > 1:
+        raise click.UsageError("--imap, --out, --beside and --into: not these together.")
     repository = open_repository((*RUN, "restante.backup.bring"))
     from ..backup.choose import snapshot_of
     from ..backup.restore import Choice
@@ -93,10 +110,16 @@ def restore(
     meant = snapshot_of(repository, snapshot)
     if everything:
         result = run(_all(repository, meant, dry_run))
+    elif imap is not None:
+        from .backup_restore_imap import to_server
+
+        result = run(
+            to_server(repository, meant, address or "", choice, imap, options, set_flags=set_flags, dry_run=dry_run)
+        )
     elif out is not None:
         result = run(_out(repository, meant, address or "", choice, out, form))
     else:
-        result = run(_account(repository, meant, address or "", choice, beside, set_flags, dry_run))
+        result = run(_account(repository, meant, address or "", choice, into, beside, set_flags, dry_run))
     if as_json:
         emit_json(result)
     else:
@@ -214,6 +237,7 @@ async def _account(
     snapshot: Snapshot,
     address: str,
     choice: Choice,
+    into: str | None,
     beside: bool,
     set_flags: bool,
     dry_run: bool,
@@ -223,12 +247,15 @@ async def _account(
     from ..backup.bring import Bringing
     from ..backup.choose import line_of
     from ..backup.restore import Restored, analysing, restore_removed
+    from ..store.directory import NotFound
     from .installation import installation
     from .progress import Meter
 
     line = await asyncio.to_thread(line_of, repository, snapshot, address)
     async with installation() as here:
-        there = await here.engine.directory.account(address)
+        there = await here.engine.directory.account(into or address)
+        if there is None and into is not None:
+            raise NotFound(f"There is no account {into}.", f"Make it: restante account add {into}")
         with analysing(choice.most(line.messages), here.limits) as pool, Meter("Restoring", line.octets) as meter:
             if there is None:
                 if choice.mailbox or choice.email_ids or beside:

@@ -1,0 +1,193 @@
+"""An account of a snapshot as the side that a migration comes from: the way back to an IMAP server.
+
+Reading alone. Messages come from the repository as they are asked for, so nothing is made anew here. What stands in the
+way of a restore is left out: \\Deleted (the next EXPUNGE would take the message again), and, where mailboxes or
+messages are chosen, mailboxes that hold none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NoReturn
+
+from ..store.model import System
+from ..sync.model import Added, Changes, FlagChange, Flags, Message, Outline, Place, Spelling, Withheld
+from ..sync.outline import mark_and_ident
+from ..sync.side import MailboxUnavailable, Side, SideUnavailable
+from .errors import Corrupt
+from .missing import flags_of
+from .objects import AccountData, AccountLine, MailboxData
+from .repository import Repository
+from .restore import EVERYTHING, Choice, read_mailbox
+from .segments import Placed
+
+GROUP_MESSAGES = 200
+GROUP_OCTETS = 8 << 20
+
+
+class SnapshotSide:
+    """Implements `sync.side.Side`. unreadable: see `side.Withholds`."""
+
+    def __init__(self, repository: Repository, line: AccountLine, choice: Choice = EVERYTHING) -> None:
+        self.title = f"{line.address} in the backup"
+        self.unreadable: dict[tuple[str, int], Withheld] = {}
+        self._repository = repository
+        self._line = line
+        self._choice = choice
+        self._boxes: dict[str, MailboxData] = {}
+        self._subscribed: frozenset[str] = frozenset()
+        self._rows: dict[str, dict[int, Placed]] = {}
+        self._spelling = Spelling()
+
+    async def open(self) -> None:
+        """Raises Corrupt."""
+        root = await asyncio.to_thread(self._repository.read, self._line.root, AccountData)
+        self._subscribed = frozenset(name for user, name in root.subscriptions if not user)
+        self._boxes = {box.name: box for box in root.mailboxes if self._choice.takes(box)}
+        if self._choice.email_ids is not None:
+            for name in list(self._boxes):
+                if not await self._read(name):
+                    del self._boxes[name]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def places(self) -> list[Place]:
+        found = [
+            Place(
+                box.name, str(box.uidvalidity), None, box.id, box.role, box.name in self._subscribed,
+                len(self._rows[box.name]) if box.name in self._rows else box.messages,
+            )
+            for box in self._boxes.values()
+        ]  # fmt: skip
+        return sorted(found, key=lambda place: (place.name != "INBOX", place.name))
+
+    async def changes(self, name: str, since: str | None) -> Changes:
+        rows = await self._read(name)
+        return Changes(
+            str(self._boxes[name].uidvalidity),
+            "",
+            True,
+            array("Q", rows),
+            [self._flags(row) for row in rows.values()],
+            emails=[row.email_id for row in rows.values()],
+        )
+
+    async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
+        """Reads the messages: a snapshot has no headers apart."""
+        found = []
+        async for row, data in self._messages(name, uids):
+            mark, ident = mark_and_ident(data)
+            found.append(Outline(row.uid, len(data), row.received, mark, row.email_id, ident))
+        return sorted(found, key=lambda outline: outline.uid)
+
+    async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+        async for row, data in self._messages(name, uids):
+            yield Message(row.uid, data, self._flags(row), row.received, row.email_id, row.thread_id, row.uidl)
+
+    async def _messages(self, name: str, uids: Sequence[int]) -> AsyncIterator[tuple[Placed, bytes]]:
+        rows = await self._read(name)
+        for group in _groups([rows[uid] for uid in uids if uid in rows]):
+            by_digest: dict[bytes, list[Placed]] = {}
+            for row in group:
+                by_digest.setdefault(row.digest, []).append(row)
+            for digest, data in await asyncio.to_thread(list, self._repository.messages(by_digest)):
+                for row in by_digest[digest]:
+                    if isinstance(data, Corrupt):
+                        self.unreadable[name, row.uid] = Withheld(data.text, temporary=False)
+                    else:
+                        yield row, data
+
+    async def _read(self, name: str) -> dict[int, Placed]:
+        """The mailbox's messages by UID, ascending. Raises MailboxUnavailable."""
+        found = self._rows.get(name)
+        if found is None:
+            box = self._boxes.get(name)
+            if box is None:
+                raise MailboxUnavailable(f"There was no mailbox {name} then.")
+            try:
+                read = await asyncio.to_thread(read_mailbox, self._repository, box, self._choice.email_ids)
+            except Corrupt as error:
+                raise MailboxUnavailable(f"{name}: {error.text}", error.remedy) from error
+            found = self._rows[name] = dict(sorted(read.items()))
+        return found
+
+    def _flags(self, row: Placed) -> Flags:
+        flags = flags_of(row)
+        names = [name for bit, name in _NAMES if flags.system & bit]
+        return self._spelling.flags([*names, *sorted(flags.keywords)])
+
+    # Nothing is changed ----------------------------------------------------------------------------
+
+    def _refuse(self) -> NoReturn:
+        raise SideUnavailable("A snapshot is never changed.")
+
+    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+        self._refuse()
+
+    async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
+        self._refuse()
+
+    async def remove(self, name: str, uids: Sequence[int]) -> None:
+        self._refuse()
+
+    async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        self._refuse()
+
+    async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
+        self._refuse()
+
+    async def create(self, name: str, role: str | None) -> Place:
+        self._refuse()
+
+    async def rename(self, name: str, new: str) -> None:
+        self._refuse()
+
+    async def delete(self, name: str) -> None:
+        self._refuse()
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        self._refuse()
+
+    async def set_role(self, name: str, role: str | None) -> bool:
+        self._refuse()
+
+    async def wait(self, names: Sequence[str]) -> set[str]:
+        self._refuse()
+
+
+_NAMES = (
+    (System.SEEN, "\\Seen"),
+    (System.ANSWERED, "\\Answered"),
+    (System.FLAGGED, "\\Flagged"),
+    (System.DRAFT, "\\Draft"),
+)
+
+
+def _groups(rows: Sequence[Placed]) -> Iterator[list[Placed]]:
+    """Rows in order, of a bounded number and size at once."""
+    group: list[Placed] = []
+    octets = 0
+    for row in rows:
+        if group and (len(group) >= GROUP_MESSAGES or octets + row.size > GROUP_OCTETS):
+            yield group
+            group, octets = [], 0
+        group.append(row)
+        octets += row.size
+    if group:
+        yield group
+
+
+class Receiver:
+    """The server that mail goes back to: `side`, but flags of what is there stay as they are now."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+
+    async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
+        """Nothing: who restores wants messages, and has perhaps read or answered those that he has."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._side, name)

@@ -1,0 +1,99 @@
+"""`restante backup restore --imap`: an account of a snapshot back to an IMAP server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from .backup import complain_of
+from .backup_imap import copies_of, copy_end, server_of
+from .backup_restore import Result
+from .common import place_of
+
+if TYPE_CHECKING:
+    from ..backup.repository import Repository, Snapshot
+    from ..backup.restore import Choice
+    from ..sync.ends import End
+    from ..sync.migrate.model import Report
+    from ..sync.side import Side
+
+
+async def to_server(
+    repository: Repository,
+    snapshot: Snapshot,
+    address: str,
+    choice: Choice,
+    target: str,
+    options: Mapping[str, Any],
+    *,
+    set_flags: bool,
+    dry_run: bool,
+) -> Result:
+    """target: the name of a copy, or a server where a user is said. Raises Refusal."""
+    from ..backup.choose import line_of
+    from ..backup.errors import NoRepository
+    from ..backup.side import Receiver, SnapshotSide
+    from ..clock import SystemClock
+    from ..sync.migrate.ends import scratch
+    from ..sync.migrate.ledger.book import Book
+    from ..sync.migrate.model import AllMail, Depth, Wishes
+    from ..sync.migrate.run import Migration
+    from .progress import Stretches
+
+    line = await asyncio.to_thread(line_of, repository, snapshot, address)
+    end, token = _end(target, options)
+    clock = SystemClock()
+    source = SnapshotSide(repository, line, choice)
+    await source.open()
+    if not await source.places():
+        raise NoRepository("The snapshot has nothing of what was asked for.", "See 'restante backup show' and 'find'.")
+    wishes = Wishes(all_mail=AllMail.REST, dry_run=dry_run, depth=Depth.NONE)
+    with scratch() as folder, Stretches(clock) as meter:
+        side = _side(end, token, folder)
+        receiver = side if set_flags else cast("Side", Receiver(side))
+        book = Book(folder / "state.db", f"backup:{snapshot.name} {line.id}", end.key)
+        try:
+            await side.open()
+            report = await Migration(source, receiver, book, wishes, clock, meter).run()
+        finally:
+            book.close()
+            await side.close()
+    complain_of(repository)
+    return _result(snapshot, address, report)
+
+
+def _end(target: str, options: Mapping[str, Any]) -> tuple[End, Path | None]:
+    """The server, and the file of its access token where a copy has one."""
+    from ..sync.places import CopyPlaces
+    from .installation import load_config
+
+    if options["user"]:
+        return server_of(target, options), None
+    config, data = load_config(place_of())
+    copies = copies_of(options["copies"], config)
+    end, _ = copy_end(copies, target)
+    return end, CopyPlaces(place_of().data or copies.data or data, target).token()
+
+
+def _side(end: End, token: Path | None, folder: Path) -> Side:
+    from ..clock import SystemClock
+    from ..sync.ends import Maker
+    from .installation import configured_store
+
+    return Maker(SystemClock(), folder, configured_store, token).side(end, read_only=False)
+
+
+def _result(snapshot: Snapshot, address: str, report: Report) -> Result:
+    from ..backup.restore import Lost
+
+    return Result(
+        snapshot.id,
+        0,
+        sum(each.copied for each in report.mailboxes),
+        sum(each.octets for each in report.mailboxes),
+        sum(each.present for each in report.mailboxes),
+        mailboxes=tuple((each.target, each.copied) for each in report.mailboxes if each.copied),
+        lost=tuple(Lost(address, aside.mailbox, aside.uid, "", aside.reason) for aside in report.aside),
+    )

@@ -78,9 +78,11 @@ class Updated:
 
 @dataclass(slots=True)
 class _Attempt:
-    """reached: the server told its mailboxes. carried: messages that came."""
+    """reached: the server told its mailboxes. lost: it was lost, and not the disk here full. carried: messages that
+    came."""
 
     reached: bool = False
+    lost: bool = False
     carried: int = 0
 
 
@@ -150,7 +152,7 @@ class Mirrors:
             except SideUnavailable as refusal:
                 tries = 0 if attempt.carried else tries + 1
                 reached = reached or attempt.reached
-                if not refusal.temporary or not reached or tries > len(PAUSES):
+                if not attempt.lost or not refusal.temporary or not reached or tries > len(PAUSES):
                     raise
                 await self._pause(PAUSES[max(tries - 1, 0)])
 
@@ -172,7 +174,7 @@ class Mirrors:
                 report = await run(settings_of(remote), side, local, state, self.clock, progress=progress)
             finally:
                 done.received += server.traffic[1]
-                attempt.reached = bool(side.seen)
+                attempt.reached, attempt.lost = bool(side.seen), side.lost
         if any(left.reason.endswith(MEDDLED) for left in report.left_out):
             raise MirrorSpoiled(f"The mirror of {remote.address} was changed by somebody else.", "It is made anew.")
         await self._remove_strays(account, report)

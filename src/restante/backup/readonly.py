@@ -8,11 +8,12 @@ else leaves its mailbox out of the run. Reading opens mailboxes by EXAMINE and a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..sync.model import Added, Changes, FlagChange, Message, Outline, Place, Withheld
-from ..sync.side import MailboxUnavailable
+from ..sync.side import MailboxUnavailable, SideUnavailable
 
 if TYPE_CHECKING:
     from ..sync.remote import RemoteSide
@@ -36,12 +37,13 @@ class WouldChange(MailboxUnavailable):
 
 class ReadOnly:
     """Implements `sync.side.Side` over one account on a server. seen: what the last look at all mailboxes told.
-    refused: how often a change was asked for."""
+    refused: how often a change was asked for. lost: the server was."""
 
     def __init__(self, side: RemoteSide) -> None:
         self.title = side.title
         self.seen: list[Place] = []
         self.refused = 0
+        self.lost = False
         self._side = side
 
     @property
@@ -50,32 +52,52 @@ class ReadOnly:
         return self._side.unreadable
 
     async def open(self) -> None:
-        await self._side.open()
+        with self._noting():
+            await self._side.open()
 
     async def close(self) -> None:
         await self._side.close()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except SideUnavailable:
+            self.lost = True
+            raise
 
     # Reading ---------------------------------------------------------------------------------------
 
     async def places(self) -> list[Place]:
         """Gmail's "All Mail" is one of them: what was archived is nowhere else."""
-        found = await self._side.places()
+        with self._noting():
+            found = await self._side.places()
         if GMAIL in self._side.capabilities:
             found = [place for place in found if place.role not in PARTS_OF_ALL]
         self.seen = found
         return found
 
     async def changes(self, name: str, since: str | None) -> Changes:
-        return await self._side.changes(name, since)
+        with self._noting():
+            return await self._side.changes(name, since)
 
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
-        return await self._side.outlines(name, uids)
+        with self._noting():
+            return await self._side.outlines(name, uids)
 
     async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
-        return await self._side.headers(name, uids)
+        with self._noting():
+            return await self._side.headers(name, uids)
 
-    def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
-        return self._side.fetch(name, uids)
+    async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+        found = self._side.fetch(name, uids)
+        try:
+            with self._noting():
+                async for message in found:
+                    yield message
+        finally:
+            if isinstance(found, AsyncGenerator):
+                await found.aclose()  # a connection is given back
 
     async def wait(self, names: Sequence[str]) -> set[str]:
         return await self._side.wait(names)

@@ -234,7 +234,8 @@ class MailboxCopy:
             sift.source_digests([(m.uid, digest(m.data)) async for m in self._source.fetch(self._course.source, part)])
         for part in _parts(targets, OUTLINES):
             sift.target_digests([(m.uid, digest(m.data)) async for m in self._target.fetch(self._course.target, part)])
-        found += await self._settle(sift, sift.equal(), flags, held)
+        for dated in (True, False):
+            found += await self._settle(sift, sift.equal(dated=dated), flags, held)
         return found + await self._settle(sift, sift.altered(), flags, held)
 
     async def _settle(self, sift: Sift, pairs: Pairs, flags: Mapping[int, Flags], held: Mapping[int, Flags]) -> Pairs:

@@ -5,7 +5,7 @@ at what the one before has left, each giving (source UID, target UID):
 
 1. `alike`: header fields and size agree, and there is one of each.
 2. octets, where there are several, or the sizes differ or are not known: `doubtful` says whose are to be read.
-3. `equal`: digests agree; of several equal ones the first is the first.
+3. `equal`: digests agree; of several equal ones those with the same INTERNALDATE first, then the first is the first.
 4. `altered`: header fields and INTERNALDATE agree, and there are as many of each: a target that changed what it was
    given (the proof then says so).
 """
@@ -87,13 +87,15 @@ class Sift:
                 ((digest, target, uid) for uid, digest in digests),
             )
 
-    def equal(self) -> Pairs:
-        window = "row_number() OVER (PARTITION BY digest ORDER BY uid) AS n"
+    def equal(self, *, dated: bool) -> Pairs:
+        """dated: with the same INTERNALDATE alone."""
+        of = "digest, received" if dated else "digest"
+        window = f"row_number() OVER (PARTITION BY {of} ORDER BY uid) AS n"
         return self._pairs(
             "SELECT w.uid, o.uid FROM"
-            f" (SELECT uid, digest, {window} FROM wanted WHERE sift = :sift AND digest IS NOT NULL) w JOIN"
-            f" (SELECT uid, digest, {window} FROM other WHERE target = :target AND digest IS NOT NULL) o"
-            " ON w.digest = o.digest AND w.n = o.n"
+            f" (SELECT uid, digest, received, {window} FROM wanted WHERE sift = :sift AND digest IS NOT NULL) w JOIN"
+            f" (SELECT uid, digest, received, {window} FROM other WHERE target = :target AND digest IS NOT NULL) o"
+            " ON w.digest = o.digest AND w.n = o.n" + (" AND w.received = o.received" if dated else "")
         )
 
     def altered(self) -> Pairs:

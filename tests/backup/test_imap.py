@@ -277,3 +277,26 @@ def test_several_by_configuration(home: Home, provider: RestanteServer, gate: Ga
     night = asyncio.run(in_process(order))
     assert night.snapshot, "the server's own accounts are backed up all the same"
     assert str(file) in night.problems[0]
+
+
+def test_mirrors_are_listed_and_removed(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    here = ("--data", str(home.data), "backup", "mirror")
+    assert json.loads(home(*here, "list", "--json").stdout) == []
+    assert "no mirror" in home(*here, "remove", USER, status=Exit.NOT_FOUND).stderr
+    first = home.night(gate.port)["snapshot"]
+    (row,) = json.loads(home(*here, "list", "--json").stdout)
+    assert (row["account"], row["messages"], row["updated"] is not None) == (USER, 36, True)
+    home(*here, "remove", USER.upper())
+    assert json.loads(home(*here, "list", "--json").stdout) == []
+    home.run()
+    assert home.list()[-1]["accounts"] == 0
+    assert home.show(snapshot=first)["INBOX"] == 30
+    assert home.night(gate.port)["read"] == 0, "begun anew, and nothing of it is written again"
+
+
+def test_a_whole_restore_says_what_it_leaves(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    home.night(gate.port)
+    found = home("backup", "restore", str(home.backup), "--all", *home.key, "--data", str(home.folder / "new"))
+    assert f"{USER}, an account of an IMAP server, stays in the backup" in found.stderr
+    assert "is right" in home("backup", "verify", str(home.backup), "--all", *home.key).stdout
+    home("--data", str(home.data), "backup", "drill", str(home.backup), *home.key)

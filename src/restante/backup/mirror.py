@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random
 from ..errors import Refusal
-from ..store.directory import Account, AccountSettings, Domain, Exists
+from ..store.directory import Account, AccountSettings, Domain, Exists, NotFound
 from ..store.interface import Engine
+from ..sync.alone import alone
 from ..sync.config import source_of
 from ..sync.local import Opened, open_local
 from ..sync.places import CopyPlaces
@@ -76,6 +77,17 @@ class Updated:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A mirror, for people. octets: room on the disk. updated: seconds UTC when it was last brought up
+    to date, None: never."""
+
+    address: str
+    messages: int
+    octets: int
+    updated: int | None
+
+
 @dataclass(slots=True)
 class _Attempt:
     """reached: the server told its mailboxes. lost: it was lost, and not the disk here full. carried: messages that
@@ -98,16 +110,13 @@ class Mirrors:
         *,
         pause: Pause = asyncio.sleep,
     ) -> None:
+        self.data = data
         self.folder = data / "mirrors"
         self.store = self.folder / "store"
         self._make = make
         self.clock = clock
         self.random = random
         self._pause = pause
-
-    def any(self) -> bool:
-        """Whether there ever was one."""
-        return (self.store / "directory.db").exists()
 
     def opened(self) -> Opened:
         """Its store, which the caller closes."""
@@ -227,6 +236,39 @@ class Mirrors:
                 pass
         finally:
             await engine.close()
+
+    async def told(self) -> list[Told]:
+        """All that there are, by address."""
+        engine = self.opened().engine
+        found: list[Told] = []
+        try:
+            while page := await engine.directory.accounts(found[-1].address if found else ""):
+                for account in page:
+                    boxes = await engine.account(account.id).mailboxes()
+                    octets, updated = await asyncio.to_thread(self._file, account)
+                    found.append(Told(account.address, sum(box.messages for box in boxes), octets, updated))
+                    await engine.leave(account.id)
+        finally:
+            await engine.close()
+        return found
+
+    def _file(self, account: Account) -> tuple[int, int | None]:
+        """Room of an account's files, and when its last full run ended."""
+        octets = sum(path.stat().st_size for path in (self.store / "accounts").rglob(f"{account.id}*"))
+        known = CopyPlaces(self.folder, account.id).folder / "places.json"
+        return octets, int(known.stat().st_mtime) if known.exists() else None
+
+    async def remove(self, address: str) -> None:
+        """Raises NotFound, MirrorBusy."""
+        engine = self.opened().engine
+        try:
+            account = await engine.directory.account(address)
+        finally:
+            await engine.close()
+        if account is None:
+            raise NotFound(f"There is no mirror of {address}.", "List them with 'restante backup mirror list'.")
+        with alone(self.lock(account), MirrorBusy(f"Another process is at the mirror of {address}.", "Try again.")):
+            await self.forget(account)
 
     async def forget(self, account: Account) -> None:
         """Remove a mirror: its account, then what is known of it. The caller holds its lock."""

@@ -95,7 +95,8 @@ EVERYTHING = Choice()
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore brought back. octets: of messages."""
+    """What a restore brought back. octets: of messages. elsewhere: addresses of accounts that live on IMAP servers,
+    and stay in the backup: nobody logs in to them here."""
 
     accounts: int = 0
     mailboxes: int = 0
@@ -103,6 +104,7 @@ class Restored:
     octets: int = 0
     lost: list[Lost] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
 
 
 Told = Callable[[int], None]
@@ -125,6 +127,9 @@ async def restore_all(
             ]
         except Corrupt as error:
             done.lost.append(Lost("", "", 0, "", f"Accounts and their credentials: {error.text}"))
+    if not done.lost:
+        here = {person.account.id for person in persons}
+        done.elsewhere = sorted(line.address for line in lines.values() if line.id not in here)
     with analysing(sum(line.messages for line in lines.values()), limits) as pool:
         for person in persons:
             id, address = person.account.id, person.account.address

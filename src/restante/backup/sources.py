@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Refusal
@@ -53,7 +54,7 @@ async def sources(
     for copy in wanted.stores:
         told(copy.name)
         await _sync(mirrors, copy, found)
-    if not wanted.remotes and not mirrors.any():
+    if not wanted.remotes and not has_mirrors(mirrors.data):
         yield found
         return
     with ExitStack() as held:
@@ -73,6 +74,11 @@ async def sources(
             yield found
         finally:
             await opened.engine.close()
+
+
+def has_mirrors(data: Path) -> bool:
+    """Whether there ever was one."""
+    return (data / "mirrors" / "store" / "directory.db").exists()
 
 
 async def _update(engine: Engine, mirrors: Mirrors, remote: Remote, held: ExitStack, found: Sources) -> None:

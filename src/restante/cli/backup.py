@@ -36,6 +36,7 @@ SUBCOMMANDS = (
     Subcommand("keep", ".backup_kept:keep_", "Take in what was dropped at an append-only location, as its keeper."),
     Subcommand("prune", ".backup_keep:prune_", "Forget old snapshots, and what nobody needs then."),
     Subcommand("status", ".backup_status:status_", "Show whether the nightly backup works."),
+    Subcommand("mirror", ".backup_mirror:command", "List and remove mirrors of accounts on IMAP servers."),
     Subcommand("key", ".backup_key:command", "Add, list and remove keys."),
 )
 

@@ -22,16 +22,16 @@ with_copies = click.option(
 )
 
 
-def wanted_of(names: Sequence[str], options: Mapping[str, Any], config: Config, data: Path) -> Wanted:
+def wanted_of(names: Sequence[str], options: Mapping[str, Any], config: Config, data: Path) -> Wanted | None:
     """The accounts that `--imap` names: by copies, or one by server where a user is said. Raises Refusal."""
-    from ..backup.remotes import Wanted, wanted_copies, wanted_server
+    if not names and not options["user"]:
+        return None
+    from ..backup.remotes import wanted_copies, wanted_server
 
     if options["user"]:
         if len(names) != 1:
             raise click.UsageError("--user belongs to one --imap HOST[:PORT].")
         return wanted_server(server_of(names[0], options), data)
-    if not names:
-        return Wanted()
     copies = copies_of(options["copies"], config)
     return wanted_copies(copies, names, data, place_of().data or copies.data or data)
 

@@ -175,6 +175,10 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
     complain_of(repository)
     if "restante.toml" in done.files:
         click.echo(f"The configuration is in {data / 'restante.toml'}.", err=True)
+    for address in done.elsewhere:
+        click.echo(
+            f"{address}, an account of an IMAP server, stays in the backup: restore it with --account.", err=True
+        )
     return Result(snapshot.id, done.accounts, done.messages, done.octets, lost=tuple(done.lost))
 
 

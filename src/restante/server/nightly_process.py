@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -24,7 +25,6 @@ from ..backup.drill import Sample, Work, drill
 from ..backup.errors import BackupRefusal, NoRepository
 from ..backup.night import TOLD, night
 from ..backup.outcome import Drilled, Night
-from ..backup.remotes import Wanted
 from ..backup.repository import Repository
 from ..backup.retention import Keep
 from ..backup.schedule import drill_due
@@ -37,6 +37,9 @@ from .engine import open_engine
 from .logs import adopt_logs
 from .mirrors import configured, sources_of
 from .nightly_state import Order
+
+if TYPE_CHECKING:
+    from ..backup.remotes import Wanted
 
 
 async def work(order: Order) -> Night:
@@ -61,7 +64,7 @@ async def work(order: Order) -> Night:
     try:
         keep = Keep(backup.keep_daily, backup.keep_weekly, backup.keep_monthly)
         host = config.server.hostname or socket.gethostname()
-        wanted = Wanted()
+        wanted: Wanted | None = None
         wrong: tuple[str, ...] = ()
         try:
             wanted = configured(config, data)

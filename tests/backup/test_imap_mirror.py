@@ -16,15 +16,22 @@ import pytest
 
 from restante.backup.access import location_of, secret_of
 from restante.backup.choose import line_of, snapshot_of
+from restante.backup.mirror import Updated
+from restante.backup.readonly import ReadOnly
+from restante.backup.remotes import remote
 from restante.backup.repository import Repository
 from restante.backup.side import SnapshotSide
 from restante.cli.statuses import Exit
-from restante.clock import system_random
+from restante.clock import ManualClock, system_random
+from restante.config.model import Config
+from restante.server.mirrors import mirrors_of
+from restante.sync.config import CopyTable
 from restante.sync.local import LocalSide, open_local
-from restante.sync.model import FlagChange, Message
+from restante.sync.model import FlagChange, Message, Place
 from restante.testing.server import RestanteServer
 
 from ..sync.dovecot_pop3 import available
+from ..sync.remote_script import Bare, Script, Session
 from ..sync.test_migrate_servers import old_home
 from .imap_world import PASSWORD, USER, Gate, Home, free_port
 from .test_imap import text
@@ -280,3 +287,88 @@ def test_dovecot(home: Home) -> None:
         with imap(port) as client:
             for name, mails in before.items():
                 assert sorted(picture(client, name), key=repr) == sorted(mails, key=repr), name
+
+
+class Reading(Bare):
+    """A server of RFC 3501 and nothing more, which says NO to whatever would change something."""
+
+    def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+        verb = command.upper().split(b" ")
+        if verb[0] in (b"SELECT", b"APPEND", b"CREATE", b"EXPUNGE", b"CLOSE", b"SUBSCRIBE") or b"STORE" in verb[:2]:
+            return tag + b" NO this account is read alone\r\n"
+        return super().__call__(session, tag, command)
+
+
+def test_a_server_of_rfc_3501(tmp_path: Path) -> None:
+    """Without CONDSTORE, UIDPLUS, permanent identities: flags and removals are seen by listing them. A keyword that is
+    none does not keep its message out."""
+    server = Reading()
+    server.boxes[b"Work"], server.validity[b"Work"], server.next[b"Work"] = {}, 9, 1
+    for number in range(20):
+        server.put(b"INBOX", text(number), b"\\Seen", b"a]b")
+    server.put(b"Work", text(30))
+
+    async def work() -> None:
+        async with Script(server).running() as script:
+            password = tmp_path / "password"
+            password.write_text(PASSWORD)
+            password.chmod(0o600)
+            table = CopyTable(imap=f"127.0.0.1:{script.port}", tls="none", user=USER, password_file=str(password))
+            wanted = remote(table, tmp_path / "token.json")
+            clock = ManualClock(1_700_000_000)
+            mirrors = mirrors_of(Config(), tmp_path, clock, system_random)
+            for added, removed, flagged in ((21, 0, 0), (0, 0, 0), (1, 2, 1), (0, 19, 0)):
+                account = await mirrors.account(wanted)
+                done = Updated(USER)
+                await mirrors.update(account, wanted, done)
+                assert (done.new, done.removed, done.flagged, done.notes) == (added, removed, flagged, [])
+                if added == 0 and not removed:
+                    del server.boxes[b"INBOX"][3], server.boxes[b"INBOX"][4]
+                    server.boxes[b"INBOX"][5][0].add(b"\\Flagged")
+                    server.put(b"INBOX", text(40))
+                else:
+                    if removed:
+                        server.boxes[b"INBOX"].clear()
+            (told,) = await mirrors.told()
+            assert told.messages == 1
+            assert not any(b" NO " in each or each.upper().startswith((b"SELECT", b"APPEND")) for each in script.log)
+
+    asyncio.run(work())
+
+
+class Views:
+    """A side that shows Gmail's mailboxes."""
+
+    title = "imap.gmail.com as ann"
+
+    def __init__(self, *capabilities: str) -> None:
+        self.capabilities = frozenset(capabilities)
+
+    async def places(self) -> list[Place]:
+        roles = {"INBOX": None, "[Gmail]/All Mail": "\\All", "[Gmail]/Starred": "\\Flagged", "Best": "\\Important"}
+        return [Place(name, "1", None, role=role) for name, role in roles.items()]
+
+
+def test_of_gmails_views_all_mail_is_kept() -> None:
+    """Archived mail is nowhere else; what is starred or important is there as well. At others these are mailboxes."""
+    gmail: Any = Views("X-GM-EXT-1")
+    assert [place.name for place in asyncio.run(ReadOnly(gmail).places())] == ["INBOX", "[Gmail]/All Mail"]
+    other: Any = Views()
+    assert len(asyncio.run(ReadOnly(other).places())) == 4
+
+
+def test_a_sealed_backup_takes_it_too(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    """The machine that reads the account cannot read its backup; what did not come stands all the same."""
+    sealed, writing = home.folder / "sealed", home.folder / "writing"
+    home("backup", "init", str(sealed), *home.key, "--sealed", "--writing-key", str(writing))
+    run = ("--data", str(home.data), "backup", "run", str(sealed), "--key-file", str(writing), *home.login(gate.port))
+    home(*run)
+    provider.put(USER, text(60))
+    right = home.password.read_text()
+    home.password.write_text("another\n")
+    assert "stands as in the last snapshot" in home(*run, status=Exit.FINDINGS).stderr
+    home.backup = sealed
+    assert home.show()["INBOX"] == 12
+    home.password.write_text(right)
+    home(*run)
+    assert held(home) == there(provider)

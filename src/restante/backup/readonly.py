@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..sync.model import Added, Changes, FlagChange, Message, Outline, Place, Withheld
+from ..exchange.letters import is_keyword
+from ..sync.model import Added, Changes, FlagChange, Flags, Message, Outline, Place, Withheld
 from ..sync.side import MailboxUnavailable, SideUnavailable
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class ReadOnly:
         self.seen: list[Place] = []
         self.refused = 0
         self.lost = False
+        self._flags: dict[Flags, Flags] = {}
         self._side = side
 
     @property
@@ -79,7 +82,18 @@ class ReadOnly:
 
     async def changes(self, name: str, since: str | None) -> Changes:
         with self._noting():
-            return await self._side.changes(name, since)
+            found = await self._side.changes(name, since)
+        found.flags = [self._kept(flags) for flags in found.flags]
+        return found
+
+    def _kept(self, flags: Flags) -> Flags:
+        """Without keywords that IMAP has no way to say, which no store takes: a message without one is better than
+        none."""
+        kept = self._flags.get(flags)
+        if kept is None:
+            kept = frozenset(flag for flag in flags if flag.startswith("\\") or is_keyword(flag))
+            self._flags[flags] = kept
+        return kept
 
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
         with self._noting():
@@ -94,7 +108,8 @@ class ReadOnly:
         try:
             with self._noting():
                 async for message in found:
-                    yield message
+                    kept = self._kept(message.flags)
+                    yield message if kept == message.flags else replace(message, flags=kept)
         finally:
             if isinstance(found, AsyncGenerator):
                 await found.aclose()  # a connection is given back

@@ -213,6 +213,29 @@ def test_back_to_the_server_twice(home: Home, provider: RestanteServer, gate: Ga
     assert not any("\\Seen" in came[each.data] for each in before["INBOX"][20:]), "newer flags stay"
 
 
+def test_what_was_moved_stays_where_it_is(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    """In a new mailbox, or in one that was there and did not have it; a copy that is missing comes back."""
+    with client(provider) as mail:
+        mail.select("INBOX")
+        mail.uid("COPY", "10", "Work/2026")
+    home.night(gate.port)
+    with client(provider) as mail:
+        mail.select("INBOX")
+        mail.create("Done")
+        mail.uid("MOVE", "1:3", "Done")
+        mail.uid("MOVE", "5", "Work/2026")
+        mail.uid("STORE", "10,20", "+FLAGS", "(\\Deleted)")
+        mail.uid("EXPUNGE", "10,20")
+    back = ("backup", "restore", str(home.backup), "--account", USER, *home.login(provider.imap), *home.key, "--json")
+    would = json.loads(home(*back, "--dry-run").stdout)
+    came = json.loads(home(*back).stdout)
+    assert (would["messages"], would["moved"]) == (came["messages"], came["moved"]) == (2, 4)
+    assert len(provider.mail(USER)) == 26
+    assert len(provider.mail(USER, "Work/2026")) == 8
+    again = json.loads(home(*back).stdout)
+    assert (again["messages"], again["moved"]) == (0, 4)
+
+
 def test_back_to_another_server(home: Home, provider: RestanteServer, gate: Gate) -> None:
     """One mailbox of it, one message of it, all of it: only what was asked for is made."""
     home.night(gate.port)
@@ -300,3 +323,48 @@ def test_a_whole_restore_says_what_it_leaves(home: Home, provider: RestanteServe
     assert f"{USER}, an account of an IMAP server, stays in the backup" in found.stderr
     assert "is right" in home("backup", "verify", str(home.backup), "--all", *home.key).stdout
     home("--data", str(home.data), "backup", "drill", str(home.backup), *home.key)
+
+
+def test_what_is_damaged_in_the_backup_is_told(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    """The rest goes back to the server."""
+    home.night(gate.port)
+    for number in range(600, 640):
+        provider.put(USER, text(number), "Later")
+    home.night(gate.port)
+    (pack, *_) = sorted((home.backup / "mail").rglob("*/*"), key=lambda path: path.stat().st_mtime_ns)
+    data = bytearray(pack.read_bytes())
+    data[200] ^= 1
+    pack.write_bytes(bytes(data))
+    provider.add_account("new@provider.example", PASSWORD)
+    where = home.login(provider.imap, "new@provider.example")
+    back = ("backup", "restore", str(home.backup), "--account", USER, *where, *home.key, "--json")
+    found = json.loads(home(*back, status=Exit.FINDINGS).stdout)
+    assert (found["messages"], len(found["lost"])) == (40, 36)
+    assert len(provider.mail("new@provider.example", "Later")) == 40
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--imap", "nobody"), 'there is no copy "nobody"'),
+        (("--imap", "pop"), "is of a POP3 maildrop"),
+        (("--imap", "work", "--imap", "twin"), "Two of the copies are of"),
+        (("--imap", "127.0.0.1", "--user", "ann@provider.example"), "is to be said once"),
+        (("--imap", "kept"), "say --data"),
+    ],
+)
+def test_what_cannot_be_is_refused(home: Home, args: tuple[str, ...], says: str) -> None:
+    home.named("work", 1)
+    home.named("twin", 2)
+    home.named("kept", 3, store="ann@localhost")
+    with home.copies.open("a") as file:
+        file.write(
+            f'[copy.pop]\npop3 = "127.0.0.1"\nuser = "x"\npassword_file = "{home.password}"\n'
+            f'maildir = "{home.folder / "pop"}"\n'
+        )
+    home.copies.write_text(f'data = "{home.folder / "elsewhere"}"\n' + home.copies.read_text())
+    config = home.folder / "restante.toml"
+    config.write_text(f'data = "{home.data}"\n')
+    key = ("--copies", str(home.copies), *home.key)
+    found = home("--config", str(config), "backup", "run", str(home.backup), *args, *key, status=Exit.REFUSED)
+    assert says in found.stderr

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from ..store.model import System
@@ -25,6 +26,11 @@ from .segments import Placed
 
 GROUP_MESSAGES = 200
 GROUP_OCTETS = 8 << 20
+OUTLINES = 1000
+"""Messages of a server asked about at a time."""
+Held = Mapping[bytes, list[tuple[str, int | None]]]
+"""mark -> (mailbox, size) of each message that has it."""
+VIEWS = frozenset({"\\All", "\\Flagged", "\\Important"})
 
 
 class SnapshotSide:
@@ -40,16 +46,20 @@ class SnapshotSide:
         self._subscribed: frozenset[str] = frozenset()
         self._rows: dict[str, dict[int, Placed]] = {}
         self._spelling = Spelling()
+        self._marks: dict[bytes, tuple[bytes, bytes]] = {}
+        self._left: dict[str, set[int]] = {}
 
     async def open(self) -> None:
         """Raises Corrupt."""
         root = await asyncio.to_thread(self._repository.read, self._line.root, AccountData)
+        self._root = root
         self._subscribed = frozenset(name for user, name in root.subscriptions if not user)
         self._boxes = {box.name: box for box in root.mailboxes if self._choice.takes(box)}
         if self._choice.email_ids is not None:
             for name in list(self._boxes):
-                if not await self._read(name):
-                    del self._boxes[name]
+                with suppress(MailboxUnavailable):  # who works on it is told
+                    if not await self._read(name):
+                        del self._boxes[name]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -65,7 +75,8 @@ class SnapshotSide:
         return sorted(found, key=lambda place: (place.name != "INBOX", place.name))
 
     async def changes(self, name: str, since: str | None) -> Changes:
-        rows = await self._read(name)
+        left = self._left.get(name, ())
+        rows = {uid: row for uid, row in (await self._read(name)).items() if uid not in left}
         return Changes(
             str(self._boxes[name].uidvalidity),
             "",
@@ -76,12 +87,43 @@ class SnapshotSide:
         )
 
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
-        """Reads the messages: a snapshot has no headers apart."""
-        found = []
-        async for row, data in self._messages(name, uids):
-            mark, ident = mark_and_ident(data)
-            found.append(Outline(row.uid, len(data), row.received, mark, row.email_id, ident))
-        return sorted(found, key=lambda outline: outline.uid)
+        """Reads the messages, each once: a snapshot has no headers apart."""
+        rows = await self._read(name)
+        unknown = [uid for uid in uids if uid in rows and rows[uid].digest not in self._marks]
+        async for read, data in self._messages(name, unknown):
+            self._marks[read.digest] = mark_and_ident(data)
+        return [
+            Outline(uid, row.size, row.received, mark, row.email_id, ident)
+            for uid in sorted(uids)
+            if (row := rows.get(uid)) is not None and row.digest in self._marks
+            for mark, ident in (self._marks[row.digest],)
+        ]
+
+    async def leave_moved(self, target: Side, names: Mapping[str, str]) -> int:
+        """Leave out what `target` has in another mailbox than the snapshot had it: it was moved there since. How many.
+
+        names: mailbox of the snapshot -> of the target. Such a message has a Message-ID, and the same header fields
+        and size. Reads the chosen messages, and what the target's are known by.
+        """
+        here = await _held(target)
+        if not here:
+            return 0
+        then: dict[bytes, set[str]] = {}
+        for box in self._root.mailboxes:
+            with suppress(MailboxUnavailable):  # whoever wants its messages is told
+                for row in (await self._rows_of(box)).values():
+                    then.setdefault(row.digest, set()).add(names.get(box.name, box.name))
+        for name in self._boxes:
+            with suppress(MailboxUnavailable):
+                await self._leave_moved(name, names.get(name, name), here, then)
+        return sum(map(len, self._left.values()))
+
+    async def _leave_moved(self, name: str, goal: str, here: Held, then: Mapping[bytes, set[str]]) -> None:
+        rows = await self._read(name)
+        for each in await self.outlines(name, list(rows)):
+            there = {box for box, size in here.get(each.mark, ()) if each.ident and size in (None, each.size)}
+            if there and goal not in there and not there <= then[rows[each.uid].digest]:
+                self._left.setdefault(name, set()).add(each.uid)
 
     async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
         async for row, data in self._messages(name, uids):
@@ -107,12 +149,15 @@ class SnapshotSide:
             box = self._boxes.get(name)
             if box is None:
                 raise MailboxUnavailable(f"There was no mailbox {name} then.")
-            try:
-                read = await asyncio.to_thread(read_mailbox, self._repository, box, self._choice.email_ids)
-            except Corrupt as error:
-                raise MailboxUnavailable(f"{name}: {error.text}", error.remedy) from error
-            found = self._rows[name] = dict(sorted(read.items()))
+            found = self._rows[name] = await self._rows_of(box)
         return found
+
+    async def _rows_of(self, box: MailboxData) -> dict[int, Placed]:
+        try:
+            read = await asyncio.to_thread(read_mailbox, self._repository, box, self._choice.email_ids)
+        except Corrupt as error:
+            raise MailboxUnavailable(f"{box.name}: {error.text}", error.remedy) from error
+        return dict(sorted(read.items()))
 
     def _flags(self, row: Placed) -> Flags:
         flags = flags_of(row)
@@ -156,6 +201,20 @@ class SnapshotSide:
 
     async def wait(self, names: Sequence[str]) -> set[str]:
         self._refuse()
+
+
+async def _held(side: Side) -> Held:
+    """What a server has. Mailboxes that show what others hold are passed over, and those that cannot be read."""
+    found: dict[bytes, list[tuple[str, int | None]]] = {}
+    for place in await side.places():
+        if not place.selectable or place.role in VIEWS:
+            continue
+        with suppress(MailboxUnavailable):
+            uids = (await side.changes(place.name, None)).uids
+            for start in range(0, len(uids), OUTLINES):
+                for each in await side.outlines(place.name, uids[start : start + OUTLINES]):
+                    found.setdefault(each.mark, []).append((place.name, each.size))
+    return found
 
 
 _NAMES = (

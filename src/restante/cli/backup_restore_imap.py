@@ -36,6 +36,7 @@ async def to_server(
     from ..backup.errors import NoRepository
     from ..backup.side import Receiver, SnapshotSide
     from ..clock import SystemClock
+    from ..sync.migrate.course import plan
     from ..sync.migrate.ends import scratch
     from ..sync.migrate.ledger.book import Book
     from ..sync.migrate.model import AllMail, Depth, Wishes
@@ -56,12 +57,14 @@ async def to_server(
         book = Book(folder / "state.db", f"backup:{snapshot.name} {line.id}", end.key)
         try:
             await side.open()
+            courses, _ = plan(await source.places(), await side.places(), book, wishes)
+            moved = await source.leave_moved(side, {each.source: each.target for each in courses})
             report = await Migration(source, receiver, book, wishes, clock, meter).run()
         finally:
             book.close()
             await side.close()
     complain_of(repository)
-    return _result(snapshot, address, report)
+    return _result(snapshot, address, report, moved)
 
 
 def _end(target: str, options: Mapping[str, Any]) -> tuple[End, Path | None]:
@@ -85,7 +88,7 @@ def _side(end: End, token: Path | None, folder: Path) -> Side:
     return Maker(SystemClock(), folder, configured_store, token).side(end, read_only=False)
 
 
-def _result(snapshot: Snapshot, address: str, report: Report) -> Result:
+def _result(snapshot: Snapshot, address: str, report: Report, moved: int) -> Result:
     from ..backup.restore import Lost
 
     return Result(
@@ -94,6 +97,7 @@ def _result(snapshot: Snapshot, address: str, report: Report) -> Result:
         sum(each.copied for each in report.mailboxes),
         sum(each.octets for each in report.mailboxes),
         sum(each.present for each in report.mailboxes),
+        moved,
         mailboxes=tuple((each.target, each.copied) for each in report.mailboxes if each.copied),
         lost=tuple(Lost(address, aside.mailbox, aside.uid, "", aside.reason) for aside in report.aside),
     )

@@ -16,7 +16,7 @@ import pytest
 
 from restante.backup.access import location_of, secret_of
 from restante.backup.choose import line_of, snapshot_of
-from restante.backup.mirror import Updated
+from restante.backup.mirror import Mirrors, Updated
 from restante.backup.readonly import ReadOnly
 from restante.backup.remotes import remote
 from restante.backup.repository import Repository
@@ -372,3 +372,32 @@ def test_a_sealed_backup_takes_it_too(home: Home, provider: RestanteServer, gate
     home.password.write_text(right)
     home(*run)
     assert held(home) == there(provider)
+
+
+def test_another_server_under_the_same_address(home: Home, provider: RestanteServer, tmp_path: Path) -> None:
+    """Its numbers may be those of the old one, and mean other messages: the mirror is begun anew."""
+    home.night(provider.imap)
+    with RestanteServer(tmp_path / "other") as other:
+        other.add_account(USER, PASSWORD)
+        for number in range(3, 20):
+            other.put(USER, text(number), received=1_600_000_000 + number)
+        found = home.night(other.imap)
+        assert (found["failed"], found["problems"], found["imap"][0]["new"]) == ([], [], 17)
+        assert held(home) == there(other)
+
+
+def test_a_fault_of_ours_leaves_nobody_else_out(
+    home: Home, provider: RestanteServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.night(gate.port)
+
+    async def fault(*args: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Mirrors, "update", fault)
+    home("--data", str(home.data), "domain", "add", "home.example")
+    home("--data", str(home.data), "account", "add", "ann@home.example", "--password-stdin", stdin=b"correct horse\n")
+    found = home.night(gate.port, status=Exit.FINDINGS)
+    assert "ZeroDivisionError" in found["failed"][0][1]
+    assert "INBOX" in home.show("ann@home.example")
+    assert home.show()["INBOX"] == 12

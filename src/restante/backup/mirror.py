@@ -8,7 +8,7 @@ change number). It is a cache: what is lost of it is downloaded again. Below the
 
 ```
 mirrors/store/        a store with an account for each mirror, which nobody logs in to
-mirrors/sync/ID/      what both sides held when they were last the same, downloads that were cut off
+mirrors/sync/ID/      which server it is of, what both sides held when they were last the same, parts of downloads
 mirrors/ID.lock       held while a mirror is filled, and until the snapshot of it is taken
 ```
 The mirror follows the server in all, removals of everything included: the brake of `restante sync` protects the one
@@ -33,6 +33,7 @@ from ..store.directory import Account, AccountSettings, Domain, Exists, NotFound
 from ..store.interface import Engine
 from ..sync.alone import alone
 from ..sync.config import source_of
+from ..sync.files import replace_file
 from ..sync.local import Opened, open_local
 from ..sync.places import CopyPlaces
 from ..sync.settings import Brake, CopySettings, End, Progress, Report
@@ -47,6 +48,9 @@ RECLAIM = 50
 """Messages whose space is taken back in one transaction."""
 PAUSES = (2.0, 10.0, 30.0)
 """Seconds before each further try to reach a server that was lost in the middle."""
+
+MOST_NOTES = 10
+"""Messages and mailboxes of an account that are named."""
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -171,6 +175,7 @@ class Mirrors:
 
         places = CopyPlaces(self.folder, account.id)
         await asyncio.to_thread(places.folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(_check_source, places.folder / "source", remote)
         server, side = self._remote(places, remote)
         local = open_local(self.store, account.id, self.opened)
         done.notes.clear()
@@ -282,6 +287,15 @@ class Mirrors:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
+def _check_source(file: Path, remote: Remote) -> None:
+    """Raises MirrorSpoiled where the mirror is of another server's account of that name."""
+    known = file.read_text("utf-8") if file.exists() else None
+    if known is None:
+        replace_file(file, remote.key.encode("utf-8"))
+    elif known != remote.key:
+        raise MirrorSpoiled(f"The mirror of {remote.address} is of another server.", "It is made anew.")
+
+
 def settings_of(remote: Remote) -> CopySettings:
     """One way: the server's mail as it is, whole, oldest first, with all removals."""
     table = remote.table
@@ -301,8 +315,12 @@ def _add(done: Updated, report: Report) -> None:
     done.new += near.added
     done.removed += near.removed
     done.flagged += near.flagged
-    for left in report.left_out:
-        done.notes.append(f"{left.mailbox} of {done.address} is as it was before: {left.reason}")
-    for aside in report.aside:
-        if aside.refused_by is End.TWO or aside.reason != NOT_THERE:
-            done.notes.append(f"Message {aside.uid} of {aside.mailbox} of {done.address} is missing: {aside.reason}")
+    notes = [f"{left.mailbox} of {done.address} is as it was before: {left.reason}" for left in report.left_out]
+    notes += [
+        f"Message {aside.uid} of {aside.mailbox} of {done.address} is missing: {aside.reason}"
+        for aside in report.aside
+        if aside.refused_by is End.TWO or aside.reason != NOT_THERE
+    ]
+    done.notes += notes[:MOST_NOTES]
+    if len(notes) > MOST_NOTES:
+        done.notes.append(f"... and {len(notes) - MOST_NOTES} more of {done.address}.")

@@ -35,6 +35,12 @@ class Remote:
     table: CopyTable
     token: Path
 
+    @property
+    def key(self) -> str:
+        """The server and who logs in there: numbers that another one gave mean nothing here."""
+        login = LoginTable(**{name: getattr(self.table, name) for name in LoginTable.__struct_fields__})
+        return End("", Kind.IMAP, self.table.imap, login).key
+
 
 @dataclass(frozen=True, slots=True)
 class StoreCopy:

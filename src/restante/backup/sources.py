@@ -7,6 +7,7 @@ in the last one, and the run says so. So does, without a word, one that this run
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from .source import Source, Standing
 if TYPE_CHECKING:
     from .mirror import Mirrors, Updated
     from .remotes import Remote, StoreCopy, Wanted
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -103,11 +107,18 @@ async def _update(engine: Engine, mirrors: Mirrors, remote: Remote, held: ExitSt
                 if last:
                     raise
     except (Refusal, OSError) as error:
-        why = f"it was not brought up to date and stands as in the last snapshot: {error}"
-        found.standing[remote.address] = Standing(why, isinstance(error, Refusal) and error.temporary)
+        found.standing[remote.address] = Standing(_why(str(error)), isinstance(error, Refusal) and error.temporary)
+        return
+    except Exception as fault:  # noqa: BLE001 - a fault of ours here is no reason to leave out everybody else's mail
+        _log.exception("The mirror of %s failed.", remote.address)
+        found.standing[remote.address] = Standing(_why(f"a fault of restante's ({type(fault).__name__}), see the log"))
         return
     found.updated.append(done)
     found.problems += done.notes
+
+
+def _why(reason: str) -> str:
+    return f"it was not brought up to date and stands as in the last snapshot: {reason}"
 
 
 async def _sync(mirrors: Mirrors, copy: StoreCopy, found: Sources) -> None:
@@ -127,7 +138,7 @@ async def _sync(mirrors: Mirrors, copy: StoreCopy, found: Sources) -> None:
             try:
                 await each.open()
                 await each.run(Cause.BEGIN)
-            except Refusal as refusal:
+            except (Refusal, OSError) as refusal:
                 found.problems.append(
                     f"{copy.table.store} is in the snapshot as it is here, not brought up to date: {refusal}"
                 )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from restante.backup import mirror as mirrors_module
 from restante.backup.access import location_of, secret_of
 from restante.backup.choose import line_of, snapshot_of
 from restante.backup.mirror import Mirrors, Updated
@@ -371,6 +372,18 @@ def test_a_sealed_backup_takes_it_too(home: Home, provider: RestanteServer, gate
     assert home.show()["INBOX"] == 12
     home.password.write_text(right)
     home(*run)
+    assert held(home) == there(provider)
+
+
+def test_a_download_that_takes_too_long_goes_on_in_the_next_run(
+    home: Home, provider: RestanteServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accounts of the installation do not wait for it for ever."""
+    monkeypatch.setattr(mirrors_module, "LONGEST", 0.0)
+    found = home.night(gate.port, status=Exit.FINDINGS)
+    assert "The next run goes on." in found["failed"][0][1]
+    monkeypatch.undo()
+    assert home.night(gate.port)["failed"] == []
     assert held(home) == there(provider)
 
 

@@ -49,6 +49,9 @@ RECLAIM = 50
 PAUSES = (2.0, 10.0, 30.0)
 """Seconds before each further try to reach a server that was lost in the middle."""
 
+LONGEST = 6 * 3600.0
+"""Seconds that a run gives to one mirror: the installation's own accounts wait for their snapshot meanwhile."""
+
 MOST_NOTES = 10
 """Messages and mailboxes of an account that are named."""
 
@@ -59,6 +62,13 @@ class MirrorBusy(Refusal):
     """Another process fills this mirror, or takes a snapshot of it."""
 
     code = "MIRROR-BUSY"
+    temporary = True
+
+
+class MirrorUnfinished(Refusal):
+    """There was more to download than one run waits for."""
+
+    code = "MIRROR-UNFINISHED"
     temporary = True
 
 
@@ -156,6 +166,17 @@ class Mirrors:
 
         A server that is lost in the middle is tried again, for as long as more comes each time.
         """
+        try:
+            async with asyncio.timeout(LONGEST) as limit:
+                await self._update(account, remote, done)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise MirrorUnfinished(
+                f"{remote.address} has more mail than comes in {LONGEST / 3600:.0f} hours.", "The next run goes on."
+            ) from None
+
+    async def _update(self, account: Account, remote: Remote, done: Updated) -> None:
         tries, reached = 0, False
         while True:
             attempt = _Attempt()

@@ -30,7 +30,8 @@ READING = frozenset(
 class Gate:
     """A door to an IMAP server on loopback. Only what reads passes; the first other command ends its connection and
     stands in `refused`. cut: octets of answers after which all connections break; None: never. for_good: nobody is let
-    in after that. received: octets of answers that passed."""
+    in after that. received: octets of answers that passed. most_literals: messages to the server after which
+    all connections break for good; 0: any number."""
 
     def __init__(self, port: int, *, reading: bool = True) -> None:
         self.reading = reading
@@ -40,6 +41,8 @@ class Gate:
         self.cut: int | None = None
         self.for_good = False
         self.breaks = 0
+        self.literals = 0
+        self.most_literals = 0
         self._shut = False
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -98,6 +101,10 @@ class Gate:
                     server.sendall(line)
                     if found:
                         server.sendall(stream.read(int(found[1])))
+                        self.literals += 1
+                        if self.literals == self.most_literals:
+                            self._shut = True
+                            self._break()
                     literal = found is not None
         except OSError:
             pass

@@ -213,6 +213,26 @@ def test_back_to_the_server_twice(home: Home, provider: RestanteServer, gate: Ga
     assert not any("\\Seen" in came[each.data] for each in before["INBOX"][20:]), "newer flags stay"
 
 
+def test_a_line_that_is_lost_on_the_way_back(home: Home, provider: RestanteServer, gate: Gate) -> None:
+    """Run again, it goes on, and doubles nothing."""
+    for number in range(400, 900):
+        provider.put(USER, text(number))
+    home.night(gate.port)
+    provider.add_account("new@provider.example", PASSWORD)
+    key = (*home.key, "--json")
+    with Gate(provider.imap, reading=False) as way:
+        way.most_literals = 300
+        back = ("backup", "restore", str(home.backup), "--account", USER)
+        home(*back, *home.login(way.port, "new@provider.example"), *key, status=Exit.TEMPORARY)
+    some = len(provider.mail("new@provider.example"))
+    assert 0 < some < 530
+    done = json.loads(home(*back, *home.login(provider.imap, "new@provider.example"), *key).stdout)
+    assert done["messages"] + done["present"] == 536
+    assert done["present"] >= some
+    came = sorted(each.data for each in provider.mail("new@provider.example"))
+    assert came == sorted(each.data for each in provider.mail(USER))
+
+
 def test_what_was_moved_stays_where_it_is(home: Home, provider: RestanteServer, gate: Gate) -> None:
     """In a new mailbox, or in one that was there and did not have it; a copy that is missing comes back."""
     with client(provider) as mail:

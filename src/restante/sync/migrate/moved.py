@@ -6,12 +6,13 @@ at the source, is looked for among what is new: by header fields and size, then 
 renamed and kept its UIDVALIDITY, the UID is proof enough). At the target it is moved, where it lies as it was put.
 
 What moved is not noted here: the copying that follows finds it as it finds what a target has already, so that a kill at
-any instant costs nothing but a look.
+any instant costs nothing but a look. A server without MOVE copies and then removes: what was cut off between the two
+lies in both places, and is only removed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -126,9 +127,54 @@ async def _move(
             if not both.dry_run and pairs:
                 course = await ready(number)
                 if course.target != old:
-                    await both.target.move(old, sorted(each.target for _, each in pairs), course.target)
+                    await _move_there(both, old, [each.target for _, each in pairs], course.target)
                 both.book.forget(key, [each.source for _, each in pairs])
         except MailboxUnavailable:
             continue  # what could not be moved is copied
         moves.number += len(pairs)
         moves.new[name].update(uid for uid, _ in pairs)
+
+
+async def _move_there(both: Both, old: str, uids: Sequence[int], target: str) -> None:
+    """Move these at the target. Raises MailboxUnavailable."""
+    copied = await _copied(both, old, uids, target)
+    if copied:
+        await both.target.remove(old, sorted(copied))
+    rest = sorted(set(uids) - copied)
+    if rest:
+        await both.target.move(old, rest, target)
+
+
+async def _copied(both: Both, old: str, uids: Sequence[int], target: str) -> set[int]:
+    """Which of these lie in `target` too, octet for octet, each as one that has no partner at the source."""
+    held = await both.target.changes(target, None)
+    free = sorted(set(held.uids) - both.book.claimed(target))
+    if not free:
+        return set()
+    new, marks = await _by_mark(both, target, free), await _by_mark(both, old, sorted(uids))
+    same = new.keys() & marks.keys()
+    there = Counter((await _prints(both, target, sorted(uid for mark in same for uid in new[mark]))).values())
+    found = set()
+    for uid, print in (await _prints(both, old, sorted(uid for mark in same for uid in marks[mark]))).items():
+        if there[print]:
+            there[print] -= 1
+            found.add(uid)
+    return found
+
+
+async def _by_mark(both: Both, name: str, uids: Sequence[int]) -> dict[bytes, list[int]]:
+    """UIDs in a mailbox of the target by what their headers are known by."""
+    found: dict[bytes, list[int]] = defaultdict(list)
+    for start in range(0, len(uids), OUTLINES):
+        for one in await both.target.outlines(name, uids[start : start + OUTLINES]):
+            found[one.mark].append(one.uid)
+    return found
+
+
+async def _prints(both: Both, name: str, uids: Sequence[int]) -> dict[int, bytes]:
+    """Digests of messages of the target."""
+    found = {}
+    for start in range(0, len(uids), BATCH_MESSAGES):
+        async for message in both.target.fetch(name, uids[start : start + BATCH_MESSAGES]):
+            found[message.uid] = digest(message.data)
+    return found

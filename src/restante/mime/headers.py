@@ -101,10 +101,11 @@ _FEW_NAMES = 32
 
 
 def _finder(names: frozenset[bytes]) -> Callable[[bytes], list[bytes]]:
-    """Gives the raw fields of these names in order, and b"" for every other line (three times as fast as a set)."""
+    """Gives the raw fields of these names in order, those that follow each other as one, and b"" for every other line
+    (three times as fast as a set)."""
     wanted = b"|".join(map(re.escape, sorted(names)))
-    field = rb"((?:%b)[ \t]*+:(?:.*+\n[ \t])*+.*+(?:\n|\Z))" % wanted
-    return re.compile(field + rb"|.*+\n|.++\Z", re.IGNORECASE).findall
+    fields = rb"((?:(?:%b)[ \t]*+:.*+(?:\n[ \t].*+)*+(?:\n|\Z))++)" % wanted
+    return re.compile(fields + rb"|.*+\n|.++\Z", re.IGNORECASE).findall
 
 
 class FieldSelector:
@@ -150,12 +151,12 @@ class FieldSelector:
         """
         return self.fields(block) + b"\r\n"
 
-    def select_cached(self, blocks: Iterable[bytes]) -> list[bytes]:
-        """`select` of many `Analysis.headers`, whose line ends and NULs need no more care."""
+    def fields_cached(self, blocks: Iterable[bytes]) -> list[bytes]:
+        """`fields` of many `Analysis.headers`, whose line ends and NULs need no more care."""
         find, join = self._find, b"".join
         if find is None:
-            return [self.select(block) for block in blocks]
-        return [join(find(block)) + b"\r\n" for block in blocks]
+            return [self.fields(block) for block in blocks]
+        return [join(find(block)) for block in blocks]
 
 
 def select_fields(block: bytes, names: frozenset[bytes], negate: bool) -> bytes:

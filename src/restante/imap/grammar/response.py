@@ -216,6 +216,12 @@ def format_internaldate(seconds: int) -> bytes:
     return _day(day) + _MINUTES[minute] + _SECONDS[second]
 
 
+def format_internaldates(values: Iterable[int]) -> list[bytes]:
+    """`format_internaldate` of many, in order, half a call each."""
+    day, minutes, seconds = _day, _MINUTES, _SECONDS
+    return [day(at // 86_400) + minutes[at // 60 % 1_440] + seconds[at % 60] for at in values]
+
+
 # Untagged responses ------------------------------------------------------------------------------------
 
 

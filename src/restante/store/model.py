@@ -13,7 +13,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from typing import NamedTuple
 
@@ -368,7 +368,9 @@ class Flagged:
 
     changed: UIDs whose flags are others than before, ascending. refused: UIDs left alone because of
     unchanged_since (RFC 7162 3.1.3), ascending. mailbox: as it stands afterwards, and before: its highest_modseq
-    until then, so that a session that knew that one knows all; None and 0 where an engine does not say.
+    until then, so that a session that knew that one knows all; None and 0 where an engine does not say. sets: what
+    became of those of `changed`, as the number of a flag set and the UIDs that have it now, ascending; none where an
+    engine does not say.
     """
 
     modseq: int
@@ -376,6 +378,7 @@ class Flagged:
     refused: array[int]
     mailbox: Mailbox | None = None
     before: int = 0
+    sets: tuple[tuple[int, array[int]], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

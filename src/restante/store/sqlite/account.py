@@ -431,7 +431,9 @@ class SqliteStore:
         flags_named: Flags,
         unchanged_since: int | None = None,
     ) -> Flagged:
-        return await self._write(flags.store_flags, mailbox, ranges, mode, flags_named, unchanged_since)
+        flagged = await self._write(flags.store_flags, mailbox, ranges, mode, flags_named, unchanged_since)
+        self._engine.kept.flags.stored(self.account, mailbox, flagged)
+        return flagged
 
     async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
         self._engine.check_room(0)

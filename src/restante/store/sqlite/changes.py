@@ -16,7 +16,7 @@ from itertools import chain
 
 import apsw
 
-from ..model import Delta, Mailbox, Row, Snapshot, UidList, UidRanges
+from ..model import Delta, Flagged, Mailbox, Row, Snapshot, UidList, UidRanges
 from . import mailboxes, rows
 from .transaction import typed
 
@@ -94,7 +94,8 @@ class FlagArrays:
     """Flag set numbers of whole mailboxes, in the order of their UID lists. For one thread.
 
     Made with the UID list of a large mailbox, or when the flags of most of it are asked for; after that only what
-    changed since is read. The arrays are changed in place: nobody keeps one across a call.
+    changed since is read, and what this process stored itself is not even that. The arrays are changed in place:
+    nobody keeps one across a call.
     """
 
     def __init__(self, lists: Lists, most: int = MOST_FLAGS) -> None:
@@ -132,6 +133,19 @@ class FlagArrays:
             flags = array("I", list(chain.from_iterable(db.execute(_ALL_FLAGS, (key,)))))
         self._keep(account, key, modseq, uids, flags)
         return uids, flags
+
+    def stored(self, account: str, key: int, flagged: Flagged) -> None:
+        """Take in what a command stored, instead of reading it back, where all it changed stands in a row."""
+        held = self._arrays.get((account, key))
+        if held is None or held[0] != flagged.before or flagged.mailbox is None:
+            return
+        _, uids, flags = held
+        blocks = [(number, *uids.span(named[0], named[-1]), len(named)) for number, named in flagged.sets]
+        if not blocks or any(stop - start != count for _, start, stop, count in blocks):
+            return
+        for number, start, stop, count in blocks:
+            flags[start:stop] = array("I", [number]) * count
+        self._arrays[account, key] = (flagged.mailbox.highest_modseq, uids, flags)
 
     def _keep(self, account: str, key: int, modseq: int, uids: UidList, flags: array[int]) -> None:
         """Remember an array that is new or has been brought to now."""

@@ -54,9 +54,9 @@ def change_flags(
     if unchanged_since is not None:
         refused = array("I", list(chain.from_iterable(tx.db.execute(_REFUSED, (*where, unchanged_since)))))
     since = unchanged_since if unchanged_since is not None else 1 << 62
-    changed: list[int] = []
-    sets: list[tuple[int, int]] = typed(tx.db.execute(_SETS, (*where, since)))
-    for number, _ in sets:
+    changed: list[tuple[int, array[int]]] = []
+    sets: list[tuple[int]] = typed(tx.db.execute(_SETS, (*where, since)))
+    for (number,) in sets:
         old = tx.flags_of(number)
         new = change(old)
         if new == old:
@@ -72,12 +72,16 @@ def change_flags(
             )
         else:
             tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids)))
-        changed += uids
+        changed.append((wanted, array("I", uids)))
     if not changed:
         return Flagged(0, array("I"), refused)
-    changed.sort()
     here = mailbox_by_key(tx.db, mailbox, tx.user)
-    return Flagged(tx.modseq, array("I", changed), refused, here, before)
+    return Flagged(tx.modseq, _together([uids for _, uids in changed]), refused, here, before, tuple(changed))
+
+
+def _together(parts: list[array[int]]) -> array[int]:
+    """All UIDs of some ascending arrays without a common one, ascending."""
+    return parts[0] if len(parts) == 1 else array("I", sorted(chain.from_iterable(parts)))
 
 
 def _count(tx: Write, mailbox: int, uids: array[int], old: Flags, new: Flags) -> None:
@@ -101,7 +105,7 @@ def _bit(flags: Flags, bit: System) -> int:
 # "+p.modseq": the index on modseq must not lead, or rows come in another order than by UID.
 _SPANS = spans("?1", "placement", "?2")
 _REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq > ?3"
-_SETS = f"SELECT p.flagset, count(*) FROM {_SPANS} WHERE +p.modseq <= ?3 GROUP BY p.flagset"
+_SETS = f"SELECT DISTINCT p.flagset FROM {_SPANS} WHERE +p.modseq <= ?3"
 _OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq <= ?3 AND p.flagset = ?4"
 _UPDATE = "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4))"
 _UPDATE_RANGE = (

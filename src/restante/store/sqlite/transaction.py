@@ -107,6 +107,8 @@ def spans(ranges: str, table: str, mailbox: str) -> str:
 
 def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
     """Ascending UIDs as inclusive ranges."""
+    if isinstance(uids, array) and len(uids) and uids[-1] - uids[0] == len(uids) - 1:
+        return [(uids[0], uids[-1])]
     ranges: list[tuple[int, int]] = []
     low = high = -1
     for uid in uids:

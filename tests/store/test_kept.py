@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from restante.clock import system_random
-from restante.store.model import DropList, DropMessage, UidList
+from restante.store.errors import DiskFull
+from restante.store.interface import Engine, Store
+from restante.store.model import Column, DropList, DropMessage, FlagMode, Flags, System, UidList, UidRanges
+from restante.store.sqlite import recent
+from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL, Kept
-from tests.engines.making import Installation, fill, inbox
+from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
 
 @pytest.fixture
@@ -112,3 +116,56 @@ def test_what_is_large_and_used_again_begins_its_time_anew() -> None:
     assert kept.sleep({"large"}, 1000.0 + LARGE_IDLE), "closed again in this very moment"
     assert kept.lists._lists
     assert not kept.sleep(set(), 1000.0 + 2 * LARGE_IDLE)
+
+
+def test_what_a_crowd_is_told_is_read_once(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 5)
+        before = await store.snapshot(box)
+        await fill(store, box, 2)
+        first = await store.delta(box, before.mailbox.highest_modseq)
+        again = await engine.account(ACCOUNT).delta(box, before.mailbox.highest_modseq)
+        assert again is first
+        assert first.uids is (await store.snapshot(box)).uids
+        assert before.uids.with_more([6, 7]) is first.uids
+        assert before.uids.with_more([6]).uids.tolist() == [1, 2, 3, 4, 5, 6]
+        assert before.uids.with_more([6, 8]).uids.tolist() == [1, 2, 3, 4, 5, 6, 8]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_claim_that_fails_is_left_to_the_next(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise DiskFull("There is no room.")
+
+    async def scene(_: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 5)
+        with monkeypatch.context() as patch:
+            patch.setattr(recent, "claim", full)
+            with pytest.raises(DiskFull):
+                await store.claim_recent(box)
+        assert await store.claim_recent(box) == (1, 5)
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("ranges", [((1, 99),), ((3, 7),), ((2, 2), (5, 6))], ids=["all", "some", "scattered"])
+def test_flags_that_were_stored_here_are_known(installation: Installation, ranges: UidRanges) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 9)
+        whole = ((1, 99),)
+        await store.rows(box, whole, [Column.FLAGS], FEW_FLAGS)
+        for mode in (FlagMode.ADD, FlagMode.REMOVE):
+            flagged = await store.store_flags(box, ranges, mode, Flags(System.FLAGGED))
+            known = engine.kept.flags._arrays[ACCOUNT, box][0] == flagged.modseq
+            assert known is (len(ranges) == 1), "what stands in a row is not read again"
+            rows = await store.rows(box, whole, [Column.FLAGS, Column.MODSEQ], FEW_FLAGS)
+            assert await store.rows(box, whole, [Column.FLAGS], FEW_FLAGS) == [row[:2] for row in rows]
+            assert [row[0] for row in rows if row[2] == flagged.modseq] == list(flagged.changed)
+
+    asyncio.run(installation.play(scene))

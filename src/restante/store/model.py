@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from typing import NamedTuple
+from weakref import ref
 
 from ..mime.model import Analysis
 from .rights import ALL as ALL_RIGHTS
@@ -157,13 +158,15 @@ class Mailbox:
 class UidList:
     """The UIDs of a mailbox, ascending, immutable: position + 1 is the sequence number.
 
-    One array is shared by every session whose view is the same. Never change `uids`.
+    One array is shared by every session whose view is the same. Never change `uids`. A list knows the one that was last
+    made by adding to it, while somebody holds that: a crowd that is told of new mail makes one list, not one each.
     """
 
-    __slots__ = ("uids",)
+    __slots__ = ("__weakref__", "_longer", "uids")
 
     def __init__(self, uids: array[int]) -> None:
         self.uids = uids
+        self._longer: ref[UidList] | None = None
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> UidList:
@@ -194,7 +197,15 @@ class UidList:
 
     def with_more(self, uids: Sequence[int]) -> UidList:
         """A list with larger UIDs at its end."""
-        return UidList(self.uids + array("I", uids)) if len(uids) else self
+        if not len(uids):
+            return self
+        more = array("I", uids)
+        known = self._longer() if self._longer is not None else None
+        if known is not None and known.uids[len(self) :] == more:
+            return known
+        longer = UidList(self.uids + more)
+        self._longer = ref(longer)
+        return longer
 
     def without(self, gone: Sequence[int]) -> UidList:
         """A list without `gone` (ascending UIDs; those not here are passed over). Cost: one copy."""
@@ -263,13 +274,15 @@ class Delta:
     mailbox: as it stands now. changed: (uid, flag set number, modseq) of placements whose modseq is above
     `since`, new ones included, ascending by UID. vanished: UIDs removed after `since`, ascending (those that
     came and went in between may be among them). complete: False if `since` lies below the log floor: then
-    `vanished` cannot be relied on and the caller compares UID lists.
+    `vanished` cannot be relied on and the caller compares UID lists. uids: all that are there now, where an engine
+    has them at hand; None says nothing.
     """
 
     mailbox: Mailbox
     changed: list[tuple[int, int, int]]
     vanished: array[int]
     complete: bool
+    uids: UidList | None = None
 
 
 class FlagMode(Enum):

@@ -149,6 +149,8 @@ class Updates:
         changes_uids = len(delta.vanished) or delta.mailbox.uidnext != view.mailbox.uidnext
         if delta.complete and not changes_uids:
             return None
+        if delta.uids is not None:
+            return delta.uids
         return (await self._session.selected_store.snapshot(view.mailbox.key)).uids
 
     async def _write(self, view: View, update: Update, table: FlagTable) -> None:
@@ -207,5 +209,5 @@ class Updates:
         if view.read_only:
             low = max(view.mailbox.recent_uid + 1, arrived[0]) if arrived else view.mailbox.recent_uid + 1
             view.add_recent(low, view.mailbox.uidnext - 1)
-        else:
+        elif view.mailbox.recent_uid + 1 < view.mailbox.uidnext:
             view.add_recent(*await self._session.selected_store.claim_recent(view.mailbox.key))

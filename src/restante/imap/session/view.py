@@ -139,7 +139,7 @@ class View:
         if not len(expunged) and not arrived:
             return
         told = self.uids.without(expunged).with_more(arrived)
-        if present is not None and len(present) == len(told) and present.uids == told.uids:
+        if present is not None and present is not told and len(present) == len(told) and present.uids == told.uids:
             told = present
         self.uids = told
 

@@ -101,12 +101,15 @@ class Shared:
     """What the sessions of one process share of an account."""
 
     __slots__ = (
-        "__weakref__", "flags", "flags_known", "freed", "quota", "quota_at", "readers", "seen_counts",
+        "__weakref__", "claimed", "flags", "flags_known", "freed", "quota", "quota_at", "readers", "seen_counts",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.flags = FlagTable()
         self.flags_known = 0
+        self.claimed: dict[int, int] = {}
+        """Of a mailbox, the UID up to which \\Recent is some session's here, or is on its way to be: in a crowd that
+        is told of new mail at once, one asks for it and not each."""
         self.readers: ReaderFlags | None = None
         self.seen_counts: dict[tuple[int, str], tuple[int, int, int]] = {}
         self.quota: Quota | None = None
@@ -268,7 +271,7 @@ class SqliteStore:
         here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
         if since >= here.highest_modseq:  # the answer to most questions: nothing
             return Delta(here, [], array("I"), True)
-        return self._read(self._delta, mailbox, since)
+        return self._engine.kept.deltas.find(self.account, here, since) or self._read(self._delta, mailbox, since)
 
     def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
         found = self._engine.kept.deltas.delta(db, self.account, mailbox, self._user, since)
@@ -446,12 +449,19 @@ class SqliteStore:
         return await self._write(copies.expunge, mailbox, ranges, deleted_only)
 
     async def claim_recent(self, mailbox: int) -> tuple[int, int]:
-        low, high = self._read(recent.unclaimed, mailbox)
+        low, high = self.look(recent.unclaimed, mailbox)
+        claimed = self._shared.claimed
+        low = max(low, claimed.get(mailbox, 0) + 1)
         if low > high:
             return low, high
-        return await self._engine.submit(
-            self.account, self._path, recent.claim, (mailbox,), self.session, self._user, relaxed=True
-        )
+        claimed[mailbox] = high
+        try:
+            return await self._engine.submit(
+                self.account, self._path, recent.claim, (mailbox,), self.session, self._user, relaxed=True
+            )
+        except Exception:
+            claimed.pop(mailbox, None)  # nobody has them: who asks next may try
+            raise
 
     # Changing mailboxes ------------------------------------------------------------------------------
 

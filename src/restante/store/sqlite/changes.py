@@ -52,22 +52,30 @@ class Lists:
     def snapshot(self, db: apsw.Connection, account: str, key: int, user: str) -> Snapshot:
         """The mailbox and its UIDs, read in the caller's transaction. Raises NoSuchMailbox."""
         mailbox = mailboxes.mailbox_by_key(db, key, user)
-        state = (mailbox.highest_modseq, mailbox.uidnext, mailbox.messages)
-        place = (account, key)
-        held = self._lists.get(place)
-        if held is not None and held[0] == state:
-            self._lists.move_to_end(place)
-            return Snapshot(mailbox, held[1])
-        uids = None
-        if held is not None and held[0][0] <= mailbox.highest_modseq and held[0][1] <= mailbox.uidnext:
-            uids = _followed(db, mailbox, held[0], held[1])
+        uids = self.kept(db, account, mailbox)
         if uids is None:
             read, flags = rows.uids_and_flags(db, key)
             uids = UidList(read)
             if self.on_read is not None and len(uids) >= FEW_FLAGS:
                 self.on_read(account, key, mailbox.highest_modseq, uids, flags)
-        self._keep(place, state, uids)
+            self._keep((account, key), _state(mailbox), uids)
         return Snapshot(mailbox, uids)
+
+    def kept(self, db: apsw.Connection, account: str, mailbox: Mailbox) -> UidList | None:
+        """The list of a mailbox that was read in this transaction, if following the one that is kept leads there."""
+        place, state = (account, mailbox.key), _state(mailbox)
+        held = self._lists.get(place)
+        if held is None:
+            return None
+        if held[0] == state:
+            self._lists.move_to_end(place)
+            return held[1]
+        uids = None
+        if held[0][0] <= mailbox.highest_modseq and held[0][1] <= mailbox.uidnext:
+            uids = _followed(db, mailbox, held[0], held[1])
+        if uids is not None:
+            self._keep(place, state, uids)
+        return uids
 
     def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
         old = self._lists.pop(place, None)
@@ -177,6 +185,11 @@ def _flags_followed(
     return flags
 
 
+def _state(mailbox: Mailbox) -> tuple[int, int, int]:
+    """What a UID list is right for."""
+    return mailbox.highest_modseq, mailbox.uidnext, mailbox.messages
+
+
 def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int], uids: UidList) -> UidList | None:
     """The list of an earlier state brought to now; None where the log cannot tell how."""
     highest, uidnext, _ = state
@@ -263,21 +276,24 @@ AND p.flagset IN (SELECT number FROM flagset WHERE (system & 1) = 0) ORDER BY p.
 class Deltas:
     """Answers of `delta` that a crowd shares."""
 
-    def __init__(self) -> None:
+    def __init__(self, lists: Lists) -> None:
+        self._lists = lists
         self._kept: OrderedDict[tuple[str, int, int, int], Delta] = OrderedDict()
+
+    def find(self, account: str, mailbox: Mailbox, since: int) -> Delta | None:
+        """The answer about a mailbox as it has just been read, if somebody asked before."""
+        kept = self._kept.get((account, mailbox.key, since, mailbox.highest_modseq))
+        return kept if kept is not None and kept.mailbox == mailbox else None
 
     def delta(self, db: apsw.Connection, account: str, key: int, user: str, since: int) -> Delta:
         """What changed after `since`, read in the caller's transaction. Raises NoSuchMailbox."""
         mailbox = mailboxes.mailbox_by_key(db, key, user)
-        place = (account, key, since, mailbox.highest_modseq)
-        kept = self._kept.get(place)
-        if kept is not None and kept.mailbox == mailbox:
-            return kept
         changed: list[tuple[int, int, int]] = typed(db.execute(_CHANGED, (key, since)))
         changed.sort()
-        delta = Delta(mailbox, changed, vanished(db, key, since), since >= log_floor(db))
+        gone, complete = vanished(db, key, since), since >= log_floor(db)
+        delta = Delta(mailbox, changed, gone, complete, self._lists.kept(db, account, mailbox))
         if len(changed) + len(delta.vanished) <= SMALL_DELTA:
-            self._kept[place] = delta
+            self._kept[account, key, since, mailbox.highest_modseq] = delta
             if len(self._kept) > MOST_DELTAS:
                 self._kept.popitem(last=False)
         return delta

@@ -35,7 +35,7 @@ class Kept:
         self.lists = Lists()
         self.flags = FlagArrays(self.lists)
         self.maildrops = Maildrops()
-        self.deltas = Deltas()
+        self.deltas = Deltas(self.lists)
         self.unseen = FirstUnseen()
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()

@@ -10,7 +10,7 @@ Must not know how rows were found. RFC 9051 6.4.5, 6.4.5.1, 7.5.2; RFC 3516 4 (B
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -125,7 +125,7 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
         group = messages[start:stop]
         await _read_group(session, plan, group)
         if own and all(message.data is not None for message in group):
-            session.write(b"".join(_answers(plan, heads[start:stop], group)))
+            session.write(_answers(plan, heads[start:stop], group))
         else:
             for head, message in zip(heads[start:stop], group, strict=True):
                 await _check(session, message)
@@ -175,21 +175,23 @@ async def _check(session: ImapSession, message: Message) -> None:
         await session.place.past.read_content(message.content, 0, 1)
 
 
-def _answers(plan: Plan, heads: Iterable[bytes], group: Iterable[Message]) -> Iterator[bytes]:
-    """Octets of responses whose sections are the messages' own and whose messages are all in memory.
+def _answers(plan: Plan, heads: Sequence[bytes], group: Sequence[Message]) -> bytes:
+    """Responses whose sections are the messages' own and whose messages are all in memory.
 
     The way that a download takes: nothing is awaited and no octet is copied before they are all joined.
     """
-    first = b" " if plan.pieces else b""
-    for head, message in zip(heads, group, strict=True):
-        yield head
-        before = first
-        for section in plan.bodies:
-            block = _own_section(section, message)
-            yield b"%b%b {%d}\r\n" % (before, section.label, len(block))
-            yield block
-            before = b" "
-        yield b")\r\n"
+    before = b" " if plan.pieces else b""
+    columns: list[Iterable[bytes]] = [heads]
+    for section in plan.bodies:
+        blocks = [_own_section(section, message) for message in group]
+        begin = before + section.label.replace(b"%", b"%%") + b" {%d}\r\n"
+        columns += [map(begin.__mod__, map(len, blocks)), blocks]
+        before = b" "
+    width = len(columns) + 1
+    pieces = [b")\r\n"] * (width * len(group))
+    for i, column in enumerate(columns):
+        pieces[i::width] = column
+    return b"".join(pieces)
 
 
 def _own_section(section: Section, message: Message) -> bytes:

@@ -297,6 +297,17 @@ class SqliteStore:
 
         return await search.search(self, await self.flag_table(), mailbox, query, within, come_to)
 
+    def by_flags(self, mailbox: int, query: Query, within: UidRanges) -> array[int]:
+        """UIDs of `within` that match a query which asks for flags alone. Raises NoSuchMailbox."""
+        return self._read(self._by_flags, mailbox, query, within)
+
+    def _by_flags(self, db: apsw.Connection, mailbox: int, query: Query, within: UidRanges) -> array[int]:
+        from .search import flag_sets
+
+        self._shared.learn(db)  # in this transaction: a set that is not known would match no NOT
+        numbers = flag_sets(query, self._shared.flags) or set()
+        return self._engine.kept.flags.matching(db, self.account, mailbox, within, numbers)
+
     async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
         from . import search
 

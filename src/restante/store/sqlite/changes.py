@@ -12,7 +12,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from itertools import chain, compress
 
 import apsw
 
@@ -124,6 +124,18 @@ class FlagArrays:
             found.extend(zip(uids.uids[start:stop], flags[start:stop], strict=True))
             if len(found) >= limit:
                 break
+        return found
+
+    def matching(
+        self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, numbers: AbstractSet[int]
+    ) -> array[int]:
+        """UIDs of the placements of these ranges that have one of these flag sets, ascending. To be called in a
+        transaction. Raises NoSuchMailbox."""
+        uids, flags = self._current(db, account, key)
+        found = array("I")
+        for low, high in ranges:
+            start, stop = uids.span(low, high)
+            found.extend(compress(uids.uids[start:stop], map(numbers.__contains__, flags[start:stop])))
         return found
 
     def _current(self, db: apsw.Connection, account: str, key: int) -> tuple[UidList, array[int]]:

@@ -1,7 +1,8 @@
 """SEARCH over an account's file: which messages are looked at, and in what steps.
 
-Three ways, by what the query gives (see `compile`):
+Four ways, by what the query gives (see `compile`):
 
+- *by flags*: it asks for nothing else, and of many messages: the array of their flag sets answers (see `changes`);
 - *by number*: it is SQL alone, or nothing narrows it down: placements of the mailbox in the order of their UIDs;
 - *by candidates*: an index names the emails that may match; those it has not come to yet are looked at all;
 - in either, texts are read only of messages that nothing else has decided.
@@ -15,15 +16,16 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import apsw
 
-from ...query.language import And, Contains, Fuzzy, HeaderContains, Not, Or, Query, Uids
-from ..model import FlagTable, Scored, UidRanges
+from ...query.language import All, And, Contains, Fuzzy, HasFlag, HeaderContains, Not, Or, Query, Uids
+from ..model import Flags, FlagTable, Scored, UidRanges
 from . import bodies
+from .changes import FEW_FLAGS
 from .compile import EMAIL, TRUE, UID, Compiler, Python, Row, Sql, SqlValue, Test, Texts, balanced, uid_condition
 from .transaction import typed
 
@@ -51,12 +53,34 @@ async def search(
     come_to: Callable[[int], None] | None = None,
 ) -> array[int]:
     """UIDs of `within` that match, ascending. table: the account's flag sets, fresh. come_to: see `Store.search`."""
+    if flag_sets(query, {}) is not None and _messages(within) >= FEW_FLAGS:
+        return store.by_flags(mailbox, query, within)
     search = _Search(store, table, mailbox, query, within)
     search.come_to = come_to
     found = array("I")
     async for rows in search.run():
         found.extend([row[UID] for row in rows])
     return search.ordered(found)
+
+
+def flag_sets(query: Query, table: Mapping[int, Flags]) -> set[int] | None:
+    """The numbers of those flag sets that match a query which asks for flags alone; None for any other query."""
+    match query:
+        case All():
+            return set(table)
+        case HasFlag(name):
+            return {number for number, flags in table.items() if name in flags}
+        case Not(operand):
+            found = flag_sets(operand, table)
+            return None if found is None else set(table) - found
+        case And(operands) | Or(operands):
+            every = [flag_sets(operand, table) for operand in operands]
+            some = [found for found in every if found is not None]
+            if len(some) < len(every):
+                return None
+            return set(table).intersection(*some) if isinstance(query, And) else set[int]().union(*some)
+        case _:
+            return None
 
 
 async def scored(store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges) -> Scored:

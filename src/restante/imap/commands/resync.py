@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from ...query.language import Sequence
 from ...store.model import Delta
-from ..grammar.commands import Item, QResync
+from ..grammar.commands import QResync
 from ..grammar.response import vanished
 from ..grammar.sets import Range, compress, resolve
 from ..session.view import Spans, View, merged
-from .fetch_rows import compile_plan, send, with_uid
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -31,11 +30,9 @@ async def resynchronise(session: ImapSession, view: View, asked: QResync) -> Non
     if asked.modseq >= view.mailbox.highest_modseq:
         return  # the client knows all that this view does; what came since is told like any change
     known = asked.known_uids or Sequence(((1, 0),), uid=True)
-    above = matched_uid(view, asked)
-    await tell_vanished(session, view, known, asked.modseq, above)
-    spans = await changed_spans(session, view, view.spans(known), asked.modseq)
-    if spans:
-        await send(session, view, spans, compile_plan(with_uid(session, Item.FLAGS, Item.MODSEQ)))
+    delta = await session.selected_store.delta(view.mailbox.key, asked.modseq)
+    _write_vanished(session, view, known, delta, matched_uid(view, asked))
+    await session.updates.tell_flags(view, changed_rows(view, view.spans(known), delta), await session.flags())
 
 
 def matched_uid(view: View, asked: QResync) -> int:
@@ -61,9 +58,13 @@ def _pairs(numbers: tuple[Range, ...], uids: tuple[Range, ...]) -> Iterator[tupl
     return zip(chain.from_iterable(ascending), chain.from_iterable(beside), strict=False)
 
 
-async def tell_vanished(session: ImapSession, view: View, asked: Sequence, since: int, above: int = 0) -> None:
-    """Write VANISHED (EARLIER) for the UIDs of `asked` (those over `above`) that were removed after `since`."""
-    delta = await session.selected_store.delta(view.mailbox.key, since)
+async def tell_vanished(session: ImapSession, view: View, asked: Sequence, since: int) -> None:
+    """Write VANISHED (EARLIER) for the UIDs of `asked` that were removed after `since`."""
+    _write_vanished(session, view, asked, await session.selected_store.delta(view.mailbox.key, since))
+
+
+def _write_vanished(session: ImapSession, view: View, asked: Sequence, delta: Delta, above: int = 0) -> None:
+    """The same for what a delta names, above a UID."""
     ranges = view.ranges(view.spans(asked)) if asked.saved else resolve(asked.ranges, view.mailbox.uidnext - 1)
     top = view.mailbox.uidnext - 1  # a UID never given out cannot have vanished
     bounded = [(max(low, above + 1), min(high, top)) for low, high in ranges]
@@ -96,6 +97,14 @@ def absent(view: View, ranges: list[Range]) -> list[Range]:
         if following <= high:
             gaps.append((following, high))
     return gaps
+
+
+def changed_rows(view: View, spans: Spans, delta: Delta) -> list[tuple[int, int, int, int]]:
+    """(sequence number, uid, flag set number, modseq) of the messages of `spans` that a delta names, ascending."""
+    sequence = view.uids.sequence
+    rows = [(number, *row) for row in delta.changed if (number := sequence(row[0]))]
+    numbers = [row[0] for row in rows]
+    return [row for start, stop in spans for row in rows[bisect_right(numbers, start) : bisect_right(numbers, stop)]]
 
 
 async def changed_spans(session: ImapSession, view: View, spans: Spans, since: int) -> Spans:

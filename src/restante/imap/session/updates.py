@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from .session import ImapSession
 
 
+FLAGS_AT_ONCE = 5_000
+"""Responses written before the peer must take them."""
+
+
 class Policy(Enum):
     """What a command allows to be said before its tagged response."""
 
@@ -168,8 +172,14 @@ class Updates:
                 session.write(b"* %d RECENT\r\n" % view.recent_count())
         told = session.told
         if update.changed and (told.flags or not told.messages):  # without messages: told regardless, so all of it
-            self._write_flags(view, update.changed, table)
+            await self.tell_flags(view, update.changed, table)
         await session.flush_if_full()
+
+    async def tell_flags(self, view: View, changed: list[tuple[int, int, int, int]], table: FlagTable) -> None:
+        """FETCH responses with the flags of these messages: (sequence number, uid, flag set number, modseq)."""
+        for start in range(0, len(changed), FLAGS_AT_ONCE):
+            self._write_flags(view, changed[start : start + FLAGS_AT_ONCE], table)
+            await self._session.flush_if_full()
 
     def _write_flags(self, view: View, changed: list[tuple[int, int, int, int]], table: FlagTable) -> None:
         session = self._session

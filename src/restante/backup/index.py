@@ -216,7 +216,8 @@ class Index:
         return spot is not None and spot.pack.name not in self.condemned
 
     def find(self, id: bytes) -> Spot | None:
-        """Where the object is, in a pack that stays if it is in one; None where it is nowhere."""
+        """Where the object is, in a pack that stays if it is in one; None where it is nowhere. Costs more, a search in
+        each index file, for what lies in a pack that goes."""
         found = None
         held = self._small.get(id)
         if held is not None:
@@ -229,7 +230,9 @@ class Index:
                 found = part.spot(position)
                 if found.pack.name not in self.condemned:
                     return found
-        return found
+        if found is not None:  # one place of each table was looked at, before it was known which packs go
+            return next((spot for spot in self.spots(id) if spot.pack.name not in self.condemned), found)
+        return None
 
     def spots(self, id: bytes) -> Iterator[Spot]:
         """All places where the object is. Cost: a search in each index file."""

@@ -183,7 +183,9 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> tuple[dict
                 raise _cannot(error) from error
             errors.append(error)
             continue
-        if spot is None or spot.pack.name in absent:
+        if spot is not None and spot.pack.name in absent:  # another one may have been condemned for it
+            spot = next((one for one in repository.index.spots(id) if one.pack.name not in absent), None)
+        if spot is None:
             continue  # lost already, or never there: `verify` tells which message that is
         needed[id] = spot
         if spot.kind == Kind.RECIPE.value:

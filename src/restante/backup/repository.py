@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -405,10 +405,8 @@ class Repository:
             raise Missing("An object of the backup is missing.", VERIFY)
         try:
             return self._object(id, spot, kind)
-        except Corrupt:
-            if not self.location.append_only:
-                raise
-            return self._elsewhere(id, lambda other: self._object(id, other, kind))
+        except Corrupt as error:
+            return self._elsewhere(id, spot, error, lambda other: self._object(id, other, kind))
 
     def _object(self, id: bytes, spot: Spot, kind: Kind) -> bytes:
         if spot.kind != kind.value:
@@ -418,20 +416,37 @@ class Repository:
             raise Corrupt("An object of the backup is not what was written.", VERIFY)
         return data
 
-    def _elsewhere(self, id: bytes, read: Callable[[Spot], T]) -> T:
-        """What one of an object's other places gives: of those that index files name, and at last of those that the
-        packs do. At an append-only location a thief can have added packs and indexes that only say that they have it.
-        Raises Corrupt."""
-        wrong = Corrupt("An object of the backup is not what was written.", VERIFY)
+    def _elsewhere(self, id: bytes, tried: Spot, wrong: Corrupt, read: Callable[[Spot], T]) -> T:
+        """What one of an object's other places gives: two runs at once may have written it, or a run anew what was
+        thought to be lost. tried: where it was not, and `wrong`: why.
+
+        Of those places that index files name; at an append-only location, where a thief can have added packs and
+        indexes that only say that they have it, at last of those that the packs do. Raises `wrong`."""
         while True:
-            for spot in self.index.spots(id):
+            for spot in list(self.index.spots(id)):
+                if spot == tried:
+                    continue
                 try:
-                    return read(spot)
-                except Corrupt as error:
-                    wrong = error
-            if self._packs_alone:
+                    found = read(spot)
+                except Corrupt:
+                    continue
+                if not self.location.append_only:
+                    self.complaints.append(wrong)
+                return found
+            if self._packs_alone or not self.location.append_only:
                 raise wrong
             self.trust_packs_alone()
+
+    def whole_without(self, id: bytes, packs: Collection[str]) -> bool:
+        """Whether an object is whole in another pack than these. Costs reading it."""
+        for spot in list(self.index.spots(id)):
+            if spot.pack.name not in packs:
+                try:
+                    if self._is_right(id, spot):
+                        return True
+                except Corrupt:
+                    continue
+        return False
 
     def right_spot(self, id: bytes) -> Spot | None:
         """A place where an object truly is, of several; None where it is nowhere. Costs reading it, where there are
@@ -476,10 +491,8 @@ class Repository:
     def _message_at(self, spot: Spot, digest: bytes) -> bytes:
         try:
             return self._message(digest, spot)
-        except Corrupt:
-            if not self.location.append_only:
-                raise
-            return self._elsewhere(self.message_id(digest), lambda other: self._message(digest, other))
+        except Corrupt as error:
+            return self._elsewhere(self.message_id(digest), spot, error, lambda other: self._message(digest, other))
 
     def _message(self, digest: bytes, spot: Spot) -> bytes:
         if spot.kind == Kind.RECIPE.value:

@@ -133,11 +133,23 @@ def _freshness(files: dict[str, int], stamps: dict[str, int], now: int) -> tuple
 
 @dataclass(slots=True)
 class _Bad:
-    """Objects that cannot be read: ids of messages and pieces, and recipes met on the way."""
+    """Objects that cannot be read: ids of messages and pieces, with the packs in which that is; and recipes met on the
+    way."""
 
-    ids: set[bytes] = field(default_factory=set)
-    recipes: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """(id of a message, its pieces' ids joined)."""
+    ids: dict[bytes, set[str]] = field(default_factory=dict)
+    recipes: list[tuple[bytes, str, bytes]] = field(default_factory=list)
+    """(id of a message, SHA-256 of the pack, its pieces' ids joined)."""
+
+    def add(self, sha: str, ids: Iterable[bytes]) -> None:
+        for id in ids:
+            self.ids.setdefault(id, set()).add(sha)
+
+    def lost(self, repository: Repository, id: bytes) -> bool:
+        """Whether the object is whole in no pack."""
+        packs = self.ids.get(id)
+        if packs is None:
+            return repository.find(id) is None
+        return not repository.whole_without(id, packs)
 
 
 def _file(repository: Repository, name: str, bad: _Bad) -> Corrupt | None:
@@ -194,7 +206,7 @@ def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
     lost = _Bad()
     errors += _blocks(repository, known, entries, data, lost)
     if mail:  # a pack of metadata has its twin: what neither gives, the walk tells
-        bad.ids |= lost.ids
+        bad.add(sha, lost.ids)
         bad.recipes += lost.recipes
     if errors:
         raise errors[0]
@@ -226,15 +238,15 @@ def _blocks(
             octets = reader.block(number, data[at : at + block.size], block.raw)
         except Corrupt as error:
             errors.append(error)
-            bad.ids.update(entry.id for entry in here)
+            bad.add(known.name, [entry.id for entry in here])
             continue
         for entry in here:
             one = octets[entry.offset : entry.offset + entry.length]
             if entry.kind == Kind.RECIPE.value:
-                bad.recipes.append((entry.id, one))
+                bad.recipes.append((entry.id, known.name, one))
             elif repository.secrets.id_of(entry.kind, sha256(one).digest()) != entry.id:
                 errors.append(Corrupt("An object of the backup is not what was written."))
-                bad.ids.add(entry.id)
+                bad.add(known.name, [entry.id])
     return errors
 
 
@@ -259,7 +271,7 @@ def _absent(repository: Repository, files: dict[str, int], written: Written, don
         if name not in files and not _gone(repository, name):
             done.damages.append(Damage(name, f"{name} is missing.", names.twin(name) in files))
             if known.mail:
-                bad.ids.update(id for id, _ in repository.index.of_pack(sha))
+                bad.add(sha, [id for id, _ in repository.index.of_pack(sha)])
     for name in files:
         twin = twin_of(name)
         if twin is None or twin in files or not (twin in written.files or _named(repository, twin)):
@@ -316,14 +328,13 @@ def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
     reached = Walk(repository).snapshots(snapshots)
     done.broken += reached.broken
     done.lacking = len(reached.missing & reached.messages)
-    for message, pieces in bad.recipes:
+    for message, sha, pieces in bad.recipes:
         parts = [pieces[at : at + ID_OCTETS] for at in range(0, len(pieces), ID_OCTETS)]
-        if any(part in bad.ids or repository.find(part) is None for part in parts):
-            bad.ids.add(message)
+        if any(bad.lost(repository, part) for part in parts):
+            bad.add(sha, [message])
     lost = set()
     for digest in reached.messages - reached.missing:
-        id = repository.message_id(digest)
-        if id in bad.ids or repository.find(id) is None:
+        if bad.lost(repository, repository.message_id(digest)):
             lost.add(digest)
     if lost:
         done.touched = messages_touched(repository, snapshots, lost)

@@ -647,3 +647,16 @@ def test_who_has_no_key_opens_nothing(scene: Scene) -> None:
     with pytest.raises(WrongKey):
         Repository.open(location_of(str(scene.root), system_random), KeyFile(bytes(32)), system_random)
     assert stat.S_IMODE((scene.root / "keys").stat().st_mode) == 0o2750
+
+
+def test_a_folder_of_the_disks_own_is_in_nobodys_way(scene: Scene) -> None:
+    """ext4 puts "lost+found", which root alone may enter, at the top of each disk: a mount point as a location."""
+    (scene.root / "lost+found").mkdir(mode=0o700)
+    scene.night(0)
+    scene.keep()
+    assert scene.verified(SERVER).right
+    assert scene.verified(KEEPER).right
+    (scene.root / "mail").chmod(0)
+    os.chown(scene.root / "mail", 0, 0)
+    with pytest.raises(LocationFailed):
+        scene.verified(KEEPER)

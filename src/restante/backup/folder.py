@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..clock import Random
 from .errors import LocationFailed, Missing, NoRoom
-from .location import Location, checked
+from .location import Location, checked, is_name
 
 TEMPORARY = ".tmp"
 """Folder for files that are being written. Its name is none that an object can have."""
@@ -65,13 +65,18 @@ class Folder(Location):
             return self._path(name).stat().st_size
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
-        waiting = [self.root / folder if folder else self.root]
+        top = self.root / folder if folder else self.root
+        waiting = [top]
         while waiting:
             here = waiting.pop()
             try:
                 found = list(os.scandir(here))
             except FileNotFoundError:
                 continue
+            except PermissionError as error:
+                if here == top or is_name(here.name):
+                    raise _refusal(folder, error) from error
+                continue  # no object can be in it: "lost+found" of a disk that is mounted here, for example
             except OSError as error:
                 raise _refusal(folder, error) from error
             for entry in found:

@@ -78,3 +78,8 @@ def checked(name: str) -> str:
     if NAME.match(name) is None:
         raise ValueError(f"not a name of an object: {name!r}")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether an object, or a folder of some, may be called this."""
+    return NAME.match(name) is not None

@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from restante.backup.errors import NoRoom
+from restante.backup.folder import Folder
 from restante.backup.night import night
 from restante.backup.outcome import Night
 from restante.backup.retention import Keep
+from restante.backup.verify import verify
+from restante.clock import system_random
 
 from .support import ANN, World, message, play, put
 
@@ -136,6 +140,41 @@ def test_a_location_that_is_gone_makes_a_bad_night_that_forgets_nothing(tmp_path
         shutil.move(tmp_path / "elsewhere", tmp_path / "backup")
         assert snapshots(world) == 4
         assert (await tonight(world, Keep(0, 0, 0))).problems == ()
+        await world.engine.close()
+
+    play(scene())
+
+
+class Full(Folder):
+    """A location without room: what is there can be read."""
+
+    full = False
+
+    def put(self, name: str, data: bytes) -> None:
+        if self.full and name.startswith("read/"):
+            raise NoRoom("There is no room at the backup's location.")
+        super().put(name, data)
+
+
+def test_what_is_read_back_is_told_where_nothing_can_be_written(tmp_path: Path) -> None:
+    async def scene() -> None:
+        location = Full(tmp_path / "backup", system_random)
+        world = World(tmp_path, location)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(number) for number in range(5)))
+        await tonight(world)
+        location.full = True
+        found = verify(world.repository(), int(world.clock.now()), everything=True)
+        assert (found.right, found.unnoted is None) == (True, False)
+        bad = await tonight(world)
+        assert len(bad.problems) == 1
+        assert "cannot be noted" in bad.problems[0]
+        assert (bad.passing, bad.checked is None) == (True, False)
+        (pack,) = (tmp_path / "backup" / "mail").rglob("?" * 64)
+        data = bytearray(pack.read_bytes())
+        data[100] ^= 1
+        pack.write_bytes(data)
+        assert len(verify(world.repository(), int(world.clock.now()), everything=True).touched) == 5
         await world.engine.close()
 
     play(scene())

@@ -60,6 +60,9 @@ async def night(
         read_back, seen = verified.octets, checked(verified)
         problems += _damages(verified)
         passing = passing and verified.right
+        if verified.unnoted is not None:  # else every night might read the same share, and no other
+            problems.append(f"What was read back cannot be noted: {verified.unnoted}")
+            passing = passing and verified.unnoted.temporary
     except Refusal as refusal:
         problems.append(f"Nothing was read back: {refusal}")
         passing = passing and refusal.temporary

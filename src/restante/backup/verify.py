@@ -17,7 +17,7 @@ import msgspec
 
 from . import keys, names, pack, sealed
 from .crypto import ID_OCTETS, file_name
-from .errors import UNREADABLE, AppendOnly, Corrupt, Missing
+from .errors import UNREADABLE, AppendOnly, Corrupt, LocationFailed, Missing
 from .index import Pack, pack_of
 from .mend import SMALL, mend, twin_of
 from .objects import Kind
@@ -61,6 +61,8 @@ class Verified:
     mended: list[str] = field(default_factory=list)
     single: list[str] = field(default_factory=list)
     """Snapshots and lists that lie once: a crash cut off their writing, or it goes on. The next run completes them."""
+    unnoted: LocationFailed | None = None
+    """Why the location could not be told what was read back when; a later share then reads the same."""
     broken: list[Broken] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
 
@@ -85,7 +87,8 @@ def verify(
     """Read files back and look for all that snapshots name. everything: all files, else those whose turn it is.
     mending: put back what is damaged or missing and lies somewhere else too; it is told all the same.
 
-    Raises LocationFailed where the location cannot be read at all.
+    A location that is full or cannot be written to is read all the same (`unnoted`). Raises LocationFailed where it
+    cannot be read, or mended.
     """
     done = Verified(opened=repository.reads)
     written = read_written(repository) if repository.secrets.recipient is not None else Written()
@@ -115,10 +118,13 @@ def verify(
     wrong = {each.name for each in done.damages}
     kept = {name: at for name, at in stamps.items() if name in files}
     kept |= {name: -now if name in wrong else now for name in chosen}
-    _stamp(repository, kept, old_stamps)
     done.fresh, done.oldest = _freshness(files, kept, now)
-    if len(written.lists) > MANY:
-        join(repository, written)
+    try:
+        _stamp(repository, kept, old_stamps)
+        if len(written.lists) > MANY:
+            join(repository, written)
+    except LocationFailed as error:
+        done.unnoted = error
     return done
 
 

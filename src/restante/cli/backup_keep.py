@@ -83,6 +83,8 @@ def verify_(ctx: click.Context, everything: bool, mending: bool, as_json: bool) 
         emit_json(result)
     else:
         _tell(result)
+    if done.unnoted is not None:
+        click.echo(f"restante: what was read back cannot be noted there: {done.unnoted.text}", err=True)
     if not done.right:
         ctx.exit(Exit.FINDINGS)
 

@@ -11,7 +11,7 @@ import pytest
 
 from restante.backup import verify as verifying
 from restante.backup.account import take as real_take
-from restante.backup.errors import Corrupt, TookTooLong
+from restante.backup.errors import Corrupt, Overtaken, TookTooLong
 from restante.backup.prune import GRACE, prune
 from restante.backup.repository import Repository
 from restante.backup.retention import Keep, kept
@@ -19,6 +19,7 @@ from restante.backup.run import LONGEST
 from restante.backup.verify import verify
 from restante.backup.walk import Walk
 
+from .sealing import SealedWorld
 from .support import ANN, World, message, play, put, state
 
 NOW = 1_800_000_000
@@ -144,6 +145,47 @@ def test_a_run_that_began_before_keeps_what_it_relies_on(tmp_path: Path, monkeyp
         prune(world.repository(), ONE, NOW + GRACE)
         await whole(world, tmp_path / "new")
         assert first.snapshot.name not in world.repository().snapshot_names()
+        await world.engine.close()
+
+    play(scene())
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_run_that_is_overtaken_is_no_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool) -> None:
+    """By a prune whose clock is three days ahead, or since the machine slept so long in the middle of the run."""
+
+    async def scene() -> None:
+        world = SealedWorld(tmp_path) if sealed else World(tmp_path)
+        writer = world.writer if isinstance(world, SealedWorld) else world.repository
+        await world.fill()
+        text = message(1, "x" * 40_000)
+        await put(world.ann, "INBOX", text)
+        await world.take(repository=writer())
+        await world.ann.expunge(1, None, deleted_only=False)
+        if not sealed:
+            await world.take()
+        await put(world.bob, "INBOX", text)
+        removed: list[int] = []
+
+        async def meanwhile(*args: object) -> object:
+            if not removed:
+                removed.append(0)
+                if sealed:  # another run, of which this one's notes know nothing
+                    await world.bob.expunge(1, None, deleted_only=False)
+                    await world.take()
+                    await put(world.bob, "INBOX", text)
+                prune(world.repository(), ONE, NOW)
+                removed.append(prune(world.repository(), ONE, NOW + GRACE).removed)
+            return await real_take(*args)  # type: ignore[arg-type]  # passed on as they came
+
+        monkeypatch.setattr("restante.backup.account.take", meanwhile)
+        before = world.repository().snapshot_names()
+        with pytest.raises(Overtaken):
+            await world.take(repository=writer())
+        assert removed[-1] > 0
+        assert len(world.repository().snapshot_names()) == len(before) - (not sealed)
+        await world.take(repository=writer())
+        await whole(world, tmp_path / "new")
         await world.engine.close()
 
     play(scene())

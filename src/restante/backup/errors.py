@@ -96,3 +96,11 @@ class TookTooLong(BackupRefusal):
 
     code = "TOOK-TOO-LONG"
     temporary = True
+
+
+class Overtaken(BackupRefusal):
+    """What a run relied on was removed before it ended: its snapshot would name what is not there. By a `prune` whose
+    clock is wrong, or after a machine slept in the middle of the run."""
+
+    code = "OVERTAKEN"
+    temporary = True

@@ -89,6 +89,10 @@ class Repository:
         self._wrote: dict[str, int] = {}
         self._unlisted: list[str] = []
         """Snapshots that no list of files names: their runs were cut off just then."""
+        self._expected: set[str] = set()
+        """Packs (SHA-256) that were expected when a run began which cannot read what is there."""
+        self._lists: list[str] = []
+        """Names of the lists of condemned packs that the index was made with."""
         self._index: Index | None = None
         self._unindexed_known = False
         self._packs_alone = False
@@ -241,7 +245,8 @@ class Repository:
     def _read_index(self) -> Index:
         found = Index()
         try:
-            found.condemn(self.condemned())
+            self._lists, condemned = self.condemned_lists()
+            found.condemn(condemned)
         except Corrupt as error:
             self.unsure = error
         if not self.reads:
@@ -314,6 +319,16 @@ class Repository:
         absent = {sha for sha in self.index.packs if sha not in here}
         self.index.condemn(absent)
         return absent
+
+    def gone_since(self) -> set[str]:
+        """Packs that have gone since the index was read though they were to stay. There are none while clocks are right
+        and no run outlives `run.LONGEST`, of which a machine that sleeps in the middle of one knows nothing. Costs a
+        short listing where no `prune` went on meanwhile."""
+        if sorted(name for name, _ in self.location.names(names.CONDEMNED)) == self._lists:
+            return set()
+        relied = (self._expected | self.index.packs.keys()) - self.index.condemned
+        here = {names.sha_of(name) for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)}
+        return {sha for sha in relied if sha not in here}
 
     def _table_or_twins(self, name: str, size: int) -> tuple[Pack, pack.Table]:
         try:
@@ -624,6 +639,8 @@ class Repository:
         if self.notes is None:
             return None
         written, here, condemned = read_written(self), self.snapshot_names(), self.index.condemned
+        packed = (names.MAIL + "/", names.META + "/")
+        self._expected = {names.sha_of(name) or "" for name in written.files if name.startswith(packed)}
         self._unlisted = [name for name in here if name not in written.files and name not in written.gone]
 
         def packs() -> Iterator[str]:

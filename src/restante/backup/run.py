@@ -16,7 +16,7 @@ from ..store.directory import Account, NotFound, fold_address
 from ..store.errors import StoreRefusal
 from . import account as accounts
 from .account import Taken
-from .errors import Corrupt, TookTooLong
+from .errors import Corrupt, Overtaken, TookTooLong
 from .mend import SMALL, complete
 from .objects import AccountLine, FileLine, Kind, PageData, PersonsData, SnapshotData
 from .persons import common_data, person_data
@@ -69,8 +69,8 @@ async def run(
     files: of the installation, by name. full: look at every message, as if nothing were known of an earlier run: for
     what a damaged repository has lost and the store still has.
 
-    Raises NotFound for an address, LocationFailed, TookTooLong, Corrupt where it is not known which packs will go,
-    NotesFailed.
+    Raises NotFound for an address, LocationFailed, TookTooLong, Overtaken, Corrupt where it is not known which packs
+    will go, NotesFailed.
     """
     begun, at = clock.monotonic(), int(clock.now())
     await asyncio.to_thread(complete, repository, SMALL)
@@ -100,6 +100,11 @@ async def run(
         done.written = writer.written
     if clock.monotonic() - begun > LONGEST:
         raise TookTooLong("The backup ran for more than two days.", "Run it again: it goes on where it was.")
+    if gone := await asyncio.to_thread(repository.gone_since):
+        raise Overtaken(
+            f"{len(gone)} packs that the backup relies on were removed while it went on.",
+            "Run it again. Are the clocks right of all machines that use this backup?",
+        )
     done.snapshot = await asyncio.to_thread(repository.put_snapshot, data)
     return done
 

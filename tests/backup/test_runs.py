@@ -11,6 +11,7 @@ from restante.backup.choose import line_of, snapshot_of
 from restante.backup.errors import NoRepository
 from restante.backup.objects import AccountData
 from restante.backup.restore import read_mailbox
+from restante.backup.segments import Changes, make_segment
 from restante.store.directory import NotFound
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags
@@ -70,6 +71,68 @@ def test_a_mailbox_is_written_anew_when_its_changes_have_grown(tmp_path: Path, m
         await world.take()
         assert segments(world) == 2
         assert len(inbox(world)) == 8
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_mailbox_of_many_segments_is_not_written_anew_each_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million messages are fifty segments from the first night on."""
+    monkeypatch.setattr("restante.backup.account.ROWS", 2)
+    monkeypatch.setattr("restante.backup.account.MOST_SEGMENTS", 4)
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(n) for n in range(20)))
+        await world.take()
+        assert segments(world) == 10
+        counts = []
+        for night in range(6):
+            await world.ann.store_flags(1, ((1, 2),), FlagMode.REMOVE if night % 2 else FlagMode.ADD, SEEN)
+            await world.take()
+            counts.append(segments(world))
+        assert counts == [11, 12, 13, 14, 10, 11], "written anew when four have come, not each night"
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_much_that_came_in_a_night_is_several_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much it is, no more than `ROWS` of it are held at once."""
+    rows: list[int] = []
+
+    def made(changes: Changes, *args: object) -> object:
+        rows.append(len(changes.placed))
+        return make_segment(changes, *args)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr("restante.backup.account.ROWS", 10)
+    monkeypatch.setattr("restante.backup.account.make_segment", made)
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(n) for n in range(100)))
+        await world.take()
+        await world.ann.expunge(1, ((1, 3),), deleted_only=False)
+        await world.ann.store_flags(1, ((10, 12),), FlagMode.ADD, SEEN)
+        await put(world.ann, "INBOX", *(message(n) for n in range(100, 135)))
+        rows.clear()
+        await world.take()
+        assert rows == [10, 10, 10, 5]
+        assert segments(world) == 14
+        assert sorted(inbox(world)) == list(range(4, 136))
+        assert [uid for uid, (system, _) in inbox(world).items() if system] == [10, 11, 12]
+        await put(world.ann, "INBOX", *(message(n) for n in range(200, 1400)))
+        rows.clear()
+        await world.take()
+        assert max(rows) == 10
+        assert len(inbox(world)) == 1332
+        engine, done = await world.give(world.repository().snapshots()[-1], tmp_path / "new")
+        assert done.lost == []
+        await engine.close()
         await world.engine.close()
 
     play(scene())

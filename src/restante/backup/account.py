@@ -34,7 +34,7 @@ GROUP_OCTETS = 8 << 20
 SIDE_BITS = 13
 """Sides are cut at multiples of 2^13 UIDs, so that one that changed is one small object."""
 MOST_SEGMENTS = 40
-"""Segments of a mailbox, past which it is written anew: a restore reads all of them."""
+"""Segments of a mailbox beside those of a whole writing, past which it is written anew: a restore reads all of them."""
 LEAST_WEIGHT = 1_000
 
 
@@ -147,30 +147,30 @@ async def _mailbox(
         return await _whole(instant, head, box, writer, wanted)
     if before.highest_modseq == box.highest_modseq and before.uidnext == box.uidnext:
         return _line(box, before.segments, before.weight)
-    changes = await _changes(instant, box, before)
-    if not len(changes):
+    gone = [uid for uid in await instant.gone(box.key, before.highest_modseq) if uid < before.uidnext]
+    flagged = await instant.flagged(box.key, before.highest_modseq, before.uidnext)
+    came = box.messages - before.messages + len(gone)
+    if not (gone or flagged or came):
         return _line(box, before.segments, before.weight)
-    weight = before.weight + len(changes)
-    if weight > max(LEAST_WEIGHT, box.messages // 2) or len(before.segments) >= MOST_SEGMENTS:
+    weight = before.weight + len(gone) + len(flagged) + came
+    most = MOST_SEGMENTS + box.messages // ROWS
+    if weight > max(LEAST_WEIGHT, box.messages // 2) or len(before.segments) + came // ROWS >= most:
         return await _whole(instant, head, box, writer, wanted)
-    segment = await _put(instant, head, box, changes, writer, wanted)
-    return _line(box, (*before.segments, segment), weight)
+    segments = list(before.segments)
+    changes: Changes | None = Changes((), gone, flagged)
+    after = before.uidnext - 1
+    while (rows := await instant.placed(box.key, after, ROWS)) or changes is not None:
+        changes = Changes(rows, changes.gone, changes.flagged) if changes is not None else Changes(rows)
+        segments.append(await _put(instant, head, box, changes, writer, wanted))
+        if not rows:
+            break
+        after, changes = rows[-1][0], None
+    return _line(box, tuple(segments), weight)
 
 
 def _reaches(before: MailboxData, head: Head) -> bool:
     """Whether the log of removals tells all that was removed since the mailbox was taken last."""
     return head.log_floor <= before.highest_modseq
-
-
-async def _changes(instant: Instant, box: MailboxRow, before: MailboxData) -> Changes:
-    gone = [uid for uid in await instant.gone(box.key, before.highest_modseq) if uid < before.uidnext]
-    flagged = await instant.flagged(box.key, before.highest_modseq, before.uidnext)
-    placed = []
-    after = before.uidnext - 1
-    while rows := await instant.placed(box.key, after, ROWS):
-        placed += rows
-        after = rows[-1][0]
-    return Changes(placed, gone, flagged)
 
 
 async def _whole(instant: Instant, head: Head, box: MailboxRow, writer: Writer, wanted: Wanted) -> MailboxData:

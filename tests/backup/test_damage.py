@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from restante.backup.errors import AppendOnly
 from restante.backup.folder import Folder
 from restante.backup.prune import CannotPrune, prune
 from restante.backup.retention import Keep
@@ -183,8 +184,29 @@ def test_a_share_reads_all_within_thirty_nights(pristine: tuple[World, Path], tm
         told += any(each.name == damaged.relative_to(root).as_posix() for each in done.damages)
     assert told >= 1
     assert not done.right, "what is damaged is told every night from then on"
-    stamps, _ = _stamps(world.repository())
+    stamps, _ = _stamps(world.repository(), NOW + 30 * 86_400)
     assert expected <= stamps.keys(), "and keeps no other from being read"
+
+
+class Kept(Folder):
+    """Keeps the lists of what was read back, as an append-only location does."""
+
+    def remove(self, name: str) -> None:
+        if name.startswith("read/"):
+            raise AppendOnly("It stays.")
+        super().remove(name)
+
+
+def test_a_clock_that_was_ahead_keeps_no_file_from_being_read(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    """Where the list that it wrote stays, as at an append-only location."""
+    world, root = copied(pristine, tmp_path)
+    world.location = Kept(root, system_random)
+    expected = {name for name in files(root) if not name.startswith("read/")}
+    verify(world.repository(), NOW + 1000 * 86_400, everything=True)
+    for night in range(1, 30):
+        verify(world.repository(), NOW + night * 86_400, everything=False)
+    stamps, _ = _stamps(world.repository(), NOW + 30 * 86_400)
+    assert all(stamps[name] > NOW for name in expected)
 
 
 def test_nothing_is_removed_where_a_list_cannot_be_read(pristine: tuple[World, Path], tmp_path: Path) -> None:

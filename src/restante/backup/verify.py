@@ -93,7 +93,7 @@ def verify(
     done = Verified(opened=repository.reads)
     written = read_written(repository) if repository.secrets.recipient is not None else Written()
     files = dict(repository.location.names(""))
-    stamps, old_stamps = _stamps(repository)
+    stamps, old_stamps = _stamps(repository, now)
     damaged = {name for name, at in stamps.items() if at < 0 and name in files}
     chosen = set(files) if everything else _share(files, stamps, now) | damaged
     done.left = len(files) - len(chosen)
@@ -349,9 +349,10 @@ def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
 # Whose turn it is ------------------------------------------------------------------------------------
 
 
-def _stamps(repository: Repository) -> tuple[dict[str, int], list[str]]:
+def _stamps(repository: Repository, now: int) -> tuple[dict[str, int], list[str]]:
     """When each file was read back last (seconds UTC, negative where it was damaged: then it is read every time, so
-    that it is told every time), and the files that say so."""
+    that it is told every time), and the files that say so. What a clock of the future said is passed over: at an
+    append-only location it stays there for long, and would hide what is said since."""
     stamps: dict[str, int] = {}
     found = []
     for name, _ in repository.location.names(names.READ):
@@ -359,7 +360,8 @@ def _stamps(repository: Repository) -> tuple[dict[str, int], list[str]]:
         try:
             content = repository.read_file(name, FileKind.READ)
             for each, at in msgspec.msgpack.decode(content, type=dict[str, int]).items():
-                stamps[each] = max(at, stamps.get(each, 0), key=abs)
+                if abs(at) <= now:
+                    stamps[each] = max(at, stamps.get(each, 0), key=abs)
         except (Corrupt, *UNREADABLE):
             continue  # then more is read back than need be; its damage is told when its turn comes
     return stamps, found

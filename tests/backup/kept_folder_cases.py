@@ -34,7 +34,7 @@ from restante.backup.names import slots, snapshot_serial, twin
 from restante.backup.night import night
 from restante.backup.objects import SnapshotData
 from restante.backup.outcome import Night
-from restante.backup.prune import GRACE, Pruned, prune
+from restante.backup.prune import GRACE, CannotPrune, Pruned, prune
 from restante.backup.repository import Repository, pack_kind
 from restante.backup.retention import Keep
 from restante.backup.sealed import FileKind, seal_file
@@ -563,6 +563,25 @@ def test_more_files_than_are_looked_at_in_one_go_are_taken_in_several(
     assert rounds >= 1
     assert taken.snapshots == 1
     assert scene.restored(0) == first
+
+
+def test_nothing_goes_while_a_snapshot_may_wait(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thief can drop so much that what the server dropped is not come to: what that needs must not go for it."""
+    scene.night(0)
+    scene.keep()
+    before = scene.files()
+    scene.night(1)
+    monkeypatch.setattr(keeping, "ENTRIES", 4)
+    for number in range(4):
+        (scene.root / ".incoming" / f"read,{number}").write_bytes(b"junk")
+    with pytest.raises(CannotPrune):
+        scene.prune(Keep(0, 0, 0, 1))
+    assert before.keys() <= scene.files().keys()
+    for number in range(4):
+        (scene.root / ".incoming" / f"read,{number}").unlink()
+    while scene.keep().waiting:
+        pass
+    assert len(scene.prune(Keep(0, 0, 0, 1)).forgotten) == 1
 
 
 @pytest.mark.parametrize("what", ["write_all", "link", "fsync", "unlink"])

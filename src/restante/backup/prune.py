@@ -88,8 +88,12 @@ def prune(
             "This backup is append-only: nothing is removed from here.",
             "Run 'restante backup prune' where it is kept, as who keeps it.",
         )
-    if isinstance(location, KeptFolder) and not dry_run:
-        keep_dropped(location)  # a snapshot that waits for days may need what would go
+    # A snapshot that was dropped, and waits for days, may need what would go.
+    if isinstance(location, KeptFolder) and not dry_run and keep_dropped(location).waiting:
+        raise CannotPrune(
+            "Nothing was removed, since not all that was dropped there could be taken in: a snapshot may wait.",
+            f"Run 'restante backup keep', and look at what stays in {location.incoming}.",
+        )
     everything, unreadable = repository.read_snapshots()
     if unreadable and not force:
         raise _cannot(unreadable[0])

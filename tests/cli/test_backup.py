@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from restante.backup.outcome import Drilled
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.clock import SystemClock
+from restante.server.backup_records import note_drill
 from restante.server.nightly_state import Nights, write_nights
 
 TEXT = b"From: Carl <carl@example.org>\nSubject: Plans\nMessage-ID: <%d@example.org>\n\nHello %d\n"
@@ -315,6 +317,25 @@ def test_status_says_that_a_sealed_backup_forgets_nothing(cli: Cli) -> None:
     write_nights(cli.folder / "data", Nights(now, now, success=now, snapshot="s1", next=now + 9, unpruned=True))
     assert "old snapshots stay" in cli(*with_config).stdout
     assert json.loads(cli(*with_config, "--json").stdout)["unpruned"]
+
+
+def test_no_drill_is_overdue_where_the_server_does_none(cli: Cli) -> None:
+    """Somebody did one here with the private key of the sealed backup; the server itself cannot."""
+    config = cli.folder / "restante.toml"
+    config.write_text(f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "{cli.place}"\n')
+    with_config = ("--config", str(config), "backup", "status")
+    data, now = cli.folder / "data", SystemClock().now()
+    write_nights(data, Nights(now, now, success=now, snapshot="s1", next=now + 9, unpruned=True))
+    note_drill(data, cli.place, now - 50 * 86_400, Drilled("s0", 1, 2, messages=7))
+    shown = cli(*with_config).stdout
+    assert "where the private key is" in shown
+    assert "7 messages" in shown
+    assert "OVERDUE" not in shown
+    note_drill(data, cli.place, now, Drilled("s0", 1, 2, messages=7, wrong=1, differences=("a",)))
+    assert "1 difference" in cli(*with_config, status=Exit.FINDINGS).stdout
+    write_nights(data, Nights(now, now, success=now, snapshot="s1", next=now + 9))
+    note_drill(data, cli.place, now - 50 * 86_400, Drilled("s0", 1, 2))
+    assert "OVERDUE" in cli(*with_config, status=Exit.FINDINGS).stdout
 
 
 def test_a_sealed_backup_is_not_made_with_the_key_of_the_configuration(cli: Cli) -> None:

@@ -64,7 +64,7 @@ def nightly_of(config: Config, data: Path, now: float) -> Nightly:
     if not location or schedule == "off":
         return Nightly(False, True, schedule, location)
     nights = read_nights(data)
-    drill = drill_of(config, data, now)
+    drill = drill_of(config, data, now, here=nights is None or not nights.unpruned)
     if nights is None:
         return Nightly(True, drill.good, schedule, location, drill=drill)
     too_old = nights.too_old(now)
@@ -75,13 +75,13 @@ def nightly_of(config: Config, data: Path, now: float) -> Nightly:
     )  # fmt: skip
 
 
-def drill_of(config: Config, data: Path, now: float) -> DrillState:
-    """How it stands with restore drills."""
+def drill_of(config: Config, data: Path, now: float, *, here: bool = True) -> DrillState:
+    """How it stands with restore drills. here: whether this server does them; else none is overdue here."""
     from ..server.backup_records import drill_overdue, read_drill
 
     every = config.backup.drill
     record = read_drill(data, config.backup.location)
-    overdue = drill_overdue(every, record, now)
+    overdue = here and drill_overdue(every, record, now)
     if record is None:
         return DrillState(every, True)
     done = record.drilled
@@ -105,7 +105,7 @@ def tell_nightly(nightly: Nightly) -> None:
         _tell_nights(nightly)
     if nightly.unpruned:
         click.echo("Restore drill: 'restante backup drill' runs where the private key is.")
-    elif nightly.drill is not None:
+    if nightly.drill is not None and (not nightly.unpruned or nightly.drill.last is not None):
         _tell_drill(nightly.drill)
 
 

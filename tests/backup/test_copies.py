@@ -17,8 +17,9 @@ NOW = 1_800_000_000
 ONE = Keep(0, 0, 0, 1)
 
 
-def largest_of(root: Path) -> Path:
-    return max((path for path in (root / "mail").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+def largest_of(root: Path, without: Path | None = None) -> Path:
+    packs = [path for path in (root / "mail").rglob("*") if path.is_file() and path != without]
+    return max(packs, key=lambda path: path.stat().st_size)
 
 
 async def doubled(folder: Path, number: int) -> tuple[World, Path]:
@@ -80,6 +81,26 @@ def test_what_was_written_again_for_a_pack_that_is_gone_stays(tmp_path: Path, nu
         prune(world.repository(), ONE, NOW + GRACE)
         prune(world.repository(), ONE, NOW + 2 * GRACE)
         assert verify(world.repository(), NOW, everything=True).right
+        await all_back(world, tmp_path / "new")
+        await world.engine.close()
+
+    play(scene())
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_whole_pack_does_not_go_for_one_that_was_found_damaged(tmp_path: Path, number: int) -> None:
+    async def scene() -> None:
+        world, first = await doubled(tmp_path, number)
+        prune(world.repository(), ONE, NOW)  # one of the two will go
+        going = world.repository().condemned()
+        stays = first if first.name not in going else largest_of(tmp_path / "backup", without=first)
+        assert stays.name not in going
+        harm(stays, "flipped")
+        assert len(verify(world.repository(), NOW + 9, everything=True).damages) == 1
+        prune(world.repository(), ONE, NOW + GRACE)
+        prune(world.repository(), ONE, NOW + 2 * GRACE)
+        found = verify(world.repository(), NOW + 2 * GRACE, everything=True)
+        assert not found.touched
         await all_back(world, tmp_path / "new")
         await world.engine.close()
 

@@ -28,6 +28,7 @@ from .mend import complete
 from .objects import Kind
 from .repository import Repository, Snapshot
 from .retention import Keep, kept
+from .verify import known_damaged
 from .walk import Walk
 from .writer import Writer
 from .written import join, note_gone, read_written
@@ -120,7 +121,7 @@ def prune(
     repository.index_packs()
     complete(repository)
     absent = repository.leave_out_absent()
-    needed, lacking = _needed(repository, force, absent)
+    needed, lacking = _needed(repository, force, absent, known_damaged(repository, now))
     if sealed and (lacking or absent):
         # Who writes there without reading must not rely on what a snapshot names of which something is lost.
         note_gone(repository, [each.name for each in stay])
@@ -166,9 +167,9 @@ def _cannot(error: Corrupt) -> CannotPrune:
     )
 
 
-def _needed(repository: Repository, force: bool, absent: set[str]) -> tuple[dict[bytes, Spot], bool]:
+def _needed(repository: Repository, force: bool, absent: set[str], damaged: set[str]) -> tuple[dict[bytes, Spot], bool]:
     """Where each object that the snapshots of this moment need is read from, and whether something of them cannot be
-    read."""
+    read. damaged: packs from which nothing is read that lies in another one as well."""
     snapshots, unreadable = repository.read_snapshots()
     reached = Walk(repository).snapshots(snapshots)
     errors = [*unreadable, *(each.error for each in reached.broken)]
@@ -189,6 +190,9 @@ def _needed(repository: Repository, force: bool, absent: set[str]) -> tuple[dict
             continue
         if spot is not None and spot.pack.name in absent:  # another one may have been condemned for it
             spot = next((one for one in repository.index.spots(id) if one.pack.name not in absent), None)
+        elif spot is not None and spot.pack.name in damaged:
+            bad = absent | damaged
+            spot = next((one for one in repository.index.spots(id) if one.pack.name not in bad), spot)
         if spot is None:
             continue  # lost already, or never there: `verify` tells which message that is
         needed[id] = spot

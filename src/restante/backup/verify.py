@@ -367,6 +367,11 @@ def _stamps(repository: Repository, now: int) -> tuple[dict[str, int], list[str]
     return stamps, found
 
 
+def known_damaged(repository: Repository, now: int) -> set[str]:
+    """SHA-256 of files that were found damaged when they were read back last."""
+    return {names.sha_of(name) or "" for name, at in _stamps(repository, now)[0].items() if at < 0}
+
+
 def _stamp(repository: Repository, stamps: dict[str, int], old: list[str]) -> None:
     repository.put_file(names.READ, msgspec.msgpack.encode(stamps))
     for name in old:

@@ -48,6 +48,7 @@ class Play:
         self.config = config
         self.over = asyncio.Event()
         self.inside: Callable[[], Awaitable[None]] | None = None
+        self.leap: Callable[[float], Awaitable[None]] | None = None
 
     async def perform(self, order: Order) -> Night:
         self.begun.append(self.clock.now())
@@ -78,7 +79,7 @@ class Play:
             log = make_logger("info", "plain", self.clock, self.out)
             nightly = Nightly(
                 engine, self.config, self.data, None, self.clock, os.urandom, log,
-                perform=self.perform, look=0.01, sleep=leap,
+                perform=self.perform, look=0.01, sleep=self.leap or leap,
             )  # fmt: skip
             nightly.start()
             try:
@@ -317,6 +318,29 @@ def test_a_clock_that_leaps_over_the_next_night_while_it_waits_doubles_none(tmp_
         assert SCHEDULE is not None
         nights = [SCHEDULE.before(begun) for begun in play.begun]
         assert len(set(nights[1:])) == len(nights[1:])
+
+    asyncio.run(scene())
+
+
+def test_a_clock_that_is_put_back_between_two_attempts_delays_none(tmp_path: Path) -> None:
+    """By a day: the night would wait that long for its second attempt."""
+
+    async def scene() -> None:
+        play = Play(tmp_path, AWAY, good(1))
+        waits: list[float] = []
+
+        async def leap(seconds: float) -> None:
+            if len(play.begun) == 1 and not waits:
+                play.clock.set(play.clock.now() - 86400.0)
+            if len(play.begun) == 1:
+                waits.append(seconds)
+            play.clock.advance(max(seconds, 0.001))
+            await asyncio.sleep(0)
+
+        play.leap = leap
+        await play()
+        assert sum(waits) < 600
+        assert play.nights.snapshot == "s1"
 
     asyncio.run(scene())
 

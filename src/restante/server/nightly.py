@@ -121,10 +121,11 @@ class Nightly:
                 finally:
                     self._working = False
 
-    async def _comes(self, due: float) -> bool:
-        """Wait for an instant; False where the clock was put back meanwhile, so that it lies far ahead."""
+    async def _comes(self, due: float, most: float = 2 * DAY) -> bool:
+        """Wait for an instant; False where the clock was put back meanwhile, so that it lies further ahead than `most`
+        seconds, as none does."""
         while (left := due - self._clock.now()) > 0:
-            if left > 2 * DAY:
+            if left > most:
                 return False
             await self._sleep(min(left, LOOK))
         return True
@@ -150,7 +151,7 @@ class Nightly:
             )
             nights = replace(nights, tried=tried, trouble=reason, next=again, retries=nights.retries + 1)
             await self._note(nights)
-            await self._comes(again)  # or the clock was put back by days: then it is tried at once
+            await self._comes(again, self._retries.longest)  # or the clock was put back: then it is tried at once
             nights = replace(nights, next=None)
 
     async def _attempt(self, schedule: Schedule, nights: Nights) -> tuple[Night, Nights]:

@@ -143,6 +143,23 @@ def test_a_missing_file_is_found_and_touches_what_is_named(pristine: tuple[World
     assert checked(world).right
 
 
+def test_that_the_newest_snapshot_is_gone_is_told_until_there_is_another(
+    pristine: tuple[World, Path], tmp_path: Path
+) -> None:
+    """Both of its files: nothing else names it, but for what was noted when it was read back."""
+    world, root = copied(pristine, tmp_path)
+    assert checked(world).right
+    *_, newest = sorted((root / "snapshots").iterdir())
+    aside = newest.read_bytes()
+    for place in (newest, root / "twin" / "snapshots" / newest.name):
+        place.unlink()
+    for _ in range(2):
+        assert [each.name for each in checked(world).damages] == [f"snapshots/{newest.name}"]
+    newest.with_name(f"{2**20:010x}-{newest.name.partition('-')[2]}").write_bytes(aside)
+    assert checked(world).right
+    assert checked(world).right
+
+
 def test_without_any_index_all_is_found_in_the_packs(pristine: tuple[World, Path], tmp_path: Path) -> None:
     world, root = copied(pristine, tmp_path)
     shutil.rmtree(root / "index")

@@ -109,6 +109,7 @@ def verify(
     disturbed = repository.location.disturbed()
     done.damages += [Damage(name, text, True) for name, text in disturbed]
     _absent(repository, files, written, done, bad)
+    newest = _newest_gone(files, stamps, done)
     if repository.reads:
         _walk(repository, done, bad)
     if mending:
@@ -119,6 +120,8 @@ def verify(
     kept = {name: at for name, at in stamps.items() if name in files}
     kept |= {name: -now if name in wrong else now for name in chosen}
     done.fresh, done.oldest = _freshness(files, kept, now)
+    if newest is not None:
+        kept[newest] = -now  # so that it is told again
     try:
         _stamp(repository, kept, old_stamps)
         if len(written.lists) > MANY:
@@ -297,6 +300,18 @@ def _absent(repository: Repository, files: dict[str, int], written: Written, don
                 done.damages.append(Damage(name, f"{name} is missing.", twin in files))
     if names.DESCRIPTOR not in files:
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
+
+
+def _newest_gone(files: Iterable[str], stamps: dict[str, int], done: Verified) -> str | None:
+    """The newest snapshot that was ever read back, where neither it nor a newer one is there: `prune` always keeps the
+    newest, and nothing else names it. Of older ones that are gone nobody can tell."""
+    noted = max((names.snapshot_serial(name) for name in stamps), default=0)
+    if noted <= max((names.snapshot_serial(name) for name in files), default=0):
+        return None
+    name = next(name for name in sorted(stamps) if names.snapshot_serial(name) == noted)
+    if name not in {each.name for each in done.damages}:
+        done.damages.append(Damage(name, f"{name} is missing, and there is no newer snapshot.", False))
+    return name
 
 
 def _named(repository: Repository, name: str) -> bool:

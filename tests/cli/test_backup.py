@@ -120,6 +120,31 @@ def test_a_message_a_mailbox_and_an_account_come_back(cli: Cli) -> None:
     cli.data(*restore, "--mailbox", "Nowhere", status=Exit.NOT_FOUND)
 
 
+def test_who_has_an_address_now_gets_nothing_of_who_had_it_before(cli: Cli) -> None:
+    restore = ("backup", "restore", cli.place, *cli.key, "--account", "ann@example.com")
+    cli.data("backup", "run", cli.place, *cli.key)
+    cli.data("account", "remove", "ann@example.com", "--yes")
+    cli.data("account", "add", "ann@example.com", "--password-stdin", stdin=b"battery staple\n")
+    for more in ((), ("--beside",), ("--mailbox", "INBOX"), ("--flags",), ("--dry-run",)):
+        assert "is another account" in cli.data(*restore, *more, status=Exit.NOT_FOUND).stderr
+    assert cli.data("search", "--account", "ann@example.com", "Hello").stdout.count("Plans") == 0
+    (cli.folder / "new.eml").write_bytes(TEXT % (9, 9))
+    cli.data("import", str(cli.folder / "new.eml"), "--account", "ann@example.com")
+    cli.data("backup", "run", cli.place, *cli.key)
+    assert json.loads(cli.data(*restore, "--json").stdout)["present"] == 1
+    first = json.loads(cli("backup", "list", cli.place, *cli.key, "--json").stdout)[0]["snapshot"]
+    # It was one person's after all, whose account somebody removed by mistake.
+    assert (
+        json.loads(cli.data(*restore, "--into", "ann@example.com", "--snapshot", first, "--json").stdout)["messages"]
+        == 3
+    )
+    assert cli.data("search", "--account", "ann@example.com", "Hello").stdout.count("Plans") == 4
+    assert (
+        json.loads(cli.data(*restore, "--into", "ann@example.com", "--snapshot", first, "--json").stdout)["present"]
+        == 3
+    )
+
+
 def test_damage_is_told_by_the_exit_status(cli: Cli) -> None:
     cli.data("backup", "run", cli.place, *cli.key)
     (pack,) = [path for path in Path(cli.place, "mail").rglob("*") if path.is_file()]

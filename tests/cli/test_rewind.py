@@ -198,6 +198,25 @@ def test_beyond_the_stores_memory_the_backup_says_what_was(tmp_path: Path, monke
     assert begun < now
 
 
+def test_nobody_is_taken_back_to_what_who_had_the_address_before_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = Cli(tmp_path)
+    cli.now += 40 * 86400
+    monkeypatch.setattr(SystemClock, "now", lambda self: cli.now)
+    cli.at(39 * 86400, mail)
+    now, cli.now = cli.now, cli.now - 38 * 86400
+    cli("backup", "init")
+    cli("backup", "run")
+    cli("account", "remove", ANN, "--yes")
+    cli("account", "add", ANN, "--password-stdin", stdin=b"battery staple\n")
+    cli.now = now
+    for apply in ((), ("--apply",)):
+        refused = cli("rewind", "--account", ANN, "--to", "30d ago", *apply, status=Exit.NOT_FOUND)
+        assert "is another account" in refused.stderr
+    assert cli.subjects() == []
+
+
 def test_undelete_lists_and_brings_back_by_mailbox_time_and_who_removed_it(cli: Cli) -> None:
     async def pop3(engine: Engine, store: Store) -> None:
         other = engine.account(store.account, session="pop3 99aa")

@@ -45,10 +45,23 @@ def _instant(text: str) -> float:
     return moment.timestamp()
 
 
-def line_of(repository: Repository, snapshot: Snapshot, address: str) -> AccountLine:
-    """An account of a snapshot. Raises NoRepository."""
+def line_of(repository: Repository, snapshot: Snapshot, address: str, account: str | None = None) -> AccountLine:
+    """An account of a snapshot. account: id of who has the address here and is to get something of it; None where
+    nobody has, or whoever asks has said whose it is to be.
+
+    Whoever has an address is not who had it before: an account that was removed and added again is known by its id, and
+    gets nothing of the former one's. Raises NoRepository.
+    """
+    lines = lines_of(repository, snapshot)
+    if account is not None and account in lines:
+        return lines[account]
     wanted = fold_address(address)
-    for line in lines_of(repository, snapshot).values():
+    for line in lines.values():
         if fold_address(line.address) == wanted:
+            if account is not None:
+                raise NoRepository(
+                    f"In the snapshot {snapshot.id}, {address} is another account than the one that is here now.",
+                    f"If that was the same person's, 'restante backup restore --into {address}' brings its mail back.",
+                )
             return line
     raise NoRepository(f"The snapshot {snapshot.id} has no account {address}.", "See 'restante backup show'.")

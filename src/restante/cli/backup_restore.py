@@ -89,7 +89,8 @@ def restore(
 
     Into an account that is there, what is missing comes back under new UIDs, with EMAILID, flags and dates; nothing is
     doubled, and a message that was moved stays where it is. An account that was removed comes back whole, with its
-    credentials. The exit status is 4 if something of it is damaged in the backup, or is not taken; the rest comes back.
+    credentials. One that was added again under its address is another: it gets mail of the former one only where --into
+    says so. The exit status is 4 if something of it is damaged in the backup, or is not taken; the rest comes back.
 
     --imap adds what is missing, by content, to the mailboxes of an account on any server. Flags of what is there stay
     as they are unless --flags is said (which adds those that it had); run twice, it doubles nothing.
@@ -255,11 +256,12 @@ async def _account(
     from .installation import installation
     from .progress import Meter
 
-    line = await asyncio.to_thread(line_of, repository, snapshot, address)
     async with installation() as here:
         there = await here.engine.directory.account(into or address)
         if there is None and into is not None:
             raise NotFound(f"There is no account {into}.", f"Make it: restante account add {into}")
+        owner = there.id if there is not None and into is None else None
+        line = await asyncio.to_thread(line_of, repository, snapshot, address, owner)
         with analysing(choice.most(line.messages), here.limits) as pool, Meter("Restoring", line.octets) as meter:
             if there is None:
                 if choice.mailbox or choice.email_ids or beside:

@@ -136,7 +136,7 @@ async def _work(address: str, to: str | None, undo: str | None, apply: bool) -> 
                     f"The store knows what the account was from {instant(refusal.earliest)} on.",
                     "A backup may know more: name its --location.", earliest=refusal.earliest,
                 ) from refusal  # fmt: skip
-        return await _from_backup(here, store, address, at, apply)
+        return await _from_backup(here, account.id, store, address, at, apply)
 
 
 async def _id(store: Store, said: str) -> int:
@@ -151,7 +151,7 @@ async def _id(store: Store, said: str) -> int:
     return known[-1].id
 
 
-async def _from_backup(here: Installation, store: Store, address: str, at: int, apply: bool) -> Result:
+async def _from_backup(here: Installation, account: str, store: Store, address: str, at: int, apply: bool) -> Result:
     import asyncio
 
     from ..backup.choose import line_of
@@ -160,7 +160,7 @@ async def _from_backup(here: Installation, store: Store, address: str, at: int, 
 
     repository = open_repository()  # here: what the command line said hangs on this thread, and a terminal may be asked
     snapshot = await asyncio.to_thread(snapshot_before, repository, at)
-    line = await asyncio.to_thread(line_of, repository, snapshot, address)
+    line = await asyncio.to_thread(line_of, repository, snapshot, address, account)
     with analysing(line.messages, here.limits) as pool:
         done = await rewind_to(store, repository, snapshot, line, pool, apply=apply)
     complain_of(repository)

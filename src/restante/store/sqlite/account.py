@@ -101,12 +101,14 @@ class Shared:
     """What the sessions of one process share of an account."""
 
     __slots__ = (
-        "__weakref__", "claimed", "flags", "flags_known", "freed", "quota", "quota_at", "readers", "seen_counts",
+        "__weakref__", "claimed", "flags", "flags_known", "freed", "incarnation", "quota", "quota_at", "readers",
+        "seen_counts",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.flags = FlagTable()
         self.flags_known = 0
+        self.incarnation = ""
         self.claimed: dict[int, int] = {}
         """Of a mailbox, the UID up to which \\Recent is some session's here, or is on its way to be: in a crowd that
         is told of new mail at once, one asks for it and not each."""
@@ -118,8 +120,16 @@ class Shared:
         """Contents were freed of which the search index still knows."""
 
     def learn(self, db: apsw.Connection) -> None:
-        """Take in flag sets made since the last call. Numbers only grow, so one look at the last one is enough."""
-        (last,) = db.execute("SELECT max(number) FROM flagset").fetchone() or (None,)
+        """Take in flag sets made since the last call. Numbers only grow, so one look at the last one is enough.
+
+        Only within an incarnation: an account that was restored gives the same numbers to other sets, and sessions of
+        who shares its mailboxes may have lived on.
+        """
+        incarnation, last = db.execute("SELECT incarnation, (SELECT max(number) FROM flagset) FROM account").get
+        if incarnation != self.incarnation:
+            self.incarnation, self.flags_known = incarnation, 0
+            self.claimed.clear()
+            self.seen_counts.clear()  # flags that were there stay until they are covered: rows may still name them
         if last is None or last <= self.flags_known:
             return
         for number, system, keywords in db.execute(

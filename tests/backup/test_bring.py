@@ -18,8 +18,10 @@ from restante.exchange.export import Form
 from restante.mime.model import DEFAULT_LIMITS
 from restante.store.directory import Exists, NotFound
 from restante.store.errors import OverQuota
-from restante.store.model import Column, FlagMode, Flags, Pop3Delete
+from restante.store.interface import Store
+from restante.store.model import Column, FlagMode, Flags, Pop3Delete, System
 from restante.store.rights import parse_rights
+from restante.store.sqlite.handles import SURE
 
 from .support import ALL, ANN, BOB, World, findings, message, play, put, state
 
@@ -294,6 +296,49 @@ def test_an_account_that_was_removed_comes_back_whole_with_its_credentials(tmp_p
             await again()
 
     begun(tmp_path, scene)
+
+
+def test_a_process_that_had_the_account_open_goes_on_with_the_one_that_came_back(tmp_path: Path) -> None:
+    """Its word that the account is gone may be lost; and sessions of who shares a mailbox live on."""
+
+    async def scene(world: World, pool: Analyser) -> None:
+        box = await world.ann.create_mailbox("Shared")
+        await put(world.ann, "Shared", message(10), flags=SEEN)
+        await put(world.ann, "Shared", message(11), flags=Flags.of(["\\Flagged"]))
+        await put(world.ann, "INBOX", *(message(n) for n in range(3)))
+        await world.ann.set_acl(box.key, BOB, FlagMode.REPLACE, parse_rights("lrs"))
+        snapshot = (await world.take()).snapshot
+        serving = world.open(tmp_path / "data")
+        theirs, shared = serving.account(ANN), serving.account(ANN, BOB)
+        # Flag sets get their numbers by when they were first used: INBOX is filled first when it is made anew.
+        await theirs.store_flags(1, ((2, 2),), FlagMode.REPLACE, Flags.of(["Late"]))
+        await put(theirs, "INBOX", message(20), flags=DELETED)
+        await shared.rows(box.key, ALL, (Column.FLAGS,), 10)
+        await theirs.rows(1, ALL, (Column.FLAGS,), 10)
+        elsewhere = world.open(tmp_path / "data")
+        await elsewhere.directory.remove_account(ANN)
+        await elsewhere.delete_account(ANN)
+        repository = world.repository()
+        line = line_of(repository, snapshot, "ann@example.com")
+        await restore_removed(elsewhere, repository, snapshot, line, pool, Restored())
+        wanted = await flags_in(elsewhere.account(ANN, BOB), box.key)
+        (uid,), _ = await put(theirs, "INBOX", message(30))
+        assert uid > 1 << 20, "filed into the account that is there, not into the file that has lost its name"
+        world.clock.advance(SURE)
+        assert await flags_in(serving.account(ANN), 1) == [(n, Flags()) for n in (1, 2, 3, uid)]
+        assert await flags_in(shared, box.key) == wanted
+        assert [flags.system for _, flags in wanted] == [System.NONE, System.FLAGGED]
+        assert await state(elsewhere.account(ANN)) == await state(serving.account(ANN))
+        await serving.close()
+        await elsewhere.close()
+
+    begun(tmp_path, scene)
+
+
+async def flags_in(store: Store, mailbox: int) -> list[tuple[int, Flags]]:
+    found = await store.rows(mailbox, ALL, (Column.FLAGS,), 10)
+    table = await store.flag_table()
+    return [(int(str(row[0])), table[int(str(row[1]))]) for row in found]
 
 
 def test_the_directory_comes_back_as_it_was(tmp_path: Path) -> None:

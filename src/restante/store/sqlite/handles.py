@@ -25,6 +25,10 @@ from .transaction import Interned
 IDLE = 20.0
 """Seconds without use after which a handle is closed."""
 
+SURE = 1.0
+"""Seconds for which a handle is believed to be of the file that bears the account's name now. A restore puts another
+one there, and the word that the first is gone may be lost. Who writes asks each time: a look costs a microsecond."""
+
 GIVE_BACK = 16
 """Handles closed for being idle, after which their memory is given back to the system; earlier when none is left."""
 
@@ -71,7 +75,10 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
 class Handle:
     """One account's two connections, made when first asked for. users: how many hold it now."""
 
-    __slots__ = ("_clock", "_in_service", "_random", "_reader", "_writer", "interned", "path", "used_at", "users")
+    __slots__ = (
+        "_clock", "_file", "_in_service", "_random", "_reader", "_writer", "interned", "path", "sure_at", "used_at",
+        "users",
+    )  # fmt: skip
 
     def __init__(self, path: Path, clock: Clock, random: Random) -> None:
         self.path = path
@@ -79,7 +86,8 @@ class Handle:
         self._random = random
         self._in_service = False
         self.users = 0
-        self.used_at = 0.0
+        self.used_at = self.sure_at = 0.0
+        self._file: tuple[int, int] | None = None
         self.interned = Interned()
         self._reader: apsw.Connection | None = None
         self._writer: apsw.Connection | None = None
@@ -98,6 +106,8 @@ class Handle:
 
     def _connect(self, wait: int) -> apsw.Connection:
         """A connection to a file that is in service: a copy of an older state is made safe first."""
+        if self._file is None:
+            self._file = _file_at(self.path)
         db = connect(self.path, wait=wait)
         try:
             if not self._in_service and inode.is_copy(db, self.path):
@@ -111,6 +121,11 @@ class Handle:
             raise
         self._in_service = True
         return db
+
+    @property
+    def stale(self) -> bool:
+        """Whether the file that is open here has lost its name, to another one or to none."""
+        return self._file is not None and _file_at(self.path) != self._file
 
     def _finish_moves(self, db: apsw.Connection) -> None:
         """Moves into other accounts that a crash cut off; there are none as a rule, and nothing is loaded then."""
@@ -134,6 +149,15 @@ class Handle:
             self._reader = self._writer = None
 
 
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file of this name; None where there is none. By name: see `inode.file_identity`."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Handles:
     """The pool. Any thread may ask; a handle that is held is never closed."""
 
@@ -150,25 +174,36 @@ class Handles:
         return len(self._open)
 
     @contextmanager
-    def hold(self, account: str, path: Path) -> Iterator[Handle]:
-        """The account's handle, kept open for the time of the block."""
-        handle = self.acquire(account, path)
+    def hold(self, account: str, path: Path, *, surely: bool = False) -> Iterator[Handle]:
+        """The account's handle, kept open for the time of the block. surely: see `acquire`."""
+        handle = self.acquire(account, path, surely=surely)
         try:
             yield handle
         finally:
             self.release(handle)
 
-    def acquire(self, account: str, path: Path) -> Handle:
+    def acquire(self, account: str, path: Path, *, surely: bool = False) -> Handle:
+        """The account's handle, to be released. surely: of the file that has the account's name at this moment; else
+        of one that had it `SURE` seconds ago."""
         surplus: list[Handle] = []
+        now = self._clock.monotonic()
         with self._lock:
             handle = self._open.get(account)
+            if handle is not None and (surely or now - handle.sure_at >= SURE):
+                handle.sure_at = now
+                if handle.stale:
+                    del self._open[account]
+                    if not handle.users:  # else it closes with its last user
+                        surplus.append(handle)
+                    handle = None
             if handle is None:
                 handle = self._open[account] = Handle(path, self._clock, self._random)
-                surplus = self._surplus(handle)
+                handle.sure_at = now
+                surplus += self._surplus(handle)
             else:
                 self._open.move_to_end(account)
             handle.users += 1
-            handle.used_at = self._clock.monotonic()
+            handle.used_at = now
         for old in surplus:
             old.close()
         return handle

@@ -136,7 +136,7 @@ class Writers:
     def _run_group(self, account: str, path: Path, jobs: list[Job]) -> None:
         newest = 0
         try:
-            with self._handles.hold(account, path) as handle:
+            with self._handles.hold(account, path, surely=True) as handle:
                 newest = self._commit(handle, jobs)
         except (apsw.Error, OSError) as error:
             _fail(jobs, refusal(error), error)

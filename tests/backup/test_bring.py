@@ -204,6 +204,19 @@ def test_beside_everything_is_put_whatever_is_there_but_once(tmp_path: Path) -> 
     begun(tmp_path, scene)
 
 
+def test_what_was_put_beside_comes_back_into_its_place_all_the_same(tmp_path: Path) -> None:
+    async def scene(world: World, pool: Analyser) -> None:
+        await put(world.ann, "INBOX", message(1), message(2))
+        snapshot = (await world.take()).snapshot
+        await world.ann.expunge(1, ((1, 2),), deleted_only=False)
+        await bringing(world, pool, snapshot).beside("2026-11-22")
+        assert counts(await bringing(world, pool, snapshot).in_place()) == (2, 0, 0)
+        assert counts(await bringing(world, pool, snapshot).in_place()) == (0, 2, 0)
+        assert len(await rows(world, "INBOX")) == len(await rows(world, "Restored/2026-11-22/INBOX")) == 2
+
+    begun(tmp_path, scene)
+
+
 def test_out_gives_the_files_that_export_would_have_written(tmp_path: Path) -> None:
     async def scene(world: World, pool: Analyser) -> None:
         texts = [message(n) for n in range(3)]

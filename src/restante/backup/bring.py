@@ -21,7 +21,7 @@ from ..store.interface import Engine, Store
 from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System, UidRanges
 from ..store.rights import parse_rights
 from .errors import Corrupt, NoRepository
-from .missing import Missing, flags_of, missing
+from .missing import BESIDE, Missing, flags_of, missing
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, Pop3Data
 from .repository import Repository
 from .restore import Analyser, Choice, Lost, Restored, Told, read_mailbox, restore_account
@@ -32,7 +32,6 @@ GROUP_OCTETS = 8 << 20
 BATCH = 10_000
 FEW = 100
 """Messages asked for by name, up to which each is looked up."""
-BESIDE = "Restored"
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """What of a mailbox of a snapshot is missing from an account now. Pure.
 
 A message is known by its EMAILID. It is there if its mailbox has it (as often as the snapshot's had); it has been moved
-if a mailbox has it in which the snapshot did not; only what is neither is missing.
+if a mailbox has it in which the snapshot did not; only what is neither is missing. What a restore put beside, below
+`Restored/`, was not moved there: somebody has looked at it, and now wants it back in its place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 
 from ..store.model import Flags, System
 from .segments import Placed
+
+BESIDE = "Restored"
+"""Above the mailboxes into which mail is restored beside."""
 
 Here = Mapping[str, Mapping[str, list[tuple[int, Flags]]]]
 """EMAILID -> name of a mailbox -> (UID, flags) of each time that it has it."""
@@ -48,7 +52,11 @@ def missing(rows: Iterable[Placed], mailbox: str, here: Here, then: Then) -> Mis
             uid, now = there[number]
             if now != flags_of(row):
                 flags[uid] = flags_of(row)
-        elif any(name not in then.get(row.email_id, ()) for name in places if name != mailbox):
+        elif any(
+            name not in then.get(row.email_id, ()) and not name.startswith(f"{BESIDE}/")
+            for name in places
+            if name != mailbox
+        ):
             moved += 1
         else:
             lacking.append(row)

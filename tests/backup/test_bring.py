@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import errno
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import pytest
 
 from restante.backup.bring import Bringing, Brought, bring_out
 from restante.backup.choose import line_of
-from restante.backup.errors import NoRepository
+from restante.backup.errors import NoRepository, NotEmpty
 from restante.backup.repository import Snapshot
-from restante.backup.restore import Analyser, Choice, Restored, analysing, restore_removed
+from restante.backup.restore import Analyser, Choice, Restored, analysing, restore_all, restore_removed
 from restante.exchange.detect import open_source
 from restante.exchange.export import Form
 from restante.mime.model import DEFAULT_LIMITS
-from restante.store.directory import Exists, NotFound
+from restante.store.directory import Alias, Exists, NotFound
 from restante.store.errors import OverQuota
 from restante.store.interface import Store
 from restante.store.model import Column, FlagMode, Flags, Pop3Delete, System
@@ -373,5 +374,51 @@ def test_the_directory_comes_back_as_it_was(tmp_path: Path) -> None:
         with pytest.raises(Exists):
             await now.fill(await was.common(), [])
         await engine.close()
+
+    begun(tmp_path, scene)
+
+
+def test_a_server_whose_restore_was_cut_off_at_its_very_end_is_gone_on_with(tmp_path: Path) -> None:
+    """Behind the directory: who shares what, the configuration and the certificate are still to come."""
+
+    async def scene(world: World, pool: Analyser) -> None:
+        box = await world.ann.create_mailbox("Shared")
+        await world.ann.set_acl(box.key, BOB, FlagMode.REPLACE, parse_rights("lr"))
+        snapshot = (await world.take()).snapshot
+        new, files = tmp_path / "new", dict[str, bytes]()
+
+        def cut_off(found: Mapping[str, bytes]) -> None:
+            raise OSError(errno.ENOSPC, "no room")
+
+        def again(put: Callable[[Mapping[str, bytes]], None]) -> Coroutine[Any, Any, Restored]:
+            return restore_all(engine, world.repository(), snapshot, new, DEFAULT_LIMITS, lambda octets: None, put)
+
+        engine = world.open(new)
+        with pytest.raises(OSError, match="no room"):
+            await again(cut_off)
+        await engine.directory.note_shares(ANN, [BOB], granted=lambda: ())  # as if it had been cut off before
+        await again(files.update)
+        assert files == {"restante.toml": b"x"}
+        assert await engine.directory.shares(ANN, (BOB,))
+        assert await engine.directory.login("ann@example.com") == await world.engine.directory.login("ann@example.com")
+        with pytest.raises(NotEmpty):
+            await again(files.update)
+        await engine.close()
+
+    begun(tmp_path, scene)
+
+
+def test_an_alias_in_the_way_leaves_no_store_behind(tmp_path: Path) -> None:
+    async def scene(world: World, pool: Analyser) -> None:
+        await put(world.ann, "INBOX", message(1))
+        snapshot = (await world.take()).snapshot
+        await world.engine.directory.remove_account(ANN)
+        await world.engine.delete_account(ANN)
+        await world.engine.directory.put_alias(Alias("ann@example.com", ("bob@example.com",), 7))
+        repository = world.repository()
+        line = line_of(repository, snapshot, "ann@example.com")
+        with pytest.raises(Exists):
+            await restore_removed(world.engine, repository, snapshot, line, pool, Restored())
+        assert not world.engine.path(ANN).exists()
 
     begun(tmp_path, scene)

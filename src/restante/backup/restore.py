@@ -30,7 +30,7 @@ from ..store.backup import (
     SeenRow,
     TombstoneRow,
 )
-from ..store.directory import NotFound
+from ..store.directory import Exists, NotFound
 from ..store.errors import AccountExists
 from ..store.interface import Engine
 from ..store.rights import NEGATIVE
@@ -112,9 +112,16 @@ Told = Callable[[int], None]
 
 
 async def restore_all(
-    engine: Engine, repository: Repository, snapshot: Snapshot, data: Path, limits: Limits, told: Told
+    engine: Engine,
+    repository: Repository,
+    snapshot: Snapshot,
+    data: Path,
+    limits: Limits,
+    told: Told,
+    put: Callable[[Mapping[str, bytes]], None] = lambda files: None,
 ) -> Restored:
-    """Everything of a snapshot onto an empty data folder, on which `engine` is. Raises NotEmpty."""
+    """Everything of a snapshot onto an empty data folder, on which `engine` is. put: writes the installation's files,
+    in a thread, before the restore is said to be done. Raises NotEmpty."""
     await asyncio.to_thread(_begin, data, snapshot)
     done = Restored()
     lines = await asyncio.to_thread(lines_of, repository, snapshot)
@@ -142,7 +149,8 @@ async def restore_all(
             await engine.create_account(id)  # one that the snapshot has no mail of
             await engine.leave(id)
     common = await asyncio.to_thread(repository.read, snapshot.data.common, CommonData)
-    await engine.directory.fill(common_of(common), persons)
+    if not (await engine.directory.domains() or await engine.directory.accounts()):
+        await engine.directory.fill(common_of(common), persons)  # else it was cut off behind this
     for id, identifiers in granted.items():
         await engine.directory.note_shares(id, identifiers)
     for file in snapshot.data.files:
@@ -150,6 +158,7 @@ async def restore_all(
             done.files[file.name] = await asyncio.to_thread(repository.get, file.id, Kind.FILE)
         except Corrupt as error:
             done.lost.append(Lost("", file.name, 0, "", error.text))
+    await asyncio.to_thread(put, done.files)
     await asyncio.to_thread((data / MARKER).unlink)
     return done
 
@@ -225,9 +234,12 @@ async def restore_removed(
             f"The snapshot does not say who may log in as {line.address}: it is an account of an IMAP server.",
             "Say --imap to bring it back there, --into an account of this installation, or --out DIR.",
         )
+    # Before anything is made: what is refused leaves no store behind.
     if await engine.directory.domain(person.account.domain) is None:
         name = person.account.domain
         raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
+    if await engine.directory.alias(person.account.address) is not None:
+        raise Exists(f"{person.account.address} is an alias.", "Remove the alias first.")
     granted = await restore_account(engine, repository, line, pool, done, told)
     await engine.directory.put_person(person)
     await engine.directory.note_shares(line.id, granted)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,10 +171,11 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
     engine = open_engine(config, data, SystemClock(), system_random)
     try:
         with Meter("Restoring", snapshot.data.octets) as meter:
-            done = await restore_all(engine, repository, snapshot, data, mime_limits(config.limits), meter)
+            done = await restore_all(
+                engine, repository, snapshot, data, mime_limits(config.limits), meter, partial(_write_files, data)
+            )
     finally:
         await engine.close()
-    await asyncio.to_thread(_write_files, data, done.files)
     complain_of(repository)
     if "restante.toml" in done.files:
         click.echo(f"The configuration is in {data / 'restante.toml'}.", err=True)
@@ -199,7 +202,7 @@ def _former_config(repository: Repository, snapshot: Snapshot) -> Config:
     return Config()
 
 
-def _write_files(data: Path, files: dict[str, bytes]) -> None:
+def _write_files(data: Path, files: Mapping[str, bytes]) -> None:
     """Put the installation's files into the data folder, each for this user alone."""
     for name in ("restante.toml", "tls/certificate.pem", "tls/key.pem"):
         if name in files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import apsw
@@ -9,6 +10,7 @@ import pytest
 
 from restante.backup.choose import line_of, snapshot_of
 from restante.backup.errors import NoRepository
+from restante.backup.look import Looking
 from restante.backup.objects import AccountData
 from restante.backup.restore import read_mailbox
 from restante.backup.segments import Changes, make_segment
@@ -280,6 +282,33 @@ def test_snapshots_are_named_by_id_date_or_latest(tmp_path: Path) -> None:
         await world.engine.close()
 
     play(scene())
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_a_folder_of_backups_names_its_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """Folders are named by the machine's clock, without seconds: what is read there can be typed here."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        world.clock.advance(17)
+        taken = []
+        for pause in (3600, 3600, 5, 86400):
+            taken.append((await world.take()).snapshot)
+            world.clock.advance(pause)
+        names = [state.name for state in Looking(world.repository()).states(ANN)]
+        assert len(set(names)) == 4
+        for name, snapshot in zip(names, taken, strict=True):
+            assert snapshot_of(world.repository(), name).name == snapshot.name
+        await world.engine.close()
+
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        play(scene())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_an_identity_with_everything_comes_back(tmp_path: Path) -> None:

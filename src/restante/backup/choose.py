@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import datetime, timedelta
 
 from ..store.directory import fold_address
 from .errors import NoRepository
@@ -12,18 +13,24 @@ from .run import lines_of
 
 
 def snapshot_of(repository: Repository, wanted: str) -> Snapshot:
-    """The snapshot named by the first letters of its id, by "latest", or by a date or instant (ISO 8601; UTC where no
-    zone is given): the newest that is not younger. Raises NoRepository."""
+    """The snapshot named by the first letters of its id, by "latest", or by a date or instant (ISO 8601; by this
+    machine's clock where no zone is given, as folders in `Backups/` are named, whose names are taken too): the newest
+    that is not younger. Raises NoRepository."""
     found, unreadable = repository.read_snapshots()
     repository.complaints += unreadable
     if wanted == "latest":
         if not found:
             raise NoRepository("There is no snapshot in this backup.", "Take one with 'restante backup run'.")
         return found[-1]
+    if named := _SHOWN.fullmatch(wanted):
+        wanted = named[1]
     if "-" in wanted:
-        before = [each for each in found if each.data.at <= _instant(wanted)]
+        at = _instant(wanted)
+        before = [each for each in found if each.data.at <= at]
         if not before:
             raise NoRepository(f"There is no snapshot of {wanted} or before.", "See 'restante backup list'.")
+        if _MINUTE.fullmatch(wanted):  # whose first one is what `Backups/` calls so
+            return next((each for each in before if each.data.at > at - 60), before[-1])
         return before[-1]
     meant = [each for each in found if len(wanted) >= 4 and each.name.rpartition("-")[2].startswith(wanted.lower())]
     if len(meant) != 1:
@@ -32,16 +39,21 @@ def snapshot_of(repository: Repository, wanted: str) -> Snapshot:
     return meant[0]
 
 
+_SHOWN = re.compile(r"\S+ \S+ \(([0-9a-f]+)\)")
+"""What the later ones of a minute are called in `Backups/`: the instant, and the id."""
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(Z|[+-]\d\d:\d\d)?")
+
+
 def _instant(text: str) -> float:
-    """Seconds UTC; a day alone means its end."""
+    """Seconds UTC; a day or a minute alone means its end."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise NoRepository(f'"{text}" is neither a date nor a snapshot.', "Write 2026-11-22, for example.") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     if len(text) == len("2026-11-22"):
-        moment += timedelta(days=1, seconds=-1)
+        moment += timedelta(days=1, seconds=-1)  # of the clock on the wall, whatever it was set to that day
+    elif _MINUTE.fullmatch(text):
+        moment += timedelta(seconds=59)
     return moment.timestamp()
 
 

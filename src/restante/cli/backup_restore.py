@@ -278,9 +278,9 @@ async def _account(
             store = here.engine.account(there.id, session="backup restore")
             bringing = Bringing(repository, line, store, choice, pool, meter, dry_run=dry_run)
             if beside:
-                from datetime import UTC, datetime
+                from ..backup.look import local
 
-                day = datetime.fromtimestamp(snapshot.data.at, UTC).date().isoformat()
+                day = local(snapshot.data.at).date().isoformat()
                 done = await bringing.beside(day)
             else:
                 done = await bringing.in_place(set_flags=set_flags)

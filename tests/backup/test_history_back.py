@@ -11,14 +11,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule
+from hypothesis.stateful import invariant, rule
 
 from restante.backup.bring import Bringing
 from restante.backup.choose import line_of
 from restante.backup.restore import Choice, Restored, analysing, restore_removed
 from restante.backup.rewind import rewind_to
 from restante.mime.model import DEFAULT_LIMITS
-from restante.store.model import Column
+from restante.store.model import Column, Flags
 
 from .support import ALL, ANN
 from .test_history import History
@@ -31,11 +31,23 @@ class Back(History):
         super().__init__()
         self.meant: dict[tuple[str, int], str] = {}
         self.numbers: dict[str, tuple[int, int, int]] = {}
+        for name in ("INBOX", "A"):
+            self.append(name, Flags(), 3, None)
+        self.snapshot(False)
 
     def at(self, which: int) -> tuple[Any, Any, Any]:
         repository = self.world.repository()
         snapshot = self.kept[which % len(self.kept)][0]
         return repository, snapshot, line_of(repository, snapshot, "ann@example.com", ANN)
+
+    def saved(self, which: int, mailbox: str | None = None) -> Counter[str]:
+        """How often a snapshot has each message, in a mailbox or in all."""
+        found: Counter[str] = Counter()
+        for name, value in self.kept[which % len(self.kept)][1].items():
+            if name != "*" and mailbox in (None, name):
+                assert isinstance(value, tuple)
+                found.update(row[4].decode() for row in value[2])
+        return found
 
     def held(self) -> Counter[str]:
         """How often the account has each message."""
@@ -61,7 +73,6 @@ class Back(History):
             assert now >= before
             self.numbers[box.id] = now
 
-    @precondition(lambda self: self.kept)
     @rule(which=WHICH, flags=st.booleans(), mailbox=st.none() | st.integers(0, 9))
     def bring(self, which: int, flags: bool, mailbox: int | None) -> None:
         repository, _, line = self.at(which)
@@ -79,17 +90,13 @@ class Back(History):
             assert (planned.messages, planned.present, planned.moved) == (done.messages, done.present, done.moved)
             after = self.held()
             assert before <= after
-            saved: Counter[str] = Counter()
-            for name, value in self.kept[which % len(self.kept)][1].items():
-                if name != "*" and choice.mailbox in (None, name):
-                    saved.update(row[4] for row in value[2])  # type: ignore[index]  # of `state`
+            saved = self.saved(which, choice.mailbox)
             assert all(id in after for id in saved)
             assert all(after[id] <= max(before[id], before[id] + saved[id]) for id in after)
             again = self.do(bringing().in_place(set_flags=flags))
             assert (again.messages, again.flagged) == (0, 0)
             assert self.held() == after
 
-    @precondition(lambda self: self.kept)
     @rule(which=WHICH)
     def rewind(self, which: int) -> None:
         repository, snapshot, line = self.at(which)
@@ -100,9 +107,7 @@ class Back(History):
         assert done.lost == []
         after = self.held()
         assert set(before) <= set(after)
-        for name, value in self.kept[which % len(self.kept)][1].items():
-            if name != "*":
-                assert {row[4] for row in value[2]} <= set(after)  # type: ignore[index]  # of `state`
+        assert set(self.saved(which)) <= set(after)
 
     @rule()
     def undo(self) -> None:
@@ -110,7 +115,6 @@ class Back(History):
             self.world.clock.advance(2)
             self.maybe(self.world.ann.undo_rewind(known[-1].id, apply=True))
 
-    @precondition(lambda self: self.kept)
     @rule(which=WHICH)
     def made_anew(self, which: int) -> None:
         """The account is removed by mistake, and comes back as it was in a snapshot."""
@@ -120,12 +124,7 @@ class Back(History):
         self.do(self.world.engine.delete_account(ANN))
         with analysing(0, DEFAULT_LIMITS) as pool:
             self.do(restore_removed(self.world.engine, repository, snapshot, line, pool, Restored()))
-        assert self.held() == Counter(
-            row[4]
-            for name, value in self.kept[which % len(self.kept)][1].items()
-            if name != "*"
-            for row in value[2]  # type: ignore[index]  # of `state`
-        )
+        assert self.held() == self.saved(which)
 
 
 TestBack = Back.TestCase

@@ -18,7 +18,7 @@ from restante.exchange.detect import open_source
 from restante.exchange.export import Form
 from restante.mime.model import DEFAULT_LIMITS
 from restante.store.directory import Alias, Exists, NotFound
-from restante.store.errors import OverQuota
+from restante.store.errors import AnotherStore, OverQuota
 from restante.store.interface import Store
 from restante.store.model import Column, FlagMode, Flags, Pop3Delete, System
 from restante.store.rights import parse_rights
@@ -420,5 +420,38 @@ def test_an_alias_in_the_way_leaves_no_store_behind(tmp_path: Path) -> None:
         with pytest.raises(Exists):
             await restore_removed(world.engine, repository, snapshot, line, pool, Restored())
         assert not world.engine.path(ANN).exists()
+
+    begun(tmp_path, scene)
+
+
+def test_a_store_that_an_earlier_try_left_is_not_taken_for_another_snapshots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(world: World, pool: Analyser) -> None:
+        await put(world.ann, "INBOX", message(1))
+        first = (await world.take()).snapshot
+        await put(world.ann, "INBOX", message(2))
+        second = (await world.take()).snapshot
+        before = await state(world.ann)
+        await world.engine.directory.remove_account(ANN)
+        await world.engine.delete_account(ANN)
+        repository = world.repository()
+
+        def again(snapshot: Snapshot) -> Coroutine[Any, Any, None]:
+            line = line_of(repository, snapshot, "ann@example.com")
+            return restore_removed(world.engine, repository, snapshot, line, pool, Restored())
+
+        async def cut_off(*_: object) -> None:
+            raise OSError(errno.EIO, "cut off")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(world.engine.directory), "put_person", cut_off)
+            with pytest.raises(OSError, match="cut off"):
+                await again(second)
+        with pytest.raises(AnotherStore, match="another state"):
+            await again(first)
+        assert await world.engine.directory.account("ann@example.com") is None
+        await again(second)
+        assert await state(world.ann) == before
 
     begun(tmp_path, scene)

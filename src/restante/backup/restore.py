@@ -31,7 +31,7 @@ from ..store.backup import (
     TombstoneRow,
 )
 from ..store.directory import Exists, NotFound
-from ..store.errors import AccountExists
+from ..store.errors import AccountExists, AnotherStore
 from ..store.interface import Engine
 from ..store.rights import NEGATIVE
 from .answers import Answers, Place, answers_of, places
@@ -189,9 +189,12 @@ async def restore_account(
     done: Restored,
     told: Told = lambda octets: None,
     choice: Choice = EVERYTHING,
+    *,
+    surely: bool = False,
 ) -> list[str]:
     """Make the account's store anew, unless it is there already (of a restore that was cut off); the identifiers that
-    its lists grant something to. Raises Corrupt where nothing of the account can be read."""
+    its lists grant something to. Raises Corrupt where nothing of the account can be read; AnotherStore where what is
+    there is not what was to come, if that is to be seen to (surely)."""
     root = await asyncio.to_thread(repository.read, line.root, AccountData)
     granted = sorted({identifier for _, identifier, _ in root.acl if not identifier.startswith(NEGATIVE)})
     done.accounts += 1
@@ -202,6 +205,10 @@ async def restore_account(
                 await _mailbox(building, repository, line.address, box, answers, choice, pool, done, told)
             sides = await asyncio.to_thread(_sides, repository, root, line.address, done)
             await building.finish(*sides)
+    except AnotherStore:
+        if surely:
+            raise
+        return granted
     except AccountExists:
         return granted  # whole, since an account's file is put in place when it is
     done.mailboxes += len(root.mailboxes)
@@ -219,7 +226,7 @@ async def restore_removed(
 ) -> None:
     """Give an account back that is no longer in the directory, whole: store first, then who may log in to it.
 
-    Raises NoRepository where the snapshot's directory lacks it, NotFound for its domain, Exists, Corrupt.
+    Raises NoRepository where the snapshot's directory lacks it, NotFound for its domain, Exists, AnotherStore, Corrupt.
     """
     for page in snapshot.data.persons:
         for each in (await asyncio.to_thread(repository.read, page, PersonsData)).persons:
@@ -238,9 +245,11 @@ async def restore_removed(
     if await engine.directory.domain(person.account.domain) is None:
         name = person.account.domain
         raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
+    if await engine.directory.account(person.account.address) is not None:
+        raise Exists(f"{person.account.address} is an account here.", "Restore into it.")
     if await engine.directory.alias(person.account.address) is not None:
         raise Exists(f"{person.account.address} is an alias.", "Remove the alias first.")
-    granted = await restore_account(engine, repository, line, pool, done, told)
+    granted = await restore_account(engine, repository, line, pool, done, told, surely=True)
     await engine.directory.put_person(person)
     await engine.directory.note_shares(line.id, granted)
 

@@ -19,6 +19,10 @@ class AccountExists(StoreRefusal):
     code = "ACCOUNT-EXISTS"
 
 
+class AnotherStore(AccountExists):
+    """It is not what was to be made: another state of the account, or one that has been in use."""
+
+
 class NoSuchMailbox(StoreRefusal):
     """RFC 5530 NONEXISTENT (TRYCREATE where the command was to file a message)."""
 

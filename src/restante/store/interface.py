@@ -482,7 +482,8 @@ class Engine(Protocol):
         """Make an account's store anew from a backup, whole or not at all.
 
         When it is first used it is an older state put in service: all that the lost one may have given out stays
-        given out. Raises AccountExists where there is a store of this account.
+        given out. Raises AccountExists where there is a store of this account: this very state, made and not yet used;
+        AnotherStore where it is anything else.
         """
         ...
 

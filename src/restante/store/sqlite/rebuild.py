@@ -20,10 +20,11 @@ import apsw
 
 from ...clock import Random
 from ..backup import AnswerRow, Head, Pop3Row, RebuiltEmail, RebuiltRow, SeenRow
-from ..errors import AccountExists, Damaged
+from ..errors import AccountExists, AnotherStore, Damaged
 from ..model import Blob, Flags, System
 from . import answers, content
 from .faults import translated
+from .handles import WRITER_WAIT, connect
 from .identity import hashes_of, new_id
 from .migrate import new_file, put_in_place
 from .schema import APPLICATION_ID, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
@@ -45,7 +46,7 @@ async def rebuilding(
 ) -> AsyncIterator[SqliteRebuilding]:
     """An account to be filled. What is not finished when the block ends is gone. Raises StoreRefusal."""
     with translated():
-        making = await asyncio.to_thread(_prepare, path, random)
+        making = await asyncio.to_thread(_prepare, path, head, random)
         one = SqliteRebuilding(making, path, account, head, settings, now, random)
         try:
             await asyncio.to_thread(one.open)
@@ -185,8 +186,8 @@ class SqliteRebuilding:
             raise _exists()
 
 
-def _prepare(path: Path, random: Random) -> Path:
-    """The name under which the file is to be made. Raises AccountExists.
+def _prepare(path: Path, head: Head, random: Random) -> Path:
+    """The name under which the file is to be made. Raises AccountExists, AnotherStore.
 
     What an earlier try that was cut off left is removed: a second try at the same time would fail, and be told so.
     """
@@ -194,8 +195,25 @@ def _prepare(path: Path, random: Random) -> Path:
     for left in path.parent.glob(f".{path.name}.*.new*"):
         left.unlink(missing_ok=True)
     if path.exists():
-        raise _exists()
+        raise _exists() if _made(path) == (FROM_ELSEWHERE, max(head.mark.modseq, 1)) else _another(path)
     return making
+
+
+def _made(path: Path) -> tuple[str, int]:
+    """What a file says of itself: which file it is, and its number. It is not put in service by that."""
+    db = connect(path, wait=WRITER_WAIT)
+    try:
+        file, modseq = db.execute("SELECT file, modseq FROM account").get
+        return str(file), int(modseq)
+    finally:
+        db.close(True)
+
+
+def _another(path: Path) -> AnotherStore:
+    return AnotherStore(
+        "There is a store of this account already, and it is another state of it.",
+        f"See 'restante doctor'. Where nobody needs it, move {path.name} and what is beside it away.",
+    )
 
 
 def _exists() -> AccountExists:

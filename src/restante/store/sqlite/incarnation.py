@@ -25,23 +25,27 @@ NUMBERS_LOST = 1 << 40
 def put_in_service(db: apsw.Connection, path: Path, clock: Clock, random: Random) -> None:
     """Make an older state safe to serve, in one transaction. Does nothing where another process has done it.
 
-    UIDNEXT rises by 2^20 or to the time in seconds, the counter by 2^40 or to the time in microseconds, whichever
-    is more.
+    The counter rises to the time in microseconds, which no changes outrun (by 2^40 where a clock was wrong). UIDNEXT
+    rises by 2^20, for mail that came in a rush, and by the seconds since the counter was the time: since 1970, or since
+    this state was put in service before. So what is put in service twice never gives a UID twice.
     """
     now = clock.now()
     db.execute("BEGIN IMMEDIATE")
     try:
         if is_copy(db, path):
             modseq = int(db.execute("SELECT modseq FROM account").get)
-            raised = max(modseq + NUMBERS_LOST, int(now * 1_000_000))
+            raised = int(now * 1_000_000)
+            if raised <= modseq:
+                raised = modseq + NUMBERS_LOST
+            since = max(0, int(now) - modseq // 1_000_000)
             db.execute(
                 "UPDATE account SET incarnation = ?, modseq = ?, log_floor = ?, uidvalidity = max(uidvalidity, ?),"
                 " file = ?",
                 (new_id("i", random), raised, raised, min(int(now), 0xFFFFFFFF), file_identity(path)),
             )
             db.execute(
-                "UPDATE mailbox SET highest_modseq = ?, uidnext = min(?, max(uidnext + ?, ?))",
-                (raised, MAX_UID, UIDS_LOST, int(now)),
+                "UPDATE mailbox SET highest_modseq = ?, uidnext = min(?, uidnext + ?)",
+                (raised, MAX_UID, UIDS_LOST + since),
             )
             db.execute("UPDATE placement SET modseq = ?", (raised,))
             db.execute("INSERT OR REPLACE INTO clock (modseq, at) VALUES (?, ?)", (raised, int(now)))

@@ -1,6 +1,6 @@
 """`python -m restante`: the same as the `restante` command."""
 
-from .cli.main import main
+from .cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,6 @@ from restante.sync.config import (
     RESERVED,
     CopyTable,
     Server,
-    config_file,
     load_copies,
     need_copies,
     parse_copies,
@@ -23,6 +22,7 @@ from restante.sync.config import (
 )
 from restante.sync.new import CopyExists, add_copy, table_text
 from restante.sync.reference import reference
+from restante.sync.where import config_file
 
 ONE = """
 [copy.work]

@@ -135,8 +135,9 @@ def run(words: Sequence[str]) -> int:
 
 def _hand_over(asked: Asked) -> int:
     from ..config.paths import data_directory
-    from ..sync.config import config_file, load_copies
+    from ..sync.config import load_copies
     from ..sync.outbox.compose import until_dot
+    from ..sync.where import config_file
     from .send import MOST, keep_and_send
 
     copies = load_copies(Path(asked.config) if asked.config else config_file())

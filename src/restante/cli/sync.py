@@ -88,12 +88,13 @@ def run_(
 
     Ctrl-C and SIGTERM end it after the action under way; the next run goes on from there.
     """
+    from .entry import SETTLED
     from .sync_run import Options, run_copies
 
     if watching and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together.")
     found, data = load(copies)
-    ctx.exit(run_copies(found, data, Options(watching, dry_run, only, as_json, quiet)))
+    ctx.exit(run_copies(found, data, Options(watching, dry_run, only, as_json, quiet), SETTLED))
 
 
 def load(names: tuple[str, ...] = ()) -> tuple[Copies, Path]:
@@ -103,7 +104,8 @@ def load(names: tuple[str, ...] = ()) -> tuple[Copies, Path]:
 
     from ..config.load import ConfigError
     from ..config.paths import data_directory
-    from ..sync.config import config_file, load_copies, need_copies
+    from ..sync.config import load_copies, need_copies
+    from ..sync.where import config_file
 
     place = place_of()
     file = place.config or config_file()

@@ -85,8 +85,9 @@ def init(name: str | None, **said: Any) -> None:
     The server of an address is looked for by SRV records and autoconfig (https) where neither --imap nor --pop3 is
     said. Nothing that is in the file is changed.
     """
-    from ..sync.config import RESERVED, config_file
+    from ..sync.config import RESERVED
     from ..sync.new import add_copy
+    from ..sync.where import config_file
 
     oauth2 = {key.removeprefix("oauth2_"): str(said.pop(key)) for key in list(said) if key.startswith("oauth2_")}
     if oauth2["refresh_token"] == "-":

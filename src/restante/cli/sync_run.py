@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,9 +123,11 @@ class Running:
         complain(refusal)
 
 
-def run_copies(copies: Copies, data: Path, options: Options) -> Exit:
-    """Run them, once or until a signal; the exit status."""
+def run_copies(copies: Copies, data: Path, options: Options, settled: Collection[str] = ()) -> Exit:
+    """Run them, once or until a signal; the exit status. settled: copies that are done already."""
     running = Running(options, len(copies.copies) > 1)
+    if settled:
+        copies = replace(copies, copies={name: each for name, each in copies.copies.items() if name not in settled})
     try:
         asyncio.run(_main(copies, data, running))
     except asyncio.CancelledError:  # a signal: what was done is done, the journal has the rest

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import Refusal
-from .listen import MAX_UNIX_PATH
+from .where import data_path
 
 _LONGEST_NAME = 32  # octets of the longest socket name put in the run folder
 
@@ -29,15 +29,7 @@ def data_directory(
     environ: Mapping[str, str] | None = None, *, platform: str = sys.platform, root: bool | None = None
 ) -> Path:
     """The platform's folder for data that nothing else was said about. Does not create it."""
-    env = os.environ if environ is None else environ
-    if os.geteuid() == 0 if root is None else root:
-        return Path("/var/lib/restante")
-    home = Path(env.get("HOME") or str(Path.home()))
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / "restante"
-    base = env.get("XDG_DATA_HOME", "")
-    # XDG: a relative path is invalid and to be passed over.
-    return (Path(base) if base.startswith("/") else home / ".local" / "share") / "restante"
+    return Path(data_path(environ, platform=platform, root=root))
 
 
 def make_data(data: Path) -> Path:
@@ -50,6 +42,8 @@ def make_data(data: Path) -> Path:
 
 def run_directory(data: Path) -> Path:
     """The folder for sockets of the server on `data`, made if missing. Raises FolderRefusal."""
+    from .listen import MAX_UNIX_PATH
+
     run = data.absolute() / "run"
     if len(os.fsencode(run)) + 1 + _LONGEST_NAME <= MAX_UNIX_PATH:
         return _make(run, "run")

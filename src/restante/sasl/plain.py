@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .errors import Fault, SaslFault
+from .plain_client import plain_message
+
+__all__ = ["Claim", "LoginServer", "LoginState", "parse_plain", "plain_message"]
 
 MOST_OCTETS = 1024
 """Longest name or password taken. RFC 4616 2 sets no bound below what its peers must take (255 octets)."""
@@ -40,14 +43,6 @@ def parse_plain(message: bytes) -> Claim:
     _check_utf8(parts[0])
     _check_utf8(parts[1])
     return Claim(*parts)
-
-
-def plain_message(user: str, password: str, authzid: str = "") -> bytes:
-    """The client's message. Raises ValueError for a NUL, which PLAIN cannot carry."""
-    parts = (authzid, user, password)
-    if any("\0" in part for part in parts):
-        raise ValueError("PLAIN carries no NUL")
-    return "\0".join(parts).encode("utf-8")
 
 
 def _check_utf8(text: bytes) -> None:

@@ -18,6 +18,7 @@ from .config import Copies, CopyTable, LoginTable, SendTable, Server, expand, pa
 from .copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
 from .places import CopyPlaces, outbox_folder
 from .secrets import Kind, Secret, secret_of
+from .unchanged import record
 
 if TYPE_CHECKING:
     from .model import Place
@@ -66,7 +67,7 @@ def assemble(
                 progress(name, done)
 
             if table.imap:
-                parts = ImapParts(places, table, wishes, clock, random)
+                parts = ImapParts(places, table, wishes, clock, random, copies)
                 made.append(
                     Copy(
                         places, parts, clock, takes=parts.settings.takes, tell=tell, progress=note,
@@ -122,9 +123,20 @@ class _Parts:
 class ImapParts(_Parts):
     """Sides and engine of one copy (`copy.Parts`)."""
 
-    def __init__(self, places: CopyPlaces, table: CopyTable, wishes: Wishes, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        places: CopyPlaces,
+        table: CopyTable,
+        wishes: Wishes,
+        clock: Clock,
+        random: Random,
+        copies: Copies | None = None,
+    ) -> None:
+        """copies: the file that the copy stands in, where a run may note that it found nothing to do (`unchanged`)."""
         super().__init__(places, table, wishes, clock, random)
         self.settings = copy_settings(places, table)
+        self._copies = None if wishes.watching or wishes.dry_run or wishes.only else copies
+        self._loaded = clock.now()
 
     def remote(self, known: Sequence[Place]) -> Side:
         from .remote import RemoteSide, Settings
@@ -145,14 +157,28 @@ class ImapParts(_Parts):
         from .state import State
 
         self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = record.state_stamp(str(self._places.state))
         state = State.open(self._places.state)
         try:
-            return await engine.run(
+            report = await engine.run(
                 self.settings, one, two, state, self._clock,
                 only=self._wishes.only, dry_run=self._wishes.dry_run, progress=progress,
             )  # fmt: skip
         finally:
             state.close()
+        self._note(report, before, one, two)
+        return report
+
+    def _note(self, report: Report, before: list[int] | None, one: Side, two: Side) -> None:
+        """Let the next run see whether all is as this one left it, where this one found nothing to do."""
+        after = record.state_stamp(str(self._places.state))
+        if not report.quiet or report.left_out or self._copies is None or before is None or before != after:
+            record.forget(str(self._places.folder))
+            return
+        from .unchanged.note import note
+
+        heard, taken = getattr(one, "heard", None), getattr(two, "taken", None)
+        note(self._places, self._copies, self._table, self._loaded, before, heard, taken)
 
     async def fetch(self, picks: Sequence[tuple[str, int]]) -> None:
         """Put the messages themselves in place of these placeholders (mailbox and UID of the copy)."""

@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ import msgspec
 
 from ..config.load import Choice, ConfigError, Range, Reading, parse_toml, read_text
 from ..config.model import Doc, Struct
+from .unchanged import record
 
 RESERVED = frozenset({"run", "init", "list", "status", "removals", "fetch", "config"})
 """Names of subcommands: no copy may have them."""
@@ -229,27 +229,20 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """A file of copies, read. data: where state (and stores) lie; None where the file does not say."""
+    """A file of copies, read. data: where state (and stores) lie; None where the file does not say. stamp: of the file
+    as it was read (`unchanged.record.stamp`). names: of all copies in it, whichever `copies` still holds."""
 
     file: Path
     data: Path | None
     copies: Mapping[str, CopyTable]
-
-
-def config_file(environ: Mapping[str, str] | None = None, *, platform: str = sys.platform) -> Path:
-    """Where the file is where nothing else was said."""
-    env = os.environ if environ is None else environ
-    home = Path(env.get("HOME") or str(Path.home()))
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / "restante" / "sync.toml"
-    base = env.get("XDG_CONFIG_HOME", "")
-    # XDG: a relative path is invalid and to be passed over.
-    return (Path(base) if base.startswith("/") else home / ".config") / "restante" / "sync.toml"
+    stamp: list[int] | None = None
+    names: tuple[str, ...] = ()
 
 
 def load_copies(file: Path) -> Copies:
     """Read and check a file of copies. Raises ConfigError."""
-    return parse_copies(read_text(file), file)
+    stamp = record.stamp(str(file))  # before it is read: what is written meanwhile gives it another one
+    return replace(parse_copies(read_text(file), file), stamp=stamp)
 
 
 def parse_copies(text: str, file: Path) -> Copies:
@@ -306,7 +299,7 @@ class _CopyReading(Reading):
             self.check(found[name], CHOICES, RANGES, path)
             self._whole(found[name], path)
         self._apart(found)
-        return Copies(file, Path(data).expanduser() if data else None, found)
+        return Copies(file, Path(data).expanduser() if data else None, found, names=tuple(found))
 
     def _whole(self, copy: CopyTable, path: tuple[str, ...]) -> None:
         """What one copy must say, once."""

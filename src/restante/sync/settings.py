@@ -155,7 +155,8 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run did. plan: with dry_run, what it would have done, a line each. passes: looks at both sides."""
+    """What one run did. plan: with dry_run, what it would have done, a line each. passes: looks at both sides. quiet:
+    the lists of mailboxes alone said that nothing has changed; nothing was asked or written besides."""
 
     one: Tally = field(default_factory=Tally)
     two: Tally = field(default_factory=Tally)
@@ -165,6 +166,7 @@ class Report:
     placeholders: int = 0
     plan: tuple[str, ...] = ()
     passes: int = 0
+    quiet: bool = False
 
     @property
     def changed(self) -> int:

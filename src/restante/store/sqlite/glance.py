@@ -9,7 +9,6 @@ a move to be finished, a lock, no such account) makes the glance give up: an eng
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -17,10 +16,12 @@ import apsw
 from ..errors import NoSuchAccount
 from ..fold import fold_address
 from .inode import is_copy
-from .paths import DIRECTORY, account_file
+from .paths import DIRECTORY, account_file, account_name
 from .schema import APPLICATION_ID, VERSION
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..model import AccountStats
 
 Row = tuple[str, str, str | None, int, int, int, int, int]
@@ -33,16 +34,16 @@ WAIT = 1_000
 """Milliseconds to wait for a lock: readers meet one only while another process recovers a log after a crash."""
 
 
-def glance(data: Path, account: str) -> Glance | None:
+def glance(data: Path | str, account: str) -> Glance | None:
     """What is there, None where an engine has to be asked. account: an id, or an address (with "@").
 
     Cost: two files opened, two milliseconds; grows with mailboxes, not with messages. Writes nothing.
     """
     try:
-        id = account if "@" not in account else _id_of(data / DIRECTORY, account)
+        id = account if "@" not in account else _id_of(f"{data}/{DIRECTORY}", account)
         if id is None:
             return None
-        path = account_file(data, id)
+        path = f"{data}/{account_name(id)}"
         db = _open(path)
         try:
             db.execute("BEGIN")
@@ -79,7 +80,7 @@ def glance_stats(data: Path, id: str) -> AccountStats | None:
         return None
 
 
-def _id_of(path: Path, address: str) -> str | None:
+def _id_of(path: str, address: str) -> str | None:
     db = _open(path)
     try:
         found = db.execute("SELECT id FROM account WHERE key = ?", (fold_address(address),)).fetchone()
@@ -88,7 +89,7 @@ def _id_of(path: Path, address: str) -> str | None:
         db.close(True)
 
 
-def _open(path: Path) -> apsw.Connection:
+def _open(path: Path | str) -> apsw.Connection:
     """A connection for a few reads. Not read-only: a log left by a crash must be recovered to be read."""
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     db.set_busy_timeout(WAIT)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import NoSuchAccount
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DIRECTORY = "directory.db"
 
@@ -16,6 +19,11 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 @lru_cache(maxsize=512)
 def account_file(data: Path, account: str) -> Path:
     """The account's file. An id is checked before it becomes a name in the file system. Raises NoSuchAccount."""
+    return data / account_name(account)
+
+
+def account_name(account: str) -> str:
+    """The same, below the data folder."""
     if _ACCOUNT.match(account) is None:
         raise NoSuchAccount("There is no such account.")
-    return data / "accounts" / account[:2].lower() / f"{account}.db"
+    return f"accounts/{account[:2].lower()}/{account}.db"

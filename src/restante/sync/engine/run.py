@@ -69,7 +69,7 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
         await let_land(context)
     places = await _places(context)
     if not only and _nothing_changed(context, places):
-        return Report(left_out=_unlisted(context), passes=1)
+        return Report(left_out=_unlisted(context), passes=1, quiet=True)
     while passes < PASSES:
         passes += 1
         context.before, context.touched, context.made = context.touched, set(), set()

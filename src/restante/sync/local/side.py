@@ -60,6 +60,8 @@ class LocalSide:
         self._reading: Reading | None = None
         self._filing: Filing | None = None
         self._glance: Glance | None = None
+        self.taken: Glance | None = None
+        """What the last `places` was made of, where that was a glance."""
         self._seen = 0
         """The account's change number at the last `places`."""
         self._first: set[int] = set()
@@ -91,12 +93,14 @@ class LocalSide:
     async def places(self) -> list[Place]:
         if self._store is None:
             glance, self._glance = self._glance or self._look(), None
+            self.taken = glance
             if glance is not None:
                 self._seen = glance[1]
                 return [
                     Place(name, str(validity), f"{modseq}.{uidnext}.{messages}", id, role, bool(subscribed), messages)
                     for name, id, role, validity, uidnext, modseq, messages, subscribed in glance[2]
                 ]
+        self.taken = None
         with _refusals():
             store = await self._there()
             self._seen = await store.last_change()  # before the mailboxes: what comes in between is told again

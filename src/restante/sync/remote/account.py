@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...clock import Clock
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 
 Sight = dict[bytes, int]
 """Numbers of a mailbox as STATUS gave them, by item; while they are the same, nothing that STATUS tells has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A look at all mailboxes as octets. mechanism, before: as `Connection.entered`. asked: commands without tags.
+    answers: (word, text) of what was said of mailboxes, in the server's order."""
+
+    mechanism: str
+    before: frozenset[str]
+    compressed: bool
+    asked: tuple[bytes, ...]
+    answers: list[tuple[bytes, bytes]]
 
 
 class Account:
@@ -60,6 +73,8 @@ class Account:
         self.left_out_keywords: dict[str, set[str]] = {}
         self.unreadable: dict[tuple[str, int], Withheld] = {}
         self.unmarked: dict[str, int] = {}
+        self.heard: Heard | None = None
+        """The last look in its own words, where it was all that a connection did since its login."""
         self._flag_sets: dict[bytes, Flags] = {}
         self._quirks_on = quirks_on
         self._quirks_off = quirks_off

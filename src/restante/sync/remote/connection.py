@@ -72,6 +72,8 @@ class Connection(asyncio.Protocol):
         self.selected: Selected | None = None
         self.preface: list[Command] = []
         """Commands that go out in front of the next ones; what they are answered is only noted."""
+        self.entered: tuple[str, frozenset[str]] | None = None
+        """The mechanism of the login, and what the server had offered until then."""
         self.used = 0.0
         """When somebody last had it, by the clock's monotonic reading."""
         self.sent = 0

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error
-from collections.abc import Generator
 
 from ...clock import Random
 from ...imap.grammar.answers import Continue, Status
+from ..exchange import Exchange, plain, scram, single
 from .address import RemoteAddress
 from .command import Literal, Part, astring
 from .connection import Connection
 from .errors import LoginRefused, busy, is_busy, said
-
-Exchange = Generator[bytes, bytes, None]
-"""A mechanism: gives what the client says, is sent what the server says. Its first word comes without a challenge."""
 
 
 async def login(connection: Connection, address: RemoteAddress, secret: str, random: Random) -> None:
@@ -32,6 +29,7 @@ async def login(connection: Connection, address: RemoteAddress, secret: str, ran
         else:
             status = await _authenticate(connection, mechanism, address, secret, random)
         if status.ok:
+            connection.entered = (mechanism, before)
             if connection.capabilities is before:  # the server did not volunteer what it offers now
                 await connection.run((b"CAPABILITY",))
             return
@@ -139,39 +137,19 @@ def _proved(exchange: Exchange) -> None:
 
 
 def _exchange(connection: Connection, mechanism: str, address: RemoteAddress, secret: str, random: Random) -> Exchange:
-    from ...sasl import bearer, plain
+    from ...sasl import bearer
 
     if mechanism == "PLAIN":
-        return _single(plain.plain_message(address.user, secret))
+        return plain(address.user, secret)
     if mechanism == "XOAUTH2":
-        return _single(bearer.xoauth2_message(address.user, secret), b"")
+        return single(bearer.xoauth2_message(address.user, secret), b"")
     if mechanism == "OAUTHBEARER":
         message = bearer.oauthbearer_message(address.user, secret, address.host, address.port)
-        return _single(message, bearer.GIVE_UP)
+        return single(message, bearer.GIVE_UP)
     if mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"):
-        return _scram(connection, mechanism, address.user, secret, random)
+        end_point = _end_point(connection) if mechanism.endswith("-PLUS") else None
+        return scram(address.user, secret, b64encode(random(18)).decode("ascii"), end_point)
     raise LoginRefused(f"The mechanism {mechanism} is not known here.", "Set another mechanism.")
-
-
-def _single(message: bytes, give_up: bytes | None = None) -> Exchange:
-    """All is said at once. give_up: answers a challenge that says why it is refused, so that the server can say NO."""
-    yield message
-    if give_up is not None:
-        yield give_up
-
-
-def _scram(connection: Connection, mechanism: str, user: str, secret: str, random: Random) -> Exchange:
-    from ...sasl.scram import Binding
-    from ...sasl.scram_client import ScramClient
-
-    binding, data = Binding.NONE, b""
-    if mechanism.endswith("-PLUS"):
-        binding, data = Binding.USED, _end_point(connection)
-    client = ScramClient(user, secret, b64encode(random(18)).decode("ascii"), binding=binding, binding_data=data)
-    server_first = yield client.first()
-    server_final = yield client.final(server_first)
-    client.verify(server_final)
-    yield b""
 
 
 def _end_point(connection: Connection) -> bytes:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_mailbox import Listed, parse_list, parse_namespace, parse_status
 from ..model import Place
-from .account import Account, Sight
+from .account import Account, Heard, Sight
 from .command import Command, astring
 from .connection import Connection
 from .errors import busy, check, is_busy
@@ -63,10 +63,12 @@ async def _look(account: Account, connection: Connection) -> list[Place]:
             names.left_out.pop(one.name, None)  # there is no mail in it to be missed
     account.looked = True
     for name in [name for name in boxes if name.endswith(REMOVED) and _selectable(boxes[name])]:
+        account.heard = None
         if await _sweep(connection, boxes[name].name):
             del boxes[name]
     missing = [one.name for one in boxes.values() if _selectable(one) and one.name not in values]
     if missing:
+        account.heard = None
         values |= await statuses(connection, missing, items)
     places = [_place(name, one, values.get(one.name), one.name in subscribed, offers) for name, one in boxes.items()]
     places.sort(key=lambda place: (place.name != "INBOX", place.name))
@@ -110,12 +112,14 @@ async def _listing(
     """What LIST, LSUB and NAMESPACE say, in one round trip, and STATUS where it comes with LIST."""
     offers = account.pool.offers
     listed: dict[bytes, Listed] = {}
+    answers: list[tuple[bytes, bytes]] = []
     subscribed: set[bytes] = set()
     values: dict[bytes, Values] = {}
 
     def hear(answer: Data | Status) -> None:
         if not isinstance(answer, Data):
             return
+        answers.append((answer.word, answer.text))
         if answer.word == b"LIST":
             one = parse_list(answer)
             if not one.name:
@@ -150,7 +154,14 @@ async def _listing(
         commands.append((b'LIST "" "*" RETURN (' + returning + b")",))
     else:
         commands += [(b'LIST "" "*"',), (b'LSUB "" "*"',)]
+    asked = [
+        b"".join(part for part in command if isinstance(part, bytes)) for command in (*connection.preface, *commands)
+    ]
+    fresh = connection.entered is not None and not account.namespaces_known
     done = await connection.run(*commands, sink=hear)
+    account.heard = None
+    if fresh and connection.entered is not None:
+        account.heard = Heard(*connection.entered, connection.compressed, tuple(asked), answers)
     for status, command in zip(done, commands, strict=True):
         if command not in ((b"NAMESPACE",), (b'LIST "" ""',)):  # without an answer all is the user's own
             check(status)
@@ -256,6 +267,7 @@ async def _with_ids(account: Account, connection: Connection, places: list[Place
         elif place.selectable and place.validity:
             ask[place.name] = account.names.raw(place.name)
     if ask:
+        account.heard = None
         found = await statuses(connection, ask.values(), b"MAILBOXID")
         for name, raw in ask.items():
             id_ = found.get(raw, {}).get(b"MAILBOXID")

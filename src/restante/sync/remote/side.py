@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...clock import Clock, Random, SystemClock, system_random
 from ..model import Added, Changes, FlagChange, Message, Outline, Place, Withheld
-from .account import Account
+from .account import Account, Heard
 from .address import RemoteAddress, Secret, Settings
 from .look import look
 from .pool import Pool
@@ -66,6 +66,11 @@ class RemoteSide:
     def left_out_mailboxes(self) -> Mapping[bytes, str]:
         """Names (as sent) of mailboxes that are no places, and why."""
         return self._account.names.left_out
+
+    @property
+    def heard(self) -> Heard | None:
+        """The last `places` in the server's own words, where a connection did nothing else since its login."""
+        return self._account.heard
 
     @property
     def unreadable(self) -> Mapping[tuple[str, int], Withheld]:

@@ -1,0 +1,92 @@
+"""Where the `restante` program begins.
+
+A run of `restante sync` with nothing to do, which comes each minute, is recognised before anything is imported that
+reads command lines (`sync.unchanged`). Everything else, and a copy of which that cannot be said, goes to `main`: there
+the options are defined, and what is understood here is the plainest part of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+SETTLED: list[str] = []
+"""Copies of this invocation that are done: nothing had changed."""
+
+
+def main() -> None:
+    """Entry point of the `restante` script."""
+    plain = plain_sync(sys.argv[1:])
+    if plain is not None and "_RESTANTE_COMPLETE" not in os.environ and settle(*plain):
+        sys.exit(0)
+    from .main import main as whole
+
+    whole()
+
+
+def plain_sync(arguments: list[str]) -> tuple[str, str, list[str], bool] | None:
+    """(data folder, file of copies, copies, quiet) of `restante sync`: what was not said is "". None where anything
+    else is written than names of copies, --data, --config and --quiet."""
+    place = {"--data": "", "--config": ""}
+    words: list[str] = []
+    quiet = False
+    at = 0
+    while at < len(arguments):
+        option, equals, value = arguments[at].partition("=")
+        at += 1
+        if option in place:
+            if not equals:
+                value = arguments[at] if at < len(arguments) else ""
+                at += 1
+            if not value or value.startswith("-"):
+                return None
+            place[option] = value
+        elif words and arguments[at - 1] in ("-q", "--quiet"):
+            quiet = True
+        elif arguments[at - 1].replace("-", "").replace("_", "").isalnum() and arguments[at - 1][0] != "-":
+            words.append(arguments[at - 1])
+        else:
+            return None
+    if words[:1] != ["sync"]:
+        return None
+    return place["--data"], place["--config"], words[1:], quiet
+
+
+def settle(data: str, config: str, names: list[str], quiet: bool) -> bool:
+    """Say of copies, one after the other, that nothing had changed, as long as that can be said; whether it was said of
+    all. The others are for a whole run."""
+    from ..clock import SystemClock
+    from ..sync.unchanged.again import find, unchanged
+
+    if not config:
+        from ..sync.where import config_path
+
+        config = config_path()
+    said = bool(data)
+    if not said:
+        from ..config.where import data_path
+
+        data = data_path()
+    found = find(data, os.path.abspath(config), names, data_said=said)  # noqa: PTH100 (pathlib is not loaded)
+    wanted = list(dict.fromkeys(names or (found[0][1].names if found else ())))
+    clock = SystemClock()
+    try:
+        for name, record in found:
+            if not unchanged(data, name, record, clock):
+                return False
+            SETTLED.append(name)
+            if not quiet:
+                _say(f"{name}: nothing had changed.\n")
+    except KeyboardInterrupt:
+        sys.exit(75)  # statuses.Exit.TEMPORARY: as a whole run that a signal ends
+    return bool(wanted) and wanted == SETTLED
+
+
+def _say(line: str) -> None:
+    try:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read this has gone; see `sync_run`
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

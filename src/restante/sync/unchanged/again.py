@@ -1,0 +1,156 @@
+"""The attempt: is all as the last run left it?
+
+First what lies here, then the server. True is an answer; False says nothing but that a whole run has to look. The lock
+of a run is held meanwhile, so that no other run is under way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from binascii import b2a_base64
+
+from ... import __version__
+from ...clock import Clock, system_random
+from . import record as records
+from .line import Line, Unusual, counted
+from .record import Record
+
+
+def folder_of(data: str, name: str) -> str:
+    """Where the copy keeps what is its own (`places.CopyPlaces.folder`)."""
+    return f"{data}/sync/{name}"
+
+
+def find(data: str, config: str, names: list[str], *, data_said: bool) -> list[tuple[str, Record]]:
+    """The records of these copies (none named: of all in the file) from the first on, as long as there are any that
+    fit the file of copies. Empty where nothing can be said; also where a name is none of a copy."""
+    first = next(iter(names or _written(data)), "")
+    known = records.read(folder_of(data, first)) if first else None
+    if known is None or not _fits(known, config, data_said):
+        return []
+    if not all(name in known.names for name in names):
+        return []
+    found: list[tuple[str, Record]] = []
+    for name in dict.fromkeys(names or known.names):
+        one = records.read(folder_of(data, name))
+        if one is None or not _fits(one, config, data_said):
+            break
+        found.append((name, one))
+    return found
+
+
+def _written(data: str) -> list[str]:
+    """Copies that have a record."""
+    try:
+        with os.scandir(f"{data}/sync") as entries:
+            return [entry.name for entry in entries if os.path.exists(records.path_of(entry.path))]  # noqa: PTH110
+    except OSError:
+        return []
+
+
+def _fits(record: Record, config: str, data_said: bool) -> bool:
+    """Whether the record was made by this program of this file of copies, as it is now."""
+    return (
+        record.program == __version__
+        and record.config == config
+        and record.config_stamp == records.stamp(config)
+        and record.home == os.environ.get("HOME", "")
+        and (data_said or not record.own_data)
+    )
+
+
+def unchanged(data: str, name: str, record: Record, clock: Clock) -> bool:
+    """Whether both sides of the copy are as they were. Never raises but for a signal."""
+    folder = folder_of(data, name)
+    began, started = clock.monotonic(), clock.now()
+    try:
+        lock = os.open(f"{folder}/state.db.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _same_here(data, folder, record):
+            return False
+        if not _same_there(record):
+            records.forget(folder)
+            return False
+        _note_end(folder, started, clock.monotonic() - began)
+        return True
+    except (OSError, Unusual):
+        records.forget(folder)
+        return False
+    finally:
+        os.close(lock)
+
+
+def _same_here(data: str, folder: str, record: Record) -> bool:
+    if records.state_stamp(f"{folder}/state.db") != record.state_stamp:
+        return False
+    if os.path.exists(f"{folder}/parts"):  # noqa: PTH110
+        return False  # downloads that were cut off, to be tidied
+    if record.sends and _spooled(f"{data}/sync/outbox"):
+        return False
+    from ...store.sqlite.glance import glance
+
+    seen = glance(data, record.account)
+    return seen is not None and seen[0] == record.id and [list(row) for row in seen[2]] == record.rows
+
+
+def _spooled(outbox: str) -> bool:
+    """See `assemble.LateSender`."""
+    try:
+        with os.scandir(outbox) as found:
+            return any(not entry.name.endswith(".lock") for entry in found)
+    except FileNotFoundError:
+        return False
+
+
+def _same_there(record: Record) -> bool:
+    line = Line(record.host, record.port, tls=record.tls, trusted=record.trusted)
+    try:
+        offers = line.greeting()
+        if offers != record.before:
+            return False
+        _log_in(line, record, offers)
+        if record.compress:
+            line.compress()
+        asked = [command.encode("latin-1") for command in record.asked]
+        lines, words = line.ask([*asked, b"LOGOUT"])
+        done = all(
+            word == b"OK" for word, command in zip(words, asked, strict=False) if command[:4] in (b"LIST", b"LSUB")
+        )
+        return done and counted(lines) == record.heard
+    finally:
+        line.close()
+
+
+def _log_in(line: Line, record: Record, offers: list[str]) -> None:
+    from .secret import from_command, from_file
+
+    password = from_command(record.words) if record.words else from_file(record.file)
+    if record.mechanism == "LOGIN":
+        line.login(record.user, password)
+        return
+    from ..exchange import plain, scram
+
+    if record.mechanism == "PLAIN":
+        exchange = plain(record.user, password)
+    else:
+        exchange = scram(record.user, password, b2a_base64(system_random(18), newline=False).decode("ascii"))
+    line.authenticate(record.mechanism, exchange, at_once="SASL-IR" in offers)
+
+
+def _note_end(folder: str, started: float, seconds: float) -> None:
+    """See `copy.write_last`."""
+    part = f"{folder}/last.{os.getpid()}"
+    text = f'{{"started":{started!r},"seconds":{round(seconds, 3)!r},"problem":null,"changed":0,"downloaded":0}}'
+    try:
+        with open(part, "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write(text)
+        os.replace(part, f"{folder}/last.json")  # noqa: PTH105
+    except OSError:
+        try:
+            os.unlink(part)  # noqa: PTH108
+        except OSError:
+            pass  # a full disk: a hint is missing, as it would be after a whole run

@@ -1,0 +1,104 @@
+"""Writing the record of a whole run that found nothing to do; what a record cannot hold gets none.
+
+Without a record: copies that keep a trash or a bandwidth cap, STARTTLS, passwords of a keyring, tokens, and a copy here
+that is no store.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ... import __version__
+from ..config import Copies, CopyTable, expand, source_of
+from ..secrets import split_command
+from . import record as records
+from .line import counted
+
+if TYPE_CHECKING:
+    from ...store.sqlite.glance import Glance
+    from ..places import CopyPlaces
+    from ..remote.account import Heard
+
+RACY = 2.0
+"""Seconds. A file that was changed less than this before it was read may be changed again with the same times."""
+
+MECHANISMS = frozenset({"PLAIN", "LOGIN", "SCRAM-SHA-256"})
+
+
+def note(
+    places: CopyPlaces,
+    copies: Copies,
+    table: CopyTable,
+    loaded: float,
+    state_stamp: list[int] | None,
+    heard: Heard | None,
+    taken: Glance | None,
+) -> None:
+    """Write what this run asked and was told, or nothing. loaded: seconds UTC, when the file of copies had been read.
+    state_stamp: of the state, as it was before and after the run."""
+    folder = str(places.folder)
+    made = _record(copies, table, loaded, state_stamp, heard, taken)
+    if made is None:
+        records.forget(folder)
+        return
+    part = f"{records.path_of(folder)}.{os.getpid()}"
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, made.dump())
+        finally:
+            os.close(handle)
+        os.replace(part, records.path_of(folder))  # noqa: PTH105 (both are strings here)
+    except OSError:  # a full disk: the next run is a whole one
+        records.forget(folder)
+
+
+def _record(
+    copies: Copies,
+    table: CopyTable,
+    loaded: float,
+    state_stamp: list[int] | None,
+    heard: Heard | None,
+    taken: Glance | None,
+) -> records.Record | None:
+    stamp = copies.stamp
+    if state_stamp is None or heard is None or taken is None or stamp is None:
+        return None
+    if max(stamp[2], stamp[3]) / 1e9 > loaded - RACY:
+        return None
+    if table.trash.days or table.bandwidth or table.tls == "starttls" or heard.mechanism not in MECHANISMS:
+        return None
+    if not (table.password_command or table.password_file):
+        return None
+    server = source_of(table)
+    answers = counted([b"* %b %b" % answer for answer in heard.answers])
+    if any("\r" in answer for answer in answers):
+        return None  # a literal
+    return records.Record(
+        {
+            "program": __version__,
+            "home": os.environ.get("HOME", ""),
+            "config": os.path.abspath(copies.file),  # noqa: PTH100 (as `entry` has it)
+            "config_stamp": stamp,
+            "names": list(copies.names),
+            "own_data": copies.data is not None,
+            "state_stamp": state_stamp,
+            "sends": bool(table.send.smtp),
+            "account": table.store,
+            "id": taken[0],
+            "rows": [list(row) for row in taken[2]],
+            "host": server.host,
+            "port": server.port,
+            "tls": server.tls == "implicit",
+            "trusted": str(expand(table.certificate)) if table.certificate else None,
+            "user": table.user,
+            "words": split_command(table.password_command) if table.password_command else [],
+            "file": str(expand(table.password_file)) if table.password_file else "",
+            "mechanism": heard.mechanism,
+            "before": sorted(heard.before),
+            "compress": heard.compressed,
+            "asked": [command.decode("latin-1") for command in heard.asked],
+            "heard": answers,
+        }
+    )

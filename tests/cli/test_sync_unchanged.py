@@ -1,0 +1,404 @@
+"""A run with nothing to do, by the short way: it says what a whole run says, and leaves to one whatever differs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from restante import __version__
+from restante.cli import entry
+from restante.cli.entry import plain_sync, settle
+from restante.cli.statuses import Exit
+from restante.config.model import Config
+from restante.sync.base import Known
+from restante.sync.exchange import plain, scram
+from restante.sync.settings import End
+from restante.sync.state import State
+from restante.sync.unchanged import note, record
+from restante.sync.unchanged.line import Line, Unusual, counted
+from restante.testing.server import CHEAP_ARGON2, RestanteServer
+
+from .test_sync import ANNA, Cli, message
+
+HERE = "anna@localhost"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of copies that was written just now counts as one that was not; each test is an invocation."""
+    monkeypatch.setattr(note, "RACY", 0.0)
+    monkeypatch.setattr(entry, "SETTLED", [])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RestanteServer]:
+    with RestanteServer(tmp_path / "server") as found:
+        found.add_account(ANNA, "secret")
+        found.put(ANNA, message(0))
+        found.put(ANNA, message(1), "Archive")
+        yield found
+
+
+def init(cli: Cli, server: RestanteServer, name: str, account: str, *more: str) -> None:
+    where = ["--imap", f"127.0.0.1:{server.imap}", "--no-tls"] if "--imap" not in more else []
+    cli.init(name, *where, "--store", account, "--no-send", *more)
+
+
+@pytest.fixture
+def work(tmp_path: Path, server: RestanteServer) -> Cli:
+    """A copy called work, in a store, in step, and a run that had nothing to do behind it."""
+    cli = Cli(tmp_path)
+    init(cli, server, "work", HERE)
+    cli("sync")
+    assert not written(cli).exists()
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+    assert written(cli).exists()
+    return cli
+
+
+def written(cli: Cli, name: str = "work") -> Path:
+    return cli.data / "sync" / name / record.NAME
+
+
+def attempt(cli: Cli, *names: str) -> bool:
+    return settle(str(cli.data), str(cli.file), list(names), False)
+
+
+def test_nothing_changed_is_said_by_the_short_way(
+    work: Cli, server: RestanteServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = json.loads((work.data / "sync/work/last.json").read_bytes())
+    for _ in range(3):
+        entry.SETTLED.clear()
+        assert attempt(work)
+    assert capsys.readouterr().out == "work: nothing had changed.\n" * 3
+    last = json.loads((work.data / "sync/work/last.json").read_bytes())
+    assert last.keys() == before.keys()
+    assert last["started"] > before["started"]
+    assert (last["problem"], last["changed"], last["downloaded"]) == (None, 0, 0)
+    entry.SETTLED.clear()
+    assert work("sync").stdout == "work: nothing had changed.\n"
+
+
+def test_it_imports_next_to_nothing(work: Cli) -> None:
+    code = (
+        "import sys; from restante.cli import entry\n"
+        f"assert entry.settle({str(work.data)!r}, {str(work.file)!r}, [], True)\n"
+        "heavy = ('click', 'asyncio', 'msgspec', 'dataclasses', 'pathlib', 'ssl', 'socket', 'subprocess', 'tomllib')\n"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
+
+
+def test_the_program_goes_the_short_way_and_says_the_same(work: Cli) -> None:
+    written(work).chmod(0o600)
+    inode = written(work).stat().st_ino
+    process = work.start("work")
+    assert process.communicate(timeout=60) == ("work: nothing had changed.\n", "")
+    assert process.returncode == 0
+    assert written(work).stat().st_ino == inode  # a whole run writes it anew
+    process = work.start("-q")
+    assert process.communicate(timeout=60) == ("", "")
+
+
+def in_store(cli: Cli, *flags: str) -> None:
+    """Import a message into the copy."""
+    mail = cli.folder / "in.eml"
+    mail.write_bytes(message(50))
+    folder = cli.folder / "in"
+    folder.mkdir()
+    mail.rename(folder / "in.eml")
+    from click.testing import CliRunner
+
+    from restante.cli.main import restante
+
+    done = CliRunner().invoke(restante, ["--data", str(cli.data), "import", str(folder), "--account", HERE])
+    assert done.exit_code == 0, done.output
+
+
+def imap(server: RestanteServer, *commands: bytes) -> None:
+    line = Line("127.0.0.1", server.imap, tls=False, trusted=None)
+    line.greeting()
+    line.login(ANNA, "secret")
+    assert all(word == b"OK" for word in line.ask([*commands, b"LOGOUT"])[1])
+    line.close()
+
+
+Change = Callable[[Cli, RestanteServer, pytest.MonkeyPatch], object]
+
+THERE: dict[str, Change] = {
+    "a message": lambda cli, server, patch: server.put(ANNA, message(5)),
+    "a message in another mailbox": lambda cli, server, patch: server.put(ANNA, message(5), "Archive"),
+    "a flag": lambda cli, server, patch: imap(server, b"SELECT INBOX", b"STORE 1 +FLAGS.SILENT (\\Flagged)"),
+    "a removal": lambda cli, server, patch: imap(
+        server, b"SELECT INBOX", b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE"
+    ),
+    "a mailbox": lambda cli, server, patch: imap(server, b"CREATE New"),
+    "a mailbox less": lambda cli, server, patch: imap(server, b"DELETE Drafts"),
+    "another name": lambda cli, server, patch: imap(server, b"RENAME Archive Older"),
+    "a subscription": lambda cli, server, patch: imap(server, b"UNSUBSCRIBE Archive"),
+    "another password": lambda cli, server, patch: cli.password.write_text("wrong\n"),
+    "a password that others may read": lambda cli, server, patch: cli.password.chmod(0o644),
+    "what it offers": lambda cli, server, patch: altered(cli, before=["IMAP4REV1"]),
+    "no server": lambda cli, server, patch: altered(cli, port=1),
+}
+NEAR: dict[str, Change] = {
+    "a message": lambda cli, server, patch: in_store(cli),
+    "the state": lambda cli, server, patch: touched(cli.data / "sync/work/state.db"),
+    "the state is open": lambda cli, server, patch: (cli.data / "sync/work/state.db-wal").write_bytes(b""),
+    "the file of copies": lambda cli, server, patch: cli.file.write_text(cli.file.read_text() + "# more\n"),
+    "HOME": lambda cli, server, patch: patch.setenv("HOME", str(cli.folder)),
+    "the program": lambda cli, server, patch: altered(cli, program=__version__ + "1"),
+    "the record": lambda cli, server, patch: written(cli).write_bytes(written(cli).read_bytes()[:-9]),
+    "the record's form": lambda cli, server, patch: written(cli).write_bytes(b'{"format": 0}'),
+    "no record": lambda cli, server, patch: written(cli).unlink(),
+    "a download that was cut off": lambda cli, server, patch: (cli.data / "sync/work/parts").mkdir(),
+    "no account": lambda cli, server, patch: (cli.data / "directory.db").rename(cli.data / "away"),
+}
+
+
+def touched(path: Path) -> None:
+    os.utime(path, ns=(1, 1))
+
+
+def altered(cli: Cli, **values: object) -> None:
+    written(cli).write_text(json.dumps(json.loads(written(cli).read_bytes()) | values))
+
+
+@pytest.mark.parametrize("change", THERE)
+def test_what_changed_on_the_server_is_for_a_whole_run(
+    work: Cli, server: RestanteServer, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    THERE[change](work, server, monkeypatch)
+    assert not attempt(work)
+    assert entry.SETTLED == []
+    assert not written(work).exists()  # the next run does not ask in vain
+
+
+@pytest.mark.parametrize("change", NEAR)
+def test_what_changed_here_is_for_a_whole_run_and_the_server_is_not_asked(
+    work: Cli, server: RestanteServer, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    NEAR[change](work, server, monkeypatch)
+
+    def never(*_: object, **__: object) -> Line:
+        raise AssertionError("connected")
+
+    monkeypatch.setattr("restante.sync.unchanged.again.Line", never)
+    assert not attempt(work)
+    assert entry.SETTLED == []
+
+
+def test_a_whole_run_carries_what_an_attempt_found(work: Cli, server: RestanteServer) -> None:
+    """Round after round: found, carried, seen to be quiet, told by the short way."""
+    for number in range(60, 63):
+        server.put(ANNA, message(number))
+        assert not attempt(work)
+        assert "here 1 new" in work("sync").stdout
+        assert not written(work).exists()
+        assert work("sync").stdout == "work: nothing had changed.\n"
+        entry.SETTLED.clear()
+        assert attempt(work)
+        entry.SETTLED.clear()
+
+
+def test_a_decision_about_removals_is_a_change(work: Cli) -> None:
+    """Whoever writes to the state between two runs, were it in the same instant."""
+    state = State.open(work.data / "sync/work/state.db")
+    assert not attempt(work)  # it is open
+    with state.transaction():
+        state.pairs.put(1, End.ONE, replace(Known("INBOX", None), validity="1"))
+    state.close()
+    assert not attempt(work)
+
+
+def test_another_run_is_under_way(work: Cli, server: RestanteServer) -> None:
+    with (work.data / "sync/work/state.db.lock").open("r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not attempt(work)
+    assert attempt(work) or written(work).exists() is False
+
+
+def test_several_copies_are_settled_up_to_the_first_that_is_not(
+    work: Cli, server: RestanteServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.add_account("berta@example.org", "secret")
+    init(work, server, "second", "second@localhost", "--user", "berta@example.org")
+    init(work, server, "third", "third@localhost", "--user", "berta@example.org")
+    work("sync")
+    work("sync")
+    work("sync")
+    assert attempt(work)
+    assert entry.SETTLED == ["work", "second", "third"]
+    entry.SETTLED.clear()
+    assert attempt(work, "third", "work", "third")
+    assert entry.SETTLED == ["third", "work"]
+    entry.SETTLED.clear()
+    assert not attempt(work, "third", "fourth")
+    assert entry.SETTLED == []
+    written(work, "second").unlink()
+    capsys.readouterr()
+    assert not attempt(work)
+    assert capsys.readouterr().out == "work: nothing had changed.\n"
+    assert work("sync").stdout == "second: nothing had changed.\nthird: nothing had changed.\n"
+
+
+def test_a_copy_over_tls_checks_the_certificate(tmp_path: Path, server: RestanteServer) -> None:
+    cli = Cli(tmp_path)
+    init(cli, server, "work", HERE, "--imap", f"localhost:{server.imaps}", "--certificate", str(server.certificate))
+    cli("sync")
+    cli("sync")
+    assert json.loads(written(cli).read_bytes())["tls"] is True
+    assert attempt(cli)
+    entry.SETTLED.clear()
+    altered(cli, trusted=None)
+    assert not attempt(cli)
+    assert not written(cli).exists()
+
+
+def test_a_password_command(tmp_path: Path, server: RestanteServer) -> None:
+    cli = Cli(tmp_path)
+    count = tmp_path / "asked"
+    script = tmp_path / "secret"
+    script.write_text(f"#!/bin/sh\necho x >> {count}\necho secret\ncat\n")
+    script.chmod(0o700)
+    cli("sync", "init", "work", "--user", ANNA, "--password-command", str(script), "--imap",
+        f"127.0.0.1:{server.imap}", "--no-tls", "--store", HERE, "--no-send")  # fmt: skip
+    cli("sync")
+    cli("sync")
+    assert attempt(cli)
+    assert count.read_text() == "x\n" * 3
+    entry.SETTLED.clear()
+    script.write_text("#!/bin/sh\necho secret\nexit 1\n")
+    assert not attempt(cli)
+
+
+@pytest.mark.parametrize("more", [("--only", "INBOX"), ("--dry-run",)], ids=["only", "dry run"])
+def test_a_run_that_looked_at_less_leaves_no_record(work: Cli, more: tuple[str, ...]) -> None:
+    written(work).unlink()
+    work("sync", *more)
+    assert not written(work).exists()
+
+
+def test_a_file_of_copies_that_was_just_written_leaves_no_record(
+    work: Cli, server: RestanteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It might be written again with the very same times."""
+    monkeypatch.setattr(note, "RACY", 3600.0)
+    work("sync")
+    assert not written(work).exists()
+
+
+def test_a_maildir_leaves_no_record(tmp_path: Path, server: RestanteServer) -> None:
+    cli = Cli(tmp_path)
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tmp_path / "M"), "--no-send")
+    for _ in range(3):
+        cli("sync")
+    assert not written(cli).exists()
+
+
+# The command line ----------------------------------------------------------------------------------------
+
+PLAIN = [
+    (["sync"], ("", "", [], False)),
+    (["sync", "a", "b-c_d"], ("", "", ["a", "b-c_d"], False)),
+    (["--data", "/d", "sync", "--config", "f", "a", "-q"], ("/d", "f", ["a"], True)),
+    (["sync", "--data=/d", "--data=/e", "--quiet"], ("/e", "", [], True)),
+]
+OTHER = [
+    [], ["sync", "--watch"], ["sync", "--json"], ["sync", "--only", "x"], ["sync", "-h"], ["sync", "--help"],
+    ["sync", "--"], ["sync", "a", ""], ["sync", "../a"], ["sync", "--data"], ["sync", "--data="], ["-q", "sync"],
+    ["sync", "--data", "-q"], ["status"], ["sync", "--quiet=1"], ["sync", "-qq"], ["sync", "-"], ["sync", "--dry-run"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "understood"), PLAIN)
+def test_plain_command_lines(arguments: list[str], understood: tuple[str, str, list[str], bool]) -> None:
+    assert plain_sync(arguments) == understood
+
+
+@pytest.mark.parametrize("arguments", OTHER, ids=" ".join)
+def test_other_command_lines_are_for_the_whole_program(arguments: list[str]) -> None:
+    assert plain_sync(arguments) is None
+
+
+def test_a_subcommand_is_none_of_the_copies(work: Cli) -> None:
+    assert plain_sync(["sync", "status"]) == ("", "", ["status"], False)
+    assert not attempt(work, "status")
+    process = work.start("list")
+    assert "work" in process.communicate(timeout=60)[0]
+    assert process.returncode == Exit.OK
+
+
+# The line ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_scram(tmp_path: Path, at_once: bool) -> None:
+    config = msgspec.convert({"auth": CHEAP_ARGON2, "accounts": {"scram": True}}, Config)
+    with RestanteServer(tmp_path / "server", config) as server:
+        server.add_account(ANNA, "secret")
+        for password in ("secret", "wrong"):
+            line = Line("127.0.0.1", server.imap, tls=False, trusted=None)
+            assert "AUTH=SCRAM-SHA-256" in line.greeting()
+            exchange = scram(ANNA, password, "abcdefghijkl")
+            if password == "secret":
+                line.authenticate("SCRAM-SHA-256", exchange, at_once=at_once)
+            else:
+                with pytest.raises(Unusual):
+                    line.authenticate("SCRAM-SHA-256", exchange, at_once=at_once)
+            line.close()
+
+
+def test_a_server_that_did_not_prove_itself_is_not_believed() -> None:
+    """OK to a SCRAM exchange without the signature that only a holder of the verifier can make."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer, peer.makefile("rwb") as stream:
+                stream.write(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256] hello\r\n")
+                stream.flush()
+                tag = stream.readline().split()[0]
+                stream.write(tag + b" OK come in\r\n")
+                stream.flush()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        line = Line("127.0.0.1", listening.getsockname()[1], tls=False, trusted=None)
+        line.greeting()
+        with pytest.raises(Unusual):
+            line.authenticate("SCRAM-SHA-256", scram(ANNA, "secret", "abcdefghijkl"), at_once=True)
+        line.close()
+        thread.join()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_plain_and_compression(server: RestanteServer, at_once: bool) -> None:
+    line = Line("127.0.0.1", server.imap, tls=False, trusted=None)
+    line.greeting()
+    line.authenticate("PLAIN", plain(ANNA, "secret"), at_once=at_once)
+    line.compress()
+    lines, words = line.ask([b'LIST "" INBOX', b"NOOP", b"LOGOUT"])
+    line.close()
+    assert words == [b"OK", b"OK", b"OK"]
+    assert [text for text in counted(lines) if text.endswith("INBOX")]
+
+
+def test_answers_that_count_are_compared_whatever_their_order() -> None:
+    one = [b'* LIST () "/" A', b"* 3 EXISTS", b'* list () "/" B', b"* STATUS A (HIGHESTMODSEQ 1)"]
+    assert counted(one) == counted([one[3], one[2], one[0]])
+    assert counted(one) != counted([*one, one[0]])
+    assert counted(one) != counted([one[0], one[2], b"* STATUS A (HIGHESTMODSEQ 2)"])

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 SETTLED: list[str] = []
 """Copies of this invocation that are done: nothing had changed."""
@@ -18,10 +22,26 @@ def main() -> None:
     """Entry point of the `restante` script."""
     plain = plain_sync(sys.argv[1:])
     if plain is not None and "_RESTANTE_COMPLETE" not in os.environ and settle(*plain):
-        sys.exit(0)
+        end(0)
     from .main import main as whole
 
-    whole()
+    try:
+        whole()
+    except SystemExit as last:
+        if plain is not None and isinstance(last.code, int):
+            end(last.code)
+        raise
+
+
+def end(status: int) -> NoReturn:
+    """End the process at once. Taking apart what was imported is a tenth of a run, and nothing is left to be done: the
+    sides are closed, what was to be written is on disk."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.exit(status)  # nobody reads what was said: the interpreter has its own way to deal with that
+    os._exit(status)
 
 
 def plain_sync(arguments: list[str]) -> tuple[str, str, list[str], bool] | None:

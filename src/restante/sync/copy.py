@@ -343,12 +343,7 @@ def read_known(places: CopyPlaces) -> list[Place]:
 def write_known(places: CopyPlaces, known: Sequence[Place]) -> None:
     import msgspec
 
-    from .files import replace_file
-
-    try:
-        replace_file(_known(places), msgspec.json.encode(known))
-    except OSError:
-        return  # a full disk: then the next run asks the server
+    _put(places, _known(places), msgspec.json.encode(known))
 
 
 def _known(places: CopyPlaces) -> Path:
@@ -356,11 +351,7 @@ def _known(places: CopyPlaces) -> Path:
 
 
 def write_last(places: CopyPlaces, report: RunReport) -> None:
-    """How the run ended, for `restante sync status`. Not flushed: a hint, which a power cut may take back, a full disk
-    keep away: what the run did is told."""
-    import os
-    from contextlib import suppress
-
+    """How the run ended, for `restante sync status`."""
     import msgspec
 
     problem = report.problem
@@ -371,11 +362,20 @@ def write_last(places: CopyPlaces, report: RunReport) -> None:
         "changed": 0 if report.sync is None else report.sync.changed,
         "downloaded": 0 if report.fetched is None else report.fetched.downloaded,
     }
-    part = places.last.with_suffix(f".{os.getpid()}")
+    _put(places, places.last, msgspec.json.encode(last))
+
+
+def _put(places: CopyPlaces, file: Path, data: bytes) -> None:
+    """A hint, there whole or not at all. Not flushed: a power cut may take it back or leave what nobody can read,
+    a full disk keep it away; then the next run asks the server, or there is nothing to tell of the last one."""
+    import os
+    from contextlib import suppress
+
+    part = file.with_suffix(f".{os.getpid()}")
     try:
         places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.write_bytes(msgspec.json.encode(last))
-        part.replace(places.last)
+        part.write_bytes(data)
+        part.replace(file)
     except OSError:
         with suppress(OSError):
             part.unlink()

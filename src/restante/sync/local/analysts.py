@@ -18,8 +18,6 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...mime.analyse import analyse
-
 if TYPE_CHECKING:
     from ...mime.model import Analysis, Limits
 
@@ -81,6 +79,8 @@ def _cores() -> int:
 
 
 def _here(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:
+    from ...mime.analyse import analyse
+
     return [analyse(data, limits) for data in messages]
 
 

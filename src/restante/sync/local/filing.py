@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...exchange.letters import is_keyword
 from ...store.errors import OverQuota, StoreRefusal, TooManyKeywords
 from ...store.model import Flags as StoreFlags
 from ...store.model import Identity, NewMessage
 from ..model import Added, Flags, Message
 from .analysts import Analysts
+from .keywords import BadKeyword, store_flags
 
 if TYPE_CHECKING:
     from ...mime.model import Analysis, Limits
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 GROUP_MESSAGES = 128
 GROUP_OCTETS = 4 << 20
 """What is analysed and appended together."""
-
-
-class BadKeyword(ValueError):
-    """A keyword that no store can hold: IMAP could not tell it."""
-
-
-def store_flags(names: Flags) -> StoreFlags:
-    """The store's flags of these names. Raises BadKeyword."""
-    for name in names:
-        if not name.startswith("\\") and not is_keyword(name):
-            raise BadKeyword(f"The keyword {name!r} cannot be kept: IMAP has no way to say it.")
-    return StoreFlags.of(names)
 
 
 class Filing:

@@ -143,7 +143,7 @@ class LocalSide:
 
     async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
         from ...store.model import FlagMode
-        from .filing import BadKeyword, store_flags
+        from .keywords import BadKeyword, store_flags
 
         with _refusals(name):
             store, mailbox = await self._there(), await self._mailbox(name)

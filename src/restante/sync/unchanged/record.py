@@ -74,10 +74,10 @@ def path_of(folder: str) -> str:
 
 def read(folder: str) -> Record | None:
     """The copy's record; None where there is none that can be used."""
-    import json
-
     try:
         with open(path_of(folder), "rb") as file:  # noqa: PTH123 (pathlib is loaded for what follows, if at all)
+            import json
+
             values = json.load(file)
         return Record(values) if values["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):

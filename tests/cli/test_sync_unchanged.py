@@ -152,6 +152,7 @@ THERE: dict[str, Change] = {
     "another password": lambda cli, server, patch: cli.password.write_text("wrong\n"),
     "a password that others may read": lambda cli, server, patch: cli.password.chmod(0o644),
     "what it offers": lambda cli, server, patch: altered(cli, before=["IMAP4REV1"]),
+    "values of another kind": lambda cli, server, patch: altered(cli, port=[1]),
     "no server": lambda cli, server, patch: altered(cli, port=1),
 }
 NEAR: dict[str, Change] = {
@@ -163,6 +164,7 @@ NEAR: dict[str, Change] = {
     "the program": lambda cli, server, patch: altered(cli, program=__version__ + "1"),
     "the record": lambda cli, server, patch: written(cli).write_bytes(written(cli).read_bytes()[:-9]),
     "the record's form": lambda cli, server, patch: written(cli).write_bytes(b'{"format": 0}'),
+    "the record's values": lambda cli, server, patch: altered(cli, rows=7, state_stamp=None),
     "no record": lambda cli, server, patch: written(cli).unlink(),
     "a download that was cut off": lambda cli, server, patch: (cli.data / "sync/work/parts").mkdir(),
     "no account": lambda cli, server, patch: (cli.data / "directory.db").rename(cli.data / "away"),
@@ -307,6 +309,34 @@ def test_a_maildir_leaves_no_record(tmp_path: Path, server: RestanteServer) -> N
     for _ in range(3):
         cli("sync")
     assert not written(cli).exists()
+
+
+def test_a_copy_that_sends(tmp_path: Path, server: RestanteServer) -> None:
+    """Nothing in the outbox, and nothing in the Outbox: else a whole run sends it."""
+    cli = Cli(tmp_path)
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", HERE, "--smtp", "127.0.0.1:1")
+    for _ in range(3):
+        cli("sync")
+    assert attempt(cli)
+    entry.SETTLED.clear()
+    spool = cli.data / "sync" / "outbox"
+    spool.mkdir(exist_ok=True)
+    (spool / "1.lock").touch()
+    assert attempt(cli)
+    entry.SETTLED.clear()
+    (spool / "1.msg").touch()
+    assert not attempt(cli)
+
+
+def test_nobody_reads(work: Cli) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "restante", "sync", "--data", str(work.data), "--config", str(work.file)]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], capture_output=True, timeout=60, check=False)
+    assert (closed.returncode, closed.stderr) == (0, b"")
 
 
 # The command line ----------------------------------------------------------------------------------------

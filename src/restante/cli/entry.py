@@ -28,7 +28,10 @@ def main() -> None:
     try:
         whole()
     except SystemExit as last:
-        if plain is not None and isinstance(last.code, int):
+        import threading
+
+        # What a thread still does is waited for, as the interpreter does it.
+        if plain is not None and isinstance(last.code, int) and threading.active_count() == 1:
             end(last.code)
         raise
 
@@ -37,8 +40,9 @@ def end(status: int) -> NoReturn:
     """End the process at once. Taking apart what was imported is a tenth of a run, and nothing is left to be done: the
     sides are closed, what was to be written is on disk."""
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # it was closed before we began
+                stream.flush()
     except (OSError, ValueError):
         sys.exit(status)  # nobody reads what was said: the interpreter has its own way to deal with that
     os._exit(status)
@@ -103,6 +107,8 @@ def settle(data: str, config: str, names: list[str], quiet: bool) -> bool:
 
 
 def _say(line: str) -> None:
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.write(line)
         sys.stdout.flush()

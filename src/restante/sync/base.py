@@ -118,7 +118,7 @@ class Row:
 
     def place(self, end: End) -> tuple[int, int] | None:
         """(pair, UID) where it is now; None where it is not."""
-        half = self.at(end)
+        half = self.one if end is End.ONE else self.two
         if half.found is not None:
             return half.found
         return (self.pair, half.uid) if half.uid is not None and not half.gone else None

@@ -7,6 +7,7 @@ sync/NAME/trash/      what runs removed, where that is kept in a folder
 sync/NAME/parts/      downloads that were cut off
 sync/NAME/token.json  the access token (send-token.json: of sending)
 sync/NAME/last.json   how the last run ended
+sync/NAME/unchanged.json   what the last run asked and heard, where it found nothing to do (`unchanged`)
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ from array import array
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from ..base import GONE, MOVING, PLACEHOLDER, SENT, Row
+from ..base import GONE, MOVING, PLACEHOLDER, SENT, Half, Row
 from ..model import Flags
 from ..settings import BOTH, End
 
@@ -120,11 +121,20 @@ def _merge_flags(row: Row) -> FlagStep | None:
     one, two = row.one, row.two
     if one.now == one.flags and two.now == two.flags and one.seen is None and two.seen is None:
         return None
+    return FlagStep(row, *_merged(one.flags, one.seen, two.flags, two.seen))
+
+
+@lru_cache(maxsize=1024)
+def _merged(
+    one_flags: Flags, one_seen: Flags | None, two_flags: Flags, two_seen: Flags | None
+) -> tuple[Mapping[End, Flags], Mapping[End, Flags], Mapping[End, Flags]]:
+    """What to add and to remove on either side, and what is then there. Where many change, many change alike."""
+    one, two = Half(None, one_flags, one_seen), Half(None, two_flags, two_seen)
     removed_one, removed_two = one.removed - two.added, two.removed - one.added
     add = {End.ONE: two.added - one.now, End.TWO: one.added - two.now}
     remove = {End.ONE: removed_two & one.now, End.TWO: removed_one & two.now}
-    after = {end: (row.at(end).now | add[end]) - remove[end] for end in BOTH}
-    return FlagStep(row, add, remove, after)
+    after = {End.ONE: (one.now | add[End.ONE]) - remove[End.ONE], End.TWO: (two.now | add[End.TWO]) - remove[End.TWO]}
+    return add, remove, after
 
 
 def is_removal(row: Row, away: End, rules: Rules) -> bool:

@@ -77,7 +77,12 @@ def unchanged(data: str, name: str, record: Record, clock: Clock) -> bool:
             return False
         _note_end(folder, started, clock.monotonic() - began)
         return True
-    except (OSError, Unusual):
+    except (
+        OSError,
+        Unusual,
+        ValueError,
+        TypeError,
+    ):  # also a record that somebody has edited: a whole run says what is wrong
         records.forget(folder)
         return False
     finally:

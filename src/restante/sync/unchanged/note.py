@@ -1,7 +1,7 @@
 """Writing the record of a whole run that found nothing to do; what a record cannot hold gets none.
 
 Without a record: copies that keep a trash or a bandwidth cap, STARTTLS, passwords of a keyring, tokens, and a copy here
-that is no store.
+that is no store. Of no use is the record of a copy whose data lies where only the file of copies says.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ def _record(
         return None
     if not (table.password_command or table.password_file):
         return None
+    outbox = table.send.outbox if table.send.smtp else ""
+    if outbox and not any(row[0] == outbox and row[6] == 0 for row in taken[2]):
+        return None  # something is to be sent, or the mailbox to be made
     server = source_of(table)
     answers = counted([b"* %b %b" % answer for answer in heard.answers])
     if any("\r" in answer for answer in answers):

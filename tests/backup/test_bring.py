@@ -475,7 +475,8 @@ def test_a_state_put_in_service_twice_gives_no_uid_twice(tmp_path: Path) -> None
 
         await anew((await world.take()).snapshot)
         again = (await world.take()).snapshot
-        given, numbers = [], []
+        given: list[int] = []
+        numbers: list[int] = []
         for number in (10, 20):
             world.clock.advance(86_400)
             await anew(again)

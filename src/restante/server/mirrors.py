@@ -66,7 +66,8 @@ def configured(config: Config, data: Path) -> Wanted | None:
     if not config.backup.imap:
         return None
     from ..backup.remotes import wanted_copies
-    from ..sync.config import config_file, load_copies
+    from ..sync.config import load_copies
+    from ..sync.where import config_file
 
     copies = load_copies(Path(config.backup.copies) if config.backup.copies else config_file())
     return wanted_copies(copies, config.backup.imap, data, copies.data or data)

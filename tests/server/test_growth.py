@@ -283,7 +283,8 @@ def test_news_reach_those_who_listen_at_a_successor(tmp_path: Path, monkeypatch:
     command = [sys.executable, "-m", "restante", "--data", str(tmp_path)]
     for words in (["domain", "add", "example.org"], ["account", "add", "ann@example.org", "--password-stdin"]):
         subprocess.run([*command, *words], input=b"secret\n", check=True, capture_output=True, timeout=PATIENCE)
-    monkeypatch.setenv("GROWTH", "1")  # use leaves at least a page behind
+    monkeypatch.setenv("GROWTH", "1")
+    monkeypatch.setenv("GROWN", "1")
     with program(tmp_path, "imap=127.0.0.1:0", "lmtp=127.0.0.1:0", mode="mail") as server:
         ports = {line.split()[0]: int(line.split()[1].rpartition(":")[2]) for line in server.lines[:2]}
         workers = {worker.pid for worker in server.workers()}

@@ -253,11 +253,18 @@ class Index:
             return
         finally:
             self.end()
-        for table in ("words", "pairs"):
-            try:
-                self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
-            except apsw.Error as error:
-                yield Finding("search-index", f"table {table}: {error}", repairable=True)
+        # They read first and write then: without the lock from their beginning, a filler that commits in between would
+        # make them fail at once, however long they may wait.
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for table in ("words", "pairs"):
+                try:
+                    self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+                except apsw.Error as error:
+                    yield Finding("search-index", f"table {table}: {error}", repairable=True)
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
 
 def discard(path: Path, locks: Path) -> None:

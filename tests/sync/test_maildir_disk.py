@@ -84,7 +84,8 @@ def test_many_messages_with_few_files_open(tmp_path: Path) -> None:
         async with opened(tmp_path) as one:
             await one.places()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            most = max(map(int, os.listdir("/proc/self/fd")))  # other tests of this process may hold some
+            # Other tests of this process may hold some.
+            most = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
             resource.setrlimit(resource.RLIMIT_NOFILE, (most + 64, hard))
             try:
                 answers = await one.add("INBOX", [message(n) for n in range(200)])

@@ -80,12 +80,12 @@ def test_an_error_of_the_disk_is_told_and_leaves_nothing_in_tmp(
 
 
 def test_many_messages_with_few_files_open(tmp_path: Path) -> None:
+    most = max(int(path.name) for path in Path("/proc/self/fd").iterdir())  # other tests of this process may hold some
+
     async def act() -> None:
         async with opened(tmp_path) as one:
             await one.places()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            # Other tests of this process may hold some.
-            most = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
             resource.setrlimit(resource.RLIMIT_NOFILE, (most + 64, hard))
             try:
                 answers = await one.add("INBOX", [message(n) for n in range(200)])

@@ -121,7 +121,9 @@ def seen(tmux: list[str], words: str) -> str:
     end = time.monotonic() + PATIENCE
     last = ""
     for look in itertools.count(1):
-        if look % 10 == 0:  # on a busy machine what neomutt believes to be on the screen and what is there may differ
+        # On a busy machine what neomutt believes to be on the screen and what is there may differ. Not at a prompt: there
+        # it would draw what was hidden.
+        if look % 10 == 0 and "[Msgs:" in words:
             subprocess.run([*tmux, "send-keys", "C-l"], check=True)
         screen = subprocess.run(
             [*tmux, "capture-pane", "-p", "-e", "-N"], capture_output=True, text=True, check=True

@@ -121,8 +121,8 @@ def test_any_moves_and_kills_end_in_the_same_mail(
     cut_off = False
     for time, (what, name, number) in enumerate(edits, 1_700_000_000):
         if cut_off and what in ("move", "rename"):
-            # Known not to hold (docs/roadmap.md): what was on its way when a run was cut off, and is moved at the source
-            # before the next run, is known by nothing but its place, and stays at the target in both.
+            # Known not to hold (docs/roadmap.md): what was on its way when a run was cut off, and is moved at the
+            # source before the next run, is known by nothing but its place, and stays at the target in both.
             move.run()
             cut_off = False
         box = source.boxes.get(name)

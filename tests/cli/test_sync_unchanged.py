@@ -57,17 +57,17 @@ def init(cli: Cli, server: RestanteServer, name: str, account: str, *more: str) 
 
 @pytest.fixture
 def work(tmp_path: Path, server: RestanteServer) -> Cli:
-    """A copy called work, in a store, in step, and a run that had nothing to do behind it."""
+    """A copy called mine, in a store, in step, and a run that had nothing to do behind it."""
     cli = Cli(tmp_path)
-    init(cli, server, "work", HERE)
+    init(cli, server, "mine", HERE)
     cli("sync")
     assert not written(cli).exists()
-    assert cli("sync").stdout == "work: nothing had changed.\n"
+    assert cli("sync").stdout == "mine: nothing had changed.\n"
     assert written(cli).exists()
     return cli
 
 
-def written(cli: Cli, name: str = "work") -> Path:
+def written(cli: Cli, name: str = "mine") -> Path:
     return cli.data / "sync" / name / record.NAME
 
 
@@ -78,17 +78,17 @@ def attempt(cli: Cli, *names: str) -> bool:
 def test_nothing_changed_is_said_by_the_short_way(
     work: Cli, server: RestanteServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = json.loads((work.data / "sync/work/last.json").read_bytes())
+    before = json.loads((work.data / "sync/mine/last.json").read_bytes())
     for _ in range(3):
         entry.SETTLED.clear()
         assert attempt(work)
-    assert capsys.readouterr().out == "work: nothing had changed.\n" * 3
-    last = json.loads((work.data / "sync/work/last.json").read_bytes())
+    assert capsys.readouterr().out == "mine: nothing had changed.\n" * 3
+    last = json.loads((work.data / "sync/mine/last.json").read_bytes())
     assert last.keys() == before.keys()
     assert last["started"] > before["started"]
     assert (last["problem"], last["changed"], last["downloaded"]) == (None, 0, 0)
     entry.SETTLED.clear()
-    assert work("sync").stdout == "work: nothing had changed.\n"
+    assert work("sync").stdout == "mine: nothing had changed.\n"
 
 
 def test_it_imports_next_to_nothing(work: Cli) -> None:
@@ -105,8 +105,8 @@ def test_it_imports_next_to_nothing(work: Cli) -> None:
 def test_the_program_goes_the_short_way_and_says_the_same(work: Cli) -> None:
     written(work).chmod(0o600)
     inode = written(work).stat().st_ino
-    process = work.start("work")
-    assert process.communicate(timeout=60) == ("work: nothing had changed.\n", "")
+    process = work.start("mine")
+    assert process.communicate(timeout=60) == ("mine: nothing had changed.\n", "")
     assert process.returncode == 0
     assert written(work).stat().st_ino == inode  # a whole run writes it anew
     process = work.start("-q")
@@ -157,8 +157,8 @@ THERE: dict[str, Change] = {
 }
 NEAR: dict[str, Change] = {
     "a message": lambda cli, server, patch: in_store(cli),
-    "the state": lambda cli, server, patch: touched(cli.data / "sync/work/state.db"),
-    "the state is open": lambda cli, server, patch: (cli.data / "sync/work/state.db-wal").write_bytes(b""),
+    "the state": lambda cli, server, patch: touched(cli.data / "sync/mine/state.db"),
+    "the state is open": lambda cli, server, patch: (cli.data / "sync/mine/state.db-wal").write_bytes(b""),
     "the file of copies": lambda cli, server, patch: cli.file.write_text(cli.file.read_text() + "# more\n"),
     "HOME": lambda cli, server, patch: patch.setenv("HOME", str(cli.folder)),
     "the program": lambda cli, server, patch: altered(cli, program=__version__ + "1"),
@@ -166,7 +166,7 @@ NEAR: dict[str, Change] = {
     "the record's form": lambda cli, server, patch: written(cli).write_bytes(b'{"format": 0}'),
     "the record's values": lambda cli, server, patch: altered(cli, rows=7, state_stamp=None),
     "no record": lambda cli, server, patch: written(cli).unlink(),
-    "a download that was cut off": lambda cli, server, patch: (cli.data / "sync/work/parts").mkdir(),
+    "a download that was cut off": lambda cli, server, patch: (cli.data / "sync/mine/parts").mkdir(),
     "no account": lambda cli, server, patch: (cli.data / "directory.db").rename(cli.data / "away"),
 }
 
@@ -210,7 +210,7 @@ def test_a_whole_run_carries_what_an_attempt_found(work: Cli, server: RestanteSe
         assert not attempt(work)
         assert "here 1 new" in work("sync").stdout
         assert not written(work).exists()
-        assert work("sync").stdout == "work: nothing had changed.\n"
+        assert work("sync").stdout == "mine: nothing had changed.\n"
         entry.SETTLED.clear()
         assert attempt(work)
         entry.SETTLED.clear()
@@ -218,7 +218,7 @@ def test_a_whole_run_carries_what_an_attempt_found(work: Cli, server: RestanteSe
 
 def test_a_decision_about_removals_is_a_change(work: Cli) -> None:
     """Whoever writes to the state between two runs, were it in the same instant."""
-    state = State.open(work.data / "sync/work/state.db")
+    state = State.open(work.data / "sync/mine/state.db")
     assert not attempt(work)  # it is open
     with state.transaction():
         state.pairs.put(1, End.ONE, replace(Known("INBOX", None), validity="1"))
@@ -227,7 +227,7 @@ def test_a_decision_about_removals_is_a_change(work: Cli) -> None:
 
 
 def test_another_run_is_under_way(work: Cli, server: RestanteServer) -> None:
-    with (work.data / "sync/work/state.db.lock").open("r+b") as lock:
+    with (work.data / "sync/mine/state.db.lock").open("r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert not attempt(work)
     assert attempt(work) or written(work).exists() is False
@@ -243,23 +243,23 @@ def test_several_copies_are_settled_up_to_the_first_that_is_not(
     work("sync")
     work("sync")
     assert attempt(work)
-    assert entry.SETTLED == ["work", "second", "third"]
+    assert entry.SETTLED == ["mine", "second", "third"]
     entry.SETTLED.clear()
-    assert attempt(work, "third", "work", "third")
-    assert entry.SETTLED == ["third", "work"]
+    assert attempt(work, "third", "mine", "third")
+    assert entry.SETTLED == ["third", "mine"]
     entry.SETTLED.clear()
     assert not attempt(work, "third", "fourth")
     assert entry.SETTLED == []
     written(work, "second").unlink()
     capsys.readouterr()
     assert not attempt(work)
-    assert capsys.readouterr().out == "work: nothing had changed.\n"
+    assert capsys.readouterr().out == "mine: nothing had changed.\n"
     assert work("sync").stdout == "second: nothing had changed.\nthird: nothing had changed.\n"
 
 
 def test_a_copy_over_tls_checks_the_certificate(tmp_path: Path, server: RestanteServer) -> None:
     cli = Cli(tmp_path)
-    init(cli, server, "work", HERE, "--imap", f"localhost:{server.imaps}", "--certificate", str(server.certificate))
+    init(cli, server, "mine", HERE, "--imap", f"localhost:{server.imaps}", "--certificate", str(server.certificate))
     cli("sync")
     cli("sync")
     assert json.loads(written(cli).read_bytes())["tls"] is True
@@ -276,7 +276,7 @@ def test_a_password_command(tmp_path: Path, server: RestanteServer) -> None:
     script = tmp_path / "secret"
     script.write_text(f"#!/bin/sh\necho x >> {count}\necho secret\ncat\n")
     script.chmod(0o700)
-    cli("sync", "init", "work", "--user", ANNA, "--password-command", str(script), "--imap",
+    cli("sync", "init", "mine", "--user", ANNA, "--password-command", str(script), "--imap",
         f"127.0.0.1:{server.imap}", "--no-tls", "--store", HERE, "--no-send")  # fmt: skip
     cli("sync")
     cli("sync")
@@ -305,7 +305,7 @@ def test_a_file_of_copies_that_was_just_written_leaves_no_record(
 
 def test_a_maildir_leaves_no_record(tmp_path: Path, server: RestanteServer) -> None:
     cli = Cli(tmp_path)
-    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tmp_path / "M"), "--no-send")
+    cli.init("mine", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tmp_path / "M"), "--no-send")
     for _ in range(3):
         cli("sync")
     assert not written(cli).exists()
@@ -314,7 +314,7 @@ def test_a_maildir_leaves_no_record(tmp_path: Path, server: RestanteServer) -> N
 def test_a_copy_that_sends(tmp_path: Path, server: RestanteServer) -> None:
     """Nothing in the outbox, and nothing in the Outbox: else a whole run sends it."""
     cli = Cli(tmp_path)
-    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", HERE, "--smtp", "127.0.0.1:1")
+    cli.init("mine", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", HERE, "--smtp", "127.0.0.1:1")
     for _ in range(3):
         cli("sync")
     assert attempt(cli)
@@ -368,7 +368,7 @@ def test_a_subcommand_is_none_of_the_copies(work: Cli) -> None:
     assert plain_sync(["sync", "status"]) == ("", "", ["status"], False)
     assert not attempt(work, "status")
     process = work.start("list")
-    assert "work" in process.communicate(timeout=60)[0]
+    assert "mine" in process.communicate(timeout=60)[0]
     assert process.returncode == Exit.OK
 
 

@@ -1,7 +1,8 @@
 """One account as an acting user sees it: the `Store` interface over reads on the loop and queued writes.
 
 Reads are short indexed queries and run on the event loop, each in one transaction; writes go to the group commit.
-What sessions of one process share (flag table, quota) hangs on `Shared`, which lives while a store of the account does.
+What sessions of one process share (flag table, quota) hangs on `sessions.Shared`, which lives while a store of the
+account does.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ from ..model import (
     Row,
     Scored,
     Snapshot,
-    System,
     UidRanges,
 )
 from ..quota import Quota, QuotaState
@@ -69,6 +69,7 @@ from .candidates import Candidates
 from .changes import FEW_FLAGS
 from .faults import refusal, translated
 from .handles import WRITER_WAIT, connect
+from .sessions import Shared
 from .transaction import Write
 
 if TYPE_CHECKING:
@@ -95,70 +96,6 @@ _FLAGS_ALONE = (Column.FLAGS,)
 
 STILL_READ = 3600.0
 """Seconds after its removal in which a session may still read a message, however short the retention is."""
-
-
-class Shared:
-    """What the sessions of one process share of an account."""
-
-    __slots__ = (
-        "__weakref__", "claimed", "flags", "flags_known", "freed", "incarnation", "quota", "quota_at", "readers",
-        "seen_counts",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.flags = FlagTable()
-        self.flags_known = 0
-        self.incarnation = ""
-        self.claimed: dict[int, int] = {}
-        """Of a mailbox, the UID up to which \\Recent is some session's here, or is on its way to be: in a crowd that
-        is told of new mail at once, one asks for it and not each."""
-        self.readers: ReaderFlags | None = None
-        self.seen_counts: dict[tuple[int, str], tuple[int, int, int]] = {}
-        self.quota: Quota | None = None
-        self.quota_at = 0
-        self.freed = False
-        """Contents were freed of which the search index still knows."""
-
-    def learn(self, db: apsw.Connection) -> None:
-        """Take in flag sets made since the last call. Numbers only grow, so one look at the last one is enough.
-
-        Only within an incarnation: an account that was restored gives the same numbers to other sets, and sessions of
-        who shares its mailboxes may have lived on.
-        """
-        incarnation, last = db.execute("SELECT incarnation, (SELECT max(number) FROM flagset) FROM account").get
-        if incarnation != self.incarnation:
-            self.incarnation, self.flags_known = incarnation, 0
-            self.claimed.clear()
-            self.seen_counts.clear()  # flags that were there stay until they are covered: rows may still name them
-        if last is None or last <= self.flags_known:
-            return
-        for number, system, keywords in db.execute(
-            "SELECT number, system, keywords FROM flagset WHERE number > ? ORDER BY number", (self.flags_known,)
-        ):
-            flags = Flags(System(system), frozenset(keywords.split()))
-            self.flags.add(number, flags)
-            if self.readers is not None:
-                self.readers.add_both(number, flags)
-        self.flags_known = last
-
-    def reader_flags(self) -> ReaderFlags:
-        """The same flag sets as those see them who are not the owner; made when one first asks."""
-        if self.readers is None:
-            self.readers = ReaderFlags()
-            for number, flags in self.flags.items():
-                self.readers.add_both(number, flags)
-        return self.readers
-
-
-class ReaderFlags(FlagTable):
-    """Flag sets without the owner's \\Seen, each under its number; and with a reader's own, SEEN_BIT added to it."""
-
-    __slots__ = ()
-
-    def add_both(self, number: int, flags: Flags) -> None:
-        unseen = Flags(flags.system & ~System.SEEN, flags.keywords)
-        self.add(number, unseen)
-        self.add(number | rows.SEEN_BIT, Flags(unseen.system | System.SEEN, flags.keywords))
 
 
 class SqliteStore:

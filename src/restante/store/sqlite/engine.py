@@ -24,7 +24,7 @@ from ..errors import DiskFull, NoSuchAccount
 from ..interface import OnChange, Store, Watch
 from ..quota import NO_LIMITS, Quota
 from . import migrate
-from .account import Shared, SqliteStore
+from .account import SqliteStore
 from .faults import translated
 from .glance import glance_stats
 from .handles import Handles
@@ -33,6 +33,7 @@ from .index import discard
 from .indexes import BATCH, Filler, Indexes
 from .kept import Kept
 from .paths import DIRECTORY, account_file
+from .sessions import Shared
 from .transaction import Settings
 from .writer import Job, Writers
 

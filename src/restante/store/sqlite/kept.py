@@ -13,9 +13,9 @@ from collections import OrderedDict
 from collections.abc import Set as AbstractSet
 from weakref import WeakValueDictionary
 
-from .account import Shared
 from .changes import Deltas, FirstUnseen, FlagArrays, Lists
 from .maildrop import Maildrops
+from .sessions import Shared
 
 RECENT = 1_000
 """Accounts whose shared values (flag table, quota) outlive their last session, so that deliveries find them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ..store.interface import Engine, Store
 from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System, UidRanges
 from ..store.rights import parse_rights
 from .errors import Corrupt, NoRepository
+from .groups import groups
 from .missing import BESIDE, Missing, flags_of, missing
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, Pop3Data
 from .repository import Repository
@@ -28,7 +29,6 @@ from .restore import Analyser, Choice, Lost, Restored, Told, read_mailbox, resto
 from .segments import Placed
 
 GROUP_MESSAGES = 100
-GROUP_OCTETS = 8 << 20
 BATCH = 10_000
 FEW = 100
 """Messages asked for by name, up to which each is looked up."""
@@ -175,7 +175,7 @@ class Bringing:
             self.done.octets += sum([row.size for row in rows])
         else:
             key = await self._mailbox(box, name, root)
-            for group in _groups(rows):
+            for group in groups(rows, GROUP_MESSAGES):
                 await self._append(box, name, key, group)
         self.done.mailboxes.append((name, self.done.messages - before))
 
@@ -259,20 +259,6 @@ class Bringing:
 def _above(ranges: UidRanges, low: int) -> UidRanges:
     """Of ranges, what lies at `low` or above."""
     return tuple((max(first, low), last) for first, last in ranges if last >= low)
-
-
-def _groups(rows: Sequence[Placed]) -> Iterator[list[Placed]]:
-    """Rows in order, of a bounded number and size at once."""
-    group: list[Placed] = []
-    octets = 0
-    for row in rows:
-        if group and (len(group) >= GROUP_MESSAGES or octets + row.size > GROUP_OCTETS):
-            yield group
-            group, octets = [], 0
-        group.append(row)
-        octets += row.size
-    if group:
-        yield group
 
 
 async def bring_out(

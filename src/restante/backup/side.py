@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from typing import NoReturn
 
 from ..store.model import System
-from ..sync.model import Added, Changes, FlagChange, Flags, Message, Outline, Place, Spelling, Withheld
+from ..sync.model import Changes, FlagChange, Flags, Message, Outline, Place, Spelling, Withheld
 from ..sync.outline import mark_and_ident
-from ..sync.side import MailboxUnavailable, Side, SideUnavailable
+from ..sync.side import MailboxUnavailable, Side
+from ..sync.unchanging import Unchanging
 from .errors import Corrupt
+from .groups import groups
 from .missing import flags_of
 from .objects import AccountData, AccountLine, MailboxData
 from .repository import Repository
@@ -25,7 +26,6 @@ from .restore import EVERYTHING, Choice, read_mailbox
 from .segments import Placed
 
 GROUP_MESSAGES = 200
-GROUP_OCTETS = 8 << 20
 OUTLINES = 1000
 """Messages of a server asked about at a time."""
 Held = Mapping[bytes, list[tuple[str, int | None]]]
@@ -33,7 +33,7 @@ Held = Mapping[bytes, list[tuple[str, int | None]]]
 VIEWS = frozenset({"\\All", "\\Flagged", "\\Important"})
 
 
-class SnapshotSide:
+class SnapshotSide(Unchanging):
     """Implements `sync.side.Side`. unreadable: see `side.Withholds`."""
 
     def __init__(self, repository: Repository, line: AccountLine, choice: Choice = EVERYTHING) -> None:
@@ -131,7 +131,7 @@ class SnapshotSide:
 
     async def _messages(self, name: str, uids: Sequence[int]) -> AsyncIterator[tuple[Placed, bytes]]:
         rows = await self._read(name)
-        for group in _groups([rows[uid] for uid in uids if uid in rows]):
+        for group in groups([rows[uid] for uid in uids if uid in rows], GROUP_MESSAGES):
             by_digest: dict[bytes, list[Placed]] = {}
             for row in group:
                 by_digest.setdefault(row.digest, []).append(row)
@@ -166,35 +166,8 @@ class SnapshotSide:
 
     # Nothing is changed ----------------------------------------------------------------------------
 
-    def _refuse(self) -> NoReturn:
-        raise SideUnavailable("A snapshot is never changed.")
-
-    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
-        self._refuse()
-
-    async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
-        self._refuse()
-
-    async def remove(self, name: str, uids: Sequence[int]) -> None:
-        self._refuse()
-
-    async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
-        self._refuse()
-
-    async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
-        self._refuse()
-
-    async def create(self, name: str, role: str | None) -> Place:
-        self._refuse()
-
-    async def rename(self, name: str, new: str) -> None:
-        self._refuse()
-
-    async def delete(self, name: str) -> None:
-        self._refuse()
-
-    async def subscribe(self, name: str, subscribed: bool) -> None:
-        self._refuse()
+    def refusal(self) -> tuple[str, str]:
+        return "A snapshot is never changed.", ""
 
     async def set_role(self, name: str, role: str | None) -> bool:
         self._refuse()
@@ -223,20 +196,6 @@ _NAMES = (
     (System.FLAGGED, "\\Flagged"),
     (System.DRAFT, "\\Draft"),
 )
-
-
-def _groups(rows: Sequence[Placed]) -> Iterator[list[Placed]]:
-    """Rows in order, of a bounded number and size at once."""
-    group: list[Placed] = []
-    octets = 0
-    for row in rows:
-        if group and (len(group) >= GROUP_MESSAGES or octets + row.size > GROUP_OCTETS):
-            yield group
-            group, octets = [], 0
-        group.append(row)
-        octets += row.size
-    if group:
-        yield group
 
 
 class Receiver:

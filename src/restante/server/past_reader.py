@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..backup.access import location_of, remote_of, secret_of
 from ..backup.errors import BackupRefusal, Corrupt, LocationFailed, NoRepository
+from ..backup.groups import groups
 from ..backup.look import Looking, local, state_of
 from ..backup.objects import AccountData, MailboxData
 from ..backup.repository import Repository
@@ -48,7 +49,6 @@ from .past_wire import (
 )
 
 GROUP_MESSAGES = 100
-GROUP_OCTETS = 8 << 20
 """Messages read and analysed before they are kept and somebody else has a turn."""
 
 KEPT = 120.0
@@ -269,7 +269,7 @@ class PastReader:
         await self._make_room()
         looking = await self._look()
         lost = 0
-        for group in _groups(lacking):
+        for group in groups(lacking, GROUP_MESSAGES):
             found = await asyncio.to_thread(self._found, looking, group, bodies)
             lost += len(group) - len(found)
             await past.file.put(found)
@@ -306,7 +306,7 @@ class PastReader:
             self._loans[token] = past, contents
             holder.loans.add(token)
             try:
-                for group in _groups(lacking):
+                for group in groups(lacking, GROUP_MESSAGES):
                     await self._put_octets(past, looking, group)
                 pop3 = await asyncio.to_thread(looking.pop3, root, box, ranges)
             except BaseException:
@@ -380,20 +380,6 @@ class PastReader:
 
 def _fields(box: PastBox) -> tuple[object, ...]:
     return box.name, box.id, box.uidvalidity, box.uidnext, box.highest_modseq, box.messages, box.octets
-
-
-def _groups(lacking: Sequence[Lacking]) -> Iterator[list[Lacking]]:
-    """Emails in order, of a bounded number and size at once; a larger one alone."""
-    group: list[Lacking] = []
-    octets = 0
-    for one in lacking:
-        if group and (len(group) >= GROUP_MESSAGES or octets + one.size > GROUP_OCTETS):
-            yield group
-            group, octets = [], 0
-        group.append(one)
-        octets += one.size
-    if group:
-        yield group
 
 
 def _octets(folder: Path) -> int:

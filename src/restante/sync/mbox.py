@@ -17,15 +17,15 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 from ..exchange.folder import mbox_name
 from ..exchange.mbox import Quoting, Splitter, is_mbox, lift, quoting_of
 from ..store import model as store_model
 from .maildir.octets import travelling
-from .model import Added, Changes, FlagChange, Flags, Message, Outline, Place, Spelling
+from .model import Changes, Flags, Message, Outline, Place, Spelling
 from .outline import mark
 from .side import MailboxUnavailable, SideUnavailable
+from .unchanging import Unchanging
 
 INBOX = "INBOX"
 LARGEST = 1 << 40
@@ -55,7 +55,7 @@ class _Mailbox:
         return f"{self.stamp[0]:x}.{self.stamp[1]:x}"
 
 
-class MboxSide:
+class MboxSide(Unchanging):
     """An mbox file as INBOX (or as the mailbox named), or every mbox below a folder by its path. Nothing is written."""
 
     def __init__(self, path: Path, *, name: str = INBOX, spelling: Spelling | None = None) -> None:
@@ -156,35 +156,8 @@ class MboxSide:
 
     # Nothing is changed ----------------------------------------------------------------------------
 
-    def _refuse(self) -> NoReturn:
-        raise SideUnavailable(f"The mbox {self.title} is read alone.", "Copy it to a Maildir or a server.")
-
-    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
-        self._refuse()
-
-    async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
-        self._refuse()
-
-    async def remove(self, name: str, uids: Sequence[int]) -> None:
-        self._refuse()
-
-    async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
-        self._refuse()
-
-    async def move(self, name: str, uids: Sequence[int], target: str) -> list[int]:
-        self._refuse()
-
-    async def create(self, name: str, role: str | None) -> Place:
-        self._refuse()
-
-    async def rename(self, name: str, new: str) -> None:
-        self._refuse()
-
-    async def delete(self, name: str) -> None:
-        self._refuse()
-
-    async def subscribe(self, name: str, subscribed: bool) -> None:
-        self._refuse()
+    def refusal(self) -> tuple[str, str]:
+        return f"The mbox {self.title} is read alone.", "Copy it to a Maildir or a server."
 
     async def set_role(self, name: str, role: str | None) -> bool:
         return False

@@ -128,7 +128,7 @@ def seen(tmux: list[str], words: str) -> str:
             return screen
         assert time.monotonic() < end, f"{words!r} is not on\n{screen}"
         last = screen
-        time.sleep(0.2)
+        time.sleep(0.2)  # tmux tells of no change on a screen
 
 
 def console() -> Console:

@@ -53,7 +53,7 @@ def dotlock(folder: int, file: str, now: Callable[[], float], patience: Patience
         except OSError:
             gone = False  # not ours to read or to take: waited for like any other
         if not gone:
-            time.sleep(patience.pause)
+            time.sleep(patience.pause)  # nobody tells when a lock file goes
     else:
         raise Locked(f"{lock} is held by another program")
     try:

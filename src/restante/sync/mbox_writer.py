@@ -159,7 +159,7 @@ class MboxWriter:
                 if error.errno not in (errno.EACCES, errno.EAGAIN):
                     raise SideUnavailable(f"{self.path} cannot be locked: {error.strerror}.") from error
             if attempt < MBOX.tries - 1:
-                time.sleep(MBOX.pause)
+                time.sleep(MBOX.pause)  # as long as the lock file is waited for, not for ever as F_SETLKW would
         raise MailboxUnavailable(f"{self.path} is locked by another program.")
 
 

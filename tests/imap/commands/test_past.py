@@ -17,6 +17,7 @@ from restante.server.past_order import cache_folder
 from restante.server.past_reader import KEPT, OPEN
 from restante.server.past_wire import Fill, Load
 from restante.store.directory import Account, AccountSettings
+from restante.store.errors import PastUnavailable
 from restante.store.model import Column, Flags, Identity, NewMessage, System
 
 from ..past_world import PastWorld, run
@@ -784,6 +785,26 @@ def test_messages_that_the_backup_has_lost_are_passed_over_and_told() -> None:
         assert box is not None
         assert box.messages == 1
         assert b"T OK [COPYUID" in await client.do(b"COPY 4 Work/Now")
+
+    run(scenario)
+
+
+def test_a_file_that_went_is_told_as_a_backup_that_was_closed() -> None:
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        (state,) = await world.past.states(ACCOUNT.id)
+        store = await world.past.store(ACCOUNT.id, state)
+        box = await store.mailbox("INBOX")
+        assert box is not None
+        await store.inner._engine.delete_account(store.account)
+        with pytest.raises(PastUnavailable, match="closed meanwhile"):
+            async for _ in store.stream_content(1):
+                pytest.fail("there is nothing")
+        with pytest.raises(PastUnavailable, match="closed meanwhile"):
+            await store.rows(box.key, ((1, 9),), [Column.ENVELOPE], 9)
+        with pytest.raises(PastUnavailable, match="closed meanwhile"):
+            await store.opening(box.key)
 
     run(scenario)
 

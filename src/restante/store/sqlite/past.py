@@ -271,8 +271,10 @@ class SqlitePastStore:
         with self.opened():
             return await self._inner.read_contents(contents)
 
-    def stream_content(self, content: int) -> AsyncIterator[bytes]:
-        return self._inner.stream_content(content)
+    async def stream_content(self, content: int) -> AsyncIterator[bytes]:
+        with self.opened():
+            async for piece in self._inner.stream_content(content):
+                yield piece
 
     async def last_change(self) -> int:
         _refuse()
@@ -310,8 +312,11 @@ class SqlitePastStore:
                 break
             ranges = tuple((max(low, looked + 1), high) for low, high in ranges if high > looked)
             await asyncio.sleep(0)  # others' turn
-        if not lost and len(named) == 1 and named[0][0] <= 1 and named[0][1] >= self._inner.look(_last, mailbox):
-            self._whole |= {(mailbox, bodies), (mailbox, False)}
+        if not lost and len(named) == 1 and named[0][0] <= 1:
+            with self.opened():
+                last = self._inner.look(_last, mailbox)
+            if named[0][1] >= last:
+                self._whole |= {(mailbox, bodies), (mailbox, False)}
         return lost
 
     @asynccontextmanager

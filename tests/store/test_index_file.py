@@ -20,6 +20,7 @@ from restante.store.model import FlagMode, Identity
 from restante.store.rights import parse_rights
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
+from restante.store.sqlite.index import Index
 from restante.store.sqlite.indexes import Filler
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox, new
 from tests.engines.test_search_index import ENGLISH, body, filed, fill, findings
@@ -177,6 +178,31 @@ def test_doctor_finds_an_index_that_is_wrong_and_discards_it(tmp_path: Path) -> 
             assert await findings(store, repair=False) == []
             while await store.fill_search():
                 pass
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+def test_doctor_finds_nothing_where_a_filler_goes_on_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+    ended = 0
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await fill(store, ENGLISH[:9])
+        end = Index.end
+
+        def with_a_filler(self: Index) -> None:
+            nonlocal ended
+            ended += 1
+            end(self)
+            other = apsw.Connection(str(index))
+            other.execute("UPDATE doc SET checksum = checksum + 1 WHERE email = 9")
+            other.close()
+
+        monkeypatch.setattr(Index, "end", with_a_filler)
+        assert await findings(store, repair=False) == []
+        monkeypatch.undo()
+        assert ended == 1
 
     asyncio.run(installation.play(scene, index_from=1))
 

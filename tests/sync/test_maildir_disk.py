@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import resource
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -79,10 +80,11 @@ def test_an_error_of_the_disk_is_told_and_leaves_nothing_in_tmp(
     asyncio.run(act())
 
 
-def test_many_messages_with_few_files_open(tmp_path: Path) -> None:
-    most = max(int(path.name) for path in Path("/proc/self/fd").iterdir())  # other tests of this process may hold some
+@pytest.mark.parametrize("held", [0, 300])
+def test_many_messages_with_few_files_open(tmp_path: Path, held: int) -> None:
+    """held: files that others have open, more than half of what the process may open in all."""
 
-    async def act() -> None:
+    async def act(most: int) -> None:
         async with opened(tmp_path) as one:
             await one.places()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -93,7 +95,10 @@ def test_many_messages_with_few_files_open(tmp_path: Path) -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             assert all(each.uid for each in answers)
 
-    asyncio.run(act())
+    with ExitStack() as others:
+        for _ in range(held):
+            others.enter_context(Path(os.devnull).open("rb"))
+        asyncio.run(act(max(int(path.name) for path in Path("/proc/self/fd").iterdir())))
 
 
 # Durable ----------------------------------------------------------------------------------------------

@@ -235,13 +235,14 @@ class Index:
         for (text,) in self._db.execute("PRAGMA quick_check(5)"):
             if text != "ok":
                 yield Finding("search-index", f"SQLite finds: {text}", repairable=True)
+        docs = self._db.cursor()
         self.begin()
         try:
             upto = self.upto(account)
             last = self._last()
             if last > upto:
                 yield Finding("search-index", f"email {last} is indexed, above {upto}", repairable=True)
-            docs = self._db.execute("SELECT email, checksum FROM doc ORDER BY email")
+            docs.execute("SELECT email, checksum FROM doc ORDER BY email")
             key, checksum = -1, 0
             for email, header, body in account.execute(_TEXTS, (upto,)):
                 while key < email:
@@ -252,6 +253,7 @@ class Index:
             yield Finding("search-index", "it was made from another state of the account", repairable=True)
             return
         finally:
+            docs.close()  # not read to its end: it would hold this state, from which nobody may go on to write
             self.end()
         # They read first and write then: without the lock from their beginning, a filler that commits in between would
         # make them fail at once, however long they may wait.

@@ -28,6 +28,7 @@ BATCH = 250
 OLD = 36 * 3600
 """Seconds after which a file in tmp is nobody's (Maildir's own rule)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_MORE_OPEN = (errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(slots=True)
@@ -52,8 +53,11 @@ def add(tree: Tree, name: str, messages: Sequence[Message]) -> list[Added]:
         infos = _Infos(tree, folder, messages)
         filed: list[_Draft] = []
         step = min(BATCH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
-        for start in range(0, len(messages), step):
-            filed += _batch(tree, folder, infos, start, messages[start : start + step])
+        done = 0
+        while done < len(messages):
+            drafts, looked_at = _batch(tree, folder, infos, done, messages[done : done + step])
+            filed += drafts
+            done += looked_at
         if not filed:
             return answers
         tree.step("syncing directories")
@@ -96,16 +100,28 @@ class _Infos:
         return self._tree.separator + b"2," + letters.encode(), 0, more
 
 
-def _batch(tree: Tree, folder: Folder, infos: _Infos, start: int, messages: Sequence[Message]) -> list[_Draft]:
-    """File these; those that found no room are not among the answers."""
+def _batch(
+    tree: Tree, folder: Folder, infos: _Infos, start: int, messages: Sequence[Message]
+) -> tuple[list[_Draft], int]:
+    """File these; those that found no room are not among the answers. And how many were looked at.
+
+    All stay open until they are durable together; where no more files can be opened, those before are a batch.
+    """
     drafts: list[_Draft] = []
     named = 0
+    looked_at = len(messages)
     try:
         more: dict[bytes, tuple[str, ...]] = {}
         tree.step("writing")
         for number, message in enumerate(messages, start):
             info, new, words = infos.of(message.flags)
-            draft = _draft(tree, folder, number, message, info, new)
+            try:
+                draft = _draft(tree, folder, number, message, info, new)
+            except OSError as error:
+                if error.errno not in _NO_MORE_OPEN or not drafts:
+                    raise
+                looked_at = number - start
+                break
             if draft is not None:
                 drafts.append(draft)
                 if words:
@@ -128,7 +144,7 @@ def _batch(tree: Tree, folder: Folder, infos: _Infos, start: int, messages: Sequ
                 os.close(draft.handle)
         for draft in drafts[named:]:
             remove_if_there(folder.fd, b"tmp/" + draft.name)
-    return drafts
+    return drafts, looked_at
 
 
 def _draft(tree: Tree, folder: Folder, number: int, message: Message, info: bytes, new: int) -> _Draft | None:

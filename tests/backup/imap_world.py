@@ -48,7 +48,9 @@ class Gate:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._passing: list[threading.Thread] = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def let_in(self) -> None:
         self._shut = False
@@ -56,8 +58,13 @@ class Gate:
     def close(self) -> None:
         """Nobody is let in any more, and whoever is in is put out."""
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listener.close()
         self._break()
+        for thread in self._passing:
+            thread.join()
+        for each in self._open:
+            each.close()
 
     def __enter__(self) -> Gate:
         return self
@@ -86,8 +93,10 @@ class Gate:
                 continue
             server = socket.create_connection(("127.0.0.1", self._target))
             self._open += [client, server]
-            threading.Thread(target=self._inward, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._outward, args=(client, server), daemon=True).start()
+            for one in (self._inward, self._outward):
+                thread = threading.Thread(target=one, args=(client, server), daemon=True)
+                self._passing.append(thread)
+                thread.start()
 
     def _inward(self, client: socket.socket, server: socket.socket) -> None:
         try:

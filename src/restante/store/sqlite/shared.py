@@ -12,21 +12,16 @@ from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import NoReturn
 
 import apsw
 
 from ...query.language import And, Fuzzy, HasFlag, ModSeq, Not, Or, Query, Uids
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
-from ..annotation import ACCOUNT
 from ..backup import AnswerRow, Instant, Mark
 from ..changes import AccountChanges, Change
-from ..errors import CannotChangeMailbox, MailboxExists, NoPermission
 from ..interface import Store
 from ..model import (
-    INBOX,
-    SEPARATOR,
     AccountStats,
     Adoption,
     Appended,
@@ -50,19 +45,15 @@ from ..model import (
     Row,
     Scored,
     Snapshot,
-    System,
     UidRanges,
 )
 from ..quota import Quota, QuotaState
 from ..rewind import RewindNote, Rewound
 from ..rewind import Snapshot as Then
-from ..rights import ANNOTATES, AclEntry, Rights, may_annotate
-from . import account_changes, acl, annotation, append, copies, mailboxes, quota, reader, recent, rows
-from . import replace as replacing
+from ..rights import AclEntry, Rights, may_annotate
+from . import account_changes, acl, annotation, mailboxes, quota, reader, recent, rows, shared_writes
 from .account import SqliteStore
-from .append import Prepared
-from .quota import check_filing
-from .transaction import Write
+from .shared_writes import refuse
 
 ON_LOOP = 20_000
 """Messages of a mailbox whose keywords are looked for on the event loop."""
@@ -73,10 +64,6 @@ counted together."""
 
 MOST_COUNTS = 1_000
 """Counts of seen messages kept for one account, a mailbox and reader each."""
-
-
-def _refuse() -> NoReturn:
-    raise NoPermission("This belongs to somebody else.")
 
 
 class SharedStore:
@@ -145,7 +132,7 @@ class SharedStore:
         return reader.as_seen(db, mailbox, self._actor, rights, (known[2], highest))
 
     async def subscriptions(self) -> list[str]:
-        _refuse()
+        refuse()
 
     def _readable(self, db: apsw.Connection, mailbox: int) -> Rights:
         rights = acl.rights_on(db, mailbox, self._actor)
@@ -178,7 +165,7 @@ class SharedStore:
 
     async def keywords(self, mailbox: int | None = None) -> list[str]:
         if mailbox is None:
-            _refuse()
+            refuse()
         if self._own._read(self._seen, mailbox).messages <= ON_LOOP:
             return self._own._read(rows.keywords_of, mailbox)
         return await asyncio.to_thread(self._own.read_apart, lambda db: rows.keywords_of(db, mailbox))
@@ -268,7 +255,7 @@ class SharedStore:
                 return query
 
     async def fill_search(self) -> int:
-        _refuse()
+        refuse()
 
     # Contents are asked for by keys that only `rows` gives out.
 
@@ -284,29 +271,29 @@ class SharedStore:
     # Changing messages -------------------------------------------------------------------------------
 
     async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
-        _refuse()
+        refuse()
 
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         return await self._own.put(data, before)
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         prepared, limits = await self._own._prepared(messages), await self._own._quota()
-        done = await self._own._write(_append, mailbox, prepared, limits)
+        done = await self._own._write(shared_writes.append, mailbox, prepared, limits)
         self._own._engine.filler.note(self.account)
         return done
 
     async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
-        _refuse()
+        refuse()
 
     async def append_once(self, name: str, message: NewMessage) -> Appended | None:
-        _refuse()
+        refuse()
 
     async def has_email(self, email_id: str) -> bool:
-        _refuse()
+        refuse()
 
     async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
         (prepared,), limits = await self._own._prepared([message]), await self._own._quota()
-        done = await self._own._write(_replace, mailbox, uid, target, prepared, limits)
+        done = await self._own._write(shared_writes.replace, mailbox, uid, target, prepared, limits)
         self._own._engine.filler.note(self.account)
         return done
 
@@ -317,7 +304,7 @@ class SharedStore:
 
     def _inserts(self, db: apsw.Connection) -> None:
         if not any(rights & Rights.INSERT for rights in acl.rights_by_mailbox(db, self._actor).values()):
-            _refuse()
+            refuse()
 
     async def store_flags(
         self,
@@ -327,20 +314,20 @@ class SharedStore:
         flags: Flags,
         unchanged_since: int | None = None,
     ) -> Flagged:
-        return await self._own._write(_store_flags, mailbox, ranges, mode, flags, unchanged_since)
+        return await self._own._write(shared_writes.store_flags, mailbox, ranges, mode, flags, unchanged_since)
 
     async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
         self._own._engine.check_room(0)
-        return await self._own._write(_copy, mailbox, ranges, target, await self._own._quota())
+        return await self._own._write(shared_writes.copy, mailbox, ranges, target, await self._own._quota())
 
     async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
-        return await self._own._write(_move, mailbox, ranges, target)
+        return await self._own._write(shared_writes.move, mailbox, ranges, target)
 
     async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
         return await self._own.transfer(source, mailbox, ranges, target, move=move)
 
     async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:
-        return await self._own._write(_expunge, mailbox, ranges, deleted_only)
+        return await self._own._write(shared_writes.expunge, mailbox, ranges, deleted_only)
 
     async def claim_recent(self, mailbox: int) -> tuple[int, int]:
         """What the owner's sessions have not claimed; left to them."""
@@ -356,27 +343,27 @@ class SharedStore:
         self, name: str, role: str | None = None, uidvalidity: int | None = None, *, above: bool = True
     ) -> Mailbox:
         if role is not None or uidvalidity is not None or not above:
-            _refuse()
-        return await self._own._write(_create, name, await self._own._quota())
+            refuse()
+        return await self._own._write(shared_writes.create, name, await self._own._quota())
 
     async def adopt(self, mailbox: int, adoption: Adoption) -> Mailbox:
-        _refuse()
+        refuse()
 
     async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
-        _refuse()
+        refuse()
 
     async def delete_mailbox(self, mailbox: int) -> None:
-        granted = await self._own._write(_delete, mailbox)
+        granted = await self._own._write(shared_writes.delete, mailbox)
         await self._own.note_shares(granted)
 
     async def rename_mailbox(self, mailbox: int, name: str) -> None:
-        await self._own._write(_rename, mailbox, name, await self._own._quota())
+        await self._own._write(shared_writes.rename, mailbox, name, await self._own._quota())
 
     async def annotation_names(self, mailbox: int) -> list[tuple[str, int]]:
         return self._own._read(self._annotation_names, mailbox)
 
     def _annotation_names(self, db: apsw.Connection, mailbox: int) -> list[tuple[str, int]]:
-        _may_annotate(db, mailbox, self._actor)
+        shared_writes.require_annotating(db, mailbox, self._actor)
         return annotation.names(db, mailbox, self._actor, self.account)
 
     async def annotations(self, mailboxes: Sequence[int], entries: Sequence[str]) -> dict[int, dict[str, bytes]]:
@@ -386,19 +373,19 @@ class SharedStore:
         self, db: apsw.Connection, mailboxes: Sequence[int], entries: Sequence[str]
     ) -> dict[int, dict[str, bytes]]:
         for mailbox in mailboxes:
-            _may_annotate(db, mailbox, self._actor)
+            shared_writes.require_annotating(db, mailbox, self._actor)
         return annotation.values(db, mailboxes, entries, self._actor, self.account)
 
     async def annotate(self, mailbox: int, values: Mapping[str, bytes | None]) -> int:
         self._own.check_room_for(values)
-        return await self._own._write(_annotate, mailbox, values, self.account)
+        return await self._own._write(shared_writes.annotate, mailbox, values, self.account)
 
     async def last_change(self) -> int:
         return self._own._read(self._last_change)
 
     def _last_change(self, db: apsw.Connection) -> int:
         if not acl.rights_by_mailbox(db, self._actor):
-            _refuse()
+            refuse()
         return account_changes.last_change(db)
 
     async def changes(self, since: int, own: Collection[int] = ()) -> AccountChanges:
@@ -424,10 +411,10 @@ class SharedStore:
         return replace(found, mailboxes=mailboxes, events=events, names=frozenset())
 
     async def set_role(self, mailbox: int, role: str | None) -> None:
-        _refuse()
+        refuse()
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
-        _refuse()
+        refuse()
 
     # Sharing -----------------------------------------------------------------------------------------
 
@@ -440,50 +427,50 @@ class SharedStore:
 
     async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
         self._own._read(self._acl, mailbox)
-        await self._own.change_acl(_set_acl, mailbox, identifier, mode, rights)
+        await self._own.change_acl(shared_writes.set_acl, mailbox, identifier, mode, rights)
 
     async def forget_person(self, identifier: str) -> None:
-        _refuse()
+        refuse()
 
     # What no right covers ----------------------------------------------------------------------------
 
     def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
-        _refuse()
+        refuse()
 
     async def maildrop(self) -> DropList:
-        _refuse()
+        refuse()
 
     async def finish_maildrop(
         self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
     ) -> None:
-        _refuse()
+        refuse()
 
     async def expire_retrieved(self, before: int) -> int:
-        _refuse()
+        refuse()
 
     async def recoverable(self) -> list[Recoverable]:
-        _refuse()
+        refuse()
 
     async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
-        _refuse()
+        refuse()
 
     async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
-        _refuse()
+        refuse()
 
     async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
-        _refuse()
+        refuse()
 
     async def rewinds(self) -> list[RewindNote]:
-        _refuse()
+        refuse()
 
     async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
-        _refuse()
+        refuse()
 
     async def reclaim(self, budget: int) -> int:
-        _refuse()
+        refuse()
 
     async def stats(self) -> AccountStats:
-        _refuse()
+        refuse()
 
     async def quota(self) -> QuotaState:
         """For who may read some mailbox of the account: its numbers would tell as much (RFC 9208 6)."""
@@ -491,185 +478,20 @@ class SharedStore:
 
     def _quota(self, db: apsw.Connection, limits: Quota) -> QuotaState:
         if not any(rights & Rights.READ for rights in acl.rights_by_mailbox(db, self._actor).values()):
-            _refuse()
+            refuse()
         return quota.state(db, limits, self._own._engine.settings.mailboxes)
 
     async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
-        _refuse()
+        refuse()
 
     async def mark(self) -> Mark:
-        _refuse()
+        refuse()
 
     async def answers(self, emails: Sequence[int]) -> list[AnswerRow | None]:
-        _refuse()
+        refuse()
 
     def instant(self) -> AbstractAsyncContextManager[Instant]:
-        _refuse()
+        refuse()
 
     def doctor(self, repair: bool) -> AsyncIterator[Finding]:
-        _refuse()
-
-
-# Commands, each in its transaction. tx.user is the actor -----------------------------------------------
-
-
-def _require(tx: Write, mailbox: int, needed: Rights) -> Rights:
-    rights = acl.rights_on(tx.db, mailbox, tx.user)
-    acl.require(rights, needed)
-    return rights
-
-
-def _may_annotate(db: apsw.Connection, mailbox: int, actor: str) -> None:
-    """Raises NoPermission: reading and setting annotations takes "l" and one of "r", "s", "w", "i", "p" (RFC 5464 3.3),
-    and those of the account itself are its owner's."""
-    if mailbox == ACCOUNT:
-        _refuse()
-    rights = acl.rights_on(db, mailbox, actor)
-    acl.require(rights, Rights.LOOKUP)
-    if not rights & ANNOTATES:
-        _refuse()
-
-
-def _annotate(tx: Write, mailbox: int, values: Mapping[str, bytes | None], account: str) -> int:
-    _may_annotate(tx.db, mailbox, tx.user)
-    return annotation.annotate(tx, mailbox, values, account)
-
-
-def _as_seen(tx: Write, mailbox: int, rights: Rights) -> Mailbox:
-    return reader.as_seen(tx.db, mailboxes.mailbox_by_key(tx.db, mailbox, tx.user), tx.user, rights)
-
-
-def _allowed(one: Prepared, rights: Rights) -> Prepared:
-    return replace(one, message=replace(one.message, flags=reader.allowed(one.message.flags, rights)))
-
-
-def _append(tx: Write, mailbox: int, messages: Sequence[Prepared], limits: Quota) -> Appended:
-    rights = _require(tx, mailbox, Rights.INSERT)
-    done = append.append(tx, mailbox, [_allowed(one, rights) for one in messages], limits)
-    return _told(tx, mailbox, messages, done, rights)
-
-
-def _replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, limits: Quota) -> Appended:
-    """REPLACE needs what APPEND needs there and what MOVE needs here (RFC 8508 3.1)."""
-    require_removal(tx.db, mailbox, tx.user)
-    rights = _require(tx, target, Rights.INSERT)
-    done = replacing.replace(tx, mailbox, uid, target, _allowed(message, rights), limits)
-    return _told(tx, target, [message], done, rights)
-
-
-def _told(tx: Write, mailbox: int, messages: Sequence[Prepared], done: Appended, rights: Rights) -> Appended:
-    """What was filed, the reader's \\Seen noted, as he may know it."""
-    if rights & Rights.SEEN:
-        seen = (uid for uid, one in zip(done.uids, messages, strict=True) if one.message.flags.system & System.SEEN)
-        reader.put_seen(tx, mailbox, tuple(seen))
-    return replace(done, mailbox=_as_seen(tx, mailbox, rights))
-
-
-def _store_flags(
-    tx: Write, mailbox: int, ranges: UidRanges, mode: FlagMode, flags: Flags, unchanged_since: int | None
-) -> Flagged:
-    rights = _require(tx, mailbox, Rights.READ)
-    return reader.store_flags(tx, mailbox, ranges, mode, flags, unchanged_since, rights)
-
-
-def _place(tx: Write, mailbox: int, ranges: UidRanges, target: int, rights: Rights) -> tuple[array[int], array[int]]:
-    """Copies within the account: flags as the rights on the target let them be, the owner's \\Seen staying his."""
-
-    def change(flags: Flags) -> Flags:
-        kept = reader.allowed(flags, rights)
-        return Flags(kept.system | flags.system & System.SEEN, kept.keywords)
-
-    source, new = tx.place_from(target, mailbox, ranges, change)
-    if source and rights & Rights.SEEN:
-        seen = reader.seen_among(tx, mailbox, ranges)
-        reader.put_seen(tx, target, [uid for old, uid in zip(source, new, strict=True) if old in seen])
-    return source, new
-
-
-def _copy(tx: Write, mailbox: int, ranges: UidRanges, target: int, limits: Quota) -> Copied:
-    _require(tx, mailbox, Rights.READ)
-    rights = _require(tx, target, Rights.INSERT)
-    tx.uidnext(target)
-    check_filing(tx, *copies.weight(tx, mailbox, ranges), limits)
-    source, new = _place(tx, mailbox, ranges, target, rights)
-    return Copied(_as_seen(tx, target, rights), source, new, tx.modseq if source else 0)
-
-
-def _move(tx: Write, mailbox: int, ranges: UidRanges, target: int) -> Copied:
-    """MOVE needs what COPY, STORE \\Deleted and EXPUNGE need (RFC 6851 3.3)."""
-    require_removal(tx.db, mailbox, tx.user)
-    rights = _require(tx, target, Rights.INSERT)
-    tx.uidnext(target)
-    source, new = _place(tx, mailbox, ranges, target, rights)
-    if source:
-        named = ranges if mailbox != target else copies.below(ranges, new[0])
-        tx.remove(mailbox, named, moved_to=target, moved_low=new[0])
-    return Copied(_as_seen(tx, target, rights), source, new, tx.modseq if source else 0)
-
-
-def require_removal(db: apsw.Connection, mailbox: int, actor: str) -> None:
-    """Raises NoPermission, NoSuchMailbox where messages may not be moved away."""
-    acl.require(acl.rights_on(db, mailbox, actor), Rights.READ | Rights.DELETE_MESSAGES | Rights.EXPUNGE)
-
-
-def _expunge(tx: Write, mailbox: int, ranges: UidRanges | None, deleted_only: bool) -> Removed:
-    _require(tx, mailbox, Rights.EXPUNGE if deleted_only else Rights.EXPUNGE | Rights.DELETE_MESSAGES)
-    return copies.expunge(tx, mailbox, ranges, deleted_only)
-
-
-def _may_not_create() -> NoPermission:
-    return NoPermission("You may not make a mailbox there.")
-
-
-def _require_place(tx: Write, name: str) -> None:
-    """Raises where the actor may not make a mailbox of this name: the nearest one above must let him (RFC 4314 4).
-
-    Whether a mailbox that he may not know of is in the way, or none is there at all, sounds the same.
-    """
-    there = mailboxes.find(tx.db, name, tx.user)
-    if there is not None and acl.rights_on(tx.db, there.key, tx.user) & Rights.LOOKUP:
-        raise MailboxExists("A mailbox of this name exists already.")
-    if there is not None:
-        raise _may_not_create()
-    above = name.rpartition(SEPARATOR)[0]
-    while above:
-        found = mailboxes.find(tx.db, above, tx.user)
-        if found is not None:
-            if not acl.rights_on(tx.db, found.key, tx.user) & Rights.CREATE:
-                raise _may_not_create()
-            return
-        above = above.rpartition(SEPARATOR)[0]
-    raise _may_not_create()
-
-
-def _create(tx: Write, name: str, limits: Quota) -> Mailbox:
-    name = mailboxes.checked(name)
-    _require_place(tx, name)
-    made = mailboxes.create(tx, name, limits=limits)
-    return _as_seen(tx, made.key, acl.rights_on(tx.db, made.key, tx.user))
-
-
-def _delete(tx: Write, mailbox: int) -> list[str]:
-    """Delete the mailbox; the identifiers that its list named."""
-    _require(tx, mailbox, Rights.DELETE_MAILBOX)
-    named = [entry.identifier for entry in acl.entries(tx.db, mailbox)]
-    mailboxes.delete(tx, mailbox)
-    return named
-
-
-def _rename(tx: Write, mailbox: int, name: str, limits: Quota) -> None:
-    """RENAME: the right to delete the mailbox and all that go along, that to create at the new place."""
-    _require(tx, mailbox, Rights.DELETE_MAILBOX)
-    here = mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
-    if here.name == INBOX:
-        raise CannotChangeMailbox("Somebody else's INBOX cannot be renamed.")
-    for below in mailboxes.below(tx, here.name):
-        if not acl.rights_on(tx.db, below, tx.user) & Rights.DELETE_MAILBOX:
-            raise NoPermission("You may not rename all that is below it.")
-    _require_place(tx, mailboxes.checked(name))
-    mailboxes.rename(tx, mailbox, name, limits)
-
-
-def _set_acl(tx: Write, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
-    _require(tx, mailbox, Rights.ADMINISTER)
-    acl.set_entry(tx, mailbox, identifier, mode, rights)
+        refuse()

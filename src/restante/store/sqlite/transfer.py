@@ -51,7 +51,8 @@ from .handles import WRITER_WAIT, connect
 from .identity import new_id, thread_for
 from .quota import check_filing
 from .rows import READERS, SEEN_BIT
-from .shared import SharedStore, require_removal
+from .shared import SharedStore
+from .shared_writes import require_removal
 from .transaction import Interned, NewPlacement, Settings, Write, pack, ranges_of, spans, typed
 
 if TYPE_CHECKING:

@@ -210,6 +210,23 @@ def test_a_name_given_to_another_message_is_noticed(tmp_path: Path, names: Names
     assert len(here(who)) == 6
 
 
+@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("names", ["numbers", "places"])
+@pytest.mark.parametrize("equal", [1, 2])
+def test_a_name_given_to_an_equal_message_is_noticed(tmp_path: Path, names: Names, top: bool, equal: int) -> None:
+    """One of the first goes, and one that equals the last comes: under the last known name stands what stood there."""
+    who, server = client(tmp_path), Server(names=names, top=top)
+    for n in range(3):
+        server.put(letter(f"job {n}", LONG))
+    for _ in range(equal):
+        server.put(letter("equal", LONG))
+    run(who, server)
+    del server.mails[0]
+    server.put(letter("equal", LONG))
+    assert run(who, server).downloaded == 1
+    assert here(who) == [*["equal"] * (equal + 1), *(f"job {n}" for n in range(3))]
+
+
 def test_names_whose_sizes_differ_are_looked_at(tmp_path: Path) -> None:
     who, server = client(tmp_path), three()
     run(who, server)

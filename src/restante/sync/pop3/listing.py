@@ -5,7 +5,8 @@ UIDL is optional and its promises are broken in the field, so a name is worth wh
 - No UIDL, or one that several messages share: named by header (TOP) and size instead; without TOP, once it was read.
 - A known name with another size: the header decides whether it is the same message. One false name, and all are asked.
 - All names are the messages' numbers, or hold them ("msg-17"): such a server may number anew when a message goes. The
-  last known one would have moved then, so its header is asked for.
+  last known one would have moved then, so its header is asked for; and that of the last one before it with another
+  header, since an equal message may have come behind the last one and stand in its place.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Listing:
             await self._name([Listed(number, b"", sizes[number]) for number in sorted(unnamed)])
         doubtful = self._state.resized()
         if numbered:
-            doubtful += self._state.known(last=True)
+            doubtful += self._state.last_known()
         if doubtful and not await self._hold(doubtful):
             await self._hold(self._state.known())
 

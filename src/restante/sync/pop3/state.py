@@ -355,11 +355,21 @@ class Pop3State:
             " ORDER BY l.number"
         )
 
-    def known(self, *, last: bool = False) -> list[Listed]:
-        """What is listed under a name and with a size that we know; last: only the one with the highest number."""
+    def known(self) -> list[Listed]:
+        """What is listed under a name and with a size that we know."""
         return self._listed(
             "SELECT l.number, l.uidl, l.size FROM listing l JOIN uidl u ON u.uidl = l.uidl AND u.listed = l.size"
-            f" WHERE l.named ORDER BY l.number {'DESC LIMIT 1' if last else ''}"
+            " WHERE l.named ORDER BY l.number"
+        )
+
+    def last_known(self) -> list[Listed]:
+        """Of `known` the one with the highest number, and the last before it that has another header: at most two."""
+        return self._listed(
+            "WITH known AS (SELECT l.number, l.uidl, l.size, m.head FROM listing l"
+            " JOIN uidl u ON u.uidl = l.uidl AND u.listed = l.size JOIN message m ON m.id = u.message WHERE l.named),"
+            " last AS (SELECT number, head FROM known ORDER BY number DESC LIMIT 1)"
+            " SELECT number, uidl, size FROM known WHERE number IN ((SELECT number FROM last),"
+            " (SELECT max(number) FROM known WHERE head IS NOT (SELECT head FROM last)))"
         )
 
     def due(self, before: int) -> tuple[list[Listed], list[Listed]]:

@@ -455,36 +455,3 @@ def test_a_store_that_an_earlier_try_left_is_not_taken_for_another_snapshots(
         assert await state(world.ann) == before
 
     begun(tmp_path, scene)
-
-
-def test_a_state_put_in_service_twice_gives_no_uid_twice(tmp_path: Path) -> None:
-    """Also one that was taken after an earlier restore, whose UIDs are ahead of the time."""
-
-    async def scene() -> None:
-        world = World(tmp_path)
-        await world.fill()
-        await put(world.ann, "INBOX", message(1))
-
-        async def anew(snapshot: Snapshot) -> None:
-            await world.engine.directory.remove_account(ANN)
-            await world.engine.delete_account(ANN)
-            repository = world.repository()
-            with analysing(0, DEFAULT_LIMITS) as pool:
-                line = line_of(repository, snapshot, "ann@example.com")
-                await restore_removed(world.engine, repository, snapshot, line, pool, Restored())
-
-        await anew((await world.take()).snapshot)
-        again = (await world.take()).snapshot
-        given: list[int] = []
-        numbers: list[int] = []
-        for number in (10, 20):
-            world.clock.advance(86_400)
-            await anew(again)
-            uids, _ = await put(world.ann, "INBOX", message(number))
-            given += uids
-            numbers.append(await world.ann.last_change())
-        assert given[1] > given[0]
-        assert numbers[1] > numbers[0]
-        await world.engine.close()
-
-    play(scene())

@@ -28,6 +28,7 @@ from ..store.backup import (
     RebuiltEmail,
     RebuiltRow,
     SeenRow,
+    Served,
     TombstoneRow,
 )
 from ..store.directory import Exists, NotFound
@@ -35,7 +36,7 @@ from ..store.errors import AccountExists, AnotherStore
 from ..store.interface import Engine
 from ..store.rights import NEGATIVE
 from .answers import Answers, Place, answers_of, places
-from .errors import Corrupt, NoRepository, NotEmpty
+from .errors import Corrupt, Missing, NoRepository, NotEmpty
 from .objects import (
     AccountData,
     AccountLine,
@@ -125,6 +126,7 @@ async def restore_all(
     await asyncio.to_thread(_begin, data, snapshot)
     done = Restored()
     lines = await asyncio.to_thread(lines_of, repository, snapshot)
+    later = await asyncio.to_thread(newest_lines, repository, snapshot, lines)
     granted: dict[str, list[str]] = {}
     persons = []
     for page in snapshot.data.persons:
@@ -143,7 +145,7 @@ async def restore_all(
             line = lines.get(id)
             try:
                 if line is not None:
-                    granted[id] = await restore_account(engine, repository, line, pool, done, told)
+                    granted[id] = await restore_account(engine, repository, line, pool, done, told, later=later.get(id))
             except Corrupt as error:
                 done.lost.append(Lost(address, "", 0, "", error.text))
             await engine.create_account(id)  # one that the snapshot has no mail of
@@ -191,16 +193,19 @@ async def restore_account(
     choice: Choice = EVERYTHING,
     *,
     surely: bool = False,
+    later: AccountLine | None = None,
 ) -> list[str]:
     """Make the account's store anew, unless it is there already (of a restore that was cut off); the identifiers that
     its lists grant something to. Raises Corrupt where nothing of the account can be read; AnotherStore where what is
-    there is not what was to come, if that is to be seen to (surely)."""
+    there is not what was to come, if that is to be seen to (surely). later: the account in the newest snapshot that has
+    it, where that is another state: UIDNEXTs and counter will be above that one's too."""
     root = await asyncio.to_thread(repository.read, line.root, AccountData)
+    served = await asyncio.to_thread(_served, repository, later) if later is not None else None
     granted = sorted({identifier for _, identifier, _ in root.acl if not identifier.startswith(NEGATIVE)})
     done.accounts += 1
     answers = answers_of(root)
     try:
-        async with engine.rebuild(line.id, head_of(root)) as building:
+        async with engine.rebuild(line.id, head_of(root, served)) as building:
             for box in filter(choice.takes, root.mailboxes):
                 await _mailbox(building, repository, line.address, box, answers, choice, pool, done, told)
             sides = await asyncio.to_thread(_sides, repository, root, line.address, done)
@@ -249,13 +254,54 @@ async def restore_removed(
         raise Exists(f"{person.account.address} is an account here.", "Restore into it.")
     if await engine.directory.alias(person.account.address) is not None:
         raise Exists(f"{person.account.address} is an alias.", "Remove the alias first.")
-    granted = await restore_account(engine, repository, line, pool, done, told, surely=True)
+    later = (await asyncio.to_thread(newest_lines, repository, snapshot, {line.id: line})).get(line.id)
+    granted = await restore_account(engine, repository, line, pool, done, told, surely=True, later=later)
     await engine.directory.put_person(person)
     await engine.directory.note_shares(line.id, granted)
 
 
-def head_of(root: AccountData) -> Head:
-    """What a new account begins with."""
+def newest_lines(
+    repository: Repository, snapshot: Snapshot, lines: Mapping[str, AccountLine]
+) -> dict[str, AccountLine]:
+    """Of these accounts of a snapshot, those that the newest snapshot which has them has in another state.
+
+    Cost: where the snapshot is the newest one, a list of names; else the pages of the newest one, and of older ones for
+    accounts that are in no newer one. What cannot be read is complained of.
+    """
+    found: dict[str, AccountLine] = {}
+    wanted = set(lines)
+    for name in reversed(repository.snapshot_names()):
+        if name == snapshot.name or not wanted:
+            break
+        try:
+            there = lines_of(repository, repository.snapshot(name))
+        except Missing:
+            continue  # removed meanwhile
+        except Corrupt as error:
+            repository.complaints.append(error)
+            continue
+        for id in wanted & there.keys():
+            wanted.discard(id)
+            if there[id].root != lines[id].root:
+                found[id] = there[id]
+    return found
+
+
+def _served(repository: Repository, line: AccountLine) -> Served | None:
+    """What an account is known to have given out; None where that cannot be read, which is complained of."""
+    try:
+        root = repository.read(line.root, AccountData)
+    except Corrupt as error:
+        repository.complaints.append(error)
+        return None
+    uidnexts = {(box.id, box.uidvalidity): box.uidnext for box in root.mailboxes}
+    for _, id, _, _, uidvalidity, uidnext, _ in root.tombstones:
+        uidnexts[id, uidvalidity] = uidnext
+    return Served(root.mark.modseq, root.uidvalidity, uidnexts)
+
+
+def head_of(root: AccountData, served: Served | None = None) -> Head:
+    """What a new account begins with. served: see there."""
     return Head(
         Mark(root.mark.incarnation, root.mark.modseq, root.mark.beside),
         root.mark.modseq,
@@ -274,6 +320,7 @@ def head_of(root: AccountData) -> Head:
         root.acl,
         root.annotations,
         {},
+        served,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ Rows are plain tuples: there may be a million.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -81,6 +81,26 @@ class Mark(NamedTuple):
     beside: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Numbers that were given out for an account, or may have been: no later state of it may go below them.
+
+    modseq: its change counter. uidvalidity: the last UIDVALIDITY. uidnexts: by MAILBOXID and UIDVALIDITY, of mailboxes
+    that are there and such as have gone.
+    """
+
+    modseq: int
+    uidvalidity: int
+    uidnexts: Mapping[tuple[str, int], int]
+
+    def with_more(self, more: Served) -> Served:
+        """The higher ones of both."""
+        uidnexts = dict(self.uidnexts)
+        for place, uidnext in more.uidnexts.items():
+            uidnexts[place] = max(uidnexts.get(place, 0), uidnext)
+        return Served(max(self.modseq, more.modseq), max(self.uidvalidity, more.uidvalidity), uidnexts)
+
+
 class MailboxRow(NamedTuple):
     """A mailbox as in `model.Mailbox`, without what is counted from its messages."""
 
@@ -114,7 +134,8 @@ class Head:
 
     log_floor: removals at or below it may have been forgotten. keywords: in their first spelling. subscriptions: (user
     or "" for the owner, name). acl: (mailbox key, identifier, rights). annotations: (mailbox key or 0, user or "",
-    entry, value). flag_sets: number -> (system bits, keywords joined by a space).
+    entry, value). flag_sets: number -> (system bits, keywords joined by a space). served: what a later state of the
+    account is known to have given out, for an account that is made anew.
     """
 
     mark: Mark
@@ -128,6 +149,7 @@ class Head:
     acl: tuple[tuple[int, str, str], ...]
     annotations: tuple[tuple[int, str, str, bytes], ...]
     flag_sets: dict[int, tuple[int, str]]
+    served: Served | None = None
 
 
 class Instant(Protocol):

@@ -14,6 +14,7 @@ import os
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
@@ -63,6 +64,7 @@ from . import (
     recent,
     replace,
     rows,
+    served,
 )
 from .append import Prepared
 from .candidates import Candidates
@@ -701,7 +703,8 @@ class SqliteStore:
         from .mend import Mender
 
         engine = self._engine
-        mender = Mender(engine.clock, engine.random, engine.settings) if repair else None
+        note = partial(served.note, self._path)
+        mender = Mender(engine.clock, engine.random, engine.settings, note) if repair else None
         with translated():
             db = await asyncio.to_thread(connect, self._path, wait=WRITER_WAIT)
         try:

@@ -33,6 +33,7 @@ from .index import discard
 from .indexes import BATCH, Filler, Indexes
 from .kept import Kept
 from .paths import DIRECTORY, account_file
+from .served import forget_closed
 from .sessions import Shared
 from .transaction import Settings
 from .writer import Job, Writers
@@ -164,6 +165,7 @@ class SqliteEngine:
             for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 name.unlink(missing_ok=True)
             discard(self.index_path(account), self.locks)
+            forget_closed(path)
         self._hints.announce(account, GONE)
 
     def _let_go(self, account: str) -> None:

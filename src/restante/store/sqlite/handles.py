@@ -18,8 +18,9 @@ import apsw
 
 from ... import memory
 from ...clock import Clock, Random
+from ..backup import Served
 from ..errors import NoSuchAccount
-from . import incarnation, inode, migrate
+from . import incarnation, inode, migrate, served
 from .transaction import Interned
 
 IDLE = 20.0
@@ -134,14 +135,21 @@ class Handle:
 
             finish_all(db, self.path, self._clock, self._random)
 
+    def note(self, numbers: Served) -> None:
+        """Keep numbers beside the file; durable when this returns. See `served`."""
+        served.note(self.path, numbers)
+
     def close(self, *, checkpoint: bool = False) -> None:
         try:
             if checkpoint and self._writer is not None:
                 self._writer.set_busy_timeout(0)
                 self._writer.setlk_timeout(0, 0)
+                modseq = self._writer.execute("SELECT modseq FROM account").get
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except apsw.Error:
-            pass  # somebody reads, or the disk fails: the log stays, and with it everything in it
+                if modseq > 1 and not self.stale:
+                    inode.note_closed(self.path, modseq)
+        except (apsw.Error, OSError):
+            pass  # somebody reads, or the disk fails: the log stays, and with it everything in it; nothing is noted
         finally:
             for db in (self._reader, self._writer):
                 if db is not None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import apsw
 
+from ..backup import Served
 from ..errors import BadMailboxName, CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken
 from ..model import INBOX, ROLES, SEPARATOR, Adoption, Mailbox
 from ..quota import NO_LIMITS, Quota
 from . import acl
 from .identity import is_id, new_id
 from .quota import check_mailboxes
+from .served import UID_BITS
 from .transaction import MAX_UID, Write, typed
 
 LEVEL_OCTETS, NAME_OCTETS, LEVELS = 255, 1000, 50
@@ -133,12 +135,14 @@ def _insert(tx: Write, name: str, role: str | None, uidvalidity: int | None) -> 
 def _uidvalidity(tx: Write, name: str, wished: int | None) -> int:
     """A UIDVALIDITY that this name never had: the wished one if that is so, else larger than any before."""
     if wished is not None and 0 < wished < 1 << 32 and not _had(tx, name, wished):
+        tx.note_uidvalidity(wished)
         tx.db.execute("UPDATE account SET uidvalidity = max(uidvalidity, ?)", (wished,))
         return wished
     (last,) = tx.db.execute("SELECT uidvalidity FROM account").fetchone() or (0,)
     given = max(min(tx.now, 0xFFFFFFFF), last + 1)
     if given > 0xFFFFFFFF:
         raise CannotChangeMailbox("The account has given out all its UIDVALIDITYs.")
+    tx.note_uidvalidity(given)
     tx.db.execute("UPDATE account SET uidvalidity = ?", (given,))
     return given
 
@@ -173,6 +177,9 @@ def adopt(tx: Write, key: int, adoption: Adoption) -> Mailbox:
     if uidvalidity != here.uidvalidity and _had(tx, here.name, uidvalidity):
         raise CannotChangeMailbox("A mailbox of this name had this UIDVALIDITY before.")
     tx.modseq = max(tx.modseq, modseq)
+    tx.note_uidvalidity(uidvalidity)
+    if tx.note is not None and modseq > tx.now * 1_000_000:
+        tx.note(Served(modseq, 0, {}))  # else no older state could know how far it is ahead of the clock
     id = adoption.id
     if not is_id("b", id) or tx.db.execute(_ID_TAKEN, (id, key)).fetchone() is not None:
         id = here.id
@@ -191,7 +198,10 @@ def reserve_uids(tx: Write, key: int, uidnext: int) -> None:
     """Raise UIDNEXT to at least `uidnext`. Raises NoSuchMailbox."""
     if not 0 < uidnext <= MAX_UID + 1:
         raise CannotChangeMailbox("This is no UIDNEXT.")
-    if mailbox_by_key(tx.db, key, tx.user).uidnext < uidnext:
+    before = mailbox_by_key(tx.db, key, tx.user).uidnext
+    if before < uidnext:
+        if (before ^ uidnext) >> UID_BITS:
+            tx.note_uidnext(key, uidnext)
         tx.touch_mailbox(key, uidnext=uidnext)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import apsw
 
 from ...clock import Clock, Random
 from ...mime.model import Analysis
+from ..backup import Served
 from ..model import Flags
 from . import append, mailboxes
 from .transaction import Interned, NewPlacement, Settings, Write
@@ -15,18 +18,20 @@ RECOVERED = "Recovered"
 
 
 class Mender:
-    """Repairs one account's file. Every method runs inside the transaction that its caller opened."""
+    """Repairs one account's file. Every method runs inside the transaction that its caller opened. note:
+    see `Write`."""
 
-    def __init__(self, clock: Clock, random: Random, settings: Settings) -> None:
+    def __init__(self, clock: Clock, random: Random, settings: Settings, note: Callable[[Served], None]) -> None:
         self._clock = clock
         self._random = random
         self._settings = settings
+        self._note = note
 
     def rescue(self, db: apsw.Connection, emails: list[int]) -> None:
         """Place emails (keys) that no mailbox and no removal names into RECOVERED, as one command."""
         modseq = db.execute("SELECT modseq FROM account").get + 1
         now = int(self._clock.now())
-        tx = Write(db, Interned(), modseq, now, self._random, self._settings, "doctor")
+        tx = Write(db, Interned(), modseq, now, self._random, self._settings, "doctor", note=self._note)
         box = mailboxes.find(db, RECOVERED, "") or mailboxes.create(tx, RECOVERED, None, None)
         flagset = tx.flagset(Flags())
         placements = []

@@ -22,7 +22,7 @@ from ...clock import Random
 from ..backup import AnswerRow, Head, Pop3Row, RebuiltEmail, RebuiltRow, SeenRow
 from ..errors import AccountExists, AnotherStore, Damaged
 from ..model import Blob, Flags, System
-from . import answers, content
+from . import answers, content, served
 from .faults import translated
 from .handles import WRITER_WAIT, connect
 from .identity import hashes_of, new_id
@@ -182,6 +182,8 @@ class SqliteRebuilding:
             os.fsync(number)
         finally:
             os.close(number)
+        if self._head.served is not None:
+            served.note(self._path, self._head.served)
         if not put_in_place(self._making, self._path):
             raise _exists()
 

@@ -21,11 +21,15 @@ import msgspec
 
 from ...clock import Random
 from ..annotation import AnnotationLimits
+from ..backup import Served
 from ..errors import CannotChangeMailbox, NoSuchMailbox, TooManyKeywords
 from ..model import INBOX, Flags, System, UidRanges
+from .served import UID_BITS, UIDVALIDITY_BITS
 
 MAX_UID = 0xFFFFFFFE
 """Last UID a mailbox gives out: UIDNEXT must stay a 32-bit number (RFC 9051 9, nz-number)."""
+
+MAX_UIDVALIDITY = 0xFFFFFFFF
 
 MOST_SUFFIX = 999_999_999
 """Of a UIDL: behind an EMAILID and a dot it stays far below the 70 octets of RFC 1939 7."""
@@ -147,11 +151,13 @@ class Write:
 
     db: the writer's connection. modseq: the command's number. now: seconds UTC. session: who does it (protocol and
     connection, for the removal log). user: whose subscriptions, "" for the owner. numbered: set it to False where
-    the change is none that a client could be told of (reclaiming, \\Recent): the number is then not used up.
+    the change is none that a client could be told of (reclaiming, \\Recent): the number is then not used up. note:
+    keeps numbers beside the file, durably (see `served`); None where the file is not in service yet.
     """
 
     __slots__ = (
-        "db", "delivered", "interned", "modseq", "now", "numbered", "random", "session", "settings", "used", "user",
+        "db", "delivered", "interned", "modseq", "note", "now", "numbered", "random", "session", "settings", "used",
+        "user",
     )  # fmt: skip
 
     def __init__(
@@ -164,6 +170,7 @@ class Write:
         settings: Settings,
         session: str = "",
         user: str = "",
+        note: Callable[[Served], None] | None = None,
     ) -> None:
         self.db = db
         self.interned = interned
@@ -173,6 +180,7 @@ class Write:
         self.settings = settings
         self.session = session
         self.user = user
+        self.note = note
         self.numbered = True
         self.used = 0
         self.delivered = False
@@ -281,6 +289,20 @@ class Write:
             raise CannotChangeMailbox("The mailbox has given out all its UIDs.", "Make a new mailbox.")
         return int(row[0])
 
+    def note_uidnext(self, mailbox: int, uidnext: int) -> None:
+        """Keep a UIDNEXT beside the file that has come into another stretch (see `served`). Costs fsyncs."""
+        if self.note is not None:
+            id, validity = self.db.execute("SELECT id, uidvalidity FROM mailbox WHERE key = ?", (mailbox,)).get
+            self.note(Served(self.modseq, 0, {(id, validity): uidnext}))
+
+    def note_uidvalidity(self, uidvalidity: int) -> None:
+        """Keep a UIDVALIDITY beside the file that is about to be the account's last one, where it has run ahead of the
+        clock into another stretch. Costs a look at the last one, and then fsyncs."""
+        if self.note is not None and uidvalidity > self.now:
+            last: int = self.db.execute("SELECT uidvalidity FROM account").get
+            if uidvalidity > last and (last ^ uidvalidity) >> UIDVALIDITY_BITS:
+                self.note(Served(self.modseq, uidvalidity, {}))
+
     def place(self, mailbox: int, placements: Sequence[NewPlacement]) -> list[int]:
         """Add placements of emails, in this order; their UIDs. The one way in, with `place_from`."""
         low = uid = self.uidnext(mailbox, len(placements))
@@ -303,6 +325,8 @@ class Write:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
+        if (low ^ uid) >> UID_BITS:
+            self.note_uidnext(mailbox, uid)
         if rows:
             self.touch_mailbox(
                 mailbox,
@@ -333,6 +357,8 @@ class Write:
         low = self.uidnext(mailbox, len(found))
         self.db.execute(_PLACE_FROM, (pack(ranges), source, mailbox, low - 1, self.modseq, self.now))
         high = low + len(found) - 1
+        if (low ^ (high + 1)) >> UID_BITS:
+            self.note_uidnext(mailbox, high + 1)
         if change is not None:
             self._reflag(mailbox, low, high, change)
         self._count_in(mailbox, low, high)

@@ -178,7 +178,7 @@ class Writers:
         alone: the group's only one, which needs no savepoint: the transaction itself is undone.
         """
         now = int(self._clock.now())
-        tx = Write(db, handle.interned, last + 1, now, self._random, self._settings, job.session, job.user)
+        tx = Write(db, handle.interned, last + 1, now, self._random, self._settings, job.session, job.user, handle.note)
         changes = db.total_changes()
         if not alone:
             db.execute("SAVEPOINT job")

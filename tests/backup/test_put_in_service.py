@@ -1,0 +1,150 @@
+"""An account that comes back from a snapshot is an older state put in service: in whichever order that is done, and on
+whichever machine, no number falls below one that a client may have seen, and no UID comes to mean another message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restante.backup.choose import line_of
+from restante.backup.repository import Repository, Snapshot
+from restante.backup.restore import Restored, analysing, restore_removed
+from restante.mime.model import DEFAULT_LIMITS
+from restante.store.directory import Domain
+from restante.store.interface import Store
+from restante.store.sqlite.engine import SqliteEngine
+
+from .support import ANN, World, message, play, put
+
+
+async def anew(
+    world: World, snapshot: Snapshot, to: SqliteEngine | None = None, *, repository: Repository | None = None
+) -> None:
+    """The account is removed by mistake, or has gone with its machine (to: what stands on the new one), and comes back
+    as it was in a snapshot."""
+    engine = to or world.engine
+    if to is None:
+        await engine.directory.remove_account(ANN)
+        await engine.delete_account(ANN)
+    repository = repository or world.repository()
+    with analysing(0, DEFAULT_LIMITS) as pool:
+        line = line_of(repository, snapshot, "ann@example.com")
+        await restore_removed(engine, repository, snapshot, line, pool, Restored())
+
+
+def test_a_state_put_in_service_twice_gives_no_uid_twice(tmp_path: Path) -> None:
+    """Also one that was taken after an earlier restore, whose UIDs are ahead of the time."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+
+        await anew(world, (await world.take()).snapshot)
+        again = (await world.take()).snapshot
+        given: list[int] = []
+        numbers: list[int] = []
+        for number in (10, 20):
+            world.clock.advance(86_400)
+            await anew(world, again)
+            uids, _ = await put(world.ann, "INBOX", message(number))
+            given += uids
+            numbers.append(await world.ann.last_change())
+        assert given[1] > given[0]
+        assert numbers[1] > numbers[0]
+        await world.engine.close()
+
+    play(scene())
+
+
+async def numbers(store: Store) -> tuple[int, int, int]:
+    """UIDNEXT and HIGHESTMODSEQ of INBOX, the account's counter."""
+    box = await store.mailbox("INBOX")
+    assert box is not None
+    return box.uidnext, box.highest_modseq, await store.last_change()
+
+
+def test_numbers_never_fall_in_whichever_order_snapshots_come_back(tmp_path: Path) -> None:
+    """An older one, after a newer one that was itself taken after a restore, all within days."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        kept = [(await world.take()).snapshot]
+        seen = (0, 0, 0)
+        meant: dict[int, str] = {}
+        for number, which in enumerate((0, 1, 0, 2, 1, 0, 0), 2):
+            world.clock.advance(3600)
+            await anew(world, kept[which])
+            uids, ids = await put(world.ann, "INBOX", message(number))
+            assert meant.setdefault(uids[0], ids[0]) == ids[0]
+            now = await numbers(world.ann)
+            assert all(one > old for one, old in zip(now, seen, strict=True)), (number, now, seen)
+            seen = now
+            kept.append((await world.take()).snapshot)
+        await world.engine.close()
+
+    play(scene())
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_new_machine_knows_of_snapshots_newer_than_the_one_that_it_is_given(tmp_path: Path, whole: bool) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await put(world.ann, "Gone", message(2))
+        first = (await world.take()).snapshot
+        await anew(world, first)
+        world.clock.advance(60)
+        await anew(world, (await world.take()).snapshot)
+        gone = await world.ann.mailbox("Gone")
+        assert gone is not None
+        await world.ann.delete_mailbox(gone.key)
+        uids, _ = await put(world.ann, "INBOX", message(3))
+        before = await numbers(world.ann)
+        await world.take()
+        world.clock.advance(60)
+        await world.take("bob@example.com")  # the newest, in which ann stands as before
+        if whole:
+            engine, _ = await world.give(first, tmp_path / "new")
+        else:
+            engine = world.open(tmp_path / "new")
+            await engine.directory.add_domain(Domain("example.com"))
+            await anew(world, first, engine)
+        ann = engine.account(ANN)
+        after = await numbers(ann)
+        assert all(one > old for one, old in zip(after, before, strict=True))
+        assert (await put(ann, "INBOX", message(4)))[0] > uids
+        again = await ann.mailbox("Gone")
+        assert again is not None
+        assert again.id == gone.id
+        assert again.uidnext > gone.uidnext
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_newest_snapshot_that_cannot_be_read_is_told_and_hinders_no_restore(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        first = (await world.take()).snapshot
+        await put(world.ann, "INBOX", message(2))
+        await world.take()
+        newest = sorted((tmp_path / "backup").glob("**/snapshots/*"))
+        assert len(newest) == 4, "two, and their twins"
+        for path in newest:
+            if path.name != first.name:
+                path.write_bytes(b"x" * 50)
+        repository = world.repository()
+        await anew(world, first, repository=repository)
+        assert repository.complaints
+        assert (await world.ann.mailboxes())[0].messages == 1
+        await world.engine.close()
+
+    play(scene())

@@ -144,6 +144,13 @@ class SqliteStore:
             finally:
                 db.close(True)
 
+    def _put_in_service(self) -> None:
+        """Before the file is read apart: a copy of an older one that has its name now is made safe."""
+        pool = self._engine.handles
+        with translated(), pool.hold(self.account, self._path, surely=True) as handle:
+            handle.reader  # noqa: B018 - opens the file
+        self._engine.keep_tidy()
+
     def look(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `_read`, without a transaction around it: for what one statement answers, or statements in any order."""
         pool = self._engine.handles
@@ -624,7 +631,7 @@ class SqliteStore:
         from . import rewind
 
         engine = self._engine
-        self.look(account_changes.last_change)  # a copy of an older file is put in service before it is read
+        self._put_in_service()
         since = int(engine.clock.now() - engine.settings.retention)
         made = await asyncio.to_thread(self.read_apart, rewind.prepare, to, since)
         if not apply:
@@ -635,7 +642,7 @@ class SqliteStore:
     async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
         from . import rewind
 
-        self.look(account_changes.last_change)
+        self._put_in_service()
         made = await asyncio.to_thread(self.read_apart, rewind.prepare_undoing, id)
         if not apply:
             return made.told
@@ -694,7 +701,7 @@ class SqliteStore:
     async def instant(self) -> AsyncIterator[Instant]:
         from . import instant
 
-        self.look(account_changes.last_change)  # a copy of an older file is put in service before it is read
+        self._put_in_service()
         async with instant.instant(self._path) as opened:
             yield opened
 

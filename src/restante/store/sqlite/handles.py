@@ -77,15 +77,15 @@ class Handle:
     """One account's two connections, made when first asked for. users: how many hold it now."""
 
     __slots__ = (
-        "_clock", "_file", "_in_service", "_random", "_reader", "_writer", "interned", "path", "sure_at", "used_at",
-        "users",
+        "_clock", "_file", "_in_service", "_put", "_random", "_reader", "_writer", "interned", "path", "sure_at",
+        "used_at", "users",
     )  # fmt: skip
 
     def __init__(self, path: Path, clock: Clock, random: Random) -> None:
         self.path = path
         self._clock = clock
         self._random = random
-        self._in_service = False
+        self._in_service = self._put = False
         self.users = 0
         self.used_at = self.sure_at = 0.0
         self._file: tuple[int, int] | None = None
@@ -115,6 +115,7 @@ class Handle:
                 db.set_busy_timeout(WRITER_WAIT)
                 incarnation.put_in_service(db, self.path, self._clock, self._random)
                 db.set_busy_timeout(wait)
+                self._put = True
             if not self._in_service:
                 self._finish_moves(db)
         except BaseException:
@@ -140,16 +141,18 @@ class Handle:
         served.note(self.path, numbers)
 
     def close(self, *, checkpoint: bool = False) -> None:
+        wrote = self._writer if self._writer is not None or not self._put else self._reader
         try:
-            if checkpoint and self._writer is not None:
-                self._writer.set_busy_timeout(0)
-                self._writer.setlk_timeout(0, 0)
-                modseq = self._writer.execute("SELECT modseq FROM account").get
-                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            if wrote is not None:
+                wrote.set_busy_timeout(0)
+                wrote.setlk_timeout(0, 0)
+                modseq = wrote.execute("SELECT modseq FROM account").get
                 if modseq > 1 and not self.stale:
                     inode.note_closed(self.path, modseq)
+                if checkpoint:
+                    wrote.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except (apsw.Error, OSError):
-            pass  # somebody reads, or the disk fails: the log stays, and with it everything in it; nothing is noted
+            pass  # somebody reads, or the disk fails: the log stays, and with it everything in it; the note may lag
         finally:
             for db in (self._reader, self._writer):
                 if db is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from restante.backup.choose import line_of
 from restante.backup.repository import Repository, Snapshot
-from restante.backup.restore import Restored, analysing, restore_removed
+from restante.backup.restore import Restored, analysing, newest_lines, restore_removed
 from restante.mime.model import DEFAULT_LIMITS
 from restante.store.directory import Domain
 from restante.store.interface import Store
@@ -145,6 +145,40 @@ def test_a_newest_snapshot_that_cannot_be_read_is_told_and_hinders_no_restore(tm
         await anew(world, first, repository=repository)
         assert repository.complaints
         assert (await world.ann.mailboxes())[0].messages == 1
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_an_account_removed_long_ago_is_looked_for_in_few_snapshots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        taken = []
+        for number in range(4):
+            await put(world.ann, "INBOX", message(number))
+            taken.append((await world.take()).snapshot)
+        await world.engine.directory.remove_account(ANN)
+        for _ in range(28):
+            world.clock.advance(60)
+            await world.take()
+        repository = world.repository()
+        looked: list[str] = []
+        real = Repository.snapshot
+
+        def counted(self: Repository, name: str) -> Snapshot:
+            looked.append(name)
+            return real(self, name)
+
+        monkeypatch.setattr(Repository, "snapshot", counted)
+        for which, last in ((0, taken[3]), (3, None)):
+            line = line_of(repository, taken[which], "ann@example.com")
+            looked.clear()
+            found = newest_lines(repository, taken[which], {ANN: line})
+            assert found == ({ANN: line_of(repository, last, "ann@example.com")} if last else {})
+            assert len(looked) <= 6
         await world.engine.close()
 
     play(scene())

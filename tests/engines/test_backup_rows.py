@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from restante.store.backup import Head, RebuiltEmail, RebuiltRow
+from restante.store.backup import Head, RebuiltEmail, RebuiltRow, Served
 from restante.store.errors import AccountExists, Damaged
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, Identity, Pop3Delete, System
@@ -129,6 +129,39 @@ def test_an_account_made_anew_is_an_older_state_put_in_service(installation: Ins
         assert [each.retrieved for each in await store.provenance(box, ALL)] == [None, 99, None, None]
         assert (await fill(store, box, 1))[0] >= anew.uidnext
         assert [one.code async for one in store.doctor(False) if one.code != "answers"] == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_an_account_made_anew_goes_on_above_what_any_state_of_it_gave_out(installation: Installation) -> None:
+    """Here, in whichever order states come back; and elsewhere, as far as who makes it anew knows."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 3)
+        first = await _head_and_rows(store)
+        last = (0, 0, 0)
+        for which in ("first", "again", "first", "told"):
+            if which != "again":
+                head, emails, rows = first
+            if which == "told":
+                served = Served(
+                    last[2] + (1 << 41), 0, {(head.mailboxes[0].id, head.mailboxes[0].uidvalidity): 1 << 31}
+                )
+                head = replace(head, served=served)
+            await engine.delete_account(ACCOUNT)
+            async with engine.rebuild(ACCOUNT, head) as building:
+                await building.emails(emails)
+                await building.placements(box, rows)
+                await building.finish([], [], [])
+            await fill(store, box, 1)
+            now = (await store.snapshot(box)).mailbox
+            numbers = (now.uidnext, now.highest_modseq, await store.last_change())
+            assert all(one > old for one, old in zip(numbers, last, strict=True))
+            last = numbers
+            head, emails, rows = await _head_and_rows(store)
+        assert last[0] > 1 << 31
+        assert last[2] > served.modseq
 
     asyncio.run(installation.play(scene))
 

@@ -482,13 +482,15 @@ class Engine(Protocol):
         """Make an account's store anew from a backup, whole or not at all.
 
         When it is first used it is an older state put in service: all that the lost one may have given out stays
-        given out. Raises AccountExists where there is a store of this account: this very state, made and not yet used;
-        AnotherStore where it is anything else.
+        given out, by whichever state of the account here, and what `head.served` says. Raises AccountExists where
+        there is a store of this account: this very state, made and not yet used; AnotherStore where it is anything
+        else.
         """
         ...
 
     async def delete_account(self, account: str) -> None:
-        """Remove the account's store for good."""
+        """Remove the account's store for good. What was given out for it stays known, should it come back by
+        `rebuild`."""
         ...
 
     async def sizes(self, account: str) -> AccountStats:

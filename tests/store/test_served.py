@@ -16,8 +16,7 @@ from restante.store.interface import Engine, Store
 from restante.store.model import Adoption, Column, FlagMode, Flags, Identity, Mailbox
 from restante.store.sqlite import inode, served
 from restante.store.sqlite.served import UID_BITS
-
-from .making import ACCOUNT, ALL, Installation, fill, inbox, new
+from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox, new
 
 Act = Callable[[Store], Awaitable[object]]
 

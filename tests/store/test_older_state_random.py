@@ -17,8 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from restante.store.interface import Store
 from restante.store.model import Column
 from restante.store.sqlite.engine import SqliteEngine
-
-from .making import ACCOUNT, ALL, Installation, fill
+from tests.engines.making import ACCOUNT, ALL, Installation, fill
 
 T = TypeVar("T")
 NAMES = st.sampled_from(["INBOX", "A", "B"])

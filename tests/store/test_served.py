@@ -313,7 +313,8 @@ def test_a_note_that_cannot_be_read_is_told_and_may_be_removed(account: Account)
     account.back()
     with pytest.raises(Damaged) as told:
         account.box()
-    assert str(account.record) in str(told.value.remedy)
+    assert str(account.record.relative_to(account.installation.data)) in str(told.value.remedy)
+    assert str(account.installation.data) not in str(told.value), "a client may see it"
     account.record.unlink()
     assert account.box()[0].messages == 3
 

@@ -57,7 +57,7 @@ def read(path: Path) -> Served | None:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(
             "What was given out for this account before cannot be read.",
-            f"Remove {record_of(path)}: numbers are then kept apart by the time alone.",
+            f"Remove served/{path.parent.name}/{path.stem}: numbers are then kept apart by the time alone.",
         ) from error
     return Served(note.modseq, note.uidvalidity, {(id, validity): next for id, validity, next in note.mailboxes})
 

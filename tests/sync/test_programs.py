@@ -74,3 +74,13 @@ def test_programs_with_edits_meanwhile_converge(name: str, program: list[int]) -
 @OFTEN
 def test_programs_where_removals_win_converge(program: list[int]) -> None:
     play(program, {End.ONE: ALL, End.TWO: ALL}, replace(FREE, removal_wins=True), kills=True)
+
+
+@pytest.mark.parametrize("kills", [False, True], ids=["whole", "killed"])
+@pytest.mark.parametrize("name", ABILITIES)
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_with_copies_converge(name: str, kills: bool, program: list[int]) -> None:
+    """What somebody copied is there at most as often, and never lost altogether."""
+    one, two = ABILITIES[name]
+    play(program, {End.ONE: one, End.TWO: two}, FREE, kills=kills, copying=True)

@@ -276,7 +276,10 @@ def did(tally: Tally) -> str:
     words = []
     if tally.added:
         words.append(f"{tally.added} new ({human_size(tally.octets)})")
-    for number, word in ((tally.moved, "moved"), (tally.removed, "removed"), (tally.flagged, "with other flags")):
+    for number, word in (
+        (tally.moved, "moved"), (tally.copied, "copied"), (tally.removed, "removed"),
+        (tally.flagged, "with other flags"),
+    ):  # fmt: skip
         if number:
             words.append(f"{number} {word}")
     for number, word in ((tally.created, "made"), (tally.renamed, "renamed"), (tally.deleted, "deleted")):

@@ -142,6 +142,32 @@ def test_one_mailbox_alone(work: Cli, server: RestanteServer) -> None:
     assert len(subjects(work)) == 3
 
 
+def test_a_mailbox_that_is_not_there_is_refused_with_those_that_are(work: Cli, server: RestanteServer) -> None:
+    said = work("sync", "--only", "Archiv", status=Exit.USAGE).stderr
+    assert 'There is no mailbox "Archiv" on either side.' in said
+    assert 'Did you mean "Archive"? There are: INBOX, Archive,' in said
+    assert subjects(work) == []
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["maildir", "store"])
+def test_a_copy_of_another_account_is_refused(cli: Cli, server: RestanteServer, store: bool) -> None:
+    """The account is known by what the configuration says, and by its mailboxes where that says something else."""
+    target = ("--store", "local@localhost") if store else ("--maildir", str(cli.folder / "Mail"))
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", *target, "--no-send")
+    cli("sync")
+    text = cli.file.read_text()
+    server.add_account("bob@example.org", "secret")
+    server.put("bob@example.org", message(50))
+    cli.file.write_text(text.replace(ANNA, "bob@example.org"))
+    for arguments in ((), ("--dry-run",)):
+        said = cli("sync", *arguments, status=Exit.REFUSED).stderr
+        assert "made of 127.0.0.1 as anna@example.org, and is now to be one of 127.0.0.1 as bob@example.org" in said
+        assert "--same-account" in said
+    assert len(server.mail("bob@example.org")) == 1
+    cli.file.write_text(text.replace("127.0.0.1:", "localhost:"))
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+
+
 def test_a_store_as_the_copy(cli: Cli, server: RestanteServer) -> None:
     said = cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", "anna@localhost", "--no-send")
     assert "restante account passwd anna@localhost" in said.stdout

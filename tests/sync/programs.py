@@ -69,7 +69,13 @@ class World:
     # Runs --------------------------------------------------------------------------------------------
 
     def sync(
-        self, kill: int = 0, *, only: Sequence[str] = (), dry_run: bool = False, during: dict[int, int] | None = None
+        self,
+        kill: int = 0,
+        *,
+        only: Sequence[str] = (),
+        dry_run: bool = False,
+        during: dict[int, int] | None = None,
+        same_account: bool = False,
     ) -> Report | None:
         """A run; None where it was killed (at that step, counted over both sides and the state).
 
@@ -82,7 +88,15 @@ class World:
         if self.prepare is not None:
             self.prepare(self.sides)
         work = run(
-            self.settings, one, two, state, self.clock, only=only, dry_run=dry_run, progress=self.progress.append
+            self.settings,
+            one,
+            two,
+            state,
+            self.clock,
+            only=only,
+            dry_run=dry_run,
+            same_account=same_account,
+            progress=self.progress.append,
         )
         try:
             return asyncio.run(work)

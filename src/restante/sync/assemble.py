@@ -33,11 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching."""
+    """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching.
+
+    same_account: the account that a copy is of now is the one it was made of, by another name. login: log in now,
+    though the last login was refused.
+    """
 
     only: tuple[str, ...] = ()
     dry_run: bool = False
     watching: bool = False
+    same_account: bool = False
+    login: bool = False
 
 
 @contextmanager
@@ -138,6 +144,11 @@ class ImapParts(_Parts):
         self._copies = None if wishes.watching or wishes.dry_run or wishes.only else copies
         self._loaded = clock.now()
 
+    @property
+    def sign(self) -> str:
+        """See `copy.Parts`."""
+        return remote_address(source_of(self._table), self._table, self._secret.kind).sign
+
     def remote(self, known: Sequence[Place]) -> Side:
         from .remote import RemoteSide, Settings
 
@@ -162,7 +173,8 @@ class ImapParts(_Parts):
         try:
             report = await engine.run(
                 self.settings, one, two, state, self._clock,
-                only=self._wishes.only, dry_run=self._wishes.dry_run, progress=progress,
+                only=self._wishes.only, dry_run=self._wishes.dry_run, same_account=self._wishes.same_account,
+                progress=progress,
             )  # fmt: skip
         finally:
             state.close()

@@ -163,6 +163,21 @@ async def delete_empty(side: Side, name: str) -> bool:
     return True
 
 
+class Signed(Protocol):
+    """What a side may say of itself besides: whose account it is, the same in each run, whatever the title says."""
+
+    @property
+    def sign(self) -> str:
+        """For people too: "imap.example.com as anna". None of a port or a way to log in, which may be others."""
+        ...
+
+
+def sign_of(side: Side) -> str | None:
+    """Whose account the side is; None where it does not say (a Maildir has a marker, and looks at that itself)."""
+    found = getattr(side, "sign", None)
+    return found if isinstance(found, str) else None
+
+
 class Unlisted(Protocol):
     """What a side may tell besides: mailboxes that it has and that are no places, and why."""
 

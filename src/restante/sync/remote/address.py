@@ -28,6 +28,11 @@ class RemoteAddress:
     trusted: str | None = None
     tunnel: tuple[str, ...] = ()
 
+    @property
+    def sign(self) -> str:
+        """Whose account it is (`side.Signed`)."""
+        return f"{self.host.lower().rstrip('.')} as {self.user}"
+
 
 class Secret(Protocol):
     """Gives the password or token, as late as it is needed. Asked once more with `refused` after a failure: what was

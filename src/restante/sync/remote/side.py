@@ -43,6 +43,7 @@ class RemoteSide:
         random: Random = system_random,
     ) -> None:
         self.title = f"{address.host} as {address.user}"
+        self.sign = address.sign
         clock = clock or SystemClock()
         self._pool = Pool(address, secret, settings or Settings(), clock, random)
         self._account = Account(

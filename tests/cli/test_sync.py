@@ -190,6 +190,27 @@ def test_pop3(cli: Cli, server: RestanteServer, target: str) -> None:
     assert len(server.mail(ANNA)) == 4
 
 
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_a_refused_password_is_not_tried_again_until_it_is_another(cli: Cli, server: RestanteServer, kind: str) -> None:
+    port = server.imap if kind == "imap" else server.pop3
+    cli.init("work", f"--{kind}", f"127.0.0.1:{port}", "--no-tls", "--maildir", str(cli.folder / "Mail"), "--no-send")
+    cli("sync")
+    cli("sync")
+    cli.password.write_text("wrong\n")
+    refused = cli("sync", status=Exit.LOGIN).stderr
+    assert "not tried again" not in refused
+    for _ in range(2):
+        said = cli("sync", status=Exit.LOGIN).stderr
+        assert "127.0.0.1 as anna@example.org: this password was refused once" in said
+        assert "It is not tried again before " in said
+        assert "--login" in said
+    assert "not tried again" not in cli("sync", "--login", status=Exit.LOGIN).stderr
+    assert "refused 2 times" in cli("sync", status=Exit.LOGIN).stderr
+    cli.password.write_text("secret\n")
+    cli("sync")
+    assert not list(cli.data.rglob("login.json"))
+
+
 def test_several_copies_and_one_that_fails(work: Cli, server: RestanteServer) -> None:
     wrong = work.folder / "wrong"
     wrong.write_text("not it\n")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import imaplib
 import json
 import mailbox
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -140,6 +142,22 @@ def test_one_mailbox_alone(work: Cli, server: RestanteServer) -> None:
     assert len(maildir(work).get_folder("Archive")) == 1
     work("sync")
     assert len(subjects(work)) == 3
+
+
+def test_what_is_copied_on_one_side_is_copied_on_the_other(work: Cli, server: RestanteServer) -> None:
+    work("sync")
+    with imaplib.IMAP4("127.0.0.1", server.imap) as client:
+        client.login(ANNA, "secret")
+        client.select("INBOX")
+        client.copy("1:2", "Archive")
+    assert work("sync").stdout == "work: here 2 copied.\n"
+    file = next(path for path in (work.folder / "Mail" / "cur").iterdir())
+    time, flags = file.name.partition(".")[0], file.name.rpartition(":")[2]
+    shutil.copy2(file, work.folder / "Mail" / ".Drafts" / "cur" / f"{time}.another.host:{flags}")
+    assert work("sync").stdout == "work: on the server 1 copied.\n"
+    assert work("sync").stdout == "work: nothing had changed.\n"
+    assert len(server.mail(ANNA, "Archive")) == 2
+    assert len(server.mail(ANNA, "Drafts")) == 1
 
 
 def test_a_mailbox_that_is_not_there_is_refused_with_those_that_are(work: Cli, server: RestanteServer) -> None:

@@ -38,8 +38,9 @@ def calls(world: World, end: End) -> Counter[str]:
     return Counter(world.sides[end].calls)
 
 
-def test_a_copy_on_the_server_is_one_here_and_nothing_is_fetched(make: Make) -> None:
-    world = filled(make(), "A", "B")
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "asked-for"])
+def test_a_copy_on_the_server_is_one_here_and_nothing_is_fetched(make: Make, listed: bool) -> None:
+    world = filled(make(one=replace(ALL, lists_emails=listed)), "A", "B")
     for uid in (1, 2):
         world.copy(ONE, "INBOX", uid, "A")
     world.copy(ONE, "INBOX", 2, "B")

@@ -33,6 +33,7 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
     "no-sizes": (replace(ALL, emails=False), replace(ALL, emails=False, sizes=False)),
     "no-keywords": (ALL, replace(ALL, keywords=False)),
     "no-log": (replace(ALL, log=False), ALL),
+    "asked-for-emails": (replace(ALL, lists_emails=False), replace(ALL, lasting=False)),
     "file-names": (replace(ALL, emails=False, ids=False, roles=False), replace(ALL, lasting=False, roles=False)),
 }
 FREE = CopySettings(brake=Brake(on=False), batch=3)

@@ -143,6 +143,20 @@ class Headers(Protocol):
         ...
 
 
+class Emails(Protocol):
+    """What a side may tell besides, where its `changes` do not: EMAILIDs that stay with a message."""
+
+    async def emails(self, name: str, uids: Sequence[int]) -> Mapping[int, str]:
+        """By UID, of those that have one. Empty without asking anybody where the side has none."""
+        ...
+
+
+async def emails_of(side: Side, name: str, uids: Sequence[int]) -> Mapping[int, str]:
+    """EMAILIDs of these messages, where the side tells them beside its changes."""
+    own = getattr(side, "emails", None)
+    return await cast("Emails", side).emails(name, uids) if callable(own) else {}
+
+
 class EmptyDeletes(Protocol):
     """What a side may do besides: delete a mailbox only if it is empty, whatever arrives in it meanwhile."""
 

@@ -23,13 +23,15 @@ from ..model import Message
 from ..outline import digest
 from ..plan.messages import Additions, MessagePlan
 from ..settings import BOTH, End
-from ..side import MailboxUnavailable
+from ..side import MailboxUnavailable, emails_of
 from ..state.messages import Origin
 from .context import Context
 from .look import Look
 from .mailboxes import create
 
 DELETED = "\\Deleted"
+MOST_ASKED = 5_000
+"""New messages of a mailbox whose EMAILIDs are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ async def copy_known(context: Context, looked: Sequence[Look], plan: MessagePlan
     Of new messages of one EMAILID in several mailboxes, those of the first are left to be added; the others are taken
     out of the plan and given back: their turn (`copy_later`) is when the first has been added.
     """
-    new = await _copy(context, list(_columns(context, looked, plan)))
+    new = await _copy(context, await _columns(context, looked, plan))
     kept, later = _first_ones(new)
     for some in kept:
         additions = plan.adds[some.pair, some.end]
@@ -80,17 +82,32 @@ async def copy_later(context: Context, later: Sequence[New]) -> MessagePlan:
     return plan
 
 
-def _columns(context: Context, looked: Sequence[Look], plan: MessagePlan) -> Iterable[New]:
+async def _columns(context: Context, looked: Sequence[Look], plan: MessagePlan) -> list[New]:
     """What is new and has an EMAILID that lasts. A Maildir's are names, which another program may give anew."""
+    found = []
     for look in looked:
         for end in BOTH:
             difference, changes = look.differences.get(end.other), look.changes.get(end.other)
-            if difference is None or changes is None or not changes.lasting or difference.new_emails is None:
+            if difference is None or changes is None or not changes.lasting or not len(difference.new):
                 continue
-            if not len(difference.new) or (look.key, end) not in plan.adds:
+            if (look.key, end) not in plan.adds or (look.key, end) in context.stopped or look.key in context.later:
                 continue
-            if (look.key, end) not in context.stopped and look.key not in context.later:
-                yield New(look.key, end, difference.new, difference.new_flags, difference.new_emails)
+            emails = difference.new_emails or await _asked(context, look.key, end.other, difference.new)
+            if emails:
+                found.append(New(look.key, end, difference.new, difference.new_flags, emails))
+    return found
+
+
+async def _asked(context: Context, pair: int, end: End, uids: Sequence[int]) -> list[str | None]:
+    """EMAILIDs of new messages of a side that does not list them. Not of so many that a first run has: then there is
+    nothing yet that they could be copies of, most often, and asking takes longer."""
+    if len(uids) > MOST_ASKED or len(context.joints) < len(BOTH):
+        return []
+    try:
+        found = await emails_of(context.sides[end], context.name(pair, end), uids)
+    except MailboxUnavailable:
+        return []  # they are carried, which tells it
+    return [found.get(uid) for uid in uids] if found else []
 
 
 def _first_ones(new: Sequence[New]) -> tuple[list[New], list[New]]:

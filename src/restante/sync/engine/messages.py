@@ -37,7 +37,7 @@ async def act(context: Context, looked: list[Look], plan: MessagePlan) -> None:
     for (end, source, target), rows in plan.moves.items():
         await _move(context, end, source, target, rows)
     later = []
-    if any(one.new_emails is not None and len(one.new) for look in looked for one in look.differences.values()):
+    if any(len(one.new) for look in looked for one in look.differences.values()):
         from .copies import copy_known, copy_later
 
         later = await copy_known(context, looked, plan)

@@ -134,6 +134,12 @@ class RemoteSide:
 
         return fetch(self._account, name, uids)
 
+    async def emails(self, name: str, uids: Sequence[int]) -> Mapping[int, str]:
+        """`side.Emails.emails`."""
+        from .fetch import emails
+
+        return await emails(self._account, name, uids)
+
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
         """`Side.add`."""
         from .append import add

@@ -166,6 +166,7 @@ class ImapParts(_Parts):
             connections=table.connections,
             rate=table.bandwidth or None,
             compress=None if table.compress else False,
+            stalled=table.stalled,
         )
         return RemoteSide(
             remote_address(source_of(table), table, self._secret.kind), asked(self._secret), settings,

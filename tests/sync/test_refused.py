@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from restante.clock import ManualClock, system_random
+from restante.sync.assemble import refusals_of
+from restante.sync.places import CopyPlaces
 from restante.sync.refused import FIRST, LONGEST, LoginWaits, Refusals
 from restante.sync.remote import RemoteSide, Settings
 from restante.sync.remote.errors import LoginRefused
+from restante.sync.secrets import Kind
 
 from .remote_script import Bare, Script, Session
 
@@ -103,6 +106,17 @@ def test_a_clock_that_was_set_back_keeps_nobody_out(world: World) -> None:
     world.run().refused("wrong", "NO")
     world.clock.set(world.clock.now() - 10 * 86_400.0)
     world.run().before("wrong")
+
+
+def test_the_next_run_looks_here_before_it_logs_in(tmp_path: Path) -> None:
+    """What the last run found unchanged is asked for by a login of its own: there is none while a login waits."""
+    places = CopyPlaces(tmp_path, "work")
+    places.folder.mkdir(parents=True)
+    record = places.folder / "unchanged.json"
+    record.write_text("{}")
+    refusals_of(places, ABOUT, Kind.PASSWORD, ManualClock(), system_random).refused("wrong", "NO")
+    assert not record.exists()
+    assert places.login().exists()
 
 
 # On the wire ------------------------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ What was refused is kept in a small file of the copy's, with when the next attem
 three times as long each time, at most a day. Another password, user or server is tried at once. So that the file tells
 nothing of the password it has a salted, slow digest of it (scrypt, RFC 7914); of a token, which is another one each
 time, it has none, and time alone counts. `restante sync --login` tries whatever was refused.
+
+Most runs find no such file: what reads and writes one is imported then.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from ..clock import Clock, Random
-from .files import replace_file
 from .side import SideUnavailable
 
 FIRST = 300.0
@@ -97,6 +96,10 @@ class Refusals:
             "about": self._about, "times": times, "until": now + delay, "said": said[:MOST_SAID], "salt": salt.hex(),
             "check": "" if self._token else _check(secret, salt),
         }  # fmt: skip
+        import json
+
+        from .files import replace_file
+
         with suppress(OSError):  # a full disk: the next run tries again, as it would without this
             replace_file(self._file, json.dumps(self._known).encode("ascii"))
         if self._noting is not None:
@@ -114,7 +117,13 @@ class Refusals:
         if not self._read:
             self._read = True
             try:
-                note = json.loads(self._file.read_bytes())
+                data = self._file.read_bytes()
+            except OSError:
+                return None
+            import json
+
+            try:
+                note = json.loads(data)
                 usable = note["about"] == self._about and float(note["until"]) >= 0 and int(note["times"]) > 0
                 if (
                     usable
@@ -123,13 +132,15 @@ class Refusals:
                     and note["said"] is not None
                 ):
                     self._known = note
-            except (OSError, ValueError, KeyError, TypeError):
-                pass  # none, or one that cannot be understood
+            except (ValueError, KeyError, TypeError):
+                return None  # nobody can understand it
         return self._known
 
 
 def _check(secret: str, salt: bytes) -> str:
     """What a password is recognised by. Takes some 50 ms and 16 MB, on purpose."""
+    import hashlib
+
     return hashlib.scrypt(secret.encode("utf-8"), salt=salt, n=1 << 14, r=8, p=1, dklen=32).hex()
 
 

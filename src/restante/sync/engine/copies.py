@@ -164,7 +164,7 @@ async def copy_equal(
     """Copy those new messages (of no row yet) that have the octets and the date of one that is there already, in
     another mailbox; their positions. For messages that were read anyhow, and are to be sent over a network."""
     fresh = {at: digest(one.data) for at, (one, row) in enumerate(zip(messages, rows, strict=True)) if row is None}
-    if not fresh:
+    if not fresh or len(context.joints) < len(BOTH):  # where there is no other mailbox nothing is looked for
         return set()
     equal: dict[str | bytes, list[Origin]] = defaultdict(list)
     for each in context.state.messages.equals(end, set(fresh.values())):

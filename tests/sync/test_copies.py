@@ -190,6 +190,31 @@ def test_what_goes_while_it_is_to_be_copied_is_carried(make: Make) -> None:
     assert len(world.disks[ONE].boxes["A"].messages) == 1
 
 
+@pytest.mark.parametrize("emails", [True, False])
+def test_what_is_moved_while_it_is_to_be_copied_is_both(make: Make, emails: bool) -> None:
+    """What is new where somebody moved it to is what was moved, not the copy that could not be made."""
+    world = make(two=replace(ALL, emails=emails))
+    for name in ("A", "M", "Z"):
+        world.disks[ONE].create(name)
+    world.deliver(ONE, "M")
+    world.deliver(ONE, "M")
+    sync(world)
+    world.copy(ONE, "M", 1, "A")
+    moved = []
+
+    class Late(MemorySide):
+        async def copy(self, name: str, uids, target):  # type: ignore[no-untyped-def]
+            moved.append(world.disks[TWO].move("M", uids[0], "Z"))
+            return await super().copy(name, uids, target)
+
+    world.kind = Late
+    sync(world)
+    world.settle()
+    assert len(moved) == 1
+    same(world)
+    assert [len(world.disks[ONE].boxes[name].messages) for name in ("A", "M", "Z")] == [1, 1, 1]
+
+
 def test_one_mailbox_alone_copies_from_no_other(make: Make) -> None:
     world = filled(make(), "A")
     world.copy(ONE, "INBOX", 1, "A")

@@ -85,3 +85,11 @@ def test_programs_with_copies_converge(name: str, kills: bool, program: list[int
     """What somebody copied is there at most as often, and never lost altogether."""
     one, two = ABILITIES[name]
     play(program, {End.ONE: one, End.TWO: two}, FREE, kills=kills, copying=True)
+
+
+@pytest.mark.parametrize("name", ["all", "no-emails", "asked-for-emails"])
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_with_copies_and_edits_meanwhile_converge(name: str, program: list[int]) -> None:
+    one, two = ABILITIES[name]
+    play(program, {End.ONE: one, End.TWO: two}, FREE, during=True, copying=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import imaplib
 import json
 import mailbox
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -142,6 +144,48 @@ def test_one_mailbox_alone(work: Cli, server: RestanteServer) -> None:
     assert len(subjects(work)) == 3
 
 
+def test_what_is_copied_on_one_side_is_copied_on_the_other(work: Cli, server: RestanteServer) -> None:
+    work("sync")
+    with imaplib.IMAP4("127.0.0.1", server.imap) as client:
+        client.login(ANNA, "secret")
+        client.select("INBOX")
+        client.copy("1:2", "Archive")
+    assert work("sync").stdout == "work: here 2 copied.\n"
+    file = next(path for path in (work.folder / "Mail" / "cur").iterdir())
+    time, flags = file.name.partition(".")[0], file.name.rpartition(":")[2]
+    shutil.copy2(file, work.folder / "Mail" / ".Drafts" / "cur" / f"{time}.another.host:{flags}")
+    assert work("sync").stdout == "work: on the server 1 copied.\n"
+    assert work("sync").stdout == "work: nothing had changed.\n"
+    assert len(server.mail(ANNA, "Archive")) == 2
+    assert len(server.mail(ANNA, "Drafts")) == 1
+
+
+def test_a_mailbox_that_is_not_there_is_refused_with_those_that_are(work: Cli, server: RestanteServer) -> None:
+    said = work("sync", "--only", "Archiv", status=Exit.USAGE).stderr
+    assert 'There is no mailbox "Archiv" on either side.' in said
+    assert 'Did you mean "Archive"? There are: INBOX, Archive,' in said
+    assert subjects(work) == []
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["maildir", "store"])
+def test_a_copy_of_another_account_is_refused(cli: Cli, server: RestanteServer, store: bool) -> None:
+    """The account is known by what the configuration says, and by its mailboxes where that says something else."""
+    target = ("--store", "local@localhost") if store else ("--maildir", str(cli.folder / "Mail"))
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", *target, "--no-send")
+    cli("sync")
+    text = cli.file.read_text()
+    server.add_account("bob@example.org", "secret")
+    server.put("bob@example.org", message(50))
+    cli.file.write_text(text.replace(ANNA, "bob@example.org"))
+    for arguments in ((), ("--dry-run",)):
+        said = cli("sync", *arguments, status=Exit.REFUSED).stderr
+        assert "made of 127.0.0.1 as anna@example.org, and is now to be one of 127.0.0.1 as bob@example.org" in said
+        assert "--same-account" in said
+    assert len(server.mail("bob@example.org")) == 1
+    cli.file.write_text(text.replace("127.0.0.1:", "localhost:"))
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+
+
 def test_a_store_as_the_copy(cli: Cli, server: RestanteServer) -> None:
     said = cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", "anna@localhost", "--no-send")
     assert "restante account passwd anna@localhost" in said.stdout
@@ -162,6 +206,27 @@ def test_pop3(cli: Cli, server: RestanteServer, target: str) -> None:
     server.put(ANNA, message(9))
     assert "old: 1 new message " in cli("sync").stdout
     assert len(server.mail(ANNA)) == 4
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_a_refused_password_is_not_tried_again_until_it_is_another(cli: Cli, server: RestanteServer, kind: str) -> None:
+    port = server.imap if kind == "imap" else server.pop3
+    cli.init("work", f"--{kind}", f"127.0.0.1:{port}", "--no-tls", "--maildir", str(cli.folder / "Mail"), "--no-send")
+    cli("sync")
+    cli("sync")
+    cli.password.write_text("wrong\n")
+    refused = cli("sync", status=Exit.LOGIN).stderr
+    assert "not tried again" not in refused
+    for _ in range(2):
+        said = cli("sync", status=Exit.LOGIN).stderr
+        assert "127.0.0.1 as anna@example.org: this password was refused once" in said
+        assert "It is not tried again before " in said
+        assert "--login" in said
+    assert "not tried again" not in cli("sync", "--login", status=Exit.LOGIN).stderr
+    assert "refused 2 times" in cli("sync", status=Exit.LOGIN).stderr
+    cli.password.write_text("secret\n")
+    cli("sync")
+    assert not list(cli.data.rglob("login.json"))
 
 
 def test_several_copies_and_one_that_fails(work: Cli, server: RestanteServer) -> None:

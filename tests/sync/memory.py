@@ -64,7 +64,8 @@ class Abilities:
     """What a side can do. ids: Place.id. emails: EMAILID. state: Place.state. tells: UIDs of what was added, copied,
     moved. sizes: Outline.size. keywords: keeps others than system flags. roles: special uses can be set. log: tells
     what changed since a cursor; else everything, each time. lasting: EMAILIDs stay when others move messages.
-    moves: a move is one act; else all are copied, and then removed."""
+    moves: a move is one act; else all are copied, and then removed. lists_emails: EMAILIDs come with changes; else they
+    have to be asked for."""
 
     ids: bool = True
     emails: bool = True
@@ -76,6 +77,7 @@ class Abilities:
     log: bool = True
     lasting: bool = True
     moves: bool = True
+    lists_emails: bool = True
 
 
 ALL = Abilities()
@@ -369,7 +371,7 @@ class MemorySide:
             uids,
             [messages[uid].flags for uid in uids],
             vanished,
-            [messages[uid].email for uid in uids] if self.abilities.emails else None,
+            [messages[uid].email for uid in uids] if self.abilities.emails and self.abilities.lists_emails else None,
             self.abilities.lasting,
         )
         self._step("after changes")
@@ -390,6 +392,13 @@ class MemorySide:
             for uid in sorted(uids)
             if (found := messages.get(uid)) is not None
         ]
+
+    async def emails(self, name: str, uids: Sequence[int]) -> dict[int, str]:
+        if not self.abilities.emails or not self.abilities.lasting:
+            return {}
+        await self._call("emails", name)
+        messages = self._numbered(name).messages
+        return {uid: found.email for uid in uids if (found := messages.get(uid)) is not None}
 
     async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         await self._call("headers", name)

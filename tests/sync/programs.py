@@ -49,7 +49,7 @@ class World:
     """Two disks, the state of a copy between them, and what was done to them.
 
     made, removed: numbers of messages that somebody delivered, or removed somewhere. prepare: what is done to the sides
-    of each run before it.
+    of each run before it. copies: by number, those that somebody made within a side; copying: edits make some.
     """
 
     folder: Path
@@ -63,11 +63,19 @@ class World:
     progress: list[Progress] = field(default_factory=list)
     removed: set[int] = field(default_factory=set)
     made: set[int] = field(default_factory=set)
+    copies: Counter[int] = field(default_factory=Counter)
+    copying: bool = False
 
     # Runs --------------------------------------------------------------------------------------------
 
     def sync(
-        self, kill: int = 0, *, only: Sequence[str] = (), dry_run: bool = False, during: dict[int, int] | None = None
+        self,
+        kill: int = 0,
+        *,
+        only: Sequence[str] = (),
+        dry_run: bool = False,
+        during: dict[int, int] | None = None,
+        same_account: bool = False,
     ) -> Report | None:
         """A run; None where it was killed (at that step, counted over both sides and the state).
 
@@ -80,7 +88,15 @@ class World:
         if self.prepare is not None:
             self.prepare(self.sides)
         work = run(
-            self.settings, one, two, state, self.clock, only=only, dry_run=dry_run, progress=self.progress.append
+            self.settings,
+            one,
+            two,
+            state,
+            self.clock,
+            only=only,
+            dry_run=dry_run,
+            same_account=same_account,
+            progress=self.progress.append,
         )
         try:
             return asyncio.run(work)
@@ -124,6 +140,14 @@ class World:
         self.removed.add(number_of(self.disks[end].boxes[name].messages[uid].data))
         self.disks[end].expunge(name, uid)
 
+    def copy(self, end: End, name: str, uid: int, target: str) -> None:
+        """Somebody copies a message; a side whose messages are files gives the copy another name."""
+        disk = self.disks[end]
+        self.copies[number_of(disk.boxes[name].messages[uid].data)] += 1
+        new = disk.copy(name, uid, target)
+        if not self.abilities[end].lasting:
+            disk.boxes[target].messages[new].email = disk._new("m")
+
     def delete(self, end: End, name: str) -> None:
         for uid in list(self.disks[end].boxes[name].messages):
             self.remove(end, name, uid)
@@ -136,7 +160,10 @@ class World:
         end = End(side + 1)
         disk, names, messages = self.disks[end], self.boxes(end), self.messages(end)
         name = names[code % len(names)]
-        if what <= 4:
+        if self.copying and what <= 2 and messages:
+            name, uid = messages[code % len(messages)]
+            self.copy(end, name, uid, names[code // 11 % len(names)])
+        elif what <= 4:
             flags = frozenset({FLAGS[code % len(FLAGS)]}) if code % 3 == 0 else frozenset()
             self.deliver(end, name, flags, alike=code % 5 == 0, day=code % 2)
         elif what <= 7 and messages:
@@ -198,7 +225,7 @@ class World:
         assert subscribed[0] == subscribed[1]
         for end in End:
             numbers = self.numbers(end)
-            assert not [number for number, times in numbers.items() if times > 1]
+            assert not [number for number, times in numbers.items() if times > 1 + self.copies[number]]
             dropped = {number_of(data) for disk in self.disks.values() for data in disk.dropped}
             assert self.made - self.removed - dropped <= set(numbers)
         before = {end: self.disks[end].version for end in End}
@@ -217,10 +244,11 @@ def play(
     kills: bool = False,
     during: bool = False,
     accept: bool = True,
+    copying: bool = False,
 ) -> World:
     """Play a program: a number is an edit, a run (0 mod 7), or one that is killed or has edits meanwhile (1 mod 7)."""
     with tempfile.TemporaryDirectory(dir=RAM) as folder:
-        world = World(Path(folder), abilities, settings)
+        world = World(Path(folder), abilities, settings, copying=copying)
         for end in End:  # shows which keywords are kept: a removal of one never seen could not be told from not keeping
             world.disks[end].lasting = abilities[end].lasting
             world.disks[end].deliver("INBOX", octets(0, False), world.kept(end, frozenset(FLAGS)))

@@ -39,6 +39,8 @@ class Closing(MemorySide):
 
 
 class FakeParts:
+    sign = "server as anna"
+
     def __init__(self) -> None:
         self.one, self.two = Disk("one"), Disk("two")
         self.one.create("Work")

@@ -33,6 +33,7 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
     "no-sizes": (replace(ALL, emails=False), replace(ALL, emails=False, sizes=False)),
     "no-keywords": (ALL, replace(ALL, keywords=False)),
     "no-log": (replace(ALL, log=False), ALL),
+    "asked-for-emails": (replace(ALL, lists_emails=False), replace(ALL, lasting=False)),
     "file-names": (replace(ALL, emails=False, ids=False, roles=False), replace(ALL, lasting=False, roles=False)),
 }
 FREE = CopySettings(brake=Brake(on=False), batch=3)
@@ -74,3 +75,21 @@ def test_programs_with_edits_meanwhile_converge(name: str, program: list[int]) -
 @OFTEN
 def test_programs_where_removals_win_converge(program: list[int]) -> None:
     play(program, {End.ONE: ALL, End.TWO: ALL}, replace(FREE, removal_wins=True), kills=True)
+
+
+@pytest.mark.parametrize("kills", [False, True], ids=["whole", "killed"])
+@pytest.mark.parametrize("name", ABILITIES)
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_with_copies_converge(name: str, kills: bool, program: list[int]) -> None:
+    """What somebody copied is there at most as often, and never lost altogether."""
+    one, two = ABILITIES[name]
+    play(program, {End.ONE: one, End.TWO: two}, FREE, kills=kills, copying=True)
+
+
+@pytest.mark.parametrize("name", ["all", "no-emails", "asked-for-emails"])
+@given(program=PROGRAMS)
+@OFTEN
+def test_programs_with_copies_and_edits_meanwhile_converge(name: str, program: list[int]) -> None:
+    one, two = ABILITIES[name]
+    play(program, {End.ONE: one, End.TWO: two}, FREE, during=True, copying=True)

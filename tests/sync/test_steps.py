@@ -78,6 +78,18 @@ def moves_apart(world: World) -> None:
     world.disks[TWO].move("A", uid(world, TWO, "A", 0), "B")
 
 
+def copies(world: World) -> None:
+    """Within either side, into a new mailbox too, with other flags; of one that moves as well."""
+    world.disks[ONE].create("New")
+    world.copy(ONE, "INBOX", uid(world, ONE, "INBOX", 0), "A")
+    world.copy(ONE, "INBOX", uid(world, ONE, "INBOX", 2), "New")
+    world.disks[ONE].flag("New", uid(world, ONE, "New", 0), frozenset({"\\Answered"}))
+    world.copy(TWO, "A", uid(world, TWO, "A", 0), "B")
+    world.disks[TWO].flag("B", uid(world, TWO, "B", -1), frozenset({"\\Seen", "$Work"}))
+    world.copy(TWO, "B", uid(world, TWO, "B", 0), "A")
+    world.disks[TWO].move("B", uid(world, TWO, "B", 0), "INBOX")
+
+
 def removals(world: World) -> None:
     world.remove(ONE, "INBOX", uid(world, ONE, "INBOX", 0))
     world.remove(TWO, "INBOX", uid(world, TWO, "INBOX", 2))
@@ -139,6 +151,7 @@ CASES: dict[str, tuple[Edit, ...]] = {
     "alike": (base, alike),
     "moves": (base, moves),
     "moves-apart": (base, moves_apart),
+    "copies": (base, copies),
     "removals": (base, removals),
     "flags": (base, flags),
     "mailboxes": (base, mailboxes),

@@ -206,7 +206,9 @@ class Mirrors:
 
         with closing(State.open(places.state)) as state:
             try:
-                report = await run(settings_of(remote), side, local, state, self.clock, progress=progress)
+                report = await run(  # whose account it is has been compared with `source`
+                    settings_of(remote), side, local, state, self.clock, same_account=True, progress=progress
+                )
             finally:
                 done.received += server.traffic[1]
                 attempt.reached, attempt.lost = bool(side.seen), side.lost
@@ -217,7 +219,7 @@ class Mirrors:
         if side.seen:
             from ..sync.copy import write_known
 
-            await asyncio.to_thread(write_known, places, side.seen)
+            await asyncio.to_thread(write_known, places, server.sign, side.seen)
         _add(done, report)
 
     def _remote(self, places: CopyPlaces, remote: Remote) -> tuple[RemoteSide, ReadOnly]:
@@ -231,9 +233,11 @@ class Mirrors:
         settings = Settings(
             connections=table.connections, rate=table.bandwidth or None, compress=None if table.compress else False
         )
+        address = remote_address(source_of(table), table, secret.kind)
         server = RemoteSide(
-            remote_address(source_of(table), table, secret.kind), asked(secret), settings,
-            known=read_known(places), spool=places.parts, views=True, clock=self.clock, random=self.random,
+            address, asked(secret), settings,
+            known=read_known(places, address.sign), spool=places.parts, views=True,
+            clock=self.clock, random=self.random,
         )  # fmt: skip
         return server, ReadOnly(server)
 

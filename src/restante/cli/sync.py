@@ -59,6 +59,7 @@ def command() -> None:
     \b
     Exit status (of several copies the last one listed here that applies):
       0   all is the same on both sides now
+      2   a copy has no mailbox of a name that --only says
       4   removals are held, messages set aside, mailboxes left out, or a message may have been sent or not
       75  no connection, or a server that cannot now
       77  a login was refused, or there is no password or token
@@ -71,6 +72,8 @@ def command() -> None:
 @click.option("--watch", "watching", is_flag=True, help="Stay, and carry changes of either side as they come.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--only", multiple=True, metavar="MAILBOX", help="Look at this mailbox alone; may be given again.")
+@click.option("--same-account", is_flag=True, help="The server or user has another name now, the account is the same.")
+@click.option("--login", is_flag=True, help="Log in now, though the last login was refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON, a line a run.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing of what went well.")
 @with_place
@@ -81,6 +84,8 @@ def run_(
     watching: bool,
     dry_run: bool,
     only: tuple[str, ...],
+    same_account: bool,
+    login: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -94,7 +99,7 @@ def run_(
     if watching and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together.")
     found, data = load(copies)
-    ctx.exit(run_copies(found, data, Options(watching, dry_run, only, as_json, quiet), SETTLED))
+    ctx.exit(run_copies(found, data, Options(watching, dry_run, only, as_json, quiet, same_account, login), SETTLED))
 
 
 def load(names: tuple[str, ...] = ()) -> tuple[Copies, Path]:
@@ -130,6 +135,8 @@ def exit_of(report: RunReport) -> Exit:
 
 
 def exit_of_refusal(problem: Refusal) -> Exit:
+    if problem.code == "NO-SUCH-MAILBOX":
+        return Exit.USAGE
     return Exit.LOGIN if problem.code in LOGIN_CODES else status_of(problem)
 
 

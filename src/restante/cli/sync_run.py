@@ -40,6 +40,8 @@ class Options:
     only: tuple[str, ...] = ()
     as_json: bool = False
     quiet: bool = False
+    same_account: bool = False
+    login: bool = False
 
 
 @dataclass
@@ -148,7 +150,7 @@ async def _main(copies: Copies, data: Path, running: Running) -> None:
         loop.add_signal_handler(number, _signalled, running, loop)
     clock = SystemClock()
     options = running.options
-    wishes = Wishes(options.only, options.dry_run, options.watching)
+    wishes = Wishes(options.only, options.dry_run, options.watching, options.same_account, options.login)
     with assemble(
         copies, data, wishes, clock, system_random, progress=running.progress, tell=running.told
     ) as put_together:
@@ -276,7 +278,10 @@ def did(tally: Tally) -> str:
     words = []
     if tally.added:
         words.append(f"{tally.added} new ({human_size(tally.octets)})")
-    for number, word in ((tally.moved, "moved"), (tally.removed, "removed"), (tally.flagged, "with other flags")):
+    for number, word in (
+        (tally.moved, "moved"), (tally.copied, "copied"), (tally.removed, "removed"),
+        (tally.flagged, "with other flags"),
+    ):  # fmt: skip
         if number:
             words.append(f"{number} {word}")
     for number, word in ((tally.created, "made"), (tally.renamed, "renamed"), (tally.deleted, "deleted")):

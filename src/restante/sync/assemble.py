@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .outbox.sender import Sender
     from .outbox.submission import Submission
     from .pop3.settings import Pop3Settings
+    from .refused import Refusals
     from .remote import RemoteAddress
     from .settings import CopySettings, Progress, Report
     from .side import Side
@@ -33,11 +34,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching."""
+    """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching.
+
+    same_account: the account that a copy is of now is the one it was made of, by another name. login: log in now,
+    though the last login was refused.
+    """
 
     only: tuple[str, ...] = ()
     dry_run: bool = False
     watching: bool = False
+    same_account: bool = False
+    login: bool = False
 
 
 @contextmanager
@@ -59,7 +66,7 @@ def assemble(
             outbox: LateSender | None = None
             word: Wait = never
             if table.send.smtp and not wishes.dry_run:
-                outbox = LateSender(places, table, clock, random)
+                outbox = LateSender(places, table, clock, random, login=wishes.login)
                 if wishes.watching:
                     word = stack.enter_context(_outbox_word(data, name))
 
@@ -119,6 +126,14 @@ class _Parts:
     def local(self) -> Side:
         return local_side(self._places, self._table, self._clock, self._random)
 
+    def _refusals(self) -> Refusals:
+        """Of logins to the server. What the last run found unchanged is forgotten with one: the next run is not to log
+        in before it has looked here."""
+        about = f"{source_of(self._table).host} as {self._table.user}"
+        return refusals_of(
+            self._places, about, self._secret.kind, self._clock, self._random, at_once=self._wishes.login
+        )
+
 
 class ImapParts(_Parts):
     """Sides and engine of one copy (`copy.Parts`)."""
@@ -138,6 +153,11 @@ class ImapParts(_Parts):
         self._copies = None if wishes.watching or wishes.dry_run or wishes.only else copies
         self._loaded = clock.now()
 
+    @property
+    def sign(self) -> str:
+        """See `copy.Parts`."""
+        return remote_address(source_of(self._table), self._table, self._secret.kind).sign
+
     def remote(self, known: Sequence[Place]) -> Side:
         from .remote import RemoteSide, Settings
 
@@ -146,10 +166,11 @@ class ImapParts(_Parts):
             connections=table.connections,
             rate=table.bandwidth or None,
             compress=None if table.compress else False,
+            stalled=table.stalled,
         )
         return RemoteSide(
             remote_address(source_of(table), table, self._secret.kind), asked(self._secret), settings,
-            known=known, spool=self._places.parts, clock=self._clock, random=self._random,
+            known=known, spool=self._places.parts, clock=self._clock, random=self._random, refusals=self._refusals(),
         )  # fmt: skip
 
     async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report:
@@ -162,7 +183,8 @@ class ImapParts(_Parts):
         try:
             report = await engine.run(
                 self.settings, one, two, state, self._clock,
-                only=self._wishes.only, dry_run=self._wishes.dry_run, progress=progress,
+                only=self._wishes.only, dry_run=self._wishes.dry_run, same_account=self._wishes.same_account,
+                progress=progress,
             )  # fmt: skip
         finally:
             state.close()
@@ -199,6 +221,18 @@ class ImapParts(_Parts):
                 await one.side.close()
             finally:
                 await two.side.close()
+
+
+def refusals_of(
+    places: CopyPlaces, about: str, kind: Kind, clock: Clock, random: Random, *, at_once: bool = False, use: str = ""
+) -> Refusals:
+    """The logins of a copy that were refused. use: as for `CopyPlaces.token`."""
+    from .refused import Refusals
+
+    return Refusals(
+        places.login(use), about, clock, random, token=kind is Kind.TOKEN, at_once=at_once,
+        noting=lambda: record.forget(str(places.folder)),
+    )  # fmt: skip
 
 
 def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
@@ -280,7 +314,7 @@ class Pop3Parts(_Parts):
 
         self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = MboxTarget(expand(self._table.mbox)) if self._table.mbox else self.local()
-        settings = pop3_settings(self._table, self._secret)
+        settings = pop3_settings(self._table, self._secret, self._refusals())
         with Pop3State(self._places.pop3, settings.source) as state:
             report = await fetch(
                 settings, target, state, self._clock,
@@ -293,7 +327,7 @@ class Pop3Parts(_Parts):
         )  # fmt: skip
 
 
-def pop3_settings(table: CopyTable, secret: Secret) -> Pop3Settings:
+def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals | None = None) -> Pop3Settings:
     """What the fetch is told."""
     from .pop3.settings import Auth, Pop3Settings, Security
 
@@ -319,6 +353,7 @@ def pop3_settings(table: CopyTable, secret: Secret) -> Pop3Settings:
         largest=table.largest or None,
         seen=download.seen,
         session_messages=download.session_messages or None,
+        refusals=refusals,
     )
 
 
@@ -328,18 +363,23 @@ def pop3_settings(table: CopyTable, secret: Secret) -> Pop3Settings:
 class LateSender:
     """The outbox of a copy, imported once there is something in it: most runs find nothing."""
 
-    def __init__(self, places: CopyPlaces, table: CopyTable, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, places: CopyPlaces, table: CopyTable, clock: Clock, random: Random, *, login: bool = False
+    ) -> None:
+        """login: as in `Wishes`."""
         self._places = places
         self._table = table
         self._clock = clock
         self._random = random
+        self._login = login
 
     async def run(self, side: Side | None) -> Outcome:
         from .outbox.outcome import Outcome
 
         if side is not None and not self._spooled() and await self._nothing_dropped(side):
             return Outcome()
-        return await sender_of(self._places, self._table, self._clock, self._random).run(side)
+        sender = sender_of(self._places, self._table, self._clock, self._random, login=self._login)
+        return await sender.run(side)
 
     def _spooled(self) -> bool:
         """Of any copy; or octets that a crash left, which are the sender's to tidy."""
@@ -362,8 +402,8 @@ class LateSender:
         return drops is None or await drops.gather(name) == 0
 
 
-def sender_of(places: CopyPlaces, table: CopyTable, clock: Clock, random: Random) -> Sender:
-    """The outbox of a copy that sends."""
+def sender_of(places: CopyPlaces, table: CopyTable, clock: Clock, random: Random, *, login: bool = False) -> Sender:
+    """The outbox of a copy that sends. login: as in `Wishes`."""
     from .outbox.hand import prepare
     from .outbox.sender import Outgoing, Sender
     from .outbox.spool import Spool
@@ -377,14 +417,16 @@ def sender_of(places: CopyPlaces, table: CopyTable, clock: Clock, random: Random
         taking = Taking(spool, places.name, send.outbox, lambda raw: prepare(table, raw, clock.now(), random))
 
     def connect() -> Submission:
-        return submission(places, table, server, clock, random)
+        return submission(places, table, server, clock, random, login=login)
 
     return Sender(
         Outgoing(places.name, str(server), send.give_up, send.sent, send.file), spool, connect, clock, random, taking
     )
 
 
-def submission(places: CopyPlaces, table: CopyTable, server: Server, clock: Clock, random: Random) -> Submission:
+def submission(
+    places: CopyPlaces, table: CopyTable, server: Server, clock: Clock, random: Random, *, login: bool = False
+) -> Submission:
     """A connection to the submission server, with the login that sending has or else the copy's own."""
     from .outbox.submission import Submission
 
@@ -392,7 +434,11 @@ def submission(places: CopyPlaces, table: CopyTable, server: Server, clock: Cloc
     own = bool(send.password_command or send.password_file or send.keyring or send.oauth2 != type(send.oauth2)())
     secret = secret_of(send, places.token("send-"), clock.now) if own else secret_of(table, places.token(), clock.now)
     certificate = send.certificate or table.certificate
+    user = send.user or table.user
     return Submission(
-        server, send.user or table.user, secret,
+        server, user, secret,
         certificate=expand(certificate) if certificate else None, random=random,
+        refusals=refusals_of(
+            places, f"{server.host} as {user}", secret.kind, clock, random, at_once=login, use="send-"
+        ),
     )  # fmt: skip

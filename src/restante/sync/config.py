@@ -175,6 +175,10 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     newest_first: Annotated[bool, Doc("Carry what came last first.")] = True
     connections: Annotated[int, Doc("Most connections to the server at once.")] = 4
     compress: Annotated[bool, Doc("Compress what goes over the line, where the server can (COMPRESS=DEFLATE).")] = True
+    stalled: Annotated[
+        float,
+        Doc("How long an IMAP server may talk without doing what it was asked, before it is given up.", "duration"),
+    ] = 1800.0
     bandwidth: Annotated[int, Doc("Most octets a second from and to the server; 0: no limit.", "size")] = 0
     interval: Annotated[float, Doc("With --watch: a full look this often, whatever was announced.", "duration")] = 300.0
     brake: BrakeTable = BrakeTable()
@@ -195,6 +199,7 @@ CHOICES = (
 RANGES = (
     Range(("largest",), 0, 2**62),
     Range(("connections",), 1, 30),
+    Range(("stalled",), 60, 86_400),
     Range(("bandwidth",), 0, 2**62),
     Range(("interval",), 10, 86_400),
     Range(("brake", "emptied"), 1, 2**31),

@@ -69,7 +69,13 @@ class Outbox(Protocol):
 
 
 class Parts(Protocol):
-    """What a copy of an IMAP account is made of; each call gives new sides, not open yet."""
+    """What a copy of an IMAP account is made of; each call gives new sides, not open yet.
+
+    sign: whose account the server's is (`side.Signed`): what is remembered of another's counts for nothing.
+    """
+
+    @property
+    def sign(self) -> str: ...
 
     def remote(self, known: Sequence[Place]) -> Side:
         """known: the mailboxes of the last run, which need not be asked about again."""
@@ -169,7 +175,7 @@ class Copy:
         """Open both sides at once, and send what waits meanwhile. Raises as they do, and tells so."""
         self._begin()
         try:
-            self._known = self._known or read_known(self._places)
+            self._known = self._known or read_known(self._places, self._parts.sign)
             self._one, self._two = Held(self._parts.remote(self._known)), Held(self._parts.local())
             self._opening = asyncio.ensure_future(self._one.side.open())
             await self._two.side.open()
@@ -193,7 +199,7 @@ class Copy:
             raise
         if self._remember and self._one.seen and self._one.seen != self._known:
             self._known = self._one.seen
-            write_known(self._places, self._known)
+            write_known(self._places, self._parts.sign, self._known)
         self._told(cause, sync=report)
 
     async def remote_changed(self) -> None:
@@ -328,22 +334,26 @@ BUSY = "SPOOL-BUSY"
 # What is remembered of the last run --------------------------------------------------------------------
 
 
-def read_known(places: CopyPlaces) -> list[Place]:
-    """The server's mailboxes as the last run saw them; none where nothing usable is written: then it is asked."""
+def read_known(places: CopyPlaces, sign: str) -> list[Place]:
+    """The mailboxes of that account as the last run saw them; none where nothing usable is written: then it is asked.
+
+    Two accounts of one server may show states that are equal: a state tells a mailbox's id within one of them alone.
+    """
     import msgspec
 
     from .model import Place
 
     try:
-        return msgspec.json.decode(_known(places).read_bytes(), type=list[Place])
+        whose, known = msgspec.json.decode(_known(places).read_bytes(), type=tuple[str, list[Place]])
     except (OSError, msgspec.DecodeError):
         return []
+    return known if whose == sign else []
 
 
-def write_known(places: CopyPlaces, known: Sequence[Place]) -> None:
+def write_known(places: CopyPlaces, sign: str, known: Sequence[Place]) -> None:
     import msgspec
 
-    _put(places, _known(places), msgspec.json.encode(known))
+    _put(places, _known(places), msgspec.json.encode((sign, known)))
 
 
 def _known(places: CopyPlaces) -> Path:

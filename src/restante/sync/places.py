@@ -6,6 +6,7 @@ sync/NAME/pop3.db     what has been fetched by POP3
 sync/NAME/trash/      what runs removed, where that is kept in a folder
 sync/NAME/parts/      downloads that were cut off
 sync/NAME/token.json  the access token (send-token.json: of sending)
+sync/NAME/login.json  the last login, where it was refused (send-login.json: of sending)
 sync/NAME/last.json   how the last run ended
 sync/NAME/unchanged.json   what the last run asked and heard, where it found nothing to do (`unchanged`)
 """
@@ -50,6 +51,10 @@ class CopyPlaces:
     def token(self, use: str = "") -> Path:
         """use: "" for the mail server, "send-" for submission."""
         return self.folder / f"{use}token.json"
+
+    def login(self, use: str = "") -> Path:
+        """use: as for `token`."""
+        return self.folder / f"{use}login.json"
 
 
 def outbox_folder(data: Path) -> Path:

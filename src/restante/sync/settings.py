@@ -96,7 +96,7 @@ class CopySettings:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was done to one side: messages added, copied or moved within it, removed, with flags changed; mailboxes."""
+    """What was done to one side: messages added, moved or copied within it, removed, with flags changed; mailboxes."""
 
     added: int = 0
     octets: int = 0
@@ -106,12 +106,13 @@ class Tally:
     created: int = 0
     renamed: int = 0
     deleted: int = 0
+    copied: int = 0
 
     @property
     def total(self) -> int:
         """All that was done: 0 where nothing was."""
         mailboxes = self.created + self.renamed + self.deleted
-        return self.added + self.moved + self.removed + self.flagged + mailboxes
+        return self.added + self.moved + self.copied + self.removed + self.flagged + mailboxes
 
 
 @dataclass(frozen=True, slots=True)

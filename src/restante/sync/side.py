@@ -143,6 +143,20 @@ class Headers(Protocol):
         ...
 
 
+class Emails(Protocol):
+    """What a side may tell besides, where its `changes` do not: EMAILIDs that stay with a message."""
+
+    async def emails(self, name: str, uids: Sequence[int]) -> Mapping[int, str]:
+        """By UID, of those that have one. Empty without asking anybody where the side has none."""
+        ...
+
+
+async def emails_of(side: Side, name: str, uids: Sequence[int]) -> Mapping[int, str]:
+    """EMAILIDs of these messages, where the side tells them beside its changes."""
+    own = getattr(side, "emails", None)
+    return await cast("Emails", side).emails(name, uids) if callable(own) else {}
+
+
 class EmptyDeletes(Protocol):
     """What a side may do besides: delete a mailbox only if it is empty, whatever arrives in it meanwhile."""
 
@@ -161,6 +175,21 @@ async def delete_empty(side: Side, name: str) -> bool:
         return False
     await side.delete(name)
     return True
+
+
+class Signed(Protocol):
+    """What a side may say of itself besides: whose account it is, the same in each run, whatever the title says."""
+
+    @property
+    def sign(self) -> str:
+        """For people too: "imap.example.com as anna". None of a port or a way to log in, which may be others."""
+        ...
+
+
+def sign_of(side: Side) -> str | None:
+    """Whose account the side is; None where it does not say (a Maildir has a marker, and looks at that itself)."""
+    found = getattr(side, "sign", None)
+    return found if isinstance(found, str) else None
 
 
 class Unlisted(Protocol):

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from restante.clock import SystemClock, system_random
+from restante.clock import ManualClock, SystemClock, system_random
 from restante.errors import Refusal
 from restante.server.tls import make_self_signed
 from restante.smtp.grammar.commands import Body
 from restante.sync.config import Server
 from restante.sync.outbox.login import LoginRefused
 from restante.sync.outbox.submission import Result, Submission, SubmissionRefused, SubmissionUnavailable, Uncertain
+from restante.sync.refused import LoginWaits, Refusals
 from restante.sync.secrets import GivenSecret, Kind, Secret
 
 from .sink import Sink
@@ -273,6 +274,30 @@ def test_a_refused_token_is_renewed_once(mechanism: str) -> None:
     log_in(Sink(mechanisms=(mechanism,), token="old"), Renewed())
     with pytest.raises(LoginRefused):
         log_in(Sink(mechanisms=(mechanism,), token="another"), Renewed())
+
+
+def test_a_refused_login_is_not_tried_again_at_once(tmp_path: Path) -> None:
+    clock = ManualClock()
+
+    def attempt(sink: Sink, secret: str) -> None:
+        async def work() -> None:
+            async with sink:
+                refusals = Refusals(tmp_path / "send-login.json", "127.0.0.1 as anna", clock, system_random)
+                server = Server("127.0.0.1", sink.port, "none")
+                connection = Submission(server, ANNA, GivenSecret(secret), random=system_random, refusals=refusals)
+                await connection.open()
+                await connection.close()
+
+        asyncio.run(work())
+
+    with pytest.raises(LoginRefused):
+        attempt(Sink(mechanisms=("PLAIN",)), "wrong")
+    sink = Sink(mechanisms=("PLAIN",))
+    with pytest.raises(LoginWaits, match="refused once"):
+        attempt(sink, "wrong")
+    assert not sink.lines
+    attempt(Sink(mechanisms=("PLAIN",)), "secret words")
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_mechanism_in_common() -> None:

@@ -13,7 +13,7 @@ there go one by one, and the one at which it ends again is set aside.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..base import CUT, GONE, PLACEHOLDER, SENT, WHOLE, Row
@@ -43,6 +43,14 @@ class Batch:
     stands: list[bool] = field(default_factory=list)
     octets: int = 0
     alone: bool = False
+
+    def without(self, at: Collection[int]) -> Batch:
+        """What is left without the messages at these positions."""
+        left = Batch()
+        for number, one in enumerate(zip(self.messages, self.rows, self.sizes, self.emails, self.stands, strict=True)):
+            if number not in at:
+                left.put(*one)
+        return left
 
     def put(self, message: Message, row: Row | None, size: int, email: str | None, stands: bool) -> None:
         self.messages.append(message)
@@ -181,6 +189,15 @@ class Carrier:
 
     async def _carry(self, batch: Batch) -> None:
         context, pair = self._context, self._pair
+        if self._end is End.ONE:  # what has to be sent is read already, and costs more to send than to look for
+            from .copies import copy_equal
+
+            copied = await copy_equal(context, pair, self._end, batch.messages, batch.rows)
+            if copied:
+                self._done += len(copied)
+                batch = batch.without(copied)
+                if not batch.messages:
+                    return
         keys = self._journal(batch)
         context.touch(pair, self._end)
         try:

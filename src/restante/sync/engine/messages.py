@@ -1,7 +1,8 @@
 """Doing what the plan says about messages, in the order in which a run may be cut off anywhere.
 
 1. One commit: rows forgotten, found, held; rows that will be added are noted as lacking there.
-2. Flags, 3. moves, 4. additions (`carry`), 5. removals, 6. mailboxes that are empty and gone on the other side.
+2. Flags, 3. moves, 4. copies of what is there (`copies`) and additions (`carry`), 5. removals, 6. mailboxes that are
+empty and gone on the other side.
 7. One commit: cursors and states of all that is settled.
 
 Each is noted after it was done. Flags, moves and removals done and not noted are seen by the next run as done on both
@@ -35,7 +36,14 @@ async def act(context: Context, looked: list[Look], plan: MessagePlan) -> None:
     await _flags(context, plan)
     for (end, source, target), rows in plan.moves.items():
         await _move(context, end, source, target, rows)
+    later = []
+    if any(len(one.new) for look in looked for one in look.differences.values()):
+        from .copies import copy_known, copy_later
+
+        later = await copy_known(context, looked, plan)
     await _add(context, plan)
+    if later:
+        await _add(context, await copy_later(context, later))
     await context.each(
         [(key, rows) for key, rows in plan.removes.items()],
         lambda item: _remove(context, *item[0], item[1]),

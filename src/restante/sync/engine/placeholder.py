@@ -18,6 +18,7 @@ from ..plan.messages import Additions
 from ..settings import BOTH, CopySettings, End, Progress
 from ..side import MailboxUnavailable, Side, headers_of, withheld
 from ..state import State
+from .account import know_accounts
 from .context import Context
 
 FIELD = b"Restante-Placeholder"
@@ -122,6 +123,7 @@ async def fetch_placeholder(
             for side in (one, two):
                 await side.open()
             places = {end: {place.name: place for place in await context.sides[end].places()} for end in BOTH}
+            know_accounts(state, context.sides, {end: [*places[end].values()] for end in BOTH}, note=False)
             known = {end: pairs[0].at(end) for end in BOTH}
             joint = Joint(pairs[0], None, None, mailbox, pairs[0].key)
             for end, there in known.items():

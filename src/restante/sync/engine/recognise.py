@@ -31,6 +31,7 @@ async def recognise(context: Context, found: list[Look]) -> list[Look]:
     for end in BOTH:
         missed = [row for look in found for row in look.rows.values() if _missed(context, row, end)]
         if missed:
+            missed.sort(key=lambda row: not row.at(end).gone)  # what came elsewhere is what was there before, and moved
             await _within(context, found, end, missed, outlines, failed)
     for end in BOTH:
         moving = [row for look in found for row in look.rows.values() if row.odd & MOVING[end]]

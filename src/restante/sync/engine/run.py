@@ -15,6 +15,7 @@ from ..model import Place
 from ..settings import BOTH, CopySettings, End, LeftOut, Progress, Report
 from ..side import Side, unlisted
 from ..state import State
+from .account import know_accounts
 from .context import Context, together
 from .land import let_land
 
@@ -34,22 +35,23 @@ async def run(
     *,
     only: Collection[str] = (),
     dry_run: bool = False,
+    same_account: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Make both sides the same, by what changed on each since the last run.
 
     The sides are opened and closed here. only: mailboxes (by name) that this run is about; a message moved out of them
-    counts as removed. dry_run: change nothing, and say in the report what would be done. progress: told after each
-    batch of messages.
+    counts as removed. dry_run: change nothing, and say in the report what would be done. same_account: what the sides
+    are now is the accounts that the copy was made of, by other names. progress: told after each batch of messages.
 
-    Raises CopyBusy where another run works on this copy, SideUnavailable where a side cannot be used (what was done
-    until then stays, and the next run goes on), StateFailed.
+    Raises OtherAccount, NoSuchMailbox (`only`), CopyBusy where another run works on this copy, SideUnavailable where a
+    side cannot be used (what was done until then stays, and the next run goes on), StateFailed.
     """
     with state.lock():
         context = Context(settings, one, two, state, clock, progress)
         try:
             await together([one.open(), two.open()])
-            return await _run(context, only, dry_run)
+            return await _run(context, only, dry_run, same_account)
         finally:
             try:
                 await one.close()
@@ -57,17 +59,22 @@ async def run(
                 await two.close()
 
 
-async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report:
+async def _run(context: Context, only: Collection[str], dry_run: bool, same_account: bool) -> Report:
     state, settings = context.state, context.settings
-    if settings.trash.days and not dry_run:
-        from .trash import expire
-
-        await expire(context, settings.trash)
     lines: list[str] = []
     passes = 0
     if not dry_run:
         await let_land(context)
     places = await _places(context)
+    know_accounts(state, context.sides, places, accept=same_account, note=not dry_run)
+    if settings.trash.days and not dry_run:
+        from .trash import expire
+
+        await expire(context, settings.trash)
+    if only:
+        from .only import names_of
+
+        only = names_of(context, places, only)
     if not only and _nothing_changed(context, places):
         return Report(left_out=_unlisted(context), passes=1, quiet=True)
     while passes < PASSES:
@@ -86,7 +93,7 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
         context.tally(End.TWO),
         tuple(state.held()),
         tuple(state.aside()),
-        (*context.left_out(), *_unlisted(context)),
+        (*context.left_out(), *(() if only else _unlisted(context))),
         context.placeholders,
         tuple(lines),
         passes,
@@ -94,11 +101,14 @@ async def _run(context: Context, only: Collection[str], dry_run: bool) -> Report
 
 
 def _unlisted(context: Context) -> tuple[LeftOut, ...]:
-    """Mailboxes that have no name: nobody is to believe that they were copied."""
+    """Mailboxes that have no name: nobody is to believe that they were copied, but who has left them out by the name
+    that is shown here."""
+    takes = context.settings.takes
     return tuple(
-        LeftOut(raw.decode("utf-8", "backslashreplace"), end, why)
+        LeftOut(name, end, why)
         for end in BOTH
         for raw, why in unlisted(context.sides[end]).items()
+        if takes(name := raw.decode("utf-8", "backslashreplace"))
     )
 
 

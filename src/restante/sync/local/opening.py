@@ -66,7 +66,7 @@ def open_local(
             await opened.engine.close()
             raise
 
-    return LocalSide(f"{account} in {data}", look, store, spelling)
+    return LocalSide(f"{account} in {data}", look, store, spelling, sign=f"the store's {account.lower()}")
 
 
 def _default(data: Path) -> Opened:

@@ -40,7 +40,8 @@ WHOLE_SIDE = frozenset({"NEWER-SCHEMA", "DISK-FULL", "STORE-FAILED", "BUSY"})
 class LocalSide:
     """Implements `side.Side`.
 
-    look: a glance without an engine, or None. store: opens the store. spelling: shared with the other side.
+    look: a glance without an engine, or None. store: opens the store. spelling: shared with the other side. sign: see
+    `side.Signed`.
     """
 
     def __init__(
@@ -49,8 +50,11 @@ class LocalSide:
         look: Callable[[], Glance | None],
         store: Callable[[], Awaitable[tuple[Opened, Store]]],
         spelling: Spelling | None = None,
+        *,
+        sign: str | None = None,
     ) -> None:
         self.title = title
+        self.sign = sign
         self._look = look
         self._open_store = store
         self._spelling = spelling or Spelling()

@@ -76,6 +76,8 @@ class MailboxCopy:
         """Largest UID of the source that was looked at."""
         self._cursor = ""
         self._claimed: set[int] = set()
+        self._prints: dict[int, tuple[bytes, bytes]] = {}
+        """Mark and digest of the messages of the batch that is being filed."""
         self.done = Copied(course.source, course.target)
 
     async def run(self) -> Copied:
@@ -315,7 +317,8 @@ class MailboxCopy:
         course, book = self._course, self._book
         if self._uidls:
             batch = [replace(each, uidl=self._uidls.get(each.uid)) for each in batch]
-        book.depart(self.key, [each.uid for each in batch])
+        self._prints = {each.uid: (mark(each.data), digest(each.data)) for each in batch}
+        book.depart(self.key, [(each.uid, len(each.data), each.received, *self._prints[each.uid]) for each in batch])
         answers = await self._add(batch)
         filed: list[Filed] = []
         aside: list[tuple[int, str, bool]] = []
@@ -355,8 +358,8 @@ class MailboxCopy:
 
     def _filed(self, message: Message, target: int) -> Filed:
         number = self._book.number(self._both.plain(message.flags))
-        data = message.data
-        return Filed(message.uid, target, number, len(data), message.received, mark(data), digest(data), message.uidl)
+        prints = self._prints[message.uid]
+        return Filed(message.uid, target, number, len(message.data), message.received, *prints, message.uidl)
 
     async def _look_for(self, untold: Sequence[Message]) -> list[Filed]:
         """The server does not tell UIDs (no UIDPLUS): what has come to the mailbox is compared with what was sent."""
@@ -369,7 +372,7 @@ class MailboxCopy:
         flags = {message.uid: message.flags for message in untold}
         held = dict(zip(changes.uids, changes.flags, strict=True))
         with closing(Sift(book, target)) as sift:
-            sift.want((m.uid, len(m.data), m.received, mark(m.data), digest(m.data)) for m in untold)
+            sift.want((m.uid, len(m.data), m.received, *self._prints[m.uid]) for m in untold)
             pairs = await self._match(sift, flags, held)
         filed = [self._filed(by_uid.pop(s), t) for s, t in pairs]
         book.arrived(self.key, filed)

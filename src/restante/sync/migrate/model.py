@@ -127,12 +127,14 @@ class Counts:
 
 @dataclass(slots=True)
 class Report:
-    """What a migration did. moved: messages moved at the target as they were at the source. notes: what people should
+    """What a migration did. moved: messages moved at the target as they were at the source. cleared: mailboxes removed
+    there, empty, that earlier runs had made and the source has no more. notes: what people should
     know, a sentence each. proof: where it was written."""
 
     mailboxes: list[Copied] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     moved: int = 0
+    cleared: int = 0
     aside: list[Aside] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     counts: Counts | None = None
@@ -156,6 +158,7 @@ class Report:
                 each.uidls += before.uidls
                 each.uidls_late = max(each.uidls_late, before.uidls_late)
         self.moved += earlier.moved
+        self.cleared += earlier.cleared
         self.seconds += earlier.seconds
 
 

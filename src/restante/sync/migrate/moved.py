@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 
 from ..model import Outline, Place
 from ..outline import digest
-from ..side import MailboxUnavailable
-from .ledger.book import Moving
+from ..side import MailboxUnavailable, delete_empty
+from .ledger.book import Filed, Flight, Moving
 from .mailbox import BATCH_MESSAGES, OUTLINES, Both
 from .model import Course
 
@@ -44,7 +44,8 @@ async def follow(both: Both, courses: Sequence[Course], places: Mapping[str, Pla
     """
     moves = Moves()
     going = [number for number, course in enumerate(courses) if not course.rest]
-    if not both.book.pairs():
+    flights = both.book.flights()
+    if not flights and not both.book.pairs():
         return moves
     new: dict[int, list[int]] = {}
     there: dict[str, set[int]] = {}
@@ -58,6 +59,8 @@ async def follow(both: Both, courses: Sequence[Course], places: Mapping[str, Pla
         known = both.book.sources(name, seen.validity)
         if known is not None:
             new[number] = [uid for uid in seen.uids if uid not in known]
+    if flights:
+        await _land(both, there, places)
     lost = both.book.lost(there, places)
     if not lost or not any(new.values()):
         return moves
@@ -66,6 +69,78 @@ async def follow(both: Both, courses: Sequence[Course], places: Mapping[str, Pla
         if matched:
             await _move(both, number, courses[number].source, matched, ready, moves)
     return moves
+
+
+async def _land(both: Both, there: Mapping[str, set[int]], places: Mapping[str, Place]) -> None:
+    """Find at the target what was on its way when a run was cut off, and is gone from its place at the source since.
+
+    It becomes a pair as if its arrival had been noted: whoever moved it, or its mailbox, is followed then. It is known
+    by octets and INTERNALDATE, among what has no partner: what the target had before is paired off with its equals
+    before anything is sent.
+    """
+    flights: dict[int, list[Flight]] = defaultdict(list)
+    for flight in both.book.astray(there, places):
+        flights[flight.key].append(flight)
+    for key, some in flights.items():
+        target = some[0].target_mailbox
+        try:
+            held = await both.target.changes(target, None)
+            if held.validity != both.book.validities(key)[1]:
+                continue
+            free = sorted(set(held.uids) - both.book.claimed(target))
+            filed = await _landed(both, target, free, some)
+        except MailboxUnavailable:
+            continue  # the copying tells it
+        both.book.arrived(key, filed)
+        both.book.never_landed(key, [each.source for each in some])
+
+
+async def _landed(both: Both, target: str, free: Sequence[int], flights: Sequence[Flight]) -> list[Filed]:
+    waiting: dict[tuple[bytes, int], list[Flight]] = defaultdict(list)
+    for flight in flights:
+        waiting[flight.digest, flight.received].append(flight)
+    marks = {flight.mark for flight in flights}
+    uids = []
+    for start in range(0, len(free), OUTLINES):
+        uids += [
+            one.uid for one in await both.target.outlines(target, free[start : start + OUTLINES]) if one.mark in marks
+        ]
+    nothing = both.book.number(frozenset())  # flags come together when its new place is copied
+    filed = []
+    for start in range(0, len(uids), BATCH_MESSAGES):
+        async for message in both.target.fetch(target, uids[start : start + BATCH_MESSAGES]):
+            if same := waiting.get((digest(message.data), message.received)):
+                one = same.pop()
+                filed.append(
+                    Filed(one.source, message.uid, nothing, one.size, one.received, one.mark, one.digest, None)
+                )
+    return filed
+
+
+async def clear_out(both: Both, places: Mapping[str, Place]) -> int:
+    """Delete at the target the mailboxes that a run has made, that are empty, and that the source has no more: renamed
+    there, most often, with their mail moved. How many."""
+    deserted = both.book.deserted(places)
+    if both.dry_run or not deserted:
+        return 0
+    there = {place.name: place for place in await both.target.places()}
+    gone = 0
+    for key, name in deserted:
+        place = there.get(name)
+        try:
+            if place is not None:
+                if not place.selectable or place.role is not None or any(one.startswith(name + "/") for one in there):
+                    continue
+                if place.subscribed:
+                    await both.target.subscribe(name, False)
+                if not await delete_empty(both.target, name):
+                    continue
+                del there[name]
+                gone += 1
+            both.book.desert(key, name)
+        except MailboxUnavailable:
+            continue  # it stays, empty
+    return gone
 
 
 async def _matches(

@@ -18,7 +18,7 @@ from .course import make, plan
 from .ledger.book import Book
 from .mailbox import OUTLINES, Both, MailboxCopy
 from .model import Aside, Course, Depth, LeftOut, Observer, Report, Wishes
-from .moved import Moves, follow
+from .moved import Moves, clear_out, follow
 from .names import INBOX
 from .proof import VERSION, Head, Writer, instant
 from .prove import Stretch, prove, read_back
@@ -93,6 +93,7 @@ class Migration:
         finally:
             report.mailboxes = [copies[number].done for number in sorted(copies)]
             report.seconds = self.clock.monotonic() - began
+        report.cleared = await clear_out(both, by_name)
         stretches = []
         for number, course in enumerate(courses):
             copy = copies.get(number)
@@ -133,6 +134,8 @@ class Migration:
         course, made = courses[number], False
         if not course.exists:
             course = await make(self.target, course, [each.target for each in courses])
+            if course.target not in {place.name for place in there}:
+                self.book.made(course.target)
             courses[number] = course
             made = True
         await self._dress(course, there, made=made)
@@ -199,6 +202,10 @@ class Migration:
             would = "would be" if report.dry_run else "have been"
             report.notes.append(
                 f"{report.moved} were moved to other mailboxes at the source, and {would} at the target too."
+            )
+        if report.cleared:
+            report.notes.append(
+                f"{report.cleared} mailboxes gone from the source were empty at the target; they are gone there too."
             )
         dropped: Mapping[str, set[str]] = getattr(self.target, "left_out_keywords", {})
         report.notes += [

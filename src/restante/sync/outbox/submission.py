@@ -36,6 +36,8 @@ from .login import PROOFS, LoginRefused, begin, challenge, choose
 if TYPE_CHECKING:
     import ssl
 
+    from ..refused import Refusals
+
 CONNECT_TIMEOUT = 30.0
 REPLY_TIMEOUT = 300.0
 """Of the greeting, MAIL, RCPT (RFC 5321 4.5.3.2.1 to .3)."""
@@ -87,12 +89,14 @@ class Submission:
         *,
         certificate: Path | None = None,
         random: Random,
+        refusals: Refusals | None = None,
     ) -> None:
         self._server = server
         self._user = user
         self._secret = secret
         self._certificate = certificate
         self._random = random
+        self._refusals = refusals
         self._replies = ReplyReader()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._offers = Offers("", {})
@@ -102,7 +106,10 @@ class Submission:
     # In and out ----------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Connect, secure, log in. Raises SubmissionUnavailable, SubmissionRefused, LoginRefused, SecretUnavailable."""
+        """Connect, secure, log in. Raises SubmissionUnavailable, SubmissionRefused, LoginRefused, LoginWaits,
+        SecretUnavailable."""
+        if self._secret is not None and self._refusals is not None and self._refusals.noted:
+            self._refusals.before(await self._secret.get())
         try:
             await self._connect()
             self._expect(await self._reply(REPLY_TIMEOUT), "refused the connection")
@@ -180,16 +187,20 @@ class Submission:
 
     async def _log_in(self, secret: Secret) -> None:
         mechanism = choose(secret.kind, self._offers.mechanisms)
-        reply = await self._authenticate(mechanism, await secret.get())
+        given = await secret.get()
+        reply = await self._authenticate(mechanism, given)
         if reply.code in (535, 534, 538, 501) and secret.kind is Kind.TOKEN:
             reply = await self._authenticate(mechanism, await secret.get(fresh=True))
         if reply.good:
+            if self._refusals is not None:
+                self._refusals.accepted()
             return
         if not reply.permanent:
             raise SubmissionUnavailable(f"{self._server} cannot log anybody in now: {reply.text}")
-        raise LoginRefused(
-            f"{self._server} refused the login of {self._user}: {reply.text}", "Check user and password."
-        )
+        text = f"{self._server} refused the login of {self._user}: {reply.text}"
+        if self._refusals is not None:
+            self._refusals.refused(given, text)
+        raise LoginRefused(text, "Check user and password.")
 
     async def _authenticate(self, mechanism: str, secret: str) -> Reply:
         exchange = begin(mechanism, self._user, secret, self._server.host, self._server.port, self._random)

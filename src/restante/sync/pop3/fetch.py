@@ -64,9 +64,11 @@ async def fetch(
 
     dry_run: look, tell what would be downloaded (at most: some of it may be recognised) and deleted, change nothing.
 
-    Raises SourceUnavailable, SourceRefused, LoginRefused, MaildropInUse, LoginTooSoon before anything was done;
-    FetchInterrupted after that, with what was done. Other refusals are the target's.
+    Raises SourceUnavailable, SourceRefused, LoginRefused, LoginWaits, MaildropInUse, LoginTooSoon before anything was
+    done; FetchInterrupted after that, with what was done. Other refusals are the target's.
     """
+    if settings.refusals is not None and settings.refusals.noted:
+        settings.refusals.before(await settings.secret(False))
     wire = await dial(settings)
     try:
         connection = await log_in(wire, settings, random)

@@ -49,6 +49,8 @@ async def log_in(wire: Wire, settings: Pop3Settings, random: Random) -> Pop3Conn
         answer = await _prove(connection, settings, random, None, renew=True)
     if not answer.ok:
         raise refusal(answer, connection, settings)
+    if settings.refusals is not None:
+        settings.refusals.accepted()
     await connection.learn()  # EXPIRE, LOGIN-DELAY and others may differ now (RFC 2449 5)
     return connection
 
@@ -106,6 +108,17 @@ async def _prove(
     """One attempt; the server's last word. Raises SourceRefused where the server has no way that we may take."""
     how = _choose(connection, settings, stamp)
     secret = await settings.secret(renew)
+    status = await _attempt(connection, settings, how, secret, random, stamp)
+    if not status.ok and settings.refusals is not None and (renew or settings.auth not in OAUTH):
+        error = refusal(status, connection, settings)
+        if isinstance(error, LoginRefused):
+            settings.refusals.refused(secret, error.text)
+    return status
+
+
+async def _attempt(
+    connection: Pop3Connection, settings: Pop3Settings, how: Auth, secret: str, random: Random, stamp: bytes | None
+) -> Status:
     try:
         if how is Auth.USER:
             return await _user(connection, settings, secret)

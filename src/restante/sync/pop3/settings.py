@@ -6,6 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..refused import Refusals
 
 DAY = 86_400
 
@@ -56,7 +60,8 @@ class Pop3Settings:
 
     session_messages: how many are downloaded in one run at most, for connections that do not live long (what is to
     be deleted is deleted at a session's end); None: no bound. timeout: seconds without an octet until a server counts
-    as dead. window: commands under way at once where the server takes several.
+    as dead. window: commands under way at once where the server takes several. refusals: of logins, kept from run to
+    run, so that what was refused is not tried at once.
     """
 
     host: str
@@ -74,6 +79,7 @@ class Pop3Settings:
     session_messages: int | None = None
     timeout: float = 60.0
     window: int = 64
+    refusals: Refusals | None = None
 
     @property
     def source(self) -> str:

@@ -28,6 +28,11 @@ class RemoteAddress:
     trusted: str | None = None
     tunnel: tuple[str, ...] = ()
 
+    @property
+    def sign(self) -> str:
+        """Whose account it is (`side.Signed`)."""
+        return f"{self.host.lower().rstrip('.')} as {self.user}"
+
 
 class Secret(Protocol):
     """Gives the password or token, as late as it is needed. Asked once more with `refused` after a failure: what was
@@ -48,6 +53,12 @@ class Settings:
     """Until a connection stands, TLS included."""
     silence: float = 60.0
     """Without an octet from a server that owes an answer (and without it taking any from us)."""
+    stalled: float = 1_800.0
+    """In which a server that owes an answer says only what is none of it ("* OK Still here")."""
+    useless: int = 100_000
+    """Lines of that kind one after the other."""
+    told: int = 4 << 30
+    """Octets between the ends of two commands: no command here asks for as many."""
     patience: float = 60.0
     """In all, for a server that says it is busy."""
     poll: float = 60.0

@@ -5,6 +5,9 @@
   something is.
 - neither, no cursor, another UIDVALIDITY: UIDs and flags of all messages.
 
+All of a large mailbox is listed in pages, newest first, where the server can (PARTIAL; RFC 9394 3.3): a connection that
+ends in between costs a page, not the list.
+
 A cursor stands for the state in which the mailbox was opened; what comes after that, messages that arrive while the
 list is read included, is left for the next time. No answer is believed that has fewer messages than the server says
 there are: what is missing from a list would be removed on the other side.
@@ -14,7 +17,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import lt
 
@@ -27,10 +31,13 @@ from ..side import MailboxUnavailable
 from .account import Account
 from .command import sets
 from .connection import Connection, Selected, Sink
-from .errors import check
+from .errors import Lost, check
 
 _MOST_VANISHED = 1_000_000
 """UIDs named as gone; where there may be more, all that are there are listed instead."""
+
+PAGE = 25_000
+"""Messages of a page: about a megabyte."""
 
 _FORM = "1"
 
@@ -56,14 +63,47 @@ class Cursor:
         return cls(*map(int, parts[1:]))
 
 
+@dataclass(slots=True)
+class Listing:
+    """All messages of a mailbox, as far as they have been listed: of the state `first`. Rows come in pages, the newest
+    first, each ascending. high: UIDs up to it lack; None: nothing has been asked yet. ends: of the pages, in rows."""
+
+    first: Selected | None = None
+    cursor: str = ""
+    rows: Rows = field(default_factory=Rows)
+    high: int | None = None
+    ends: list[int] = field(default_factory=list)
+
+    def in_order(self) -> Rows:
+        """The rows, the page with the lowest UIDs first."""
+        if len(self.ends) > 1:
+            uids, kinds = self.rows.uids[:], self.rows.kinds[:]
+            self.rows.clear()
+            for start, end in zip(reversed([0, *self.ends[:-1]]), reversed(self.ends), strict=True):
+                self.rows.uids.extend(uids[start:end])
+                self.rows.kinds.extend(kinds[start:end])
+        return self.rows
+
+
 async def changes(account: Account, name: str, since: str | None) -> Changes:
     """`Side.changes`."""
     raw = await account.raw(name)
-    async with account.pool.borrow(raw) as connection:
-        return await _changes(account, connection, name, raw, Cursor.of(since))
+    listing, pages = Listing(), 0
+    while True:
+        try:
+            async with account.pool.borrow(raw) as connection:
+                if listing.first is None:
+                    return await _changes(account, connection, name, raw, Cursor.of(since), listing)
+                return await _go_on(account, connection, name, raw, listing)
+        except Lost:
+            if len(listing.ends) == pages:  # no page has come since
+                raise
+            pages = len(listing.ends)
 
 
-async def _changes(account: Account, connection: Connection, name: str, raw: bytes, since: Cursor | None) -> Changes:
+async def _changes(
+    account: Account, connection: Connection, name: str, raw: bytes, since: Cursor | None, listing: Listing
+) -> Changes:
     rows, offers = Rows(), account.pool.offers
     condstore = "CONDSTORE" in offers
     if since is not None and since.modseq and "QRESYNC" in offers and "QRESYNC" in connection.enabled:
@@ -80,8 +120,7 @@ async def _changes(account: Account, connection: Connection, name: str, raw: byt
     if found is not None and since is not None:
         found = await _came_and_went(account, connection, name, selected, since, found)
     if found is None:
-        rows.clear()
-        found = await _all(account, connection, name, selected, rows)
+        found = await _all(account, connection, name, selected, listing)
     return found
 
 
@@ -142,8 +181,13 @@ async def _by_condstore(
     return Changes(str(selected.validity), cursor, False, uids, flags, vanished)
 
 
-async def _all(account: Account, connection: Connection, name: str, selected: Selected, rows: Rows) -> Changes:
-    cursor, exists = _cursor(selected), selected.exists
+async def _all(account: Account, connection: Connection, name: str, selected: Selected, listing: Listing) -> Changes:
+    cursor, exists, rows = _cursor(selected), selected.exists, listing.rows
+    page = min(PAGE, account.pool.offers.message_limit or PAGE)
+    if exists > page and "PARTIAL" in account.pool.offers:
+        listing.first, listing.cursor = selected, cursor
+        await _pages(connection, name, listing, page)
+        return _whole(account, name, listing, exists - selected.expunged)
     if exists:
         await _fetch(connection, name, rows)
         uids, _ = _columns(account, rows, None)
@@ -153,6 +197,62 @@ async def _all(account: Account, connection: Connection, name: str, selected: Se
     if not selected.modseq:
         cursor = Cursor(selected.validity, 0, selected.uidnext or 0, len(uids)).text()
     return Changes(str(selected.validity), cursor, True, uids, flags)
+
+
+async def _go_on(account: Account, connection: Connection, name: str, raw: bytes, listing: Listing) -> Changes:
+    """The pages that lack, on another connection. What came or was flagged meanwhile is after the cursor; what went
+    makes the list too long, and is told as gone by what follows."""
+    first = listing.first
+    assert first is not None
+    condstore = "CONDSTORE" in account.pool.offers
+    selected = await connection.select(raw, name, False, b" (CONDSTORE)" if condstore else b"")
+    if selected.validity != first.validity:
+        raise MailboxUnavailable(f"The server has numbered the messages of {name} anew.", "The next run sees it.")
+    exists = selected.exists
+    came = max(0, (selected.uidnext or 0) - (first.uidnext or 0)) if first.uidnext else 0
+    await _pages(connection, name, listing, min(PAGE, account.pool.offers.message_limit or PAGE))
+    return _whole(account, name, listing, exists - selected.expunged - came)
+
+
+async def _pages(connection: Connection, name: str, listing: Listing, page: int) -> None:
+    """Page after page, each ending below the one before by UID: numbers counted from the end would shift with each
+    message that comes or goes. RFC 9394 3.3."""
+    rows, selected = listing.rows, connection.selected
+    assert selected is not None
+    while listing.high is None or listing.high > 0:
+        del rows.uids[listing.ends[-1] if listing.ends else 0 :]  # of a page that was cut off
+        del rows.kinds[len(rows.uids) :]
+        begin, expunged = len(rows.uids), selected.expunged
+        top = b"*" if listing.high is None else b"%d" % listing.high
+        command = b"UID FETCH 1:%b (FLAGS) (PARTIAL -1:-%d)" % (top, page)
+        check(await connection.patiently((command,), _hearer(rows), rows), name)
+        new = _page(rows.uids[begin:], listing.high)
+        listing.ends.append(len(rows.uids))
+        # What the server says besides of other messages is no part of the page: that is as long as was asked.
+        listing.high = new[-page:][0] - 1 if new and (len(new) >= page or selected.expunged != expunged) else 0
+
+
+def _page(uids: array[int], high: int | None) -> Sequence[int]:
+    """The UIDs of a page, ascending, each once; as they came, where that is so already."""
+    if all(map(lt, uids, islice(uids, 1, None))) and (high is None or not uids or uids[-1] <= high):
+        return uids
+    return sorted({uid for uid in uids if high is None or uid <= high})
+
+
+def _whole(account: Account, name: str, listing: Listing, least: int) -> Changes:
+    """The list, if it has at least so many messages."""
+    first, rows = listing.first, listing.in_order()
+    assert first is not None
+    uids, flags = _columns(account, rows, None)
+    if len(uids) < least:
+        raise _too_few(name)
+    if first.uidnext is not None:
+        end = bisect_left(uids, first.uidnext)
+        uids, flags = uids[:end], flags[:end]
+    cursor = listing.cursor
+    if not first.modseq:
+        cursor = Cursor(first.validity, 0, first.uidnext or 0, len(uids)).text()
+    return Changes(str(first.validity), cursor, True, uids, flags)
 
 
 def _too_few(name: str) -> MailboxUnavailable:

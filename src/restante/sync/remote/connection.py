@@ -7,6 +7,10 @@ Commands are pipelined: `begin` sends as many as it is given, `answer` gives wha
 uses a connection at a time. Reading stops while nobody takes what has come. A connection that was left in the middle of
 a command (cancelled, lost) is of no use any more: `usable` says so.
 
+A server may say what it likes at any time, and some say "* OK Still here" while they work. That is listened to for a
+bounded time, and a bounded number of lines; so is what looks like an answer, in octets (`Settings.stalled`, `useless`,
+`told`): nobody waits for ever for the end of a command.
+
 A dead peer is found by silence while it owes an answer, and by TCP's own keepalive while it does not.
 """
 
@@ -33,6 +37,10 @@ from .errors import Lost, busy, check, is_busy, said
 _HIGH = 1 << 20
 _PACE = 8_192
 _EXTRA = 1 << 20
+_USEFUL = frozenset(
+    {b"FETCH", b"EXPUNGE", b"VANISHED", b"LIST", b"LSUB", b"STATUS", b"SEARCH", b"ESEARCH", b"NAMESPACE"}
+)
+"""Answers that commands are for. Others are told by the way."""
 
 Sink = Callable[[Data | Status], None]
 """Is told each untagged answer."""
@@ -98,6 +106,10 @@ class Connection(asyncio.Protocol):
         self._paced: deque[bytes] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._fresh = False
+        self._since: float | None = None
+        self._useless = 0
+        self._told = 0
+        """When nothing useful has come since, how many lines, and octets since a command ended."""
         self.leaving = False
 
     # Transport -----------------------------------------------------------------------------------------
@@ -273,16 +285,37 @@ class Connection(asyncio.Protocol):
 
     # Receiving -----------------------------------------------------------------------------------------
 
-    async def answer(self, silence: float | None = None) -> Answer:
-        """The next answer. Raises Lost: at the end of the connection, after BYE, when the server stays silent.
+    async def answer(self, silence: float | None = None, *, announced: bool = False) -> Answer:
+        """The next answer. Raises Lost: at the end of the connection, after BYE, when the server stays silent, or talks
+        without end.
 
-        silence: seconds; the settings' where None. Cancelling loses nothing that has come.
+        silence: seconds; the settings' where None. announced: nothing is owed but what happens (IDLE, NOTIFY).
+        Cancelling loses nothing that has come.
         """
         while True:
             answer = self.next()
             if answer is not None:
+                if not announced:
+                    self._weigh(answer)
                 return answer
             await self._more(self.settings.silence if silence is None else silence)
+
+    def heard(self) -> None:
+        """Something useful has come."""
+        self._since, self._useless = None, 0
+
+    def _weigh(self, answer: Answer) -> None:
+        """Raises Lost where the server has said too much that brings no command to its end."""
+        if (isinstance(answer, Status) and answer.tag != b"*") or (isinstance(answer, Data) and answer.word in _USEFUL):
+            self.heard()
+            return
+        settings = self.settings
+        now = asyncio.get_running_loop().time()
+        self._since = now if self._since is None else self._since
+        self._useless += 1
+        if self._useless > settings.useless or now - self._since > settings.stalled:
+            self._fail("The server talks, and does not do what it was asked.")
+            raise Lost("The server talks, and does not do what it was asked.", "Try again later.")
 
     def next(self) -> Answer | None:
         """The next answer where its octets have come, else None. Raises Lost."""
@@ -326,6 +359,10 @@ class Connection(asyncio.Protocol):
             except zlib.error as error:
                 self._fail("What the server sends cannot be decompressed.")
                 raise Lost("What the server sends cannot be decompressed.") from error
+        self._told += len(data)
+        if self._told > self.settings.told:
+            self._fail("The server's answer to a command has no end.")
+            raise Lost("The server's answer to a command has no end.")
         self.reader.feed(data)
         return True
 
@@ -368,6 +405,7 @@ class Connection(asyncio.Protocol):
             self._fail("The server answers what was not asked.")
             raise Lost("The server answers what was not asked.")
         self._owed.discard(status.tag)
+        self._told = 0
         if self._blocked == status.tag:
             while self._queue and self._queue[0][0] == status.tag:
                 self._queue.popleft()
@@ -409,7 +447,7 @@ class Connection(asyncio.Protocol):
 
     async def run(self, *commands: Command, sink: Sink | None = None, rows: RowSink | None = None) -> list[Status]:
         """Send commands and wait for all; their status responses, in order. rows: takes plain FETCH lines."""
-        self.reader.rows = rows
+        self.reader.rows = None if rows is None else _Heard(self, rows)
         try:
             tags = self.begin(*commands)
             done: dict[bytes, Status] = {}
@@ -491,13 +529,29 @@ class Connection(asyncio.Protocol):
         """Say goodbye where that can be done, and end."""
         if self.usable:
             self.leaving = True
-            with contextlib.suppress(Lost):
-                self.begin((b"LOGOUT",))
-                while not isinstance(answer := await self.answer(5.0), Status) or answer.tag == b"*":
-                    pass
+            with contextlib.suppress(Lost, TimeoutError):
+                async with asyncio.timeout(5.0):
+                    self.begin((b"LOGOUT",))
+                    while not isinstance(answer := await self.answer(), Status) or answer.tag == b"*":
+                        pass
         if self._transport is not None:
             self._transport.close()
         self._lost = self._lost or "The connection was closed."
+
+
+class _Heard:
+    """A sink of plain lines, which are useful: what comes by it is none of the talk."""
+
+    def __init__(self, connection: Connection, rows: RowSink) -> None:
+        self._connection = connection
+        self._rows = rows
+
+    def take(self, buffer: bytes, start: int, end: int) -> int:
+        """`answers.RowSink`."""
+        taken = self._rows.take(buffer, start, end)
+        if taken > start:
+            self._connection.heard()
+        return taken
 
 
 def _described(selected: Selected, status: Status) -> None:

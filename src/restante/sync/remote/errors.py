@@ -19,6 +19,10 @@ class LoginRefused(SideUnavailable):
     temporary = False
 
 
+class CredentialsRefused(LoginRefused):
+    """The server has seen name and secret, and does not take them: to be tried again is what gets people locked out."""
+
+
 class CertificateRefused(SideUnavailable):
     """The server's certificate is not one that is believed."""
 

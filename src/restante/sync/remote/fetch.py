@@ -413,6 +413,25 @@ async def outlines(account: Account, name: str, uids: Sequence[int]) -> list[Out
     return [found[uid] for uid in uids if uid in found]
 
 
+async def emails(account: Account, name: str, uids: Sequence[int]) -> dict[int, str]:
+    """`side.Emails.emails`. RFC 8474 5.3."""
+    if not uids or "OBJECTID" not in account.pool.offers:
+        return {}
+    raw = await account.raw(name)
+    found: dict[int, str] = {}
+    wanted = frozenset(uids)
+
+    def hear(answer: Data | Status) -> None:
+        if isinstance(answer, Data) and answer.word == b"FETCH":
+            items = parse_fetch(answer)
+            uid, email = items.get(b"UID"), items.get(b"EMAILID")
+            if isinstance(uid, int) and isinstance(email, bytes) and uid in wanted:
+                found[uid] = email.decode("latin-1")
+
+    await _ask(account, name, raw, uids, b" (UID EMAILID)", hear, found, 5_000)
+    return found
+
+
 def _seconds(date: Value) -> int:
     """INTERNALDATE; 0 for one that is no date, which must not keep its message from ever being fetched."""
     try:

@@ -16,11 +16,11 @@ from ..exchange import Exchange, plain, scram, single
 from .address import RemoteAddress
 from .command import Literal, Part, astring
 from .connection import Connection
-from .errors import LoginRefused, busy, is_busy, said
+from .errors import CredentialsRefused, LoginRefused, busy, is_busy, said
 
 
 async def login(connection: Connection, address: RemoteAddress, secret: str, random: Random) -> None:
-    """Log in with this secret. Raises LoginRefused, Busy, Lost."""
+    """Log in with this secret. Raises LoginRefused, CredentialsRefused, Busy, Lost."""
     before = connection.capabilities
     status: Status | None = None
     for mechanism in mechanisms(connection, address):
@@ -37,7 +37,7 @@ async def login(connection: Connection, address: RemoteAddress, secret: str, ran
             raise busy(status)
     if status is None:
         raise LoginRefused(*_no_way(connection, address))
-    raise LoginRefused(
+    raise CredentialsRefused(
         f"The server refuses to log in {address.user}: {said(status)}", "Check the user name and the password."
     )
 

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 from collections import deque
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from ...clock import Clock, Random
 from ..side import SideUnavailable
@@ -18,20 +19,30 @@ from .address import RemoteAddress, Secret, Settings
 from .bucket import Bucket
 from .connection import Connection
 from .dial import dial, is_loopback
-from .errors import LoginRefused, Lost
+from .errors import CredentialsRefused, LoginRefused, Lost
 from .login import login
 from .offers import Offers
 from .signal import Signal
+
+if TYPE_CHECKING:
+    from ..refused import Refusals
 
 _STALE = 120.0
 """Seconds unused after which a connection is asked whether it still stands."""
 
 
 class Pool:
-    """offers: what the server can do, known once the first connection is open."""
+    """offers: what the server can do, known once the first connection is open. refusals: keeps account of logins that
+    the server refused, so that the same is not tried at once."""
 
     def __init__(
-        self, address: RemoteAddress, secret: Secret, settings: Settings, clock: Clock, random: Random
+        self,
+        address: RemoteAddress,
+        secret: Secret,
+        settings: Settings,
+        clock: Clock,
+        random: Random,
+        refusals: Refusals | None = None,
     ) -> None:
         self.address = address
         self.settings = settings
@@ -47,6 +58,7 @@ class Pool:
         self._most = settings.connections
         self._opening = 0
         self._given: str | None = None
+        self._refusals = refusals
         self.moved = Signal()
         """Fires when a connection comes back or is wanted."""
         self._line: deque[object] = deque()
@@ -204,6 +216,10 @@ class Pool:
 
     async def _logged_in(self, extra: bool) -> Connection:
         given = self._given
+        refusals = self._refusals if not extra else None  # what is refused beside another one is so by its number
+        if given is None and refusals is not None and refusals.noted:
+            given = await self._ask(refused=False)
+            refusals.before(given)
         for again in (False, True):
             connection, ready = await dial(self.address, self.settings, self._bucket)
             if ready:
@@ -212,13 +228,15 @@ class Pool:
                 if given is None:
                     given = await self._ask(refused=False)
                 await login(connection, self.address, given, self._random)
-            except LoginRefused:
+            except LoginRefused as error:
                 connection.abort()
                 if again or (extra and self.address.mechanism.upper() not in ("TOKEN", "XOAUTH2", "OAUTHBEARER")):
+                    _note(refusals, given, error)
                     raise
                 self._given = None
                 other = await self._ask(refused=True)
                 if other == given:
+                    _note(refusals, given, error)
                     raise
                 given = other
             except BaseException:
@@ -226,6 +244,8 @@ class Pool:
                 raise
             else:
                 self._given = given
+                if refusals is not None:
+                    refusals.accepted()
                 return connection
         raise AssertionError("the second attempt returns or raises")
 
@@ -246,3 +266,9 @@ class Pool:
                 connection.start_compression()
         if self.offers.enable:
             connection.preface.append((b"ENABLE " + " ".join(self.offers.enable).encode("ascii"),))
+
+
+def _note(refusals: Refusals | None, given: str | None, error: LoginRefused) -> None:
+    """What the server refused, not what could not be said to it."""
+    if refusals is not None and given is not None and isinstance(error, CredentialsRefused):
+        refusals.refused(given, error.text)

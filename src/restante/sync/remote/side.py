@@ -15,6 +15,7 @@ from .pool import Pool
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..refused import Refusals
     from .watch import Watch
 
 
@@ -24,7 +25,7 @@ class RemoteSide:
     secret: gives the password or token. known: the places of the last run: where a mailbox is as it was, its permanent
     id is taken from there instead of being asked for. spool: a folder for downloads that were interrupted; None: they
     begin anew. views: mailboxes that show what others hold (All Mail) are places too. shared: so are mailboxes outside
-    the user's own namespace. quirks_on, quirks_off: names of `quirks.Quirk`.
+    the user's own namespace. quirks_on, quirks_off: names of `quirks.Quirk`. refusals: of logins, kept from run to run.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class RemoteSide:
         shared: bool = False,
         quirks_on: Sequence[str] = (),
         quirks_off: Sequence[str] = (),
+        refusals: Refusals | None = None,
         clock: Clock | None = None,
         random: Random = system_random,
     ) -> None:
         self.title = f"{address.host} as {address.user}"
+        self.sign = address.sign
         clock = clock or SystemClock()
-        self._pool = Pool(address, secret, settings or Settings(), clock, random)
+        self._pool = Pool(address, secret, settings or Settings(), clock, random, refusals)
         self._account = Account(
             self._pool,
             clock,
@@ -130,6 +133,12 @@ class RemoteSide:
         from .fetch import fetch
 
         return fetch(self._account, name, uids)
+
+    async def emails(self, name: str, uids: Sequence[int]) -> Mapping[int, str]:
+        """`side.Emails.emails`."""
+        from .fetch import emails
+
+        return await emails(self._account, name, uids)
 
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
         """`Side.add`."""

@@ -87,7 +87,7 @@ class Listener:
                 continue
             try:
                 async with asyncio.timeout(left):
-                    self.keep(await self.connection.answer(_FOREVER))
+                    self.keep(await self.connection.answer(_FOREVER, announced=True))
             except TimeoutError:
                 continue
 

@@ -12,7 +12,7 @@ version; migrations go forward only; a newer file is refused.
 from __future__ import annotations
 
 APPLICATION_ID = 0x52535332  # "RSS2"
-VERSION = 2
+VERSION = 3
 
 REMOVAL = """
 CREATE TABLE removal (                  -- messages that were seen to be removed there lately, carried over or held
@@ -20,6 +20,13 @@ CREATE TABLE removal (                  -- messages that were seen to be removed
     side INTEGER NOT NULL,
     at REAL NOT NULL,
     number INTEGER NOT NULL
+) STRICT;
+"""
+
+ACCOUNT = """
+CREATE TABLE account (                  -- whose account each side is, as it says itself
+    side INTEGER PRIMARY KEY CHECK (side IN (1, 2)),
+    sign TEXT NOT NULL
 ) STRICT;
 """
 
@@ -126,4 +133,5 @@ CREATE TABLE trash (                    -- removed messages that are kept: a fil
 CREATE INDEX trash_since ON trash (since);
 """
     + REMOVAL
+    + ACCOUNT
 )

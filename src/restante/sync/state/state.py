@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from .file import StateFailed, last_written, locked, open_file
 from .quiet import Shown, quiet
 
 if TYPE_CHECKING:
-    from ..settings import Aside, Held
+    from ..settings import Aside, End, Held
     from .decisions import Asides, Holds, Trashed
     from .flagsets import Flagsets
     from .messages import Messages
@@ -37,6 +37,17 @@ class State:
     def quiet(self) -> set[Shown] | None:
         """What both sides show where there is nothing to do; see `quiet.quiet`."""
         return quiet(self._db)
+
+    def signs(self) -> dict[int, str]:
+        """Whose account each side was when the copy was made of it; by side, where it is known."""
+        return dict(self._db.execute("SELECT side, sign FROM account"))
+
+    def set_signs(self, signs: Mapping[End, str]) -> None:
+        """Belongs in a transaction of the caller's."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO account (side, sign) VALUES (?, ?)",
+            [(int(end), sign) for end, sign in signs.items()],
+        )
 
     # Parts that a run with nothing to do needs not, nor should load.
 

@@ -71,6 +71,20 @@ class Moving(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Flight:
+    """A message that was on its way when a run was cut off. key: of its mailbox. size, received, mark, digest: of what
+    was sent."""
+
+    key: int
+    target_mailbox: str
+    source: int
+    size: int
+    received: int
+    mark: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """All pairs of a mailbox, ascending by source UID, in columns."""
 
@@ -179,11 +193,17 @@ class Book:
     # What moved ------------------------------------------------------------------------------------
 
     def sources(self, name: str, validity: str) -> set[int] | None:
-        """Source UIDs of a mailbox's pairs; None where its UIDs began anew."""
+        """Source UIDs of a mailbox's pairs, and of what is on its way; None where its UIDs began anew."""
         for key, known in self.db.execute("SELECT key, source_validity FROM mailbox WHERE source = ?", (name,)):
             if known != validity:
                 return None
-            return {uid for (uid,) in self.db.execute("SELECT source FROM pair WHERE mailbox = ?", (key,))}
+            return {
+                uid
+                for (uid,) in self.db.execute(
+                    "SELECT source FROM pair WHERE mailbox = ?1 UNION ALL SELECT source FROM flight WHERE mailbox = ?1",
+                    (key,),
+                )
+            }
         return set()
 
     def lost(self, there: Mapping[str, set[int]], places: Mapping[str, Place]) -> dict[bytes, list[Moving]]:
@@ -244,10 +264,73 @@ class Book:
             yield from rows
             after = rows[-1].source
 
-    def depart(self, key: int, uids: Iterable[int]) -> None:
-        """These messages are about to be handed to the target."""
+    def depart(self, key: int, messages: Iterable[tuple[int, int, int, bytes, bytes]]) -> None:
+        """These messages are about to be handed to the target: (source UID, size, received, mark, digest)."""
         with self.db:
-            self.db.executemany("INSERT OR IGNORE INTO flight(mailbox, source) VALUES(?, ?)", ((key, u) for u in uids))
+            self.db.executemany(
+                "INSERT OR REPLACE INTO flight(mailbox, source, size, received, mark, digest) VALUES(?, ?, ?, ?, ?, ?)",
+                ((key, *each) for each in messages),
+            )
+
+    def astray(self, there: Mapping[str, set[int]], places: Mapping[str, Place]) -> list[Flight]:
+        """What was on its way and is gone from its place at the source. there: UIDs at the source by mailbox, as far as
+        it could be listed. A mailbox whose UIDs began anew is left to be compared as a whole."""
+        found = []
+        for key, source, target, validity in list(
+            self.db.execute(
+                "SELECT key, source, target, source_validity FROM mailbox"
+                " WHERE key IN (SELECT mailbox FROM flight WHERE digest IS NOT NULL)"
+            )
+        ):
+            if source in places and (source not in there or places[source].validity != validity):
+                continue
+            uids = there.get(source, set())
+            for row in self.db.execute(
+                "SELECT source, size, received, mark, digest FROM flight WHERE mailbox = ? AND digest IS NOT NULL",
+                (key,),
+            ):
+                if row[0] not in uids:
+                    found.append(Flight(key, target, *row))
+        return found
+
+    def never_landed(self, key: int, uids: Iterable[int]) -> None:
+        """The target has none of these."""
+        with self.db:
+            self.db.executemany("DELETE FROM flight WHERE mailbox = ? AND source = ?", ((key, uid) for uid in uids))
+
+    def flights(self) -> bool:
+        """Whether anything was on its way when the last run ended."""
+        return bool(self.db.execute("SELECT EXISTS(SELECT 1 FROM flight)").get)
+
+    def made(self, target: str) -> None:
+        """A run has made this mailbox at the target."""
+        with self.db:
+            self.db.execute("INSERT OR IGNORE INTO made(target) VALUES(?)", (target,))
+
+    def deserted(self, places: Mapping[str, Place]) -> list[tuple[int, str]]:
+        """Mailboxes of the target that a run has made, that nothing is known to be in, and whose mailbox the source has
+        no more: (key, name), the deepest first. None that another mailbox of the source goes to."""
+        return sorted(
+            (
+                (int(key), str(target))
+                for key, source, target in list(
+                    self.db.execute(
+                        "SELECT key, source, target FROM mailbox m WHERE target IN (SELECT target FROM made)"
+                        " AND NOT EXISTS(SELECT 1 FROM pair WHERE mailbox = key)"
+                        " AND NOT EXISTS(SELECT 1 FROM mailbox o WHERE o.target = m.target AND o.key <> m.key)"
+                    )
+                )
+                if source not in places
+            ),
+            key=lambda each: -each[1].count("/"),
+        )
+
+    def desert(self, key: int, target: str) -> None:
+        """That mailbox is no more."""
+        with self.db:
+            self.db.execute("DELETE FROM mailbox WHERE key = ?", (key,))
+            self.db.execute("DELETE FROM other WHERE target = ?", (target,))
+            self.db.execute("DELETE FROM made WHERE target = ?", (target,))
 
     def in_flight(self, key: int) -> set[int]:
         return {uid for (uid,) in self.db.execute("SELECT source FROM flight WHERE mailbox = ?", (key,))}
@@ -381,4 +464,4 @@ class Book:
             self.db.executemany("DELETE FROM other WHERE target = ? AND uid = ?", ((target, uid) for uid in uids))
 
 
-__all__ = ["Back", "Book", "Filed", "Known", "LedgerRefusal", "Moving", "Row"]
+__all__ = ["Back", "Book", "Filed", "Flight", "Known", "LedgerRefusal", "Moving", "Row"]

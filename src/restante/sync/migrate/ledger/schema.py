@@ -13,10 +13,22 @@ import apsw
 
 from ....errors import Refusal
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x52_4D_49_47  # "RMIG"
 
-TABLES = """
+MADE = """
+-- Mailboxes of the target that a run has made.
+CREATE TABLE made(target TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS = (
+    "ALTER TABLE flight ADD COLUMN size INTEGER; ALTER TABLE flight ADD COLUMN received INTEGER;"
+    "ALTER TABLE flight ADD COLUMN mark BLOB; ALTER TABLE flight ADD COLUMN digest BLOB;" + MADE,
+)
+"""Step n (from 0) leads from version n + 1 to n + 2."""
+
+TABLES = (
+    """
 CREATE TABLE about(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 -- One of the source's mailboxes and where it goes. sifted: source UIDs up to it were compared with what the target
 -- held.
@@ -49,10 +61,15 @@ CREATE TABLE pair(
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX pair_target ON pair(mailbox, target);
 CREATE INDEX pair_mark ON pair(mark, size);
--- Handed to the target, which has not been heard to have them.
+-- Handed to the target, which has not been heard to have them; and what they are, to be known whatever becomes of them
+-- at the source.
 CREATE TABLE flight(
     mailbox INTEGER NOT NULL REFERENCES mailbox(key) ON DELETE CASCADE,
     source INTEGER NOT NULL,
+    size INTEGER,
+    received INTEGER,
+    mark BLOB,
+    digest BLOB,
     PRIMARY KEY(mailbox, source)
 ) STRICT, WITHOUT ROWID;
 -- What the target held that is none of ours, so that its outlines are read once.
@@ -80,6 +97,8 @@ CREATE TABLE aside(
     PRIMARY KEY(mailbox, source)
 ) STRICT, WITHOUT ROWID;
 """
+    + MADE
+)
 
 TEMPORARY = """
 CREATE TEMP TABLE wanted(
@@ -158,6 +177,10 @@ def _prepare(db: apsw.Connection) -> None:
             db.execute(f"PRAGMA user_version = {VERSION}")
         elif db.pragma("application_id") != APPLICATION:
             raise LedgerRefusal("The state file is none of a migration.", "Name another with --state.")
+        elif 0 < version < VERSION:
+            for step in MIGRATIONS[version - 1 :]:
+                db.execute(step)
+            db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise LedgerRefusal(
                 f"The state file has version {version}; this Restante knows {VERSION}.",

@@ -20,7 +20,7 @@ from datetime import UTC, tzinfo
 import msgspec
 
 from . import names
-from .errors import AppendOnly, BackupRefusal, Corrupt
+from .errors import AppendOnly, BackupRefusal, Corrupt, NotEmpty
 from .index import Pack, Spot
 from .keep import keep as keep_dropped
 from .kept_folder import KeptFolder
@@ -148,6 +148,28 @@ def prune(
     repository.location.tidy(GRACE)
     repository.forget_index()
     return done
+
+
+def forget(repository: Repository, name: str) -> bool:
+    """Forget one snapshot by its file's name, whether it can be read or not; whether its files are gone, which are
+    locked otherwise. What it alone needs, the next `prune` condemns. No run relies on it from now on, and `verify` does
+    not miss it. Raises NotEmpty where it is the only one, AppendOnly, NeedsPrivateKey.
+
+    For a snapshot that somebody forged where the location keeps what it has: its number, or the date in it, may keep a
+    rule from coming to it.
+    """
+    repository.need_private_key()
+    if not repository.location.removes:
+        raise AppendOnly(
+            "This backup is append-only: nothing is removed from here.",
+            "Run 'restante backup forget' where it is kept, as who keeps it.",
+        )
+    if not [each for each in repository.snapshot_names() if each != name]:
+        raise NotEmpty("That is the only snapshot: nothing of the backup would be left.", "Take another one first.")
+    note_gone(repository, [name])
+    done = Pruned([], [])
+    removed = [_remove(repository, done, each) for each in (name, names.twin(name))]
+    return all(removed)
 
 
 def _arrived(repository: Repository, snapshot: Snapshot) -> float:

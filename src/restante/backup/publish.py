@@ -45,10 +45,14 @@ from typing import TYPE_CHECKING
 from . import names, objects
 from .errors import AppendOnly, Corrupt, Overtaken
 from .objects import SnapshotData
-from .written import note_gone, note_run
+from .written import note_gone, note_run, read_written
 
 if TYPE_CHECKING:
     from .repository import Repository, Snapshot
+
+
+FAR = names.LAST_SERIAL // 2
+"""A snapshot with a number above this was forged."""
 
 
 def publish(repository: Repository, data: SnapshotData) -> Snapshot:
@@ -59,9 +63,12 @@ def publish(repository: Repository, data: SnapshotData) -> Snapshot:
     here = repository.snapshot_names()
     if not _base_is_there(repository, here):
         raise _overtaken()
-    serial = max(map(names.snapshot_serial, here), default=0) + 1
+    serial = _highest(repository, here) + 1
     if serial > names.LAST_SERIAL:
-        raise Corrupt("A snapshot of this backup has the last of all numbers: it is forged.", "Remove its two files.")
+        raise Corrupt(
+            "A snapshot of this backup has the last of all numbers: it is forged.",
+            "Forget it: 'restante backup forget'. 'restante backup list' shows it last.",
+        )
     name = repository.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
     if not _base_is_there(repository, repository.snapshot_names()):
         _take_back(repository, name)
@@ -72,6 +79,15 @@ def publish(repository: Repository, data: SnapshotData) -> Snapshot:
         fresh = repository.condemned().keys() - repository.index.condemned
         repository.notes.keep(name, content, data, repository.snapshot_names(), fresh)
     return Snapshot(name, data)
+
+
+def _highest(repository: Repository, here: Collection[str]) -> int:
+    """The highest number of the snapshots. One that nobody could reach by counting is passed over when it was
+    forgotten: its files may be locked for long. (Of others this must not be: who can add lists could make new snapshots
+    old.)"""
+    far = {name for name in here if names.snapshot_serial(name) > FAR}
+    passed = far & read_written(repository).gone if far else far
+    return max((names.snapshot_serial(name) for name in here if name not in passed), default=0)
 
 
 def _base_is_there(repository: Repository, here: Collection[str]) -> bool:

@@ -39,6 +39,9 @@ VERSION, SEALED_VERSION = 1, 2
 CACHE = 64 << 20
 """Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
 
+READERS = 1_000
+"""Packs whose heads are kept, opened: about a kilobyte each."""
+
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     """repository.json. repository: hexadecimal id, 128 random bits. code: HMAC-SHA-256 of the rest, base64."""
@@ -104,6 +107,7 @@ class Repository:
         self._packs_alone = False
         self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._cached = 0
+        self._readers: dict[str, pack.Reader] = {}
         self._lock = RLock()
 
     # Opening ---------------------------------------------------------------------------------------
@@ -587,13 +591,26 @@ class Repository:
         if number >= where.count:
             raise Corrupt("An index of the backup names a block that is not there.", VERIFY)
         start = head_octets(self.secrets, pack_kind(where.mail))
-        head = self.location.get(name, 0, start)
         block = where.block(number)
         try:
-            reader = pack.Reader(self.secrets, pack_kind(where.mail), head)
+            reader = self._reader(name, where, start)
             return reader.block(number, self.location.get(name, where.offset(number, start), block.size), block.raw)
         except Corrupt as error:
+            with self._lock:
+                self._readers.pop(name, None)  # what is put back in its place may have another head
             raise type(error)(f"{name}: {error.text}", error.remedy, name=name) from error
+
+    def _reader(self, name: str, where: Pack, start: int) -> pack.Reader:
+        """What opens a pack's blocks: its head is asked for once, not with each block. Raises Missing, Corrupt."""
+        with self._lock:
+            reader = self._readers.get(name)
+        if reader is None:
+            reader = pack.Reader(self.secrets, pack_kind(where.mail), self.location.get(name, 0, start))
+            with self._lock:
+                while len(self._readers) >= READERS:
+                    self._readers.pop(next(iter(self._readers)))
+                self._readers[name] = reader
+        return reader
 
     # Snapshots -------------------------------------------------------------------------------------
 

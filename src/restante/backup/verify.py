@@ -8,7 +8,7 @@ touches nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -111,7 +111,7 @@ def verify(
     disturbed = repository.location.disturbed()
     done.damages += [Damage(name, text, True) for name, text in disturbed]
     _absent(repository, files, written, done, bad)
-    newest = _newest_gone(files, stamps, done)
+    newest = _newest_gone(files, stamps, written.gone, done)
     if repository.reads:
         _walk(repository, done, bad)
     if mending:
@@ -308,10 +308,11 @@ def _absent(repository: Repository, files: dict[str, int], written: Written, don
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
 
 
-def _newest_gone(files: Iterable[str], stamps: dict[str, int], done: Verified) -> str | None:
-    """The newest snapshot that was ever read back, where neither it nor a newer one is there: `prune` always keeps the
-    newest. In a backup of earlier programs no list names it."""
-    noted = max((names.snapshot_serial(name) for name in stamps), default=0)
+def _newest_gone(files: Iterable[str], stamps: Iterable[str], gone: Collection[str], done: Verified) -> str | None:
+    """The newest snapshot that was ever read back and was not let go (`gone`), where neither it nor a newer one is
+    there: `prune` always keeps the newest. In a backup of earlier programs no list names it."""
+    stamps = [name for name in stamps if name.removeprefix(names.TWIN + "/") not in gone]
+    noted = max(map(names.snapshot_serial, stamps), default=0)
     if noted <= max((names.snapshot_serial(name) for name in files), default=0):
         return None
     name = next(name for name in sorted(stamps) if names.snapshot_serial(name) == noted)

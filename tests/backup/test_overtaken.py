@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from restante.backup.prune import GRACE, prune
 from restante.backup.repository import Repository
 from restante.backup.retention import Keep
 from restante.backup.verify import verify
+from restante.backup.written import read_written
 from restante.clock import system_random
 
 from .stepped import Memory, Stepped
@@ -185,15 +187,9 @@ def test_a_run_that_is_cut_off_just_before_it_looks_is_nobodys_base(
         location, repository = story.stepped()
         loop = asyncio.get_running_loop()
 
-        seen: list[str] = []
-
-        def was_put(name: str) -> bool:
-            seen.append(name)
-            return name == "names snapshots" and any(each.startswith("put snapshots/") for each in seen)
-
         def before() -> None:
             asyncio.run_coroutine_threadsafe(story.without(), loop).result()
-            location.when(was_put, cut)
+            location.when(after_its_snapshot(), cut)
 
         def cut() -> None:
             # The prune lists the snapshots before R1's is there, and forgets their base.
@@ -249,5 +245,71 @@ def test_a_snapshot_that_cannot_be_taken_back_is_not_relied_on(tmp_path: Path, m
         done = await story.world.take()
         assert done.snapshot.name > newest.name
         await story.world.engine.close()
+
+    play(scene())
+
+
+def after_its_snapshot() -> Callable[[str], bool]:
+    """The step at which a run looks what is there behind its own snapshot."""
+    seen: list[str] = []
+
+    def chosen(step: str) -> bool:
+        seen.append(step)
+        return step == "names snapshots" and any(each.startswith("put snapshots/") for each in seen)
+
+    return chosen
+
+
+def test_a_snapshot_that_another_run_has_listed_is_not_missed_when_it_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        story = Story(tmp_path)
+        await story.begin(monkeypatch)
+        location, repository = story.stepped()
+        loop = asyncio.get_running_loop()
+
+        def meanwhile() -> None:
+            asyncio.run_coroutine_threadsafe(story.without(), loop).result()  # which lists R1's
+            prune(story.world.repository(), Keep(0, 0, 0, 2), NOW + GRACE)  # and leaves it
+
+        location.when(after_its_snapshot(), meanwhile)
+        assert await overtaken(story, repository)
+        assert story.base not in story.world.repository().snapshot_names()
+        assert len(story.world.repository().snapshot_names()) == 1
+        await story.end("taken back")
+
+    play(scene())
+
+
+def test_a_snapshot_whose_run_did_not_end_is_nobodys_base_though_another_lists_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R1 is cut off before it looks for its base, just when R3 lists what is there."""
+
+    async def scene() -> None:
+        story = Story(tmp_path)
+        await story.begin(monkeypatch)
+        one, first = story.stepped()
+        three, third = story.stepped()
+        loop = asyncio.get_running_loop()
+
+        def cut() -> None:
+            raise LocationFailed("It was cut off.")
+
+        def meanwhile() -> None:
+            one.when(after_its_snapshot(), cut)
+            with pytest.raises(LocationFailed):
+                asyncio.run_coroutine_threadsafe(story.world.take(repository=first), loop).result()
+
+        three.when(after_its_snapshot(), meanwhile)
+        done = await story.world.take(repository=third)
+        newest, basis = story.world.repository().latest(), story.world.repository().basis()
+        assert newest is not None
+        assert basis is not None
+        assert newest.name > done.snapshot.name
+        assert newest.name in read_written(story.world.repository()).files, "it is listed"
+        assert basis.name == done.snapshot.name
+        await story.end("cut off")
 
     play(scene())

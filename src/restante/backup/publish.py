@@ -18,20 +18,21 @@ r1  reads the lists of condemned packs
 r2  chooses its base                  p1  removes the snapshots that go
 r3  puts its own snapshot             p2  lists the snapshots: what they need stays
 r4  looks whether its base is there   p3  removes packs that were condemned three days ago
+r5  says in a list that it has ended
 ```
 - *The base is there at r4.* A `prune` that removes the base does it after r4, so its p2 comes after r3 and sees the new
   snapshot. A `prune` that leaves the base, with its p2 after the base's own r3, sees the base. A `prune` with its p2
   before the base's r3 sees neither, but then the base itself named what that one removes, and by the same argument,
   with its own base, it does not: whatever the chain, some snapshot of it was there at p2. It begins with a run that had
-  no base, or needed nothing from a condemned pack: (1) and (2). Two prunes at once are no different: each is one of
-  these three.
+  no base, or needed nothing from a condemned pack: (1) and (2). Each base of it has come to r5, since no other is
+  chosen while there are such. Two prunes at once are no different: each is one of these three.
 - *The base is gone at r4.* Perhaps a `prune` with its p2 before r3 is about to remove packs. The snapshot is taken
   back, and the run says that it was overtaken; what it wrote is found by the next one. If no pack was condemned at r1
   nothing of this can be: whatever is condemned later stays for three days. Then the snapshot stays.
-- *Another run takes the snapshot for its base between r3 and the taking back.* It looks at r4 as well, and does not
-  find it. (Nor does it choose one that no list names, while there are others: below.)
-- *Cut off between r3 and r4.* The snapshot is there, and what it names may go. It is in no list of snapshots (the last
-  step writes that), so the next run goes on from one that is. If anything of it went, `verify` tells so.
+- *Another run sees the snapshot between r3 and the taking back.* It does not go on from it: r5 has not been. It may
+  list it as one that must not be missing, so a list lets it go before it is taken back.
+- *Cut off between r3 and r5.* The snapshot is there, and what it names may go. The next run goes on from one that has
+  come to r5, also when others have listed this one. If anything of it went, `verify` tells so.
 - *A location that keeps what it has.* The snapshot cannot be taken back; a list says that no run relies on it.
 
 It is looked for before r3 too: then a base that went in the hours of the run leaves nothing behind.
@@ -70,10 +71,13 @@ def publish(repository: Repository, data: SnapshotData) -> Snapshot:
             "Forget it: 'restante backup forget'. 'restante backup list' shows it last.",
         )
     name = repository.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
-    if not _base_is_there(repository, repository.snapshot_names()):
+    first = {name for name, _ in repository.location.names(names.SNAPSHOTS)}
+    twins = {name.removeprefix(f"{names.TWIN}/") for name, _ in repository.location.names(names.twin(names.SNAPSHOTS))}
+    if not _base_is_there(repository, first | twins):
         _take_back(repository, name)
         raise _overtaken()
-    note_run(repository, name, data.at, sum(repository.packed.values()), _listed(repository, here))
+    twice = [name for name in first & twins if names.snapshot_serial(name)]
+    note_run(repository, name, data.at, sum(repository.packed.values()), _listed(repository, here, twice))
     repository.packed.clear()
     if repository.notes is not None:
         fresh = repository.condemned().keys() - repository.index.condemned
@@ -103,18 +107,17 @@ def _overtaken() -> Overtaken:
 
 
 def _take_back(repository: Repository, name: str) -> None:
+    note_gone(repository, [name])  # another run may just list it
     try:
         repository.remove_snapshot(name)
     except AppendOnly:
-        note_gone(repository, [name])
+        return  # it stays, and nobody goes on from it
 
 
-def _listed(repository: Repository, here: Collection[str]) -> list[str]:
+def _listed(repository: Repository, here: Collection[str], twice: list[str]) -> list[str]:
     """What must not be missing from now on, besides the new snapshot: of a sealed repository the run's packs, and
     snapshots that were not listed; of others all snapshots that lie twice. here: names of snapshots a moment ago."""
     if repository.secrets.recipient is not None:
         resumed = repository.notes.resumed if repository.notes is not None else ()
         return [*(one for one in repository.unlisted if one in here), *resumed, *repository.packed]
-    first = {name for name, _ in repository.location.names(names.SNAPSHOTS)}
-    twins = {name for name, _ in repository.location.names(names.twin(names.SNAPSHOTS))}
-    return [name for name in first if names.snapshot_serial(name) and names.twin(name) in twins]
+    return twice

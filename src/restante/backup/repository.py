@@ -658,9 +658,9 @@ class Repository:
         return None
 
     def basis(self) -> Snapshot | None:
-        """The snapshot that a run goes on from: the newest that can be read and is listed (see `publish`), in a backup
-        of earlier programs the newest; of a sealed repository that cannot be read, the one that is remembered, while it
-        is there. To be called when the index was read."""
+        """The snapshot that a run goes on from: the newest that can be read and whose run says that it has ended (see
+        `publish`), in a backup of earlier programs the newest; of a sealed repository that cannot be read, the one that
+        is remembered, while it is there. To be called when the index was read."""
         self.index  # noqa: B018 - which packs will go must be known before the base is: see `publish`
         found = self._readable_basis() if self.reads else self._remembered_basis()
         self.base = found.name if found is not None else None
@@ -670,7 +670,7 @@ class Repository:
         written = read_written(self)
         self.listed = frozenset(written.files)
         here = [name for name in reversed(self.snapshot_names()) if name not in written.gone]
-        return self._newest(sorted(here, key=lambda name: name not in written.files))
+        return self._newest(sorted(here, key=lambda name: name not in written.snapshots))
 
     def _remembered_basis(self) -> Snapshot | None:
         if self.notes is None:

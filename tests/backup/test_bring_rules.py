@@ -228,7 +228,10 @@ def test_rights_of_who_was_removed_do_not_come_back_with_a_mailbox(tmp_path: Pat
         async def known(person: str) -> bool:
             return await world.engine.directory.account_by_id(person) is not None
 
+        planned = await Bringing(repository, line, world.ann, Choice(), pool, known=known, dry_run=True).in_place()
+        assert await world.ann.mailbox("Shared") is None
         done = await Bringing(repository, line, world.ann, Choice(), pool, known=known).in_place()
+        assert planned.dropped == done.dropped, "a plan says so too"
         assert await may(world) == ["anyone", BOB]
         assert {(one.person, one.rights) for one in done.dropped} == {("-" + CAROL, "t"), (CAROL, "lrs")}
         assert await findings(world.ann) == []

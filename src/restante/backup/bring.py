@@ -202,6 +202,8 @@ class Bringing:
         if self._dry_run:
             self.done.messages += len(rows)
             self.done.octets += sum([row.size for row in rows])
+            if name == box.name and await self._store.mailbox(name) is None:
+                await self._rights(box, root)
         else:
             key = await self._mailbox(box, name, root)
             for group in groups(rows, GROUP_MESSAGES):
@@ -232,16 +234,22 @@ class Bringing:
         entries = {entry: value for key, user, entry, value in root.annotations if key == box.key and user in owner}
         if entries:
             await self._store.annotate(found.key, entries)
-        listed = [(identifier, rights) for key, identifier, rights in root.acl if key == box.key]
-        for identifier, rights in listed:
-            person = identifier.removeprefix(NEGATIVE)
-            if person in EVERYONE or await self._known(person):
-                await self._store.set_acl(found.key, identifier, FlagMode.REPLACE, parse_rights(rights))
-            else:
-                self.done.dropped.append(Dropped(self._line.address, name, identifier, rights))
+        for identifier, rights in await self._rights(box, root):
+            await self._store.set_acl(found.key, identifier, FlagMode.REPLACE, parse_rights(rights))
         if ("", box.name) in root.subscriptions:
             await self._store.subscribe(name, True)
         return found.key
+
+    async def _rights(self, box: MailboxData, root: AccountData) -> list[tuple[str, str]]:
+        """(identifier, rights) of a mailbox's list, without persons who are not here: those are noted as dropped."""
+        stay = []
+        for key, identifier, rights in root.acl:
+            person = identifier.removeprefix(NEGATIVE)
+            if key == box.key and (person in EVERYONE or await self._known(person)):
+                stay.append((identifier, rights))
+            elif key == box.key:
+                self.done.dropped.append(Dropped(self._line.address, box.name, identifier, rights))
+        return stay
 
     async def _append(self, box: MailboxData, name: str, key: int, group: Sequence[Placed]) -> None:
         octets = dict(await asyncio.to_thread(lambda: list(self._repository.messages({row.digest for row in group}))))

@@ -181,7 +181,9 @@ def _arrived(repository: Repository, snapshot: Snapshot) -> float:
 def _missing(repository: Repository) -> tuple[str, ...]:
     """What lists name that is not there."""
     expected = read_written(repository).files
-    here = {name for name, _ in repository.location.names("")} if expected else set()
+    folders = {name.partition("/")[0] for name in expected}
+    folders |= set(map(names.twin, folders))
+    here = {name for folder in folders for name, _ in repository.location.names(folder)}
     absent = {name for name in expected if name not in here and names.twin(name) not in here}
     return tuple(sorted(absent & read_written(repository).files)) if absent else ()
 

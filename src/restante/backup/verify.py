@@ -127,7 +127,7 @@ def verify(
         kept[newest] = -now  # so that it is told again
     try:
         _stamp(repository, kept, old_stamps)
-        if len(written.lists) > MANY:
+        if len(written.lists) > MANY and repository.location.removes:  # else the former ones would stay beside it
             join(repository, written)
     except LocationFailed as error:
         done.unnoted = error
@@ -276,8 +276,8 @@ def _spare(name: str, files: Iterable[str]) -> bool:
 
 
 def _absent(repository: Repository, files: dict[str, int], written: Written, done: Verified, bad: _Bad) -> None:
-    """Files that must be there and are not: packs of the index, what lists of a sealed repository name, twins, second
-    copies of keys."""
+    """Files that must be there and are not: packs of the index, what lists name (of a sealed repository packs, of each
+    snapshots), twins, second copies of keys."""
     unpaired: set[str] = set()
     for sha, known in repository.index.packs.items():
         name = names.pack(sha, known.mail)

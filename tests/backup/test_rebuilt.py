@@ -118,6 +118,14 @@ class Reader:
     def newest(self) -> Any:
         return msgspec.msgpack.decode(self.content(max((self.folder / "snapshots").iterdir()), b"S"))
 
+    def written(self) -> tuple[dict[str, int], set[str]]:
+        """(seconds by snapshot, names that are expected)."""
+        found = [
+            msgspec.msgpack.decode(self.content(path, b"W")) for path in sorted((self.folder / "written").iterdir())
+        ]
+        at = {line[0]: line[1] for one in found for line in one[1]}
+        return at, {name for one in found for name in one[2]} - {name for one in found for name in one[3]}
+
     def account(self, address: str) -> dict[str, list[tuple[int, str, int, str, bytes]]]:
         """name of a mailbox -> (UID, EMAILID, system bits, keywords, octets)."""
         snapshot = self.newest()
@@ -217,14 +225,6 @@ class SealedReader(Reader):
         key, nonce = labelled(secret, b"key", context, 32), labelled(secret, b"base_nonce", context, 12)
         return AESGCM(key).decrypt(nonce, box, b"")
 
-    def written(self) -> tuple[dict[str, int], set[str]]:
-        """(seconds by snapshot, names that are expected)."""
-        found = [
-            msgspec.msgpack.decode(self.content(path, b"W")) for path in sorted((self.folder / "written").iterdir())
-        ]
-        at = {line[0]: line[1] for one in found for line in one[1]}
-        return at, {name for one in found for name in one[2]} - {name for one in found for name in one[3]}
-
 
 @pytest.mark.parametrize("sealed", [False, True], ids=["open", "sealed"])
 def test_a_reader_written_from_the_document_reads_all(tmp_path: Path, sealed: bool) -> None:
@@ -271,12 +271,11 @@ def test_a_reader_written_from_the_document_reads_all(tmp_path: Path, sealed: bo
                 (tmp_path / "backup" / ("mail" if one[1] else "meta") / one[0][:2] / one[0]).exists() for one in packs
             )
             assert {records[at : at + 32] for at in range(0, len(records), 49)} <= set(reader.objects)
-        if isinstance(reader, SealedReader):
-            at, expected = reader.written()
-            assert list(at.values()) == [snapshot[1]] * 2
-            folders = [tmp_path / "backup" / name for name in ("mail", "meta", "snapshots")]
-            here = [path.relative_to(tmp_path / "backup") for folder in folders for path in folder.rglob("*")]
-            assert {path.as_posix() for path in here if len(path.name) > 2} == expected
+        at, expected = reader.written()
+        assert list(at.values()) == [snapshot[1]] * 2
+        folders = [tmp_path / "backup" / name for name in (("mail", "meta") if sealed else ()) + ("snapshots",)]
+        here = [path.relative_to(tmp_path / "backup") for folder in folders for path in folder.rglob("*")]
+        assert {path.as_posix() for path in here if len(path.name) > 2} == expected
         await world.engine.close()
 
     play(scene())

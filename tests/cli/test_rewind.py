@@ -23,6 +23,7 @@ from restante.mime.analyse import analyse
 from restante.server.engine import open_engine
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, NewMessage
+from restante.store.rights import parse_rights
 
 ANN = "ann@example.com"
 
@@ -146,6 +147,51 @@ def test_the_plan_comes_first(cli: Cli) -> None:
     said = cli.rewind("--undo", str(done["id"]), "--apply")
     assert "mailbox Work is removed" in said
     assert cli.subjects() == slipped
+
+
+def test_rights_and_a_quota_that_is_passed_are_told_with_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = Cli(tmp_path)
+    cli.now += 4 * 3600
+    monkeypatch.setattr(SystemClock, "now", lambda self: cli.now)
+
+    async def then(engine: Engine, store: Store) -> None:
+        box = await store.create_mailbox("Plans")
+        await file(store, "INBOX", *(f"Long {number} " + "x" * 3000 for number in range(4)))
+        bob = await engine.directory.account("bob@example.com")
+        assert bob is not None
+        for key, rights in ((box.key, "lrs"), (1, "lr")):
+            await store.set_acl(key, bob.id, FlagMode.REPLACE, parse_rights(rights))
+        await file(store, "Plans", "Plan")
+
+    async def since(engine: Engine, store: Store) -> None:
+        box = await store.mailbox("Plans")
+        bob = await engine.directory.account("bob@example.com")
+        assert box is not None
+        assert bob is not None
+        await store.delete_mailbox(box.key)
+        await store.expunge(1, ((1, 4),), deleted_only=False)
+        await store.set_acl(1, bob.id, FlagMode.REMOVE, parse_rights("lr"))
+
+    cli("account", "add", "bob@example.com", "--password-stdin", stdin=b"battery staple\n")
+    cli.at(7200, then)
+    cli.at(3600, since)
+    cli("account", "set", ANN, "--quota", "5 kB", "--quota-messages", "4")
+    plan = cli("rewind", "--account", ANN, "--to", "90m ago")
+    assert "mailbox Plans: bob@example.com has lrs again" in plan.stdout
+    assert "INBOX: bob@example.com has none, had lr" in plan.stdout
+    assert "Over its quota: the account would have " in plan.stderr
+    assert "and 5 of 4 messages, and then takes no new mail." in plan.stderr
+    shown = json.loads(cli.rewind("--to", "90m ago", "--json"))
+    assert shown["granted"] == [["Plans", "bob@example.com", "lrs"]]
+    assert shown["rights"] == [["INBOX", "bob@example.com", "lr", ""]]
+    assert shown["storage"] > shown["storage_limit"] == 5000
+    done = cli("rewind", "--account", ANN, "--to", "90m ago", "--apply")
+    assert "Over its quota: the account has " in done.stderr
+    assert len(cli.subjects()) == 5, "it is not held up"
+    cli("account", "set", ANN, "--quota", "0", "--quota-messages", "0")
+    assert "quota" not in cli("rewind", "--account", ANN, "--to", "90m ago").stderr
 
 
 def test_what_is_wrong_is_said(cli: Cli) -> None:

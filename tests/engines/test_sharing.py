@@ -131,6 +131,7 @@ REFUSED: dict[str, Callable[[Store, int], Any]] = {
     "undo_rewind": lambda s, box: s.undo_rewind(1, apply=False),
     "rewinds": lambda s, box: s.rewinds(),
     "note_rewound": lambda s, box: s.note_rewound(1, box, ALL),
+    "bringing_back": lambda s, box: s.bringing_back(),
     "reclaim": lambda s, box: s.reclaim(1),
     "stats": lambda s, box: s.stats(),
     "provenance": lambda s, box: s.provenance(box, ALL),

@@ -11,21 +11,33 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..exchange.export import Exported, Form, export_mail
+from ..exchange.export import Exported, Form, check_dest, export_mail
 from ..query.language import EmailId, Or
 from ..store.errors import MailboxExists, RoleTaken
 from ..store.interface import Engine, Store
 from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System, UidRanges
-from ..store.rights import parse_rights
+from ..store.rights import EVERYONE, NEGATIVE, parse_rights
 from .errors import Corrupt, NoRepository
 from .groups import groups
 from .missing import BESIDE, Missing, flags_of, missing
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, Pop3Data
 from .repository import Repository
-from .restore import Analyser, Choice, Lost, Restored, Told, read_mailbox, restore_account
+from .restore import (
+    Analyser,
+    Choice,
+    Dropped,
+    Known,
+    Lost,
+    Restored,
+    Told,
+    everybody,
+    read_mailbox,
+    restore_account,
+)
 from .segments import Placed
 
 GROUP_MESSAGES = 100
@@ -38,7 +50,7 @@ FEW = 100
 class Brought:
     """What came back, or would. present, moved: messages that were left alone, being there or elsewhere. flagged: whose
     flags were set back. mailboxes: (name, messages) of those that something came into. placed: mailbox -> UIDs that
-    they have now."""
+    they have now. dropped: rights that did not come back."""
 
     messages: int = 0
     octets: int = 0
@@ -47,6 +59,7 @@ class Brought:
     flagged: int = 0
     mailboxes: list[tuple[str, int]] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
     placed: dict[int, list[int]] = field(default_factory=dict)
 
 
@@ -63,7 +76,9 @@ class Bringing:
         told: Told = lambda octets: None,
         *,
         dry_run: bool = False,
+        known: Known = everybody,
     ) -> None:
+        """known: rights of who is not do not come back."""
         self._repository = repository
         self._line = line
         self._store = store
@@ -71,6 +86,7 @@ class Bringing:
         self._pool = pool
         self._told = told
         self._dry_run = dry_run
+        self._known = known
         self.done = Brought()
         self._hidden: frozenset[int] = frozenset()
         self._pop3: dict[tuple[int, int], tuple[int, int | None]] = {}
@@ -78,8 +94,14 @@ class Bringing:
     async def in_place(self, *, set_flags: bool = False) -> Brought:
         """Add what is missing. set_flags: flags of what is there become what they were.
 
-        Raises Corrupt, NoRepository where the snapshot has not what is asked for, and what append raises.
+        Raises Corrupt, NoRepository where the snapshot has not what is asked for, InUse while somebody else brings mail
+        back into the account, and what append raises.
         """
+        async with self._alone():
+            return await self.add_missing(set_flags=set_flags)
+
+    async def add_missing(self, *, set_flags: bool = False) -> Brought:
+        """`in_place`, for who is alone with the account already."""
         root = await self._read()
         boxes = await self._store.mailboxes()
         here = await self._here(boxes)
@@ -100,6 +122,13 @@ class Bringing:
 
     async def beside(self, day: str) -> Brought:
         """Put all that is asked for into mailboxes below `Restored/DAY`, unless it is there. Raises as `in_place`."""
+        async with self._alone():
+            return await self._beside(day)
+
+    def _alone(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._dry_run else self._store.bringing_back()
+
+    async def _beside(self, day: str) -> Brought:
         root = await self._read()
         here = await self._here(await self._store.mailboxes())
         for box in filter(self._choice.takes, root.mailboxes):
@@ -173,6 +202,8 @@ class Bringing:
         if self._dry_run:
             self.done.messages += len(rows)
             self.done.octets += sum([row.size for row in rows])
+            if name == box.name and await self._store.mailbox(name) is None:
+                await self._rights(box, root)
         else:
             key = await self._mailbox(box, name, root)
             for group in groups(rows, GROUP_MESSAGES):
@@ -203,12 +234,22 @@ class Bringing:
         entries = {entry: value for key, user, entry, value in root.annotations if key == box.key and user in owner}
         if entries:
             await self._store.annotate(found.key, entries)
-        for key, identifier, rights in root.acl:
-            if key == box.key:
-                await self._store.set_acl(found.key, identifier, FlagMode.REPLACE, parse_rights(rights))
+        for identifier, rights in await self._rights(box, root):
+            await self._store.set_acl(found.key, identifier, FlagMode.REPLACE, parse_rights(rights))
         if ("", box.name) in root.subscriptions:
             await self._store.subscribe(name, True)
         return found.key
+
+    async def _rights(self, box: MailboxData, root: AccountData) -> list[tuple[str, str]]:
+        """(identifier, rights) of a mailbox's list, without persons who are not here: those are noted as dropped."""
+        stay = []
+        for key, identifier, rights in root.acl:
+            person = identifier.removeprefix(NEGATIVE)
+            if key == box.key and (person in EVERYONE or await self._known(person)):
+                stay.append((identifier, rights))
+            elif key == box.key:
+                self.done.dropped.append(Dropped(self._line.address, box.name, identifier, rights))
+        return stay
 
     async def _append(self, box: MailboxData, name: str, key: int, group: Sequence[Placed]) -> None:
         octets = dict(await asyncio.to_thread(lambda: list(self._repository.messages({row.digest for row in group}))))
@@ -273,18 +314,44 @@ async def bring_out(
     force: bool = False,
 ) -> tuple[Exported, list[Lost]]:
     """Write mail of a snapshot as files: the account, or what is chosen of it, is made anew in a temporary folder and
-    exported from there, so that the files are those that `restante export` would have written then.
+    exported from there, so that the files are those that `restante export` would have written then. Of single mailboxes
+    or messages, nothing of other mailboxes is written.
 
-    Raises ExchangeRefusal where `dest` is not empty, Corrupt.
+    Raises ExchangeRefusal where `dest` is not empty, NoRepository as `would_bring_out`, Corrupt.
     """
+    await asyncio.to_thread(check_dest, dest, force)
+    wanted = [name for name, _ in (await would_bring_out(repository, line, choice)).mailboxes]
     with tempfile.TemporaryDirectory(prefix="restante-", dir=await asyncio.to_thread(_beside, dest)) as folder:
         engine = make_engine(Path(folder))
         try:
             done = Restored()
             await restore_account(engine, repository, line, pool, done, choice=choice)
-            return await export_mail(engine.account(line.id), dest, form, force=force), done.lost
+            return await export_mail(engine.account(line.id), dest, form, wanted, force=force), done.lost
         finally:
             await engine.close()
+
+
+async def would_bring_out(repository: Repository, line: AccountLine, choice: Choice) -> Brought:
+    """What `bring_out` would write, from the lists of messages alone: mailboxes that are asked for, of single messages
+    those that have some. Raises NoRepository where the snapshot has not what is asked for, Corrupt."""
+    root = await asyncio.to_thread(repository.read, line.root, AccountData)
+    chosen = list(filter(choice.takes, root.mailboxes))
+    if not chosen:
+        raise NoRepository(f"There was no mailbox {choice.mailbox} then.", "See 'restante backup show'.")
+    done = Brought()
+    for box in chosen:
+        try:
+            rows = (await asyncio.to_thread(read_mailbox, repository, box, choice.email_ids)).values()
+        except Corrupt as error:
+            done.lost.append(Lost(line.address, box.name, 0, "", error.text))
+            rows = {}.values()
+        if rows or choice.email_ids is None:
+            done.mailboxes.append((box.name, len(rows)))
+            done.messages += len(rows)
+            done.octets += sum([row.size for row in rows])
+    if not done.mailboxes:
+        raise NoRepository("That message was not there then.", "See 'restante backup find'.")
+    return done
 
 
 def _beside(dest: Path) -> Path:

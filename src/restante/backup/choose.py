@@ -39,6 +39,16 @@ def snapshot_of(repository: Repository, wanted: str) -> Snapshot:
     return meant[0]
 
 
+def name_of(repository: Repository, wanted: str) -> str:
+    """The file of the snapshot whose id begins so, also of one that cannot be read. Raises NoRepository."""
+    here = repository.snapshot_names()
+    meant = [name for name in here if len(wanted) >= 4 and name.rpartition("-")[2].startswith(wanted.lower())]
+    if len(meant) != 1:
+        which = "There is no snapshot" if not meant else "There are several snapshots"
+        raise NoRepository(f"{which} {wanted}.", "See 'restante backup list'.")
+    return meant[0]
+
+
 _SHOWN = re.compile(r"\S+ \S+ \(([0-9a-f]+)\)")
 """What the later ones of a minute are called in `Backups/`: the instant, and the id."""
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(Z|[+-]\d\d:\d\d)?")

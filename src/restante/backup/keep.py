@@ -36,8 +36,9 @@ ENTRIES = 200_000
 """Files looked at in one go; where there are more, snapshots wait until there are not."""
 CHUNK = 1 << 20
 
-ORDER = (names.MAIL, names.twin(names.META), names.META, names.INDEX, names.WRITTEN, names.KEYS, names.DESCRIPTOR)
-"""What is taken before snapshots, in this order: whatever a snapshot names is there before it."""
+ORDER = (names.MAIL, names.twin(names.META), names.META, names.INDEX, names.KEYS, names.DESCRIPTOR)
+"""What is taken before snapshots, in this order: whatever a snapshot names is there before it. What lists of files name
+is there before they are: they come last."""
 SNAPSHOTS = (names.twin(names.SNAPSHOTS), names.SNAPSHOTS)
 
 
@@ -64,8 +65,9 @@ def keep(folder: KeptFolder, *, most: int | None = None, keys: bool = False) -> 
         raise AppendOnly(f"{folder.root} belongs to somebody else.", "Run this as its owner.")
     done = Kept(warnings=check_incoming(folder))
     new = not any(folder.names(names.SNAPSHOTS))
-    # Snapshots are looked for first and taken last: what they name was dropped before them, so that it is among what
-    # is looked for then.
+    # Snapshots are looked for before the rest and taken behind it: what they name was dropped before them, so that it
+    # is among what is looked for then. So are lists before snapshots.
+    written = [name for name in _dropped(folder) if name.startswith(names.WRITTEN)]
     snapshots = [name for name in _dropped(folder) if name.startswith(SNAPSHOTS)]
     found = list(_dropped(folder))
     files = [name for name in found if name.startswith(ORDER)]
@@ -81,7 +83,7 @@ def keep(folder: KeptFolder, *, most: int | None = None, keys: bool = False) -> 
     if len(found) == ENTRIES:
         done.waiting += 1
     if done.waiting:
-        done.waiting += len(snapshots)  # what they name is not all here
+        done.waiting += len(snapshots) + len(written)  # what they name is not all here
         return done
     highest = max((names.snapshot_serial(name) for each in SNAPSHOTS for name, _ in folder.names(each)), default=0)
     for name in sorted(snapshots, key=lambda name: (names.snapshot_serial(name), not name.startswith(names.TWIN))):
@@ -92,6 +94,8 @@ def keep(folder: KeptFolder, *, most: int | None = None, keys: bool = False) -> 
         if _take(folder, name, done):
             highest = max(highest, serial)
             done.snapshots += name.startswith(names.SNAPSHOTS)
+    for name in written:
+        _take(folder, name, done)
     folder.tidy(3 * 86400)
     return done
 

@@ -44,7 +44,8 @@ async def night(
     except Refusal as refusal:
         return Night(problems=(str(refusal),), passing=refusal.temporary)
     problems += _left_out(done)
-    passing = len(done.failed) == done.passing and not done.unreadable
+    problems += _cut([f"{name} was missing from the backup; its copy was put in its place." for name in done.put_back])
+    passing = len(done.failed) == done.passing and not (done.unreadable or done.put_back)
     forgotten = 0
     wanted = bool(keep.daily or keep.weekly or keep.monthly)
     if wanted and repository.reads and repository.location.removes:

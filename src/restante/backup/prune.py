@@ -1,7 +1,7 @@
 """Forgetting snapshots, and then what none of the others names, while runs go on.
 
 ```
-1  snapshots past the rule are removed
+1  snapshots past the rule are removed, when a list says that they are let go (`written`)
 2  packs that no snapshot needs are condemned: listed with the time; what packs need little of is written anew first
 3  condemned packs are removed when they have been so for three days, if still no snapshot needs them
 ```
@@ -20,7 +20,7 @@ from datetime import UTC, tzinfo
 import msgspec
 
 from . import names
-from .errors import AppendOnly, BackupRefusal, Corrupt
+from .errors import AppendOnly, BackupRefusal, Corrupt, NotEmpty
 from .index import Pack, Spot
 from .keep import keep as keep_dropped
 from .kept_folder import KeptFolder
@@ -41,6 +41,7 @@ SMALL_PACK = 4 << 20
 """Octets of a pack, below which it is joined with others once there are many of them."""
 MANY_SMALL = 16
 MANY_INDEXES = 4
+MANY_LISTS = 4
 RECORDS = 1_000_000
 """Most records of an index file: 49 MB."""
 
@@ -59,6 +60,9 @@ class Pruned:
     """Files that the location does not let go yet."""
     needed: tuple[str, ...] = ()
     """Files that the snapshots which are there need, themselves among them."""
+    missing: tuple[str, ...] = ()
+    """Files that were to be there and are not. Of a sealed backup they are given up; of others `verify` goes on to tell
+    of them."""
 
 
 class CannotPrune(BackupRefusal):
@@ -104,8 +108,8 @@ def prune(
     if dry_run:
         return done
     sealed = repository.secrets.recipient is not None
-    if sealed:
-        note_gone(repository, [one.name for one in done.forgotten])
+    done.missing = _missing(repository)
+    note_gone(repository, [one.name for one in done.forgotten])
     for one in done.forgotten:
         _remove(repository, done, one.name, names.twin(one.name))
     if location.append_only:
@@ -137,8 +141,7 @@ def prune(
         if _remove(repository, done, *each):
             done.octets += pack.size * len(each)
             done.removed += 1
-    if sealed:
-        _list_anew(repository)
+    _list_anew(repository, sealed)
     if location.append_only:
         _forget_notes(repository, done)
         done.needed = _needed_files(repository, needed)
@@ -147,17 +150,53 @@ def prune(
     return done
 
 
+def forget(repository: Repository, name: str) -> bool:
+    """Forget one snapshot by its file's name, whether it can be read or not; whether its files are gone, which are
+    locked otherwise. What it alone needs, the next `prune` condemns. No run relies on it from now on, and `verify` does
+    not miss it. Raises NotEmpty where it is the only one, AppendOnly, NeedsPrivateKey.
+
+    For a snapshot that somebody forged where the location keeps what it has: its number, or the date in it, may keep a
+    rule from coming to it.
+    """
+    repository.need_private_key()
+    if not repository.location.removes:
+        raise AppendOnly(
+            "This backup is append-only: nothing is removed from here.",
+            "Run 'restante backup forget' where it is kept, as who keeps it.",
+        )
+    if not [each for each in repository.snapshot_names() if each != name]:
+        raise NotEmpty("That is the only snapshot: nothing of the backup would be left.", "Take another one first.")
+    note_gone(repository, [name])
+    done = Pruned([], [])
+    removed = [_remove(repository, done, each) for each in (name, names.twin(name))]
+    return all(removed)
+
+
 def _arrived(repository: Repository, snapshot: Snapshot) -> float:
     """When a snapshot was taken; at an append-only location when it came, since a thief may have made it."""
     came = (repository.location.arrived(each) for each in (snapshot.name, names.twin(snapshot.name)))
     return min((at for at in came if at is not None), default=float(snapshot.data.at))
 
 
-def _list_anew(repository: Repository) -> None:
-    """One list of what is there, in place of those that runs and this have written."""
+def _missing(repository: Repository) -> tuple[str, ...]:
+    """What lists name that is not there."""
+    expected = read_written(repository).files
+    folders = {name.partition("/")[0] for name in expected}
+    folders |= set(map(names.twin, folders))
+    here = {name for folder in folders for name, _ in repository.location.names(folder)}
+    absent = {name for name in expected if name not in here and names.twin(name) not in here}
+    return tuple(sorted(absent & read_written(repository).files)) if absent else ()
+
+
+def _list_anew(repository: Repository, sealed: bool) -> None:
+    """One list of what is there, in place of those that runs and this have written. Where those name snapshots alone,
+    what is missing goes on to be missed: a server prunes each night before it verifies."""
     former = read_written(repository)
-    listed = (name for folder in (names.MAIL, names.META) for name, _ in repository.location.names(folder))
-    join(repository, former, [*(name for name in listed if names.sha_of(name)), *repository.snapshot_names()])
+    if sealed:
+        listed = (name for folder in (names.MAIL, names.META) for name, _ in repository.location.names(folder))
+        join(repository, former, [*(name for name in listed if names.sha_of(name)), *repository.snapshot_names()])
+    elif len(former.lists) > MANY_LISTS:
+        join(repository, former)
 
 
 def _cannot(error: Corrupt) -> CannotPrune:

@@ -27,8 +27,9 @@ from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
 from .notes import Notes
 from .objects import Kind, SnapshotData
+from .publish import publish
 from .sealed import DRAWN_OCTETS, FileKind, head_octets
-from .written import note_run, read_written
+from .written import read_written
 
 S = TypeVar("S", bound=objects.Struct)
 T = TypeVar("T")
@@ -37,6 +38,9 @@ VERSION, SEALED_VERSION = 1, 2
 """Of repository.json. The second is of a repository that is sealed to a public key."""
 CACHE = 64 << 20
 """Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
+
+READERS = 1_000
+"""Packs whose heads are kept, opened: about a kilobyte each."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +90,14 @@ class Repository:
         """Whether what is in it can be read. Where not, reading raises NeedsPrivateKey."""
         self.notes = Notes(notes / id, secrets, random) if notes is not None and not secrets.reads else None
         """What is remembered of a sealed repository where it cannot be read."""
-        self._wrote: dict[str, int] = {}
-        self._unlisted: list[str] = []
-        """Snapshots that no list of files names: their runs were cut off just then."""
+        self.base: str | None = None
+        """Name of the snapshot that a run goes on from: what that needs is not looked for again."""
+        self.listed: frozenset[str] = frozenset()
+        """What lists of files named when the base was chosen."""
+        self.packed: dict[str, int] = {}
+        """Octets of the packs that were written for the next snapshot, by name."""
+        self.unlisted: list[str] = []
+        """Snapshots of a sealed repository that no list of files names: their runs were cut off just then."""
         self._expected: set[str] = set()
         """Packs (SHA-256) that were expected when a run began which cannot read what is there."""
         self._lists: list[str] = []
@@ -98,6 +107,7 @@ class Repository:
         self._packs_alone = False
         self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._cached = 0
+        self._readers: dict[str, pack.Reader] = {}
         self._lock = RLock()
 
     # Opening ---------------------------------------------------------------------------------------
@@ -581,13 +591,26 @@ class Repository:
         if number >= where.count:
             raise Corrupt("An index of the backup names a block that is not there.", VERIFY)
         start = head_octets(self.secrets, pack_kind(where.mail))
-        head = self.location.get(name, 0, start)
         block = where.block(number)
         try:
-            reader = pack.Reader(self.secrets, pack_kind(where.mail), head)
+            reader = self._reader(name, where, start)
             return reader.block(number, self.location.get(name, where.offset(number, start), block.size), block.raw)
         except Corrupt as error:
+            with self._lock:
+                self._readers.pop(name, None)  # what is put back in its place may have another head
             raise type(error)(f"{name}: {error.text}", error.remedy, name=name) from error
+
+    def _reader(self, name: str, where: Pack, start: int) -> pack.Reader:
+        """What opens a pack's blocks: its head is asked for once, not with each block. Raises Missing, Corrupt."""
+        with self._lock:
+            reader = self._readers.get(name)
+        if reader is None:
+            reader = pack.Reader(self.secrets, pack_kind(where.mail), self.location.get(name, 0, start))
+            with self._lock:
+                while len(self._readers) >= READERS:
+                    self._readers.pop(next(iter(self._readers)))
+                self._readers[name] = reader
+        return reader
 
     # Snapshots -------------------------------------------------------------------------------------
 
@@ -622,7 +645,10 @@ class Repository:
     def latest(self) -> Snapshot | None:
         """The newest snapshot that can be read. Raises NeedsPrivateKey."""
         self.need_private_key()
-        for name in reversed(self.snapshot_names()):
+        return self._newest(reversed(self.snapshot_names()))
+
+    def _newest(self, newest_first: Iterable[str]) -> Snapshot | None:
+        for name in newest_first:
             try:
                 return self.snapshot(name)
             except Missing:
@@ -632,16 +658,28 @@ class Repository:
         return None
 
     def basis(self) -> Snapshot | None:
-        """The snapshot that a run goes on from: the newest that can be read; of a sealed repository that cannot be, the
-        one that is remembered, while it is there."""
-        if self.reads:
-            return self.latest()
+        """The snapshot that a run goes on from: the newest that can be read and whose run says that it has ended (see
+        `publish`), in a backup of earlier programs the newest; of a sealed repository that cannot be read, the one that
+        is remembered, while it is there. To be called when the index was read."""
+        self.index  # noqa: B018 - which packs will go must be known before the base is: see `publish`
+        found = self._readable_basis() if self.reads else self._remembered_basis()
+        self.base = found.name if found is not None else None
+        return found
+
+    def _readable_basis(self) -> Snapshot | None:
+        written = read_written(self)
+        self.listed = frozenset(written.files)
+        here = [name for name in reversed(self.snapshot_names()) if name not in written.gone]
+        return self._newest(sorted(here, key=lambda name: name not in written.snapshots))
+
+    def _remembered_basis(self) -> Snapshot | None:
         if self.notes is None:
             return None
         written, here, condemned = read_written(self), self.snapshot_names(), self.index.condemned
         packed = (names.MAIL + "/", names.META + "/")
+        self.listed = frozenset(written.files)
         self._expected = {names.sha_of(name) or "" for name in written.files if name.startswith(packed)}
-        self._unlisted = [name for name in here if name not in written.files and name not in written.gone]
+        self.unlisted = [name for name in here if name not in written.files and name not in written.gone]
 
         def packs() -> Iterator[str]:
             for folder in (names.MAIL, names.META):
@@ -659,7 +697,7 @@ class Repository:
 
     def wrote(self, name: str, size: int, table: pack.Table) -> None:
         """A pack of this name is durable."""
-        self._wrote[name] = size
+        self.packed[name] = size
         if self.notes is not None:
             self.notes.wrote(name, table)
 
@@ -673,26 +711,10 @@ class Repository:
         return name
 
     def put_snapshot(self, data: SnapshotData) -> Snapshot:
-        """From now on the snapshot is there, as the newest. All that it names must be there.
+        """From now on the snapshot is there, as the newest. All that it names must be there, or named by `base`.
 
-        Raises NotesFailed, or Corrupt, where it is there and could not be remembered."""
-        content = objects.encode(data)
-        here = self.snapshot_names()
-        serial = max(map(names.snapshot_serial, here), default=0) + 1
-        if serial > names.LAST_SERIAL:
-            raise Corrupt(
-                "A snapshot of this backup has the last of all numbers: it is forged.", "Remove its two files."
-            )
-        name = self.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
-        if self.secrets.recipient is not None:
-            also = [one for one in self._unlisted if one in here]
-            also += self.notes.resumed if self.notes is not None else ()
-            note_run(self, name, data.at, dict.fromkeys(also, 0) | self._wrote)
-        self._wrote.clear()
-        if self.notes is not None:
-            fresh = self.condemned().keys() - self.index.condemned
-            self.notes.keep(name, content, data, self.snapshot_names(), fresh)
-        return Snapshot(name, data)
+        Raises NotesFailed, or Corrupt, where it is there and could not be remembered; Overtaken, where it is not."""
+        return publish(self, data)
 
     def remove_snapshot(self, name: str) -> None:
         self.location.remove(name)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+
+import msgspec
 
 from ..mime.analyse import analyse
 from ..mime.model import Analysis, Limits
@@ -34,7 +36,7 @@ from ..store.backup import (
 from ..store.directory import Exists, NotFound
 from ..store.errors import AccountExists, AnotherStore
 from ..store.interface import Engine
-from ..store.rights import NEGATIVE
+from ..store.rights import EVERYONE, NEGATIVE
 from .answers import Answers, Place, answers_of, places
 from .errors import Corrupt, Missing, NoRepository, NotEmpty
 from .objects import (
@@ -94,10 +96,49 @@ class Choice:
 EVERYTHING = Choice()
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Rights on a mailbox that did not come back: of a person (account id) who has no account here."""
+
+    address: str
+    mailbox: str
+    person: str
+    rights: str
+
+
+Known = Callable[[str], Awaitable[bool]]
+"""Whether an account of this id is here."""
+
+
+async def everybody(person: str) -> bool:
+    return True
+
+
+async def strangers(root: AccountData, known: Known) -> frozenset[str]:
+    """Account ids that the account's lists name, of nobody who is here."""
+    named = {identifier.removeprefix(NEGATIVE) for _, identifier, _ in root.acl}
+    return frozenset([person for person in sorted(named - EVERYONE) if not await known(person)])
+
+
+def without(root: AccountData, gone: frozenset[str]) -> tuple[AccountData, list[tuple[int, str, str]]]:
+    """The account without what lists and annotations say of these persons; (mailbox, identifier, rights) of what was
+    taken out of lists."""
+    if not gone:
+        return root, []
+    left_out = [each for each in root.acl if each[1].removeprefix(NEGATIVE) in gone]
+    stays = msgspec.structs.replace(
+        root,
+        acl=tuple(each for each in root.acl if each[1].removeprefix(NEGATIVE) not in gone),
+        annotations=tuple(each for each in root.annotations if each[1] not in gone),
+        subscriptions=tuple(each for each in root.subscriptions if each[0] not in gone),
+    )
+    return stays, left_out
+
+
 @dataclass(slots=True)
 class Restored:
-    """What a restore brought back. octets: of messages. elsewhere: addresses of accounts that live on IMAP servers,
-    and stay in the backup: nobody logs in to them here."""
+    """What a restore brought back. octets: of messages. dropped: rights that did not come back. elsewhere: addresses of
+    accounts that live on IMAP servers, and stay in the backup: nobody logs in to them here."""
 
     accounts: int = 0
     mailboxes: int = 0
@@ -106,6 +147,7 @@ class Restored:
     lost: list[Lost] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
 
 
 Told = Callable[[int], None]
@@ -129,6 +171,7 @@ async def restore_all(
     later = await asyncio.to_thread(newest_lines, repository, snapshot, lines)
     granted: dict[str, list[str]] = {}
     persons = []
+    known = everybody
     for page in snapshot.data.persons:
         try:
             persons += [
@@ -136,8 +179,12 @@ async def restore_all(
             ]
         except Corrupt as error:
             done.lost.append(Lost("", "", 0, "", f"Accounts and their credentials: {error.text}"))
-    if not done.lost:
+    if not done.lost:  # else somebody may be among those who cannot be read
         here = {person.account.id for person in persons}
+
+        async def known(person: str) -> bool:
+            return person in here
+
         done.elsewhere = sorted(line.address for line in lines.values() if line.id not in here)
     with analysing(sum(line.messages for line in lines.values()), limits) as pool:
         for person in persons:
@@ -145,7 +192,9 @@ async def restore_all(
             line = lines.get(id)
             try:
                 if line is not None:
-                    granted[id] = await restore_account(engine, repository, line, pool, done, told, later=later.get(id))
+                    granted[id] = await restore_account(
+                        engine, repository, line, pool, done, told, later=later.get(id), known=known
+                    )
             except Corrupt as error:
                 done.lost.append(Lost(address, "", 0, "", error.text))
             await engine.create_account(id)  # one that the snapshot has no mail of
@@ -194,13 +243,19 @@ async def restore_account(
     *,
     surely: bool = False,
     later: AccountLine | None = None,
+    known: Known = everybody,
 ) -> list[str]:
     """Make the account's store anew, unless it is there already (of a restore that was cut off); the identifiers that
-    its lists grant something to. Raises Corrupt where nothing of the account can be read; AnotherStore where what is
-    there is not what was to come, if that is to be seen to (surely). later: the account in the newest snapshot that has
-    it, where that is another state: UIDNEXTs and counter will be above that one's too."""
+    its lists grant something to. What they say of who is not `known` does not come back. Raises Corrupt where nothing
+    of the account can be read; AnotherStore where what is there is not what was to come, if that is to be seen to
+    (surely). later: the account in the newest snapshot that has it, where that is another state: UIDNEXTs and counter
+    will be above that one's too."""
     root = await asyncio.to_thread(repository.read, line.root, AccountData)
     served = await asyncio.to_thread(_served, repository, later) if later is not None else None
+    gone = await strangers(root, known)
+    root, left_out = without(root, gone)
+    names = {box.key: box.name for box in root.mailboxes}
+    done.dropped += [Dropped(line.address, names.get(key, ""), each, rights) for key, each, rights in left_out]
     granted = sorted({identifier for _, identifier, _ in root.acl if not identifier.startswith(NEGATIVE)})
     done.accounts += 1
     answers = answers_of(root)
@@ -208,7 +263,7 @@ async def restore_account(
         async with engine.rebuild(line.id, head_of(root, served)) as building:
             for box in filter(choice.takes, root.mailboxes):
                 await _mailbox(building, repository, line.address, box, answers, choice, pool, done, told)
-            sides = await asyncio.to_thread(_sides, repository, root, line.address, done)
+            sides = await asyncio.to_thread(_sides, repository, root, line.address, gone, done)
             await building.finish(*sides)
     except AnotherStore:
         if surely:
@@ -255,7 +310,11 @@ async def restore_removed(
     if await engine.directory.alias(person.account.address) is not None:
         raise Exists(f"{person.account.address} is an alias.", "Remove the alias first.")
     later = (await asyncio.to_thread(newest_lines, repository, snapshot, {line.id: line})).get(line.id)
-    granted = await restore_account(engine, repository, line, pool, done, told, surely=True, later=later)
+
+    async def known(person: str) -> bool:
+        return person == line.id or await engine.directory.account_by_id(person) is not None
+
+    granted = await restore_account(engine, repository, line, pool, done, told, surely=True, later=later, known=known)
     await engine.directory.put_person(person)
     await engine.directory.note_shares(line.id, granted)
 
@@ -457,7 +516,7 @@ def _groups(
 
 
 def _sides(
-    repository: Repository, root: AccountData, address: str, done: Restored
+    repository: Repository, root: AccountData, address: str, gone: frozenset[str], done: Restored
 ) -> tuple[list[Pop3Row], list[int], list[SeenRow]]:
     pop3: list[Pop3Row] = []
     hidden: list[int] = []
@@ -474,7 +533,7 @@ def _sides(
             elif isinstance(data, HiddenData):
                 hidden += data.orders
             elif isinstance(data, SeenData):
-                seen += data.rows
+                seen += [row for row in data.rows if row[2] not in gone] if gone else data.rows
     return pop3, hidden, seen
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from ..store.interface import Store
@@ -25,12 +26,13 @@ from .restore import Analyser, Choice, Lost, read_mailbox
 
 @dataclass(slots=True)
 class FromSnapshot:
-    """What a rewind to a snapshot did or would do. brought: messages out of the repository; lost: what it could not
-    give."""
+    """What a rewind to a snapshot did or would do. brought: messages out of the repository; octets: theirs; lost: what
+    it could not give."""
 
     told: Rewound
     snapshot: str
     brought: int = 0
+    octets: int = 0
     lost: list[Lost] = field(default_factory=list)
 
 
@@ -48,8 +50,16 @@ async def rewind_to(
     """Take an account back to what it is in a snapshot. What came since stays.
 
     Raises Corrupt where the snapshot's account cannot be read: without all its lists nothing is guessed. StoreRefusal
-    (a quota, a full disk) may end it between messages out of the repository: run again, it goes on.
+    (a quota, a full disk) may end it between messages out of the repository: run again, it goes on. InUse where mail is
+    being brought back into the account already.
     """
+    async with store.bringing_back() if apply else nullcontext():
+        return await _rewind_to(store, repository, snapshot, line, pool, apply=apply)
+
+
+async def _rewind_to(
+    store: Store, repository: Repository, snapshot: Snapshot, line: AccountLine, pool: Analyser, *, apply: bool
+) -> FromSnapshot:
     root = await asyncio.to_thread(repository.read, line.root, AccountData)
     then = await asyncio.to_thread(_then, repository, root)
     done = FromSnapshot(await store.rewind(then, apply=apply), snapshot.id)
@@ -58,11 +68,11 @@ async def rewind_to(
         return done
     bringing = Bringing(repository, line, store, Choice(email_ids=lacking), pool, dry_run=not apply)
     try:
-        brought = await bringing.in_place()
+        brought = await bringing.add_missing()
     finally:
         for mailbox, uids in bringing.done.placed.items():
             await store.note_rewound(done.told.id, mailbox, _ranges(uids))
-    done.brought, done.lost = brought.messages, brought.lost
+    done.brought, done.octets, done.lost = brought.messages, brought.octets, brought.lost
     return done
 
 
@@ -76,7 +86,15 @@ def _then(repository: Repository, root: AccountData) -> Then:
 
     # All of them before the store is asked: its command must not wait for the repository, nor stop half way.
     found = list(rows())
-    return Then(root.at, boxes, found, frozenset(name for user, name in root.subscriptions if not user))
+    keys = {box.key for box in root.mailboxes}
+    return Then(
+        root.at,
+        boxes,
+        found,
+        frozenset(name for user, name in root.subscriptions if not user),
+        [each for each in root.acl if each[0] in keys],
+        [each for each in root.annotations if each[0] in keys],
+    )
 
 
 def _ranges(uids: list[int]) -> UidRanges:

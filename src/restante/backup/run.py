@@ -18,6 +18,7 @@ from . import account as accounts
 from .account import Taken
 from .errors import Corrupt, Overtaken, TookTooLong
 from .mend import SMALL, complete
+from .names import TWIN
 from .objects import AccountLine, FileLine, Kind, PageData, PersonsData, SnapshotData
 from .persons import common_data, person_data
 from .repository import Repository, Snapshot
@@ -37,7 +38,8 @@ Told = Callable[[str, int, int], None]
 class Done:
     """What a run did. unchanged: accounts that one look was enough for. messages, octets: read from the store.
     written: octets of files. failed: (address, why); passing: how many of them for a reason that may be gone soon.
-    unreadable: (address, how many messages could not be read)."""
+    unreadable: (address, how many messages could not be read). put_back: names of snapshots' copies that were there and
+    had gone."""
 
     snapshot: Snapshot
     accounts: int = 0
@@ -48,6 +50,7 @@ class Done:
     failed: list[tuple[str, str]] = field(default_factory=list)
     passing: int = 0
     unreadable: list[tuple[str, int]] = field(default_factory=list)
+    put_back: list[str] = field(default_factory=list)
 
 
 async def run(
@@ -73,7 +76,8 @@ async def run(
     will go, NotesFailed.
     """
     begun, at = clock.monotonic(), int(clock.now())
-    await asyncio.to_thread(complete, repository, SMALL)
+    completed = await asyncio.to_thread(complete, repository, SMALL)
+    await asyncio.to_thread(_sure, repository)
     last = await asyncio.to_thread(repository.basis)
     lines = await asyncio.to_thread(lines_of, repository, last) if last is not None else {}
     everybody = await _everybody(engine)
@@ -81,10 +85,10 @@ async def run(
     if repository.blind:
         chosen = everybody  # no other account could stand as in the last snapshot, which cannot be read
     done = Done(Snapshot("", _empty(at, host)))
+    done.put_back = [name for name in completed if name.removeprefix(f"{TWIN}/") in repository.listed]
     kept = {each.id: lines[each.id] for each in everybody if each.id in lines}
     if standing:
         chosen = _let_stand(standing, chosen, lines, kept, done, blind=repository.blind)
-    await asyncio.to_thread(_sure, repository)
     if full:
         await asyncio.to_thread(repository.leave_out_absent)
     with Writer(repository) as writer:

@@ -8,7 +8,7 @@ touches nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -25,7 +25,7 @@ from .outcome import Checked
 from .repository import Repository, Snapshot, pack_kind
 from .sealed import ENVELOPED, FileKind, head_octets
 from .walk import Broken, Touched, Walk, messages_touched
-from .written import MANY, Written, join, read_written
+from .written import MANY, Written, join, note_gone, read_written
 
 DAYS = 30.0
 """Within so many days a nightly share reads all."""
@@ -60,7 +60,8 @@ class Verified:
     damages: list[Damage] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     single: list[str] = field(default_factory=list)
-    """Snapshots and lists that lie once: a crash cut off their writing, or it goes on. The next run completes them."""
+    """Lists, and snapshots that none names, which lie once: a crash cut off their writing, or it goes on. The next run
+    completes them."""
     unnoted: LocationFailed | None = None
     """Why the location could not be told what was read back when; a later share then reads the same."""
     broken: list[Broken] = field(default_factory=list)
@@ -85,13 +86,14 @@ def verify(
     repository: Repository, now: int, *, everything: bool, told: Told = lambda octets: None, mending: bool = False
 ) -> Verified:
     """Read files back and look for all that snapshots name. everything: all files, else those whose turn it is.
-    mending: put back what is damaged or missing and lies somewhere else too; it is told all the same.
+    mending: put back what is damaged or missing and lies somewhere else too; it is told all the same. A missing
+    snapshot that lies nowhere else is told of for the last time.
 
     A location that is full or cannot be written to is read all the same (`unnoted`). Raises LocationFailed where it
     cannot be read, or mended.
     """
     done = Verified(opened=repository.reads)
-    written = read_written(repository) if repository.secrets.recipient is not None else Written()
+    written = read_written(repository)
     files = dict(repository.location.names(""))
     stamps, old_stamps = _stamps(repository, now)
     damaged = {name for name, at in stamps.items() if at < 0 and name in files}
@@ -109,13 +111,14 @@ def verify(
     disturbed = repository.location.disturbed()
     done.damages += [Damage(name, text, True) for name, text in disturbed]
     _absent(repository, files, written, done, bad)
-    newest = _newest_gone(files, stamps, done)
+    newest = _newest_gone(files, stamps, written.gone, done)
     if repository.reads:
         _walk(repository, done, bad)
     if mending:
         broken = [each.name for each in done.damages] + [twin for one in done.single if (twin := twin_of(one))]
         done.mended = [name for name, _ in disturbed if repository.location.put_back(name)]
         done.mended += [name for name in broken if name not in done.mended and mend(repository, name)]
+        newest = _give_up(repository, done, newest)
     wrong = {each.name for each in done.damages}
     kept = {name: at for name, at in stamps.items() if name in files}
     kept |= {name: -now if name in wrong else now for name in chosen}
@@ -124,7 +127,7 @@ def verify(
         kept[newest] = -now  # so that it is told again
     try:
         _stamp(repository, kept, old_stamps)
-        if len(written.lists) > MANY:
+        if len(written.lists) > MANY and repository.location.removes:  # else the former ones would stay beside it
             join(repository, written)
     except LocationFailed as error:
         done.unnoted = error
@@ -273,8 +276,9 @@ def _spare(name: str, files: Iterable[str]) -> bool:
 
 
 def _absent(repository: Repository, files: dict[str, int], written: Written, done: Verified, bad: _Bad) -> None:
-    """Files that must be there and are not: packs of the index, what lists of a sealed repository name, twins, second
-    copies of keys."""
+    """Files that must be there and are not: packs of the index, what lists name (of a sealed repository packs, of each
+    snapshots), twins, second copies of keys."""
+    unpaired: set[str] = set()
     for sha, known in repository.index.packs.items():
         name = names.pack(sha, known.mail)
         if name not in files and not _gone(repository, name):
@@ -285,33 +289,46 @@ def _absent(repository: Repository, files: dict[str, int], written: Written, don
         twin = twin_of(name)
         if twin is None or twin in files or not (twin in written.files or _named(repository, twin)):
             continue
-        if name.removeprefix(names.TWIN + "/").startswith(SMALL):
+        plain = name.removeprefix(names.TWIN + "/")
+        if plain in written.files and plain.startswith(names.SNAPSHOTS):
+            unpaired.add(plain)
+        elif plain.startswith(SMALL):
             done.single.append(name)  # perhaps it is being written or removed at this moment: no damage
         elif not _is_there(repository, twin) and _is_there(repository, name):
             done.damages.append(Damage(twin, f"{twin} is missing.", True))
     lacking = [name for name in sorted(written.files) if name not in files and not _is_there(repository, name)]
-    if lacking:
+    if lacking or unpaired:
         still = read_written(repository).files  # not what `prune` has let go meanwhile
         told = {each.name for each in done.damages}
-        for name in lacking:
-            twin = twin_of(name)
-            single = name.startswith(names.SNAPSHOTS) and twin in files  # told as such
-            if name in still and name not in told and not single:
-                done.damages.append(Damage(name, f"{name} is missing.", twin in files))
+        for name in sorted({*lacking, *map(names.twin, unpaired)}):
+            if name.removeprefix(names.TWIN + "/") in still and name not in told and not _is_there(repository, name):
+                spare = (twin_of(name) or "") in files
+                done.damages.append(Damage(name, f"{name} is missing.", spare))
     if names.DESCRIPTOR not in files:
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
 
 
-def _newest_gone(files: Iterable[str], stamps: dict[str, int], done: Verified) -> str | None:
-    """The newest snapshot that was ever read back, where neither it nor a newer one is there: `prune` always keeps the
-    newest, and nothing else names it. Of older ones that are gone nobody can tell."""
-    noted = max((names.snapshot_serial(name) for name in stamps), default=0)
+def _newest_gone(files: Iterable[str], stamps: Iterable[str], gone: Collection[str], done: Verified) -> str | None:
+    """The newest snapshot that was ever read back and was not let go (`gone`), where neither it nor a newer one is
+    there: `prune` always keeps the newest. In a backup of earlier programs no list names it."""
+    stamps = [name for name in stamps if name.removeprefix(names.TWIN + "/") not in gone]
+    noted = max(map(names.snapshot_serial, stamps), default=0)
     if noted <= max((names.snapshot_serial(name) for name in files), default=0):
         return None
     name = next(name for name in sorted(stamps) if names.snapshot_serial(name) == noted)
     if name not in {each.name for each in done.damages}:
         done.damages.append(Damage(name, f"{name} is missing, and there is no newer snapshot.", False))
     return name
+
+
+def _give_up(repository: Repository, done: Verified, newest: str | None) -> str | None:
+    """Look no more for snapshots that were told missing and are nowhere: nothing else needs them. newest: as of
+    `_newest_gone`; None where that is one of them."""
+    mended = {name.removeprefix(names.TWIN + "/") for name in done.mended}
+    told = {each.name for each in done.damages if each.name.startswith(names.SNAPSHOTS) and not each.spare}
+    gone = [name for name in sorted(told - mended) if not _is_there(repository, name)]
+    note_gone(repository, gone)
+    return None if newest in gone else newest
 
 
 def _named(repository: Repository, name: str) -> bool:

@@ -1,13 +1,20 @@
-"""Which files a sealed repository has, said so that the machine which writes it can read it: when each snapshot was
-taken, and what must not be missing. Nothing of what is in them.
+"""Which files a repository has: what must not be missing. Nothing of what is in them.
 
 Each run writes such a list of its own, `prune` one of what it will remove, and joins them. What is expected to be there
 is what all of them name, less what one of them lets go; no name comes twice, so their order says nothing.
+
+Of a sealed repository the lists name packs and snapshots, and when each snapshot was taken, so that the machine which
+writes it, and cannot look into it, knows. Of others they name snapshots: nothing else does, while packs are named by
+what snapshots say. A run lists the snapshots that it finds twice, its own among them, when all that they need is sure
+to stay; so those of earlier programs, and of runs that were cut off, are listed by the next run.
+
+A list of a run may name what a `prune` at the same time has let go and removed: what was let go stays in the joined
+list for long after (`REMEMBERED`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
 
 MANY = 64
 """Lists from which on they are joined: one comes with each night."""
+REMEMBERED = 1_000
+"""Snapshots that were let go and are not there, whose names stay: 76 kB."""
 _VERSION = 1
 
 
@@ -56,15 +65,24 @@ class Written:
 
 def read_written(repository: Repository) -> Written:
     """All that the lists say; one that cannot be read is complained of."""
+    while True:
+        try:
+            return _read_written(repository)
+        except Missing:
+            continue  # joined with others meanwhile: what it said is in one that was written before it went
+
+
+def _read_written(repository: Repository) -> Written:
     found = Written()
     letting_go: list[str] = []
+    wrong: list[Corrupt] = []
     for name, _ in sorted(repository.location.names(names.WRITTEN)):
         try:
             data = objects.decode(repository.read_file(name, FileKind.WRITTEN), WrittenData)
         except Missing:
-            continue  # joined with others meanwhile: what it said is in one that was written before it went
+            raise
         except Corrupt as error:
-            repository.complaints.append(error)
+            wrong.append(error)
             data = WrittenData(_VERSION)
         (letting_go if data.gone else found.lists).append(name)
         found.snapshots |= {each.name: each for each in data.snapshots}
@@ -72,13 +90,14 @@ def read_written(repository: Repository) -> Written:
         found.gone.update(data.gone)
     found.lists += letting_go
     found.files -= found.gone
+    repository.complaints += wrong
     return found
 
 
-def note_run(repository: Repository, snapshot: str, at: int, wrote: Mapping[str, int]) -> None:
-    """A run has ended with this snapshot. wrote: the octets of each file, by name."""
-    line = SnapshotLine(snapshot, at, sum(wrote.values()))
-    _put(repository, WrittenData(_VERSION, (line,), (*sorted(wrote), snapshot)))
+def note_run(repository: Repository, snapshot: str, at: int, octets: int, files: Collection[str]) -> None:
+    """A run has ended with this snapshot. octets: that it wrote. files: names of what else must not be missing."""
+    line = SnapshotLine(snapshot, at, octets)
+    _put(repository, WrittenData(_VERSION, (line,), tuple(sorted({*files, snapshot}))))
 
 
 def note_gone(repository: Repository, gone: Collection[str]) -> None:
@@ -92,13 +111,15 @@ def join(repository: Repository, former: Written, present: Collection[str] | Non
     what is missing shall be told of again."""
     if not former.lists:
         return
+    snapshots = sorted((name for name in former.gone if names.snapshot_serial(name)), key=names.snapshot_serial)
+    remembered = set(snapshots[-REMEMBERED:])
     if present is None:
         here = {name for name, _ in repository.location.names("")}
-        gone, files = former.gone & here, former.files
+        gone, files = (former.gone & here) | remembered, former.files
     else:
         # A pack that is there is looked for again, whoever let it go; a snapshot may be there and not be relied on.
         here = set(present)
-        gone = {name for name in former.gone & here if name.startswith(names.SNAPSHOTS)}
+        gone = here.intersection(snapshots) | remembered
         files = here - gone
     lines = tuple(line for name, line in sorted(former.snapshots.items()) if name in here or name in files)
     _put(repository, WrittenData(_VERSION, lines, tuple(sorted(files)), tuple(sorted(gone))))

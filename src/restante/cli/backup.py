@@ -35,6 +35,7 @@ SUBCOMMANDS = (
     Subcommand("drill", ".backup_drill:drill_", "Restore a sample for trial and compare it."),
     Subcommand("keep", ".backup_kept:keep_", "Take in what was dropped at an append-only location, as its keeper."),
     Subcommand("prune", ".backup_keep:prune_", "Forget old snapshots, and what nobody needs then."),
+    Subcommand("forget", ".backup_forget:forget_", "Forget one snapshot."),
     Subcommand("status", ".backup_status:status_", "Show whether the nightly backup works."),
     Subcommand("mirror", ".backup_mirror:command", "List and remove mirrors of accounts on IMAP servers."),
     Subcommand("key", ".backup_key:command", "Add, list and remove keys."),

@@ -40,7 +40,12 @@ class Checked:
 @click.command("verify")
 @with_location_argument
 @click.option("--all", "everything", is_flag=True, help="Read all of it, not only the share whose turn it is.")
-@click.option("--mend", "mending", is_flag=True, help="Put back what is damaged and lies somewhere else too.")
+@click.option(
+    "--mend",
+    "mending",
+    is_flag=True,
+    help="Put back what is damaged or missing and lies twice; a snapshot that lies nowhere is missed no more.",
+)
 @with_json
 @with_place
 @click.pass_context
@@ -115,7 +120,8 @@ def _tell(result: Checked) -> None:
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """What prune did, as JSON. kept, forgotten: snapshots. condemned, removed: packs. octets: removed.
-    locked: files that the location does not let go yet. extended: files that are locked for longer now."""
+    locked: files that the location does not let go yet. extended: files that are locked for longer now. missing: files
+    that were to be there and are not."""
 
     kept: tuple[str, ...]
     forgotten: tuple[tuple[str, str | None], ...]
@@ -125,6 +131,7 @@ class Pruned:
     written: int
     locked: int
     extended: int
+    missing: tuple[str, ...] = ()
 
 
 def _lock(repository: Repository, files: tuple[str, ...], days: int) -> int:
@@ -199,6 +206,7 @@ def prune_(
         done.written,
         done.locked,
         _lock(repository, done.needed, days) if days and not dry_run else 0,
+        done.missing,
     )
     if as_json:
         emit_json(result)
@@ -213,4 +221,8 @@ def prune_(
             click.echo(f"{count(done.locked, 'file')} are locked and can be removed later.")
         if result.extended:
             click.echo(f"Locked {count(result.extended, 'file')} for longer.")
+    for name in done.missing[:MOST_TOLD]:
+        click.echo(f"restante: {name} is missing from the backup.", err=True)
+    if len(done.missing) > MOST_TOLD:
+        click.echo(f"restante: ... and {len(done.missing) - MOST_TOLD} more; --json lists all.", err=True)
     complain_of(repository)

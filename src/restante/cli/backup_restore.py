@@ -20,7 +20,7 @@ from .statuses import Exit
 
 if TYPE_CHECKING:
     from ..backup.repository import Repository, Snapshot
-    from ..backup.restore import Choice, Lost
+    from ..backup.restore import Choice, Dropped, Lost
     from ..config.model import Config
 
 MOST_TOLD = 20
@@ -28,7 +28,8 @@ MOST_TOLD = 20
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came back, as JSON. octets: of messages. present, moved: messages left alone."""
+    """What came back, as JSON. octets: of messages. present, moved: messages left alone. dropped: rights of persons
+    who have no account here, which do not come back."""
 
     snapshot: str
     accounts: int = 0
@@ -39,6 +40,7 @@ class Result:
     flagged: int = 0
     mailboxes: tuple[tuple[str, int], ...] = ()
     lost: tuple[Lost, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
 
 
 @click.command()
@@ -101,8 +103,8 @@ def restore(
         raise click.UsageError("Say --all, or --account NAME@DOMAIN.")
     if everything and (mailbox or messages or beside or out or set_flags or into or imap):
         raise click.UsageError("--all takes everything, onto an empty data folder.")
-    if (beside and out) or (set_flags and (beside or out)) or (dry_run and out):
-        raise click.UsageError("--beside, --out, --flags and --dry-run: not these together.")
+    if (beside and out) or (set_flags and (beside or out)):
+        raise click.UsageError("--beside, --out and --flags: not these together.")
     if (imap is not None) + (out is not None) + (beside or into is not None) > 1:
         raise click.UsageError("--imap, --out, --beside and --into: not these together.")
     repository = open_repository((*RUN, "restante.backup.bring"))
@@ -120,7 +122,7 @@ def restore(
             to_server(repository, meant, address or "", choice, imap, options, set_flags=set_flags, dry_run=dry_run)
         )
     elif out is not None:
-        result = run(_out(repository, meant, address or "", choice, out, form))
+        result = run(_out(repository, meant, address or "", choice, out, form, dry_run))
     else:
         result = run(_account(repository, meant, address or "", choice, into, beside, set_flags, dry_run))
     if as_json:
@@ -143,6 +145,14 @@ def _tell(result: Result, dry_run: bool) -> None:
         click.echo(f"Left alone: {result.present} that are there, {result.moved} that were moved elsewhere.")
     if result.flagged:
         click.echo(f"Flags set back: {count(result.flagged, 'message')}.")
+    for one in result.dropped[:MOST_TOLD]:
+        click.echo(
+            f"left out: the rights {one.rights} on {one.mailbox} of {one.address}, of {one.person}, who has no account"
+            " here.",
+            err=True,
+        )
+    if len(result.dropped) > MOST_TOLD:
+        click.echo(f"... and rights of {len(result.dropped) - MOST_TOLD} more; --json lists all.", err=True)
     for each in result.lost[:MOST_TOLD]:
         where = " ".join(part for part in (each.address, each.mailbox, f"UID {each.uid}" if each.uid else "") if part)
         click.echo(f"lost {where}: {each.why}", err=True)
@@ -183,7 +193,9 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
         click.echo(
             f"{address}, an account of an IMAP server, stays in the backup: restore it with --account.", err=True
         )
-    return Result(snapshot.id, done.accounts, done.messages, done.octets, lost=tuple(done.lost))
+    return Result(
+        snapshot.id, done.accounts, done.messages, done.octets, lost=tuple(done.lost), dropped=tuple(done.dropped)
+    )
 
 
 def _former_config(repository: Repository, snapshot: Snapshot) -> Config:
@@ -216,20 +228,27 @@ def _write_files(data: Path, files: Mapping[str, bytes]) -> None:
 
 
 async def _out(
-    repository: Repository, snapshot: Snapshot, address: str, choice: Choice, out: Path, form: str
+    repository: Repository, snapshot: Snapshot, address: str, choice: Choice, out: Path, form: str, dry_run: bool
 ) -> Result:
     import asyncio
 
-    from ..backup.bring import bring_out
+    from ..backup.bring import bring_out, would_bring_out
     from ..backup.choose import line_of
     from ..backup.restore import analysing
     from ..clock import SystemClock, system_random
     from ..config.limits import mime_limits
-    from ..exchange.export import Form
+    from ..exchange.export import Form, check_dest
     from ..server.engine import open_engine
     from .installation import load_config
 
     line = await asyncio.to_thread(line_of, repository, snapshot, address)
+    if dry_run:
+        await asyncio.to_thread(check_dest, out, False)
+        would = await would_bring_out(repository, line, choice)
+        complain_of(repository)
+        return Result(
+            snapshot.id, 0, would.messages, would.octets, mailboxes=tuple(would.mailboxes), lost=tuple(would.lost)
+        )
     config, _ = load_config(place_of())
     with analysing(choice.most(line.messages), mime_limits(config.limits)) as pool:
         exported, lost = await bring_out(
@@ -274,9 +293,16 @@ async def _account(
                 whole = Restored()
                 await restore_removed(here.engine, repository, snapshot, line, pool, whole, meter)
                 complain_of(repository)
-                return Result(snapshot.id, whole.accounts, whole.messages, whole.octets, lost=tuple(whole.lost))
+                return Result(
+                    snapshot.id, whole.accounts, whole.messages, whole.octets, lost=tuple(whole.lost),
+                    dropped=tuple(whole.dropped),
+                )  # fmt: skip
             store = here.engine.account(there.id, session="backup restore")
-            bringing = Bringing(repository, line, store, choice, pool, meter, dry_run=dry_run)
+
+            async def known(person: str) -> bool:
+                return await here.engine.directory.account_by_id(person) is not None
+
+            bringing = Bringing(repository, line, store, choice, pool, meter, dry_run=dry_run, known=known)
             if beside:
                 from ..backup.look import local
 
@@ -287,5 +313,5 @@ async def _account(
     complain_of(repository)
     return Result(
         snapshot.id, 0, done.messages, done.octets, done.present, done.moved, done.flagged,
-        tuple(done.mailboxes), tuple(done.lost),
+        tuple(done.mailboxes), tuple(done.lost), tuple(done.dropped),
     )  # fmt: skip

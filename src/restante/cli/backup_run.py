@@ -86,7 +86,7 @@ def init(label: str, append_only: bool, sealed: bool, writing: Path | None) -> N
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What a run did, as JSON. read, written: octets. imap: accounts of IMAP servers that were brought up to date;
-    problems: what is not right with those."""
+    problems: what is not right with those. put_back: files that were missing and lay twice."""
 
     snapshot: str
     at: str | None
@@ -99,6 +99,7 @@ class Ran:
     unreadable: tuple[tuple[str, int], ...]
     imap: tuple[Updated, ...] = ()
     problems: tuple[str, ...] = ()
+    put_back: tuple[str, ...] = ()
 
 
 @click.command("run")
@@ -138,6 +139,7 @@ def run_(
             Ran(
                 done.snapshot.id, instant(data.at), done.accounts, done.unchanged, done.messages, done.octets,
                 done.written, tuple(done.failed), tuple(done.unreadable), tuple(found.updated), tuple(found.problems),
+                tuple(done.put_back),
             )
         )  # fmt: skip
     else:
@@ -159,7 +161,9 @@ def run_(
         click.echo(
             f"restante: {count(number, 'message')} of {address} cannot be read: run 'restante doctor'.", err=True
         )
-    if done.failed or done.unreadable or found.problems:
+    for name in done.put_back:
+        click.echo(f"restante: {name} was missing from the backup; its copy was put in its place.", err=True)
+    if done.failed or done.unreadable or done.put_back or found.problems:
         ctx.exit(Exit.FINDINGS)
 
 

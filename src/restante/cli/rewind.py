@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import Refusal
+from ..store.rights import NEGATIVE
 from .backup import complain_of, named_location, open_repository, with_location_option
 from .common import cell, count, emit, emit_json, human_size, instant, run, with_json, with_place
 from .statuses import Exit
@@ -36,7 +38,9 @@ class Change:
 class Result:
     """A rewind, or its plan, as JSON. id: undoes it; None for a plan, or where there was nothing to do. at: what it
     goes back to. kept: the first of `came` messages that came since and stay. lost: (mailbox, EMAILID) of messages that
-    neither the store nor a snapshot gave. from_backup: messages that a snapshot gave, or would give."""
+    neither the store nor a snapshot gave. from_backup: messages that a snapshot gave, or would give. granted: (mailbox,
+    who, rights) of lists of mailboxes that are made again; rights: (mailbox, who, rights then, rights now) of lists
+    that have changed since and stay. storage, messages: what the account then uses; limits: 0 where there is none."""
 
     applied: bool
     id: int | None
@@ -55,6 +59,12 @@ class Result:
     kept: tuple[Kept, ...]
     from_backup: int
     lost: tuple[tuple[str, str], ...]
+    granted: tuple[tuple[str, str, str], ...] = ()
+    rights: tuple[tuple[str, str, str, str], ...] = ()
+    storage: int = 0
+    storage_limit: int = 0
+    messages: int = 0
+    messages_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,8 @@ def command(
     Removed messages come back, by whichever program they were removed, moves are undone, flags, keywords, names of
     mailboxes and subscriptions are those of then. What came since stays where it is and is listed. It can be undone.
     Within store.retention the store knows all of it; beyond, the backup's snapshot of then, or the last one before,
-    says what was. The exit status is 4 where messages could not be brought back.
+    says what was. Rights of others stay as they are, but on mailboxes that are made again, which get those that they
+    had. The exit status is 4 where messages could not be brought back.
     """
     if [to is not None, undo is not None, listing].count(True) != 1:
         raise click.UsageError("Say --to TIME, --undo ID or --list.")
@@ -127,9 +138,11 @@ async def _work(address: str, to: str | None, undo: str | None, apply: bool) -> 
         account, _ = await here.store(address)
         store = here.engine.account(account.id, session="rewind")
         if undo is not None:
-            return _result(await store.undo_rewind(await _id(store, undo), apply=apply), apply)
+            async with _alone(store, apply):
+                return await _result(here, store, await store.undo_rewind(await _id(store, undo), apply=apply), apply)
         try:
-            return _result(await store.rewind(at, apply=apply), apply)
+            async with _alone(store, apply):
+                return await _result(here, store, await store.rewind(at, apply=apply), apply)
         except BeyondHistory as refusal:
             if not named_location():
                 raise BeyondHistory(
@@ -137,6 +150,11 @@ async def _work(address: str, to: str | None, undo: str | None, apply: bool) -> 
                     "A backup may know more: name its --location.", earliest=refusal.earliest,
                 ) from refusal  # fmt: skip
         return await _from_backup(here, account.id, store, address, at, apply)
+
+
+def _alone(store: Store, apply: bool) -> AbstractAsyncContextManager[None]:
+    """While nobody else brings mail back into the account, where it is changed. Raises InUse."""
+    return store.bringing_back() if apply else nullcontext()
 
 
 async def _id(store: Store, said: str) -> int:
@@ -164,10 +182,17 @@ async def _from_backup(here: Installation, account: str, store: Store, address: 
     with analysing(line.messages, here.limits) as pool:
         done = await rewind_to(store, repository, snapshot, line, pool, apply=apply)
     complain_of(repository)
-    return _result(done.told, apply, done)
+    return await _result(here, store, done.told, apply, done)
 
 
-def _result(told: Rewound, apply: bool, backup: FromSnapshot | None = None) -> Result:
+async def _result(
+    here: Installation, store: Store, told: Rewound, apply: bool, backup: FromSnapshot | None = None
+) -> Result:
+    quota = await store.quota()
+    more, octets = (0, 0) if apply else (told.messages, told.octets)
+    if backup is not None and not apply:
+        more, octets = more + backup.brought, octets + backup.octets
+    called = {who: await _called(here, who) for who in {one[1] for one in (*told.granted, *told.rights)}}
     lost = tuple(told.lost) if backup is None else tuple((each.mailbox, each.email_id) for each in backup.lost)
     return Result(
         apply,
@@ -187,7 +212,20 @@ def _result(told: Rewound, apply: bool, backup: FromSnapshot | None = None) -> R
         tuple(told.kept),
         backup.brought if backup is not None else 0,
         lost,
+        tuple((name, called[who], rights) for name, who, rights in told.granted),
+        tuple((name, called[who], then, now) for name, who, then, now in told.rights),
+        quota.storage + octets,
+        quota.limits.storage,
+        quota.messages + more,
+        quota.limits.messages,
     )
+
+
+async def _called(here: Installation, who: str) -> str:
+    """Somebody on a list by address, as `restante acl` shows him."""
+    sign = NEGATIVE if who.startswith(NEGATIVE) else ""
+    account = await here.engine.directory.account_by_id(who.removeprefix(NEGATIVE))
+    return who if account is None else sign + account.address
 
 
 def _tell(result: Result, address: str) -> None:
@@ -213,10 +251,37 @@ def _tell(result: Result, address: str) -> None:
         click.echo(f"lost {mailbox} {email_id}: its contents are gone.", err=True)
     if len(result.lost) > MOST_TOLD:
         click.echo(f"... and {len(result.lost) - MOST_TOLD} more; --json lists all.", err=True)
+    for line in _stays(result):
+        click.echo(line)
+    for line in _over(result):
+        click.echo(line, err=True)
     if not result.applied and lines:
         click.echo("Nothing was done. Say --apply to do it.")
     if result.id is not None:
         click.echo(f"To undo it: restante rewind --account {address} --undo {result.id} --apply")
+
+
+def _stays(result: Result) -> list[str]:
+    """Lists that have changed since: a rewind leaves them alone, and nobody may find that out too late."""
+    if not result.rights:
+        return []
+    found = ["Rights that have changed since stay as they are now (see 'restante acl'):"]
+    found += [f"  {name}: {who} has {now or 'none'}, had {then or 'none'}" for name, who, then, now in result.rights]
+    return found if len(found) <= MOST_TOLD else [*found[:MOST_TOLD], "  ..."]
+
+
+def _over(result: Result) -> list[str]:
+    """A rewind is not held up by the account's limits; new mail is."""
+    verb = "has" if result.applied else "would have"
+    found = []
+    if 0 < result.storage_limit < result.storage:
+        found.append(f"{human_size(result.storage)} of {human_size(result.storage_limit)}")
+    if 0 < result.messages_limit < result.messages:
+        found.append(f"{result.messages} of {count(result.messages_limit, 'message')}")
+    if not found:
+        return []
+    backup = " Messages out of the backup are filed as far as there is room." if result.from_backup else ""
+    return [f"Over its quota: the account {verb} {' and '.join(found)}, and then takes no new mail.{backup}"]
 
 
 def _lines(result: Result) -> list[str]:
@@ -236,6 +301,7 @@ def _lines(result: Result) -> list[str]:
         lines.append(f"{one.mailbox}: {', '.join(parts)}")
     if result.from_backup:
         lines.append(f"{count(result.from_backup, 'message')} from the backup")
+    lines += [f"mailbox {name}: {who} has {rights} again" for name, who, rights in result.granted]
     lines += [f"mailbox {name} is removed" for name in result.dropped]
     lines += [f"subscribed: {name}" for name in result.subscribed]
     lines += [f"unsubscribed: {name}" for name in result.unsubscribed]

@@ -124,7 +124,12 @@ async def _wanted(store: Store, mailboxes: Sequence[str]) -> list[Mailbox]:
 
 def _prepare(dest: Path, force: bool) -> None:
     dest.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not force and any(dest.iterdir()):
+    check_dest(dest, force)
+
+
+def check_dest(dest: Path, force: bool) -> None:
+    """Raises ExchangeRefusal where there is something already, unless it is asked for."""
+    if not force and dest.is_dir() and any(dest.iterdir()):
         raise ExchangeRefusal(f"{dest} is not empty.", "Name a new folder, or say --force to write into this one.")
 
 

@@ -65,7 +65,7 @@ TEXTS: tuple[tuple[type[Refusal], str], ...] = (
 )
 """What is told of refusals, which name places that are none of a mail user's business. The log has all of it."""
 
-TOLD = frozenset({"NEEDS-PRIVATE-KEY"})
+TOLD = frozenset({"NEEDS-PRIVATE-KEY", "MUCH-AT-ONCE"})
 """Codes of refusals that are told as they are: what is written for a public key says that the private one is needed."""
 
 
@@ -73,6 +73,13 @@ class NoFile(Refusal):
     """The file of somebody's past is not here any more."""
 
     code = "NO-FILE"
+
+
+class MuchAtOnce(Refusal):
+    """One account's past takes as much room as one may have."""
+
+    code = "MUCH-AT-ONCE"
+    temporary = True
 
 
 @dataclass(slots=True)
@@ -250,7 +257,7 @@ class PastReader:
         async with past.lock:
             key = await past.file.mailbox(state_of(box))
             if key is None:
-                await self._make_room()
+                await self._make_room(past)
                 rows = await asyncio.to_thread(looking.rows, box)
                 key = await past.file.add_mailbox(state_of(box), looking.boxes(root, state)[number], rows)
             return key
@@ -266,10 +273,10 @@ class PastReader:
         lacking = await past.file.lacking(mailbox, ranges, bodies=bodies)
         if not lacking:
             return 0
-        await self._make_room()
         looking = await self._look()
         lost = 0
         for group in groups(lacking, GROUP_MESSAGES):
+            await self._make_room(past)
             found = await asyncio.to_thread(self._found, looking, group, bodies)
             lost += len(group) - len(found)
             await past.file.put(found)
@@ -307,6 +314,7 @@ class PastReader:
             holder.loans.add(token)
             try:
                 for group in groups(lacking, GROUP_MESSAGES):
+                    await self._make_room(past)
                     await self._put_octets(past, looking, group)
                 pop3 = await asyncio.to_thread(looking.pop3, root, box, ranges)
             except BaseException:
@@ -348,9 +356,15 @@ class PastReader:
 
     # Keeping house -----------------------------------------------------------------------------------
 
-    async def _make_room(self) -> None:
-        """Remove files of who has left where there are too many octets. Raises DiskFull where that does not do."""
-        most = self._config.backup.in_imap_room
+    async def _make_room(self, wanting: PastOf) -> None:
+        """Remove files of who has left where there are too many octets. Raises MuchAtOnce where the one who wants room
+        has his share already, DiskFull where nobody else's can be removed."""
+        most, each = self._config.backup.in_imap_room, self._config.backup.in_imap_room_each
+        if await asyncio.to_thread(_octets, self._folder, wanting.id) >= each:
+            raise MuchAtOnce(
+                "Too much of the backup has been looked at. Close its mailboxes, and try again in some minutes.",
+                "Raise backup.in_imap_room_each.",
+            )
         if await asyncio.to_thread(_octets, self._folder) < most:
             return
         for past in sorted(self._files.values(), key=lambda one: one.used_at):
@@ -382,9 +396,10 @@ def _fields(box: PastBox) -> tuple[object, ...]:
     return box.name, box.id, box.uidvalidity, box.uidnext, box.highest_modseq, box.messages, box.octets
 
 
-def _octets(folder: Path) -> int:
+def _octets(folder: Path, file: str = "") -> int:
+    """What the files take, or one of them with what SQLite has beside it."""
     total = 0
-    for path in folder.glob("accounts/*/*"):
+    for path in folder.glob(f"accounts/*/{file}*"):
         try:
             total += path.stat().st_size
         except FileNotFoundError:

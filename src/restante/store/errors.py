@@ -100,7 +100,7 @@ class AnnotationTooLarge(StoreRefusal):
 
 
 class InUse(StoreRefusal):
-    """Another session holds the maildrop (RFC 2449 IN-USE)."""
+    """Another session holds the maildrop (RFC 2449 IN-USE), or brings mail back."""
 
     code = "IN-USE"
     temporary = True

@@ -420,6 +420,11 @@ class Store(Protocol):
         """Say that these placements, appended behind a rewind, belong to it: undoing it removes them."""
         ...
 
+    def bringing_back(self) -> AbstractAsyncContextManager[None]:
+        """Be the only one, over all processes, who brings former mail back: what is missing is looked up before it is
+        added. Raises InUse at once where somebody else is. Let go when the process dies."""
+        ...
+
     async def reclaim(self, budget: int) -> int:
         """Free contents past the retention, at most `budget` messages; how many. Repeats until 0."""
         ...

@@ -46,7 +46,8 @@ class PastStore(Store, Protocol):
     """An account as it was: a store in which nothing can be changed."""
 
     def passed_over(self) -> int:
-        """How many messages `rows` has left out since the last call, because the backup has lost them."""
+        """How many messages have been left out of what was asked since the last call, because the backup has lost them:
+        by `rows`, or by a search, sort or thread that compares what is in messages."""
         ...
 
 

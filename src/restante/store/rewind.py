@@ -6,6 +6,7 @@ gone from its mailbox, and a placement that came since elsewhere  -> moved back
 gone, and nowhere else           -> brought back, under a new UID
 mailbox renamed or deleted since -> its name again; made again
 came since                       -> stays, and is told
+list (ACL), annotations          -> of then, where the mailbox is made again; else as now, and changed lists are told
 ```
 A message is known by its EMAILID. A copy that came since counts as moved only where the message is missing from its own
 mailbox: so MOVE, and COPY with STORE and EXPUNGE, are undone alike, and a copy that somebody made stays. \\Deleted is
@@ -16,11 +17,12 @@ A rewind is undone by going back to the number before its own: what it brought i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .model import INBOX, Flags, System, UidRanges
+from .rights import EVERYONE, NEGATIVE
 
 MOST_TOLD = 1_000
 """Messages that came since, as far as they are listed; all are counted."""
@@ -65,7 +67,8 @@ class SinceRow(NamedTuple):
 class Compared:
     """An account at two moments: after the command `number` (at `at`, seconds UTC), and now. then, now: mailboxes by
     key. rows: messages of then whose placement, flags or mailbox may be others now; all else is as it was. since: what
-    came. subscribed: names, then and now. made, made_boxes: what the rewind that is undone brought."""
+    came. subscribed: names, then and now. made, made_boxes: what the rewind that is undone brought. rights: mailbox ->
+    identifier -> letters, then and now. entries: annotations of then (user, entry, value), where they are known."""
 
     number: int
     at: int
@@ -78,17 +81,23 @@ class Compared:
     made: Mapping[int, UidRanges] = field(default_factory=dict)
     made_boxes: frozenset[int] = frozenset()
     exact: bool = False
+    rights_then: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    rights_now: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    entries: Mapping[int, Sequence[tuple[str, str, bytes]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """An account as a backup has it, for when the store's history does not reach so far. boxes: keys are the
-    snapshot's own. rows: (box, EMAILID, system bits, keywords joined by a space). subscribed: the owner's."""
+    snapshot's own. rows: (box, EMAILID, system bits, keywords joined by a space). subscribed: the owner's. rights:
+    (box, identifier, letters). entries: annotations (box, user, entry, value)."""
 
     at: int
     boxes: tuple[Box, ...]
     rows: Iterable[tuple[int, str, int, str]]
     subscribed: frozenset[str]
+    rights: Sequence[tuple[int, str, str]] = ()
+    entries: Sequence[tuple[int, str, str, bytes]] = ()
 
 
 class Placing(NamedTuple):
@@ -108,7 +117,8 @@ class Plan:
     """What is to be done. homes: key of then -> of the mailbox that is it now (left out: to be made). names: new names
     by key. blocked: (name it has, name it had) of mailboxes whose name another has now. lost: messages whose contents
     are gone. kept, copies: what came since and stays. remove, drop: placements and mailboxes that an undone rewind
-    made."""
+    made. grant, enter: lists and annotations of mailboxes that are made, by key of then. Those of mailboxes that are
+    there stay: who was taken off a list since does not come back for the sake of some messages."""
 
     homes: dict[int, int] = field(default_factory=dict)
     make: list[Box] = field(default_factory=list)
@@ -124,6 +134,8 @@ class Plan:
     copies: int = 0
     remove: dict[int, list[int]] = field(default_factory=dict)
     drop: list[int] = field(default_factory=list)
+    grant: dict[int, dict[str, str]] = field(default_factory=dict)
+    enter: dict[int, Sequence[tuple[str, str, bytes]]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -173,6 +185,8 @@ def _boxes(past: Compared, found: Plan, doomed: frozenset[int]) -> None:
         else:
             found.make.append(box)
     found.make.sort(key=lambda box: box.name)
+    found.grant = {box.key: dict(past.rights_then.get(box.key, {})) for box in found.make}
+    found.enter = {box.key: past.entries.get(box.key, ()) for box in found.make}
     _roles(past, found, doomed)
 
 
@@ -292,7 +306,9 @@ class Rewound:
     """What a rewind did or would do. id: names it for undoing, 0 where it did nothing. at: the instant that it goes
     back to, seconds UTC. created, renamed (from, to), dropped: mailboxes. blocked: (name it keeps, name it had).
     kept: the first of `came` messages that came since; copies: of older ones, made since. lost: (mailbox, EMAILID) of
-    messages whose contents the store has no more."""
+    messages whose contents the store has no more. granted: (mailbox, identifier, letters) of lists of mailboxes that
+    are made again. rights: (mailbox, identifier, letters then, letters now) of other lists that have changed since, and
+    stay. messages, octets: that come back, which count against the quota again."""
 
     id: int
     at: int
@@ -309,6 +325,10 @@ class Rewound:
     copies: int = 0
     lost: list[tuple[str, str]] = field(default_factory=list)
     empty: bool = False
+    granted: list[tuple[str, str, str]] = field(default_factory=list)
+    rights: list[tuple[str, str, str, str]] = field(default_factory=list)
+    messages: int = 0
+    octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,4 +377,37 @@ def tell(past: Compared, plan: Plan) -> Rewound:
         copies=plan.copies,
         lost=[(home(row.box), row.email_id) for row in plan.lost],
         empty=plan.empty,
+        granted=[
+            (box.name, identifier, letters)
+            for box in plan.make
+            for identifier, letters in sorted(plan.grant[box.key].items())
+        ],
+        rights=sorted(_changed_rights(past, names)),
     )
+
+
+def _changed_rights(past: Compared, names: Mapping[int, str]) -> Iterable[tuple[str, str, str, str]]:
+    for key in past.then.keys() & past.now.keys():
+        then, now = past.rights_then.get(key, {}), past.rights_now.get(key, {})
+        for identifier in then.keys() | now.keys():
+            before, after = then.get(identifier, ""), now.get(identifier, "")
+            if before != after:
+                yield names[key], identifier, before, after
+
+
+def without_strangers(found: Plan, told: Rewound, gone: Collection[str]) -> None:
+    """Take what concerns persons who have no account any more (ids) out of a plan."""
+    for key, rights in found.grant.items():
+        found.grant[key] = {who: letters for who, letters in rights.items() if who.removeprefix(NEGATIVE) not in gone}
+    for key, entries in found.enter.items():
+        found.enter[key] = [entry for entry in entries if entry[0] not in gone]
+    told.granted = [one for one in told.granted if one[1].removeprefix(NEGATIVE) not in gone]
+    told.rights = [one for one in told.rights if one[1].removeprefix(NEGATIVE) not in gone]
+
+
+def persons(found: Plan, told: Rewound) -> frozenset[str]:
+    """Ids of persons whom a plan names: in lists and annotations that mailboxes get back, or that have changed."""
+    named = {who.removeprefix(NEGATIVE) for rights in found.grant.values() for who in rights}
+    named |= {who.removeprefix(NEGATIVE) for _, who, _, _ in told.rights}
+    named |= {user for entries in found.enter.values() for user, _, _ in entries if user}
+    return frozenset(named - EVERYONE)

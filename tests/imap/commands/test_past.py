@@ -14,7 +14,7 @@ from restante.backup.errors import BackupRefusal, LocationFailed, WrongKey
 from restante.backup.repository import Repository
 from restante.mime.analyse import analyse
 from restante.server.past_order import cache_folder
-from restante.server.past_reader import KEPT, OPEN
+from restante.server.past_reader import KEPT, OPEN, PastOf, _octets
 from restante.server.past_wire import Fill, Load
 from restante.store.directory import Account, AccountSettings
 from restante.store.errors import PastUnavailable
@@ -757,6 +757,36 @@ def test_the_room_is_bounded() -> None:
     run(scenario)
 
 
+def test_the_room_of_one_account_is_bounded() -> None:
+    """Whoever has looked at a great deal is told to end it; another account goes on."""
+
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        client = await opened(world)
+        assert b"T OK" in await client.do(b"FETCH 1:* ENVELOPE")
+        (here,) = world.reader._files.values()
+        taken = _octets(world.reader._folder, here.id)
+        assert taken == _octets(world.reader._folder) > 0
+        world.reader._config = replace(
+            world.reader._config, backup=replace(world.reader._config.backup, in_imap_room_each=taken)
+        )
+        got = await client.do(b"SEARCH BODY greetings")
+        assert b"T NO [UNAVAILABLE] Too much of the backup has been looked at. Close its mailboxes" in got
+        assert b"T OK" in await client.do(b"FETCH 1:* ENVELOPE"), "what is there can be read"
+        assert b"in_imap_room_each" in world.out.getvalue().encode()
+        other = PastOf("pastother", here.file)
+        await world.reader._make_room(other)
+        here.uses = 0
+        world.reader._config = replace(
+            world.reader._config, backup=replace(world.reader._config.backup, in_imap_room=1)
+        )
+        await world.reader._make_room(other)
+        assert here.id not in world.reader._files, "room was made of it when nobody looked"
+
+    run(scenario)
+
+
 def packs(world: PastWorld) -> list[Path]:
     return list(Path(world.settings.backup.location).glob("mail/*/*"))
 
@@ -785,6 +815,40 @@ def test_messages_that_the_backup_has_lost_are_passed_over_and_told() -> None:
         assert box is not None
         assert box.messages == 1
         assert b"T OK [COPYUID" in await client.do(b"COPY 4 Work/Now")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (b"SEARCH SUBJECT night", b"* SEARCH 4\r\n"),
+        (b"SEARCH BODY still", b"* SEARCH 4\r\n"),
+        (b"UID SEARCH RETURN (COUNT) TEXT night", b"COUNT 1\r\n"),
+        (b"SORT (SUBJECT) UTF-8 ALL", b"* SORT "),
+        (b"SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY SUBJECT night", b"ESEARCH"),
+        (b"THREAD REFERENCES UTF-8 ALL", b"* THREAD "),
+        (b"ESEARCH IN (SELECTED) SUBJECT night", b"ESEARCH"),
+    ],
+    ids=lambda value: value.decode().split("(")[0].strip(),
+)
+def test_a_search_says_that_it_could_not_look_at_what_the_backup_has_lost(command: bytes, answer: bytes) -> None:
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        await world.file(b"Subject: second night\r\n\r\nstill there\r\n")
+        for path in packs(world):
+            path.write_bytes(path.read_bytes()[:48] + b"x" * 1000)
+        await world.take()
+        client = await opened(world)
+        for _ in range(2):
+            got = await client.do(command)
+            assert answer in got, "what it found counts"
+            assert got.count(b"* NO [UNAVAILABLE] Some messages cannot be read from the backup") == 1
+            assert got.index(answer) < got.index(b"* NO ")
+            assert b"T OK" in got
+        assert b"NO" not in await client.do(b"SEARCH UNSEEN"), "which needs no messages"
+        assert b"T OK" in await client.do(b"FETCH 4 ENVELOPE"), "nothing of it is left over for others"
 
     run(scenario)
 

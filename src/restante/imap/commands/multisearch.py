@@ -125,6 +125,7 @@ async def _search_one(session: ImapSession, command: ESearch, place: Place, mail
         modseq = await _modseq(session, command, store, mailbox, view, shown)
         name = encode_mailbox(mailbox.name, session.dialect.utf8), mailbox.uidvalidity
         session.write(results.esearch(command, found, modseq, compress, uid=True, mailbox=name, scores=scores))
+    results.tell_lost(session, place)
     if own and view is not None and contexts.UPDATE in (command.returning or ()):
         contexts.keep(session, view, command, found, began, uid=True, limited=bool(code))
     return code

@@ -20,6 +20,7 @@ from .fetch_rows import BATCH, batches, read_rows
 from .store import view_spans
 
 if TYPE_CHECKING:
+    from ..session.places import Place
     from ..session.session import ImapSession
 
 
@@ -31,6 +32,14 @@ RELEVANCY = "RELEVANCY"
 
 SAVE_ALONE = frozenset({"SAVE"})
 """RETURN (SAVE): nothing is answered (RFC 5182 2.1)."""
+
+
+def tell_lost(session: ImapSession, place: Place | None) -> None:
+    """Say of a search, sort or thread of a past mailbox, behind what it found, that it has not seen all: in an untagged
+    NO, since what it found counts (RFC 9051 7.1.2: a warning; the command completes). With a tagged one clients would
+    throw that away."""
+    if place is not None and place.past is not None and place.past.passed_over():
+        session.say(b"Some messages cannot be read from the backup; they were not looked at.", b"UNAVAILABLE", b"NO")
 
 
 def shown(found: array[int], command: SearchLike) -> array[int]:

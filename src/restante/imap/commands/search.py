@@ -117,8 +117,10 @@ async def run(session: ImapSession, command: Search | Sort, find: Find, most: in
 
 
 def finish(session: ImapSession, outcome: Outcome, reply: Reply) -> Reply:
-    """What comes behind the answer: the results are kept up to date if UPDATE asks for it, a limit is told."""
+    """What comes behind the answer: the results are kept up to date if UPDATE asks for it, a limit is told, and what a
+    backup could not give."""
     command = outcome.command
+    results.tell_lost(session, session.place)
     if contexts.UPDATE in (command.returning or ()):
         limited = bool(outcome.limited)
         contexts.keep(session, session.view, command, outcome.found, outcome.began, uid=command.uid, limited=limited)

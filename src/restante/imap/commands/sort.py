@@ -65,4 +65,5 @@ async def thread(session: ImapSession, command: Thread) -> Reply:
         found = await session.selected_store.thread(view.mailbox.key, query, command.algorithm, view.everything)
     numbers: array[int] | list[int] = found.uids if command.uid else view.numbers_in_order(found.uids)
     session.write(thread_response(found.skeleton, numbers))
+    results.tell_lost(session, session.place)
     return Reply(b"THREAD completed.")

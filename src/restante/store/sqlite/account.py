@@ -12,7 +12,7 @@ import dataclasses
 import fcntl
 import os
 from array import array
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from ..rewind import RewindNote, Rewound
     from ..rewind import Snapshot as Then
     from .engine import SqliteEngine
+    from .rewind import Prepared as PreparedRewind
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -570,18 +571,18 @@ class SqliteStore:
     # POP3 --------------------------------------------------------------------------------------------
 
     def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
-        return self._lock()
+        return self._lock("pop3", "Another session holds this maildrop.")
 
     @asynccontextmanager
-    async def _lock(self) -> AsyncIterator[None]:
+    async def _lock(self, purpose: str, held: str) -> AsyncIterator[None]:
         with translated():
-            path = self._engine.lock_path(self.account, "pop3")
+            path = self._engine.lock_path(self.account, purpose)
             number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise InUse("Another session holds this maildrop.", "Try again when it has ended.") from error
+                raise InUse(held, "Try again when it has ended.") from error
             yield
         finally:
             os.close(number)
@@ -634,24 +635,47 @@ class SqliteStore:
         self._put_in_service()
         since = int(engine.clock.now() - engine.settings.retention)
         made = await asyncio.to_thread(self.read_apart, rewind.prepare, to, since)
+        gone = await self._strangers(made)
         if not apply:
             return made.told
         engine.check_room(0)
-        return await self._write(rewind.rewind, to, since, made)
+        return await self._granting(made.told, lambda: self._write(rewind.rewind, to, since, made, gone))
+
+    async def _strangers(self, made: PreparedRewind) -> frozenset[str]:
+        """Take persons who have no account any more out of a rewind's plan; their ids."""
+        from ..rewind import persons, without_strangers
+
+        directory, named = self._engine.directory, persons(made.plan, made.told)
+        gone = frozenset([one for one in sorted(named) if await directory.account_by_id(one) is None])
+        without_strangers(made.plan, made.told, gone)
+        return gone
+
+    async def _granting(self, told: Rewound, change: Callable[[], Awaitable[Rewound]]) -> Rewound:
+        """Do what may grant something, as told: the directory knows of it before, and afterwards what is so."""
+        granted = sorted({who for _, who, _ in told.granted if not who.startswith(NEGATIVE)})
+
+        async def work() -> Rewound:
+            async with self._sharing():
+                if granted:
+                    await self._engine.directory.note_shares(self.account, granted)
+                before = self.look(acl.granted)
+                done = await change()  # which may have made another plan
+                if granted or done.granted or done.created or done.dropped:
+                    await self._note_shares(sorted(before.union(granted, self.look(acl.granted))))
+                return done
+
+        return await self._engine.finish(work())
 
     async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
         from . import rewind
 
         self._put_in_service()
         made = await asyncio.to_thread(self.read_apart, rewind.prepare_undoing, id)
+        gone = await self._strangers(made)
         if not apply:
             return made.told
         self._engine.check_room(0)
-        named = self.look(acl.named)
-        told = await self._write(rewind.undo, id, made)
-        if told.dropped:
-            await self.note_shares(sorted(named))
-        return told
+        return await self._granting(made.told, lambda: self._write(rewind.undo, id, made, gone))
 
     async def rewinds(self) -> list[RewindNote]:
         from . import rewind
@@ -662,6 +686,9 @@ class SqliteStore:
         from . import rewind
 
         await self._write(rewind.note_rewound, id, mailbox, ranges)
+
+    def bringing_back(self) -> AbstractAsyncContextManager[None]:
+        return self._lock("bring", "Mail is being brought back into this account already.")
 
     async def reclaim(self, budget: int) -> int:
         from . import recover

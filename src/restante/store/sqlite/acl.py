@@ -6,6 +6,8 @@ of every process from its next command on. The owner's commands never come here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import apsw
 
 from ..errors import NoPermission, NoSuchMailbox, TooMuchAtOnce
@@ -97,6 +99,30 @@ def inherit(tx: Write, above: str, mailbox: int) -> None:
         " JOIN mailbox m ON m.key = a.mailbox WHERE m.name = ?",
         (mailbox, above),
     )
+
+
+def forget_mailbox(tx: Write, mailbox: int) -> None:
+    """A mailbox goes, and its list with it: remembered, so that a rewind that makes the mailbox again knows it."""
+    for identifier, rights in tx.db.execute(_OF_MAILBOX, (mailbox,)).fetchall():
+        tx.remember("acl", mailbox, (), f"{rights} {identifier}")
+    tx.db.execute("DELETE FROM acl WHERE mailbox = ?", (mailbox,))
+
+
+def replace(tx: Write, mailbox: int, wanted: Mapping[str, str]) -> None:
+    """The list of a mailbox that this command has made. wanted: rights by identifier."""
+    tx.db.execute("DELETE FROM acl WHERE mailbox = ?", (mailbox,))
+    tx.db.executemany(
+        "INSERT INTO acl (mailbox, identifier, rights) VALUES (?, ?, ?)",
+        [(mailbox, identifier, rights) for identifier, rights in wanted.items()],
+    )
+
+
+def lists(db: apsw.Connection) -> dict[int, dict[str, str]]:
+    """All lists: mailbox -> identifier -> rights."""
+    found: dict[int, dict[str, str]] = {}
+    for mailbox, identifier, rights in db.execute("SELECT mailbox, identifier, rights FROM acl"):
+        found.setdefault(mailbox, {})[identifier] = rights
+    return found
 
 
 def forget(tx: Write, identifier: str) -> None:

@@ -219,8 +219,8 @@ def delete(tx: Write, key: int, called: str | None = None) -> None:
         (key, here.id, name, here.role, here.uidvalidity, here.uidnext, tx.modseq, tx.now),
     )
     tx.db.execute("DELETE FROM mailbox WHERE key = ?", (key,))
-    for table in ("acl", "annotation"):
-        tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (key,))
+    acl.forget_mailbox(tx, key)
+    tx.db.execute("DELETE FROM annotation WHERE mailbox = ?", (key,))
     tx.remember("delete", key, (), name)
 
 

@@ -293,9 +293,9 @@ class SqlitePastStore:
     async def _bring_for(self, mailbox: int, query: Query, within: UidRanges, *, texts: bool = False) -> None:
         needs, bodies = _needs(query)
         if texts:
-            await self._bring(mailbox, within, bodies=bodies)
+            self._passed_over += await self._bring(mailbox, within, bodies=bodies)
         elif needs:
-            await self._bring(mailbox, _named(query, within), bodies=bodies)
+            self._passed_over += await self._bring(mailbox, _named(query, within), bodies=bodies)
 
     async def _bring(self, mailbox: int, ranges: UidRanges, *, bodies: bool) -> int:
         """See that these messages are in the file, as far as they can be read; how many of them cannot."""
@@ -447,6 +447,9 @@ class SqlitePastStore:
         _refuse()
 
     async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
+        _refuse()
+
+    def bringing_back(self) -> AbstractAsyncContextManager[None]:
         _refuse()
 
     async def reclaim(self, budget: int) -> int:

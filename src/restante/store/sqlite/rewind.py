@@ -3,7 +3,7 @@
 What was then follows from what has happened since, newest first:
 
 ```
-history   create, delete, rename, role, subscribe, flags: what was there before each command
+history   create, delete, rename, role, subscribe, acl, flags: what was there before each command
 removed   a placement whose number is past `then` was there, if it had come before
 placement one whose own number is past `then` has come since, or its flags have changed since
 ```
@@ -15,7 +15,7 @@ number, a move's log row, or the saved date decides.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import apsw
@@ -38,14 +38,17 @@ from ..rewind import (
     ThenRow,
     plan,
     tell,
+    without_strangers,
 )
-from . import mailboxes
+from . import acl, mailboxes
 from .account_changes import last_change
 from .changes import log_floor
 from .flags import change_flags
 from .recover import FIELDS
 from .transaction import NewPlacement, Write, ranges_of, typed
 
+Entry = tuple[str, str, bytes]
+"""An annotation: user ("" for a shared one), entry, value."""
 NOTE, MADE = "rewind", "rewound"
 """Kinds of history rows: a rewind (former: JSON), and placements that it brought (former: its id)."""
 
@@ -79,15 +82,20 @@ def prepare_undoing(db: apsw.Connection, id: int) -> Prepared:
     return _prepared(db, _past_undone(db, id))
 
 
-def rewind(tx: Write, to: int | Snapshot, since: int, made: Prepared) -> Rewound:
-    """See `Store.rewind`. made: holds if nothing has changed meanwhile; else it is planned anew. Raises BeyondHistory,
-    CannotChangeMailbox, TooManyKeywords."""
-    return _do(tx, made if _holds(tx.db, made) else prepare(tx.db, to, since), None)
+def rewind(tx: Write, to: int | Snapshot, since: int, made: Prepared, gone: Collection[str]) -> Rewound:
+    """See `Store.rewind`. made: holds if nothing has changed meanwhile; else it is planned anew. gone: persons who get
+    no rights back. Raises BeyondHistory, CannotChangeMailbox, TooManyKeywords."""
+    return _do(tx, made if _holds(tx.db, made) else _without(prepare(tx.db, to, since), gone), None)
 
 
-def undo(tx: Write, id: int, made: Prepared) -> Rewound:
+def undo(tx: Write, id: int, made: Prepared, gone: Collection[str]) -> Rewound:
     """See `Store.undo_rewind`. Raises NoSuchRewind."""
-    return _do(tx, made if _holds(tx.db, made) else prepare_undoing(tx.db, id), id)
+    return _do(tx, made if _holds(tx.db, made) else _without(prepare_undoing(tx.db, id), gone), id)
+
+
+def _without(made: Prepared, gone: Collection[str]) -> Prepared:
+    without_strangers(made.plan, made.told, gone)
+    return made
 
 
 def _prepared(db: apsw.Connection, past: Compared) -> Prepared:
@@ -179,6 +187,7 @@ def past_at(db: apsw.Connection, number: int, at: int) -> Compared:
     now = {row[0]: Box(*row) for row in db.execute("SELECT key, id, name, role FROM mailbox")}
     past = Compared(number, at, dict(now), now)
     past.subscribed_now = frozenset(mailboxes.subscriptions(db, ""))
+    past.rights_now = acl.lists(db)
     former = _walk_back(db, past)
     reading = _Reading(db, past, former)
     for key in sorted(past.then.keys() | now.keys() | set(reading.gone)):
@@ -190,6 +199,7 @@ def _walk_back(db: apsw.Connection, past: Compared) -> dict[int, dict[int, int]]
     """Undo the history after the past's number, newest first, on mailboxes and subscriptions; the flag sets that
     placements had then, by mailbox and UID, where they have changed since."""
     then, subscribed = past.then, set(past.subscribed_now)
+    rights = {key: dict(listed) for key, listed in past.rights_now.items()}
     former: dict[int, dict[int, int]] = {}
     for kind, key, uids, before in db.execute(_HISTORY, (past.number,)):
         match kind:
@@ -199,6 +209,14 @@ def _walk_back(db: apsw.Connection, past: Compared) -> dict[int, dict[int, int]]
                     flags.update(dict.fromkeys(range(low, high + 1), number))
             case "create":
                 then.pop(key, None)
+                rights.pop(key, None)
+            case "acl":
+                letters, _, identifier = before.partition(" ")
+                listed = rights.setdefault(key, {})
+                if letters:
+                    listed[identifier] = letters
+                else:
+                    listed.pop(identifier, None)
             case "delete":
                 id, role = db.execute("SELECT id, role FROM mailbox_tombstone WHERE key = ?", (key,)).fetchone() or (
                     "",
@@ -214,6 +232,7 @@ def _walk_back(db: apsw.Connection, past: Compared) -> dict[int, dict[int, int]]
                 if not user:
                     (subscribed.discard if before[0] == "+" else subscribed.add)(name)
     past.subscribed_then = frozenset(subscribed)
+    past.rights_then = rights
     return former
 
 
@@ -319,6 +338,12 @@ def _past_snapshot(db: apsw.Connection, to: Snapshot) -> Compared:
     keys = {box.key: by_id.get(box.id, -number) for number, box in enumerate(to.boxes, 1)}
     past = Compared(0, to.at, {keys[box.key]: Box(keys[box.key], *_rest(box)) for box in to.boxes}, now)
     past.subscribed_then, past.subscribed_now = to.subscribed, frozenset(mailboxes.subscriptions(db, ""))
+    past.rights_now, rights, entries = acl.lists(db), dict[int, dict[str, str]](), dict[int, list[Entry]]()
+    for box, identifier, letters in to.rights:
+        rights.setdefault(keys[box], {})[identifier] = letters
+    for box, user, entry, value in to.entries:
+        entries.setdefault(keys[box], []).append((user, entry, value))
+    past.rights_then, past.entries = rights, entries
     sets, known = flag_sets(db), dict[tuple[int, str], Flags]()
     here: dict[tuple[int, str], list[tuple[int, Flags]]] = {}
     emails: dict[str, int] = {}
@@ -408,7 +433,14 @@ def _rename(tx: Write, past: Compared, found: Plan) -> None:
 
 def _make(tx: Write, found: Plan) -> dict[int, int]:
     """Mailboxes that were deleted since, as new ones of their names: key of then -> of now."""
-    return {box.key: mailboxes.create(tx, box.name, None, None, above=False).key for box in found.make}
+    made = {box.key: mailboxes.create(tx, box.name, None, None, above=False).key for box in found.make}
+    for then, key in made.items():
+        acl.replace(tx, key, found.grant[then])  # not what it would have of the one above it
+        tx.db.executemany(
+            "INSERT INTO annotation (mailbox, user, entry, value, modseq) VALUES (?, ?, ?, ?, ?)",
+            [(key, *entry, tx.modseq) for entry in found.enter[then]],
+        )
+    return made
 
 
 def _give_roles(tx: Write, past: Compared, found: Plan, made: dict[int, int]) -> None:
@@ -474,6 +506,9 @@ UPDATE removed SET undeleted = 1 WHERE moved_to IS NULL AND email IN (SELECT val
 def _told(db: apsw.Connection, past: Compared, found: Plan) -> Rewound:
     """The plan by names, the first of what came since with who wrote it."""
     told = tell(past, found)
+    back = [one.email for one in found.place if one.source is None]
+    sizes = _sizes(db, set(back))
+    told.messages, told.octets = len(back), sum(sizes[email][0] for email in back if email in sizes)
     names = {key: found.names.get(key, box.name) for key, box in past.now.items()}
     for row in sorted(found.kept)[:MOST_TOLD]:
         received, size, headers = db.execute(_ABOUT, (row.email,)).fetchone() or (0, 0, b"")

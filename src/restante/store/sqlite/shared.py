@@ -466,6 +466,9 @@ class SharedStore:
     async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
         refuse()
 
+    def bringing_back(self) -> AbstractAsyncContextManager[None]:
+        refuse()
+
     async def reclaim(self, budget: int) -> int:
         refuse()
 

@@ -294,7 +294,7 @@ class ImapSession:
         """Run one command and answer it."""
         self._bad_in_a_row = 0
         entry = TABLE[type(command)]
-        if not self.state & entry.states:
+        if self.state not in entry.states:
             reply = Reply(wrong_state(self.state, entry.states), b"CLIENTBUG", Answer.BAD)
         elif type(command) in SLOW:
             self.progress.begin(command.tag)
@@ -399,9 +399,10 @@ class ImapSession:
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         self._gathered = 0
-        self.connection.write(data)
+        kept_up = self.connection.send(data)
         del data  # not held while the peer is slow
-        await self.connection.drain()
+        if not kept_up:
+            await self.connection.drain()
 
     def say_now(self, response: bytes) -> None:
         """Send a whole response from outside the command that runs; what it has written goes out first.
@@ -604,10 +605,10 @@ def reader_limits(limits: LimitsTable) -> ReaderLimits:
     )
 
 
-def wrong_state(now: State, wanted: State) -> bytes:
+def wrong_state(now: State, wanted: tuple[State, ...]) -> bytes:
     """Why a command cannot be used now."""
     if now is State.NOT_AUTHENTICATED:
         return b"Log in first."
-    if wanted is State.NOT_AUTHENTICATED:
+    if wanted == (State.NOT_AUTHENTICATED,):
         return b"Already logged in."
     return b"Select a mailbox first."

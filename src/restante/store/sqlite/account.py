@@ -85,6 +85,8 @@ if TYPE_CHECKING:
     from ..rewind import Snapshot as Then
     from .engine import SqliteEngine
 
+NOTHING = array("I")
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -226,7 +228,7 @@ class SqliteStore:
     async def delta(self, mailbox: int, since: int) -> Delta:
         here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
         if since >= here.highest_modseq:  # the answer to most questions: nothing
-            return Delta(here, [], array("I"), True)
+            return Delta(here, [], NOTHING, True)
         return self._engine.kept.deltas.find(self.account, here, since) or self._read(self._delta, mailbox, since)
 
     def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:

@@ -21,6 +21,7 @@ import asyncio
 import ipaddress
 import socket
 import sys
+from functools import lru_cache
 from typing import Protocol, cast
 
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
@@ -57,6 +58,7 @@ class ChannelHost(Protocol):
     def logout(self, channel: Channel) -> None: ...
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own (127.0.0.0/8, ::1, also written as IPv4-mapped IPv6)."""
     try:

@@ -553,10 +553,10 @@ class ImapSession:
         self.place = place
         self.state = State.SELECTED
 
-    def listen(self, place: Place) -> None:
-        """Hear of changes of the account that a mailbox is in, from now on."""
+    def listen(self, place: Place, known: int) -> None:
+        """Hear of changes of the account that a mailbox is in, from now on. known: its number, as just read."""
         if self.watch is None and place.past is None:
-            self.watch = self.engine.watch(place.store.account, self._on_change)
+            self.watch = self.engine.watch(place.store.account, self._on_change, known)
 
     def unselected(self) -> None:
         """Back to the authenticated state; all that was known of the mailbox is let go."""

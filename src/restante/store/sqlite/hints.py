@@ -84,15 +84,15 @@ class Hints:
 
     # Watching, on the loop ---------------------------------------------------------------------------
 
-    def watch(self, account: str, path: Path, on_change: OnChange) -> Watching:
-        """Begin a watch; to be called on the event loop."""
+    def watch(self, account: str, path: Path, on_change: OnChange, known: int | None = None) -> Watching:
+        """Begin a watch; to be called on the event loop. known: see `Engine.watch`."""
         self._listen(asyncio.get_running_loop())
         watching = Watching(self, account, on_change)
         watched = self._watched.get(account)
         if watched is None:
             watched = self._watched[account] = _Watched(path.with_name(path.name + "-wal"))
             watched.seen = _look(watched.path)
-            watched.known = self._read(account)
+            watched.known = self._read(account) if known is None else known
         watched.watches.add(watching)
         return watching
 

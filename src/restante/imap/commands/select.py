@@ -64,7 +64,8 @@ async def _describe(session: ImapSession, view: View, place: Place, opening: Ope
     else:
         await _describe_rev1(session, view, opening.first_unseen)
     session.write(
-        b"* OK [UIDVALIDITY %d] %b\r\n* OK [UIDNEXT %d] %b\r\n* OK [HIGHESTMODSEQ %d] %b\r\n* OK [MAILBOXID (%b)] %b\r\n"
+        b"* OK [UIDVALIDITY %d] %b\r\n* OK [UIDNEXT %d] %b\r\n"
+        b"* OK [HIGHESTMODSEQ %d] %b\r\n* OK [MAILBOXID (%b)] %b\r\n"
         % (
             mailbox.uidvalidity, session.text(b"UIDs are valid."),
             mailbox.uidnext, session.text(b"Predicted next UID."),

@@ -9,8 +9,8 @@ RFC 9051 6.1.1 and 7.2.2; each extension's own RFC in the table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from enum import Flag, auto
+from functools import lru_cache
 
 from ..grammar import commands as c
 from ..grammar.notify import Notify

@@ -64,6 +64,8 @@ OnChange = Callable[[int], None]
 class Watch(Protocol):
     """A standing interest in one account's changes."""
 
+    account: str
+
     def close(self) -> None: ...
 
 

@@ -30,15 +30,15 @@ async def select(session: ImapSession, command: Select) -> Reply:
     if command.qresync is not None and not session.dialect.qresync:
         raise BadCommand("QRESYNC has not been enabled.")
     if session.state is State.SELECTED:
-        session.unselected()
+        session.unselected(listening=True)
         session.say(b"The mailbox is closed.", b"CLOSED")
     if command.condstore or command.qresync is not None:
         session.dialect.condstore = True
-    place = await session.places.find(mailbox_name(command.mailbox))
-    mailbox = await place.existing(Rights.READ)
-    session.dirty = False
-    session.listen(place, mailbox.highest_modseq)  # before the mailbox is read: a change after that is told
     try:
+        place = await session.places.find(mailbox_name(command.mailbox))
+        mailbox = await place.existing(Rights.READ)
+        session.dirty = False
+        session.listen(place, mailbox.highest_modseq)  # before the mailbox is read: a change after that is told
         opening = await place.store.opening(mailbox.key)
         view = View(opening.snapshot, read_only=command.read_only or place.past is not None)
         session.selected(view, place)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 from ...accounts.login import Authenticator, Peer
@@ -555,16 +556,22 @@ class ImapSession:
 
     def listen(self, place: Place, known: int) -> None:
         """Hear of changes of the account that a mailbox is in, from now on. known: its number, as just read."""
+        if self.watch is not None and (place.past is not None or self.watch.account != place.store.account):
+            self.close_watch()
         if self.watch is None and place.past is None:
             self.watch = self.engine.watch(place.store.account, self._on_change, known)
 
-    def unselected(self) -> None:
-        """Back to the authenticated state; all that was known of the mailbox is let go."""
+    def unselected(self, *, listening: bool = False) -> None:
+        """Back to the authenticated state; all that was known of the mailbox is let go.
+
+        listening: but not the watch, since another mailbox is selected, in the same account as a rule.
+        """
         self.view_or_none = None
         self.dirty = False
         self.place = None
         self.flag_table = None
-        self.close_watch()
+        if not listening:
+            self.close_watch()
         self.state = State.AUTHENTICATED
 
     def notify(self, notifications: Notifications | None, told: Told) -> None:
@@ -592,6 +599,7 @@ class ImapSession:
             self._wake.reschedule(asyncio.get_running_loop().time())
 
 
+@lru_cache(maxsize=4)
 def reader_limits(limits: LimitsTable) -> ReaderLimits:
     """The grammar's bounds as configured."""
     default = ReaderLimits()

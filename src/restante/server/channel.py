@@ -69,8 +69,12 @@ def is_loopback(address: str) -> bool:
     return bool((mapped or parsed).is_loopback)
 
 
+INHERITED = sys.platform == "linux"
+"""An accepted connection has the options of its listening socket: seven calls less for each."""
+
+
 def set_options(sock: socket.socket, wire: Wire) -> None:
-    """TCP options of an accepted connection.
+    """TCP options of an accepted connection; where they are `INHERITED`, of the listening socket.
 
     POP3 holds a lock on the maildrop, so a peer that is silent to TCP must be noticed within about ten seconds: a
     quiet line is probed each few, and `Silence` looks at what comes back. For the others that would keep telephones

@@ -357,7 +357,8 @@ def test_loopback(address: str, expected: bool) -> None:
 @pytest.mark.parametrize(("name", "idle"), [("imap", 600), ("pop3", 5)])
 def test_accepted_connections_have_their_options(tmp_path: Path, name: str, idle: int) -> None:
     with running(tmp_path) as server:
-        assert server.connect(name).line() == b"hello"
+        client = server.connect(name)
+        assert client.line() == b"hello"
         (channel,) = server.server.worker._channels
         assert channel._transport is not None
         sock = channel._transport.get_extra_info("socket")

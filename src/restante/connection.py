@@ -56,6 +56,10 @@ class Connection(Protocol):
         """Queue octets for the peer. Never blocks; call `drain` after each batch of at most about 1 MB."""
         ...
 
+    def send(self, data: bytes) -> bool:
+        """As `write`, handed over at once. Whether the peer keeps up, so that `drain` need not be awaited now."""
+        ...
+
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was written (back-pressure).
 

@@ -80,6 +80,12 @@ class Echo:
             for _ in range(int(rest) // 65_536):
                 c.write(bytes(65_536))
                 await c.drain()
+        elif word == b"SEND":
+            c.write(b"written, ")
+            small = c.send(b"then sent\r\n")
+            large = c.send(bytes(int(rest)))
+            await c.drain()
+            c.write(b"%d %d\r\n" % (small, large))
         elif word == b"HOLD":
             await self.release.wait()
             c.write(b"released\r\n")

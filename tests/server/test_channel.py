@@ -99,6 +99,19 @@ def test_a_slow_reader_gets_everything(tmp_path: Path) -> None:
         assert client.ask(b"after") == b"after"
 
 
+@pytest.mark.parametrize("octets", [10, 10_000_000])
+def test_what_is_sent_stands_behind_what_was_written_and_tells_whether_to_wait(tmp_path: Path, octets: int) -> None:
+    with running(tmp_path) as server:
+        client = server.connect()
+        client.send(b"SEND %d\r\n" % octets)
+        assert [client.line(), client.line()] == [b"hello", b"written, then sent"]
+        while len(client.buffer) < octets:
+            client.buffer += client.sock.recv(1 << 20)
+        assert client.buffer[:octets] == bytes(octets)
+        client.buffer = client.buffer[octets:]
+        assert client.line() == b"1 %d" % (octets < 1_000)
+
+
 # TLS -------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +353,20 @@ def test_loopback(address: str, expected: bool) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the options are Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="the options' names are Linux's")
+@pytest.mark.parametrize(("name", "idle"), [("imap", 600), ("pop3", 5)])
+def test_accepted_connections_have_their_options(tmp_path: Path, name: str, idle: int) -> None:
+    with running(tmp_path) as server:
+        client = server.connect(name)
+        assert client.line() == b"hello"
+        (channel,) = server.server.worker._channels
+        assert channel._transport is not None
+        sock = channel._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for option, value in (("NODELAY", 1), ("KEEPIDLE", idle), ("KEEPCNT", 3), ("USER_TIMEOUT", 60_000)):
+            assert sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{option}")) == value
+
+
 @pytest.mark.parametrize("wire", Wire)
 def test_a_peer_silent_to_tcp_is_given_up(wire: Wire) -> None:
     """A quiet POP3 line is probed each few seconds (what comes of it: test_silent_peer); telephones are left asleep."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from restante.clock import system_random
+from restante.query.language import All
+from restante.query.order import Criterion, SortKey
 from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, DropList, DropMessage, FlagMode, Flags, System, UidList, UidRanges
@@ -18,7 +20,11 @@ from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL, Kept
+from restante.store.sqlite.orders import FEW_SORTED, Orders
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
+
+BY_SUBJECT = (Criterion(SortKey.SUBJECT),)
+BY_SIZE = (Criterion(SortKey.SIZE, reverse=True),)
 
 
 @pytest.fixture
@@ -29,7 +35,12 @@ def installation(tmp_path: Path) -> Installation:
 def weight(kept: Kept) -> int:
     """Entries in all caches."""
     caches = (kept.lists._lists, kept.flags._arrays, kept.maildrops._drops, kept.deltas._kept, kept.unseen._held)
-    return sum(len(cache) for cache in caches) + len(kept._shared) + len(kept._recent) + len(kept._large)
+    return (
+        sum(len(cache) for cache in (*caches, kept.orders._orders))
+        + len(kept._shared)
+        + len(kept._recent)
+        + len(kept._large)
+    )
 
 
 async def swept(engine: SqliteEngine) -> bool:
@@ -94,6 +105,7 @@ def large() -> Kept:
         kept.lists._keep((account, 1), (1, 1, 1), uids)
         kept.flags._keep(account, 1, 1, uids, array("I", [1] * count))
         kept.unseen._held[account, 1] = (1, 1)
+        kept.orders.keep(account, 1, BY_SUBJECT, uids, uids.uids[::-1])
         kept.maildrops.keep(account, (1, 1, 1, ""), DropList([DropMessage(1, "x", 1, 1, 1, 0, False)] * count))
     return kept
 
@@ -102,12 +114,49 @@ def test_what_is_large_is_kept_a_while_longer() -> None:
     kept = large()
     assert kept.sleep({"large", "small"}, 1000.0)
     assert list(kept.lists._lists) == list(kept.flags._arrays) == list(kept.unseen._held) == [("large", 1)]
+    assert list(kept.orders._orders) == [("large", 1, BY_SUBJECT)]
     assert list(kept.maildrops._drops) == ["large"]
     assert kept.sleep(set(), 1000.0 + LARGE_IDLE - 1)
     assert kept.lists._lists
     assert not kept.sleep(set(), 1000.0 + LARGE_IDLE)
     assert weight(kept) == 0
-    assert kept.lists._held == kept.flags._held == kept.maildrops._held == 0
+    assert kept.lists._held == kept.flags._held == kept.maildrops._held == kept.orders._held == 0
+
+
+def test_orders_are_bounded_and_of_one_list() -> None:
+    uids, later = (UidList(array("I", range(1, count + 1))) for count in (FEW_SORTED, FEW_SORTED + 1))
+    orders = Orders(most=5 * FEW_SORTED)
+    orders.keep("a", 1, BY_SUBJECT, uids, later.uids)
+    assert orders.find("a", 1, BY_SUBJECT, uids) is None, "that was read after more mail had come"
+    for mailbox in (1, 2, 3):
+        orders.keep("a", mailbox, BY_SUBJECT, uids, uids.uids[::-1])
+    assert orders.find("a", 1, BY_SUBJECT, uids) is None
+    found = orders.find("a", 3, BY_SUBJECT, uids)
+    assert found == uids.uids[::-1]
+    found.pop()
+    assert orders.find("a", 3, BY_SUBJECT, uids) == uids.uids[::-1], "what was given is the caller's"
+    assert orders.find("a", 3, BY_SUBJECT, later) is None
+    assert orders.find("a", 3, (Criterion(SortKey.SUBJECT, reverse=True),), uids) is None
+    orders.forget({"a"})
+    assert orders._held == 0
+
+
+def test_an_order_that_is_known_is_that_of_now(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, FEW_SORTED)
+        whole = ((1, 9_999),)
+        first = await store.sort(box, All(), BY_SIZE, whole)
+        assert await store.sort(box, All(), BY_SIZE, whole) == first
+        assert len(engine.kept.orders._orders) == 1
+        assert await store.sort(box, All(), BY_SIZE, ((1, 7),)) == array("I", [uid for uid in first if uid <= 7])
+        await store.expunge(box, ((3, 3),), deleted_only=False)
+        assert await store.sort(box, All(), BY_SIZE, whole) == array("I", [uid for uid in first if uid != 3])
+        await fill(store, box, 1)
+        assert sorted(await store.sort(box, All(), BY_SIZE, whole)) == [*range(1, 3), *range(4, FEW_SORTED + 2)]
+
+    asyncio.run(installation.play(scene))
 
 
 def test_what_is_large_and_used_again_begins_its_time_anew() -> None:
@@ -163,7 +212,28 @@ def test_flags_that_were_stored_here_are_known(installation: Installation, range
         for mode in (FlagMode.ADD, FlagMode.REMOVE):
             flagged = await store.store_flags(box, ranges, mode, Flags(System.FLAGGED))
             known = engine.kept.flags._arrays[ACCOUNT, box][0] == flagged.modseq
-            assert known is (len(ranges) == 1), "what stands in a row is not read again"
+            # Taken away again, it is taken from all that had it, though they do not stand in a row.
+            assert known is (len(ranges) == 1 or mode is FlagMode.REMOVE), "what can be told is not read again"
+            rows = await store.rows(box, whole, [Column.FLAGS, Column.MODSEQ], FEW_FLAGS)
+            assert await store.rows(box, whole, [Column.FLAGS], FEW_FLAGS) == [row[:2] for row in rows]
+            assert [row[0] for row in rows if row[2] == flagged.modseq] == list(flagged.changed)
+
+    asyncio.run(installation.play(scene))
+
+
+def test_flags_of_several_sets_that_were_stored_here_are_known(installation: Installation) -> None:
+    """Every other message has another set: each becomes one of its own, and neither stands in a row."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 9)
+        whole = ((1, 99),)
+        await store.store_flags(box, ((2, 2), (4, 4), (6, 6), (9, 9)), FlagMode.ADD, Flags(System.SEEN))
+        await store.rows(box, whole, [Column.FLAGS], FEW_FLAGS)
+        for ranges, mode in ((whole, FlagMode.ADD), (((3, 7),), FlagMode.REMOVE), (((4, 9),), FlagMode.REPLACE)):
+            flagged = await store.store_flags(box, ranges, mode, Flags(System.FLAGGED))
+            assert engine.kept.flags._arrays[ACCOUNT, box][0] == flagged.modseq
             rows = await store.rows(box, whole, [Column.FLAGS, Column.MODSEQ], FEW_FLAGS)
             assert await store.rows(box, whole, [Column.FLAGS], FEW_FLAGS) == [row[:2] for row in rows]
             assert [row[0] for row in rows if row[2] == flagged.modseq] == list(flagged.changed)

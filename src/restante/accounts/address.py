@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..errors import Refusal
@@ -47,6 +48,7 @@ _JOINERS = "\u200c\u200d"
 _ACE = "xn--"
 
 
+@lru_cache(maxsize=1024)
 def normalise_address(text: str) -> Address:
     """The address `text` names. Raises BadAddress: syntax, bounds, control characters, an address literal."""
     if len(text) > MOST_ADDRESS or len(text.encode("utf-8", "surrogatepass")) > MOST_ADDRESS:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
@@ -154,9 +154,8 @@ class GuessTable:
     def failures(self, network: str, account: str, now: float) -> Failures | None:
         """What is kept of the pair's failures, None for nothing."""
         digest, bucket = self._place(b"failure", network, account)
-        for record in self._records(_FAILURE, _START, bucket):
-            if record is not None and record[0] == digest and record[1] <= now:
-                _, last, free, count, tried, _ = record
+        for _, last, free, count, tried, _ in self._records_of(digest, _FAILURE, _START, bucket):
+            if last <= now:
                 return Failures(count, last, free, tried)
         return None
 
@@ -182,9 +181,9 @@ class GuessTable:
     def known_since(self, network: str, account: str, now: float) -> float | None:
         """When the account last logged in from this network, None if that is not known."""
         digest, bucket = self._place(b"place", network, account)
-        for record in self._records(_PLACE, _PLACES, bucket):
-            if record is not None and record[0] == digest and record[1] <= now:
-                return float(record[1])
+        for _, since, _ in self._records_of(digest, _PLACE, _PLACES, bucket):
+            if since <= now:
+                return float(since)
         return None
 
     def keep_place(self, network: str, account: str, now: float) -> None:
@@ -209,6 +208,16 @@ class GuessTable:
             record = form.unpack_from(data, at)
             found.append(record if record[-1] and record[-1] == crc32(data[at : at + size - _CHECK]) else None)
         return found
+
+    def _records_of(self, digest: bytes, form: Struct, start: int, bucket: int) -> Iterator[_Record]:
+        """The bucket's records with this digest, at their beginning; the others need not be looked at."""
+        size = form.size
+        data = self._read(start + bucket * WAYS * size, WAYS * size)
+        for at in range(0, WAYS * size, size):
+            if data.startswith(digest, at):
+                record = form.unpack_from(data, at)
+                if record[-1] and record[-1] == crc32(data[at : at + size - _CHECK]):
+                    yield record
 
     def _keep(self, where: int, body: bytes) -> None:
         self._write(where, body + crc32(body).to_bytes(_CHECK, "little"))

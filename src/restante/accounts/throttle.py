@@ -15,6 +15,7 @@ gets no more tries than at one. Must not know: passwords, sockets, where the tab
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from ..clock import Clock, system_random
@@ -29,6 +30,7 @@ Pair = tuple[str, str]
 """(network, folded account name)."""
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """What a peer's address counts as: IPv4 itself, IPv6 its /64, anything else ("unix") its text."""
     try:

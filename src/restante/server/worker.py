@@ -21,7 +21,7 @@ from ..config.model import Config
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
 from .background import Notes
-from .channel import Channel, set_options
+from .channel import INHERITED, Channel, set_options
 from .closures import ClosureWatch
 from .deflate import Compressors, DeflateLayer
 from .housekeeping import Housekeeper
@@ -109,6 +109,9 @@ class Worker:
         """Serve the listening sockets."""
         self._bound = bound
         await self._status.open()
+        for one in bound if INHERITED else ():
+            if one.sock.family != socket.AF_UNIX:
+                set_options(one.sock, one.service.wire)
         self._acceptors = [Acceptor(one, self.loop, self._limits, self.log, self._accepted) for one in bound]
         if self._around.background is None:  # else a process of its own keeps house
             self._housekeeper.start()
@@ -193,7 +196,7 @@ class Worker:
             self._turn_away(channel, sock, refusal)
             return
         self.counters["accepted"] += 1
-        if address != "unix":
+        if not INHERITED and address != "unix":
             set_options(sock, service.wire)
         task = self.loop.create_task(self._serve(channel, sock))
         channel.task = task

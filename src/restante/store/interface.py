@@ -64,6 +64,8 @@ OnChange = Callable[[int], None]
 class Watch(Protocol):
     """A standing interest in one account's changes."""
 
+    account: str
+
     def close(self) -> None: ...
 
 
@@ -530,8 +532,12 @@ class Engine(Protocol):
         that ended now would cost nobody anything."""
         ...
 
-    def watch(self, account: str, on_change: OnChange) -> Watch:
-        """Be told of the account's changes, made by whichever process, within 100 ms as a rule."""
+    def watch(self, account: str, on_change: OnChange, known: int | None = None) -> Watch:
+        """Be told of the account's changes, made by whichever process, within 100 ms as a rule.
+
+        known: a number of the account's that the caller has read, so that its counter need not be; where that is
+        higher already, a change made before may be told.
+        """
         ...
 
     async def close(self) -> None:

@@ -382,8 +382,8 @@ class Flagged:
     changed: UIDs whose flags are others than before, ascending. refused: UIDs left alone because of
     unchanged_since (RFC 7162 3.1.3), ascending. mailbox: as it stands afterwards, and before: its highest_modseq
     until then, so that a session that knew that one knows all; None and 0 where an engine does not say. sets: what
-    became of those of `changed`, as the number of a flag set and the UIDs that have it now, ascending; none where an
-    engine does not say.
+    became of those of `changed`, as the numbers of the flag set they had and of the one they have now, which none of
+    them had before, and their UIDs, ascending; none where an engine does not say.
     """
 
     modseq: int
@@ -391,7 +391,7 @@ class Flagged:
     refused: array[int]
     mailbox: Mailbox | None = None
     before: int = 0
-    sets: tuple[tuple[int, array[int]], ...] = field(default=(), repr=False)
+    sets: tuple[tuple[int, int, array[int]], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ class MemoryConnection:
         self.written += data
         self.changed.set()
 
+    def send(self, data: bytes) -> bool:
+        self.write(data)
+        return False
+
     async def drain(self) -> None:
         await asyncio.sleep(0)  # lets the test's task look at what was written
 

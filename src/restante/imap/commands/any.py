@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 LOGGED_ID_FIELDS = (b"name", b"version", b"os")
 """What is logged of a client's ID: enough to know which program has a problem (RFC 2971 4 on privacy)."""
 
+NOTHING_DONE = Reply(b"NOOP completed.")
+CHECKED = Reply(b"CHECK completed.")
+
 
 async def capability(session: ImapSession, _command: Capability) -> Reply:
     session.write(b"* CAPABILITY %b\r\n" % session.capability_list())
@@ -23,7 +26,7 @@ async def capability(session: ImapSession, _command: Capability) -> Reply:
 
 async def noop(_session: ImapSession, command: Noop | Check) -> Reply:
     """NOOP and CHECK: what they are for, updates, comes with every command's end."""
-    return Reply(b"%b completed." % (b"CHECK" if isinstance(command, Check) else b"NOOP"))
+    return CHECKED if isinstance(command, Check) else NOTHING_DONE
 
 
 async def logout(session: ImapSession, _command: Logout) -> Reply:

@@ -21,9 +21,12 @@ LONGEST = 1_000
 
 def mailbox_name(name: str) -> str:
     """The name as the store knows it. Raises BadMailboxName for one that cannot be a mailbox's."""
-    name = unicodedata.normalize("NFC", name)
+    plain = name.isascii() and name.isprintable()  # then it is NFC, and nothing in it is forbidden
+    if not plain:
+        name = unicodedata.normalize("NFC", name)
     if len(name) > 1 and name.endswith(SEPARATOR):
         name = name[: -len(SEPARATOR)]
-    if not name or len(name) > LONGEST or any(unicodedata.category(ch) in FORBIDDEN for ch in name):
+    allowed = plain or not any(unicodedata.category(ch) in FORBIDDEN for ch in name)
+    if not name or len(name) > LONGEST or not allowed:
         raise BadMailboxName("That cannot be the name of a mailbox.")
     return INBOX if name.upper() == INBOX else name

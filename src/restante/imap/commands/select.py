@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import Opening
-from ...store.rights import WRITES, Rights
+from ...store.rights import ALL, WRITES, Rights
 from ..grammar.commands import Close, Select, Unselect
 from ..session.permanent import tell_flags
 from ..session.places import Place
@@ -30,15 +30,15 @@ async def select(session: ImapSession, command: Select) -> Reply:
     if command.qresync is not None and not session.dialect.qresync:
         raise BadCommand("QRESYNC has not been enabled.")
     if session.state is State.SELECTED:
-        session.unselected()
+        session.unselected(listening=True)
         session.say(b"The mailbox is closed.", b"CLOSED")
     if command.condstore or command.qresync is not None:
         session.dialect.condstore = True
-    place = await session.places.find(mailbox_name(command.mailbox))
-    mailbox = await place.existing(Rights.READ)
-    session.dirty = False
-    session.listen(place)  # before the mailbox is read: a change after that is told
     try:
+        place = await session.places.find(mailbox_name(command.mailbox))
+        mailbox = await place.existing(Rights.READ)
+        session.dirty = False
+        session.listen(place, mailbox.highest_modseq)  # before the mailbox is read: a change after that is told
         opening = await place.store.opening(mailbox.key)
         view = View(opening.snapshot, read_only=command.read_only or place.past is not None)
         session.selected(view, place)
@@ -49,7 +49,8 @@ async def select(session: ImapSession, command: Select) -> Reply:
         session.unselected()  # a failed SELECT selects nothing (RFC 9051 6.3.2)
         raise
     word = b"EXAMINE" if command.read_only else b"SELECT"
-    changes = not view.read_only and view.mailbox.rights & WRITES  # RFC 4314 5.2
+    rights = view.mailbox.rights
+    changes = not view.read_only and (rights is ALL or rights & WRITES)  # RFC 4314 5.2
     return Reply(word + b" completed.", b"READ-WRITE" if changes else b"READ-ONLY")
 
 
@@ -62,10 +63,16 @@ async def _describe(session: ImapSession, view: View, place: Place, opening: Ope
         session.write(await list_family.line_of(session, place, mailbox))
     else:
         await _describe_rev1(session, view, opening.first_unseen)
-    session.say(b"UIDs are valid.", b"UIDVALIDITY %d" % mailbox.uidvalidity)
-    session.say(b"Predicted next UID.", b"UIDNEXT %d" % mailbox.uidnext)
-    session.say(b"Highest mod-sequence.", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
-    session.say(b"Permanent identity.", b"MAILBOXID (%b)" % mailbox.id.encode("ascii"))
+    session.write(
+        b"* OK [UIDVALIDITY %d] %b\r\n* OK [UIDNEXT %d] %b\r\n"
+        b"* OK [HIGHESTMODSEQ %d] %b\r\n* OK [MAILBOXID (%b)] %b\r\n"
+        % (
+            mailbox.uidvalidity, session.text(b"UIDs are valid."),
+            mailbox.uidnext, session.text(b"Predicted next UID."),
+            mailbox.highest_modseq, session.text(b"Highest mod-sequence."),
+            mailbox.id.encode("ascii"), session.text(b"Permanent identity."),
+        )
+    )  # fmt: skip
 
 
 async def _describe_rev1(session: ImapSession, view: View, first_unseen: int) -> None:

@@ -29,6 +29,8 @@ __all__ = ["Bad", "CommandReader", "Continue", "Event", "Line", "ReaderLimits", 
 
 _LITERAL = re.compile(rb"(?:(~?)\{|\A(?=.{60}))([0-9]+)(\+?)\}\Z", re.DOTALL)
 """A literal's announcement at the end of a line; also what may be the end of one with more digits than are kept."""
+_WHOLE = re.compile(rb"([^\x00\r\n]*+)(?<!\})\r?\n")
+"""A line that is a command by itself, as nearly all are: no literal is announced at its end."""
 _TAIL = 64
 """Octets kept of a line that is too long: enough for a literal's announcement at its end."""
 _LITERAL_MINUS = 4_096
@@ -112,6 +114,9 @@ class CommandReader:
         self.authenticated = False
         self.line_mode = False
         self.literal_plus = False
+        self._chunk = b""  # the octets being cut, from _pos on
+        self._pos = 0
+        self._dead = False
         self.discard()
 
     def feed(self, data: bytes) -> None:
@@ -121,6 +126,16 @@ class CommandReader:
 
     def next(self) -> Event | None:
         """The next event, None when more octets are needed. After a fatal Bad nothing more comes."""
+        if self._pos >= len(self._chunk):
+            self._chunk, self._pos = b"", 0
+            if not self._chunks:
+                return None
+            self._chunk = self._chunks.popleft()
+        if not (self._octets or self._in_literal or self.line_mode):
+            found = _WHOLE.match(self._chunk, self._pos)
+            if found is not None and found.end() - self._pos - 1 <= self._line_limit():
+                self._pos = found.end()
+                return self._parse(found[1])
         while not self._dead:
             if self._in_literal and not self._take_literal():
                 return None
@@ -243,9 +258,9 @@ class CommandReader:
 
     def _parse(self, line: bytes) -> Event:
         """The command is complete."""
-        text = bytes(self._text + line) if self._text else line
-        literals = self._literals
+        text, literals = line, self._literals
         if self._text or literals:
+            text = bytes(self._text + line)
             self._reset()
         else:
             self._octets = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Flag, auto
+from functools import lru_cache
 
 from ..grammar import commands as c
 from ..grammar.notify import Notify
@@ -105,6 +106,7 @@ def literal_capability(literal_plus: bool) -> bytes:
     return b"LITERAL+" if literal_plus else b"LITERAL-"
 
 
+@lru_cache(maxsize=64)
 def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tuple[str, ...]) -> bytes:
     """The list for a peer that has not logged in.
 
@@ -119,6 +121,7 @@ def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tu
     return b" ".join(names)
 
 
+@lru_cache(maxsize=64)
 def after_login(literal_plus: bool, largest: int, compress: bool = True, configured: tuple[bytes, ...] = ()) -> bytes:
     """The list for a peer that has logged in. compress: as configured. configured: other capabilities whose very name
     the configuration makes, or that are this account's alone.

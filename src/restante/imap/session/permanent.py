@@ -6,6 +6,7 @@ RFC 9051 7.1, 7.3.5; RFC 4314 5.1.1 (they tell the user's rights truly).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...store.rights import ALL, Rights
@@ -24,14 +25,20 @@ SYSTEM = (
 
 def tell_flags(session: ImapSession, keywords: Sequence[str], rights: Rights, *, read_only: bool) -> None:
     """Write the two responses. keywords: those of the mailbox. read_only: it was opened by EXAMINE."""
+    there, kept = _flags(tuple(keywords), rights, read_only)
+    said = b"Flags that are kept." if kept else b"Nothing can be changed."
+    session.write(b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] %b\r\n" % (there, kept, session.text(said)))
+
+
+@lru_cache(maxsize=256)
+def _flags(keywords: tuple[str, ...], rights: Rights, read_only: bool) -> tuple[bytes, bytes]:
+    """What stands between the parentheses of both; the second is empty where nothing can be changed."""
     words = [word.encode("ascii") for word in keywords]
     flags = b" ".join([name for name, _ in SYSTEM] + words)
-    session.write(b"* FLAGS (%b)\r\n" % flags)
     if read_only or not rights & (Rights.SEEN | Rights.WRITE | Rights.DELETE_MESSAGES):
-        session.say(b"Nothing can be changed.", b"PERMANENTFLAGS ()")
-        return
-    if rights != ALL:
-        kept = [name for name, needed in SYSTEM if rights & needed]
-        flags = b" ".join(kept + (words if rights & Rights.WRITE else []))
-    more = b" \\*" if rights & Rights.WRITE else b""
-    session.say(b"Flags that are kept.", b"PERMANENTFLAGS (%b%b)" % (flags, more))
+        return flags, b""
+    more = [b"\\*"] if rights & Rights.WRITE else []
+    if rights == ALL:
+        return flags, b" ".join([flags, *more])
+    kept = [name for name, needed in SYSTEM if rights & needed]
+    return flags, b" ".join(kept + (words if rights & Rights.WRITE else []) + more)

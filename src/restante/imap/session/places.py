@@ -25,7 +25,7 @@ from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.interface import Store
 from ...store.model import INBOX, SEPARATOR, Mailbox
 from ...store.past import Past, PastState, PastStore
-from ...store.rights import Rights, identifiers_of, letters
+from ...store.rights import ALL, Rights, identifiers_of, letters
 
 if TYPE_CHECKING:
     from .session import ImapSession
@@ -86,7 +86,7 @@ def require(mailbox: Mailbox, needed: Rights) -> None:
 
     The store asks again in its own transaction; this gives the answer before work is done.
     """
-    if mailbox.rights & needed == needed:
+    if mailbox.rights is ALL or mailbox.rights & needed == needed:  # "is": a microsecond less, for nearly everybody
         return
     if mailbox.rights & Rights.LOOKUP:
         missing = letters(needed & ~mailbox.rights)

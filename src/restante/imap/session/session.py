@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 from ...accounts.login import Authenticator, Peer
@@ -294,7 +295,7 @@ class ImapSession:
         """Run one command and answer it."""
         self._bad_in_a_row = 0
         entry = TABLE[type(command)]
-        if not self.state & entry.states:
+        if self.state not in entry.states:
             reply = Reply(wrong_state(self.state, entry.states), b"CLIENTBUG", Answer.BAD)
         elif type(command) in SLOW:
             self.progress.begin(command.tag)
@@ -399,9 +400,10 @@ class ImapSession:
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         self._gathered = 0
-        self.connection.write(data)
+        kept_up = self.connection.send(data)
         del data  # not held while the peer is slow
-        await self.connection.drain()
+        if not kept_up:
+            await self.connection.drain()
 
     def say_now(self, response: bytes) -> None:
         """Send a whole response from outside the command that runs; what it has written goes out first.
@@ -552,18 +554,24 @@ class ImapSession:
         self.place = place
         self.state = State.SELECTED
 
-    def listen(self, place: Place) -> None:
-        """Hear of changes of the account that a mailbox is in, from now on."""
+    def listen(self, place: Place, known: int) -> None:
+        """Hear of changes of the account that a mailbox is in, from now on. known: its number, as just read."""
+        if self.watch is not None and (place.past is not None or self.watch.account != place.store.account):
+            self.close_watch()
         if self.watch is None and place.past is None:
-            self.watch = self.engine.watch(place.store.account, self._on_change)
+            self.watch = self.engine.watch(place.store.account, self._on_change, known)
 
-    def unselected(self) -> None:
-        """Back to the authenticated state; all that was known of the mailbox is let go."""
+    def unselected(self, *, listening: bool = False) -> None:
+        """Back to the authenticated state; all that was known of the mailbox is let go.
+
+        listening: but not the watch, since another mailbox is selected, in the same account as a rule.
+        """
         self.view_or_none = None
         self.dirty = False
         self.place = None
         self.flag_table = None
-        self.close_watch()
+        if not listening:
+            self.close_watch()
         self.state = State.AUTHENTICATED
 
     def notify(self, notifications: Notifications | None, told: Told) -> None:
@@ -591,6 +599,7 @@ class ImapSession:
             self._wake.reschedule(asyncio.get_running_loop().time())
 
 
+@lru_cache(maxsize=4)
 def reader_limits(limits: LimitsTable) -> ReaderLimits:
     """The grammar's bounds as configured."""
     default = ReaderLimits()
@@ -604,10 +613,10 @@ def reader_limits(limits: LimitsTable) -> ReaderLimits:
     )
 
 
-def wrong_state(now: State, wanted: State) -> bytes:
+def wrong_state(now: State, wanted: tuple[State, ...]) -> bytes:
     """Why a command cannot be used now."""
     if now is State.NOT_AUTHENTICATED:
         return b"Log in first."
-    if wanted is State.NOT_AUTHENTICATED:
+    if wanted == (State.NOT_AUTHENTICATED,):
         return b"Already logged in."
     return b"Select a mailbox first."

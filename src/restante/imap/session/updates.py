@@ -122,6 +122,8 @@ class Updates:
         session.dirty = False
         try:
             delta = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
+            if delta.mailbox is view.mailbox and view.is_settled:
+                return  # the very row that was read last: the answer to most questions
             present = await self._shared_list(view, delta)
         except NoSuchMailbox as gone:
             raise SelectedLost(b"The selected mailbox has been deleted.", b"NONEXISTENT") from gone

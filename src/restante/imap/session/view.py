@@ -103,6 +103,11 @@ class View:
             self.told_modseq = delta.mailbox.highest_modseq
         return Update(positions, expunged, len(self.uids) if arrived else None, arrived, changed)
 
+    @property
+    def is_settled(self) -> bool:
+        """Nothing waits to be told, or to be compared with what comes next."""
+        return not (len(self.gone) or self.own or self.contexts)
+
     def note_own(self, flagged: Flagged) -> bool:
         """Take in what this session's own command did to flags, of which the client knows.
 

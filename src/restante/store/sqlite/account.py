@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from ..errors import CannotChangeMailbox, InUse
+from ..errors import CannotChangeMailbox, InUse, NoSuchMailbox
 from ..interface import Store
 from ..model import (
     AccountStats,
@@ -45,6 +45,7 @@ from ..model import (
     Row,
     Scored,
     Snapshot,
+    UidList,
     UidRanges,
 )
 from ..quota import Quota, QuotaState
@@ -84,7 +85,10 @@ if TYPE_CHECKING:
     from ..rewind import RewindNote, Rewound
     from ..rewind import Snapshot as Then
     from .engine import SqliteEngine
+    from .orders import Orders
     from .rewind import Prepared as PreparedRewind
+
+NOTHING = array("I")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -227,7 +231,7 @@ class SqliteStore:
     async def delta(self, mailbox: int, since: int) -> Delta:
         here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
         if since >= here.highest_modseq:  # the answer to most questions: nothing
-            return Delta(here, [], array("I"), True)
+            return Delta(here, [], NOTHING, True)
         return self._engine.kept.deltas.find(self.account, here, since) or self._read(self._delta, mailbox, since)
 
     def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
@@ -320,6 +324,20 @@ class SqliteStore:
         from . import sort
 
         return await sort.sort(self, mailbox, query, keys, within)
+
+    @property
+    def orders(self) -> Orders:
+        """Orders of whole mailboxes that are known."""
+        return self._engine.kept.orders
+
+    def whole(self, mailbox: int, within: UidRanges) -> UidList | None:
+        """The mailbox's UID list, if these ranges hold all of it; None where they do not, or it is gone."""
+        try:
+            uids = self._read(self._engine.kept.lists.snapshot, self.account, mailbox, self._user).uids
+        except NoSuchMailbox:
+            return None
+        low, high = within[0] if len(within) == 1 else (1, 0)
+        return uids if len(uids) and low <= uids.uids[0] and uids.uids[-1] <= high else None
 
     async def thread(self, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
         from . import sort

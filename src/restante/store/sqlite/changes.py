@@ -155,16 +155,21 @@ class FlagArrays:
         return uids, flags
 
     def stored(self, account: str, key: int, flagged: Flagged) -> None:
-        """Take in what a command stored, instead of reading it back, where all it changed stands in a row."""
+        """Take in what a command stored, instead of reading it back, where it changed all that had the same flags from
+        the first to the last of those it changed."""
         held = self._arrays.get((account, key))
         if held is None or held[0] != flagged.before or flagged.mailbox is None:
             return
         _, uids, flags = held
-        blocks = [(number, *uids.span(named[0], named[-1]), len(named)) for number, named in flagged.sets]
-        if not blocks or any(stop - start != count for _, start, stop, count in blocks):
+        blocks = [(old, new, *uids.span(named[0], named[-1]), len(named)) for old, new, named in flagged.sets]
+        if not blocks or any(flags[start:stop].count(old) != count for old, _, start, stop, count in blocks):
             return
-        for number, start, stop, count in blocks:
-            flags[start:stop] = array("I", [number]) * count
+        for old, new, start, stop, count in blocks:
+            if stop - start == count:
+                flags[start:stop] = array("I", [new]) * count
+            else:
+                there = flags[start:stop]
+                flags[start:stop] = array("I", map({old: new}.get, there, there))
         self._arrays[account, key] = (flagged.mailbox.highest_modseq, uids, flags)
 
     def _keep(self, account: str, key: int, modseq: int, uids: UidList, flags: array[int]) -> None:

@@ -58,6 +58,9 @@ READ_WAIT = 1_000
 TOUCH_INTERVAL = 60.0
 """Seconds between two writings of credentials' last uses."""
 
+LOGINS_KEPT = 256
+"""Accounts whose row and credentials are remembered while the file is the same."""
+
 DUPLICATES_KEPT = 10_000
 CLOSURES_KEPT = 10_000
 
@@ -76,6 +79,8 @@ class SqliteDirectory:
         self._random = random
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="directory")
         self._secrets: dict[str, bytes] = {}
+        self._logins: dict[str, Login] = {}
+        self._logins_at = 0
         self._touched: dict[tuple[str, int], int] = {}
         self._touch_timer: asyncio.TimerHandle | None = None
         self._touch_task: asyncio.Task[None] | None = None
@@ -109,7 +114,7 @@ class SqliteDirectory:
     def version(self) -> int:
         """A number that is another one as soon as anything in the file has been changed, by whatever process."""
         with translated():
-            return int(self._reader.pragma("data_version"))
+            return int(self._reader.execute("PRAGMA data_version").get)
 
     async def _write(self, change: Callable[[apsw.Connection], T]) -> T:
         """Run `change` as one transaction in the worker thread. Durable when this returns."""
@@ -294,13 +299,26 @@ class SqliteDirectory:
     # Credentials -----------------------------------------------------------------------------------
 
     async def login(self, address: str) -> Login | None:
-        rows = self._rows(_LOGIN, fold_address(address))
+        key, version = fold_address(address), self.version()
+        if version != self._logins_at:
+            self._logins.clear()
+            self._logins_at = version
+        known = self._logins.get(key)
+        return self._read_login(key) if known is None else known
+
+    def _read_login(self, key: str) -> Login | None:
+        """Read it, and remember it until anything in the file changes; names of nobody are not remembered."""
+        rows = self._rows(_LOGIN, key)
         if not rows:
             return None
         end = ACCOUNT_COLUMNS
         salt, iterations = rows[0][end : end + 2]
         credentials = tuple(credential_of(row[end + 2 :]) for row in rows if row[end + 2] is not None)
-        return Login(account_of(rows[0][:end]), salt, iterations, credentials)
+        found = Login(account_of(rows[0][:end]), salt, iterations, credentials)
+        if len(self._logins) >= LOGINS_KEPT:
+            self._logins.pop(next(iter(self._logins)))
+        self._logins[key] = found
+        return found
 
     def has_scram(self) -> bool:
         return bool(self._rows("SELECT EXISTS (SELECT 1 FROM credential WHERE stored_key NOT NULL)")[0][0])

@@ -25,7 +25,7 @@ from ..interface import OnChange, Store, Watch
 from ..quota import NO_LIMITS, Quota
 from . import migrate
 from .account import SqliteStore
-from .faults import translated
+from .faults import refusal, translated
 from .glance import glance_stats
 from .handles import Handles
 from .hints import GONE, Hints
@@ -213,9 +213,12 @@ class SqliteEngine:
         busy = self._begun or self._sweeping is not None or self.filler.working or self._writers.working
         return not (busy or len(self.handles) or len(self.indexes) or self.kept.large)
 
-    def watch(self, account: str, on_change: OnChange) -> Watch:
-        with translated():
-            return self._hints.watch(account, self.path(account), on_change)
+    def watch(self, account: str, on_change: OnChange, known: int | None = None) -> Watch:
+        path = self.path(account)
+        try:
+            return self._hints.watch(account, path, on_change, known)
+        except OSError as error:
+            raise refusal(error) from error
 
     async def close(self) -> None:
         await self.filler.close()

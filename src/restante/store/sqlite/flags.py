@@ -14,7 +14,7 @@ import apsw
 
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
 from .mailboxes import mailbox_by_key
-from .transaction import Write, pack, ranges_of, spans, typed
+from .transaction import Write, pack, ranges_of, spans
 
 FEW = 8
 """Ranges up to which each is written by a statement of its own, twice as fast as by UID."""
@@ -54,14 +54,16 @@ def change_flags(
     if unchanged_since is not None:
         refused = array("I", list(chain.from_iterable(tx.db.execute(_REFUSED, (*where, unchanged_since)))))
     since = unchanged_since if unchanged_since is not None else 1 << 62
-    changed: list[tuple[int, array[int]]] = []
-    sets: list[tuple[int]] = typed(tx.db.execute(_SETS, (*where, since)))
-    for (number,) in sets:
+    changed: list[tuple[int, int, array[int]]] = []
+    numbers, row = _sets(tx, where, since)
+    for number in numbers:
         old = tx.flags_of(number)
         new = change(old)
         if new == old:
             continue
-        uids = array("q", list(chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number)))))
+        uids = (
+            row if row is not None else array("q", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
+        )
         _count(tx, mailbox, uids, old, new)
         tx.remember("flags", mailbox, ranges_of(uids), str(number))
         # What is written is never taken up again by a later set: `change` changes no set that it has made.
@@ -72,11 +74,24 @@ def change_flags(
             )
         else:
             tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids)))
-        changed.append((wanted, array("I", uids)))
+        changed.append((number, wanted, array("I", uids)))
     if not changed:
         return Flagged(0, array("I"), refused)
     here = mailbox_by_key(tx.db, mailbox, tx.user)
-    return Flagged(tx.modseq, _together([uids for _, uids in changed]), refused, here, before, tuple(changed))
+    return Flagged(tx.modseq, _together([uids for _, _, uids in changed]), refused, here, before, tuple(changed))
+
+
+def _sets(tx: Write, where: tuple[apsw.CArrayBinding, int], since: int) -> tuple[list[int], array[int] | None]:
+    """Numbers of the flag sets among the placements named; the UIDs too, where all have one set and no gap.
+
+    That is most STOREs, and one pass within SQLite tells it.
+    """
+    lowest, highest, count, first, last = tx.db.execute(_OVERVIEW, (*where, since)).get
+    if not count:
+        return [], None
+    if lowest == highest:
+        return [lowest], array("q", range(first, last + 1)) if last - first + 1 == count else None
+    return list(chain.from_iterable(tx.db.execute(_SETS, (*where, since)))), None
 
 
 def _together(parts: list[array[int]]) -> array[int]:
@@ -105,6 +120,9 @@ def _bit(flags: Flags, bit: System) -> int:
 # "+p.modseq": the index on modseq must not lead, or rows come in another order than by UID.
 _SPANS = spans("?1", "placement", "?2")
 _REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq > ?3"
+_OVERVIEW = (
+    f"SELECT min(p.flagset), max(p.flagset), count(*), min(p.uid), max(p.uid) FROM {_SPANS} WHERE +p.modseq <= ?3"
+)
 _SETS = f"SELECT DISTINCT p.flagset FROM {_SPANS} WHERE +p.modseq <= ?3"
 _OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq <= ?3 AND p.flagset = ?4"
 _UPDATE = "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4))"

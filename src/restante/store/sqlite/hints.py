@@ -58,7 +58,7 @@ class _Watched:
 
     __slots__ = ("known", "path", "pending", "seen", "watches")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
         self.watches: set[Watching] = set()
         self.known = 0
@@ -84,15 +84,15 @@ class Hints:
 
     # Watching, on the loop ---------------------------------------------------------------------------
 
-    def watch(self, account: str, path: Path, on_change: OnChange) -> Watching:
-        """Begin a watch; to be called on the event loop."""
+    def watch(self, account: str, path: Path, on_change: OnChange, known: int | None = None) -> Watching:
+        """Begin a watch; to be called on the event loop. known: see `Engine.watch`."""
         self._listen(asyncio.get_running_loop())
         watching = Watching(self, account, on_change)
         watched = self._watched.get(account)
         if watched is None:
-            watched = self._watched[account] = _Watched(path.with_name(path.name + "-wal"))
+            watched = self._watched[account] = _Watched(f"{path}-wal")
             watched.seen = _look(watched.path)
-            watched.known = self._read(account)
+            watched.known = self._read(account) if known is None else known
         watched.watches.add(watching)
         return watching
 
@@ -256,7 +256,7 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _look(path: Path) -> tuple[int, int] | None:
+def _look(path: str) -> tuple[int, int] | None:
     """Time stamp and size of the file; None where it is not there, or so fresh that it may change unseen."""
     try:
         status = os.stat(path)  # noqa: PTH116 - for every watched account each second

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from .changes import Deltas, FirstUnseen, FlagArrays, Lists
 from .maildrop import Maildrops
+from .orders import Orders
 from .sessions import Shared
 
 RECENT = 1_000
@@ -37,6 +38,7 @@ class Kept:
         self.maildrops = Maildrops()
         self.deltas = Deltas(self.lists)
         self.unseen = FirstUnseen()
+        self.orders = Orders()
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()
         self._large: dict[str, float] = {}  # account -> when it went to sleep, the first to do so first
@@ -59,7 +61,7 @@ class Kept:
 
     def forget_mail(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
-        for cache in (self.lists, self.flags, self.maildrops, self.unseen):
+        for cache in (self.lists, self.flags, self.maildrops, self.unseen, self.orders):
             cache.forget(accounts)
 
     def forget(self, accounts: AbstractSet[str]) -> None:
@@ -79,6 +81,7 @@ class Kept:
             large = self.lists.forget(accounts, SMALL) | self.maildrops.forget(accounts, SMALL)
             self.flags.forget(accounts - large)
             self.unseen.forget(accounts - large)
+            self.orders.forget(accounts - large)
             self.deltas.forget(accounts)
             for account in accounts:
                 self._recent.pop(account, None)

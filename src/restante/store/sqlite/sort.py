@@ -74,10 +74,30 @@ async def sort(
         packed = [uid << 7 | score for uid, score in zip(scored.uids, scored.scores, strict=True)]
         count, named = len(packed), apsw.carray(array("q", packed or [0]))
     elif isinstance(query, All):
-        count, named = store.look(messages_of, mailbox), pack(within)
+        return await _sort_all(store, mailbox, tuple(keys), within)
     else:
         found = await store.search(mailbox, query, within)
         count, named = len(found), pack(tuple(ranges_of(found)))
+    return await _ordered(store, mailbox, count, named, keys)
+
+
+async def _sort_all(store: SqliteStore, mailbox: int, keys: tuple[Criterion, ...], within: UidRanges) -> array[int]:
+    """`sort` of all messages of the ranges, which is the whole mailbox as a rule: its order may be known."""
+    count = store.look(messages_of, mailbox)
+    uids = store.whole(mailbox, within) if count else None
+    known = None if uids is None else store.orders.find(store.account, mailbox, keys, uids)
+    if known is not None:
+        return known
+    found = await _ordered(store, mailbox, count, pack(within), keys)
+    if uids is not None:
+        store.orders.keep(store.account, mailbox, keys, uids, found)
+    return found
+
+
+async def _ordered(
+    store: SqliteStore, mailbox: int, count: int, named: apsw.CArrayBinding, keys: Sequence[Criterion]
+) -> array[int]:
+    """`sort_uids` of some `count` messages, where it is to be done."""
     if not count:
         return array("I")
     if count <= ON_LOOP:

@@ -32,11 +32,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import apsw
 import msgspec
 
 from restante.accounts.admin import Admin
@@ -44,6 +45,7 @@ from restante.clock import SystemClock, system_random
 from restante.config.model import Config
 from restante.config.paths import make_data
 from restante.server.engine import open_engine
+from restante.store.sqlite.indexes import BATCH
 
 ROOT = Path(__file__).resolve().parent.parent
 USERS = [f"u{i}@bench.example" for i in range(16)]
@@ -295,6 +297,27 @@ def with_xapian(folder: Path, corpus: Path, options: argparse.Namespace) -> tupl
     return found, f"Dovecot with fts-xapian: {cpu:.0f} CPU seconds, delivery included; index {size / 1e6:.0f} MB."
 
 
+def wait_indexed(data: Path) -> None:
+    """Until the search index of the largest account is as complete as it gets while nothing comes."""
+    account = max(data.glob("accounts/*/*.db"), key=lambda path: path.stat().st_size)
+    start = time.monotonic()
+    with closing(apsw.Connection(str(account), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+        last = int(db.execute("SELECT max(key) FROM email").get)
+    while last - _indexed(account.with_suffix(".index")) >= BATCH:
+        if time.monotonic() - start > INDEXED:
+            raise TimeoutError(f"Restante's index is not complete after {INDEXED:.0f} s")
+        time.sleep(0.2)
+
+
+def _indexed(path: Path) -> int:
+    """The email up to which an index is complete, 0 where there is none yet."""
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+            return int(db.execute("SELECT upto FROM state").get or 0)
+    except (apsw.CantOpenError, apsw.SQLError):  # not made yet, or being made
+        return 0
+
+
 def fill(server: Running, corpus: Path, options: argparse.Namespace) -> None:
     """Deliver the corpus and measure nothing."""
     command = [sys.executable, str(options.tools / "mailbench.py"), "--corpus", str(corpus), "--only", "deliver,append"]
@@ -429,14 +452,16 @@ def main() -> int:
         if options.xapian and yardstick:
             with restante_server(folder, 0) as server:
                 fill(server, corpus, options)
+                wait_indexed(folder / "restante")
                 compared["Restante"] = searches(server.imap, corpus)
             with dovecot_server(folder, options.tools, 0) as server:
                 fill(server, corpus, options)
                 compared["Dovecot"] = searches(server.imap, corpus)
             compared["Dovecot with fts-xapian"], indexed = with_xapian(folder, corpus, options)
-    text = table(ours, theirs) if theirs else json.dumps(ours, indent=1)
+    texts = [table(ours, theirs) if theirs else json.dumps(ours, indent=1)] if ours else []
     if compared:
-        text += f"\n\n{search_table(compared)}\n\n{indexed}"
+        texts += [search_table(compared), indexed]
+    text = "\n\n".join(texts)
     command = " ".join(["bench/compare.py", *sys.argv[1:]])
     today = datetime.now(tz=UTC).date()
     report = f"`{command}`, {today}, {options.rounds} rounds, {machine()}\n\n{text}\n"

@@ -103,8 +103,8 @@ def _accounts(step: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str
     for name in ("delivery", "delivery again", "login + SELECT", "login + SELECT again"):
         cells = [f"{rate(step[n][name]['per_s'])} ({duration(step[n][name]['cpu'])})" for n in sizes]
         out.append(f"| {name} | {' | '.join(cells)} |")
-    for name in ("at the start", "login + SELECT again"):
-        text = "memory of all processes " + ("at the start" if name == "at the start" else "after all that")
+    for name in ("at the start", "delivery again", "login + SELECT again"):
+        text = "memory of all processes " + ("" if name == "at the start" else "after ") + name
         out.append(f"| {text} | {' | '.join(octets(step[n][name]['pss']) for n in sizes)} |")
     made = " | ".join(
         f"{rate(step[n]['account made']['per_s'])}, {octets(step[n]['account made']['disk'])}" for n in sizes
@@ -125,31 +125,25 @@ def pictures(known: Known) -> dict[str, str]:
             name: [(int(n), row[name][which]) for n, row in known[step].items() if which in row.get(name, {})]
             for name in names
         }
-        found[file] = chart(title, below, across, {name: line for name, line in lines.items() if line}, figure)
+        found[file] = chart(
+            title, below, across, {name: line for name, line in lines.items() if line}, figure, slope=step == "messages"
+        )
 
     if "messages" in known:
+        across = "messages in the mailbox; processor time of the worker"
+        draw("growth-same.svg", "messages", _SAME, "cpu", "The same answer: the same time", across, duration)
+        title = "Answers that name every message, and the dashed line: in proportion"
+        draw("growth-all.svg", "messages", _GROWING, "cpu", title, across, duration)
         across = "messages in the mailbox"
-        draw("growth-same.svg", "messages", _SAME, "s", "The same answer: the same time", across, duration)
-        draw(
-            "growth-all.svg", "messages", _GROWING, "s", "Answers that name every message (dashed: in proportion)",
-            across, duration,
-        )  # fmt: skip
-        draw(
-            "growth-memory.svg", "messages", _GROWING, "rss", "The worker's largest memory while it answers", across,
-            octets,
-        )  # fmt: skip
+        draw("growth-memory.svg", "messages", _GROWING, "rss", "The worker's largest memory meanwhile", across, octets)
     if "connections" in known:
         across = "connections at the same time"
         draw("growth-connections.svg", "connections", _CROWDS, "per_s", "Done in a second", across, rate)
+        title = "Processor time of the server for each"
+        draw("growth-connections-cpu.svg", "connections", _CROWDS, "cpu", title, across, duration)
     if "accounts" in known:
-        names = ("delivery again", "login + SELECT again")
-        draw(
-            "growth-accounts.svg",
-            "accounts",
-            names,
-            "per_s",
-            "Done in a second, spread over accounts",
-            "accounts",
-            rate,
-        )
+        names, across = ("delivery again", "login + SELECT again"), "accounts that it is spread over"
+        draw("growth-accounts.svg", "accounts", names, "per_s", "Done in a second", across, rate)
+        title = "Processor time of the server for each"
+        draw("growth-accounts-cpu.svg", "accounts", names, "cpu", title, across, duration)
     return found

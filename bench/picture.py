@@ -25,18 +25,18 @@ _COLOURS = (
     "#455a64",
     "#7a9a01",
 )
-_LEFT, _TOP, _BOTTOM, _NAMES = 84, 76, 58, 330
+_LEFT, _TOP, _BOTTOM, _NAMES = 84, 76, 58, 400
 _NAME_HEIGHT = 17
 
 
 def chart(
     title: str, below: str, across: str, lines: Mapping[str, Line], figure: Callable[[float], str], slope: bool = True
 ) -> str:
-    """The picture, 960 by 560. below: a sentence under the title. across: what x counts. figure: writes a value of y.
+    """The picture, 1040 by 560. below: a sentence under the title. across: what x counts. figure: writes a value of y.
 
     slope: a dashed line shows what grows tenfold with a tenfold x.
     """
-    width, height = 960, 560
+    width, height = 1040, 560
     right, bottom = width - _NAMES, height - _BOTTOM
     xs = sorted({x for line in lines.values() for x, _ in line})
     ys = [y for line in lines.values() for _, y in line]

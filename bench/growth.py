@@ -2,7 +2,7 @@
 """How cost grows as the answer grows: with messages, with connections, with accounts; tables and pictures of it.
 
 usage: bench/growth.py [STEP ...] [--json FILE] [--sizes N,N,...] [--connections N,...] [--accounts N,...]
-                       [--markdown FILE] [--pictures FOLDER]
+                       [--note TEXT] [--markdown FILE] [--pictures FOLDER]
 
 Steps: messages, connections, accounts, show (none named: all). Each measures on a server of its own in a temporary
 folder and writes what it found into the JSON file at once, beside what other runs wrote there, so that a step, or a
@@ -66,11 +66,15 @@ def main() -> int:
     p.add_argument("--sizes", type=numbers, default=[1_000, 10_000, 100_000, 1_000_000])
     p.add_argument("--connections", type=numbers, default=[1, 2, 4, 8, 16])
     p.add_argument("--accounts", type=numbers, default=[10, 100, 1_000, 10_000])
+    p.add_argument("--note", help="what is to be known of the machine: kept with the figures, said beside them")
     p.add_argument("--markdown", type=Path, help="write the tables there too")
     p.add_argument("--pictures", type=Path, help="write growth-*.svg into this folder")
     options = p.parse_args()
     steps = options.steps or STEPS
     run(options, steps)
+    if options.note is not None:
+        known = json.loads(options.json.read_text()) | {"note": options.note}
+        options.json.write_text(json.dumps(known, indent=1) + "\n")
     if "show" in steps:
         known = json.loads(options.json.read_text())
         report = tables(known)

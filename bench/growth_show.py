@@ -47,7 +47,10 @@ def _sizes(step: Mapping[str, object]) -> list[str]:
 
 def tables(known: Known) -> str:
     """Markdown of all steps that were measured."""
-    out = [f"`bench/growth.py`, {known['date']}, {known['machine']}", ""]
+    out = [
+        "`bench/growth.py`, " + ", ".join(str(known[each]) for each in ("date", "machine", "note") if each in known),
+        "",
+    ]
     for step, make in (("messages", _messages), ("connections", _connections), ("accounts", _accounts)):
         if step in known:
             out += [*make(known[step]), ""]
@@ -115,7 +118,7 @@ def _accounts(step: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str
 
 def pictures(known: Known) -> dict[str, str]:
     """SVG by file name."""
-    below = f"{known['date']}, {known['machine']}"
+    below = ", ".join(str(known[each]) for each in ("date", "machine", "note") if each in known)
     found: dict[str, str] = {}
 
     def draw(
@@ -146,4 +149,6 @@ def pictures(known: Known) -> dict[str, str]:
         draw("growth-accounts.svg", "accounts", names, "per_s", "Done in a second", across, rate)
         title = "Processor time of the server for each"
         draw("growth-accounts-cpu.svg", "accounts", names, "cpu", title, across, duration)
+        title = "Memory of all the server's processes, at work"
+        draw("growth-accounts-memory.svg", "accounts", ("at the start", *names), "pss", title, across, octets)
     return found

@@ -2,7 +2,11 @@
 """Restante beside Debian's Dovecot: the same work, the same clients, in turn, and a table of ratios.
 
 usage: bench/compare.py [--tools DIR] [--messages N] [--median OCTETS] [--rounds N] [--only NAME,...]
-                        [--idle N] [--accounts N] [--markdown FILE]
+                        [--idle N] [--accounts N] [--large] [--xapian] [--markdown FILE]
+
+--large: what depends on the size of a mailbox, with 100,000 messages. --xapian: searches beside Dovecot with
+fts-xapian too, whose index takes long to make. Answers of both are counted and compared with Restante's, since theirs
+need not be exact.
 
 Needs root and Debian's dovecot packages for the yardstick, and the load tools (corpus.py, mailbench.py,
 dovecot.sh) in DIR (default ../shared/bench). Each server starts empty and runs alone; rounds alternate
@@ -28,11 +32,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import apsw
 import msgspec
 
 from restante.accounts.admin import Admin
@@ -40,6 +45,7 @@ from restante.clock import SystemClock, system_random
 from restante.config.model import Config
 from restante.config.paths import make_data
 from restante.server.engine import open_engine
+from restante.store.sqlite.indexes import BATCH
 
 ROOT = Path(__file__).resolve().parent.parent
 USERS = [f"u{i}@bench.example" for i in range(16)]
@@ -84,6 +90,32 @@ ROWS = (
     ("spread_per_s", "delivery spread over many accounts (messages/s)", True),
     ("cpu_s", "the server's CPU seconds for all of it", False),
 )
+
+
+LARGE = ("deliver", "append", "select", "flags", "search", "sort", "thread", "qresync")
+"""What --large measures. The first two fill the mailbox."""
+
+SEARCHES = (
+    ("a rare word", b"TEXT zqx7needle"),
+    ("a part of it", b"TEXT qx7needl"),
+    ("a common word", b"BODY commonword"),
+    ("two words in a row", b'BODY "%b"'),
+    ("the same words, the other way round", b'BODY "%b"'),
+    ("a word of subjects", b"SUBJECT invoice"),
+    ("a part of such words", b"SUBJECT nvoic"),
+)
+"""Of --xapian. A phrase is taken from the corpus."""
+
+INDEXED = 7_200.0
+"""Seconds that Dovecot's index may take."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search took (seconds, median of five) and how many messages it named."""
+
+    seconds: float
+    count: int
 
 
 @dataclass(frozen=True)
@@ -141,11 +173,13 @@ def restante_server(folder: Path, accounts: int) -> Iterator[Running]:
 
 
 @contextmanager
-def dovecot_server(folder: Path, tools: Path, accounts: int) -> Iterator[Running]:
+def dovecot_server(folder: Path, tools: Path, accounts: int, index: str = "none") -> Iterator[Running]:
     home = folder / "dovecot"
     environment = {**os.environ, "DOVECOT_DIR": str(home)}
     script = ["bash", str(tools / "dovecot.sh")]
-    subprocess.run([*script, "start", "sdbox", "optimized"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*script, "start", "sdbox", "optimized", index], check=True, env=environment, stdout=subprocess.DEVNULL
+    )
     with (home / "users").open("a") as users:
         users.writelines(f"s{i}@bench.example:{{PLAIN}}{PASSWORD}\n" for i in range(accounts))
     pid = int((home / "run" / "master.pid").read_text())
@@ -203,28 +237,115 @@ def drain(imap: str) -> float:
     return statistics.median(times)
 
 
-def search(imap: str, keys: bytes) -> float:
-    """Seconds that a search takes, the median of five."""
+def search(imap: str, keys: bytes) -> Found:
+    """A search by a connection of its own."""
     host, port = imap.rsplit(":", 1)
-    times = []
+    times, answer = [], b""
     with socket.create_connection((host, int(port))) as s:
         s.sendall(f"a LOGIN {USERS[0]} {PASSWORD}\r\nb SELECT INBOX\r\n".encode())
         _until(s, b"\r\nb OK")
         for _ in range(5):
             start = time.perf_counter()
             s.sendall(b"c UID SEARCH " + keys + b"\r\n")
-            _until(s, b"\r\nc OK")
+            answer = _until(s, b"\r\nc OK", 1 << 24)
             times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    named = re.search(rb"\* SEARCH([0-9 ]*)", answer)
+    if named is None:
+        raise AssertionError(answer[-200:])
+    return Found(statistics.median(times), len(named.group(1).split()))
 
 
-def _until(s: socket.socket, mark: bytes) -> None:
+def _until(s: socket.socket, mark: bytes, keep: int = 200) -> bytes:
+    """Read until the mark has come; the last `keep` octets."""
     buffer, tail = bytearray(1 << 20), b""
-    while mark not in tail:
+    while mark not in tail[-200:]:
         count = s.recv_into(buffer)
         if not count:
             raise ConnectionError("closed by server")
-        tail = (tail + bytes(buffer[max(0, count - 200) : count]))[-200:]
+        tail = (tail + bytes(buffer[max(0, count - keep) : count]))[-keep:]
+    return tail
+
+
+def searches(imap: str, corpus: Path) -> list[Found]:
+    """Each of SEARCHES."""
+    words = _phrase(corpus)
+    given = [b" ".join(words), b" ".join(reversed(words))]
+    return [search(imap, keys % given.pop(0) if b"%b" in keys else keys) for _, keys in SEARCHES]
+
+
+def _phrase(corpus: Path) -> list[bytes]:
+    """Two long words that stand in a row in a text of the corpus."""
+    with corpus.open("rb") as lines:
+        for line in lines:
+            if found := re.fullmatch(rb"(?:[a-z]+ ){4,}([a-z]{5,}) ([a-z]{5,})(?: [a-z]+)+\n", line):
+                return [found.group(1), found.group(2)]
+    raise ValueError("no phrase in the corpus")
+
+
+def with_xapian(folder: Path, corpus: Path, options: argparse.Namespace) -> tuple[list[Found], str]:
+    """Dovecot with a full-text index: the searches once it is complete, and a sentence on what that took."""
+    with dovecot_server(folder, options.tools, 0, "xapian") as server:
+        fill(server, corpus, options)
+        start = time.monotonic()
+        while any(b"indexer-worker" in line for line in _below(server.pid)):
+            if time.monotonic() - start > INDEXED:
+                raise TimeoutError(f"Dovecot's index is not complete after {INDEXED:.0f} s")
+            time.sleep(1)
+        found = searches(server.imap, corpus)
+        cpu = _processor(server.pid)
+        size = sum(path.stat().st_size for path in (folder / "dovecot").glob("mail/**/xapian-indexes/**/*"))
+    return found, f"Dovecot with fts-xapian: {cpu:.0f} CPU seconds, delivery included; index {size / 1e6:.0f} MB."
+
+
+def wait_indexed(data: Path) -> None:
+    """Until the search index of the largest account is as complete as it gets while nothing comes."""
+    account = max(data.glob("accounts/*/*.db"), key=lambda path: path.stat().st_size)
+    start = time.monotonic()
+    with closing(apsw.Connection(str(account), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+        last = int(db.execute("SELECT max(key) FROM email").get)
+    while last - _indexed(account.with_suffix(".index")) >= BATCH:
+        if time.monotonic() - start > INDEXED:
+            raise TimeoutError(f"Restante's index is not complete after {INDEXED:.0f} s")
+        time.sleep(0.2)
+
+
+def _indexed(path: Path) -> int:
+    """The email up to which an index is complete, 0 where there is none yet."""
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+            return int(db.execute("SELECT upto FROM state").get or 0)
+    except (apsw.CantOpenError, apsw.SQLError):  # not made yet, or being made
+        return 0
+
+
+def fill(server: Running, corpus: Path, options: argparse.Namespace) -> None:
+    """Deliver the corpus and measure nothing."""
+    command = [sys.executable, str(options.tools / "mailbench.py"), "--corpus", str(corpus), "--only", "deliver,append"]
+    command += ["--imap", server.imap, "--lmtp", server.lmtp, "--user", USERS[0], "--password", PASSWORD]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _below(pid: int) -> list[bytes]:
+    """Command lines of all processes that a process has started."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            found.append(Path(f"/proc/{child}/cmdline").read_bytes())
+        except FileNotFoundError:
+            continue  # ended just now
+    return found
+
+
+def _processor(pid: int) -> float:
+    """Processor seconds of a process and all below it, dead ones included."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ticks = 0
+    for each in (str(pid), *children):
+        try:
+            ticks += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+        except FileNotFoundError:
+            continue  # ended just now, and is counted with its parent the next time
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def measure(server: Running, corpus: Path, tools: Path, options: argparse.Namespace) -> dict[str, float]:
@@ -242,7 +363,7 @@ def measure(server: Running, corpus: Path, tools: Path, options: argparse.Namesp
     if isinstance(start, dict) and isinstance(end, dict):
         result["cpu_s"] = end["cpu_s"] - start["cpu_s"]
     result["drain_s"] = drain(server.imap)
-    result["search_indexed_s"] = search(server.imap, b"TEXT zqx7needle")
+    result["search_indexed_s"] = search(server.imap, b"TEXT zqx7needle").seconds
     if options.accounts:
         result["spread_per_s"] = spread(server.lmtp, options.accounts, options.accounts * 4)
     return result
@@ -258,6 +379,15 @@ def table(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> str:
         x, y = statistics.median(a), statistics.median(b)
         ratio = x / y if larger else y / x
         lines.append(f"| {what} | {_figure(key, x)} | {_figure(key, y)} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def search_table(columns: dict[str, list[Found]]) -> str:
+    """Each search: how long, how many found; where servers differ, who is right shows in the messages."""
+    lines = [f"| search for | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+    for i, (what, _) in enumerate(SEARCHES):
+        cells = [f"{found[i].seconds * 1000:.2f} ms, {found[i].count:,}" for found in columns.values()]
+        lines.append(f"| {what} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -290,13 +420,20 @@ def main() -> int:
     p.add_argument("--idle", type=int, default=1000)
     p.add_argument("--accounts", type=int, default=1000)
     p.add_argument("--users", action="store_true", help="spread the 16 connections over 16 accounts")
+    p.add_argument("--large", action="store_true", help=f"100,000 messages, --only {','.join(LARGE)}")
+    p.add_argument("--xapian", action="store_true", help="searches beside Dovecot with fts-xapian, answers compared")
     p.add_argument("--markdown", type=Path, help="write the table there too")
     options = p.parse_args()
+    if options.large:
+        options.messages, options.median, options.only = 100_000, 2_000, ",".join(LARGE)
+        options.accounts = options.idle = 0
     if not (options.tools / "mailbench.py").exists():
         print(f"skipped: no load tools in {options.tools}")
         return 0
     ours: list[dict[str, float]] = []
     theirs: list[dict[str, float]] = []
+    compared: dict[str, list[Found]] = {}
+    indexed = ""
     with tempfile.TemporaryDirectory(prefix="restante-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # Dovecot's mail user has to reach its folder
@@ -312,7 +449,19 @@ def main() -> int:
             if yardstick:
                 with dovecot_server(folder, options.tools, options.accounts) as server:
                     theirs.append(measure(server, corpus, options.tools, options))
-    text = table(ours, theirs) if theirs else json.dumps(ours, indent=1)
+        if options.xapian and yardstick:
+            with restante_server(folder, 0) as server:
+                fill(server, corpus, options)
+                wait_indexed(folder / "restante")
+                compared["Restante"] = searches(server.imap, corpus)
+            with dovecot_server(folder, options.tools, 0) as server:
+                fill(server, corpus, options)
+                compared["Dovecot"] = searches(server.imap, corpus)
+            compared["Dovecot with fts-xapian"], indexed = with_xapian(folder, corpus, options)
+    texts = [table(ours, theirs) if theirs else json.dumps(ours, indent=1)] if ours else []
+    if compared:
+        texts += [search_table(compared), indexed]
+    text = "\n\n".join(texts)
     command = " ".join(["bench/compare.py", *sys.argv[1:]])
     today = datetime.now(tz=UTC).date()
     report = f"`{command}`, {today}, {options.rounds} rounds, {machine()}\n\n{text}\n"

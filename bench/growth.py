@@ -1,148 +1,90 @@
 #!/usr/bin/env python3
-"""How the cost of each command grows with the mailbox: 1,000, 10,000, 100,000 messages.
+"""How cost grows as the answer grows: with messages, with connections, with accounts; tables and pictures of it.
 
-usage: bench/growth.py [--sizes N,N,...] [--markdown FILE]
+usage: bench/growth.py [STEP ...] [--json FILE] [--sizes N,N,...] [--connections N,...] [--accounts N,...]
+                       [--note TEXT] [--markdown FILE] [--pictures FOLDER]
 
-One server, one account a size, small messages that are all alike but for their number. Each figure is the best of
-three on a warm server, one client on loopback. A command whose answer names every message may grow with it; one
-whose answer stays the same must not grow.
+Steps: messages, connections, accounts, show (none named: all). Each measures on a server of its own in a temporary
+folder and writes what it found into the JSON file at once, beside what other runs wrote there, so that a step, or a
+single size of it, can be run again alone. `show` measures nothing: table and pictures are made of the file.
+
+A mailbox of 1,000,000 messages takes 4 GB below $TMPDIR and some ten minutes to make and index. A command whose answer
+names every message may grow with it; one whose answer stays the same must not.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import re
-import socket
+import json
 import sys
-import tempfile
-import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from compare import PASSWORD, machine, restante_server
+import growth_crowds
+import growth_messages
+from compare import machine
+from growth_show import pictures, tables
 
-from restante.clock import SystemClock, system_random
-from restante.config.model import Config
-from restante.mime.analyse import analyse
-from restante.server.engine import open_engine
-from restante.store.model import Flags, NewMessage
-
-# command, whether its answer grows with the mailbox
-COMMANDS = (
-    ("NOOP", False),
-    ("SELECT INBOX", False),
-    ("STATUS INBOX (MESSAGES UNSEEN SIZE HIGHESTMODSEQ)", False),
-    ("UID FETCH * (FLAGS)", False),
-    ("UID FETCH * (BODY.PEEK[])", False),
-    ("UID STORE * +FLAGS (\\Flagged)", False),
-    ("UID STORE * -FLAGS (\\Flagged)", False),
-    ("APPEND", False),
-    ("UID SEARCH UID 1:10 SUBJECT number", False),
-    ("UID FETCH 1:* (FLAGS)", True),
-    ("UID FETCH 1:* (UID FLAGS RFC822.SIZE ENVELOPE BODYSTRUCTURE)", True),
-    ("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)])", True),
-    ("UID FETCH 1:* (BODY.PEEK[])", True),
-    ("UID SEARCH UNSEEN", True),
-    ("UID SEARCH SUBJECT number", True),
-    ("UID SEARCH BODY needle", True),
-    ("UID STORE 1:* +FLAGS (\\Answered)", True),
-    ("UID COPY 1:* Copies", True),
-    ("UID STORE 1:* +FLAGS.SILENT (\\Deleted)", True),
-    ("EXPUNGE", True),
-)
+STEPS = ("messages", "connections", "accounts", "show")
 
 
-def message(number: int) -> bytes:
-    head = f"From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nSubject: number {number}\r\n"
-    head += f"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{number}@growth.example>\r\n\r\n"
-    return head.encode() + b"one line of text, and another\r\n" * 20
+def numbers(text: str) -> list[int]:
+    return [int(one.replace("_", "")) for one in text.split(",")]
 
 
-async def fill(data: Path, address: str, count: int) -> None:
-    engine = open_engine(Config(), data, SystemClock(), system_random)
-    account = await engine.directory.account(address)
-    assert account is not None
-    store = engine.account(account.id)
-    inbox = await store.mailbox("INBOX")
-    assert inbox is not None
-    await store.create_mailbox("Copies")
-    for start in range(0, count, 500):
-        octets = [message(n) for n in range(start, min(start + 500, count))]
-        new = [NewMessage(await store.put(m), analyse(m), Flags(), 1_800_000_000) for m in octets]
-        await store.append(inbox.key, new)
-    while await store.fill_search():
-        pass
-    await engine.close()
+def keep(file: Path, step: str, found: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Put figures into the file, in the place of older ones of the same size."""
+    known = json.loads(file.read_text()) if file.exists() else {}
+    known["machine"] = machine()
+    known["date"] = str(datetime.now(tz=UTC).date())
+    known.setdefault(step, {}).update(found)
+    file.write_text(json.dumps(known, indent=1) + "\n")
 
 
-class Client:
-    """A blocking IMAP client that reads answers as octets."""
-
-    def __init__(self, address: str, user: str) -> None:
-        host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.file = self.socket.makefile("rb", 1 << 20)
-        self.file.readline()
-        self.run(f"LOGIN {user} {PASSWORD}")
-
-    def run(self, command: str, literal: bytes | None = None) -> float:
-        """Seconds from the command to its tagged OK."""
-        start = time.perf_counter()
-        if literal is None:
-            self.socket.sendall(f"t {command}\r\n".encode())
-        else:
-            self.socket.sendall(f"t {command} {{{len(literal)}}}\r\n".encode())
-            assert self.file.readline().startswith(b"+")
-            self.socket.sendall(literal + b"\r\n")
-        while True:
-            line = self.file.readline()
-            assert line, "closed by the server"
-            if line.startswith(b"t "):
-                assert line.startswith(b"t OK"), (command, line)
-                return time.perf_counter() - start
-            if found := re.search(rb"\{(\d+)\}\r\n$", line):
-                self.file.read(int(found.group(1)))
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
-def measure(address: str, user: str) -> dict[str, float]:
-    client = Client(address, user)
-    client.run("SELECT INBOX")
-    times = {}
-    for command, _ in COMMANDS:
-        literal = message(0) if command == "APPEND" else None
-        once = command.startswith(("UID COPY", "EXPUNGE", "UID STORE 1:*"))
-        text = "APPEND Copies" if literal else command
-        times[command] = min(client.run(text, literal) for _ in range(1 if once else 3))
-    client.socket.close()
-    return times
+def run(options: argparse.Namespace, steps: Iterable[str]) -> None:
+    file: Path = options.json
+    one: Callable[[int, Callable[[str], None]], dict[str, dict[str, float]]]
+    for step, one, counts in (
+        ("messages", growth_messages.grown, options.sizes),
+        ("accounts", growth_crowds.accounts, options.accounts),
+    ):
+        for count in counts if step in steps else ():
+            keep(file, step, {str(count): one(count, tell)})
+    if "connections" in steps:
+        keep(file, "connections", growth_crowds.connections(options.connections, tell))
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--sizes", default="1000,10000,100000")
-    p.add_argument("--markdown", type=Path)
+    p.add_argument("steps", nargs="*", choices=[*STEPS, []], metavar="STEP")
+    p.add_argument("--json", type=Path, default=Path("growth.json"), help="where figures are kept (growth.json)")
+    p.add_argument("--sizes", type=numbers, default=[1_000, 10_000, 100_000, 1_000_000])
+    p.add_argument("--connections", type=numbers, default=[1, 2, 4, 8, 16])
+    p.add_argument("--accounts", type=numbers, default=[10, 100, 1_000, 10_000])
+    p.add_argument("--note", help="what is to be known of the machine: kept with the figures, said beside them")
+    p.add_argument("--markdown", type=Path, help="write the tables there too")
+    p.add_argument("--pictures", type=Path, help="write growth-*.svg into this folder")
     options = p.parse_args()
-    sizes = [int(n) for n in options.sizes.split(",")]
-    with tempfile.TemporaryDirectory(prefix="restante-growth-") as name:
-        folder = Path(name)
-        with restante_server(folder, 0) as server:
-            results = []
-            for i, size in enumerate(sizes):
-                user = f"u{i}@bench.example"
-                asyncio.run(fill(folder / "restante", user, size))
-                results.append(measure(server.imap, user))
-    head = " | ".join(f"{n:,}" for n in sizes)
-    lines = [f"| command | {head} | growth, last step |", "|---|" + "---:|" * (len(sizes) + 1)]
-    for command, grows in COMMANDS:
-        row = [r[command] for r in results]
-        factor = row[-1] / row[-2] if len(row) > 1 else 1.0
-        figures = " | ".join(f"{t * 1000:.2f} ms" for t in row)
-        lines.append(f"| `{command}`{'' if grows else ' (same answer)'} | {figures} | {factor:.1f}x |")
-    report = f"`{' '.join(['bench/growth.py', *sys.argv[1:]])}`, {machine()}\n\n" + "\n".join(lines) + "\n"
-    print(report)
-    if options.markdown:
-        options.markdown.write_text(report)
+    steps = options.steps or STEPS
+    run(options, steps)
+    if options.note is not None:
+        known = json.loads(options.json.read_text()) | {"note": options.note}
+        options.json.write_text(json.dumps(known, indent=1) + "\n")
+    if "show" in steps:
+        known = json.loads(options.json.read_text())
+        report = tables(known)
+        print(report)
+        if options.markdown:
+            options.markdown.write_text(report)
+        if options.pictures:
+            options.pictures.mkdir(parents=True, exist_ok=True)
+            for name, picture in pictures(known).items():
+                (options.pictures / name).write_text(picture)
     return 0
 
 

@@ -160,6 +160,20 @@ def test_an_email_id_brought_along_may_be_an_old_servers_uidl_here(installation:
     asyncio.run(installation.play(scene))
 
 
+def test_an_old_servers_uidl_may_be_another_one_with_its_suffix(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await new(store, b"a\r\n", identity=Identity(uidl="x"))])
+        await store.copy(box, ALL, box)
+        (second,) = (await store.append(box, [await new(store, b"b\r\n", identity=Identity(uidl="x.1"))])).email_ids
+        await fill(store, box, 1)
+        told = await uidls(store)
+        assert told[:3] == ["x", "x.1", f"{second}.0"]
+        assert len(set(told)) == 4
+
+    asyncio.run(installation.play(scene))
+
+
 def test_a_long_uidl_keeps_within_70_octets(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)

@@ -6,9 +6,12 @@ mail waits for the next session, and what IMAP expunged stays readable by its co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ..store.model import DropList, DropMessage, UidRanges
+
+AT_ONCE = 5_000
+"""Lines of a listing that are made at once: 2 ms."""
 
 
 class Maildrop:
@@ -39,26 +42,42 @@ class Maildrop:
         total -= sum(self.size(self.messages[n - 1]) for n in self.deleted)
         return len(self.messages) - len(self.deleted), total
 
-    def list_octets(self) -> bytes:
-        """LIST's lines, their CRLF included."""
-        if self.utf8:
-            return self._listing("LIST UTF8", lambda n, m: f"{n} {m.size_utf8}\r\n")
-        return self._listing("LIST", lambda n, m: f"{n} {m.size}\r\n")
+    def list_octets(self) -> Iterator[bytes]:
+        """LIST's lines, their CRLF included, in pieces."""
 
-    def uidl_octets(self) -> bytes:
-        """UIDL's lines, their CRLF included."""
-        return self._listing("UIDL", lambda n, m: f"{n} {m.uidl}\r\n")
+        def lines(start: int, stop: int) -> list[str]:
+            sizes = self.messages.sizes(start, stop, utf8=self.utf8)
+            return [f"{number} {size}\r\n" for number, size in enumerate(sizes, start + 1)]
 
-    def _listing(self, name: str, line: Callable[[int, DropMessage], str]) -> bytes:
+        return self._listing("LIST UTF8" if self.utf8 else "LIST", lines)
+
+    def uidl_octets(self) -> Iterator[bytes]:
+        """UIDL's lines, their CRLF included, in pieces."""
+
+        def lines(start: int, stop: int) -> list[str]:
+            uidls = self.messages.uidls(start, stop)
+            return [f"{number} {uidl}\r\n" for number, uidl in enumerate(uidls, start + 1)]
+
+        return self._listing("UIDL", lines)
+
+    def _listing(self, name: str, lines: Callable[[int, int], list[str]]) -> Iterator[bytes]:
         """One line a message that is not marked. Where none is, the octets are made once for all sessions."""
-        if self.deleted:
-            lines = [line(n, m) for n, m in enumerate(self.messages, 1) if n not in self.deleted]
-            return "".join(lines).encode("ascii")
-        ready = self.messages.listings.get(name)
-        if ready is None:
-            lines = [line(n, m) for n, m in enumerate(self.messages, 1)]
-            ready = self.messages.listings[name] = "".join(lines).encode("ascii")
-        return ready
+        ready = None if self.deleted else self.messages.listings.get(name)
+        if ready is not None:
+            yield ready
+            return
+        whole = not self.deleted
+        pieces = []
+        for start in range(0, len(self.messages), AT_ONCE):
+            some = lines(start, start + AT_ONCE)
+            if not whole:
+                some = [line for number, line in enumerate(some, start + 1) if number not in self.deleted]
+            piece = "".join(some).encode("ascii")
+            if whole:
+                pieces.append(piece)
+            yield piece
+        if whole:
+            self.messages.listings[name] = b"".join(pieces)
 
     def ranges(self, numbers: Iterable[int]) -> UidRanges:
         """UIDs of these message numbers as ascending ranges; neighbours by UID are joined."""

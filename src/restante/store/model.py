@@ -19,6 +19,8 @@ from typing import NamedTuple
 from weakref import ref
 
 from ..mime.model import Analysis
+from .droplist import DropList as DropList
+from .droplist import DropMessage as DropMessage
 from .rights import ALL as ALL_RIGHTS
 from .rights import Rights
 
@@ -422,39 +424,6 @@ class Pop3Delete(Enum):
     REMOVE = "remove"
     TRASH = "trash"
     KEEP = "keep"
-
-
-class DropMessage(NamedTuple):
-    """One message of a maildrop: a placement in INBOX that POP3 may see. A tuple: there may be 100,000.
-
-    uidl: 1 to 70 octets, unique within the maildrop, permanent. size: octets RETR sends before dot-stuffing
-    to a client without UTF8 (surrogate and final CRLF counted). size_utf8: the same after UTF8.
-    content: key for read_content. traits: mime Trait bits.
-    """
-
-    uid: int
-    uidl: str
-    size: int
-    size_utf8: int
-    content: int
-    traits: int
-    seen: bool
-
-
-class DropList(list[DropMessage]):
-    """A maildrop at one state, ascending by UID: shared by the sessions of a process, never to be changed.
-
-    octets, octets_utf8: sums of `size` and `size_utf8`. listings: octets that a protocol has made of all of it, by a
-    name of its own, so that they are made once.
-    """
-
-    __slots__ = ("listings", "octets", "octets_utf8")
-
-    def __init__(self, messages: Iterable[DropMessage]) -> None:
-        super().__init__(messages)
-        self.octets = sum([message.size for message in self])
-        self.octets_utf8 = sum([message.size_utf8 for message in self])
-        self.listings: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)

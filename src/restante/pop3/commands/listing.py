@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..grammar.commands import Command
@@ -48,10 +49,15 @@ async def uidl(session: Pop3Session, command: Command) -> None:
     await _send(session, ok(b"Unique-id listing follows."), drop.uidl_octets())
 
 
-async def _send(session: Pop3Session, first: bytes, lines: bytes) -> None:
+async def _send(session: Pop3Session, first: bytes, pieces: Iterable[bytes]) -> None:
     session.reply(first)
-    for start in range(0, len(lines), OCTETS_AT_ONCE):
-        session.reply(lines[start : start + OCTETS_AT_ONCE])
-        if len(lines) > OCTETS_AT_ONCE:
-            await session.flush()
+    waiting = 0
+    for lines in pieces:
+        for start in range(0, len(lines), OCTETS_AT_ONCE):
+            some = lines[start : start + OCTETS_AT_ONCE]
+            session.reply(some)
+            waiting += len(some)
+            if waiting >= OCTETS_AT_ONCE:
+                await session.flush()
+                waiting = 0
     session.reply(END)

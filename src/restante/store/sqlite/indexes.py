@@ -22,7 +22,7 @@ from ..errors import StoreRefusal
 from ..model import Finding
 from .candidates import Candidates
 from .handles import READER_WAIT, connect
-from .index import STEP, Index, NoIndex, discard, is_damage
+from .index import FILL, Index, NoIndex, discard, is_damage
 
 T = TypeVar("T")
 
@@ -144,7 +144,7 @@ class Indexes:
                 self._close(account)
 
 
-def fill(account: Path, path: Path, locks: Path, least: int, most: int = 4 * STEP) -> tuple[int, int]:
+def fill(account: Path, path: Path, locks: Path, least: int, most: int = FILL) -> tuple[int, int]:
     """Index at most `most` further emails whose texts are made, if there are `least` of them: (how many were indexed,
     the email up to which the index is complete). Blocks: for a thread. Nothing is done while another process does it.
 
@@ -152,11 +152,10 @@ def fill(account: Path, path: Path, locks: Path, least: int, most: int = 4 * STE
     """
 
     def work(db: apsw.Connection, index: Index) -> tuple[int, int]:
-        upto, done = index.ready(db), 0
+        upto = index.ready(db)
         if waiting(db, upto, least) < least:
             return 0, upto
-        while done < most and (step := index.fill(db, min(STEP, most - done))):
-            done += step
+        done = index.fill(db, most)
         index.flush()
         return done, index.upto(db)
 

@@ -8,6 +8,7 @@ stays hidden wherever it goes. RFC 1939 7 (UIDL), RFC 2449 6.7 (EXPIRE).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 import apsw
@@ -18,7 +19,7 @@ from .flags import store_flags
 from .transaction import Write, pack, ranges_of, spans
 
 MOST_HELD = 200_000
-"""Messages in the maildrops that one process keeps: about 60 MB."""
+"""Messages in the maildrops that one process keeps: about 25 MB with their listings."""
 
 ON_LOOP = 5_000
 """Messages that are listed on the event loop, in some ten milliseconds; others do not wait for a longer list."""
@@ -32,8 +33,11 @@ FROM mailbox WHERE name = 'INBOX'
 """
 
 _MAILDROP = f"""
-SELECT p.uid, coalesce(e.uidl, e.id), c.pop3_size, c.pop3_size_utf8, e.content, c.traits,
-       (f.system & {int(System.SEEN)}) <> 0, e.id, coalesce(s.suffix, 0)
+SELECT p.uid,
+       CASE WHEN coalesce(s.suffix, 0) = 0 THEN coalesce(e.uidl, e.id)
+            WHEN length(coalesce(e.uidl, e.id)) + 1 + length(s.suffix) > {UIDL_OCTETS} THEN e.id || '.' || s.suffix
+            ELSE coalesce(e.uidl, e.id) || '.' || s.suffix END,
+       c.pop3_size, c.pop3_size_utf8, e.content, c.traits, (f.system & {int(System.SEEN)}) <> 0
 FROM mailbox m
 JOIN placement p ON p.mailbox = m.key
 JOIN email e ON e.key = p.email
@@ -44,6 +48,14 @@ WHERE m.name = 'INBOX' AND p.email NOT IN (SELECT email FROM pop3_hidden)
 ORDER BY p.uid
 """
 
+_FOREIGN = "SELECT 1 FROM email WHERE uidl IS NOT NULL LIMIT 1"
+
+_APART = """
+SELECT e.id || '.' || coalesce(s.suffix, 0) FROM mailbox m JOIN email e
+JOIN placement p ON p.mailbox = m.key AND p.email = e.key
+LEFT JOIN pop3 s ON s.mailbox = p.mailbox AND s.uid = p.uid
+WHERE m.name = 'INBOX' AND p.uid = ?
+"""
 
 State = tuple[int, int, int, str]
 """What a maildrop depends on: INBOX's number, UIDNEXT and count, and which emails are hidden: how many, and the sum of
@@ -95,32 +107,20 @@ def maildrop(db: apsw.Connection) -> tuple[State, DropList]:
     """Messages of INBOX that POP3 may see, ascending by UID, each with a UIDL of its own. To be called in a
     transaction."""
     state: State = db.execute(_STATE).fetchone() or (0, 0, 0, "")
-    rows = list(db.execute(_MAILDROP))
-    listed = [DropMessage._make(row[:7]) if not row[8] else _suffixed(row) for row in rows]
-    if len({m.uidl for m in listed}) < len(listed):
-        listed = _told_apart(listed, rows)
-    return state, DropList(listed)
+    drop = DropList(db.execute(_MAILDROP))
+    # EMAILIDs and their suffixes are unique by themselves; only what an old server gave may meet another one.
+    if db.execute(_FOREIGN).fetchone() is not None and len({message.uidl for message in drop}) < len(drop):
+        drop = DropList(_told_apart(db, drop))
+    return state, drop
 
 
-def _suffixed(row: tuple[int, str, int, int, int, int, int, str, int]) -> DropMessage:
-    uid, base, size, size_utf8, content, traits, seen, id, suffix = row
-    uidl = f"{base}.{suffix}"
-    if len(uidl) > UIDL_OCTETS:
-        uidl = f"{id}.{suffix}"
-    return DropMessage(uid, uidl, size, size_utf8, content, traits, bool(seen))
-
-
-def _told_apart(
-    listed: list[DropMessage], rows: list[tuple[int, str, int, int, int, int, int, str, int]]
-) -> list[DropMessage]:
+def _told_apart(db: apsw.Connection, drop: DropList) -> Iterator[DropMessage]:
     """An old server's UIDL may equal another one with its suffix: the later message then goes by its EMAILID."""
     taken: set[str] = set()
-    apart = []
-    for message, row in zip(listed, rows, strict=True):
-        uidl = message.uidl if message.uidl not in taken else f"{row[7]}.{row[8]}"
+    for message in drop:
+        uidl = message.uidl if message.uidl not in taken else str(db.execute(_APART, (message.uid,)).get)
         taken.add(uidl)
-        apart.append(message._replace(uidl=uidl))
-    return apart
+        yield message._replace(uidl=uidl)
 
 
 def finish(tx: Write, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, mark_seen: bool) -> None:

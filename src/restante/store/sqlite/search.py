@@ -27,6 +27,7 @@ from ..model import Flags, FlagTable, Scored, UidRanges
 from . import bodies
 from .changes import FEW_FLAGS
 from .compile import EMAIL, TRUE, UID, Compiler, Python, Row, Sql, SqlValue, Test, Texts, balanced, uid_condition
+from .sort import after
 from .transaction import typed
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ class _Search:
         self._reached = 0
         few = _named(query, within) <= FEW
         self.compiler, self.test, candidates, upto = store.look(self._compiled, table, query, few)
-        bound = self.test if isinstance(self.test, Sql) else self.test.bound
-        self.where = balanced([uid_condition(within, mailbox), bound], "AND", TRUE)
+        self.within = within
+        self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
         if candidates is not None:
             self._narrow(candidates, upto, query, within)
 
@@ -184,9 +185,10 @@ class _Search:
 
     async def _rows(self) -> AsyncIterator[list[Row]]:
         """Rows that the SQL part lets through."""
-        columns, where = [column.text for column in self.compiler.columns], self.where
+        columns = [column.text for column in self.compiler.columns]
         values: list[SqlValue] = [value for column in self.compiler.columns for value in column.values]
         if self.emails is not None:
+            where = self._where(self.within)
             sql = candidates_sql(columns, where.text)
             for start in range(0, len(self.emails), _EMAIL_BATCH):
                 some = apsw.carray(self.emails[start : start + _EMAIL_BATCH])
@@ -194,15 +196,22 @@ class _Search:
                 await asyncio.sleep(0)  # others' turn
             return
         batch = _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH
-        sql = placements_sql(columns, where.text, batch)
-        last = 0
-        while True:
+        left, last = self.within, 0
+        while left:
+            # SQLite begins at one lower bound of `p.uid`, and not always at the highest: each batch would pass over all
+            # that came before it, and a million messages cost ten times as much as they should.
+            where = self._where(left)
+            sql = placements_sql(columns, where.text, batch)
             rows = self.store.look(_fetch, sql, [*values, self.mailbox, *where.values, last])
             yield rows
             if len(rows) < batch:
                 return
             last = rows[-1][UID]
+            left = after(left, last)
             await asyncio.sleep(0)  # others' turn
+
+    def _where(self, within: UidRanges) -> Sql:
+        return balanced([self.bound, uid_condition(within, self.mailbox)], "AND", TRUE)
 
     async def _matching(self, test: Python, rows: Sequence[Row]) -> list[Row]:
         """The rows that match by their texts."""

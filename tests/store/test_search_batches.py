@@ -1,0 +1,73 @@
+"""A search of many messages comes in batches, and a later one costs what the first did."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from pathlib import Path
+
+import apsw
+import pytest
+
+from restante.query.language import And, Contains, Dated, Field, Instant, Not, Order, Query, Uids
+from restante.store.interface import Engine, Store
+from restante.store.model import UidRanges
+from restante.store.sqlite import search
+from restante.store.sqlite.account import SqliteStore
+from restante.store.sqlite.compile import Row
+from tests.engines.making import Installation, fill, inbox
+
+COUNT, BATCH = 300, 10
+SENT = Dated(Instant.RECEIVED, Order.SINCE, date(1970, 1, 1))
+ALL = ((1, COUNT),)
+
+
+@pytest.mark.parametrize(
+    ("query", "within"),
+    [
+        (SENT, ALL),
+        (And((Uids(ALL), SENT)), ALL),
+        (And((SENT, Uids(ALL))), ALL),
+        (And((Uids(((1, 40), (50, COUNT))), SENT)), ALL),
+        (SENT, ((1, 40), (50, COUNT))),
+        (Not(Contains(Field.SUBJECT, "nowhere")), ALL),
+    ],
+    ids=["alone", "named first", "named last", "two named", "within two", "texts"],
+)
+def test_no_batch_passes_over_those_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: Query, within: UidRanges
+) -> None:
+    """Or a search of a million messages reads most of them again in each of its batches."""
+    monkeypatch.setattr(search, "_PLAIN_BATCH", BATCH)
+    monkeypatch.setattr(search, "_ROW_BATCH", BATCH)
+    steps: list[int] = []
+    fetch = search._fetch
+
+    def counted(db: apsw.Connection, sql: str, values: list[object]) -> list[Row]:
+        steps.append(0)
+
+        def step() -> bool:
+            steps[-1] += 1
+            return False
+
+        db.set_progress_handler(step, 1)
+        try:
+            return fetch(db, sql, values)
+        finally:
+            db.set_progress_handler(None)
+
+    monkeypatch.setattr(search, "_fetch", counted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        box = await inbox(store)
+        await fill(store, box, COUNT)
+        expected = [uid for low, high in within for uid in range(low, high + 1)]
+        for node in query.operands if isinstance(query, And) else ():
+            if isinstance(node, Uids):
+                expected = [uid for uid in expected if any(low <= uid <= high for low, high in node.ranges)]
+        assert list(await store.search(box, query, within)) == expected
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert len(steps) > COUNT // BATCH - 3
+    assert max(steps) < 2 * steps[0], steps

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -25,10 +25,11 @@ from .errors import UNREADABLE, Corrupt, Missing, NeedsPrivateKey, NewerFormat, 
 from .index import Index, Pack, Part, Spot, pack_of
 from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
-from .notes import Notes
 from .objects import Kind, SnapshotData
 from .sealed import DRAWN_OCTETS, FileKind, head_octets
-from .written import note_run, read_written
+
+if TYPE_CHECKING:
+    from .notes import Notes
 
 S = TypeVar("S", bound=objects.Struct)
 T = TypeVar("T")
@@ -84,15 +85,19 @@ class Repository:
         """Why it is not known which packs will go: reading needs not know, writing does."""
         self.reads = secrets.reads
         """Whether what is in it can be read. Where not, reading raises NeedsPrivateKey."""
-        self.notes = Notes(notes / id, secrets, random) if notes is not None and not secrets.reads else None
+        self.notes: Notes | None = None
         """What is remembered of a sealed repository where it cannot be read."""
+        if notes is not None and not secrets.reads:
+            from .notes import Notes
+
+            self.notes = Notes(notes / id, secrets, random)
+        self.lists: list[str] = []
+        """Names of the lists of condemned packs that the index was made with."""
         self._wrote: dict[str, int] = {}
         self._unlisted: list[str] = []
         """Snapshots that no list of files names: their runs were cut off just then."""
         self._expected: set[str] = set()
         """Packs (SHA-256) that were expected when a run began which cannot read what is there."""
-        self._lists: list[str] = []
-        """Names of the lists of condemned packs that the index was made with."""
         self._index: Index | None = None
         self._unindexed_known = False
         self._packs_alone = False
@@ -245,7 +250,7 @@ class Repository:
     def _read_index(self) -> Index:
         found = Index()
         try:
-            self._lists, condemned = self.condemned_lists()
+            self.lists, condemned = self.condemned_lists()
             found.condemn(condemned)
         except Corrupt as error:
             self.unsure = error
@@ -324,7 +329,7 @@ class Repository:
         """Packs that have gone since the index was read though they were to stay. There are none while clocks are right
         and no run outlives `run.LONGEST`, of which a machine that sleeps in the middle of one knows nothing. Costs a
         short listing where no `prune` went on meanwhile."""
-        if sorted(name for name, _ in self.location.names(names.CONDEMNED)) == self._lists:
+        if sorted(name for name, _ in self.location.names(names.CONDEMNED)) == self.lists:
             return set()
         relied = (self._expected | self.index.packs.keys()) - self.index.condemned
         here = {names.sha_of(name) for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)}
@@ -536,8 +541,20 @@ class Repository:
             else:
                 spots.append(((spot.pack.name, spot.block, spot.offset), digest, spot))
         spots.sort(key=_where)
-        for _, digest, spot in spots:
-            try:
+        opened, block = None, b""
+        for (name, number, offset), digest, spot in spots:
+            if spot.kind == Kind.MESSAGE.value:
+                if opened != (name, number):
+                    opened, block = (name, number), b""
+                    try:
+                        block = self._block(spot.pack, number)
+                    except Corrupt:
+                        pass  # said below, of each message in it, unless another pack has that
+                data = block[offset : offset + spot.length]
+                if sha256(data).digest() == digest:
+                    yield digest, data
+                    continue
+            try:  # in pieces, or damaged here
                 found: bytes | Corrupt = self._message_at(spot, digest)
             except Corrupt as error:
                 found = error
@@ -638,6 +655,8 @@ class Repository:
             return self.latest()
         if self.notes is None:
             return None
+        from .written import read_written
+
         written, here, condemned = read_written(self), self.snapshot_names(), self.index.condemned
         packed = (names.MAIL + "/", names.META + "/")
         self._expected = {names.sha_of(name) or "" for name in written.files if name.startswith(packed)}
@@ -685,6 +704,8 @@ class Repository:
             )
         name = self.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
         if self.secrets.recipient is not None:
+            from .written import note_run
+
             also = [one for one in self._unlisted if one in here]
             also += self.notes.resumed if self.notes is not None else ()
             note_run(self, name, data.at, dict.fromkeys(also, 0) | self._wrote)

@@ -37,7 +37,7 @@ Told = Callable[[str, int, int], None]
 class Done:
     """What a run did. unchanged: accounts that one look was enough for. messages, octets: read from the store.
     written: octets of files. failed: (address, why); passing: how many of them for a reason that may be gone soon.
-    unreadable: (address, how many messages could not be read)."""
+    unreadable: (address, how many messages could not be read). lines: of the snapshot's accounts."""
 
     snapshot: Snapshot
     accounts: int = 0
@@ -48,6 +48,7 @@ class Done:
     failed: list[tuple[str, str]] = field(default_factory=list)
     passing: int = 0
     unreadable: list[tuple[str, int]] = field(default_factory=list)
+    lines: list[AccountLine] = field(default_factory=list)
 
 
 async def run(
@@ -105,6 +106,7 @@ async def run(
             f"{len(gone)} packs that the backup relies on were removed while it went on.",
             "Run it again. Are the clocks right of all machines that use this backup?",
         )
+    done.lines = [kept[id] for id in sorted(kept)]
     done.snapshot = await asyncio.to_thread(repository.put_snapshot, data)
     return done
 

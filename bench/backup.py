@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """`restante backup` beside restic and borg: the same mail, in turn, and a table of ratios.
 
-usage: bench/backup.py [--tools DIR] [--messages N] [--median OCTETS] [--key-file] [--markdown FILE]
+usage: bench/backup.py [--tools DIR] [--messages N] [--median OCTETS] [--markdown FILE]
 
 Needs Debian's restic and borgbackup and the load tool corpus.py in DIR (default ../shared/bench). The mail lies in a
 store, which Restante backs up, and as a Maildir tree made of it by `restante export`, which the others do. Steps: the
 first backup; nothing changed (three times); the flags of every hundredth message changed; one message back; all back.
-Times are of the whole process; sizes of all files of the repository. All open their repository with a passphrase; with
---key-file, Restante does with a key file, as machines do.
+Times are of the whole process; sizes of all files of the repository. All open their repository with a passphrase. The
+nights are taken a second time by Restante with a key file, as machines do, and one of them without the note that the
+run before left ("all looked at": so is the first night after each prune, and one in seven days).
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Tool:
     one: Callable[[Path, str], list[list[str]]]
     all: Callable[[Path], list[list[str]]]
     environment: dict[str, str]
+    by_key_file: list[str] = field(default_factory=list)
     steps: dict[str, list[float]] = field(default_factory=dict)
     size: int = 0
 
@@ -67,8 +69,8 @@ class Tool:
         self.size = sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
 
 
-def tools(folder: Path, data: Path, tree: Path, email: str, key_file: bool) -> list[Tool]:
-    """email: EMAILID of the message that is brought back alone. key_file: ours opens with one."""
+def tools(folder: Path, data: Path, tree: Path, email: str) -> list[Tool]:
+    """email: EMAILID of the message that is brought back alone."""
     secret = folder / "passphrase"
     secret.write_text(PASSPHRASE + "\n")
     secret.chmod(0o600)
@@ -82,11 +84,8 @@ def tools(folder: Path, data: Path, tree: Path, email: str, key_file: bool) -> l
     }  # fmt: skip
     nights = iter(range(1000))
     subprocess.run([*call, "init", ours, *key], check=True, stdout=subprocess.DEVNULL)
-    if key_file:
-        made = str(folder / "key")
-        adding = [*call, "key", "add", "--location", ours, *key, "--new-key-file", made]
-        subprocess.run(adding, check=True, stdout=subprocess.DEVNULL)
-        key = ["--key-file", made]
+    adding = [*call, "key", "add", "--location", ours, *key, "--new-key-file", str(folder / "key")]
+    subprocess.run(adding, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["restic", "-q", "init", "-r", restic], check=True, env=environment)
     subprocess.run(
         ["borg", "init", "-e", "repokey-blake2", borg], check=True, env=environment, stderr=subprocess.DEVNULL
@@ -125,6 +124,7 @@ def tools(folder: Path, data: Path, tree: Path, email: str, key_file: bool) -> l
                 "--data", str(to / "data"),
             ]],
             environment,
+            [*call, "run", ours, "--key-file", str(folder / "key")],
         ),
     ]  # fmt: skip
 
@@ -143,14 +143,16 @@ async def email_in_the_middle(data: Path) -> str:
     return email.decode("ascii")
 
 
-async def flag(data: Path) -> None:
-    """The flags of every hundredth message, in the store."""
+async def flag(data: Path, first: int = 0) -> None:
+    """The flags of every hundredth message, in the store. first: number of the first one."""
     engine = open_engine(Config(), data, SystemClock(), system_random)
     account = (await engine.directory.accounts())[0]
     store = engine.account(account.id)
     box = (await store.mailboxes())[0]
     uids = (await store.snapshot(box.key)).uids.uids
-    await store.store_flags(box.key, tuple((uid, uid) for uid in uids[::100]), FlagMode.ADD, Flags.of(["\\Flagged"]))
+    await store.store_flags(
+        box.key, tuple((uid, uid) for uid in uids[first::100]), FlagMode.ADD, Flags.of(["\\Flagged"])
+    )
     await engine.close()
 
 
@@ -165,7 +167,7 @@ def table(found: list[Tool]) -> str:
     lines = ["| work | " + " | ".join(t.name for t in found) + " | ratio to the better one |"]
     lines.append("|---|" + "---:|" * (len(found) + 1))
     for step in ours.steps:
-        times = [statistics.median(t.steps[step]) for t in found]
+        times = [statistics.median(t.steps[step if step in t.steps else step.partition(",")[0]]) for t in found]
         cells = " | ".join(f"{x:.2f} s" for x in times)
         lines.append(f"| {step} | {cells} | {min(times[:-1]) / times[-1]:.1f} |")
     cells = " | ".join(f"{t.size / 1e6:.0f} MB" for t in found)
@@ -179,7 +181,6 @@ def main() -> int:
     p.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "bench")
     p.add_argument("--messages", type=int, default=100_000)
     p.add_argument("--median", type=int, default=2000)
-    p.add_argument("--key-file", action="store_true", help="Restante opens with a key file, not a passphrase")
     p.add_argument("--markdown", type=Path, help="write the table there too")
     options = p.parse_args()
     if not (options.tools / "corpus.py").exists() or not shutil.which("restic") or not shutil.which("borg"):
@@ -198,17 +199,25 @@ def main() -> int:
         ):
             subprocess.run([*call, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         corpus.unlink()
-        found = tools(folder, data, tree, asyncio.run(email_in_the_middle(data)), options.key_file)
+        found = tools(folder, data, tree, asyncio.run(email_in_the_middle(data)))
         for tool in found:
             tool.time("first backup", tool.first())
             tool.weigh()
         for _ in range(3):
             for tool in found:
                 tool.time("nothing changed", tool.again())
+        ours = found[-1]
+        for _ in range(3):
+            shutil.rmtree(data / "backup-notes")
+            ours.time("nothing changed, all looked at", ours.again())
         asyncio.run(flag(data))
         flag_tree(tree)
         for tool in found:
             tool.time("flags of 1% changed", tool.again())
+        asyncio.run(flag(data, 1))
+        ours.time("flags of 1% changed, by key file", [ours.by_key_file])
+        for _ in range(3):
+            ours.time("nothing changed, by key file", [ours.by_key_file])
         wanted = str(sorted(tree.glob("cur/*"))[options.messages // 2].relative_to(tree))
         for tool in found:
             tool.time("one message back", tool.one(folder, wanted))

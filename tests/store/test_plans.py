@@ -20,6 +20,7 @@ from restante.store.sqlite import (
     flags,
     identity,
     indexes,
+    instant,
     mailboxes,
     reader,
     rows,
@@ -53,6 +54,7 @@ HOT = {
     "known email": (append.KNOWN, 1),
     "has email": (append._HAS, 1),
     "contents": (content._READ_MANY, 1),
+    "contents by digest": (content._HELD, 1),
     "mailbox": (mailboxes._BY_KEY, 2),
     "mailbox by name": (mailboxes._BY_NAME, 2),
     "annotation names": (annotation._NAMES, 2),
@@ -128,3 +130,12 @@ def test_an_emailid_leads_to_its_placements() -> None:
     db.execute(TABLES)
     steps = plan(db, search.placements_sql([], "e.id = ?", 9), 3)
     assert [step.split(" USING ")[0] for step in steps[:2]] == ["SEARCH e", "SEARCH p"]
+
+
+@pytest.mark.parametrize(("sql", "index"), [(instant._FLAGGED, "placement_modseq"), (instant._GONE, "removed_modseq")])
+def test_a_night_is_read_by_change_number(sql: str, index: str) -> None:
+    """Not by UID, which would go through the whole mailbox."""
+    db = apsw.Connection(":memory:")
+    db.execute(TABLES)
+    (step,) = plan(db, sql, sql.count("?"))
+    assert f"USING INDEX {index} (mailbox=? AND modseq>?)" in step

@@ -15,6 +15,7 @@ import hmac
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidKey
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from ..clock import Random
 from ..config.model import AuthTable
+from ..lanes import ONE
 from .imported_hashes import is_imported, verify_imported
 from .login import LoginUnavailable
 
@@ -54,7 +56,10 @@ def verify_password(password: bytes, hash: str) -> bool:
     if is_imported(hash):
         return verify_imported(password, hash)
     try:
-        Argon2id.verify_phc_encoded(password, hash)
+        found = _PHC.match(hash)
+        alone: AbstractContextManager[object] = ONE if found is None or int(found[3]) > LANES else nullcontext()
+        with alone:
+            Argon2id.verify_phc_encoded(password, hash)
     except (InvalidKey, ValueError):
         return False
     return True

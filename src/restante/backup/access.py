@@ -12,18 +12,22 @@ from .kept_folder import KeptFolder
 from .kept_folder import is_kept as is_kept_folder
 from .keys import Opening, is_writing_key, parse_key_file, parse_passphrase, parse_writing_key
 from .location import Location
-from .s3_settings import SCHEME, Remote, place_of
 
 if TYPE_CHECKING:
     from ..config.model import BackupTable
+    from .s3_settings import Remote
+
+S3 = "s3://"
+"""What names of buckets begin with."""
 
 
 def location_of(said: str, random: Random, remote: Remote | None = None, *, keeper: bool = False) -> Location:
     """A folder, or a bucket (which is asked whether it is append-only). remote: what a configuration says of S3; None:
     nothing. keeper: where it is append-only, this is who may remove. Raises BackupRefusal."""
-    if said.startswith(SCHEME):
+    if said.startswith(S3):
         from .s3 import Bucket
         from .s3_kept import KeptBucket, is_kept
+        from .s3_settings import Remote, place_of
 
         bucket = Bucket(place_of(said, remote or Remote()), random)
         return KeptBucket(bucket, keeper=keeper) if is_kept(bucket) else bucket
@@ -53,6 +57,8 @@ def made_append_only(location: Location) -> Location:
 
 def remote_of(table: BackupTable) -> Remote:
     """What a configuration says of S3."""
+    from .s3_settings import Remote
+
     return Remote(table.endpoint, table.region, table.credentials_file, table.allow_http)
 
 

@@ -65,16 +65,16 @@ class Folder(Location):
             return self._path(name).stat().st_size
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
-        top = self.root / folder if folder else self.root
-        waiting = [top]
+        root = str(self.root)
+        waiting = [folder]  # names, not paths: there are many files, and a Path costs as much as looking for one
         while waiting:
             here = waiting.pop()
             try:
-                found = list(os.scandir(here))
+                found = list(os.scandir(f"{root}/{here}" if here else root))
             except FileNotFoundError:
                 continue
             except PermissionError as error:
-                if here == top or is_name(here.name):
+                if here == folder or is_name(here.rpartition("/")[2]):
                     raise _refusal(folder, error) from error
                 continue  # no object can be in it: "lost+found" of a disk that is mounted here, for example
             except OSError as error:
@@ -82,14 +82,15 @@ class Folder(Location):
             for entry in found:
                 if entry.name.startswith("."):
                     continue
+                name = f"{here}/{entry.name}" if here else entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
+                    waiting.append(name)
                     continue
                 try:
                     size = entry.stat(follow_symlinks=False).st_size
                 except FileNotFoundError:
                     continue  # removed meanwhile
-                yield Path(entry.path).relative_to(self.root).as_posix(), size
+                yield name, size
 
     def remove(self, name: str) -> None:
         path = self._path(name)

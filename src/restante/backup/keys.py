@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from ..clock import Random
+from ..lanes import ONE
+from . import ahead
+from .ahead import MOST_LANES, MOST_MEMORY, MOST_PASSES
 from .crypto import KEY_OCTETS, derive
 from .errors import UNREADABLE, BackupRefusal, Corrupt, NewerFormat
 
@@ -27,9 +30,6 @@ VERSION, SEALED_VERSION = 1, 2
 """Of a slot. The second is of a repository that is sealed to a public key: who does not know of that must not go on."""
 MEMORY, PASSES, LANES = 64 << 10, 3, 4
 """Argon2id in KiB, passes, lanes: RFC 9106 4, second recommended option. 0.14 s here."""
-MOST_MEMORY, MOST_PASSES, MOST_LANES = 4 << 20, 100, 64
-"""What a slot may ask for: it is read before anything is known to be ours."""
-MOST_SLOT = 1 << 14
 MOST_LABEL = 100
 
 KEY_FILE_HEAD = "restante-backup-key-1:"
@@ -142,9 +142,13 @@ def _wrapping(slot: Slot, secret: Secret) -> bytes:
     """The key that wraps this slot's root key: the salt is the slot's alone, so that it wraps once."""
     if isinstance(secret, KeyFile):
         return derive(hmac.digest(secret.key, slot.salt, "sha256"), b"key file")
-    derived = Argon2id(
-        salt=slot.salt, length=KEY_OCTETS, iterations=slot.passes, lanes=slot.lanes, memory_cost=slot.memory
-    ).derive(secret.text)
+    derived = ahead.derived(secret.text, slot.salt, slot.memory, slot.passes, slot.lanes)
+    if derived is None:
+        argon2id = Argon2id(
+            salt=slot.salt, length=KEY_OCTETS, iterations=slot.passes, lanes=slot.lanes, memory_cost=slot.memory
+        )
+        with ONE:
+            derived = argon2id.derive(secret.text)
     return derive(derived, b"passphrase")
 
 

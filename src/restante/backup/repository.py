@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -25,11 +25,11 @@ from .errors import UNREADABLE, Corrupt, Missing, NeedsPrivateKey, NewerFormat, 
 from .index import Index, Pack, Part, Spot, pack_of
 from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
-from .notes import Notes
 from .objects import Kind, SnapshotData
-from .publish import publish
 from .sealed import DRAWN_OCTETS, FileKind, head_octets
-from .written import read_written
+
+if TYPE_CHECKING:
+    from .notes import Notes
 
 S = TypeVar("S", bound=objects.Struct)
 T = TypeVar("T")
@@ -88,8 +88,12 @@ class Repository:
         """Why it is not known which packs will go: reading needs not know, writing does."""
         self.reads = secrets.reads
         """Whether what is in it can be read. Where not, reading raises NeedsPrivateKey."""
-        self.notes = Notes(notes / id, secrets, random) if notes is not None and not secrets.reads else None
+        self.notes: Notes | None = None
         """What is remembered of a sealed repository where it cannot be read."""
+        if notes is not None and not secrets.reads:
+            from .notes import Notes
+
+            self.notes = Notes(notes / id, secrets, random)
         self.base: str | None = None
         """Name of the snapshot that a run goes on from: what that needs is not looked for again."""
         self.listed: frozenset[str] = frozenset()
@@ -98,10 +102,10 @@ class Repository:
         """Octets of the packs that were written for the next snapshot, by name."""
         self.unlisted: list[str] = []
         """Snapshots of a sealed repository that no list of files names: their runs were cut off just then."""
+        self.lists: list[str] = []
+        """Names of the lists of condemned packs that the index was made with."""
         self._expected: set[str] = set()
         """Packs (SHA-256) that were expected when a run began which cannot read what is there."""
-        self._lists: list[str] = []
-        """Names of the lists of condemned packs that the index was made with."""
         self._index: Index | None = None
         self._unindexed_known = False
         self._packs_alone = False
@@ -255,7 +259,7 @@ class Repository:
     def _read_index(self) -> Index:
         found = Index()
         try:
-            self._lists, condemned = self.condemned_lists()
+            self.lists, condemned = self.condemned_lists()
             found.condemn(condemned)
         except Corrupt as error:
             self.unsure = error
@@ -334,7 +338,7 @@ class Repository:
         """Packs that have gone since the index was read though they were to stay. There are none while clocks are right
         and no run outlives `run.LONGEST`, of which a machine that sleeps in the middle of one knows nothing. Costs a
         short listing where no `prune` went on meanwhile."""
-        if sorted(name for name, _ in self.location.names(names.CONDEMNED)) == self._lists:
+        if sorted(name for name, _ in self.location.names(names.CONDEMNED)) == self.lists:
             return set()
         relied = (self._expected | self.index.packs.keys()) - self.index.condemned
         here = {names.sha_of(name) for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)}
@@ -546,8 +550,20 @@ class Repository:
             else:
                 spots.append(((spot.pack.name, spot.block, spot.offset), digest, spot))
         spots.sort(key=_where)
-        for _, digest, spot in spots:
-            try:
+        opened, block = None, b""
+        for (name, number, offset), digest, spot in spots:
+            if spot.kind == Kind.MESSAGE.value:
+                if opened != (name, number):
+                    opened, block = (name, number), b""
+                    try:
+                        block = self._block(spot.pack, number)
+                    except Corrupt:
+                        pass  # said below, of each message in it, unless another pack has that
+                data = block[offset : offset + spot.length]
+                if sha256(data).digest() == digest:
+                    yield digest, data
+                    continue
+            try:  # in pieces, or damaged here
                 found: bytes | Corrupt = self._message_at(spot, digest)
             except Corrupt as error:
                 found = error
@@ -667,6 +683,8 @@ class Repository:
         return found
 
     def _readable_basis(self) -> Snapshot | None:
+        from .written import read_written
+
         written = read_written(self)
         self.listed = frozenset(written.files)
         here = [name for name in reversed(self.snapshot_names()) if name not in written.gone]
@@ -675,6 +693,8 @@ class Repository:
     def _remembered_basis(self) -> Snapshot | None:
         if self.notes is None:
             return None
+        from .written import read_written
+
         written, here, condemned = read_written(self), self.snapshot_names(), self.index.condemned
         packed = (names.MAIL + "/", names.META + "/")
         self.listed = frozenset(written.files)
@@ -714,6 +734,8 @@ class Repository:
         """From now on the snapshot is there, as the newest. All that it names must be there, or named by `base`.
 
         Raises NotesFailed, or Corrupt, where it is there and could not be remembered; Overtaken, where it is not."""
+        from .publish import publish
+
         return publish(self, data)
 
     def remove_snapshot(self, name: str) -> None:

@@ -39,7 +39,7 @@ class Done:
     """What a run did. unchanged: accounts that one look was enough for. messages, octets: read from the store.
     written: octets of files. failed: (address, why); passing: how many of them for a reason that may be gone soon.
     unreadable: (address, how many messages could not be read). put_back: names of snapshots' copies that were there and
-    had gone."""
+    had gone. lines: of the snapshot's accounts."""
 
     snapshot: Snapshot
     accounts: int = 0
@@ -51,6 +51,7 @@ class Done:
     passing: int = 0
     unreadable: list[tuple[str, int]] = field(default_factory=list)
     put_back: list[str] = field(default_factory=list)
+    lines: list[AccountLine] = field(default_factory=list)
 
 
 async def run(
@@ -109,6 +110,7 @@ async def run(
             f"{len(gone)} packs that the backup relies on were removed while it went on.",
             "Run it again. Are the clocks right of all machines that use this backup?",
         )
+    done.lines = [kept[id] for id in sorted(kept)]
     done.snapshot = await asyncio.to_thread(repository.put_snapshot, data)
     return done
 

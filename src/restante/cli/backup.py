@@ -62,7 +62,8 @@ class Wanted:
     key_file: Path | None = None
 
 
-def _wanted() -> Wanted:
+def wanted_key() -> Wanted:
+    """What the invocation's command line says."""
     context = click.get_current_context().find_root()
     found = context.meta.setdefault(__name__, Wanted())
     assert isinstance(found, Wanted)
@@ -71,7 +72,7 @@ def _wanted() -> Wanted:
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
     if value is not None:
-        setattr(_wanted(), param.name or "", value)
+        setattr(wanted_key(), param.name or "", value)
 
 
 def with_key(function: F) -> F:
@@ -102,7 +103,7 @@ def with_location_option(function: F) -> F:
 def location(*, keeper: bool = False) -> Location:
     """The location that the command line, or else the configuration, names. keeper: where it is append-only, this is
     who may remove."""
-    from ..backup.access import location_of, remote_of
+    from ..backup.access import S3, location_of, remote_of
     from ..clock import system_random
     from .installation import load_config
 
@@ -111,7 +112,7 @@ def location(*, keeper: bool = False) -> Location:
         raise Refusal(
             "No location of a backup was named.", "Name it, or write [backup] location = ... into the configuration."
         )
-    remote = remote_of(load_config(place_of())[0].backup)
+    remote = remote_of(load_config(place_of())[0].backup) if said.startswith(S3) else None
     return location_of(said, system_random, remote, keeper=keeper)
 
 
@@ -119,7 +120,7 @@ def named_location() -> str:
     """What the command line, or else the configuration, says of the location; "" for nothing."""
     from .installation import load_config
 
-    said = _wanted().location
+    said = wanted_key().location
     return load_config(place_of())[0].backup.location if said is None else said
 
 
@@ -130,7 +131,7 @@ def secret(*, new: bool = False, configured: bool = True) -> Opening:
     from ..backup.keys import Passphrase
     from .installation import load_config
 
-    wanted = _wanted()
+    wanted = wanted_key()
     passphrase, key = wanted.passphrase_file, wanted.key_file
     if passphrase and key:
         raise Refusal("A passphrase and a key file were named.", "Name one of them.")
@@ -168,7 +169,7 @@ def open_repository(needed: Sequence[str] = (), *, reading: bool = True, keeper:
         notes = load_config(place_of())[1] / NOTES
     with ThreadPoolExecutor(1) as thread:
         opening = thread.submit(Repository.open, where, key, system_random, notes)
-        gc.disable()  # what is loaded stays: looking for garbage in it is a tenth of loading it
+        gc.disable()  # as `entry` has done
         try:
             for name in needed:
                 importlib.import_module(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Refusal
-from .backup import RUN, complain_of, location, open_repository, secret, with_location_argument, write_key_file
+from .backup import (
+    RUN,
+    complain_of,
+    location,
+    open_repository,
+    secret,
+    wanted_key,
+    with_location_argument,
+    write_key_file,
+)
 from .backup_imap import wanted_of, with_copies
 from .common import cell, count, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .login import with_login
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from ..backup.repository import Repository
     from ..backup.run import Done
     from ..backup.sources import Sources
+    from ..config.model import Config
 
 
 NICENESS = 10
@@ -32,7 +43,6 @@ SHORT = 0.5
 
 def _step_back() -> None:
     """Lower the priority of every thread that there is, and so of those that they start."""
-    import os
     import threading
 
     for thread in threading.enumerate():
@@ -144,8 +154,7 @@ def run_(
         )  # fmt: skip
     else:
         click.echo(
-            f"Snapshot {done.snapshot.id}: {count(data.accounts, 'account')}, {count(data.messages, 'message')}"
-            f" ({human_size(data.octets)}); {count(done.messages, 'message')} new or changed place,"
+            f"Snapshot {done.snapshot.id}: {_counted(done)}; {count(done.messages, 'message')} new or changed place,"
             f" {human_size(done.written)} written."
         )
         for each in found.updated:
@@ -177,10 +186,14 @@ async def _run(
     from ..backup.run import run as take
     from ..clock import SystemClock, system_random
     from ..server.mirrors import sources_of
+    from ..store.sqlite.glance import glance_directory
     from .installation import installation
 
     asyncio.get_running_loop().call_later(SHORT, _step_back)
-    async with installation() as here:
+    async with installation() as here, contextlib.AsyncExitStack() as held:
+        directory = glance_directory(str(here.data))
+        if directory is not None:
+            held.callback(directory.close)
         files = await asyncio.to_thread(installation_files, place_of().config, here.data)
         host = here.config.server.hostname or socket.gethostname()
         clock = SystemClock()
@@ -193,5 +206,50 @@ async def _run(
             done = await take(
                 found.source, repository, clock, host, files, addresses, full=full, standing=found.standing
             )
+        usual = not (addresses or names or full or found.standing) and found.source is here.engine
+        if usual and directory is not None and directory.stands():
+            _note(repository, done, here.config, here.data, host, files, directory.digest)
         complain_of(repository)
         return done, found
+
+
+def _note(
+    repository: Repository,
+    done: Done,
+    config: Config,
+    data: Path,
+    host: str,
+    files: Mapping[str, bytes],
+    directory: str,
+) -> None:
+    """Note what the next run has to find as it is now to have nothing to do."""
+    from ..backup.noted import Circumstances, note_of
+    from .backup_again import asked_of
+
+    place, wanted = place_of(), wanted_key()
+    passphrase, key = str(wanted.passphrase_file or ""), str(wanted.key_file or "")
+    asked = asked_of(wanted.location or "", passphrase, key, str(place.config or ""))
+    if not passphrase and not key:
+        passphrase, key = config.backup.passphrase_file, config.backup.key_file
+    note = note_of(
+        repository,
+        done,
+        Circumstances(
+            asked,
+            os.path.abspath(passphrase) if passphrase else "",  # noqa: PTH100 (as `asked_of` has it)
+            os.path.abspath(key) if key else "",  # noqa: PTH100
+            host,
+            bool(config.server.hostname),
+            directory,
+            files,
+            _counted(done),
+        ),
+    )
+    if note is not None:
+        note.write(str(data))
+
+
+def _counted(done: Done) -> str:
+    """What is in a snapshot, for people."""
+    data = done.snapshot.data
+    return f"{count(data.accounts, 'account')}, {count(data.messages, 'message')} ({human_size(data.octets)})"

@@ -1,8 +1,9 @@
 """Where the `restante` program begins.
 
-A run of `restante sync` with nothing to do, which comes each minute, is recognised before anything is imported that
-reads command lines (`sync.unchanged`). Everything else, and a copy of which that cannot be said, goes to `main`: there
-the options are defined, and what is understood here is the plainest part of them.
+A run of `restante sync` with nothing to do, which comes each minute, and one of `restante backup` are recognised before
+anything is imported that reads command lines (`sync.unchanged`, `backup.unchanged`). Everything else, and a copy of
+which that cannot be said, goes to `main`: there the options are defined, and what is understood here is the plainest
+part of them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ SETTLED: list[str] = []
 
 def main() -> None:
     """Entry point of the `restante` script."""
-    plain = plain_sync(sys.argv[1:])
-    if plain is not None and "_RESTANTE_COMPLETE" not in os.environ and settle(*plain):
+    arguments = sys.argv[1:]
+    completing = "_RESTANTE_COMPLETE" in os.environ
+    plain = plain_sync(arguments)
+    if plain is not None and not completing and settle(*plain):
         end(0)
+    backup = _command(arguments) == "backup" and not completing
+    if backup:
+        begin_backup(arguments)
     from .main import main as whole
 
     try:
@@ -31,7 +37,7 @@ def main() -> None:
         import threading
 
         # What a thread still does is waited for, as the interpreter does it.
-        if plain is not None and isinstance(last.code, int) and threading.active_count() == 1:
+        if (plain is not None or backup) and isinstance(last.code, int) and threading.active_count() == 1:
             end(last.code)
         raise
 
@@ -46,6 +52,55 @@ def end(status: int) -> NoReturn:
     except (OSError, ValueError):
         sys.exit(status)  # nobody reads what was said: the interpreter has its own way to deal with that
     os._exit(status)
+
+
+def _command(arguments: list[str]) -> str:
+    """The first word that is no option, nor the value of one."""
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        at += 2 if arguments[at] in ("--data", "--config") else 1
+    return arguments[at] if at < len(arguments) else ""
+
+
+def begin_backup(arguments: list[str]) -> None:
+    """Begin with what takes longest in a command of `restante backup`, making a passphrase's key. A run with nothing to
+    do ends here."""
+    import gc
+
+    gc.disable()  # what is loaded stays: looking for garbage in it is a tenth of loading it. See `open_repository`
+    begin_key(arguments)
+    from .backup_again import plain_run
+    from .backup_again import settle as settle_run
+
+    run = plain_run(arguments)
+    try:
+        line = settle_run(run) if run is not None else None
+    except KeyboardInterrupt:
+        sys.stderr.write("Aborted!\n")  # as a whole run that a signal ends
+        sys.exit(1)
+    if line is not None:
+        _say(line + "\n")
+        end(0)
+
+
+def begin_key(arguments: list[str]) -> None:
+    """Where a backup in a folder and the file of its passphrase are named, begin to make the key."""
+    file, places = "", []
+    for at, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if option == "--passphrase-file":
+            file = value if equals else "".join(arguments[at + 1 : at + 2])
+        elif equals and option == "--location":
+            places.append(value)
+        else:
+            places.append(word)  # where a location is not, looking costs nothing
+    if not file:
+        return
+    from ..backup import ahead
+
+    passphrase = ahead.passphrase_in(file)
+    if passphrase is not None:
+        any(ahead.begin(place, passphrase) for place in places if place)
 
 
 def plain_sync(arguments: list[str]) -> tuple[str, str, list[str], bool] | None:

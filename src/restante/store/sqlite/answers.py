@@ -15,7 +15,7 @@ from ...mime.model import Analysis, Trait
 from .. import parts
 from ..backup import AnswerRow
 from ..errors import Damaged
-from . import content
+from . import bulk, content
 from .transaction import clean
 
 
@@ -69,17 +69,11 @@ def write(db: apsw.Connection, rows: Iterable[tuple[int, AnswerRow, bytes]]) -> 
         answer.append((email, *row[:6]))
         sortkey.append((email, *row[6:17]))
         texts.append((email, *row[17:22], header))
-    db.executemany(
-        "INSERT INTO answer (email, envelope, bodystructure, headers, body, preview, parts)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        answer,
-    )
-    db.executemany(
+    bulk.insert(db, "INSERT INTO answer (email, envelope, bodystructure, headers, body, preview, parts) VALUES", answer)
+    bulk.insert(
+        db,
         "INSERT INTO sortkey (email, sent, sent_day, subject, is_reply, sender, recipient, cc, display_from,"
-        " display_to, message_id, refs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " display_to, message_id, refs) VALUES",
         sortkey,
     )
-    db.executemany(
-        "INSERT INTO search_text (email, sender, recipient, cc, bcc, subject, header) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        texts,
-    )
+    bulk.insert(db, "INSERT INTO search_text (email, sender, recipient, cc, bcc, subject, header) VALUES", texts)

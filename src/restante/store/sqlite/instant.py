@@ -18,6 +18,7 @@ import apsw
 from ..backup import CatalogueRow, Head, MailboxRow, Mark, PlacedRow, Pop3Row, SeenRow, TombstoneRow
 from ..errors import Damaged
 from .faults import translated
+from .glance import MARK
 from .handles import WRITER_WAIT, connect
 from .transaction import typed
 
@@ -27,17 +28,10 @@ T = TypeVar("T")
 
 def mark(db: apsw.Connection) -> Mark:
     """The account's mark. Cost: a row a mailbox, and a pass over what POP3 has fetched."""
-    row = db.execute(_MARK).fetchone()
+    row = db.execute(MARK).fetchone()
     if row is None:
         raise Damaged("The account's row is missing.", "Run 'restante doctor' on it.")
     return Mark(row[0], row[1], tuple(row[2:]))
-
-
-_MARK = """
-SELECT incarnation, modseq, (SELECT count(retrieved) FROM pop3), (SELECT count(*) FROM pop3_hidden),
-    (SELECT sum(recent_uid) FROM mailbox)
-FROM account
-"""
 
 
 @asynccontextmanager
@@ -168,7 +162,8 @@ SELECT coalesce(t.sender, ''), coalesce(t.recipient || char(10) || t.cc, ''), co
 FROM placement p LEFT JOIN search_text t ON t.email = p.email LEFT JOIN sortkey k ON k.email = p.email
 WHERE p.mailbox = ?1 AND p.uid BETWEEN ?2 AND ?3 ORDER BY p.uid
 """
-_FLAGGED = "SELECT uid, flagset FROM placement WHERE mailbox = ?1 AND modseq > ?2 AND uid < ?3"
+# Not by UID: the mailbox may have a hundred thousand, of which ten changed.
+_FLAGGED = "SELECT uid, flagset FROM placement WHERE mailbox = ?1 AND modseq > ?2 AND +uid < ?3"
 _GONE = "SELECT uid FROM removed WHERE mailbox = ?1 AND modseq > ?2"
 _POP3 = "SELECT mailbox, uid, suffix, retrieved FROM pop3 ORDER BY mailbox, uid"
 _HIDDEN = """

@@ -12,9 +12,8 @@ import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import apsw
 
@@ -22,7 +21,7 @@ from ...clock import Random
 from ..backup import AnswerRow, Head, Pop3Row, RebuiltEmail, RebuiltRow, SeenRow
 from ..errors import AccountExists, AnotherStore, Damaged
 from ..model import Blob, Flags, System
-from . import answers, content, served
+from . import answers, bulk, content, served
 from .faults import translated
 from .handles import WRITER_WAIT, connect
 from .identity import hashes_of, new_id
@@ -135,11 +134,11 @@ class SqliteRebuilding:
             return await asyncio.to_thread(fn, tx, *args, **kwargs)
 
     async def emails(self, batch: Sequence[RebuiltEmail]) -> None:
-        # One batch is filed while the next one is made ready, and the one after that is read by the caller.
-        before = self._filing
-        ready = asyncio.ensure_future(asyncio.to_thread(_ready, self._new(batch), self._settings.compress))
-        self._filing = asyncio.ensure_future(self._file_after(before, ready))
-        await _over(before)
+        # One batch is filed while the next one is read and made ready: by turns, for both are busy in the interpreter,
+        # and two threads that are would hand it to and fro with each message.
+        rows = await asyncio.to_thread(_ready, self._new(batch), self._settings.compress)
+        await _over(self._filing)
+        self._filing = asyncio.ensure_future(self._run(_file, rows))
 
     def _new(self, batch: Sequence[RebuiltEmail]) -> list[RebuiltEmail]:
         """Emails whose order has not come before."""
@@ -149,11 +148,6 @@ class SqliteRebuilding:
                 self._orders.add(one.order)
                 new.append(one)
         return new
-
-    async def _file_after(self, before: asyncio.Future[None] | None, ready: asyncio.Future[list[_Ready]]) -> None:
-        rows = await ready
-        await _over(before)
-        await self._run(_file, rows)
 
     async def filed(self) -> None:
         """Wait for the batches that are on their way. Raises why one could not be filed."""
@@ -229,17 +223,13 @@ async def _over(filing: asyncio.Future[None] | None) -> None:
         filing.result()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """An email with its rows made ready. header: its header's text in its stored form. hashes, subject: of its thread
-    (see `identity.hashes_of`)."""
+class _Ready(NamedTuple):
+    """An email with its rows made ready. header: its header's text in its stored form."""
 
     email: RebuiltEmail
     blob: Blob
     row: AnswerRow
     header: bytes
-    hashes: list[int]
-    subject: int
 
 
 def _ready(batch: Sequence[RebuiltEmail], compress: bool) -> list[_Ready]:
@@ -250,30 +240,32 @@ def _ready(batch: Sequence[RebuiltEmail], compress: bool) -> list[_Ready]:
         if blob.digest != one.digest:
             raise Damaged("A message that is brought back is not the one that it should be.")
         row = one.made if isinstance(one.made, AnswerRow) else answers.row_of(one.made)
-        hashes, subject = hashes_of(row.message_id, row.refs.split(), row.subject)
-        found.append(_Ready(one, blob, row, content.encode_text(row.text_header), hashes, subject))
+        found.append(_Ready(one, blob, row, content.encode_text(row.text_header)))
     return found
 
 
 def _file(tx: Write, batch: Sequence[_Ready]) -> None:
     db = tx.db
+    contents = content.file_all(
+        tx, [(one.blob, one.row.traits, one.row.pop3_size, one.row.pop3_size_utf8) for one in batch]
+    )
     emails, links = [], []
-    for one in batch:
-        email, row = one.email, one.row
-        stored = content.file(tx, one.blob, row.traits, row.pop3_size, row.pop3_size_utf8)
+    for one, stored in zip(batch, contents, strict=True):
+        email = one.email
         emails.append(
             (
                 email.order, email.id, email.thread, stored, one.blob.size, email.received, email.arrival, email.uidl,
                 tx.modseq,
             )
         )  # fmt: skip
-        links += [(each, one.subject, email.thread) for each in one.hashes]
-    db.executemany(
-        "INSERT INTO email (key, id, thread, content, size, received, arrival, uidl, modseq)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        hashes, subject = hashes_of(one.row.message_id, one.row.refs.split(), one.row.subject)
+        links += [(each, subject, email.thread) for each in hashes]
+    bulk.insert(
+        db,
+        "INSERT INTO email (key, id, thread, content, size, received, arrival, uidl, modseq) VALUES",
         emails,
     )
-    db.executemany("INSERT OR IGNORE INTO thread_link (message_id, subject, thread) VALUES (?, ?, ?)", links)
+    bulk.insert(db, "INSERT OR IGNORE INTO thread_link (message_id, subject, thread) VALUES", links)
     answers.write(db, [(one.email.order, one.row, one.header) for one in batch])
 
 
@@ -285,9 +277,9 @@ def _placements(tx: Write, mailbox: int, rows: Sequence[RebuiltRow]) -> None:
         if number is None:
             number = known[(system, keywords)] = tx.flagset(Flags(System(system), frozenset(keywords.split())))
         values.append((mailbox, uid, order, number, tx.modseq, size, received, saved))
-    tx.db.executemany(
-        "INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    bulk.insert(
+        tx.db,
+        "INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved) VALUES",
         values,
     )
 

@@ -2,7 +2,8 @@
 
 ```
 caller -> queue of the account -> a writer thread takes all that waits
-          BEGIN IMMEDIATE | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO | COMMIT -> futures -> watchers
+          BEGIN IMMEDIATE | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO | COMMIT -> watchers -> futures
+          -> a log that has grown is written back, while who was answered goes on
 ```
 
 An account runs on one thread at a time; several accounts run beside each other. A job that fails or changes nothing
@@ -31,7 +32,9 @@ from .transaction import Settings, Write
 GROUP = 64
 """Most jobs of one transaction: bounds what waits behind one fsync."""
 
-THREADS = 4
+THREADS = 16
+"""Accounts that commit at the same time. Nearly all of it is waiting for the disk, which brings what waits together to
+an end together: with four threads sixteen connections that deliver to many accounts waited for each other instead."""
 
 Announce = Callable[[str, int], None]
 """Called after a commit, on the writer's thread, with account and newest number."""
@@ -75,7 +78,7 @@ class Writers:
         self._queues: dict[str, Queue] = {}
         self._ready: deque[str] = deque()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._idle = 0  # threads that wait and that nobody has woken yet
         self._closing = False
 
     def submit(self, account: str, path: Path, job: Job) -> None:
@@ -90,12 +93,19 @@ class Writers:
             if not queue.running:
                 queue.running = True
                 self._ready.append(account)
-                if self._idle:
-                    self._condition.notify()
-                elif len(self._threads) < THREADS:
+                if not self._wake() and len(self._threads) < THREADS:
                     thread = threading.Thread(target=self._work, name=f"store-{len(self._threads)}", daemon=True)
                     self._threads.append(thread)
                     thread.start()
+
+    def _wake(self) -> bool:
+        """Wake a thread that waits; False where none does. One that was woken and has not run yet is not counted: it
+        has its account, and the next one is another thread's. With the lock held."""
+        if not self._idle:
+            return False
+        self._idle -= 1
+        self._condition.notify()
+        return True
 
     @property
     def working(self) -> bool:
@@ -116,9 +126,8 @@ class Writers:
                 while not self._ready:
                     if self._closing:
                         return
-                    self._idle += 1
+                    self._idle += 1  # `_wake` takes it back
                     self._condition.wait()
-                    self._idle -= 1
                 account = self._ready.popleft()
                 queue = self._queues[account]
                 jobs = [queue.jobs.popleft() for _ in range(min(GROUP, len(queue.jobs)))]
@@ -127,24 +136,30 @@ class Writers:
             with self._condition:
                 if queue.jobs:
                     self._ready.append(account)
-                    if self._idle:
-                        self._condition.notify()
+                    self._wake()
                 else:
                     queue.running = False
                     self._queues.pop(account, None)
 
     def _run_group(self, account: str, path: Path, jobs: list[Job]) -> None:
         newest = 0
+        handle: Handle | None = None
         try:
-            with self._handles.hold(account, path, surely=True) as handle:
-                newest = self._commit(handle, jobs)
+            handle = self._handles.acquire(account, path, surely=True)
+            newest = self._commit(handle, jobs)
         except (apsw.Error, OSError) as error:
             _fail(jobs, refusal(error), error)
         except Exception as error:  # noqa: BLE001 - a job's outer edge: whatever it is belongs to the callers
             _fail(jobs, error, None)
+        grown = handle is not None and handle.log_has_grown
+        if handle is not None and not grown:
+            self._handles.release(handle)  # before the answer: who has it finds the account used by nobody
         if newest:
             self._announce(account, newest)
         _resolve(jobs)
+        if handle is not None and grown:
+            handle.write_back()
+            self._handles.release(handle)
 
     def _commit(self, handle: Handle, jobs: list[Job]) -> int:
         """Run the jobs in one transaction; the newest number given out, 0 if none."""

@@ -38,7 +38,7 @@ class Looks:
         self.filler.note(account)
 
     async def ended(self) -> None:
-        while self.filler.working:
+        while self.filler.working:  # noqa: ASYNC110 - the filler tells nobody when it is done
             await asyncio.sleep(AFTER / 10)
 
 

@@ -49,6 +49,8 @@ PRAGMAS = (
     "temp_store = MEMORY",  # small sorts only; nothing of a message lands in a temporary file
 )
 
+_PRAGMAS = "".join([f"PRAGMA {pragma};" for pragma in PRAGMAS])
+
 LOG = 512
 """Pages of a log (2 MiB) from which they go home to the file: a log that is written over syncs faster."""
 
@@ -66,8 +68,7 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
         db.setlk_timeout(wait, 0)  # asks for a lock every millisecond: the busy handler waits up to 100 between
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing is not the time for two fsyncs
         db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)  # "x" is a column, never a string
-        for pragma in PRAGMAS:
-            db.execute(f"PRAGMA {pragma}", can_cache=False)  # once a connection: not worth its room there
+        db.execute(_PRAGMAS, can_cache=False)  # once a connection: not worth its room there
         db.wal_autocheckpoint(LOG)
         migrate.check(db)
     except BaseException:
@@ -146,13 +147,8 @@ class Handle:
             self._file = _file_at(self.path)
         db = connect(self.path, wait=wait)
         try:
-            if not self._in_service and inode.is_copy(db, self.path):
-                db.set_busy_timeout(WRITER_WAIT)
-                incarnation.put_in_service(db, self.path, self._clock, self._random)
-                db.set_busy_timeout(wait)
-                self._put = True
             if not self._in_service:
-                self._finish_moves(db)
+                self._see_to_service(db, wait)
         except BaseException:
             db.close(True)
             raise
@@ -164,9 +160,16 @@ class Handle:
         """Whether the file that is open here has lost its name, to another one or to none."""
         return self._file is not None and _file_at(self.path) != self._file
 
-    def _finish_moves(self, db: apsw.Connection) -> None:
-        """Moves into other accounts that a crash cut off; there are none as a rule, and nothing is loaded then."""
-        if db.execute("SELECT 1 FROM transfer_out LIMIT 1").fetchone() is not None:
+    def _see_to_service(self, db: apsw.Connection, wait: int) -> None:
+        """What a file needs before its first use here: a copy is made safe, and moves into other accounts that a crash
+        cut off are finished. There are none as a rule: one look tells it, and nothing is loaded."""
+        file, moves = db.execute(_SERVICE, can_cache=False).get
+        if file != inode.file_identity(self.path):
+            db.set_busy_timeout(WRITER_WAIT)
+            incarnation.put_in_service(db, self.path, self._clock, self._random)
+            db.set_busy_timeout(wait)
+            self._put = True
+        if moves:
             from .transfer import finish_all
 
             finish_all(db, self.path, self._clock, self._random)
@@ -193,6 +196,9 @@ class Handle:
                 if db is not None:
                     db.close(True)
             self._reader = self._writer = None
+
+
+_SERVICE = "SELECT file, EXISTS (SELECT 1 FROM transfer_out) FROM account"
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

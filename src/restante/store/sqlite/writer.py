@@ -32,9 +32,9 @@ from .transaction import Settings, Write
 GROUP = 64
 """Most jobs of one transaction: bounds what waits behind one fsync."""
 
-THREADS = 16
+THREADS = 8
 """Accounts that commit at the same time. Nearly all of it is waiting for the disk, which brings what waits together to
-an end together: with four threads sixteen connections that deliver to many accounts waited for each other instead."""
+an end together: with four threads connections that deliver to many accounts waited for each other instead."""
 
 Announce = Callable[[str, int], None]
 """Called after a commit, on the writer's thread, with account and newest number."""

@@ -16,9 +16,11 @@ from restante.store.errors import DiskFull, StoreRefusal
 from restante.store.model import FlagMode, Flags
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
-from restante.store.sqlite.handles import LOG, Handle
+from restante.store.sqlite.handles import LOG, Handle, connect
+from restante.store.sqlite.hints import Hints
 from restante.store.sqlite.schema import PAGE_SIZE
 from restante.store.sqlite.transaction import Write
+from restante.store.sqlite.writer import Writers
 from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox, new
 
 
@@ -266,6 +268,45 @@ def test_accounts_whose_commands_come_at_once_do_not_wait_for_each_other(install
             await engine.account(name).create_mailbox("A")  # there is a thread now, and it waits
         work = [engine.submit(name, engine.path(name), meet, (), "", "") for name in ("one1", "two2")]
         assert sorted(await asyncio.gather(*work)) == [0, 1]
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_what_queues_while_another_process_writes_shares_one_commit(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+    commit = Writers._commit
+    announced: list[int] = []
+
+    def told(*given: Any) -> int:
+        begun.set()
+        return commit(*given)
+
+    monkeypatch.setattr(Writers, "_commit", told)
+    monkeypatch.setattr(Hints, "announce", lambda _hints, _account, modseq: announced.append(modseq))
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        messages = [await new(store, b"%d\r\n" % number) for number in range(4)]
+        other = connect(engine.path(ACCOUNT), wait=1_000)
+        other.execute("BEGIN IMMEDIATE")
+        first = asyncio.ensure_future(store.append(1, messages[:1]))
+        assert await asyncio.to_thread(begun.wait, 10)  # its thread has taken it, and waits for the lock
+        later = [asyncio.ensure_future(store.append(1, [message])) for message in messages[1:]]
+        refused = asyncio.ensure_future(store.append(99, messages[:1]))
+        await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+        done = [await one for one in (first, *later)]
+        with pytest.raises(StoreRefusal):
+            await refused
+        assert [one.uids for one in done] == [(1,), (2,), (3,), (4,)]
+        assert [one.modseq for one in done] == [2, 3, 4, 5]
+        assert announced == [5]
+        other.close()
         await engine.close()
 
     asyncio.run(scene())

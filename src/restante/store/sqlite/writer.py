@@ -2,8 +2,8 @@
 
 ```
 caller -> queue of the account -> a writer thread takes all that waits
-          BEGIN IMMEDIATE | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO | COMMIT -> watchers -> futures
-          -> a log that has grown is written back, while who was answered goes on
+          BEGIN IMMEDIATE, what has queued meanwhile joins | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO
+          COMMIT -> watchers -> futures -> a log that has grown is written back, while who was answered goes on
 ```
 
 An account runs on one thread at a time; several accounts run beside each other. A job that fails or changes nothing
@@ -131,7 +131,7 @@ class Writers:
                 account = self._ready.popleft()
                 queue = self._queues[account]
                 jobs = [queue.jobs.popleft() for _ in range(min(GROUP, len(queue.jobs)))]
-            self._run_group(account, queue.path, jobs)
+            self._run_group(account, queue, jobs)
             del jobs  # or a waiting thread would hold the last message it filed
             with self._condition:
                 if queue.jobs:
@@ -141,12 +141,18 @@ class Writers:
                     queue.running = False
                     self._queues.pop(account, None)
 
-    def _run_group(self, account: str, path: Path, jobs: list[Job]) -> None:
+    def _join(self, queue: Queue, jobs: list[Job]) -> None:
+        """Add to a group what has queued while it waited for another process's transaction."""
+        with self._condition:
+            while queue.jobs and len(jobs) < GROUP:
+                jobs.append(queue.jobs.popleft())
+
+    def _run_group(self, account: str, queue: Queue, jobs: list[Job]) -> None:
         newest = 0
         handle: Handle | None = None
         try:
-            handle = self._handles.acquire(account, path, surely=True)
-            newest = self._commit(handle, jobs)
+            handle = self._handles.acquire(account, queue.path, surely=True)
+            newest = self._commit(handle, queue, jobs)
         except (apsw.Error, OSError) as error:
             _fail(jobs, refusal(error), error)
         except Exception as error:  # noqa: BLE001 - a job's outer edge: whatever it is belongs to the callers
@@ -161,14 +167,16 @@ class Writers:
             handle.write_back()
             self._handles.release(handle)
 
-    def _commit(self, handle: Handle, jobs: list[Job]) -> int:
-        """Run the jobs in one transaction; the newest number given out, 0 if none."""
+    def _commit(self, handle: Handle, queue: Queue, jobs: list[Job]) -> int:
+        """Run the jobs, and those that join them, in one transaction; the newest number given out, 0 if none."""
         db = handle.writer
         relaxed = all(job.relaxed for job in jobs)
         if relaxed:
             db.execute("PRAGMA synchronous = NORMAL")
         try:
             db.execute("BEGIN IMMEDIATE")
+            if not relaxed:
+                self._join(queue, jobs)
             row = db.execute("SELECT modseq FROM account").fetchone()
             before = modseq = int(row[0]) if row else 0
             wrote = False

@@ -32,9 +32,9 @@ from .transaction import Settings, Write
 GROUP = 64
 """Most jobs of one transaction: bounds what waits behind one fsync."""
 
-THREADS = 8
-"""Accounts that commit at the same time. Nearly all of it is waiting for the disk, which brings what waits together to
-an end together: with four threads connections that deliver to many accounts waited for each other instead."""
+THREADS = 4
+"""Accounts that commit at the same time. Where the disk is quick, eight or sixteen only meet at the interpreter's lock
+more often; where it is very slow they deliver to many accounts faster, since what waits for it ends together."""
 
 Announce = Callable[[str, int], None]
 """Called after a commit, on the writer's thread, with account and newest number."""

@@ -1,8 +1,9 @@
-"""When the disk fails or fills: nothing half done, other work unhurt, removals still possible."""
+"""When the disk fails or fills: nothing half done, other work unhurt, removals still possible. What waits for what."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from restante.store.errors import DiskFull, StoreRefusal
 from restante.store.model import FlagMode, Flags
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
+from restante.store.sqlite.handles import LOG, Handle, connect
+from restante.store.sqlite.hints import Hints
+from restante.store.sqlite.schema import PAGE_SIZE
+from restante.store.sqlite.transaction import Write
+from restante.store.sqlite.writer import Writers
 from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox, new
 
 
@@ -164,5 +170,143 @@ def test_the_reserve_stops_filing_before_removing(installation: Installation) ->
         assert (await store.store_flags(1, ALL, FlagMode.ADD, Flags.of(["\\Deleted"]))).modseq
         assert len((await store.expunge(1, None)).uids) == 3
         await tight.close()
+
+    asyncio.run(scene())
+
+
+LONG = LOG * PAGE_SIZE
+"""Octets that no compression shortens: filed, they make the log long enough to be written back."""
+
+
+def test_who_is_answered_does_not_wait_until_the_log_is_written_back(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    write_back = Handle.write_back
+
+    def slowly(handle: Handle) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        write_back(handle)
+
+    monkeypatch.setattr(Handle, "write_back", slowly)
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        filed = await store.append(1, [await new(store, system_random(LONG))])
+        assert await asyncio.to_thread(begun.wait, 10)
+        assert list((await store.snapshot(1)).uids.uids) == list(filed.uids)
+        later = asyncio.ensure_future(store.append(1, [await new(store)]))
+        await asyncio.sleep(0)
+        assert not later.done()  # one thread at a time works on an account
+        go_on.set()
+        assert (await later).uids == (filed.uids[0] + 1,)
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_a_log_is_written_over_and_does_not_grow_with_the_mail(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        log = engine.path(ACCOUNT).with_name(f"{ACCOUNT}.db-wal")
+        for _ in range(8):
+            await store.append(1, [await new(store, system_random(LONG))])
+        assert log.stat().st_size < 2 * LONG
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_a_log_that_cannot_be_written_back_is_tried_again_and_nobody_loses_by_it(
+    installation: Installation, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_back, failed = Handle.write_back, []
+
+    def failing(handle: Handle) -> None:
+        disk.left, disk.failed = 1, False
+        write_back(handle)
+        failed.append(disk.failed)
+        disk.left = -1
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        with monkeypatch.context() as patch:
+            patch.setattr(Handle, "write_back", failing)
+            for _ in range(3):
+                await store.append(1, [await new(store, system_random(LONG))])
+            await store.append(1, [await new(store)])  # behind the third attempt
+        assert failed[:3] == [True] * 3
+        await store.append(1, [await new(store, system_random(LONG))])
+        await store.append(1, [await new(store)])
+        await engine.close()
+        again = engine_of(installation)
+        assert len((await again.own(ACCOUNT).snapshot(1)).uids) == 6
+        assert [finding async for finding in again.account(ACCOUNT).doctor(False) if finding.code == "file"] == []
+        await again.close()
+
+    asyncio.run(scene())
+
+
+def test_accounts_whose_commands_come_at_once_do_not_wait_for_each_other(installation: Installation) -> None:
+    """The second one was left to the thread that had just been woken for the first."""
+    met = threading.Barrier(2)
+
+    def meet(_tx: Write) -> int:
+        return met.wait(10)
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        for name in ("one1", "two2"):
+            await engine.create_account(name)
+            await engine.account(name).create_mailbox("A")  # there is a thread now, and it waits
+        work = [engine.submit(name, engine.path(name), meet, (), "", "") for name in ("one1", "two2")]
+        assert sorted(await asyncio.gather(*work)) == [0, 1]
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_what_queues_while_another_process_writes_shares_one_commit(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+    commit = Writers._commit
+    announced: list[int] = []
+
+    def told(*given: Any) -> int:
+        begun.set()
+        return commit(*given)
+
+    monkeypatch.setattr(Writers, "_commit", told)
+    monkeypatch.setattr(Hints, "announce", lambda _hints, _account, modseq: announced.append(modseq))
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        messages = [await new(store, b"%d\r\n" % number) for number in range(4)]
+        other = connect(engine.path(ACCOUNT), wait=1_000)
+        other.execute("BEGIN IMMEDIATE")
+        first = asyncio.ensure_future(store.append(1, messages[:1]))
+        assert await asyncio.to_thread(begun.wait, 10)  # its thread has taken it, and waits for the lock
+        later = [asyncio.ensure_future(store.append(1, [message])) for message in messages[1:]]
+        refused = asyncio.ensure_future(store.append(99, messages[:1]))
+        await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+        done = [await one for one in (first, *later)]
+        with pytest.raises(StoreRefusal):
+            await refused
+        assert [one.uids for one in done] == [(1,), (2,), (3,), (4,)]
+        assert [one.modseq for one in done] == [2, 3, 4, 5]
+        assert announced == [5]
+        other.close()
+        await engine.close()
 
     asyncio.run(scene())

@@ -68,8 +68,9 @@ def _traits(data: bytes, scanned: Scan, before: bytes) -> Trait:
         traits |= Trait.NUL
     if scanned.eight_bit_header:
         traits |= Trait.EIGHT_BIT_HEADER
+    root = scanned.root.part
     pairs = data.count(b"\r\n")
-    if pairs != data.count(b"\n") or pairs != data.count(b"\r"):
+    if pairs != data.count(b"\n", 0, root.body) + root.lines or pairs != data.count(b"\r"):
         traits |= Trait.BARE_LINE_END
     if not (before[-2:] + data[-2:]).endswith(b"\r\n"):
         traits |= Trait.NO_FINAL_CRLF

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from .charsets import codec, decode_charset, decode_undeclared
@@ -25,6 +26,10 @@ def decode_header(value: bytes, fallback: str = "") -> str:
     """An unfolded field value as text: encoded words decoded, raw 8-bit as UTF-8, `fallback` or Western."""
     if b"=?" not in value:
         return value.decode("ascii") if value.isascii() else decode_undeclared(value, fallback)
+    return (_decoded_kept if len(value) + len(fallback) <= MOST_KEPT else _decoded)(value, fallback)
+
+
+def _decoded(value: bytes, fallback: str) -> str:
     pieces: list[str] = []
     pending, pending_charset, position = b"", "", 0
     for match in _WORD.finditer(value):
@@ -47,6 +52,12 @@ def decode_header(value: bytes, fallback: str = "") -> str:
     text = "".join(pieces)
     return text.translate(_CONTROLS) if not text.isprintable() else text
 
+
+_decoded_kept = lru_cache(maxsize=256)(_decoded)
+"""A message's sort keys, the texts of single fields and that of its whole header each want the same values."""
+
+MOST_KEPT = 1_000
+"""Octets of a value, with its fallback's name, which is the message's own choice too, that is kept when decoded."""
 
 _CONTROLS = {**dict.fromkeys(range(32), " "), 127: " "}
 """An encoded word must not bring line ends into a line of text."""

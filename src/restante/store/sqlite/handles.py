@@ -49,6 +49,11 @@ PRAGMAS = (
     "temp_store = MEMORY",  # small sorts only; nothing of a message lands in a temporary file
 )
 
+_PRAGMAS = "".join([f"PRAGMA {pragma};" for pragma in PRAGMAS])
+
+LOG = 512
+"""Pages of a log (2 MiB) from which they go home to the file: a log that is written over syncs faster."""
+
 
 def connect(path: Path, *, wait: int) -> apsw.Connection:
     """The one way a connection to an account's file is made. Raises NoSuchAccount where no file is."""
@@ -63,9 +68,8 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
         db.setlk_timeout(wait, 0)  # asks for a lock every millisecond: the busy handler waits up to 100 between
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing is not the time for two fsyncs
         db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)  # "x" is a column, never a string
-        for pragma in PRAGMAS:
-            db.execute(f"PRAGMA {pragma}", can_cache=False)  # once a connection: not worth its room there
-        db.wal_autocheckpoint(512)  # 2 MiB of log, then its pages go home: a log that is written over syncs faster
+        db.execute(_PRAGMAS, can_cache=False)  # once a connection: not worth its room there
+        db.wal_autocheckpoint(LOG)
         migrate.check(db)
     except BaseException:
         db.close(True)
@@ -73,12 +77,26 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
     return db
 
 
+class _Log:
+    """How long a writer's log was after its last commit. An object of its own: a handle that its connection knew would
+    not close with its last user."""
+
+    __slots__ = ("pages",)
+
+    def __init__(self) -> None:
+        self.pages = 0
+
+    def committed(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        self.pages = pages
+        return apsw.SQLITE_OK
+
+
 class Handle:
     """One account's two connections, made when first asked for. users: how many hold it now."""
 
     __slots__ = (
-        "_clock", "_file", "_in_service", "_put", "_random", "_reader", "_writer", "interned", "path", "sure_at",
-        "used_at", "users",
+        "_clock", "_file", "_in_service", "_log", "_put", "_random", "_reader", "_writer", "interned", "path",
+        "sure_at", "used_at", "users",
     )  # fmt: skip
 
     def __init__(self, path: Path, clock: Clock, random: Random) -> None:
@@ -92,6 +110,7 @@ class Handle:
         self.interned = Interned()
         self._reader: apsw.Connection | None = None
         self._writer: apsw.Connection | None = None
+        self._log = _Log()
 
     @property
     def reader(self) -> apsw.Connection:
@@ -103,7 +122,24 @@ class Handle:
     def writer(self) -> apsw.Connection:
         if self._writer is None:
             self._writer = self._connect(WRITER_WAIT)
+            self._writer.set_wal_hook(self._log.committed)  # in place of SQLite's own: see `write_back`
         return self._writer
+
+    @property
+    def log_has_grown(self) -> bool:
+        """Whether the log had `LOG` pages or more after this process's last commit."""
+        return self._log.pages >= LOG
+
+    def write_back(self) -> None:
+        """Move the log's pages home. SQLite would do it within the commit that makes them as many, some milliseconds
+        and two fsyncs for which its caller waits; this is called behind the answer. For the thread that writes."""
+        self._log.pages = 0
+        if self._writer is None:
+            return
+        try:
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error:
+            pass  # another process does it, or the disk fails: the log stays, is whole, and the next commit asks again
 
     def _connect(self, wait: int) -> apsw.Connection:
         """A connection to a file that is in service: a copy of an older state is made safe first."""
@@ -111,13 +147,8 @@ class Handle:
             self._file = _file_at(self.path)
         db = connect(self.path, wait=wait)
         try:
-            if not self._in_service and inode.is_copy(db, self.path):
-                db.set_busy_timeout(WRITER_WAIT)
-                incarnation.put_in_service(db, self.path, self._clock, self._random)
-                db.set_busy_timeout(wait)
-                self._put = True
             if not self._in_service:
-                self._finish_moves(db)
+                self._see_to_service(db, wait)
         except BaseException:
             db.close(True)
             raise
@@ -129,9 +160,16 @@ class Handle:
         """Whether the file that is open here has lost its name, to another one or to none."""
         return self._file is not None and _file_at(self.path) != self._file
 
-    def _finish_moves(self, db: apsw.Connection) -> None:
-        """Moves into other accounts that a crash cut off; there are none as a rule, and nothing is loaded then."""
-        if db.execute("SELECT 1 FROM transfer_out LIMIT 1").fetchone() is not None:
+    def _see_to_service(self, db: apsw.Connection, wait: int) -> None:
+        """What a file needs before its first use here: a copy is made safe, and moves into other accounts that a crash
+        cut off are finished. There are none as a rule: one look tells it, and nothing is loaded."""
+        file, moves = db.execute(_SERVICE, can_cache=False).get
+        if file != inode.file_identity(self.path):
+            db.set_busy_timeout(WRITER_WAIT)
+            incarnation.put_in_service(db, self.path, self._clock, self._random)
+            db.set_busy_timeout(wait)
+            self._put = True
+        if moves:
             from .transfer import finish_all
 
             finish_all(db, self.path, self._clock, self._random)
@@ -158,6 +196,9 @@ class Handle:
                 if db is not None:
                     db.close(True)
             self._reader = self._writer = None
+
+
+_SERVICE = "SELECT file, EXISTS (SELECT 1 FROM transfer_out) FROM account"
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

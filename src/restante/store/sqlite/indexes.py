@@ -45,6 +45,9 @@ TURN = 16
 PAUSE = 0.002
 """Seconds between steps: where the process serves too, its sessions are not held up."""
 
+PATIENCE = 6
+"""So much longer does the first mail of an account wait than what follows it."""
+
 
 class Indexes:
     """Indexes open for searching; used on the event loop's thread alone."""
@@ -225,8 +228,10 @@ class Filler:
     """Makes what search keeps of new mail, one account after the other, in the order in which they got it.
 
     fill: does a part of it for one account and says how much, 0 when nothing is left (`Store.fill_search`).
-    after: seconds from the first new mail, so that what comes together is indexed together; None switches it off. An
-    account is looked at once more after something was done for it, since whoever notes it may do so only now and then
+    after: seconds between two looks at an account that gets mail all the time, so that what comes together is made
+    together; None switches it off. The first look at one that had none waits `PATIENCE` times as long: opening its
+    file costs more than a message or two, which a search makes the texts of itself. An account is looked at once more
+    if it was noted shortly before a look, since whoever notes it may do so only now and then
     (`server.background.Notes`, more often than this): its last mail is not left behind.
     """
 
@@ -235,7 +240,8 @@ class Filler:
         self._after = after
         self._other: Callable[[str], None] | None = None
         # account -> when it is due and when it was last noted, by the loop's clock; the first is due first
-        self._noted: dict[str, tuple[float, float]] = {}
+        self._new: dict[str, tuple[float, float]] = {}
+        self._busy: dict[str, tuple[float, float]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def note(self, account: str) -> None:
@@ -247,8 +253,9 @@ class Filler:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        due, _ = self._noted.get(account, (now + self._after, now))
-        self._noted[account] = (due, now)
+        line = self._busy if account in self._busy else self._new
+        due, _ = line.get(account, (now + PATIENCE * self._after, now))
+        line[account] = (due, now)
         if self._task is None:
             self._task = loop.create_task(self._run(self._after))
             self._task.add_done_callback(self._ended)
@@ -275,22 +282,30 @@ class Filler:
 
     async def _run(self, after: float) -> None:
         loop = asyncio.get_running_loop()
-        while self._noted:
-            account, (due, last) = next(iter(self._noted.items()))
-            if due > loop.time():
-                await asyncio.sleep(due - loop.time())
+        while lines := [line for line in (self._new, self._busy) if line]:
+            line = min(lines, key=_first_due)
+            account, (due, last) = next(iter(line.items()))
+            now = loop.time()
+            if due > now:
+                await asyncio.sleep(due - now)  # nothing that is noted meanwhile is due before
                 continue
-            del self._noted[account]
-            if await self._fill(account) or loop.time() - last < after:
-                self._noted.setdefault(account, (loop.time() + after, last))
+            del line[account]
+            left = not await self._fill(account)
+            _, noted = self._new.pop(account, (0.0, last))
+            if left or noted > last or now - last < after:
+                self._busy[account] = (loop.time() + after, noted)
 
     async def _fill(self, account: str) -> bool:
-        """Some steps for one account; whether they did anything. Others have their turn between."""
-        for step in range(TURN):
+        """Some steps for one account; whether they did all there was to do. Others have their turn between."""
+        for _ in range(TURN):
             try:
                 if not await self._fill_one(account):
-                    return step > 0
+                    return True
             except StoreRefusal:
-                return False  # the disk fails, or the account is gone: housekeeping comes round
+                return True  # the disk fails, or the account is gone: housekeeping comes round
             await asyncio.sleep(PAUSE)
-        return True
+        return False
+
+
+def _first_due(line: dict[str, tuple[float, float]]) -> float:
+    return next(iter(line.values()))[0]

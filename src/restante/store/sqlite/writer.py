@@ -2,7 +2,8 @@
 
 ```
 caller -> queue of the account -> a writer thread takes all that waits
-          BEGIN IMMEDIATE | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO | COMMIT -> futures -> watchers
+          BEGIN IMMEDIATE, what has queued meanwhile joins | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO
+          COMMIT -> watchers -> futures -> a log that has grown is written back, while who was answered goes on
 ```
 
 An account runs on one thread at a time; several accounts run beside each other. A job that fails or changes nothing
@@ -32,6 +33,8 @@ GROUP = 64
 """Most jobs of one transaction: bounds what waits behind one fsync."""
 
 THREADS = 4
+"""Accounts that commit at the same time. Where the disk is quick, eight or sixteen only meet at the interpreter's lock
+more often; where it is very slow they deliver to many accounts faster, since what waits for it ends together."""
 
 Announce = Callable[[str, int], None]
 """Called after a commit, on the writer's thread, with account and newest number."""
@@ -75,7 +78,7 @@ class Writers:
         self._queues: dict[str, Queue] = {}
         self._ready: deque[str] = deque()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._idle = 0  # threads that wait and that nobody has woken yet
         self._closing = False
 
     def submit(self, account: str, path: Path, job: Job) -> None:
@@ -90,12 +93,19 @@ class Writers:
             if not queue.running:
                 queue.running = True
                 self._ready.append(account)
-                if self._idle:
-                    self._condition.notify()
-                elif len(self._threads) < THREADS:
+                if not self._wake() and len(self._threads) < THREADS:
                     thread = threading.Thread(target=self._work, name=f"store-{len(self._threads)}", daemon=True)
                     self._threads.append(thread)
                     thread.start()
+
+    def _wake(self) -> bool:
+        """Wake a thread that waits; False where none does. One that was woken and has not run yet is not counted: it
+        has its account, and the next one is another thread's. With the lock held."""
+        if not self._idle:
+            return False
+        self._idle -= 1
+        self._condition.notify()
+        return True
 
     @property
     def working(self) -> bool:
@@ -116,44 +126,57 @@ class Writers:
                 while not self._ready:
                     if self._closing:
                         return
-                    self._idle += 1
+                    self._idle += 1  # `_wake` takes it back
                     self._condition.wait()
-                    self._idle -= 1
                 account = self._ready.popleft()
                 queue = self._queues[account]
                 jobs = [queue.jobs.popleft() for _ in range(min(GROUP, len(queue.jobs)))]
-            self._run_group(account, queue.path, jobs)
+            self._run_group(account, queue, jobs)
             del jobs  # or a waiting thread would hold the last message it filed
             with self._condition:
                 if queue.jobs:
                     self._ready.append(account)
-                    if self._idle:
-                        self._condition.notify()
+                    self._wake()
                 else:
                     queue.running = False
                     self._queues.pop(account, None)
 
-    def _run_group(self, account: str, path: Path, jobs: list[Job]) -> None:
+    def _join(self, queue: Queue, jobs: list[Job]) -> None:
+        """Add to a group what has queued while it waited for another process's transaction."""
+        with self._condition:
+            while queue.jobs and len(jobs) < GROUP:
+                jobs.append(queue.jobs.popleft())
+
+    def _run_group(self, account: str, queue: Queue, jobs: list[Job]) -> None:
         newest = 0
+        handle: Handle | None = None
         try:
-            with self._handles.hold(account, path, surely=True) as handle:
-                newest = self._commit(handle, jobs)
+            handle = self._handles.acquire(account, queue.path, surely=True)
+            newest = self._commit(handle, queue, jobs)
         except (apsw.Error, OSError) as error:
             _fail(jobs, refusal(error), error)
         except Exception as error:  # noqa: BLE001 - a job's outer edge: whatever it is belongs to the callers
             _fail(jobs, error, None)
+        grown = handle is not None and handle.log_has_grown
+        if handle is not None and not grown:
+            self._handles.release(handle)  # before the answer: who has it finds the account used by nobody
         if newest:
             self._announce(account, newest)
         _resolve(jobs)
+        if handle is not None and grown:
+            handle.write_back()
+            self._handles.release(handle)
 
-    def _commit(self, handle: Handle, jobs: list[Job]) -> int:
-        """Run the jobs in one transaction; the newest number given out, 0 if none."""
+    def _commit(self, handle: Handle, queue: Queue, jobs: list[Job]) -> int:
+        """Run the jobs, and those that join them, in one transaction; the newest number given out, 0 if none."""
         db = handle.writer
         relaxed = all(job.relaxed for job in jobs)
         if relaxed:
             db.execute("PRAGMA synchronous = NORMAL")
         try:
             db.execute("BEGIN IMMEDIATE")
+            if not relaxed:
+                self._join(queue, jobs)
             row = db.execute("SELECT modseq FROM account").fetchone()
             before = modseq = int(row[0]) if row else 0
             wrote = False

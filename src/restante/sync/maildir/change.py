@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ...exchange.letters import LETTERS
 from ..model import FlagChange, Flags
 from ..side import MailboxUnavailable
+from .alone import AT_ONCE, DELETED, MOVED_FROM, MOVED_TO, Event
 from .index import CHUNK, Row
 from .letters import SYSTEM, changed, letters_in, names_of, split_flags
 from .marker import remove_if_there
@@ -37,10 +38,10 @@ def flags_of(tree: Tree, folder: Folder, row: Row) -> Flags:
 
 def set_flags(tree: Tree, name: str, changes: Sequence[FlagChange]) -> None:
     """See `Side.set_flags`. A rename a message whose flags differ."""
-    with tree.folder(name) as folder, tree.index.writing():
+    with tree.folder(name) as folder, tree.changing(folder) as did, tree.index.writing():
         before = tree.index.folder(folder.key).number
         for change in changes:
-            _Flagging(tree, folder, change).do()
+            _Flagging(tree, folder, change, did).do()
         sync_folders(tree, folder)
         tree.changed_by_us(folder.key, before)
 
@@ -48,8 +49,9 @@ def set_flags(tree: Tree, name: str, changes: Sequence[FlagChange]) -> None:
 class _Flagging:
     """One change of flags, to many messages."""
 
-    def __init__(self, tree: Tree, folder: Folder, change: FlagChange) -> None:
+    def __init__(self, tree: Tree, folder: Folder, change: FlagChange, did: Callable[[Sequence[Event]], None]) -> None:
         self._tree = tree
+        self._did = did
         self._folder = folder
         self._change = change
         letters, keywords = split_flags(change.add)
@@ -67,8 +69,8 @@ class _Flagging:
         pending: Sequence[int] = self._change.uids
         for _ in range(ROUNDS):
             lost: list[int] = []
-            for start in range(0, len(pending), CHUNK):
-                lost += self._chunk(self._tree.index.rows(self._folder.key, pending[start : start + CHUNK]))
+            for start in range(0, len(pending), AT_ONCE):
+                lost += self._chunk(self._tree.index.rows(self._folder.key, pending[start : start + AT_ONCE]))
             if not lost:
                 return
             self._tree.scan(self._folder.fd, self._folder.key)
@@ -79,6 +81,7 @@ class _Flagging:
         """Change these; UIDs of files that were not where they should be."""
         lost: list[int] = []
         done: list[tuple[int, bytes, int]] = []
+        events: list[Event] = []
         more = self._more(rows)
         if more:
             self._tree.keywords.set_more(more)
@@ -99,9 +102,12 @@ class _Flagging:
                 renamed = False
             if renamed:
                 done.append((row.uid, info, new))
+                events.append((int(row.new), MOVED_FROM, row.name + row.info))
+                events.append((new, MOVED_TO, row.name + info))
             else:
                 lost.append(row.uid)
         self._tree.step("renamed")
+        self._did(events)
         if done:
             self._tree.index.renamed(self._folder.key, done)
         return lost
@@ -142,7 +148,7 @@ def sync_directory(folder: int, path: str) -> None:
 
 def remove(tree: Tree, name: str, uids: Sequence[int]) -> None:
     """See `Side.remove`; what others flagged meanwhile stays."""
-    with tree.folder(name) as folder, tree.index.writing():
+    with tree.folder(name) as folder, tree.changing(folder) as did, tree.index.writing():
         before = tree.index.folder(folder.key).number
 
         def act(row: Row) -> bool:
@@ -151,15 +157,21 @@ def remove(tree: Tree, name: str, uids: Sequence[int]) -> None:
             if not remove_if_there(folder.fd, path_of((row.name, int(row.new), row.info))):
                 return False
             removed.append(row.uid)
+            events.append((int(row.new), DELETED, row.name + row.info))
+            if len(events) == AT_ONCE:
+                did(events)
+                events.clear()
             if row.name in tree.keywords.more:
                 forgotten.append(row.name)
             return True
 
         removed: list[int] = []
+        events: list[Event] = []
         forgotten: list[bytes] = []
         tree.step("removing")
         _persist(tree, folder, uids, act)
         tree.step("removed")
+        did(events)
         sync_folders(tree, folder)
         if forgotten:
             tree.keywords.set_more(dict.fromkeys(forgotten, ()))

@@ -7,12 +7,19 @@ the options are defined, and what is understood here is the plainest part of the
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import NoReturn
+
+GARBAGE = 100_000
+"""Objects made, and not freed by counting references, after which a run of `restante sync` looks for garbage."""
+
+COMMANDS = (["run"], ["init"], ["list"], ["status"], ["removals"], ["fetch"])
+"""Words that name no copy where they come first (`sync.SUBCOMMANDS`)."""
 
 SETTLED: list[str] = []
 """Copies of this invocation that are done: nothing had changed."""
@@ -21,8 +28,14 @@ SETTLED: list[str] = []
 def main() -> None:
     """Entry point of the `restante` script."""
     plain = plain_sync(sys.argv[1:])
-    if plain is not None and "_RESTANTE_COMPLETE" not in os.environ and settle(*plain):
-        end(0)
+    if plain is not None:
+        # What is imported stays: to look through it for garbage again and again took a tenth of a run.
+        gc.set_threshold(GARBAGE)
+    if plain is not None and "_RESTANTE_COMPLETE" not in os.environ:
+        if settle(*plain):
+            end(0)
+        if plain[2][:1] not in COMMANDS:
+            _run(*plain)
     from .main import main as whole
 
     try:
@@ -34,6 +47,18 @@ def main() -> None:
         if plain is not None and isinstance(last.code, int) and threading.active_count() == 1:
             end(last.code)
         raise
+
+
+def _run(data: str, config: str, names: list[str], quiet: bool) -> NoReturn:
+    """A whole run of these copies but for those that are settled. Click is not needed for it, nor loaded."""
+    import threading
+
+    from .sync_run import run_plain
+
+    status = run_plain(data, config, names, quiet, SETTLED)
+    if threading.active_count() == 1:
+        end(status)
+    sys.exit(status)  # what a thread still does is waited for, as the interpreter does it
 
 
 def end(status: int) -> NoReturn:

@@ -1,8 +1,8 @@
 """What a folder holds, put beside the index: one pass over its names, whatever changed.
 
-Names that stand in the index just so, nearly all as a rule, meet as strings in a set, and nothing is done for each;
-what is left goes to SQL. A folder of very many is read several times, a share of its names at a time, so that memory
-stays flat.
+Names that stand in the index just so, nearly all as a rule, meet as strings in a set, and nothing is done for each (nor
+asked whether each is a file still); what is left goes to SQL. A folder of very many is read several times, a share of
+its names at a time, so that memory stays flat.
 
 new/ is read before cur/, so that a message that a reader takes from the one to the other meanwhile is seen (twice
 perhaps, never not at all). A name that is renamed while a directory is read may be missed by the reading; so a message
@@ -15,10 +15,11 @@ Dovecot does it. Links to the same octets (a reader in the middle of moving one 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 
 from ...clock import Random
-from .index import File, Index
+from .index import CHUNK, File, Index
 from .keywords import format_letters, read_table
 from .letters import split
 from .look import OPEN_FOLDER, look
@@ -48,6 +49,36 @@ def names_in(folder: int, sub: str) -> Iterator[str]:
                     yield entry.name
     finally:
         os.close(handle)
+
+
+def _listed(folder: int, sub: str) -> set[str]:
+    """Names of all that is in a directory: of 100,000 in a fifth of the time that looking at each takes."""
+    try:
+        handle = os.open(sub, OPEN_FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return set()
+    try:
+        return set(os.listdir(handle))  # noqa: PTH208 (of a descriptor)
+    finally:
+        os.close(handle)
+
+
+def _files(folder: int, sub: str, names: set[str]) -> Iterator[str]:
+    """Which of these names, which are in a directory, are messages' files."""
+    if len(names) > CHUNK:  # a new folder
+        yield from names.intersection(names_in(folder, sub))
+        return
+    for name in names:
+        try:
+            if name[0] != "." and stat.S_ISREG(os.stat(f"{sub}/{name}", dir_fd=folder, follow_symlinks=False).st_mode):
+                yield name
+        except FileNotFoundError:
+            continue
+
+
+def _share(folder: int, sub: str, share: int, shares: int) -> set[str]:
+    """A share of the names of a directory's files."""
+    return {name for name in names_in(folder, sub) if hash(name) % shares == share}
 
 
 def unique_names_in(folder: int) -> Iterator[bytes]:
@@ -103,14 +134,13 @@ class Scanner:
         shares = messages // AT_ONCE + 1
         for new, sub in ((1, "new"), (0, "cur")):
             for share in range(shares):
-                names = names_in(folder, sub)
-                seen = set(names if shares == 1 else (name for name in names if hash(name) % shares == share))
+                seen = _listed(folder, sub) if shares == 1 else _share(folder, sub, share, shares)
                 for known in self._index.files(key, new):
                     if shares > 1:
                         known = [name for name in known if hash(name) % shares == share]
                     lost.update(split(encode(name))[0] for name in known if name not in seen)
                     seen.difference_update(known)
-                for name in seen:
+                for name in seen if shares > 1 else _files(folder, sub, seen):
                     unique, info = split(encode(name))
                     fresh.append((unique, new, info))
         return fresh, lost

@@ -21,6 +21,7 @@ from restante import __version__
 from restante.cli import entry
 from restante.cli.entry import plain_sync, settle
 from restante.cli.statuses import Exit
+from restante.cli.sync import SUBCOMMANDS
 from restante.config.model import Config
 from restante.sync.base import Known
 from restante.sync.exchange import plain, scram
@@ -491,6 +492,52 @@ def test_a_subcommand_is_none_of_the_copies(work: Cli) -> None:
     process = work.start("list")
     assert "mine" in process.communicate(timeout=60)[0]
     assert process.returncode == Exit.OK
+
+
+def test_the_words_that_name_no_copy_are_the_subcommands() -> None:
+    assert [[each.name] for each in SUBCOMMANDS] == list(entry.COMMANDS)
+
+
+def test_a_whole_run_goes_without_click(work: Cli, server: RestanteServer) -> None:
+    server.put(ANNA, message(5))
+    code = (
+        "import sys; from restante.cli import entry\n"
+        f"sys.argv[1:] = ['sync', '--data', {str(work.data)!r}, '--config', {str(work.file)!r}]\n"
+        "entry.end = sys.exit\n"
+        "try: entry.main()\n"
+        "except SystemExit as last: print(last.code, 'click' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stderr, done.stdout.splitlines()[1:]) == ("", ["0 False"])
+    assert done.stdout.startswith("mine: here 1 new")
+
+
+WRONG: dict[str, tuple[list[str], Callable[[Cli], object]]] = {
+    "no such copy": (["mind"], lambda cli: None),
+    "no file": ([], lambda cli: cli.file.unlink()),
+    "a file that is none": ([], lambda cli: cli.file.write_text("[")),
+    "a password that is refused": ([], lambda cli: cli.password.write_text("wrong\n")),
+    "no data": ([], lambda cli: (cli.data / "directory.db").rename(cli.data / "away")),
+    "another run": ([], lambda cli: None),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_said_as_click_has_it(work: Cli, wrong: str) -> None:
+    """`sync COPY` goes without click, `sync run COPY` by it: the same words, the same exit status."""
+    names, change = WRONG[wrong]
+    change(work)
+    said = []
+    with (work.data / "sync/mine/state.db.lock").open("r+b") as lock:
+        if wrong == "another run":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for words in (["sync"], ["sync", "run"]):
+            command = [sys.executable, "-m", "restante", *words, "--data", str(work.data), "--config", str(work.file)]
+            done = subprocess.run([*command, *names], capture_output=True, text=True, timeout=60, check=False)
+            said.append((done.returncode, done.stdout, done.stderr))
+    assert said[0] == said[1]
+    assert said[0][0] not in (0, 2)
+    assert said[0][2].startswith("restante: ")
 
 
 # The line ------------------------------------------------------------------------------------------------

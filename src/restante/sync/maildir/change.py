@@ -11,7 +11,7 @@ Nothing is put in the place of another file (`free_rename`), and directories are
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ...exchange.letters import LETTERS
@@ -22,7 +22,7 @@ from .index import CHUNK, Row
 from .letters import SYSTEM, changed, letters_in, names_of, split_flags
 from .marker import remove_if_there
 from .names import free_rename, fresh_name
-from .scan import path_of
+from .scan import SUBS, path_of
 from .transfer import link, rename
 from .tree import Folder, Tree
 
@@ -40,9 +40,12 @@ def set_flags(tree: Tree, name: str, changes: Sequence[FlagChange]) -> None:
     """See `Side.set_flags`. A rename a message whose flags differ."""
     with tree.folder(name) as folder, tree.changing(folder) as did, tree.index.writing():
         before = tree.index.folder(folder.key).number
+        subs: set[int] = set()
         for change in changes:
-            _Flagging(tree, folder, change, did).do()
-        sync_folders(tree, folder)
+            flagging = _Flagging(tree, folder, change, did)
+            flagging.do()
+            subs |= flagging.subs
+        sync_folders(tree, folder, subs)
         tree.changed_by_us(folder.key, before)
 
 
@@ -64,6 +67,8 @@ class _Flagging:
         self._remove += "".join(letter for letter, word in folder.table.items() if word.lower() in low)
         self._more_removed = low
         self._infos: dict[bytes, bytes] = {}
+        self.subs: set[int] = set()
+        """Where files were renamed, by a row's `new`."""
 
     def do(self) -> None:
         pending: Sequence[int] = self._change.uids
@@ -108,6 +113,7 @@ class _Flagging:
                 lost.append(row.uid)
         self._tree.step("renamed")
         self._did(events)
+        self.subs.update(event[0] for event in events)
         if done:
             self._tree.index.renamed(self._folder.key, done)
         return lost
@@ -128,11 +134,11 @@ class _Flagging:
         return found
 
 
-def sync_folders(tree: Tree, folder: Folder) -> None:
-    """Make renames and removals in a folder durable."""
+def sync_folders(tree: Tree, folder: Folder, subs: Collection[int] = (0, 1)) -> None:
+    """Make renames and removals in a folder durable. subs: where they were, by a row's `new`."""
     tree.step("syncing directories")
-    for sub in ("cur", "new"):
-        sync_directory(folder.fd, sub)
+    for sub in subs:
+        sync_directory(folder.fd, SUBS[sub].decode())
 
 
 def sync_directory(folder: int, path: str) -> None:

@@ -204,6 +204,14 @@ class Index:
     def set_scanned(self, key: int, state: str) -> None:
         self._db.execute("UPDATE folder SET scanned = ? WHERE key = ?", (state, key))
 
+    def confirm_scanned(self, key: int, state: str) -> None:
+        """The same where the rows were the picture before: after a power cut the folder may be scanned once more."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            self.set_scanned(key, state)
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
     def set_letters(self, key: int, letters: str) -> None:
         self._db.execute("UPDATE folder SET letters = ? WHERE key = ?", (letters, key))
 

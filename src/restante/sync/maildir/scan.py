@@ -138,7 +138,8 @@ class Scanner:
                 for known in self._index.files(key, new):
                     if shares > 1:
                         known = [name for name in known if hash(name) % shares == share]
-                    lost.update(split(encode(name))[0] for name in known if name not in seen)
+                    if not seen.issuperset(known):
+                        lost.update(split(encode(name))[0] for name in known if name not in seen)
                     seen.difference_update(known)
                 for name in seen if shares > 1 else _files(folder, sub, seen):
                     unique, info = split(encode(name))

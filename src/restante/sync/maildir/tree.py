@@ -402,7 +402,7 @@ class Tree:
         """Whether what the index says of the folder is what it is, as it was seen; noted then."""
         if not seen.settled or not self.alone.still(key, handle, seen.state):
             return False
-        self.index.set_scanned(key, seen.state)
+        self.index.confirm_scanned(key, seen.state)
         return True
 
     @contextmanager

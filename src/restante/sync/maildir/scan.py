@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...clock import Random
 from .index import CHUNK, File, Index
@@ -76,9 +76,18 @@ def _files(folder: int, sub: str, names: set[str]) -> Iterator[str]:
             continue
 
 
-def _share(folder: int, sub: str, share: int, shares: int) -> set[str]:
-    """A share of the names of a directory's files."""
-    return {name for name in names_in(folder, sub) if hash(name) % shares == share}
+def _less(seen: set[str], known: list[str]) -> set[bytes]:
+    """Take away from the names that were seen those that are known; unique names of the known that were not seen."""
+    lost = set() if seen.issuperset(known) else {split(encode(name))[0] for name in known if name not in seen}
+    seen.difference_update(known)
+    return lost
+
+
+def _fresh(new: int, names: Iterable[str]) -> Iterator[File]:
+    """Files by their names."""
+    for name in names:
+        unique, info = split(encode(name))
+        yield unique, new, info
 
 
 def unique_names_in(folder: int) -> Iterator[bytes]:
@@ -131,19 +140,21 @@ class Scanner:
         """Files that do not stand in the rows just so, and unique names of rows whose very file was not seen."""
         fresh: list[File] = []
         lost: set[bytes] = set()
+        if messages < AT_ONCE:
+            seen = {new: _listed(folder, sub) for new, sub in ((1, "new"), (0, "cur"))}
+            for both in self._index.files(key):
+                for new, known in enumerate(both):
+                    lost |= _less(seen[new], known)
+            for new, sub in ((1, "new"), (0, "cur")):
+                fresh += _fresh(new, _files(folder, sub, seen[new]))
+            return fresh, lost
         shares = messages // AT_ONCE + 1
         for new, sub in ((1, "new"), (0, "cur")):
             for share in range(shares):
-                seen = _listed(folder, sub) if shares == 1 else _share(folder, sub, share, shares)
-                for known in self._index.files(key, new):
-                    if shares > 1:
-                        known = [name for name in known if hash(name) % shares == share]
-                    if not seen.issuperset(known):
-                        lost.update(split(encode(name))[0] for name in known if name not in seen)
-                    seen.difference_update(known)
-                for name in seen if shares > 1 else _files(folder, sub, seen):
-                    unique, info = split(encode(name))
-                    fresh.append((unique, new, info))
+                some = {name for name in names_in(folder, sub) if hash(name) % shares == share}
+                for both in self._index.files(key):
+                    lost |= _less(some, [name for name in both[new] if hash(name) % shares == share])
+                fresh += _fresh(new, some)
         return fresh, lost
 
     def _take_letters(self, folder: int, key: int, before: str) -> None:

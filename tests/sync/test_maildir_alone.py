@@ -229,6 +229,23 @@ def test_where_the_kernel_does_not_tell_the_folder_is_read(
     asyncio.run(act())
 
 
+def test_a_directory_that_somebody_removed(tmp_path: Path) -> None:
+    """No mailbox less for it: new is where nothing is new."""
+    root = maildir(tmp_path / "Mail")
+    deliver(root, 1, "")
+
+    async def act() -> None:
+        async with opened(tmp_path) as one:
+            known = await begun(one, root)
+            await one.set_flags("INBOX", [FlagChange(list(known.uids), FLAGGED, NONE)])
+            later(root)
+            (root / "new").rmdir()
+            assert (await one.places())[0].messages == 1
+            assert list((await one.changes("INBOX", known.cursor)).flags) == [FLAGGED]
+
+    asyncio.run(act())
+
+
 def test_two_sides_of_one_tree_see_each_other(tmp_path: Path) -> None:
     root = maildir(tmp_path / "Mail")
     for number in range(4):

@@ -96,14 +96,12 @@ class Alone:
         before = self._folders.get(key)
         if before is None:
             return False
-        for sub in _SUBS:  # whoever changed it has told so once the directory can be read
-            handle = os.open(sub, OPEN_FOLDER, dir_fd=folder)
-            try:
-                with os.scandir(handle) as entries:
-                    for _ in entries:
-                        break
-            finally:
-                os.close(handle)
+        try:
+            for sub in _SUBS:  # whoever changed it has told so once the directory can be read
+                _read_some(folder, sub)
+        except FileNotFoundError:
+            self._folders.pop(key)
+            return False
         self._others()
         if key not in self._folders or _what(before) != _what(state):
             self._folders.pop(key, None)
@@ -160,6 +158,16 @@ class Alone:
                     continue
                 key, new = self._directories.get(watch, (0, 0))
                 found.append((key, (new, mask, data[at - length : at].rstrip(b"\0"))))
+
+
+def _read_some(folder: int, sub: str) -> None:
+    handle = os.open(sub, OPEN_FOLDER, dir_fd=folder)
+    try:
+        with os.scandir(handle) as entries:
+            for _ in entries:
+                break
+    finally:
+        os.close(handle)
 
 
 def _what(state: str) -> list[str]:

@@ -28,6 +28,7 @@ from restante.sync.exchange import plain, scram
 from restante.sync.settings import End
 from restante.sync.state import State
 from restante.sync.unchanged import note, record
+from restante.sync.unchanged import tree as outside
 from restante.sync.unchanged.line import Line, Unusual, counted
 from restante.testing.server import CHEAP_ARGON2, RestanteServer
 
@@ -403,6 +404,23 @@ def test_nothing_changed_in_a_maildir(tree: Cli, server: RestanteServer, capsys:
         assert written(tree).exists()
     process = tree.start("mine")
     assert process.communicate(timeout=60) == ("mine: nothing had changed.\n", "")
+
+
+@pytest.mark.parametrize("change", ["a mailbox", "a message", "a mailbox less", "a subscription", "a role"])
+def test_what_changes_while_the_record_is_made_is_not_in_it(
+    tree: Cli, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The run has not seen it: the next one has to."""
+    look = outside.picture
+
+    def late(root: str, paths: list[str], *, deep: bool) -> outside.Tree:
+        IN_TREE[change](tree)
+        return look(root, paths, deep=deep)
+
+    monkeypatch.setattr(outside, "picture", late)
+    written(tree).unlink()
+    assert tree("sync").stdout == "mine: nothing had changed.\n"
+    assert not written(tree).exists()
 
 
 def test_a_file_that_makes_way_for_a_folder_of_its_name(tmp_path: Path, server: RestanteServer) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random
+from ..errors import Refusal
 from .config import Copies, CopyTable, LoginTable, SendTable, Server, expand, parse_server, source_of
 from .copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
 from .places import CopyPlaces, outbox_folder
@@ -201,7 +202,10 @@ class ImapParts(_Parts):
 
         heard, taken = getattr(one, "heard", None), getattr(two, "taken", None)
         if callable(picture := getattr(two, "picture", None)):
-            taken = await picture()
+            try:
+                taken = await picture()
+            except Refusal:  # the run itself is done: the next one says what is wrong
+                taken = None
         note(self._places, self._copies, self._table, self._loaded, before, heard, taken)
 
     async def fetch(self, picks: Sequence[tuple[str, int]]) -> None:

@@ -10,6 +10,7 @@ from ..unchanged import tree as outside
 from ..unchanged.record import stamp
 from . import marker
 from .census import Found
+from .index import Forgotten
 from .layout import Layout
 from .tree import Tree
 
@@ -38,18 +39,24 @@ def picture(tree: Tree, index: str) -> Picture | None:
     try:
         paths = sorted(tree.shape.folders(tree.root))
         seen = outside.picture(root, paths, deep=tree.shape.layout is Layout.PLAIN)
+        if sorted(tree.shape.folders(tree.root)) != paths:
+            return None  # somebody makes one: the picture may have its name, and nobody has seen it
     except (OSError, ValueError):
         return None
-    if not _agrees(tree, seen):
+    try:
+        empty = tree.empty()
+    except Forgotten:
         return None
-    return Picture(seen, known, {name: f"{root}/{path}" if path else root for name, path in tree.empty().items()})
+    if not _agrees(tree, seen, paths):
+        return None
+    return Picture(seen, known, {name: f"{root}/{path}" if path else root for name, path in empty.items()})
 
 
 def _is_settled(one: Found) -> bool:
     return one.look is not None and one.row is not None and one.look.settled and one.look.state == one.row.scanned
 
 
-def _agrees(tree: Tree, seen: outside.Tree) -> bool:
+def _agrees(tree: Tree, seen: outside.Tree, paths: list[str]) -> bool:
     """Whether the picture is of what `places` saw, and not of what somebody has made of it meanwhile."""
     folders, subscribed = seen["folders"], seen["subscriptions"]
     assert isinstance(folders, dict)
@@ -62,6 +69,12 @@ def _agrees(tree: Tree, seen: outside.Tree) -> bool:
         if not there or look is None or one.inode is None:
             return False
         if there[:2] != list(one.inode) or there[3] != look.state or _marker(there) != look.marker:
+            return False
+    mine = {one.path for one in tree.found}
+    inodes = {one.inode for one in tree.found}
+    for path in paths:  # no mailbox that came meanwhile; other paths to one (links) are left out
+        there = folders[path]
+        if there and path not in mine and not there[3].startswith("-_-") and (there[0], there[1]) not in inodes:
             return False
     assert subscribed is None or isinstance(subscribed, str)
     return tree.subscribed == frozenset(dovecot.parse_subscriptions((subscribed or "").encode("latin-1")))

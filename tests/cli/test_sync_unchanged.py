@@ -534,7 +534,7 @@ WRONG: dict[str, tuple[list[str], Callable[[Cli], object]]] = {
     "no such copy": (["mind"], lambda cli: None),
     "no file": ([], lambda cli: cli.file.unlink()),
     "a file that is none": ([], lambda cli: cli.file.write_text("[")),
-    "a password that is refused": ([], lambda cli: cli.password.write_text("wrong\n")),
+    "no password": ([], lambda cli: cli.password.unlink()),
     "no data": ([], lambda cli: (cli.data / "directory.db").rename(cli.data / "away")),
     "another run": ([], lambda cli: None),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,12 +21,14 @@ from restante import __version__
 from restante.cli import entry
 from restante.cli.entry import plain_sync, settle
 from restante.cli.statuses import Exit
+from restante.cli.sync import SUBCOMMANDS
 from restante.config.model import Config
 from restante.sync.base import Known
 from restante.sync.exchange import plain, scram
 from restante.sync.settings import End
 from restante.sync.state import State
 from restante.sync.unchanged import note, record
+from restante.sync.unchanged import tree as outside
 from restante.sync.unchanged.line import Line, Unusual, counted
 from restante.testing.server import CHEAP_ARGON2, RestanteServer
 
@@ -303,12 +306,149 @@ def test_a_file_of_copies_that_was_just_written_leaves_no_record(
     assert not written(work).exists()
 
 
-def test_a_maildir_leaves_no_record(tmp_path: Path, server: RestanteServer) -> None:
+@pytest.fixture(params=["maildir++", "plain"])
+def tree(tmp_path: Path, server: RestanteServer, request: pytest.FixtureRequest) -> Cli:
+    """A copy called mine, in a Maildir tree, in step, and a run that had nothing to do behind it."""
     cli = Cli(tmp_path)
-    cli.init("mine", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tmp_path / "M"), "--no-send")
+    where = ["--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tmp_path / "M")]
+    cli.init("mine", *where, "--layout", request.param, "--no-send")
     for _ in range(3):
         cli("sync")
-    assert not written(cli).exists()
+    assert written(cli).exists()
+    return cli
+
+
+def folder_of(cli: Cli, name: str) -> Path:
+    """Of a mailbox called INBOX or Archive."""
+    plain = cli.folder / "M" / name
+    if plain.is_dir():
+        return plain
+    return cli.folder / "M" if name == "INBOX" else cli.folder / "M" / f".{name}"
+
+
+def flagged(cli: Cli) -> None:
+    file = next(folder_of(cli, "INBOX").glob("new/*"))
+    file.rename(folder_of(cli, "INBOX") / "cur" / f"{file.name}:2,F")
+
+
+def edited(path: Path, text: str) -> None:
+    """With the times that it had."""
+    before = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def other_folder(cli: Cli, name: str) -> None:
+    """Another one in its place, with the same marker: a copy of it, say."""
+    path = folder_of(cli, name)
+    path.rename(path.with_name("away"))
+    shutil.copytree(path.with_name("away"), path)
+
+
+def subfolder(cli: Cli) -> None:
+    plain = (cli.folder / "M" / "INBOX").is_dir()
+    (cli.folder / "M" / ("New" if plain else ".New") / "cur").mkdir(parents=True)
+
+
+IN_TREE: dict[str, Callable[[Cli], object]] = {
+    "a message": lambda cli: (folder_of(cli, "Archive") / "new" / "1700000000.M1.x").write_bytes(message(7)),
+    "a message less": lambda cli: next(folder_of(cli, "INBOX").glob("new/*")).unlink(),
+    "a flag": flagged,
+    "keywords": lambda cli: (folder_of(cli, "INBOX") / "dovecot-keywords").write_text("0 Work\n"),
+    "a mailbox": subfolder,
+    "a mailbox less": lambda cli: shutil.rmtree(folder_of(cli, "Archive")),
+    "another name": lambda cli: folder_of(cli, "Archive").rename(folder_of(cli, "Archive").with_name(".Older")),
+    "another folder": lambda cli: other_folder(cli, "Archive"),
+    "no root": lambda cli: (cli.folder / "M").rename(cli.folder / "away"),
+    "another root": lambda cli: other_folder(cli, ""),
+    "the root's marker": lambda cli: (cli.folder / "M" / "restante-id").unlink(),
+    "a role": lambda cli: edited(
+        folder_of(cli, "Archive") / "restante-id",
+        (folder_of(cli, "Archive") / "restante-id").read_text() + "role \\Junk\n",
+    ),
+    "a subscription": lambda cli: (cli.folder / "M" / "subscriptions").write_text("V\t2\n\nArchive\n"),
+    "the index": lambda cli: touched(cli.data / "sync/mine/maildir.db"),
+    "the index is open": lambda cli: (cli.data / "sync/mine/maildir.db-wal").write_bytes(b""),
+    "no index": lambda cli: (cli.data / "sync/mine/maildir.db").unlink(),
+    "the record's values": lambda cli: altered(cli, tree={"root": 3}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", IN_TREE)
+def test_what_changed_in_a_maildir_is_for_a_whole_run(tree: Cli, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    IN_TREE[change](tree)
+
+    def never(*_: object, **__: object) -> Line:
+        raise AssertionError("connected")
+
+    monkeypatch.setattr("restante.sync.unchanged.again.Line", never)
+    assert not attempt(tree)
+    assert entry.SETTLED == []
+
+
+def test_nothing_changed_in_a_maildir(tree: Cli, server: RestanteServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """Round after round, by the short way; what is found is carried and seen to be quiet by whole runs."""
+    for number in range(60, 62):
+        entry.SETTLED.clear()
+        assert attempt(tree)
+        assert capsys.readouterr().out == "mine: nothing had changed.\n"
+        entry.SETTLED.clear()
+        assert tree("sync").stdout == "mine: nothing had changed.\n"
+        server.put(ANNA, message(number))
+        assert not attempt(tree)
+        flagged(tree)
+        assert "here 1 new" in tree("sync").stdout
+        assert not written(tree).exists()
+        for _ in range(3):
+            assert tree("sync").stdout == "mine: nothing had changed.\n"
+        assert written(tree).exists()
+    process = tree.start("mine")
+    assert process.communicate(timeout=60) == ("mine: nothing had changed.\n", "")
+
+
+@pytest.mark.parametrize("change", ["a mailbox", "a message", "a mailbox less", "a subscription", "a role"])
+def test_what_changes_while_the_record_is_made_is_not_in_it(
+    tree: Cli, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The run has not seen it: the next one has to."""
+    look = outside.picture
+
+    def late(root: str, paths: list[str], *, deep: bool) -> outside.Tree:
+        IN_TREE[change](tree)
+        return look(root, paths, deep=deep)
+
+    monkeypatch.setattr(outside, "picture", late)
+    written(tree).unlink()
+    assert tree("sync").stdout == "mine: nothing had changed.\n"
+    assert not written(tree).exists()
+
+
+def test_a_file_that_makes_way_for_a_folder_of_its_name(tmp_path: Path, server: RestanteServer) -> None:
+    cli = Cli(tmp_path)
+    root = tmp_path / "M"
+    cli.init("mine", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(root), "--no-send")
+    cli("sync")
+    (root / ".Notes").write_text("no mailbox")
+    for _ in range(3):
+        cli("sync")
+    assert attempt(cli)
+    entry.SETTLED.clear()
+    (root / ".Notes").unlink()
+    (root / ".Notes" / "cur").mkdir(parents=True)
+    assert not attempt(cli)
+
+
+def test_a_maildir_that_sends(tmp_path: Path, server: RestanteServer) -> None:
+    """A file that somebody dropped into the Outbox is for a whole run."""
+    cli = Cli(tmp_path)
+    where = ["--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tmp_path / "M")]
+    cli.init("mine", *where, "--smtp", "127.0.0.1:1")
+    for _ in range(4):
+        cli("sync")
+    assert attempt(cli)
+    entry.SETTLED.clear()
+    (tmp_path / "M" / ".Outbox" / "letter.EML").write_bytes(message(9))
+    assert not attempt(cli)
 
 
 def test_a_copy_that_sends(tmp_path: Path, server: RestanteServer) -> None:
@@ -370,6 +510,52 @@ def test_a_subcommand_is_none_of_the_copies(work: Cli) -> None:
     process = work.start("list")
     assert "mine" in process.communicate(timeout=60)[0]
     assert process.returncode == Exit.OK
+
+
+def test_the_words_that_name_no_copy_are_the_subcommands() -> None:
+    assert [[each.name] for each in SUBCOMMANDS] == list(entry.COMMANDS)
+
+
+def test_a_whole_run_goes_without_click(work: Cli, server: RestanteServer) -> None:
+    server.put(ANNA, message(5))
+    code = (
+        "import sys; from restante.cli import entry\n"
+        f"sys.argv[1:] = ['sync', '--data', {str(work.data)!r}, '--config', {str(work.file)!r}]\n"
+        "entry.end = sys.exit\n"
+        "try: entry.main()\n"
+        "except SystemExit as last: print(last.code, 'click' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stderr, done.stdout.splitlines()[1:]) == ("", ["0 False"])
+    assert done.stdout.startswith("mine: here 1 new")
+
+
+WRONG: dict[str, tuple[list[str], Callable[[Cli], object]]] = {
+    "no such copy": (["mind"], lambda cli: None),
+    "no file": ([], lambda cli: cli.file.unlink()),
+    "a file that is none": ([], lambda cli: cli.file.write_text("[")),
+    "no password": ([], lambda cli: cli.password.unlink()),
+    "no data": ([], lambda cli: (cli.data / "directory.db").rename(cli.data / "away")),
+    "another run": ([], lambda cli: None),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_said_as_click_has_it(work: Cli, wrong: str) -> None:
+    """`sync COPY` goes without click, `sync run COPY` by it: the same words, the same exit status."""
+    names, change = WRONG[wrong]
+    change(work)
+    said = []
+    with (work.data / "sync/mine/state.db.lock").open("r+b") as lock:
+        if wrong == "another run":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for words in (["sync"], ["sync", "run"]):
+            command = [sys.executable, "-m", "restante", *words, "--data", str(work.data), "--config", str(work.file)]
+            done = subprocess.run([*command, *names], capture_output=True, text=True, timeout=60, check=False)
+            said.append((done.returncode, done.stdout, done.stderr))
+    assert said[0] == said[1]
+    assert said[0][0] not in (0, 2)
+    assert said[0][2].startswith("restante: ")
 
 
 # The line ------------------------------------------------------------------------------------------------

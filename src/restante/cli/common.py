@@ -17,7 +17,11 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import Refusal
-from .statuses import Exit
+from .words import cell as cell
+from .words import complain as complain
+from .words import count as count
+from .words import human_size as human_size
+from .words import status_of as status_of
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
@@ -90,30 +94,6 @@ class LazyGroup(click.Group):
         except Refusal as refusal:
             complain(refusal)
             ctx.exit(status_of(refusal))
-
-
-STORE_FAILED = "STORE-FAILED"
-"""Code of a refusal whose text, made for peers, hides what went wrong."""
-
-
-def complain(refusal: Refusal) -> None:
-    """Print what was refused and what to do, one line each, to stderr."""
-    click.echo(f"restante: {refusal.text}", err=True)
-    if refusal.code == STORE_FAILED and refusal.__cause__ is not None:
-        # Who runs commands is the operator, whom peers are told to ask: to them the reason is of use.
-        click.echo(f"  {cell(f'{type(refusal.__cause__).__name__}: {refusal.__cause__}')}", err=True)
-    elif refusal.remedy:
-        click.echo(f"  {refusal.remedy}", err=True)
-
-
-NOT_FOUND_CODES = frozenset({"NOT-FOUND", "NO-SUCH-ACCOUNT", "NO-SUCH-MAILBOX"})
-
-
-def status_of(refusal: Refusal) -> Exit:
-    """The exit status that tells a script what kind of refusal it was."""
-    if refusal.code in NOT_FOUND_CODES:
-        return Exit.NOT_FOUND
-    return Exit.TEMPORARY if refusal.temporary else Exit.REFUSED
 
 
 def place_of(ctx: click.Context | None = None) -> Place:
@@ -202,16 +182,6 @@ def emit_json(value: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def cell(value: object) -> str:
-    """One table cell: lists joined, None as "-", control characters shown as "?"."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = ", ".join(map(str, value)) if isinstance(value, tuple | list | frozenset) else str(value)
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 class SizeType(click.ParamType[int]):
     """Octets, as a number or with a unit: 500 MB, 2GiB."""
 
@@ -265,25 +235,6 @@ class ExpiryType(click.ParamType[Expiry]):
             return Expiry(int(parse_duration(text)), relative=True)
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
-
-
-def human_size(octets: int) -> str:
-    """Octets for people: "1.4 MB"."""
-    size = float(octets)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def count(number: int, noun: str) -> str:
-    """A number and its noun: "1 message", "2 messages", "1 mailbox", "2 mailboxes"."""
-    if number == 1:
-        return f"1 {noun}"
-    return (
-        f"{number} {noun[:-1]}ies" if noun.endswith("ry") else f"{number} {noun}{'es' if noun.endswith('x') else 's'}"
-    )
 
 
 def instant(seconds: int | float | None) -> str | None:

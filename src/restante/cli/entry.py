@@ -8,12 +8,19 @@ part of them.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import NoReturn
+
+GARBAGE = 100_000
+"""Objects made, and not freed by counting references, after which a run of `restante sync` looks for garbage."""
+
+COMMANDS = (["run"], ["init"], ["list"], ["status"], ["removals"], ["fetch"])
+"""Words that name no copy where they come first (`sync.SUBCOMMANDS`)."""
 
 SETTLED: list[str] = []
 """Copies of this invocation that are done: nothing had changed."""
@@ -24,8 +31,14 @@ def main() -> None:
     arguments = sys.argv[1:]
     completing = "_RESTANTE_COMPLETE" in os.environ
     plain = plain_sync(arguments)
-    if plain is not None and not completing and settle(*plain):
-        end(0)
+    if plain is not None:
+        # What is imported stays: to look through it for garbage again and again took a tenth of a run.
+        gc.set_threshold(GARBAGE)
+    if plain is not None and not completing:
+        if settle(*plain):
+            end(0)
+        if plain[2][:1] not in COMMANDS:
+            _run(*plain)
     backup = _command(arguments) == "backup" and not completing
     if backup:
         begin_backup(arguments)
@@ -40,6 +53,18 @@ def main() -> None:
         if (plain is not None or backup) and isinstance(last.code, int) and threading.active_count() == 1:
             end(last.code)
         raise
+
+
+def _run(data: str, config: str, names: list[str], quiet: bool) -> NoReturn:
+    """A whole run of these copies but for those that are settled. Click is not needed for it, nor loaded."""
+    import threading
+
+    from .sync_run import run_plain
+
+    status = run_plain(data, config, names, quiet, SETTLED)
+    if threading.active_count() == 1:
+        end(status)
+    sys.exit(status)  # what a thread still does is waited for, as the interpreter does it
 
 
 def end(status: int) -> NoReturn:
@@ -65,8 +90,6 @@ def _command(arguments: list[str]) -> str:
 def begin_backup(arguments: list[str]) -> None:
     """Begin with what takes longest in a command of `restante backup`, making a passphrase's key. A run with nothing to
     do ends here."""
-    import gc
-
     gc.disable()  # what is loaded stays: looking for garbage in it is a tenth of loading it. See `open_repository`
     begin_key(arguments)
     from .backup_again import plain_run

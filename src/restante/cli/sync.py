@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import Refusal
-from .common import LazyGroup, Subcommand, place_of, status_of, with_place
-from .statuses import Exit
+from . import sync_ends
+from .common import LazyGroup, Subcommand, place_of, with_place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..sync.config import Copies
-    from ..sync.copy import RunReport
 
 SUBCOMMANDS = (
     Subcommand("run", ".sync:run_", "Bring copies in step; 'restante sync' alone is this."),
@@ -104,41 +102,5 @@ def run_(
 
 def load(names: tuple[str, ...] = ()) -> tuple[Copies, Path]:
     """The copies of these names (all, where none is given), and the data folder. Raises Refusal."""
-    from dataclasses import replace
-    from pathlib import Path
-
-    from ..config.load import ConfigError
-    from ..config.paths import data_directory
-    from ..sync.config import load_copies, need_copies
-    from ..sync.where import config_file
-
     place = place_of()
-    file = place.config or config_file()
-    if place.config is None and not file.exists():
-        raise ConfigError(str(file), 0, "is not there yet.", "Make a copy: restante sync init NAME")
-    found = load_copies(file)
-    data = place.data or found.data or data_directory()
-    return replace(found, copies=need_copies(found, names)), Path(data)
-
-
-ORDER = (Exit.OK, Exit.FINDINGS, Exit.TEMPORARY, Exit.LOGIN, Exit.REFUSED)
-"""From the least to the most urgent."""
-
-LOGIN_CODES = frozenset({"LOGIN-REFUSED", "SECRET-UNAVAILABLE"})
-
-
-def exit_of(report: RunReport) -> Exit:
-    """What one run's end means for the exit status."""
-    problem = report.problem
-    own = Exit.FINDINGS if report.findings else Exit.OK
-    return own if problem is None else worse(own, exit_of_refusal(problem))
-
-
-def exit_of_refusal(problem: Refusal) -> Exit:
-    if problem.code == "NO-SUCH-MAILBOX":
-        return Exit.USAGE
-    return Exit.LOGIN if problem.code in LOGIN_CODES else status_of(problem)
-
-
-def worse(one: Exit, other: Exit) -> Exit:
-    return max(one, other, key=lambda each: ORDER.index(each) if each in ORDER else len(ORDER))
+    return sync_ends.load(names, place.data, place.config)

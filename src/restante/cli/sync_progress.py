@@ -6,9 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-import click
-
-from .common import human_size
+from .words import echo, human_size
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -45,7 +43,7 @@ class Lines:
         if tenth <= self._tenths.get(key, 0) or progress.total < WORTH:
             return
         self._tenths[key] = tenth
-        click.echo(
+        echo(
             f"{name}: {progress.mailbox} {_way(progress)} {progress.done} of {progress.total} "
             f"({human_size(progress.octets)})",
             err=True,

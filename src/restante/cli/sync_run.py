@@ -11,16 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ..clock import SystemClock, system_random
 from ..errors import Refusal
 from ..sync.config import Copies
 from ..sync.copy import Copy, Pop3Copy, RunReport
 from ..sync.watch import Cause, Stop
-from .common import complain, count, human_size
 from .statuses import Exit
-from .sync import exit_of, worse
+from .sync_ends import exit_of, load, worse
+from .words import complain, count, echo, human_size, status_of
 
 if TYPE_CHECKING:
     from ..sync.settings import Progress, Report, Tally
@@ -82,7 +80,7 @@ class Running:
         if self.options.as_json:
             from .sync_json import line
 
-            click.echo(line(report))
+            echo(line(report))
             sys.stdout.flush()
             return
         tell(report, self.options)
@@ -103,25 +101,25 @@ class Running:
         """While watching: what is wrong with a copy, and when it is tried again."""
         if refusal is None:
             if not self.options.quiet:
-                click.echo(f"{name}: connected again.", err=True)
+                echo(f"{name}: connected again.", err=True)
             return
         if refusal.code == "FAULT" and refusal.__cause__ is not None:
             import traceback
 
-            click.echo("".join(traceback.format_exception(refusal.__cause__)), err=True, nl=False)
+            echo("".join(traceback.format_exception(refusal.__cause__)), err=True, nl=False)
         self._complain(name, refusal)
-        click.echo(f"  Trying again in {delay:.0f} s.", err=True)
+        echo(f"  Trying again in {delay:.0f} s.", err=True)
 
     def fault(self, name: str) -> None:
         """While it is handled: show where it is."""
         import traceback
 
-        click.echo(f"{name}: a fault of restante's:\n{traceback.format_exc()}", err=True)
+        echo(f"{name}: a fault of restante's:\n{traceback.format_exc()}", err=True)
         self.status = worse(self.status, Exit.REFUSED)
 
     def _complain(self, name: str, refusal: Refusal) -> None:
         if self.several:
-            click.echo(f"{name}:", err=True)
+            echo(f"{name}:", err=True)
         complain(refusal)
 
 
@@ -139,6 +137,18 @@ def run_copies(copies: Copies, data: Path, options: Options, settled: Collection
         if running.bar is not None:
             running.bar.close()
     return running.status
+
+
+def run_plain(data: str, config: str, names: list[str], quiet: bool, settled: Collection[str] = ()) -> int:
+    """The exit status of `restante sync` as `entry.plain_sync` understood it: as click has it run, without click."""
+    try:
+        copies, place = load(tuple(names), Path(data) if data else None, Path(config) if config else None)
+        return int(run_copies(copies, place, Options(quiet=quiet), settled))
+    except Refusal as refusal:
+        complain(refusal)
+        return int(status_of(refusal))
+    except KeyboardInterrupt:  # before there was a loop that minds signals, or after it
+        return int(Exit.TEMPORARY)
 
 
 async def _main(copies: Copies, data: Path, running: Running) -> None:
@@ -212,48 +222,48 @@ def tell(report: RunReport, options: Options) -> None:
         if did.remaining:
             text += f", {did.remaining} left for the next run"
         if not options.quiet:
-            click.echo(f"{report.name}: {text}.")
+            echo(f"{report.name}: {text}.")
         _some(f"{report.name}: left on the server:", did.left)
         for note in did.notes:
-            click.echo(f"{report.name}: {note}", err=True)
+            echo(f"{report.name}: {note}", err=True)
     outbox = report.outbox
     if outbox is not None:
         if outbox.sent and not options.quiet:
-            click.echo(f"{report.name}: sent {count(outbox.sent, 'message')}.")
+            echo(f"{report.name}: sent {count(outbox.sent, 'message')}.")
         if outbox.returned:
-            click.echo(f"{report.name}: {count(outbox.returned, 'message')} came back; INBOX has why.", err=True)
+            echo(f"{report.name}: {count(outbox.returned, 'message')} came back; INBOX has why.", err=True)
         if outbox.uncertain:
-            click.echo(
+            echo(
                 f"{report.name}: of {count(outbox.uncertain, 'message')} nobody knows whether it was sent: "
                 "restante send --list",
                 err=True,
             )
         if outbox.waiting and not options.quiet:
-            click.echo(f"{report.name}: {count(outbox.waiting, 'message')} waiting to be sent.", err=True)
+            echo(f"{report.name}: {count(outbox.waiting, 'message')} waiting to be sent.", err=True)
 
 
 def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:
     for line in sync.plan:
-        click.echo(f"{report.name}: {line}")
+        echo(f"{report.name}: {line}")
     if options.dry_run:
         if not sync.plan:
-            click.echo(f"{report.name}: nothing to do.")
+            echo(f"{report.name}: nothing to do.")
     elif not options.quiet and (sync.changed or not options.watching):
         here, there = did(sync.two), did(sync.one)
         words = [f"here {here}"] if here else []
         words += [f"on the server {there}"] if there else []
-        click.echo(f"{report.name}: {'; '.join(words) or 'nothing had changed'}.")
+        echo(f"{report.name}: {'; '.join(words) or 'nothing had changed'}.")
         if sync.placeholders:
-            click.echo(f"{report.name}: {count(sync.placeholders, 'placeholder')} for large messages.")
+            echo(f"{report.name}: {count(sync.placeholders, 'placeholder')} for large messages.")
     waiting = [each for each in sync.held if each.accepted is None]
     for each in waiting:
-        click.echo(
+        echo(
             f"{report.name}: held: {count(each.messages, 'message')} of {each.mailbox} would be removed "
             f"({REASONS.get(each.reason, each.reason)}).",
             err=True,
         )
     if waiting:
-        click.echo("  Decide: restante sync removals list, then accept or refuse.", err=True)
+        echo("  Decide: restante sync removals list, then accept or refuse.", err=True)
     _some(
         f"{report.name}: set aside:",
         tuple(
@@ -293,8 +303,8 @@ def did(tally: Tally) -> str:
 def _some(head: str, lines: tuple[str, ...]) -> None:
     if not lines:
         return
-    click.echo(head, err=True)
+    echo(head, err=True)
     for line in lines[:MOST_TOLD]:
-        click.echo(f"  {line}", err=True)
+        echo(f"  {line}", err=True)
     if len(lines) > MOST_TOLD:
-        click.echo(f"  ... and {len(lines) - MOST_TOLD} more; restante sync status --json lists all.", err=True)
+        echo(f"  ... and {len(lines) - MOST_TOLD} more; restante sync status --json lists all.", err=True)

@@ -6,7 +6,6 @@ keeps no positions, so the line of a key is found by a small scan of the text, w
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import tomllib
@@ -18,7 +17,6 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 
 from ..errors import Refusal
-from .listen import LISTENERS, BadListener, parse_listener
 from .model import Config, Doc, Struct
 
 KeyPath = tuple[str, ...]
@@ -234,6 +232,8 @@ class Reading:
         for choice in choices:
             value = _value(values, choice.path)
             if value not in choice.allowed:
+                import difflib
+
                 close = difflib.get_close_matches(str(value), choice.allowed, 1)
                 allowed = ", ".join(f'"{one}"' for one in choice.allowed)
                 hint = f'Did you mean "{close[0]}"?' if close else ""
@@ -275,6 +275,8 @@ class Reading:
             raise self.error(path, f"{_dotted(path)}: {error}.") from error
 
     def _unknown(self, path: KeyPath, known: list[str]) -> ConfigError:
+        import difflib
+
         close = difflib.get_close_matches(path[-1], known, 1)
         if close:
             hint = f"Did you mean {_dotted((*path[:-1], close[0]))}?"
@@ -295,6 +297,8 @@ class _ConfigReading(Reading):
         return config
 
     def _check_listeners(self, config: Config) -> None:
+        from .listen import LISTENERS, BadListener, parse_listener
+
         for name in LISTENERS:
             try:
                 parse_listener(name, getattr(config.listen, name))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random
+from ..errors import Refusal
 from .config import Copies, CopyTable, LoginTable, SendTable, Server, expand, parse_server, source_of
 from .copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
 from .places import CopyPlaces, outbox_folder
@@ -188,10 +189,10 @@ class ImapParts(_Parts):
             )  # fmt: skip
         finally:
             state.close()
-        self._note(report, before, one, two)
+        await self._note(report, before, one, two)
         return report
 
-    def _note(self, report: Report, before: list[int] | None, one: Side, two: Side) -> None:
+    async def _note(self, report: Report, before: list[int] | None, one: Side, two: Side) -> None:
         """Let the next run see whether all is as this one left it, where this one found nothing to do."""
         after = record.state_stamp(str(self._places.state))
         if not report.quiet or report.left_out or self._copies is None or before is None or before != after:
@@ -200,6 +201,11 @@ class ImapParts(_Parts):
         from .unchanged.note import note
 
         heard, taken = getattr(one, "heard", None), getattr(two, "taken", None)
+        if callable(picture := getattr(two, "picture", None)):
+            try:
+                taken = await picture()
+            except Refusal:  # the run itself is done: the next one says what is wrong
+                taken = None
         note(self._places, self._copies, self._table, self._loaded, before, heard, taken)
 
     async def fetch(self, picks: Sequence[tuple[str, int]]) -> None:

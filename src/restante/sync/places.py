@@ -2,6 +2,7 @@
 
 sync/outbox/          messages to be sent, of all copies
 sync/NAME/state.db    what both sides held when they were last the same, and the journal
+sync/NAME/maildir.db   numbers of the messages of a Maildir
 sync/NAME/pop3.db     what has been fetched by POP3
 sync/NAME/trash/      what runs removed, where that is kept in a folder
 sync/NAME/parts/      downloads that were cut off

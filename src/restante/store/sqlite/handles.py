@@ -163,8 +163,8 @@ class Handle:
     def _see_to_service(self, db: apsw.Connection, wait: int) -> None:
         """What a file needs before its first use here: a copy is made safe, and moves into other accounts that a crash
         cut off are finished. There are none as a rule: one look tells it, and nothing is loaded."""
-        file, moves = db.execute(_SERVICE, can_cache=False).get
-        if file != inode.file_identity(self.path):
+        file, modseq, moves = db.execute(_SERVICE, can_cache=False).get
+        if inode.tells_a_copy(file, modseq, self.path):
             db.set_busy_timeout(WRITER_WAIT)
             incarnation.put_in_service(db, self.path, self._clock, self._random)
             db.set_busy_timeout(wait)
@@ -198,7 +198,7 @@ class Handle:
             self._reader = self._writer = None
 
 
-_SERVICE = "SELECT file, EXISTS (SELECT 1 FROM transfer_out) FROM account"
+_SERVICE = "SELECT file, modseq, EXISTS (SELECT 1 FROM transfer_out) FROM account"
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

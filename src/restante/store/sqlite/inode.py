@@ -57,7 +57,12 @@ _statx = _find_statx()
 def is_copy(db: apsw.Connection, path: Path | str) -> bool:
     """Whether this file is not the one that was last in service under its name, or a state of it that was before."""
     file, modseq = db.execute("SELECT file, modseq FROM account").get
-    return str(file) != file_identity(path) or int(modseq) < last_closed(path)
+    return tells_a_copy(file, modseq, path)
+
+
+def tells_a_copy(file: str, modseq: int, path: Path | str) -> bool:
+    """As `is_copy`. file, modseq: what the account's file says of itself."""
+    return file != file_identity(path) or modseq < last_closed(path)
 
 
 def record_of(path: Path | str) -> str:

@@ -196,6 +196,6 @@ def note_lists(context: Context, settled: Collection[int]) -> None:
             if named != known:
                 changed.append((joint.key, end, named))
     if changed:
-        with context.state.transaction():
+        with context.state.transaction(durable=False):
             for key, end, named in changed:
                 context.state.pairs.put(key, end, named)

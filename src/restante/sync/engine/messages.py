@@ -196,7 +196,7 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
             continue
         _flagged(step, ends)
         rows.append((row.key, row.one.flags, row.two.flags, row.odd & 3))
-    with context.state.transaction():
+    with context.state.transaction(durable=False):
         context.state.messages.set_flags(rows)
 
 
@@ -352,7 +352,7 @@ def _settle(context: Context, looked: list[Look]) -> None:
     state = context.state
     settled = [look for look in looked if look.key in context.joints and look.key not in context.unsettled]
     if settled:
-        with state.transaction():
+        with state.transaction(durable=False):  # an older cursor tells more, and nothing wrong
             for look in settled:
                 for end in BOTH:
                     known = _known(context, look, end)

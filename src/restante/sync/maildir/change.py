@@ -11,17 +11,18 @@ Nothing is put in the place of another file (`free_rename`), and directories are
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ...exchange.letters import LETTERS
 from ..model import FlagChange, Flags
 from ..side import MailboxUnavailable
+from .alone import AT_ONCE, DELETED, MOVED_FROM, MOVED_TO, Event
 from .index import CHUNK, Row
 from .letters import SYSTEM, changed, letters_in, names_of, split_flags
 from .marker import remove_if_there
 from .names import free_rename, fresh_name
-from .scan import path_of
+from .scan import SUBS, path_of
 from .transfer import link, rename
 from .tree import Folder, Tree
 
@@ -37,19 +38,23 @@ def flags_of(tree: Tree, folder: Folder, row: Row) -> Flags:
 
 def set_flags(tree: Tree, name: str, changes: Sequence[FlagChange]) -> None:
     """See `Side.set_flags`. A rename a message whose flags differ."""
-    with tree.folder(name) as folder, tree.index.writing():
+    with tree.folder(name) as folder, tree.changing(folder) as did, tree.index.writing():
         before = tree.index.folder(folder.key).number
+        subs: set[int] = set()
         for change in changes:
-            _Flagging(tree, folder, change).do()
-        sync_folders(tree, folder)
+            flagging = _Flagging(tree, folder, change, did)
+            flagging.do()
+            subs |= flagging.subs
+        sync_folders(tree, folder, subs)
         tree.changed_by_us(folder.key, before)
 
 
 class _Flagging:
     """One change of flags, to many messages."""
 
-    def __init__(self, tree: Tree, folder: Folder, change: FlagChange) -> None:
+    def __init__(self, tree: Tree, folder: Folder, change: FlagChange, did: Callable[[Sequence[Event]], None]) -> None:
         self._tree = tree
+        self._did = did
         self._folder = folder
         self._change = change
         letters, keywords = split_flags(change.add)
@@ -62,13 +67,15 @@ class _Flagging:
         self._remove += "".join(letter for letter, word in folder.table.items() if word.lower() in low)
         self._more_removed = low
         self._infos: dict[bytes, bytes] = {}
+        self.subs: set[int] = set()
+        """Where files were renamed, by a row's `new`."""
 
     def do(self) -> None:
         pending: Sequence[int] = self._change.uids
         for _ in range(ROUNDS):
             lost: list[int] = []
-            for start in range(0, len(pending), CHUNK):
-                lost += self._chunk(self._tree.index.rows(self._folder.key, pending[start : start + CHUNK]))
+            for start in range(0, len(pending), AT_ONCE):
+                lost += self._chunk(self._tree.index.rows(self._folder.key, pending[start : start + AT_ONCE]))
             if not lost:
                 return
             self._tree.scan(self._folder.fd, self._folder.key)
@@ -79,6 +86,7 @@ class _Flagging:
         """Change these; UIDs of files that were not where they should be."""
         lost: list[int] = []
         done: list[tuple[int, bytes, int]] = []
+        events: list[Event] = []
         more = self._more(rows)
         if more:
             self._tree.keywords.set_more(more)
@@ -99,9 +107,13 @@ class _Flagging:
                 renamed = False
             if renamed:
                 done.append((row.uid, info, new))
+                events.append((int(row.new), MOVED_FROM, row.name + row.info))
+                events.append((new, MOVED_TO, row.name + info))
             else:
                 lost.append(row.uid)
         self._tree.step("renamed")
+        self._did(events)
+        self.subs.update(event[0] for event in events)
         if done:
             self._tree.index.renamed(self._folder.key, done)
         return lost
@@ -122,11 +134,11 @@ class _Flagging:
         return found
 
 
-def sync_folders(tree: Tree, folder: Folder) -> None:
-    """Make renames and removals in a folder durable."""
+def sync_folders(tree: Tree, folder: Folder, subs: Collection[int] = (0, 1)) -> None:
+    """Make renames and removals in a folder durable. subs: where they were, by a row's `new`."""
     tree.step("syncing directories")
-    for sub in ("cur", "new"):
-        sync_directory(folder.fd, sub)
+    for sub in subs:
+        sync_directory(folder.fd, SUBS[sub].decode())
 
 
 def sync_directory(folder: int, path: str) -> None:
@@ -142,7 +154,7 @@ def sync_directory(folder: int, path: str) -> None:
 
 def remove(tree: Tree, name: str, uids: Sequence[int]) -> None:
     """See `Side.remove`; what others flagged meanwhile stays."""
-    with tree.folder(name) as folder, tree.index.writing():
+    with tree.folder(name) as folder, tree.changing(folder) as did, tree.index.writing():
         before = tree.index.folder(folder.key).number
 
         def act(row: Row) -> bool:
@@ -151,15 +163,21 @@ def remove(tree: Tree, name: str, uids: Sequence[int]) -> None:
             if not remove_if_there(folder.fd, path_of((row.name, int(row.new), row.info))):
                 return False
             removed.append(row.uid)
+            events.append((int(row.new), DELETED, row.name + row.info))
+            if len(events) == AT_ONCE:
+                did(events)
+                events.clear()
             if row.name in tree.keywords.more:
                 forgotten.append(row.name)
             return True
 
         removed: list[int] = []
+        events: list[Event] = []
         forgotten: list[bytes] = []
         tree.step("removing")
         _persist(tree, folder, uids, act)
         tree.step("removed")
+        did(events)
         sync_folders(tree, folder)
         if forgotten:
             tree.keywords.set_more(dict.fromkeys(forgotten, ()))

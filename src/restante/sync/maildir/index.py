@@ -113,6 +113,14 @@ def _folder_row(row: tuple[object, ...]) -> FolderRow:
     return FolderRow(*row)  # type: ignore[arg-type]  # columns of a STRICT table, in this order
 
 
+_JOINED = "group_concat(CAST(name AS TEXT) || CAST(info AS TEXT), '/')"
+
+
+def _names(joined: object) -> list[str]:
+    """What `files` has joined by "/", which is in no name."""
+    return joined.decode("utf-8", "surrogateescape").split("/") if isinstance(joined, bytes) else []
+
+
 def _letters(table: str) -> str:
     """The letters of an info in SQL: substr of an empty BLOB is NULL, which differs from nothing."""
     return f"coalesce(substr({table}.info, 4), X'')"
@@ -204,6 +212,14 @@ class Index:
     def set_scanned(self, key: int, state: str) -> None:
         self._db.execute("UPDATE folder SET scanned = ? WHERE key = ?", (state, key))
 
+    def confirm_scanned(self, key: int, state: str) -> None:
+        """The same where the rows were the picture before: after a power cut the folder may be scanned once more."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            self.set_scanned(key, state)
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
     def set_letters(self, key: int, letters: str) -> None:
         self._db.execute("UPDATE folder SET letters = ? WHERE key = ?", (letters, key))
 
@@ -223,22 +239,20 @@ class Index:
 
     # Beside the disk ---------------------------------------------------------------------------------
 
-    def files(self, key: int, new: int) -> Iterator[list[str]]:
-        """Names of the files, as on disk, that the rows of new (1) or cur (0) stand for, some thousand at a time."""
+    def files(self, key: int) -> Iterator[tuple[list[str], list[str]]]:
+        """Names of the files, as on disk, that the rows of cur and of new stand for, some thousand at a time."""
         after = b""
         while True:
-            names, last = self._db.execute(
-                "SELECT CAST(group_concat(CAST(name AS TEXT) || CAST(info AS TEXT), '/') FILTER (WHERE new = ?1)"
-                " AS BLOB), max(name) FROM (SELECT name, info, new FROM message WHERE folder = ?2 AND name > ?3"
-                " ORDER BY name LIMIT ?4)",
-                (new, key, after, CHUNK),
-            ).fetchone() or (None, None)
-            if names is not None:
-                assert isinstance(names, bytes)
-                yield names.decode("utf-8", "surrogateescape").split("/")
+            cur, new, last = self._db.execute(
+                f"SELECT CAST({_JOINED} FILTER (WHERE new = 0) AS BLOB),"
+                f" CAST({_JOINED} FILTER (WHERE new = 1) AS BLOB), max(name)"
+                " FROM (SELECT name, info, new FROM message WHERE folder = ?1 AND name > ?2 ORDER BY name LIMIT ?3)",
+                (key, after, CHUNK),
+            ).fetchone() or (None, None, None)
             if last is None:
                 return
             assert isinstance(last, bytes)
+            yield _names(cur), _names(new)
             after = last
 
     def set_odd(self, key: int, files: Iterable[File]) -> None:

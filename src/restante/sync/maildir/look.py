@@ -53,6 +53,11 @@ def look(folder: int, *, writable: bool, now: float) -> Look:
     return Look(found, times, state, settled)
 
 
+def state_of(folder: int) -> str:
+    """The state alone: three stat calls."""
+    return _state(folder)[1]
+
+
 def _state(folder: int) -> tuple[tuple[int | None, int | None], str]:
     parts: list[str] = []
     times: list[int | None] = []

@@ -1,8 +1,8 @@
 """What a folder holds, put beside the index: one pass over its names, whatever changed.
 
-Names that stand in the index just so, nearly all as a rule, meet as strings in a set, and nothing is done for each;
-what is left goes to SQL. A folder of very many is read several times, a share of its names at a time, so that memory
-stays flat.
+Names that stand in the index just so, nearly all as a rule, meet as strings in a set, and nothing is done for each (nor
+asked whether each is a file still); what is left goes to SQL. A folder of very many is read several times, a share of
+its names at a time, so that memory stays flat.
 
 new/ is read before cur/, so that a message that a reader takes from the one to the other meanwhile is seen (twice
 perhaps, never not at all). A name that is renamed while a directory is read may be missed by the reading; so a message
@@ -15,10 +15,11 @@ Dovecot does it. Links to the same octets (a reader in the middle of moving one 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 
 from ...clock import Random
-from .index import File, Index
+from .index import CHUNK, File, Index
 from .keywords import format_letters, read_table
 from .letters import split
 from .look import OPEN_FOLDER, look
@@ -48,6 +49,45 @@ def names_in(folder: int, sub: str) -> Iterator[str]:
                     yield entry.name
     finally:
         os.close(handle)
+
+
+def _listed(folder: int, sub: str) -> set[str]:
+    """Names of all that is in a directory: of 100,000 in a fifth of the time that looking at each takes."""
+    try:
+        handle = os.open(sub, OPEN_FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return set()
+    try:
+        return set(os.listdir(handle))  # noqa: PTH208 (of a descriptor)
+    finally:
+        os.close(handle)
+
+
+def _files(folder: int, sub: str, names: set[str]) -> Iterator[str]:
+    """Which of these names, which are in a directory, are messages' files."""
+    if len(names) > CHUNK:  # a new folder
+        yield from names.intersection(names_in(folder, sub))
+        return
+    for name in names:
+        try:
+            if name[0] != "." and stat.S_ISREG(os.stat(f"{sub}/{name}", dir_fd=folder, follow_symlinks=False).st_mode):
+                yield name
+        except FileNotFoundError:
+            continue
+
+
+def _less(seen: set[str], known: list[str]) -> set[bytes]:
+    """Take away from the names that were seen those that are known; unique names of the known that were not seen."""
+    lost = set() if seen.issuperset(known) else {split(encode(name))[0] for name in known if name not in seen}
+    seen.difference_update(known)
+    return lost
+
+
+def _fresh(new: int, names: Iterable[str]) -> Iterator[File]:
+    """Files by their names."""
+    for name in names:
+        unique, info = split(encode(name))
+        yield unique, new, info
 
 
 def unique_names_in(folder: int) -> Iterator[bytes]:
@@ -100,19 +140,21 @@ class Scanner:
         """Files that do not stand in the rows just so, and unique names of rows whose very file was not seen."""
         fresh: list[File] = []
         lost: set[bytes] = set()
+        if messages < AT_ONCE:
+            seen = {new: _listed(folder, sub) for new, sub in ((1, "new"), (0, "cur"))}
+            for both in self._index.files(key):
+                for new, known in enumerate(both):
+                    lost |= _less(seen[new], known)
+            for new, sub in ((1, "new"), (0, "cur")):
+                fresh += _fresh(new, _files(folder, sub, seen[new]))
+            return fresh, lost
         shares = messages // AT_ONCE + 1
         for new, sub in ((1, "new"), (0, "cur")):
             for share in range(shares):
-                names = names_in(folder, sub)
-                seen = set(names if shares == 1 else (name for name in names if hash(name) % shares == share))
-                for known in self._index.files(key, new):
-                    if shares > 1:
-                        known = [name for name in known if hash(name) % shares == share]
-                    lost.update(split(encode(name))[0] for name in known if name not in seen)
-                    seen.difference_update(known)
-                for name in seen:
-                    unique, info = split(encode(name))
-                    fresh.append((unique, new, info))
+                some = {name for name in names_in(folder, sub) if hash(name) % shares == share}
+                for both in self._index.files(key):
+                    lost |= _less(some, [name for name in both[new] if hash(name) % shares == share])
+                fresh += _fresh(new, some)
         return fresh, lost
 
     def _take_letters(self, folder: int, key: int, before: str) -> None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...clock import Clock, Random, SystemClock, system_random
 from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
@@ -20,6 +20,9 @@ from .layout import Layout, Shape
 from .letters import DEFAULT_SEPARATOR, names_of
 from .names import identity, is_loose
 from .tree import TROUBLE, Step, Tree
+
+if TYPE_CHECKING:
+    from .picture import Picture
 
 T = TypeVar("T")
 
@@ -131,6 +134,12 @@ class MaildirSide:
 
     async def places(self) -> list[Place]:
         return await self._do(watch.places)
+
+    async def picture(self) -> Picture | None:
+        """What the last `places` was made of, for a run that found nothing to do."""
+        from .picture import picture
+
+        return await self._do(lambda tree: picture(tree, str(self._index)))
 
     async def changes(self, name: str, since: str | None) -> Changes:
         """Identities (`Changes.emails`) are "maildir:" and the unique name: it goes along when a message is moved."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 
 from .marker import remove_if_there
 from .names import free_rename
@@ -40,6 +39,8 @@ def rename(source: int, old: bytes, target: int, new: bytes) -> bool:
 
 def _copy(source: int, old: bytes, target: int, new: bytes) -> bool:
     """Octets and time, by way of tmp; durable before it has its name."""
+    import shutil
+
     draft = b"tmp/" + new.partition(b"/")[2]
     reading = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
     with os.fdopen(reading, "rb") as stream:

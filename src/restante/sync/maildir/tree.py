@@ -7,9 +7,10 @@ Everything here blocks and runs in the side's one thread. `Tree` has what all op
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -18,13 +19,14 @@ from ...clock import Clock, Random
 from ..model import Place, Spelling
 from ..side import MailboxUnavailable, SideUnavailable
 from . import marker, subscriptions
+from .alone import Alone, Event
 from .census import UNMARKED, Census, Found
 from .durable import Durable
 from .index import BadIndex, Forgotten, Index
 from .keywords import Table, TreeKeywords, assign, format_letters, meaning, read_table
 from .layout import INBOX, MAKING, REMOVED, Layout, Shape
 from .letters import SYSTEM
-from .look import look, open_folder
+from .look import Look, look, open_folder
 from .marker import Marker, new_id
 from .scan import Scanner
 
@@ -116,8 +118,11 @@ class Tree:
             self.keywords = self._tree_keywords()
             undo.pop_all()
         self._durable: Durable | None = None
+        self.alone = Alone()
         self._scanner = Scanner(self.index, random, writable=self.writable)
         self._known: dict[str, Known] | None = None
+        self.found: list[Found] = []
+        """What the last `places` was made of."""
         self.paths: frozenset[str] = frozenset()
         self.subscribed: frozenset[str] = frozenset()
         self.swept: set[int] = set()
@@ -126,6 +131,7 @@ class Tree:
     def close(self) -> None:
         os.close(self._root_fd)
         self.index.close()
+        self.alone.close()
         if self._durable is not None:
             self._durable.close()
 
@@ -248,6 +254,7 @@ class Tree:
             self.subscribed = subscriptions.read(self._root_fd)
         except OSError as cause:
             raise SideUnavailable(f"The Maildir {self.root} cannot be read ({cause.strerror}).") from cause
+        self.found = found
         self.paths = frozenset(one.path for one in found)
         self._known = {}
         places = [self._place(one) for one in sorted(found, key=lambda one: (one.path != self.shape.inbox, one.path))]
@@ -276,7 +283,7 @@ class Tree:
         if row is not None and seen is not None:
             try:
                 if not seen.settled or seen.state != row.scanned:
-                    self.scan_path(one.path, row.key)
+                    self._in_step(one.path, seen, row.key)
                     row = self.index.folder(row.key)
             except (OSError, MailboxUnavailable, Forgotten) as cause:
                 seen, reason = None, str(cause) or "it was deleted meanwhile"
@@ -336,6 +343,11 @@ class Tree:
         """Mailboxes by name, as listed last: keys of their folders."""
         return {name: known.key for name, known in (self._known or {}).items()}
 
+    def empty(self) -> dict[str, str]:
+        """Paths of mailboxes without messages, by name, as listed last."""
+        known = self._known or {}
+        return {name: one.path for name, one in known.items() if one.key and not self.index.folder(one.key).messages}
+
     def is_known(self, name: str) -> bool:
         if self._known is None:
             self.places()
@@ -377,16 +389,37 @@ class Tree:
 
     # In step with the disk ---------------------------------------------------------------------------
 
-    def scan_path(self, path: str, key: int) -> list[int]:
-        """Bring the index in step with a folder. Raises OSError, MailboxUnavailable."""
+    def _in_step(self, path: str, seen: Look, key: int) -> None:
+        """Bring the index in step with a folder that has other times. Raises OSError, MailboxUnavailable."""
         handle = open_folder(self.root, path)
         try:
-            return self.scan(handle, key)
+            if not self._changed_by_us_alone(handle, seen, key):
+                self.scan(handle, key)
         finally:
             os.close(handle)
 
+    def _changed_by_us_alone(self, handle: int, seen: Look, key: int) -> bool:
+        """Whether what the index says of the folder is what it is, as it was seen; noted then."""
+        if not seen.settled or not self.alone.still(key, handle, seen.state):
+            return False
+        self.index.confirm_scanned(key, seen.state)
+        return True
+
+    @contextmanager
+    def changing(self, folder: Folder) -> Iterator[Callable[[Sequence[Event]], None]]:
+        """While we change a folder: to be told what we did in it (no more than `alone.AT_ONCE` at a time), so that the
+        next look need not read it. Goes round the transaction that has the changes."""
+        key = folder.key
+        watched = self.writable and self.alone.begin(key, folder.fd, self.index.folder(key).scanned)
+        try:
+            yield partial(self.alone.did, key) if watched else _unwatched
+        except BaseException:
+            self.alone.forget(key)
+            raise
+
     def scan(self, handle: int, key: int) -> list[int]:
         """The same with an open folder. Messages that others flagged are remembered as strange."""
+        self.alone.forget(key)
         if not _exists(handle, "cur"):
             if self.index.folder(key).messages or not self.writable:
                 raise MailboxUnavailable("The folder has lost its cur.", "Is its disk there?")
@@ -399,6 +432,8 @@ class Tree:
         """Scan unless the folder's times say that the index has it as it is."""
         seen = look(folder.fd, writable=self.writable, now=self.clock.now())
         if not seen.settled or seen.state != self.index.folder(folder.key).scanned:
+            if self._changed_by_us_alone(folder.fd, seen, folder.key):
+                return
             self.scan(folder.fd, folder.key)
             folder.table = meaning(read_table(folder.fd), self.keywords.letters)
 
@@ -429,6 +464,10 @@ class Tree:
 
     def _forwarded_is_a_keyword(self, folder: Folder) -> bool:
         return folder.dovecot or "$forwarded" in (word.lower() for word in folder.table.values())
+
+
+def _unwatched(did: Sequence[Event]) -> None:
+    """Where the kernel does not tell: the folder will be read."""
 
 
 def _exists(folder: int, name: str) -> bool:

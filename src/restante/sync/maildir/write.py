@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..model import Added, Message
+from .alone import MOVED_TO
 from .change import sync_directory
 from .letters import split_flags
 from .marker import remove_if_there
@@ -48,7 +49,7 @@ def add(tree: Tree, name: str, messages: Sequence[Message]) -> list[Added]:
     answers = [Added(0, "There is no room on the disk.", temporary=True)] * len(messages)
     if not messages:
         return []
-    with tree.folder(name) as folder:
+    with tree.folder(name) as folder, tree.changing(folder) as did:
         _make_tmp(tree, folder)
         infos = _Infos(tree, folder, messages)
         filed: list[_Draft] = []
@@ -56,6 +57,7 @@ def add(tree: Tree, name: str, messages: Sequence[Message]) -> list[Added]:
         done = 0
         while done < len(messages):
             drafts, looked_at = _batch(tree, folder, infos, done, messages[done : done + step])
+            did([(draft.new, MOVED_TO, draft.name + draft.info) for draft in drafts])
             filed += drafts
             done += looked_at
         if not filed:

@@ -7,7 +7,6 @@ the server said before TLS is forgotten. RFC 9051 7.1.4 and 11.1, RFC 8314, RFC 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
@@ -51,6 +50,10 @@ async def dial(address: RemoteAddress, settings: Settings, bucket: Bucket | None
 
 def is_loopback(host: str) -> bool:
     """The host is this machine, by name or by address."""
+    if host == "127.0.0.1":  # mostly; else the library for addresses is imported
+        return True
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

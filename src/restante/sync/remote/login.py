@@ -137,10 +137,10 @@ def _proved(exchange: Exchange) -> None:
 
 
 def _exchange(connection: Connection, mechanism: str, address: RemoteAddress, secret: str, random: Random) -> Exchange:
-    from ...sasl import bearer
-
     if mechanism == "PLAIN":
         return plain(address.user, secret)
+    from ...sasl import bearer
+
     if mechanism == "XOAUTH2":
         return single(bearer.xoauth2_message(address.user, secret), b"")
     if mechanism == "OAUTHBEARER":

@@ -100,9 +100,21 @@ class State:
         return locked(self.path)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, on disk at its end. Not to be nested, not to be held over an await."""
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """All or nothing, on disk at its end. Not to be nested, not to be held over an await.
+
+        durable: False where a power cut may take it back, with what was noted since: the next run would find as done
+        what it is about. It is on disk with the next that is durable, or when the state is closed.
+        """
         db = self._db
+        if not durable:
+            db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with self.transaction():
+                    yield
+            finally:
+                db.execute("PRAGMA synchronous = FULL")
+            return
         db.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -16,6 +16,9 @@ from . import record as records
 from .line import Line, Unusual, counted
 from .record import Record
 
+INDEX = "maildir.db"
+"""A Maildir's, in the copy's folder (`assemble.local_side`)."""
+
 
 def folder_of(data: str, name: str) -> str:
     """Where the copy keeps what is its own (`places.CopyPlaces.folder`)."""
@@ -82,6 +85,7 @@ def unchanged(data: str, name: str, record: Record, clock: Clock) -> bool:
         Unusual,
         ValueError,
         TypeError,
+        KeyError,
     ):  # also a record that somebody has edited: a whole run says what is wrong
         records.forget(folder)
         return False
@@ -96,10 +100,22 @@ def _same_here(data: str, folder: str, record: Record) -> bool:
         return False  # downloads that were cut off, to be tidied
     if record.sends and _spooled(f"{data}/sync/outbox"):
         return False
+    if record.tree is not None:
+        return _same_tree(folder, record)
     from ...store.sqlite.glance import glance
 
     seen = glance(data, record.account)
     return seen is not None and seen[0] == record.id and [list(row) for row in seen[2]] == record.rows
+
+
+def _same_tree(folder: str, record: Record) -> bool:
+    from . import tree
+
+    if record.index_stamp is None or records.state_stamp(f"{folder}/{INDEX}") != record.index_stamp:
+        return False
+    if record.outbox and tree.dropped(record.outbox):
+        return False
+    return record.tree is not None and tree.same(record.tree)
 
 
 def _spooled(outbox: str) -> bool:

@@ -1,7 +1,8 @@
 """Writing the record of a whole run that found nothing to do; what a record cannot hold gets none.
 
-Without a record: copies that keep a trash or a bandwidth cap, STARTTLS, passwords of a keyring, tokens, and a copy here
-that is no store. Of no use is the record of a copy whose data lies where only the file of copies says.
+Without a record: copies that keep a trash or a bandwidth cap, STARTTLS, passwords of a keyring, tokens, and a Maildir
+named by a path that is not absolute. Of no use is the record of a copy whose data lies where only the file of
+copies says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .line import counted
 
 if TYPE_CHECKING:
     from ...store.sqlite.glance import Glance
+    from ..maildir.picture import Picture
     from ..places import CopyPlaces
     from ..remote.account import Heard
 
@@ -33,10 +35,10 @@ def note(
     loaded: float,
     state_stamp: list[int] | None,
     heard: Heard | None,
-    taken: Glance | None,
+    taken: Glance | Picture | None,
 ) -> None:
     """Write what this run asked and was told, or nothing. loaded: seconds UTC, when the file of copies had been read.
-    state_stamp: of the state, as it was before and after the run."""
+    state_stamp: of the state, as it was before and after the run. taken: what the copy here is."""
     folder = str(places.folder)
     made = _record(copies, table, loaded, state_stamp, heard, taken)
     if made is None:
@@ -60,7 +62,7 @@ def _record(
     loaded: float,
     state_stamp: list[int] | None,
     heard: Heard | None,
-    taken: Glance | None,
+    taken: Glance | Picture | None,
 ) -> records.Record | None:
     stamp = copies.stamp
     if state_stamp is None or heard is None or taken is None or stamp is None:
@@ -71,9 +73,9 @@ def _record(
         return None
     if not (table.password_command or table.password_file):
         return None
-    outbox = table.send.outbox if table.send.smtp else ""
-    if outbox and not any(row[0] == outbox and row[6] == 0 for row in taken[2]):
-        return None  # something is to be sent, or the mailbox to be made
+    here = _here(taken, table.send.outbox if table.send.smtp else "")
+    if here is None:
+        return None
     server = source_of(table)
     answers = counted([b"* %b %b" % answer for answer in heard.answers])
     if any("\r" in answer for answer in answers):
@@ -89,8 +91,7 @@ def _record(
             "state_stamp": state_stamp,
             "sends": bool(table.send.smtp),
             "account": table.store,
-            "id": taken[0],
-            "rows": [list(row) for row in taken[2]],
+            **here,
             "host": server.host,
             "port": server.port,
             "tls": server.tls == "implicit",
@@ -105,3 +106,16 @@ def _record(
             "heard": answers,
         }
     )
+
+
+def _here(taken: Glance | Picture, outbox: str) -> dict[str, object] | None:
+    """What is written down of the copy here; None where something is to be sent, or the Outbox to be made."""
+    if isinstance(taken, tuple):
+        if outbox and not any(row[0] == outbox and row[6] == 0 for row in taken[2]):
+            return None
+        rows = [list(row) for row in taken[2]]
+        return {"id": taken[0], "rows": rows, "tree": None, "index_stamp": None, "outbox": ""}
+    if outbox and outbox not in taken.empty:
+        return None
+    folder = taken.empty[outbox] if outbox else ""
+    return {"id": "", "rows": [], "tree": taken.tree, "index_stamp": taken.index_stamp, "outbox": folder}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-FORMAT = 1
+FORMAT = 2
 """Of the file; another one is passed over."""
 
 NAME = "unchanged.json"
@@ -16,7 +16,8 @@ class Record:
     program: version of Restante. home: HOME, which "~" stands for. config: absolute path of the file of copies;
     config_stamp: of it. names: all copies in that file, in its order. own_data: the file says where data lies.
     state_stamp: of the copy's state. sends: it has an outbox.
-    account: address of the store. rows: what `glance` told of it, with the account's id.
+    account: address of the store. rows: what `glance` told of it, with the account's id. For a Maildir: tree, what
+    `tree.picture` told of it; index_stamp: of its index; outbox: the folder where messages to be sent are dropped.
     host, port, tls, trusted, user: the server (tls: from the first octet, or not at all).
     words, file: the command that prints the password, or the file that holds it.
     mechanism, before: how the login went, and what the server had offered until then, sorted. compress: COMPRESS.
@@ -25,8 +26,8 @@ class Record:
 
     FIELDS = (
         "program", "home", "config", "config_stamp", "names", "own_data", "state_stamp", "sends", "account", "id",
-        "rows", "host", "port", "tls", "trusted", "user", "words", "file", "mechanism", "before", "compress", "asked",
-        "heard",
+        "rows", "tree", "index_stamp", "outbox", "host", "port", "tls", "trusted", "user", "words", "file",
+        "mechanism", "before", "compress", "asked", "heard",
     )  # fmt: skip
     __slots__ = FIELDS
 
@@ -41,6 +42,9 @@ class Record:
     account: str
     id: str
     rows: list[list[object]]
+    tree: dict[str, object] | None
+    index_stamp: list[int] | None
+    outbox: str
     host: str
     port: int
     tls: bool

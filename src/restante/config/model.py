@@ -134,7 +134,7 @@ class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retention: Annotated[float, Doc("How long removed mail can be brought back.", "duration")] = 14 * 86400.0
     log_retention: Annotated[float, Doc("How long removals are remembered for QRESYNC.", "duration")] = 180 * 86400.0
     reserve: Annotated[int, Doc("Free disk below which deliveries stop; removals go on.", "size")] = 64 << 20
-    handles: Annotated[int, Doc("Account files open at once, a process (about 0.2 MB each).")] = 1_000
+    handles: Annotated[int, Doc("Account files open at once, a process (up to 0.4 MB each).")] = 1_000
     search_index: Annotated[
         bool, Doc("Keep an index for searching texts beside each account's file: about 0.9 times the text of its mail.")
     ] = True

@@ -175,6 +175,34 @@ def test_killed_at_any_step_it_is_moved_all_the_same(
     assert at > 20
 
 
+@pytest.mark.parametrize("abilities", [(ALL, ALL), (NO_EMAILS, NO_EMAILS), (ALL, replace(BARE, keywords=True))])
+def test_killed_at_any_step_of_a_move_that_goes_on_it_is_there_once(
+    tmp_path: Path, abilities: tuple[Abilities, Abilities]
+) -> None:
+    """What was being moved at the target is filed once more at the source, or its mailbox renamed, meanwhile."""
+    at, killed = 0, True
+    while killed:
+        at += 1
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        move = Move(folder, house(), Disk("t"))
+        move.abilities = abilities
+        move.run()
+        filed(move.source)
+        move.steps = Steps(at)
+        try:
+            move.run()
+            killed = False
+        except Killed:
+            pass
+        move.steps = None
+        move.source.rename("Filed", "Filed anew")
+        move.source.move("INBOX", uid_of(move.source, "INBOX", text(21)), "Filed anew")
+        move.run()
+        assert octets(move.target) == octets(move.source), f"killed at {at}"
+    assert at > 20
+
+
 NAMES = ["INBOX", "A", "B/C"]
 EDITS = st.lists(
     st.one_of(

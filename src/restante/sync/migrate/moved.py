@@ -5,9 +5,10 @@ Copied anew, each such message would be at the target twice. So what an earlier 
 at the source, is looked for among what is new: by header fields and size, then by its octets (in a mailbox that was
 renamed and kept its UIDVALIDITY, the UID is proof enough). At the target it is moved, where it lies as it was put.
 
-What moved is not noted here: the copying that follows finds it as it finds what a target has already, so that a kill at
-any instant costs nothing but a look. A server without MOVE copies and then removes: what was cut off between the two
-lies in both places, and is only removed.
+What moved is not paired here: the copying that follows finds it as it finds what a target has already, so that a kill
+at any instant costs nothing but a look. What it is was noted before (`Book.depart`), in case it goes on at the source
+meanwhile. A server without MOVE copies and then removes: what was cut off between the two lies in both places, and is
+only removed.
 """
 
 from __future__ import annotations
@@ -59,25 +60,57 @@ async def follow(both: Both, courses: Sequence[Course], places: Mapping[str, Pla
         known = both.book.sources(name, seen.validity)
         if known is not None:
             new[number] = [uid for uid in seen.uids if uid not in known]
-    if flights:
-        await _land(both, there, places)
+    landed = await _land(both, there, places) if flights else []
     lost = both.book.lost(there, places)
-    if not lost or not any(new.values()):
+    if not lost or not (landed or any(new.values())):
         return moves
+    lost = await _at_hand(both, lost)
+    await _finish(both, landed, lost)
     for number, uids in new.items():
-        matched = await _matches(both, courses[number], places[courses[number].source], uids, lost)
+        place = places[courses[number].source]
+        matched = await _matches(both, courses[number], place, uids, lost)
         if matched:
-            await _move(both, number, courses[number].source, matched, ready, moves)
+            await _move(both, number, place, matched, ready, moves)
     return moves
 
 
-async def _land(both: Both, there: Mapping[str, set[int]], places: Mapping[str, Place]) -> None:
+async def _at_hand(both: Both, lost: Mapping[bytes, Sequence[Moving]]) -> dict[bytes, list[Moving]]:
+    """Those that lie at the target as they were put: not what somebody took away there, nor what a run that was cut off
+    had moved already."""
+    held: dict[int, set[int]] = {}
+    for each in (one for some in lost.values() for one in some):
+        if each.key not in held:
+            try:
+                there = await both.target.changes(each.target_mailbox, None)
+            except MailboxUnavailable:
+                held[each.key] = set()
+            else:
+                held[each.key] = set(there.uids) if there.validity == both.book.validities(each.key)[1] else set()
+    return {mark: [one for one in some if one.target in held[one.key]] for mark, some in lost.items()}
+
+
+async def _finish(both: Both, landed: Sequence[Flight], lost: Mapping[bytes, list[Moving]]) -> None:
+    """Remove at the target what a server without MOVE had copied and not yet removed when a run was cut off."""
+    for flight in landed if not both.dry_run else ():
+        for one in list(lost.get(flight.mark, ())):
+            if (one.key, one.target) != (flight.old_key, flight.old_target):
+                continue
+            try:
+                await both.target.remove(one.target_mailbox, [one.target])
+            except MailboxUnavailable:
+                continue  # it is there twice
+            both.book.forget(one.key, [one.source])
+            lost[flight.mark].remove(one)
+
+
+async def _land(both: Both, there: Mapping[str, set[int]], places: Mapping[str, Place]) -> list[Flight]:
     """Find at the target what was on its way when a run was cut off, and is gone from its place at the source since.
 
     It becomes a pair as if its arrival had been noted: whoever moved it, or its mailbox, is followed then. It is known
     by octets and INTERNALDATE, among what has no partner: what the target had before is paired off with its equals
-    before anything is sent.
+    before anything is sent. What was found comes back.
     """
+    landed: list[Flight] = []
     flights: dict[int, list[Flight]] = defaultdict(list)
     for flight in both.book.astray(there, places):
         flights[flight.key].append(flight)
@@ -93,6 +126,9 @@ async def _land(both: Both, there: Mapping[str, set[int]], places: Mapping[str, 
             continue  # the copying tells it
         both.book.arrived(key, filed)
         both.book.never_landed(key, [each.source for each in some])
+        found = {each.source for each in filed}
+        landed += [each for each in some if each.source in found]
+    return landed
 
 
 async def _landed(both: Both, target: str, free: Sequence[int], flights: Sequence[Flight]) -> list[Filed]:
@@ -186,7 +222,7 @@ def _take(lost: dict[bytes, list[Moving]], mark: bytes, one: Moving) -> Moving:
 
 
 async def _move(
-    both: Both, number: int, name: str, matched: Sequence[tuple[int, Moving]], ready: Ready, moves: Moves
+    both: Both, number: int, place: Place, matched: Sequence[tuple[int, Moving]], ready: Ready, moves: Moves
 ) -> None:
     by_mailbox: dict[int, list[tuple[int, Moving]]] = defaultdict(list)
     for uid, each in matched:
@@ -194,20 +230,29 @@ async def _move(
     for key, pairs in by_mailbox.items():
         old = pairs[0][1].target_mailbox
         try:
-            held = await both.target.changes(old, None)
-            if held.validity != both.book.validities(key)[1]:
-                continue
-            uids = set(held.uids)
-            pairs = [(uid, each) for uid, each in pairs if each.target in uids]
-            if not both.dry_run and pairs:
+            if not both.dry_run:
                 course = await ready(number)
                 if course.target != old:
+                    await _depart(both, course, place.validity, pairs)
                     await _move_there(both, old, [each.target for _, each in pairs], course.target)
                 both.book.forget(key, [each.source for _, each in pairs])
         except MailboxUnavailable:
             continue  # what could not be moved is copied
         moves.number += len(pairs)
-        moves.new[name].update(uid for uid, _ in pairs)
+        moves.new[place.name].update(uid for uid, _ in pairs)
+
+
+async def _depart(both: Both, course: Course, validity: str, pairs: Sequence[tuple[int, Moving]]) -> None:
+    """Note what is about to be moved into the course's mailbox. What was never read on either side has to be found by
+    the next run as what it is now. Raises MailboxUnavailable."""
+    there = await both.target.changes(course.target, None)
+    key = both.book.mailbox(course.source, course.target, validity, there.validity)
+    noted, old = [], []
+    for uid, each in pairs:
+        if each.digest is not None and each.received is not None:
+            noted.append((uid, each.size, each.received, each.mark, each.digest))
+            old.append((each.key, each.target))
+    both.book.depart(key, noted, old)
 
 
 async def _move_there(both: Both, old: str, uids: Sequence[int], target: str) -> None:

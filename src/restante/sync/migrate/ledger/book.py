@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ class Back(NamedTuple):
 
 class Moving(NamedTuple):
     """A pair whose message is gone from its place at the source. left: so is the mailbox. key: of the mailbox;
-    validity: of it at the source. digest: of the octets, where they are known."""
+    validity: of it at the source. received, digest: of the message, where they are known."""
 
     key: int
     target_mailbox: str
@@ -67,21 +68,25 @@ class Moving(NamedTuple):
     source: int
     target: int
     size: int | None
+    received: int | None
+    mark: bytes
     digest: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
     """A message that was on its way when a run was cut off. key: of its mailbox. size, received, mark, digest: of what
-    was sent."""
+    was sent. old_key, old_target: of the pair that it was at the target, where it was moved there."""
 
     key: int
     target_mailbox: str
     source: int
-    size: int
+    size: int | None
     received: int
     mark: bytes
     digest: bytes
+    old_key: int | None
+    old_target: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +198,16 @@ class Book:
     # What moved ------------------------------------------------------------------------------------
 
     def sources(self, name: str, validity: str) -> set[int] | None:
-        """Source UIDs of a mailbox's pairs, and of what is on its way; None where its UIDs began anew."""
+        """Source UIDs of a mailbox's pairs, and of what is on its way, but for what is moved: whether it was cut off
+        before is seen where it lay. None where its UIDs began anew."""
         for key, known in self.db.execute("SELECT key, source_validity FROM mailbox WHERE source = ?", (name,)):
             if known != validity:
                 return None
             return {
                 uid
                 for (uid,) in self.db.execute(
-                    "SELECT source FROM pair WHERE mailbox = ?1 UNION ALL SELECT source FROM flight WHERE mailbox = ?1",
+                    "SELECT source FROM pair WHERE mailbox = ?1"
+                    " UNION ALL SELECT source FROM flight WHERE mailbox = ?1 AND old_mailbox IS NULL",
                     (key,),
                 )
             }
@@ -221,7 +228,9 @@ class Book:
                 if row.source not in uids and row.mark is not None:
                     print = row.digest if row.digest is not None else row.back_digest
                     found.setdefault(row.mark, []).append(
-                        Moving(key, target, validity, left, row.source, row.target, row.size, print)
+                        Moving(
+                            key, target, validity, left, row.source, row.target, row.size, row.received, row.mark, print
+                        )
                     )
         return found
 
@@ -264,12 +273,19 @@ class Book:
             yield from rows
             after = rows[-1].source
 
-    def depart(self, key: int, messages: Iterable[tuple[int, int, int, bytes, bytes]]) -> None:
-        """These messages are about to be handed to the target: (source UID, size, received, mark, digest)."""
+    def depart(
+        self,
+        key: int,
+        messages: Iterable[tuple[int, int | None, int, bytes, bytes]],
+        old: Iterable[tuple[int | None, int | None]] = repeat((None, None)),
+    ) -> None:
+        """These messages are about to be handed to the target: (source UID, size, received, mark, digest). old: or to
+        be moved there, what they are in the book until then (key of the mailbox, target UID)."""
         with self.db:
             self.db.executemany(
-                "INSERT OR REPLACE INTO flight(mailbox, source, size, received, mark, digest) VALUES(?, ?, ?, ?, ?, ?)",
-                ((key, *each) for each in messages),
+                "INSERT OR REPLACE INTO flight(mailbox, source, size, received, mark, digest, old_mailbox, old_target)"
+                " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                ((key, *each, *was) for each, was in zip(messages, old, strict=False)),
             )
 
     def astray(self, there: Mapping[str, set[int]], places: Mapping[str, Place]) -> list[Flight]:
@@ -286,7 +302,8 @@ class Book:
                 continue
             uids = there.get(source, set())
             for row in self.db.execute(
-                "SELECT source, size, received, mark, digest FROM flight WHERE mailbox = ? AND digest IS NOT NULL",
+                "SELECT source, size, received, mark, digest, old_mailbox, old_target FROM flight"
+                " WHERE mailbox = ? AND digest IS NOT NULL",
                 (key,),
             ):
                 if row[0] not in uids:
@@ -343,9 +360,14 @@ class Book:
             self.set_aside(key, aside)
 
     def _file(self, key: int, filed: Sequence[Filed]) -> None:
+        # What it is known by may have been learnt when it set out, and not where it was found.
+        learnt = [
+            f"coalesce(?{at}, (SELECT {column} FROM flight WHERE mailbox = ?1 AND source = ?2))"
+            for at, column in enumerate(("size", "received", "mark", "digest"), 5)
+        ]
         self.db.executemany(
             "INSERT OR REPLACE INTO pair(mailbox, source, target, flags, size, received, mark, digest, uidl)"
-            " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f" VALUES(?1, ?2, ?3, ?4, {', '.join(learnt)}, ?9)",
             ((key, *each) for each in filed),
         )
         for table in ("flight", "aside"):

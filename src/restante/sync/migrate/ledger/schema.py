@@ -23,7 +23,8 @@ CREATE TABLE made(target TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 MIGRATIONS = (
     "ALTER TABLE flight ADD COLUMN size INTEGER; ALTER TABLE flight ADD COLUMN received INTEGER;"
-    "ALTER TABLE flight ADD COLUMN mark BLOB; ALTER TABLE flight ADD COLUMN digest BLOB;" + MADE,
+    "ALTER TABLE flight ADD COLUMN mark BLOB; ALTER TABLE flight ADD COLUMN digest BLOB;"
+    "ALTER TABLE flight ADD COLUMN old_mailbox INTEGER; ALTER TABLE flight ADD COLUMN old_target INTEGER;" + MADE,
 )
 """Step n (from 0) leads from version n + 1 to n + 2."""
 
@@ -62,7 +63,7 @@ CREATE TABLE pair(
 CREATE UNIQUE INDEX pair_target ON pair(mailbox, target);
 CREATE INDEX pair_mark ON pair(mark, size);
 -- Handed to the target, which has not been heard to have them; and what they are, to be known whatever becomes of them
--- at the source.
+-- at the source. old_*: mailbox and target UID of the pair that they are at the target already, to be moved there.
 CREATE TABLE flight(
     mailbox INTEGER NOT NULL REFERENCES mailbox(key) ON DELETE CASCADE,
     source INTEGER NOT NULL,
@@ -70,6 +71,8 @@ CREATE TABLE flight(
     received INTEGER,
     mark BLOB,
     digest BLOB,
+    old_mailbox INTEGER,
+    old_target INTEGER,
     PRIMARY KEY(mailbox, source)
 ) STRICT, WITHOUT ROWID;
 -- What the target held that is none of ours, so that its outlines are read once.

@@ -68,7 +68,9 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
         db.setlk_timeout(wait, 0)  # asks for a lock every millisecond: the busy handler waits up to 100 between
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing is not the time for two fsyncs
         db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)  # "x" is a column, never a string
-        db.execute(_PRAGMAS, can_cache=False)  # once a connection: not worth its room there
+        # Once a connection: not worth its room in the cache. To the end: APSW stops where a statement gives a row, and
+        # what stands behind that one would never be run.
+        db.execute(_PRAGMAS, can_cache=False).fetchall()
         db.wal_autocheckpoint(LOG)
         migrate.check(db)
     except BaseException:

@@ -299,6 +299,29 @@ def test_a_note_is_whole_or_not_there(account: Account, monkeypatch: pytest.Monk
     assert inode.last_closed(account.path) == account.box()[1], "the number it was closed with stays"
 
 
+def test_a_first_note_is_durable_in_folders_that_a_closing_made(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inode.note_closed(account.path, 3)
+    synced: set[tuple[int, int]] = set()
+    fsync = os.fsync
+
+    def noting(number: int) -> None:
+        fsync(number)
+        found = os.fstat(number)
+        synced.add((found.st_dev, found.st_ino))
+
+    monkeypatch.setattr(os, "fsync", noting)
+    served.note(account.path, Served(5, 6, {}))
+    record = account.record
+    for one in (record, record.parent, record.parent.parent, record.parent.parent.parent):
+        found = one.stat()
+        assert (found.st_dev, found.st_ino) in synced, one
+    synced.clear()
+    served.note(account.path, Served(6, 6, {}))
+    assert len(synced) == 2, "what is there already is not made durable again"
+
+
 def _fails(*_: object, **__: object) -> None:
     raise OSError(28, "no room")
 

@@ -19,7 +19,7 @@ import apsw
 from ... import memory
 from ...clock import Clock, Random
 from ..backup import Served
-from ..errors import NoSuchAccount
+from ..errors import Damaged, NoSuchAccount
 from . import incarnation, inode, migrate, served
 from .transaction import Interned
 
@@ -165,7 +165,10 @@ class Handle:
     def _see_to_service(self, db: apsw.Connection, wait: int) -> None:
         """What a file needs before its first use here: a copy is made safe, and moves into other accounts that a crash
         cut off are finished. There are none as a rule: one look tells it, and nothing is loaded."""
-        file, modseq, moves = db.execute(_SERVICE, can_cache=False).get
+        row = db.execute(_SERVICE, can_cache=False).fetchone()
+        if row is None:
+            raise Damaged("The account's row is missing.", "Run 'restante doctor' on it.")
+        file, modseq, moves = row
         if inode.tells_a_copy(file, modseq, self.path):
             db.set_busy_timeout(WRITER_WAIT)
             incarnation.put_in_service(db, self.path, self._clock, self._random)
@@ -186,7 +189,7 @@ class Handle:
             if wrote is not None:
                 wrote.set_busy_timeout(0)
                 wrote.setlk_timeout(0, 0)
-                modseq = wrote.execute("SELECT modseq FROM account").get
+                modseq = wrote.execute("SELECT modseq FROM account").get or 0
                 if modseq > 1 and not self.stale:
                     inode.note_closed(self.path, modseq)
                 if checkpoint:

@@ -55,8 +55,12 @@ _statx = _find_statx()
 
 
 def is_copy(db: apsw.Connection, path: Path | str) -> bool:
-    """Whether this file is not the one that was last in service under its name, or a state of it that was before."""
-    file, modseq = db.execute("SELECT file, modseq FROM account").get
+    """Whether this file is not the one that was last in service under its name, or a state of it that was before. Or
+    a broken one, which is no more to be used as it is."""
+    row = db.execute("SELECT file, modseq FROM account").fetchone()
+    if row is None:
+        return True
+    file, modseq = row
     return tells_a_copy(file, modseq, path)
 
 

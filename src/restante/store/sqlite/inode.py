@@ -72,8 +72,8 @@ def tells_a_copy(file: str, modseq: int, path: Path | str) -> bool:
 def record_of(path: Path | str) -> str:
     """Where what is known of an account's file stands beside it (see `served`): data/accounts/ab/ID.db ->
     data/served/ab/ID."""
-    data, _, letters, name = os.fspath(path).rsplit("/", 3)
-    return f"{data}/served/{letters}/{name.removesuffix('.db')}"
+    *data, _, letters, name = os.fspath(path).rsplit("/", 3)  # of "accounts/ab/ID.db", data is here: nothing
+    return "/".join((*data, "served", letters, name.removesuffix(".db")))
 
 
 def last_closed(path: Path | str) -> int:

@@ -6,17 +6,21 @@ import socket
 import ssl
 import struct
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from restante.config.listen import Address
 from restante.config.model import Config, LimitsTable, ServerTable
+from restante.server import inprocess
 from restante.server.channel import READ_HIGH, READ_MAX, is_loopback, set_options
 from restante.server.inprocess import InProcessServer
-from restante.server.services import Wire
+from restante.server.listeners import Bound, bind_all
+from restante.server.services import Service, Wire
 from restante.server.silence import SILENT
 
-from .support import PATIENCE, EchoRoom, eventually, running
+from .support import PATIENCE, Client, EchoRoom, eventually, running
 
 
 def test_lines_come_back_in_order(tmp_path: Path) -> None:
@@ -352,12 +356,25 @@ def test_loopback(address: str, expected: bool) -> None:
     assert is_loopback(address) is expected
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the options are Linux's")
 @pytest.mark.skipif(sys.platform != "linux", reason="the options' names are Linux's")
+@pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize(("name", "idle"), [("imap", 600), ("pop3", 5)])
-def test_accepted_connections_have_their_options(tmp_path: Path, name: str, idle: int) -> None:
+def test_accepted_connections_have_their_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, idle: int, early: bool
+) -> None:
+    """Those too that came before anybody served the listening socket, as one does that wakes a server."""
+    came: list[Client] = []
+
+    def bind_and_connect(listeners: Iterable[tuple[Service, Address]]) -> list[Bound]:
+        bound = bind_all(listeners)
+        (one,) = [one for one in bound if one.service.value == name]
+        came.append(Client(socket.create_connection(one.sock.getsockname(), PATIENCE)))
+        return bound
+
+    if early:
+        monkeypatch.setattr(inprocess, "bind_all", bind_and_connect)
     with running(tmp_path) as server:
-        client = server.connect(name)
+        client = came[0] if early else server.connect(name)
         assert client.line() == b"hello"
         (channel,) = server.server.worker._channels
         assert channel._transport is not None
@@ -367,6 +384,7 @@ def test_accepted_connections_have_their_options(tmp_path: Path, name: str, idle
             assert sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{option}")) == value
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the options are Linux's")
 @pytest.mark.parametrize("wire", Wire)
 def test_a_peer_silent_to_tcp_is_given_up(wire: Wire) -> None:
     """A quiet POP3 line is probed each few seconds (what comes of it: test_silent_peer); telephones are left asleep."""

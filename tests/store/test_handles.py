@@ -9,9 +9,10 @@ import apsw
 import pytest
 
 from restante.clock import system_random
-from restante.store.errors import NoSuchAccount, StoreRefusal
+from restante.store.errors import Damaged, NoSuchAccount, StoreRefusal
 from restante.store.sqlite.engine import SqliteEngine
-from restante.store.sqlite.handles import IDLE
+from restante.store.sqlite.glance import glance_mark
+from restante.store.sqlite.handles import IDLE, PRAGMAS, READER_WAIT, connect
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
@@ -23,6 +24,45 @@ def engine_of(installation: Installation, handles: int) -> SqliteEngine:
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
     return Installation("sqlite", tmp_path / "data")
+
+
+NAMED = {"FULL": 2, "ON": 1, "OFF": 0, "MEMORY": 2}
+"""What SQLite calls the values that `PRAGMAS` names by words."""
+
+
+def test_a_connection_has_every_pragma(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation, 3)
+        await engine.create_account(ACCOUNT)
+        path = engine.path(ACCOUNT)
+        await engine.close()
+        db = connect(path, wait=READER_WAIT)
+        wanted = dict(pragma.split(" = ") for pragma in PRAGMAS)
+        got = {name: db.pragma(name) for name in wanted}
+        db.close(True)
+        assert got == {name: NAMED[value] if value in NAMED else int(value) for name, value in wanted.items()}
+
+    asyncio.run(scene())
+
+
+def test_a_file_without_the_row_of_its_account_is_told_to_be_damaged(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation, 3)
+        await engine.create_account(ACCOUNT)
+        store, path = engine.account(ACCOUNT), engine.path(ACCOUNT)
+        await fill(store, await inbox(store), 1)
+        with apsw.Connection(str(path)) as db:
+            db.execute("DELETE FROM account")
+        db.close()
+        assert engine.handles.sweep(everything=True) == 0
+        with pytest.raises(Damaged, match="row is missing"):
+            await store.mailboxes()
+        assert glance_mark(str(installation.data), ACCOUNT) is None
+        with pytest.raises(Damaged, match="row is missing"):
+            assert [finding.text async for finding in store.doctor(False)]
+        await engine.close()
+
+    asyncio.run(scene())
 
 
 def test_handles_are_bounded_whatever_the_number_of_accounts(installation: Installation) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 from array import array
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from time import process_time
 
 import pytest
 
@@ -128,6 +131,10 @@ def test_orders_are_bounded_and_of_one_list() -> None:
     orders = Orders(most=5 * FEW_SORTED)
     orders.keep("a", 1, BY_SUBJECT, uids, later.uids)
     assert orders.find("a", 1, BY_SUBJECT, uids) is None, "that was read after more mail had come"
+    orders.keep("a", 1, BY_SUBJECT, uids, later.uids[1:])
+    assert orders.find("a", 1, BY_SUBJECT, uids) is None, "as many, but one had gone when another had come"
+    orders.keep("a", 1, BY_SUBJECT, later, uids.uids)
+    assert orders.find("a", 1, BY_SUBJECT, later) is None, "that was read before"
     for mailbox in (1, 2, 3):
         orders.keep("a", mailbox, BY_SUBJECT, uids, uids.uids[::-1])
     assert orders.find("a", 1, BY_SUBJECT, uids) is None
@@ -139,6 +146,23 @@ def test_orders_are_bounded_and_of_one_list() -> None:
     assert orders.find("a", 3, (Criterion(SortKey.SUBJECT, reverse=True),), uids) is None
     orders.forget({"a"})
     assert orders._held == 0
+
+
+def test_to_keep_an_order_costs_much_less_than_to_sort_it() -> None:
+    uids = UidList(array("I", range(1, 300_001)))
+    ordered = uids.uids[:]
+    Random(7).shuffle(ordered)
+
+    def cost(work: Callable[[], object]) -> float:
+        began = process_time()
+        work()
+        return process_time() - began
+
+    orders = Orders()
+    keeping = min(cost(lambda: orders.keep("a", 1, BY_SUBJECT, uids, ordered)) for _ in range(5))
+    sorting = min(cost(lambda: sorted(ordered)) for _ in range(5))
+    assert orders.find("a", 1, BY_SUBJECT, uids) == ordered
+    assert keeping < sorting / 3
 
 
 def test_an_order_that_is_known_is_that_of_now(installation: Installation) -> None:

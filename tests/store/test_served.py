@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from restante.clock import system_random
 from restante.store.backup import Served
 from restante.store.errors import Damaged, StoreRefusal
 from restante.store.interface import Engine, Store
 from restante.store.model import Adoption, Column, FlagMode, Flags, Identity, Mailbox
 from restante.store.sqlite import inode, served
+from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.served import UID_BITS
 from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox, new
 
@@ -297,6 +299,50 @@ def test_a_note_is_whole_or_not_there(account: Account, monkeypatch: pytest.Monk
     served.note(account.path, Served(3, 60, {("b", 7): 1, ("c", 1): 2}))
     assert served.read(account.path) == Served(5, 60, {("b", 7): 8, ("c", 1): 2})
     assert inode.last_closed(account.path) == account.box()[1], "the number it was closed with stays"
+
+
+@pytest.mark.parametrize("data", [".", "down", "/"])
+def test_the_record_lies_in_the_data_folder_however_that_is_named(data: str) -> None:
+    path = Path(data) / "accounts" / "ab" / "abc.db"
+    assert Path(inode.record_of(path)) == Path(inode.record_of(str(path))) == Path(data) / "served" / "ab" / "abc"
+
+
+def test_data_may_lie_in_the_folder_where_one_is(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.do(three)
+    monkeypatch.chdir(account.installation.data)
+
+    async def scene() -> int:
+        engine = SqliteEngine(Path(), account.installation.clock, system_random, reserve=0)
+        store = engine.account(ACCOUNT)
+        await three(store)
+        modseq = await store.last_change()
+        await engine.close()
+        return modseq
+
+    assert asyncio.run(scene()) == inode.last_closed(account.path)
+
+
+def test_a_first_note_is_durable_in_folders_that_a_closing_made(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inode.note_closed(account.path, 3)
+    synced: set[tuple[int, int]] = set()
+    fsync = os.fsync
+
+    def noting(number: int) -> None:
+        fsync(number)
+        found = os.fstat(number)
+        synced.add((found.st_dev, found.st_ino))
+
+    monkeypatch.setattr(os, "fsync", noting)
+    served.note(account.path, Served(5, 6, {}))
+    record = account.record
+    for one in (record, record.parent, record.parent.parent, record.parent.parent.parent):
+        found = one.stat()
+        assert (found.st_dev, found.st_ino) in synced, one
+    synced.clear()
+    served.note(account.path, Served(6, 6, {}))
+    assert len(synced) == 2, "what is there already is not made durable again"
 
 
 def _fails(*_: object, **__: object) -> None:

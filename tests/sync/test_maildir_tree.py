@@ -412,6 +412,13 @@ def test_single_messages_are_found_by_an_index(tmp_path: Path, statement: str, b
     one.close()
 
 
+def test_an_index_has_the_cache_it_is_meant_to_have(tmp_path: Path) -> None:
+    one = index.Index(tmp_path / "index.db")
+    found = [one._db.pragma(name) for name in ("journal_mode", "synchronous", "cache_size")]
+    one.close()
+    assert found == ["wal", 2, -8000]
+
+
 def test_what_dovecot_is_deleting_is_no_mailbox(tmp_path: Path) -> None:
     prepare(tmp_path)
     (tmp_path / "Mail" / ".Work").rename(tmp_path / "Mail" / "..DOVECOT-TRASHED")

@@ -21,7 +21,7 @@ from ..config.model import Config
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
 from .background import Notes
-from .channel import INHERITED, Channel, set_options
+from .channel import INHERITED, Channel, has_options, set_options
 from .closures import ClosureWatch
 from .deflate import Compressors, DeflateLayer
 from .housekeeping import Housekeeper
@@ -196,7 +196,7 @@ class Worker:
             self._turn_away(channel, sock, refusal)
             return
         self.counters["accepted"] += 1
-        if not INHERITED and address != "unix":
+        if address != "unix" and not has_options(sock):
             set_options(sock, service.wire)
         task = self.loop.create_task(self._serve(channel, sock))
         channel.task = task

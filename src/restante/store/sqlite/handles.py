@@ -19,7 +19,7 @@ import apsw
 from ... import memory
 from ...clock import Clock, Random
 from ..backup import Served
-from ..errors import NoSuchAccount
+from ..errors import Damaged, NoSuchAccount
 from . import incarnation, inode, migrate, served
 from .transaction import Interned
 
@@ -68,7 +68,9 @@ def connect(path: Path, *, wait: int) -> apsw.Connection:
         db.setlk_timeout(wait, 0)  # asks for a lock every millisecond: the busy handler waits up to 100 between
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # closing is not the time for two fsyncs
         db.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)  # "x" is a column, never a string
-        db.execute(_PRAGMAS, can_cache=False)  # once a connection: not worth its room there
+        # Once a connection: not worth its room in the cache. To the end: APSW stops where a statement gives a row, and
+        # what stands behind that one would never be run.
+        db.execute(_PRAGMAS, can_cache=False).fetchall()
         db.wal_autocheckpoint(LOG)
         migrate.check(db)
     except BaseException:
@@ -163,7 +165,10 @@ class Handle:
     def _see_to_service(self, db: apsw.Connection, wait: int) -> None:
         """What a file needs before its first use here: a copy is made safe, and moves into other accounts that a crash
         cut off are finished. There are none as a rule: one look tells it, and nothing is loaded."""
-        file, modseq, moves = db.execute(_SERVICE, can_cache=False).get
+        row = db.execute(_SERVICE, can_cache=False).fetchone()
+        if row is None:
+            raise Damaged("The account's row is missing.", "Run 'restante doctor' on it.")
+        file, modseq, moves = row
         if inode.tells_a_copy(file, modseq, self.path):
             db.set_busy_timeout(WRITER_WAIT)
             incarnation.put_in_service(db, self.path, self._clock, self._random)
@@ -184,7 +189,7 @@ class Handle:
             if wrote is not None:
                 wrote.set_busy_timeout(0)
                 wrote.setlk_timeout(0, 0)
-                modseq = wrote.execute("SELECT modseq FROM account").get
+                modseq = wrote.execute("SELECT modseq FROM account").get or 0
                 if modseq > 1 and not self.stale:
                     inode.note_closed(self.path, modseq)
                 if checkpoint:

@@ -55,8 +55,12 @@ _statx = _find_statx()
 
 
 def is_copy(db: apsw.Connection, path: Path | str) -> bool:
-    """Whether this file is not the one that was last in service under its name, or a state of it that was before."""
-    file, modseq = db.execute("SELECT file, modseq FROM account").get
+    """Whether this file is not the one that was last in service under its name, or a state of it that was before. Or
+    a broken one, which is no more to be used as it is."""
+    row = db.execute("SELECT file, modseq FROM account").fetchone()
+    if row is None:
+        return True
+    file, modseq = row
     return tells_a_copy(file, modseq, path)
 
 
@@ -68,8 +72,8 @@ def tells_a_copy(file: str, modseq: int, path: Path | str) -> bool:
 def record_of(path: Path | str) -> str:
     """Where what is known of an account's file stands beside it (see `served`): data/accounts/ab/ID.db ->
     data/served/ab/ID."""
-    data, _, letters, name = os.fspath(path).rsplit("/", 3)
-    return f"{data}/served/{letters}/{name.removesuffix('.db')}"
+    *data, _, letters, name = os.fspath(path).rsplit("/", 3)  # of "accounts/ab/ID.db", data is here: nothing
+    return "/".join((*data, "served", letters, name.removesuffix(".db")))
 
 
 def last_closed(path: Path | str) -> int:

@@ -39,8 +39,13 @@ class Orders:
         return held[1][:]
 
     def keep(self, account: str, mailbox: int, keys: tuple[Criterion, ...], uids: UidList, ordered: array[int]) -> None:
-        """Remember an order, unless it was read of another state of the mailbox than the list."""
-        if len(uids) < FEW_SORTED or array("I", sorted(ordered)) != uids.uids:
+        """Remember an order, unless it was read of another state of the mailbox than the list.
+
+        No UID is given out twice, and new ones are above all before: where two states have as many messages and the
+        same last one, none has come between them, and so none has gone. To sort them all for the sake of that would
+        hold up the event loop for a third of a second a million messages.
+        """
+        if len(uids) < FEW_SORTED or len(ordered) != len(uids) or max(ordered) != uids.uids[-1]:
             return
         place = (account, mailbox, keys)
         self._drop(place)

@@ -65,7 +65,7 @@ def read(path: Path) -> Served | None:
 def note(path: Path, more: Served) -> None:
     """Note numbers that are about to be given out, or may have been; durable when this returns.
 
-    Cost: a small file written, three fsyncs at most. Raises OSError, Damaged.
+    Cost: a small file written, two fsyncs; two more with the account's first note. Raises OSError, Damaged.
     """
     record = Path(record_of(path))
     with _folder(record.parent) as folder:
@@ -84,6 +84,9 @@ def note(path: Path, more: Served) -> None:
             os.fsync(stream.fileno())
         making.replace(record)
         os.fsync(folder)
+        if known is None:  # the folders too may be new, made by a process that closed an account and waited for nothing
+            _sync_folder(record.parent.parent)
+            _sync_folder(record.parent.parent.parent)
 
 
 def forget_closed(path: Path) -> None:
@@ -102,18 +105,20 @@ def forget_closed(path: Path) -> None:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[int]:
-    """The folder, made durably where it is missing, for one writer of notes at a time over all processes."""
+    """The folder, made where it is missing, for one writer of notes at a time over all processes."""
     for one in (path.parent, path):
-        if not one.exists():
-            one.mkdir(mode=0o700, exist_ok=True)
-            above = os.open(one.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(above)
-            finally:
-                os.close(above)
+        one.mkdir(mode=0o700, exist_ok=True)
     number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(number, fcntl.LOCK_EX)
         yield number
+    finally:
+        os.close(number)
+
+
+def _sync_folder(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
     finally:
         os.close(number)

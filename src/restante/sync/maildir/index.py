@@ -25,6 +25,8 @@ BUSY = 60_000
 CHUNK = 5000
 """Rows or UIDs handled at once, so that memory stays flat."""
 
+_PRAGMAS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8000"
+
 _SCHEMA = """
 CREATE TABLE tree (one INTEGER PRIMARY KEY CHECK (one = 1), root TEXT NOT NULL) STRICT;
 CREATE TABLE folder (
@@ -142,7 +144,7 @@ class Index:
         self._db = db = apsw.Connection(str(path))
         db.set_busy_timeout(BUSY)
         try:
-            db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8000")
+            db.execute(_PRAGMAS).fetchall()  # to the end: APSW stops at a statement that gives a row
             with self.writing():
                 version = _int(db.execute("PRAGMA user_version").get)
                 if version == 0:

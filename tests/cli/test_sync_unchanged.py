@@ -25,6 +25,7 @@ from restante.cli.sync import SUBCOMMANDS
 from restante.config.model import Config
 from restante.sync.base import Known
 from restante.sync.exchange import plain, scram
+from restante.sync.maildir.layout import Layout, Shape
 from restante.sync.settings import End
 from restante.sync.state import State
 from restante.sync.unchanged import note, record
@@ -436,6 +437,23 @@ def test_a_file_that_makes_way_for_a_folder_of_its_name(tmp_path: Path, server: 
     (root / ".Notes").unlink()
     (root / ".Notes" / "cur").mkdir(parents=True)
     assert not attempt(cli)
+
+
+def test_a_link_that_leads_elsewhere_now(tmp_path: Path) -> None:
+    """Of several links to one folder the first is looked at; another one that leads to a folder later is a mailbox."""
+    root, shape = tmp_path / "M", Shape(Layout.PLAIN, "INBOX", False)
+    for folder in (root, tmp_path / "one", tmp_path / "two"):
+        (folder / "cur").mkdir(parents=True)
+    for link in ("First", "Second"):
+        (root / link).symlink_to(tmp_path / "one")
+    (seen,) = paths = list(shape.folders(root))
+    then = outside.picture(str(root), paths, deep=True)
+    assert outside.same(then)
+    (other,) = {"First", "Second"} - {seen}
+    (root / other).unlink()
+    (root / other).symlink_to(tmp_path / "two")
+    assert set(shape.folders(root)) == {"First", "Second"}
+    assert not outside.same(then)
 
 
 def test_a_maildir_that_sends(tmp_path: Path, server: RestanteServer) -> None:

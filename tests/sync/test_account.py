@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import apsw
 import pytest
 
+from restante.clock import ManualClock
+from restante.sync.engine import run
 from restante.sync.engine.account import OtherAccount
 from restante.sync.engine.only import NoSuchMailbox
+from restante.sync.maildir import MaildirSide
 from restante.sync.remote import RemoteAddress, RemoteSide
 from restante.sync.settings import End, LeftOut, Trash
+from restante.sync.side import Side
+from restante.sync.state import State
 
 from .memory import ALL, BARE, Abilities, Disk, MemorySide
 from .programs import World, octets
@@ -78,6 +85,27 @@ def test_the_same_account_by_another_name(make: Make, abilities: Abilities) -> N
     if abilities is BARE:
         with pytest.raises(OtherAccount):
             sync(world)
+
+
+def test_a_store_that_becomes_a_maildir_is_another_account(tmp_path: Path) -> None:
+    """The configuration names an empty Maildir all at once: what the store held would be removed here."""
+    disk, clock = Disk("1" + "x" * 20), ManualClock()
+    for number in range(3):
+        disk.deliver("INBOX", octets(number, False))
+
+    async def once(two: Side) -> int:
+        state = State(tmp_path / "state")
+        try:
+            return (await run(FREE, MemorySide(disk), two, state, clock)).changed
+        finally:
+            state.close()
+
+    store = MemorySide(Disk("2" + "x" * 20))
+    store.sign = "the store's anna@example.org"  # type: ignore[attr-defined]
+    assert asyncio.run(once(store)) == 3
+    with pytest.raises(OtherAccount, match=r"store's anna.* a Maildir"):
+        asyncio.run(once(MaildirSide(tmp_path / "Mail", tmp_path / "index.db")))
+    assert len(disk.boxes["INBOX"].messages) == 3
 
 
 def test_ids_that_count_from_one_prove_nothing(make: Make) -> None:

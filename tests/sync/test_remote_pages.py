@@ -188,6 +188,31 @@ def test_a_list_that_is_too_short_is_not_believed() -> None:
         listed(Short())
 
 
+@pytest.mark.parametrize("offers", [b" PARTIAL", b""], ids=["pages", "at-once"])
+def test_what_comes_meanwhile_does_not_stand_for_what_lacks(offers: bytes) -> None:
+    """A new message that is told of while the list is read is none of those that the server said there are."""
+    bare = Paged()
+    low = min(bare.boxes[b"INBOX"])
+
+    class Short(Paged):
+        def named(self, session: Session, numbers: bytes) -> list[int]:
+            return [uid for uid in super().named(session, numbers) if uid != low]
+
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            new = b"" if self.pages else self.news()
+            return new + (super().do_uid_fetch(session, rest) or b"")
+
+        def news(self) -> bytes:
+            self.pages += 1
+            uid = self.put(b"INBOX", b"Subject: new\r\n\r\nx\r\n")
+            return b"* 11 EXISTS\r\n* 11 FETCH (UID %d FLAGS ())\r\n" % uid
+
+    short = Short()
+    short.offers = offers
+    with pytest.raises(MailboxUnavailable, match="fewer messages"):
+        listed(short)
+
+
 def test_on_a_real_server_pages_make_the_same_list(tmp_path_factory: pytest.TempPathFactory) -> None:
     import asyncio
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from restante.sync.model import Added, Message
 from restante.sync.remote import RemoteSide, Settings
 from restante.sync.remote.errors import Lost
 
@@ -102,6 +103,25 @@ def test_a_server_that_works_and_says_so_is_waited_for() -> None:
     bare = Talker(times=40, pause=0.01)
     assert on(bare, places, Settings(connections=1, stalled=5.0)) == 1
     assert bare.said == 40
+
+
+def test_a_server_that_talks_while_it_takes_what_we_send_is_not_given_up() -> None:
+    """A large message on a slow line takes longer than a server may talk: it does what it was asked all the while."""
+
+    class Taking(Talker):
+        __call__ = Bare.__call__
+
+    bare = Taking(pause=0.02)
+    large = Message(1, b"Subject: large\r\n\r\n" + b"x\r\n" * 10_000, frozenset(), 1_500_000_000)
+
+    async def act(side: RemoteSide, script: Script) -> list[Added]:
+        await side.places()
+        bare.begin(script.sessions[0], b"")
+        return await side.add("INBOX", [large])
+
+    assert on(bare, act, Settings(connections=1, stalled=0.4, rate=20_000)) == [Added(0)]
+    assert len(bare.boxes[b"INBOX"]) == 1
+    assert bare.said > 20
 
 
 def test_useful_answers_begin_the_time_anew() -> None:

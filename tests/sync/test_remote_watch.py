@@ -92,6 +92,7 @@ class Idling(Bare):
         self.idling = asyncio.Event()
         self.begun = 0
         self.tag = b""
+        self.done = b""
 
     def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
         if command == b"IDLE":
@@ -100,7 +101,7 @@ class Idling(Bare):
             self.idling.set()
             return b"+ idling\r\n"
         if tag == b"DONE":
-            return self.tag + b" OK done\r\n"
+            return self.done + self.tag + b" OK done\r\n"
         return super().__call__(session, tag, command)
 
 
@@ -144,6 +145,21 @@ def test_idle_is_begun_anew_in_time() -> None:
         assert await waiting == {"INBOX"}
 
     idle(act, Settings(connections=1, poll=1_000.0))
+
+
+def test_the_time_of_idle_is_none_in_which_the_server_owes_an_answer() -> None:
+    """What it says before its answer to DONE is not the end of half an hour of talk."""
+
+    async def act(side: RemoteSide, bare: Idling, clock: ManualClock) -> None:
+        waiting = asyncio.create_task(side.wait(["INBOX"]))
+        await until_idling(bare, waiting)
+        bare.done = b"* OK Still here\r\n"
+        await asyncio.sleep(0.3)
+        await until_begun_anew(bare, lambda: clock.advance(1_800.0))
+        bare.session.push(b"* 3 EXISTS\r\n")
+        assert await waiting == {"INBOX"}
+
+    idle(act, Settings(connections=1, poll=1_000.0, stalled=0.2))
 
 
 def test_idle_is_not_begun_anew_before_time() -> None:

@@ -187,7 +187,7 @@ class Signed(Protocol):
 
 
 def sign_of(side: Side) -> str | None:
-    """Whose account the side is; None where it does not say (a Maildir has a marker, and looks at that itself)."""
+    """Whose account the side is; None where it does not say."""
     found = getattr(side, "sign", None)
     return found if isinstance(found, str) else None
 

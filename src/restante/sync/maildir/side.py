@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SIGN = "a Maildir"
+"""`side.Signed`: which one it is the tree looks at by its marker; a copy of a store that becomes one is another."""
+
 
 def _no_step(label: str) -> None:
     """Where nobody stops."""
@@ -58,6 +61,7 @@ class MaildirSide:
         if separator not in (":", "!", ";"):
             raise ValueError("the separator is one of : ! ;")
         self.title = str(root)
+        self.sign = SIGN
         default = "" if layout is Layout.MAILDIRPP else "INBOX"
         self._shape = Shape(layout, default if inbox is None else inbox, utf8)
         self._root = root

@@ -190,10 +190,9 @@ async def _all(account: Account, connection: Connection, name: str, selected: Se
         return _whole(account, name, listing, exists - selected.expunged)
     if exists:
         await _fetch(connection, name, rows)
-        uids, _ = _columns(account, rows, None)
-        if len(uids) < exists - selected.expunged:
-            raise _too_few(name)
-    uids, flags = _columns(account, rows, selected.uidnext)
+    uids, flags = _columns(account, rows, selected.uidnext)  # without what came meanwhile, which stands for none
+    if len(uids) < exists - selected.expunged:
+        raise _too_few(name)
     if not selected.modseq:
         cursor = Cursor(selected.validity, 0, selected.uidnext or 0, len(uids)).text()
     return Changes(str(selected.validity), cursor, True, uids, flags)
@@ -240,15 +239,12 @@ def _page(uids: array[int], high: int | None) -> Sequence[int]:
 
 
 def _whole(account: Account, name: str, listing: Listing, least: int) -> Changes:
-    """The list, if it has at least so many messages."""
+    """The list, if it has at least so many messages that were there when the mailbox was opened first."""
     first, rows = listing.first, listing.in_order()
     assert first is not None
-    uids, flags = _columns(account, rows, None)
+    uids, flags = _columns(account, rows, first.uidnext)
     if len(uids) < least:
         raise _too_few(name)
-    if first.uidnext is not None:
-        end = bisect_left(uids, first.uidnext)
-        uids, flags = uids[:end], flags[:end]
     cursor = listing.cursor
     if not first.modseq:
         cursor = Cursor(first.validity, 0, first.uidnext or 0, len(uids)).text()

@@ -110,6 +110,8 @@ class Connection(asyncio.Protocol):
         self._useless = 0
         self._told = 0
         """When nothing useful has come since, how many lines, and octets since a command ended."""
+        self._left = 0
+        """Octets that were not sent yet when the server said something last."""
         self.leaving = False
 
     # Transport -----------------------------------------------------------------------------------------
@@ -309,6 +311,9 @@ class Connection(asyncio.Protocol):
         if (isinstance(answer, Status) and answer.tag != b"*") or (isinstance(answer, Data) and answer.word in _USEFUL):
             self.heard()
             return
+        before, self._left = self._left, self._unsent()
+        if self._left < before:
+            self.heard()  # it takes what we send, which may be long
         settings = self.settings
         now = asyncio.get_running_loop().time()
         self._since = now if self._since is None else self._since

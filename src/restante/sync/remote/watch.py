@@ -61,6 +61,7 @@ class Listener:
                 if isinstance(answer, Status) and answer.tag == self._idle:
                     raise Lost("The server does not let us wait.")
                 self.keep(answer)
+            self.connection.heard()  # from here on it owes nothing
         else:
             (tag,) = self.connection.begin((b"NOOP",))
             await self._ended(tag)

@@ -66,9 +66,18 @@ def _folder(path: str, *, listed: bool) -> list[object]:
 
 
 def _names(folder: int) -> list[str]:
-    """What is in a folder; of a file that makes way for a folder of its name, too, it is seen."""
+    """What is in a folder; a file that makes way for a folder of its name is seen, and a link that leads elsewhere."""
     with os.scandir(folder) as entries:
-        return sorted(f"{each.name}/" if each.is_dir() else each.name for each in entries if each.name not in SUBS)
+        return sorted(_entry(each) for each in entries if each.name not in SUBS)
+
+
+def _entry(entry: os.DirEntry[str]) -> str:
+    if not entry.is_dir():
+        return entry.name
+    if not entry.is_symlink():
+        return f"{entry.name}/"
+    status = entry.stat()
+    return f"{entry.name}/{status.st_dev:x}.{status.st_ino:x}"
 
 
 def state(folder: int) -> str:

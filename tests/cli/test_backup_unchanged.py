@@ -468,6 +468,15 @@ def test_a_passphrase_in_a_pipe_is_left_alone(cli: Cli) -> None:
     os.close(read)
 
 
+def test_a_named_pipe_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes into it would write to nobody, and who reads it afterwards would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    opened: list[object] = []
+    monkeypatch.setattr(os, "open", lambda path, flags: opened.append(path) or -1)
+    assert ahead.passphrase_in(str(tmp_path / "pipe")) is None
+    assert opened == []
+
+
 @pytest.mark.parametrize("field", ["memory", "passes", "lanes"])
 def test_a_slot_that_asks_for_too_much_is_not_begun(cli: Cli, field: str) -> None:
     from hashlib import sha256

@@ -472,7 +472,13 @@ def test_a_named_pipe_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.Mon
     """Who writes into it would write to nobody, and who reads it afterwards would wait for ever."""
     os.mkfifo(tmp_path / "pipe")
     opened: list[object] = []
-    monkeypatch.setattr(os, "open", lambda path, flags: opened.append(path) or -1)
+    real = os.open
+
+    def noted(path: str, flags: int) -> int:
+        opened.append(path)
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", noted)
     assert ahead.passphrase_in(str(tmp_path / "pipe")) is None
     assert opened == []
 

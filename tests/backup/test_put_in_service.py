@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from restante.backup.choose import line_of
+from restante.backup.objects import AccountData, PageData
 from restante.backup.repository import Repository, Snapshot
 from restante.backup.restore import Restored, analysing, newest_lines, restore_removed
+from restante.backup.run import lines_of
+from restante.backup.writer import Writer
 from restante.mime.model import DEFAULT_LIMITS
 from restante.store.directory import Domain
 from restante.store.interface import Store
@@ -179,6 +183,55 @@ def test_an_account_removed_long_ago_is_looked_for_in_few_snapshots(
             found = newest_lines(repository, taken[which], {ANN: line})
             assert found == ({ANN: line_of(repository, last, "ann@example.com")} if last else {})
             assert len(looked) <= 6
+        await world.engine.close()
+
+    play(scene())
+
+
+async def forged(world: World, modseq: int, uidvalidity: int = 1) -> Snapshot:
+    """The newest snapshot, by a thief who has the server's key: of an account whose counter is where he wants it."""
+    repository = world.repository()
+    last = repository.basis()
+    assert last is not None
+    (line,) = [one for one in lines_of(repository, last).values() if one.id == ANN]
+    root = repository.read(line.root, AccountData)
+    with Writer(repository) as writer:
+        mark = msgspec.structs.replace(root.mark, modseq=modseq)
+        id = writer.put_data(msgspec.structs.replace(root, mark=mark, uidvalidity=uidvalidity))
+        page = writer.put_data(PageData((msgspec.structs.replace(line, root=id),)))
+        writer.flush()
+    return repository.put_snapshot(msgspec.structs.replace(last.data, pages=(page,)))
+
+
+@pytest.mark.parametrize("modseq", [(1 << 63) - 1, (1 << 64) - 1, -1])
+def test_a_forged_newer_snapshot_spoils_no_earlier_one(tmp_path: Path, modseq: int) -> None:
+    """Its numbers would leave none for the account that comes back, which could not be opened."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        first = (await world.take()).snapshot
+        await forged(world, modseq)
+        repository = world.repository()
+        await anew(world, first, repository=repository)
+        assert "forged" in repository.complaints[0].text
+        await put(world.ann, "INBOX", message(2))
+        assert (await world.ann.mailboxes())[0].messages == 2
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_forged_uidvalidity_leaves_some_for_new_mailboxes(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        first = (await world.take()).snapshot
+        await forged(world, first.data.at * 1_000_000, (1 << 32) - 1)
+        await anew(world, first)
+        await world.ann.create_mailbox("New")
         await world.engine.close()
 
     play(scene())

@@ -383,6 +383,29 @@ def test_the_next_whole_run_lists_what_was_written_so(work: Work) -> None:
     assert "is missing." in gone.output
 
 
+def test_nothing_is_noted_where_the_configuration_was_changed_meanwhile(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run took its location from what was there before: another one may stand there now."""
+    from restante.backup import access
+
+    config = cli.folder / "restante.toml"
+    config.write_text("")
+    real = access.installation_files
+
+    def changed(path: Path | None, data: Path) -> dict[str, bytes]:
+        config.write_text("# changed\n")
+        return real(path, data)
+
+    words = ["--data", str(cli.folder / "data"), "--config", str(config), "backup", "run", cli.place, *cli.key]
+    with monkeypatch.context() as patch:
+        patch.setattr(access, "installation_files", changed)
+        cli(*words)
+    assert not list((cli.folder / "data").glob("backup-notes/*"))
+    cli(*words)
+    assert list((cli.folder / "data").glob("backup-notes/*"))
+
+
 def test_a_sealed_backup_has_none(cli: Cli) -> None:
     place, key = str(cli.folder / "sealed"), str(cli.folder / "writing")
     cli("backup", "init", place, *cli.key, "--sealed", "--writing-key", key)
@@ -466,6 +489,21 @@ def test_a_passphrase_in_a_pipe_is_left_alone(cli: Cli) -> None:
     assert ahead._made == {}
     assert os.read(read, 100) == b"three random words\n"
     os.close(read)
+
+
+def test_a_named_pipe_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes into it would write to nobody, and who reads it afterwards would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    opened: list[object] = []
+    real = os.open
+
+    def noted(path: str, flags: int) -> int:
+        opened.append(path)
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", noted)
+    assert ahead.passphrase_in(str(tmp_path / "pipe")) is None
+    assert opened == []
 
 
 @pytest.mark.parametrize("field", ["memory", "passes", "lanes"])

@@ -133,8 +133,14 @@ def octets(slot: Slot, field: str) -> bytes:
 
 
 def read(path: str, most: int) -> bytes | None:
-    """A small file's octets; None where there is no such file, or one that may be read but once."""
+    """A small file's octets; None where there is no such file, or one that may be read but once.
+
+    What is no file is not even opened: who writes into a named pipe would take that for his reader, and whoever reads
+    it afterwards would wait for ever.
+    """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (pathlib is not loaded)
+            return None
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None

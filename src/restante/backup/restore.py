@@ -62,6 +62,11 @@ IN_PROCESSES = 2_000
 """Messages from which on other processes analyse them: starting those takes half a second."""
 FEW = 64
 """Messages that are analysed in this process all the same."""
+FAR = 1 << 62
+"""A change counter that was forged: it begins as the time in microseconds, and would leave none for what comes."""
+FAR_UIDVALIDITY = (1 << 32) - (1 << 28)
+"""No UIDVALIDITY of a later state counts as higher: mailboxes could not be made any more. The time comes to it in 2097,
+and a single one that is higher was another server's."""
 MARKER = "restoring"
 """File in the data folder that says which snapshot is being restored there."""
 
@@ -359,16 +364,24 @@ def newest_lines(
 
 
 def _served(repository: Repository, line: AccountLine) -> Served | None:
-    """What an account is known to have given out; None where that cannot be read, which is complained of."""
+    """What an account is known to have given out; None where that cannot be read, or be: which is complained of."""
     try:
         root = repository.read(line.root, AccountData)
     except Corrupt as error:
         repository.complaints.append(error)
         return None
+    if not 0 <= root.mark.modseq < FAR:
+        repository.complaints.append(
+            Corrupt(
+                f"A newer snapshot of {line.address} has numbers that no account comes to: it is forged.",
+                "'restante backup list' shows the newest ones. Forget it: 'restante backup forget'.",
+            )
+        )
+        return None
     uidnexts = {(box.id, box.uidvalidity): box.uidnext for box in root.mailboxes}
     for _, id, _, _, uidvalidity, uidnext, _ in root.tombstones:
         uidnexts[id, uidvalidity] = uidnext
-    return Served(root.mark.modseq, root.uidvalidity, uidnexts)
+    return Served(root.mark.modseq, min(root.uidvalidity, FAR_UIDVALIDITY), uidnexts)
 
 
 def head_of(root: AccountData, served: Served | None = None) -> Head:

@@ -142,7 +142,9 @@ def run_(
     and --user name. It is read, never changed, into a mirror in the data folder, which takes as much room as the mail.
     One that cannot be reached stands as in the last snapshot, and the exit status is 4.
     """
-    done, found = run(_run(open_repository(RUN, reading=False), addresses, names, full, options))
+    config = place_of().config
+    read = config.read_bytes() if config is not None and config.is_file() else None  # before anything is taken from it
+    done, found = run(_run(open_repository(RUN, reading=False), addresses, names, full, options, read))
     data = done.snapshot.data
     if as_json:
         emit_json(
@@ -177,8 +179,14 @@ def run_(
 
 
 async def _run(
-    repository: Repository, addresses: tuple[str, ...], names: tuple[str, ...], full: bool, options: Mapping[str, Any]
+    repository: Repository,
+    addresses: tuple[str, ...],
+    names: tuple[str, ...],
+    full: bool,
+    options: Mapping[str, Any],
+    read: bytes | None,
 ) -> tuple[Done, Sources]:
+    """read: the configuration's file, when the run began."""
     import asyncio
     import socket
 
@@ -207,6 +215,7 @@ async def _run(
                 found.source, repository, clock, host, files, addresses, full=full, standing=found.standing
             )
         usual = not (addresses or names or full or found.standing) and found.source is here.engine
+        usual = usual and files.get("restante.toml") == read  # else the note would be of another one than was heeded
         if usual and directory is not None and directory.stands():
             _note(repository, done, here.config, here.data, host, files, directory.digest)
         complain_of(repository)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restante.sync.maildir import MaildirSide, marker, scan
+from restante.sync.maildir import MaildirSide, change, marker, scan
+from restante.sync.maildir.names import free_rename
 from restante.sync.model import FlagChange, Flags
 from restante.sync.side import MailboxUnavailable
 
@@ -250,16 +251,13 @@ def test_a_file_that_is_renamed_all_the_time_makes_the_mailbox_wait(
         async with opened(tmp_path) as one:
             await one.add("INBOX", [message(1, SEEN)])
             uids = list((await everything(one)).uids)
-            stat = os.stat
 
-            def meddling(path: object, **how: object) -> os.stat_result:
-                if path == "cur":  # a look: right before it, and so right after the one before
-                    found = only(root)
-                    reflag(found, "FS" if found.name.endswith(":2,S") else "S")
-                return stat(path, **how)  # type: ignore[arg-type]
+            def meddled(fd: int, path: bytes, target: int, name: bytes) -> bool:
+                found = only(root)
+                reflag(found, "FS" if found.name.endswith(":2,S") else "S")
+                return free_rename(fd, path, target, name)
 
-            reflag(only(root), "FS")
-            monkeypatch.setattr(os, "stat", meddling)
+            monkeypatch.setattr(change, "free_rename", meddled)
             with pytest.raises(MailboxUnavailable):
                 await one.set_flags("INBOX", [FlagChange(uids, frozenset({"\\Draft"}), NONE)])
             monkeypatch.undo()

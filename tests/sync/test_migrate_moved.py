@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -150,11 +150,10 @@ def test_a_renamed_mailbox_is_not_read_again(tmp_path: Path) -> None:
     assert move.sides[0].fetched == 0
 
 
-@pytest.mark.parametrize("edit", [filed, renamed])
-@pytest.mark.parametrize("abilities", [(ALL, ALL), (NO_EMAILS, NO_EMAILS), (ALL, replace(BARE, keywords=True))])
-def test_killed_at_any_step_it_is_moved_all_the_same(
-    tmp_path: Path, edit: Callable[[Disk], None], abilities: tuple[Abilities, Abilities]
-) -> None:
+def killed_at_each_step(
+    tmp_path: Path, abilities: tuple[Abilities, Abilities], edit: Callable[[Disk], None]
+) -> Iterator[tuple[int, Move]]:
+    """A move that was whole, an edit at its source, and a run cut off at step 1, 2, ... until one comes to its end."""
     at, killed = 0, True
     while killed:
         at += 1
@@ -169,38 +168,35 @@ def test_killed_at_any_step_it_is_moved_all_the_same(
             move.run()
             killed = False
         except Killed:
-            move.steps = None
-            move.run()
-        assert filled(move.target) == filled(move.source), f"killed at {at}"
+            pass
+        move.steps = None
+        yield at, move
     assert at > 20
 
 
-@pytest.mark.parametrize("abilities", [(ALL, ALL), (NO_EMAILS, NO_EMAILS), (ALL, replace(BARE, keywords=True))])
+SOME = [(ALL, ALL), (NO_EMAILS, NO_EMAILS), (ALL, replace(BARE, keywords=True))]
+
+
+@pytest.mark.parametrize("edit", [filed, renamed])
+@pytest.mark.parametrize("abilities", SOME)
+def test_killed_at_any_step_it_is_moved_all_the_same(
+    tmp_path: Path, edit: Callable[[Disk], None], abilities: tuple[Abilities, Abilities]
+) -> None:
+    for at, move in killed_at_each_step(tmp_path, abilities, edit):
+        move.run()
+        assert filled(move.target) == filled(move.source), f"killed at {at}"
+
+
+@pytest.mark.parametrize("abilities", SOME)
 def test_killed_at_any_step_of_a_move_that_goes_on_it_is_there_once(
     tmp_path: Path, abilities: tuple[Abilities, Abilities]
 ) -> None:
     """What was being moved at the target is filed once more at the source, or its mailbox renamed, meanwhile."""
-    at, killed = 0, True
-    while killed:
-        at += 1
-        folder = tmp_path / str(at)
-        folder.mkdir()
-        move = Move(folder, house(), Disk("t"))
-        move.abilities = abilities
-        move.run()
-        filed(move.source)
-        move.steps = Steps(at)
-        try:
-            move.run()
-            killed = False
-        except Killed:
-            pass
-        move.steps = None
+    for at, move in killed_at_each_step(tmp_path, abilities, filed):
         move.source.rename("Filed", "Filed anew")
         move.source.move("INBOX", uid_of(move.source, "INBOX", text(21)), "Filed anew")
         move.run()
         assert octets(move.target) == octets(move.source), f"killed at {at}"
-    assert at > 20
 
 
 NAMES = ["INBOX", "A", "B/C"]

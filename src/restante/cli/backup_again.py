@@ -9,6 +9,7 @@ from hashlib import sha256
 from .. import __version__
 from ..backup import unchanged
 from ..backup.unchanged import Note
+from .entry import split_line
 
 OPTIONS = ("--data", "--config", "--passphrase-file", "--key-file")
 
@@ -19,23 +20,12 @@ FILES = {"tls/certificate.pem": "tls/certificate.pem", "tls/key.pem": "tls/key.p
 def plain_run(arguments: list[str]) -> dict[str, str] | None:
     """What a `restante backup run` says: its location (under "") and the `OPTIONS`, "" for what it does not say. None
     where it says anything else."""
-    said = dict.fromkeys(OPTIONS, "")
-    words: list[str] = []
-    at = 0
-    while at < len(arguments):
-        option, equals, value = arguments[at].partition("=")
-        at += 1
-        if option in said:
-            if not equals:
-                value = arguments[at] if at < len(arguments) else ""
-                at += 1
-            if not value or value.startswith("-"):
-                return None
-            said[option] = value
-        elif arguments[at - 1].startswith("-"):
-            return None
-        else:
-            words.append(arguments[at - 1])
+    split = split_line(arguments, OPTIONS)
+    if split is None:
+        return None
+    said, words = split
+    if any(word.startswith("-") for word in words):
+        return None
     if words[:2] != ["backup", "run"] or len(words) > 3:
         return None
     return said | {"": "".join(words[2:])}

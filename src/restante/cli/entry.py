@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import NoReturn
 
 GARBAGE = 100_000
@@ -126,27 +127,42 @@ def begin_key(arguments: list[str]) -> None:
         any(ahead.begin(place, passphrase) for place in places if place)
 
 
+def split_line(arguments: list[str], options: Collection[str]) -> tuple[dict[str, str], list[str]] | None:
+    """What a command line says of these options, which each have a value ("" for what it does not say), and its other
+    words in their order. None where a value is missing, or looks like an option."""
+    said = dict.fromkeys(options, "")
+    words: list[str] = []
+    at = 0
+    while at < len(arguments):
+        word = arguments[at]
+        option, equals, value = word.partition("=")
+        at += 1
+        if option not in said:
+            words.append(word)
+            continue
+        if not equals:
+            value = arguments[at] if at < len(arguments) else ""
+            at += 1
+        if not value or value.startswith("-"):
+            return None
+        said[option] = value
+    return said, words
+
+
 def plain_sync(arguments: list[str]) -> tuple[str, str, list[str], bool] | None:
     """(data folder, file of copies, copies, quiet) of `restante sync`: what was not said is "". None where anything
     else is written than names of copies, --data, --config and --quiet."""
-    place = {"--data": "", "--config": ""}
+    split = split_line(arguments, ("--data", "--config"))
+    if split is None:
+        return None
+    place, rest = split
     words: list[str] = []
     quiet = False
-    at = 0
-    while at < len(arguments):
-        option, equals, value = arguments[at].partition("=")
-        at += 1
-        if option in place:
-            if not equals:
-                value = arguments[at] if at < len(arguments) else ""
-                at += 1
-            if not value or value.startswith("-"):
-                return None
-            place[option] = value
-        elif words and arguments[at - 1] in ("-q", "--quiet"):
+    for word in rest:
+        if words and word in ("-q", "--quiet"):
             quiet = True
-        elif arguments[at - 1].replace("-", "").replace("_", "").isalnum() and arguments[at - 1][0] != "-":
-            words.append(arguments[at - 1])
+        elif word.replace("-", "").replace("_", "").isalnum() and word[0] != "-":
+            words.append(word)
         else:
             return None
     if words[:1] != ["sync"]:

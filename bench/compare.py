@@ -290,7 +290,7 @@ def with_xapian(folder: Path, corpus: Path, options: argparse.Namespace) -> tupl
         while any(b"indexer-worker" in line for line in _below(server.pid)):
             if time.monotonic() - start > INDEXED:
                 raise TimeoutError(f"Dovecot's index is not complete after {INDEXED:.0f} s")
-            time.sleep(1)
+            time.sleep(1)  # nobody tells when Dovecot's indexer has done
         found = searches(server.imap, corpus)
         cpu = _processor(server.pid)
         size = sum(path.stat().st_size for path in (folder / "dovecot").glob("mail/**/xapian-indexes/**/*"))
@@ -306,7 +306,7 @@ def wait_indexed(data: Path) -> None:
     while last - _indexed(account.with_suffix(".index")) >= BATCH:
         if time.monotonic() - start > INDEXED:
             raise TimeoutError(f"Restante's index is not complete after {INDEXED:.0f} s")
-        time.sleep(0.2)
+        time.sleep(0.2)  # the index is another process's file
 
 
 def _indexed(path: Path) -> int:

@@ -92,6 +92,21 @@ def test_octets_put_in_two_pieces_are_one_message(installation: Installation, si
     asyncio.run(installation.play(scene, compress=bool(size % 2)))
 
 
+def test_octets_of_many_messages_are_put_at_once(installation: Installation) -> None:
+    messages = [b"", b"one\r\n", b"0123456789abcde\n" * 20_000, bytes(3_000_000), b"one\r\n"]
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert await store.put_all([]) == []
+        blobs = await store.put_all(messages)
+        assert [(blob.digest, blob.size) for blob in blobs] == [(hashlib.sha256(m).digest(), len(m)) for m in messages]
+        new = [NewMessage(blob, analysis(data), Flags(), 1) for blob, data in zip(blobs, messages, strict=True)]
+        await store.append(await inbox(store), new)
+        rows = await store.rows(await inbox(store), ALL, [Column.CONTENT], 10)
+        assert [await store.read_content(int(str(key))) for _, key in rows] == messages
+
+    asyncio.run(installation.play(scene))
+
+
 def test_append_files_all_or_none(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)

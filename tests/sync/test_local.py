@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restante.analysts import pool
 from restante.clock import SystemClock, system_random
 from restante.mime.analyse import analyse
 from restante.mime.model import DEFAULT_LIMITS, Analysis, Limits
@@ -26,8 +27,7 @@ from restante.store.model import Column
 from restante.store.quota import Quota
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.glance import glance
-from restante.sync.local import LocalSide, Opened, analysts, open_local
-from restante.sync.local.analysts import Analysts
+from restante.sync.local import LocalSide, Opened, open_local
 from restante.sync.local.reading import ODD
 from restante.sync.model import FlagChange, Message
 from restante.sync.outline import digest, ident, mark
@@ -419,15 +419,15 @@ def test_search_is_left_to_others(tmp_path: Path) -> None:
 
 
 def test_a_large_run_is_analysed_by_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysts, "MANY", 100)
+    monkeypatch.setattr(pool, "MANY", 100)
     here: list[int] = []
-    real = analysts._here
+    real = pool._here
 
     def counted(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:
         here.append(len(messages))
         return real(messages, limits)
 
-    monkeypatch.setattr(analysts, "_here", counted)
+    monkeypatch.setattr(pool, "_here", counted)
 
     async def act(side: LocalSide) -> None:
         await side.create("Other", None)
@@ -444,30 +444,8 @@ def test_a_large_run_is_analysed_by_other_processes(tmp_path: Path, monkeypatch:
     assert sum(here) <= 250
 
 
-def test_an_analyst_that_is_killed_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
-    async def go() -> None:
-        group = Analysts(DEFAULT_LIMITS, cores=3)
-        try:
-            group._messages = analysts.MANY
-            messages = [octets(n) for n in range(50)]
-            alone = [analyse(data, DEFAULT_LIMITS) for data in messages]
-            assert await group.analyse(messages) == alone
-            assert len(group._all) == 2
-            for one in group._all:
-                one._process.kill()
-                one._process.wait()
-            assert await group.analyse(messages) == alone
-            assert await group.analyse(messages) == alone
-        finally:
-            group.close()
-        assert all(one._process.returncode is not None for one in group._all)
-
-    asyncio.run(go())
-    assert "going on without" in caplog.text
-
-
 def test_a_copy_given_up_ends_its_analysts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysts, "MANY", 1)
+    monkeypatch.setattr(pool, "MANY", 1)
     filings = []
 
     async def act(side: LocalSide) -> None:

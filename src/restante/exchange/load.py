@@ -1,7 +1,7 @@
 """Puts the mail of a source into an account: the one way mail comes in from files, for people and for the demo.
 
 Makes mailboxes, analyses each message once and appends in groups, so that an import costs one commit for many
-messages and holds no more than a group in memory. What cannot be taken is reported with its reason; what can,
+messages and holds no more than two groups in memory. What cannot be taken is reported with its reason; what can,
 is. Knows the store's interface and the readers' items, no format.
 """
 
@@ -11,12 +11,12 @@ import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from ..analysts.pool import Analysts
 from ..clock import Clock, SystemClock
-from ..mime.analyse import analyse
-from ..mime.model import DEFAULT_LIMITS, Limits
+from ..mime.model import DEFAULT_LIMITS, Analysis, Limits
 from ..mime.normalise import normalise_line_ends
 from ..store.annotation import ACCOUNT, SPECIAL_USE
 from ..store.errors import (
@@ -35,6 +35,10 @@ from .incoming import ExchangeRefusal, Incoming, Item, Skipped, Source, SourceMa
 
 GROUP_MESSAGES = 100
 GROUP_OCTETS = 8 << 20
+
+PIECE_ITEMS = 50
+PIECE_OCTETS = 1 << 20
+"""What is read of a source at once, beside the event loop."""
 
 Progress = Callable[[int], None]
 """Called with octets of the source that have been dealt with since the last call."""
@@ -82,9 +86,19 @@ async def import_mail(
     """
     loader = _Loader(store, mailbox, progress or (lambda octets: None), once, limits, clock or SystemClock(), claim)
     items = source.items()
-    while (item := await asyncio.to_thread(next, items, None)) is not None:
-        await loader.take(item)
-    await loader.finish()
+    try:
+        while True:
+            piece, error = await asyncio.to_thread(_piece, items)
+            for item in piece:
+                await loader.take(item)
+            if error is not None:
+                await loader.settle()
+                raise error
+            if not piece:
+                break
+        await loader.finish()
+    finally:
+        await loader.close()
     subscribed = source.subscriptions()
     for name in subscribed or ():
         await loader.subscribe(name)
@@ -92,8 +106,36 @@ async def import_mail(
     return loader.report
 
 
+def _piece(items: Iterator[Item]) -> tuple[list[Item], Exception | None]:
+    """The next few items of a source, none at its end; and what went wrong behind them. Blocks."""
+    piece: list[Item] = []
+    octets = 0
+    try:
+        for item in items:
+            piece.append(item)
+            octets += len(item.data) if isinstance(item, Incoming) else 0
+            if len(piece) >= PIECE_ITEMS or octets >= PIECE_OCTETS:
+                break
+    except Exception as error:  # noqa: BLE001 (raised again, once what came before it is filed)
+        return piece, error
+    return piece, None
+
+
+@dataclass(slots=True)
+class _Group:
+    """Messages on their way into one mailbox. data: their octets as they are stored."""
+
+    mailbox: Mailbox
+    items: list[Incoming]
+    data: list[bytes]
+    analysing: asyncio.Task[list[Analysis]]
+
+
 class _Loader:
-    """The state of one import: the mailbox being filled and the group that waits for its append."""
+    """The state of one import: the mailbox being filled, the group that is gathered, the one that is analysed.
+
+    gathered -> analysed, while the group before it is appended -> appended
+    """
 
     def __init__(
         self,
@@ -124,19 +166,30 @@ class _Loader:
         self._into: str | None = None
         self._group: list[Incoming] = []
         self._octets = 0
+        self._analysts = Analysts(limits)
+        self._analysed: _Group | None = None
+
+    async def close(self) -> None:
+        """Give up what is not appended."""
+        under_way, self._analysed = self._analysed, None
+        if under_way is not None:
+            under_way.analysing.cancel()
+        self._analysts.close()
+        if under_way is not None:
+            await asyncio.gather(under_way.analysing, return_exceptions=True)
 
     async def take(self, item: Item) -> None:
         if isinstance(item, Skipped):
             self.report.skipped.append(item)
         elif isinstance(item, SourceMailbox):
-            await self._flush()
+            await self.settle()
             if item.name not in self._named:
                 self._named[item.name] = await self._open(item)
         else:
             await self._message(item)
 
     async def finish(self) -> None:
-        await self._flush()
+        await self.settle()
         for name, uidnext in self._adopted.items():
             await self._reserve(name, uidnext)
         for key in self._filed:
@@ -256,7 +309,7 @@ class _Loader:
         if item.mailbox not in self._adopted:
             item = replace(item, identity=replace(item.identity, uid=None))
         elif item.identity.uid is None:
-            await self._flush()  # newcomers come after all UIDs that the old server gave out
+            await self.settle()  # newcomers come after all UIDs that the old server gave out
             await self._reserve(item.mailbox, self._adopted[item.mailbox])
         if self._once:
             email_id = item.identity.email_id or self._derived(item)
@@ -289,31 +342,44 @@ class _Loader:
         return self._present[name]
 
     async def _flush(self) -> None:
+        """Let the group that was gathered be analysed; file the one before it meanwhile."""
+        items, self._group, self._octets = self._group, [], 0
+        before, self._analysed = self._analysed, None
+        if items:
+            mailbox = self._named[items[0].mailbox]
+            assert mailbox is not None
+            data = [item.data if item.verbatim else normalise_line_ends(item.data) for item in items]
+            self._analysed = _Group(mailbox, items, data, asyncio.create_task(self._analysts.analyse(data)))
+        if before is not None:
+            await self._file(before)
+
+    async def settle(self) -> None:
+        """File all that came until now."""
+        await self._flush()
+        await self._flush()
+
+    async def _file(self, group: _Group) -> None:
         """Append the group; where the store refuses it, its messages one by one."""
-        group, self._group, self._octets = self._group, [], 0
-        if not group:
-            return
-        mailbox = self._named[group[0].mailbox]
-        assert mailbox is not None
+        messages = await self._made(group)
         try:
-            await self._append(mailbox, group)
+            await self._append(group.mailbox, messages)
         except (OverQuota, DiskFull):
-            if len(group) == 1:
+            if len(messages) == 1:
                 raise
-            await self._one_by_one(mailbox, group)
+            await self._one_by_one(group, messages)
         except StoreRefusal as refusal:
             if refusal.temporary:
                 raise
-            await self._one_by_one(mailbox, group)
-        self._progress(sum(len(each.data) for each in group))
+            await self._one_by_one(group, messages)
+        self._progress(sum(len(item.data) for item in group.items))
 
-    async def _one_by_one(self, mailbox: Mailbox, group: list[Incoming]) -> None:
-        for item in group:
+    async def _one_by_one(self, group: _Group, messages: list[NewMessage]) -> None:
+        for item, message in zip(group.items, messages, strict=True):
             try:
-                await self._append(mailbox, [item])
+                await self._append(group.mailbox, [message])
             except TooManyKeywords as refusal:
                 self.report.skipped.append(Skipped(item.where, f"keywords left out: {refusal.text}", lost=False))
-                await self._append(mailbox, [replace(item, flags=Flags(item.flags.system))])
+                await self._append(group.mailbox, [replace(message, flags=Flags(message.flags.system))])
             except (OverQuota, DiskFull):
                 raise
             except StoreRefusal as refusal:
@@ -321,16 +387,18 @@ class _Loader:
                     raise
                 self.report.skipped.append(Skipped(item.where, refusal.text))
 
-    async def _append(self, mailbox: Mailbox, group: list[Incoming]) -> None:
-        messages = [await self._prepare(item) for item in group]
+    async def _append(self, mailbox: Mailbox, messages: list[NewMessage]) -> None:
         await self._store.append(mailbox.key, messages)
         self.report.messages += len(messages)
         self.report.octets += sum(message.blob.size for message in messages)
 
-    async def _prepare(self, item: Incoming) -> NewMessage:
-        data = item.data if item.verbatim else normalise_line_ends(item.data)
-        analysis = await asyncio.to_thread(analyse, data, self._limits)
-        return NewMessage(await self._store.put(data), analysis, item.flags, item.received, item.arrival, item.identity)
+    async def _made(self, group: _Group) -> list[NewMessage]:
+        analyses = await group.analysing
+        blobs = await self._store.put_all(group.data)
+        return [
+            NewMessage(blob, analysis, item.flags, item.received, item.arrival, item.identity)
+            for item, blob, analysis in zip(group.items, blobs, analyses, strict=True)
+        ]
 
 
 async def _email_ids(store: Store, mailbox: Mailbox) -> set[bytes]:

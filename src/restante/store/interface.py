@@ -226,6 +226,10 @@ class Store(Protocol):
         itself until the append, where it is bytes."""
         ...
 
+    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
+        """As `put` for each of them, beside the event loop: for who files many at a time, and bounds their octets."""
+        ...
+
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         """File messages, all or none, as one command. Raises NoSuchMailbox, OverQuota, TooManyKeywords, DiskFull."""
         ...

@@ -108,7 +108,7 @@ class Outline:
     digest: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Message:
     """A message on its way from one side to the other. data: octets with CRLF line ends, never altered otherwise.
 

@@ -192,6 +192,21 @@ def sign_of(side: Side) -> str | None:
     return found if isinstance(found, str) else None
 
 
+class Expects(Protocol):
+    """What a side may do besides: begin with messages before they are added."""
+
+    def expect(self, messages: Sequence[Message]) -> None:
+        """These are about to be added, if nothing comes in between: what needs no mailbox may begin now."""
+        ...
+
+
+def expect(side: Side, messages: Sequence[Message]) -> None:
+    """Tell a side what it will be given, where it cares."""
+    own = getattr(side, "expect", None)
+    if callable(own):
+        cast("Expects", side).expect(messages)
+
+
 class Unlisted(Protocol):
     """What a side may tell besides: mailboxes that it has and that are no places, and why."""
 

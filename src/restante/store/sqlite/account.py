@@ -375,6 +375,9 @@ class SqliteStore:
             return content.take(data, self._engine.settings.compress, before)
         return await asyncio.to_thread(content.take, data, self._engine.settings.compress, before)
 
+    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
+        return await asyncio.to_thread(content.take_all, messages, self._engine.settings.compress)
+
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         done = await self._write(append.append, mailbox, await self._prepared(messages), await self._quota())
         self._engine.filler.note(self.account)

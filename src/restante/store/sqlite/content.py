@@ -86,6 +86,11 @@ def take(data: bytes | bytearray | memoryview, compress: bool, before: bytes = b
     return Blob(sha256(view).digest(), len(view), chunks)
 
 
+def take_all(messages: Sequence[bytes], compress: bool) -> list[Blob]:
+    """As `take` for each."""
+    return [take(data, compress) for data in messages]
+
+
 def encode(data: bytes | memoryview, compress: bool) -> Chunk:
     """One chunk, compressed if that saves at least a tenth."""
     if compress and len(data) >= SMALLEST:

@@ -339,6 +339,9 @@ class SqlitePastStore:
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         _refuse()
 
+    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
+        _refuse()
+
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         _refuse()
 

@@ -276,6 +276,9 @@ class SharedStore:
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         return await self._own.put(data, before)
 
+    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
+        return await self._own.put_all(messages)
+
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         prepared, limits = await self._own._prepared(messages), await self._own._quota()
         done = await self._own._write(shared_writes.append, mailbox, prepared, limits)

@@ -21,7 +21,7 @@ from ..model import Added, Message
 from ..outline import digest, mark
 from ..plan.messages import Additions
 from ..settings import End, Progress
-from ..side import MailboxUnavailable, SideLost, SideUnavailable, withheld
+from ..side import MailboxUnavailable, SideLost, SideUnavailable, expect, withheld
 from .context import Context, together
 from .placeholder import is_placeholder, placeholders
 
@@ -116,7 +116,7 @@ class Carrier:
                     alone = row is not None and bool(row.odd & CUT)
                     full = len(batch.messages) >= settings.batch or octets > settings.batch_octets
                     if batch.messages and (full or alone or batch.alone):
-                        await queue.put(batch)
+                        await self._give(queue, batch)
                         batch = Batch()
                     if not self._stop:
                         batch.put(message, row, size, email, stands)
@@ -124,8 +124,13 @@ class Carrier:
         except MailboxUnavailable as error:
             self._error = error
         if batch.messages:
-            await queue.put(batch)
+            await self._give(queue, batch)
         await queue.put(None)
+
+    async def _give(self, queue: asyncio.Queue[Batch | None], batch: Batch) -> None:
+        if not self._stop:
+            expect(self._context.sides[self._end], batch.messages)
+        await queue.put(batch)
 
     async def _messages(self, uids: Sequence[int]) -> AsyncIterator[tuple[Message, int, str | None, bool]]:
         """(message, size, EMAILID, whether it is a placeholder for one of that size and EMAILID)."""

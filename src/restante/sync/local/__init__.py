@@ -2,7 +2,6 @@
 
 - `side`: the `Side` itself; imports little, since most runs find nothing to do and only take a `glance`.
 - `reading`: what is there and what changed, from stored columns. `filing`: new mail, analysed and appended in groups.
-- `analysts`, `analyst`: processes that take analysis off a large first copy.
 - `opening`: from a data folder to a side; the only module here that knows which engine there is.
 """
 

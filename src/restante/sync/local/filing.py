@@ -1,8 +1,8 @@
 """New mail into the account: analysed once, appended in groups, each group one command with flags, dates, identities.
 
 Analysis is most of the work. While little is to be done it is done here; when a run proves to be a large one, processes
-beside this one do it (`analysts`), and this one appends what they have made. What search keeps is not made here at all:
-the server does that behind, or the first search.
+beside this one do it (`analysts.pool`), and this one appends what they have made. What search keeps is not made here at
+all: the server does that behind, or the first search.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
+from ...analysts.pool import Analysts
 from ...store.errors import OverQuota, StoreRefusal, TooManyKeywords
 from ...store.model import Flags as StoreFlags
 from ...store.model import Identity, NewMessage
 from ..model import Added, Flags, Message
-from .analysts import Analysts
 from .keywords import BadKeyword, store_flags
 
 if TYPE_CHECKING:
     from ...mime.model import Analysis, Limits
     from ...store.interface import Store
+
+Analysing = tuple["asyncio.Task[list[Analysis]]", int]
+"""A group on its way through analysis, and a message's place in it."""
 
 GROUP_MESSAGES = 128
 GROUP_OCTETS = 4 << 20
@@ -28,44 +32,79 @@ GROUP_OCTETS = 4 << 20
 
 
 class Filing:
-    """Files messages into one account. limits: bounds of analysis. largest: octets of a message."""
+    """Files messages into one account. limits: bounds of analysis. largest: octets of a message. To be closed."""
 
     def __init__(self, store: Store, limits: Limits, largest: int) -> None:
         self._store = store
         self._largest = largest
         self._analysts = Analysts(limits)
         self._flags: dict[Flags, StoreFlags | BadKeyword] = {}
+        self._tasks: set[asyncio.Task[list[Analysis]]] = set()
+        self._expected: WeakKeyDictionary[Message, Analysing] = WeakKeyDictionary()
+        """What is never added is forgotten with the message itself."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
         self._analysts.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def expect(self, messages: Sequence[Message]) -> None:
+        """See `side.Expects`: their analysis begins."""
+        wanted = [at for at, message in enumerate(messages) if self._refused(message) is None]
+        for group in _groups(messages, wanted):
+            found = [messages[at] for at in group]
+            self._expected.update(zip(found, self._analyse(found), strict=True))
+
+    def _analyse(self, group: Sequence[Message]) -> list[Analysing]:
+        if not group:
+            return []
+        task = asyncio.create_task(self._analysts.analyse([message.data for message in group]))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return [(task, at) for at in range(len(group))]
+
+    def _analysing(self, group: Sequence[Message]) -> list[Analysing]:
+        """What each of these will have, begun now where it was not expected."""
+        known = [self._expected.get(message) for message in group]
+        new = iter(self._analyse([message for message, one in zip(group, known, strict=True) if one is None]))
+        return [next(new) if one is None else one for one in known]
 
     async def add(self, mailbox: int, messages: Sequence[Message]) -> list[Added]:
-        """See `Side.add`. They get UIDs in their order. Raises the store's refusals that are of no single message."""
+        """See `Side.add`. They get UIDs in their order. Raises the store's refusals that are of no single message.
+
+        All are analysed as fast as analysts are free. While one group is being appended the next is made ready.
+        """
         answers = [self._refused(message) for message in messages]
         groups = _groups(messages, [at for at, answer in enumerate(answers) if answer is None])
-        # All are analysed as fast as analysts are free, while the first are being appended.
-        analysing = [
-            asyncio.ensure_future(self._analysts.analyse([messages[at].data for at in group])) for group in groups
-        ]
+        analysing = [self._analysing([messages[at] for at in group]) for group in groups]
+        appending: asyncio.Task[list[Added]] | None = None
+        added: list[Added] = []
         try:
-            for group, analyses in zip(groups, analysing, strict=True):
-                made = [
-                    await self._made(messages[at], analysis) for at, analysis in zip(group, await analyses, strict=True)
-                ]
-                for at, added in zip(group, await self._append(mailbox, made), strict=True):
-                    answers[at] = added
+            for group, under_way in zip(groups, analysing, strict=True):
+                made = await self._made([messages[at] for at in group], under_way)
+                if appending is not None:
+                    added += await appending
+                appending = asyncio.create_task(self._append(mailbox, made))
+            if appending is not None:
+                added += await appending
         finally:
-            for task in analysing:
-                task.cancel()
-            await asyncio.gather(*analysing, return_exceptions=True)
+            if appending is not None:  # a command that was given is brought to its end
+                await asyncio.gather(appending, return_exceptions=True)
+        for at, one in zip((at for group in groups for at in group), added, strict=True):
+            answers[at] = one
         return [answer for answer in answers if answer is not None]
 
-    async def _made(self, message: Message, analysis: Analysis) -> NewMessage:
-        flags = self._flags[message.flags]
-        assert isinstance(flags, StoreFlags)
-        blob = await self._store.put(message.data)
-        identity = Identity(email_id=message.email, thread_id=message.thread, uidl=message.uidl)
-        return NewMessage(blob, analysis, flags, message.received, identity=identity)
+    async def _made(self, messages: Sequence[Message], analysing: Sequence[Analysing]) -> list[NewMessage]:
+        analyses = [(await task)[at] for task, at in analysing]
+        blobs = await self._store.put_all([message.data for message in messages])
+        made = []
+        for message, blob, analysis in zip(messages, blobs, analyses, strict=True):
+            flags = self._flags[message.flags]
+            assert isinstance(flags, StoreFlags)
+            identity = Identity(email_id=message.email, thread_id=message.thread, uidl=message.uidl)
+            made.append(NewMessage(blob, analysis, flags, message.received, identity=identity))
+        return made
 
     def _refused(self, message: Message) -> Added | None:
         """Why a message cannot be filed whatever the state of the store."""

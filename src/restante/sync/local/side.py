@@ -80,7 +80,7 @@ class LocalSide:
         store, opened, filing = self._store, self._opened, self._filing
         self._store = self._opened = self._filing = self._reading = None
         if filing is not None:
-            filing.close()
+            await filing.close()
         if opened is None or store is None:
             return
         try:
@@ -144,6 +144,11 @@ class LocalSide:
             if mailbox.uidnext == 1 and mailbox.name != "INBOX":
                 self._first.add(mailbox.key)
             return await self._filing.add(mailbox.key, messages)
+
+    def expect(self, messages: Sequence[Message]) -> None:
+        """See `side.Expects`."""
+        if self._filing is not None:
+            self._filing.expect(messages)
 
     async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
         from ...store.model import FlagMode

@@ -1,6 +1,6 @@
 """A process that analyses messages: groups of octets on stdin, pickled analyses on stdout, until stdin ends.
 
-Touches nothing else: no file, no store, no configuration. See `analysts`.
+Touches nothing else: no file, no store, no configuration. See `pool`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import pickle
 import signal
 from typing import BinaryIO
 
-from ...mime.analyse import analyse
-from .analysts import COUNT, SIZE
+from ..mime.analyse import analyse
+from .pool import COUNT, SIZE
 
 
 class _End(Exception):

@@ -1,0 +1,166 @@
+"""Analysis of many messages: in a thread of this process while they are few, in processes beside it when they are many.
+
+An analysis costs some 250 microseconds of pure Python, about half of what filing a message costs; threads share one
+interpreter, so only processes help. One takes 100 ms to start, hence the wait until the work has proved to be large.
+Each is given its next group while it is at one, so that it never waits for this process.
+An analyst that dies (killed for memory, say) is not replaced: its messages, and all others, are analysed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..mime.model import Analysis, Limits
+
+MANY = 1_000
+MANY_OCTETS = 16 << 20
+"""Messages or octets after which analysts are started."""
+
+MOST = 3
+"""Analysts of one pool: filing what they make keeps one core busy."""
+
+AT_ONCE = 2
+"""Groups that one analyst has: the one that it is at, and the next."""
+
+PIPE = 1 << 20
+"""Octets that a pipe to or from an analyst holds, where the system allows it: a group of most mail."""
+
+COUNT = struct.Struct("<I")
+SIZE = struct.Struct("<Q")
+
+_log = logging.getLogger(__name__)
+
+
+class Analysts:
+    """limits: bounds of analysis. cores: how many there are (None: ask). To be closed."""
+
+    def __init__(self, limits: Limits, cores: int | None = None) -> None:
+        self._limits = limits
+        self._most = min((_cores() if cores is None else cores) - 1, MOST)
+        self._messages = 0
+        self._octets = 0
+        self._idle: asyncio.Queue[_Analyst] | None = None
+        self._all: list[_Analyst] = []
+        self._lost = False
+        self._one = asyncio.Lock()
+
+    async def analyse(self, messages: Sequence[bytes]) -> list[Analysis]:
+        """What is to be stored beside each of these. Several calls at once are answered in any order."""
+        self._messages += len(messages)
+        self._octets += sum(map(len, messages))
+        if self._idle is None and self._most > 0 and (self._messages > MANY or self._octets > MANY_OCTETS):
+            self._idle = asyncio.Queue()
+            self._all = [_Analyst(self._limits) for _ in range(self._most)]
+            for analyst in self._all * AT_ONCE:
+                self._idle.put_nowait(analyst)
+        if self._idle is not None and not self._lost:
+            analyst = await self._idle.get()
+            try:
+                return await asyncio.to_thread(analyst.ask, messages)
+            except (OSError, EOFError, ValueError) as cause:
+                if not self._lost:
+                    self._lost = True  # its fate may be another's: go on with what is certain
+                    _log.warning("A process that analyses messages has ended (%s); going on without.", cause)
+            finally:
+                self._idle.put_nowait(analyst)
+        async with self._one:  # two at once would only share the interpreter
+            return await asyncio.to_thread(_here, messages, self._limits)
+
+    def close(self) -> None:
+        for analyst in self._all:
+            analyst.close()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _here(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:
+    from ..mime.analyse import analyse
+
+    return [analyse(data, limits) for data in messages]
+
+
+class _Analyst:
+    """One process (`python -m restante.analysts.process`); several threads may ask, each is answered in its turn."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "restante.analysts.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._limits: Limits | None = limits
+        self._sending = threading.Lock()
+        self._last = threading.Event()
+        """Set when whoever asked last has its answer, or will have none."""
+        self._last.set()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._to: IO[bytes] = self._process.stdin
+        self._back: IO[bytes] = self._process.stdout
+        for pipe in (self._to, self._back):
+            _widen(pipe.fileno())
+
+    def ask(self, messages: Sequence[bytes]) -> list[Analysis]:
+        """Blocks. Raises OSError, EOFError, ValueError where the process has ended."""
+        mine = threading.Event()
+        try:
+            with self._sending:
+                before, self._last = self._last, mine
+                self._send(messages)
+            before.wait()
+            return self._hear()
+        finally:
+            mine.set()
+
+    def _send(self, messages: Sequence[bytes]) -> None:
+        to = self._to
+        if self._limits is not None:
+            octets, self._limits = pickle.dumps(self._limits), None
+            to.write(SIZE.pack(len(octets)) + octets)
+        to.write(COUNT.pack(len(messages)))
+        for data in messages:
+            to.write(SIZE.pack(len(data)))
+            to.write(data)
+        to.flush()
+
+    def _hear(self) -> list[Analysis]:
+        head = self._back.read(SIZE.size)
+        if len(head) < SIZE.size:
+            raise EOFError("no answer")
+        octets = self._back.read(SIZE.unpack(head)[0])
+        if len(octets) < SIZE.unpack(head)[0]:
+            raise EOFError("half an answer")
+        found: list[Analysis] = pickle.loads(octets)  # from a process of our own that we have started
+        return found
+
+    def close(self) -> None:
+        """End the process at once: what it does is kept nowhere. Who asks it then is told so."""
+        self._process.kill()
+        with self._sending:
+            self._last.wait()
+            for pipe in (self._to, self._back):
+                try:
+                    pipe.close()
+                except OSError:
+                    pass  # what was still in its buffer has no reader any more
+            self._process.wait()
+
+
+def _widen(pipe: int) -> None:
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        try:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
+        except OSError:
+            pass  # this user has no room for wider ones: more turns are taken

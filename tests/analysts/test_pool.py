@@ -1,0 +1,72 @@
+"""Analysis in processes beside this one: the same as here, whoever dies, however many ask."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from restante.analysts import pool
+from restante.analysts.pool import Analysts
+from restante.mime.analyse import analyse
+from restante.mime.model import DEFAULT_LIMITS
+
+
+def octets(number: int, size: int = 0) -> bytes:
+    return b"Subject: %d\r\n\r\nBody %d\r\n" % (number, number) + b"x" * size
+
+
+def test_an_analyst_that_is_killed_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
+    async def go() -> None:
+        group = Analysts(DEFAULT_LIMITS, cores=3)
+        try:
+            group._messages = pool.MANY
+            messages = [octets(n) for n in range(50)]
+            alone = [analyse(data, DEFAULT_LIMITS) for data in messages]
+            assert await group.analyse(messages) == alone
+            assert len(group._all) == 2
+            for one in group._all:
+                one._process.kill()
+                one._process.wait()
+            assert await group.analyse(messages) == alone
+            assert await group.analyse(messages) == alone
+        finally:
+            group.close()
+        assert all(one._process.returncode is not None for one in group._all)
+
+    asyncio.run(go())
+    assert "going on without" in caplog.text
+
+
+def test_groups_that_fill_the_pipes_are_answered_each_by_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "MANY_OCTETS", 0)
+    groups = [[octets(number * 100 + at, 60_000) for at in range(50)] for number in range(12)]  # 3 MB each
+
+    async def go() -> None:
+        group = Analysts(DEFAULT_LIMITS, cores=2)
+        try:
+            found = await asyncio.gather(*(group.analyse(messages) for messages in groups))
+            assert len(group._all) == 1
+        finally:
+            group.close()
+        assert found == [[analyse(data, DEFAULT_LIMITS) for data in messages] for messages in groups]
+
+    asyncio.run(go())
+
+
+def test_analysts_that_are_asked_when_all_is_given_up_are_gone_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "MANY", 0)
+
+    async def go() -> None:
+        group = Analysts(DEFAULT_LIMITS, cores=2)
+        asking = [asyncio.create_task(group.analyse([octets(n) for n in range(2_000)])) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert group._all
+        for task in asking:
+            task.cancel()
+        group.close()
+        await asyncio.gather(*asking, return_exceptions=True)
+        assert all(task.cancelled() for task in asking)
+        assert group._all[0]._process.returncode is not None
+
+    asyncio.run(go())

@@ -13,6 +13,7 @@ from restante.mime.analyse import analyse
 from restante.store.annotation import ACCOUNT
 from restante.store.interface import Store
 from restante.store.model import Column, Flags, Identity, NewMessage
+from restante.store.quota import NO_LIMITS, Quota
 from restante.store.sqlite.engine import SqliteEngine
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "mail"
@@ -21,11 +22,13 @@ ALL = ((1, 0xFFFF_FFFF),)
 
 
 @asynccontextmanager
-async def account(folder: Path, name: str = "a", *, later: float = 0.0) -> AsyncIterator[Store]:
+async def account(
+    folder: Path, name: str = "a", *, later: float = 0.0, limits: Quota = NO_LIMITS
+) -> AsyncIterator[Store]:
     """The store of the account `name` on `folder`, made if it is missing. later: seconds its clock is ahead."""
     clock = ManualClock()
     clock.advance(later)
-    engine = SqliteEngine(_made(folder), clock, system_random, reserve=0)
+    engine = SqliteEngine(_made(folder), clock, system_random, reserve=0, quota_default=limits)
     try:
         await engine.create_account(name)
         yield engine.account(name)

@@ -8,10 +8,11 @@ import random
 
 import pytest
 
-from restante.query.language import HasFlag, ModSeq
+from restante.query.language import And, Contains, Field, HasFlag, ModSeq, Not
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, System
 from restante.store.rights import parse_rights
+from restante.store.sqlite import marks, search
 
 from .making import ACCOUNT, ALL, Installation, fill, inbox
 
@@ -42,8 +43,14 @@ class Model:
             self.messages[uid] = flags, seen
 
 
+@pytest.mark.parametrize("few", [marks.FEW, 2])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_reader_is_told_what_a_model_says(installation: Installation, seed: int) -> None:
+def test_a_reader_is_told_what_a_model_says(
+    installation: Installation, seed: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """few: marks that a search names; of more it asks message by message."""
+    monkeypatch.setattr(marks, "FEW", few)
+    monkeypatch.setattr(search, "_PLAIN_BATCH", few)
     chance = random.Random(seed)
 
     async def scene(engine: Engine, store: Store) -> None:
@@ -92,6 +99,14 @@ def test_a_reader_is_told_what_a_model_says(installation: Installation, seed: in
         assert here.unseen == len(model.messages) - len(seen)
         assert list(snapshot.uids.uids) == sorted(model.messages)
         assert list(await reader.search(box, HasFlag("\\Seen"), ALL)) == seen
+        unseen = sorted(model.messages.keys() - set(seen))
+        assert list(await reader.search(box, Not(HasFlag("\\SEEN")), ALL)) == unseen
+        some = ((2, 4), (7, 2**32 - 1))
+        mixed = And((Not(HasFlag("\\Seen")), HasFlag("\\Flagged"), Not(Contains(Field.BODY, "nowhere"))))
+        assert list(await reader.search(box, mixed, some)) == [
+            uid for uid in unseen if model.messages[uid][0] & System.FLAGGED and any(a <= uid <= b for a, b in some)
+        ]
+        assert set(await reader.sort(box, HasFlag("\\Seen"), (), ALL)) == set(seen)
         assert here.highest_modseq >= since
         delta = await reader.delta(box, since)
         assert delta.mailbox == here

@@ -22,6 +22,7 @@ from restante.store.sqlite import (
     indexes,
     instant,
     mailboxes,
+    marks,
     reader,
     rows,
     search,
@@ -77,6 +78,11 @@ HOT = {
     "seen by a reader": (reader._COUNT, 2),
     "a reader's highest": (reader._HIGHEST, 2),
     "a reader's states": (reader._STATES, 1),
+    "few marks": (marks.FEW_SEEN, 3),
+    "few marks since": (marks.FEW_TOUCHED, 4),
+    "unseen by a reader": (search.placements_sql([], f"NOT {marks.SEEN}", 9), 3),
+    "marked since": (search.placements_sql([], f"(p.modseq > 1 OR {marks.TOUCHED})", 9), 4),
+    "end of a batch": (search.UID_AFTER, 3),
     "seen or not": (reader._OF_STATE, 4),
     "late for a reader": (reader._SINCE, 4),
     "first unseen by a reader": (reader._FIRST_UNSEEN, 3),
@@ -123,6 +129,16 @@ def test_rows_by_range_come_in_order_of_uid(name: str) -> None:
     steps = [step for step in plan(db, *HOT[name]) if " p " in step]
     assert len(steps) == 1
     assert "mailbox=? AND uid>? AND uid<?" in steps[0]
+
+
+@pytest.mark.parametrize("mark", [marks.SEEN, marks.TOUCHED])
+def test_a_mark_is_found_by_its_key(mark: str) -> None:
+    """Not by the reader's index, which would read all that he has marked, for each message."""
+    db = apsw.Connection(":memory:")
+    db.execute(TABLES)
+    sql = search.placements_sql([], mark, 9)
+    (step,) = [step for step in plan(db, sql, sql.count("?")) if step.startswith("SEARCH v")]
+    assert "PRIMARY KEY (mailbox=? AND uid=? AND user=?)" in step
 
 
 def test_an_emailid_leads_to_its_placements() -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import apsw
 import pytest
 
-from restante.query.language import And, Contains, Dated, Field, Instant, Not, Order, Query, Uids
+from restante.query.language import And, Contains, Dated, Field, HasFlag, Instant, ModSeq, Not, Order, Query, Uids
 from restante.store.interface import Engine, Store
-from restante.store.model import UidRanges
-from restante.store.sqlite import search
+from restante.store.model import FlagMode, Flags, System, UidRanges
+from restante.store.rights import parse_rights
+from restante.store.sqlite import marks, search
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.compile import Row
-from tests.engines.making import Installation, fill, inbox
+from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
 COUNT, BATCH = 300, 10
 SENT = Dated(Instant.RECEIVED, Order.SINCE, date(1970, 1, 1))
@@ -38,6 +40,56 @@ def test_no_batch_passes_over_those_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: Query, within: UidRanges
 ) -> None:
     """Or a search of a million messages reads most of them again in each of its batches."""
+    steps = counting(monkeypatch)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        box = await inbox(store)
+        await fill(store, box, COUNT)
+        expected = [uid for low, high in within for uid in range(low, high + 1)]
+        for node in query.operands if isinstance(query, And) else ():
+            if isinstance(node, Uids):
+                expected = [uid for uid in expected if any(low <= uid <= high for low, high in node.ranges)]
+        assert list(await store.search(box, query, within)) == expected
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert len(steps) > COUNT // BATCH - 3
+    assert max(steps) < 2 * steps[0], steps
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (HasFlag("\\Seen"), range(1, COUNT + 1, 2)),
+        (Not(HasFlag("\\Seen")), range(2, COUNT + 1, 2)),
+        (And((Not(HasFlag("\\Seen")), HasFlag("\\Seen"))), ()),
+        (ModSeq(2**62), ()),
+    ],
+    ids=["seen", "unseen", "neither", "no change"],
+)
+def test_a_readers_marks_are_not_read_anew_in_each_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: Query, found: Sequence[int]
+) -> None:
+    """And where nothing matches, no statement goes through the whole mailbox."""
+    monkeypatch.setattr(marks, "FEW", 3 if not isinstance(query, ModSeq) else -1)
+    steps = counting(monkeypatch)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, COUNT)
+        await store.set_acl(box, "annann", FlagMode.REPLACE, parse_rights("lrs"))
+        reader = engine.account(ACCOUNT, "annann")
+        odd = tuple((uid, uid) for uid in range(1, COUNT + 1, 2))
+        await reader.store_flags(box, odd, FlagMode.ADD, Flags(System.SEEN))
+        assert list(await reader.search(box, query, ALL)) == list(found)
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert len(steps) > COUNT // BATCH - 3
+    assert max(steps) < 60 * BATCH, steps
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Small batches; the steps of SQLite's machine that each takes."""
     monkeypatch.setattr(search, "_PLAIN_BATCH", BATCH)
     monkeypatch.setattr(search, "_ROW_BATCH", BATCH)
     steps: list[int] = []
@@ -57,17 +109,4 @@ def test_no_batch_passes_over_those_before_it(
             db.set_progress_handler(None)
 
     monkeypatch.setattr(search, "_fetch", counted)
-
-    async def scene(engine: Engine, store: Store) -> None:
-        assert isinstance(store, SqliteStore)
-        box = await inbox(store)
-        await fill(store, box, COUNT)
-        expected = [uid for low, high in within for uid in range(low, high + 1)]
-        for node in query.operands if isinstance(query, And) else ():
-            if isinstance(node, Uids):
-                expected = [uid for uid in expected if any(low <= uid <= high for low, high in node.ranges)]
-        assert list(await store.search(box, query, within)) == expected
-
-    asyncio.run(Installation("sqlite", tmp_path).play(scene))
-    assert len(steps) > COUNT // BATCH - 3
-    assert max(steps) < 2 * steps[0], steps
+    return steps

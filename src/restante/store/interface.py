@@ -58,6 +58,8 @@ if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait 
     from .rights import AclEntry, Rights
 
 OnChange = Callable[[int], None]
+ComeTo = Callable[[int], None]
+"""Told which UID a search has come to."""
 """Called on the event loop with the account's newest change number. Must not block or raise."""
 
 
@@ -136,7 +138,7 @@ class Store(Protocol):
         ...
 
     async def search(
-        self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
+        self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None
     ) -> array[int]:
         """UIDs of `within` that match, ascending. No Sequence or Recent node may be left in `query`.
 
@@ -152,18 +154,34 @@ class Store(Protocol):
         """
         ...
 
-    async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
+    async def scored(self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None) -> Scored:
         """As `search`, with each message's relevancy to the Fuzzy nodes of `query` (RFC 6203 4)."""
         ...
 
-    async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
+    async def sort(
+        self,
+        mailbox: int,
+        query: Query,
+        keys: Sequence[Criterion],
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> array[int]:
         """UIDs of `within` that match, in the order of `keys`, then ascending (RFC 5256 3). As `search` otherwise.
 
         Answered from stored keys: no message is read. 100,000 messages in about 0.2 s, off the event loop.
         """
         ...
 
-    async def thread(self, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
+    async def thread(
+        self,
+        mailbox: int,
+        query: Query,
+        algorithm: Algorithm,
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> Threads:
         """Trees of the messages of `within` that match (RFC 5256 3). As `search` otherwise.
 
         From stored ids and references. 100,000 messages in about 0.3 s, in pieces that let the event loop go on.
@@ -542,6 +560,11 @@ class Engine(Protocol):
         known: a number of the account's that the caller has read, so that its counter need not be; where that is
         higher already, a change made before may be told.
         """
+        ...
+
+    def watch_shares(self, account: str, on_change: Callable[[], None]) -> Watch:
+        """Be told when somebody has changed what he shares with the person of this account, or with everybody; within
+        100 ms as a rule, though a hint may be lost."""
         ...
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import apsw
 
 from ..errors import CannotChangeMailbox, InUse, NoSuchMailbox
-from ..interface import Store
+from ..interface import ComeTo, Store
 from ..model import (
     AccountStats,
     Adoption,
@@ -118,6 +118,11 @@ class SqliteStore:
         self._path = engine.path(account)
         self._user = "" if actor is None or actor == account else actor
         self._shared = shared
+
+    @property
+    def reader(self) -> str:
+        """Somebody who is not the owner, whose \\Seen and mod-sequences count; "" for the owner's."""
+        return self._user
 
     # The two ways to the file ------------------------------------------------------------------------
 
@@ -252,7 +257,7 @@ class SqliteStore:
         return self._read(annotation.values, mailboxes, entries, self._user, self.account)
 
     async def search(
-        self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
+        self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None
     ) -> array[int]:
         from . import search
 
@@ -269,10 +274,10 @@ class SqliteStore:
         numbers = flag_sets(query, self._shared.flags) or set()
         return self._engine.kept.flags.matching(db, self.account, mailbox, within, numbers)
 
-    async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
+    async def scored(self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None) -> Scored:
         from . import search
 
-        return await search.scored(self, await self.flag_table(), mailbox, query, within)
+        return await search.scored(self, await self.flag_table(), mailbox, query, within, come_to)
 
     async def fill_search(self) -> int:
         """See `Store.fill_search`."""
@@ -320,10 +325,18 @@ class SqliteStore:
             if found.asked and rows.emails_after(db, found.upto, UNFILLED) == UNFILLED:
                 self._engine.filler.note(self.account)
 
-    async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
+    async def sort(
+        self,
+        mailbox: int,
+        query: Query,
+        keys: Sequence[Criterion],
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> array[int]:
         from . import sort
 
-        return await sort.sort(self, mailbox, query, keys, within)
+        return await sort.sort(self, mailbox, query, keys, within, come_to)
 
     @property
     def orders(self) -> Orders:
@@ -339,10 +352,18 @@ class SqliteStore:
         low, high = within[0] if len(within) == 1 else (1, 0)
         return uids if len(uids) and low <= uids.uids[0] and uids.uids[-1] <= high else None
 
-    async def thread(self, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
+    async def thread(
+        self,
+        mailbox: int,
+        query: Query,
+        algorithm: Algorithm,
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> Threads:
         from . import sort
 
-        return await sort.thread(self, mailbox, query, algorithm, within)
+        return await sort.thread(self, mailbox, query, algorithm, within, come_to)
 
     async def read_content(self, content_key: int, offset: int = 0, count: int | None = None) -> bytes:
         if count is not None and count <= IN_THREAD:
@@ -536,6 +557,8 @@ class SqliteStore:
         positive = [one for one in identifiers if not one.startswith(NEGATIVE)]
         if positive:
             await self._engine.directory.note_shares(self.account, positive, lambda: self.read_apart(acl.granted))
+            for identifier in positive:
+                self._engine.announce_shares(identifier)
 
     @asynccontextmanager
     async def _sharing(self) -> AsyncIterator[None]:

@@ -18,7 +18,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...mime.fold import fold
 from ...query.grams import CLOSE, Closeness, closeness
@@ -47,6 +47,9 @@ from ...query.language import (
 from ..model import FlagTable, UidRanges
 from .candidates import Leaf, Lookup
 from .content import LARGEST_TEXT, decode
+
+if TYPE_CHECKING:
+    from .marks import Marks
 
 SqlValue = int | str | bytes
 Row = tuple[Any, ...]
@@ -141,11 +144,21 @@ def balanced(parts: Sequence[Sql], operator: str, empty: Sql) -> Sql:
 class Compiler:
     """Turns one query into a test; collects the SQL columns that Python asks for.
 
-    lookup, fuzzy_lookup: the index, for needles and for the pieces of fuzzy ones.
+    lookup, fuzzy_lookup: the index, for needles and for the pieces of fuzzy ones. marks: those of somebody who is not
+    the owner, for whom \\Seen and mod-sequences are his own (see `reader`).
     """
 
-    def __init__(self, mailbox: int, table: FlagTable, now: int, lookup: Lookup, fuzzy_lookup: Lookup) -> None:
+    def __init__(
+        self,
+        mailbox: int,
+        table: FlagTable,
+        now: int,
+        lookup: Lookup,
+        fuzzy_lookup: Lookup,
+        marks: Marks | None = None,
+    ) -> None:
         self.mailbox = mailbox
+        self.marks = marks
         self.table = table
         self.now = now
         self.columns: list[Sql] = []
@@ -210,6 +223,8 @@ class Compiler:
         match query:
             case All():
                 return TRUE
+            case HasFlag(name) if self.marks is not None and is_seen(name):
+                return self.marks.seen()
             case HasFlag(name):
                 numbers = ",".join(str(n) for n, flags in self.table.items() if name in flags)
                 return Sql(f"p.flagset IN ({numbers})")
@@ -222,7 +237,9 @@ class Compiler:
             case Smaller(octets):
                 return Sql("p.size < ?", [octets])
             case ModSeq(at_least):
-                return Sql("p.modseq >= ?", [min(at_least, 2**63 - 1)])
+                number = min(at_least, 2**63 - 1)
+                placed = Sql("p.modseq >= ?", [number])
+                return placed if self.marks is None else balanced([placed, self.marks.touched(number)], "OR", FALSE)
             case EmailId(id):
                 return Sql("e.id = ?", [id])
             case ThreadId(id):
@@ -409,6 +426,11 @@ def _storable(needle: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_seen(flag: str) -> bool:
+    """Whether it is the flag that each reader of a mailbox has for himself."""
+    return flag.lower() == "\\seen"
 
 
 def uid_condition(ranges: UidRanges, mailbox: int) -> Sql:

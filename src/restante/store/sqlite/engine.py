@@ -23,6 +23,7 @@ from ..annotation import AnnotationLimits
 from ..errors import DiskFull, NoSuchAccount
 from ..interface import OnChange, Store, Watch
 from ..quota import NO_LIMITS, Quota
+from ..rights import identifiers_of
 from . import migrate
 from .account import SqliteStore
 from .faults import refusal, translated
@@ -219,6 +220,16 @@ class SqliteEngine:
             return self._hints.watch(account, path, on_change, known)
         except OSError as error:
             raise refusal(error) from error
+
+    def watch_shares(self, account: str, on_change: Callable[[], None]) -> Watch:
+        try:
+            return self._hints.watch_shares(account, identifiers_of(account), on_change)
+        except OSError as error:
+            raise refusal(error) from error
+
+    def announce_shares(self, identifier: str) -> None:
+        """Who is meant by this identifier may be let in somewhere now, or no more."""
+        self._hints.announce_shares(identifier)
 
     async def close(self) -> None:
         await self.filler.close()

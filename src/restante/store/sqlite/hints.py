@@ -4,6 +4,9 @@ After a commit the writer calls `announce`: watchers of this process are called 
 account and number goes to the Unix socket of every other process that watches something. A datagram may be lost, so
 each second the log file of every watched account is looked at (one stat), and its counter read where it moved.
 Nothing here runs while nobody watches.
+
+Who waits for others to share something with him watches no account, since it may become any: he is told of the
+identifiers that mean him, by hints alone.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,6 +40,8 @@ GONE = 2**63 - 1
 """Stands for the counter of an account that has been removed: more than any counter."""
 
 _NUMBER = struct.Struct(">Q")
+_SHARES = "shares:"
+"""Stands before an identifier where an account's id stands otherwise."""
 
 
 class Watching:
@@ -54,16 +59,32 @@ class Watching:
 
 
 class _Watched:
-    """A watched account: its watches, the newest number they know, the log file as it was last seen."""
+    """A watched account: its watches, the newest number they know, the log file as it was last seen.
+
+    path: None for an identifier, which has neither file nor counter."""
 
     __slots__ = ("known", "path", "pending", "seen", "watches")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | None) -> None:
         self.path = path
         self.watches: set[Watching] = set()
         self.known = 0
         self.pending = False
         self.seen: tuple[int, int] | None = None
+
+
+class WatchingShares:
+    """Several watches as one."""
+
+    __slots__ = ("_each", "account")
+
+    def __init__(self, account: str, each: list[Watching]) -> None:
+        self.account = account
+        self._each = each
+
+    def close(self) -> None:
+        for one in self._each:
+            one.close()
 
 
 class Hints:
@@ -90,11 +111,26 @@ class Hints:
         watching = Watching(self, account, on_change)
         watched = self._watched.get(account)
         if watched is None:
-            watched = self._watched[account] = _Watched(f"{path}-wal")
-            watched.seen = _look(watched.path)
+            log = f"{path}-wal"
+            watched = self._watched[account] = _Watched(log)
+            watched.seen = _look(log)
             watched.known = self._read(account) if known is None else known
         watched.watches.add(watching)
         return watching
+
+    def watch_shares(self, account: str, identifiers: Sequence[str], on_change: Callable[[], None]) -> WatchingShares:
+        """Be told when an access control list is changed for one of these identifiers, which mean one person."""
+        self._listen(asyncio.get_running_loop())
+        each = []
+        for identifier in identifiers:
+            watching = Watching(self, _SHARES + identifier, lambda _: on_change())
+            self._watched.setdefault(watching.account, _Watched(None)).watches.add(watching)
+            each.append(watching)
+        return WatchingShares(account, each)
+
+    def announce_shares(self, identifier: str) -> None:
+        """Say that a list has been changed for this identifier. Never blocks."""
+        self.announce(_SHARES + identifier, 0)
 
     def end(self, watching: Watching) -> None:
         watched = self._watched.get(watching.account)
@@ -138,7 +174,7 @@ class Hints:
     def _changed(self, account: str, modseq: int) -> None:
         """Tell the account's watchers at this turn's end, once whatever the number of hints."""
         watched = self._watched.get(account)
-        if watched is None or modseq <= watched.known:
+        if watched is None or (watched.path is not None and modseq <= watched.known):
             return
         watched.known = modseq
         if not watched.pending and self._loop is not None:
@@ -162,7 +198,7 @@ class Hints:
         while accounts:
             account = accounts.pop()
             watched = self._watched.get(account)
-            if watched is None:
+            if watched is None or watched.path is None:
                 continue
             seen = _look(watched.path)
             if seen is not None and seen == watched.seen:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import NoReturn
@@ -24,7 +24,7 @@ from ...query.threads import Algorithm, Threads
 from .. import backup
 from ..changes import AccountChanges
 from ..errors import NoPermission, NoSuchAccount, NoSuchMailbox, PastUnavailable
-from ..interface import Store
+from ..interface import ComeTo, Store
 from ..model import (
     INBOX,
     AccountStats,
@@ -236,27 +236,43 @@ class SqlitePastStore:
         return Delta(here, found.changed, array("I"), False)
 
     async def search(
-        self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
+        self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None
     ) -> array[int]:
         await self._bring_for(mailbox, query, within)
         with self.opened():
             return await self._inner.search(mailbox, query, within, come_to=come_to)
 
-    async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
+    async def scored(self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None) -> Scored:
         await self._bring_for(mailbox, query, within)
         with self.opened():
-            return await self._inner.scored(mailbox, query, within)
+            return await self._inner.scored(mailbox, query, within, come_to=come_to)
 
-    async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
+    async def sort(
+        self,
+        mailbox: int,
+        query: Query,
+        keys: Sequence[Criterion],
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> array[int]:
         stored = any(criterion.key not in _UNSTORED_KEYS for criterion in keys)
         await self._bring_for(mailbox, query, within, texts=stored)
         with self.opened():
-            return await self._inner.sort(mailbox, query, keys, within)
+            return await self._inner.sort(mailbox, query, keys, within, come_to=come_to)
 
-    async def thread(self, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
+    async def thread(
+        self,
+        mailbox: int,
+        query: Query,
+        algorithm: Algorithm,
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> Threads:
         await self._bring_for(mailbox, query, within, texts=True)
         with self.opened():
-            return await self._inner.thread(mailbox, query, algorithm, within)
+            return await self._inner.thread(mailbox, query, algorithm, within, come_to=come_to)
 
     async def fill_search(self) -> int:
         _refuse()

@@ -62,8 +62,6 @@ _WITH_SEEN = f"{spans('?1', 'placement', '?2')} {_READER}"
 _OF_STATE = f"SELECT p.uid FROM {_WITH_SEEN} WHERE coalesce(v.seen, 0) = ?4"
 _SINCE = f"SELECT p.uid, {_MODSEQ} > ?4 FROM {_WITH_SEEN}"
 _PUT = "INSERT OR REPLACE INTO seen (mailbox, uid, user, seen, modseq) SELECT ?1, value, ?2, ?3, ?4 FROM carray(?5)"
-_SEEN_UIDS = "SELECT uid FROM seen WHERE user = ? AND mailbox = ? AND seen = 1"
-_CHANGED_SEEN = "SELECT uid FROM seen WHERE user = ? AND mailbox = ? AND seen IN (0, 1) AND modseq >= ?"
 
 
 def states(db: apsw.Connection, reader: str) -> dict[int, tuple[int, int]]:
@@ -139,17 +137,6 @@ def first_unseen(db: apsw.Connection, mailbox: int, reader: str) -> int:
     """Smallest UID that the reader has not seen; 0 where it is none of the first LOOKED_AT."""
     (uid,) = db.execute(_FIRST_UNSEEN, (mailbox, LOOKED_AT, reader)).fetchone() or (None,)
     return uid or 0
-
-
-def seen_ranges(db: apsw.Connection, mailbox: int, reader: str) -> UidRanges:
-    """UIDs that the reader has seen."""
-    return tuple(ranges_of(sorted(chain.from_iterable(db.execute(_SEEN_UIDS, (reader, mailbox))))))
-
-
-def touched_ranges(db: apsw.Connection, mailbox: int, reader: str, at_least: int) -> UidRanges:
-    """UIDs whose \\Seen the reader has changed at or after a change number."""
-    found = chain.from_iterable(db.execute(_CHANGED_SEEN, (reader, mailbox, at_least)))
-    return tuple(ranges_of(sorted(found)))
 
 
 # Changing ----------------------------------------------------------------------------------------------

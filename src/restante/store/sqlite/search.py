@@ -16,18 +16,34 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import apsw
 
 from ...query.language import All, And, Contains, Fuzzy, HasFlag, HeaderContains, Not, Or, Query, Uids
+from ..interface import ComeTo
 from ..model import Flags, FlagTable, Scored, UidRanges
 from . import bodies
 from .changes import FEW_FLAGS
-from .compile import EMAIL, TRUE, UID, Compiler, Python, Row, Sql, SqlValue, Test, Texts, balanced, uid_condition
-from .sort import after
+from .compile import (
+    EMAIL,
+    TRUE,
+    UID,
+    Compiler,
+    Python,
+    Row,
+    Sql,
+    SqlValue,
+    Test,
+    Texts,
+    balanced,
+    is_seen,
+    uid_condition,
+)
+from .marks import Marks
+from .sort import after, upto
 from .transaction import typed
 
 if TYPE_CHECKING:
@@ -51,10 +67,10 @@ async def search(
     mailbox: int,
     query: Query,
     within: UidRanges,
-    come_to: Callable[[int], None] | None = None,
+    come_to: ComeTo | None = None,
 ) -> array[int]:
     """UIDs of `within` that match, ascending. table: the account's flag sets, fresh. come_to: see `Store.search`."""
-    if flag_sets(query, {}) is not None and _messages(within) >= FEW_FLAGS:
+    if flag_sets(query, {}) is not None and _messages(within) >= FEW_FLAGS and not (store.reader and asks_seen(query)):
         return store.by_flags(mailbox, query, within)
     search = _Search(store, table, mailbox, query, within)
     search.come_to = come_to
@@ -84,12 +100,20 @@ def flag_sets(query: Query, table: Mapping[int, Flags]) -> set[int] | None:
             return None
 
 
-async def scored(store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges) -> Scored:
+async def scored(
+    store: SqliteStore,
+    table: FlagTable,
+    mailbox: int,
+    query: Query,
+    within: UidRanges,
+    come_to: ComeTo | None = None,
+) -> Scored:
     """As `search`, with the relevancy of each message (RFC 6203 4).
 
     Of several fuzzy strings the mean counts. A query without any gives 100 to all.
     """
     search = _Search(store, table, mailbox, query, within)
+    search.come_to = come_to
     raw: dict[int, float] = {}
     async for rows in search.run():
         raw |= await search.scores(rows)
@@ -113,7 +137,7 @@ class _Search:
         self.mailbox = mailbox
         self.emails: array[int] | None = None
         """Those to be looked at, None for all of the mailbox."""
-        self.come_to: Callable[[int], None] | None = None
+        self.come_to: ComeTo | None = None
         self._reached = 0
         few = _named(query, within) <= FEW
         self.compiler, self.test, candidates, upto = store.look(self._compiled, table, query, few)
@@ -129,11 +153,12 @@ class _Search:
 
         few: hardly any messages are to be looked at, and a common word would bring all that have it.
         """
+        marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
         if few or not has_texts(query):
-            compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index)
+            compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index, marks)
             return compiler, compiler.compile(query), None, 0
         with self.store.searching(db) as index:
-            compiler = Compiler(self.mailbox, table, self.store.now, index.needle, index.fuzzy)
+            compiler = Compiler(self.mailbox, table, self.store.now, index.needle, index.fuzzy, marks)
             return compiler, compiler.compile(query), compiler.candidates(query), index.upto
 
     def _narrow(self, candidates: array[int], upto: int, query: Query, within: UidRanges) -> None:
@@ -200,15 +225,29 @@ class _Search:
         while left:
             # SQLite begins at one lower bound of `p.uid`, and not always at the highest: each batch would pass over all
             # that came before it, and a million messages cost ten times as much as they should.
-            where = self._where(left)
+            end = self._end(left, batch)
+            where = self._where(left if end is None else upto(left, end))
             sql = placements_sql(columns, where.text, batch)
             rows = self.store.look(_fetch, sql, [*values, self.mailbox, *where.values, last])
             yield rows
-            if len(rows) < batch:
+            if len(rows) == batch:
+                last = rows[-1][UID]
+            elif end is None:
                 return
-            last = rows[-1][UID]
+            else:
+                last = end
             left = after(left, last)
             await asyncio.sleep(0)  # others' turn
+
+    def _end(self, left: UidRanges, batch: int) -> int | None:
+        """The UID that a statement may go up to; None for all that is left.
+
+        Where each message's mark is looked up, one that passes over a million messages would hold the loop for long.
+        """
+        marks = self.compiler.marks
+        if marks is None or not marks.many:
+            return None
+        return self.store.look(_uid_after, self.mailbox, left[0][0], batch - 1)
 
     def _where(self, within: UidRanges) -> Sql:
         return balanced([self.bound, uid_condition(within, self.mailbox)], "AND", TRUE)
@@ -300,6 +339,16 @@ def _joins(columns: Sequence[str], where: str) -> str:
 
 def has_texts(query: Query) -> bool:
     """Whether any string is looked for: only then is an index of use."""
+    return any(isinstance(leaf, Contains | HeaderContains) for leaf in _leaves(query))
+
+
+def asks_seen(query: Query) -> bool:
+    """Whether \\Seen is asked for, which readers have each for themselves."""
+    return any(isinstance(leaf, HasFlag) and is_seen(leaf.name) for leaf in _leaves(query))
+
+
+def _leaves(query: Query) -> Iterator[Query]:
+    """The keys of a query that have none within them."""
     waiting: list[Query] = [query]
     while waiting:
         match waiting.pop():
@@ -307,11 +356,8 @@ def has_texts(query: Query) -> bool:
                 waiting += operands
             case Not(operand) | Fuzzy(operand):
                 waiting.append(operand)
-            case Contains() | HeaderContains():
-                return True
-            case _:
-                continue
-    return False
+            case leaf:
+                yield leaf
 
 
 def _no_index(_needle: str) -> None:
@@ -338,6 +384,18 @@ def _stored_texts(
 def _fetch(db: apsw.Connection, sql: str, values: Sequence[object]) -> list[Row]:
     rows: list[Row] = typed(db.execute(sql, values))
     return rows
+
+
+def _uid_after(db: apsw.Connection, mailbox: int, uid: int, count: int) -> int | None:
+    """The UID of the message that stands `count` behind the first one from `uid` on; None where there are not so many.
+
+    Cost: an index range as long.
+    """
+    found: int | None = db.execute(UID_AFTER, (mailbox, uid, count)).get
+    return found
+
+
+UID_AFTER = "SELECT uid FROM placement WHERE mailbox = ? AND uid >= ? ORDER BY uid LIMIT 1 OFFSET ?"
 
 
 def _tail(db: apsw.Connection, upto: int) -> array[int]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import apsw
 
-from ...query.language import And, Fuzzy, HasFlag, ModSeq, Not, Or, Query, Uids
+from ...query.language import Query
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
 from ..backup import AnswerRow, Instant, Mark
 from ..changes import AccountChanges, Change
-from ..interface import Store
+from ..interface import ComeTo, Store
 from ..model import (
     AccountStats,
     Adoption,
@@ -206,53 +206,46 @@ class SharedStore:
         return found
 
     async def search(
-        self, mailbox: int, query: Query, within: UidRanges, *, come_to: Callable[[int], None] | None = None
+        self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None
     ) -> array[int]:
-        mine = self._own._read(self._as_mine, mailbox, query)
-        found = await self._own.search(mailbox, mine, within, come_to=come_to)
+        self._own._read(self._readable, mailbox)
+        found = await self._own.search(mailbox, query, within, come_to=come_to)
         self._own._read(self._readable, mailbox)  # a long search may outlive the right to its answer
         return found
 
-    async def scored(self, mailbox: int, query: Query, within: UidRanges) -> Scored:
-        mine = self._own._read(self._as_mine, mailbox, query)
-        found = await self._own.scored(mailbox, mine, within)
+    async def scored(self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None) -> Scored:
+        self._own._read(self._readable, mailbox)
+        found = await self._own.scored(mailbox, query, within, come_to=come_to)
         self._own._read(self._readable, mailbox)
         return found
 
-    async def sort(self, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges) -> array[int]:
-        mine = self._own._read(self._as_mine, mailbox, query)
-        found = await self._own.sort(mailbox, mine, keys, within)
+    async def sort(
+        self,
+        mailbox: int,
+        query: Query,
+        keys: Sequence[Criterion],
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> array[int]:
+        self._own._read(self._readable, mailbox)
+        found = await self._own.sort(mailbox, query, keys, within, come_to=come_to)
         self._own._read(self._readable, mailbox)
         return found
 
-    async def thread(self, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
-        mine = self._own._read(self._as_mine, mailbox, query)
-        found = await self._own.thread(mailbox, mine, algorithm, within)
+    async def thread(
+        self,
+        mailbox: int,
+        query: Query,
+        algorithm: Algorithm,
+        within: UidRanges,
+        *,
+        come_to: ComeTo | None = None,
+    ) -> Threads:
+        self._own._read(self._readable, mailbox)
+        found = await self._own.thread(mailbox, query, algorithm, within, come_to=come_to)
         self._own._read(self._readable, mailbox)
         return found
-
-    def _as_mine(self, db: apsw.Connection, mailbox: int, query: Query) -> Query:
-        self._readable(db, mailbox)
-        return self._rewritten(db, mailbox, query)
-
-    def _rewritten(self, db: apsw.Connection, mailbox: int, query: Query) -> Query:
-        """The query with the reader's own \\Seen and mod-sequences, as UIDs. Depth is bounded by the grammar."""
-        match query:
-            case And(operands):
-                return And(tuple(self._rewritten(db, mailbox, one) for one in operands))
-            case Or(operands):
-                return Or(tuple(self._rewritten(db, mailbox, one) for one in operands))
-            case Not(operand):
-                return Not(self._rewritten(db, mailbox, operand))
-            case Fuzzy(operand):
-                return Fuzzy(self._rewritten(db, mailbox, operand))
-            case HasFlag(name) if name.lower() == "\\seen":
-                return Uids(reader.seen_ranges(db, mailbox, self._actor))
-            case ModSeq(at_least):
-                touched = reader.touched_ranges(db, mailbox, self._actor, min(at_least, 2**63 - 1))
-                return Or((query, Uids(touched))) if touched else query
-            case _:
-                return query
 
     async def fill_search(self) -> int:
         refuse()

@@ -17,6 +17,7 @@ import apsw
 from ...query.language import All, Query
 from ...query.order import Criterion, SortKey
 from ...query.threads import NO_THREADS, Algorithm, Letters, Threads, ordered_subject, references
+from ..interface import ComeTo
 from ..model import UidRanges
 from .transaction import pack, ranges_of, spans, typed
 
@@ -66,17 +67,22 @@ def sort_uids(db: apsw.Connection, mailbox: int, named: apsw.CArrayBinding, keys
 
 
 async def sort(
-    store: SqliteStore, mailbox: int, query: Query, keys: Sequence[Criterion], within: UidRanges
+    store: SqliteStore,
+    mailbox: int,
+    query: Query,
+    keys: Sequence[Criterion],
+    within: UidRanges,
+    come_to: ComeTo | None = None,
 ) -> array[int]:
-    """See `Store.sort`."""
+    """See `Store.sort`. come_to: of the search before it; sorting takes no time beside a scan."""
     if any(criterion.key is SortKey.RELEVANCY for criterion in keys):
-        scored = await store.scored(mailbox, query, within)
+        scored = await store.scored(mailbox, query, within, come_to=come_to)
         packed = [uid << 7 | score for uid, score in zip(scored.uids, scored.scores, strict=True)]
         count, named = len(packed), apsw.carray(array("q", packed or [0]))
     elif isinstance(query, All):
         return await _sort_all(store, mailbox, tuple(keys), within)
     else:
-        found = await store.search(mailbox, query, within)
+        found = await store.search(mailbox, query, within, come_to=come_to)
         count, named = len(found), pack(tuple(ranges_of(found)))
     return await _ordered(store, mailbox, count, named, keys)
 
@@ -134,11 +140,18 @@ def pieces(ranges: UidRanges) -> Iterator[UidRanges]:
         yield ranges[start : start + BATCH]
 
 
-async def thread(store: SqliteStore, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges) -> Threads:
-    """See `Store.thread`."""
+async def thread(
+    store: SqliteStore,
+    mailbox: int,
+    query: Query,
+    algorithm: Algorithm,
+    within: UidRanges,
+    come_to: ComeTo | None = None,
+) -> Threads:
+    """See `Store.thread`. come_to: as for `sort`."""
     ranges = within
     if not isinstance(query, All):
-        ranges = tuple(ranges_of(await store.search(mailbox, query, within)))
+        ranges = tuple(ranges_of(await store.search(mailbox, query, within, come_to=come_to)))
     columns: list[list[object]] = [[] for _ in _FACTS[algorithm]]
     for piece in pieces(ranges):
         left = piece
@@ -163,6 +176,11 @@ async def thread(store: SqliteStore, mailbox: int, query: Query, algorithm: Algo
 def after(ranges: UidRanges, uid: int) -> UidRanges:
     """The part of the ranges above `uid`."""
     return tuple((max(low, uid + 1), high) for low, high in ranges if high > uid)
+
+
+def upto(ranges: UidRanges, uid: int) -> UidRanges:
+    """The part of the ranges up to and with `uid`."""
+    return tuple((low, min(high, uid)) for low, high in ranges if low <= uid)
 
 
 def _threads(algorithm: Algorithm, columns: Sequence[Sequence[object]]) -> Threads:

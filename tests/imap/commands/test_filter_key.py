@@ -11,7 +11,9 @@ from ..session.transcript import Transcript
 
 FILTERS = {
     "on-the-road": b'OR SMALLER 5 SUBJECT "S2"',
-    "two-keys": b"SUBJECT s UNSEEN",
+    "s1-seen": b"SUBJECT s1 SEEN",
+    "s1-unseen": b"SUBJECT s1 UNSEEN",
+    "s1-seen-in-parentheses": b"(SUBJECT s1 SEEN)",
     "utf8": 'SUBJECT "é"'.encode(),
     "literal": b"SUBJECT {2}\r\ns3",
     "numbers": b"2:3",
@@ -43,13 +45,6 @@ CASES: dict[str, str] = {
         A> SEARCH NOT FILTER On-The-Road
         A< * SEARCH 1 3
         A< T OK ...
-        # a filter of several keys stands together
-        A> SEARCH NOT FILTER two-keys
-        A< * SEARCH
-        A< T OK ...
-        A> SEARCH OR FILTER two-keys SUBJECT nothing
-        A< * SEARCH 1 2 3
-        A< T OK ...
         A> SEARCH FILTER literal
         A< * SEARCH 3
         A< T OK ...
@@ -62,6 +57,46 @@ CASES: dict[str, str] = {
         A< * SEARCH
         A< T OK ...
         A> SEARCH FILTER a
+        A< * SEARCH 1
+        A< T OK ...
+    """,
+    "rfc5466-3.1 its text is put in verbatim": """
+        # NOT SUBJECT s1 SEEN
+        A> SEARCH NOT FILTER s1-seen
+        A< * SEARCH
+        A< T OK ...
+        A> SEARCH NOT (FILTER s1-seen)
+        A< * SEARCH 1 2 3
+        A< T OK ...
+        A> SEARCH NOT FILTER s1-seen-in-parentheses
+        A< * SEARCH 1 2 3
+        A< T OK ...
+        # OR SUBJECT s1 UNSEEN SUBJECT s2
+        A> SEARCH OR FILTER s1-unseen SUBJECT s2
+        A< * SEARCH 2
+        A< T OK ...
+        A> SEARCH OR (FILTER s1-unseen) SUBJECT s2
+        A< * SEARCH 1 2
+        A< T OK ...
+        A> SEARCH OR SUBJECT s2 FILTER s1-unseen
+        A< * SEARCH 1 2
+        A< T OK ...
+        # OR SUBJECT s1 UNSEEN OR SUBJECT s2 SUBJECT s3
+        A> SEARCH OR FILTER s1-unseen OR SUBJECT s2 SUBJECT s3
+        A< * SEARCH 2 3
+        A< T OK ...
+        # OR OR SUBJECT s2 SUBJECT s1 UNSEEN SUBJECT s3
+        A> SEARCH OR OR SUBJECT s2 FILTER s1-unseen SUBJECT s3
+        A< * SEARCH 3
+        A< T OK ...
+        # OR NOT SUBJECT s1 SEEN SUBJECT s3
+        A> SEARCH OR NOT FILTER s1-seen SUBJECT s3
+        A< * SEARCH 3
+        A< T OK ...
+        A> SEARCH FUZZY FILTER s1-unseen
+        A< * SEARCH 1
+        A< T OK ...
+        A> SEARCH NOT NOT FILTER s1-unseen
         A< * SEARCH 1
         A< T OK ...
     """,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from restante.imap.grammar import commands as c
 from restante.imap.grammar.commands import SourceKind as Kind
 from restante.imap.grammar.encode import encode_command
+from restante.imap.session.criteria import names_filters
 
 from .helpers import events_of, reader, without_continue
 from .test_properties import keys, modseqs, names, sequences, tags
@@ -70,7 +71,12 @@ multisearches = st.builds(
 @given(searches() | fetches | multisearches | cancels, st.booleans(), st.booleans())
 def test_what_is_encoded_reads_back(command: c.Command, utf8: bool, literal_plus: bool) -> None:
     pieces = encode_command(command, utf8, literal_plus)
-    assert without_continue(events_of(reader(utf8), pieces)) == [command]
+    (read,) = without_continue(events_of(reader(utf8), pieces))
+    if isinstance(command, c.Search | c.ESearch) and names_filters(command.query):
+        assert isinstance(read, c.Command)  # each OR behind a filter stays by itself (see `key_tree`)
+        assert encode_command(read, utf8, literal_plus) == pieces
+    else:
+        assert read == command
 
 
 @given(st.integers(0, 12), st.integers(1, 15), st.integers(1, 15), st.booleans())

@@ -91,19 +91,22 @@ def test_metadata_responses() -> None:
     )
 
 
-CRITERIA: list[tuple[str, bytes, q.Query | None]] = [
+CRITERIA: list[tuple[str, bytes, tuple[q.Query, ...] | None]] = [
     (
         "rfc5466-3.1",
         b'OR SMALLER 5000 FROM "boss@example.com"',
-        q.Or((q.Smaller(5000), q.Contains(q.Field.FROM, "boss@example.com"))),
+        (q.Or((q.Smaller(5000), q.Contains(q.Field.FROM, "boss@example.com"))),),
     ),
-    ("utf8", 'SUBJECT "gr\u00fc\u00df"'.encode(), q.Contains(q.Field.SUBJECT, "gr\u00fc\u00df")),
-    ("literal", b"FROM {3}\r\na b SEEN", q.And((q.Contains(q.Field.FROM, "a b"), q.HasFlag("\\Seen")))),
+    ("utf8", 'SUBJECT "gr\u00fc\u00df"'.encode(), (q.Contains(q.Field.SUBJECT, "gr\u00fc\u00df"),)),
+    ("literal", b"FROM {3}\r\na b SEEN", (q.Contains(q.Field.FROM, "a b"), q.HasFlag("\\Seen"))),
     (
         "literal+",
         b"FROM {3+}\r\n\r\n) TO {0}\r\n",
-        q.And((q.Contains(q.Field.FROM, "\r\n)"), q.Contains(q.Field.TO, ""))),
+        (q.Contains(q.Field.FROM, "\r\n)"), q.Contains(q.Field.TO, "")),
     ),
+    ("list", b"(SEEN ALL)", (q.And((q.HasFlag("\\Seen"), q.All())),)),
+    ("filter", b"NOT (FILTER a)", (q.Not(q.And((q.NamedFilter("a"),))),)),
+    ("filter-in-or", b"OR FILTER a OR SEEN ALL", (q.Or((q.NamedFilter("a"), q.Or((q.HasFlag("\\Seen"), q.All())))),)),
     ("rfc5466-3.1-half", b"OR SMALLER", None),
     ("empty", b"", None),
     ("half-list", b"(SEEN", None),
@@ -118,7 +121,7 @@ CRITERIA: list[tuple[str, bytes, q.Query | None]] = [
 
 
 @pytest.mark.parametrize(("value", "meaning"), [case[1:] for case in CRITERIA], ids=[case[0] for case in CRITERIA])
-def test_stored_criteria_are_whole_or_refused(value: bytes, meaning: q.Query | None) -> None:
+def test_stored_criteria_are_whole_or_refused(value: bytes, meaning: tuple[q.Query, ...] | None) -> None:
     if meaning is None:
         with pytest.raises(BadSyntax):
             parse_criteria(value, LIMITS)
@@ -132,7 +135,7 @@ def test_stored_criteria_are_whole_or_refused(value: bytes, meaning: q.Query | N
 ), max_size=20).map(b"".join))  # fmt: skip
 def test_any_octets_are_criteria_or_refused(value: bytes) -> None:
     try:
-        assert isinstance(parse_criteria(value, LIMITS), q.Query)
+        assert all(isinstance(key, q.Query) for key in parse_criteria(value, LIMITS))
     except BadSyntax:
         pass
 

@@ -1,8 +1,9 @@
 """SEARCH's FILTER key: a search that is stored under a name stands for itself.
 
-What is stored may name other filters; the depth, the size of the whole and loops are bounded. A filter of several keys
-stands together, as if in parentheses, also under NOT and OR, where RFC 5466 3.1 has its text put in as it is: the
-client that stored it meant one thing by it. RFC 5466 3.1.
+What is stored is put in "verbatim instead of the FILTER search-key" (RFC 5466 3.1): NOT and FUZZY take the first key
+of a filter and OR as many as it still lacks, what is left stands behind them. Who stores a filter of several keys and
+means them as one writes parentheses around them. What is stored may name other filters; the depth, the size of the
+whole and loops are bounded.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ...query.language import And, NamedFilter, Not, Or, Query
+from ...query.language import And, Fuzzy, NamedFilter, Not, Or, Query
 from ..grammar.commands import ESearch, Search, Sort, Thread
 from ..grammar.criteria import parse_criteria
 from ..grammar.errors import BadSyntax
+from ..grammar.key_tree import KeyTree, Opened, all_of
 from ..session.criteria import names_filters
 from ..session.state import BadCommand, CodedRefusal
 from ..session.uidonly import uses_numbers
@@ -30,6 +32,10 @@ Lookup = Callable[[str], Awaitable[bytes | None]]
 
 DEPTH = 10
 """Filters that name each other; RFC 5466 3.1 asks for three."""
+
+Step = tuple[Query | Opened | None, tuple[str, ...]]
+"""A key that is to be written, what opens before it, or None for the end of parentheses; and the filters that it stands
+in."""
 
 C = TypeVar("C", bound=Search | ESearch | Sort | Thread)
 
@@ -54,33 +60,54 @@ async def replaced(session: ImapSession, command: C) -> C:
 
 
 class _Expansion:
-    """Replaces names in one command. Each filter is read once; keys: of all that has been put in, counted as often as
-    it stands there."""
+    """Writes a query down again with the keys of filters in place of their names: one command's.
+
+    Each filter is read once. keys: of all that has been written, counted as often as it stands there.
+    """
 
     def __init__(self, lookup: Lookup, limits: ReaderLimits) -> None:
         self.lookup = lookup
         self.limits = limits
         self.keys = 0
-        self.stored: dict[str, Query] = {}
+        self.stored: dict[str, tuple[Query, ...]] = {}
 
-    async def of(self, query: Query, above: tuple[str, ...] = (), depth: int = 0) -> Query:
-        """The query with its names replaced. above: filters that this text stands in; depth: of keys around it."""
-        self.keys += 1
-        if self.keys > self.limits.search_keys or depth > 2 * self.limits.nesting:
-            raise CodedRefusal("The search with all its filters is too large.", b"LIMIT")
-        match query:
-            case NamedFilter(name):
-                return await self.of(await self._stored(name, above), (*above, name.lower()), depth + 1)
-            case And(operands):
-                return And(tuple([await self.of(one, above, depth + 1) for one in operands]))
-            case Or(operands):
-                return Or(tuple([await self.of(one, above, depth + 1) for one in operands]))
-            case Not(operand):
-                return Not(await self.of(operand, above, depth + 1))
-            case _:
-                return query
+    async def of(self, query: Query) -> Query:
+        """The query with its names replaced. Raises CodedRefusal."""
+        tree = KeyTree()
+        waiting: list[Step] = [(query, ())]
+        while waiting:
+            step, above = waiting.pop()
+            if step is None:
+                tree.close()
+                continue
+            if isinstance(step, Opened):
+                tree.open(step)
+                continue
+            self.keys += 1
+            if self.keys > self.limits.search_keys or tree.depth > self.limits.nesting:
+                raise CodedRefusal("The search with all its filters is too large.", b"LIMIT")
+            match step:
+                case NamedFilter(name):
+                    stored = await self._stored(name, above)
+                    waiting += [(key, (*above, name.lower())) for key in reversed(stored)]
+                case And(operands):
+                    waiting += [(None, above), *((key, above) for key in reversed(operands)), (Opened.LIST, above)]
+                case Or(operands):
+                    waiting.append((operands[-1], above))
+                    for key in reversed(operands[:-1]):
+                        waiting += [(key, above), (Opened.OR, above)]
+                case Not(operand):
+                    waiting += [(operand, above), (Opened.NOT, above)]
+                case Fuzzy(operand):
+                    waiting += [(operand, above), (Opened.FUZZY, above)]
+                case _:
+                    tree.add(step)
+        whole = tree.whole
+        if whole is None:
+            raise RuntimeError("whole keys in place of a key leave nothing open")
+        return all_of(whole)
 
-    async def _stored(self, name: str, above: tuple[str, ...]) -> Query:
+    async def _stored(self, name: str, above: tuple[str, ...]) -> tuple[Query, ...]:
         """What stands under a name. A loop, or too many filters within each other, count as none (RFC 5466 3.1)."""
         key = name.lower()
         if key in self.stored and key not in above and len(above) < DEPTH:

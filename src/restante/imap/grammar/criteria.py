@@ -18,8 +18,10 @@ def is_filter_name(name: str) -> bool:
     return "/" not in name and name.isascii() and ATOM.fullmatch(name.encode("ascii")) is not None
 
 
-def parse_criteria(value: bytes, limits: ReaderLimits) -> Query:
+def parse_criteria(value: bytes, limits: ReaderLimits) -> tuple[Query, ...]:
     """search-criteria = search-key *(SP search-key), strings in UTF-8, literals as they would go over the wire.
+
+    Gives the keys.
 
     Raises BadSyntax where the value is not that, or not all of it.
     """

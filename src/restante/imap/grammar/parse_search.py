@@ -1,8 +1,7 @@
 """SEARCH: search keys to the one query language.
 
-The keys are read with a stack of our own, so that no nesting touches Python's: parentheses, NOT and FUZZY count
-against `limits.nesting`, all keys against `limits.search_keys`; chains of OR are one flat Or, since clients
-write hundreds of them. A list of keys is their And. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
+`KeyTree` puts them together: parentheses, NOT and FUZZY count against `limits.nesting`, all keys against
+`limits.search_keys`. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
 RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 5466 3.1 (FILTER), RFC 6203 (FUZZY), RFC 8514 4.3
 (save dates), RFC 9738 3.2 (UIDAFTER, UIDBEFORE).
 """
@@ -11,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from enum import Enum
 
 from ...query import language as q
 from . import commands as c
 from .charsets import BADCHARSET, CHARSETS
 from .dates import DATE, parse_date
 from .errors import BadSyntax
+from .key_tree import KeyTree, Opened, all_of
 from .parse_return import Returning, return_options, skip_word
 from .sets import MAX_NUMBER
 from .tokens import ATOM, LITERAL, Cursor
@@ -274,9 +273,9 @@ def search_program(cursor: Cursor, returning: Returning | None) -> tuple[q.Query
     return search_keys(cursor, codec), named
 
 
-def parse_keys(cursor: Cursor) -> q.Query:
-    """search-key *(SP search-key), to the end, strings in UTF-8 (RFC 5466 4, search-criteria)."""
-    return search_keys(cursor, "utf-8")
+def parse_keys(cursor: Cursor) -> tuple[q.Query, ...]:
+    """search-key *(SP search-key), to the end, strings in UTF-8 (RFC 5466 4, search-criteria): each key as written."""
+    return tuple(_keys(cursor, "utf-8"))
 
 
 def charset(cursor: Cursor, returning: Returning | None) -> str:
@@ -289,96 +288,52 @@ def charset(cursor: Cursor, returning: Returning | None) -> str:
     return found
 
 
-class _Kind(Enum):
-    LIST = "list"
-    NOT = "not"
-    OR = "or"
-    FUZZY = "fuzzy"
-
-
-class _Frame:
-    """A key list, NOT or OR that still waits for operands."""
-
-    __slots__ = ("kind", "operands")
-
-    def __init__(self, kind: _Kind) -> None:
-        self.kind = kind
-        self.operands: list[q.Query] = []
-
-
 def search_keys(cursor: Cursor, codec: str) -> q.Query:
-    """search-key *(SP search-key), to the end of the command. codec: of the strings
+    """search-key *(SP search-key), to the end of the command. codec: of the strings"""
+    return all_of(_keys(cursor, codec))
+
+
+def _keys(cursor: Cursor, codec: str) -> list[q.Query]:
+    """The keys up to the end of the command.
 
     search-key =/ "NOT" SP search-key / "OR" SP search-key SP search-key / sequence-set / "(" search-key
     *(SP search-key) ")" / "FUZZY" SP search-key
     """
     text = _Text(codec)
-    stack = [_Frame(_Kind.LIST)]
-    depth = keys = 0
+    tree = KeyTree()
+    keys = 0
     while True:
         keys += 1
         if keys > cursor.limits.search_keys:
             raise cursor.bad("Too many search keys")
         opened = _open(cursor)
         if opened is not None:
-            depth += opened is not _Kind.OR
-            if depth > cursor.limits.nesting:
+            tree.open(opened)
+            if tree.depth > cursor.limits.nesting:
                 raise cursor.bad("Search keys nested too deeply")
-            stack.append(_Frame(opened))
             continue
-        depth -= _reduce(stack, _key(cursor, text))
-        while stack[-1].kind is _Kind.LIST and len(stack) > 1 and cursor.skip(b")"):
-            depth -= 1 + _reduce(stack, _all_of(stack.pop().operands))
-        if cursor.pos == len(cursor.text) and len(stack) == 1:
+        key = _key(cursor, text)
+        tree.as_written = text.filters
+        tree.add(key)
+        while tree.in_parentheses and cursor.skip(b")"):
+            tree.close()
+        if cursor.pos == len(cursor.text) and (whole := tree.whole) is not None:
             text.check(cursor.pos)
-            return _all_of(stack[0].operands)
+            return whole
         cursor.sp()
 
 
-def _open(cursor: Cursor) -> _Kind | None:
+def _open(cursor: Cursor) -> Opened | None:
     """What the next key opens, None if it stands for itself."""
     if cursor.skip(b"("):
-        return _Kind.LIST
+        return Opened.LIST
     if skip_word(cursor, b"NOT"):
-        return _Kind.NOT
+        return Opened.NOT
     if skip_word(cursor, b"OR"):
-        return _Kind.OR
+        return Opened.OR
     if skip_word(cursor, b"FUZZY"):
-        return _Kind.FUZZY
+        return Opened.FUZZY
     return None
-
-
-def _reduce(stack: list[_Frame], value: q.Query) -> int:
-    """Give `value` to the frame on top and close what it completes. Returns how many NOTs and FUZZYs were closed."""
-    closed = 0
-    while True:
-        top = stack[-1]
-        if top.kind is _Kind.NOT:
-            value = value.operand if isinstance(value, q.Not) else q.Not(value)
-            closed += 1
-        elif top.kind is _Kind.FUZZY:
-            value = value if isinstance(value, q.Fuzzy) else q.Fuzzy(value)
-            closed += 1
-        else:
-            top.operands.append(value)
-            if top.kind is _Kind.LIST or len(top.operands) < 2:
-                return closed
-            value = _any_of(top.operands)
-        stack.pop()
-
-
-def _all_of(operands: list[q.Query]) -> q.Query:
-    flat: list[q.Query] = []
-    for operand in operands:
-        flat.extend(operand.operands if isinstance(operand, q.And) else (operand,))
-    return flat[0] if len(flat) == 1 else q.And(tuple(flat))
-
-
-def _any_of(operands: list[q.Query]) -> q.Query:
-    flat: list[q.Query] = []
-    for operand in operands:
-        flat.extend(operand.operands if isinstance(operand, q.Or) else (operand,))
-    return q.Or(tuple(flat))
 
 
 def _key(cursor: Cursor, text: _Text) -> q.Query:

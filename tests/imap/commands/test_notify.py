@@ -462,7 +462,8 @@ async def noticed(client: Client) -> None:
 
 def watched(world: World) -> int:
     """Watches on accounts, of all sessions."""
-    return sum(len(one.watches) for one in world.engine._hints._watched.values())
+    accounts = (one for one in world.engine._hints._watched.values() if one.path is not None)
+    return sum(len(one.watches) for one in accounts)
 
 
 async def silent(client: Client) -> None:

@@ -149,14 +149,58 @@ def test_the_last_right_that_goes_is_told_too() -> None:
     run(scenario)
 
 
-def test_who_begins_to_share_is_found_by_the_next_noop() -> None:
+def test_rfc5465_5_4_who_begins_to_share_makes_a_mailbox_come() -> None:
+    """Of his account nothing was watched until then."""
+
     async def scenario(world: World) -> None:
         await people(world)
         ann = await listener(world, b'(mailboxes "Other Users/carol@example.org/INBOX" %b)' % EVENTS)
+        carol = world.engine.account("id-carol")
+        for _ in range(2):
+            await carol.set_acl(1, "id-ann", FlagMode.ADD, parse_rights("lr"))
+            got = await ann.pushed(b"INBOX")
+            assert got == b'* LIST (\\HasNoChildren) "/" "Other Users/carol@example.org/INBOX"\r\n'
+            await world.add(b"more", account="id-carol")
+            assert b"STATUS" in await ann.pushed(b"carol@example.org/INBOX")
+            await carol.set_acl(1, "id-ann", FlagMode.REPLACE, Rights.NONE)
+            assert b"* LIST (\\NonExistent" in await ann.pushed(b"INBOX")
+            await world.add(b"more", account="id-carol")
+            await silent(ann)
+
+    run(scenario)
+
+
+def test_a_hint_that_was_lost_costs_a_noop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        ann = await listener(world, b'(mailboxes "Other Users/carol@example.org/INBOX" %b)' % EVENTS)
+        monkeypatch.setattr(type(world.engine), "announce_shares", lambda engine, identifier: None)
         await world.engine.account("id-carol").set_acl(1, "id-ann", FlagMode.ADD, parse_rights("lr"))
-        await ann.ok(b"NOOP")
+        assert b'* LIST (\\HasNoChildren) "/" "Other Users/carol@example.org/INBOX"\r\n' in await ann.ok(b"NOOP")
         await world.add(b"more", account="id-carol")
         assert b"STATUS" in await ann.pushed(b"carol@example.org/INBOX")
+
+    run(scenario)
+
+
+def test_rfc5464_4_4_annotations_of_others_mailboxes_are_told_without_notify() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        ann = await world.client(b"ENABLE METADATA", user=b"ann")
+        plain = await world.client(b"ENABLE METADATA-SERVER", user=b"ann")
+        await bob.annotate(await key(bob, "Projects"), {"/shared/comment": b"x"})
+        await bob.annotate(await key(bob, "Secret"), {"/shared/comment": b"x"})
+        assert await ann.do(b"NOOP") == b"* METADATA %b /shared/comment\r\nT OK NOOP completed.\r\n" % PROJECTS
+        carol = world.engine.account("id-carol")
+        await carol.set_acl(1, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        await ann.idle()
+        await carol.annotate(1, {"/shared/comment": b"x"})
+        assert b'* METADATA "Other Users/carol@example.org/INBOX" /shared/comment' in await ann.pushed(b"METADATA")
+        await world.engine.account("id-ann").annotate(1, {"/shared/comment": b"x"})
+        assert await ann.pushed(b"METADATA") == b"* METADATA INBOX /shared/comment\r\n"
+        assert await plain.do(b"NOOP") == b"T OK NOOP completed.\r\n"
+        await world.engine.account("id-ann").annotate(0, {"/shared/comment": b"x"})
+        assert await plain.do(b"NOOP") == b'* METADATA "" /shared/comment\r\nT OK NOOP completed.\r\n'
 
     run(scenario)
 

@@ -100,8 +100,8 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
             dialect.rev2 = True
         elif name == "UTF8=ACCEPT":
             dialect.utf8_accept = True
-        elif name == "METADATA":
-            await _tell_metadata(session)
+        elif name in ANNOTATIONS:
+            await _tell_metadata(session, ANNOTATIONS[name])
         elif name == "UIDONLY":
             dialect.uidonly = True
             contexts.drop_numbered(session)
@@ -114,13 +114,26 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
     return Reply(b"ENABLE completed.")
 
 
-async def _tell_metadata(session: ImapSession) -> None:
-    """Changes of annotations are told from here on (RFC 5464 4.4); where NOTIFY was used, by what that has asked."""
-    if session.dialect.metadata:
+ANNOTATIONS = {
+    "METADATA": frozenset({NotifyEvent.MAILBOX_METADATA, NotifyEvent.SERVER_METADATA}),
+    "METADATA-SERVER": frozenset({NotifyEvent.SERVER_METADATA}),
+}
+"""Whose changes ENABLE switches on (RFC 5464 4.1)."""
+
+
+async def _tell_metadata(session: ImapSession, events: frozenset[NotifyEvent]) -> None:
+    """Changes of annotations are told from here on (RFC 5464 4.4), in mailboxes of others too; where NOTIFY was used,
+    by what that has asked."""
+    if events <= session.dialect.metadata:
         return
-    session.dialect.metadata = True
-    if session.notifications is None and session.told is AS_EVER:
-        events = frozenset({NotifyEvent.MAILBOX_METADATA, NotifyEvent.SERVER_METADATA})
-        notifications = Notifications(session, [EventGroup(NotifyFilter.PERSONAL, (), events)], at_once=False)
-        await notifications.begin(status=False)
+    session.dialect.metadata |= events
+    before = session.notifications
+    if session.told is AS_EVER and (before is None or not before.at_once):
+        others = (session.config.other_users,)
+        groups = [
+            EventGroup(NotifyFilter.PERSONAL, (), session.dialect.metadata),
+            EventGroup(NotifyFilter.SUBTREE, others, session.dialect.metadata - {NotifyEvent.SERVER_METADATA}),
+        ]
+        notifications = Notifications(session, [one for one in groups if one.events], at_once=False)
+        await notifications.begin(status=False, before=before)
         session.notify(notifications, AS_EVER)

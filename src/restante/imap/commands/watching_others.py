@@ -6,7 +6,8 @@ right that comes or goes is a mailbox that comes or goes (RFC 5465 5.4), and not
 
     own account hints -> Notifications.tell() -> Others.tell() -> each account that hinted
 
-Costs nothing for who names only mailboxes of the own account. Who begins to share is found by the next NOOP.
+Costs nothing for who names only mailboxes of the own account. Who begins to share is found by a hint, and where that is
+lost by the next NOOP; what he shares has come then, as if made.
 """
 
 from __future__ import annotations
@@ -48,14 +49,25 @@ class Other:
 class Others:
     """All accounts of others that one client wants to hear of."""
 
-    __slots__ = ("_accounts", "_notifications", "_subscribed")
+    __slots__ = ("_accounts", "_found", "_notifications", "_shares", "_stale", "_subscribed")
 
     def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications
         self._accounts: dict[str, Other] = {}
         self._subscribed: frozenset[str] = frozenset()
+        self._found = False
+        """They have been looked for: what comes from here on is news."""
+        self._stale = False
+        """Somebody may have begun to share."""
+        session = notifications.session
+        self._shares = session.engine.watch_shares(session.own_store.account, self._on_shares)
+
+    def _on_shares(self) -> None:
+        self._stale = True
+        self._notifications.hinted()
 
     def close(self) -> None:
+        self._shares.close()
         for account in list(self._accounts):
             self._drop(account)
 
@@ -94,6 +106,7 @@ class Others:
         for account in [account for account in self._accounts if account not in found]:
             if not self._accounts[account].names or not self._named(self._accounts[account]):
                 self._drop(account)
+        self._found = True
         if status:
             for account, mailboxes in found.items():
                 for mailbox in mailboxes:
@@ -126,6 +139,9 @@ class Others:
             session.place.store.own = other.own
         if known is None:
             other.seen = await place.store.last_change()
+        if known is None and self._found:
+            other.behind = True  # all of it has come
+        elif known is None:
             listed = await self._listed(other)
             other.names = {mailbox.key: mailbox.name for mailbox in listed}
             other.counts = self._counts(listed)
@@ -166,7 +182,8 @@ class Others:
     async def tell(self, *, ask: bool) -> bool:
         """Tell what changed in accounts that hinted. ask: look for new ones too. False: too much has happened."""
         subscribed = frozenset(await self._notifications.session.own_store.subscriptions())
-        if ask or subscribed != self._subscribed:
+        if ask or self._stale or subscribed != self._subscribed:
+            self._stale = False
             await self.find()
         return all([await self._tell(other) for other in list(self._accounts.values()) if other.behind])
 

@@ -76,6 +76,9 @@ TABLE: tuple[Capability, ...] = (
     Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
     Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
     Capability(b"METADATA", "5464", When.AFTER_LOGIN, (c.GetMetadata, c.SetMetadata)),
+    # RFC 5464 1 has METADATA for servers with both kinds of annotations and this for those that have the server's
+    # alone. All that this name promises is here, and a client that keeps only the server's (filters) may look for it.
+    Capability(b"METADATA-SERVER", "5464", When.AFTER_LOGIN, (c.GetMetadata, c.SetMetadata)),
     Capability(b"LIST-METADATA", "9590", When.AFTER_LOGIN, (c.List,)),
     Capability(b"FILTERS", "5466", When.AFTER_LOGIN, (c.Search, c.SetMetadata)),
     Capability(b"NOTIFY", "5465", When.AFTER_LOGIN, (Notify,)),
@@ -97,7 +100,9 @@ TABLE: tuple[Capability, ...] = (
 AFTER = tuple(entry.name for entry in TABLE if entry.when & When.AFTER_LOGIN)
 BEFORE = tuple(entry.name for entry in TABLE if entry.when & When.BEFORE_LOGIN)
 
-ENABLED_BY_NAME = frozenset({"IMAP4REV2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "METADATA", "UIDONLY"})
+ENABLED_BY_NAME = frozenset(
+    {"IMAP4REV2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC", "METADATA", "METADATA-SERVER", "UIDONLY"}
+)
 """What ENABLE switches on; everything else it is asked for is passed over (RFC 5161 3.1)."""
 
 

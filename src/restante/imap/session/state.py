@@ -14,6 +14,7 @@ from enum import Enum, Flag, auto
 
 from ...errors import Refusal
 from ..grammar.commands import FetchItem
+from ..grammar.notify import NotifyEvent
 from ..texts.language import Texts
 
 
@@ -44,8 +45,8 @@ class Dialect:
         """A CONDSTORE-enabling command was seen: every unsolicited FETCH carries MODSEQ and UID."""
         self.qresync = False
         """ENABLE QRESYNC: VANISHED in place of EXPUNGE."""
-        self.metadata = False
-        """ENABLE METADATA: changes of annotations are told (RFC 5464 4.4)."""
+        self.metadata: frozenset[NotifyEvent] = frozenset()
+        """ENABLE METADATA, METADATA-SERVER: changes of which annotations are told (RFC 5464 4.1, 4.4)."""
         self.texts: Texts | None = None
         """What LANGUAGE has chosen; None for i-default."""
         self.uidonly = False

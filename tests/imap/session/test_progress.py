@@ -96,6 +96,9 @@ COMMANDS = {
     "expunge": ("expunge", b"EXPUNGE"),
     "close": ("expunge", b"CLOSE"),
     "search": ("search", b"SEARCH TEXT x"),
+    "esearch": ("search", b"ESEARCH TEXT x"),
+    "sort": ("sort", b"SORT (ARRIVAL) UTF-8 ALL"),
+    "thread": ("thread", b"THREAD REFERENCES UTF-8 ALL"),
     "append": ("append", b"APPEND INBOX {5+}\r\nhello"),
     "replace": ("replace", b"REPLACE 1 INBOX {5+}\r\nhello"),
     "delete": ("delete_mailbox", b"DELETE Other"),
@@ -169,6 +172,49 @@ def test_a_scan_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> No
         lines = got.split(b"\r\n")
         assert all(line.startswith(b"* OK [INPROGRESS (") for line in lines[:-3])
         assert lines[-3].startswith(b"* SEARCH 1 2 3 ")
+
+    play(scenario)
+
+
+SEARCHES = {
+    "sort": (b"SORT (ARRIVAL) UTF-8 BODY body", 19),
+    "thread": (b"THREAD REFERENCES UTF-8 BODY body", 19),
+    "relevancy": (b"SEARCH RETURN (RELEVANCY) FUZZY BODY body", 19),
+    "esearch": (b"ESEARCH BODY body", 19),
+    "esearch-in": (b"ESEARCH IN (personal) BODY body", 8),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_all_that_searches_tells_how_far_it_has_come(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages looked at; where several mailboxes are searched, how many of these are done."""
+    command, goal = SEARCHES[name]
+    texts = engine_search._stored_texts
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, MovedLoop)
+        loop.ahead += INTERVAL * 0.7
+        return texts(*args, **kwargs)
+
+    async def scenario(world: World) -> None:
+        await world.add(*[b"body %d" % i for i in range(20)])
+        client = await world.client(b"SELECT INBOX", b"STORE 3 +FLAGS (\\Deleted)", b"EXPUNGE")
+        for number in range(goal - 1 if b"IN" in command else 0):
+            await client.ok(b"CREATE M%d" % number)
+            await client.ok(b"COPY 1:4 M%d" % number)
+        monkeypatch.setattr(engine_search, "_TEXT_BATCH", 2)
+        monkeypatch.setattr(engine_search, "_stored_texts", slow)
+        got = await answer(client, command)
+        told = [(int(done), int(of)) for done, of in re.findall(rb'INPROGRESS \("T" (\d+) (\d+)\)', got)]
+        assert len(set(told)) >= 3
+        assert told == sorted(told)
+        assert all(0 <= done < goal == of for done, of in told), told
+        lines = got.split(b"\r\n")[:-1]
+        assert all(
+            line.startswith((b"* OK [INPROGRESS (", b"* ESEARCH", b"* SORT", b"* THREAD")) for line in lines[:-1]
+        )
+        assert lines[-1].startswith(b"T OK")
 
     play(scenario)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ...errors import Refusal
 from ...query.language import Query, Recent, Sequence, Uids
 from ...store.errors import BadMailboxName, NoPermission, NoSuchMailbox
-from ...store.interface import Store
+from ...store.interface import ComeTo, Store
 from ...store.model import INBOX, SEPARATOR, Mailbox, UidRanges
 from ...store.rights import Rights
 from ..grammar.commands import ESearch, Source, SourceKind
@@ -28,7 +28,7 @@ from ..session.state import BadCommand, Reply, State
 from ..session.view import NOTHING, View
 from . import contexts, filter_key, limit, results
 from .names import mailbox_name
-from .search import check, check_fuzzy, in_uids, looked_at
+from .search import check, check_fuzzy, come_in, in_uids, looked_at
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -48,9 +48,11 @@ async def esearch(session: ImapSession, command: ESearch) -> Reply:
     searched = limited = 0
     last = b""
     mailboxes = await _mailboxes(session, command.sources or SELECTED)
-    for place, mailbox in mailboxes:
+    for done, (place, mailbox) in enumerate(mailboxes):
+        if len(mailboxes) > 1:
+            session.progress.report(done, len(mailboxes))
         try:
-            code = await _search_one(session, command, place, mailbox, began)
+            code = await _search_one(session, command, place, mailbox, began, alone=len(mailboxes) == 1)
         except (NoSuchMailbox, NoPermission):  # deleted, or closed to this user, since it was listed
             continue
         except Refusal:
@@ -83,12 +85,12 @@ def _check_sources(session: ImapSession, command: ESearch) -> None:
 
 
 async def _found(
-    command: ESearch, store: Store, mailbox: Mailbox, query: Query, within: UidRanges
+    command: ESearch, store: Store, mailbox: Mailbox, query: Query, within: UidRanges, come_to: ComeTo | None = None
 ) -> tuple[array[int], array[int]]:
     """UIDs that match; their scores where RELEVANCY was asked for."""
     if results.RELEVANCY not in (command.returning or ()):
-        return await store.search(mailbox.key, query, within), NOTHING
-    scored = await store.scored(mailbox.key, query, within)
+        return await store.search(mailbox.key, query, within, come_to=come_to), NOTHING
+    scored = await store.scored(mailbox.key, query, within, come_to=come_to)
     return scored.uids, scored.scores
 
 
@@ -102,8 +104,13 @@ def _is_selected(session: ImapSession, place: Place, mailbox: Mailbox) -> bool:
     )
 
 
-async def _search_one(session: ImapSession, command: ESearch, place: Place, mailbox: Mailbox, began: float) -> bytes:
-    """Search one mailbox and write what was found; the response code where it was limited."""
+async def _search_one(
+    session: ImapSession, command: ESearch, place: Place, mailbox: Mailbox, began: float, *, alone: bool
+) -> bytes:
+    """Search one mailbox and write what was found; the response code where it was limited.
+
+    alone: no other is searched, so that its messages tell how far the command has come.
+    """
     view, store = session.view_or_none, place.store
     own = _is_selected(session, place, mailbox)
     if view is None or not own:
@@ -113,7 +120,8 @@ async def _search_one(session: ImapSession, command: ESearch, place: Place, mail
     if view is not None:
         query = in_uids(view, command.query if own else _elsewhere(command.query, mailbox))
         within, code = looked_at(view, query, limit.of_commands(session.config))
-        found, scores = await _found(command, store, mailbox, query, within)
+        come_to = come_in(session, view) if alone else None
+        found, scores = await _found(command, store, mailbox, query, within, come_to)
     else:
         query = resolved(_elsewhere(command.query, mailbox), _no_set, Uids(()))
         found, scores = await _found(command, store, mailbox, query, ((1, mailbox.uidnext - 1),))
@@ -181,6 +189,7 @@ async def _mailboxes(session: ImapSession, sources: tuple[Source, ...]) -> list[
             for place, one in await session.places.shared()
             if one.name not in names and one.rights & Rights.READ
         ]
+        everything += await _unlisted(session, sources, {one.name for _, one in everything})
     if selected is not None and not any(_is_selected(session, *one) for one in everything):
         everything.append((selected, replace(session.view.mailbox, name=selected.shown(session.view.mailbox.name))))
     kinds: dict[SourceKind, list[str]] = {}  # each is looked for once, however often a client writes it
@@ -189,6 +198,25 @@ async def _mailboxes(session: ImapSession, sources: tuple[Source, ...]) -> list[
     meant = (Source(kind, tuple(names)) for kind, names in kinds.items())
     wanted = {at for source in meant for at in _named(session, source, everything)}
     return [one for at, one in enumerate(everything) if at in wanted]
+
+
+async def _unlisted(session: ImapSession, sources: tuple[Source, ...], listed: set[str]) -> list[tuple[Place, Mailbox]]:
+    """Mailboxes of others that are named, and may be read, though LIST does not show them (RFC 7377 2.2: "l" is needed
+    only for those that are not explicitly named)."""
+    explicit = (source.mailboxes for source in sources if source.kind is SourceKind.MAILBOXES)
+    names = dict.fromkeys(name for some in explicit for name in _canonical(some))
+    found: list[tuple[Place, Mailbox]] = []
+    for name in names:
+        if name in listed or not name.startswith(session.places.prefix):
+            continue
+        try:
+            place = await session.places.find(name)
+            mailbox = await place.mailbox()
+        except (NoSuchMailbox, NoPermission):
+            continue
+        if mailbox is not None and mailbox.rights & Rights.READ:
+            found.append((place, replace(mailbox, name=place.shown(mailbox.name))))
+    return found
 
 
 OWN = frozenset({SourceKind.SELECTED, SourceKind.PERSONAL, SourceKind.INBOXES})

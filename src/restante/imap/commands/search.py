@@ -24,6 +24,7 @@ from ..session.view import NOTHING, Spans, View, merged
 from . import contexts, filter_key, limit, results
 
 if TYPE_CHECKING:
+    from ...store.interface import ComeTo
     from ..session.session import ImapSession
 
     Find = Callable[[int, Query, UidRanges], Awaitable[array[int]]]
@@ -47,17 +48,15 @@ class Outcome:
 async def search(session: ImapSession, command: Search) -> Reply:
     check(session, command)
     view = session.view
-    uids, report = view.uids, session.progress.report
+    come_to = come_in(session, view)
     scores: dict[int, int] = {}
     asks_scores = results.RELEVANCY in (command.returning or ())
 
     async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
         if not asks_scores:
-            return await session.selected_store.search(
-                mailbox, query, within, come_to=lambda uid: report(uids.span(1, uid)[1], len(uids))
-            )
+            return await session.selected_store.search(mailbox, query, within, come_to=come_to)
         check_fuzzy(query)
-        scored = await session.selected_store.scored(mailbox, query, within)
+        scored = await session.selected_store.scored(mailbox, query, within, come_to=come_to)
         scores.update(zip(scored.uids, scored.scores, strict=True))
         return scored.uids
 
@@ -70,6 +69,12 @@ async def search(session: ImapSession, command: Search) -> Reply:
         relevancy = [scores[uid] for uid in found] if asks_scores else ()
         session.write(results.esearch(command, numbers, outcome.modseq, compress, uid=command.uid, scores=relevancy))
     return finish(session, outcome, Reply(b"SEARCH completed."))
+
+
+def come_in(session: ImapSession, view: View) -> ComeTo:
+    """Tells, by INPROGRESS, of how many messages of the view a search has come to know (RFC 9585)."""
+    uids, report = view.uids, session.progress.report
+    return lambda uid: report(uids.span(1, uid)[1], len(uids))
 
 
 def check(session: ImapSession, command: Search | ESearch) -> None:

@@ -20,13 +20,14 @@ from ..grammar.sets import compress_ordered
 from ..session.criteria import asks_modseq
 from ..session.state import Reply
 from . import filter_key, limit, results
-from .search import check_fuzzy, finish, in_uids, run
+from .search import check_fuzzy, come_in, finish, in_uids, run
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
 
 
 async def sort(session: ImapSession, command: Sort) -> Reply:
+    come_to = come_in(session, session.view)
     scores: dict[int, int] = {}
     asks_scores = results.RELEVANCY in (command.returning or ())
     by_relevancy = any(criterion.key is SortKey.RELEVANCY for criterion in command.keys)
@@ -35,9 +36,9 @@ async def sort(session: ImapSession, command: Sort) -> Reply:
         if asks_scores or by_relevancy:
             check_fuzzy(query)
         if asks_scores:
-            scored = await session.selected_store.scored(mailbox, query, within)
+            scored = await session.selected_store.scored(mailbox, query, within, come_to=come_to)
             scores.update(zip(scored.uids, scored.scores, strict=True))
-        return await session.selected_store.sort(mailbox, query, command.keys, within)
+        return await session.selected_store.sort(mailbox, query, command.keys, within, come_to=come_to)
 
     outcome = await run(session, command, find, limit.UNLIMITED)
     found = outcome.found
@@ -62,7 +63,9 @@ async def thread(session: ImapSession, command: Thread) -> Reply:
     found = NO_THREADS
     if len(view.uids):
         query = in_uids(view, command.query)
-        found = await session.selected_store.thread(view.mailbox.key, query, command.algorithm, view.everything)
+        found = await session.selected_store.thread(
+            view.mailbox.key, query, command.algorithm, view.everything, come_to=come_in(session, view)
+        )
     numbers: array[int] | list[int] = found.uids if command.uid else view.numbers_in_order(found.uids)
     session.write(thread_response(found.skeleton, numbers))
     results.tell_lost(session, session.place)

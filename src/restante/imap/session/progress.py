@@ -5,8 +5,9 @@
 Said every twelve seconds while a command runs that may take long and, until it answers, writes whole responses
 only (`SLOW`: FETCH streams literals and is never silent for long; where another command's updates bring new messages
 along, as NOTIFY and contexts may ask, nothing is said from then on). Where such a command knows how far it has come,
-it reports (`report`); a change that the store makes as one has no such numbers and is told as alive. A session has
-one timer, armed by its first slow command and moved lazily: a busy session pays for a look at the time.
+it reports (`report`): what searches in messages of one mailbox, or in mailboxes, APPEND in messages. COPY, MOVE,
+STORE and EXPUNGE are one change of the store, all of it or none: no number is between, they are told as alive. A
+session has one timer, armed by its first slow command and moved lazily: a busy session pays for a look at the time.
 
 Must not know what any command does.
 """
@@ -25,7 +26,21 @@ INTERVAL = 12.0
 """Seconds between notifications: 10 to 15 are recommended (RFC 9585 4)."""
 
 SLOW: frozenset[type[c.Command]] = frozenset(
-    {c.Append, c.Replace, c.Search, c.Sort, c.Thread, c.Copy, c.Move, c.Store, c.Expunge, c.Close, c.Delete, c.Rename}
+    {
+        c.Append,
+        c.Replace,
+        c.Search,
+        c.ESearch,
+        c.Sort,
+        c.Thread,
+        c.Copy,
+        c.Move,
+        c.Store,
+        c.Expunge,
+        c.Close,
+        c.Delete,
+        c.Rename,
+    }
 )
 """Commands whose time grows with messages. None of them gives way to other tasks with half a response written."""
 

@@ -22,6 +22,7 @@ from restante.accounts.login import (
     Peer,
     PrivacyRequired,
     SecretExpired,
+    TooManyQuestions,
 )
 from restante.config.model import AccountsTable, AuthTable, Config
 from restante.sasl.plain import plain_message
@@ -378,6 +379,31 @@ def test_guessers_wait_longer_and_longer_and_neighbours_do_not(tmp_path: Path) -
         world.delays.clear()
         await world.auth.password(b"bob@example.org", b"secret", AFAR)
         await world.auth.password(ANN, b"secret", replace(AFAR, address="192.0.2.99"))
+        assert world.delays == []
+
+    run(tmp_path, test)
+
+
+def test_who_asks_for_many_addresses_waits_and_can_log_in_all_the_same(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        async def note(seconds: float) -> None:  # as it is for who does not wait for one answer before he asks again
+            world.delays.append(seconds)
+
+        account = await world.auth.password(ANN, b"secret", AFAR)
+        world.auth._sleep = note
+        for _ in range(6):
+            await world.auth.asked_in_vain(account)
+        assert world.delays == [0.5, 1, 2, 4, 8, 15]
+        world.delays.clear()
+        await world.auth.may_ask(account)  # whether the address is here or not
+        assert world.delays == [pytest.approx(15)]
+        with pytest.raises(TooManyQuestions):
+            await world.auth.may_ask(account)
+        world.delays.clear()
+        await world.auth.password(ANN, b"secret", replace(AFAR, address="192.0.2.99"))
+        assert world.delays == []
+        bob = await world.admin.add_account("bob@example.org", "secret")
+        await world.auth.may_ask(bob)
         assert world.delays == []
 
     run(tmp_path, test)

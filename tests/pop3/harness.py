@@ -81,6 +81,12 @@ class FakeAuthenticator:
             raise LoginRefused("wrong password")
         return account
 
+    async def may_ask(self, account: Account) -> None:
+        raise NotImplementedError("POP3 names nobody else")
+
+    async def asked_in_vain(self, account: Account) -> None:
+        raise NotImplementedError("POP3 names nobody else")
+
 
 class Pop3:
     """Everything a session needs, and `talk`, which plays one connection."""

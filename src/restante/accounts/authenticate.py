@@ -19,7 +19,7 @@ from ..config.model import AuthTable
 from ..errors import Refusal
 from ..sasl.saslprep import prepare_password
 from ..sasl.scram import MECHANISM, MECHANISM_PLUS
-from ..store.directory import Account, Credential, Directory, DirectoryRefusal, Login
+from ..store.directory import Account, Credential, Directory, DirectoryRefusal, Login, fold_address
 from ..store.errors import StoreRefusal
 from .attempt import Attempt, attempt
 from .exchanges import LoginExchange, PlainExchange, ScramExchange
@@ -33,10 +33,11 @@ from .login import (
     PrivacyRequired,
     SaslExchange,
     SecretExpired,
+    TooManyQuestions,
 )
 from .passwords import PasswordChecker, is_app_password, is_outdated
 from .proofs import ProofCache
-from .throttle import Throttle
+from .throttle import Pair, Throttle
 
 Log = Callable[[str, Mapping[str, object]], None]
 """log(event, fields): "login", "login-failed" (with a reason) or "rehash-failed"; account, address, protocol,
@@ -52,6 +53,11 @@ class UnknownMechanism(Refusal):
     """A SASL mechanism that was not announced to this peer."""
 
     code = "UNKNOWN-MECHANISM"
+
+
+def _questions(account: Account) -> Pair:
+    """What an account's questions are counted under: no network is called so."""
+    return "questions", fold_address(account.address)
 
 
 class LocalAuthenticator:
@@ -145,6 +151,18 @@ class LocalAuthenticator:
             raise await self.refused(claim, "too many failures")
         if wait:
             await self._sleep(wait)
+
+    async def may_ask(self, account: Account) -> None:
+        """Raises TooManyQuestions."""
+        wait = self._throttle.admit(_questions(account))
+        if wait is None:
+            raise TooManyQuestions("You have asked for many addresses that are not here.", "Try again in a minute.")
+        if wait:
+            await self._sleep(wait)
+
+    async def asked_in_vain(self, account: Account) -> None:
+        """Counted for the account, from wherever it asks, in the table that counts wrong passwords."""
+        await self._sleep(self._throttle.failed(_questions(account)))
 
     async def look_up(self, claim: Attempt) -> Login | None:
         """What the directory holds of the name now. Raises LoginUnavailable where it cannot be read."""

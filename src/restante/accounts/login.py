@@ -82,6 +82,13 @@ class PrivacyRequired(Refusal):
     code = "PRIVACY-REQUIRED"
 
 
+class TooManyQuestions(Refusal):
+    """Somebody asks for one address after the other that is not here (RFC 5530 LIMIT)."""
+
+    code = "TOO-MANY-QUESTIONS"
+    temporary = True
+
+
 class SaslExchange(Protocol):
     """One AUTHENTICATE exchange, whatever the mechanism: feed responses, send challenges, get the account.
 
@@ -115,4 +122,13 @@ class Authenticator(Protocol):
 
         Waits out the guesser's delay before it raises. Demo accounts are refused to any peer but loopback.
         """
+        ...
+
+    async def may_ask(self, account: Account) -> None:
+        """Before somebody who is logged in is told whether an address is here: waits while he has asked for many that
+        are not. Raises TooManyQuestions."""
+        ...
+
+    async def asked_in_vain(self, account: Account) -> None:
+        """He has asked for an address that is not here: counts it, and waits before he is told."""
         ...

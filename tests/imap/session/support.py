@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restante.accounts.login import LoginRefused, Peer, PrivacyRequired, SaslExchange
+from restante.accounts.login import LoginRefused, Peer, PrivacyRequired, SaslExchange, TooManyQuestions
 from restante.clock import ManualClock
 from restante.config.model import ImapTable, LimitsTable
 from restante.imap.session.session import ImapSession
@@ -50,6 +50,8 @@ class Authenticator:
     def __init__(self, plain: bool = True) -> None:
         self.plain = plain
         self.people: dict[bytes, Account] = {b"user": ACCOUNT}
+        self.asked: list[str] = []
+        """Who has asked for addresses that are not here."""
 
     def mechanisms(self, peer: Peer) -> tuple[str, ...]:
         return ("PLAIN",) if self.plain_allowed(peer) else ()
@@ -68,6 +70,13 @@ class Authenticator:
         if user in self.people and password == b"pass":
             return self.people[user]
         raise LoginRefused("wrong password")
+
+    async def may_ask(self, account: Account) -> None:
+        if self.asked.count(account.address) > 3:
+            raise TooManyQuestions("You have asked for many addresses that are not here.")
+
+    async def asked_in_vain(self, account: Account) -> None:
+        self.asked.append(account.address)
 
 
 class Client:

@@ -1,14 +1,17 @@
 """SETACL, DELETEACL, GETACL, LISTRIGHTS, MYRIGHTS: who may do what with a mailbox.
 
 Who is meant is the accounts room's business (`accounts.identifiers`), what holds is the store's. The owner has every
-right whatever a list says: GETACL shows him so, and nothing can be set for him. RFC 4314 3.
+right whatever a list says: GETACL shows him so, and nothing can be set for him.
+
+Who shares with an address that is not here is told so, since a grant that lets nobody in would look like one that does.
+So that nobody learns all addresses by asking, who asks for many that are not here waits longer each time. RFC 4314 3.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...accounts.identifiers import BadIdentifier, is_everyone, kept_form, prepared, shown_form
+from ...accounts.identifiers import BadIdentifier, UnknownPerson, is_everyone, kept_form, prepared, shown_form
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import FlagMode, Mailbox
 from ...store.rights import ALL, KNOWN, LETTERS, NEGATIVE, BadRights, Rights, parse_rights, shown
@@ -34,7 +37,7 @@ async def set_acl(session: ImapSession, command: SetAcl) -> Reply:
         raise BadCommand(f"{error}.") from error
     identifier = _prepared(command.identifier)
     place, mailbox = await _administered(session, command.mailbox)
-    kept = await kept_form(session.engine.directory, identifier)
+    kept = await _kept(session, identifier)
     if not kept.startswith(NEGATIVE) and command.mode is not AclMode.REMOVE and rights:
         _check_everyone(session, kept)
     await place.store.set_acl(mailbox.key, kept, MODES[command.mode], rights)
@@ -47,7 +50,7 @@ async def delete_acl(session: ImapSession, command: DeleteAcl) -> Reply:
     identifier = _prepared(command.identifier)
     place, mailbox = await _administered(session, command.mailbox)
     entries = {entry.identifier for entry in await place.store.acl(mailbox.key)}
-    kept = identifier if identifier in entries else await kept_form(session.engine.directory, identifier)
+    kept = identifier if identifier in entries else await _kept(session, identifier)
     await place.store.set_acl(mailbox.key, kept, FlagMode.REPLACE, Rights.NONE)
     _log(session, place, mailbox, kept, "")
     return Reply(b"DELETEACL completed.")
@@ -67,7 +70,7 @@ async def list_rights(session: ImapSession, command: ListRights) -> Reply:
     """LISTRIGHTS: the owner always has all; everybody else can be given each right by itself."""
     identifier = _prepared(command.identifier)
     place, mailbox = await _administered(session, command.mailbox)
-    kept = await kept_form(session.engine.directory, identifier)
+    kept = await _kept(session, identifier)
     required, optional = "", GRANTABLE
     if kept.removeprefix(NEGATIVE) == place.store.account:
         required, optional = ("" if kept.startswith(NEGATIVE) else shown(ALL)), ()
@@ -104,6 +107,19 @@ def _prepared(identifier: str) -> str:
         return prepared(identifier)
     except BadIdentifier as refusal:
         raise BadCommand(refusal.text) from refusal
+
+
+async def _kept(session: ImapSession, identifier: str) -> str:
+    """The identifier as lists keep it. Raises UnknownPerson, TooManyQuestions, each after its delay."""
+    directory, account = session.engine.directory, session.account
+    if account is None or is_everyone(identifier.lower()):
+        return await kept_form(directory, identifier)
+    await session.authenticator.may_ask(account)
+    try:
+        return await kept_form(directory, identifier)
+    except UnknownPerson:
+        await session.authenticator.asked_in_vain(account)
+        raise
 
 
 def _check_everyone(session: ImapSession, kept: str) -> None:

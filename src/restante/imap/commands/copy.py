@@ -15,7 +15,7 @@ from ..session.state import Reply
 from ..session.view import Spans
 from . import limit
 from .names import mailbox_name
-from .writable import require_writable
+from .writable import require_rights, require_writable
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -47,6 +47,7 @@ async def copy(session: ImapSession, command: Copy) -> Reply:
 async def move(session: ImapSession, command: Move) -> Reply:
     """MOVE: COPYUID goes out untagged, before the removals that follow with the command's updates."""
     require_writable(session.view)
+    require_rights(session.view, Rights.DELETE_MESSAGES | Rights.EXPUNGE)
     spans, place, target = await _what_and_where(session, command)
     if not spans:
         return Reply(b"MOVE completed: there was nothing to move.")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from ...query.language import HasFlag
 from ...store.model import UidRanges
+from ...store.rights import Rights
 from ..grammar.commands import Expunge, SequenceSet
 from ..session.state import Reply
 from ..session.view import View
 from . import limit
 from .store import view_spans
-from .writable import require_writable
+from .writable import require_rights, require_writable
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 async def expunge(session: ImapSession, command: Expunge) -> Reply:
     view = session.view
     require_writable(view)
+    require_rights(view, Rights.EXPUNGE)
     ranges, limited = None, b""
     if command.uids is not None:
         ranges, limited = await _named(session, view, command.uids)

@@ -48,6 +48,7 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
 BY_NAME: dict[str, bytes] = {
     "TOO-MANY-CONNECTIONS": b"LIMIT",
     "TOO-MANY-COMPRESSED": b"LIMIT",
+    "TOO-MANY-QUESTIONS": b"LIMIT",
     "TOO-MANY-MAILBOXES": b"LIMIT",
     "EIGHT-BIT-HEADER": b"CANNOT",
     "EXPUNGE-ISSUED": b"EXPUNGEISSUED",

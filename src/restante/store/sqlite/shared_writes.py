@@ -55,7 +55,7 @@ def require_annotating(db: apsw.Connection, mailbox: int, actor: str) -> None:
     rights = acl.rights_on(db, mailbox, actor)
     acl.require(rights, Rights.LOOKUP)
     if not rights & ANNOTATES:
-        refuse()
+        raise NoPermission("This needs one of the rights r, s, w, i, p on the mailbox.", "Ask its owner.")
 
 
 def annotate(tx: Write, mailbox: int, values: Mapping[str, bytes | None], account: str) -> int:

@@ -10,6 +10,8 @@ import pytest
 
 from restante.store.errors import NoSuchAccount
 from restante.store.interface import Engine
+from restante.store.model import FlagMode
+from restante.store.rights import parse_rights
 from restante.store.sqlite import hints
 from restante.store.sqlite.hints import Hints, socket_folder
 from tests.engines.making import ACCOUNT, Installation, fill
@@ -42,6 +44,31 @@ def test_a_lost_datagram_is_made_good(tmp_path: Path, monkeypatch: pytest.Monkey
         await fill(other.account(ACCOUNT), 1, 1)
         async with asyncio.timeout(PATIENCE):
             assert await heard == 2
+        await other.close()
+        await mine.close()
+
+    asyncio.run(scene())
+
+
+def test_who_is_let_in_hears_it_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody else: an identifier has neither file nor counter, so that hints alone tell of it."""
+    monkeypatch.setattr(hints, "POLL", 0.05)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        await mine.create_account(ACCOUNT)
+        owner, rights = other.account(ACCOUNT), parse_rights("lr")
+        for identifier, mode in (("annann", FlagMode.ADD), ("anyone", FlagMode.ADD), ("annann", FlagMode.REPLACE)):
+            ann, carol = asyncio.Event(), asyncio.Event()
+            watches = [mine.watch_shares("annann", ann.set), mine.watch_shares("carolcarol", carol.set)]
+            await owner.set_acl(1, identifier, mode, rights)
+            async with asyncio.timeout(PATIENCE):
+                await ann.wait()
+            assert carol.is_set() is (identifier == "anyone")
+            for watch in watches:
+                watch.close()
+        assert mine._hints._watched == {}  # type: ignore[attr-defined]  # the engine here is the embedded one
         await other.close()
         await mine.close()
 

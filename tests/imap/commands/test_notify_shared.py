@@ -201,6 +201,12 @@ def test_rfc5464_4_4_annotations_of_others_mailboxes_are_told_without_notify() -
         assert await plain.do(b"NOOP") == b"T OK NOOP completed.\r\n"
         await world.engine.account("id-ann").annotate(0, {"/shared/comment": b"x"})
         assert await plain.do(b"NOOP") == b'* METADATA "" /shared/comment\r\nT OK NOOP completed.\r\n'
+        await plain.ok(b"ENABLE METADATA")
+        await bob.annotate(await key(bob, "Projects"), {"/shared/comment": b"y"})
+        assert await plain.do(b"NOOP") == b"* METADATA %b /shared/comment\r\nT OK NOOP completed.\r\n" % PROJECTS
+        await plain.ok(b"UNAUTHENTICATE")
+        await ann.raw(b"DONE\r\nx LOGOUT\r\n", b"x")
+        assert world.engine._hints._watched == {}
 
     run(scenario)
 

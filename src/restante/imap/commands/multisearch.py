@@ -209,6 +209,7 @@ async def _unlisted(session: ImapSession, sources: tuple[Source, ...], listed: s
     for name in names:
         if name in listed or not name.startswith(session.places.prefix):
             continue
+        await asyncio.sleep(0)  # others' turn: a line holds some thousands of names
         try:
             place = await session.places.find(name)
             mailbox = await place.mailbox()

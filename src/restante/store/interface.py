@@ -58,9 +58,9 @@ if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait 
     from .rights import AclEntry, Rights
 
 OnChange = Callable[[int], None]
-ComeTo = Callable[[int], None]
-"""Told which UID a search has come to."""
 """Called on the event loop with the account's newest change number. Must not block or raise."""
+ComeTo = Callable[[int], None]
+"""Called on the event loop with the UID that a search has come to. Must not block or raise."""
 
 
 class Watch(Protocol):
@@ -142,7 +142,7 @@ class Store(Protocol):
     ) -> array[int]:
         """UIDs of `within` that match, ascending. No Sequence or Recent node may be left in `query`.
 
-        The engine yields to the event loop while it scans, and says before it does which UID it has come to.
+        The engine yields to the event loop while it scans, and says to `come_to`, before it does, how far it is.
         """
         ...
 

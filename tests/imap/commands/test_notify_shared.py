@@ -81,8 +81,8 @@ def test_who_names_own_mailboxes_alone_watches_nobody_elses(group: bytes) -> Non
 def test_a_subscription_made_later_brings_its_account_in() -> None:
     async def scenario(world: World) -> None:
         await shared(world)
-        ann = await listener(world, b"(subscribed (MessageNew MessageExpunge))")
-        await ann.ok(b"SUBSCRIBE " + PROJECTS)
+        ann = await listener(world, b"(subscribed (MessageNew MessageExpunge MailboxName))")
+        assert b"LIST" not in await ann.ok(b"SUBSCRIBE " + PROJECTS)
         await world.add(b"more", mailbox="Projects", account="id-bob")
         assert b"* STATUS %b (MESSAGES 3" % PROJECTS in await ann.pushed(b"STATUS")
         await ann.ok(b"UNSUBSCRIBE " + PROJECTS)

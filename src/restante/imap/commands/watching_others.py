@@ -49,14 +49,12 @@ class Other:
 class Others:
     """All accounts of others that one client wants to hear of."""
 
-    __slots__ = ("_accounts", "_found", "_notifications", "_shares", "_stale", "_subscribed")
+    __slots__ = ("_accounts", "_notifications", "_shares", "_stale", "_subscribed")
 
     def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications
         self._accounts: dict[str, Other] = {}
         self._subscribed: frozenset[str] = frozenset()
-        self._found = False
-        """They have been looked for: what comes from here on is news."""
         self._stale = False
         """Somebody may have begun to share."""
         session = notifications.session
@@ -88,10 +86,11 @@ class Others:
 
     # Which -----------------------------------------------------------------------------------------------
 
-    async def find(self, *, status: bool = False, before: Others | None = None) -> None:
+    async def find(self, *, status: bool = False, before: Others | None = None, news: bool = False) -> None:
         """Watch the accounts that groups name now, and no others. status: say how their mailboxes stand.
 
-        before: what was watched until now, which the client has been told of.
+        before: what was watched until now, which the client has been told of. news: who is found now has begun to share
+        since it was looked last.
         """
         notifications = self._notifications
         session = notifications.session
@@ -102,11 +101,10 @@ class Others:
             if notifications.events_of_other(mailbox) is not None:
                 found.setdefault(place.store.account, []).append(mailbox)
                 if place.store.account not in self._accounts:
-                    await self._watch(place, before)
+                    await self._watch(place, before, news=news)
         for account in [account for account in self._accounts if account not in found]:
             if not self._accounts[account].names or not self._named(self._accounts[account]):
                 self._drop(account)
-        self._found = True
         if status:
             for account, mailboxes in found.items():
                 for mailbox in mailboxes:
@@ -121,7 +119,7 @@ class Others:
             groups.of(name, subscribed=name in self._subscribed, own=False) is not None for name in other.names.values()
         )
 
-    async def _watch(self, place: Place, before: Others | None) -> None:
+    async def _watch(self, place: Place, before: Others | None, *, news: bool) -> None:
         session = self._notifications.session
         account = place.store.account
         known = before._accounts.get(account) if before is not None else None
@@ -139,7 +137,7 @@ class Others:
             session.place.store.own = other.own
         if known is None:
             other.seen = await place.store.last_change()
-        if known is None and self._found:
+        if news:
             other.behind = True  # all of it has come
         elif known is None:
             listed = await self._listed(other)
@@ -184,7 +182,7 @@ class Others:
         subscribed = frozenset(await self._notifications.session.own_store.subscriptions())
         if ask or self._stale or subscribed != self._subscribed:
             self._stale = False
-            await self.find()
+            await self.find(news=subscribed == self._subscribed)  # else it may have been there, and is meant now
         return all([await self._tell(other) for other in list(self._accounts.values()) if other.behind])
 
     async def _tell(self, other: Other) -> bool:

@@ -21,9 +21,7 @@ def is_filter_name(name: str) -> bool:
 def parse_criteria(value: bytes, limits: ReaderLimits) -> tuple[Query, ...]:
     """search-criteria = search-key *(SP search-key), strings in UTF-8, literals as they would go over the wire.
 
-    Gives the keys.
-
-    Raises BadSyntax where the value is not that, or not all of it.
+    Gives each key as it is written. Raises BadSyntax where the value is not that, or not all of it.
     """
     text, literals = bytearray(), []
     at = 0

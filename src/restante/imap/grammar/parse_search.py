@@ -1,9 +1,8 @@
 """SEARCH: search keys to the one query language.
 
 `KeyTree` puts them together: parentheses, NOT and FUZZY count against `limits.nesting`, all keys against
-`limits.search_keys`. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182,
-RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER, OLDER), RFC 5466 3.1 (FILTER), RFC 6203 (FUZZY), RFC 8514 4.3
-(save dates), RFC 9738 3.2 (UIDAFTER, UIDBEFORE).
+`limits.search_keys`. RFC 9051 6.4.4, RFC 3501 6.4.4, RFC 4731, RFC 5182, RFC 7162 3.1.5, RFC 8474 6, RFC 5032 (YOUNGER,
+OLDER), RFC 5466 3.1 (FILTER), RFC 6203 (FUZZY), RFC 8514 4.3 (save dates), RFC 9738 3.2 (UIDAFTER, UIDBEFORE).
 """
 
 from __future__ import annotations

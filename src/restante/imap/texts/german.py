@@ -27,6 +27,8 @@ SENTENCES: Mapping[str, str] = {
     "Try again in a few seconds.": "Versuchen Sie es in einigen Sekunden noch einmal.",
     "The directory cannot be read.": "Das Verzeichnis der Konten ist nicht lesbar.",
     "Try again in a moment.": "Versuchen Sie es gleich noch einmal.",
+    "You have asked for many addresses that are not here.": "Sie haben nach vielen Adressen gefragt, die hier fehlen.",
+    "Try again in a minute.": "Versuchen Sie es in einer Minute noch einmal.",
     "This account has too many connections.": "Dieses Konto hat zu viele Verbindungen.",
     "Close some, or try again later.": "Schließen Sie einige, oder versuchen Sie es später noch einmal.",
     "The exchange has too many steps.": "Der Austausch hat zu viele Schritte.",
@@ -189,6 +191,10 @@ SENTENCES: Mapping[str, str] = {
     "You may not change these flags in this mailbox.": "Diese Markierungen dürfen Sie in dieser Mailbox nicht ändern.",
     "You may not rename all that is below it.": "Nicht alles, was darunter liegt, dürfen Sie umbenennen.",
     "Ask its owner.": "Fragen Sie den, dem sie gehört.",
+    "This needs one of the rights r, s, w, i, p on the mailbox.": (
+        "Dazu brauchen Sie auf der Mailbox eines der Rechte r, s, w, i, p."
+    ),
+    "The identifier is empty.": "Die Kennung ist leer.",
     "The selected mailbox may no longer be read.": "Die geöffnete Mailbox dürfen Sie nicht mehr lesen.",
     "Write an address of an account here, or anyone.": "Schreiben Sie die Adresse eines Kontos von hier, oder anyone.",
     "Rights cannot be given to everybody here.": "Rechte für alle lassen sich hier nicht vergeben.",
@@ -238,6 +244,8 @@ SENTENCES: Mapping[str, str] = {
 
 PATTERNS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"This needs the right (\w+) on the mailbox\."), r"Dazu brauchen Sie auf der Mailbox das Recht \1."),
+    (re.compile(r"There is no right (\w)\."), r"Ein Recht \1 gibt es nicht."),
+    (re.compile(r"Rights are lower-case letters\."), r"Rechte sind Kleinbuchstaben."),
     (re.compile(r"The account may hold (\d+) messages\."), r"Das Konto darf \1 Nachrichten haben."),
     (re.compile(r"The account may have (\d+) mailboxes\."), r"Das Konto darf \1 Mailboxen haben."),
     (re.compile(r"([A-Z][A-Z ]*) completed\."), r"\1 ausgeführt."),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from restante.imap.commands import filter_key
+from restante.imap.grammar.criteria import parse_criteria
+from restante.imap.grammar.key_tree import all_of
+from restante.imap.grammar.limits import ReaderLimits
 
 from ..session.support import World, run
 from ..session.transcript import Transcript
@@ -195,6 +202,39 @@ def test_transcript(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         await Transcript(world, (b"SELECT INBOX",)).play(CASES[name])
 
     run(scenario)
+
+
+def texts(filters: list[str], *, fewest: int = 1) -> st.SearchStrategy[str]:
+    """Search criteria as text, in which these filters may stand."""
+    leaves = ["ALL", "SEEN", "UID 2:3", "SUBJECT x", *(f"FILTER {name}" for name in filters)]
+    key = st.recursive(
+        st.sampled_from(leaves),
+        lambda inner: (
+            inner.map("NOT {}".format)
+            | inner.map("FUZZY {}".format)
+            | st.tuples(inner, inner).map(lambda two: "OR {} {}".format(*two))
+            | st.lists(inner, min_size=1, max_size=3).map(lambda some: f"({' '.join(some)})")
+        ),
+        max_leaves=6,
+    )
+    return st.lists(key, min_size=fewest, max_size=3).map(" ".join)
+
+
+@given(texts(["a", "b", "c"]), texts(["b", "c"]), texts(["c"], fewest=2), texts([], fewest=2))
+def test_rfc5466_3_1_a_search_means_what_its_text_does(search: str, a: str, b: str, c: str) -> None:
+    """ "Inserted verbatim": the same as a client that puts the texts in and sends the whole."""
+    limits = ReaderLimits(search_keys=100_000, nesting=200)
+    stored = {"a": a, "b": b, "c": c}
+
+    async def lookup(name: str) -> bytes | None:
+        return stored[name].encode()
+
+    written = search
+    for name, text in stored.items():
+        written = written.replace(f"FILTER {name}", text)
+    query = all_of(list(parse_criteria(search.encode(), limits)))
+    meant = all_of(list(parse_criteria(written.encode(), limits)))
+    assert asyncio.run(filter_key._Expansion(lookup, limits).of(query)) == meant
 
 
 def test_filters_are_kept_as_metadata_and_found_by_search() -> None:

@@ -113,7 +113,7 @@ def test_the_readme_names_the_capabilities_that_are_announced() -> None:
     rows = [line for line in section.splitlines() if line.startswith("|")]
     written = re.findall(r"`([^`]+)`", "\n".join(rows))
     config = Config().imap
-    after = after_login(config.literal_plus, 1, config.compress, limit.capability(config))
+    after = after_login(config.literal_plus, 1, configured=limit.capability(config))
     before = before_login(config.literal_plus, starttls=True, plain=True, mechanisms=())
     # Numbers are the configuration's; the two dialects stand in the table's head.
     announced = {re.sub(r"(LIMIT)=\d+$", r"\1", name) for name in (before + b" " + after).decode("ascii").split()}

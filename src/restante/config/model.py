@@ -83,6 +83,10 @@ class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     literal_plus: Annotated[bool, Doc("Announce LITERAL+ instead of LITERAL-.")] = False
     compress: Annotated[bool, Doc("Announce COMPRESS=DEFLATE.")] = True
+    unauthenticate: Annotated[
+        bool,
+        Doc("Announce UNAUTHENTICATE. Off behind a proxy that lets through what follows a login (RFC 8437 8)."),
+    ] = True
     append_8bit_headers: Annotated[
         bool,
         Doc("APPEND takes 8-bit header fields from any client, which RFC 6855 4 forbids: for uploads of old mail."),

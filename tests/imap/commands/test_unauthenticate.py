@@ -96,6 +96,18 @@ def test_it_is_for_who_has_logged_in_and_takes_no_argument() -> None:
     run(scenario)
 
 
+def test_rfc8437_8_it_can_be_turned_off() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"SELECT INBOX", config=ImapTable(unauthenticate=False))
+        got = await client.ok(b"CAPABILITY")
+        assert b"UNAUTHENTICATE" not in got
+        assert b" COMPRESS=DEFLATE " in got
+        assert await client.do(b"UNAUTHENTICATE") == b"T BAD UNAUTHENTICATE is turned off here.\r\n"
+        await client.ok(b"CHECK")  # and the mailbox is selected still
+
+    run(scenario)
+
+
 def test_no_change_of_the_old_account_is_told_any_more() -> None:
     async def scenario(world: World) -> None:
         client = await world.client(b"SELECT INBOX", b"UNAUTHENTICATE")

@@ -80,6 +80,8 @@ def _logged_in(session: ImapSession, account: Account) -> Reply:
 
 async def unauthenticate(session: ImapSession, command: Unauthenticate) -> Reply:
     """UNAUTHENTICATE: all is forgotten but TLS and what came behind the command (RFC 8437 3). Never says NO."""
+    if not session.config.unauthenticate:
+        raise BadCommand("UNAUTHENTICATE is turned off here.")
     session.forget_user()
     reply = Reply(b"Nobody is logged in.")
     if not session.connection.compressed:

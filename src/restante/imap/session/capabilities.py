@@ -32,8 +32,8 @@ class Capability:
     commands: tuple[type[c.Command], ...]
 
 
-COMPRESS = b"COMPRESS=DEFLATE"
-"""Announced where the configuration has it."""
+COMPRESS, UNAUTHENTICATE = b"COMPRESS=DEFLATE", b"UNAUTHENTICATE"
+"""Announced where the configuration has them."""
 
 TABLE: tuple[Capability, ...] = (
     Capability(b"IMAP4rev1", "3501", When.ALWAYS, (c.Check, c.Lsub)),
@@ -74,7 +74,7 @@ TABLE: tuple[Capability, ...] = (
     Capability(b"QRESYNC", "7162", When.AFTER_LOGIN, (c.Select, c.Fetch, c.Enable)),
     Capability(b"OBJECTID", "8474", When.AFTER_LOGIN, (c.Create, c.Select, c.Status, c.Fetch)),
     Capability(COMPRESS, "4978", When.AFTER_LOGIN, (c.Compress,)),
-    Capability(b"UNAUTHENTICATE", "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
+    Capability(UNAUTHENTICATE, "8437", When.AFTER_LOGIN, (c.Unauthenticate,)),
     Capability(b"METADATA", "5464", When.AFTER_LOGIN, (c.GetMetadata, c.SetMetadata)),
     # RFC 5464 1 has METADATA for servers with both kinds of annotations and this for those that have the server's
     # alone. All that this name promises is here, and a client that keeps only the server's (filters) may look for it.
@@ -127,11 +127,13 @@ def before_login(literal_plus: bool, starttls: bool, plain: bool, mechanisms: tu
 
 
 @lru_cache(maxsize=64)
-def after_login(literal_plus: bool, largest: int, compress: bool = True, configured: tuple[bytes, ...] = ()) -> bytes:
-    """The list for a peer that has logged in. compress: as configured. configured: other capabilities whose very name
-    the configuration makes, or that are this account's alone.
+def after_login(
+    literal_plus: bool, largest: int, without: frozenset[bytes] = frozenset(), configured: tuple[bytes, ...] = ()
+) -> bytes:
+    """The list for a peer that has logged in. without: what the configuration turns off. configured: other capabilities
+    whose very name the configuration makes, or that are this account's alone.
 
     largest: octets of a message, the same in every mailbox (RFC 7889 2).
     """
-    names = (name for name in AFTER if compress or name != COMPRESS)
+    names = (name for name in AFTER if name not in without)
     return b" ".join((*names, literal_capability(literal_plus), b"APPENDLIMIT=%d" % largest, *configured))

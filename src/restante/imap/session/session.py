@@ -485,7 +485,9 @@ class ImapSession:
             configured = limit.capability(config)
             if self.sets_quota:
                 configured += (b"QUOTASET",)  # RFC 9208 1
-            return capabilities.after_login(config.literal_plus, self.limits.message, config.compress, configured)
+            return capabilities.after_login(
+                config.literal_plus, self.limits.message, turned_off(config.compress, config.unauthenticate), configured
+            )
         peer = self.peer
         return capabilities.before_login(
             self.config.literal_plus,
@@ -611,6 +613,13 @@ def reader_limits(limits: LimitsTable) -> ReaderLimits:
         set_items=limits.set_items,
         metadata_value=limits.metadata_value,
     )
+
+
+@lru_cache(maxsize=4)
+def turned_off(compress: bool, unauthenticate: bool) -> frozenset[bytes]:
+    """The capabilities that the configuration does not let be announced."""
+    on = {capabilities.COMPRESS: compress, capabilities.UNAUTHENTICATE: unauthenticate}
+    return frozenset(name for name, announced in on.items() if not announced)
 
 
 def wrong_state(now: State, wanted: tuple[State, ...]) -> bytes:

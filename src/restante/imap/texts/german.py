@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "DEFLATE active.": "DEFLATE ist eingeschaltet.",
     "DEFLATE is active already.": "DEFLATE ist schon eingeschaltet.",
     "Compression is turned off here.": "Kompression ist hier ausgeschaltet.",
+    "UNAUTHENTICATE is turned off here.": "UNAUTHENTICATE ist hier ausgeschaltet.",
     "Too many connections are compressed.": "Zu viele Verbindungen sind komprimiert.",
     "Go on without.": "Machen Sie ohne weiter.",
     # The end of a session

@@ -114,6 +114,34 @@ def test_nothing_is_told_of_what_may_not_be_read() -> None:
     run(scenario)
 
 
+def test_rfc5465_3_1_what_may_be_listed_but_not_watched_is_told_as_no_access() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world, "l")
+        names = b'%b "%bProjects/Alpha" "%bSecret" nowhere' % (PROJECTS, ABOVE, ABOVE)
+        groups = b"(mailboxes (%b) (MessageNew MessageExpunge))" % names
+        ann = await world.client(user=b"ann")
+        no_access = b'* LIST (\\NoAccess \\HasChildren) "/" %b\r\n' % PROJECTS
+        for _ in range(2):
+            got = await ann.ok(b"NOTIFY SET STATUS " + groups)
+            assert got.startswith(no_access)
+            assert got.count(b"LIST") == got.count(b"STATUS") == 1
+        assert await ann.do(b"NOOP") == b"T OK NOOP completed.\r\n"
+        projects = await key(bob, "Projects")
+        await bob.set_acl(projects, "id-ann", FlagMode.ADD, parse_rights("r"))
+        assert await ann.pushed(b"LIST") == b'* LIST (\\HasChildren) "/" %b\r\n' % PROJECTS
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        assert b"* STATUS %b (MESSAGES 3" % PROJECTS in await ann.pushed(b"STATUS")
+        await bob.set_acl(projects, "id-ann", FlagMode.REMOVE, parse_rights("r"))
+        assert await ann.pushed(b"LIST") == no_access
+        await world.add(b"more", mailbox="Projects", account="id-bob")
+        await silent(ann)
+        await ann.ok(b'NOTIFY SET (subtree "Other Users" (MailboxName))')  # what needs no other right
+        await bob.set_acl(projects, "id-ann", FlagMode.REPLACE, Rights.NONE)
+        assert b"* LIST (\\NonExistent" in await ann.pushed(b"Projects")
+
+    run(scenario)
+
+
 def test_rfc5465_5_4_a_right_that_comes_or_goes_is_a_mailbox_that_comes_or_goes() -> None:
     async def scenario(world: World) -> None:
         bob = await shared(world)

@@ -21,7 +21,7 @@ from ...store.changes import AccountChanges, Change, Event
 from ...store.errors import BadMailboxName
 from ...store.interface import Watch
 from ...store.model import INBOX, SEPARATOR, Delta, Mailbox
-from ...store.rights import Rights
+from ...store.rights import Rights, may_annotate
 from ..grammar.commands import Item, StatusItem
 from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent, NotifyFilter
 from ..grammar.response import list_response, metadata_changed, status_response
@@ -307,6 +307,27 @@ class Notifications:
         if events is None or may_watch(mailbox):
             return events
         return events - MESSAGE_EVENTS or None
+
+    def lacks_rights(self, mailbox: Mailbox) -> bool:
+        """Whether a group wants events of somebody else's mailbox for which a right is missing."""
+        events = self.groups.of(mailbox.name, subscribed=mailbox.subscribed, own=False) or _NO_EVENTS
+        if events & MESSAGE_EVENTS and not may_watch(mailbox):
+            return True
+        return NotifyEvent.MAILBOX_METADATA in events and not may_annotate(mailbox.rights)
+
+    async def write_access(
+        self, told: Iterable[tuple[Mailbox, bool]], listed: list[tuple[Place, Mailbox]], subscribed: frozenset[str]
+    ) -> None:
+        """LIST of mailboxes that may not be watched, or may be from now on. listed: all that others share."""
+        session = self.session
+        names = {mailbox.name for _, mailbox in listed}
+        nodes = {node.name: node for node in tree(listed, subscribed & names)}
+        for mailbox, refused in told:
+            attributes = attributes_of(nodes[mailbox.name], extended=True, subscribed=True)
+            if refused:
+                attributes.insert(0, "\\NoAccess")
+            session.write(list_response(mailbox.name, attributes, SEPARATOR, session.dialect.utf8))
+            await session.flush_if_full()
 
     async def _tell_status(self, changes: AccountChanges) -> None:
         """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3)."""

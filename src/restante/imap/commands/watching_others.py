@@ -49,12 +49,14 @@ class Other:
 class Others:
     """All accounts of others that one client wants to hear of."""
 
-    __slots__ = ("_accounts", "_notifications", "_shares", "_stale", "_subscribed")
+    __slots__ = ("_accounts", "_notifications", "_refused", "_shares", "_stale", "_subscribed")
 
     def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications
         self._accounts: dict[str, Other] = {}
         self._subscribed: frozenset[str] = frozenset()
+        self._refused: set[tuple[str, int]] = set()
+        """Mailboxes, by account and key, that are named but may not be watched; the client knows."""
         self._stale = False
         """Somebody may have begun to share."""
         session = notifications.session
@@ -96,7 +98,10 @@ class Others:
         session = notifications.session
         self._subscribed = frozenset(await session.own_store.subscriptions())
         found: dict[str, list[Mailbox]] = {}
-        for place, mailbox in await session.places.shared():
+        shared = await session.places.shared()
+        if notifications.at_once:
+            await self._tell_access(shared)
+        for place, mailbox in shared:
             mailbox = replace(mailbox, subscribed=mailbox.name in self._subscribed)
             if notifications.events_of_other(mailbox) is not None:
                 found.setdefault(place.store.account, []).append(mailbox)
@@ -111,6 +116,22 @@ class Others:
                     events = notifications.events_of_other(mailbox)
                     if events is not None and mailbox.key != notifications.selected_key(account):
                         await notifications.write_first(mailbox, events)
+
+    async def _tell_access(self, shared: list[tuple[Place, Mailbox]]) -> None:
+        """LIST with \\NoAccess of mailboxes that may be listed, but not watched for want of another right, and LIST of
+        those that may be from now on (RFC 5465 3.1, 5.9)."""
+        refused: set[tuple[str, int]] = set()
+        told: list[tuple[Mailbox, bool]] = []
+        for place, mailbox in shared:
+            at = place.store.account, mailbox.key
+            lacks = self._notifications.lacks_rights(replace(mailbox, subscribed=mailbox.name in self._subscribed))
+            if lacks:
+                refused.add(at)
+            if lacks is not (at in self._refused):
+                told.append((mailbox, lacks))
+        self._refused = refused
+        if told:
+            await self._notifications.write_access(told, shared, self._subscribed)
 
     def _named(self, other: Other) -> bool:
         """Whether a group is about a name there that the client knows: what became of it is to be told."""

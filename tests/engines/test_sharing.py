@@ -143,6 +143,7 @@ GUARDED = {
     "mailbox",
     "flag_table",
     "put",
+    "put_all",
     "room_for",
     "transfer",
     "annotation_names",

@@ -140,6 +140,47 @@ def test_much_that_came_in_a_night_is_several_segments(tmp_path: Path, monkeypat
     play(scene())
 
 
+def test_a_mailbox_that_nobody_touches_is_not_read_again_when_the_log_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's floor rises over the number of an archive after half a year; each night after that read all of it."""
+    rows: list[int] = []
+
+    def made(changes: Changes, *args: object) -> object:
+        rows.append(len(changes.placed))
+        return make_segment(changes, *args)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr("restante.backup.account.make_segment", made)
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "Archive", *(message(n) for n in range(20)))
+        await put(world.ann, "INBOX", *(message(n) for n in range(50, 52)))
+        await world.ann.expunge(1, ((1, 1),), deleted_only=False)
+        world.clock.advance(200 * 86400)
+        await put(world.ann, "INBOX", message(60))
+        await world.take()
+        while await world.ann.reclaim(100):
+            pass
+        rows.clear()
+        await put(world.ann, "INBOX", message(61))
+        await world.take()
+        assert rows == [1], "of the archive nothing is read"
+        await put(world.ann, "Archive", message(62))
+        key = next(box.key for box in await world.ann.mailboxes() if box.name == "Archive")
+        await world.ann.expunge(key, ((1, 2),), deleted_only=False)
+        rows.clear()
+        await world.take()
+        assert rows == [1], "nor more than what changed, when something does"
+        given, _ = await world.give(snapshot_of(world.repository(), "latest"), tmp_path / "given")
+        assert (await state(given.account(ANN)))["Archive"] == (await state(world.ann))["Archive"]
+        await given.close()
+        await world.engine.close()
+
+    play(scene())
+
+
 def test_equal_octets_are_kept_once_over_accounts_and_nights(tmp_path: Path) -> None:
     async def scene() -> None:
         world = World(tmp_path)

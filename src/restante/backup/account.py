@@ -143,7 +143,8 @@ async def _mailbox(
     before = None
     if last is not None and last.mark.incarnation == head.mark.incarnation:
         before = next((each for each in last.mailboxes if each.key == box.key), None)
-    if before is None or not _reaches(before, head):
+    if last is None or before is None or head.log_floor > last.mark.modseq:
+        # Not the mailbox's own number: the floor rises over that of one that nobody has touched for half a year.
         return await _whole(instant, head, box, writer, wanted)
     if before.highest_modseq == box.highest_modseq and before.uidnext == box.uidnext:
         return _line(box, before.segments, before.weight)
@@ -166,11 +167,6 @@ async def _mailbox(
             break
         after, changes = rows[-1][0], None
     return _line(box, tuple(segments), weight)
-
-
-def _reaches(before: MailboxData, head: Head) -> bool:
-    """Whether the log of removals tells all that was removed since the mailbox was taken last."""
-    return head.log_floor <= before.highest_modseq
 
 
 async def _whole(instant: Instant, head: Head, box: MailboxRow, writer: Writer, wanted: Wanted) -> MailboxData:

@@ -223,7 +223,9 @@ class BackupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         bool, Doc("People find their account's snapshots in their mail application, for reading, below `Backups/`.")
     ] = False
     in_imap_room: Annotated[int, Doc("Disk that is used for it at most, while somebody looks.", "size")] = 4 << 30
-    in_imap_room_each: Annotated[int, Doc("Of that, what one account may use at most.", "size")] = 1 << 30
+    in_imap_room_each: Annotated[
+        int, Doc("Of that, what one account may use at most; never more than is then left for others.", "size")
+    ] = 1 << 30
     drill: Annotated[
         str,
         Doc('How often a night also restores a sample for trial and compares it: "monthly", "weekly" or "off".'),

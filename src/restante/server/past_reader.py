@@ -357,19 +357,30 @@ class PastReader:
     # Keeping house -----------------------------------------------------------------------------------
 
     async def _make_room(self, wanting: PastOf) -> None:
-        """Remove files of who has left where there are too many octets. Raises MuchAtOnce where the one who wants room
-        has his share already, DiskFull where nobody else's can be removed."""
+        """Remove files of who has left where there are too many octets. Who wants room may not have more than is then
+        left for others: else a few who take their whole share would leave nothing to who comes after them.
+
+        Raises MuchAtOnce where he has his share already, DiskFull where nothing is left and nobody's can be removed."""
         most, each = self._config.backup.in_imap_room, self._config.backup.in_imap_room_each
-        if await asyncio.to_thread(_octets, self._folder, wanting.id) >= each:
+        own = await asyncio.to_thread(_octets, self._folder, wanting.id)
+        if own >= each:
             raise MuchAtOnce(
                 "Too much of the backup has been looked at. Close its mailboxes, and try again in some minutes.",
                 "Raise backup.in_imap_room_each.",
             )
-        if await asyncio.to_thread(_octets, self._folder) < most:
-            return
+        left = most - await asyncio.to_thread(_octets, self._folder)
         for past in sorted(self._files.values(), key=lambda one: one.used_at):
-            if await self._remove(past) and await asyncio.to_thread(_octets, self._folder) < most:
+            if left > 0 and own <= left:
                 return
+            if await self._remove(past):
+                left = most - await asyncio.to_thread(_octets, self._folder)
+        if left > 0 and own <= left:
+            return
+        if left > 0:
+            raise MuchAtOnce(
+                "Many look at the backup now. Close its mailboxes, and try again in some minutes.",
+                "Raise backup.in_imap_room.",
+            )
         raise DiskFull("The room for looking at the backup is used up.", "Raise backup.in_imap_room.")
 
     async def sweep(self) -> None:

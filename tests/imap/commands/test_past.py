@@ -14,11 +14,12 @@ from restante.backup.errors import BackupRefusal, LocationFailed, WrongKey
 from restante.backup.repository import Repository
 from restante.mime.analyse import analyse
 from restante.server.past_order import cache_folder
-from restante.server.past_reader import KEPT, OPEN, PastOf, _octets
+from restante.server.past_reader import KEPT, OPEN, MuchAtOnce, PastOf, _octets
 from restante.server.past_wire import Fill, Load
 from restante.store.directory import Account, AccountSettings
 from restante.store.errors import PastUnavailable
 from restante.store.model import Column, Flags, Identity, NewMessage, System
+from restante.store.sqlite.paths import account_file
 
 from ..past_world import PastWorld, run
 from ..session.support import ACCOUNT, Client
@@ -783,6 +784,46 @@ def test_the_room_of_one_account_is_bounded() -> None:
         )
         await world.reader._make_room(other)
         assert here.id not in world.reader._files, "room was made of it when nobody looked"
+
+    run(scenario)
+
+
+def test_who_comes_late_finds_room_however_much_others_have_taken() -> None:
+    """Nobody gets more than is then left: so it is never all gone, and who has little goes on."""
+
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        await opened(world)
+        (here,) = world.reader._files.values()
+        base = _octets(world.reader._folder)
+        world.reader._config = replace(
+            world.reader._config,
+            backup=replace(world.reader._config.backup, in_imap_room=base + 64_000, in_imap_room_each=32_000),
+        )
+
+        async def took(number: int) -> int:
+            """Octets that somebody takes, one who has his mailboxes open, until no more are given."""
+            one = PastOf(f"other{number}", here.file, uses=1, account=f"b{number}")
+            world.reader._files[one.id] = world.reader._by_account[one.account] = one
+            file = account_file(world.reader._folder, one.id)
+            file.parent.mkdir(exist_ok=True)
+            file.touch()
+            while True:
+                try:
+                    await world.reader._make_room(one)
+                except MuchAtOnce:
+                    return file.stat().st_size
+                with file.open("ab") as more:
+                    more.write(bytes(500))
+
+        assert await took(0) == 32_000
+        later = [await took(number) for number in range(1, 5)]
+        assert all(later), "each finds some"
+        assert later == sorted(later, reverse=True)
+        world.reader._files["other0"].uses = 0
+        assert await took(5) > later[0], "and more when somebody has left"
+        assert "other0" not in world.reader._files
 
     run(scenario)
 

@@ -345,6 +345,29 @@ def test_a_clock_that_is_put_back_between_two_attempts_delays_none(tmp_path: Pat
     asyncio.run(scene())
 
 
+def test_nights_of_a_clock_that_was_ahead_hide_no_later_one(tmp_path: Path) -> None:
+    async def scene() -> None:
+        ahead = Play(tmp_path, BAD)
+        ahead.clock.advance(30 * 86400.0)
+        await ahead()
+        right = Play(tmp_path, good(1))
+        await right()
+        assert right.nights.success is not None
+        assert not right.nights.failing
+        assert not right.nights.too_old(right.clock.now())
+        ahead = Play(tmp_path, good(2))
+        ahead.clock.advance(60 * 86400.0)
+        await ahead()
+        right = Play(tmp_path, BAD)
+        right.clock.advance(86400.0)
+        await right()
+        assert right.nights.failing
+        assert right.nights.success is not None
+        assert right.nights.success < right.clock.now(), "or who watches it waits for months until it is too old"
+
+    asyncio.run(scene())
+
+
 def test_without_a_location_or_with_the_schedule_off_there_is_nothing(tmp_path: Path) -> None:
     assert schedule_of(Config()) is None
     assert schedule_of(Config(backup=BackupTable(location="/x", schedule="off"))) is None

@@ -199,9 +199,12 @@ class Nightly:
                 seconds=round(drilled.restoring + drilled.comparing, 1),
                 seed=drilled.seed,
             )
-        told = nights.told
+        told, now = nights.told, self._clock.now()
+        if nights.failure is not None and nights.failure > now:
+            # A clock that has been put back since; else that night would seem to be the last one until then.
+            nights = replace(nights, failure=now)
         nights = replace(
-            nights, success=self._clock.now(), snapshot=night.snapshot, told=False, tried=0, trouble="",
+            nights, success=now, snapshot=night.snapshot, told=False, tried=0, trouble="",
             written=night.written, messages=night.messages, unpruned=night.unpruned,
         )  # fmt: skip
         await self._note(nights)
@@ -212,7 +215,10 @@ class Nightly:
 
     async def _bad(self, nights: Nights, reason: str) -> Nights:
         self._log.error("nightly backup failed", reason=reason)
-        nights = replace(nights, failure=self._clock.now(), reason=reason, tried=0, trouble="")
+        now = self._clock.now()
+        if nights.success is not None and nights.success >= now:
+            nights = replace(nights, success=now - 1.0)  # as in `_good`
+        nights = replace(nights, failure=now, reason=reason, tried=0, trouble="")
         await self._note(nights)
         if not nights.told:
             last = f"of {_text(nights.success)}" if nights.success is not None else "none so far"

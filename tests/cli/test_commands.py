@@ -394,6 +394,7 @@ def test_root_does_not_spoil_the_data_of_another_user(cli: Cli, command: tuple[s
 @pytest.mark.parametrize(
     ("number", "noun", "text"),
     [(1, "message", "1 message"), (0, "message", "0 messages"), (2, "mailbox", "2 mailboxes"),
+     (3, "copy", "3 copies"), (2, "day", "2 days"),
      (1, "redelivery", "1 redelivery"), (3, "redelivery", "3 redeliveries")],
 )  # fmt: skip
 def test_one_thing_is_no_plural(number: int, noun: str, text: str) -> None:

@@ -64,6 +64,6 @@ def count(number: int, noun: str) -> str:
     """A number and its noun: "1 message", "2 messages", "1 mailbox", "2 mailboxes"."""
     if number == 1:
         return f"1 {noun}"
-    return (
-        f"{number} {noun[:-1]}ies" if noun.endswith("ry") else f"{number} {noun}{'es' if noun.endswith('x') else 's'}"
-    )
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{'es' if noun.endswith('x') else 's'}"

@@ -168,6 +168,32 @@ def test_a_mailbox_comes_back_with_what_it_had_and_a_renamed_one_is_known(tmp_pa
     begun(tmp_path, scene)
 
 
+def test_a_mailbox_that_was_empty_comes_back_too(tmp_path: Path) -> None:
+    async def scene(world: World, pool: Analyser) -> None:
+        ann = world.ann
+        empty = await ann.create_mailbox("Plans/Later")
+        await ann.set_role(empty.key, "\\Archive")
+        await ann.subscribe("Plans/Later", True)
+        moved = await ann.create_mailbox("Moved")
+        await put(ann, "Moved", message(1))
+        snapshot = (await world.take()).snapshot
+        await ann.move(moved.key, ALL, 1)
+        for key in (empty.key, moved.key):
+            await ann.delete_mailbox(key)
+        dry = await bringing(world, pool, snapshot, dry_run=True).in_place()
+        assert dry.mailboxes == [("Plans/Later", 0)]
+        assert await ann.mailbox("Plans/Later") is None
+        done = await bringing(world, pool, snapshot).in_place()
+        assert (counts(done), done.mailboxes) == ((0, 0, 1), [("Plans/Later", 0)])
+        back = await ann.mailbox("Plans/Later")
+        assert back is not None
+        assert (back.role, back.subscribed) == ("\\Archive", True)
+        assert await ann.mailbox("Moved") is None, "what was in it is elsewhere"
+        assert (await bringing(world, pool, snapshot).in_place()).mailboxes == []
+
+    begun(tmp_path, scene)
+
+
 def test_a_mailbox_or_a_message_alone(tmp_path: Path) -> None:
     async def scene(world: World, pool: Analyser) -> None:
         _, ids = await put(world.ann, "INBOX", message(1), message(2))
@@ -201,6 +227,20 @@ def test_beside_everything_is_put_whatever_is_there_but_once(tmp_path: Path) -> 
         assert "Restored/2026-11-22/A/B" in await world.ann.subscriptions()
         assert len(await rows(world, "INBOX")) == 2
         assert await findings(world.ann) == []
+
+    begun(tmp_path, scene)
+
+
+def test_a_name_that_is_too_deep_to_stand_beside_hinders_no_other(tmp_path: Path) -> None:
+    async def scene(world: World, pool: Analyser) -> None:
+        deep = "/".join("x" * 50)
+        await put(world.ann, deep, message(1))
+        await put(world.ann, "Other", message(2))
+        snapshot = (await world.take()).snapshot
+        done = await bringing(world, pool, snapshot).beside("2026-11-22")
+        assert done.mailboxes == [("Restored/2026-11-22/Other", 1)]
+        assert [(each.mailbox, each.uid) for each in done.lost] == [(deep, 0)]
+        assert "too deep" in done.lost[0].why
 
     begun(tmp_path, scene)
 

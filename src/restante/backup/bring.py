@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..exchange.export import Exported, Form, check_dest, export_mail
 from ..query.language import EmailId, Or
-from ..store.errors import MailboxExists, RoleTaken
+from ..store.errors import BadMailboxName, MailboxExists, RoleTaken
 from ..store.interface import Engine, Store
 from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System, UidRanges
 from ..store.rights import EVERYONE, NEGATIVE, parse_rights
@@ -106,16 +106,20 @@ class Bringing:
         boxes = await self._store.mailboxes()
         here = await self._here(boxes)
         rows = {box.key: await self._rows(box) for box in root.mailboxes}
+        chosen = list(filter(self._choice.takes, root.mailboxes))
+        self._are_there(row for box in chosen for row in rows[box.key])
         names = {box.key: next((each.name for each in boxes if each.id == box.id), box.name) for box in root.mailboxes}
         then: dict[str, set[str]] = {}
         for key, held in rows.items():
             for row in held:
                 then.setdefault(row.email_id, set()).add(names[key])
-        for box in filter(self._choice.takes, root.mailboxes):
+        for box in chosen:
             lacking = missing(rows[box.key], names[box.key], here, then)
             self.done.present += lacking.present
             self.done.moved += lacking.moved
             await self._bring(box, names[box.key], lacking.rows, root)
+            if not box.messages and self._choice.email_ids is None:
+                await self._make_empty(box, names[box.key], root)
             if set_flags:
                 await self._set_flags(names[box.key], lacking)
         return self.done
@@ -131,13 +135,21 @@ class Bringing:
     async def _beside(self, day: str) -> Brought:
         root = await self._read()
         here = await self._here(await self._store.mailboxes())
-        for box in filter(self._choice.takes, root.mailboxes):
+        chosen = list(filter(self._choice.takes, root.mailboxes))
+        few = {box.key: await self._rows(box) for box in chosen} if self._choice.email_ids is not None else {}
+        self._are_there(row for rows in few.values() for row in rows)
+        for box in chosen:
             name = f"{BESIDE}/{day}/{box.name}"
-            wanted = await self._rows(box)
+            rows = few[box.key] if few else await self._rows(box)
             # As if it had been there then: what is in other mailboxes does not matter.
-            lacking = missing(wanted, name, {id: {name: at[name]} for id, at in here.items() if name in at}, {})
+            lacking = missing(rows, name, {id: {name: at[name]} for id, at in here.items() if name in at}, {})
             self.done.present += lacking.present
-            await self._bring(box, name, lacking.rows, root)
+            try:
+                await self._bring(box, name, lacking.rows, root)
+            except BadMailboxName as refusal:  # with the levels above it, which is no reason to leave out others
+                self.done.lost.append(
+                    Lost(self._line.address, box.name, 0, "", f"Below {BESIDE}/{day}: {refusal.text}")
+                )
         return self.done
 
     # Reading ---------------------------------------------------------------------------------------
@@ -166,6 +178,13 @@ class Bringing:
         except Corrupt as error:
             self.done.lost.append(Lost(self._line.address, box.name, 0, "", error.text))
             return []
+
+    def _are_there(self, rows: Iterable[Placed]) -> None:
+        """Raises NoRepository where a message that is asked for was not there then, before anything is done."""
+        if self._choice.email_ids is None or self.done.lost:  # what cannot be read may have it
+            return
+        if absent := self._choice.email_ids - {row.email_id for row in rows}:
+            raise NoRepository(f"The message {min(absent)} was not there then.", "See 'restante backup find'.")
 
     async def _here(self, boxes: Sequence[Mailbox]) -> dict[str, dict[str, list[tuple[int, Flags]]]]:
         """What is in the account now, of what is asked for: see `missing.Here`."""
@@ -209,6 +228,16 @@ class Bringing:
             for group in groups(rows, GROUP_MESSAGES):
                 await self._append(box, name, key, group)
         self.done.mailboxes.append((name, self.done.messages - before))
+
+    async def _make_empty(self, box: MailboxData, name: str, root: AccountData) -> None:
+        """Make a mailbox again that is gone and had no message in it."""
+        if await self._store.mailbox(name) is not None:
+            return
+        if self._dry_run:
+            await self._rights(box, root)
+        else:
+            await self._mailbox(box, name, root)
+        self.done.mailboxes.append((name, 0))
 
     async def _mailbox(self, box: MailboxData, name: str, root: AccountData) -> int:
         """The mailbox of this name, made where it is not there: then with the role, the annotations and the rights

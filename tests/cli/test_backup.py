@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from restante.backup import objects
+from restante.backup.errors import Corrupt
 from restante.backup.outcome import Drilled
+from restante.backup.repository import Repository
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.clock import SystemClock
@@ -109,7 +112,9 @@ def test_a_message_a_mailbox_and_an_account_come_back(cli: Cli) -> None:
     assert (there["messages"], there["present"]) == (0, 3)
     one = ("--message", found[0]["email_id"])
     assert json.loads(cli.data(*restore, *one, "--beside", "--json").stdout)["messages"] == 1
-    cli.data(*restore, "--mailbox", "INBOX", "--out", str(cli.folder / "out"), "--format", "mbox")
+    out = (*restore, "--mailbox", "INBOX", "--out", str(cli.folder / "out"), "--format", "mbox")
+    cli.data(*out)
+    assert "--force" not in cli.data(*out, status=Exit.REFUSED).stderr, "there is none here"
     assert (cli.folder / "out" / "INBOX.mbox").read_bytes().count(b"Subject: Plans") == 3
     cli.data("account", "remove", "ann@example.com", "--yes")
     dry = json.loads(cli.data(*restore, "--dry-run", "--json").stdout)
@@ -179,6 +184,80 @@ def test_what_is_kept_twice_is_mended(cli: Cli) -> None:
         == 4
     )
     cli("backup", "verify", cli.place, "--all", *cli.key)
+
+
+def test_a_message_whose_octets_are_lost_hides_no_other_that_is_found(cli: Cli) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    for pack in (cli.folder / "backup" / "mail").rglob("*"):
+        if pack.is_file():
+            pack.unlink()
+    found = cli("backup", "find", "carl", "--location", cli.place, *cli.key, "--json")
+    assert [row["subject"] for row in json.loads(found.stdout)] == ["(damaged in the backup)"] * 3
+    assert "is not at the backup's location" in found.stderr
+
+
+def test_what_of_an_account_or_the_directory_is_lost_hides_nothing_else(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both copies of a pack of metadata are gone: everything that lies in others is shown and comes back."""
+    cli.data("account", "add", "bob@example.com", "--password-stdin", stdin=b"correct horse\n")
+    cli.data("alias", "add", "all@example.com", "ann@example.com")
+    cli.data("backup", "run", cli.place, *cli.key)
+    read = Repository.read
+    lost: list[type[objects.Struct]] = []
+
+    def damaged(repository: Repository, id: bytes, what: type[objects.Struct]) -> objects.Struct:
+        if what in lost:
+            lost.remove(what)  # the first one alone
+            raise Corrupt("An object of the backup is not what was written.")
+        return read(repository, id, what)
+
+    monkeypatch.setattr(Repository, "read", damaged)
+    lost.append(objects.AccountData)
+    shown = cli("backup", "show", "latest", "--location", cli.place, *cli.key, "--json")
+    assert [(row["account"], row["mailboxes"]) for row in json.loads(shown.stdout)] == [
+        ("ann@example.com", None),
+        ("bob@example.com", 6),
+    ]
+    assert "is not what was written" in shown.stderr
+    lost.append(objects.CommonData)
+    new = ("--data", str(cli.folder / "new"))
+    whole = cli("backup", "restore", cli.place, "--all", *cli.key, *new, status=Exit.FINDINGS)
+    assert "Domains, aliases and secrets: An object" in whole.stderr
+    assert "ann@example.com" in cli(*new, "account", "list").stdout
+    assert cli(*new, "search", "--account", "ann@example.com", "Hello").stdout.count("Plans") == 3
+    cli(*new, "doctor")
+
+
+def test_a_dry_run_says_what_would_be(cli: Cli) -> None:
+    """Also that nothing would come back, and why."""
+    cli.data("backup", "run", cli.place, *cli.key)
+    everything = ("backup", "restore", cli.place, *cli.key, "--all", "--dry-run")
+    assert "There is mail in" in cli.data(*everything, status=Exit.REFUSED).stderr
+    new = cli.folder / "new"
+    would = json.loads(cli("--data", str(new), *everything, "--json").stdout)
+    assert (would["accounts"], would["messages"]) == (1, 3)
+    assert not new.exists()
+    one = ("backup", "restore", cli.place, *cli.key, "--account", "ann@example.com")
+    cli.data("account", "remove", "ann@example.com", "--yes")
+    cli.data("account", "add", "bob@example.com", "--password-stdin", stdin=b"correct horse\n")
+    cli.data("alias", "add", "ann@example.com", "bob@example.com")
+    assert "is an alias" in cli.data(*one, "--dry-run", status=Exit.REFUSED).stderr
+    assert "is an alias" in cli.data(*one, status=Exit.REFUSED).stderr
+
+
+def test_a_message_that_was_not_there_is_told(cli: Cli) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    one = ("backup", "restore", cli.place, *cli.key, "--account", "ann@example.com", "--message", "m" + "a" * 26)
+    for more in ((), ("--beside",), ("--dry-run",), ("--out", str(cli.folder / "out"))):
+        assert "was not there then" in cli.data(*one, *more, status=Exit.NOT_FOUND).stderr
+
+
+def test_a_restore_that_was_cut_off_before_it_said_of_which_snapshot_begins_anew(cli: Cli) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    (cli.folder / "new").mkdir(mode=0o700)
+    (cli.folder / "new" / "restoring").touch()
+    cli("backup", "restore", cli.place, "--all", *cli.key, "--data", str(cli.folder / "new"))
 
 
 def test_keys_are_added_listed_and_removed(cli: Cli) -> None:

@@ -193,7 +193,11 @@ class _Finder:
         rows = read_placed(data)
         if not rows:
             return [], gone
-        texts = read_catalogue(self._repository.read(data.catalogue, CatalogueData))
-        if len(texts) != len(rows):
-            raise Corrupt("A catalogue of the backup names other messages than its list.", VERIFY)
+        try:
+            texts = read_catalogue(self._repository.read(data.catalogue, CatalogueData))
+            if len(texts) != len(rows):
+                raise Corrupt("A catalogue of the backup names other messages than its list.", VERIFY)
+        except Corrupt as error:
+            self._repository.complaints.append(error)
+            return [], gone  # of what is not found, it is known all the same what it took away
         return [row for row, each in zip(rows, texts, strict=True) if self._test(row, each)], gone

@@ -191,7 +191,9 @@ def parse_key_file(text: str) -> KeyFile:
     """Raises BackupRefusal."""
     found = _KEY_FILE.match(text)
     if found is None:
-        raise BackupRefusal("This is no key file of a backup.", "One is made by 'restante backup key add --key-file'.")
+        raise BackupRefusal(
+            "This is no key file of a backup.", "One is made by 'restante backup key add --new-key-file FILE'."
+        )
     return KeyFile(base64.b32decode(found[1].upper() + "===="))
 
 

@@ -33,7 +33,7 @@ from ..store.backup import (
     Served,
     TombstoneRow,
 )
-from ..store.directory import Exists, NotFound
+from ..store.directory import Common, Domain, Exists, NotFound, Person
 from ..store.errors import AccountExists, AnotherStore
 from ..store.interface import Engine
 from ..store.rights import EVERYONE, NEGATIVE
@@ -204,9 +204,13 @@ async def restore_all(
                 done.lost.append(Lost(address, "", 0, "", error.text))
             await engine.create_account(id)  # one that the snapshot has no mail of
             await engine.leave(id)
-    common = await asyncio.to_thread(repository.read, snapshot.data.common, CommonData)
+    try:
+        common = common_of(await asyncio.to_thread(repository.read, snapshot.data.common, CommonData))
+    except Corrupt as error:
+        done.lost.append(Lost("", "", 0, "", f"Domains, aliases and secrets: {error.text}"))
+        common = Common(tuple(Domain(name) for name in sorted({each.account.domain for each in persons})), (), (), ())
     if not (await engine.directory.domains() or await engine.directory.accounts()):
-        await engine.directory.fill(common_of(common), persons)  # else it was cut off behind this
+        await engine.directory.fill(common, persons)  # else it was cut off behind this
     for id, identifiers in granted.items():
         await engine.directory.note_shares(id, identifiers)
     for file in snapshot.data.files:
@@ -219,20 +223,46 @@ async def restore_all(
     return done
 
 
-def _begin(data: Path, snapshot: Snapshot) -> None:
-    """Say what is being restored here. Raises NotEmpty where something else is."""
+def would_restore_all(repository: Repository, snapshot: Snapshot, data: Path) -> Restored:
+    """What `restore_all` would bring back, from lists of accounts alone. Raises NotEmpty."""
+    _may_begin(data, snapshot)
+    done, lines = Restored(), lines_of(repository, snapshot)
+    here: set[str] = set()
+    for page in snapshot.data.persons:
+        try:
+            here.update(each.id for each in repository.read(page, PersonsData).persons)
+        except Corrupt as error:
+            done.lost.append(Lost("", "", 0, "", f"Accounts and their credentials: {error.text}"))
+    come = [line for line in lines.values() if line.id in here]
+    done.accounts, done.messages = len(come), sum(line.messages for line in come)
+    done.octets = sum(line.octets for line in come)
+    if not done.lost:
+        done.elsewhere = sorted(line.address for line in lines.values() if line.id not in here)
+    return done
+
+
+def _may_begin(data: Path, snapshot: Snapshot) -> bool:
+    """Whether nothing of this snapshot is here yet. Raises NotEmpty where something else is."""
     marker = data / MARKER
     wanted = snapshot.name.rpartition("-")[2]
-    if marker.exists():
-        if marker.read_text("ascii").strip() != wanted:
+    # An empty one was cut off before anything else was there.
+    if marker.exists() and (half := marker.read_text("ascii").strip()):
+        if half != wanted:
             raise NotEmpty(f"Another snapshot is half restored in {data}.", "Name that one, or an empty folder.")
-        return
+        return False
     if (data / "directory.db").exists() or (data / "accounts").exists():
         raise NotEmpty(f"There is mail in {data} already.", "Name an empty folder with --data.")
+    return True
+
+
+def _begin(data: Path, snapshot: Snapshot) -> None:
+    """Say what is being restored here. Raises NotEmpty."""
+    if not _may_begin(data, snapshot):
+        return
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    number = os.open(data / MARKER, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(number, "w") as stream:
-        stream.write(wanted + "\n")
+        stream.write(snapshot.name.rpartition("-")[2] + "\n")
         stream.flush()
         os.fsync(number)
 
@@ -291,29 +321,9 @@ async def restore_removed(
 ) -> None:
     """Give an account back that is no longer in the directory, whole: store first, then who may log in to it.
 
-    Raises NoRepository where the snapshot's directory lacks it, NotFound for its domain, Exists, AnotherStore, Corrupt.
+    Raises as `admitted`, AnotherStore, Corrupt.
     """
-    for page in snapshot.data.persons:
-        for each in (await asyncio.to_thread(repository.read, page, PersonsData)).persons:
-            if each.id == line.id:
-                person = person_of(each)
-                break
-        else:
-            continue
-        break
-    else:
-        raise NoRepository(
-            f"The snapshot does not say who may log in as {line.address}: it is an account of an IMAP server.",
-            "Say --imap to bring it back there, --into an account of this installation, or --out DIR.",
-        )
-    # Before anything is made: what is refused leaves no store behind.
-    if await engine.directory.domain(person.account.domain) is None:
-        name = person.account.domain
-        raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
-    if await engine.directory.account(person.account.address) is not None:
-        raise Exists(f"{person.account.address} is an account here.", "Restore into it.")
-    if await engine.directory.alias(person.account.address) is not None:
-        raise Exists(f"{person.account.address} is an alias.", "Remove the alias first.")
+    person = await admitted(engine, repository, snapshot, line)
     later = (await asyncio.to_thread(newest_lines, repository, snapshot, {line.id: line})).get(line.id)
 
     async def known(person: str) -> bool:
@@ -322,6 +332,39 @@ async def restore_removed(
     granted = await restore_account(engine, repository, line, pool, done, told, surely=True, later=later, known=known)
     await engine.directory.put_person(person)
     await engine.directory.note_shares(line.id, granted)
+
+
+async def admitted(engine: Engine, repository: Repository, snapshot: Snapshot, line: AccountLine) -> Person:
+    """Who may log in to an account that is to come back, where nothing is in its way: asked before anything is made, so
+    that what is refused leaves no store behind.
+
+    Raises NoRepository where the snapshot's directory lacks it, NotFound for its domain, Exists, Corrupt.
+    """
+    wrong: Corrupt | None = None
+    for page in snapshot.data.persons:
+        try:
+            persons = (await asyncio.to_thread(repository.read, page, PersonsData)).persons
+        except Corrupt as error:
+            wrong = error  # others' page, perhaps
+            continue
+        if found := [person_of(each) for each in persons if each.id == line.id]:
+            person = found[0]
+            break
+    else:
+        if wrong is not None:
+            raise wrong
+        raise NoRepository(
+            f"The snapshot does not say who may log in as {line.address}: it is an account of an IMAP server.",
+            "Say --imap to bring it back there, --into an account of this installation, or --out DIR.",
+        )
+    if await engine.directory.domain(person.account.domain) is None:
+        name = person.account.domain
+        raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
+    if await engine.directory.account(person.account.address) is not None:
+        raise Exists(f"{person.account.address} is an account here.", "Restore into it.")
+    if await engine.directory.alias(person.account.address) is not None:
+        raise Exists(f"{person.account.address} is an alias.", "Remove the alias first.")
+    return person
 
 
 def newest_lines(

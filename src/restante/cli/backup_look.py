@@ -55,7 +55,8 @@ def list_(as_json: bool) -> None:
         )
         for each in repository.snapshots()
     ]  # fmt: skip
-    emit(rows, as_json, "There is no snapshot yet.")
+    damaged = any(each.name.removeprefix("twin/").startswith("snapshots/") for each in repository.complaints)
+    emit(rows, as_json, "No snapshot can be read." if damaged else "There is no snapshot yet.")
     tell_disturbed(repository)
     complain_of(repository)
 
@@ -77,9 +78,11 @@ def _list_sealed(repository: Repository, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
+    """mailboxes: None where that cannot be read."""
+
     account: str
     taken: str | None
-    mailboxes: int
+    mailboxes: int | None
     messages: int
     size: str
 
@@ -104,6 +107,7 @@ class MailboxRow:
 def show(snapshot: str, address: str | None, as_json: bool) -> None:
     """Show the accounts in SNAPSHOT: its id, "latest", or a date, which means the newest of then or before."""
     from ..backup.choose import line_of, snapshot_of
+    from ..backup.errors import Corrupt
     from ..backup.objects import AccountData
     from ..backup.run import lines_of
 
@@ -121,9 +125,12 @@ def show(snapshot: str, address: str | None, as_json: bool) -> None:
     else:
         rows = []
         for line in sorted(lines_of(repository, meant).values(), key=lambda line: line.address):
-            root = repository.read(line.root, AccountData)
-            size = human_size(line.octets)
-            rows.append(AccountRow(line.address, instant(line.at), len(root.mailboxes), line.messages, size))
+            try:
+                mailboxes = len(repository.read(line.root, AccountData).mailboxes)
+            except Corrupt as error:  # of one account, which is no reason to hide the others
+                repository.complaints.append(error)
+                mailboxes = None
+            rows.append(AccountRow(line.address, instant(line.at), mailboxes, line.messages, human_size(line.octets)))
         emit(rows, as_json, "There is no account in it.")
     complain_of(repository)
 
@@ -140,6 +147,10 @@ class FoundRow:
     first_snapshot: str
     last_snapshot: str
     snapshots: int
+
+
+UNREADABLE = "(damaged in the backup)"
+"""The subject of a message whose octets cannot be read."""
 
 
 class BadSearch(Refusal):
@@ -166,6 +177,7 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     NOT, OR                            as in `restante search`
     """
     from ..backup.choose import snapshot_of
+    from ..backup.errors import Corrupt
     from ..backup.find import Found, find
     from ..query.words import BadWords, parse_words
 
@@ -179,7 +191,11 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     shown = found[:limit] if limit > 0 else found
 
     def row(hit: Found) -> FoundRow:
-        sender, subject = _texts(repository.message(hit.digest))
+        try:
+            sender, subject = _texts(repository.message(hit.digest))
+        except Corrupt as error:  # it was there, which is worth knowing; and so were the others
+            repository.complaints.append(error)
+            sender, subject = "", UNREADABLE
         return FoundRow(
             hit.address, hit.mailbox, instant(hit.received), sender, subject, hit.size, hit.email_id,
             hit.snapshots[0], hit.snapshots[-1], len(hit.snapshots),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -155,7 +155,7 @@ def _tell(result: Result, dry_run: bool) -> None:
         click.echo(f"... and rights of {len(result.dropped) - MOST_TOLD} more; --json lists all.", err=True)
     for each in result.lost[:MOST_TOLD]:
         where = " ".join(part for part in (each.address, each.mailbox, f"UID {each.uid}" if each.uid else "") if part)
-        click.echo(f"lost {where}: {each.why}", err=True)
+        click.echo(f"{f'lost {where}'.rstrip()}: {each.why}", err=True)
     if len(result.lost) > MOST_TOLD:
         click.echo(f"... and {len(result.lost) - MOST_TOLD} more; --json lists all.", err=True)
 
@@ -163,7 +163,7 @@ def _tell(result: Result, dry_run: bool) -> None:
 async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Result:
     import asyncio
 
-    from ..backup.restore import restore_all
+    from ..backup.restore import restore_all, would_restore_all
     from ..clock import SystemClock, system_random
     from ..config.limits import mime_limits
     from ..config.paths import make_data
@@ -171,10 +171,13 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
     from .installation import check_owner, load_config
     from .progress import Meter
 
-    if dry_run:
-        return Result(snapshot.id, snapshot.data.accounts, snapshot.data.messages, snapshot.data.octets)
     config, data = load_config(place_of())
     check_owner(data)
+    if dry_run:
+        done = await asyncio.to_thread(would_restore_all, repository, snapshot, data)
+        complain_of(repository)
+        _tell_elsewhere(done.elsewhere)
+        return Result(snapshot.id, done.accounts, done.messages, done.octets, lost=tuple(done.lost))
     make_data(data)
     if place_of().config is None:
         config = await asyncio.to_thread(_former_config, repository, snapshot)
@@ -189,13 +192,17 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
     complain_of(repository)
     if "restante.toml" in done.files:
         click.echo(f"The configuration is in {data / 'restante.toml'}.", err=True)
-    for address in done.elsewhere:
-        click.echo(
-            f"{address}, an account of an IMAP server, stays in the backup: restore it with --account.", err=True
-        )
+    _tell_elsewhere(done.elsewhere)
     return Result(
         snapshot.id, done.accounts, done.messages, done.octets, lost=tuple(done.lost), dropped=tuple(done.dropped)
     )
+
+
+def _tell_elsewhere(addresses: Sequence[str]) -> None:
+    for address in addresses:
+        click.echo(
+            f"{address}, an account of an IMAP server, stays in the backup: restore it with --account.", err=True
+        )
 
 
 def _former_config(repository: Repository, snapshot: Snapshot) -> Config:
@@ -242,8 +249,8 @@ async def _out(
     from .installation import load_config
 
     line = await asyncio.to_thread(line_of, repository, snapshot, address)
+    await asyncio.to_thread(check_dest, out, False, "Name a new folder.")
     if dry_run:
-        await asyncio.to_thread(check_dest, out, False)
         would = await would_bring_out(repository, line, choice)
         complain_of(repository)
         return Result(
@@ -273,7 +280,7 @@ async def _account(
 
     from ..backup.bring import Bringing
     from ..backup.choose import line_of
-    from ..backup.restore import Restored, analysing, restore_removed
+    from ..backup.restore import Restored, admitted, analysing, restore_removed
     from ..store.directory import NotFound
     from .installation import installation
     from .progress import Meter
@@ -289,6 +296,7 @@ async def _account(
                 if choice.mailbox or choice.email_ids or beside:
                     raise Refusal(f"The account {address} is not here.", "Restore all of it first, or use --out DIR.")
                 if dry_run:
+                    await admitted(here.engine, repository, snapshot, line)
                     return Result(snapshot.id, 1, line.messages, line.octets)
                 whole = Restored()
                 await restore_removed(here.engine, repository, snapshot, line, pool, whole, meter)

@@ -127,10 +127,12 @@ def _prepare(dest: Path, force: bool) -> None:
     check_dest(dest, force)
 
 
-def check_dest(dest: Path, force: bool) -> None:
+def check_dest(
+    dest: Path, force: bool, remedy: str = "Name a new folder, or say --force to write into this one."
+) -> None:
     """Raises ExchangeRefusal where there is something already, unless it is asked for."""
     if not force and dest.is_dir() and any(dest.iterdir()):
-        raise ExchangeRefusal(f"{dest} is not empty.", "Name a new folder, or say --force to write into this one.")
+        raise ExchangeRefusal(f"{dest} is not empty.", remedy)
 
 
 async def placements(store: Store, mailbox: Mailbox) -> AsyncIterator[list[Placement]]:

@@ -3,16 +3,21 @@ everything else can still be restored."""
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 from pathlib import Path
 
 import pytest
 
-from restante.backup.errors import AppendOnly
+from restante.backup.choose import snapshot_of
+from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, NoRepository
 from restante.backup.folder import Folder
+from restante.backup.names import shown
 from restante.backup.prune import CannotPrune, prune
 from restante.backup.retention import Keep
+from restante.backup.run import run
 from restante.backup.verify import Verified, _stamps, verify
 from restante.clock import system_random
 from restante.store.model import FlagMode, Flags
@@ -138,6 +143,91 @@ def test_a_missing_file_is_found_and_touches_what_is_named(pristine: tuple[World
         assert bool(found.touched) == name.startswith("mail/"), name
         (root / name).write_bytes(whole)
     assert checked(world).right
+
+
+STRANGE = ("desktop.ini", "Thumbs.db", "a (conflicted copy)", "Größe", "x y", "\udcff\udcfe", "a\x1bb")
+"""What file managers and programs that copy leave behind."""
+
+
+def test_what_others_leave_there_stops_nothing_and_stays(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    world, root = copied(pristine, tmp_path)
+    folders = [root, *(path for path in root.rglob("*") if path.is_dir() and path.name != ".tmp"), root / "condemned"]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        for name in STRANGE:
+            (folder / name).write_bytes(b"from elsewhere")
+    strangers = {path for path in root.rglob("*") if path.name in STRANGE}
+    repository = world.repository()
+    assert len(repository.snapshots()) == 2
+    assert repository.find(repository.message_id(bytes(32))) is None
+    found = verify(repository, NOW, everything=True, mending=True)
+    told = {each.name for each in found.damages}
+    assert told == {shown(path.relative_to(root).as_posix()) for path in strangers}
+    assert all(each.isprintable() for each in told)
+    assert not [*found.single, *found.mended, *found.broken, *found.touched]
+
+    async def night() -> None:
+        engine = world.open(world.folder / "data")
+        try:
+            done = await run(engine, world.repository(), world.clock, "host", {})
+            assert not done.put_back
+        finally:
+            await engine.close()
+
+    play(night())
+    done = prune(world.repository(), Keep(daily=1, weekly=0, monthly=0), NOW)
+    assert len(done.forgotten) == 2
+    assert all(path.exists() for path in strangers)
+    assert [each.id for each in world.repository().snapshots()] == [each.id for each in done.kept]
+
+
+def test_a_file_that_the_disk_does_not_give_back_is_damaged_and_no_more(
+    pristine: tuple[World, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sector that cannot be read: whoever reads the file hears of an error of the disk, not of wrong octets."""
+    world, root = copied(pristine, tmp_path)
+    bad: set[int] = set()
+    pread = os.pread
+
+    def failing(number: int, count: int, offset: int) -> bytes:
+        if os.fstat(number).st_ino in bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(number, count, offset)
+
+    monkeypatch.setattr(os, "pread", failing)
+    for kind in ("mail", "meta", "index", "snapshots", "keys", "written"):
+        name = next(name for name in files(root) if name.startswith(f"{kind}/"))
+        bad.add((root / name).stat().st_ino)
+        found = checked(world)
+        assert [each.name for each in found.damages] == [name]
+        assert "Input/output error" in found.damages[0].text
+        touched = {(each.mailbox, each.uid) for each in found.touched if each.address == "ann@example.com"}
+        assert bool(found.touched) == (kind == "mail")
+        if not any(each.address == "bob@example.com" for each in found.touched):
+            restorable(world, tmp_path / kind, touched)
+        bad.clear()
+    bad.update(path.stat().st_ino for path in root.rglob("*"))
+    with pytest.raises(LocationFailed):
+        verify(world.repository(), NOW, everything=True)
+
+
+def test_what_is_damaged_is_not_taken_for_nothing(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    """Who is told that there is nothing makes a new one, or gives up."""
+    world, root = copied(pristine, tmp_path)
+    repository = world.repository()
+    ids = [each.id for each in repository.snapshots()]
+    for path in [*root.glob("snapshots/*"), *root.glob("twin/snapshots/*")]:
+        path.write_bytes(b"")
+    for wanted in ("latest", "2030-01-01", ids[0]):
+        with pytest.raises(Corrupt, match="2 cannot: "):
+            snapshot_of(repository, wanted)
+    for path in root.glob("keys/*"):
+        path.write_bytes(b"{}")
+    with pytest.raises(NoRepository, match="none of its keys"):
+        world.repository()
+    shutil.rmtree(root)
+    with pytest.raises(NoRepository, match="no backup at this location"):
+        world.repository()
 
 
 def test_that_the_newest_snapshot_is_gone_is_told_until_there_is_another(

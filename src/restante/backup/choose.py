@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ..store.directory import fold_address
-from .errors import NoRepository
+from .errors import VERIFY, Corrupt, NoRepository
 from .objects import AccountLine
 from .repository import Repository, Snapshot
 from .run import lines_of
@@ -15,12 +16,12 @@ from .run import lines_of
 def snapshot_of(repository: Repository, wanted: str) -> Snapshot:
     """The snapshot named by the first letters of its id, by "latest", or by a date or instant (ISO 8601; by this
     machine's clock where no zone is given, as folders in `Backups/` are named, whose names are taken too): the newest
-    that is not younger. Raises NoRepository."""
+    that is not younger. Raises NoRepository; Corrupt where it may be one that cannot be read."""
     found, unreadable = repository.read_snapshots()
     repository.complaints += unreadable
     if wanted == "latest":
         if not found:
-            raise NoRepository("There is no snapshot in this backup.", "Take one with 'restante backup run'.")
+            raise _none("There is no snapshot in this backup.", "Take one with 'restante backup run'.", unreadable)
         return found[-1]
     if named := _SHOWN.fullmatch(wanted):
         wanted = named[1]
@@ -28,15 +29,24 @@ def snapshot_of(repository: Repository, wanted: str) -> Snapshot:
         at = _instant(wanted)
         before = [each for each in found if each.data.at <= at]
         if not before:
-            raise NoRepository(f"There is no snapshot of {wanted} or before.", "See 'restante backup list'.")
+            raise _none(f"There is no snapshot of {wanted} or before.", "See 'restante backup list'.", unreadable)
         if _MINUTE.fullmatch(wanted):  # whose first one is what `Backups/` calls so
             return next((each for each in before if each.data.at > at - 60), before[-1])
         return before[-1]
     meant = [each for each in found if len(wanted) >= 4 and each.name.rpartition("-")[2].startswith(wanted.lower())]
-    if len(meant) != 1:
-        which = "There is no snapshot" if not meant else "There are several snapshots"
-        raise NoRepository(f"{which} {wanted}.", "See 'restante backup list'.")
+    if not meant:
+        raise _none(f"There is no snapshot {wanted}.", "See 'restante backup list'.", unreadable)
+    if len(meant) > 1:
+        raise NoRepository(f"There are several snapshots {wanted}.", "See 'restante backup list'.")
     return meant[0]
+
+
+def _none(text: str, remedy: str, unreadable: Sequence[Corrupt]) -> NoRepository | Corrupt:
+    """Why there is none: those that are damaged are not nothing."""
+    if not unreadable:
+        return NoRepository(text, remedy)
+    damaged = "One" if len(unreadable) == 1 else str(len(unreadable))
+    return Corrupt(f"{text.removesuffix('.')} that can be read. {damaged} cannot: {unreadable[0].text}", VERIFY)
 
 
 def name_of(repository: Repository, wanted: str) -> str:

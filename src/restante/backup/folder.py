@@ -9,11 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..clock import Random
-from .errors import LocationFailed, Missing, NoRoom
+from .errors import VERIFY, Corrupt, LocationFailed, Missing, NoRoom
 from .location import Location, checked, is_name
+from .names import DESCRIPTOR
 
 TEMPORARY = ".tmp"
 """Folder for files that are being written. Its name is none that an object can have."""
+
+
+UNREADABLE = frozenset({errno.EIO, errno.EBADMSG, errno.EISDIR, getattr(errno, "EUCLEAN", errno.EIO)})
+"""What a damaged file answers who reads it: a sector that cannot be read, checksums of a file system that do not agree.
+No more than that file is lost. (EUCLEAN is Linux's.)"""
 
 
 class Folder(Location):
@@ -50,15 +56,26 @@ class Folder(Location):
         return self.read(name, self._path(name), offset, count)
 
     def read(self, name: str, path: Path, offset: int, count: int | None) -> bytes:
-        """As `get`, from a file of this folder."""
-        with translated(name), path.open("rb", buffering=0) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            left = max(0, size - offset) if count is None else min(count, max(0, size - offset))
-            pieces = []
-            while left > 0 and (piece := os.pread(stream.fileno(), min(left, 1 << 30), offset)):
-                pieces.append(piece)
-                offset, left = offset + len(piece), left - len(piece)
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        """As `get`, from a file of this folder. Raises Corrupt where the disk does not give it back."""
+        with translated(name):
+            try:
+                return _read(path, offset, count)
+            except OSError as error:
+                if error.errno not in UNREADABLE or not self._answers():
+                    raise
+                text = f"{name} cannot be read from the disk ({error.strerror})."
+                raise Corrupt(text, f"Look after that disk. {VERIFY}", name=name) from error
+
+    def _answers(self) -> bool:
+        """Whether the disk gives what is at its top: else it is not one file that is damaged."""
+        try:
+            with os.scandir(self.root):
+                _read(self.root / DESCRIPTOR, 0, None)
+        except FileNotFoundError:
+            return self.root.exists()
+        except OSError:
+            return False
+        return True
 
     def size(self, name: str) -> int:
         with translated(name):
@@ -141,6 +158,17 @@ class Folder(Location):
 
     def settle(self, folder: Path) -> None:
         """See to the rights of a folder that is there."""
+
+
+def _read(path: Path, offset: int, count: int | None) -> bytes:
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        left = max(0, size - offset) if count is None else min(count, max(0, size - offset))
+        pieces = []
+        while left > 0 and (piece := os.pread(stream.fileno(), min(left, 1 << 30), offset)):
+            pieces.append(piece)
+            offset, left = offset + len(piece), left - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 STEP = 1 << 20

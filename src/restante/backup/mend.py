@@ -36,6 +36,8 @@ def mend(repository: Repository, name: str) -> bool:
 
 def _mend(repository: Repository, name: str) -> bool:
     location = repository.location
+    if not names.is_ours(name):
+        return False  # whoever put it there may want it
     if name == names.DESCRIPTOR:
         repository.write_descriptor()
         return True
@@ -72,12 +74,7 @@ def complete(repository: Repository, folders: Sequence[str] = ALL) -> list[str]:
 
     A pack whose twin alone is there was never finished: it is left alone, nothing names it.
     """
-    files = {
-        name
-        for folder in folders
-        for each in (folder, names.twin(folder))
-        for name, _ in repository.location.names(each)
-    }
+    files = {name for folder in folders for each in (folder, names.twin(folder)) for name in repository.files(each)}
     done = []
     for name in sorted(files):
         twin = twin_of(name)

@@ -70,6 +70,18 @@ def sha_of(name: str) -> str | None:
     return None
 
 
+def is_ours(name: str) -> bool:
+    """Whether a backup can have a file of this name. Others lie there too: what a file manager or a program that copies
+    has left."""
+    return sha_of(name) is not None or slot_of(name) is not None or name == DESCRIPTOR
+
+
+def shown(name: str) -> str:
+    """A name for people: what somebody else has put there may be called anything."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
 def snapshot_serial(name: str) -> int:
     """The serial number in a snapshot's name, by which they are ordered whatever a clock says; 0 where it is none."""
     found = _SNAPSHOT.match(name.removeprefix(TWIN + "/"))

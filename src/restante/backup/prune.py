@@ -120,8 +120,8 @@ def prune(
         old_lists, condemned = repository.condemned_lists()
     except Corrupt:
         # Then all that nobody needs is condemned as of now: it goes later, which is safe.
-        old_lists, condemned = [name for name, _ in repository.location.names(names.CONDEMNED)], {}
-    old_indexes = [name for name, _ in repository.location.names(names.INDEX)]
+        old_lists, condemned = list(repository.files(names.CONDEMNED)), {}
+    old_indexes = list(repository.files(names.INDEX))
     repository.index_packs()
     complete(repository)
     absent = repository.leave_out_absent()
@@ -338,7 +338,7 @@ def _needed_files(repository: Repository, needed: dict[bytes, Spot]) -> tuple[st
 def _forget_notes(repository: Repository, done: Pruned) -> None:
     """Remove all notes of what was read back but the newest, which runs could only add."""
     location = repository.location
-    notes = sorted((name for name, _ in location.names(names.READ)), key=lambda name: location.arrived(name) or 0.0)
+    notes = sorted(repository.files(names.READ), key=lambda name: location.arrived(name) or 0.0)
     for name in notes[:-1]:
         _remove(repository, done, name)
 

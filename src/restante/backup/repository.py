@@ -143,7 +143,7 @@ class Repository:
             return cls._open_to_write(location, secret, random, notes)
         slots = list(kept_slots(location))
         if not slots:
-            raise _none_here()
+            raise _none_here(location)
         found: Repository | None = None
         for kept in _in_turn(location, slots):
             root = keys.open_slot(kept.slot, secret)
@@ -171,7 +171,7 @@ class Repository:
         except Corrupt as error:
             slots = list(kept_slots(location))
             if not slots:
-                raise _none_here() from error
+                raise _none_here(location) from error
             if key.repository not in {kept.slot.repository for kept in slots}:
                 raise WrongKey("This writing key is of another backup.", "Name that of this one.") from error
             opened.complaints.append(error)
@@ -270,7 +270,7 @@ class Repository:
         return found
 
     def _index_files(self) -> Iterator[Part]:
-        for name, _ in sorted(self.location.names(names.INDEX)):
+        for name in sorted(self.files(names.INDEX)):
             try:
                 yield Part.decode(self.read_file(name, FileKind.INDEX))
             except Missing:
@@ -338,7 +338,7 @@ class Repository:
         """Packs that have gone since the index was read though they were to stay. There are none while clocks are right
         and no run outlives `run.LONGEST`, of which a machine that sleeps in the middle of one knows nothing. Costs a
         short listing where no `prune` went on meanwhile."""
-        if sorted(name for name, _ in self.location.names(names.CONDEMNED)) == self.lists:
+        if sorted(self.files(names.CONDEMNED)) == self.lists:
             return set()
         relied = (self._expected | self.index.packs.keys()) - self.index.condemned
         here = {names.sha_of(name) for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)}
@@ -372,7 +372,7 @@ class Repository:
     def condemned_lists(self) -> tuple[list[str], dict[str, int]]:
         """The files that list condemned packs, and what they say together. Raises Corrupt."""
         while True:
-            listed = sorted(name for name, _ in self.location.names(names.CONDEMNED))
+            listed = sorted(self.files(names.CONDEMNED))
             found: dict[str, int] = {}
             try:
                 for name in listed:
@@ -386,6 +386,10 @@ class Repository:
                 raise Corrupt("A list of the backup cannot be read.", VERIFY) from error
 
     # Reading ---------------------------------------------------------------------------------------
+
+    def files(self, folder: str) -> Iterator[str]:
+        """Names of the backup's files below a folder; what else lies there is passed over."""
+        return (name for name, _ in self.location.names(folder) if names.is_ours(name))
 
     def read_file(self, name: str, kind: FileKind) -> bytes:
         """The content of a sealed file. Raises Corrupt with its name, Missing."""
@@ -614,7 +618,8 @@ class Repository:
         except Corrupt as error:
             with self._lock:
                 self._readers.pop(name, None)  # what is put back in its place may have another head
-            raise type(error)(f"{name}: {error.text}", error.remedy, name=name) from error
+            text = error.text if name in error.text else f"{name}: {error.text}"
+            raise type(error)(text, error.remedy, name=name) from error
 
     def _reader(self, name: str, where: Pack, start: int) -> pack.Reader:
         """What opens a pack's blocks: its head is asked for once, not with each block. Raises Missing, Corrupt."""
@@ -743,7 +748,13 @@ class Repository:
         self.location.remove(names.twin(name))
 
 
-def _none_here() -> NoRepository:
+def _none_here(location: Location) -> NoRepository:
+    """Why nothing opens here: what a backup has without its keys is not to be taken for an empty place."""
+    if any(names.is_ours(name) for name, _ in location.names("")):
+        return NoRepository(
+            "There is a backup at this location, and none of its keys: all are gone or damaged, both copies of each.",
+            "Bring back its folder 'keys' from another copy of the backup: without one it cannot be opened.",
+        )
     return NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
 
 

@@ -29,6 +29,8 @@ from .written import MANY, Written, join, note_gone, read_written
 
 DAYS = 30.0
 """Within so many days a nightly share reads all."""
+CHUNK = 1 << 16
+"""Octets read at once of a file that the disk does not give as a whole."""
 SHARE = 25
 """A share is at least this part of all octets: nights may be missed."""
 
@@ -107,7 +109,7 @@ def verify(
             done.octets += files[name]
             told(files[name])
             if error is not None:
-                done.damages.append(Damage(name, error.text, _spare(name, files)))
+                done.damages.append(Damage(names.shown(name), error.text, _spare(name, files)))
     disturbed = repository.location.disturbed()
     done.damages += [Damage(name, text, True) for name, text in disturbed]
     _absent(repository, files, written, done, bad)
@@ -121,7 +123,7 @@ def verify(
         newest = _give_up(repository, done, newest)
     wrong = {each.name for each in done.damages}
     kept = {name: at for name, at in stamps.items() if name in files}
-    kept |= {name: -now if name in wrong else now for name in chosen}
+    kept |= {name: -now if name in wrong else now for name in chosen if names.is_ours(name)}
     done.fresh, done.oldest = _freshness(files, kept, now)
     if newest is not None:
         kept[newest] = -now  # so that it is told again
@@ -175,7 +177,7 @@ def _file(repository: Repository, name: str, bad: _Bad) -> Corrupt | None:
                 raise Corrupt(f"{name} is not what was written.", name=name)
             keys.decode_slot(data)
         elif names.sha_of(name) is None:
-            raise Corrupt(f"{name} is no file of a backup.", name=name)
+            raise Corrupt(f"{names.shown(name)} is no file of a backup: somebody else has put it there.", name=name)
         else:
             _sealed(repository, name, bad)
     except Missing:
@@ -197,9 +199,15 @@ def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
     if not repository.reads:
         _closed(repository, name, pack_kind(folder == names.MAIL))
         return
-    data = repository.location.get(name)
     sha, mail = names.sha_of(name) or "", folder == names.MAIL
     errors = []
+    try:
+        data = repository.location.get(name)
+    except Missing:
+        raise
+    except Corrupt as error:  # a sector that cannot be read: other blocks may be whole
+        errors.append(error)
+        data = _as_far_as_given(repository, name)
     if file_name(data) != sha:
         errors.append(Corrupt(f"{name} is not what was written.", name=name))
     try:
@@ -222,6 +230,21 @@ def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
         bad.recipes += lost.recipes
     if errors:
         raise errors[0]
+
+
+def _as_far_as_given(repository: Repository, name: str) -> bytes:
+    """A file's octets, zeros where they cannot be read."""
+    size = repository.location.size(name)
+    data = bytearray(size)
+    for at in range(0, size, CHUNK):
+        try:
+            piece = repository.location.get(name, at, CHUNK)
+        except Missing:
+            raise
+        except Corrupt:
+            continue
+        data[at : at + len(piece)] = piece
+    return bytes(data)
 
 
 def _closed(repository: Repository, name: str, kind: FileKind) -> None:
@@ -286,7 +309,7 @@ def _absent(repository: Repository, files: dict[str, int], written: Written, don
             if known.mail:
                 bad.add(sha, [id for id, _ in repository.index.of_pack(sha)])
     for name in files:
-        twin = twin_of(name)
+        twin = twin_of(name) if names.is_ours(name) else None
         if twin is None or twin in files or not (twin in written.files or _named(repository, twin)):
             continue
         plain = name.removeprefix(names.TWIN + "/")
@@ -387,7 +410,7 @@ def _stamps(repository: Repository, now: int) -> tuple[dict[str, int], list[str]
     append-only location it stays there for long, and would hide what is said since."""
     stamps: dict[str, int] = {}
     found = []
-    for name, _ in repository.location.names(names.READ):
+    for name in repository.files(names.READ):
         found.append(name)
         try:
             content = repository.read_file(name, FileKind.READ)

@@ -76,7 +76,7 @@ def _read_written(repository: Repository) -> Written:
     found = Written()
     letting_go: list[str] = []
     wrong: list[Corrupt] = []
-    for name, _ in sorted(repository.location.names(names.WRITTEN)):
+    for name in sorted(repository.files(names.WRITTEN)):
         try:
             data = objects.decode(repository.read_file(name, FileKind.WRITTEN), WrittenData)
         except Missing:

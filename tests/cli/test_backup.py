@@ -8,13 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from restante.backup import objects
 from restante.backup.errors import Corrupt
+from restante.backup.folder import Folder
+from restante.backup.keys import Passphrase
+from restante.backup.look import Looking
 from restante.backup.outcome import Drilled
 from restante.backup.repository import Repository
+from restante.backup.run import lines_of
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.clock import SystemClock
@@ -258,6 +263,27 @@ def test_a_restore_that_was_cut_off_before_it_said_of_which_snapshot_begins_anew
     (cli.folder / "new").mkdir(mode=0o700)
     (cli.folder / "new" / "restoring").touch()
     cli("backup", "restore", cli.place, "--all", *cli.key, "--data", str(cli.folder / "new"))
+
+
+@pytest.mark.parametrize("at", [2**62, 253_402_300_800, -(2**62)])
+def test_a_snapshot_of_a_date_that_no_calendar_has_hides_no_other_and_is_forgotten(cli: Cli, at: int) -> None:
+    """Who has the server's key can add one to an append-only location."""
+    cli.data("backup", "run", cli.place, *cli.key)
+    repository = Repository.open(Folder(Path(cli.place), os.urandom), Passphrase(b"three random words"), os.urandom)
+    right = repository.basis()
+    assert right is not None
+    forged = repository.put_snapshot(msgspec.structs.replace(right.data, at=at))
+    listed = cli("backup", "list", cli.place, *cli.key, "--json")
+    assert [row["snapshot"] for row in json.loads(listed.stdout)] == [right.id]
+    assert forged.name in listed.stderr
+    assert cli("backup", "show", "latest", "--location", cli.place, *cli.key).stdout.count("ann@example.com") == 1
+    assert [state.id for state in Looking(repository).states(lines_of(repository, right).popitem()[0])] == [right.name]
+    assert forged.id in cli("backup", "verify", cli.place, "--all", *cli.key, status=Exit.FINDINGS).stdout
+    cli.data("backup", "run", cli.place, *cli.key)
+    cli("backup", "prune", cli.place, *cli.key, status=Exit.REFUSED)
+    cli("backup", "forget", forged.id, "--location", cli.place, *cli.key, "--yes")
+    cli("backup", "prune", cli.place, *cli.key)
+    cli("backup", "verify", cli.place, "--all", *cli.key)
 
 
 def test_keys_are_added_listed_and_removed(cli: Cli) -> None:

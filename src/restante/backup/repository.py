@@ -36,6 +36,9 @@ T = TypeVar("T")
 
 VERSION, SEALED_VERSION = 1, 2
 """Of repository.json. The second is of a repository that is sealed to a public key."""
+EARLIEST, LATEST = -(1 << 31), 253_402_214_400
+"""Between which snapshots are taken, seconds UTC: from 1901 until the end of 9999, in every zone."""
+FORGET = "Forget it by the first digits behind its number: 'restante backup forget'."
 CACHE = 64 << 20
 """Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
 
@@ -643,7 +646,10 @@ class Repository:
 
     def snapshot(self, name: str) -> Snapshot:
         """Raises Missing, Corrupt."""
-        return Snapshot(name, objects.decode(self.read_twins(name, FileKind.SNAPSHOT), SnapshotData))
+        data = objects.decode(self.read_twins(name, FileKind.SNAPSHOT), SnapshotData)
+        if not EARLIEST <= data.at <= LATEST:
+            raise Corrupt(f"{name} has a date that no calendar has: it is forged.", FORGET, name=name)
+        return Snapshot(name, data)
 
     def snapshots(self) -> list[Snapshot]:
         """All that can be read, oldest first; what cannot is complained of."""

@@ -238,13 +238,16 @@ class ExpiryType(click.ParamType[Expiry]):
 
 
 def instant(seconds: int | float | None) -> str | None:
-    """Seconds UTC as RFC 3339 text; None stays None."""
+    """Seconds UTC as RFC 3339 text; None stays None, and is what no calendar has: somebody has forged it."""
     import datetime
 
     if seconds is None:
         return None
     start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return (start + datetime.timedelta(seconds=int(seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return (start + datetime.timedelta(seconds=int(seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return None
 
 
 def confirm(question: str, yes: bool) -> None:

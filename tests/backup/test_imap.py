@@ -343,6 +343,9 @@ def test_a_whole_restore_says_what_it_leaves(home: Home, provider: RestanteServe
     assert f"{USER}, an account of an IMAP server, stays in the backup" in found.stderr
     assert "is right" in home("backup", "verify", str(home.backup), "--all", *home.key).stdout
     home("--data", str(home.data), "backup", "drill", str(home.backup), *home.key)
+    drilled = home("--data", str(home.data), "backup", "drill", str(home.backup), *home.key, "--all", "--json")
+    found = json.loads(drilled.stdout)
+    assert (found["right"], found["messages"]) == (True, 36), "it is tried all the same"
 
 
 def test_what_is_damaged_in_the_backup_is_told(home: Home, provider: RestanteServer, gate: Gate) -> None:

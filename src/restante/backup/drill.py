@@ -129,6 +129,7 @@ async def drill(
             began = clock.monotonic()
             if sample is None:
                 done = await restore_all(engine, repository, snapshot, folder, work.limits, lambda octets: None)
+                drawn = await _all_there(engine, repository, drawn, work.limits, done, report)
             else:
                 done, drawn = await _restore(engine, repository, drawn, work.limits, report)
             restored = clock.monotonic()
@@ -218,6 +219,26 @@ async def _restore(
                 report.add(f"{one.line.address}: {error.text}")
             await engine.leave(one.line.id)
     return done, there
+
+
+async def _all_there(
+    engine: Engine, repository: Repository, drawn: Sequence[Drawn], limits: Limits, done: Restored, report: Report
+) -> list[Drawn]:
+    """Which accounts there are after all was restored. Those of IMAP servers, which that leaves in the backup, are
+    restored for trial too; of any other that did not come back, a damaged list of who may log in is the reason."""
+    there, rest = [], []
+    for one in drawn:
+        here = await engine.directory.account_by_id(one.line.id) is not None
+        (there if here else rest).append(one)
+    elsewhere = set(done.elsewhere)
+    for one in rest:
+        if one.line.address not in elsewhere:
+            report.add(f"{one.line.address}: it did not come back.")
+    more, mirrored = await _restore(
+        engine, repository, [one for one in rest if one.line.address in elsewhere], limits, report
+    )
+    done.lost += more.lost
+    return [*there, *mirrored]
 
 
 # Comparing -------------------------------------------------------------------------------------------

@@ -136,9 +136,9 @@ def restore(
 def _tell(result: Result, dry_run: bool) -> None:
     verb = "would come" if dry_run else "came"
     who = f"{count(result.accounts, 'account')}, " if result.accounts else ""
-    click.echo(
-        f"From {result.snapshot} {verb} back: {who}{count(result.messages, 'message')} ({human_size(result.octets)})."
-    )
+    # What a dry run onto a server would carry is known by number alone.
+    size = f" ({human_size(result.octets)})" if result.octets or not result.messages else ""
+    click.echo(f"From {result.snapshot} {verb} back: {who}{count(result.messages, 'message')}{size}.")
     for name, number in result.mailboxes:
         click.echo(f"  {name}: {count(number, 'message')}")
     if result.present or result.moved:

@@ -136,6 +136,7 @@ def test_a_first_night_that_fails_leaves_the_account_out(home: Home, provider: R
     with Gate(provider.imap) as gate:
         found = home.night(gate.port, status=Exit.FINDINGS)
     assert (found["accounts"], len(found["failed"]), home.list()[-1]["accounts"]) == (0, 1, 0)
+    assert "is in no snapshot yet" in found["failed"][0][1]
 
 
 def test_a_run_that_is_about_others_keeps_the_account(home: Home, provider: RestanteServer, gate: Gate) -> None:

@@ -226,7 +226,8 @@ async def _all_there(
 ) -> list[Drawn]:
     """Which accounts there are after all was restored. Those of IMAP servers, which that leaves in the backup, are
     restored for trial too; of any other that did not come back, a damaged list of who may log in is the reason."""
-    there, rest = [], []
+    there: list[Drawn] = []
+    rest: list[Drawn] = []
     for one in drawn:
         here = await engine.directory.account_by_id(one.line.id) is not None
         (there if here else rest).append(one)

@@ -133,7 +133,10 @@ def _let_stand(
         if address in folded and address not in here:
             kept[line.id] = line
     told = [(address, each) for address, each in standing.items() if each.why]
-    done.failed += [(address, each.why) for address, each in told]
+    there = {fold_address(line.address) for line in kept.values()}
+    for address, each in told:
+        stands = "stands as in the last snapshot" if fold_address(address) in there else "is in no snapshot yet"
+        done.failed.append((address, f"it was not brought up to date and {stands}: {each.why}"))
     done.passing += sum(each.passing for _, each in told)
     if blind:
         return list(chosen)  # rather as they are here than not at all

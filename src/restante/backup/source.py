@@ -29,8 +29,8 @@ class Source(Protocol):
 
 
 class Standing(NamedTuple):
-    """Why an account stands in a snapshot as in the last one. why: "" where nobody needs to be told. passing: it may
-    be gone soon."""
+    """Why an account stands in a snapshot as in the last one, if that has it. why: it was not brought up to date; ""
+    where nobody needs to be told. passing: it may be gone soon."""
 
     why: str = ""
     passing: bool = False

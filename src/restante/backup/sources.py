@@ -107,18 +107,14 @@ async def _update(engine: Engine, mirrors: Mirrors, remote: Remote, held: ExitSt
                 if last:
                     raise
     except (Refusal, OSError) as error:
-        found.standing[remote.address] = Standing(_why(str(error)), isinstance(error, Refusal) and error.temporary)
+        found.standing[remote.address] = Standing(str(error), isinstance(error, Refusal) and error.temporary)
         return
     except Exception as fault:  # noqa: BLE001 - a fault of ours here is no reason to leave out everybody else's mail
         _log.exception("The mirror of %s failed.", remote.address)
-        found.standing[remote.address] = Standing(_why(f"a fault of restante's ({type(fault).__name__}), see the log"))
+        found.standing[remote.address] = Standing(f"a fault of restante's ({type(fault).__name__}), see the log")
         return
     found.updated.append(done)
     found.problems += done.notes
-
-
-def _why(reason: str) -> str:
-    return f"it was not brought up to date and stands as in the last snapshot: {reason}"
 
 
 async def _sync(mirrors: Mirrors, copy: StoreCopy, found: Sources) -> None:

@@ -143,7 +143,8 @@ def without(root: AccountData, gone: frozenset[str]) -> tuple[AccountData, list[
 @dataclass(slots=True)
 class Restored:
     """What a restore brought back. octets: of messages. dropped: rights that did not come back. elsewhere: addresses of
-    accounts that live on IMAP servers, and stay in the backup: nobody logs in to them here."""
+    accounts that live on IMAP servers, and stay in the backup: nobody logs in to them here. earlier: accounts that an
+    earlier try, which was cut off, has brought back; their messages are not counted here."""
 
     accounts: int = 0
     mailboxes: int = 0
@@ -153,6 +154,7 @@ class Restored:
     files: dict[str, bytes] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    earlier: int = 0
 
 
 Told = Callable[[int], None]
@@ -305,6 +307,7 @@ async def restore_account(
             raise
         return granted
     except AccountExists:
+        done.earlier += 1
         return granted  # whole, since an account's file is put in place when it is
     done.mailboxes += len(root.mailboxes)
     return granted

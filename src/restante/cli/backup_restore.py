@@ -193,6 +193,12 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
     if "restante.toml" in done.files:
         click.echo(f"The configuration is in {data / 'restante.toml'}.", err=True)
     _tell_elsewhere(done.elsewhere)
+    if done.earlier:
+        click.echo(
+            f"{count(done.earlier, 'account')} had come back before it was cut off: their messages are not counted"
+            " again.",
+            err=True,
+        )
     return Result(
         snapshot.id, done.accounts, done.messages, done.octets, lost=tuple(done.lost), dropped=tuple(done.dropped)
     )

@@ -119,6 +119,18 @@ def test_a_server_that_lost_everything(home: Home, provider: RestanteServer, gat
     assert home.show()["INBOX"] == 1
 
 
+def test_a_tree_that_is_renamed_when_a_part_of_it_is_deleted_is_not_downloaded_again(
+    home: Home, provider: RestanteServer, gate: Gate
+) -> None:
+    home.night(gate.port)
+    with client(provider) as mail:
+        mail.delete("Work/2026")
+        mail.rename("Work", "Play")
+    (updated,) = home.night(gate.port)["imap"]
+    assert (updated["new"], updated["removed"]) == (0, 6)
+    assert {name for name in home.show() if name.startswith(("Work", "Play"))} == {"Play"}
+
+
 def test_a_wrong_password(home: Home, provider: RestanteServer, gate: Gate) -> None:
     home.night(gate.port)
     home.password.write_text("another\n")

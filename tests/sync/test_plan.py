@@ -54,6 +54,17 @@ def test_children_go_with_their_parent_in_one_step() -> None:
     assert [(step.end, step.old, step.new) for step in found.renames] == [(TWO, "P", "Q")]
 
 
+def test_what_vanished_over_there_goes_with_its_parent_and_not_back() -> None:
+    pairs = [pair(1, "P"), pair(2, "P/c"), pair(3, "P/d")]
+    one = [place("Q", "x1"), place("Q/d", "x3")]
+    found = plan(pairs, one, [place("P", "y1"), place("P/c", "y2"), place("P/d", "y3")])
+    assert [(step.end, step.old, step.new) for step in found.renames] == [(TWO, "P", "Q")]
+    assert [joint.goal for joint in found.joints] == ["Q", "Q/c", "Q/d"]
+    one.append(place("Q/c", "x9"))  # another one has that name over there
+    found = plan(pairs, one, [place("P", "y1"), place("P/c", "y2"), place("P/d", "y3")])
+    assert played(["P", "P/c", "P/d"], found, TWO) == ["P/c", "Q", "Q/d"]
+
+
 def test_names_are_exchanged_by_a_third() -> None:
     pairs = [pair(1, "A"), pair(2, "B")]
     found = plan(pairs, [place("B", "x1"), place("A", "x2")], [place("A", "y1"), place("B", "y2")])

@@ -224,9 +224,20 @@ def _renames(joints: Sequence[Joint], end: End, names: set[str]) -> list[Rename]
             name = current.get(id(other))
             if name is not None and (name == old or _below(name, old)):
                 current[id(other)] = new + name[len(old) :]
-                if other not in waiting and current[id(other)] != other.goal:
+                if other in waiting or current[id(other)] == other.goal:
+                    continue
+                if other.vanished(end.other) and _is_free(current[id(other)], other, joints):
+                    # It is going to be removed, or made again over there: beside those with which it went. Going back
+                    # would make the mailboxes above its old name anew, which the other side then gets.
+                    other.goal = current[id(other)]
+                else:
                     waiting.append(other)
     return steps
+
+
+def _is_free(name: str, joint: Joint, joints: Sequence[Joint]) -> bool:
+    """Whether no other one is to be called so."""
+    return all(each.goal != name for each in joints if each is not joint)
 
 
 def _differs(joint: Joint, end: End) -> bool:

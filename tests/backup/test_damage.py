@@ -206,6 +206,12 @@ def test_a_file_that_the_disk_does_not_give_back_is_damaged_and_no_more(
         if not any(each.address == "bob@example.com" for each in found.touched):
             restorable(world, tmp_path / kind, touched)
         bad.clear()
+    twins = [path for path in root.rglob("*") if path.is_file() and "snapshots" in path.parts]
+    bad.update(path.stat().st_ino for path in twins)
+    found = verify(world.repository(), NOW, everything=True, mending=True)
+    assert len(found.damages) == len(twins)
+    assert not found.mended, "neither copy can be read"
+    bad.clear()
     bad.update(path.stat().st_ino for path in root.rglob("*"))
     with pytest.raises(LocationFailed):
         verify(world.repository(), NOW, everything=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from . import names
 from .crypto import file_name
-from .errors import AppendOnly, Corrupt, Missing
+from .errors import AppendOnly, Corrupt
 from .keys import slot_name
 from .repository import Repository
 
@@ -50,7 +50,7 @@ def _mend(repository: Repository, name: str) -> bool:
         return False
     try:
         data = location.get(twin)
-    except Missing:
+    except Corrupt:  # Missing, or the disk does not give it either
         return False
     if not is_right(name, data):
         return False

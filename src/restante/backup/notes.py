@@ -27,7 +27,7 @@ import msgspec
 from ..clock import Random
 from . import known, names, objects
 from .crypto import ID_OCTETS, Secrets
-from .errors import UNREADABLE, BackupRefusal, Corrupt, LocationFailed, Missing, NewerFormat
+from .errors import UNREADABLE, BackupRefusal, Corrupt, LocationFailed, NewerFormat
 from .folder import Folder
 from .known import EMPTY, NONE, SHORT, Column, Disagree
 from .objects import AccountData, AccountLine, Kind, PageData, SegmentData, SnapshotData, column
@@ -381,7 +381,7 @@ class Notes:
         """A file's content, None where it is not there or not what was written: then it goes, to be written anew."""
         try:
             data = self._files.get(name)
-        except Missing:
+        except Corrupt:  # Missing, or the disk does not give it
             return None
         except LocationFailed as error:
             self._failed = error

@@ -429,6 +429,15 @@ def test_search_lists_newest_first_by_words_and_keys(bob: Cli, tmp_path: Path) -
     (row,) = bob.json("search", "--account", "bob@example.com", "mailbox:INBOX", "noon")
     assert (row["mailbox"], row["sender"], row["subject"]) == ("INBOX", "ann@example.com", "Lunch")
     assert bob("search", "--account", "bob@example.com", "zzz").stderr == "Nothing found.\n"
+    assert uids("quarterly report") == uids("body:quarterly report") == uids('"quarterly report"') == [1]
+    assert uids("report quarterly") == []
+    nothing = bob("search", "--account", "bob@example.com", "report quarterly", "noon").stderr
+    assert nothing.splitlines()[1].startswith("Looked for as one phrase: 'report quarterly'.")
+    assert uids("has:attachment") == []
+    attached = b"Subject: file\nMIME-Version: 1.0\nContent-Type: application/pdf\n\nx\n"
+    bob("deliver", "--to", "bob@example.com", stdin=attached)
+    assert uids("has:attachment") == uids("has:attachment", "subject:file") == [4]
+    assert uids("-has:attachment", "report") == [2, 1]
     bob("search", "--account", "bob@example.com", "mailbox:None", "x", status=Exit.NOT_FOUND)
     refused = bob("search", "--account", "bob@example.com", "is:nice", status=Exit.REFUSED)
     assert "means nothing here" in refused.stderr

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import Refusal
 from .backup import complain_of, open_repository, tell_disturbed, with_location_argument, with_location_option
 from .common import emit, human_size, instant, with_json, with_place
+from .query import read_query, tell_phrases
 
 if TYPE_CHECKING:
     from ..backup.repository import Repository
@@ -142,10 +142,6 @@ class FoundRow:
     snapshots: int
 
 
-class BadSearch(Refusal):
-    code = "BAD-SEARCH"
-
-
 @click.command("find")
 @click.argument("query", nargs=-1, required=True)
 @with_location_option
@@ -167,12 +163,8 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     """
     from ..backup.choose import snapshot_of
     from ..backup.find import Found, find
-    from ..query.words import BadWords, parse_words
 
-    try:
-        words = parse_words(" ".join(query))
-    except BadWords as error:
-        raise BadSearch(str(error), "See 'restante backup find --help'.") from error
+    words = read_query(query, "backup find")
     repository = open_repository()
     snapshots = [snapshot_of(repository, snapshot)] if snapshot is not None else repository.snapshots()
     found = find(repository, snapshots, words.query, addresses, words.mailboxes)
@@ -186,6 +178,8 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
         )  # fmt: skip
 
     emit([row(hit) for hit in shown], as_json, "Nothing found.")
+    if not found:
+        tell_phrases(query)
     if len(shown) < len(found):
         click.echo(f"{len(found) - len(shown)} more; --limit 0 lists all.", err=True)
     complain_of(repository)

@@ -788,7 +788,7 @@ class SqliteStore:
         try:
             findings = iter(doctor.check(db, mender, engine.analysis))
             while (finding := await asyncio.to_thread(_next, findings)) is not None:
-                if finding.code == "answers" and finding.repaired:
+                if finding.code in ("answers", "body-text") and finding.repaired:
                     self._discard_index()  # a text may be another one now
                 yield finding
             findings = iter(indexes.check(db, engine.index_path(self.account), engine.locks))

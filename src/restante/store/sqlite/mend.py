@@ -10,7 +10,7 @@ from ...clock import Clock, Random
 from ...mime.model import Analysis
 from ..backup import Served
 from ..model import Flags
-from . import append, mailboxes
+from . import answers, append, content, mailboxes
 from .transaction import Interned, NewPlacement, Settings, Write
 
 RECOVERED = "Recovered"
@@ -44,7 +44,13 @@ class Mender:
     def rewrite(self, db: apsw.Connection, email: int, found: Analysis) -> None:
         """Make an email's answers, sort keys and texts again from its analysis."""
         append.write_derived(db, email, found)
+        row = answers.row_of(found)
         db.execute(
-            "UPDATE content SET traits = ? WHERE key = (SELECT content FROM email WHERE key = ?)",
-            (int(found.traits), email),
+            "UPDATE content SET traits = ?, pop3_size = ?, pop3_size_utf8 = ?"
+            " WHERE key = (SELECT content FROM email WHERE key = ?)",
+            (row.traits, row.pop3_size, row.pop3_size_utf8, email),
         )
+
+    def rewrite_body(self, db: apsw.Connection, email: int, text: str) -> None:
+        """Make the searchable text of an email's body again."""
+        db.execute("INSERT OR REPLACE INTO body_text (email, body) VALUES (?, ?)", (email, content.encode_text(text)))

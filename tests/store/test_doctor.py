@@ -1,0 +1,162 @@
+"""Whatever is derived from a message and kept beside it is compared with the message, and can be made again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import apsw
+import pytest
+
+from restante.mime.analyse import analyse
+from restante.query.language import Contains, Field
+from restante.store.interface import Engine, Store
+from restante.store.model import Flags, NewMessage
+from tests.engines.making import ACCOUNT, ALL, Installation, inbox
+
+MAIL = [
+    b"From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nSubject: Re: plan %d\r\nMessage-ID: <%d@x>\r\n"
+    b"Date: Mon, 1 Apr 2024 00:00:00 +0000\r\nReferences: <0@x>\r\n\r\nnumber %d\r\n" % (n, n, n)
+    for n in range(1, 5)
+]
+DERIVED = [
+    ("answer", "email"), ("sortkey", "email"), ("search_text", "email"), ("body_text", "email"), ("content", "key")
+]  # fmt: skip
+KEPT = {"content": {"key", "digest", "size", "chunks"}}
+
+
+def connection(installation: Installation) -> apsw.Connection:
+    return apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+
+
+async def codes(store: Store, *, repair: bool = False) -> list[str]:
+    return [finding.code async for finding in store.doctor(repair)]
+
+
+async def filled(store: Store) -> int:
+    box = await inbox(store)
+    messages = [NewMessage(await store.put(data), analyse(data), Flags(), 1_000_000, None) for data in MAIL]
+    await store.append(box, messages)
+    while await store.fill_search():
+        pass
+    return box
+
+
+def rows(db: apsw.Connection) -> dict[str, list[tuple[object, ...]]]:
+    return {table: list(db.execute(f"SELECT * FROM {table} ORDER BY {key}")) for table, key in DERIVED}
+
+
+def damaged(value: object) -> object:
+    """Another value of the same type; octets with one bit turned."""
+    if isinstance(value, bytes):
+        return bytes((value[0] ^ 1,)) + value[1:] if value else b"x"
+    if isinstance(value, int):
+        return value + 1
+    return 7 if value is None else f"{value}x"
+
+
+def test_each_derived_value_is_compared_with_the_message_and_made_again(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        assert await codes(store) == []
+        db = connection(installation)
+        whole = rows(db)
+        tried = 0
+        for table, key in DERIVED:
+            for number, (column, *_) in enumerate(db.execute(f"SELECT * FROM {table} LIMIT 1").get_description()):
+                if column in KEPT.get(table, {key}):
+                    continue
+                wrong = damaged(whole[table][1][number])
+                if (table, column) == ("sortkey", "is_reply"):
+                    wrong = 0
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = 2", (wrong,))
+                assert await codes(store) == ["body-text" if table == "body_text" else "answers"], (table, column)
+                assert len(await codes(store, repair=True)) == 1
+                assert await codes(store) == []
+                assert rows(db) == whole, (table, column)
+                tried += 1
+        assert tried == 27
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("table", [table for table, _ in DERIVED[:4]])
+def test_a_derived_row_that_is_gone_is_made_again(tmp_path: Path, table: str) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        db = connection(installation)
+        whole = rows(db)
+        db.execute(f"DELETE FROM {table} WHERE email = 3")
+        code = "body-text" if table == "body_text" else "answers"
+        assert await codes(store) == await codes(store, repair=True) == [code]
+        assert await codes(store) == []
+        assert rows(db) == whole
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_text_that_is_not_due_yet_is_not_missed(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        db = connection(installation)
+        db.execute("DELETE FROM body_text WHERE email > 2")
+        assert await codes(store) == []
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_an_index_of_sqlite_that_lacks_rows_is_made_again(tmp_path: Path) -> None:
+    """Two placements change their emails while SQLite does not know of one of its indexes."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def execute(sql: str, *values: apsw.SQLiteValue) -> list[tuple[apsw.SQLiteValue, ...]]:
+        db = connection(installation)  # a connection keeps the schema that it read first
+        db.execute("PRAGMA writable_schema = ON")
+        found = list(db.execute(sql, values))
+        db.close()
+        return found
+
+    async def prepare(engine: Engine, store: Store) -> None:
+        await filled(store)
+
+    async def scene() -> None:
+        engine = installation.open()
+        try:
+            store = engine.account(ACCOUNT)
+            assert set(await codes(store)) == {"index"}
+            assert set(await codes(store, repair=True)) == {"index"}
+            assert await codes(store) == []
+        finally:
+            await engine.close()
+
+    asyncio.run(installation.play(prepare))
+    (kept,) = execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE name = 'placement_email'")
+    execute("DELETE FROM sqlite_schema WHERE name = 'placement_email'")
+    execute("UPDATE placement SET email = 3 - email WHERE email < 3")
+    execute("INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", *kept)
+    asyncio.run(scene())
+
+
+def test_a_search_after_a_repair_finds_by_the_right_text(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        db = connection(installation)
+        db.execute("UPDATE body_text SET body = (SELECT body FROM body_text WHERE email = 1) WHERE email = 2")
+        query = Contains(Field.BODY, "number 1")
+        assert list(await store.search(box, query, ALL)) == [1, 2]
+        await codes(store, repair=True)
+        assert list(await store.search(box, query, ALL)) == [1]
+        db.close()
+
+    asyncio.run(installation.play(scene))

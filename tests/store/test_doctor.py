@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import apsw
@@ -12,6 +13,7 @@ from restante.mime.analyse import analyse
 from restante.query.language import Contains, Field
 from restante.store.interface import Engine, Store
 from restante.store.model import Flags, NewMessage
+from restante.store.sqlite import content
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox
 
 MAIL = [
@@ -144,6 +146,29 @@ def test_an_index_of_sqlite_that_lacks_rows_is_made_again(tmp_path: Path) -> Non
     execute("UPDATE placement SET email = 3 - email WHERE email < 3")
     execute("INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", *kept)
     asyncio.run(scene())
+
+
+def test_a_doctor_that_is_cut_off_lets_go_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    at_work = threading.Event()
+
+    def without_end(db: apsw.Connection, *_: object) -> bytes:
+        at_work.set()
+        db.execute("WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n").fetchall()
+        return b""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        monkeypatch.setattr(content, "read", without_end)
+        doctor = asyncio.create_task(codes(store, repair=True))
+        assert await asyncio.to_thread(at_work.wait, 30)
+        doctor.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doctor
+        monkeypatch.undo()
+        assert await codes(store) == []
+
+    asyncio.run(installation.play(scene))
 
 
 def test_a_search_after_a_repair_finds_by_the_right_text(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def command(ctx: click.Context, source: Path, address: str, mailbox: str | None,
 
 async def _work(source: Path, address: str, mailbox: str | None, pop3_uidl: str) -> Result:
     from ..exchange.detect import open_source
-    from ..exchange.load import import_mail
+    from ..exchange.load import Report, import_mail
     from ..exchange.maildir import Pop3Uidl
     from .installation import installation
     from .progress import Meter
@@ -74,17 +74,26 @@ async def _work(source: Path, address: str, mailbox: str | None, pop3_uidl: str)
             return await here.engine.directory.claim_mailbox_id(id, account.id, origin)
 
         opened = open_source(source, here.config.limits.message, Pop3Uidl(pop3_uidl))
+        report, whole = Report(), False
         try:
             with Meter("Importing", opened.total) as meter:
-                report = await import_mail(opened, store, mailbox, meter, limits=here.limits, claim=claim)
+                await import_mail(opened, store, mailbox, meter, limits=here.limits, claim=claim, report=report)
+            whole = True
         finally:
             opened.close()
+            if not whole and report.messages:  # a full disk, a quota, Ctrl-C
+                _tell_part(report.messages, report.octets, account.address)
     return Result(
         tuple(report.mailboxes),
         report.messages,
         report.octets,
         tuple(Passed(each.where, each.reason, each.lost) for each in report.skipped),
     )
+
+
+def _tell_part(messages: int, octets: int, address: str) -> None:
+    click.echo(f"{count(messages, 'message')} ({human_size(octets)}) had come in when it stopped, and stay.", err=True)
+    click.echo(f"Imported again they are there twice: 'restante dedupe --account {address}' finds such.", err=True)
 
 
 def _tell(result: Result) -> None:

@@ -60,6 +60,7 @@ class SqliteDirectory:
     """
 
     def __init__(self, path: Path, clock: Clock, random: Random) -> None:
+        self._path = path
         self._clock = clock
         self._random = random
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="directory")
@@ -354,6 +355,9 @@ class SqliteDirectory:
     async def fill(self, common: Common, persons: Sequence[Person]) -> None:
         await self._write(lambda db: directory_backup.fill(db, common, persons))
 
+    async def check(self) -> list[str]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _check, self._path)
+
     async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:
         def change(db: apsw.Connection) -> None:
             db.execute(
@@ -367,6 +371,24 @@ class SqliteDirectory:
     async def duplicates(self, limit: int = 100) -> list[tuple[str, int, str]]:
         rows = self._rows("SELECT account, at, email_id FROM duplicate ORDER BY number DESC LIMIT ?", limit)
         return [(account, at, email_id) for account, at, email_id in rows]
+
+
+def _check(path: Path) -> list[str]:
+    with translated():
+        db = connect(path, READ_WAIT)
+        try:
+            found = [f"SQLite finds: {text}" for (text,) in db.execute("PRAGMA integrity_check(20)") if text != "ok"]
+            found += [
+                f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
+                for row in db.execute("PRAGMA foreign_key_check")
+            ]
+            found += [f"{address} is both an account and an alias" for (address,) in db.execute(_TWICE)]
+        finally:
+            db.close()
+    return found
+
+
+_TWICE = "SELECT address FROM account WHERE key IN (SELECT key FROM alias)"
 
 
 def _places(values: Sequence[str]) -> str:

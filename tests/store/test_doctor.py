@@ -12,7 +12,7 @@ import pytest
 from restante.mime.analyse import analyse
 from restante.query.language import Contains, Field
 from restante.store.interface import Engine, Store
-from restante.store.model import Flags, NewMessage
+from restante.store.model import Column, Flags, NewMessage
 from restante.store.sqlite import content
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox
 
@@ -146,6 +146,46 @@ def test_an_index_of_sqlite_that_lacks_rows_is_made_again(tmp_path: Path) -> Non
     execute("UPDATE placement SET email = 3 - email WHERE email < 3")
     execute("INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", *kept)
     asyncio.run(scene())
+
+
+BROKEN = [
+    ("UPDATE placement SET flagset = 999 WHERE uid < 3", {"flagset"}, {"INBOX": [1, 2, 3, 4]}),
+    ("UPDATE placement SET size = 1, received = 7 WHERE uid = 2", {"placement-copy"}, {"INBOX": [1, 2, 3, 4]}),
+    (
+        "DELETE FROM mailbox WHERE name = 'INBOX'",
+        {"placement-mailbox", "inbox"},
+        {"INBOX": [], "Recovered": [1, 2, 3, 4]},
+    ),
+    ("DELETE FROM placement WHERE uid = 2", {"orphan-email"}, {"INBOX": [1, 3, 4], "Recovered": [2]}),
+]
+
+
+@pytest.mark.parametrize(("sql", "expected", "emails"), BROKEN, ids=[sql for sql, _, _ in BROKEN])
+def test_no_message_is_lost_where_a_row_of_its_mailbox_or_flags_is(
+    tmp_path: Path, sql: str, expected: set[str], emails: dict[str, list[int]]
+) -> None:
+    """emails: by mailbox, their numbers in MAIL. Counters that are wrong in consequence are found, too."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        db = connection(installation)
+        number = await store.last_change()
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute(sql)
+        assert expected <= set(await codes(store))
+        assert all([finding.repaired async for finding in store.doctor(True)])
+        assert await codes(store) == []
+        found = {}
+        for box in await store.mailboxes():
+            rows = await store.rows(box.key, ALL, (Column.CONTENT,), 100)
+            found[box.name] = [MAIL.index(await store.read_content(int(str(content)))) + 1 for _, content in rows]
+        assert found == emails
+        assert await store.last_change() >= number
+        assert len(await store.maildrop()) == len(emails["INBOX"])
+        db.close()
+
+    asyncio.run(installation.play(scene))
 
 
 def test_a_doctor_that_is_cut_off_lets_go_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

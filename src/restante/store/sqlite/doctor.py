@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import apsw
@@ -35,8 +35,8 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterato
     repair = mender is not None
     yield from _file(db, repair)
     with _transaction(db, repair):
-        yield from _references(db)
-        yield from _mailboxes(db, repair)
+        yield from _references(db, mender)
+        yield from _mailboxes(db, mender)
         yield from _account(db, repair)
         yield from _orphans(db, mender)
         yield from _sharing(db, repair)
@@ -107,12 +107,23 @@ _BROKEN_REFERENCES = (
 )  # fmt: skip
 
 
-def _references(db: apsw.Connection) -> Iterator[Finding]:
+_MENDS: dict[str, Callable[[Mender, apsw.Connection], None]] = {
+    "flagset": Mender.reflag,
+    "placement-mailbox": Mender.rehouse,
+    "placement-copy": Mender.remeasure,
+}
+
+
+def _references(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
     for table, rowid, parent, _ in list(db.execute("PRAGMA foreign_key_check")):
         yield Finding("reference", f"row {rowid} of {table} names a row of {parent} that is not there", False)
     for code, text, sql in _BROKEN_REFERENCES:
-        for mailbox, number in list(db.execute(sql)):
-            yield Finding(code, f"{text} (mailbox {mailbox}, number {number})", repairable=False)
+        found, mend = list(db.execute(sql)), _MENDS.get(code)
+        repaired = bool(found) and mend is not None and mender is not None
+        if mend is not None and mender is not None and found:
+            mend(mender, db)
+        for mailbox, number in found:
+            yield Finding(code, f"{text} (mailbox {mailbox}, number {number})", mend is not None, repaired)
 
 
 _RECOUNT = f"""
@@ -134,7 +145,8 @@ GROUP BY m.key
 _COUNTERS = ("messages", "unseen", "deleted", "size", "deleted_size")
 
 
-def _mailboxes(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+def _mailboxes(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
+    repair = mender is not None
     names = set()
     for key, name, uidnext, highest, *rest in list(db.execute(_RECOUNT)):
         names.add(name)
@@ -154,7 +166,9 @@ def _mailboxes(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
             text = f"{name}: HIGHESTMODSEQ {highest} is below {largest_modseq}"
             yield Finding("highestmodseq", text, True, repair)
     if "INBOX" not in names:
-        yield Finding("inbox", "there is no INBOX", repairable=False)
+        if mender is not None:
+            mender.make_inbox(db)
+        yield Finding("inbox", "there is no INBOX", True, repair)
 
 
 def _account(db: apsw.Connection, repair: bool) -> Iterator[Finding]:

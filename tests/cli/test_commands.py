@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from restante.cli.common import count
+from restante.cli.common import columns, count
 from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
 
@@ -434,6 +434,19 @@ def test_root_does_not_spoil_the_data_of_another_user(cli: Cli, command: tuple[s
 )  # fmt: skip
 def test_one_thing_is_no_plural(number: int, noun: str, text: str) -> None:
     assert count(number, noun) == text
+
+
+@pytest.mark.parametrize(("text", "taken"), [("abc", 3), ("写真", 4), ("ü", 1), ("u\u0308", 1), ("ｶﾅ", 2), ("", 0)])
+def test_columns_of_a_terminal(text: str, taken: int) -> None:
+    assert columns(text) == taken
+
+
+def test_a_table_is_straight_with_wide_characters(bob: Cli) -> None:
+    for subject in ("写真です", "plain"):
+        bob("deliver", "--to", "bob@example.com", stdin=f"From: 山田 <y@x.example>\nSubject: {subject}\n\nx\n".encode())
+    lines = bob("search", "--account", "bob@example.com", "from:x.example").stdout.splitlines()
+    starts = {columns(line[: line.index(word)]) for line, word in zip(lines, ("SUBJECT", "plain", "写真"), strict=True)}
+    assert len(starts) == 1
 
 
 def test_search_lists_newest_first_by_words_and_keys(bob: Cli, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import click
 
 from ..errors import Refusal
 from .words import cell as cell
+from .words import columns as columns
 from .words import complain as complain
 from .words import count as count
 from .words import human_size as human_size
@@ -159,9 +160,10 @@ def emit(rows: Sequence[Any], as_json: bool, empty: str = "") -> None:
     names = [each.name for each in dataclasses.fields(rows[0])]
     lines = [[name.replace("_", " ").upper() for name in names]]
     lines += [[cell(getattr(row, name)) for name in names] for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    widths = [max(columns(line[i]) for line in lines) for i in range(len(names))]
     for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        padded = [text + " " * (width - columns(text)) for text, width in zip(line, widths, strict=True)]
+        click.echo("  ".join(padded).rstrip())
 
 
 def emit_one(row: Any, as_json: bool) -> None:

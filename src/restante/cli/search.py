@@ -71,7 +71,7 @@ def command(query: tuple[str, ...], address: str, fuzzy: bool, limit: int, as_js
             for mailbox in await _mailboxes(store, words.mailboxes):
                 if mailbox.messages:
                     found += await _hits(store, mailbox, asked, fuzzy=fuzzy)
-            found.sort(key=lambda hit: (-hit.score, -hit.received, hit.mailbox.key, hit.uid))
+            found.sort(key=lambda hit: (-hit.score, -hit.received, hit.mailbox.key, -hit.uid))
             shown = found[:limit] if limit > 0 else found
             emit([await _row(store, hit) for hit in shown], as_json, "Nothing found.")
             if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 from restante.cli.common import columns, count
 from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
+from restante.exchange.folder import NOT_MAIL
 
 CRYPT = "{SHA512-CRYPT}$6$saltstring$" + (
     "svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
@@ -339,15 +341,41 @@ def test_doctor_checks_the_directory(bob: Cli) -> None:
 
 
 def test_an_import_that_is_cut_off_says_how_far_it_came(bob: Cli, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.mkdir()
     for number in range(250):
-        (tmp_path / f"{number}.eml").write_bytes(b"Subject: %d\n\n%b\n" % (number, b"x" * 1000))
+        (mail / f"{number}.eml").write_bytes(b"Subject: %d\n\n%b\n" % (number, b"x" * 1000))
     bob("account", "set", "bob@example.com", "--quota", "150 kB")
-    refused = bob("import", str(tmp_path), "--account", "bob@example.com", status=Exit.REFUSED)
+    refused = bob("import", str(mail), "--account", "bob@example.com", status=Exit.REFUSED)
     there = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)["messages"]
     assert 100 <= there < 150
     assert refused.stderr.startswith(f"{there} messages (")
     assert "restante dedupe --account bob@example.com" in refused.stderr
     assert "The mailbox is full." in refused.stderr
+
+
+def test_names_of_files_that_are_no_text_harm_nothing(bob: Cli, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    for name in (b"\xff.dat", b"new\nline\x1b[31m.dat"):
+        Path(os.fsdecode(os.fsencode(mail) + b"/" + name)).write_bytes(b"\x01")
+    (mail / "a.eml").write_bytes(b"Subject: x\n\nx\n")
+    found = json.loads(bob("import", str(mail), "--account", "bob@example.com", "--json").stdout)
+    assert [each["where"] for each in found["skipped"]] == ["new\nline\x1b[31m.dat", "\ufffd.dat"]
+    told = bob("import", str(mail), "--account", "bob@example.com").stderr
+    assert told.splitlines() == [f"skipped {name}: {NOT_MAIL}" for name in ("new?line?[31m.dat", "?.dat")]
+    refused = bob("import", str(mail), "--account", "bob@example.com", "--mailbox", "b\udcff", status=Exit.FINDINGS)
+    assert "A mailbox name holds no control characters." in refused.stderr
+    bob("search", "--account", "bob@example.com", "mailbox:b\udcff", "x", status=Exit.NOT_FOUND)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full")
+def test_an_output_that_cannot_be_written_is_a_line(bob: Cli) -> None:
+    program = [sys.executable, "-m", "restante", "--data", str(bob.data), "account", "list"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == Exit.REFUSED
+    assert done.stderr.splitlines()[0] == f"restante: The output cannot be written ({os.strerror(errno.ENOSPC)})."
 
 
 def test_doctor_names_stores_that_no_account_has(bob: Cli) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import count, emit_json, human_size, run, with_json, with_place
+from .common import cell, count, emit_json, human_size, run, with_json, with_place
 from .statuses import Exit
 
 MOST_TOLD = 20
@@ -102,6 +102,7 @@ def _tell(result: Result) -> None:
     click.echo(f"Imported {count(result.messages, 'message')} ({human_size(result.octets)}){into}.")
     first_lost = sorted(result.skipped, key=lambda each: not each.lost)
     for each in first_lost[:MOST_TOLD]:
-        click.echo(f"skipped {each.where}: {each.reason}", err=True)
+        # names of files, those in a stranger's archive among them: nothing of them may move a terminal's cursor
+        click.echo(f"skipped {cell(each.where)}: {cell(each.reason)}", err=True)
     if len(first_lost) > MOST_TOLD:
         click.echo(f"... and {len(first_lost) - MOST_TOLD} more; --json lists all.", err=True)

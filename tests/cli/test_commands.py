@@ -178,6 +178,23 @@ def test_aliases(bob: Cli) -> None:
     bob("alias", "remove", "info@example.com", "--yes", status=Exit.NOT_FOUND)
 
 
+def test_what_led_to_an_account_that_is_removed_is_told(bob: Cli) -> None:
+    bob("alias", "add", "info@example.com", "bob@example.com")
+    bob("domain", "add", "example.net", "--catch-all", "BOB@example.com")
+    removed = bob("account", "remove", "bob@example.com", "--yes")
+    assert "Mail to info@example.com, example.net was to go there" in removed.stderr
+
+
+def test_an_account_whose_file_is_gone_can_be_removed(bob: Cli) -> None:
+    (file,) = bob.data.glob("accounts/*/*.db")
+    file.unlink()
+    asked = bob("account", "remove", "bob@example.com", status=Exit.REFUSED)
+    assert "its mail, which cannot be read now, will be gone" in asked.stderr
+    bob("account", "remove", "bob@example.com", "--yes")
+    assert bob.json("account", "list") == []
+    assert bob.json("doctor") == []
+
+
 def test_app_passwords_are_shown_once(bob: Cli) -> None:
     made = json.loads(
         bob("app-password", "add", "bob@example.com", "--label", "phone", "--protocol", "imap", "--json").stdout

@@ -526,7 +526,13 @@ def test_search_lists_newest_first_by_words_and_keys(bob: Cli, tmp_path: Path) -
     assert uids("quarterly report") == uids("body:quarterly report") == uids('"quarterly report"') == [1]
     assert uids("report quarterly") == []
     nothing = bob("search", "--account", "bob@example.com", "report quarterly", "noon").stderr
-    assert nothing.splitlines()[1].startswith("Looked for as one phrase: 'report quarterly'.")
+    assert nothing.splitlines()[0].startswith("Looked for as one phrase: 'report quarterly'.")
+    assert nothing.splitlines()[1] == "Nothing found."
+    assert uids("from:ann report") == uids("from:ann", "report") == [1], "typed as a whole"
+    either = bob("search", "--account", "bob@example.com", "from:ann report").stderr
+    assert either == "Nothing has 'from:ann report' as one phrase. These have each word of it.\n"
+    assert uids("subject:Plan for") == [1], "quoted"
+    assert bob("search", "--account", "bob@example.com", "subject:Plan for").stderr == ""
     assert uids("has:attachment") == []
     attached = b"Subject: file\nMIME-Version: 1.0\nContent-Type: application/pdf\n\nx\n"
     bob("deliver", "--to", "bob@example.com", stdin=attached)

@@ -104,6 +104,12 @@ def test_what_the_shell_kept_together_is_one_phrase(arguments: tuple[str, ...], 
     parse_words(expected)
 
 
+def test_an_argument_with_a_key_may_be_words_too() -> None:
+    arguments = ("from:ann invitation", "two words", "mailbox:Sent Items", "-from:Ann Bell")
+    typed = as_typed(arguments, keyed=False)
+    assert typed == 'from:ann invitation "two words" mailbox:"Sent Items" -from:Ann Bell'
+
+
 @given(st.lists(st.text(alphabet="ab :\t", max_size=12), max_size=5))
 def test_arguments_without_anything_of_the_language_are_phrases(arguments: list[str]) -> None:
     """Letters, colons and spaces alone: none is a key, so each argument that says something is one term."""

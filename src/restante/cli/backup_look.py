@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from .backup import complain_of, open_repository, tell_disturbed, with_location_argument, with_location_option
-from .common import emit, human_size, instant, with_json, with_place
-from .query import read_query, tell_phrases
+from .common import emit, human_size, instant, run, with_json, with_place
+from .query import found_by
 
 if TYPE_CHECKING:
     from ..backup.repository import Repository
+    from ..query.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,13 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     from ..backup.choose import snapshot_of
     from ..backup.find import Found, find
 
-    words = read_query(query, "backup find")
     repository = open_repository()
     snapshots = [snapshot_of(repository, snapshot)] if snapshot is not None else repository.snapshots()
-    found = find(repository, snapshots, words.query, addresses, words.mailboxes)
+
+    async def search(words: Words) -> list[Found]:
+        return find(repository, snapshots, words.query, addresses, words.mailboxes)
+
+    found = run(found_by(query, "backup find", search))
     shown = found[:limit] if limit > 0 else found
 
     def row(hit: Found) -> FoundRow:
@@ -178,8 +182,6 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
         )  # fmt: skip
 
     emit([row(hit) for hit in shown], as_json, "Nothing found.")
-    if not found:
-        tell_phrases(query)
     if len(shown) < len(found):
         click.echo(f"{len(found) - len(shown)} more; --limit 0 lists all.", err=True)
     complain_of(repository)

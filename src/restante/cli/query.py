@@ -1,9 +1,9 @@
-"""QUERY arguments of `search` and `backup find`: read, and explained where they found nothing."""
+"""QUERY arguments of `search` and `backup find`: read, tried, and explained where they found nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -12,6 +12,8 @@ from ..errors import Refusal
 if TYPE_CHECKING:
     from ..query.words import Words
 
+T = TypeVar("T")
+
 
 class BadSearch(Refusal):
     """The words cannot be read."""
@@ -19,21 +21,40 @@ class BadSearch(Refusal):
     code = "BAD-SEARCH"
 
 
-def read_query(arguments: Sequence[str], command: str) -> Words:
-    """What is searched for. command: whose help tells what can be. Raises BadSearch."""
-    from ..query.words import BadWords, as_typed, parse_words
+async def found_by(arguments: Sequence[str], command: str, search: Callable[[Words], Awaitable[list[T]]]) -> list[T]:
+    """What `search` finds by the arguments of a command line; people are told where they may be understood otherwise.
+
+    An argument such as 'from:ann invitation' may be a phrase (from:"Ann Bell", of which the shell took the marks) or a
+    query typed as a whole. It is looked for as a phrase, and where nothing is found, word by word.
+    command: whose help tells what can be searched for. Raises BadSearch.
+    """
+    from ..query.words import as_typed
+
+    typed, apart = as_typed(arguments), as_typed(arguments, keyed=False)
+    found = await search(_read(typed, command))
+    if found:
+        return found
+    if apart != typed:
+        found = await search(_read(apart, command))
+        if found:
+            _tell(arguments, "Nothing has {} as one phrase. These have each word of it.")
+            return found
+    if typed != " ".join(arguments):
+        _tell(arguments, "Looked for as one phrase: {}. Leave its quotation marks out to look for each word.")
+    return []
+
+
+def _read(typed: str, command: str) -> Words:
+    from ..query.words import BadWords, parse_words
 
     try:
-        return parse_words(as_typed(arguments))
+        return parse_words(typed)
     except BadWords as error:
         raise BadSearch(str(error), f"See 'restante {command} --help'.") from error
 
 
-def tell_phrases(arguments: Sequence[str]) -> None:
-    """Where nothing was found: say which arguments were taken for one phrase, if any were."""
+def _tell(arguments: Sequence[str], text: str) -> None:
     from ..query.words import as_typed
 
-    phrases = [argument for argument in arguments if as_typed([argument]) != argument]
-    if phrases:
-        which = ", ".join(f"'{phrase}'" for phrase in phrases)
-        click.echo(f"Looked for as one phrase: {which}. Leave its quotation marks out to look for each word.", err=True)
+    phrases = ", ".join(f"'{argument}'" for argument in arguments if as_typed([argument]) != argument)
+    click.echo(text.format(phrases), err=True)

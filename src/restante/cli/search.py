@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from .common import NotHere, emit, instant, run, with_json, with_place
-from .query import read_query, tell_phrases
+from .query import found_by
 
 if TYPE_CHECKING:
     from array import array
 
     from ..query.language import Query
+    from ..query.words import Words
     from ..store.interface import Store
     from ..store.model import Mailbox
 
@@ -60,26 +61,30 @@ def command(query: tuple[str, ...], address: str, fuzzy: bool, limit: int, as_js
     """
 
     async def work() -> None:
-        from ..query.language import Fuzzy
         from .installation import installation
 
-        words = read_query(query, "search")
-        asked = Fuzzy(words.query) if fuzzy else words.query
         async with installation() as here:
             _, store = await here.store(address)
-            found: list[_Hit] = []
-            for mailbox in await _mailboxes(store, words.mailboxes):
-                if mailbox.messages:
-                    found += await _hits(store, mailbox, asked, fuzzy=fuzzy)
+            found = await found_by(query, "search", lambda words: _found(store, words, fuzzy=fuzzy))
             found.sort(key=lambda hit: (-hit.score, -hit.received, hit.mailbox.key, -hit.uid))
             shown = found[:limit] if limit > 0 else found
             emit([await _row(store, hit) for hit in shown], as_json, "Nothing found.")
-            if not found:
-                tell_phrases(query)
             if len(shown) < len(found):
                 click.echo(f"{len(found) - len(shown)} more; --limit 0 lists all.", err=True)
 
     run(work())
+
+
+async def _found(store: Store, words: Words, *, fuzzy: bool) -> list[_Hit]:
+    """What matches, in no order."""
+    from ..query.language import Fuzzy
+
+    asked = Fuzzy(words.query) if fuzzy else words.query
+    found: list[_Hit] = []
+    for mailbox in await _mailboxes(store, words.mailboxes):
+        if mailbox.messages:
+            found += await _hits(store, mailbox, asked, fuzzy=fuzzy)
+    return found
 
 
 async def _mailboxes(store: Store, names: tuple[str, ...]) -> list[Mailbox]:

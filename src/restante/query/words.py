@@ -172,23 +172,28 @@ _PHRASES = frozenset({"from", "to", "cc", "bcc", "subject", "body", "text", "hea
 """Keys whose values may hold spaces."""
 
 
-def as_typed(arguments: Sequence[str]) -> str:
+def as_typed(arguments: Sequence[str], *, keyed: bool = True) -> str:
     """What would have to be typed into a search field for the arguments of a command line.
 
     A shell takes quotation marks away: "two words" and from:"Ann B" arrive as arguments that hold a space. What was
     kept together there is one phrase, so the marks are put round it again. An argument that has more of the language
     in it than a key at its beginning is a query typed as a whole: 'from:ann "two words"', 'this OR that'.
+
+    With a key at its beginning it may be either: from:"Ann Bell" and 'from:ann invitation' look alike. It is a phrase
+    where `keyed`, else words of which the first has the key. A mailbox's name is always one.
     """
-    return " ".join([_kept_together(argument) for argument in arguments])
+    return " ".join([_kept_together(argument, keyed) for argument in arguments])
 
 
-def _kept_together(argument: str) -> str:
+def _kept_together(argument: str, keyed: bool) -> str:
     typed = argument.strip()
     words = typed.split()
     if len(words) < 2 or _WHOLE_QUERY.search(argument):
         return argument
     key = _key(words[0])
-    if (key and key not in _PHRASES) or any(_key(word) and not word.endswith(":") for word in words[1:]):
+    if key and key not in (_PHRASES if keyed else {"mailbox"}):
+        return argument
+    if any(_key(word) and not word.endswith(":") for word in words[1:]):
         return argument
     start = typed.startswith("-") + (len(key) + 1 if key else 0)
     return f'{typed[:start]}"{typed[start:].strip()}"'

@@ -37,10 +37,11 @@ async def found_by(arguments: Sequence[str], command: str, search: Callable[[Wor
     if apart != typed:
         found = await search(_read(apart, command))
         if found:
-            _tell(arguments, "Nothing has {} as one phrase. These have each word of it.")
+            either = [one for one in arguments if as_typed([one]) != as_typed([one], keyed=False)]
+            _tell(either, "Nothing has {} as one phrase. These have each word of it.")
             return found
-    if typed != " ".join(arguments):
-        _tell(arguments, "Looked for as one phrase: {}. Leave its quotation marks out to look for each word.")
+    if phrases := [one for one in arguments if as_typed([one]) != one]:
+        _tell(phrases, "Looked for as one phrase: {}. Leave its quotation marks out to look for each word.")
     return []
 
 
@@ -53,8 +54,5 @@ def _read(typed: str, command: str) -> Words:
         raise BadSearch(str(error), f"See 'restante {command} --help'.") from error
 
 
-def _tell(arguments: Sequence[str], text: str) -> None:
-    from ..query.words import as_typed
-
-    phrases = ", ".join(f"'{argument}'" for argument in arguments if as_typed([argument]) != argument)
-    click.echo(text.format(phrases), err=True)
+def _tell(phrases: Sequence[str], text: str) -> None:
+    click.echo(text.format(", ".join(f"'{phrase}'" for phrase in phrases)), err=True)

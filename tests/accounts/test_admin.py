@@ -120,6 +120,20 @@ def test_accounts_are_listed_over_pages(tmp_path: Path, monkeypatch: pytest.Monk
     run(tmp_path, test)
 
 
+def test_aliases_that_lead_back_to_themselves_are_refused(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        put = world.admin.put_alias
+        await put("first@example.org", ["ann@example.org"])
+        await put("second@example.org", ["first@example.org", "ann@example.org"])
+        await put("third@example.org", ["second@example.org", "first@example.org"])
+        with pytest.raises(BadSetting, match="lead back"):
+            await put("FIRST@example.org", ["ann@example.org", "third@example.org"])
+        await put("third@example.org", ["ann@example.org"])
+        await put("first@example.org", ["third@example.org"])
+
+    run(tmp_path, test)
+
+
 def test_an_alias_to_elsewhere_is_refused_with_what_to_do(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         with pytest.raises(BadSetting) as refused:

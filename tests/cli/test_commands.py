@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -14,9 +15,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from restante.cli.common import count
+from restante.cli.common import columns, count
 from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
+from restante.exchange.folder import NOT_MAIL
 
 CRYPT = "{SHA512-CRYPT}$6$saltstring$" + (
     "svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
@@ -176,6 +178,23 @@ def test_aliases(bob: Cli) -> None:
     bob("alias", "remove", "info@example.com", "--yes", status=Exit.NOT_FOUND)
 
 
+def test_what_led_to_an_account_that_is_removed_is_told(bob: Cli) -> None:
+    bob("alias", "add", "info@example.com", "bob@example.com")
+    bob("domain", "add", "example.net", "--catch-all", "BOB@example.com")
+    removed = bob("account", "remove", "bob@example.com", "--yes")
+    assert "Mail to info@example.com, example.net was to go there" in removed.stderr
+
+
+def test_an_account_whose_file_is_gone_can_be_removed(bob: Cli) -> None:
+    (file,) = bob.data.glob("accounts/*/*.db")
+    file.unlink()
+    asked = bob("account", "remove", "bob@example.com", status=Exit.REFUSED)
+    assert "its mail, which cannot be read now, will be gone" in asked.stderr
+    bob("account", "remove", "bob@example.com", "--yes")
+    assert bob.json("account", "list") == []
+    assert bob.json("doctor") == []
+
+
 def test_app_passwords_are_shown_once(bob: Cli) -> None:
     made = json.loads(
         bob("app-password", "add", "bob@example.com", "--label", "phone", "--protocol", "imap", "--json").stdout
@@ -314,6 +333,68 @@ def test_doctor_mends_counters(bob: Cli) -> None:
     assert json.loads(bob("account", "show", "bob@example.com", "--json").stdout)["messages"] == 1
 
 
+def test_doctor_says_what_helps_where_a_file_cannot_be_opened(bob: Cli) -> None:
+    (file,) = bob.data.glob("accounts/*/*.db")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:6000])
+    (found,) = json.loads(bob("doctor", "--json", status=Exit.FINDINGS).stdout)
+    assert found["code"] == "damaged"
+    assert "backup" in found["text"]
+    assert "restante doctor" not in found["text"], "that is what is running"
+    file.unlink()
+    (found,) = json.loads(bob("doctor", "--json", status=Exit.FINDINGS).stdout)
+    assert found["text"].startswith("Its file is not there.")
+
+
+def test_doctor_checks_the_directory(bob: Cli) -> None:
+    import apsw
+
+    db = apsw.Connection(str(bob.data / "directory.db"))
+    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute("UPDATE account SET domain = 'gone.example'")
+    db.close()
+    found = json.loads(bob("doctor", "--json", status=Exit.FINDINGS).stdout)
+    assert [(each["account"], each["code"], each["repairable"]) for each in found] == [("-", "directory", False)]
+
+
+def test_an_import_that_is_cut_off_says_how_far_it_came(bob: Cli, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    for number in range(250):
+        (mail / f"{number}.eml").write_bytes(b"Subject: %d\n\n%b\n" % (number, b"x" * 1000))
+    bob("account", "set", "bob@example.com", "--quota", "150 kB")
+    refused = bob("import", str(mail), "--account", "bob@example.com", status=Exit.REFUSED)
+    there = json.loads(bob("account", "show", "bob@example.com", "--json").stdout)["messages"]
+    assert 100 <= there < 150
+    assert refused.stderr.startswith(f"{there} messages (")
+    assert "restante dedupe --account bob@example.com" in refused.stderr
+    assert "The mailbox is full." in refused.stderr
+
+
+def test_names_of_files_that_are_no_text_harm_nothing(bob: Cli, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    for name in (b"\xff.dat", b"new\nline\x1b[31m.dat"):
+        Path(os.fsdecode(os.fsencode(mail) + b"/" + name)).write_bytes(b"\x01")
+    (mail / "a.eml").write_bytes(b"Subject: x\n\nx\n")
+    found = json.loads(bob("import", str(mail), "--account", "bob@example.com", "--json").stdout)
+    assert [each["where"] for each in found["skipped"]] == ["new\nline\x1b[31m.dat", "\ufffd.dat"]
+    told = bob("import", str(mail), "--account", "bob@example.com").stderr
+    assert told.splitlines() == [f"skipped {name}: {NOT_MAIL}" for name in ("new?line?[31m.dat", "?.dat")]
+    refused = bob("import", str(mail), "--account", "bob@example.com", "--mailbox", "b\udcff", status=Exit.FINDINGS)
+    assert "A mailbox name holds no control characters." in refused.stderr
+    bob("search", "--account", "bob@example.com", "mailbox:b\udcff", "x", status=Exit.NOT_FOUND)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full")
+def test_an_output_that_cannot_be_written_is_a_line(bob: Cli) -> None:
+    program = [sys.executable, "-m", "restante", "--data", str(bob.data), "account", "list"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == Exit.REFUSED
+    assert done.stderr.splitlines()[0] == f"restante: The output cannot be written ({os.strerror(errno.ENOSPC)})."
+
+
 def test_doctor_names_stores_that_no_account_has(bob: Cli) -> None:
     (file,) = bob.data.glob("accounts/*/*.db")
     stray = file.with_name("zz77.db")
@@ -401,6 +482,19 @@ def test_one_thing_is_no_plural(number: int, noun: str, text: str) -> None:
     assert count(number, noun) == text
 
 
+@pytest.mark.parametrize(("text", "taken"), [("abc", 3), ("写真", 4), ("ü", 1), ("u\u0308", 1), ("ｶﾅ", 2), ("", 0)])
+def test_columns_of_a_terminal(text: str, taken: int) -> None:
+    assert columns(text) == taken
+
+
+def test_a_table_is_straight_with_wide_characters(bob: Cli) -> None:
+    for subject in ("写真です", "plain"):
+        bob("deliver", "--to", "bob@example.com", stdin=f"From: 山田 <y@x.example>\nSubject: {subject}\n\nx\n".encode())
+    lines = bob("search", "--account", "bob@example.com", "from:x.example").stdout.splitlines()
+    starts = {columns(line[: line.index(word)]) for line, word in zip(lines, ("SUBJECT", "plain", "写真"), strict=True)}
+    assert len(starts) == 1
+
+
 def test_search_lists_newest_first_by_words_and_keys(bob: Cli, tmp_path: Path) -> None:
     mail = [
         (b"ann@example.com", b"Plan for May", b"Mon, 1 Apr 2024 00:00:00 +0000", b"the quarterly report"),
@@ -430,6 +524,21 @@ def test_search_lists_newest_first_by_words_and_keys(bob: Cli, tmp_path: Path) -
     (row,) = bob.json("search", "--account", "bob@example.com", "mailbox:INBOX", "noon")
     assert (row["mailbox"], row["sender"], row["subject"]) == ("INBOX", "ann@example.com", "Lunch")
     assert bob("search", "--account", "bob@example.com", "zzz").stderr == "Nothing found.\n"
+    assert uids("quarterly report") == uids("body:quarterly report") == uids('"quarterly report"') == [1]
+    assert uids("report quarterly") == []
+    nothing = bob("search", "--account", "bob@example.com", "report quarterly", "noon").stderr
+    assert nothing.splitlines()[0].startswith("Looked for as one phrase: 'report quarterly'.")
+    assert nothing.splitlines()[1] == "Nothing found."
+    assert uids("from:ann report") == uids("from:ann", "report") == [1], "typed as a whole"
+    either = bob("search", "--account", "bob@example.com", "from:ann report").stderr
+    assert either == "Nothing has 'from:ann report' as one phrase. These have each word of it.\n"
+    assert uids("subject:Plan for") == [1], "quoted"
+    assert bob("search", "--account", "bob@example.com", "subject:Plan for").stderr == ""
+    assert uids("has:attachment") == []
+    attached = b"Subject: file\nMIME-Version: 1.0\nContent-Type: application/pdf\n\nx\n"
+    bob("deliver", "--to", "bob@example.com", stdin=attached)
+    assert uids("has:attachment") == uids("has:attachment", "subject:file") == [4]
+    assert uids("NOT", "has:attachment", "report") == [2, 1]
     bob("search", "--account", "bob@example.com", "mailbox:None", "x", status=Exit.NOT_FOUND)
     refused = bob("search", "--account", "bob@example.com", "is:nice", status=Exit.REFUSED)
     assert "means nothing here" in refused.stderr

@@ -239,6 +239,21 @@ def test_deliver_local_takes_off_the_separator_and_answers_each_address() -> Non
     assert b"Received: by mx\r\n\tid p1\r\n" in kept
 
 
+def test_deliver_local_gives_one_copy_to_an_address_that_is_named_twice() -> None:
+    engine = people("john", "mary")
+    names = ["john@example.org", "nobody@example.org", "john@example.org", "mary@example.org", "nobody@example.org"]
+    results = asyncio.run(delivery_of(engine).deliver_local("", names, MESSAGE, by="mx", id="p1"))
+    assert [None if r is None else r.enhanced for r in results] == [None, "5.1.1", None, None, "5.1.1"]
+    assert (len(inbox(engine, "john")), len(inbox(engine, "mary"))) == (1, 1)
+
+
+def test_deliver_local_keeps_a_from_field_with_a_space_before_its_colon() -> None:
+    engine = people("john")
+    data = b"From : chris@bar.com\nSubject: old\n\nx\n"
+    asyncio.run(delivery_of(engine).deliver_local("", ["john@example.org"], data, by="mx", id="p1"))
+    assert b"\r\nFrom : chris@bar.com\r\n" in inbox(engine, "john")[0]
+
+
 def test_message_that_names_its_recipient_itself_is_not_suppressed_for_that() -> None:
     engine = people("john")
     engine.alias("info@example.org", "john@example.org")

@@ -471,30 +471,56 @@ def test_a_delivery_is_held_by_one_at_a_time(opener: Opener, tmp_path: Path) -> 
                 inside.clear()
 
         await asyncio.gather(*(hold(n) for n in range(8)))
+
+    run(opener, tmp_path, test)
+
+
+@pytest.mark.parametrize(("wait", "outcome"), [(60.0, b"held"), (0.0, b"InUse")], ids=["waits", "not for ever"])
+def test_a_delivery_held_by_another_process_is_waited_for(
+    opener: Opener, tmp_path: Path, wait: float, outcome: bytes
+) -> None:
+    async def test(directory: Directory) -> None:
         async with directory.deliveries.lock(D1, INFO), directory.deliveries.lock(D2, INFO):
-            program = [sys.executable, "-c", HOLDER, str(tmp_path)]
-            other = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, check=False)
-        assert other.stdout.split() == ["InUse", "held"], other.stderr
+            program = [sys.executable, "-c", HOLDER, str(tmp_path), str(wait)]
+            other = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+            assert other.stdout is not None
+            assert await other.stdout.readline() == b"another: held\n"
+            assert await other.stdout.readline() == b"taken\n", "it has asked, and not got it"
+            if not wait:
+                assert await other.stdout.read() == b"the same: InUse\n"
+        assert (await other.stdout.read() if wait else b"the same: InUse\n") == b"the same: " + outcome + b"\n"
+        assert await other.wait() == 0
 
     run(opener, tmp_path, test)
 
 
 HOLDER = """
-import asyncio, os, sys
+import asyncio, fcntl, os, sys
 from pathlib import Path
 from restante.clock import SystemClock
 from restante.store.errors import InUse
+from restante.store.sqlite import deliveries
 from restante.store.sqlite.directory import SqliteDirectory
 
-async def main():
-    directory = SqliteDirectory(Path(sys.argv[1]) / "directory.db", SystemClock(), os.urandom)
+lockf, told = fcntl.lockf, []
+
+def telling(*arguments):
     try:
-        async with directory.deliveries.lock(b"1" * 32, "info@example.org"):
-            print("not refused")
-    except InUse:
-        print("InUse")
-    async with directory.deliveries.lock(b"3" * 32, "info@example.org"):
-        print("held")
+        lockf(*arguments)
+    except BlockingIOError:
+        if not told:
+            told.append(print("taken", flush=True))
+        raise
+
+async def main():
+    deliveries.WAIT, fcntl.lockf = float(sys.argv[2]), telling
+    directory = SqliteDirectory(Path(sys.argv[1]) / "directory.db", SystemClock(), os.urandom)
+    for which, digest in (("another", b"3"), ("the same", b"1")):
+        try:
+            async with directory.deliveries.lock(digest * 32, "info@example.org"):
+                print(f"{which}: held", flush=True)
+        except InUse:
+            print(f"{which}: InUse", flush=True)
     await directory.close()
 
 asyncio.run(main())

@@ -17,6 +17,7 @@ from restante.store.directory import Account, AccountSettings, Alias, Closures, 
 from restante.store.errors import Busy, Damaged, NewerSchema, StoreFailed
 from restante.store.journal import Begun
 from restante.store.sqlite import directory as directory_module
+from restante.store.sqlite import directory_credentials
 from restante.store.sqlite.directory import SqliteDirectory
 from restante.store.sqlite.directory_schema import MIGRATIONS, connect, prepare
 
@@ -128,7 +129,7 @@ def test_the_login_query_scans_and_sorts_nothing(tmp_path: Path) -> None:
     path = tmp_path / "directory.db"
     make(path)
     connection = connect(path, 1000)
-    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {directory_module._LOGIN}", ("x",))]
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {directory_credentials.LOGIN}", ("x",))]
     assert all(step.startswith("SEARCH") for step in plan), plan
 
 
@@ -147,14 +148,15 @@ def test_last_uses_are_written_at_most_once_a_minute(tmp_path: Path) -> None:
         )
         await directory.put_credential("a", Credential(0, "password", "", "h"))
         reader = connect(path, 1000)
+        touches = directory._touches
         await directory.touch_credential("a", 1, 10)
         async with asyncio.timeout(10):
-            while directory._touch_timer or directory._touch_task:
-                await (directory._touch_task or asyncio.sleep(0))
+            while touches._timer or touches._task:
+                await (touches._task or asyncio.sleep(0))
         assert await last_used(reader) == 10
         await directory.touch_credential("a", 1, 20)
-        assert directory._touch_timer is not None
-        assert 50 < directory._touch_timer.when() - asyncio.get_running_loop().time() <= 60
+        assert touches._timer is not None
+        assert 50 < touches._timer.when() - asyncio.get_running_loop().time() <= 60
         assert await last_used(reader) == 10
         await directory.close()
         assert await last_used(reader) == 20

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from restante.mime.fold import fold
 from restante.mime.model import DEFAULT_LIMITS, SearchText
 from restante.mime.text import body_text
-from restante.query.language import And, Contains, Field, Fuzzy, HasFlag, HeaderContains, Not, Or, Query
+from restante.query.language import And, Contains, Field, Fuzzy, HasAttachment, HasFlag, HeaderContains, Not, Or, Query
 from restante.store.interface import Engine, Store
 from restante.store.model import NewMessage
 
@@ -114,6 +114,38 @@ def scenes(draw: st.DrawFn) -> tuple[list[Message], list[Query], int]:
         return And(operands) if kind == 4 else Or(operands)
 
     return mail, [query(2) for _ in range(6)], draw(st.integers(0, len(mail)))
+
+
+PLAIN = b'("text" "plain" NIL NIL NIL "7bit" 1 1 NIL NIL NIL NIL)'
+ATTACHED = b'("text" "plain" NIL NIL NIL "7bit" 1 1 NIL ("attachment" NIL) NIL NIL)'
+
+
+def test_attachments_are_found_beside_texts_and_flags(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        mail: list[Message] = [
+            ("ann", f"s{uid}", "report" if uid % 2 else "lunch", uid % 3 == 0) for uid in range(1, 13)
+        ]
+        made = []
+        for uid, message in enumerate(mail, 1):
+            one = await filed(store, message)
+            structure = ATTACHED if 5 <= uid <= 8 else PLAIN
+            made.append(replace(one, analysis=replace(one.analysis, bodystructure=structure)))
+        await store.append(box, made)
+        for filled in (False, True):
+            while filled and await store.fill_search():
+                pass
+            for query, wanted in (
+                (HasAttachment(), [5, 6, 7, 8]),
+                (Not(HasAttachment()), [1, 2, 3, 4, 9, 10, 11, 12]),
+                (And((HasAttachment(), Contains(Field.BODY, "report"))), [5, 7]),
+                (Or((HasAttachment(), HasFlag("\\Seen"))), [3, 5, 6, 7, 8, 9, 12]),
+                (And((HasFlag("\\Seen"), Not(HasAttachment()), Contains(Field.FROM, "ann"))), [3, 9, 12]),
+                (Fuzzy(And((HasAttachment(), Contains(Field.SUBJECT, "s7")))), [7]),
+            ):
+                assert list(await store.search(box, query, ALL)) == wanted, (query, filled)
+
+    asyncio.run(installation.play(scene, index_from=1))
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from restante.exchange.export import Form, export_mail
 from restante.exchange.incoming import ExchangeRefusal
 from restante.store.annotation import ACCOUNT
-from restante.store.model import FlagMode, Flags, Identity, Pop3Delete, System
+from restante.store.model import Column, FlagMode, Flags, Identity, Pop3Delete, System
 
 from .store import ALL, SHARED, account, entries, load, picture, put
 
@@ -205,6 +205,28 @@ def test_mbox_export_and_import_keep_octets_flags_and_dates(tmp_path: Path) -> N
             assert isinstance(two, tuple)
             assert one[5] == two[5]
             assert [row[1:3] for row in one[4]] == [row[1:3] for row in two[4]]
+
+    asyncio.run(work())
+
+
+def test_mailboxes_whose_names_fall_together_on_a_disk_have_mboxes_of_their_own(tmp_path: Path) -> None:
+    names = ["a:b", "a_b", "a?b", "Work", "work", "Work/x", "work/x", ".dot", "dot", "y" * 210 + "1", "y" * 210 + "2"]
+
+    async def work() -> None:
+        async with account(tmp_path / "one") as store:
+            for number, name in enumerate(names):
+                await put(store, name, text(number))
+            done = await export_mail(store, tmp_path / "out", Form.MBOX)
+            assert done.messages == len(names)
+        paths = list((tmp_path / "out").rglob("*.mbox"))
+        assert len({str(path).casefold() for path in paths}) == len(paths)
+        async with account(tmp_path / "two") as store:
+            await load(tmp_path / "out", store)
+            found = []
+            for box in await store.mailboxes():
+                rows = await store.rows(box.key, ALL, (Column.CONTENT,), 100)
+                found += [await store.read_content(int(str(content))) for _, content in rows]
+        assert sorted(found) == sorted(text(number) for number in range(len(names)))
 
     asyncio.run(work())
 

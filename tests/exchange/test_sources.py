@@ -130,6 +130,28 @@ def test_too_large_and_empty_are_said(tmp_path: Path) -> None:
     assert set(skipped(tmp_path, largest=1000)) == {"1.eml", "2.eml"}
 
 
+def test_an_empty_mbox_is_a_mailbox_and_no_loss(tmp_path: Path) -> None:
+    """As `export --format mbox` writes them of mailboxes without mail."""
+    for name in ("Sent.mbox", "A.sbd/B.mbox", "spool"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    items = list(open_source(tmp_path).items())
+    assert {item.name for item in items if isinstance(item, SourceMailbox)} == {"A/B", "Sent"}
+    assert [(item.where, item.lost) for item in items if isinstance(item, Skipped)] == [("spool", False)]
+    (alone,) = open_source(tmp_path / "Sent.mbox").items()
+    assert alone == SourceMailbox("")
+
+
+def test_a_file_that_was_named_itself_may_have_been_mail(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\x01\x02\x03")
+    (item,) = open_source(tmp_path / "a").items()
+    assert isinstance(item, Skipped)
+    assert item.lost
+    (item,) = open_source(tmp_path).items()
+    assert isinstance(item, Skipped)
+    assert not item.lost, "beside others it is not of interest"
+
+
 def test_nothing_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoSuchSource):
         open_source(tmp_path / "none")
@@ -195,6 +217,11 @@ def test_a_damaged_archive_is_a_clear_refusal(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x05\x06" + b"\xff" * 18)
     with pytest.raises(ExchangeRefusal):
         open_source(tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w") as packed:
+        packed.writestr("1.eml", MESSAGE * 10)
+    (tmp_path / "b.zip").write_bytes((tmp_path / "whole.zip").read_bytes()[:-40])
+    with pytest.raises(ExchangeRefusal, match="damaged"):
+        open_source(tmp_path / "b.zip")
 
 
 UTF7 = [("INBOX", "INBOX"), ("Gelöscht & Co", "Gel&APY-scht &- Co"), ("日本語", "&ZeVnLIqe-"), ("a😀b", "a&2D3eAA-b")]

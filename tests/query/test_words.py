@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.query import language as q
-from restante.query.words import KEYS, MOST_WORDS, BadWords, Words, parse_words
+from restante.query.words import KEYS, MOST_WORDS, BadWords, Words, as_typed, parse_words
 
 
 def text(value: str) -> q.Query:
@@ -39,6 +39,8 @@ READ = [
     ('mailbox:"A b"', Words(q.All(), ("A b",))),
     ("is:unread", Words(q.Not(q.HasFlag("\\Seen")), ())),
     ("-is:unread", Words(q.Not(q.Not(q.HasFlag("\\Seen"))), ())),
+    ("has:attachment", Words(q.HasAttachment(), ())),
+    ("-HAS:Attachment", Words(q.Not(q.HasAttachment()), ())),
     ("keyword:$Junk", Words(q.HasFlag("$Junk"), ())),
     ("before:2024-01-31", Words(q.Dated(q.Instant.RECEIVED, q.Order.BEFORE, DAY), ())),
     ("since:2024-01-31", Words(q.Dated(q.Instant.RECEIVED, q.Order.SINCE, DAY), ())),
@@ -59,8 +61,8 @@ def test_words(typed: str, expected: Words) -> None:
 
 REFUSED = [
     "OR a", "a OR", "a OR OR b", "NOT", "NOT OR a", "-", "from:", '"open', "end\\", "before:tomorrow",
-    "since:2024-13-01", "larger:big", "is:nice", "keyword:a(b", "header:=x", "-mailbox:x", "a OR mailbox:x", '""',
-    "a " * (MOST_WORDS + 1),
+    "since:2024-13-01", "larger:big", "is:nice", "has:fun", "keyword:a(b", "header:=x", "-mailbox:x", "a OR mailbox:x",
+    '""', "a " * (MOST_WORDS + 1),
 ]  # fmt: skip
 
 
@@ -69,6 +71,53 @@ def test_what_cannot_be_read_is_said_in_a_sentence(typed: str) -> None:
     with pytest.raises(BadWords) as caught:
         parse_words(typed)
     assert str(caught.value).endswith(".")
+
+
+ARGUMENTS = [
+    (("two", "words"), "two words"),
+    (("two words",), '"two words"'),
+    (("from:Ann Bell", "since:2024-01-31"), 'from:"Ann Bell" since:2024-01-31'),
+    (("FROM:Ann  Bell ",), 'FROM:"Ann  Bell"'),
+    (("subject: hello there",), 'subject:"hello there"'),
+    (("-two words",), '-"two words"'),
+    (("-from:Ann Bell",), '-from:"Ann Bell"'),
+    (("mailbox:Sent Items", "x"), 'mailbox:"Sent Items" x'),
+    (("header:X-Spam=yes indeed",), 'header:"X-Spam=yes indeed"'),
+    (("see http://x.example", "re: your text: below"), '"see http://x.example" "re: your text: below"'),
+    (("this or that",), '"this or that"'),
+    # queries typed as a whole stay what they are
+    (('from:bob "two words"',), 'from:bob "two words"'),
+    (("from:bob since:2024-01-31",), "from:bob since:2024-01-31"),
+    (("invoice -draft",), "invoice -draft"),
+    (("this OR that",), "this OR that"),
+    (("NOT this",), "NOT this"),
+    (("since:2024-01-31 invoice",), "since:2024-01-31 invoice"),
+    (("is:unread invoice", "x y"), 'is:unread invoice "x y"'),
+    (("two\\ words more",), "two\\ words more"),
+    (("", " ", "a "), "   a "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), ARGUMENTS, ids=[expected for _, expected in ARGUMENTS])
+def test_what_the_shell_kept_together_is_one_phrase(arguments: tuple[str, ...], expected: str) -> None:
+    assert as_typed(arguments) == expected
+    parse_words(expected)
+
+
+def test_an_argument_with_a_key_may_be_words_too() -> None:
+    arguments = ("from:ann invitation", "two words", "mailbox:Sent Items", "-from:Ann Bell")
+    typed = as_typed(arguments, keyed=False)
+    assert typed == 'from:ann invitation "two words" mailbox:"Sent Items" -from:Ann Bell'
+
+
+@given(st.lists(st.text(alphabet="ab :\t", max_size=12), max_size=5))
+def test_arguments_without_anything_of_the_language_are_phrases(arguments: list[str]) -> None:
+    """Letters, colons and spaces alone: none is a key, so each argument that says something is one term."""
+    said = [argument for argument in arguments if argument.strip()]
+    terms = tuple(text(argument.strip()) for argument in said)
+    assert parse_words(as_typed(arguments)).query == (
+        q.And(terms) if len(terms) > 1 else terms[0] if terms else q.All()
+    )
 
 
 PIECES = st.sampled_from([*' "\\-:a', "OR", "NOT", "is:", "mailbox:", *(f"{key}:" for key in KEYS), "2024-01-31"])

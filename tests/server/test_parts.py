@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -15,11 +16,12 @@ import pytest
 
 from restante.clock import ManualClock
 from restante.config.listen import BadListener, TcpAddress, UnixAddress, parse_listener, parse_option
+from restante.config.load import parse
 from restante.config.model import Config, LimitsTable, ListenTable, Pop3Table
 from restante.config.paths import run_directory
 from restante.server.housekeeping import Housekeeper
 from restante.server.limits import Limits, SharedCounts, TooManyConnections
-from restante.server.listeners import CannotListen, bind_all, close_all, wanted
+from restante.server.listeners import CannotListen, UnixRights, bind_all, close_all, unix_rights, wanted
 from restante.server.logs import make_logger
 from restante.server.services import Service
 from restante.server.status import collect
@@ -91,6 +93,56 @@ def test_a_dead_unix_socket_is_replaced_and_a_living_one_is_not(tmp_path: Path) 
     with pytest.raises(CannotListen, match="is there already"):
         bind_all([address])
     assert Path(path).read_text() == "a file"
+
+
+def test_a_unix_socket_has_the_rights_that_are_configured(tmp_path: Path) -> None:
+    """A group that is not the process's own, where the machine lets us have one; else the own one, by number."""
+    others = [group for group in (os.getgroups() if os.geteuid() else [12, 13]) if group != os.getegid()]
+    group = others[0] if others else os.getegid()
+    table = parse(f"[listen]\nunix_mode = '0606'\nunix_owner = '{os.geteuid()}'\nunix_group = '{group}'\n").listen
+    path = tmp_path / "s"
+    before = os.umask(0o022)
+    try:
+        (bound,) = bind_all([(Service.LMTP, UnixAddress(str(path)))], unix_rights(table))
+        assert os.umask(0o022) == 0o022, "the process's own mask is back"
+    finally:
+        os.umask(before)
+    status = path.stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o606, os.geteuid(), group)
+    close_all([bound])
+
+
+def test_a_unix_socket_listens_only_once_it_is_its_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s"
+    seen: list[int] = []
+
+    def chown(name: str, owner: int, group: int, *, follow_symlinks: bool) -> None:
+        with socket.socket(socket.AF_UNIX) as early:
+            seen.append(early.connect_ex(name))
+
+    monkeypatch.setattr(os, "chown", chown)
+    bound = bind_all([(Service.LMTP, UnixAddress(str(path)))], UnixRights(group=str(os.getegid())))
+    assert seen == [errno.ECONNREFUSED]
+    close_all(bound)
+
+
+@pytest.mark.parametrize("rights", [UnixRights(owner="nobody-here"), UnixRights(group="none-such")])
+def test_a_user_or_group_that_is_not_there(tmp_path: Path, rights: UnixRights) -> None:
+    path = tmp_path / "s"
+    with pytest.raises(CannotListen, match=r"there is no (user|group)") as caught:
+        bind_all([(Service.LMTP, UnixAddress(str(path)))], rights)
+    assert "listen.unix_" in caught.value.remedy
+    assert not path.exists()
+
+
+def test_a_socket_that_cannot_be_given_away_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(CannotListen, match="cannot be given to its owner:0"):
+        bind_all([(Service.LMTP, UnixAddress(str(tmp_path / "s")))], UnixRights(group="0"))
+    assert list(tmp_path.iterdir()) == []
 
 
 # Limits ----------------------------------------------------------------------------------------------

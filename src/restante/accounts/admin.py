@@ -286,7 +286,8 @@ class Admin:
     async def put_alias(self, address: str, targets: Sequence[str]) -> Alias:
         """Add or replace. targets: addresses of accounts or aliases here.
 
-        Raises BadAddress, BadSetting (no target, the alias itself, or an address elsewhere), NotFound, Exists.
+        Raises BadAddress, BadSetting (no target, the alias itself, aliases that lead back to it, or an address
+        elsewhere), NotFound, Exists.
         """
         parsed = normalise_address(address)
         wanted = tuple(dict.fromkeys(normalise_address(target).address for target in targets))
@@ -294,6 +295,7 @@ class Admin:
             raise BadSetting("An alias needs at least one target.")
         for target in wanted:
             await self._check_target(parsed.address, target)
+        await self._check_circle(parsed.address, wanted)
         alias = Alias(parsed.address, wanted, self._now())
         await self._directory.put_alias(alias)
         return alias
@@ -313,6 +315,26 @@ class Admin:
             raise NotFound(
                 f"There is no account or alias {target} here.", f"Add it with 'restante account add {target}'."
             )
+
+    async def _check_circle(self, alias: str, targets: Sequence[str]) -> None:
+        """Mail to aliases that lead back to themselves is refused for good: better said now."""
+        leads = {fold_address(one.address): one.targets for one in await self._directory.aliases()}
+        waiting, seen = list(targets), set[str]()
+        while waiting:
+            target = waiting.pop()
+            key = fold_address(target)
+            if key == fold_address(alias):
+                raise BadSetting(f"{alias} would lead back to itself.", "List what leads where: 'restante alias list'.")
+            if key not in seen:
+                seen.add(key)
+                waiting += leads.get(key, ())
+
+    async def leading_to(self, address: str) -> list[str]:
+        """Aliases, and domains by their catch-all, that name an address. Such are left where an account is removed."""
+        key = fold_address(normalise_address(address).address)
+        aliases = [one.address for one in await self._directory.aliases() if key in map(fold_address, one.targets)]
+        domains = await self._directory.domains()
+        return aliases + [one.name for one in domains if one.catch_all and fold_address(one.catch_all) == key]
 
     async def remove_alias(self, address: str) -> None:
         """Raises NotFound."""

@@ -287,15 +287,20 @@ def enable(address: str) -> None:
 @with_place
 def remove(address: str, yes: bool) -> None:
     """Remove an account and all its mail, for good. Its sessions end."""
+    from ..store.errors import StoreRefusal
 
     async def work() -> None:
         async with installation() as here:
             account = await here.admin.account(address)
-            stats = await here.engine.account(account.id).stats()
-            confirm(
-                f"The account {account.address} and its {count(stats.messages, 'message')} will be gone for good.", yes
-            )
+            try:
+                what = count((await here.engine.account(account.id).stats()).messages, "message")
+            except StoreRefusal:  # its file is damaged or not there: no reason to keep the account
+                what = "mail, which cannot be read now,"
+            confirm(f"The account {account.address} and its {what} will be gone for good.", yes)
             await here.admin.remove_account(address)
             click.echo(f"Removed the account {account.address}.")
+            if leading := await here.admin.leading_to(account.address):
+                names = ", ".join(leading)
+                click.echo(f"Mail to {names} was to go there: it is refused where it goes to nobody else.", err=True)
 
     run(work())

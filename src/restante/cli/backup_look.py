@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import Refusal
 from .backup import complain_of, open_repository, tell_disturbed, with_location_argument, with_location_option
-from .common import emit, human_size, instant, with_json, with_place
+from .common import emit, human_size, instant, run, with_json, with_place
+from .query import found_by
 
 if TYPE_CHECKING:
     from ..backup.repository import Repository
+    from ..query.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +154,6 @@ UNREADABLE = "(damaged in the backup)"
 """The subject of a message whose octets cannot be read."""
 
 
-class BadSearch(Refusal):
-    code = "BAD-SEARCH"
-
-
 @click.command("find")
 @click.argument("query", nargs=-1, required=True)
 @with_location_option
@@ -179,15 +176,14 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     from ..backup.choose import snapshot_of
     from ..backup.errors import Corrupt
     from ..backup.find import Found, find
-    from ..query.words import BadWords, parse_words
 
-    try:
-        words = parse_words(" ".join(query))
-    except BadWords as error:
-        raise BadSearch(str(error), "See 'restante backup find --help'.") from error
     repository = open_repository()
     snapshots = [snapshot_of(repository, snapshot)] if snapshot is not None else repository.snapshots()
-    found = find(repository, snapshots, words.query, addresses, words.mailboxes)
+
+    async def search(words: Words) -> list[Found]:
+        return find(repository, snapshots, words.query, addresses, words.mailboxes)
+
+    found = run(found_by(query, "backup find", search))
     shown = found[:limit] if limit > 0 else found
 
     def row(hit: Found) -> FoundRow:

@@ -7,6 +7,7 @@ that help and usage errors cost nothing.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,7 +18,9 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import Refusal
+from .statuses import Exit
 from .words import cell as cell
+from .words import columns as columns
 from .words import complain as complain
 from .words import count as count
 from .words import human_size as human_size
@@ -94,6 +97,12 @@ class LazyGroup(click.Group):
         except Refusal as refusal:
             complain(refusal)
             ctx.exit(status_of(refusal))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # what rooms write is theirs to refuse: this is the disk that the output goes to
+            complain(Refusal(f"The output cannot be written ({error.strerror}).", "Free some space there."))
+            ctx.exit(Exit.REFUSED)
 
 
 def place_of(ctx: click.Context | None = None) -> Place:
@@ -159,9 +168,10 @@ def emit(rows: Sequence[Any], as_json: bool, empty: str = "") -> None:
     names = [each.name for each in dataclasses.fields(rows[0])]
     lines = [[name.replace("_", " ").upper() for name in names]]
     lines += [[cell(getattr(row, name)) for name in names] for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    widths = [max(columns(line[i]) for line in lines) for i in range(len(names))]
     for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        padded = [text + " " * (width - columns(text)) for text, width in zip(line, widths, strict=True)]
+        click.echo("  ".join(padded).rstrip())
 
 
 def emit_one(row: Any, as_json: bool) -> None:
@@ -176,10 +186,26 @@ def emit_one(row: Any, as_json: bool) -> None:
 
 
 def emit_json(value: object) -> None:
-    """Print one JSON document (dataclasses, lists, plain values), indented."""
+    """Print one JSON document (dataclasses, lists, plain values), indented.
+
+    Octets of a file's name that are no UTF-8 become U+FFFD, since JSON has none.
+    """
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
+    click.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def _encodable(value: Any) -> Any:
+    """Plain values without lone surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(one) for key, one in value.items()}
+    return [_encodable(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class SizeType(click.ParamType[int]):

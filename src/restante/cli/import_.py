@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import count, emit_json, human_size, run, with_json, with_place
+from .common import cell, count, emit_json, human_size, run, with_json, with_place
 from .statuses import Exit
 
 MOST_TOLD = 20
@@ -62,7 +62,7 @@ def command(ctx: click.Context, source: Path, address: str, mailbox: str | None,
 
 async def _work(source: Path, address: str, mailbox: str | None, pop3_uidl: str) -> Result:
     from ..exchange.detect import open_source
-    from ..exchange.load import import_mail
+    from ..exchange.load import Report, import_mail
     from ..exchange.maildir import Pop3Uidl
     from .installation import installation
     from .progress import Meter
@@ -74,11 +74,15 @@ async def _work(source: Path, address: str, mailbox: str | None, pop3_uidl: str)
             return await here.engine.directory.claim_mailbox_id(id, account.id, origin)
 
         opened = open_source(source, here.config.limits.message, Pop3Uidl(pop3_uidl))
+        report, whole = Report(), False
         try:
             with Meter("Importing", opened.total) as meter:
-                report = await import_mail(opened, store, mailbox, meter, limits=here.limits, claim=claim)
+                await import_mail(opened, store, mailbox, meter, limits=here.limits, claim=claim, report=report)
+            whole = True
         finally:
             opened.close()
+            if not whole and report.messages:  # a full disk, a quota, Ctrl-C
+                _tell_part(report.messages, report.octets, account.address)
     return Result(
         tuple(report.mailboxes),
         report.messages,
@@ -87,12 +91,18 @@ async def _work(source: Path, address: str, mailbox: str | None, pop3_uidl: str)
     )
 
 
+def _tell_part(messages: int, octets: int, address: str) -> None:
+    click.echo(f"{count(messages, 'message')} ({human_size(octets)}) had come in when it stopped, and stay.", err=True)
+    click.echo(f"Imported again they are there twice: 'restante dedupe --account {address}' finds such.", err=True)
+
+
 def _tell(result: Result) -> None:
     where = ", ".join(result.mailboxes[:5]) + (", ..." if len(result.mailboxes) > 5 else "")
     into = f" into {where}" if where else ""
     click.echo(f"Imported {count(result.messages, 'message')} ({human_size(result.octets)}){into}.")
     first_lost = sorted(result.skipped, key=lambda each: not each.lost)
     for each in first_lost[:MOST_TOLD]:
-        click.echo(f"skipped {each.where}: {each.reason}", err=True)
+        # names of files, those in a stranger's archive among them: nothing of them may move a terminal's cursor
+        click.echo(f"skipped {cell(each.where)}: {cell(each.reason)}", err=True)
     if len(first_lost) > MOST_TOLD:
         click.echo(f"... and {len(first_lost) - MOST_TOLD} more; --json lists all.", err=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from ..errors import Refusal
 from .common import NotHere, emit, instant, run, with_json, with_place
+from .query import found_by
 
 if TYPE_CHECKING:
     from array import array
 
     from ..query.language import Query
+    from ..query.words import Words
     from ..store.interface import Store
     from ..store.model import Mailbox
 
@@ -25,12 +26,6 @@ class Row:
     date: str | None
     sender: str
     subject: str
-
-
-class BadSearch(Refusal):
-    """The words cannot be read."""
-
-    code = "BAD-SEARCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +46,45 @@ class _Hit:
 def command(query: tuple[str, ...], address: str, fuzzy: bool, limit: int, as_json: bool) -> None:
     """List messages that match QUERY, newest first.
 
-    Words must all be there, anywhere in a message; quotes hold several together. -word: it must not be there.
-    a OR b: one of the two. Put -- before a QUERY that begins with "-".
+    Words must all be there, anywhere in a message; what is quoted is one phrase: "two words", from:"Ann Bell".
+    -word: it must not be there. a OR b: one of the two. Put -- before a QUERY that begins with "-". The whole query
+    may be one argument, too: 'from:ann "two words" -draft'.
 
     \b
     from: to: cc: bcc: subject: body:  in that place alone
     header:NAME=TEXT                   in another header field
     before: on: since:                 received then, by day: since:2024-01-31
     is:                                read, unread, flagged, answered, draft, deleted
+    has:attachment                     it brings a file along
     keyword: larger: smaller:          keyword:$Junk larger:10M
     mailbox:                           in this mailbox; may be given again
     """
 
     async def work() -> None:
-        from ..query.language import Fuzzy
-        from ..query.words import BadWords, parse_words
         from .installation import installation
 
-        try:
-            words = parse_words(" ".join(query))
-        except BadWords as error:
-            raise BadSearch(str(error), "See 'restante search --help'.") from error
-        asked = Fuzzy(words.query) if fuzzy else words.query
         async with installation() as here:
             _, store = await here.store(address)
-            found: list[_Hit] = []
-            for mailbox in await _mailboxes(store, words.mailboxes):
-                if mailbox.messages:
-                    found += await _hits(store, mailbox, asked, fuzzy=fuzzy)
-            found.sort(key=lambda hit: (-hit.score, -hit.received, hit.mailbox.key, hit.uid))
+            found = await found_by(query, "search", lambda words: _found(store, words, fuzzy=fuzzy))
+            found.sort(key=lambda hit: (-hit.score, -hit.received, hit.mailbox.key, -hit.uid))
             shown = found[:limit] if limit > 0 else found
             emit([await _row(store, hit) for hit in shown], as_json, "Nothing found.")
             if len(shown) < len(found):
                 click.echo(f"{len(found) - len(shown)} more; --limit 0 lists all.", err=True)
 
     run(work())
+
+
+async def _found(store: Store, words: Words, *, fuzzy: bool) -> list[_Hit]:
+    """What matches, in no order."""
+    from ..query.language import Fuzzy
+
+    asked = Fuzzy(words.query) if fuzzy else words.query
+    found: list[_Hit] = []
+    for mailbox in await _mailboxes(store, words.mailboxes):
+        if mailbox.messages:
+            found += await _hits(store, mailbox, asked, fuzzy=fuzzy)
+    return found
 
 
 async def _mailboxes(store: Store, names: tuple[str, ...]) -> list[Mailbox]:

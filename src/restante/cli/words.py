@@ -50,6 +50,16 @@ def cell(value: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def columns(text: str) -> int:
+    """Columns of a terminal that a text takes: two for wide characters (UAX #11), none for combining ones."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.category(c) in ("Mn", "Me") for c in text)
+
+
 def human_size(octets: int) -> str:
     """Octets for people: "1.4 MB"."""
     size = float(octets)

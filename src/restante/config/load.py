@@ -304,6 +304,16 @@ class _ConfigReading(Reading):
                 parse_listener(name, getattr(config.listen, name))
             except BadListener as refusal:
                 raise self.error(("listen", name), refusal.text, refusal.remedy) from refusal
+        if not re.fullmatch(r"0?[67][0-7]{2}", config.listen.unix_mode):
+            raise self.error(
+                ("listen", "unix_mode"),
+                "listen.unix_mode is a mode in octal with read and write for the owner.",
+                'Write "0660" for owner and group, "0600" for the owner alone.',
+            )
+        for key in ("unix_owner", "unix_group"):
+            whose: str = getattr(config.listen, key)
+            if not re.fullmatch(r"[^\s:/\x00-\x1f]{0,64}", whose) or (whose.isdecimal() and int(whose) >= 2**32 - 1):
+                raise self.error(("listen", key), f"listen.{key} is no name and no number of a {key[5:]}.")
 
     def _check_words(self, config: Config) -> None:
         if len(config.delivery.separator) > 1 or config.delivery.separator in ("@", '"', "\\", " "):

@@ -31,6 +31,20 @@ class ListenTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     pop3: Annotated[str | list[str], Doc("POP3 with STLS.")] = "127.0.0.1:1110"
     pop3s: Annotated[str | list[str], Doc("POP3 with implicit TLS.")] = "127.0.0.1:1995"
     lmtp: Annotated[str | list[str], Doc("LMTP: mail in, from your MTA.")] = "127.0.0.1:1024"
+    unix_owner: Annotated[
+        str,
+        Doc("Owner of Unix sockets, a name or number; empty: who runs the server. Only root can give another."),
+    ] = ""
+    unix_group: Annotated[
+        str,
+        Doc(
+            "Group of Unix sockets, a name or number: one that the server's user is in; empty: the user's own, or that"
+            " of a folder with the set-group-ID bit."
+        ),
+    ] = ""
+    unix_mode: Annotated[
+        str, Doc("Mode of Unix sockets, octal. Whoever may write to one can deliver mail: there is no login.")
+    ] = "0660"
 
 
 class ServerTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 Each account is a file of its own, so there is no common commit. The order of things makes up for it:
 
 ```
-lock (digest, recipient)                        of two tries at once the second waits, or is told to come back
+lock (digest, recipient)                        of two tries at once the second waits, also in another process
 is there a row?   no -> check all accounts, then write a row with a random token            [fsync, directory]
                  yes -> a try was cut off: each account is asked whether it has its copy
 for each copy that is missing: append it, unless an email of its EMAILID is there     [fsync, account by account]

@@ -44,7 +44,8 @@ log = structlog.get_logger("restante.delivery")
 AT_ONCE = 16
 """Recipients of a small message filed side by side; commits of one account group, those of others overlap."""
 
-_ENVELOPE_LINE = re.compile(rb"From [^\r\n:]*[^\r\n]*\r?\n")
+_ENVELOPE_LINE = re.compile(rb"From (?![ \t]*:)[^\r\n]*\r?\n")
+"""Not the header field with a space before its colon, which RFC 5322 4.5.2 lets old programs write."""
 
 
 class StoreDelivery:
@@ -108,19 +109,16 @@ class StoreDelivery:
         separator = _ENVELOPE_LINE.match(data)
         if separator is not None:
             data = data[separator.end() :]
-        results: list[DeliveryRefusal | None] = [None] * len(addresses)
-        known: list[tuple[int, str, tuple[Target, ...]]] = []
-        for i, address in enumerate(addresses):
+        results: dict[str, DeliveryRefusal | None] = dict.fromkeys(addresses)  # one that is named twice gets it once
+        known: list[tuple[str, tuple[Target, ...]]] = []
+        for address in results:
             try:
-                known.append((i, address, await self.resolve(address, len(data))))
+                known.append((address, await self.resolve(address, len(data))))
             except DeliveryRefusal as refusal:
-                results[i] = refusal
-        filed = await self.deliver(
-            sender, [(address, targets) for _, address, targets in known], data, Trace("", "unix", "local", id, by)
-        )
-        for (i, _, _), result in zip(known, filed, strict=True):
-            results[i] = result
-        return results
+                results[address] = refusal
+        filed = await self.deliver(sender, known, data, Trace("", "unix", "local", id, by))
+        results |= {address: result for (address, _), result in zip(known, filed, strict=True)}
+        return [results[address] for address in addresses]
 
     async def _recipient(
         self, sender: str, address: str, targets: tuple[Target, ...], data: bytes, digest: bytes, trace: Trace

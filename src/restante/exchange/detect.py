@@ -64,7 +64,8 @@ def open_source(path: Path, largest: int = DEFAULT_LARGEST, pop3_uidl: Pop3Uidl 
 
 def _tree(path: Path) -> Tree:
     if path.is_file():
-        if zipfile.is_zipfile(path) and _starts(path, b"PK"):
+        # One that is cut off has no directory at its end: its first octets still say what it was.
+        if _starts(path, b"PK\x03\x04") or (_starts(path, b"PK") and zipfile.is_zipfile(path)):
             return ZipTree(path)
         if _starts(path, b"\x1f\x8b") or _starts(path, b"BZh") or _starts(path, b"\xfd7zXZ") or _is_tar(path):
             return TarTree(path)

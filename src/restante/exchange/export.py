@@ -371,8 +371,9 @@ async def _write_mboxes(
     store: Store, dest: Path, mailboxes: list[Mailbox], done: Exported, progress: Callable[[int], None]
 ) -> None:
     """One file a mailbox, in folders as the mailboxes are: a/b becomes a.sbd/b, as Thunderbird has it."""
+    taken: set[str] = set()
     for mailbox in mailboxes:
-        path = dest / mbox_path(mailbox.name)
+        path = dest / mbox_path(mailbox.name, taken)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as stream:
@@ -390,14 +391,24 @@ async def _write_mboxes(
         done.mailboxes += 1
 
 
-def mbox_path(name: str) -> Path:
-    """A mailbox's file below the destination; characters that file systems mind are written as "_"."""
+def mbox_path(name: str, taken: set[str]) -> Path:
+    """A mailbox's file below the destination, not among `taken` (case-folded), and noted there.
+
+    Characters that file systems mind are written as "_". Two names that fall together, or that a file system may take
+    for one, get a number.
+    """
     levels = [
         "".join(c if c.isprintable() and c not in '\\:*?"<>|' else "_" for c in level).lstrip(".") or "_"
         for level in name.split("/")
     ]
     *above, last = (level.encode()[:200].decode("utf-8", "ignore") for level in levels)  # cut at a whole character
-    return Path(*(f"{level}.sbd" for level in above), f"{last}.mbox")
+    folder = Path(*(f"{level}.sbd" for level in above))
+    path, number = folder / f"{last}.mbox", 2
+    while str(path).casefold() in taken:
+        path = folder / f"{last}_{number}.mbox"
+        number += 1
+    taken.add(str(path).casefold())
+    return path
 
 
 def format_mbox(data: bytes, flags: Flags, received: int) -> bytes:

@@ -16,9 +16,11 @@ from .mbox import FIELD, is_mbox, read_mbox
 from .names import clean, from_disk
 from .tree import File, Tree
 
+MBOX_NAMES = re.compile(r".*\.(mbox|mbx)", re.IGNORECASE)
 MESSAGE_NAMES = re.compile(r".*\.(eml|mail|msg|rfc822)|\d+", re.IGNORECASE)
 """Names that say: a message. MH folders have bare numbers."""
 NO_MAIL = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|.*\.(msf|dat|index)|\.mh_sequences", re.IGNORECASE)
+EMPTY = "empty"
 NOT_MAIL = "not a message, an mbox or a Maildir"
 OLE = b"\xd0\xcf\x11\xe0"
 
@@ -64,7 +66,7 @@ class FolderSource:
             data = stream.read(self._largest + 1)
         reason = why_no_message(file, data)
         if reason:
-            yield Skipped(file.path, reason, lost=reason is not NOT_MAIL)
+            yield from self._not_taken(file, reason, told)
             return
         name = _folder_name(file.path)
         if name not in told:
@@ -73,11 +75,24 @@ class FolderSource:
         received = header_date(data)
         yield Incoming(data, Flags(), file.mtime if received is None else received, name, file.path)
 
+    def _not_taken(self, file: File, reason: str, told: set[str]) -> Iterator[Item]:
+        """What a file that is no message is: an empty mbox is a mailbox without mail, which nothing says but its name.
+
+        A file that the person named himself may well have been mail.
+        """
+        if reason is EMPTY and MBOX_NAMES.fullmatch(file.name):
+            name = "" if self._single else mbox_name(file.path)
+            told.add(name)
+            yield SourceMailbox(name)
+            return
+        lost = MESSAGE_NAMES.fullmatch(file.name) is not None if reason is EMPTY else reason is not NOT_MAIL
+        yield Skipped(file.path, reason, lost=lost or (self._single and reason is not EMPTY))
+
 
 def why_no_message(file: File, data: bytes) -> str | None:
     """Why a file is not taken as a message, None if it is: by its name, or because it begins with a header field."""
     if not data:
-        return "empty"
+        return EMPTY
     if data.startswith(OLE):
         return "an Outlook .msg file, which is no Internet message"
     if MESSAGE_NAMES.fullmatch(file.name):

@@ -74,6 +74,7 @@ async def import_mail(
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock | None = None,
     claim: Claim | None = None,
+    report: Report | None = None,
 ) -> Report:
     """Bring all of `source` into the account.
 
@@ -81,10 +82,13 @@ async def import_mail(
     their names. once: a message that an earlier call brought in is left out (identities are derived from
     octets and mailbox), so that the same import may be repeated. UIDs, UIDVALIDITY and identities are kept
     where a mailbox that never held a message takes them, MAILBOXIDs where `claim` allows it too (never if None).
+    report: to be filled, for who wants to know how far an import came that is cut off.
 
     Raises OverQuota, DiskFull and what else ends all further work; what was appended before stays.
     """
-    loader = _Loader(store, mailbox, progress or (lambda octets: None), once, limits, clock or SystemClock(), claim)
+    report = report if report is not None else Report()
+    told = progress or (lambda octets: None)
+    loader = _Loader(report, store, mailbox, told, once, limits, clock or SystemClock(), claim)
     items = source.items()
     try:
         while True:
@@ -103,7 +107,7 @@ async def import_mail(
     for name in subscribed or ():
         await loader.subscribe(name)
     await loader.unsubscribe(subscribed)
-    return loader.report
+    return report
 
 
 def _piece(items: Iterator[Item]) -> tuple[list[Item], Exception | None]:
@@ -139,6 +143,7 @@ class _Loader:
 
     def __init__(
         self,
+        report: Report,
         store: Store,
         base: str | None,
         progress: Progress,
@@ -147,7 +152,7 @@ class _Loader:
         clock: Clock,
         claim: Claim | None,
     ) -> None:
-        self.report = Report()
+        self.report = report
         self._store = store
         self._base = base
         self._progress = progress

@@ -133,6 +133,11 @@ class Smaller:
 
 
 @dataclass(frozen=True, slots=True)
+class HasAttachment:
+    """The message brings a file along (`mime.attached`). IMAP has no key for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModSeq:
     """The placement's mod-sequence is at least this (RFC 7162 3.1.5)."""
 
@@ -175,5 +180,5 @@ class Fuzzy:
 
 Query = (
     All | And | Or | Not | HasFlag | Recent | Uids | Sequence | Contains | HeaderContains | Dated
-    | Larger | Smaller | ModSeq | EmailId | ThreadId | Within | NamedFilter | Fuzzy
+    | Larger | Smaller | HasAttachment | ModSeq | EmailId | ThreadId | Within | NamedFilter | Fuzzy
 )  # fmt: skip

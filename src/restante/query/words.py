@@ -8,13 +8,14 @@ value  = characters without spaces / DQUOTE characters DQUOTE      a backslash t
 ```
 
 A word stands for text anywhere in a message. Keys and their values stand in `KEYS`; a key that is none ("http:") is
-part of the word. Comparison is substring, without regard to case, width or ligatures (i;unicode-casemap).
+part of the word. Comparison is substring, without regard to case, width or ligatures (i;unicode-casemap). What a shell
+has cut into arguments goes through `as_typed` first.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,6 +25,7 @@ from .language import (
     Contains,
     Dated,
     Field,
+    HasAttachment,
     HasFlag,
     HeaderContains,
     Instant,
@@ -91,6 +93,12 @@ def _state(value: str) -> Query:
     return found
 
 
+def _has(value: str) -> Query:
+    if value.lower() != "attachment":
+        raise BadWords(f'"has:{value}" means nothing here; there is has:attachment.')
+    return HasAttachment()
+
+
 def _keyword(value: str) -> Query:
     if not _KEYWORD.match(value):
         raise BadWords(f'"{value}" cannot be a keyword.')
@@ -117,6 +125,7 @@ KEYS: dict[str, tuple[Callable[[str], Query], str]] = {
     "on": (_dated(Order.ON), "received on it"),
     "since": (_dated(Order.SINCE), "received on it or later"),
     "is": (_state, ", ".join(_STATES)),
+    "has": (_has, "attachment: it brings a file along"),
     "keyword": (_keyword, "has this keyword, $Junk for example"),
     "larger": (lambda value: Larger(_octets(value)), "more octets than 500k, 10M"),
     "smaller": (lambda value: Smaller(_octets(value)), "fewer octets"),
@@ -158,9 +167,48 @@ def parse_words(typed: str) -> Words:
     return Words(And(tuple(terms)) if len(terms) > 1 else terms[0] if terms else All(), tuple(mailboxes))
 
 
+_WHOLE_QUERY = re.compile(r'["\\]|(?:^|\s)(?:OR|NOT)(?:\s|$)|\s-\S|^\s*-\s')
+_PHRASES = frozenset({"from", "to", "cc", "bcc", "subject", "body", "text", "header", "mailbox"})
+"""Keys whose values may hold spaces."""
+
+
+def as_typed(arguments: Sequence[str], *, keyed: bool = True) -> str:
+    """What would have to be typed into a search field for the arguments of a command line.
+
+    A shell takes quotation marks away: "two words" and from:"Ann B" arrive as arguments that hold a space. What was
+    kept together there is one phrase, so the marks are put round it again. An argument that has more of the language
+    in it than a key at its beginning is a query typed as a whole: 'from:ann "two words"', 'this OR that'.
+
+    With a key at its beginning it may be either: from:"Ann Bell" and 'from:ann invitation' look alike. It is a phrase
+    where `keyed`, else words of which the first has the key. A mailbox's name is always one.
+    """
+    return " ".join([_kept_together(argument, keyed) for argument in arguments])
+
+
+def _kept_together(argument: str, keyed: bool) -> str:
+    typed = argument.strip()
+    words = typed.split()
+    if len(words) < 2 or _WHOLE_QUERY.search(argument):
+        return argument
+    key = _key(words[0])
+    if key and key not in (_PHRASES if keyed else {"mailbox"}):
+        return argument
+    if any(_key(word) and not word.endswith(":") for word in words[1:]):
+        return argument
+    start = typed.startswith("-") + (len(key) + 1 if key else 0)
+    return f'{typed[:start]}"{typed[start:].strip()}"'
+
+
 _PIECE = re.compile(r'"((?:[^"\\]|\\.)*+)"|((?:[^\s"\\]|\\.)++)|(")|(\\)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _KEY = re.compile(r"-?([A-Za-z]+):")
+
+
+def _key(raw: str) -> str:
+    """The key that a term begins with, "" for none."""
+    match = _KEY.match(raw)
+    name = match[1].lower() if match is not None else ""
+    return name if name in KEYS or name == "mailbox" else ""
 
 
 def _split(typed: str) -> list[tuple[str, str, str]]:
@@ -180,12 +228,10 @@ def _split(typed: str) -> list[tuple[str, str, str]]:
             pieces.append(_ESCAPED.sub(r"\1", match[1] if match[1] is not None else match[2]))
             at = match.end()
         raw, text = typed[start:at], "".join(pieces)
-        key = _KEY.match(raw)
-        name = key[1].lower() if key is not None else ""
-        if key is not None and (name in KEYS or name == "mailbox"):
-            text = text[key.end() :]
+        name = _key(raw)
+        if name:
+            text = text.partition(":")[2]
         else:
-            name = ""
             text = text.removeprefix("-") if raw.startswith("-") else text
         if not text:
             raise BadWords(f'"{raw}" says nothing.')

@@ -20,7 +20,7 @@ from ..config.listen import TcpAddress
 from ..config.model import Config
 from ..config.paths import make_data, run_directory
 from ..store.interface import Engine
-from .listeners import Bound, bind_all, close_all, wanted
+from .listeners import Bound, bind_all, close_all, unix_rights, wanted
 from .logs import make_logger
 from .tls import CertificateKeeper, files
 from .worker import Build, Surroundings, Worker
@@ -75,7 +75,7 @@ class InProcessServer:
             log=log,
             keeper=CertificateKeeper(certificate, key),
         )
-        self._bound = bind_all(wanted(self._config.listen, given))
+        self._bound = bind_all(wanted(self._config.listen, given), unix_rights(self._config.listen))
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="restante", daemon=True)
         self._thread.start()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import grp
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..config.listen import Address, TcpAddress, UnixAddress, parse_listener
 from ..config.model import ListenTable
@@ -57,13 +60,26 @@ def wanted(table: ListenTable, replaced: Mapping[str, str | list[str]]) -> list[
     return result
 
 
-def bind_all(listeners: Iterable[tuple[Service, Address]]) -> list[Bound]:
-    """Bind and listen; all or none. Raises CannotListen."""
+@dataclass(frozen=True, slots=True)
+class UnixRights:
+    """Whose a Unix socket is: names or numbers, empty as the system makes it. Who can write to it may connect."""
+
+    owner: str = ""
+    group: str = ""
+    mode: int = 0o660
+
+
+def unix_rights(table: ListenTable) -> UnixRights:
+    return UnixRights(table.unix_owner, table.unix_group, int(table.unix_mode, 8))
+
+
+def bind_all(listeners: Iterable[tuple[Service, Address]], rights: UnixRights = UnixRights()) -> list[Bound]:
+    """Bind and listen; all or none. rights: of Unix sockets. Raises CannotListen."""
     bound: list[Bound] = []
     try:
         for service, address in listeners:
             if isinstance(address, UnixAddress):
-                bound.append(Bound(service, address, _bind_unix(service, address.path)))
+                bound.append(Bound(service, address, _bind_unix(service, address.path, rights)))
             else:
                 bound += _bind_tcp(service, address)
     except BaseException:
@@ -137,24 +153,54 @@ def _refusal(service: Service, address: TcpAddress, error: OSError) -> CannotLis
     return CannotListen(f"{name}: cannot listen on {address} ({error.strerror}).", "Choose another address.")
 
 
-def _bind_unix(service: Service, path: str) -> socket.socket:
-    """A Unix socket with mode 0660. One that stands there is replaced only if nobody answers on it."""
+def _bind_unix(service: Service, path: str, rights: UnixRights) -> socket.socket:
+    """A Unix socket. One that stands there is replaced only if nobody answers on it.
+
+    It has its owner, group and mode before it listens, so there is no instant in which others could connect.
+    """
+    owner, group = _number(service, rights.owner, "user"), _number(service, rights.group, "group")
     _remove_dead(service, path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o117)  # no instant in which others could connect
+    before = os.umask(0o777 & ~rights.mode)
+    made = False
     try:
         sock.bind(path)
+        made = True
+        if (owner, group) != (-1, -1):
+            os.chown(path, owner, group, follow_symlinks=False)
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as error:
         sock.close()
+        if not made:
+            raise CannotListen(
+                f"{service.value}: the socket {path} cannot be made ({error.strerror}).",
+                f"Choose another: --listen {service.value}=unix:/path/to/socket",
+            ) from error
+        Path(path).unlink(missing_ok=True)
         raise CannotListen(
-            f"{service.value}: the socket {path} cannot be made ({error.strerror}).",
-            f"Choose another: --listen {service.value}=unix:/path/to/socket",
+            f"{service.value}: the socket {path} cannot be given to"
+            f" {rights.owner or 'its owner'}:{rights.group or 'its group'} ({error.strerror}).",
+            "Only root can give it to another user; a group must be one that the server's user is in.",
         ) from error
     finally:
         os.umask(before)
     return sock
+
+
+def _number(service: Service, name: str, kind: Literal["user", "group"]) -> int:
+    """The number of a user or group, -1 for no name. Raises CannotListen."""
+    if not name:
+        return -1
+    if name.isdecimal():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
+    except KeyError:
+        key = "unix_owner" if kind == "user" else "unix_group"
+        raise CannotListen(
+            f'{service.value}: there is no {kind} "{name}" on this machine.', f"Change listen.{key}, or leave it out."
+        ) from None
 
 
 def _remove_dead(service: Service, path: str) -> None:

@@ -24,7 +24,7 @@ from ..errors import Refusal
 from ..memory import one_heap
 from .channel import is_loopback
 from .limits import SharedCounts
-from .listeners import Bound, bind_all, close_all, wanted
+from .listeners import Bound, bind_all, close_all, unix_rights, wanted
 from .logs import adopt_logs, make_logger
 from .services import Service
 from .supervisor import Supervisor
@@ -75,7 +75,7 @@ def serve(
         run = run_directory(data)
         certificate, key = files(config.tls, data, config.server.hostname, the_clock)
         keeper = CertificateKeeper(certificate, key)
-        bound = bind_all(wanted(config.listen, listen or {}))
+        bound = bind_all(wanted(config.listen, listen or {}), unix_rights(config.listen))
         try:
             adopt_logs(config.log.level, config.log.format, the_clock)
             demo = prepare() if prepare is not None else None

@@ -333,6 +333,11 @@ class Directory(Protocol):
         """
         ...
 
+    async def check(self) -> list[str]:
+        """What is wrong with what the directory is kept in, a sentence each; none where it is whole. For `restante
+        doctor`. Cost: one read of all."""
+        ...
+
     async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:
         """Note a suppressed redelivery, for `restante status` and logs."""
         ...

@@ -31,7 +31,7 @@ class DeliveryJournal(Protocol):
     def lock(self, digest: bytes, recipient: str) -> AbstractAsyncContextManager[None]:
         """Hold this delivery against others of the same name. Let go when the process dies.
 
-        One of the same process is waited for. Raises InUse where another process has it.
+        Whoever has it is waited for, of this process or another. Raises InUse where another process keeps it for long.
         """
         ...
 

@@ -787,13 +787,13 @@ class SqliteStore:
             db = await asyncio.to_thread(connect, self._path, wait=WRITER_WAIT)
         try:
             findings = iter(doctor.check(db, mender, engine.analysis))
-            while (finding := await asyncio.to_thread(_next, findings)) is not None:
-                if finding.code == "answers" and finding.repaired:
+            while (finding := await _stepped(db, findings)) is not None:
+                if finding.code in ("answers", "body-text") and finding.repaired:
                     self._discard_index()  # a text may be another one now
                 yield finding
             findings = iter(indexes.check(db, engine.index_path(self.account), engine.locks))
             wrong = False
-            while (finding := await asyncio.to_thread(_next, findings)) is not None:
+            while (finding := await _stepped(db, findings)) is not None:
                 wrong = True
                 yield dataclasses.replace(finding, repaired=repair)
             if wrong and repair:
@@ -818,6 +818,20 @@ class SqliteStore:
 def _set_acl(tx: Write, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
     mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
     acl.set_entry(tx, mailbox, identifier, mode, rights)
+
+
+async def _stepped(db: apsw.Connection, findings: Iterator[Finding]) -> Finding | None:
+    """The next finding, looked for in a thread. Where nobody waits for it any more (Ctrl-C) the thread is made to let
+    go of the connection, which its owner closes."""
+    step = asyncio.ensure_future(asyncio.to_thread(_next, findings))
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        while not step.done():  # between two statements nothing is there to be interrupted
+            db.interrupt()
+            await asyncio.wait([step], timeout=0.02)
+        step.exception()  # that it was interrupted is no news
+        raise
 
 
 def _next(findings: Iterator[Finding]) -> Finding | None:

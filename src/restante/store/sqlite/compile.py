@@ -2,8 +2,8 @@
 
 Flags, dates, sizes, identities, UIDs and the five address and subject fields become SQL. Texts that are stored
 compressed (body, whole header) are compared in Python. Such a test is asked twice: first without the texts, when it
-says yes, no, or that it must see them (None); so only texts that decide anything are read. Where an index knows the
-needle, the first answer is no for all but the candidates.
+says yes, no, or that it must see them (None); so only texts that decide anything are read. Attachments are looked for
+in the stored BODYSTRUCTURE. Where an index knows the needle, the first answer is no for all but the candidates.
 
 Beside the test a query gives its candidates: emails outside of which nothing can match, or None.
 
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from ...mime.attached import has_attachment
 from ...mime.fold import fold
 from ...query.grams import CLOSE, Closeness, closeness
 from ...query.language import (
@@ -30,6 +31,7 @@ from ...query.language import (
     EmailId,
     Field,
     Fuzzy,
+    HasAttachment,
     HasFlag,
     HeaderContains,
     Instant,
@@ -66,6 +68,8 @@ _COLUMNS = {
 }
 _NAMED = {"from": Field.FROM, "to": Field.TO, "cc": Field.CC, "bcc": Field.BCC, "subject": Field.SUBJECT}
 _DAY = 86_400
+_MOST_STRUCTURE = 1 << 16
+"""Octets of a BODYSTRUCTURE that are looked at: rows are held by the thousand, and a hostile one may be large."""
 _HEADER_WEIGHT, _BODY_WEIGHT = 0.8, 0.6
 """What a fuzzy match is worth that is only in the header as a whole, or in the body; subject and addresses: 1."""
 
@@ -105,7 +109,8 @@ Score = Callable[[Row, Texts | None], float | None]
 
 @dataclass(slots=True)
 class Sql:
-    """An SQL expression over `p` (placement), `e` (email), `k` (sortkey), `s` (search_text), and its values."""
+    """An SQL expression over `p` (placement), `e` (email), `k` (sortkey), `s` (search_text), `a` (answer), and its
+    values."""
 
     text: str
     values: list[SqlValue] = field(default_factory=list)
@@ -192,6 +197,9 @@ class Compiler:
             case HeaderContains(name, text):
                 known = _NAMED.get(name.lower())
                 return self._contains(known, text) if known and text else self._header(name, text)
+            case HasAttachment():
+                at = self._column(Sql(f"substr(a.bodystructure, 1, {_MOST_STRUCTURE})"))
+                return Python(lambda row, texts: has_attachment(row[at]), TRUE)
             case _:
                 return self._fact(query)
 

@@ -2,7 +2,8 @@
 
 The lock is a byte of run/locks/deliveries, at an offset drawn from its name (POSIX record locks): nothing is made or
 left behind for a message, and the system lets go of it when the process dies. Record locks hold between processes
-alone, so tasks of one process wait for each other first.
+alone, so tasks of one process wait for each other first. Another process is asked again and again, as SQLite asks for
+its lock: the system can wait for a record lock only by holding a thread that nothing ends but the lock itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ from .faults import translated
 T = TypeVar("T")
 
 TOKEN_OCTETS = 16
+
+WAIT = 30.0
+"""Seconds to wait for another process that files the same. Longer than a filing takes, far less than the ten minutes
+that an MTA waits for its answer (RFC 5321 4.5.3.2.6)."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05
+"""Seconds between two tries: about a commit at first, doubled each time."""
 
 
 class DirectoryFile(Protocol):
@@ -63,8 +71,9 @@ class SqliteDeliveries:
             with translated():
                 handle = self._opened()
                 try:
-                    fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-                except (BlockingIOError, PermissionError) as error:  # POSIX lets a system choose between the two
+                    async with asyncio.timeout(WAIT):
+                        await _locked(handle, offset)
+                except TimeoutError as error:
                     raise InUse("The same message is being filed by another process.", "Try again.") from error
             try:
                 yield
@@ -130,6 +139,19 @@ _FIND = "SELECT token, done FROM delivery WHERE recipient = ? AND digest = ?"
 
 def _begun(rows: list[tuple[Any, ...]]) -> Begun | None:
     return Begun(rows[0][0], frozenset(rows[0][1].split())) if rows else None
+
+
+async def _locked(handle: int, offset: int) -> None:
+    """Lock the byte as soon as no other process has it."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+        except (BlockingIOError, PermissionError):  # POSIX lets a system choose between the two
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            return
 
 
 def _offset(digest: bytes, recipient: str) -> int:

@@ -1,9 +1,9 @@
 """The directory in one SQLite file: domains, accounts, aliases, credentials.
 
-Owns: the SQL behind `store.directory.Directory`. Two connections a process: reads are short, indexed and run
-where they are asked, on the event loop; writes queue in one worker thread, each a transaction of its own, and
-meet other processes at the file's lock (waiting up to ten seconds, then Busy). WAL lets the two go on at the
-same time. Last uses of credentials are kept in memory and written together at most once a minute.
+Owns: the SQL behind `store.directory.Directory`; that of domains and aliases, of credentials and of backups stands in
+modules of its own. Two connections a process: reads are short, indexed and run where they are asked, on the event
+loop; writes queue in one worker thread, each a transaction of its own, and meet other processes at the file's lock
+(waiting up to ten seconds, then Busy). WAL lets the two go on at the same time.
 
 Must not know: what makes a password right or an address well-formed.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import apsw
-import msgspec
 
 from ...clock import Clock, Random
 from ..directory import (
@@ -27,27 +26,19 @@ from ..directory import (
     Closures,
     Common,
     Credential,
-    DirectoryRefusal,
     Domain,
     Exists,
     Login,
-    NotFound,
     Person,
     fold_address,
 )
-from ..errors import StoreRefusal
+from . import directory_addresses as addresses
 from . import directory_backup
+from . import directory_credentials as credentials
 from .deliveries import SqliteDeliveries
-from .directory_rows import (
-    ACCOUNT_COLUMNS,
-    ACCOUNT_FIELDS,
-    Values,
-    account_of,
-    credential_of,
-    insert_account,
-    insert_credential,
-)
+from .directory_rows import ACCOUNT_FIELDS, Values, account_of, insert_account
 from .directory_schema import connect, make_file, prepare, translated
+from .directory_touches import Touches
 
 T = TypeVar("T")
 
@@ -55,17 +46,11 @@ WRITE_WAIT = 10_000
 READ_WAIT = 1_000
 """Milliseconds to wait for another process's lock. Readers wait in WAL mode only while a crash is recovered."""
 
-TOUCH_INTERVAL = 60.0
-"""Seconds between two writings of credentials' last uses."""
-
 LOGINS_KEPT = 256
 """Accounts whose row and credentials are remembered while the file is the same."""
 
 DUPLICATES_KEPT = 10_000
 CLOSURES_KEPT = 10_000
-
-_ALIAS = "SELECT address, targets, created FROM alias"
-_DOMAIN = "SELECT name, catch_all, scram, created FROM domain"
 
 
 class SqliteDirectory:
@@ -75,16 +60,14 @@ class SqliteDirectory:
     """
 
     def __init__(self, path: Path, clock: Clock, random: Random) -> None:
+        self._path = path
         self._clock = clock
         self._random = random
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="directory")
         self._secrets: dict[str, bytes] = {}
         self._logins: dict[str, Login] = {}
         self._logins_at = 0
-        self._touched: dict[tuple[str, int], int] = {}
-        self._touch_timer: asyncio.TimerHandle | None = None
-        self._touch_task: asyncio.Task[None] | None = None
-        self._touch_due = clock.monotonic()
+        self._touches = Touches(self._write, clock)
         self.deliveries = SqliteDeliveries(self, path.parent / "run" / "locks" / "deliveries", random)
         make_file(path)
         with translated():
@@ -98,12 +81,8 @@ class SqliteDirectory:
 
     async def close(self) -> None:
         """Write what is still to be written and let go of the file. Nothing may be called afterwards."""
-        if self._touch_task is not None:
-            await self._touch_task
-        if self._touch_timer is not None:
-            self._touch_timer.cancel()
         try:
-            await self.flush()
+            await self._touches.close()
         finally:
             self._pool.shutdown()
             self.deliveries.close()
@@ -139,47 +118,19 @@ class SqliteDirectory:
     # Domains ---------------------------------------------------------------------------------------
 
     async def domains(self) -> list[Domain]:
-        return [_domain(row) for row in self._rows(f"{_DOMAIN} ORDER BY name")]
+        return addresses.domains(self._rows)
 
     async def domain(self, name: str) -> Domain | None:
-        rows = self._rows(f"{_DOMAIN} WHERE name = ?", fold_address(name))
-        return _domain(rows[0]) if rows else None
+        return addresses.domain(self._rows, name)
 
     async def add_domain(self, domain: Domain) -> None:
-        values = (fold_address(domain.name), domain.catch_all, domain.scram, domain.created)
-
-        def change(db: apsw.Connection) -> None:
-            db.execute(
-                "INSERT INTO domain (name, catch_all, scram, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                values,
-            )
-            if not db.changes():
-                raise Exists(f"The domain {domain.name} is there already.")
-
-        await self._write(change)
+        await self._write(lambda db: addresses.add_domain(db, domain))
 
     async def update_domain(self, domain: Domain) -> None:
-        values = (domain.catch_all, domain.scram, fold_address(domain.name))
-
-        def change(db: apsw.Connection) -> None:
-            db.execute("UPDATE domain SET catch_all = ?, scram = ? WHERE name = ?", values)
-            if not db.changes():
-                raise NotFound(f"There is no domain {domain.name} here.", "List them with 'restante domain list'.")
-
-        await self._write(change)
+        await self._write(lambda db: addresses.update_domain(db, domain))
 
     async def remove_domain(self, name: str) -> None:
-        key = fold_address(name)
-
-        def change(db: apsw.Connection) -> None:
-            for table, things in (("account", "accounts"), ("alias", "aliases")):
-                if db.execute(f"SELECT 1 FROM {table} WHERE domain = ? LIMIT 1", (key,)).fetchone():
-                    raise DirectoryRefusal(f"The domain {name} still has {things}.", "Remove those first.")
-            db.execute("DELETE FROM domain WHERE name = ?", (key,))
-            if not db.changes():
-                raise NotFound(f"There is no domain {name} here.", "List them with 'restante domain list'.")
-
-        await self._write(change)
+        await self._write(lambda db: addresses.remove_domain(db, name))
 
     # Accounts --------------------------------------------------------------------------------------
 
@@ -196,10 +147,10 @@ class SqliteDirectory:
         return account_of(rows[0]) if rows else None
 
     async def add_account(self, account: Account) -> None:
-        key, domain = fold_address(account.address), fold_address(account.domain)
+        key = fold_address(account.address)
 
         def change(db: apsw.Connection) -> None:
-            _require_domain(db, domain, account.domain)
+            addresses.require_domain(db, account.domain)
             if db.execute("SELECT 1 FROM alias WHERE key = ?", (key,)).fetchone():
                 raise Exists(f"{account.address} is an alias.", "Remove the alias first.")
             insert_account(db, account)
@@ -217,7 +168,7 @@ class SqliteDirectory:
         settings: AccountSettings | None = None,
     ) -> None:
         def change(db: apsw.Connection) -> None:
-            _require_account(db, id)
+            credentials.require_account(db, id)
             if enabled is not None:
                 db.execute(
                     "UPDATE account SET enabled = ?1, credential_version = credential_version + 1"
@@ -243,7 +194,7 @@ class SqliteDirectory:
 
     async def remove_account(self, id: str) -> None:
         def change(db: apsw.Connection) -> None:
-            _require_account(db, id)
+            credentials.require_account(db, id)
             db.execute("DELETE FROM account WHERE id = ?", (id,))
             db.execute("DELETE FROM adopted WHERE account = ?", (id,))
             _note_closure(db, id)
@@ -263,38 +214,16 @@ class SqliteDirectory:
     # Aliases ---------------------------------------------------------------------------------------
 
     async def aliases(self) -> list[Alias]:
-        return [_alias(row) for row in self._rows(f"{_ALIAS} ORDER BY key")]
+        return addresses.aliases(self._rows)
 
     async def alias(self, address: str) -> Alias | None:
-        rows = self._rows(f"{_ALIAS} WHERE key = ?", fold_address(address))
-        return _alias(rows[0]) if rows else None
+        return addresses.alias(self._rows, address)
 
     async def put_alias(self, alias: Alias) -> None:
-        key = fold_address(alias.address)
-        domain = key.rpartition("@")[2]
-        targets = msgspec.json.encode(alias.targets).decode("utf-8")
-
-        def change(db: apsw.Connection) -> None:
-            _require_domain(db, domain, domain)
-            if db.execute("SELECT 1 FROM account WHERE key = ?", (key,)).fetchone():
-                raise Exists(f"{alias.address} is an account.", "Choose another address for the alias.")
-            db.execute(
-                "INSERT INTO alias (key, address, domain, targets, created) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET address = excluded.address, targets = excluded.targets",
-                (key, alias.address, domain, targets, alias.created),
-            )
-
-        await self._write(change)
+        await self._write(lambda db: addresses.put_alias(db, alias))
 
     async def remove_alias(self, address: str) -> None:
-        key = fold_address(address)
-
-        def change(db: apsw.Connection) -> None:
-            db.execute("DELETE FROM alias WHERE key = ?", (key,))
-            if not db.changes():
-                raise NotFound(f"There is no alias {address}.")
-
-        await self._write(change)
+        await self._write(lambda db: addresses.remove_alias(db, address))
 
     # Credentials -----------------------------------------------------------------------------------
 
@@ -308,13 +237,9 @@ class SqliteDirectory:
 
     def _read_login(self, key: str) -> Login | None:
         """Read it, and remember it until anything in the file changes; names of nobody are not remembered."""
-        rows = self._rows(_LOGIN, key)
-        if not rows:
+        found = credentials.login(self._rows, key)
+        if found is None:
             return None
-        end = ACCOUNT_COLUMNS
-        salt, iterations = rows[0][end : end + 2]
-        credentials = tuple(credential_of(row[end + 2 :]) for row in rows if row[end + 2] is not None)
-        found = Login(account_of(rows[0][:end]), salt, iterations, credentials)
         if len(self._logins) >= LOGINS_KEPT:
             self._logins.pop(next(iter(self._logins)))
         self._logins[key] = found
@@ -332,70 +257,17 @@ class SqliteDirectory:
         iterations: int | None = None,
         if_version: int | None = None,
     ) -> int:
-        def change(db: apsw.Connection) -> int:
-            _require_account(db, account)
-            if if_version is not None:
-                _require_version(db, account, if_version)
-            number = _number_for(db, account, credential)
-            if salt is not None and iterations is not None:
-                _set_salt(db, account, number, salt, iterations)
-            insert_credential(db, account, number, credential)
-            _grow_version(db, account)
-            return number
-
-        return await self._write(change)
+        return await self._write(lambda db: credentials.put(db, account, credential, salt, iterations, if_version))
 
     async def remove_credential(self, account: str, number: int) -> None:
-        def change(db: apsw.Connection) -> None:
-            db.execute("DELETE FROM credential WHERE account = ? AND number = ?", (account, number))
-            if not db.changes():
-                raise NotFound(f"There is no credential {number}.", "List them to see their numbers.")
-            _grow_version(db, account)
-
-        await self._write(change)
+        await self._write(lambda db: credentials.remove(db, account, number))
 
     async def touch_credential(self, account: str, number: int, when: int) -> None:
-        key = (account, number)
-        self._touched[key] = max(when, self._touched.get(key, when))
-        self._schedule_flush()
-
-    def _schedule_flush(self) -> None:
-        if self._touched and self._touch_timer is None and self._touch_task is None:
-            wait = max(0.0, self._touch_due - self._clock.monotonic())
-            self._touch_timer = asyncio.get_running_loop().call_later(wait, self._start_flush)
-
-    def _start_flush(self) -> None:
-        self._touch_timer = None
-        self._touch_task = asyncio.get_running_loop().create_task(self._flush_behind())  # close() waits for it
-
-    async def _flush_behind(self) -> None:
-        try:
-            await self.flush()
-        except StoreRefusal:
-            pass  # a last use is no reason to stop: kept in memory and tried again a minute later
-        finally:
-            self._touch_task = None
-            self._schedule_flush()
+        self._touches.note(account, number, when)
 
     async def flush(self) -> None:
         """Write the credentials' last uses now. `close` does it; nothing else needs to. Raises Busy."""
-        self._touch_due = self._clock.monotonic() + TOUCH_INTERVAL
-        touched, self._touched = self._touched, {}
-        if not touched:
-            return
-        rows = [(when, account, number) for (account, number), when in touched.items()]
-
-        def change(db: apsw.Connection) -> None:
-            db.executemany(
-                "UPDATE credential SET last_used = max(?1, coalesce(last_used, 0)) WHERE account = ?2 AND number = ?3",
-                rows,
-            )
-
-        try:
-            await self._write(change)
-        except BaseException:
-            self._touched = touched | self._touched
-            raise
+        await self._touches.flush()
 
     # Shares ----------------------------------------------------------------------------------------
 
@@ -483,6 +355,9 @@ class SqliteDirectory:
     async def fill(self, common: Common, persons: Sequence[Person]) -> None:
         await self._write(lambda db: directory_backup.fill(db, common, persons))
 
+    async def check(self) -> list[str]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _check, self._path)
+
     async def log_duplicate(self, account: str, digest: bytes, when: int, email_id: str) -> None:
         def change(db: apsw.Connection) -> None:
             db.execute(
@@ -498,83 +373,29 @@ class SqliteDirectory:
         return [(account, at, email_id) for account, at, email_id in rows]
 
 
+def _check(path: Path) -> list[str]:
+    with translated():
+        db = connect(path, READ_WAIT)
+        try:
+            found = [f"SQLite finds: {text}" for (text,) in db.execute("PRAGMA integrity_check(20)") if text != "ok"]
+            found += [
+                f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
+                for row in db.execute("PRAGMA foreign_key_check")
+            ]
+            found += [f"{address} is both an account and an alias" for (address,) in db.execute(_TWICE)]
+        finally:
+            db.close()
+    return found
+
+
+_TWICE = "SELECT address FROM account WHERE key IN (SELECT key FROM alias)"
+
+
 def _places(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-_LOGIN = (
-    f"SELECT {ACCOUNT_FIELDS}, salt, iterations, number, kind, label, hash, protocols, stored_key, server_key,"
-    " credential.created, last_used, expires FROM account LEFT JOIN credential ON credential.account = account.id"
-    " WHERE key = ? ORDER BY number"
-)
 
 
 def _note_closure(db: apsw.Connection, account: str) -> None:
     """So that every process ends the account's sessions."""
     db.execute("INSERT INTO closure (account) VALUES (?)", (account,))
     db.execute("DELETE FROM closure WHERE number <= ?", (db.last_insert_rowid() - CLOSURES_KEPT,))
-
-
-def _number_for(db: apsw.Connection, account: str, credential: Credential) -> int:
-    """The number a credential gets: that of the password it replaces, its own, or the account's next."""
-    number = credential.number
-    if credential.kind == "password":
-        number = (
-            db.execute("SELECT number FROM credential WHERE account = ? AND kind = 'password'", (account,)).get or 0
-        )
-    elif number:
-        kept = "SELECT 1 FROM credential WHERE account = ? AND number = ? AND kind = 'app'"
-        if not db.execute(kept, (account, number)).fetchone():
-            raise NotFound(f"There is no app password {number}.", "List them to see their numbers.")
-    if not number:
-        db.execute("UPDATE account SET next_credential = next_credential + 1 WHERE id = ?", (account,))
-        number = db.execute("SELECT next_credential - 1 FROM account WHERE id = ?", (account,)).get
-    return int(number)
-
-
-def _set_salt(db: apsw.Connection, account: str, number: int, salt: bytes, iterations: int) -> None:
-    """Set the account's SCRAM salt. Refused where it would spoil another verifier, made meanwhile with another salt."""
-    there = db.execute("SELECT salt, iterations FROM account WHERE id = ?", (account,)).fetchone()
-    if there == (salt, iterations):
-        return
-    others = "SELECT 1 FROM credential WHERE account = ? AND number <> ? AND stored_key NOT NULL LIMIT 1"
-    if db.execute(others, (account, number)).fetchone():
-        raise _changed_meanwhile()
-    db.execute("UPDATE account SET salt = ?, iterations = ? WHERE id = ?", (salt, iterations, account))
-
-
-def _require_version(db: apsw.Connection, account: str, version: int) -> None:
-    if db.execute("SELECT credential_version FROM account WHERE id = ?", (account,)).get != version:
-        raise _changed_meanwhile()
-
-
-def _changed_meanwhile() -> DirectoryRefusal:
-    return DirectoryRefusal("The account's credentials were changed meanwhile.", "Try again.")
-
-
-def _grow_version(db: apsw.Connection, account: str) -> None:
-    db.execute("UPDATE account SET credential_version = credential_version + 1 WHERE id = ?", (account,))
-
-
-def _require_domain(db: apsw.Connection, key: str, name: str) -> None:
-    if not db.execute("SELECT 1 FROM domain WHERE name = ?", (key,)).fetchone():
-        raise _no_domain(name)
-
-
-def _no_domain(name: str) -> NotFound:
-    return NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
-
-
-def _require_account(db: apsw.Connection, id: str) -> None:
-    if not db.execute("SELECT 1 FROM account WHERE id = ?", (id,)).fetchone():
-        raise NotFound("There is no such account.", "List them with 'restante account list'.")
-
-
-def _domain(row: Values) -> Domain:
-    name, catch_all, scram, created = row
-    return Domain(name, catch_all, bool(scram), created)
-
-
-def _alias(row: Values) -> Alias:
-    address, targets, created = row
-    return Alias(address, msgspec.json.decode(targets, type=tuple[str, ...]), created)

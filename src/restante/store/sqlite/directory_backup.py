@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import apsw
 import msgspec
@@ -11,15 +11,12 @@ from ..directory import Alias, Common, Credential, Domain, Exists, NotFound, Per
 from .directory_rows import (
     ACCOUNT_COLUMNS,
     ACCOUNT_FIELDS,
-    Values,
+    Read,
     account_of,
     credential_of,
     insert_account,
     insert_credential,
 )
-
-Read = Callable[..., list[Values]]
-"""read(sql, *values) -> rows."""
 
 _PERSONS = (
     f"SELECT {ACCOUNT_FIELDS}, salt, iterations, next_credential, number, kind, label, hash, protocols, stored_key,"

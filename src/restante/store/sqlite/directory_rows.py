@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import apsw
@@ -10,6 +11,9 @@ from ..directory import Account, AccountSettings, Credential, Exists, Scram, fol
 
 Values = tuple[Any, ...]
 """A row as SQLite gives it; the STRICT tables vouch for its types."""
+
+Read = Callable[..., list[Values]]
+"""read(sql, *values) -> rows."""
 
 ALL_PROTOCOLS: frozenset[str] = frozenset()
 """No protocol named, which means all: one object, since each remembered login keeps it."""

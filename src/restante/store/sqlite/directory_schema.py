@@ -156,9 +156,7 @@ def translated() -> Iterator[None]:
     except apsw.FullError as error:
         raise DiskFull("There is no room on the disk.", "Free some space and try again.") from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise Damaged(
-            "The directory database is damaged.", "Put directory.db back from a backup, or run 'restante doctor'."
-        ) from error
+        raise Damaged("The directory database is damaged.", "Put directory.db back from a backup.") from error
     except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
         raise StoreFailed(
             "The directory database cannot be read or written.", "Check the disk and the data folder's rights."

@@ -9,16 +9,19 @@ being made again; a message that nothing names any more is placed into the mailb
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import apsw
 
 from ...mime.analyse import analyse
-from ...mime.model import Limits
+from ...mime.model import Analysis, Limits
+from ...mime.text import body_text
+from ..backup import AnswerRow
 from ..errors import StoreRefusal
 from ..model import Finding, System
-from . import content
+from . import answers, content
 from .mend import Mender
 
 _BATCH = 64  # messages read per step of the contents' check
@@ -30,16 +33,38 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterato
     db: a connection of the caller's own, outside any transaction. Cost: one read of the whole file.
     """
     repair = mender is not None
-    for (text,) in list(db.execute("PRAGMA quick_check(20)")):
-        if text != "ok":
-            yield Finding("file", f"SQLite finds: {text}", repairable=False)
+    yield from _file(db, repair)
     with _transaction(db, repair):
-        yield from _references(db)
-        yield from _mailboxes(db, repair)
+        yield from _references(db, mender)
+        yield from _mailboxes(db, mender)
         yield from _account(db, repair)
         yield from _orphans(db, mender)
         yield from _sharing(db, repair)
     yield from _contents(db, mender, limits)
+
+
+_OF_INDEX = re.compile(r"(?:missing from|wrong # of entries in|values differ from) index ")
+
+
+def _file(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+    """The file itself. SQLite's indexes are derived from its tables: one that is behind hides rows from every look-up
+    that goes by it, and is made again."""
+    texts = [text for (text,) in list(db.execute("PRAGMA integrity_check(20)")) if text != "ok"]
+    behind = [text for text in texts if _OF_INDEX.search(text)]
+    mended = repair and bool(behind) and _reindexed(db)
+    for text in texts:
+        of_index = text in behind
+        yield Finding("index" if of_index else "file", f"SQLite finds: {text}", of_index, of_index and mended)
+
+
+def _reindexed(db: apsw.Connection) -> bool:
+    """Make all indexes again; whether SQLite finds none behind any more."""
+    try:
+        with _transaction(db, True):
+            db.execute("REINDEX")
+    except (apsw.ConstraintError, apsw.CorruptError):  # rows that cannot both be there, or pages past reading
+        return False
+    return not any(_OF_INDEX.search(text) for (text,) in list(db.execute("PRAGMA integrity_check(20)")))
 
 
 @contextmanager
@@ -82,12 +107,23 @@ _BROKEN_REFERENCES = (
 )  # fmt: skip
 
 
-def _references(db: apsw.Connection) -> Iterator[Finding]:
+_MENDS: dict[str, Callable[[Mender, apsw.Connection], None]] = {
+    "flagset": Mender.reflag,
+    "placement-mailbox": Mender.rehouse,
+    "placement-copy": Mender.remeasure,
+}
+
+
+def _references(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
     for table, rowid, parent, _ in list(db.execute("PRAGMA foreign_key_check")):
         yield Finding("reference", f"row {rowid} of {table} names a row of {parent} that is not there", False)
     for code, text, sql in _BROKEN_REFERENCES:
-        for mailbox, number in list(db.execute(sql)):
-            yield Finding(code, f"{text} (mailbox {mailbox}, number {number})", repairable=False)
+        found, mend = list(db.execute(sql)), _MENDS.get(code)
+        repaired = bool(found) and mend is not None and mender is not None
+        if mend is not None and mender is not None and found:
+            mend(mender, db)
+        for mailbox, number in found:
+            yield Finding(code, f"{text} (mailbox {mailbox}, number {number})", mend is not None, repaired)
 
 
 _RECOUNT = f"""
@@ -109,7 +145,8 @@ GROUP BY m.key
 _COUNTERS = ("messages", "unseen", "deleted", "size", "deleted_size")
 
 
-def _mailboxes(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+def _mailboxes(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
+    repair = mender is not None
     names = set()
     for key, name, uidnext, highest, *rest in list(db.execute(_RECOUNT)):
         names.add(name)
@@ -129,7 +166,9 @@ def _mailboxes(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
             text = f"{name}: HIGHESTMODSEQ {highest} is below {largest_modseq}"
             yield Finding("highestmodseq", text, True, repair)
     if "INBOX" not in names:
-        yield Finding("inbox", "there is no INBOX", repairable=False)
+        if mender is not None:
+            mender.make_inbox(db)
+        yield Finding("inbox", "there is no INBOX", True, repair)
 
 
 def _account(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
@@ -194,13 +233,10 @@ def _sharing(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
 
 
 _STORED = """
-SELECT e.key, e.id, e.content, c.digest, a.envelope, a.body, a.bodystructure, a.headers,
-       k.email IS NOT NULL AND s.email IS NOT NULL, c.traits
+SELECT e.key, e.id, e.content, c.digest, b.body, e.key <= (SELECT COALESCE(MAX(email), 0) FROM body_text)
 FROM email e
 JOIN content c ON c.key = e.content
-LEFT JOIN answer a ON a.email = e.key
-LEFT JOIN sortkey k ON k.email = e.key
-LEFT JOIN search_text s ON s.email = e.key
+LEFT JOIN body_text b ON b.email = e.key
 WHERE e.key > ? ORDER BY e.key LIMIT ?
 """
 
@@ -209,7 +245,8 @@ def _contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Ite
     """Each message read, hashed, analysed again; a few at a time, so that no transaction stays open for long."""
     last = 0
     while rows := list(db.execute(_STORED, (last, _BATCH))):
-        for key, id, number, digest, *answers, texts, traits in rows:
+        stored = answers.read(db, [row[0] for row in rows])
+        for (key, id, number, digest, body, due), said in zip(rows, stored, strict=True):
             try:
                 data = content.read(db, number, 0, None)
             except StoreRefusal as error:
@@ -219,11 +256,30 @@ def _contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Ite
                 yield Finding("hash", f"{id}: its octets are not those that were stored", repairable=False)
                 continue
             found = analyse(data, limits)
-            right = [found.envelope, found.body, found.bodystructure, found.headers]
-            if answers != right or not texts or traits != int(found.traits):
+            if said != _row_of(found):
                 if mender is not None:
                     with _transaction(db, True):
                         mender.rewrite(db, key, found)
-                text = f"{id}: what FETCH answers is not what the message says"
+                text = f"{id}: what FETCH, SORT, SEARCH or POP3 answer is not what the message says"
                 yield Finding("answers", text, True, mender is not None)
+            if due and not _same_text(body, readable := body_text(data, limits)):
+                if mender is not None:
+                    with _transaction(db, True):
+                        mender.rewrite_body(db, key, readable)
+                yield Finding("body-text", f"{id}: SEARCH looks at another text than it has", True, mender is not None)
         last = rows[-1][0]
+
+
+def _row_of(found: Analysis) -> AnswerRow:
+    """What should stand there: the header's text as it comes back from its stored form."""
+    header = content.decode_text(content.encode_text(found.text.header))
+    return answers.row_of(found)._replace(text_header=header)
+
+
+def _same_text(stored: bytes | None, text: str) -> bool:
+    if stored is None:
+        return False
+    try:
+        return content.decode_text(stored) == content.decode_text(content.encode_text(text))
+    except StoreRefusal:
+        return False

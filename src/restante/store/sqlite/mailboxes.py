@@ -51,7 +51,10 @@ def mailbox_by_key(db: apsw.Connection, key: int, user: str) -> Mailbox:
 
 
 def find(db: apsw.Connection, name: str, user: str) -> Mailbox | None:
-    row = db.execute(_BY_NAME, (user, canonical(name))).fetchone()
+    try:
+        row = db.execute(_BY_NAME, (user, canonical(name))).fetchone()
+    except UnicodeEncodeError:  # a lone surrogate, as a command line gives octets that are no UTF-8: no name has one
+        return None
     return _made(row) if row is not None else None
 
 

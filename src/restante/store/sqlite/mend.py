@@ -9,8 +9,8 @@ import apsw
 from ...clock import Clock, Random
 from ...mime.model import Analysis
 from ..backup import Served
-from ..model import Flags
-from . import append, mailboxes
+from ..model import INBOX, Flags
+from . import answers, append, content, mailboxes
 from .transaction import Interned, NewPlacement, Settings, Write
 
 RECOVERED = "Recovered"
@@ -27,24 +27,71 @@ class Mender:
         self._settings = settings
         self._note = note
 
-    def rescue(self, db: apsw.Connection, emails: list[int]) -> None:
-        """Place emails (keys) that no mailbox and no removal names into RECOVERED, as one command."""
+    def _command(self, db: apsw.Connection) -> Write:
         modseq = db.execute("SELECT modseq FROM account").get + 1
         now = int(self._clock.now())
-        tx = Write(db, Interned(), modseq, now, self._random, self._settings, "doctor", note=self._note)
-        box = mailboxes.find(db, RECOVERED, "") or mailboxes.create(tx, RECOVERED, None, None)
+        return Write(db, Interned(), modseq, now, self._random, self._settings, "doctor", note=self._note)
+
+    def rescue(self, db: apsw.Connection, emails: list[int]) -> None:
+        """Place emails (keys) that no mailbox and no removal names into RECOVERED, as one command."""
+        tx = self._command(db)
         flagset = tx.flagset(Flags())
         placements = []
         for key in emails:
             size, received = db.execute("SELECT size, received FROM email WHERE key = ?", (key,)).fetchone() or (0, 0)
-            placements.append(NewPlacement(key, flagset, size, received, now))
+            placements.append(NewPlacement(key, flagset, size, received, tx.now))
+        self._recover(tx, placements)
+
+    def rehouse(self, db: apsw.Connection) -> None:
+        """Place what is in mailboxes that are not there into RECOVERED, with its flags, as one command."""
+        tx = self._command(db)
+        placements = [NewPlacement(*row) for row in db.execute(_HOMELESS)]
+        db.execute("DELETE FROM placement WHERE mailbox NOT IN (SELECT key FROM mailbox)")
+        db.execute("DELETE FROM pop3 WHERE mailbox NOT IN (SELECT key FROM mailbox)")
+        self._recover(tx, placements)
+
+    def _recover(self, tx: Write, placements: list[NewPlacement]) -> None:
+        box = mailboxes.find(tx.db, RECOVERED, "") or mailboxes.create(tx, RECOVERED, None, None)
         tx.place(box.key, placements)
+        tx.finish()
+
+    def reflag(self, db: apsw.Connection) -> None:
+        """Take away flags that nobody can say any more, as one command; counters are the caller's next concern."""
+        tx = self._command(db)
+        db.execute(
+            "UPDATE placement SET flagset = ?, modseq = ? WHERE flagset NOT IN (SELECT number FROM flagset)",
+            (tx.flagset(Flags()), tx.modseq),
+        )
+        tx.finish()
+
+    def remeasure(self, db: apsw.Connection) -> None:
+        """Give placements the size and date of their emails."""
+        db.execute(
+            "UPDATE placement SET size = e.size, received = e.received FROM email AS e"
+            " WHERE e.key = placement.email AND (placement.size <> e.size OR placement.received <> e.received)"
+        )
+
+    def make_inbox(self, db: apsw.Connection) -> None:
+        tx = self._command(db)
+        mailboxes.create(tx, INBOX)
         tx.finish()
 
     def rewrite(self, db: apsw.Connection, email: int, found: Analysis) -> None:
         """Make an email's answers, sort keys and texts again from its analysis."""
         append.write_derived(db, email, found)
+        row = answers.row_of(found)
         db.execute(
-            "UPDATE content SET traits = ? WHERE key = (SELECT content FROM email WHERE key = ?)",
-            (int(found.traits), email),
+            "UPDATE content SET traits = ?, pop3_size = ?, pop3_size_utf8 = ?"
+            " WHERE key = (SELECT content FROM email WHERE key = ?)",
+            (row.traits, row.pop3_size, row.pop3_size_utf8, email),
         )
+
+    def rewrite_body(self, db: apsw.Connection, email: int, text: str) -> None:
+        """Make the searchable text of an email's body again."""
+        db.execute("INSERT OR REPLACE INTO body_text (email, body) VALUES (?, ?)", (email, content.encode_text(text)))
+
+
+_HOMELESS = """
+SELECT p.email, p.flagset, p.size, p.received, p.saved FROM placement p
+WHERE p.mailbox NOT IN (SELECT key FROM mailbox) ORDER BY p.mailbox, p.uid
+"""

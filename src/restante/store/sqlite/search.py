@@ -58,6 +58,7 @@ _JOINS = (
     (re.compile(r"\be\."), " JOIN email AS e ON e.key = p.email"),
     (re.compile(r"\bk\."), " JOIN sortkey AS k ON k.email = p.email"),
     (re.compile(r"\bs\."), " JOIN search_text AS s ON s.email = p.email"),
+    (re.compile(r"\ba\."), " JOIN answer AS a ON a.email = p.email"),
 )
 
 

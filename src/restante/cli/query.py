@@ -1,0 +1,58 @@
+"""QUERY arguments of `search` and `backup find`: read, tried, and explained where they found nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from ..errors import Refusal
+
+if TYPE_CHECKING:
+    from ..query.words import Words
+
+T = TypeVar("T")
+
+
+class BadSearch(Refusal):
+    """The words cannot be read."""
+
+    code = "BAD-SEARCH"
+
+
+async def found_by(arguments: Sequence[str], command: str, search: Callable[[Words], Awaitable[list[T]]]) -> list[T]:
+    """What `search` finds by the arguments of a command line; people are told where they may be understood otherwise.
+
+    An argument such as 'from:ann invitation' may be a phrase (from:"Ann Bell", of which the shell took the marks) or a
+    query typed as a whole. It is looked for as a phrase, and where nothing is found, word by word.
+    command: whose help tells what can be searched for. Raises BadSearch.
+    """
+    from ..query.words import as_typed
+
+    typed, apart = as_typed(arguments), as_typed(arguments, keyed=False)
+    found = await search(_read(typed, command))
+    if found:
+        return found
+    if apart != typed:
+        found = await search(_read(apart, command))
+        if found:
+            either = [one for one in arguments if as_typed([one]) != as_typed([one], keyed=False)]
+            _tell(either, "Nothing has {} as one phrase. These have each word of it.")
+            return found
+    if phrases := [one for one in arguments if as_typed([one]) != one]:
+        _tell(phrases, "Looked for as one phrase: {}. Leave its quotation marks out to look for each word.")
+    return []
+
+
+def _read(typed: str, command: str) -> Words:
+    from ..query.words import BadWords, parse_words
+
+    try:
+        return parse_words(typed)
+    except BadWords as error:
+        raise BadSearch(str(error), f"See 'restante {command} --help'.") from error
+
+
+def _tell(phrases: Sequence[str], text: str) -> None:
+    click.echo(text.format(", ".join(f"'{phrase}'" for phrase in phrases)), err=True)

@@ -1,0 +1,227 @@
+"""Whatever is derived from a message and kept beside it is compared with the message, and can be made again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from restante.mime.analyse import analyse
+from restante.query.language import Contains, Field
+from restante.store.interface import Engine, Store
+from restante.store.model import Column, Flags, NewMessage
+from restante.store.sqlite import content
+from tests.engines.making import ACCOUNT, ALL, Installation, inbox
+
+MAIL = [
+    b"From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nSubject: Re: plan %d\r\nMessage-ID: <%d@x>\r\n"
+    b"Date: Mon, 1 Apr 2024 00:00:00 +0000\r\nReferences: <0@x>\r\n\r\nnumber %d\r\n" % (n, n, n)
+    for n in range(1, 5)
+]
+DERIVED = [
+    ("answer", "email"), ("sortkey", "email"), ("search_text", "email"), ("body_text", "email"), ("content", "key")
+]  # fmt: skip
+KEPT = {"content": {"key", "digest", "size", "chunks"}}
+
+
+def connection(installation: Installation) -> apsw.Connection:
+    return apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+
+
+async def codes(store: Store, *, repair: bool = False) -> list[str]:
+    return [finding.code async for finding in store.doctor(repair)]
+
+
+async def filled(store: Store) -> int:
+    box = await inbox(store)
+    messages = [NewMessage(await store.put(data), analyse(data), Flags(), 1_000_000, None) for data in MAIL]
+    await store.append(box, messages)
+    while await store.fill_search():
+        pass
+    return box
+
+
+def rows(db: apsw.Connection) -> dict[str, list[tuple[object, ...]]]:
+    return {table: list(db.execute(f"SELECT * FROM {table} ORDER BY {key}")) for table, key in DERIVED}
+
+
+def damaged(value: object) -> object:
+    """Another value of the same type; octets with one bit turned."""
+    if isinstance(value, bytes):
+        return bytes((value[0] ^ 1,)) + value[1:] if value else b"x"
+    if isinstance(value, int):
+        return value + 1
+    return 7 if value is None else f"{value}x"
+
+
+def test_each_derived_value_is_compared_with_the_message_and_made_again(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        assert await codes(store) == []
+        db = connection(installation)
+        whole = rows(db)
+        tried = 0
+        for table, key in DERIVED:
+            for number, (column, *_) in enumerate(db.execute(f"SELECT * FROM {table} LIMIT 1").get_description()):
+                if column in KEPT.get(table, {key}):
+                    continue
+                wrong = damaged(whole[table][1][number])
+                if (table, column) == ("sortkey", "is_reply"):
+                    wrong = 0
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = 2", (wrong,))
+                assert await codes(store) == ["body-text" if table == "body_text" else "answers"], (table, column)
+                assert len(await codes(store, repair=True)) == 1
+                assert await codes(store) == []
+                assert rows(db) == whole, (table, column)
+                tried += 1
+        assert tried == 27
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("table", [table for table, _ in DERIVED[:4]])
+def test_a_derived_row_that_is_gone_is_made_again(tmp_path: Path, table: str) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        db = connection(installation)
+        whole = rows(db)
+        db.execute(f"DELETE FROM {table} WHERE email = 3")
+        code = "body-text" if table == "body_text" else "answers"
+        assert await codes(store) == await codes(store, repair=True) == [code]
+        assert await codes(store) == []
+        assert rows(db) == whole
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_text_that_is_not_due_yet_is_not_missed(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        db = connection(installation)
+        db.execute("DELETE FROM body_text WHERE email > 2")
+        assert await codes(store) == []
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_an_index_of_sqlite_that_lacks_rows_is_made_again(tmp_path: Path) -> None:
+    """Two placements change their emails while SQLite does not know of one of its indexes."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def execute(sql: str, *values: apsw.SQLiteValue) -> list[tuple[apsw.SQLiteValue, ...]]:
+        db = connection(installation)  # a connection keeps the schema that it read first
+        db.execute("PRAGMA writable_schema = ON")
+        found = list(db.execute(sql, values))
+        db.close()
+        return found
+
+    async def prepare(engine: Engine, store: Store) -> None:
+        await filled(store)
+
+    async def scene() -> None:
+        engine = installation.open()
+        try:
+            store = engine.account(ACCOUNT)
+            assert set(await codes(store)) == {"index"}
+            assert set(await codes(store, repair=True)) == {"index"}
+            assert await codes(store) == []
+        finally:
+            await engine.close()
+
+    asyncio.run(installation.play(prepare))
+    (kept,) = execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE name = 'placement_email'")
+    execute("DELETE FROM sqlite_schema WHERE name = 'placement_email'")
+    execute("UPDATE placement SET email = 3 - email WHERE email < 3")
+    execute("INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", *kept)
+    asyncio.run(scene())
+
+
+BROKEN = [
+    ("UPDATE placement SET flagset = 999 WHERE uid < 3", {"flagset"}, {"INBOX": [1, 2, 3, 4]}),
+    ("UPDATE placement SET size = 1, received = 7 WHERE uid = 2", {"placement-copy"}, {"INBOX": [1, 2, 3, 4]}),
+    (
+        "DELETE FROM mailbox WHERE name = 'INBOX'",
+        {"placement-mailbox", "inbox"},
+        {"INBOX": [], "Recovered": [1, 2, 3, 4]},
+    ),
+    ("DELETE FROM placement WHERE uid = 2", {"orphan-email"}, {"INBOX": [1, 3, 4], "Recovered": [2]}),
+]
+
+
+@pytest.mark.parametrize(("sql", "expected", "emails"), BROKEN, ids=[sql for sql, _, _ in BROKEN])
+def test_no_message_is_lost_where_a_row_of_its_mailbox_or_flags_is(
+    tmp_path: Path, sql: str, expected: set[str], emails: dict[str, list[int]]
+) -> None:
+    """emails: by mailbox, their numbers in MAIL. Counters that are wrong in consequence are found, too."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        db = connection(installation)
+        number = await store.last_change()
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute(sql)
+        assert expected <= set(await codes(store))
+        assert all([finding.repaired async for finding in store.doctor(True)])
+        assert await codes(store) == []
+        found = {}
+        for box in await store.mailboxes():
+            rows = await store.rows(box.key, ALL, (Column.CONTENT,), 100)
+            found[box.name] = [MAIL.index(await store.read_content(int(str(content)))) + 1 for _, content in rows]
+        assert found == emails
+        assert await store.last_change() >= number
+        assert len(await store.maildrop()) == len(emails["INBOX"])
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_doctor_that_is_cut_off_lets_go_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    at_work = threading.Event()
+
+    def without_end(db: apsw.Connection, *_: object) -> bytes:
+        at_work.set()
+        db.execute("WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n").fetchall()
+        return b""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        monkeypatch.setattr(content, "read", without_end)
+        doctor = asyncio.create_task(codes(store, repair=True))
+        assert await asyncio.to_thread(at_work.wait, 30)
+        doctor.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doctor
+        monkeypatch.undo()
+        assert await codes(store) == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_search_after_a_repair_finds_by_the_right_text(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        db = connection(installation)
+        db.execute("UPDATE body_text SET body = (SELECT body FROM body_text WHERE email = 1) WHERE email = 2")
+        query = Contains(Field.BODY, "number 1")
+        assert list(await store.search(box, query, ALL)) == [1, 2]
+        await codes(store, repair=True)
+        assert list(await store.search(box, query, ALL)) == [1]
+        db.close()
+
+    asyncio.run(installation.play(scene))

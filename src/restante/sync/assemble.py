@@ -243,16 +243,14 @@ def refusals_of(
 
 def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
     """What the engine is told. The Outbox of a copy that sends is left out: what lies there is on its way."""
-    from glob import escape
-
     from .settings import Brake, CopySettings, Trash
 
     brake, trash = table.brake, table.trash
-    outbox = (escape(table.send.outbox),) if table.send.smtp and table.send.outbox else ()
     return CopySettings(
         name=places.name,
         include=tuple(table.mailboxes),
-        exclude=(*table.exclude, *outbox),
+        exclude=tuple(table.exclude),
+        outbox=(table.send.outbox or None) if table.send.smtp else None,
         removal_wins=table.removal_wins,
         removals=table.removals,
         brake=Brake(brake.on, brake.vanished, brake.emptied, brake.share, brake.least, brake.number, brake.window),
@@ -320,7 +318,7 @@ class Pop3Parts(_Parts):
 
         self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = MboxTarget(expand(self._table.mbox)) if self._table.mbox else self.local()
-        settings = pop3_settings(self._table, self._secret, self._refusals())
+        settings = pop3_settings(self._table, self._secret, self._refusals(), self._clock)
         with Pop3State(self._places.pop3, settings.source) as state:
             report = await fetch(
                 settings, target, state, self._clock,
@@ -333,8 +331,9 @@ class Pop3Parts(_Parts):
         )  # fmt: skip
 
 
-def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals | None = None) -> Pop3Settings:
+def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals, clock: Clock) -> Pop3Settings:
     """What the fetch is told."""
+    from .bucket import Bucket
     from .pop3.settings import Auth, Pop3Settings, Security
 
     server, download = source_of(table), table.download
@@ -360,6 +359,7 @@ def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals | None = 
         seen=download.seen,
         session_messages=download.session_messages or None,
         refusals=refusals,
+        bucket=Bucket(table.bandwidth, clock) if table.bandwidth else None,
     )
 
 

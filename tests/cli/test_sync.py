@@ -127,6 +127,15 @@ def test_a_copy_is_made_and_kept_in_step_both_ways(work: Cli, server: RestanteSe
     assert work("sync").stdout == "work: nothing had changed.\n"
 
 
+def test_what_a_power_cut_left_of_a_hint_ends_no_listing(work: Cli) -> None:
+    work("sync")
+    last = work.folder / "data" / "sync" / "work" / "last.json"
+    assert "never run" not in work("sync", "status").stdout
+    for rest in (b"", b"\0" * 90, b"{}", b"[1]", b'{"started": null, "seconds": 1, "problem": null}'):
+        last.write_bytes(rest)
+        assert "never run" in work("sync", "status").stdout
+
+
 def test_a_dry_run_changes_nothing(work: Cli, server: RestanteServer) -> None:
     assert "work: " in work("sync", "--dry-run").stdout
     assert subjects(work) == []
@@ -458,6 +467,17 @@ def test_what_is_kept_is_no_failure_whatever_the_disk_does_then(
     said = sends("send", stdin=MAIL).stderr  # a status of failure would bring it here again
     assert "Kept as" in said
     assert len(list(first.parent.glob("*.eml"))) == 2
+
+
+def test_a_message_of_a_copy_that_is_gone_is_not_tried_again_in_vain(sends: Cli) -> None:
+    sends("send", "--later", stdin=MAIL)
+    (row,) = sends.json("send", "--list")
+    sends.file.write_text(sends.file.read_text().replace("copy.work", "copy.other"))
+    done = sends("send", "--retry", row["id"], status=Exit.REFUSED)
+    assert "by the copy work, which sends no mail" in done.stderr
+    assert f"{row['id']}.eml" in done.stderr
+    assert [each["state"] for each in sends.json("send", "--list")] == ["spooled"]
+    sends("send", "--drop", row["id"])
 
 
 async def full(*_: object) -> None:

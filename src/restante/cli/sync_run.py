@@ -270,6 +270,7 @@ def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:
             f"{each.mailbox}, message {each.uid}{f' ({human_size(each.size)})' if each.size else ''}: {each.reason}"
             for each in sync.aside
         ),
+        "restante sync status --json",
     )
     _some(f"{report.name}: left out:", tuple(f"{each.mailbox}: {each.reason}" for each in sync.left_out))
 
@@ -300,11 +301,12 @@ def did(tally: Tally) -> str:
     return ", ".join(words)
 
 
-def _some(head: str, lines: tuple[str, ...]) -> None:
+def _some(head: str, lines: tuple[str, ...], whole: str = "restante sync run --json") -> None:
+    """The first of them. whole: what lists all."""
     if not lines:
         return
     echo(head, err=True)
     for line in lines[:MOST_TOLD]:
         echo(f"  {line}", err=True)
     if len(lines) > MOST_TOLD:
-        echo(f"  ... and {len(lines) - MOST_TOLD} more; restante sync status --json lists all.", err=True)
+        echo(f"  ... and {len(lines) - MOST_TOLD} more; {whole} lists all.", err=True)

@@ -213,6 +213,36 @@ def test_nothing_is_put_in_the_place_of_another_file(tmp_path: Path) -> None:
     run(tmp_path, act)
 
 
+@pytest.mark.parametrize("sub", ["cur", "new"])
+def test_a_name_without_room_for_letters_makes_way(tmp_path: Path, sub: str) -> None:
+    root = maildir(tmp_path / "Mail")
+    long = "1700000000." + "x" * 234 + ",S=1,E=raw"
+    assert len(long) == 255
+    (root / sub / long).write_bytes(text(1))
+    deliver(root, 2)
+    some: Flags = frozenset({"\\Flagged", "Work", *(f"k{number}" for number in range(30))})
+
+    async def act(one: MaildirSide) -> None:
+        changes = await everything(one)
+        await one.set_flags("INBOX", [FlagChange(list(changes.uids), some, NONE)])
+        after = await everything(one)
+        assert (after.uids, after.flags) == (changes.uids, [some, some])
+        await one.set_flags("INBOX", [FlagChange(list(changes.uids), SEEN, some)])
+        assert (await everything(one)).flags == [SEEN, SEEN]
+        assert text(1) in [each.data async for each in one.fetch("INBOX", changes.uids)]
+
+    run(tmp_path, act)
+
+    async def again(one: MaildirSide) -> None:
+        assert await flags(one) == [SEEN, SEEN]
+
+    run(tmp_path, again)
+    names = [path.name for path in (root / "cur").iterdir()]
+    assert len(names) == 2
+    assert long not in names
+    assert sum(",E=raw" in name for name in names) == 1
+
+
 def test_what_is_no_message_is_not_touched(tmp_path: Path) -> None:
     root = maildir(tmp_path / "Mail")
     (root / "cur" / ".hidden").write_bytes(text(1))

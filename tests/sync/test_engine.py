@@ -904,7 +904,7 @@ def test_a_first_dry_run_counts_what_is_on_both_sides_once(make: Make, abilities
     for end in End:
         world.disks[end].create("A")
         for number in range(3):
-            world.disks[end].deliver("A", octets(number, False))
+            world.disks[end].deliver("A", octets(number, alike=False))
     world.deliver(ONE, "A")
     world.disks[TWO].flag("A", 2, frozenset({"\\Seen"}))
     before = [disk.version for disk in world.disks.values()]
@@ -988,6 +988,25 @@ def test_a_placeholder_is_never_carried_to_the_server(make: Make) -> None:
     report = sync(world)
     assert report.one.added == 0
     assert not any(is_placeholder(m.data) for box in world.disks[ONE].boxes.values() for m in box.messages.values())
+    assert sync(world).changed == 0
+
+
+# From mbsync ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [ONE, TWO])
+@pytest.mark.parametrize("day", [0, 1])
+def test_what_mbsync_copied_is_the_same_message(make: Make, end: End, day: int) -> None:
+    world = make()
+    for number in (1, 2):
+        data = octets(number, alike=False)
+        copied = data.replace(b"\r\n\r\n", b"\r\nX-TUID: 5I+ePmYQDLOf\r\n\r\n", 1)
+        world.disks[end].deliver("INBOX", copied, received=1_700_000_000 + day)
+        world.disks[end.other].deliver("INBOX", data, received=1_700_000_000)
+    other = octets(2, alike=False).replace(b"\r\n\r\n", b"\r\n\r\nother words, 22 of them", 1)
+    world.disks[end.other].deliver("INBOX", other, received=1_600_000_000)
+    report = sync(world)
+    assert (report.one.added, report.two.added) == ((1, 0) if end is ONE else (0, 1))
     assert sync(world).changed == 0
 
 

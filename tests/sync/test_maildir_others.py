@@ -243,6 +243,31 @@ def test_a_name_without_room_for_letters_makes_way(tmp_path: Path, sub: str) -> 
     assert sum(",E=raw" in name for name in names) == 1
 
 
+def test_what_mbsync_put_into_its_files_is_no_part_of_the_messages(tmp_path: Path) -> None:
+    root = maildir(tmp_path / "Mail")
+    field = b"X-TUID: 5I+ePmYQDLOf\n"
+    head, _, body = text(1).partition(b"\n\n")
+    (root / "cur" / "1795677859.9070_3.host,U=1:2,S").write_bytes(head + b"\n" + field + b"\n" + field + body)
+    (root / "cur" / "1795677859.R00.restante,S=1,W=1:2,S").write_bytes(text(2).replace(b"\n\n", b"\n" + field + b"\n"))
+    (root / "cur" / "1795677860.host:2,S").write_bytes(b"X-TUID: of another kind\n\nbody\n")
+    wanted = [
+        head + b"\n\n" + field + body,  # what stands in the body is the writer's
+        text(2).replace(b"\n\n", b"\n" + field + b"\n"),  # so is what the server gave us
+        b"X-TUID: of another kind\n\nbody\n",
+    ]
+
+    async def act(one: MaildirSide) -> None:
+        uids = (await everything(one)).uids
+        found = {each.uid: each.data async for each in one.fetch("INBOX", uids)}
+        assert sorted(found.values()) == sorted(each.replace(b"\n", b"\r\n") for each in wanted)
+        for outline in await one.outlines("INBOX", uids):
+            assert outline.size in (1, len(found[outline.uid]))  # ours says its size itself
+        for uid, header in await one.headers("INBOX", uids):
+            assert found[uid].startswith(header)
+
+    run(tmp_path, act)
+
+
 def test_what_is_no_message_is_not_touched(tmp_path: Path) -> None:
     root = maildir(tmp_path / "Mail")
     (root / "cur" / ".hidden").write_bytes(text(1))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...exchange.letters import LETTERS
@@ -21,6 +21,7 @@ from ..model import FlagChange, Flags
 from ..side import MailboxUnavailable
 from .alone import AT_ONCE, DELETED, MOVED_FROM, MOVED_TO, Event
 from .index import CHUNK, Row
+from .keywords import Table, read_table
 from .letters import SYSTEM, changed, letters_in, names_of, split_flags
 from .marker import remove_if_there
 from .names import free_rename, fresh_name
@@ -258,6 +259,7 @@ class _Transfer:
         self._act = rename if moving else link
         self._infos: dict[bytes, tuple[bytes, set[str]]] = {}
         self._done: list[_Planned] = []
+        self._own: Table | None = None
 
     def do(self, uids: Sequence[int]) -> list[int]:
         tree = self._tree
@@ -316,6 +318,13 @@ class _Transfer:
         self._done.append(one)
         return True
 
+    def _entered(self, target: Folder, meant: Mapping[str, str]) -> bool:
+        """Whether these letters mean the same in the target by its own table: what the tree says of a letter, Dovecot
+        does not know."""
+        if self._own is None:
+            self._own = read_table(target.fd)
+        return meant.items() <= self._own.items()
+
     def _info(self, source: Folder, target: Folder, row: Row) -> tuple[bytes, set[str]]:
         """The info with the target's letters for the same keywords, and keywords that get none there."""
         known = self._infos.get(row.info)
@@ -324,11 +333,12 @@ class _Transfer:
             meant = {letter: source.table[letter] for letter in letters if letter in source.table}
             if SYSTEM["$forwarded"] in letters:
                 meant[SYSTEM["$forwarded"]] = LETTERS[SYSTEM["$forwarded"]]
-            if not meant or (source.table == target.table and source.dovecot == target.dovecot):
+            if not meant or (source.dovecot == target.dovecot and self._entered(target, meant)):
                 known = row.info, set()
             else:
                 words = set(meant.values())
                 given = self._tree.letters_for(target, words)
+                self._own = None
                 bare = changed(row.info, "", meant)
                 info = changed(bare, given.values(), "")
                 known = info, {word for word in words if word.lower() not in given}

@@ -127,6 +127,23 @@ def test_a_copy_is_made_and_kept_in_step_both_ways(work: Cli, server: RestanteSe
     assert work("sync").stdout == "work: nothing had changed.\n"
 
 
+@pytest.mark.parametrize(
+    "both",
+    [
+        ("--maildir", "M", "--store", "a@localhost"),
+        ("--imap", "a.example", "--pop3", "b.example"),
+        ("--password-command", "echo x"),
+        ("--no-send", "--smtp", "c.example"),
+        ("--store", "a@localhost", "--layout", "plain"),
+    ],
+)
+def test_what_excludes_each_other_is_not_passed_over(cli: Cli, both: tuple[str, ...]) -> None:
+    where = () if "--store" in both else ("--maildir", "M")
+    server = () if "--imap" in both else ("--imap", "a.example")
+    cli.init("work", *server, *where, *both, status=Exit.USAGE)
+    assert not cli.file.exists()
+
+
 def test_what_a_power_cut_left_of_a_hint_ends_no_listing(work: Cli) -> None:
     work("sync")
     last = work.folder / "data" / "sync" / "work" / "last.json"
@@ -210,7 +227,10 @@ def test_a_store_as_the_copy(cli: Cli, server: RestanteServer) -> None:
 def test_pop3(cli: Cli, server: RestanteServer, target: str) -> None:
     where = {"maildir": str(cli.folder / "Mail"), "mbox": str(cli.folder / "box"), "store": "anna@localhost"}[target]
     cli.init("old", "--pop3", f"127.0.0.1:{server.pop3}", "--no-tls", f"--{target}", where, "--no-send")
-    assert "old: 3 new messages" in cli("sync").stdout
+    assert "old: download 3 messages (" in cli("sync", "--dry-run").stdout
+    assert 'no mailbox "Work"' in cli("sync", "--only", "INBOX", "--only", "Work", status=Exit.USAGE).stderr
+    assert "old: 3 new messages" in cli("sync", "--only", "inbox").stdout
+    assert cli("sync", "--dry-run").stdout == "old: nothing to do.\n"
     assert cli("sync").stdout == "old: no new mail.\n"
     server.put(ANNA, message(9))
     assert "old: 1 new message " in cli("sync").stdout
@@ -472,12 +492,13 @@ def test_what_is_kept_is_no_failure_whatever_the_disk_does_then(
 def test_a_message_of_a_copy_that_is_gone_is_not_tried_again_in_vain(sends: Cli) -> None:
     sends("send", "--later", stdin=MAIL)
     (row,) = sends.json("send", "--list")
+    id = str(row["id"])
     sends.file.write_text(sends.file.read_text().replace("copy.work", "copy.other"))
-    done = sends("send", "--retry", row["id"], status=Exit.REFUSED)
+    done = sends("send", "--retry", id, status=Exit.REFUSED)
     assert "by the copy work, which sends no mail" in done.stderr
-    assert f"{row['id']}.eml" in done.stderr
+    assert f"{id}.eml" in done.stderr
     assert [each["state"] for each in sends.json("send", "--list")] == ["spooled"]
-    sends("send", "--drop", row["id"])
+    sends("send", "--drop", id)
 
 
 async def full(*_: object) -> None:

@@ -336,7 +336,8 @@ def fetch(copy: str, mailbox: str | None, uids: tuple[int, ...], everything: boo
     missing = set(uids) - {row.uid for row in chosen}
     if missing or not chosen:
         what = f"no placeholder {min(missing)}" if missing else "no placeholder"
-        raise NothingHeld(f"{copy} has {what} in {mailbox}.", f"restante sync fetch {copy} lists them.")
+        where = "" if mailbox is None else f" in {mailbox}"
+        raise NothingHeld(f"{copy} has {what}{where}.", f"restante sync fetch {copy} lists them.")
     table = found.copies[copy]
     run(_download(places, table, [(row.mailbox, row.uid) for row in chosen]))
     click.echo(f"Downloaded {count(len(chosen), 'message')} ({human_size(sum(row.size for row in chosen))}).")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..clock import SystemClock, system_random
 from ..errors import Refusal
 from ..sync.config import Copies
-from ..sync.copy import Copy, Pop3Copy, RunReport
+from ..sync.copy import Copy, Fetched, Pop3Copy, RunReport
 from ..sync.watch import Cause, Stop
 from .statuses import Exit
 from .sync_ends import exit_of, load, worse
@@ -214,13 +214,7 @@ def tell(report: RunReport, options: Options) -> None:
         _tell_sync(report, report.sync, options)
     if report.fetched is not None:
         did = report.fetched
-        text = f"{count(did.downloaded, 'new message')} ({human_size(did.octets)})" if did.downloaded else "no new mail"
-        if did.recognised:
-            text += f", {count(did.recognised, 'message')} recognised"
-        if did.deleted:
-            text += f", {did.deleted} removed from the server"
-        if did.remaining:
-            text += f", {did.remaining} left for the next run"
+        text = _would(did) if options.dry_run else _fetched(did)
         if not options.quiet:
             echo(f"{report.name}: {text}.")
         _some(f"{report.name}: left on the server:", did.left)
@@ -240,6 +234,30 @@ def tell(report: RunReport, options: Options) -> None:
             )
         if outbox.waiting and not options.quiet:
             echo(f"{report.name}: {count(outbox.waiting, 'message')} waiting to be sent.", err=True)
+
+
+def _fetched(did: Fetched) -> str:
+    """What a fetch by POP3 did."""
+    text = f"{count(did.downloaded, 'new message')} ({human_size(did.octets)})" if did.downloaded else "no new mail"
+    if did.recognised:
+        text += f", {count(did.recognised, 'message')} recognised"
+    if did.deleted:
+        text += f", {did.deleted} removed from the server"
+    if did.remaining:
+        text += f", {did.remaining} left for the next run"
+    return text
+
+
+def _would(did: Fetched) -> str:
+    """What it would do: what is here already may be recognised instead of downloaded."""
+    steps = []
+    if did.downloaded:
+        steps.append(f"download {count(did.downloaded, 'message')} ({human_size(did.octets)}), or recognise them here")
+    if did.deleted:
+        steps.append(f"remove {count(did.deleted, 'message')} from the server")
+    if did.remaining:
+        steps.append(f"leave {did.remaining} for the next run")
+    return "; ".join(steps) or "nothing to do"
 
 
 def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:

@@ -316,6 +316,7 @@ class Pop3Parts(_Parts):
         def note(done: int, of: int, octets: int) -> None:
             progress(Progress(self._table.download.mailbox, End.TWO, done, of, octets))
 
+        self._check_only()
         self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = MboxTarget(expand(self._table.mbox)) if self._table.mbox else self.local()
         settings = pop3_settings(self._table, self._secret, self._refusals(), self._clock)
@@ -329,6 +330,20 @@ class Pop3Parts(_Parts):
             report.listed, report.downloaded, report.octets, report.recognised, report.deleted, report.remaining,
             left, report.notes,
         )  # fmt: skip
+
+    def _check_only(self) -> None:
+        """What comes by POP3 goes to one mailbox. Raises NoSuchMailbox where another is asked for."""
+        if not self._wishes.only:
+            return
+        from .engine.only import NoSuchMailbox
+        from .patterns import canonical
+
+        mailbox = canonical(self._table.download.mailbox)
+        for name in map(canonical, self._wishes.only):
+            if name != mailbox:
+                raise NoSuchMailbox(
+                    f'The copy {self._places.name} has no mailbox "{name}".', f"What POP3 brings goes to {mailbox}."
+                )
 
 
 def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals, clock: Clock) -> Pop3Settings:

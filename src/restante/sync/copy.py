@@ -57,7 +57,8 @@ class RunReport:
     @property
     def findings(self) -> bool:
         """Something waits for a person: removals held, messages set aside, mailboxes left out, an uncertain message."""
-        held = self.sync is not None and bool(self.sync.held or self.sync.aside or self.sync.left_out)
+        undecided = self.sync is not None and any(each.accepted is None for each in self.sync.held)
+        held = self.sync is not None and bool(undecided or self.sync.aside or self.sync.left_out)
         left = self.fetched is not None and bool(self.fetched.left)
         return held or left or (self.outbox is not None and self.outbox.uncertain > 0)
 

@@ -567,7 +567,9 @@ def test_a_watcher_sees_a_file_dropped_in_the_outbox_folder(sends: Cli, sink: Si
 
 def test_an_uncertain_message_is_asked_about(sends: Cli, server: RestanteServer, sink: Sink) -> None:
     sink.hang_up = "end"
-    sends("send", stdin=MAIL)
+    said = sends("send", stdin=MAIL).stderr
+    assert "nobody knows whether it was sent" in said
+    assert "waiting" not in said
     assert "nobody knows whether it was sent" in sends("sync", status=Exit.FINDINGS).stderr
     (row,) = json.loads(sends("sync", "status", "--json", status=Exit.FINDINGS).stdout)
     (entry,) = row["outbox"]

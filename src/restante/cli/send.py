@@ -144,7 +144,7 @@ def _try(copies: Copies, data: Path, entry: Entry, quiet: bool) -> Exit:
 
     from ..clock import SystemClock, system_random
     from ..sync.assemble import sender_of
-    from ..sync.outbox.entry import Fate
+    from ..sync.outbox.entry import Fate, State
     from ..sync.places import CopyPlaces
 
     clock = SystemClock()
@@ -162,7 +162,11 @@ def _try(copies: Copies, data: Path, entry: Entry, quiet: bool) -> Exit:
     refused = [each for each in after.recipients if each.fate is Fate.REFUSED] if after is not None else []
     for each in refused:
         click.echo(f"{each.address}: {each.said}", err=True)
-    if after is not None and after.waiting and not quiet:
+    if after is not None and after.state is State.UNCERTAIN:
+        id = entry.id
+        text = f"{id}: nobody knows whether it was sent. {after.said}".strip()
+        click.echo(f"{text} When you know: restante send --sent {id}, or --retry {id}.", err=True)
+    elif after is not None and after.waiting and not quiet:
         why = f" ({after.said or problem})" if after.said or problem else ""
         click.echo(f"Kept as {entry.id}: {count(len(after.waiting), 'recipient')} waiting{why}", err=True)
     elif not refused and not quiet:

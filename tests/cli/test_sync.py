@@ -144,6 +144,19 @@ def test_what_excludes_each_other_is_not_passed_over(cli: Cli, both: tuple[str, 
     assert not cli.file.exists()
 
 
+def test_what_was_set_aside_is_tried_again_when_asked(work: Cli, server: RestanteServer) -> None:
+    work("sync")
+    server.run(lambda: server.admin.set_quota(ANNA, 0, 3))
+    maildir(work).add(mailbox.MaildirMessage(b"Subject: from here\n\nx\n"))
+    said = work("sync", status=Exit.FINDINGS).stderr
+    assert "set aside" in said
+    assert "Try again now: restante sync --retry" in said
+    server.run(lambda: server.admin.set_quota(ANNA, 0))
+    assert "on the server" not in work("sync", status=Exit.FINDINGS).stdout  # its time has not come
+    assert "on the server 1 new" in work("sync", "--retry").stdout
+    assert len(server.mail(ANNA)) == 4
+
+
 def test_what_a_power_cut_left_of_a_hint_ends_no_listing(work: Cli) -> None:
     work("sync")
     last = work.folder / "data" / "sync" / "work" / "last.json"

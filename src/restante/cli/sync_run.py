@@ -40,6 +40,7 @@ class Options:
     quiet: bool = False
     same_account: bool = False
     login: bool = False
+    retry: bool = False
 
 
 @dataclass
@@ -160,7 +161,7 @@ async def _main(copies: Copies, data: Path, running: Running) -> None:
         loop.add_signal_handler(number, _signalled, running, loop)
     clock = SystemClock()
     options = running.options
-    wishes = Wishes(options.only, options.dry_run, options.watching, options.same_account, options.login)
+    wishes = Wishes(options.only, options.dry_run, options.watching, options.same_account, options.login, options.retry)
     with assemble(
         copies, data, wishes, clock, system_random, progress=running.progress, tell=running.told
     ) as put_together:
@@ -290,6 +291,8 @@ def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:
         ),
         "restante sync status --json",
     )
+    if sync.aside and not options.watching:
+        echo("  Try again now: restante sync --retry", err=True)
     _some(f"{report.name}: left out:", tuple(f"{each.mailbox}: {each.reason}" for each in sync.left_out))
 
 

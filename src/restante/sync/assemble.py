@@ -38,7 +38,7 @@ class Wishes:
     """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching.
 
     same_account: the account that a copy is of now is the one it was made of, by another name. login: log in now,
-    though the last login was refused.
+    though the last login was refused. retry: try again, in the first run, what was set aside.
     """
 
     only: tuple[str, ...] = ()
@@ -46,6 +46,7 @@ class Wishes:
     watching: bool = False
     same_account: bool = False
     login: bool = False
+    retry: bool = False
 
 
 @contextmanager
@@ -123,6 +124,7 @@ class _Parts:
         self._clock = clock
         self._random = random
         self._secret = secret_of(table, places.token(), clock.now)
+        self._retry = wishes.retry and not wishes.dry_run
 
     def local(self) -> Side:
         return local_side(self._places, self._table, self._clock, self._random)
@@ -182,6 +184,9 @@ class ImapParts(_Parts):
         before = record.state_stamp(str(self._places.state))
         state = State.open(self._places.state)
         try:
+            if self._retry:
+                state.retry_aside()
+                self._retry = False
             report = await engine.run(
                 self.settings, one, two, state, self._clock,
                 only=self._wishes.only, dry_run=self._wishes.dry_run, same_account=self._wishes.same_account,
@@ -321,6 +326,9 @@ class Pop3Parts(_Parts):
         target = MboxTarget(expand(self._table.mbox)) if self._table.mbox else self.local()
         settings = pop3_settings(self._table, self._secret, self._refusals(), self._clock)
         with Pop3State(self._places.pop3, settings.source) as state:
+            if self._retry:
+                state.retry_refused()
+                self._retry = False
             report = await fetch(
                 settings, target, state, self._clock,
                 dry_run=self._wishes.dry_run, progress=note, random=self._random,

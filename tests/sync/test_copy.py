@@ -88,7 +88,7 @@ class FakeOutbox:
 
 
 class World:
-    def __init__(self, folder: Path, *, outbox: bool = True, remember: bool = True) -> None:
+    def __init__(self, folder: Path, *, outbox: bool = True, remember: bool = True, outbox_mailbox: str = "") -> None:
         self.parts = FakeParts()
         self.outbox = FakeOutbox(self.parts.events)
         self.places = CopyPlaces(folder, "work")
@@ -96,6 +96,7 @@ class World:
         self.copy = Copy(
             self.places, self.parts, ManualClock(), takes=lambda name: name != "Private", tell=self.told.append,
             progress=lambda progress: None, outbox=self.outbox if outbox else None, remember=remember,
+            outbox_mailbox=outbox_mailbox,
         )  # fmt: skip
 
     async def once(self) -> None:
@@ -164,6 +165,29 @@ def test_waiting_is_for_what_belongs_to_the_copy(tmp_path: Path) -> None:
         await world.copy.close()
 
     asyncio.run(work())
+
+
+def test_what_comes_into_the_outbox_during_a_run_makes_another_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path, outbox_mailbox="Outbox")
+    world.parts.two.create("Outbox")
+
+    async def act() -> None:
+        await world.copy.open()
+        world.parts.two.deliver("Outbox", b"To: a@b.example\r\n\r\nx\r\n")  # it has just been emptied
+        await world.copy.run(Cause.BEGIN)
+        async with asyncio.timeout(30):
+            await world.copy.local_changed()
+        await world.copy.run(Cause.LOCAL)
+        waiting = asyncio.create_task(world.copy.local_changed())  # what nobody takes makes no run after run
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        world.parts.two.deliver("Outbox", b"To: a@b.example\r\n\r\ny\r\n")
+        async with asyncio.timeout(30):
+            await waiting
+        await world.copy.close()
+
+    asyncio.run(act())
 
 
 def test_another_process_that_sends_is_no_problem(tmp_path: Path) -> None:

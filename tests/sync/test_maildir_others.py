@@ -268,6 +268,23 @@ def test_what_mbsync_put_into_its_files_is_no_part_of_the_messages(tmp_path: Pat
     run(tmp_path, act)
 
 
+def test_a_file_dropped_beside_the_messages_is_told_once(tmp_path: Path) -> None:
+    root = maildir(tmp_path / "Mail")
+    maildir(root / ".Outbox")
+    (root / ".Outbox" / "none.txt").write_bytes(b"")
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        async with asyncio.timeout(60):
+            for name in ("first.eml", "second.EML"):
+                (root / ".Outbox" / name).write_bytes(text(1))
+                assert await one.wait(["INBOX", "Outbox"]) == {"Outbox"}
+            deliver(root, 2)
+            assert await one.wait(["INBOX", "Outbox"]) == {"INBOX"}  # what nobody takes makes no run after run
+
+    run(tmp_path, act, drops="Outbox")
+
+
 def test_what_is_no_message_is_not_touched(tmp_path: Path) -> None:
     root = maildir(tmp_path / "Mail")
     (root / "cur" / ".hidden").write_bytes(text(1))

@@ -303,6 +303,7 @@ def local_side(places: CopyPlaces, table: CopyTable, clock: Clock, random: Rando
     return MaildirSide(
         expand(table.maildir), places.folder / "maildir.db",
         layout=Layout(table.layout), inbox=inbox, utf8=table.utf8, clock=clock, random=random,
+        drops=table.send.outbox if table.send.smtp else "",
     )  # fmt: skip
 
 

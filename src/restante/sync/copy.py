@@ -159,6 +159,7 @@ class Copy:
         self._remember = remember
         self._parts = parts
         self._outbox_mailbox = outbox_mailbox
+        self._outbox_state: str | None = None
         self._clock = clock
         self._takes = takes
         self._tell = tell
@@ -207,10 +208,21 @@ class Copy:
         await self._changed(self._one)
 
     async def local_changed(self) -> None:
-        await self._changed(self._two, self._outbox_mailbox)
+        if not self._filled_meanwhile():
+            await self._changed(self._two, self._outbox_mailbox)
 
     async def outbox_changed(self) -> None:
         await self._outbox_word()
+
+    def _filled_meanwhile(self) -> bool:
+        """Whether something came into the Outbox mailbox after this run had emptied it and before its last look, so
+        that it is no change that `wait` tells of. What stays there is told once."""
+        assert self._two is not None
+        for place in self._two.seen:
+            if place.name == self._outbox_mailbox and place.messages and place.state != self._outbox_state:
+                self._outbox_state = place.state
+                return True
+        return False
 
     async def close(self) -> None:
         """Both sides, whatever becomes of the other. A loss while closing is none: what was done has been answered."""

@@ -24,6 +24,7 @@ from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.testing.server import RestanteServer
 
+from ..clients.support import program
 from ..sync.outbox.sink import Sink, serving
 
 ANNA = "anna@example.org"
@@ -233,6 +234,53 @@ def test_a_store_as_the_copy(cli: Cli, server: RestanteServer) -> None:
         restante, ["--data", str(cli.data), "search", "number", "--account", "anna@localhost", "--json"]
     )
     assert len(json.loads(found.stdout)) == 3
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+
+
+MBSYNCRC = """
+IMAPAccount a
+Host 127.0.0.1
+Port {port}
+User {user}
+Pass secret
+SSLType None
+AuthMechs LOGIN
+
+IMAPStore far
+Account a
+
+MaildirStore near
+Path {tree}/
+Inbox {tree}/Inbox
+SubFolders Verbatim
+
+Channel c
+Far :far:
+Near :near:
+Patterns *
+Create Both
+Expunge Both
+CopyArrivalDate {dates}
+SyncState *
+"""
+
+
+@pytest.mark.parametrize("dates", ["yes", "no"])
+def test_a_tree_that_mbsync_filled_is_taken_over(cli: Cli, server: RestanteServer, dates: str) -> None:
+    tree = cli.folder / "Mail"
+    tree.mkdir()
+    rc = cli.folder / "mbsyncrc"
+    rc.write_text(MBSYNCRC.format(port=server.imap, user=ANNA, tree=tree, dates=dates))
+    mbsync = [program("mbsync"), "-c", str(rc), "c"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(cli.folder)}
+    subprocess.run(mbsync, check=True, capture_output=True, env=env)
+    (tree / "Sent" / "cur" / "1700000000.1.host:2,S").write_bytes(b"Subject: mine\nMessage-ID: <mine@x>\n\nx\n")
+    subprocess.run(mbsync, check=True, capture_output=True, env=env)
+    assert b"X-TUID" in next((tree / "Inbox" / "new").iterdir()).read_bytes()
+    assert b"X-TUID" in server.mail(ANNA, "Sent")[0].data
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tree), "--no-send")
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+    assert (len(server.mail(ANNA)), len(server.mail(ANNA, "Sent"))) == (3, 1)
     assert cli("sync").stdout == "work: nothing had changed.\n"
 
 

@@ -89,7 +89,8 @@ def assemble(
                 made.append(
                     Pop3Copy(
                         places, fetch, clock, tell=tell, progress=note,
-                        outbox=outbox, outbox_word=word, remember=not wishes.dry_run,
+                        outbox=outbox, outbox_word=word, outbox_mailbox=table.send.outbox if outbox else "",
+                        remember=not wishes.dry_run,
                     )
                 )  # fmt: skip
         yield made

@@ -208,21 +208,13 @@ class Copy:
         await self._changed(self._one)
 
     async def local_changed(self) -> None:
-        if not self._filled_meanwhile():
+        assert self._two is not None
+        self._outbox_state, filled = filled_since(self._two.seen, self._outbox_mailbox, self._outbox_state)
+        if not filled:
             await self._changed(self._two, self._outbox_mailbox)
 
     async def outbox_changed(self) -> None:
         await self._outbox_word()
-
-    def _filled_meanwhile(self) -> bool:
-        """Whether something came into the Outbox mailbox after this run had emptied it and before its last look, so
-        that it is no change that `wait` tells of. What stays there is told once."""
-        assert self._two is not None
-        for place in self._two.seen:
-            if place.name == self._outbox_mailbox and place.messages and place.state != self._outbox_state:
-                self._outbox_state = place.state
-                return True
-        return False
 
     async def close(self) -> None:
         """Both sides, whatever becomes of the other. A loss while closing is none: what was done has been answered."""
@@ -276,6 +268,7 @@ class Pop3Copy:
         progress: Callable[[Progress], None],
         outbox: Outbox | None = None,
         outbox_word: Wait = never,
+        outbox_mailbox: str = "",
         remember: bool = True,
     ) -> None:
         self.name = places.name
@@ -287,6 +280,9 @@ class Pop3Copy:
         self._progress = progress
         self._outbox = outbox
         self._outbox_word = outbox_word
+        self._outbox_mailbox = outbox_mailbox
+        self._outbox_state: str | None = None
+        self._watched: Side | None = None
 
     async def open(self) -> None:
         """Nothing stays open: a POP3 session locks the maildrop."""
@@ -320,13 +316,35 @@ class Pop3Copy:
         await never()
 
     async def local_changed(self) -> None:
-        await never()
+        """Of all that is here the Outbox mailbox alone makes a run."""
+        if self._outbox is None or not self._outbox_mailbox:
+            await never()
+        # One side for all waits: it knows what it has told of, so that what nobody takes makes no run after run.
+        if self._watched is None:
+            self._watched = self._fetch.local()
+            await self._watched.open()
+        places = await self._watched.places()
+        self._outbox_state, filled = filled_since(places, self._outbox_mailbox, self._outbox_state)
+        if not filled:
+            await self._watched.wait([self._outbox_mailbox])
 
     async def outbox_changed(self) -> None:
         await self._outbox_word()
 
     async def close(self) -> None:
-        """Nothing is open."""
+        side, self._watched = self._watched, None
+        if side is not None:
+            await side.close()
+
+
+def filled_since(places: Sequence[Place], outbox: str, told: str | None) -> tuple[str | None, bool]:
+    """Whether there is something in the Outbox mailbox that no run was made for: it came after the last one had emptied
+    it, and before its last look, so that it is no change that `wait` tells of. told: the state of which this was said
+    last; what stays there is said once. The state to be remembered comes first."""
+    for place in places:
+        if place.name == outbox and place.messages and place.state != told:
+            return place.state, True
+    return told, False
 
 
 async def sent(outbox: Outbox, side: Side) -> Outcome:

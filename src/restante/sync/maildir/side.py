@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...clock import Clock, Random, SystemClock, system_random
 from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
-from ..side import SideUnavailable
+from ..side import MailboxUnavailable, SideUnavailable
 from . import watch
 from .layout import Layout, Shape
 from .letters import DEFAULT_SEPARATOR, names_of
@@ -273,12 +273,16 @@ class MaildirSide:
     def _any_dropped(self, tree: Tree) -> bool:
         """Whether a file was put there, or written further, since this was asked last."""
         before, self._dropped = self._dropped, set()
-        if tree.is_known(self._drops):
+        if not tree.is_known(self._drops):
+            return False
+        try:
             with tree.folder(self._drops) as folder, os.scandir(folder.fd) as entries:
                 for each in entries:
                     if is_loose(each.name):
                         status = each.stat(follow_symlinks=False)
                         self._dropped.add((each.name, status.st_size, status.st_mtime_ns))
+        except MailboxUnavailable:  # also for a file that goes in this moment
+            return False  # a run says what is wrong
         return not self._dropped <= before
 
     async def _watch(self) -> None:

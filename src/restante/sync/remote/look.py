@@ -168,14 +168,14 @@ async def _listing(
     ]
     fresh = connection.entered is not None and not account.namespaces_known
     done = await connection.run(*commands, sink=hear)
+    if commands[0] == (b"UNSELECT",) and done[0].ok:
+        connection.selected = None
     account.heard = None
     if fresh and connection.entered is not None:
         account.heard = Heard(*connection.entered, connection.compressed, tuple(asked), answers)
     for status, command in zip(done, commands, strict=True):
         if command not in ((b"NAMESPACE",), (b'LIST "" ""',)):  # without an answer all is the user's own
             check(status)
-    if (b"UNSELECT",) in commands:
-        connection.selected = None
     account.namespaces_known = True
     inbox = [name for name in listed if name.upper() == b"INBOX"]
     for name in [name for name in values if name.upper() == b"INBOX"]:

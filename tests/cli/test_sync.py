@@ -24,6 +24,7 @@ from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.testing.server import RestanteServer
 
+from ..clients.support import program
 from ..sync.outbox.sink import Sink, serving
 
 ANNA = "anna@example.org"
@@ -127,6 +128,45 @@ def test_a_copy_is_made_and_kept_in_step_both_ways(work: Cli, server: RestanteSe
     assert work("sync").stdout == "work: nothing had changed.\n"
 
 
+@pytest.mark.parametrize(
+    "both",
+    [
+        ("--maildir", "M", "--store", "a@localhost"),
+        ("--imap", "a.example", "--pop3", "b.example"),
+        ("--password-command", "echo x"),
+        ("--no-send", "--smtp", "c.example"),
+        ("--store", "a@localhost", "--layout", "plain"),
+    ],
+)
+def test_what_excludes_each_other_is_not_passed_over(cli: Cli, both: tuple[str, ...]) -> None:
+    where = () if "--store" in both else ("--maildir", "M")
+    server = () if "--imap" in both else ("--imap", "a.example")
+    cli.init("work", *server, *where, *both, status=Exit.USAGE)
+    assert not cli.file.exists()
+
+
+def test_what_was_set_aside_is_tried_again_when_asked(work: Cli, server: RestanteServer) -> None:
+    work("sync")
+    server.run(lambda: server.admin.set_quota(ANNA, 0, 3))
+    maildir(work).add(mailbox.MaildirMessage(b"Subject: from here\n\nx\n"))
+    said = work("sync", status=Exit.FINDINGS).stderr
+    assert "set aside" in said
+    assert "Try again now: restante sync --retry" in said
+    server.run(lambda: server.admin.set_quota(ANNA, 0))
+    assert "on the server" not in work("sync", status=Exit.FINDINGS).stdout  # its time has not come
+    assert "on the server 1 new" in work("sync", "--retry").stdout
+    assert len(server.mail(ANNA)) == 4
+
+
+def test_what_a_power_cut_left_of_a_hint_ends_no_listing(work: Cli) -> None:
+    work("sync")
+    last = work.folder / "data" / "sync" / "work" / "last.json"
+    assert "never run" not in work("sync", "status").stdout
+    for rest in (b"", b"\0" * 90, b"{}", b"[1]", b'{"started": null, "seconds": 1, "problem": null}'):
+        last.write_bytes(rest)
+        assert "never run" in work("sync", "status").stdout
+
+
 def test_a_dry_run_changes_nothing(work: Cli, server: RestanteServer) -> None:
     assert "work: " in work("sync", "--dry-run").stdout
     assert subjects(work) == []
@@ -197,11 +237,61 @@ def test_a_store_as_the_copy(cli: Cli, server: RestanteServer) -> None:
     assert cli("sync").stdout == "work: nothing had changed.\n"
 
 
+MBSYNCRC = """
+IMAPAccount a
+Host 127.0.0.1
+Port {port}
+User {user}
+Pass secret
+SSLType None
+AuthMechs LOGIN
+
+IMAPStore far
+Account a
+
+MaildirStore near
+Path {tree}/
+Inbox {tree}/Inbox
+SubFolders Verbatim
+
+Channel c
+Far :far:
+Near :near:
+Patterns *
+Create Both
+Expunge Both
+CopyArrivalDate {dates}
+SyncState *
+"""
+
+
+@pytest.mark.parametrize("dates", ["yes", "no"])
+def test_a_tree_that_mbsync_filled_is_taken_over(cli: Cli, server: RestanteServer, dates: str) -> None:
+    tree = cli.folder / "Mail"
+    tree.mkdir()
+    rc = cli.folder / "mbsyncrc"
+    rc.write_text(MBSYNCRC.format(port=server.imap, user=ANNA, tree=tree, dates=dates))
+    mbsync = [program("mbsync"), "-c", str(rc), "c"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(cli.folder)}
+    subprocess.run(mbsync, check=True, capture_output=True, env=env)
+    (tree / "Sent" / "cur" / "1700000000.1.host:2,S").write_bytes(b"Subject: mine\nMessage-ID: <mine@x>\n\nx\n")
+    subprocess.run(mbsync, check=True, capture_output=True, env=env)
+    assert b"X-TUID" in next((tree / "Inbox" / "new").iterdir()).read_bytes()
+    assert b"X-TUID" in server.mail(ANNA, "Sent")[0].data
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--maildir", str(tree), "--no-send")
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+    assert (len(server.mail(ANNA)), len(server.mail(ANNA, "Sent"))) == (3, 1)
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+
+
 @pytest.mark.parametrize("target", ["maildir", "mbox", "store"])
 def test_pop3(cli: Cli, server: RestanteServer, target: str) -> None:
     where = {"maildir": str(cli.folder / "Mail"), "mbox": str(cli.folder / "box"), "store": "anna@localhost"}[target]
     cli.init("old", "--pop3", f"127.0.0.1:{server.pop3}", "--no-tls", f"--{target}", where, "--no-send")
-    assert "old: 3 new messages" in cli("sync").stdout
+    assert "old: download 3 messages (" in cli("sync", "--dry-run").stdout
+    assert 'no mailbox "Work"' in cli("sync", "--only", "INBOX", "--only", "Work", status=Exit.USAGE).stderr
+    assert "old: 3 new messages" in cli("sync", "--only", "inbox").stdout
+    assert cli("sync", "--dry-run").stdout == "old: nothing to do.\n"
     assert cli("sync").stdout == "old: no new mail.\n"
     server.put(ANNA, message(9))
     assert "old: 1 new message " in cli("sync").stdout
@@ -460,6 +550,18 @@ def test_what_is_kept_is_no_failure_whatever_the_disk_does_then(
     assert len(list(first.parent.glob("*.eml"))) == 2
 
 
+def test_a_message_of_a_copy_that_is_gone_is_not_tried_again_in_vain(sends: Cli) -> None:
+    sends("send", "--later", stdin=MAIL)
+    (row,) = sends.json("send", "--list")
+    id = str(row["id"])
+    sends.file.write_text(sends.file.read_text().replace("copy.work", "copy.other"))
+    done = sends("send", "--retry", id, status=Exit.REFUSED)
+    assert "by the copy work, which sends no mail" in done.stderr
+    assert f"{id}.eml" in done.stderr
+    assert [each["state"] for each in sends.json("send", "--list")] == ["spooled"]
+    sends("send", "--drop", id)
+
+
 async def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -526,7 +628,9 @@ def test_a_watcher_sees_a_file_dropped_in_the_outbox_folder(sends: Cli, sink: Si
 
 def test_an_uncertain_message_is_asked_about(sends: Cli, server: RestanteServer, sink: Sink) -> None:
     sink.hang_up = "end"
-    sends("send", stdin=MAIL)
+    said = sends("send", stdin=MAIL).stderr
+    assert "nobody knows whether it was sent" in said
+    assert "waiting" not in said
     assert "nobody knows whether it was sent" in sends("sync", status=Exit.FINDINGS).stderr
     (row,) = json.loads(sends("sync", "status", "--json", status=Exit.FINDINGS).stdout)
     (entry,) = row["outbox"]

@@ -564,6 +564,22 @@ class SideSuite:
 
         self.run(tmp_path, act)
 
+    def test_a_look_sees_what_others_did_to_the_mailbox_that_was_used_last(self, tmp_path: Path) -> None:
+        async def act(side: Side) -> None:
+            (uid,) = await self.add(side, message(1))
+            await side.set_flags("INBOX", [FlagChange([uid], SEEN, NONE)])
+            async with self.opened(tmp_path) as elsewhere:
+                await elsewhere.places()
+                for flag in ("\\Flagged", "\\Answered"):
+                    cursor = (await self.everything(side)).cursor
+                    before = await self.place(side, "INBOX")
+                    await elsewhere.set_flags("INBOX", [FlagChange([uid], frozenset({flag}), NONE)])
+                    after = await self.place(side, "INBOX")
+                    assert before.state is None or before.state != after.state
+                    assert flag in (await side.changes("INBOX", cursor)).flags[0]
+
+        self.run(tmp_path, act)
+
     def test_messages_are_counted_if_at_all(self, tmp_path: Path) -> None:
         async def act(side: Side) -> None:
             await self.add(side, message(1), message(2))

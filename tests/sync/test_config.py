@@ -74,7 +74,7 @@ WRONG = [
     pytest.param(ONE.replace("password_command", "#"), 2, "says no way to the password", id="no-password"),
     pytest.param(ONE.replace("user", "#"), 2, "says no user", id="no-user"),
     pytest.param(ONE.replace("imap.example.com", "a b"), 3, '"a b" is no server', id="server"),
-    pytest.param(ONE.replace("imap.example.com", "x:0"), 3, "is no server", id="port"),
+    pytest.param(ONE.replace("imap.example.com", "x:99999"), 3, 'write .* or "imap.example.com:993"', id="port"),
     pytest.param(ONE + '[copy.work.send]\nsmtp = "a b"\n', 8, '"a b" is no server', id="smtp"),
     pytest.param(ONE.replace('maildir = "~/Mail/work"', 'mbox = "x"'), 6, "POP3 alone", id="mbox"),
     pytest.param(ONE.replace('maildir = "~/Mail/work"', 'store = "x"'), 6, "is an account", id="store"),
@@ -104,6 +104,30 @@ def test_what_is_wrong_is_named_with_its_line(text: str, line: int, words: str) 
         parse_copies(text, FILE)
     assert abs(caught.value.line - line) <= (1 if "oauth2" in text else 0), str(caught.value)
     assert str(caught.value).startswith("sync.toml")
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "layout", "refused"),
+    [
+        ("~/Mail", "~/Mail/work", "plain", True),
+        ("~/Mail", "~/Mail/a/b", "plain", True),
+        ("~/Mail", "~/Mail/.cache/work", "plain", False),
+        ("~/Mail", "~/Mail-work", "plain", False),
+        ("~/Mail", "~/Mail/work", "maildir++", False),
+        ("~/Mail", "~/Mail/.Work", "maildir++", True),
+    ],
+)
+def test_a_copy_that_would_be_a_mailbox_of_another_is_refused(
+    outer: str, inner: str, layout: str, refused: bool
+) -> None:
+    copy = ONE.replace("[copy.work]", "[copy.{}]").replace("~/Mail/work", "{}")
+    assert copy.count("{}") == 2
+    text = copy.format("in", inner) + copy.format("out", outer) + f'layout = "{layout}"\n'
+    if not refused:
+        assert len(parse_copies(text, FILE).copies) == 2
+        return
+    with pytest.raises(ConfigError, match=r"copy\.in lies within the tree of copy\.out"):
+        parse_copies(text, FILE)
 
 
 def test_a_token_command_needs_nothing_else() -> None:

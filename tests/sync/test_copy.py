@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from restante.clock import ManualClock
-from restante.sync.copy import Copy, RunReport
+from restante.sync.copy import Copy, Fetched, Pop3Copy, RunReport
 from restante.sync.model import Place
 from restante.sync.outbox.outcome import Outcome
 from restante.sync.outbox.spool import SpoolBusy
@@ -88,7 +88,7 @@ class FakeOutbox:
 
 
 class World:
-    def __init__(self, folder: Path, *, outbox: bool = True, remember: bool = True) -> None:
+    def __init__(self, folder: Path, *, outbox: bool = True, remember: bool = True, outbox_mailbox: str = "") -> None:
         self.parts = FakeParts()
         self.outbox = FakeOutbox(self.parts.events)
         self.places = CopyPlaces(folder, "work")
@@ -96,6 +96,7 @@ class World:
         self.copy = Copy(
             self.places, self.parts, ManualClock(), takes=lambda name: name != "Private", tell=self.told.append,
             progress=lambda progress: None, outbox=self.outbox if outbox else None, remember=remember,
+            outbox_mailbox=outbox_mailbox,
         )  # fmt: skip
 
     async def once(self) -> None:
@@ -164,6 +165,74 @@ def test_waiting_is_for_what_belongs_to_the_copy(tmp_path: Path) -> None:
         await world.copy.close()
 
     asyncio.run(work())
+
+
+def test_what_comes_into_the_outbox_during_a_run_makes_another_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path, outbox_mailbox="Outbox")
+    world.parts.two.create("Outbox")
+
+    async def act() -> None:
+        await world.copy.open()
+        world.parts.two.deliver("Outbox", b"To: a@b.example\r\n\r\nx\r\n")  # it has just been emptied
+        await world.copy.run(Cause.BEGIN)
+        async with asyncio.timeout(30):
+            await world.copy.local_changed()
+        await world.copy.run(Cause.LOCAL)
+        waiting = asyncio.create_task(world.copy.local_changed())  # what nobody takes makes no run after run
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        world.parts.two.deliver("Outbox", b"To: a@b.example\r\n\r\ny\r\n")
+        async with asyncio.timeout(30):
+            await waiting
+        await world.copy.close()
+
+    asyncio.run(act())
+
+
+class FakeFetch:
+    def __init__(self) -> None:
+        self.disk = Disk("two")
+        self.sides = 0
+        self.fetched = 0
+
+    def local(self) -> Side:
+        self.sides += 1
+        return MemorySide(self.disk)
+
+    async def run(self, progress: Callable[[Progress], None]) -> Fetched:
+        self.fetched += 1
+        return Fetched(0, 0, 0, 0, 0, 0)
+
+
+def test_the_outbox_of_a_pop3_copy_is_watched(tmp_path: Path) -> None:
+    fetch, events = FakeFetch(), list[str]()
+    copy = Pop3Copy(
+        CopyPlaces(tmp_path, "work"), fetch, ManualClock(), tell=lambda report: None, progress=lambda done: None,
+        outbox=FakeOutbox(events), outbox_mailbox="Outbox",
+    )  # fmt: skip
+    fetch.disk.create("Outbox")
+
+    async def act() -> None:
+        await copy.run(Cause.BEGIN)
+        waiting = asyncio.create_task(copy.local_changed())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        fetch.disk.deliver("Outbox", b"To: a@b.example\r\n\r\nx\r\n")
+        async with asyncio.timeout(30):
+            await waiting
+            await copy.local_changed()  # nobody has taken it, and no run was made for it
+        waiting = asyncio.create_task(copy.local_changed())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+        await copy.close()
+
+    asyncio.run(act())
+    assert events == ["send"]
+    assert fetch.sides == 2  # the run's, and one for all waits: it knows what it has told of
 
 
 def test_another_process_that_sends_is_no_problem(tmp_path: Path) -> None:

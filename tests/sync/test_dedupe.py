@@ -187,11 +187,12 @@ def test_flags_are_merged_but_none_that_removes_or_contradicts(tmp_path: Path) -
     run(MemorySide(disk), act)
 
 
-def test_sent_mail_and_drafts_are_compared_with_their_like_alone() -> None:
+@pytest.mark.parametrize("roles", [True, False])
+def test_sent_mail_and_drafts_are_compared_with_their_like_alone(*, roles: bool) -> None:
     disk = Disk()
-    disk.create("Sent", "\\Sent")
-    disk.create("Drafts", "\\Drafts")
-    for name in ("INBOX", "Sent", "Drafts", "Sent"):
+    for name, role in (("Sent", "\\Sent"), ("Drafts", "\\Drafts"), ("Spam", "\\Junk")):
+        disk.create(name, role if roles else None)  # a Maildir of other programs has no special uses
+    for name in ("INBOX", "Sent", "Drafts", "Sent", "Spam"):
         disk.deliver(name, letter(1))
 
     async def act(side: MemorySide) -> None:

@@ -16,7 +16,7 @@ import pytest
 from restante.clock import ManualClock
 from restante.sync.engine import run
 from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, is_placeholder
-from restante.sync.model import Added, Message, Withheld
+from restante.sync.model import Added, Message, Place, Withheld
 from restante.sync.outline import mark
 from restante.sync.settings import Brake, CopySettings, End, Report, Trash
 from restante.sync.side import SideLost, SideUnavailable
@@ -832,6 +832,30 @@ def test_what_the_trash_cannot_read_is_not_removed(make: Make, tmp_path: Path) -
 # Dry run --------------------------------------------------------------------------------------------
 
 
+class Uncounted(MemorySide):
+    """Lists mailboxes without saying how many messages are in them, as a server does."""
+
+    async def places(self) -> list[Place]:
+        return [replace(place, messages=None) for place in await super().places()]
+
+
+def test_a_dry_run_counts_what_is_in_a_mailbox_that_is_to_be_made(make: Make) -> None:
+    world = make()
+    world.kind = Uncounted
+    for name, number in (("A", 3), ("B", 0)):
+        world.disks[ONE].create(name)
+        for _ in range(number):
+            world.deliver(ONE, name)
+    assert sync(world, dry_run=True).plan == (
+        "create 'A' on two, with 3 messages",
+        "create 'B' on two, with 0 messages",
+    )
+    world.prepare = lambda sides: sides[ONE].broken.add("A")
+    assert sync(world, dry_run=True).plan[0] == "create 'A' on two, with its messages"
+    world.prepare = None
+    assert sync(world).two.added == 3
+
+
 def test_a_dry_run_says_and_does_nothing(make: Make) -> None:
     world = make()
     for name in ("A", "B"):
@@ -880,7 +904,7 @@ def test_a_first_dry_run_counts_what_is_on_both_sides_once(make: Make, abilities
     for end in End:
         world.disks[end].create("A")
         for number in range(3):
-            world.disks[end].deliver("A", octets(number, False))
+            world.disks[end].deliver("A", octets(number, alike=False))
     world.deliver(ONE, "A")
     world.disks[TWO].flag("A", 2, frozenset({"\\Seen"}))
     before = [disk.version for disk in world.disks.values()]
@@ -967,6 +991,25 @@ def test_a_placeholder_is_never_carried_to_the_server(make: Make) -> None:
     assert sync(world).changed == 0
 
 
+# From mbsync ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [ONE, TWO])
+@pytest.mark.parametrize("day", [0, 1])
+def test_what_mbsync_copied_is_the_same_message(make: Make, end: End, day: int) -> None:
+    world = make()
+    for number in (1, 2):
+        data = octets(number, alike=False)
+        copied = data.replace(b"\r\n\r\n", b"\r\nX-TUID: 5I+ePmYQDLOf\r\n\r\n", 1)
+        world.disks[end].deliver("INBOX", copied, received=1_700_000_000 + day)
+        world.disks[end.other].deliver("INBOX", data, received=1_700_000_000)
+    other = octets(2, alike=False).replace(b"\r\n\r\n", b"\r\n\r\nother words, 22 of them", 1)
+    world.disks[end.other].deliver("INBOX", other, received=1_600_000_000)
+    report = sync(world)
+    assert (report.one.added, report.two.added) == ((1, 0) if end is ONE else (0, 1))
+    assert sync(world).changed == 0
+
+
 # Trash ----------------------------------------------------------------------------------------------
 
 
@@ -1013,6 +1056,70 @@ def test_removed_messages_are_kept_in_a_mailbox(make: Make) -> None:
     assert world.boxes(ONE) == ["INBOX"]
     world.clock.advance(4 * 86400)
     sync(world)
+    assert uids(world, TWO, "Removed") == []
+
+
+def test_what_is_removed_once_more_is_kept_its_days_once_more(make: Make, tmp_path: Path) -> None:
+    world = make(replace(FREE, trash=Trash(days=3, folder=tmp_path / "trash")))
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    (kept,) = world.disks[TWO].boxes["INBOX"].messages.values()
+    world.remove(TWO, "INBOX", 1)
+    sync(world)
+    world.clock.advance(2 * 86400)
+    world.disks[TWO].deliver("INBOX", kept.data, kept.flags, kept.received)  # brought back out of the trash
+    sync(world)
+    world.remove(TWO, "INBOX", uids(world, TWO)[0])
+    sync(world)
+    world.clock.advance(2 * 86400)
+    sync(world)
+    assert len(list((tmp_path / "trash").rglob("cur/*"))) == 1
+    world.clock.advance(2 * 86400)
+    sync(world)
+    assert list((tmp_path / "trash").rglob("cur/*")) == []
+
+
+@pytest.mark.parametrize("name", ["ü" * 80, "/".join(["x" * 60] * 6), "..", "."])
+def test_whatever_a_mailbox_is_called_its_removed_messages_are_kept(make: Make, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "copy" / "trash"
+    world = make(replace(FREE, trash=Trash(days=3, folder=folder)))
+    world.disks[ONE].create(name)
+    for _ in range(2):
+        world.deliver(ONE, name)
+    sync(world)
+    world.remove(ONE, name, 1)
+    assert sync(world).left_out == ()
+    assert uids(world, TWO, name) == [2]
+    (kept,) = (path for path in (tmp_path / "copy").rglob("cur/*"))
+    assert kept.parent.parent.parent == folder
+
+
+def test_a_trash_mailbox_that_somebody_deleted_ends_no_run(make: Make) -> None:
+    world = make(replace(FREE, trash=Trash(days=3, mailbox="Removed")))
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    sync(world)
+    world.disks[TWO].delete("Removed")
+    world.clock.advance(4 * 86400)
+    world.deliver(ONE, "INBOX")
+    assert sync(world).two.added == 1
+
+
+def test_a_trash_mailbox_that_cannot_be_used_is_told_and_ends_no_run(make: Make) -> None:
+    world = make(replace(FREE, trash=Trash(days=3, mailbox="Removed")))
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    world.remove(ONE, "INBOX", 1)
+    sync(world)
+    world.clock.advance(4 * 86400)
+    world.deliver(ONE, "INBOX")
+    world.prepare = lambda sides: sides[TWO].broken.add("Removed")
+    report = sync(world)
+    assert report.two.added == 1
+    assert [left.mailbox for left in report.left_out] == ["Removed"]
+    world.prepare = None
+    assert sync(world).left_out == ()
     assert uids(world, TWO, "Removed") == []
 
 

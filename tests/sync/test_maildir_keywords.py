@@ -15,6 +15,7 @@ from restante.sync.dotlock import DOVECOT, Locked, dotlock
 from restante.sync.maildir import MaildirSide
 from restante.sync.maildir.keywords import TreeKeywords
 from restante.sync.model import FlagChange, Flags
+from restante.sync.side import SideUnavailable
 
 from .maildirs import NONE, deliver, everything, maildir, message, run
 
@@ -107,6 +108,36 @@ def test_moving_and_copying_take_the_targets_letters(tmp_path: Path) -> None:
         assert infos == ["FXac", "FXac", "P", "P"]
 
     run(tmp_path, act)
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_what_is_moved_or_copied_has_its_keywords_entered_where_it_goes(tmp_path: Path, *, moving: bool) -> None:
+    root = maildir(tmp_path / "Mail")
+    maildir(root / ".B")
+    deliver(root, 1)
+
+    async def act(one: MaildirSide) -> None:
+        (uid,) = (await everything(one)).uids
+        await one.set_flags("INBOX", [FlagChange([uid], WORK, NONE)])
+        await (one.move if moving else one.copy)("INBOX", [uid], "B")
+        assert await flags(one, "B") == [WORK]
+
+    run(tmp_path, act)
+    assert (root / ".B" / "dovecot-keywords").read_text() == "0 Work\n"  # Dovecot reads no other
+    (root / "restante-keywords").unlink()
+    (tmp_path / "state" / "index.db").unlink()
+    assert run(tmp_path, lambda one: flags(one, "B")) == [WORK]
+
+
+@pytest.mark.parametrize("data", [b"\xff\0garbage", b"restante-keywords 2\nletter a Work\n"])
+def test_a_list_that_nobody_can_read_takes_no_keywords_off(tmp_path: Path, data: bytes) -> None:
+    root = maildir(tmp_path / "Mail")
+    deliver(root, 1, "a")
+    (root / "restante-keywords").write_bytes(data)
+    with pytest.raises(SideUnavailable, match="restante-keywords is damaged"):
+        run(tmp_path, flags)
+    (root / "restante-keywords").unlink()
+    assert run(tmp_path, flags) == [NONE]
 
 
 def test_what_gets_no_letter_is_kept_and_moved_and_copied(tmp_path: Path) -> None:

@@ -213,6 +213,78 @@ def test_nothing_is_put_in_the_place_of_another_file(tmp_path: Path) -> None:
     run(tmp_path, act)
 
 
+@pytest.mark.parametrize("sub", ["cur", "new"])
+def test_a_name_without_room_for_letters_makes_way(tmp_path: Path, sub: str) -> None:
+    root = maildir(tmp_path / "Mail")
+    long = "1700000000." + "x" * 234 + ",S=1,E=raw"
+    assert len(long) == 255
+    (root / sub / long).write_bytes(text(1))
+    deliver(root, 2)
+    some: Flags = frozenset({"\\Flagged", "Work", *(f"k{number}" for number in range(30))})
+
+    async def act(one: MaildirSide) -> None:
+        changes = await everything(one)
+        await one.set_flags("INBOX", [FlagChange(list(changes.uids), some, NONE)])
+        after = await everything(one)
+        assert (after.uids, after.flags) == (changes.uids, [some, some])
+        await one.set_flags("INBOX", [FlagChange(list(changes.uids), SEEN, some)])
+        assert (await everything(one)).flags == [SEEN, SEEN]
+        assert text(1) in [each.data async for each in one.fetch("INBOX", changes.uids)]
+
+    run(tmp_path, act)
+
+    async def again(one: MaildirSide) -> None:
+        assert await flags(one) == [SEEN, SEEN]
+
+    run(tmp_path, again)
+    names = [path.name for path in (root / "cur").iterdir()]
+    assert len(names) == 2
+    assert long not in names
+    assert sum(",E=raw" in name for name in names) == 1
+
+
+def test_what_mbsync_put_into_its_files_is_no_part_of_the_messages(tmp_path: Path) -> None:
+    root = maildir(tmp_path / "Mail")
+    field = b"X-TUID: 5I+ePmYQDLOf\n"
+    head, _, body = text(1).partition(b"\n\n")
+    (root / "cur" / "1795677859.9070_3.host,U=1:2,S").write_bytes(head + b"\n" + field + b"\n" + field + body)
+    (root / "cur" / "1795677859.R00.restante,S=1,W=1:2,S").write_bytes(text(2).replace(b"\n\n", b"\n" + field + b"\n"))
+    (root / "cur" / "1795677860.host:2,S").write_bytes(b"X-TUID: of another kind\n\nbody\n")
+    wanted = [
+        head + b"\n\n" + field + body,  # what stands in the body is the writer's
+        text(2).replace(b"\n\n", b"\n" + field + b"\n"),  # so is what the server gave us
+        b"X-TUID: of another kind\n\nbody\n",
+    ]
+
+    async def act(one: MaildirSide) -> None:
+        uids = (await everything(one)).uids
+        found = {each.uid: each.data async for each in one.fetch("INBOX", uids)}
+        assert sorted(found.values()) == sorted(each.replace(b"\n", b"\r\n") for each in wanted)
+        for outline in await one.outlines("INBOX", uids):
+            assert outline.size in (1, len(found[outline.uid]))  # ours says its size itself
+        for uid, header in await one.headers("INBOX", uids):
+            assert found[uid].startswith(header)
+
+    run(tmp_path, act)
+
+
+def test_a_file_dropped_beside_the_messages_is_told_once(tmp_path: Path) -> None:
+    root = maildir(tmp_path / "Mail")
+    maildir(root / ".Outbox")
+    (root / ".Outbox" / "none.txt").write_bytes(b"")
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        async with asyncio.timeout(60):
+            for name in ("first.eml", "second.EML"):
+                (root / ".Outbox" / name).write_bytes(text(1))
+                assert await one.wait(["INBOX", "Outbox"]) == {"Outbox"}
+            deliver(root, 2)
+            assert await one.wait(["INBOX", "Outbox"]) == {"INBOX"}  # what nobody takes makes no run after run
+
+    run(tmp_path, act, drops="Outbox")
+
+
 def test_what_is_no_message_is_not_touched(tmp_path: Path) -> None:
     root = maildir(tmp_path / "Mail")
     (root / "cur" / ".hidden").write_bytes(text(1))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.sync.migrate.model import NO_MARK
-from restante.sync.migrate.names import BadMap, Pattern, free, mapped, parse_map, spellings
+from restante.sync.migrate.names import BadMap, free, mapped, parse_map, spellings
 from restante.sync.migrate.uidls import Listed, match
 from restante.sync.model import Outline
 
@@ -38,14 +38,6 @@ def test_the_longest_map_wins() -> None:
 def test_what_is_no_map_is_refused(text: str) -> None:
     with pytest.raises(BadMap):
         parse_map(text)
-
-
-def test_patterns() -> None:
-    assert "Work/2026" in Pattern("Work*")
-    assert "Work/2026" not in Pattern("Work")
-    assert "Work/2026" in Pattern("Work/202?")
-    assert "INBOX" in Pattern("inbox")
-    assert "a.b" not in Pattern("a?b?")
 
 
 @given(st.text(min_size=1).filter(lambda name: name.strip("/")))

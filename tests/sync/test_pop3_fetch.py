@@ -13,6 +13,7 @@ from restante.sync.model import Added
 from restante.sync.pop3.errors import FetchInterrupted
 from restante.sync.pop3.identity import of_header, of_message
 from restante.sync.pop3.settings import Report
+from restante.sync.pop3.state import Pop3State
 from restante.sync.side import SideUnavailable
 
 from .memory import ALL as ALL_ABILITIES
@@ -383,6 +384,11 @@ def test_what_the_target_refuses_stays_on_the_server(tmp_path: Path) -> None:
     report = run(who, server)
     assert (report.downloaded, [one.reason for one in report.left]) == (1, ["too strange"])
     assert [mail.data for mail in server.mails] == [never]
+    with Pop3State(who.folder / "state", who.settings.source) as state:
+        state.retry_refused()  # `restante sync --retry`
+    report = run(who, server)
+    assert (report.downloaded, report.left) == (1, ())
+    assert server.mails == []
 
 
 def test_a_message_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from restante.clock import SystemClock
+from restante.sync.bucket import Bucket
 from restante.sync.pop3.errors import LoginRefused, MaildropInUse, SourceRefused, SourceUnavailable
 from restante.sync.pop3.fetch import fetch
 from restante.sync.pop3.identity import of_message
@@ -54,6 +55,18 @@ def ours(restante_server: RestanteServer) -> RestanteServer:
     for data in (letter("one"), WITH_DOTS, EIGHT_BIT):
         restante_server.put(ANN, data)
     return restante_server
+
+
+def test_a_cap_on_the_rate_holds(ours: RestanteServer, tmp_path: Path) -> None:
+    rate = 200_000
+    large = letter("large", ("x" * 70 + "\r\n") * 4_000)
+    ours.put(ANN, large)
+    target = MemoryTarget(Steps())
+    clock = SystemClock()
+    begun = clock.monotonic()
+    run(told(ours.host, ours.pop3, bucket=Bucket(rate, clock)), target, tmp_path / "state")
+    assert clock.monotonic() - begun >= (len(large) - 0.5 * rate) / rate - 0.1
+    assert large in target.boxes["INBOX"].mails.values()
 
 
 @pytest.mark.parametrize("security", list(Security))
@@ -192,6 +205,7 @@ CHILD = """
 import asyncio, sys
 from pathlib import Path
 from restante.clock import SystemClock
+from restante.sync.bucket import Bucket
 from restante.sync.pop3.fetch import fetch
 from restante.sync.pop3.mbox_target import MboxTarget
 from restante.sync.pop3.settings import Pop3Settings, Security

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from restante.clock import ManualClock
+from restante.sync.bucket import Bucket
 from restante.sync.model import Message, Place
 from restante.sync.remote import RemoteAddress, RemoteSide, Settings
-from restante.sync.remote.bucket import Bucket
 from restante.testing.server import RestanteServer
 
 from .remote_script import Bare, Script

@@ -11,6 +11,7 @@ import types
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -79,6 +80,31 @@ BAD = [
 def test_a_command_that_gives_nothing(command: str, words: str) -> None:
     with pytest.raises(SecretUnavailable, match=words):
         get(CommandSecret(command))
+
+
+def test_a_command_that_ends_is_not_killed_by_who_stops_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[asyncio.subprocess.Process] = []
+    started = asyncio.Event()
+    start = asyncio.create_subprocess_exec
+
+    async def noted(*words: str, **how: Any) -> asyncio.subprocess.Process:
+        process = await start(*words, **how)
+        started.set()
+        return process
+
+    monkeypatch.setattr("restante.sync.secrets.GRACE", 60.0)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    monkeypatch.setattr(asyncio.subprocess.Process, "kill", killed.append)
+
+    async def act() -> None:
+        waiting = asyncio.create_task(CommandSecret(python("print('x')")).get())
+        await started.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(act())
+    assert killed == []
 
 
 def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:

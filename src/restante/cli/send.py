@@ -144,7 +144,7 @@ def _try(copies: Copies, data: Path, entry: Entry, quiet: bool) -> Exit:
 
     from ..clock import SystemClock, system_random
     from ..sync.assemble import sender_of
-    from ..sync.outbox.entry import Fate
+    from ..sync.outbox.entry import Fate, State
     from ..sync.places import CopyPlaces
 
     clock = SystemClock()
@@ -162,7 +162,11 @@ def _try(copies: Copies, data: Path, entry: Entry, quiet: bool) -> Exit:
     refused = [each for each in after.recipients if each.fate is Fate.REFUSED] if after is not None else []
     for each in refused:
         click.echo(f"{each.address}: {each.said}", err=True)
-    if after is not None and after.waiting and not quiet:
+    if after is not None and after.state is State.UNCERTAIN:
+        id = entry.id
+        text = f"{id}: nobody knows whether it was sent. {after.said}".strip()
+        click.echo(f"{text} When you know: restante send --sent {id}, or --retry {id}.", err=True)
+    elif after is not None and after.waiting and not quiet:
         why = f" ({after.said or problem})" if after.said or problem else ""
         click.echo(f"Kept as {entry.id}: {count(len(after.waiting), 'recipient')} waiting{why}", err=True)
     elif not refused and not quiet:
@@ -202,9 +206,23 @@ def _decide(copies: Copies, data: Path, retry: str | None, sent: str | None, dro
     spool = Spool(outbox_folder(data), clock, system_random)
     event = Event.RETRY if retry is not None else Event.SENT if sent is not None else Event.DROP
     id = retry or sent or drop or ""
+    if event is Event.RETRY:
+        _need_way(copies, spool.entry(id), spool.folder)
     entry = decide(spool, id, event, clock.now())
     if event is Event.RETRY and not later and not _watched(data, entry.copy):
         _try(copies, data, entry, quiet=False)
         return
     words = {Event.RETRY: "will be sent again", Event.SENT: "counts as sent", Event.DROP: "is forgotten"}
     click.echo(f"{id} {words[event]}.")
+
+
+def _need_way(copies: Copies, entry: Entry, folder: Path) -> None:
+    """Raises NoWayOut where the copy that is to send the message is not in the file any more, or sends no more."""
+    from ..sync.outbox.hand import NoWayOut
+
+    copy = copies.copies.get(entry.copy)
+    if copy is None or not copy.send.smtp:
+        raise NoWayOut(
+            f"The message {entry.id} is to go by the copy {entry.copy}, which sends no mail (any more).",
+            f"Hand it in anew: restante send ADDRESS < {folder / entry.id}.eml, then restante send --drop {entry.id}",
+        )

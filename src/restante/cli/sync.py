@@ -72,6 +72,7 @@ def command() -> None:
 @click.option("--only", multiple=True, metavar="MAILBOX", help="Look at this mailbox alone; may be given again.")
 @click.option("--same-account", is_flag=True, help="The server or user has another name now, the account is the same.")
 @click.option("--login", is_flag=True, help="Log in now, though the last login was refused.")
+@click.option("--retry", is_flag=True, help="Try messages again now that were set aside.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON, a line a run.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing of what went well.")
 @with_place
@@ -84,6 +85,7 @@ def run_(
     only: tuple[str, ...],
     same_account: bool,
     login: bool,
+    retry: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -97,7 +99,8 @@ def run_(
     if watching and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together.")
     found, data = load(copies)
-    ctx.exit(run_copies(found, data, Options(watching, dry_run, only, as_json, quiet, same_account, login), SETTLED))
+    options = Options(watching, dry_run, only, as_json, quiet, same_account, login, retry)
+    ctx.exit(run_copies(found, data, options, SETTLED))
 
 
 def load(names: tuple[str, ...] = ()) -> tuple[Copies, Path]:

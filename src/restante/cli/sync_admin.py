@@ -137,20 +137,12 @@ def status(ctx: click.Context, copies: tuple[str, ...], as_json: bool) -> None:
 
 
 def _status(name: str, data: Path) -> Status:
-    import msgspec
-
     from ..clock import SystemClock, system_random
     from ..sync.outbox.spool import Spool
     from ..sync.places import CopyPlaces, outbox_folder
 
     places = CopyPlaces(data, name)
-    started: float | None = None
-    seconds: float | None = None
-    problem: str | None = None
-    if places.last.exists():
-        last = msgspec.json.decode(places.last.read_bytes())
-        started, seconds = last["started"], last["seconds"]
-        problem = last["problem"]["text"] if last["problem"] else None
+    started, seconds, problem = _last(places.last)
     held: tuple[HeldRow, ...] = ()
     aside: tuple[AsideRow, ...] = ()
     if places.state.exists():
@@ -171,6 +163,19 @@ def _status(name: str, data: Path) -> Status:
         for each in Spool(outbox_folder(data), SystemClock(), system_random).entries(name)
     )  # fmt: skip
     return Status(name, instant(started), seconds, problem, held, aside, outbox)
+
+
+def _last(file: Path) -> tuple[float | None, float | None, str | None]:
+    """Start, seconds and problem of the last run; nothing where nobody can read them: it is a hint that is not flushed,
+    and a power cut may leave anything (`sync.copy.write_last`)."""
+    import msgspec
+
+    try:
+        last = msgspec.json.decode(file.read_bytes())
+        problem = last["problem"]
+        return float(last["started"]), float(last["seconds"]), None if problem is None else str(problem["text"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return None, None, None
 
 
 SIDES = {1: "server", 2: "copy"}
@@ -331,7 +336,8 @@ def fetch(copy: str, mailbox: str | None, uids: tuple[int, ...], everything: boo
     missing = set(uids) - {row.uid for row in chosen}
     if missing or not chosen:
         what = f"no placeholder {min(missing)}" if missing else "no placeholder"
-        raise NothingHeld(f"{copy} has {what} in {mailbox}.", f"restante sync fetch {copy} lists them.")
+        where = "" if mailbox is None else f" in {mailbox}"
+        raise NothingHeld(f"{copy} has {what}{where}.", f"restante sync fetch {copy} lists them.")
     table = found.copies[copy]
     run(_download(places, table, [(row.mailbox, row.uid) for row in chosen]))
     click.echo(f"Downloaded {count(len(chosen), 'message')} ({human_size(sum(row.size for row in chosen))}).")

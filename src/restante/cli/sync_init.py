@@ -97,6 +97,7 @@ def init(name: str | None, **said: Any) -> None:
         del said[key]
     keyring = said.pop("keyring")
     words = Said(**said, keyring="yes" if keyring else "", oauth2={k: v for k, v in oauth2.items() if v})
+    _one_of(words)
     if name is None:
         name = _ask("A name for the copy", "NAME", default="mail")
     if name.lower() in RESERVED:
@@ -111,6 +112,22 @@ def init(name: str | None, **said: Any) -> None:
     data = f"--data {place_of().data} " if place_of().data is not None else ""
     click.echo(f"Look what would be done: restante sync {config}{data}--dry-run {name}")
     click.echo(f"Begin: restante sync {config}{data}{name}")
+
+
+def _one_of(said: Said) -> None:
+    """What excludes each other was not said together: one of them would be passed over without a word."""
+    ways = ("--password-command", said.password_command), ("--password-file", said.password_file)
+    for choice in (
+        (("--imap", said.imap), ("--pop3", said.pop3)),
+        (("--maildir", said.maildir), ("--store", said.store), ("--mbox", said.mbox)),
+        (*ways, ("--keyring", said.keyring), ("--oauth2-...", said.oauth2)),
+        (("--smtp", said.smtp), ("--no-send", said.no_send)),
+    ):
+        given = [option for option, value in choice if value]
+        if len(given) > 1:
+            raise click.UsageError(f"Say {' or '.join(given)}.")
+    if said.layout and not said.maildir and (said.store or said.mbox):
+        raise click.UsageError("--layout goes with --maildir.")
 
 
 def _table(said: Said) -> CopyTable:

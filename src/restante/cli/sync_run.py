@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..clock import SystemClock, system_random
 from ..errors import Refusal
 from ..sync.config import Copies
-from ..sync.copy import Copy, Pop3Copy, RunReport
+from ..sync.copy import Copy, Fetched, Pop3Copy, RunReport
 from ..sync.watch import Cause, Stop
 from .statuses import Exit
 from .sync_ends import exit_of, load, worse
@@ -40,6 +40,7 @@ class Options:
     quiet: bool = False
     same_account: bool = False
     login: bool = False
+    retry: bool = False
 
 
 @dataclass
@@ -160,7 +161,7 @@ async def _main(copies: Copies, data: Path, running: Running) -> None:
         loop.add_signal_handler(number, _signalled, running, loop)
     clock = SystemClock()
     options = running.options
-    wishes = Wishes(options.only, options.dry_run, options.watching, options.same_account, options.login)
+    wishes = Wishes(options.only, options.dry_run, options.watching, options.same_account, options.login, options.retry)
     with assemble(
         copies, data, wishes, clock, system_random, progress=running.progress, tell=running.told
     ) as put_together:
@@ -214,13 +215,7 @@ def tell(report: RunReport, options: Options) -> None:
         _tell_sync(report, report.sync, options)
     if report.fetched is not None:
         did = report.fetched
-        text = f"{count(did.downloaded, 'new message')} ({human_size(did.octets)})" if did.downloaded else "no new mail"
-        if did.recognised:
-            text += f", {count(did.recognised, 'message')} recognised"
-        if did.deleted:
-            text += f", {did.deleted} removed from the server"
-        if did.remaining:
-            text += f", {did.remaining} left for the next run"
+        text = _would(did) if options.dry_run else _fetched(did)
         if not options.quiet:
             echo(f"{report.name}: {text}.")
         _some(f"{report.name}: left on the server:", did.left)
@@ -240,6 +235,30 @@ def tell(report: RunReport, options: Options) -> None:
             )
         if outbox.waiting and not options.quiet:
             echo(f"{report.name}: {count(outbox.waiting, 'message')} waiting to be sent.", err=True)
+
+
+def _fetched(did: Fetched) -> str:
+    """What a fetch by POP3 did."""
+    text = f"{count(did.downloaded, 'new message')} ({human_size(did.octets)})" if did.downloaded else "no new mail"
+    if did.recognised:
+        text += f", {count(did.recognised, 'message')} recognised"
+    if did.deleted:
+        text += f", {did.deleted} removed from the server"
+    if did.remaining:
+        text += f", {did.remaining} left for the next run"
+    return text
+
+
+def _would(did: Fetched) -> str:
+    """What it would do: what is here already may be recognised instead of downloaded."""
+    steps = []
+    if did.downloaded:
+        steps.append(f"download {count(did.downloaded, 'message')} ({human_size(did.octets)}), or recognise them here")
+    if did.deleted:
+        steps.append(f"remove {count(did.deleted, 'message')} from the server")
+    if did.remaining:
+        steps.append(f"leave {did.remaining} for the next run")
+    return "; ".join(steps) or "nothing to do"
 
 
 def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:
@@ -270,7 +289,10 @@ def _tell_sync(report: RunReport, sync: Report, options: Options) -> None:
             f"{each.mailbox}, message {each.uid}{f' ({human_size(each.size)})' if each.size else ''}: {each.reason}"
             for each in sync.aside
         ),
+        "restante sync status --json",
     )
+    if sync.aside and not options.watching:
+        echo("  Try again now: restante sync --retry", err=True)
     _some(f"{report.name}: left out:", tuple(f"{each.mailbox}: {each.reason}" for each in sync.left_out))
 
 
@@ -300,11 +322,12 @@ def did(tally: Tally) -> str:
     return ", ".join(words)
 
 
-def _some(head: str, lines: tuple[str, ...]) -> None:
+def _some(head: str, lines: tuple[str, ...], whole: str = "restante sync run --json") -> None:
+    """The first of them. whole: what lists all."""
     if not lines:
         return
     echo(head, err=True)
     for line in lines[:MOST_TOLD]:
         echo(f"  {line}", err=True)
     if len(lines) > MOST_TOLD:
-        echo(f"  ... and {len(lines) - MOST_TOLD} more; restante sync status --json lists all.", err=True)
+        echo(f"  ... and {len(lines) - MOST_TOLD} more; {whole} lists all.", err=True)

@@ -38,7 +38,7 @@ class Wishes:
     """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching.
 
     same_account: the account that a copy is of now is the one it was made of, by another name. login: log in now,
-    though the last login was refused.
+    though the last login was refused. retry: try again, in the first run, what was set aside.
     """
 
     only: tuple[str, ...] = ()
@@ -46,6 +46,7 @@ class Wishes:
     watching: bool = False
     same_account: bool = False
     login: bool = False
+    retry: bool = False
 
 
 @contextmanager
@@ -88,7 +89,8 @@ def assemble(
                 made.append(
                     Pop3Copy(
                         places, fetch, clock, tell=tell, progress=note,
-                        outbox=outbox, outbox_word=word, remember=not wishes.dry_run,
+                        outbox=outbox, outbox_word=word, outbox_mailbox=table.send.outbox if outbox else "",
+                        remember=not wishes.dry_run,
                     )
                 )  # fmt: skip
         yield made
@@ -123,6 +125,7 @@ class _Parts:
         self._clock = clock
         self._random = random
         self._secret = secret_of(table, places.token(), clock.now)
+        self._retry = wishes.retry and not wishes.dry_run
 
     def local(self) -> Side:
         return local_side(self._places, self._table, self._clock, self._random)
@@ -182,6 +185,9 @@ class ImapParts(_Parts):
         before = record.state_stamp(str(self._places.state))
         state = State.open(self._places.state)
         try:
+            if self._retry:
+                state.retry_aside()
+                self._retry = False
             report = await engine.run(
                 self.settings, one, two, state, self._clock,
                 only=self._wishes.only, dry_run=self._wishes.dry_run, same_account=self._wishes.same_account,
@@ -243,16 +249,14 @@ def refusals_of(
 
 def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
     """What the engine is told. The Outbox of a copy that sends is left out: what lies there is on its way."""
-    from glob import escape
-
     from .settings import Brake, CopySettings, Trash
 
     brake, trash = table.brake, table.trash
-    outbox = (escape(table.send.outbox),) if table.send.smtp and table.send.outbox else ()
     return CopySettings(
         name=places.name,
         include=tuple(table.mailboxes),
-        exclude=(*table.exclude, *outbox),
+        exclude=tuple(table.exclude),
+        outbox=(table.send.outbox or None) if table.send.smtp else None,
         removal_wins=table.removal_wins,
         removals=table.removals,
         brake=Brake(brake.on, brake.vanished, brake.emptied, brake.share, brake.least, brake.number, brake.window),
@@ -300,6 +304,7 @@ def local_side(places: CopyPlaces, table: CopyTable, clock: Clock, random: Rando
     return MaildirSide(
         expand(table.maildir), places.folder / "maildir.db",
         layout=Layout(table.layout), inbox=inbox, utf8=table.utf8, clock=clock, random=random,
+        drops=table.send.outbox if table.send.smtp else "",
     )  # fmt: skip
 
 
@@ -318,10 +323,14 @@ class Pop3Parts(_Parts):
         def note(done: int, of: int, octets: int) -> None:
             progress(Progress(self._table.download.mailbox, End.TWO, done, of, octets))
 
+        self._check_only()
         self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = MboxTarget(expand(self._table.mbox)) if self._table.mbox else self.local()
-        settings = pop3_settings(self._table, self._secret, self._refusals())
+        settings = pop3_settings(self._table, self._secret, self._refusals(), self._clock)
         with Pop3State(self._places.pop3, settings.source) as state:
+            if self._retry:
+                state.retry_refused()
+                self._retry = False
             report = await fetch(
                 settings, target, state, self._clock,
                 dry_run=self._wishes.dry_run, progress=note, random=self._random,
@@ -332,9 +341,24 @@ class Pop3Parts(_Parts):
             left, report.notes,
         )  # fmt: skip
 
+    def _check_only(self) -> None:
+        """What comes by POP3 goes to one mailbox. Raises NoSuchMailbox where another is asked for."""
+        if not self._wishes.only:
+            return
+        from .engine.only import NoSuchMailbox
+        from .patterns import canonical
 
-def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals | None = None) -> Pop3Settings:
+        mailbox = canonical(self._table.download.mailbox)
+        for name in map(canonical, self._wishes.only):
+            if name != mailbox:
+                raise NoSuchMailbox(
+                    f'The copy {self._places.name} has no mailbox "{name}".', f"What POP3 brings goes to {mailbox}."
+                )
+
+
+def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals, clock: Clock) -> Pop3Settings:
     """What the fetch is told."""
+    from .bucket import Bucket
     from .pop3.settings import Auth, Pop3Settings, Security
 
     server, download = source_of(table), table.download
@@ -360,6 +384,7 @@ def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals | None = 
         seen=download.seen,
         session_messages=download.session_messages or None,
         refusals=refusals,
+        bucket=Bucket(table.bandwidth, clock) if table.bandwidth else None,
     )
 
 

@@ -179,7 +179,9 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         float,
         Doc("How long an IMAP server may talk without doing what it was asked, before it is given up.", "duration"),
     ] = 1800.0
-    bandwidth: Annotated[int, Doc("Most octets a second from and to the server; 0: no limit.", "size")] = 0
+    bandwidth: Annotated[
+        int, Doc("Most octets a second from and to the server (not of what is sent by SMTP); 0: no limit.", "size")
+    ] = 0
     interval: Annotated[float, Doc("With --watch: a full look this often, whatever was announced.", "duration")] = 300.0
     brake: BrakeTable = BrakeTable()
     trash: TrashTable = TrashTable()
@@ -262,7 +264,8 @@ def parse_server(kind: str, value: str, tls: str) -> Server:
     found = _SERVER.fullmatch(value)
     port = int(found["port"]) if found is not None and found["port"] else PORTS[kind, tls]
     if found is None or not 0 < port < 65_536:
-        raise ValueError(f'"{value}" is no server; write "{kind}.example.com" or "{kind}.example.com:{port}"')
+        usual = PORTS[kind, tls]
+        raise ValueError(f'"{value}" is no server; write "{kind}.example.com" or "{kind}.example.com:{usual}"')
     return Server(found["six"] or found["host"], port, tls)
 
 
@@ -386,8 +389,10 @@ class _CopyReading(Reading):
             raise self.error(path, f"{'.'.join(path)} says no {what.split(' ', 1)[1]}.", f"Give {' or '.join(values)}.")
 
     def _apart(self, copies: Mapping[str, CopyTable]) -> None:
-        """Two copies in one place would take each other's mail for removed."""
+        """Two copies in one place would take each other's mail for removed; one within the other's tree would have its
+        mail sent to the other's server."""
         seen: dict[str, str] = {}
+        roots: dict[str, str] = {}
         for name, copy in copies.items():
             for key in ("maildir", "store"):
                 value = getattr(copy, key)
@@ -396,6 +401,24 @@ class _CopyReading(Reading):
                     raise self.error(("copy", name, key), f"copy.{name} and copy.{seen[place]} have one {key}.")
                 if value:
                     seen[place] = name
+                if value and key == "maildir" and copy.imap:  # what POP3 brings may well be meant to go there
+                    roots[name] = place.removeprefix("maildir ")
+        for name, root in roots.items():
+            for other, outer in roots.items():
+                if root.startswith(outer + "/") and _is_mailbox(root[len(outer) + 1 :], copies[other].layout):
+                    raise self.error(
+                        ("copy", name, "maildir"),
+                        f"copy.{name} lies within the tree of copy.{other}, and would be a mailbox of it.",
+                        "Give them folders beside each other.",
+                    )
+
+
+def _is_mailbox(path: str, layout: str) -> bool:
+    """Whether a folder at this path below a tree's root may be one of its mailboxes (`maildir.layout`)."""
+    levels = path.split("/")
+    if layout == "plain":
+        return not any(level.startswith(".") or level in ("cur", "new", "tmp") for level in levels)
+    return len(levels) == 1 and path.startswith(".") and not path.startswith("..")
 
 
 def expand(path: str) -> Path:

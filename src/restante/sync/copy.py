@@ -57,7 +57,8 @@ class RunReport:
     @property
     def findings(self) -> bool:
         """Something waits for a person: removals held, messages set aside, mailboxes left out, an uncertain message."""
-        held = self.sync is not None and bool(self.sync.held or self.sync.aside or self.sync.left_out)
+        undecided = self.sync is not None and any(each.accepted is None for each in self.sync.held)
+        held = self.sync is not None and bool(undecided or self.sync.aside or self.sync.left_out)
         left = self.fetched is not None and bool(self.fetched.left)
         return held or left or (self.outbox is not None and self.outbox.uncertain > 0)
 
@@ -158,6 +159,7 @@ class Copy:
         self._remember = remember
         self._parts = parts
         self._outbox_mailbox = outbox_mailbox
+        self._outbox_state: str | None = None
         self._clock = clock
         self._takes = takes
         self._tell = tell
@@ -206,7 +208,10 @@ class Copy:
         await self._changed(self._one)
 
     async def local_changed(self) -> None:
-        await self._changed(self._two, self._outbox_mailbox)
+        assert self._two is not None
+        self._outbox_state, filled = filled_since(self._two.seen, self._outbox_mailbox, self._outbox_state)
+        if not filled:
+            await self._changed(self._two, self._outbox_mailbox)
 
     async def outbox_changed(self) -> None:
         await self._outbox_word()
@@ -263,6 +268,7 @@ class Pop3Copy:
         progress: Callable[[Progress], None],
         outbox: Outbox | None = None,
         outbox_word: Wait = never,
+        outbox_mailbox: str = "",
         remember: bool = True,
     ) -> None:
         self.name = places.name
@@ -274,6 +280,9 @@ class Pop3Copy:
         self._progress = progress
         self._outbox = outbox
         self._outbox_word = outbox_word
+        self._outbox_mailbox = outbox_mailbox
+        self._outbox_state: str | None = None
+        self._watched: Side | None = None
 
     async def open(self) -> None:
         """Nothing stays open: a POP3 session locks the maildrop."""
@@ -307,13 +316,35 @@ class Pop3Copy:
         await never()
 
     async def local_changed(self) -> None:
-        await never()
+        """Of all that is here the Outbox mailbox alone makes a run."""
+        if self._outbox is None or not self._outbox_mailbox:
+            await never()
+        # One side for all waits: it knows what it has told of, so that what nobody takes makes no run after run.
+        if self._watched is None:
+            self._watched = self._fetch.local()
+            await self._watched.open()
+        places = await self._watched.places()
+        self._outbox_state, filled = filled_since(places, self._outbox_mailbox, self._outbox_state)
+        if not filled:
+            await self._watched.wait([self._outbox_mailbox])
 
     async def outbox_changed(self) -> None:
         await self._outbox_word()
 
     async def close(self) -> None:
-        """Nothing is open."""
+        side, self._watched = self._watched, None
+        if side is not None:
+            await side.close()
+
+
+def filled_since(places: Sequence[Place], outbox: str, told: str | None) -> tuple[str | None, bool]:
+    """Whether there is something in the Outbox mailbox that no run was made for: it came after the last one had emptied
+    it, and before its last look, so that it is no change that `wait` tells of. told: the state of which this was said
+    last; what stays there is said once. The state to be remembered comes first."""
+    for place in places:
+        if place.name == outbox and place.messages and place.state != told:
+            return place.state, True
+    return told, False
 
 
 async def sent(outbox: Outbox, side: Side) -> Outcome:

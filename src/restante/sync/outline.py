@@ -35,6 +35,20 @@ def mark_and_ident(header: bytes) -> tuple[bytes, bytes]:
     return _mark(fields), _ident(fields)
 
 
+MBSYNC_OCTETS = 22
+"""Of the field that mbsync puts in, with its line end."""
+_MBSYNC = re.compile(rb"^X-TUID: [A-Za-z0-9+/]{12}\r?\n", re.MULTILINE)
+
+
+def without_mbsync(data: bytes) -> bytes:
+    """The message (or its beginning, with the whole header) as it was before mbsync copied it: that puts a field into
+    what it writes, on either side, by which it finds it again. Whoever comes from there has it in all mail."""
+    if (at := data.find(b"X-TUID: ")) < 0 or at > (end := _end(data)):
+        return data
+    found = _MBSYNC.search(data, 0, end)
+    return data if found is None else data[: found.start()] + data[found.end() :]
+
+
 def _fields(header: bytes) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
     for name, value in _FIELD.findall(header, 0, _end(header)):

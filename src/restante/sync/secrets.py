@@ -25,6 +25,9 @@ from .config import LoginTable, expand
 COMMAND_TIMEOUT = 120.0
 """Seconds that a command may take: a person may have to type a passphrase."""
 
+GRACE = 0.2
+"""Seconds for a command to end that has said what it had to say, or is not waited for any more."""
+
 MAX_SECRET = 64 << 10
 """Octets read of a command or file."""
 
@@ -136,15 +139,27 @@ class CommandSecret:
                 f'The command "{words[0]}" for the {self.kind.value} was still running after {self._timeout:.0f} s.'
             ) from error
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await _ended(process)
         if status != 0:
             raise SecretUnavailable(
                 f'The command "{words[0]}" for the {self.kind.value} failed (status {status}).',
                 "Run it by hand to see why.",
             )
         return first_line(printed, f'The command "{words[0]}" printed', self.kind)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """See its end; where it does not end by itself, kill it. One that has just ended is not killed: that asks for its
+    status, which asyncio then complains on stderr to have lost."""
+    try:
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 class FileSecret:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
+
+from .patterns import fits
 
 MEGABYTE = 1_000_000
 
@@ -67,16 +68,18 @@ class Trash:
 class CopySettings:
     """One copy: how two sides are kept the same. All have defaults that are safe.
 
-    name: of the copy, for people. include, exclude: mailboxes by name, with * and ? ("*" matches "/" too); what is
-    left out is left alone on both sides. removal_wins: a message removed on one side is removed on the other even where
-    it was changed there meanwhile. removals: False never carries removals over. largest: messages of side one with
-    more octets leave a placeholder on side two; None: no limit. newest_first: what came last is carried first.
-    at_once: mailboxes worked on at the same time. batch, batch_octets: messages and octets carried together.
+    name: of the copy, for people. include, exclude: mailboxes by name, with * and ? (`patterns`); what is left out
+    is left alone on both sides. outbox: a mailbox that is left out, too: what lies there is on its way.
+    removal_wins: a message removed on one side is removed on the other even where it was changed there meanwhile.
+    removals: False never carries removals over. largest: messages of side one with more octets leave a placeholder
+    on side two; None: no limit. newest_first: what came last is carried first. at_once: mailboxes worked on at the
+    same time. batch, batch_octets: messages and octets carried together.
     """
 
     name: str = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    outbox: str | None = None
     removal_wins: bool = False
     removals: bool = True
     brake: Brake = field(default_factory=Brake)
@@ -89,9 +92,9 @@ class CopySettings:
 
     def takes(self, name: str) -> bool:
         """Whether this mailbox belongs to the copy."""
-        if name == self.trash.mailbox or any(fnmatchcase(name, pattern) for pattern in self.exclude):
+        if name in (self.trash.mailbox, self.outbox) or any(fits(name, pattern) for pattern in self.exclude):
             return False
-        return not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
+        return not self.include or any(fits(name, pattern) for pattern in self.include)
 
 
 @dataclass(frozen=True, slots=True)

@@ -540,5 +540,18 @@ def test_a_full_disk_after_the_reply_is_asked_about(world: World, monkeypatch: p
     assert len(world.sink.taken) == 1
 
 
+def test_a_full_disk_leaves_what_was_dropped_where_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.disk.create("Outbox")
+    for text in (RAW, b"Subject: to nobody\r\n\r\nx\r\n"):
+        world.disk.deliver("Outbox", text)
+    with monkeypatch.context() as patch:
+        full_after(0, patch)
+        assert isinstance(world.run().problem, SpoolUnwritable)
+    assert len(world.mail("Outbox")) == 2
+    outcome = world.run()
+    assert (outcome.sent, outcome.returned) == (1, 1)
+    assert world.mail("Outbox") == []
+
+
 def test_the_states_that_need_a_person_are_not_left_otherwise() -> None:
     assert {event for state, event in TRANSITIONS if state is State.UNCERTAIN} == {Event.RETRY, Event.SENT, Event.DROP}

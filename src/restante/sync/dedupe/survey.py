@@ -20,6 +20,13 @@ OUTLINES = 2_000
 PASSED_OVER = frozenset({"\\Trash", "\\Junk", "\\All", "\\Flagged", "\\Important"})
 """Roles of mailboxes that are looked at only when they are named: views of others, and what is thrown away already."""
 
+NAMES = {
+    "\\Sent": ("sent", "sent messages", "sent items", "sent mail", "sent-mail"),
+    "\\Drafts": ("drafts",),
+    "\\Junk": ("junk", "spam", "junk e-mail", "junk email", "bulk mail"),
+}
+"""What programs call them that know no special uses, or tell nobody: most Maildirs are theirs."""
+
 Progress = Callable[[int, int], None]
 """Called with how many messages have been read and how many there are to read."""
 
@@ -50,6 +57,17 @@ def chosen(places: Iterable[Place], names: Sequence[str], trash: str | None) -> 
     return [place for place in wanted if place.name != trash]
 
 
+def with_roles(places: Sequence[Place]) -> list[Place]:
+    """The places; where no mailbox has one of the special uses that make a difference, its name tells."""
+    there = {place.role for place in places}
+    by_name = {name: role for role, names in NAMES.items() if role not in there for name in names}
+
+    def role_of(place: Place) -> str | None:
+        return place.role or by_name.get(place.name.lower().removeprefix("inbox/"))
+
+    return [replace(place, role=role_of(place)) if by_name else place for place in places]
+
+
 async def look(
     side: Side,
     rules: Rules,
@@ -58,7 +76,7 @@ async def look(
     progress: Progress = lambda done, total: None,
 ) -> tuple[Table, Plan]:
     """What there is and what would be done about it. names, trash: see `chosen`. Changes nothing."""
-    places = await side.places()
+    places = with_roles(await side.places())
     if any(place.role == "\\All" for place in places):
         rules = replace(rules, within=True)  # mailboxes are labels there
     table = await survey(side, chosen(places, names, trash), progress)

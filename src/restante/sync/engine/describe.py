@@ -1,29 +1,53 @@
-"""What a run would do, in words, a line each: for --dry-run."""
+"""What a run would do, in words, a line each: for --dry-run. Changes nothing, and asks what it has to know for that."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..plan.mailboxes import MailboxPlan
+from ..plan.mailboxes import Joint, MailboxPlan
 from ..plan.messages import MessagePlan
 from ..settings import BOTH, End
+from ..side import MailboxUnavailable
 from .context import Context
 from .look import Look
 
 
-def describe_list(context: Context, plan: MailboxPlan) -> list[str]:
-    """Lines for the mailbox list."""
+async def describe_list(context: Context, plan: MailboxPlan) -> list[str]:
+    """Lines for the mailbox list. Mailboxes that are to be made are counted where their side did not tell (IMAP)."""
     title = {end: side.title for end, side in context.sides.items()}
     lines = [f"rename {step.old!r} to {step.new!r} on {title[step.end]}" for step in plan.renames]
+    counts = await _counts(context, plan)
     for joint, end, _ in plan.creates:
-        there = joint.at(end.other)
-        count = "its messages" if there is None or there.messages is None else _messages(there.messages)
-        lines.append(f"create {joint.goal!r} on {title[end]}, with {count}")
+        count = counts.get(joint.goal)
+        lines.append(
+            f"create {joint.goal!r} on {title[end]}, with {'its messages' if count is None else _messages(count)}"
+        )
     for joint, end, role in plan.roles:
         lines.append(f"set the special use of {joint.goal!r} to {role or 'none'} on {title[end]}")
     for joint, end, subscribed in plan.subscriptions:
         lines.append(f"{'subscribe to' if subscribed else 'unsubscribe from'} {joint.goal!r} on {title[end]}")
     return lines
+
+
+async def _counts(context: Context, plan: MailboxPlan) -> dict[str, int]:
+    """Messages of mailboxes that are to be made, by name; not of those that cannot be looked at now."""
+    found: dict[str, int] = {}
+
+    async def count(item: tuple[Joint, End, str | None]) -> None:
+        joint, end, _ = item
+        place = joint.at(end.other)
+        if place is None:
+            return
+        number = place.messages
+        try:
+            if number is None:
+                number = len((await context.sides[end.other].changes(place.name, None)).uids)
+        except MailboxUnavailable:
+            return  # the run itself would leave it out, and say why
+        found[joint.goal] = number
+
+    await context.each(plan.creates, count, lambda item: (item[0].key, item[1]))
+    return found
 
 
 def describe(context: Context, plan: MessagePlan, looked: Sequence[Look]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, Content, Half, Row
 from ..model import Outline
-from ..outline import digest
+from ..outline import digest, without_mbsync
 from ..plan.match import Candidates, Matches, Trust, match, match_emails
 from ..settings import BOTH, End
 from ..side import MailboxUnavailable
@@ -274,7 +274,8 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
     if matches.left or matches.right:
         for end, wanted in ((End.ONE, matches.left), (End.TWO, matches.right)):
             new = look.differences[end].new
-            await _read(context, [(look.key, new[at[end][i]], i) for i in wanted], end, columns[end])
+            spots = [(look.key, new[at[end][i]], i) for i in wanted]
+            await _read(context, spots, end, columns[end], as_before_mbsync=True)
         matches = match(left, right, final=True)
     for number, (i, j) in enumerate(matches.pairs):
         halves, emails = {}, {}
@@ -285,7 +286,8 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
             column, position = (left, i) if end is End.ONE else (right, j)
             emails[end] = column.emails[position][0] if column.emails[position] else None
         size = left.sizes[i] if left.sizes[i] is not None else right.sizes[j]
-        read = left.digests[i] if left.digests[i] == right.digests[j] else None
+        alike = left.digests[i] == right.digests[j] and left.sizes[i] == right.sizes[j]
+        read = left.digests[i] if alike else None
         content = Content(size, left.received[i], left.marks[i], read, emails)
         row = Row(0, look.key, halves[End.ONE], halves[End.TWO], content=content)
         look.rows[-1 - number - len(look.rows)] = row
@@ -329,12 +331,20 @@ async def _read_rows(
     await _read(context, places, end.other, columns)
 
 
-async def _read(context: Context, wanted: Collection[tuple[int, int, int]], end: End, columns: Candidates) -> None:
+async def _read(
+    context: Context,
+    wanted: Collection[tuple[int, int, int]],
+    end: End,
+    columns: Candidates,
+    *,
+    as_before_mbsync: bool = False,
+) -> None:
     """Put the digests of (pair, UID, position) into the columns; what is gone lacks. Raises MailboxUnavailable."""
     by_pair: dict[int, dict[int, int]] = defaultdict(dict)
     for pair, uid, position in wanted:
         by_pair[pair][uid] = position
     for pair, uids in by_pair.items():
         async for message in context.sides[end].fetch(context.name(pair, end), sorted(uids)):
-            columns.digests[uids[message.uid]] = digest(message.data)
+            data = without_mbsync(message.data) if as_before_mbsync else message.data
+            columns.digests[uids[message.uid]] = digest(data)
             columns.sizes[uids[message.uid]] = len(message.data)

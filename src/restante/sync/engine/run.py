@@ -67,16 +67,17 @@ async def _run(context: Context, only: Collection[str], dry_run: bool, same_acco
         await let_land(context)
     places = await _places(context)
     know_accounts(state, context.sides, places, accept=same_account, note=not dry_run)
+    stuck: tuple[LeftOut, ...] = ()
     if settings.trash.days and not dry_run:
         from .trash import expire
 
-        await expire(context, settings.trash)
+        stuck = await expire(context, settings.trash)
     if only:
         from .only import names_of
 
         only = names_of(context, places, only)
     if not only and _nothing_changed(context, places):
-        return Report(left_out=_unlisted(context), passes=1, quiet=True)
+        return Report(left_out=(*stuck, *_unlisted(context)), passes=1, quiet=True)
     while passes < PASSES:
         passes += 1
         context.before, context.touched, context.made = context.touched, set(), set()
@@ -93,7 +94,7 @@ async def _run(context: Context, only: Collection[str], dry_run: bool, same_acco
         context.tally(End.TWO),
         tuple(state.held()),
         tuple(state.aside()),
-        (*context.left_out(), *(() if only else _unlisted(context))),
+        (*stuck, *context.left_out(), *(() if only else _unlisted(context))),
         context.placeholders,
         tuple(lines),
         passes,
@@ -136,7 +137,7 @@ async def _pass(context: Context, places: Places, only: Collection[str], first: 
     if dry_run:
         from .describe import describe_list
 
-        lines = describe_list(context, plan)
+        lines = await describe_list(context, plan)
         for number, joint in enumerate(joint for joint in plan.joints if not joint.key):
             if joint.one is not None and joint.two is not None:
                 joint.key = -1 - number  # no pair of the base: it is looked at as one of which nothing is known

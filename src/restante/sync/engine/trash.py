@@ -1,7 +1,8 @@
 """Where removed messages are kept for some days before they are lost: a folder beside the state, or a mailbox.
 
 A message is on disk there before it is removed from a side. In the folder, each is a file in a Maildir's "cur", named
-by its content, so that a run that was cut off and done again keeps it once.
+by its content, so that a run that was cut off and done again keeps it once. What has lain there for long enough goes;
+where the mailbox cannot be used then, that is told, and the run goes on.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from urllib.parse import quote
 
 from ..model import Message
 from ..outline import digest
-from ..settings import End, Trash
-from ..side import MailboxUnavailable, withheld
+from ..settings import End, LeftOut, Trash
+from ..side import MailboxUnavailable, Side, withheld
 from .context import Context
 
 DAY = 86_400.0
 LETTERS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S"}
+LONGEST = 255
+"""Octets of a file's name on nearly every disk."""
 
 
 async def keep(context: Context, trash: Trash, pair: int, end: End, uids: Sequence[int]) -> set[int]:
@@ -48,7 +51,7 @@ async def _keep(context: Context, trash: Trash, pair: int, end: End, uids: Seque
                 batch = []
         await _file(context, trash.mailbox, batch)
     elif trash.folder is not None:
-        folder = trash.folder / quote(name, safe=" ()[]+,=@&") / "cur"
+        folder = trash.folder / _folder_of(name) / "cur"
         async for message in side.fetch(name, uids):
             try:
                 path = await asyncio.to_thread(_write, folder, message)
@@ -58,6 +61,18 @@ async def _keep(context: Context, trash: Trash, pair: int, end: End, uids: Seque
                 ) from error
             with context.state.transaction():
                 context.state.trashed.put(context.clock.now(), [str(path)])
+
+
+def _folder_of(name: str) -> str:
+    """What a mailbox's folder is called there: readable, one level, never "..", never too long for a disk."""
+    text = quote(name, safe=" ()[]+,=@&")
+    if text.startswith("."):
+        text = "%2E" + text[1:]
+    if len(text) > LONGEST:  # a letter that is not ASCII takes six octets or more
+        from hashlib import sha256
+
+        text = text[: LONGEST - 17] + "_" + sha256(text.encode("ascii")).hexdigest()[:16]
+    return text
 
 
 def _write(folder: Path, message: Message) -> Path:
@@ -116,18 +131,28 @@ def _unlink(paths: Sequence[str]) -> None:
         Path(path).unlink(missing_ok=True)
 
 
-async def expire(context: Context, trash: Trash) -> None:
-    """Let go of what was kept for long enough."""
+async def expire(context: Context, trash: Trash) -> tuple[LeftOut, ...]:
+    """Let go of what was kept for long enough. Where the mailbox cannot be used now it stays, and the answer says why:
+    one that somebody deleted has nothing to let go of."""
     if not trash.days:
-        return
+        return ()
     old = context.state.trashed.before(context.clock.now() - trash.days * DAY)
     if not old:
-        return
+        return ()
     await asyncio.to_thread(_unlink, [path for _, path, _, _ in old if path is not None])
     uids = [(validity, uid) for _, _, validity, uid in old if uid is not None]
     if uids and trash.mailbox is not None:
-        side = context.sides[End.TWO]
-        there = {place.name: place.validity for place in await side.places()}.get(trash.mailbox)
-        await side.remove(trash.mailbox, sorted(uid for validity, uid in uids if validity == there and uid is not None))
+        try:
+            await _remove(context.sides[End.TWO], trash.mailbox, uids)
+        except MailboxUnavailable as error:
+            return (LeftOut(trash.mailbox, End.TWO, error.text),)
     with context.state.transaction():
         context.state.trashed.forget([key for key, *_ in old])
+    return ()
+
+
+async def _remove(side: Side, mailbox: str, kept: Sequence[tuple[str | None, int]]) -> None:
+    """kept: (validity, UID)."""
+    there = {place.name: place.validity for place in await side.places()}
+    if mailbox in there:
+        await side.remove(mailbox, sorted(uid for validity, uid in kept if validity == there[mailbox]))

@@ -5,13 +5,15 @@ looked for again by its unique name, all of a batch together, and the change is 
 removal gives way: a message that others flagged since the asker last asked what changed is left where it is, since a
 removal never wins over a change; the next run will see it as it is now.
 
-Nothing is put in the place of another file (`free_rename`), and directories are synced once a call.
+Nothing is put in the place of another file (`free_rename`), and directories are synced once a call. A file whose name
+has no room left for letters gets another unique name with them.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...exchange.letters import LETTERS
@@ -19,9 +21,11 @@ from ..model import FlagChange, Flags
 from ..side import MailboxUnavailable
 from .alone import AT_ONCE, DELETED, MOVED_FROM, MOVED_TO, Event
 from .index import CHUNK, Row
+from .keywords import Table, read_table
 from .letters import SYSTEM, changed, letters_in, names_of, split_flags
 from .marker import remove_if_there
 from .names import free_rename, fresh_name
+from .octets import RAW
 from .scan import SUBS, path_of
 from .transfer import link, rename
 from .tree import Folder, Tree
@@ -101,14 +105,13 @@ class _Flagging:
                     done.append((row.uid, row.info, new))
                 continue
             try:
-                fd = self._folder.fd
-                renamed = free_rename(fd, path_of((row.name, row.new, row.info)), fd, path_of((row.name, new, info)))
+                name = self._rename(row, info, new)
             except FileNotFoundError:
-                renamed = False
-            if renamed:
+                name = None
+            if name is not None:
                 done.append((row.uid, info, new))
                 events.append((int(row.new), MOVED_FROM, row.name + row.info))
-                events.append((new, MOVED_TO, row.name + info))
+                events.append((new, MOVED_TO, name + info))
             else:
                 lost.append(row.uid)
         self._tree.step("renamed")
@@ -117,6 +120,25 @@ class _Flagging:
         if done:
             self._tree.index.renamed(self._folder.key, done)
         return lost
+
+    def _rename(self, row: Row, info: bytes, new: int) -> bytes | None:
+        """The file's unique name, with this info behind it now; None where a file of that name is there already. Raises
+        FileNotFoundError."""
+        fd, old = self._folder.fd, path_of((row.name, int(row.new), row.info))
+        try:
+            return row.name if free_rename(fd, old, fd, path_of((row.name, new, info))) else None
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+        tree = self._tree
+        # Sizes and the like are hints, and may be long; how its octets are to be read is none.
+        name = fresh_name(tree.random, row.name.partition(b",")[0]) + (RAW if RAW in row.name else b"")
+        tree.keywords.set_more({name: tree.keywords.more.get(row.name, ())})
+        if not free_rename(fd, old, fd, path_of((name, new, info))):
+            return None
+        tree.keywords.set_more({row.name: ()})
+        tree.index.set_name(self._folder.key, row.uid, name)
+        return name
 
     def _more(self, rows: Sequence[Row]) -> dict[bytes, set[str]]:
         """Keywords without a letter that messages have after this, where they had others."""
@@ -237,6 +259,7 @@ class _Transfer:
         self._act = rename if moving else link
         self._infos: dict[bytes, tuple[bytes, set[str]]] = {}
         self._done: list[_Planned] = []
+        self._own: Table | None = None
 
     def do(self, uids: Sequence[int]) -> list[int]:
         tree = self._tree
@@ -295,6 +318,13 @@ class _Transfer:
         self._done.append(one)
         return True
 
+    def _entered(self, target: Folder, meant: Mapping[str, str]) -> bool:
+        """Whether these letters mean the same in the target by its own table: what the tree says of a letter, Dovecot
+        does not know."""
+        if self._own is None:
+            self._own = read_table(target.fd)
+        return meant.items() <= self._own.items()
+
     def _info(self, source: Folder, target: Folder, row: Row) -> tuple[bytes, set[str]]:
         """The info with the target's letters for the same keywords, and keywords that get none there."""
         known = self._infos.get(row.info)
@@ -303,11 +333,12 @@ class _Transfer:
             meant = {letter: source.table[letter] for letter in letters if letter in source.table}
             if SYSTEM["$forwarded"] in letters:
                 meant[SYSTEM["$forwarded"]] = LETTERS[SYSTEM["$forwarded"]]
-            if not meant or (source.table == target.table and source.dovecot == target.dovecot):
+            if not meant or (source.dovecot == target.dovecot and self._entered(target, meant)):
                 known = row.info, set()
             else:
                 words = set(meant.values())
                 given = self._tree.letters_for(target, words)
+                self._own = None
                 bare = changed(row.info, "", meant)
                 info = changed(bare, given.values(), "")
                 known = info, {word for word in words if word.lower() not in given}

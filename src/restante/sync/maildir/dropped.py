@@ -17,7 +17,8 @@ from collections.abc import Sequence
 
 from .change import sync_directory
 from .index import Row
-from .names import OURS, free_rename, is_loose
+from .names import free_rename, is_loose
+from .octets import OURS
 from .read import each, open_file
 from .tree import Folder, Tree
 

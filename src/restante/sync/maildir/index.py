@@ -435,6 +435,10 @@ class Index:
             ((info, new, number, key, uid) for uid, info, new in files),
         )
 
+    def set_name(self, key: int, uid: int, name: bytes) -> None:
+        """A message that we gave another unique name. In a transaction."""
+        self._db.execute("UPDATE message SET name = ? WHERE folder = ? AND uid = ?", (name, key, uid))
+
     def removed(self, key: int, uids: Sequence[int]) -> None:
         """Messages that we removed. In a transaction."""
         number = self._next_number(key)

@@ -17,6 +17,7 @@ that got no letter. Lines are appended; for one message or letter the last count
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,9 @@ class TreeKeywords:
             self._stamp = stamp
 
     def _take(self, data: bytes) -> None:
+        """Raises OSError for what is none: keywords would seem to have been taken off, and go from the other side."""
+        if data[: len(HEAD) + 1] != (HEAD + b"\n")[: len(data)]:
+            raise OSError(errno.EBADMSG, f"{FILE} is damaged; put it back, or remove it")
         self.letters, self.more = {}, {}
         lines = data.split(b"\n")
         for line in lines[1:-1]:  # behind the last line end: nothing, or a line that a crash cut off

@@ -9,10 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 from ...clock import Random
-from .octets import RAW
-
-OURS = b".restante"
-"""What stands behind the random part of names that we give."""
+from .octets import OURS, RAW
 
 _TIME = re.compile(rb"(\d{1,10})\.")
 _EXTRA = re.compile(rb",.*\Z", re.DOTALL)

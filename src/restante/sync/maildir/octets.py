@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import re
 
+from ..outline import without_mbsync
+
+OURS = b".restante"
+"""What stands behind the random part of names that we give."""
 RAW = b",E=raw"
 """In the name of a file whose octets are the message's as they stand."""
 
@@ -24,6 +28,11 @@ def stored(data: bytes) -> tuple[bytes, bool]:
     if short.count(b"\n") != len(data) - len(short):
         return data, True
     return (data if b"\r\n" in short else short), False
+
+
+def received_as(octets: bytes, name: bytes) -> bytes:
+    """A file's octets without what mbsync has put into them; all of them, where the file is ours."""
+    return octets if OURS in name else without_mbsync(octets)
 
 
 def travelling(octets: bytes, name: bytes) -> bytes:

@@ -16,7 +16,7 @@ from ..side import MailboxUnavailable
 from .change import ROUNDS, flags_of
 from .index import CHUNK, Row
 from .names import identity, received_of
-from .octets import size_named, size_of, travelling
+from .octets import received_as, size_named, size_of, travelling
 from .scan import path_of
 from .tree import Folder, Tree
 
@@ -37,7 +37,7 @@ def outlines(tree: Tree, name: str, uids: Sequence[int]) -> list[Outline]:
         for row, (octets, whole, received) in each(tree, folder, uids, _read_head):
             size = size_named(row.name) if row.size is None else row.size
             if size is None and whole:
-                size = size_of(octets, row.name)
+                size = size_of(received_as(octets, row.name), row.name)
                 sizes.append((row.uid, size))
             mark, ident = mark_and_ident(octets)
             found.append(Outline(row.uid, size, received, mark, identity(row.name), ident))
@@ -52,7 +52,7 @@ def headers(tree: Tree, name: str, uids: Sequence[int]) -> list[tuple[int, bytes
     with tree.folder(name) as folder:
         found = []
         for row, (octets, _, _) in each(tree, folder, uids, _read_head):
-            header = travelling(octets, row.name)
+            header = travelling(received_as(octets, row.name), row.name)
             if not header.startswith(b"\r\n"):
                 header = header.partition(b"\r\n\r\n")[0].removesuffix(b"\r\n") + b"\r\n\r\n"
             else:
@@ -83,7 +83,7 @@ def messages(tree: Tree, name: str, uids: Sequence[int]) -> list[Message]:
         found: list[Message] = []
         sizes: list[tuple[int, int]] = []
         for row, (octets, received) in each(tree, folder, uids, _read_whole):
-            data = travelling(octets, row.name)
+            data = travelling(received_as(octets, row.name), row.name)
             if row.size != len(data):
                 sizes.append((row.uid, len(data)))
             found.append(Message(row.uid, data, flags_of(tree, folder, row), received))

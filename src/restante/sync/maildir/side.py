@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...clock import Clock, Random, SystemClock, system_random
 from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
-from ..side import SideUnavailable
+from ..side import MailboxUnavailable, SideUnavailable
 from . import watch
 from .layout import Layout, Shape
 from .letters import DEFAULT_SEPARATOR, names_of
@@ -40,7 +40,8 @@ class MaildirSide:
     root: the tree; made at the first contact if it is not there. index: file for the numbers of its messages, beside
     the copy's state (its folder is made). layout, inbox, utf8: see `layout.Shape`; INBOX of a plain tree is the folder
     "INBOX" unless another (or "", the root) is named. read_only: nothing in the tree is changed, not even marked.
-    separator: between a file's name and its flags, where ":" cannot be written (FAT).
+    separator: between a file's name and its flags, where ":" cannot be written (FAT). drops: the mailbox that files are
+    put into as they are (`Drops`), which `wait` tells of as of messages.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class MaildirSide:
         random: Random = system_random,
         spelling: Spelling | None = None,
         step: Step = _no_step,
+        drops: str = "",
     ) -> None:
         if separator not in (":", "!", ";"):
             raise ValueError("the separator is one of : ! ;")
@@ -75,6 +77,9 @@ class MaildirSide:
         self._thread: ThreadPoolExecutor | None = None
         self._tree: Tree | None = None
         self._notes: watch.Notes | None = None
+        self._drops = drops
+        self._dropped: set[tuple[str, int, int]] = set()
+        """What `wait` has told of: what stays there, being nobody's to take, is told once."""
 
     async def open(self) -> None:
         self._thread = ThreadPoolExecutor(1, "restante-maildir")
@@ -252,6 +257,8 @@ class MaildirSide:
             if self._notes is not None:
                 self._notes.clear()
             found = await self._do(lambda tree: watch.changed(tree, names))
+            if self._drops in names and await self._do(self._any_dropped):
+                found = found | {self._drops}
             if found:
                 return found
             if self._notes is None:
@@ -262,6 +269,21 @@ class MaildirSide:
                     await self._notes.wait()
             except TimeoutError:
                 continue
+
+    def _any_dropped(self, tree: Tree) -> bool:
+        """Whether a file was put there, or written further, since this was asked last."""
+        before, self._dropped = self._dropped, set()
+        if not tree.is_known(self._drops):
+            return False
+        try:
+            with tree.folder(self._drops) as folder, os.scandir(folder.fd) as entries:
+                for each in entries:
+                    if is_loose(each.name):
+                        status = each.stat(follow_symlinks=False)
+                        self._dropped.add((each.name, status.st_size, status.st_mtime_ns))
+        except MailboxUnavailable:  # also for a file that goes in this moment
+            return False  # a run says what is wrong
+        return not self._dropped <= before
 
     async def _watch(self) -> None:
         """Have the kernel tell of the directories that there are now."""

@@ -172,8 +172,8 @@ class Tree:
             return Index(path)
         except (BadIndex, apsw.Error, OSError) as cause:
             raise SideUnavailable(
-                "The index of the Maildir cannot be used.",
-                f"Look at {path}; without it a run finds messages again by their content.",
+                f"The index of the Maildir cannot be used ({cause}).",
+                f"Is the disk full? Without {path} a run finds messages again by their content.",
             ) from cause
 
     def _open_root(self) -> int:
@@ -182,6 +182,10 @@ class Tree:
             if known is None and self.writable:
                 self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = open_folder(self.root, "")
+        except (FileExistsError, NotADirectoryError) as cause:
+            raise SideUnavailable(
+                f"The Maildir {self.root} cannot be opened: there is a file of that name.", "Name a folder."
+            ) from cause
         except OSError as cause:
             raise SideUnavailable(
                 f"The Maildir {self.root} cannot be opened ({cause.strerror}).", "Is its disk there?"

@@ -19,8 +19,8 @@ from .alone import MOVED_TO
 from .change import sync_directory
 from .letters import split_flags
 from .marker import remove_if_there
-from .names import OURS, free_rename, unique_name
-from .octets import stored
+from .names import free_rename, unique_name
+from .octets import OURS, stored
 from .scan import path_of
 from .tree import Folder, Tree
 

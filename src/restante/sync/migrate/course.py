@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..model import Place
+from ..patterns import INBOX
 from ..side import MailboxUnavailable, Side
 from .ledger.book import Book
 from .model import AllMail, Course, LeftOut, Wishes
-from .names import INBOX, choose, free, is_view, mapped, spellings
+from .names import choose, free, is_view, mapped, spellings
 
 KEEPS_MAIL = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 """Special uses that each account has one place for; others are views, or mean something else to everybody."""

@@ -100,10 +100,10 @@ class MailboxCopy:
             gone = []
         self.done.gone = len(gone)
         partners = set(known.sources)
-        self.done.known = len(partners.intersection(seen.uids))
+        self.done.known = len(partners.difference(gone).intersection(seen.uids))
         self._late(known)
         new = [uid for uid in seen.uids if uid not in partners and uid not in self._moved]
-        self._both.observer.advance(self.done.known, 0)
+        self._both.observer.advance(len(partners.intersection(seen.uids)), 0)
         await self._follow(known, seen, held)
         if new:
             flags = dict(zip(seen.uids, seen.flags, strict=True))

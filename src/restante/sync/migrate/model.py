@@ -33,7 +33,7 @@ class AllMail(Enum):
 class Wishes:
     """What the caller wants.
 
-    only, exclude: patterns of source names (`names.Pattern`). maps: (old, new) names. again: messages that an earlier
+    only, exclude: patterns of source names (`patterns`). maps: (old, new) names. again: messages that an earlier
     run copied and that are gone at the target are copied once more. dry_run: the target stays as it is.
     """
 

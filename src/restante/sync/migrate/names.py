@@ -8,14 +8,13 @@ one: characters that servers mind become "_", then levels are joined from the de
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from ...errors import Refusal
 from ..model import Place
+from ..patterns import canonical, fits
 from .model import AllMail, LeftOut
 
-INBOX = "INBOX"
 LONGEST_LEVEL = 100
 GMAIL = ("[Gmail]/", "[Google Mail]/")
 VIEWS = frozenset({"\\All", "\\Flagged", "\\Important"})
@@ -31,24 +30,6 @@ class BadMap(Refusal):
     code = "BAD-MAP"
 
 
-class Pattern:
-    """Mailbox names with "*" for anything and "?" for one character; INBOX in any case."""
-
-    def __init__(self, text: str) -> None:
-        self.text = canonical(text)
-        parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in self.text)
-        self._match = re.compile("".join(parts), re.DOTALL).fullmatch
-
-    def __contains__(self, name: str) -> bool:
-        return self._match(name) is not None
-
-
-def canonical(name: str) -> str:
-    """NFC, and INBOX in capitals."""
-    name = unicodedata.normalize("NFC", name)
-    return INBOX if name.upper() == INBOX else name
-
-
 def choose(
     places: Iterable[Place], only: Sequence[str], exclude: Sequence[str], all_mail: AllMail
 ) -> tuple[list[Place], list[LeftOut]]:
@@ -56,17 +37,16 @@ def choose(
     of `only` or `exclude` fits no mailbox: it would be believed to have been heeded."""
     places = [place for place in places if place.selectable]
     for text in (*only, *exclude):
-        if not any(place.name in Pattern(text) for place in places):
+        if not any(fits(place.name, text) for place in places):
             raise Refusal(
                 f"No mailbox of the source is called {text}.", "Names are as IMAP shows them, / between levels."
             )
-    wanted, unwanted = [Pattern(text) for text in only], [Pattern(text) for text in exclude]
     going: list[Place] = []
     late: list[Place] = []
     left: list[LeftOut] = []
     for place in places:
-        named = any(place.name in pattern for pattern in wanted)
-        if (wanted and not named) or any(place.name in pattern for pattern in unwanted):
+        named = any(fits(place.name, text) for text in only)
+        if (only and not named) or any(fits(place.name, text) for text in exclude):
             left.append(LeftOut(place.name, "as asked"))
         elif is_view(place) and not (named and place.role != "\\All") and all_mail is not AllMail.COPY:
             if place.role == "\\All" and (all_mail is AllMail.REST or named):

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from ...clock import Clock
 from ..model import Place, Spelling
+from ..patterns import INBOX
 from ..side import MailboxUnavailable, Side, SideUnavailable
 from .course import make, plan
 from .ledger.book import Book
 from .mailbox import OUTLINES, Both, MailboxCopy
 from .model import Aside, Course, Depth, LeftOut, Observer, Report, Wishes
 from .moved import Moves, clear_out, follow
-from .names import INBOX
 from .proof import VERSION, Head, Writer, instant
 from .prove import Stretch, prove, read_back
 

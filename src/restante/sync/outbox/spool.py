@@ -91,14 +91,15 @@ class Spool:
 
     def write(self, entry: Entry) -> None:
         """Put an entry in place of its older self, durably. Raises SpoolUnwritable; the older one is there then."""
-        with self._writing():
+        with self.writing():
             self._put(entry)
 
     def _put(self, entry: Entry) -> None:
         replace_file(self._entry(entry.id), msgspec.json.format(msgspec.json.encode(entry)))
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """What the disk does to who writes here is a refusal: SpoolUnwritable for an OSError."""
         try:
             yield
         except OSError as error:
@@ -129,7 +130,7 @@ class Spool:
 
     def remove(self, entry: Entry) -> None:
         """Forget a message. The entry goes first: what a crash leaves is octets that nobody will send."""
-        with self._writing():
+        with self.writing():
             self._entry(entry.id).unlink(missing_ok=True)
             sync_folder(self.folder)
             self._octets(entry.id).unlink(missing_ok=True)
@@ -154,7 +155,7 @@ class Spool:
     def sending(self, copy: str) -> Iterator[None]:
         """Hold the right to send for a copy. Raises SpoolBusy, SpoolUnwritable. Ends with the process, however that
         ends."""
-        with self._writing():
+        with self.writing():
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self.folder / f"{copy}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

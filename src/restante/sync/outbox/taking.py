@@ -42,7 +42,7 @@ class Taking:
     async def take(self, side: Side) -> int:
         """Take what is there; how many. The mailbox is made where it is missing, so that people find it.
 
-        Raises as the side does: what was taken by then stays taken.
+        Raises as the side does, and SpoolUnwritable: what was taken by then stays taken.
         """
         taken = [entry for entry in self._spool.entries(self._name) if entry.state is State.TAKEN]
         place = next((p for p in await side.places() if p.name == self._outbox and p.selectable), None)
@@ -67,16 +67,19 @@ class Taking:
         return number
 
     def _keep(self, data: bytes, origin: str) -> Entry:
+        """Raises SpoolUnwritable: then it stays where it is."""
         try:
             ready = self._prepare(data)
         except BadMessage as refusal:
             # It comes back like anything that a server refuses.
             nobody = Recipient(address=NOBODY, fate=Fate.REFUSED, said=str(refusal))
-            return self._spool.add(self._name, "", [nobody], with_crlf(data), origin=origin)
+            with self._spool.writing():
+                return self._spool.add(self._name, "", [nobody], with_crlf(data), origin=origin)
         recipients = [Recipient(address=each) for each in ready.recipients]
-        return self._spool.add(
-            self._name, ready.sender, recipients, ready.message, subject=ready.subject, origin=origin
-        )
+        with self._spool.writing():
+            return self._spool.add(
+                self._name, ready.sender, recipients, ready.message, subject=ready.subject, origin=origin
+            )
 
 
 async def _gathered(side: Side, name: str) -> int:

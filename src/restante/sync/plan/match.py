@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeVar
 
+from ..outline import MBSYNC_OCTETS
+
 K = TypeVar("K", str, bytes)
 
 
@@ -182,7 +184,10 @@ def _agree(left: Candidates, i: int, right: Candidates, j: int) -> bool:
 
 
 def _possible(size: int | None, sizes: set[int | None]) -> bool:
-    return size is None or None in sizes or size in sizes
+    if size is None or None in sizes or size in sizes:
+        return True
+    # Put there by mbsync: octets decide.
+    return size + MBSYNC_OCTETS in sizes or size - MBSYNC_OCTETS in sizes
 
 
 def _by_digest(

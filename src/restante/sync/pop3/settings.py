@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..bucket import Bucket
     from ..refused import Refusals
 
 DAY = 86_400
@@ -61,7 +62,7 @@ class Pop3Settings:
     session_messages: how many are downloaded in one run at most, for connections that do not live long (what is to
     be deleted is deleted at a session's end); None: no bound. timeout: seconds without an octet until a server counts
     as dead. window: commands under way at once where the server takes several. refusals: of logins, kept from run to
-    run, so that what was refused is not tried at once.
+    run, so that what was refused is not tried at once. bucket: a cap on octets a second.
     """
 
     host: str
@@ -80,6 +81,7 @@ class Pop3Settings:
     timeout: float = 60.0
     window: int = 64
     refusals: Refusals | None = None
+    bucket: Bucket | None = None
 
     @property
     def source(self) -> str:

@@ -348,6 +348,11 @@ class Pop3State:
                 (listed.uidl, listed.size, reason),
             )
 
+    def retry_refused(self) -> None:
+        """Let the next run try them again."""
+        with self._change() as db:
+            db.execute("DELETE FROM refused")
+
     def resized(self) -> list[Listed]:
         """What is listed under a name that we know with another size."""
         return self._listed(

@@ -67,8 +67,10 @@ async def connect(settings: Pop3Settings) -> TcpWire:
 class _Receiver(asyncio.Protocol):
     """Collects what comes; tells the server to wait while nobody takes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """most: octets held from which on the server has to wait."""
         self.transport: asyncio.Transport | None = None
+        self._most = most
         self.chunks: list[bytes] = []
         self.held = 0
         self.ended = False
@@ -83,7 +85,7 @@ class _Receiver(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.chunks.append(data)
         self.held += len(data)
-        if self.held >= HIGH and not self._paused and self.transport is not None:
+        if self.held >= self._most and not self._paused and self.transport is not None:
             self.transport.pause_reading()
             self._paused = True
         self._wake()
@@ -115,7 +117,8 @@ class TcpWire:
     """A `Wire` over TCP, made by `connect`."""
 
     def __init__(self, settings: Pop3Settings) -> None:
-        self.protocol = _Receiver()
+        bucket = self._bucket = settings.bucket
+        self.protocol = _Receiver(HIGH if bucket is None else min(HIGH, bucket.rate))
         self.secure = False
         self.loopback = False
         self._settings = settings
@@ -132,6 +135,8 @@ class TcpWire:
         return self.protocol.transport
 
     def send(self, data: bytes) -> None:
+        if self._bucket is not None:
+            self._bucket.take(len(data))  # what comes next waits for it
         self._transport.write(data)
 
     async def receive(self) -> bytes:
@@ -148,7 +153,10 @@ class TcpWire:
                 raise SourceUnavailable(f"{self._settings.host} said nothing for {seconds} seconds.") from error
             finally:
                 protocol.waiter = None
-        return protocol.take()
+        data = protocol.take()
+        if self._bucket is not None and (delay := self._bucket.take(len(data))):
+            await asyncio.sleep(delay)
+        return data
 
     async def start_tls(self) -> None:
         context = client_context(self._settings.ca_file, SourceRefused)

@@ -28,8 +28,8 @@ from ...imap.grammar.answers import Answer, AnswerLimits, AnswerReader, BadAnswe
 from ...imap.grammar.answers_fetch import Rows
 from ...imap.grammar.answers_mailbox import parse_flags, parse_words
 from ...imap.grammar.answers_search import count, parse_vanished
+from ..bucket import Bucket
 from .address import Settings
-from .bucket import Bucket
 from .command import Command, astring, encode
 from .deflate import Deflate
 from .errors import Lost, busy, check, is_busy, said

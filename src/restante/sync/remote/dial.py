@@ -11,9 +11,9 @@ import socket
 from typing import TYPE_CHECKING
 
 from ...imap.grammar.answers import Status
+from ..bucket import Bucket
 from ..side import SideUnavailable
 from .address import RemoteAddress, Settings
-from .bucket import Bucket
 from .connection import Connection
 from .errors import CertificateRefused, Lost, check, said
 

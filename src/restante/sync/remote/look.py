@@ -9,6 +9,10 @@ it asks for no more than tells that something has changed:
 
 MAILBOXID (RFC 8474) is 17 octets that no compression makes fewer: it is asked for mailboxes that are not as they were.
 
+Of the mailbox that a connection has open a server may tell what that session has been told of it so far (Dovecot does;
+RFC 9051 6.3.11: it should not be asked). So it is closed before, in the same round trip; where that cannot be, INBOX is
+opened in its place, anew. (NOOP would not do: Dovecot tells after it has answered what was asked behind it.)
+
 RFC 9051 6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 2342, RFC 8474 4.
 """
 
@@ -145,6 +149,11 @@ async def _listing(
             _namespaces(account, answer, connection.utf8)
 
     commands: list[Command] = []
+    if connection.selected is not None:
+        if "UNSELECT" in offers:
+            commands.append((b"UNSELECT",))
+        else:
+            await connection.select(b"INBOX", "INBOX")
     if not account.namespaces_known:
         commands.append((b"NAMESPACE",) if "NAMESPACE" in offers else (b'LIST "" ""',))
     if "LIST-EXTENDED" in offers:
@@ -159,6 +168,8 @@ async def _listing(
     ]
     fresh = connection.entered is not None and not account.namespaces_known
     done = await connection.run(*commands, sink=hear)
+    if commands[0] == (b"UNSELECT",) and done[0].ok:
+        connection.selected = None
     account.heard = None
     if fresh and connection.entered is not None:
         account.heard = Heard(*connection.entered, connection.compressed, tuple(asked), answers)

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from ...clock import Clock, Random
+from ..bucket import Bucket
 from ..side import SideUnavailable
 from .address import RemoteAddress, Secret, Settings
-from .bucket import Bucket
 from .connection import Connection
 from .dial import dial, is_loopback
 from .errors import CredentialsRefused, LoginRefused, Lost

@@ -119,13 +119,18 @@ class Trashed:
         )
 
     def before(self, instant: float) -> list[tuple[int, str | None, str | None, int | None]]:
-        """(key, path, validity, UID) of what was kept before that."""
-        return list(self._db.execute("SELECT key, path, validity, uid FROM trash WHERE since < ?", (instant,)))
+        """(key, path, validity, UID) of what was kept before that. Not of a file that was kept once more since: what is
+        removed, brought back and removed again has one name."""
+        return list(self._db.execute(_KEPT_BEFORE, (instant,)))
 
     def forget(self, keys: Sequence[int]) -> None:
         self._db.execute("DELETE FROM trash WHERE key IN (SELECT value FROM carray(?))", (apsw.carray(_numbers(keys)),))
 
 
+_KEPT_BEFORE = """
+SELECT key, path, validity, uid FROM trash WHERE since < ?1
+AND (path IS NULL OR path NOT IN (SELECT path FROM trash WHERE since >= ?1 AND path IS NOT NULL))
+"""
 _LATELY = "SELECT pair, side, sum(number) FROM removal WHERE at BETWEEN ? AND ? GROUP BY pair, side"
 _HELD = """
 SELECT h.key, coalesce(p.name, q.name, ''), h.side, h.reason, count(*), h.since, h.accepted

@@ -25,6 +25,7 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
+from ..store.directory import Opener
 from .deflate import DeflateFailed, DeflateLayer, Inflater
 from .logs import Logger
 from .secure import TlsFailed, TlsLayer
@@ -56,6 +57,7 @@ class ChannelHost(Protocol):
     def login(self, channel: Channel, account: str) -> None: ...
     def compression(self) -> DeflateLayer: ...
     def logout(self, channel: Channel) -> None: ...
+    def expires(self, channel: Channel) -> None: ...
 
 
 @lru_cache(maxsize=1024)
@@ -133,10 +135,12 @@ class Channel(asyncio.Protocol):
         "_transport",
         "_writable",
         "account",
+        "account_checked",
         "account_closed",
         "account_id",
         "id",
         "loopback",
+        "opener",
         "peer",
         "secure",
         "service",
@@ -157,6 +161,8 @@ class Channel(asyncio.Protocol):
         self.since = since
         self.account: str | None = None
         self.account_id = ""
+        self.account_checked = 0
+        self.opener: Opener | None = None
         self.task: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._incoming: list[bytes] = []
@@ -179,7 +185,7 @@ class Channel(asyncio.Protocol):
         self._eof = False
         self._lost = False
         self._stopping = False
-        self.account_closed = False
+        self.account_closed: type[AccountClosed] | None = None
         self._discard: int | None = None
 
     # What the transport calls ----------------------------------------------------------------------
@@ -255,8 +261,8 @@ class Channel(asyncio.Protocol):
             self._flush()
             await asyncio.sleep(0)  # few octets may stand for many: between two pieces others have their turn
         while True:
-            if self.account_closed:
-                raise AccountClosed
+            if self.account_closed is not None:
+                raise self.account_closed
             try:
                 data = incoming.take(INFLATE_MAX)
             except DeflateFailed as error:
@@ -285,8 +291,8 @@ class Channel(asyncio.Protocol):
     async def _read(self, timeout: float) -> bytes:
         """The next octets from the peer, compressed or not."""
         self._flush()
-        if self.account_closed:
-            raise AccountClosed
+        if self.account_closed is not None:
+            raise self.account_closed
         while not self._incoming:
             if self._stopping and not self._lost:
                 raise ServerStopping
@@ -546,21 +552,26 @@ class Channel(asyncio.Protocol):
             fault=error,
         )
 
-    def set_account(self, account: str, id: str = "") -> None:
+    def set_account(self, account: str, id: str = "", opener: Opener | None = None) -> None:
         self._host.login(self, account)
         self.account = account
         self.account_id = id
+        self.account_checked = 0
+        self.opener = opener
+        if opener is not None and opener.expires is not None:
+            self._host.expires(self)
 
     def clear_account(self) -> None:
         self._host.logout(self)
         self.account = None
         self.account_id = ""
-        self.account_closed = False
+        self.account_closed = None
+        self.opener = None
 
-    def end_account(self) -> None:
-        """The account was closed: the session is told as soon as it waits for its peer."""
-        self.account_closed = True
-        self._wake(AccountClosed())
+    def end_account(self, why: type[AccountClosed]) -> None:
+        """The account was closed, or what opened the session: it is told as soon as it waits for its peer."""
+        self.account_closed = why
+        self._wake(why())
 
     def tcp_info(self, octets: int) -> bytes:
         """The beginning of the kernel's struct tcp_info; zeros where the connection is lost."""

@@ -262,6 +262,7 @@ class Worker:
 
     def closed(self, channel: Channel) -> None:
         self._channels.discard(channel)
+        self._closures.leave(channel)
         self._silence.leave(channel)
         if not self._channels:
             self._empty.set()
@@ -284,7 +285,12 @@ class Worker:
     def logout(self, channel: Channel) -> None:
         """The channel is one without login again, and the youngest of those."""
         self._leave_account(channel)
+        self._closures.leave(channel)
         self._count_before_login(channel)
+
+    def expires(self, channel: Channel) -> None:
+        """What opened its session will expire: end it then."""
+        self._closures.enter(channel)
 
     def _leave_account(self, channel: Channel) -> None:
         if channel.account is not None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING
 
+from ...accounts.login import Admitted
 from ...connection import ReadTimeout
-from ...store.directory import Account
 from ..grammar.commands import Authenticate, Enable, Login, StartTls, Unauthenticate
 from ..grammar.notify import EventGroup, NotifyEvent, NotifyFilter
 from ..session import capabilities
@@ -40,25 +40,24 @@ async def start_tls(session: ImapSession, command: StartTls) -> Reply:
 
 
 async def login(session: ImapSession, command: Login) -> Reply:
-    account = await session.authenticator.password(command.user, command.password, session.peer)
-    return _logged_in(session, account)
+    return _logged_in(session, await session.authenticator.password(command.user, command.password, session.peer))
 
 
 async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
     """AUTHENTICATE: challenges and answers in base64 until the mechanism is content, or the client says "*"."""
     exchange = session.authenticator.start(command.mechanism, session.peer)
     try:
-        account = await _exchange(session, exchange, command.initial)
+        admitted = await _exchange(session, exchange, command.initial)
     finally:
         session.reader.line_mode = False
-    return _logged_in(session, account)
+    return _logged_in(session, admitted)
 
 
-async def _exchange(session: ImapSession, exchange: SaslExchange, response: bytes | None) -> Account:
+async def _exchange(session: ImapSession, exchange: SaslExchange, response: bytes | None) -> Admitted:
     """Carry an exchange to its end. Raises BadCommand for a cancelled or unreadable one, Refusal for a NO."""
     for _ in range(MAX_STEPS):
         outcome = await exchange.step(response)
-        if isinstance(outcome, Account):
+        if isinstance(outcome, Admitted):
             return outcome
         session.write(b"+ " + binascii.b2a_base64(outcome, newline=False) + b"\r\n")
         line = await session.line(session.config.login_timeout)
@@ -73,8 +72,8 @@ async def _exchange(session: ImapSession, exchange: SaslExchange, response: byte
     raise BadCommand("The exchange has too many steps.")
 
 
-def _logged_in(session: ImapSession, account: Account) -> Reply:
-    session.logged_in(account)
+def _logged_in(session: ImapSession, admitted: Admitted) -> Reply:
+    session.logged_in(admitted)
     return Reply(b"Logged in.", b"CAPABILITY " + session.capability_list())
 
 

@@ -21,10 +21,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
-from ...accounts.login import Authenticator, Peer
+from ...accounts.login import Admitted, Authenticator, Peer
 from ...clock import Clock
 from ...config.model import ImapTable, LimitsTable
-from ...connection import AccountClosed, Connection, ConnectionLost, ReadTimeout, ServerStopping
+from ...connection import AccountClosed, Connection, ConnectionLost, OpenerClosed, ReadTimeout, ServerStopping
 from ...errors import Refusal
 from ...store.directory import Account, fold_address
 from ...store.errors import NoSuchAccount
@@ -173,6 +173,9 @@ class ImapSession:
             await self._bye(b"Nothing was heard for too long.")
         except ServerStopping:
             await self._bye(b"The server is stopping.", b"UNAVAILABLE")
+        except OpenerClosed:
+            self.connection.log("session ended", reason="credential closed")
+            await self._bye(b"The password of this session opens nothing any more.", b"EXPIRED")
         except (AccountClosed, NoSuchAccount) as closed:  # told by the server, or met in the store before that
             self.connection.log("session ended", reason="account closed")
             if isinstance(closed, NoSuchAccount) and self.place is not None and not self.place.own:
@@ -506,9 +509,10 @@ class ImapSession:
             and (fold_address(self.account.address) in map(fold_address, admins))
         )
 
-    def logged_in(self, account: Account) -> None:
+    def logged_in(self, admitted: Admitted) -> None:
         """Enter the authenticated state. Raises Refusal where the account has too many connections."""
-        self.connection.set_account(account.address, account.id)
+        account = admitted.account
+        self.connection.set_account(account.address, account.id, admitted.opener)
         self.account = account
         self.own_store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
         self.state = State.AUTHENTICATED

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...accounts.login import LoginRefused, LoginUnavailable, PrivacyRequired
+from ...accounts.login import Admitted, LoginRefused, LoginUnavailable, PrivacyRequired
 from ...errors import Refusal
-from ...store.directory import Account
 from ...store.errors import InUse
 from ..grammar.commands import Command, decode_response
 from ..grammar.reader import SASL_LIMIT, Overlong
@@ -45,11 +44,11 @@ async def password(session: Pop3Session, command: Command) -> None:
     # A wrong password may be answered late, to slow guessers: what is owed to the peer goes out before.
     await session.flush()
     try:
-        account = await session.authenticator.password(name, command.argument, session.peer)
+        admitted = await session.authenticator.password(name, command.argument, session.peer)
     except Refusal as refusal:
         session.reply(_login_refused(refusal))
         return
-    await _enter(session, account)
+    await _enter(session, admitted)
 
 
 async def auth(session: Pop3Session, command: Command) -> None:
@@ -71,7 +70,7 @@ async def auth(session: Pop3Session, command: Command) -> None:
         except Refusal as refusal:
             session.reply(_login_refused(refusal))
             return
-        if isinstance(outcome, Account):
+        if isinstance(outcome, Admitted):
             break
         session.reply(challenge(outcome))
         line = await session.read_line(SASL_LIMIT)
@@ -108,14 +107,15 @@ async def stls(session: Pop3Session, command: Command) -> None:
     session.reader.clear()
 
 
-async def _enter(session: Pop3Session, account: Account) -> None:
+async def _enter(session: Pop3Session, admitted: Admitted) -> None:
     """From a proved identity to an open maildrop, or to a refusal that leaves AUTHORIZATION as it was."""
+    account = admitted.account
     delay, now = session.config.login_delay, session.clock.monotonic()
     if delay > 0 and session.logins.too_soon(account.id, now, delay):
         session.reply(err(b"Wait %d seconds between logins." % delay, Code.LOGIN_DELAY))
         return
     try:
-        await session.open_maildrop(account, policy_for(account.settings, session.config))
+        await session.open_maildrop(admitted, policy_for(account.settings, session.config))
     except InUse:
         session.reply(err(b"Another POP3 session has this maildrop open.", Code.IN_USE))
         return

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -339,7 +340,8 @@ class SqliteDirectory:
             number = _number_for(db, account, credential)
             if salt is not None and iterations is not None:
                 _set_salt(db, account, number, salt, iterations)
-            insert_credential(db, account, number, credential)
+            wanted = credential if if_version is not None else _with_another_secret(db, account, number, credential)
+            insert_credential(db, account, number, wanted)
             _grow_version(db, account)
             return number
 
@@ -351,6 +353,7 @@ class SqliteDirectory:
             if not db.changes():
                 raise NotFound(f"There is no credential {number}.", "List them to see their numbers.")
             _grow_version(db, account)
+            _note_closure(db, account)
 
         await self._write(change)
 
@@ -510,7 +513,7 @@ _LOGIN = (
 
 
 def _note_closure(db: apsw.Connection, account: str) -> None:
-    """So that every process ends the account's sessions."""
+    """So that every process looks which of the account's sessions have to end."""
     db.execute("INSERT INTO closure (account) VALUES (?)", (account,))
     db.execute("DELETE FROM closure WHERE number <= ?", (db.last_insert_rowid() - CLOSURES_KEPT,))
 
@@ -530,6 +533,15 @@ def _number_for(db: apsw.Connection, account: str, credential: Credential) -> in
         db.execute("UPDATE account SET next_credential = next_credential + 1 WHERE id = ?", (account,))
         number = db.execute("SELECT next_credential - 1 FROM account WHERE id = ?", (account,)).get
     return int(number)
+
+
+def _with_another_secret(db: apsw.Connection, account: str, number: int, credential: Credential) -> Credential:
+    """The credential as it replaces the one of this number, if any: what that opened is to end."""
+    created = db.execute("SELECT created FROM credential WHERE account = ? AND number = ?", (account, number)).get
+    if created is None:
+        return credential
+    _note_closure(db, account)
+    return replace(credential, created=created + 1) if credential.created == created else credential
 
 
 def _set_salt(db: apsw.Connection, account: str, number: int, salt: bytes, iterations: int) -> None:

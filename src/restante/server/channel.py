@@ -368,6 +368,11 @@ class Channel(asyncio.Protocol):
             self._flushing = True
             self._host.loop.call_soon(self._flush)
 
+    def say_last(self, data: bytes) -> None:
+        """Write a whole response from outside the session, which is about to be cancelled. Nothing in a handshake."""
+        if self._tls is None or self._tls.established:
+            self.write(data)
+
     def send(self, data: bytes) -> bool:
         """See `Connection.send`. Costs no turn of the loop, which a `write` asks for in case nothing follows it."""
         if self._lost or self._discard is not None:

@@ -228,6 +228,7 @@ class Worker:
             del self._before_login[oldest]
             self.counters["refused"] += 1
             oldest.log("connection dropped", reason="too many without login")
+            oldest.say_last(TOO_MANY[oldest.service.wire])
             if oldest.task is not None:
                 oldest.task.cancel()
 

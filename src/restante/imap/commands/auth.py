@@ -8,10 +8,13 @@ Who may log in is the accounts room's business; this module carries its question
 from __future__ import annotations
 
 import binascii
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...accounts.login import Admitted
+from ...accounts.login import Admitted, LoginRefused
 from ...connection import ReadTimeout
+from ...errors import Refusal
 from ..grammar.commands import Authenticate, Enable, Login, StartTls, Unauthenticate
 from ..grammar.notify import EventGroup, NotifyEvent, NotifyFilter
 from ..session import capabilities
@@ -40,14 +43,17 @@ async def start_tls(session: ImapSession, command: StartTls) -> Reply:
 
 
 async def login(session: ImapSession, command: Login) -> Reply:
-    return _logged_in(session, await session.authenticator.password(command.user, command.password, session.peer))
+    with _noted(session):
+        admitted = await session.authenticator.password(command.user, command.password, session.peer)
+    return _logged_in(session, admitted)
 
 
 async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
     """AUTHENTICATE: challenges and answers in base64 until the mechanism is content, or the client says "*"."""
-    exchange = session.authenticator.start(command.mechanism, session.peer)
     try:
-        admitted = await _exchange(session, exchange, command.initial)
+        with _noted(session):
+            exchange = session.authenticator.start(command.mechanism, session.peer)
+            admitted = await _exchange(session, exchange, command.initial)
     finally:
         session.reader.line_mode = False
     return _logged_in(session, admitted)
@@ -72,8 +78,21 @@ async def _exchange(session: ImapSession, exchange: SaslExchange, response: byte
     raise BadCommand("The exchange has too many steps.")
 
 
+@contextmanager
+def _noted(session: ImapSession, **fields: object) -> Iterator[None]:
+    """Log why somebody does not get in, where it is not the authenticator's refusal, which has its own line."""
+    try:
+        yield
+    except LoginRefused:
+        raise
+    except Refusal as refusal:
+        session.connection.log("login refused", reason=refusal.code, **fields)
+        raise
+
+
 def _logged_in(session: ImapSession, admitted: Admitted) -> Reply:
-    session.logged_in(admitted)
+    with _noted(session, account=admitted.account.address):
+        session.logged_in(admitted)
     return Reply(b"Logged in.", b"CAPABILITY " + session.capability_list())
 
 

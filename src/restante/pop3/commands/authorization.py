@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the session imports the handlers
 async def user(session: Pop3Session, command: Command) -> None:
     """USER: the name is only kept; whether there is such an account is not told (RFC 1939 13)."""
     if not session.authenticator.plain_allowed(session.peer):
+        session.connection.log("login refused", reason=PrivacyRequired.code)
         session.reply(err(b"Passwords need TLS here: use STLS first.", Code.AUTH))
     elif not _is_utf8(command.argument):
         session.reply(err(b"The name is not UTF-8.", Code.AUTH))
@@ -46,7 +47,7 @@ async def password(session: Pop3Session, command: Command) -> None:
     try:
         admitted = await session.authenticator.password(name, command.argument, session.peer)
     except Refusal as refusal:
-        session.reply(_login_refused(refusal))
+        session.reply(_login_refused(session, refusal))
         return
     await _enter(session, admitted)
 
@@ -58,7 +59,7 @@ async def auth(session: Pop3Session, command: Command) -> None:
     try:
         exchange = session.authenticator.start(mechanism, session.peer)
     except PrivacyRequired as refusal:
-        session.reply(_login_refused(refusal))
+        session.reply(_login_refused(session, refusal))
         return
     except Refusal:
         session.reply(err(b"No such mechanism here."))
@@ -68,7 +69,7 @@ async def auth(session: Pop3Session, command: Command) -> None:
         try:
             outcome = await exchange.step(response)
         except Refusal as refusal:
-            session.reply(_login_refused(refusal))
+            session.reply(_login_refused(session, refusal))
             return
         if isinstance(outcome, Admitted):
             break
@@ -129,7 +130,10 @@ async def _enter(session: Pop3Session, admitted: Admitted) -> None:
     session.reply(ok(b"%d messages (%d octets)." % (count, octets)))
 
 
-def _login_refused(refusal: Refusal) -> bytes:
+def _login_refused(session: Pop3Session, refusal: Refusal) -> bytes:
+    """The answer; and a line in the log, where the authenticator has not written it."""
+    if not isinstance(refusal, LoginRefused):
+        session.connection.log("login refused", reason=refusal.code)
     text = str(refusal).encode("ascii", "replace")
     if isinstance(refusal, LoginRefused | PrivacyRequired):
         return err(text, Code.AUTH)

@@ -263,3 +263,22 @@ def test_texts_stay_on_their_line(text: str) -> None:
 def test_refusals_stand_before_their_bases() -> None:
     for i, (kind, _) in enumerate(CODES):
         assert not any(issubclass(kind, earlier) for earlier, _ in CODES[:i])
+
+
+def test_rfc9051_7_1_once_there_is_no_room_for_keywords_none_is_invited() -> None:
+    system = b"\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+
+    async def scenario(world: World) -> None:
+        await world.file(SIMPLE % (b"one", b"1"))
+        client = world.connect(limits=LimitsTable(keywords=2))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        assert b"[PERMANENTFLAGS (" + system + b" \\*)]" in await client.ok(b"SELECT INBOX")
+        assert b"PERMANENTFLAGS" not in await client.ok(b"STORE 1 +FLAGS (one)")
+        got = await client.do(b"STORE 1 +FLAGS (two three)")
+        assert b"* OK [PERMANENTFLAGS (" + system + b" one)] " in got
+        assert b"T NO [LIMIT] " in got
+        await client.ok(b"STORE 1 +FLAGS (two)")
+        assert b"[PERMANENTFLAGS (" + system + b" one two)]" in await client.ok(b"SELECT INBOX")
+
+    run(scenario, keywords=2)

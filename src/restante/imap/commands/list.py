@@ -213,6 +213,8 @@ def attributes_of(node: Node, *, extended: bool, subscribed: bool) -> list[str]:
     attributes = []
     if node.mailbox is None:
         attributes.append("\\NonExistent" if extended else "\\Noselect")
+    elif not node.mailbox.rights & Rights.READ:
+        attributes.append("\\Noselect")  # RFC 5819 2
     attributes.append("\\HasChildren" if node.children else "\\HasNoChildren")
     if subscribed and node.subscribed:
         attributes.append("\\Subscribed")

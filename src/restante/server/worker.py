@@ -21,7 +21,7 @@ from ..config.model import Config
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
 from .background import Notes
-from .channel import INHERITED, Channel, has_options, set_options
+from .channel import Channel
 from .closures import ClosureWatch
 from .deflate import Compressors, DeflateLayer
 from .housekeeping import Housekeeper
@@ -30,6 +30,7 @@ from .listeners import Acceptor, Bound, close_all
 from .logs import Logger
 from .services import TOO_MANY, Factories, Service, Wire
 from .silence import Silence
+from .sockets import INHERITED, has_options, set_options
 from .status import ConnectionStatus, StatusSocket, WorkerStatus
 from .tls import Certificate, CertificateKeeper, TlsRefusal
 

@@ -28,6 +28,7 @@ OF_THE_CONNECTION = {
     "gathered",
     "hostname",
     "limits",
+    "login_by",
     "progress",
     "places",
     "reader",

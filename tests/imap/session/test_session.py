@@ -282,3 +282,34 @@ def test_rfc9051_7_1_once_there_is_no_room_for_keywords_none_is_invited() -> Non
         assert b"[PERMANENTFLAGS (" + system + b" one two)]" in await client.ok(b"SELECT INBOX")
 
     run(scenario, keywords=2)
+
+
+@pytest.mark.parametrize("begun", [b"", b"x AUTHENTICATE PLAIN\r\n"], ids=["command", "SASL"])
+def test_octets_that_make_no_command_do_not_keep_a_connection_without_login(begun: bytes) -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(config=ImapTable(login_timeout=120))
+        await client.greeting()
+        await client.do(b"NOOP")
+        if begun:
+            assert await client.raw(begun, b"x") == b"+ \r\n"
+        for octet in (b"A", b"B", b"C"):
+            client.connection.feed(octet)
+            await asyncio.sleep(0)
+            world.clock.advance(50)
+        client.connection.feed(b"D")
+        assert b"* BYE Nothing was heard for too long." in await client.until(lambda written: b"BYE" in written)
+
+    run(scenario)
+
+
+def test_each_command_gives_a_connection_without_login_its_time_again() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(config=ImapTable(login_timeout=120))
+        await client.greeting()
+        for command in (b"NOOP", b"NONSENSE", b"CAPABILITY", b"LOGIN user wrong", b"LOGIN user pass", b"NOOP"):
+            client.connection.feed(b"a")
+            await asyncio.sleep(0)
+            world.clock.advance(100)
+            assert b" BYE " not in await client.raw(b" " + command + b"\r\n", b"a")
+
+    run(scenario)

@@ -150,7 +150,7 @@ class ImapSession(Standing):
                 await self._listen(self.notifications)
                 return
             await self.flush()
-            await self._read_more(self.idle_timeout)
+            await self._read_more(self._patience())
         elif isinstance(event, Command):
             await self._command(event)
         elif isinstance(event, Continue):
@@ -180,6 +180,18 @@ class ImapSession(Standing):
         except Refusal as refusal:
             return reply_to(refusal, try_create=True)
         return None
+
+    def _patience(self) -> float:
+        """Seconds that the next octets may take. Before login they may not make a command last for ever: it is the
+        receipt of a command that resets the timer (RFC 9051 5.4). Raises ReadTimeout."""
+        if self.state is not State.NOT_AUTHENTICATED:
+            return self.config.idle_timeout
+        now = self.clock.monotonic()
+        if self.login_by is None:
+            self.login_by = now + self.config.login_timeout
+        if now >= self.login_by:
+            raise ReadTimeout
+        return self.login_by - now
 
     @property
     def idle_timeout(self) -> float:
@@ -270,6 +282,7 @@ class ImapSession(Standing):
             await self.flush()
             await asyncio.sleep(0)
         if self.state is State.NOT_AUTHENTICATED:
+            self.login_by = None
             self.without_login += 1
             if self.without_login >= self.limits.commands_before_login:
                 await self.end(b"Too many commands without login.")
@@ -315,6 +328,7 @@ class ImapSession(Standing):
             self.view_or_none.saved = NOTHING  # RFC 5182 2.1
         self._bad_in_a_row += 1
         before_login = self.state is State.NOT_AUTHENTICATED
+        self.login_by = None
         self.without_login += before_login
         if self._bad_in_a_row >= self.limits.bad_commands:
             await self.end(b"Too many errors in a row.")
@@ -326,15 +340,20 @@ class ImapSession(Standing):
     async def line(self, timeout: float, *, wake: bool = False, wake_in: float | None = None) -> bytes | None:
         """The client's next raw line, without CRLF (AUTHENTICATE, IDLE).
 
-        wake: come back with None as soon as the account has changed; wake_in: or after so many seconds. Raises
-        ReadTimeout, ConnectionLost; BadCommand where the reader refuses the line.
+        timeout: seconds until it must be whole. wake: come back with None as soon as the account has changed;
+        wake_in: or after so many seconds. Raises ReadTimeout, ConnectionLost; BadCommand where the reader refuses the
+        line.
         """
         self.reader.line_mode = True
         await self.flush()
+        until = self.clock.monotonic() + timeout
         while (event := self.reader.next()) is None:
             if wake and self._has_news():
                 return None
-            if not await self._wait(timeout, wake_in):
+            left = until - self.clock.monotonic()
+            if left <= 0:
+                raise ReadTimeout
+            if not await self._wait(left, wake_in):
                 return None
         if isinstance(event, Line):
             self.reader.line_mode = False

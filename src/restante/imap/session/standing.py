@@ -43,6 +43,7 @@ class Standing(Talk):
         "engine",
         "flag_table",
         "limits",
+        "login_by",
         "notifications",
         "own_store_or_none",
         "place",
@@ -86,6 +87,8 @@ class Standing(Talk):
         """What it wants to hear of everything else: nothing, unless NOTIFY or ENABLE METADATA has asked."""
         self.without_login = 0
         """Commands since the connection, or UNAUTHENTICATE, that were no login."""
+        self.login_by: float | None = None
+        """Monotonic seconds until which the next command must be whole, where nobody has logged in."""
         self.waiting: asyncio.Timeout | None = None
         """The wait that `wake` ends, if there is one."""
 
@@ -152,6 +155,7 @@ class Standing(Talk):
         self.account = account
         self.own_store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
         self.state = State.AUTHENTICATED
+        self.login_by = None
         self.reader.authenticated = True
 
     def forget_user(self) -> None:

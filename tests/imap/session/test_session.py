@@ -313,3 +313,21 @@ def test_each_command_gives_a_connection_without_login_its_time_again() -> None:
             assert b" BYE " not in await client.raw(b" " + command + b"\r\n", b"a")
 
     run(scenario)
+
+
+@pytest.mark.parametrize(
+    "pattern", [b"R&D", b"&AGE-", b'"a\x01"', b"{2+}\r\n\xff*", b"!#$&'+,-.0123456789:;<=>?@^_`|[}%*"]
+)
+def test_rfc9051_6_3_9_a_pattern_that_is_no_name_is_ignored(pattern: bytes) -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client()
+        for command in (b'LIST "" %b', b'LIST () "" %b', b'LSUB "" %b', b"LIST %b %%"):
+            if b"*" in pattern and command.startswith(b"LIST %b"):
+                continue  # a reference has no wildcards but within a string
+            assert await client.do(command % pattern) == b"T OK %b completed.\r\n" % command[:4].strip()
+        got = await client.ok(b'LIST "" (%b INBOX)' % pattern)
+        assert got == b'* LIST (\\HasNoChildren) "/" INBOX\r\nT OK LIST completed.\r\n'
+        await client.ok(b"ENABLE UTF8=ACCEPT")
+        assert b"T BAD" in await client.do(b'LIST "" {2+}\r\n\xff*')
+
+    run(scenario)

@@ -6,7 +6,10 @@ channel implements it over uvloop; tests implement it in memory (`restante.testi
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .store.directory import Opener
 
 
 class ConnectionLost(Exception):
@@ -23,6 +26,10 @@ class ServerStopping(Exception):
 
 class AccountClosed(Exception):
     """The account that is logged in was disabled or removed: say goodbye and end the session."""
+
+
+class OpenerClosed(AccountClosed):
+    """The account is open, but the password that opened the session was changed, revoked or has expired."""
 
 
 class Connection(Protocol):
@@ -48,7 +55,7 @@ class Connection(Protocol):
         """The next octets as they arrive, at most 256 KiB; b"" once the peer closed its side.
 
         timeout: seconds. Raises ReadTimeout, ConnectionLost, ServerStopping (once what came before is read), and
-        AccountClosed at once.
+        AccountClosed or OpenerClosed at once.
         """
         ...
 
@@ -95,10 +102,11 @@ class Connection(Protocol):
         """Log one event line with this connection's id, protocol, address (and account once known)."""
         ...
 
-    def set_account(self, account: str, id: str = "") -> None:
+    def set_account(self, account: str, id: str = "", opener: Opener | None = None) -> None:
         """Tell logs, limits and `restante status` who this is. Raises Refusal (TOO-MANY-CONNECTIONS).
 
-        account: its address. id: its id in the directory; should it be closed, `read` raises AccountClosed.
+        account: its address. id: its id in the directory; should it be closed, `read` raises AccountClosed. opener:
+        which of its credentials was used; should that open nothing any more, `read` raises OpenerClosed.
         """
         ...
 

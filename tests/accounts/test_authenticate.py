@@ -16,6 +16,7 @@ from restante.accounts.admin import BadSetting
 from restante.accounts.authenticate import UnknownMechanism
 from restante.accounts.login import (
     AccountDisabled,
+    Admitted,
     AuthorizationRefused,
     LoginRefused,
     LoginUnavailable,
@@ -28,7 +29,7 @@ from restante.config.model import AccountsTable, AuthTable, Config
 from restante.sasl.plain import plain_message
 from restante.sasl.scram import Binding
 from restante.sasl.scram_client import ScramClient
-from restante.store.directory import Account, AccountSettings, Credential
+from restante.store.directory import AccountSettings, Credential
 from restante.store.errors import Busy
 
 from .world import AFAR, ANN, AUTH, BINDING, HERE, IN_THE_CLEAR, World, run
@@ -49,7 +50,7 @@ async def refused(login: Awaitable[object]) -> str:
 def test_the_right_password_gives_the_account(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         for name in (ANN, b"ANN@Example.ORG", b'"ann"@example.org'):
-            assert (await world.auth.password(name, b"secret", AFAR)).address == "ann@example.org"
+            assert (await world.auth.password(name, b"secret", AFAR)).account.address == "ann@example.org"
         assert await refused(world.auth.password(ANN, b"Secret", AFAR)) == "wrong password"
         assert await refused(world.auth.password(b"bob@example.org", b"secret", AFAR)) == "unknown account"
 
@@ -78,8 +79,8 @@ def test_two_users_with_one_password_stay_two(tmp_path: Path) -> None:
         await world.admin.add_account("cleo@example.org", "other")
         for _ in range(2):
             for name in ("ann", "bob"):
-                account = await world.auth.password(f"{name}@example.org".encode(), b"secret", AFAR)
-                assert account.address == f"{name}@example.org"
+                admitted = await world.auth.password(f"{name}@example.org".encode(), b"secret", AFAR)
+                assert admitted.account.address == f"{name}@example.org"
         assert await refused(world.auth.password(b"cleo@example.org", b"secret", AFAR)) == "wrong password"
 
     run(tmp_path, test)
@@ -389,7 +390,7 @@ def test_who_asks_for_many_addresses_waits_and_can_log_in_all_the_same(tmp_path:
         async def note(seconds: float) -> None:  # as it is for who does not wait for one answer before he asks again
             world.delays.append(seconds)
 
-        account = await world.auth.password(ANN, b"secret", AFAR)
+        account = (await world.auth.password(ANN, b"secret", AFAR)).account
         world.auth._sleep = note
         for _ in range(6):
             await world.auth.asked_in_vain(account)
@@ -451,7 +452,7 @@ def test_a_full_queue_or_a_busy_directory_is_told_apart_from_a_wrong_password(
         checks = [world.auth.password(ANN, b"secret", AFAR) for _ in range(3)]
         results = await asyncio.gather(*checks, return_exceptions=True)
         assert sum(isinstance(r, LoginUnavailable) for r in results) == 2
-        assert sum(isinstance(r, Account) for r in results) == 1
+        assert sum(isinstance(r, Admitted) for r in results) == 1
 
         async def busy(address: str) -> None:
             raise Busy("The directory is busy.")
@@ -493,11 +494,11 @@ def test_sasl_plain(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         exchange = world.auth.start("PLAIN", AFAR)
         assert await exchange.step(None) == b""
-        account = await exchange.step(b"\0ann@example.org\0secret")
-        assert isinstance(account, Account)
+        admitted = await exchange.step(b"\0ann@example.org\0secret")
+        assert isinstance(admitted, Admitted)
         for authzid in ("ann@example.org", "ANN@EXAMPLE.ORG"):
             message = plain_message("ann@example.org", "secret", authzid)
-            assert isinstance(await world.auth.start("PLAIN", AFAR).step(message), Account)
+            assert isinstance(await world.auth.start("PLAIN", AFAR).step(message), Admitted)
 
     run(tmp_path, test)
 
@@ -529,7 +530,7 @@ def test_sasl_login(tmp_path: Path) -> None:
         exchange = world.auth.start("LOGIN", AFAR)
         assert await exchange.step(None) == b"Username:"
         assert await exchange.step(ANN) == b"Password:"
-        assert isinstance(await exchange.step(b"secret"), Account)
+        assert isinstance(await exchange.step(b"secret"), Admitted)
         exchange = world.auth.start("LOGIN", AFAR)
         await exchange.step(ANN)
         assert await refused(exchange.step(b"wrong")) == "wrong password"
@@ -544,7 +545,7 @@ async def scram(
     password: str = "secret",
     peer: Peer = AFAR,
     between: Callable[[], Awaitable[None]] | None = None,
-) -> Account:
+) -> Admitted:
     """A whole exchange as a protocol leads it, -PLUS where there is a binding."""
     plus = peer.channel_binding is not None
     exchange = world.auth.start("SCRAM-SHA-256-PLUS" if plus else "SCRAM-SHA-256", peer)
@@ -559,9 +560,9 @@ async def scram(
     final = await exchange.step(client.final(challenge))
     assert isinstance(final, bytes)
     client.verify(final)
-    account = await exchange.step(b"")
-    assert isinstance(account, Account)
-    return account
+    admitted = await exchange.step(b"")
+    assert isinstance(admitted, Admitted)
+    return admitted
 
 
 @pytest.mark.parametrize("peer", [AFAR, HERE, IN_THE_CLEAR], ids=["plus", "here", "in-the-clear"])
@@ -569,8 +570,8 @@ def test_scram_by_password_and_app_password(tmp_path: Path, peer: Peer) -> None:
     async def test(world: World) -> None:
         _, text = await world.admin.add_app_password("ann@example.org", "phone", ["imap"])
         for password in ("secret", text):
-            assert (await scram(world, password=password, peer=peer)).address == "ann@example.org"
-        assert (await scram(world, user="ANN@EXAMPLE.ORG", peer=peer)).address == "ann@example.org"
+            assert (await scram(world, password=password, peer=peer)).account.address == "ann@example.org"
+        assert (await scram(world, user="ANN@EXAMPLE.ORG", peer=peer)).account.address == "ann@example.org"
         assert await refused(scram(world, password="wrong", peer=peer)) == "invalid-proof"
         pop3 = replace(peer, protocol="pop3")
         assert await refused(scram(world, password=text, peer=pop3)) == "app password for another protocol"

@@ -220,6 +220,35 @@ def test_a_password_replaces_the_password_alone(opener: Opener, tmp_path: Path) 
     run(opener, tmp_path, test)
 
 
+def test_a_credential_that_goes_or_has_another_secret_closes_what_it_opened(opener: Opener, tmp_path: Path) -> None:
+    async def test(directory: Directory) -> None:
+        await directory.add_account(account())
+        number = await directory.put_credential("id-ann", password())
+        app = await directory.put_credential("id-ann", Credential(0, "app", "x", "h2"))
+        before = (await directory.closures(None)).number
+        first = await login_of(directory)
+        kept = replace(first.credentials[0], hash="hashed anew")
+        await directory.put_credential("id-ann", kept, if_version=first.account.credential_version)
+        assert (await directory.closures(before)).accounts == ()
+        assert (await login_of(directory)).lets_go_on(first.credentials[0].opener)
+        assert await directory.put_credential("id-ann", replace(kept, hash="another")) == number
+        assert (await directory.closures(before)).accounts == ("id-ann",)
+        login = await login_of(directory)
+        assert not login.lets_go_on(first.credentials[0].opener), "though it was made in the same second"
+        assert login.lets_go_on(login.credentials[0].opener)
+        assert login.lets_go_on(login.credentials[1].opener)
+        for hash in ("a third", "a fourth"):  # all in one second: none has the time of one before it
+            await directory.put_credential("id-ann", replace(kept, hash=hash))
+            login = await login_of(directory)
+            assert not login.lets_go_on(first.credentials[0].opener)
+        between = (await directory.closures(before)).number
+        await directory.remove_credential("id-ann", app)
+        assert (await directory.closures(between)).accounts == ("id-ann",)
+        assert not (await login_of(directory)).lets_go_on(login.credentials[1].opener)
+
+    run(opener, tmp_path, test)
+
+
 def test_numbers_of_removed_credentials_do_not_come_back(opener: Opener, tmp_path: Path) -> None:
     async def test(directory: Directory) -> None:
         await directory.add_account(account())

@@ -17,7 +17,7 @@ from restante.store.directory import Account, AccountSettings, Alias, Closures, 
 from restante.store.errors import Busy, Damaged, NewerSchema, StoreFailed
 from restante.store.journal import Begun
 from restante.store.sqlite import directory as directory_module
-from restante.store.sqlite import directory_credentials
+from restante.store.sqlite import directory_closures, directory_credentials
 from restante.store.sqlite.directory import SqliteDirectory
 from restante.store.sqlite.directory_schema import MIGRATIONS, connect, prepare
 
@@ -180,7 +180,7 @@ def test_the_log_of_duplicates_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_log_of_closures_is_bounded_and_says_when_it_is_too_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory_module, "CLOSURES_KEPT", 3)
+    monkeypatch.setattr(directory_closures, "KEPT", 3)
 
     async def main() -> None:
         directory, other = opened(tmp_path / "directory.db"), opened(tmp_path / "directory.db")

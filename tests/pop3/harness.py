@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from restante.accounts.login import LoginRefused, LoginUnavailable, Peer, PrivacyRequired, SaslExchange
+from restante.accounts.login import Admitted, LoginRefused, LoginUnavailable, Peer, PrivacyRequired, SaslExchange
 from restante.config.model import LimitsTable, Pop3Table
 from restante.errors import Refusal
 from restante.pop3.logins import LoginTimes
@@ -26,7 +26,7 @@ class PlainExchange:
         self._authenticator = authenticator
         self._peer = peer
 
-    async def step(self, response: bytes | None) -> bytes | Account:
+    async def step(self, response: bytes | None) -> bytes | Admitted:
         if response is None:
             return b""
         _, name, password = [*response.split(b"\0"), b"", b""][:3]
@@ -40,7 +40,7 @@ class CheerfulExchange:
         self._account = account
         self._turn = 0
 
-    async def step(self, response: bytes | None) -> bytes | Account:
+    async def step(self, response: bytes | None) -> bytes | Admitted:
         self._turn += 1
         if self._turn == 1:
             return b"challenge"
@@ -48,7 +48,7 @@ class CheerfulExchange:
             if response != b"response":
                 raise LoginRefused("wrong response")
             return b"v=final"
-        return self._account
+        return Admitted(self._account)
 
 
 class FakeAuthenticator:
@@ -72,14 +72,14 @@ class FakeAuthenticator:
             raise PrivacyRequired("TLS first.")
         raise Refusal("No such mechanism.")
 
-    async def password(self, user: bytes, password: bytes, peer: Peer) -> Account:
+    async def password(self, user: bytes, password: bytes, peer: Peer) -> Admitted:
         self.peers.append(peer)
         if self.unavailable:
             raise LoginUnavailable("Try later.")
         account = await self.engine.directory.account(user.decode())
         if account is None or password not in (b"tanstaaf", "pässword".encode()):
             raise LoginRefused("wrong password")
-        return account
+        return Admitted(account)
 
     async def may_ask(self, account: Account) -> None:
         raise NotImplementedError("POP3 names nobody else")

@@ -78,7 +78,7 @@ def test_imap_a_literal_too_large_is_refused_before_it_is_sent(server: RestanteS
         assert b"* BYE " in peer.line()
     with imap_in(server) as peer:  # just too large: passed over to its end
         peer.send(b"t APPEND INBOX {%d+}\r\n" % (MESSAGE + 1) + b"x NOOP\r\n".ljust(MESSAGE + 1, b"\n") + b"\r\n")
-        assert peer.line().startswith((b"t NO [TOOBIG]", b"t BAD Non-synchronising"))
+        assert peer.line().startswith(b"t BAD [TOOBIG] Non-synchronising")
         assert peer.imap(b"NOOP").startswith(b"t OK")
     assert server.mail(ANN) == []
 
@@ -234,3 +234,37 @@ def test_connections_of_an_account_are_bounded_over_protocols(tmp_path: Path) ->
         assert second.ask(b"QUIT").startswith(b"+OK")
         second.rest()
         imap_in(server).sock.close()
+
+
+@pytest.mark.parametrize("protocol", ["imap", "imaps", "pop3"])
+def test_the_oldest_without_login_makes_room_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    monkeypatch.setattr("restante.server.channel.is_loopback", lambda address: False)
+    tls = protocol == "imaps"
+    welcome, refused = GREETINGS[protocol.removesuffix("s")]
+    with few(tmp_path, connections_before_login=2) as server:
+        port = getattr(server, protocol)
+        with Peer(port, tls=tls) as oldest, Peer(port, tls=tls) as second, Peer(port, tls=tls) as third:
+            assert third.greeting.startswith(welcome)
+            ends(oldest, refused)
+            assert second.ask(b"t NOOP" if protocol != "pop3" else b"CAPA")
+
+
+def test_a_login_that_is_refused_for_another_reason_than_its_secret_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(tmp_path, config(limits={"connections_account": 1})) as (server, log), imap_in(server):
+        login = b'LOGIN %b "%b"' % (ANN.encode(), SECRET[ANN].encode())
+        with Peer(server.imap) as second:
+            assert b"t NO [LIMIT]" in second.imap(login)
+        assert "login refused rip=127.0.0.1 id=" in log.getvalue()
+        assert f"reason=TOO-MANY-CONNECTIONS account={ANN}" in log.getvalue()
+        monkeypatch.setattr("restante.server.channel.is_loopback", lambda address: False)
+        with Peer(server.imap) as plain, Peer(server.pop3) as pop3:
+            assert b"t NO [PRIVACYREQUIRED]" in plain.imap(login)
+            assert b"t NO [PRIVACYREQUIRED]" in plain.imap(b"AUTHENTICATE PLAIN")
+            assert pop3.ask(b"USER ann").startswith(b"-ERR [AUTH]")
+            assert pop3.ask(b"AUTH PLAIN").startswith(b"-ERR [AUTH]")
+        assert log.getvalue().count("reason=PRIVACY-REQUIRED") == 4
+        assert SECRET[ANN] not in log.getvalue()

@@ -7,18 +7,20 @@ import io
 import poplib
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from restante.clock import ManualClock
+from restante.connection import AccountClosed, OpenerClosed
 from restante.server import closures
 from restante.server.channel import Channel
 from restante.server.closures import REMEMBER, ClosureWatch
 from restante.server.logs import make_logger
-from restante.store.directory import Account, AccountSettings, Domain
-from restante.store.sqlite import directory as directory_module
+from restante.store.directory import Account, AccountSettings, Credential, Directory, Domain, Login, Opener
+from restante.store.sqlite import directory_closures
 from restante.store.sqlite.engine import SqliteEngine
 from restante.testing.server import RestanteServer
 
@@ -28,16 +30,19 @@ from .support import Client, eventually
 class Line:
     """What the watch sees of a channel."""
 
-    def __init__(self, account_id: str, task: asyncio.Task[None] | None = None) -> None:
+    def __init__(
+        self, account_id: str, task: asyncio.Task[None] | None = None, *, opener: Opener | None = None
+    ) -> None:
         self.account_id = account_id
+        self.account_checked = 0
+        self.opener = opener
         self.task = task
         self.told = 0
+        self.account_closed: type[AccountClosed] | None = None
 
-        self.account_closed = False
-
-    def end_account(self) -> None:
+    def end_account(self, why: type[AccountClosed]) -> None:
         self.told += 1
-        self.account_closed = True
+        self.account_closed = why
 
 
 class World:
@@ -51,6 +56,15 @@ class World:
     async def look(self) -> list[int]:
         await self.watch.look(self.engine)
         return [line.told for line in self.lines]
+
+    async def put(self, credential: Credential, account: str = "ann", if_version: int | None = None) -> Line:
+        """A line that the credential has opened as soon as it was there."""
+        number = await self.engine.directory.put_credential(account, credential, if_version=if_version)
+        login = await self.engine.directory.login(f"{account}@example.org")
+        assert login is not None
+        line = Line(account, opener=next(each.opener for each in login.credentials if each.number == number))
+        self.lines.append(line)
+        return line
 
 
 def run(folder: Path, scene: Callable[[World], Awaitable[None]]) -> None:
@@ -102,8 +116,93 @@ def test_an_account_that_is_open_again_keeps_its_sessions(tmp_path: Path) -> Non
     run(tmp_path, scene)
 
 
+def test_a_session_ends_with_the_credential_that_opened_it(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        old = await world.put(Credential(0, "password", "", "h", created=5))
+        phone = await world.put(Credential(0, "app", "phone", "h2", created=5))
+        tablet = await world.put(Credential(0, "app", "tablet", "h3", created=5))
+        assert await world.look() == [0, 0, 0]
+        assert phone.opener is not None
+        await world.engine.directory.remove_credential("ann", phone.opener.number)
+        assert await world.look() == [0, 1, 0]
+        new = await world.put(Credential(0, "password", "", "h4", created=5))
+        assert await world.look() == [1, 1, 0, 0], "the same second, another secret"
+        assert await world.look() == [1, 1, 0, 0]
+        assert (old.account_closed, phone.account_closed) == (OpenerClosed, OpenerClosed)
+        await world.engine.directory.update_account("ann", enabled=False)
+        assert await world.look() == [1, 1, 1, 1]
+        assert (tablet.account_closed, new.account_closed) == (AccountClosed, AccountClosed)
+
+    run(tmp_path, scene)
+
+
+def test_a_secret_that_is_kept_in_another_way_ends_no_session(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        await world.put(Credential(0, "password", "", "imported", created=5))
+        before = await world.engine.directory.closures(None)
+        login = await world.engine.directory.login("ann@example.org")
+        assert login is not None
+        kept = replace(login.credentials[0], hash="hashed anew")
+        await world.put(kept, if_version=login.account.credential_version)
+        assert await world.look() == [0, 0]
+        assert await world.engine.directory.closures(None) == before
+
+    run(tmp_path, scene)
+
+
+def test_a_login_that_was_under_way_does_not_outlive_its_credential(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        line = await world.put(Credential(0, "app", "phone", "h", created=5))
+        world.lines.clear()
+        assert line.opener is not None
+        await world.engine.directory.remove_credential("ann", line.opener.number)
+        assert await world.look() == []
+        world.clock.advance(REMEMBER - 1)
+        world.lines.append(line)
+        assert await world.look() == [1]
+
+    run(tmp_path, scene)
+
+
+def test_who_may_go_on_is_asked_once_for_a_closure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(world: World) -> None:
+        await world.put(Credential(0, "password", "", "h", created=5))
+        await world.put(Credential(0, "password", "", "h2", created=6))
+        asked: list[str] = []
+        real = closures._login
+
+        async def noted(directory: Directory, id: str) -> Login | None:
+            asked.append(id)
+            return await real(directory, id)
+
+        monkeypatch.setattr(closures, "_login", noted)
+        assert await world.look() == [1, 0]
+        assert await world.look() == [1, 0]
+        assert asked == ["ann"]
+
+    run(tmp_path, scene)
+
+
+def test_a_session_ends_when_its_credential_expires(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        now = int(world.clock.now())
+        soon = await world.put(Credential(0, "app", "guest", "h", created=5, expires=now + 60))
+        late = await world.put(Credential(0, "app", "guest", "h", created=5, expires=now + 90))
+        gone = await world.put(Credential(0, "app", "guest", "h", created=5, expires=now + 60))
+        for line in (late, soon, gone):
+            world.watch.enter(cast(Channel, line))
+        world.watch.leave(cast(Channel, gone))
+        for wait, told in ((59.5, [0, 0, 0]), (0.5, [1, 0, 0]), (29.0, [1, 0, 0]), (1.0, [1, 1, 0]), (99.0, [1, 1, 0])):
+            world.clock.advance(wait)
+            world.watch.expire()
+            assert await world.look() == told
+        assert (soon.account_closed, late.account_closed) == (OpenerClosed, OpenerClosed)
+
+    run(tmp_path, scene)
+
+
 def test_more_closures_than_are_kept_put_everybody_to_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory_module, "CLOSURES_KEPT", 1)
+    monkeypatch.setattr(directory_closures, "KEPT", 1)
 
     async def scene(world: World) -> None:
         world.lines += [Line("ann"), Line("bob")]
@@ -168,3 +267,27 @@ def test_pop3_notes_what_was_retrieved_before_the_account_was_disabled(
         assert client.file.readline() == b"-ERR [AUTH] This account has been disabled or removed.\r\n"
         client.close()
         eventually(lambda: server.mail("ann@example.org")[0].flags == {"\\Seen"}, "noted, and not removed")
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_an_app_password_that_expires_takes_its_sessions_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    monkeypatch.setattr(closures, "PERIOD", 0.05)
+    with RestanteServer(tmp_path / "data") as server:
+        server.add_account("ann@example.org", "secret")
+        expires = int(server.clock.now()) + 60
+        _, text = server.run(lambda: server.admin.add_app_password("ann@example.org", "guest", expires=expires))
+        port = server.pop3 if protocol == "pop3" else server.imap
+        client = Client(socket.create_connection((server.host, port), 20))
+        assert client.line()
+        login = b"USER ann@example.org\r\nPASS %b" if protocol == "pop3" else b"a LOGIN ann@example.org %b"
+        client.send(login % text.encode() + b"\r\n")
+        eventually(lambda: server.connections and server._server.worker._closures._expiring, "logged in")
+        assert client.line()[:4] in (b"+OK ", b"a OK")
+        server.clock.advance(61)
+        while (said := client.line()).startswith(b"+OK"):
+            pass
+        assert b"The password of this session opens nothing any more." in said
+        assert client.ended()
+        eventually(lambda: not server._server.worker._closures._expiring, "nothing is kept of it")

@@ -189,6 +189,7 @@ def test_past_the_bound_without_login_the_oldest_goes(tmp_path: Path, monkeypatc
         assert [client.line() for client in others] == [b"hello"] * 2
         newest = server.connect()
         assert newest.line() == b"hello"
+        assert others[0].line().startswith(b"* BYE [UNAVAILABLE]")
         assert others[0].ended()
         assert [c.ask(b"here") for c in (known, others[1], newest)] == [b"here"] * 3
 

@@ -1,7 +1,8 @@
-"""What holds over all worker processes of one server: a guesser's delays, the end of closed accounts' sessions."""
+"""What holds over all worker processes of one server: a guesser's delays, the end of sessions that may not go on."""
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -59,10 +60,11 @@ class TwoWorkers:
     def _accepted(self) -> dict[int, int]:
         return {worker.pid: worker.counters["accepted"] for worker in collect(run_directory(self.folder / "data"))}
 
-    def restante(self, *words: str) -> None:
-        """A command of another process."""
+    def restante(self, *words: str, given: bytes = b"") -> str:
+        """A command of another process; what it prints."""
         command = [sys.executable, "-m", "restante", "--data", str(self.folder / "data"), *words]
-        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+        done = subprocess.run(command, input=given, check=True, capture_output=True, timeout=PATIENCE)
+        return done.stdout.decode()
 
 
 @contextmanager
@@ -156,3 +158,34 @@ def test_sessions_of_a_closed_account_end_at_every_worker(tmp_path: Path, comman
             server.restante("account", "enable", "ann@example.org")
             again, _ = server.connect("imap")
             assert again.ask(b"d LOGIN ann@example.org secret").startswith(b"d OK")
+
+
+NOT_VALID = b"The password of this session opens nothing any more."
+
+
+@pytest.mark.parametrize("how", ["changed", "revoked"])
+def test_sessions_end_at_every_worker_with_the_password_that_opened_them(tmp_path: Path, how: str) -> None:
+    """Changed or revoked by another process; a session that another password of the same account opened stays."""
+    with two_workers(tmp_path) as server:
+        app = json.loads(server.restante("app-password", "add", "ann@example.org", "--json"))
+        gone, stays = ("secret", app["password"]) if how == "changed" else (app["password"], "secret")
+        listening, quiet = server.one_at_each("imap")
+        pop3, _ = server.connect("pop3")
+        other, _ = server.connect("imap")
+        for client in (listening, quiet):
+            assert client.ask(b"a LOGIN ann@example.org " + gone.encode()).startswith(b"a OK")
+        assert other.ask(b"a LOGIN ann@example.org " + stays.encode()).startswith(b"a OK")
+        listening.send(b"b IDLE\r\n")
+        assert listening.line().startswith(b"+")
+        assert pop3.ask(b"USER ann@example.org").startswith(b"+OK")
+        assert pop3.ask(b"PASS " + gone.encode()).startswith(b"+OK")
+        if how == "changed":
+            server.restante("account", "passwd", "ann@example.org", "--password-stdin", given=b"new\n")
+        else:
+            server.restante("app-password", "revoke", "--yes", "ann@example.org", str(app["number"]))
+        for client in (listening, quiet):
+            assert client.line() == b"* BYE [EXPIRED] " + NOT_VALID
+            assert client.ended()
+        assert pop3.line() == b"-ERR [AUTH] " + NOT_VALID
+        assert pop3.ended()
+        assert other.ask(b"c NOOP").startswith(b"c OK")

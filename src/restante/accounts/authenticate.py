@@ -26,6 +26,7 @@ from .exchanges import LoginExchange, PlainExchange, ScramExchange
 from .guesses import GuessTable
 from .login import (
     AccountDisabled,
+    Admitted,
     AuthorizationRefused,
     LoginRefused,
     LoginUnavailable,
@@ -127,13 +128,13 @@ class LocalAuthenticator:
             return LoginExchange(self, peer)
         return ScramExchange(self, self._directory, self._random, peer, plus=name == MECHANISM_PLUS)
 
-    async def password(self, user: bytes, password: bytes, peer: Peer) -> Account:
+    async def password(self, user: bytes, password: bytes, peer: Peer) -> Admitted:
         """Raises PrivacyRequired, LoginRefused after the guesser's delay, LoginUnavailable."""
         if not self.plain_allowed(peer):
             raise PrivacyRequired("This needs TLS.", "Turn on TLS in your mail program.")
         return await self.check_password(attempt(user, "password", peer), password)
 
-    async def check_password(self, claim: Attempt, password: bytes) -> Account:
+    async def check_password(self, claim: Attempt, password: bytes) -> Admitted:
         """Whose account it is, if the password is one of its own. Raises as `password`."""
         await self.admit(claim)
         prepared = prepare_password(password[: MOST_PASSWORD + 1])
@@ -214,8 +215,8 @@ class LocalAuthenticator:
         except (LoginUnavailable, DirectoryRefusal, StoreRefusal) as error:
             self._log("rehash-failed", {"account": account.address, "reason": error.text})
 
-    async def accept(self, claim: Attempt, login: Login, number: int) -> Account:
-        """The proof of credential `number` was right: is it allowed here? Gives the account.
+    async def accept(self, claim: Attempt, login: Login, number: int) -> Admitted:
+        """The proof of credential `number` was right: is it allowed here?
 
         Raises LoginRefused, or one of its subclasses: here alone, since here alone the secret is known to be right.
         """
@@ -234,7 +235,7 @@ class LocalAuthenticator:
         self._throttle.succeeded(claim.pair)
         await self._directory.touch_credential(account.id, number, int(self._clock.now()))
         self._log("login", claim.fields(credential=number))
-        return account
+        return Admitted(account, credential.opener)
 
     async def refused(
         self, claim: Attempt, reason: str, tried: bytes = b"", *, kind: type[LoginRefused] = LoginRefused

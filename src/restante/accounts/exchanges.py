@@ -15,10 +15,10 @@ from ..sasl.plain import Claim, LoginServer, parse_plain
 from ..sasl.saslprep import BadString, saslprep
 from ..sasl.scram import MECHANISM, MECHANISM_PLUS, ClientFirst, Verifier
 from ..sasl.scram_server import ScramServer, State, false_salt
-from ..store.directory import Account, Directory, Login
+from ..store.directory import Directory, Login
 from ..store.errors import StoreRefusal
 from .attempt import Attempt, acting_as, attempt
-from .login import LoginRefused, LoginUnavailable, Peer
+from .login import Admitted, LoginRefused, LoginUnavailable, Peer
 
 NONCE_OCTETS = 18
 FALSE_SALT_SECRET = "scram-salt"
@@ -30,10 +30,10 @@ FALSE_ITERATIONS = 4096
 class Checks(Protocol):
     """What an exchange asks of the authenticator (see `LocalAuthenticator`)."""
 
-    async def check_password(self, claim: Attempt, password: bytes) -> Account: ...
+    async def check_password(self, claim: Attempt, password: bytes) -> Admitted: ...
     async def admit(self, claim: Attempt) -> None: ...
     async def look_up(self, claim: Attempt) -> Login | None: ...
-    async def accept(self, claim: Attempt, login: Login, number: int) -> Account: ...
+    async def accept(self, claim: Attempt, login: Login, number: int) -> Admitted: ...
     async def refused(self, claim: Attempt, reason: str) -> LoginRefused: ...
 
 
@@ -44,7 +44,7 @@ class PlainExchange:
         self._checks = checks
         self._peer = peer
 
-    async def step(self, response: bytes | None) -> bytes | Account:
+    async def step(self, response: bytes | None) -> bytes | Admitted:
         if response is None:
             return b""
         try:
@@ -62,7 +62,7 @@ class LoginExchange:
         self._peer = peer
         self._server = LoginServer()
 
-    async def step(self, response: bytes | None) -> bytes | Account:
+    async def step(self, response: bytes | None) -> bytes | Admitted:
         try:
             answer = self._server.step(response)
         except SaslFault as fault:
@@ -72,7 +72,7 @@ class LoginExchange:
         return answer
 
 
-async def _check_claim(checks: Checks, claim: Claim, mechanism: str, peer: Peer) -> Account:
+async def _check_claim(checks: Checks, claim: Claim, mechanism: str, peer: Peer) -> Admitted:
     who = acting_as(claim.authzid.decode("utf-8"), attempt(claim.user, mechanism, peer))
     return await checks.check_password(who, claim.password)
 
@@ -89,9 +89,9 @@ class ScramExchange:
         self._server = ScramServer(plus=plus, binding=peer.channel_binding, nonce=nonce)
         self._who = attempt(b"", self._mechanism, peer)
         self._login: Login | None = None
-        self._account: Account | None = None
+        self._admitted: Admitted | None = None
 
-    async def step(self, response: bytes | None) -> bytes | Account:
+    async def step(self, response: bytes | None) -> bytes | Admitted:
         if response is None:
             if self._server.state is State.FIRST:
                 return b""
@@ -99,7 +99,7 @@ class ScramExchange:
         try:
             if self._server.state is State.FIRST:
                 return await self._first(self._server.first(response))
-            if self._account is not None:
+            if self._admitted is not None:
                 return self._end(response)
             return await self._final(response)
         except SaslFault as fault:
@@ -130,12 +130,12 @@ class ScramExchange:
         kept = [(c, Verifier(c.scram.stored_key, c.scram.server_key)) for c in credentials if c.scram is not None]
         index, server_final = self._server.final(message, [keys for _, keys in kept])
         assert self._login is not None  # there was a verifier
-        self._account = await self._checks.accept(self._who, self._login, kept[index][0].number)
+        self._admitted = await self._checks.accept(self._who, self._login, kept[index][0].number)
         return server_final
 
-    def _end(self, response: bytes) -> Account:
+    def _end(self, response: bytes) -> Admitted:
         """The client has taken the server's signature and has nothing to add (RFC 4422 3.6)."""
-        account, self._account = self._account, None
-        if response or account is None:
+        admitted, self._admitted = self._admitted, None
+        if response or admitted is None:
             raise SaslFault(Fault.OUT_OF_TURN)
-        return account
+        return admitted

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import Refusal
-from ..store.directory import Account
+from ..store.directory import Account, Opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Peer:
     loopback: bool
     secure: bool
     channel_binding: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who has proved who he is, and by which of his credentials: a session ends with what opened it."""
+
+    account: Account
+    opener: Opener | None = None
 
 
 class LoginRefused(Refusal):
@@ -90,15 +98,15 @@ class TooManyQuestions(Refusal):
 
 
 class SaslExchange(Protocol):
-    """One AUTHENTICATE exchange, whatever the mechanism: feed responses, send challenges, get the account.
+    """One AUTHENTICATE exchange, whatever the mechanism: feed responses, send challenges, get who it is.
 
     `step(response)`: response is the client's decoded message (None where there was no initial response).
-    Gives a challenge (octets, to be base64-coded by the protocol) while more is needed, and the Account once
+    Gives a challenge (octets, to be base64-coded by the protocol) while more is needed, and Admitted once
     done. A mechanism whose last server message must reach the client (SCRAM's server-final) sends it as a
     challenge and takes the client's empty answer as the last step. Raises LoginRefused, LoginUnavailable.
     """
 
-    async def step(self, response: bytes | None) -> bytes | Account: ...
+    async def step(self, response: bytes | None) -> bytes | Admitted: ...
 
 
 class Authenticator(Protocol):
@@ -117,7 +125,7 @@ class Authenticator(Protocol):
         """Raises Refusal for a mechanism not announced to this peer."""
         ...
 
-    async def password(self, user: bytes, password: bytes, peer: Peer) -> Account:
+    async def password(self, user: bytes, password: bytes, peer: Peer) -> Admitted:
         """LOGIN and USER/PASS. Raises PrivacyRequired, LoginRefused, LoginUnavailable.
 
         Waits out the guesser's delay before it raises. Demo accounts are refused to any peer but loopback.

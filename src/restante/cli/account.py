@@ -183,7 +183,7 @@ def show(address: str, as_json: bool) -> None:
 @click.option("--hash", "hashed", metavar="{SCHEME}...", help=HASH_HELP)
 @with_place
 def passwd(address: str, password_stdin: bool, hashed: str | None) -> None:
-    """Set an account's password. The old one works no more, app passwords do."""
+    """Set an account's password. The old one works no more, and sessions that it opened end; app passwords work on."""
 
     async def work() -> None:
         async with installation() as here:

@@ -124,7 +124,7 @@ def list_(address: str, as_json: bool) -> None:
 @with_yes
 @with_place
 def revoke(address: str, number: int, yes: bool) -> None:
-    """Let app password NUMBER work no more."""
+    """Let app password NUMBER work no more. Sessions that it opened end."""
 
     async def work() -> None:
         async with installation() as here:

@@ -123,7 +123,7 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quota_admins: Annotated[list[str], Doc("Addresses of accounts that may change quotas by SETQUOTA.")] = (
         msgspec.field(default_factory=list)
     )
-    login_timeout: Annotated[float, Doc("Silence allowed before login.", "duration")] = 120.0
+    login_timeout: Annotated[float, Doc("Time for each command before login.", "duration")] = 120.0
     idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
     admin: Annotated[str, Doc("URI of who runs the server, told as METADATA /shared/admin (mailto:...).")] = ""
 

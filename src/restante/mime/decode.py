@@ -75,13 +75,18 @@ def decode_base64(data: bytes) -> bytes:
     Padding ends the content (list footers stand behind it), unless all that follows is sound base64 too: some
     senders join pieces that were encoded one by one.
     """
-    clean = data.translate(None, _NOT_BASE64).lstrip(b"=")
+    clean = without_foreign(data).lstrip(b"=")
     padding = clean.find(b"=")
     if padding < 0:
         return _base64_piece(clean)
     if len(clean) - padding <= 2 or len(clean) % 4 or len(data.translate(None, b" \t\r\n")) != len(clean):
         return _base64_piece(clean[:padding])
     return b"".join([_base64_piece(piece) for piece in _PADDING.split(clean)])
+
+
+def without_foreign(data: bytes) -> bytes:
+    """The octets of base64's alphabet, padding included."""
+    return data.translate(None, _NOT_BASE64)
 
 
 def _base64_piece(clean: bytes) -> bytes:

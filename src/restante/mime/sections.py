@@ -26,10 +26,6 @@ class UnknownEncoding(ValueError):
     """The part has a Content-Transfer-Encoding that is not known: answer NO [UNKNOWN-CTE] (RFC 9051 7.1)."""
 
 
-class NotALeaf(ValueError):
-    """BINARY asks for a multipart or a nested message, which have no encoding of their own (RFC 9051 6.4.5)."""
-
-
 def find(root: Part, path: tuple[int, ...]) -> Part | None:
     """The part of these numbers, the message itself for none; None if there is no such part."""
     part, message = root, True
@@ -89,13 +85,11 @@ def decode_body(content: bytes, encoding: str) -> bytes | None:
 
 
 def decoded(data: bytes, part: Part) -> bytes:
-    """A leaf part's content without its transfer encoding: what BINARY[path] sends.
+    """A part's content without its transfer encoding: what BINARY[path] sends.
 
-    data: the whole message. Raises NotALeaf for a multipart or message/rfc822, UnknownEncoding for an unknown
-    Content-Transfer-Encoding. Broken base64 and quoted-printable are read as far as they go.
+    data: the whole message. Raises UnknownEncoding for an unknown Content-Transfer-Encoding. Broken base64 and
+    quoted-printable are read as far as they go.
     """
-    if part.type == "multipart" or (part.type == "message" and part.subtype in MESSAGES):
-        raise NotALeaf("BINARY is for parts without parts of their own")
     octets = decode_body(data[part.body : part.end], part.encoding)
     if octets is None:
         raise UnknownEncoding(f"unknown Content-Transfer-Encoding: {part.encoding}")

@@ -21,10 +21,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from ..accounts.login import Authenticator, Peer
+from ..accounts.login import Admitted, Authenticator, Peer
 from ..clock import Clock, SystemClock
 from ..config.model import LimitsTable, Pop3Table
-from ..connection import AccountClosed, Connection, ConnectionLost, ReadTimeout, ServerStopping
+from ..connection import AccountClosed, Connection, ConnectionLost, OpenerClosed, ReadTimeout, ServerStopping
 from ..errors import Refusal
 from ..mime.model import DEFAULT_LIMITS, Limits
 from ..store.directory import Account
@@ -130,15 +130,16 @@ class Pop3Session:
             self.reader.feed(data)
         return line
 
-    async def open_maildrop(self, account: Account, policy: Policy) -> None:
+    async def open_maildrop(self, admitted: Admitted, policy: Policy) -> None:
         """Lock and list the account's maildrop and enter TRANSACTION; on any error nothing is held.
 
         Raises InUse and other refusals of the store, Refusal where the account has too many connections.
         """
+        account = admitted.account
         store = self.engine.account(account.id, session=f"pop3 {self.connection.id}")
         async with AsyncExitStack() as held:
             await held.enter_async_context(store.lock_maildrop())
-            self.connection.set_account(account.address, account.id)
+            self.connection.set_account(account.address, account.id, admitted.opener)
             if policy.leave_days > 0:
                 await self._expire(store, int(self.clock.now()) - policy.leave_days * DAY)
             messages = await store.maildrop()
@@ -188,6 +189,9 @@ class Pop3Session:
             self._last_words(err(b"Nothing came for too long, closing."))
         except ServerStopping:
             self._last_words(err(b"The server is stopping.", Code.SYS_TEMP))
+        except OpenerClosed:
+            self.connection.log("session ended", reason="credential closed")
+            self._last_words(err(b"The password of this session opens nothing any more.", Code.AUTH))
         except AccountClosed:
             self.connection.log("session ended", reason="account closed")
             self._last_words(err(b"This account has been disabled or removed.", Code.AUTH))

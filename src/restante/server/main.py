@@ -22,11 +22,11 @@ from ..config.model import Config
 from ..config.paths import data_directory, lock_file, make_data, run_directory
 from ..errors import Refusal
 from ..memory import one_heap
-from .channel import is_loopback
 from .limits import SharedCounts
 from .listeners import Bound, bind_all, close_all, unix_rights, wanted
 from .logs import adopt_logs, make_logger
 from .services import Service
+from .sockets import is_loopback
 from .supervisor import Supervisor
 from .tls import CertificateKeeper, files
 from .worker import Build, Surroundings

@@ -21,7 +21,7 @@ from ..config.model import Config
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
 from .background import Notes
-from .channel import INHERITED, Channel, has_options, set_options
+from .channel import Channel
 from .closures import ClosureWatch
 from .deflate import Compressors, DeflateLayer
 from .housekeeping import Housekeeper
@@ -30,6 +30,7 @@ from .listeners import Acceptor, Bound, close_all
 from .logs import Logger
 from .services import TOO_MANY, Factories, Service, Wire
 from .silence import Silence
+from .sockets import INHERITED, has_options, set_options
 from .status import ConnectionStatus, StatusSocket, WorkerStatus
 from .tls import Certificate, CertificateKeeper, TlsRefusal
 
@@ -228,6 +229,7 @@ class Worker:
             del self._before_login[oldest]
             self.counters["refused"] += 1
             oldest.log("connection dropped", reason="too many without login")
+            oldest.say_last(TOO_MANY[oldest.service.wire])
             if oldest.task is not None:
                 oldest.task.cancel()
 
@@ -262,6 +264,7 @@ class Worker:
 
     def closed(self, channel: Channel) -> None:
         self._channels.discard(channel)
+        self._closures.leave(channel)
         self._silence.leave(channel)
         if not self._channels:
             self._empty.set()
@@ -284,7 +287,12 @@ class Worker:
     def logout(self, channel: Channel) -> None:
         """The channel is one without login again, and the youngest of those."""
         self._leave_account(channel)
+        self._closures.leave(channel)
         self._count_before_login(channel)
+
+    def expires(self, channel: Channel) -> None:
+        """What opened its session will expire: end it then."""
+        self._closures.enter(channel)
 
     def _leave_account(self, channel: Channel) -> None:
         if channel.account is not None:

@@ -104,6 +104,18 @@ class Scram:
 
 
 @dataclass(frozen=True, slots=True)
+class Opener:
+    """What a session remembers of the credential that opened it: enough to tell whether it would open it still.
+
+    created: of two secrets that follow each other under one number no two have the same. expires: as the credential's.
+    """
+
+    number: int
+    created: int
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """One way to prove who one is.
 
@@ -123,10 +135,15 @@ class Credential:
     last_used: int | None = None
     expires: int | None = None
 
+    @property
+    def opener(self) -> Opener:
+        return Opener(self.number, self.created, self.expires)
+
 
 @dataclass(frozen=True, slots=True)
 class Closures:
-    """Accounts that were disabled or removed. number: what to ask after the next time.
+    """Accounts that were disabled or removed, or whose sessions may have lost what opened them: a credential was
+    removed, or its secret replaced. number: what to ask after the next time.
 
     accounts: ids, those of accounts that are open again by now among them; None where more happened than is kept,
     so that each account of interest has to be looked at.
@@ -144,6 +161,10 @@ class Login:
     salt: bytes
     iterations: int
     credentials: tuple[Credential, ...]
+
+    def lets_go_on(self, opener: Opener) -> bool:
+        """Whether a session that `opener` opened may go on, its expiry left aside."""
+        return self.account.enabled and opener in (credential.opener for credential in self.credentials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +245,7 @@ class Directory(Protocol):
         ...
 
     async def closures(self, after: int | None) -> Closures:
-        """What was disabled or removed after this number, by whatever process; None: nothing, but the number to
+        """Whose sessions may have to end since this number, by whatever process; None: nothing, but the number to
         begin with. Asked each second by every worker: a short read."""
         ...
 
@@ -284,6 +305,10 @@ class Directory(Protocol):
     ) -> int:
         """Add (number 0) or replace (number given; kind "password" replaces the one there). Its number.
 
+        What replaces a credential has another secret, and sessions that the old one opened may go on no more: `created`
+        is moved on by a second where it would be the old one's. With `if_version` it is the same secret kept in another
+        way, and they go on.
+
         salt, iterations: set the account's, when its first SCRAM verifier is made; refused (try again) where
         another verifier has been made with others meanwhile. if_version: only while this is the account's
         credential_version (else DirectoryRefusal). Raises NotFound.
@@ -291,7 +316,7 @@ class Directory(Protocol):
         ...
 
     async def remove_credential(self, account: str, number: int) -> None:
-        """Raises NotFound."""
+        """Sessions that it opened may go on no more (`closures`). Raises NotFound."""
         ...
 
     async def touch_credential(self, account: str, number: int, when: int) -> None:

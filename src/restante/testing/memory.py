@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout
+from ..store.directory import Opener
 
 
 class MemoryConnection:
@@ -26,7 +27,7 @@ class MemoryConnection:
         self._incoming: list[bytes] = []
         self._arrived = asyncio.Event()
         self._eof = False
-        self._closed_account = False
+        self._closed: type[AccountClosed] | None = None
 
     def feed(self, data: bytes) -> None:
         self._incoming.append(data)
@@ -36,9 +37,9 @@ class MemoryConnection:
         self._eof = True
         self._arrived.set()
 
-    def end_account(self) -> None:
-        """As the server does once the account has been closed."""
-        self._closed_account = True
+    def end_account(self, why: type[AccountClosed] = AccountClosed) -> None:
+        """As the server does once the account, or the credential that was used, has been closed."""
+        self._closed = why
         self._arrived.set()
 
     def take(self) -> bytes:
@@ -47,9 +48,9 @@ class MemoryConnection:
         return data
 
     async def read(self, timeout: float) -> bytes:
-        while self._closed_account or not self._incoming:
-            if self._closed_account:
-                raise AccountClosed
+        while self._closed is not None or not self._incoming:
+            if self._closed is not None:
+                raise self._closed
             if self._eof:
                 return b""
             self._arrived.clear()
@@ -95,7 +96,7 @@ class MemoryConnection:
     def log(self, event: str, **fields: object) -> None:
         self.events.append((event, fields))
 
-    def set_account(self, account: str, id: str = "") -> None:
+    def set_account(self, account: str, id: str = "", opener: Opener | None = None) -> None:
         self.account = account
 
     def clear_account(self) -> None:

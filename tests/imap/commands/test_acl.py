@@ -268,7 +268,7 @@ CASES: dict[str, str] = {
         A> CREATE "Other Users/bob@example.org/Projects/X"
         A< T NO [NOPERM] ...
         A> LIST "" "Other Users/%/%" RETURN (STATUS (MESSAGES) MYRIGHTS)
-        A< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/Projects"
+        A< * LIST (\\Noselect \\HasNoChildren) "/" "Other Users/bob@example.org/Projects"
         A< * MYRIGHTS "Other Users/bob@example.org/Projects" l
         A< T OK ...
         A> SUBSCRIBE "Other Users/bob@example.org/Projects"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import quopri
 import re
 from pathlib import Path
 
 import pytest
 
+from restante.mime.decode import decode_transfer
+
 from ..session.support import SIMPLE, Client, World, run
 
+PICTURE = bytes(range(256)) * 5_000
 LITERAL = re.compile(rb"\{(\d+)\}\r\n")
 
 NESTED = b"""From: a@example.org
@@ -158,6 +163,49 @@ def test_binary_decodes_and_says_where_it_cannot() -> None:
         assert await client.do(b"FETCH 1 BINARY.SIZE[3]") == (
             b"* 1 FETCH (UID 1)\r\nT NO [UNKNOWN-CTE] Some parts could not be decoded.\r\n"
         )
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("padding", [b"", b"x" * 1_200_000], ids=["small", "large"])
+def test_binary_of_a_nested_message_is_what_it_is(padding: bytes) -> None:
+    """A multipart and a message/rfc822 have no encoding to undo (RFC 2045 6.4): there is nothing unknown about it."""
+
+    async def scenario(world: World) -> None:
+        message = NESTED.replace(b"in plain", b"in plain" + padding)
+        await world.file(message)
+        client = await world.client(b"SELECT INBOX")
+        start, end = message.index(b"Subject: inner"), message.index(b"\r\n--b\r\nContent-Type: application/x")
+        assert literal_of(await client.ok(b"FETCH 1 BINARY.PEEK[2]")) == message[start:end]
+        assert literal_of(await client.ok(b"FETCH 1 BINARY.PEEK[2]<5.9>")) == message[start + 5 : start + 14]
+        assert b"BINARY.SIZE[2] %d)" % (end - start) in await client.ok(b"FETCH 1 BINARY.SIZE[2]")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encoded"),
+    [
+        (b"base64", base64.encodebytes(PICTURE).replace(b"\n", b"\r\n")),
+        (b"base64", base64.encodebytes(PICTURE[:-1]) + base64.encodebytes(PICTURE)),
+        (b"quoted-printable", quopri.encodestring(PICTURE)),
+    ],
+    ids=["base64", "base64 joined", "quoted-printable"],
+)
+def test_binary_of_a_large_part(encoding: bytes, encoded: bytes) -> None:
+    expected = decode_transfer(encoded, encoding.decode()) or b""
+    assert len(expected) > 1 << 20
+
+    async def scenario(world: World) -> None:
+        await world.file(b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n" + encoded)
+        client = await world.client(b"SELECT INBOX")
+        assert literal_of(await client.ok(b"FETCH 1 BINARY.PEEK[1]")) == expected
+        assert b"BINARY.SIZE[1] %d)" % len(expected) in await client.ok(b"FETCH 1 BINARY.SIZE[1]")
+        for first, count in ((0, 1), (5, 700_000), (600_000, 9), (len(expected) - 3, 10), (len(expected), 5)):
+            got = await client.ok(b"FETCH 1 (UID BINARY.PEEK[1]<%d.%d> FLAGS)" % (first, count))
+            assert b"BINARY[1]<%d> " % first in got
+            assert literal_of(got) == expected[first : first + count]
+            assert got.endswith(b")\r\nT OK FETCH completed.\r\n")
 
     run(scenario)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import tracemalloc
 
 from restante.testing.memory import MemoryConnection
@@ -51,6 +52,30 @@ def test_fetch_streams() -> None:
             finally:
                 tracemalloc.stop()
             assert connection.total > SIZE
+
+    run(scenario)
+
+
+def test_binary_decodes_as_it_goes() -> None:
+    async def scenario(world: World) -> None:
+        picture = bytes(range(256)) * (SIZE // 256)
+        encoded = base64.encodebytes(picture)
+        await world.file(b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded)
+        connection = Counting()
+        client = world.connect(connection=connection)
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        await client.ok(b"SELECT INBOX")
+        for section, sent in ((b"BINARY.PEEK[1]", SIZE), (b"BINARY.SIZE[1]", 0)):
+            connection.total = 0
+            tracemalloc.start()
+            try:
+                start = tracemalloc.get_traced_memory()[0]
+                await client.do(b"FETCH 1 " + section)
+                assert peak_of(start) < 4 << 20, section
+            finally:
+                tracemalloc.stop()
+            assert sent <= connection.total < sent + 1_000
 
     run(scenario)
 

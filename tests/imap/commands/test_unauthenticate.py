@@ -18,24 +18,25 @@ from ..session.support import SIMPLE, World, run
 
 OF_THE_CONNECTION = {
     "_bad_in_a_row",
-    "_gathered",
     "_out",
     "_since_wait",
-    "_wake",
-    "_without_login",
     "authenticator",
     "clock",
     "config",
     "connection",
     "engine",
+    "gathered",
     "hostname",
     "limits",
+    "login_by",
     "progress",
     "places",
     "reader",
     "uid_command",
     "updates",
     "version",
+    "waiting",
+    "without_login",
 }
 """What a session keeps that is nobody's: it may outlive a login."""
 
@@ -64,7 +65,9 @@ def test_everything_a_login_leaves_behind_is_as_on_a_new_connection() -> None:
         )
         session = client.session
         new = fresh(session)
-        for name in set(ImapSession.__slots__) - OF_THE_CONNECTION:
+        slots = {name for kind in ImapSession.__mro__ for name in getattr(kind, "__slots__", ())}
+        assert {"account", "dialect", *OF_THE_CONNECTION} <= slots
+        for name in slots - OF_THE_CONNECTION:
             kept, wanted = getattr(session, name), getattr(new, name)
             if isinstance(wanted, Dialect):
                 for slot in Dialect.__slots__:

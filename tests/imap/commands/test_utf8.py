@@ -132,3 +132,50 @@ def test_rfc6855_5_login_takes_no_quoted_utf8() -> None:
         assert b"T BAD" in await client.do('LOGIN "usér" pass'.encode())
 
     run(scenario)
+
+
+@pytest.mark.parametrize("name", ["Caf\u00e9", "Cafe\u0301"], ids=["NFC", "NFD"])
+def test_rfc9051_5_1_a_name_is_found_however_its_accents_are_written(name: str) -> None:
+    async def scenario(world: World) -> None:
+        client = await enabled(world, b"IMAP4rev2")
+        await client.ok('CREATE "Caf\u00e9/au lait"'.encode())
+        await client.ok(f'SUBSCRIBE "{name}"'.encode())
+        for listing in (f'LIST "" "{name}"', f'LIST "{name[:2]}" "{name[2:]}"', f'LSUB "" "{name}"'):
+            assert '"/" "Caf\u00e9"\r\n'.encode() in await client.ok(listing.encode())
+        assert '"/" "Caf\u00e9/au lait"\r\n'.encode() in await client.ok(f'LIST "" "{name}/%"'.encode())
+
+    run(scenario)
+
+
+def test_rfc9051_6_3_9_7_who_writes_a_name_in_another_form_is_told_what_it_is() -> None:
+    other = 'LIST (%s) "/" "Caf\u00e9" ("OLDNAME" ("Cafe\u0301"))\r\n'
+
+    async def scenario(world: World) -> None:
+        client = await enabled(world, b"IMAP4rev2")
+        assert (other % "").encode() in await client.ok('CREATE "Cafe\u0301"'.encode())
+        attributes = "\\HasNoChildren"
+        for name, told in (
+            ("Cafe\u0301", other % attributes),
+            ("Caf\u00e9", f'LIST ({attributes}) "/" "Caf\u00e9"\r\n'),
+        ):
+            for command in ("SELECT", "EXAMINE"):
+                assert told.encode() in await client.ok(f'{command} "{name}"'.encode())
+        assert b' "/" INBOX ("OLDNAME" (Inbox))\r\n' in await client.ok(b"SELECT Inbox")
+        assert (other % "").encode() in await client.ok('APPEND "Cafe\u0301" {3+}\r\nabc'.encode())
+        assert b"OLDNAME" not in await client.ok('APPEND "Caf\u00e9" {3+}\r\nabc'.encode())
+        assert b"OLDNAME" not in await client.ok(b"APPEND inbox {3+}\r\nabc")
+        got = await client.ok('RENAME "Cafe\u0301" "Pre\u0301s"'.encode())
+        assert '* LIST () "/" "Pr\u00e9s" ("OLDNAME" ("Cafe\u0301"))\r\n'.encode() in got
+        got = await client.ok('DELETE "Pre\u0301s"'.encode())
+        assert '* LIST (\\NonExistent) "/" "Pr\u00e9s" ("OLDNAME" ("Pre\u0301s"))\r\n'.encode() in got
+
+    run(scenario)
+
+
+def test_imap4rev1_hears_of_no_old_names() -> None:
+    async def scenario(world: World) -> None:
+        client = await enabled(world, b"UTF8=ACCEPT")
+        for command in ("CREATE", "SELECT", "DELETE"):
+            assert b"LIST" not in await client.ok(f'{command} "Cafe\u0301"'.encode())
+
+    run(scenario)

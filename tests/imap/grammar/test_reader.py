@@ -102,6 +102,27 @@ def test_literal_minus_refuses_and_swallows_more_than_4096_octets() -> None:
     assert after == Noop(b"b")
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (b"APPEND x ", b"TOOBIG"),
+        (b"append x (\\Seen) ", b"TOOBIG"),
+        (b"APPEND x {1+}\r\ny ", b"TOOBIG"),
+        (b"APPEND x CATENATE (TEXT ", b"TOOBIG"),
+        (b"REPLACE 1 x ", b"TOOBIG"),
+        (b"UID REPLACE 1 x ", b"TOOBIG"),
+        (b"SELECT ", b""),
+        (b"SEARCH SUBJECT append x ", b""),
+    ],
+)
+def test_rfc7888_5_append_hears_that_its_message_was_too_big(command: bytes, code: bytes) -> None:
+    made = reader(literal_plus=False)
+    refusal, after = events_of(made, [b"a %b{4097+}\r\n%b\r\nb NOOP\r\n" % (command, b"x" * 4097)])
+    assert isinstance(refusal, Bad)
+    assert (refusal.code, refusal.no) == (code, False)
+    assert after == Noop(b"b")
+
+
 def test_literal_plus_takes_any_size() -> None:
     data = b"a APPEND x {5000+}\r\n%b\r\n" % (b"x" * 5_000)
     assert events_of(reader(literal_plus=True), [data]) == [append(b"a", "x", (), None, b"x" * 5_000)]
@@ -113,6 +134,7 @@ def test_what_cannot_be_swallowed_is_fatal() -> None:
         (event,) = events_of(made, [b"a APPEND x {%d+}\r\n" % size, b"b NOOP\r\n"])
         assert isinstance(event, Bad)
         assert event.fatal
+        assert event.code == b"TOOBIG"
         assert events_of(made, [b"c NOOP\r\n"]) == []
 
 

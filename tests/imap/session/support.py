@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restante.accounts.login import LoginRefused, Peer, PrivacyRequired, SaslExchange, TooManyQuestions
+from restante.accounts.login import Admitted, LoginRefused, Peer, PrivacyRequired, SaslExchange, TooManyQuestions
 from restante.clock import ManualClock
 from restante.config.model import ImapTable, LimitsTable
 from restante.imap.session.session import ImapSession
@@ -36,11 +36,11 @@ class PlainExchange:
     def __init__(self) -> None:
         self.asked = False
 
-    async def step(self, response: bytes | None) -> bytes | Account:
+    async def step(self, response: bytes | None) -> bytes | Admitted:
         if response is None:
             return b""
         if response == b"\0user\0pass":
-            return ACCOUNT
+            return Admitted(ACCOUNT)
         raise LoginRefused("wrong password")
 
 
@@ -64,11 +64,11 @@ class Authenticator:
             raise LoginRefused("no such mechanism")
         return PlainExchange()
 
-    async def password(self, user: bytes, password: bytes, peer: Peer) -> Account:
+    async def password(self, user: bytes, password: bytes, peer: Peer) -> Admitted:
         if not self.plain_allowed(peer):
             raise PrivacyRequired("Use TLS.")
         if user in self.people and password == b"pass":
-            return self.people[user]
+            return Admitted(self.people[user])
         raise LoginRefused("wrong password")
 
     async def may_ask(self, account: Account) -> None:

@@ -263,3 +263,71 @@ def test_texts_stay_on_their_line(text: str) -> None:
 def test_refusals_stand_before_their_bases() -> None:
     for i, (kind, _) in enumerate(CODES):
         assert not any(issubclass(kind, earlier) for earlier, _ in CODES[:i])
+
+
+def test_rfc9051_7_1_once_there_is_no_room_for_keywords_none_is_invited() -> None:
+    system = b"\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+
+    async def scenario(world: World) -> None:
+        await world.file(SIMPLE % (b"one", b"1"))
+        client = world.connect(limits=LimitsTable(keywords=2))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        assert b"[PERMANENTFLAGS (" + system + b" \\*)]" in await client.ok(b"SELECT INBOX")
+        assert b"PERMANENTFLAGS" not in await client.ok(b"STORE 1 +FLAGS (one)")
+        got = await client.do(b"STORE 1 +FLAGS (two three)")
+        assert b"* OK [PERMANENTFLAGS (" + system + b" one)] " in got
+        assert b"T NO [LIMIT] " in got
+        await client.ok(b"STORE 1 +FLAGS (two)")
+        assert b"[PERMANENTFLAGS (" + system + b" one two)]" in await client.ok(b"SELECT INBOX")
+
+    run(scenario, keywords=2)
+
+
+@pytest.mark.parametrize("begun", [b"", b"x AUTHENTICATE PLAIN\r\n"], ids=["command", "SASL"])
+def test_octets_that_make_no_command_do_not_keep_a_connection_without_login(begun: bytes) -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(config=ImapTable(login_timeout=120))
+        await client.greeting()
+        await client.do(b"NOOP")
+        if begun:
+            assert await client.raw(begun, b"x") == b"+ \r\n"
+        for octet in (b"A", b"B", b"C"):
+            client.connection.feed(octet)
+            await asyncio.sleep(0)
+            world.clock.advance(50)
+        client.connection.feed(b"D")
+        assert b"* BYE Nothing was heard for too long." in await client.until(lambda written: b"BYE" in written)
+
+    run(scenario)
+
+
+def test_each_command_gives_a_connection_without_login_its_time_again() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(config=ImapTable(login_timeout=120))
+        await client.greeting()
+        for command in (b"NOOP", b"NONSENSE", b"CAPABILITY", b"LOGIN user wrong", b"LOGIN user pass", b"NOOP"):
+            client.connection.feed(b"a")
+            await asyncio.sleep(0)
+            world.clock.advance(100)
+            assert b" BYE " not in await client.raw(b" " + command + b"\r\n", b"a")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "pattern", [b"R&D", b"&AGE-", b'"a\x01"', b"{2+}\r\n\xff*", b"!#$&'+,-.0123456789:;<=>?@^_`|[}%*"]
+)
+def test_rfc9051_6_3_9_a_pattern_that_is_no_name_is_ignored(pattern: bytes) -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client()
+        for command in (b'LIST "" %b', b'LIST () "" %b', b'LSUB "" %b', b"LIST %b %%"):
+            if b"*" in pattern and command.startswith(b"LIST %b"):
+                continue  # a reference has no wildcards but within a string
+            assert await client.do(command % pattern) == b"T OK %b completed.\r\n" % command[:4].strip()
+        got = await client.ok(b'LIST "" (%b INBOX)' % pattern)
+        assert got == b'* LIST (\\HasNoChildren) "/" INBOX\r\nT OK LIST completed.\r\n'
+        await client.ok(b"ENABLE UTF8=ACCEPT")
+        assert b"T BAD" in await client.do(b'LIST "" {2+}\r\n\xff*')
+
+    run(scenario)

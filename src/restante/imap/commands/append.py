@@ -11,6 +11,7 @@ from ..grammar.commands import Append
 from ..grammar.sets import compress, format_ranges
 from ..session.state import CodedRefusal, Reply
 from . import limit
+from .list import tell_name
 from .upload import existing, new_message
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ async def append(session: ImapSession, command: Append) -> Reply:
             raise CodedRefusal("Messages too large for one command", b"LIMIT")
         new.append(made)
     appended = await place.store.append(mailbox.key, new)
+    tell_name(session, place, mailbox.name, command.mailbox)
     return Reply(b"APPEND completed.", append_uid(appended))
 
 

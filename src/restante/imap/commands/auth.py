@@ -8,10 +8,13 @@ Who may log in is the accounts room's business; this module carries its question
 from __future__ import annotations
 
 import binascii
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ...accounts.login import Admitted, LoginRefused
 from ...connection import ReadTimeout
-from ...store.directory import Account
+from ...errors import Refusal
 from ..grammar.commands import Authenticate, Enable, Login, StartTls, Unauthenticate
 from ..grammar.notify import EventGroup, NotifyEvent, NotifyFilter
 from ..session import capabilities
@@ -40,25 +43,27 @@ async def start_tls(session: ImapSession, command: StartTls) -> Reply:
 
 
 async def login(session: ImapSession, command: Login) -> Reply:
-    account = await session.authenticator.password(command.user, command.password, session.peer)
-    return _logged_in(session, account)
+    with _noted(session):
+        admitted = await session.authenticator.password(command.user, command.password, session.peer)
+    return _logged_in(session, admitted)
 
 
 async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
     """AUTHENTICATE: challenges and answers in base64 until the mechanism is content, or the client says "*"."""
-    exchange = session.authenticator.start(command.mechanism, session.peer)
     try:
-        account = await _exchange(session, exchange, command.initial)
+        with _noted(session):
+            exchange = session.authenticator.start(command.mechanism, session.peer)
+            admitted = await _exchange(session, exchange, command.initial)
     finally:
         session.reader.line_mode = False
-    return _logged_in(session, account)
+    return _logged_in(session, admitted)
 
 
-async def _exchange(session: ImapSession, exchange: SaslExchange, response: bytes | None) -> Account:
+async def _exchange(session: ImapSession, exchange: SaslExchange, response: bytes | None) -> Admitted:
     """Carry an exchange to its end. Raises BadCommand for a cancelled or unreadable one, Refusal for a NO."""
     for _ in range(MAX_STEPS):
         outcome = await exchange.step(response)
-        if isinstance(outcome, Account):
+        if isinstance(outcome, Admitted):
             return outcome
         session.write(b"+ " + binascii.b2a_base64(outcome, newline=False) + b"\r\n")
         line = await session.line(session.config.login_timeout)
@@ -73,8 +78,21 @@ async def _exchange(session: ImapSession, exchange: SaslExchange, response: byte
     raise BadCommand("The exchange has too many steps.")
 
 
-def _logged_in(session: ImapSession, account: Account) -> Reply:
-    session.logged_in(account)
+@contextmanager
+def _noted(session: ImapSession, **fields: object) -> Iterator[None]:
+    """Log why somebody does not get in, where it is not the authenticator's refusal, which has its own line."""
+    try:
+        yield
+    except LoginRefused:
+        raise
+    except Refusal as refusal:
+        session.connection.log("login refused", reason=refusal.code, **fields)
+        raise
+
+
+def _logged_in(session: ImapSession, admitted: Admitted) -> Reply:
+    with _noted(session, account=admitted.account.address):
+        session.logged_in(admitted)
     return Reply(b"Logged in.", b"CAPABILITY " + session.capability_list())
 
 

@@ -10,6 +10,7 @@ Must not know how rows were found. RFC 9051 6.4.5, 6.4.5.1, 7.5.2; RFC 3516 4 (B
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, cast
 from ...errors import Refusal
 from ...mime.headers import FieldSelector
 from ...mime.model import Part, Trait
+from ...mime.pieces import Measuring, NotInPieces, Undoing
+from ...mime.scan import IDENTITY
 from ...mime.sections import decode_body, find, locate
 from ...store import parts as stored_parts
 from ...store.model import Column, Row
@@ -39,6 +42,9 @@ CHUNK = 1 << 18
 """Octets read at once from a large message."""
 
 NUL = Trait.NUL.value
+
+ENCODED = frozenset({"base64", "quoted-printable"})
+"""Transfer encodings that can be undone (RFC 2045 6)."""
 
 Span = tuple[int, int]
 
@@ -221,11 +227,9 @@ async def _send_sections(session: ImapSession, plan: Plan, message: Message) -> 
             session.write(label)
             await _send_binary_whole(session, section.item, message)
         else:
-            value = await _binary_part(session, section.item, message)
-            complete = complete and value is not None
-            if value is None:
+            if not await _send_binary_part(session, label, section.item, message):
+                complete = False
                 continue
-            session.write(label + value)
         before = b" "
         await session.flush_if_full()  # a command may ask for many sections of one message
     if not before:  # a FETCH response must hold something
@@ -308,21 +312,82 @@ async def _send_binary_whole(session: ImapSession, item: Binary, message: Messag
     await _send_span(session, message, _partial((0, message.size), item.partial), mask_nul=False)
 
 
-async def _binary_part(session: ImapSession, item: Binary, message: Message) -> bytes | None:
-    """BINARY[1.2] and its SIZE: the part with its transfer encoding undone; None where that cannot be."""
+async def _send_binary_part(session: ImapSession, label: bytes, item: Binary, message: Message) -> bool:
+    """BINARY[1.2] and its SIZE: the part with its transfer encoding undone; False, with nothing written, where that
+    cannot be.
+
+    A multipart and a nested message have no encoding to undo (RFC 2045 6.4): their octets are what they are.
+    """
     part = find(message.root, item.path)
     if part is None:
-        return b"0" if item.size else b"NIL"
-    if part.children:
-        return None  # neither a multipart nor a message has an encoding of its own to undo
-    raw = await _octets(session, message, (part.body, part.end))
-    data = decode_body(raw, part.encoding)
-    if data is None:
-        return None
+        session.write(label + (b"0" if item.size else b"NIL"))
+    elif part.encoding in IDENTITY:
+        await _send_plain(session, label, item, message, (part.body, part.end))
+    elif part.encoding not in ENCODED:
+        return False
+    elif part.end - part.body <= BUDGET or not await _send_undone(session, label, item, message, part):
+        raw = await _octets(session, message, (part.body, part.end))
+        data = decode_body(raw, part.encoding)
+        if data is None:
+            raise RuntimeError("an encoding that is known was not undone")
+        del raw
+        if item.size:
+            session.write(label + b"%d" % len(data))
+        else:
+            data = _cut(data, item.partial)
+            session.write(label + (b"~{%d}\r\n" if b"\0" in data else b"{%d}\r\n") % len(data))
+            session.write(data)
+    return True
+
+
+async def _send_plain(session: ImapSession, label: bytes, item: Binary, message: Message, span: Span) -> None:
+    """The same of octets that no encoding has changed."""
     if item.size:
-        return b"%d" % len(data)
-    data = _cut(data, item.partial)
-    return b"~" + literal(data) if b"\0" in data else literal(data)
+        session.write(label + b"%d" % (span[1] - span[0]))
+        return
+    session.write(label + b"~" if message.nul else label)
+    await _send_span(session, message, _partial(span, item.partial), mask_nul=False)
+
+
+async def _send_undone(session: ImapSession, label: bytes, item: Binary, message: Message, part: Part) -> bool:
+    """The same of a large part, piece by piece: its length first, then its content. False where only the whole can be
+    decoded; nothing is written then.
+
+    As a literal8, since its octets are not known when it begins.
+    """
+    span = (part.body, part.end)
+    measuring = Measuring(part.encoding)
+    async for piece in _stream(session, message, span):
+        measuring.feed(piece)
+        await asyncio.sleep(0)  # decoding takes a millisecond a piece
+    try:
+        measure = measuring.measure()
+    except NotInPieces:
+        return False
+    if item.size:
+        session.write(label + b"%d" % measure.octets)
+        return True
+    skip, end = _partial((0, measure.octets), item.partial)
+    session.write(label + b"~{%d}\r\n" % (end - skip))
+    if skip == end:
+        return True
+    undoing, at = Undoing(part.encoding, measure), 0
+    async for piece in _stream(session, message, span):
+        at = _write_between(session, undoing.feed(piece), at, skip, end)
+        await session.flush_if_full()
+        await asyncio.sleep(0)
+        if at >= end:
+            break
+    _write_between(session, undoing.rest(), at, skip, end)
+    return True
+
+
+def _write_between(session: ImapSession, data: bytes, at: int, start: int, stop: int) -> int:
+    """Write what of `data`, which begins at `at`, lies in [start, stop); where it ends."""
+    after = at + len(data)
+    if at < stop and after > start:
+        session.write(data[max(start - at, 0) : max(stop - at, 0)])
+    return after
 
 
 def _cut(data: bytes, partial: tuple[int, int] | None) -> bytes:

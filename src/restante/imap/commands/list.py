@@ -22,6 +22,7 @@ from ..grammar.response_access import myrights_response
 from ..session.places import BACKUPS, Place
 from ..session.state import BadCommand, Reply
 from . import status
+from .names import mailbox_pattern
 
 if TYPE_CHECKING:
     from ...store.interface import Store
@@ -59,7 +60,7 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
         return Reply(b"LIST completed.")
     if "RECURSIVEMATCH" in command.selection and not command.selection - {"RECURSIVEMATCH", "REMOTE"}:
         raise BadCommand("RECURSIVEMATCH needs another selection option.")
-    patterns = tuple(command.reference + pattern for pattern in command.patterns)
+    patterns = tuple(mailbox_pattern(command.reference + pattern) for pattern in command.patterns)
     matchers = [list_matcher(pattern, SEPARATOR) for pattern in patterns]
     nodes = await _nodes(session, patterns)
     matching = [node for node in nodes if any(match(node.name) for match in matchers)]
@@ -212,6 +213,8 @@ def attributes_of(node: Node, *, extended: bool, subscribed: bool) -> list[str]:
     attributes = []
     if node.mailbox is None:
         attributes.append("\\NonExistent" if extended else "\\Noselect")
+    elif not node.mailbox.rights & Rights.READ:
+        attributes.append("\\Noselect")  # RFC 5819 2
     attributes.append("\\HasChildren" if node.children else "\\HasNoChildren")
     if subscribed and node.subscribed:
         attributes.append("\\Subscribed")
@@ -220,8 +223,9 @@ def attributes_of(node: Node, *, extended: bool, subscribed: bool) -> list[str]:
     return attributes
 
 
-async def line_of(session: ImapSession, place: Place, mailbox: Mailbox) -> bytes:
-    """The LIST response that SELECT gives in IMAP4rev2 (RFC 9051 6.3.2). mailbox: as `place.store` names it."""
+async def line_of(session: ImapSession, place: Place, mailbox: Mailbox, asked: str) -> bytes:
+    """The LIST response that SELECT gives in IMAP4rev2, with OLDNAME where the name was sent in another form (RFC 9051
+    6.3.2). mailbox: as `place.store` names it. asked: as the client did."""
     prefix = mailbox.name + SEPARATOR
     children = any(other.name.startswith(prefix) for other in await place.store.mailboxes())
     subscribed = mailbox.subscribed
@@ -229,12 +233,22 @@ async def line_of(session: ImapSession, place: Place, mailbox: Mailbox) -> bytes
         subscribed = place.past is None and place.shown(mailbox.name) in await session.own_store.subscriptions()
     node = Node(mailbox.name, mailbox, place, subscribed, children)
     attributes = attributes_of(node, extended=True, subscribed=True)
-    return list_response(place.shown(mailbox.name), attributes, SEPARATOR, session.dialect.utf8)
+    shown = place.shown(mailbox.name)
+    old_name = asked if asked != shown else None
+    return list_response(shown, attributes, SEPARATOR, session.dialect.utf8, old_name=old_name)
+
+
+def tell_name(session: ImapSession, place: Place, name: str, asked: str, attributes: tuple[str, ...] = ()) -> None:
+    """In IMAP4rev2, what a mailbox is called of which a command spoke in another form (RFC 9051 6.3.9.7); of INBOX
+    everybody knows."""
+    shown = place.shown(name)
+    if session.dialect.rev2 and shown != asked and name != INBOX:
+        session.write(list_response(shown, attributes, SEPARATOR, session.dialect.utf8, old_name=asked))
 
 
 async def lsub(session: ImapSession, command: Lsub) -> Reply:
     """LSUB: subscribed names; with "%" also the levels above them, marked \\Noselect (RFC 3501 6.3.9)."""
-    match = list_matcher(command.reference + command.pattern, SEPARATOR)
+    match = list_matcher(mailbox_pattern(command.reference + command.pattern), SEPARATOR)
     store = session.own_store
     own_place = Place(store, INBOX)
     nodes = tree([(own_place, one) for one in await store.mailboxes()], await store.subscriptions())

@@ -10,9 +10,9 @@ from ...store.errors import CannotChangeMailbox, MailboxExists, NoSuchMailbox, R
 from ...store.model import INBOX, ROLES, SEPARATOR, Mailbox
 from ...store.rights import Rights
 from ..grammar.commands import Create, Delete, Rename, Subscribe, Unsubscribe
-from ..grammar.response import list_response
 from ..session.places import Place
 from ..session.state import Reply
+from .list import tell_name
 from .names import mailbox_name
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ async def create(session: ImapSession, command: Create) -> Reply:
         raise RoleTaken("A mailbox of somebody else has no special use for you.")
     made = await place.store.create_mailbox(place.name, role)
     await _acted(session, place, place.name)
-    if session.dialect.rev2 and name != command.mailbox.removesuffix(SEPARATOR):
-        session.write(list_response(name, (), SEPARATOR, session.dialect.utf8, old_name=command.mailbox))
+    if name != command.mailbox.removesuffix(SEPARATOR):
+        tell_name(session, place, place.name, command.mailbox)
     return Reply(b"CREATE completed.", b"MAILBOXID (%b)" % made.id.encode("ascii"))
 
 
@@ -68,6 +68,7 @@ async def delete(session: ImapSession, command: Delete) -> Reply:
     if here is not None and (here.store.account, session.view.mailbox.key) == (place.store.account, mailbox.key):
         session.unselected()
         session.say(b"The mailbox is closed.", b"CLOSED")
+    tell_name(session, place, mailbox.name, command.mailbox, ("\\NonExistent",))
     return Reply(b"DELETE completed.")
 
 
@@ -96,9 +97,8 @@ async def rename(session: ImapSession, command: Rename) -> Reply:
         raise CannotChangeMailbox("A mailbox cannot be moved into itself.")
     await place.store.rename_mailbox(mailbox.key, to.name)
     await _acted(session, place, mailbox.name, to.name)
-    if session.dialect.rev2 and mailbox.name != INBOX:
-        old_name = place.shown(mailbox.name)
-        session.write(list_response(to.shown(to.name), (), SEPARATOR, session.dialect.utf8, old_name=old_name))
+    if mailbox.name != INBOX:
+        tell_name(session, to, to.name, command.mailbox)
     return Reply(b"RENAME completed.")
 
 

@@ -19,6 +19,11 @@ LONGEST = 1_000
 """Characters of a name."""
 
 
+def mailbox_pattern(pattern: str) -> str:
+    """A LIST pattern, its reference before it, in the form that names have: a name sent without wildcards is one."""
+    return pattern if pattern.isascii() else unicodedata.normalize("NFC", pattern)
+
+
 def mailbox_name(name: str) -> str:
     """The name as the store knows it. Raises BadMailboxName for one that cannot be a mailbox's."""
     plain = name.isascii() and name.isprintable()  # then it is NFC, and nothing in it is forbidden

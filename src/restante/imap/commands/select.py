@@ -42,7 +42,7 @@ async def select(session: ImapSession, command: Select) -> Reply:
         opening = await place.store.opening(mailbox.key)
         view = View(opening.snapshot, read_only=command.read_only or place.past is not None)
         session.selected(view, place)
-        await _describe(session, view, place, opening)
+        await _describe(session, view, place, opening, command.mailbox)
         if command.qresync is not None:
             await resync.resynchronise(session, view, command.qresync)
     except BaseException:
@@ -54,13 +54,13 @@ async def select(session: ImapSession, command: Select) -> Reply:
     return Reply(word + b" completed.", b"READ-WRITE" if changes else b"READ-ONLY")
 
 
-async def _describe(session: ImapSession, view: View, place: Place, opening: Opening) -> None:
-    """The untagged responses that every SELECT must give, those of the dialect among them."""
+async def _describe(session: ImapSession, view: View, place: Place, opening: Opening, asked: str) -> None:
+    """The untagged responses that every SELECT must give, those of the dialect among them. asked: the name as sent."""
     mailbox = view.mailbox
     tell_flags(session, opening.keywords, mailbox.rights, read_only=view.read_only)
     session.write(b"* %d EXISTS\r\n" % len(view.uids))
     if session.dialect.rev2:
-        session.write(await list_family.line_of(session, place, mailbox))
+        session.write(await list_family.line_of(session, place, mailbox, asked))
     else:
         await _describe_rev1(session, view, opening.first_unseen)
     session.write(

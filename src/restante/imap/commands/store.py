@@ -10,9 +10,11 @@ from array import array
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from ...store.errors import TooManyKeywords
 from ...store.model import Flagged, FlagMode, Flags
 from ..grammar.commands import FetchItem, Item, Store, StoreMode
 from ..grammar.sets import compress, format_ranges
+from ..session.permanent import tell_flags
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
 from . import limit
@@ -41,9 +43,14 @@ async def store(session: ImapSession, command: Store) -> Reply:
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
     if command.silent:
         await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
-    flagged = await session.selected_store.store_flags(
-        view.mailbox.key, view.ranges(spans), MODES[command.mode], flags, command.unchanged_since
-    )
+    try:
+        flagged = await session.selected_store.store_flags(
+            view.mailbox.key, view.ranges(spans), MODES[command.mode], flags, command.unchanged_since
+        )
+    except TooManyKeywords:
+        words = await session.selected_store.keywords(view.mailbox.key)
+        tell_flags(session, words, view.mailbox.rights, read_only=False, full=True)
+        raise
     alone = view.note_own(flagged)
     if not command.silent:
         await _answer(session, view, command, spans, descending=bool(limited))

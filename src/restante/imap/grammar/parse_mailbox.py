@@ -155,7 +155,7 @@ def _status_items(cursor: Cursor) -> tuple[c.StatusItem, ...]:
 def parse_lsub(cursor: Cursor, tag: bytes) -> c.Command:
     """lsub = "LSUB" SP mailbox SP list-mailbox (RFC 3501)"""
     cursor.sp()
-    reference = cursor.mailbox()
+    reference = cursor.reference()
     cursor.sp()
     return c.Lsub(tag, reference, cursor.list_mailbox())
 
@@ -172,7 +172,7 @@ def parse_list(cursor: Cursor, tag: bytes) -> c.Command:
         extended = True
         selection = _selection(cursor)
         cursor.sp()
-    reference = cursor.mailbox()
+    reference = cursor.reference()
     cursor.sp()
     if cursor.skip(b"("):
         extended = True

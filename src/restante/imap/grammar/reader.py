@@ -35,6 +35,8 @@ _TAIL = 64
 """Octets kept of a line that is too long: enough for a literal's announcement at its end."""
 _LITERAL_MINUS = 4_096
 """Largest non-synchronising literal under LITERAL- (RFC 7888 4)."""
+_FILES = re.compile(rb"[^ ]+ (?:UID )?(?:APPEND|REPLACE) ", re.IGNORECASE)
+"""A command that files a message begins so."""
 _PROBES = 8
 """Synchronising literals of one command whose beginning is parsed before Continue: more would cost the square."""
 _PATIENCE = 2
@@ -282,7 +284,7 @@ class CommandReader:
         size = int(literal[2]) if len(literal[2]) < 19 else 1 << 63
         self._swallowed += size
         if self._swallowed > self.limits.message * (_PATIENCE if self.authenticated else 1):
-            return self._end(Bad(refusal.tag, refusal.text, refusal.code, fatal=True))
+            return self._end(Bad(refusal.tag, refusal.text, refusal.code or b"TOOBIG", fatal=True))
         self._in_literal, self._missing, self._sink = True, size, None
         return None
 
@@ -302,7 +304,9 @@ class CommandReader:
         """Why a literal of this size may not come here; if it may, what it is where that is known."""
         tag, upload = self._tag(), None
         if not synchronising and not self.literal_plus and size > _LITERAL_MINUS:
-            return Bad(tag, "Non-synchronising literals are limited to 4096 octets")
+            files = _FILES.match(self._text) is not None
+            code = b"TOOBIG" if files else b""  # RFC 7888 5: a must for APPEND
+            return Bad(tag, "Non-synchronising literals are limited to 4096 octets", code)
         largest = self.limits.literal if self.authenticated else self.limits.literal_before_login
         too_much = self._octets + self._held + size > self.limits.command
         if size > largest or too_much or (synchronising and len(self._literals) < _PROBES):

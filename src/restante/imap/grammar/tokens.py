@@ -33,6 +33,8 @@ NUMBER = re.compile(rb"[0-9]{1,20}(?![0-9])")
 SET = re.compile(rb"[0-9*:,]+")
 INT64 = (1 << 63) - 1
 _LONGEST_FLAG = 255
+UNMATCHED = "\0"
+"""What stands for a LIST pattern that matches nothing: no name has it."""
 
 
 class Cursor:
@@ -218,7 +220,21 @@ class Cursor:
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials"""
         raw = self.string() if self.peek() in (_QUOTE, LITERAL) else self.match(LIST_ATOM, "a mailbox pattern")
-        return decode_mailbox(raw, self.utf8)
+        return self._pattern(raw)
+
+    def reference(self) -> str:
+        """mailbox, as LIST's and LSUB's first argument: the beginning of a pattern."""
+        return self._pattern(self.astring())
+
+    def _pattern(self, raw: bytes) -> str:
+        """A pattern that can be no mailbox's name is passed over, not refused (RFC 9051 6.3.9); UTF-8 must be valid all
+        the same (RFC 6855 3)."""
+        try:
+            return decode_mailbox(raw, self.utf8)
+        except BadSyntax as error:
+            if self.utf8 and not error.no:
+                raise
+            return UNMATCHED
 
     def flag(self) -> str:
         """flag = "\\Answered" / ... / flag-keyword / flag-extension; at most 255 octets, else NO [LIMIT]"""

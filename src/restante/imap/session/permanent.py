@@ -23,21 +23,28 @@ SYSTEM = (
 )
 
 
-def tell_flags(session: ImapSession, keywords: Sequence[str], rights: Rights, *, read_only: bool) -> None:
-    """Write the two responses. keywords: those of the mailbox. read_only: it was opened by EXAMINE."""
-    there, kept = _flags(tuple(keywords), rights, read_only)
+def tell_flags(
+    session: ImapSession, keywords: Sequence[str], rights: Rights, *, read_only: bool, full: bool = False
+) -> None:
+    """Write the two responses. keywords: as in `store.model.Opening`. read_only: it was opened by EXAMINE.
+
+    full: the account can have no more keywords, which for its owner their number tells; then \\* is not among the flags
+    that are kept (RFC 9051 7.1, PERMANENTFLAGS).
+    """
+    full = full or len(keywords) >= session.limits.keywords
+    there, kept = _flags(tuple(keywords), rights, read_only, full)
     said = b"Flags that are kept." if kept else b"Nothing can be changed."
     session.write(b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] %b\r\n" % (there, kept, session.text(said)))
 
 
 @lru_cache(maxsize=256)
-def _flags(keywords: tuple[str, ...], rights: Rights, read_only: bool) -> tuple[bytes, bytes]:
+def _flags(keywords: tuple[str, ...], rights: Rights, read_only: bool, full: bool) -> tuple[bytes, bytes]:
     """What stands between the parentheses of both; the second is empty where nothing can be changed."""
     words = [word.encode("ascii") for word in keywords]
     flags = b" ".join([name for name, _ in SYSTEM] + words)
     if read_only or not rights & (Rights.SEEN | Rights.WRITE | Rights.DELETE_MESSAGES):
         return flags, b""
-    more = [b"\\*"] if rights & Rights.WRITE else []
+    more = [b"\\*"] if rights & Rights.WRITE and not full else []
     if rights == ALL:
         return flags, b" ".join([flags, *more])
     kept = [name for name, needed in SYSTEM if rights & needed]

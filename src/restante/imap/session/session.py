@@ -1,11 +1,8 @@
 """One IMAP connection: octets in, commands run in order, responses out.
 
 The reader cuts octets into events; each command is looked up in the table of `imap.commands`, checked against
-the state, run, and answered. Output is gathered and goes out when no further command is buffered, or when
-enough has gathered, so that a pipeline costs one write and a large answer meets back-pressure.
-
-    greeting -> NOT_AUTHENTICATED -> AUTHENTICATED <-> SELECTED -> LOGOUT
-                        ^---- UNAUTHENTICATE ----+----------+
+the state (`standing`), run, and answered. Output is gathered (`talk`) and goes out when no further command is buffered,
+or when enough has gathered, so that a pipeline costs one write and a large answer meets back-pressure.
 
 The session holds no task and no handle of its own while it waits, and no timer but that of INPROGRESS, which runs out
 by itself: it is suspended in `Connection.read`. A watch on the account notes that something changed; in IDLE, and for a
@@ -17,39 +14,33 @@ It must not know sockets or SQL, nor what any one command does. RFC 9051 3, 5.2,
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
-from ...accounts.login import Authenticator, Peer
+from ...accounts.login import Authenticator
 from ...clock import Clock
 from ...config.model import ImapTable, LimitsTable
-from ...connection import AccountClosed, Connection, ConnectionLost, ReadTimeout, ServerStopping
+from ...connection import AccountClosed, Connection, ConnectionLost, OpenerClosed, ReadTimeout, ServerStopping
 from ...errors import Refusal
-from ...store.directory import Account, fold_address
 from ...store.errors import NoSuchAccount
-from ...store.interface import Engine, Store, Watch
-from ...store.model import FlagTable
+from ...store.interface import Engine
 from ...store.past import Past
-from ..commands import limit
 from ..commands.table import TABLE, Entry
 from ..commands.upload import admit
 from ..grammar.commands import Command
 from ..grammar.reader import Bad, CommandReader, Continue, Line, ReaderLimits, Upload
-from . import capabilities
-from .places import Place, Places
+from .places import Places
 from .progress import SLOW, Progress
 from .refusals import code_of, line_text, reply_to
-from .state import ALREADY_SAID, AS_EVER, Answer, BadCommand, Dialect, Reply, SelectedLost, State, Told
+from .standing import Standing
+from .state import ALREADY_SAID, Answer, BadCommand, Reply, SelectedLost, State
+from .talk import FLUSH
 from .uidonly import uses_numbers
 from .updates import Updates, always
-from .view import NOTHING, View
+from .view import NOTHING
 
 if TYPE_CHECKING:
     from ..commands.watching import Notifications
-
-FLUSH = 256 * 1024
-"""Octets of output gathered before the peer must take them."""
 
 YIELD = 64
 """Commands of one pipeline run before other sessions get a turn."""
@@ -59,7 +50,7 @@ class SessionEnded(Exception):
     """BYE has been said: nothing more is read from this connection."""
 
 
-class ImapSession:
+class ImapSession(Standing):
     """See the module. `run()` serves one connection until it ends.
 
     version: ours, told by ID. hostname: ours, which an IMAP URL may name. past: snapshots of accounts, None where
@@ -68,37 +59,16 @@ class ImapSession:
 
     __slots__ = (
         "_bad_in_a_row",
-        "_gathered",
-        "_out",
         "_quiet_until",
         "_since_wait",
-        "_wake",
-        "_without_login",
-        "account",
-        "authenticator",
         "clock",
-        "config",
-        "connection",
-        "dialect",
-        "dirty",
-        "engine",
-        "flag_table",
         "hostname",
-        "limits",
-        "notifications",
-        "own_store_or_none",
         "past",
-        "place",
         "places",
         "progress",
-        "reader",
-        "state",
-        "told",
         "uid_command",
         "updates",
         "version",
-        "view_or_none",
-        "watch",
     )
 
     def __init__(
@@ -114,43 +84,20 @@ class ImapSession:
         hostname: str = "",
         past: Past | None = None,
     ) -> None:
-        self.connection = connection
-        self.engine = engine
-        self.authenticator = authenticator
-        self.config = config
-        self.limits = limits
+        reader = CommandReader(reader_limits(limits))
+        reader.literal_plus = config.literal_plus
+        super().__init__(connection, engine, authenticator, config, limits, reader)
         self.clock = clock
         self.version = version
         self.hostname = hostname
         self.past = past
-        self.reader = CommandReader(reader_limits(limits))
-        self.reader.literal_plus = config.literal_plus
-        self.state = State.NOT_AUTHENTICATED
-        self.dialect = Dialect()
-        self.account: Account | None = None
-        self.own_store_or_none: Store | None = None
-        self.place: Place | None = None
-        """Where the selected mailbox is; None where none is selected."""
         self.places = Places(self)
-        self.view_or_none: View | None = None
-        self.flag_table: FlagTable | None = None
-        self.watch: Watch | None = None
-        self.dirty = False
-        """The account changed since the view was last brought up to date (a hint)."""
-        self.told: Told = AS_EVER
-        """What of the selected mailbox the client wants to hear."""
-        self.notifications: Notifications | None = None
-        """What it wants to hear of everything else: nothing, unless NOTIFY or ENABLE METADATA has asked."""
         self.uid_command = False
         """The command being answered came under UID: every FETCH response then carries UID (RFC 9051 6.4.9)."""
         self.updates = Updates(self)
         self.progress = Progress(self)
-        self._out: list[bytes] = []
-        self._gathered = 0
         self._since_wait = 0
         self._bad_in_a_row = 0
-        self._without_login = 0
-        self._wake: asyncio.Timeout | None = None
         self._quiet_until: float | None = None
 
     # Life ------------------------------------------------------------------------------------------------
@@ -173,6 +120,9 @@ class ImapSession:
             await self._bye(b"Nothing was heard for too long.")
         except ServerStopping:
             await self._bye(b"The server is stopping.", b"UNAVAILABLE")
+        except OpenerClosed:
+            self.connection.log("session ended", reason="credential closed")
+            await self._bye(b"The password of this session opens nothing any more.", b"EXPIRED")
         except (AccountClosed, NoSuchAccount) as closed:  # told by the server, or met in the store before that
             self.connection.log("session ended", reason="account closed")
             if isinstance(closed, NoSuchAccount) and self.place is not None and not self.place.own:
@@ -200,7 +150,7 @@ class ImapSession:
                 await self._listen(self.notifications)
                 return
             await self.flush()
-            await self._read_more(self.idle_timeout)
+            await self._read_more(self._patience())
         elif isinstance(event, Command):
             await self._command(event)
         elif isinstance(event, Continue):
@@ -209,7 +159,7 @@ class ImapSession:
             await self._bad(event)
         elif isinstance(event, Line):
             self.write(b"* BAD %b\r\n" % self.text(b"That line answers no question."))
-        if self._gathered > FLUSH:
+        if self.gathered > FLUSH:
             await self.flush()
 
     async def _continue(self, upload: Upload | None) -> None:
@@ -230,6 +180,18 @@ class ImapSession:
         except Refusal as refusal:
             return reply_to(refusal, try_create=True)
         return None
+
+    def _patience(self) -> float:
+        """Seconds that the next octets may take. Before login they may not make a command last for ever: it is the
+        receipt of a command that resets the timer (RFC 9051 5.4). Raises ReadTimeout."""
+        if self.state is not State.NOT_AUTHENTICATED:
+            return self.config.idle_timeout
+        now = self.clock.monotonic()
+        if self.login_by is None:
+            self.login_by = now + self.config.login_timeout
+        if now >= self.login_by:
+            raise ReadTimeout
+        return self.login_by - now
 
     @property
     def idle_timeout(self) -> float:
@@ -257,12 +219,12 @@ class ImapSession:
     async def _wait(self, timeout: float, wake_in: float | None = None) -> bool:
         """Read octets; False where a change of the account, or `wake_in` seconds, ended the wait before any came."""
         try:
-            async with asyncio.timeout(wake_in) as self._wake:
+            async with asyncio.timeout(wake_in) as self.waiting:
                 await self._read_more(timeout)
         except TimeoutError:
             return False
         finally:
-            self._wake = None
+            self.waiting = None
         return True
 
     async def _read_more(self, timeout: float) -> None:
@@ -320,8 +282,9 @@ class ImapSession:
             await self.flush()
             await asyncio.sleep(0)
         if self.state is State.NOT_AUTHENTICATED:
-            self._without_login += 1
-            if self._without_login >= self.limits.commands_before_login:
+            self.login_by = None
+            self.without_login += 1
+            if self.without_login >= self.limits.commands_before_login:
                 await self.end(b"Too many commands without login.")
 
     async def _run(self, entry: Entry, command: Command) -> Reply:
@@ -365,73 +328,32 @@ class ImapSession:
             self.view_or_none.saved = NOTHING  # RFC 5182 2.1
         self._bad_in_a_row += 1
         before_login = self.state is State.NOT_AUTHENTICATED
-        self._without_login += before_login
+        self.login_by = None
+        self.without_login += before_login
         if self._bad_in_a_row >= self.limits.bad_commands:
             await self.end(b"Too many errors in a row.")
-        if before_login and self._without_login >= self.limits.commands_before_login:
+        if before_login and self.without_login >= self.limits.commands_before_login:
             await self.end(b"Too many commands without login.")
 
-    # For commands: output and input ----------------------------------------------------------------------
-
-    def write(self, data: bytes) -> None:
-        """Gather octets for the peer."""
-        self._out.append(data)
-        self._gathered += len(data)
-
-    def text(self, said: bytes) -> bytes:
-        """A text for people in the client's language (RFC 5255 3)."""
-        texts = self.dialect.texts
-        return said if texts is None else texts.text(said)
-
-    def answer(self, reply: Reply, tag: bytes) -> bytes:
-        """The octets of a tagged response."""
-        if self.dialect.texts is not None:
-            reply = replace(reply, text=self.text(reply.text))
-        return reply.line(tag)
-
-    def say(self, text: bytes, code: bytes = b"", word: bytes = b"OK") -> None:
-        """An untagged status response."""
-        self.write(b"* %b %b%b\r\n" % (word, b"[" + code + b"] " if code else b"", self.text(text)))
-
-    async def flush(self) -> None:
-        """Hand over what has gathered and wait until the peer has taken enough of it."""
-        if not self._out:
-            return
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
-        self._gathered = 0
-        kept_up = self.connection.send(data)
-        del data  # not held while the peer is slow
-        if not kept_up:
-            await self.connection.drain()
-
-    def say_now(self, response: bytes) -> None:
-        """Send a whole response from outside the command that runs; what it has written goes out first.
-
-        Only while that command writes whole responses (see `progress`). Nobody waits for the peer here.
-        """
-        self._out.append(response)
-        self.connection.write(b"".join(self._out))
-        self._out.clear()
-        self._gathered = 0
-
-    async def flush_if_full(self) -> None:
-        """As `flush`, once a batch of output has gathered."""
-        if self._gathered > FLUSH:
-            await self.flush()
+    # The client's raw lines ------------------------------------------------------------------------------
 
     async def line(self, timeout: float, *, wake: bool = False, wake_in: float | None = None) -> bytes | None:
         """The client's next raw line, without CRLF (AUTHENTICATE, IDLE).
 
-        wake: come back with None as soon as the account has changed; wake_in: or after so many seconds. Raises
-        ReadTimeout, ConnectionLost; BadCommand where the reader refuses the line.
+        timeout: seconds until it must be whole. wake: come back with None as soon as the account has changed;
+        wake_in: or after so many seconds. Raises ReadTimeout, ConnectionLost; BadCommand where the reader refuses the
+        line.
         """
         self.reader.line_mode = True
         await self.flush()
+        until = self.clock.monotonic() + timeout
         while (event := self.reader.next()) is None:
             if wake and self._has_news():
                 return None
-            if not await self._wait(timeout, wake_in):
+            left = until - self.clock.monotonic()
+            if left <= 0:
+                raise ReadTimeout
+            if not await self._wait(left, wake_in):
                 return None
         if isinstance(event, Line):
             self.reader.line_mode = False
@@ -448,158 +370,6 @@ class ImapSession:
         behind = self.notifications is not None and self.notifications.behind
         return behind or (self.dirty and self.told.messages)
 
-    # For commands: who and where -------------------------------------------------------------------------
-
-    @property
-    def peer(self) -> Peer:
-        """The peer as the accounts room wants to know it."""
-        c = self.connection
-        return Peer("imap", c.peer, c.loopback, c.secure, c.channel_binding())
-
-    @property
-    def own_store(self) -> Store:
-        """The store of the account that has logged in. Names go through `places`; the selected mailbox, which may
-        be somebody else's, is in `selected_store`."""
-        if self.own_store_or_none is None:
-            raise RuntimeError("no account before login")
-        return self.own_store_or_none
-
-    @property
-    def selected_store(self) -> Store:
-        """The store that the selected mailbox is in; only in the selected state."""
-        if self.place is None:
-            raise RuntimeError("no store without a selected mailbox")
-        return self.place.store
-
-    @property
-    def view(self) -> View:
-        """The view of the selected mailbox; only in the selected state."""
-        if self.view_or_none is None:
-            raise RuntimeError("no view without a selected mailbox")
-        return self.view_or_none
-
-    def capability_list(self) -> bytes:
-        """What CAPABILITY answers now."""
-        if self.state is not State.NOT_AUTHENTICATED:
-            config = self.config
-            configured = limit.capability(config)
-            if self.sets_quota:
-                configured += (b"QUOTASET",)  # RFC 9208 1
-            return capabilities.after_login(
-                config.literal_plus, self.limits.message, turned_off(config.compress, config.unauthenticate), configured
-            )
-        peer = self.peer
-        return capabilities.before_login(
-            self.config.literal_plus,
-            self.connection.tls_available,
-            self.authenticator.plain_allowed(peer),
-            self.authenticator.mechanisms(peer),
-        )
-
-    @property
-    def sets_quota(self) -> bool:
-        """Whether this account may change quotas, as configured."""
-        admins = self.config.quota_admins
-        return (
-            bool(admins)
-            and self.account is not None
-            and (fold_address(self.account.address) in map(fold_address, admins))
-        )
-
-    def logged_in(self, account: Account) -> None:
-        """Enter the authenticated state. Raises Refusal where the account has too many connections."""
-        self.connection.set_account(account.address, account.id)
-        self.account = account
-        self.own_store_or_none = self.engine.account(account.id, session=f"imap {self.connection.id}")
-        self.state = State.AUTHENTICATED
-        self.reader.authenticated = True
-
-    def forget_user(self) -> None:
-        """Back to the state of a new connection, TLS and octets that came already excepted (RFC 8437 3, 4.1).
-
-        Nothing that belongs to the account or to what its client has switched on may outlive this: whatever a
-        session keeps besides is to be let go here.
-        """
-        self.close_watch()
-        self.notify(None, AS_EVER)
-        self.view_or_none = None
-        self.connection.clear_account()
-        self.account = None
-        self.own_store_or_none = None
-        self.place = None
-        self.flag_table = None
-        self.dirty = False
-        self.dialect = Dialect()
-        self.reader.utf8 = False
-        self.reader.authenticated = False
-        self.state = State.NOT_AUTHENTICATED
-        self._without_login = 0
-
-    async def flags(self) -> FlagTable:
-        """Interned flag sets of the account that the selected mailbox is in."""
-        if self.flag_table is None:
-            self.flag_table = await self.selected_store.flag_table()
-        return self.flag_table
-
-    def enable_condstore(self) -> None:
-        """A CONDSTORE-enabling command was seen; the first, with a mailbox selected, is told where things
-        stand (RFC 7162 3.1)."""
-        if not self.dialect.condstore:
-            self.dialect.condstore = True
-            if self.view_or_none is not None:
-                told = self.view_or_none.told_modseq
-                self.say(b"Mod-sequences are told from here on.", b"HIGHESTMODSEQ %d" % told)
-
-    def selected(self, view: View, place: Place) -> None:
-        """Enter the selected state."""
-        self.view_or_none = view
-        self.place = place
-        self.state = State.SELECTED
-
-    def listen(self, place: Place, known: int) -> None:
-        """Hear of changes of the account that a mailbox is in, from now on. known: its number, as just read."""
-        if self.watch is not None and (place.past is not None or self.watch.account != place.store.account):
-            self.close_watch()
-        if self.watch is None and place.past is None:
-            self.watch = self.engine.watch(place.store.account, self._on_change, known)
-
-    def unselected(self, *, listening: bool = False) -> None:
-        """Back to the authenticated state; all that was known of the mailbox is let go.
-
-        listening: but not the watch, since another mailbox is selected, in the same account as a rule.
-        """
-        self.view_or_none = None
-        self.dirty = False
-        self.place = None
-        self.flag_table = None
-        if not listening:
-            self.close_watch()
-        self.state = State.AUTHENTICATED
-
-    def notify(self, notifications: Notifications | None, told: Told) -> None:
-        """What the client is told from here on; None and AS_EVER: as without NOTIFY."""
-        before, self.notifications, self.told = self.notifications, notifications, told
-        if before is not None and before is not notifications:
-            before.close()
-
-    def close_watch(self) -> None:
-        """Stop listening to the account's changes."""
-        if self.watch is not None:
-            self.watch.close()
-            self.watch = None
-
-    def _on_change(self, modseq: int) -> None:
-        """A change of the account was committed somewhere: note it, and end a wait that asked for it."""
-        if self.view_or_none is not None and modseq <= self.view_or_none.mailbox.highest_modseq:
-            return  # our own, as a rule: the view has it already
-        self.dirty = True
-        self.wake()
-
-    def wake(self) -> None:
-        """End a wait that asked for changes: there may be something to tell."""
-        if self._wake is not None and not self._wake.expired():
-            self._wake.reschedule(asyncio.get_running_loop().time())
-
 
 @lru_cache(maxsize=4)
 def reader_limits(limits: LimitsTable) -> ReaderLimits:
@@ -613,13 +383,6 @@ def reader_limits(limits: LimitsTable) -> ReaderLimits:
         set_items=limits.set_items,
         metadata_value=limits.metadata_value,
     )
-
-
-@lru_cache(maxsize=4)
-def turned_off(compress: bool, unauthenticate: bool) -> frozenset[bytes]:
-    """The capabilities that the configuration does not let be announced."""
-    on = {capabilities.COMPRESS: compress, capabilities.UNAUTHENTICATE: unauthenticate}
-    return frozenset(name for name, announced in on.items() if not announced)
 
 
 def wrong_state(now: State, wanted: tuple[State, ...]) -> bytes:

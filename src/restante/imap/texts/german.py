@@ -21,6 +21,7 @@ SENTENCES: Mapping[str, str] = {
     "This account is disabled.": "Dieses Konto ist gesperrt.",
     "Ask the administrator.": "Fragen Sie den Administrator.",
     "This account has been disabled or removed.": "Dieses Konto wurde gesperrt oder gelöscht.",
+    "The password of this session opens nothing any more.": "Das Passwort dieser Sitzung gilt nicht mehr.",
     "This needs TLS.": "Das geht nur mit TLS.",
     "Turn on TLS in your mail program.": "Schalten Sie in Ihrem Mailprogramm TLS ein.",
     "Too many logins at the moment.": "Im Augenblick melden sich zu viele an.",

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...accounts.login import LoginRefused, LoginUnavailable, PrivacyRequired
+from ...accounts.login import Admitted, LoginRefused, LoginUnavailable, PrivacyRequired
 from ...errors import Refusal
-from ...store.directory import Account
 from ...store.errors import InUse
 from ..grammar.commands import Command, decode_response
 from ..grammar.reader import SASL_LIMIT, Overlong
@@ -25,6 +24,7 @@ if TYPE_CHECKING:  # the session imports the handlers
 async def user(session: Pop3Session, command: Command) -> None:
     """USER: the name is only kept; whether there is such an account is not told (RFC 1939 13)."""
     if not session.authenticator.plain_allowed(session.peer):
+        session.connection.log("login refused", reason=PrivacyRequired.code)
         session.reply(err(b"Passwords need TLS here: use STLS first.", Code.AUTH))
     elif not _is_utf8(command.argument):
         session.reply(err(b"The name is not UTF-8.", Code.AUTH))
@@ -45,11 +45,11 @@ async def password(session: Pop3Session, command: Command) -> None:
     # A wrong password may be answered late, to slow guessers: what is owed to the peer goes out before.
     await session.flush()
     try:
-        account = await session.authenticator.password(name, command.argument, session.peer)
+        admitted = await session.authenticator.password(name, command.argument, session.peer)
     except Refusal as refusal:
-        session.reply(_login_refused(refusal))
+        session.reply(_login_refused(session, refusal))
         return
-    await _enter(session, account)
+    await _enter(session, admitted)
 
 
 async def auth(session: Pop3Session, command: Command) -> None:
@@ -59,7 +59,7 @@ async def auth(session: Pop3Session, command: Command) -> None:
     try:
         exchange = session.authenticator.start(mechanism, session.peer)
     except PrivacyRequired as refusal:
-        session.reply(_login_refused(refusal))
+        session.reply(_login_refused(session, refusal))
         return
     except Refusal:
         session.reply(err(b"No such mechanism here."))
@@ -69,9 +69,9 @@ async def auth(session: Pop3Session, command: Command) -> None:
         try:
             outcome = await exchange.step(response)
         except Refusal as refusal:
-            session.reply(_login_refused(refusal))
+            session.reply(_login_refused(session, refusal))
             return
-        if isinstance(outcome, Account):
+        if isinstance(outcome, Admitted):
             break
         session.reply(challenge(outcome))
         line = await session.read_line(SASL_LIMIT)
@@ -108,14 +108,15 @@ async def stls(session: Pop3Session, command: Command) -> None:
     session.reader.clear()
 
 
-async def _enter(session: Pop3Session, account: Account) -> None:
+async def _enter(session: Pop3Session, admitted: Admitted) -> None:
     """From a proved identity to an open maildrop, or to a refusal that leaves AUTHORIZATION as it was."""
+    account = admitted.account
     delay, now = session.config.login_delay, session.clock.monotonic()
     if delay > 0 and session.logins.too_soon(account.id, now, delay):
         session.reply(err(b"Wait %d seconds between logins." % delay, Code.LOGIN_DELAY))
         return
     try:
-        await session.open_maildrop(account, policy_for(account.settings, session.config))
+        await session.open_maildrop(admitted, policy_for(account.settings, session.config))
     except InUse:
         session.reply(err(b"Another POP3 session has this maildrop open.", Code.IN_USE))
         return
@@ -129,7 +130,10 @@ async def _enter(session: Pop3Session, account: Account) -> None:
     session.reply(ok(b"%d messages (%d octets)." % (count, octets)))
 
 
-def _login_refused(refusal: Refusal) -> bytes:
+def _login_refused(session: Pop3Session, refusal: Refusal) -> bytes:
+    """The answer; and a line in the log, where the authenticator has not written it."""
+    if not isinstance(refusal, LoginRefused):
+        session.connection.log("login refused", reason=refusal.code)
     text = str(refusal).encode("ascii", "replace")
     if isinstance(refusal, LoginRefused | PrivacyRequired):
         return err(text, Code.AUTH)

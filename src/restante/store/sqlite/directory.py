@@ -33,7 +33,7 @@ from ..directory import (
     fold_address,
 )
 from . import directory_addresses as addresses
-from . import directory_backup
+from . import directory_backup, directory_closures
 from . import directory_credentials as credentials
 from .deliveries import SqliteDeliveries
 from .directory_rows import ACCOUNT_FIELDS, Values, account_of, insert_account
@@ -50,7 +50,6 @@ LOGINS_KEPT = 256
 """Accounts whose row and credentials are remembered while the file is the same."""
 
 DUPLICATES_KEPT = 10_000
-CLOSURES_KEPT = 10_000
 
 
 class SqliteDirectory:
@@ -176,7 +175,7 @@ class SqliteDirectory:
                     (enabled, id),
                 )
                 if not enabled and db.changes():
-                    _note_closure(db, id)
+                    directory_closures.note(db, id)
             for column, limit in (
                 ("quota", quota),
                 ("quota_messages", quota_messages),
@@ -197,19 +196,13 @@ class SqliteDirectory:
             credentials.require_account(db, id)
             db.execute("DELETE FROM account WHERE id = ?", (id,))
             db.execute("DELETE FROM adopted WHERE account = ?", (id,))
-            _note_closure(db, id)
+            directory_closures.note(db, id)
             db.execute("DELETE FROM share WHERE account = ?1 OR identifier = ?1", (id,))
 
         await self._write(change)
 
     async def closures(self, after: int | None) -> Closures:
-        oldest, newest = self._rows("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM closure")[0]
-        if after is None or after >= newest:
-            return Closures(newest, ())
-        if after < oldest - 1:
-            return Closures(newest, None)
-        rows = self._rows("SELECT DISTINCT account FROM closure WHERE number > ? AND number <= ?", after, newest)
-        return Closures(newest, tuple(account for (account,) in rows))
+        return directory_closures.since(self._rows, after)
 
     # Aliases ---------------------------------------------------------------------------------------
 
@@ -393,9 +386,3 @@ _TWICE = "SELECT address FROM account WHERE key IN (SELECT key FROM alias)"
 
 def _places(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _note_closure(db: apsw.Connection, account: str) -> None:
-    """So that every process ends the account's sessions."""
-    db.execute("INSERT INTO closure (account) VALUES (?)", (account,))
-    db.execute("DELETE FROM closure WHERE number <= ?", (db.last_insert_rowid() - CLOSURES_KEPT,))

@@ -5,9 +5,12 @@ Changes run inside the transaction of their caller.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import apsw
 
 from ..directory import Credential, DirectoryRefusal, Login, NotFound
+from . import directory_closures
 from .directory_rows import ACCOUNT_COLUMNS, ACCOUNT_FIELDS, Read, account_of, credential_of, insert_credential
 
 LOGIN = (
@@ -43,7 +46,8 @@ def put(
     number = _number_for(db, account, credential)
     if salt is not None and iterations is not None:
         _set_salt(db, account, number, salt, iterations)
-    insert_credential(db, account, number, credential)
+    wanted = credential if if_version is not None else _with_another_secret(db, account, number, credential)
+    insert_credential(db, account, number, wanted)
     _grow_version(db, account)
     return number
 
@@ -54,6 +58,7 @@ def remove(db: apsw.Connection, account: str, number: int) -> None:
     if not db.changes():
         raise NotFound(f"There is no credential {number}.", "List them to see their numbers.")
     _grow_version(db, account)
+    directory_closures.note(db, account)
 
 
 def require_account(db: apsw.Connection, id: str) -> None:
@@ -77,6 +82,15 @@ def _number_for(db: apsw.Connection, account: str, credential: Credential) -> in
         db.execute("UPDATE account SET next_credential = next_credential + 1 WHERE id = ?", (account,))
         number = db.execute("SELECT next_credential - 1 FROM account WHERE id = ?", (account,)).get
     return int(number)
+
+
+def _with_another_secret(db: apsw.Connection, account: str, number: int, credential: Credential) -> Credential:
+    """The credential as it replaces the one of this number, if any: what that opened is to end."""
+    created = db.execute("SELECT created FROM credential WHERE account = ? AND number = ?", (account, number)).get
+    if created is None:
+        return credential
+    directory_closures.note(db, account)
+    return replace(credential, created=max(credential.created, created + 1))  # never that of any before
 
 
 def _set_salt(db: apsw.Connection, account: str, number: int, salt: bytes, iterations: int) -> None:

@@ -123,7 +123,8 @@ CREATE TABLE closure (
     account TEXT NOT NULL
 ) STRICT;
 """
-"""credential.expires: seconds UTC. closure: accounts in the order in which they were disabled or removed."""
+"""credential.expires: seconds UTC. closure: accounts in the order in which they were disabled or removed, or lost a
+credential: those whose sessions may have to end."""
 
 QUOTAS = """
 ALTER TABLE account ADD COLUMN quota_messages INTEGER CHECK (quota_messages >= 0);

@@ -155,6 +155,8 @@ def test_a_large_mailbox_is_answered_in_pieces_and_apart(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sort, "ON_LOOP", 5)
+    monkeypatch.setattr(sort, "BATCH", 100)
+    monkeypatch.setattr(sort, "RANGES", 30)
 
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)
@@ -167,5 +169,19 @@ def test_a_large_mailbox_is_answered_in_pieces_and_apart(
                 found = await store.thread(box, All(), algorithm, ranges)
                 wanted = [uid for low, high in ranges for uid in range(low, min(high, count) + 1)]
                 assert sorted(found.uids) == wanted
+
+    asyncio.run(installation.play(scene))
+
+
+def test_ids_and_subjects_that_hold_what_stands_between_two_are_threaded_too(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        mail = [("<a\nb@x>", (), "s"), ("<c@x>", ("<a\nb@x>",), "t\n"), ("", (), ""), ("<\n>", (), "\n\n")]
+        new = [await keyed(store, message_id=i, references=r, subject=s, sent=n) for n, (i, r, s) in enumerate(mail)]
+        await store.append(box, new)
+        found = await store.thread(box, All(), Algorithm.REFERENCES, ALL)
+        assert found.skeleton % tuple(found.uids) == b"(1 2)(3)(4)"
+        found = await store.thread(box, All(), Algorithm.ORDEREDSUBJECT, ALL)
+        assert found.skeleton % tuple(found.uids) == b"(1)(2)(3)(4)"
 
     asyncio.run(installation.play(scene))

@@ -5,11 +5,21 @@ The tests compare the product's algorithm with this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from restante.query.threads import Letters
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """The messages to be threaded, one list a fact, in the order of the mailbox (see `References.add`)."""
+
+    uids: Sequence[int]
+    sent: Sequence[int]
+    subject: Sequence[str]
+    is_reply: Sequence[int]
+    message_id: Sequence[str]
+    references: Sequence[str]
 
 
 @dataclass(eq=False)

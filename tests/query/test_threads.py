@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restante.query.threads import Letters, Threads, ordered_subject, references
+from restante.query.ordered_subject import OrderedSubject
+from restante.query.references import References
+from restante.query.threads import Threads
 
 from . import rfc5256
+from .rfc5256 import Letters
 
 Letter = tuple[str, str, str, int]  # message id, references, subject ("Re: " marks a reply), sent
 
@@ -26,6 +29,21 @@ def letters(messages: Sequence[Letter]) -> Letters:
         [id for id, *_ in messages],
         [listed for _, listed, *_ in messages],
     )
+
+
+def references(letters: Letters, batch: int = 1_000) -> Threads:
+    """Threads of messages that are added so many at a time."""
+    made = References()
+    for start in range(0, len(letters.uids), batch):
+        made.add(*[list(getattr(letters, fact)[start : start + batch]) for fact in Letters.__slots__])
+    return made.threads()
+
+
+def ordered_subject(uids: Sequence[int], sent: Sequence[int], subject: Sequence[str], batch: int = 1_000) -> Threads:
+    made = OrderedSubject()
+    for start in range(0, len(uids), batch):
+        made.add(*[list(column[start : start + batch]) for column in (uids, sent, subject)])  # type: ignore[arg-type]
+    return made.threads()
 
 
 def shown(found: Threads) -> str:
@@ -101,7 +119,8 @@ CASES = [
 
 @pytest.mark.parametrize(("messages", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_references_by_the_rules(messages: list[Letter], expected: str) -> None:
-    assert shown(references(letters(messages))) == expected
+    for batch in (1, 2, 1_000):
+        assert shown(references(letters(messages), batch)) == expected
     assert rfc5256.written(rfc5256.threads(letters(messages)), letters(messages)) == expected
 
 
@@ -129,10 +148,10 @@ LETTERS = st.lists(
 
 
 @settings(max_examples=1_500)
-@given(LETTERS)
-def test_references_is_what_the_standards_text_gives(messages: list[Letter]) -> None:
+@given(LETTERS, st.integers(1, 15))
+def test_references_is_what_the_standards_text_gives(messages: list[Letter], batch: int) -> None:
     given_ = letters(messages)
-    assert shown(references(given_)) == rfc5256.written(rfc5256.threads(given_), given_)
+    assert shown(references(given_, batch)) == rfc5256.written(rfc5256.threads(given_), given_)
 
 
 @st.composite
@@ -154,10 +173,10 @@ def conversations(draw: st.DrawFn) -> list[Letter]:
 
 
 @settings(max_examples=500)
-@given(conversations())
-def test_references_of_conversations_is_what_the_standards_text_gives(messages: list[Letter]) -> None:
+@given(conversations(), st.integers(1, 26))
+def test_references_of_conversations_is_what_the_standards_text_gives(messages: list[Letter], batch: int) -> None:
     given_ = letters(messages)
-    found = references(given_)
+    found = references(given_, batch)
     assert shown(found) == rfc5256.written(rfc5256.threads(given_), given_)
     assert sorted(found.uids) == list(given_.uids)
 

@@ -70,7 +70,7 @@ HOT = {
     "search by candidates": (search.candidates_sql(["k.sent"], "p.uid BETWEEN 1 AND 9").replace("(?)", "(?1)"), 2),
     "texts": (search._TEXTS, 1),
     "headers": (search._HEADERS, 1),
-    "facts of threads": (sort._THREADED[Algorithm.REFERENCES], 2),
+    "facts of threads": (sort._COLUMNS[Algorithm.REFERENCES], 3),
     "not indexed yet": (indexes._WAITING, 2),
     "a reader's rows": (rows.rows_sql((Column.FLAGS, Column.MODSEQ), True, False, True), 5),
     "a reader's rows of many ranges": (rows.rows_sql((Column.FLAGS, Column.ENVELOPE), False, False, True), 4),
@@ -120,7 +120,15 @@ def test_hot_queries_neither_scan_nor_sort(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["rows of many ranges", "removed rows of many ranges", "flags to change", "refused", "to be carried"]
+    "name",
+    [
+        "rows of many ranges",
+        "removed rows of many ranges",
+        "flags to change",
+        "refused",
+        "to be carried",
+        "facts of threads",
+    ],
 )
 def test_rows_by_range_come_in_order_of_uid(name: str) -> None:
     """The order is promised to callers, and is that of the index (mailbox, uid)."""

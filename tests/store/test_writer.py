@@ -222,6 +222,26 @@ def test_a_log_is_written_over_and_does_not_grow_with_the_mail(installation: Ins
     asyncio.run(scene())
 
 
+def test_a_log_that_is_written_over_keeps_its_length(installation: Installation) -> None:
+    """Cut off at each round, it would grow again at the end of each: a file that grows syncs slower."""
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        log = engine.path(ACCOUNT).with_name(f"{ACCOUNT}.db-wal")
+        await store.append(1, [await new(store, system_random(LONG))])
+        length = log.stat().st_size
+        await store.append(1, [await new(store)])  # behind the writing back: from the log's beginning
+        with log.open("rb") as stream:
+            stream.seek(12)
+            assert int.from_bytes(stream.read(4), "big") == 1  # the checkpoint's number: it has begun anew
+        assert log.stat().st_size == length
+        await engine.close()
+
+    asyncio.run(scene())
+
+
 def test_a_log_that_cannot_be_written_back_is_tried_again_and_nobody_loses_by_it(
     installation: Installation, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,9 @@ usage: bench/command_cost.py [--before TREE] [--messages N] [--rounds N] [--only
                              [--markdown FILE]
        bench/command_cost.py --profile TEXT
 
-One worker, one client on loopback that waits for each answer. A figure is what the worker's threads ran (user and
-system, /proc/PID/task/*/schedstat), so other work on the machine moves it little; the best of all rounds is shown.
+One worker, one client on loopback that waits for each answer ("by 16 at once": 16 connections, a message each; the
+figure for all). A figure is what the worker's threads ran (user and system, /proc/PID/task/*/schedstat), so other work
+on the machine moves it little; the best of all rounds is shown.
 --before: a working tree of another state of this program, measured in turn with this one (A B B A ...) on a copy of the
 same mail. --only: works whose names hold one of these. --tools: the folder of corpus.py, whose mail is more like real
 mail than ours. --profile: measure nothing; run one work in this process and print where its time goes (cProfile).
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
+import itertools
 import os
 import pstats
 import re
@@ -33,7 +35,7 @@ from pathlib import Path
 
 import msgspec
 from compare import PASSWORD, machine
-from growth import message
+from growth_mailbox import message
 
 from restante.accounts.admin import Admin
 from restante.clock import SystemClock, system_random
@@ -47,26 +49,47 @@ from restante.store.model import Flags, NewMessage
 ROOT = Path(__file__).resolve().parent.parent
 USER = "u@bench.example"
 KEPT = 65_536
+Ports = dict[str, int]
 CHEAP = {"auth": {"argon2_memory": 1 << 20, "argon2_time": 1}}
 
 
 class Client:
     """A blocking IMAP client, its greeting read."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.sock = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self.sock = socket.create_connection(("127.0.0.1", ports["imap"]))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.known = (0, 0)
         self.number = self.runs = 0
         self._buffer = bytearray(1 << 20)
+        self._lmtp: list[Door] = []
         self.sock.recv(4096)
 
-    def run(self, command: bytes) -> bytes:
-        """The last octets of the answer. Raises ValueError for anything but OK."""
+    def append(self) -> None:
+        """File a message of 16 kB."""
+        octets = large_message()
+        self.run(b"APPEND INBOX {%d}" % len(octets), octets)
+
+    def deliver(self, connections: int = 1) -> None:
+        """Deliver a message of 16 kB by each of so many LMTP connections at the same time."""
+        while len(self._lmtp) < connections:
+            self._lmtp.append(Door(self.ports["lmtp"]))
+        doors = self._lmtp[:connections]
+        for door in doors:
+            door.send(large_message())
+        for door in doors:
+            door.filed()
+
+    def run(self, command: bytes, literal: bytes = b"") -> bytes:
+        """The last octets of the answer. literal: what the command ends in. Raises ValueError for anything but OK."""
         self.number += 1
         tag = b"b%d" % self.number
         self.sock.sendall(tag + b" " + command + b"\r\n")
+        if literal:
+            if not self.sock.recv(4096).startswith(b"+"):
+                raise ValueError(command)
+            self.sock.sendall(literal + b"\r\n")
         tail = last = b""
         while not last.startswith(tag + b" "):
             count = self.sock.recv_into(self._buffer)
@@ -86,6 +109,41 @@ class Client:
     def leave(self) -> None:
         self.run(b"LOGOUT")
         self.sock.close()
+        for door in self._lmtp:
+            door.sock.close()
+
+
+class Door:
+    """A blocking LMTP client."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._answers = self.sock.makefile("rb")
+        self.sock.sendall(b"LHLO bench.example\r\n")
+        while not self._answers.readline().startswith(b"250 "):
+            pass
+
+    def send(self, octets: bytes) -> None:
+        """A message, as far as its end."""
+        self.sock.sendall(b"MAIL FROM:<s@bench.example>\r\nRCPT TO:<%b>\r\nDATA\r\n" % USER.encode())
+        while not self._answers.readline().startswith(b"354"):
+            pass
+        self.sock.sendall(octets + b".\r\n")
+
+    def filed(self) -> None:
+        answer = self._answers.readline()
+        if not answer.startswith(b"250"):
+            raise ValueError(answer)
+
+
+_numbers = itertools.count(10_000_000)
+
+
+def large_message() -> bytes:
+    """Another message of about 16 kB; no line of it begins with a dot."""
+    octets = message(next(_numbers))
+    return octets + octets.partition(b"\r\n\r\n")[2] * 24
 
 
 @dataclass(frozen=True)
@@ -121,9 +179,9 @@ HEADERS = b"BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE MESSAGE-ID REFERENCES)
 ENVELOPES = b"UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE"
 
 WORKS: dict[str, Work] = {
-    "connect, LOGOUT": Work(60, lambda c: Client(c.port).leave()),
-    "connect, LOGIN, LOGOUT": Work(60, lambda c: Client(c.port).log_in().leave()),
-    "connect, LOGIN, SELECT, LOGOUT": Work(60, lambda c: visit(c.port)),
+    "connect, LOGOUT": Work(60, lambda c: Client(c.ports).leave()),
+    "connect, LOGIN, LOGOUT": Work(60, lambda c: Client(c.ports).log_in().leave()),
+    "connect, LOGIN, SELECT, LOGOUT": Work(60, lambda c: visit(c.ports)),
     "NOOP": Work(300, command(b"NOOP")),
     "STATUS": Work(200, command(b"STATUS INBOX (MESSAGES UNSEEN)")),
     "UID FETCH * FLAGS": Work(200, command(b"UID FETCH * (FLAGS)")),
@@ -141,24 +199,30 @@ WORKS: dict[str, Work] = {
     "UID SEARCH UNSEEN": Work(5, command(b"UID SEARCH UNSEEN")),
     "UID SEARCH SUBJECT": Work(3, command(b"UID SEARCH SUBJECT invoice")),
     "UID SORT by subject": Work(5, command(b"UID SORT (SUBJECT) UTF-8 ALL")),
+    "UID THREAD": Work(3, command(b"UID THREAD REFERENCES UTF-8 ALL")),
+    "UID THREAD by subject": Work(3, command(b"UID THREAD ORDEREDSUBJECT UTF-8 ALL")),
     "UID STORE 1:* +FLAGS": Work(
         2, command(rb"UID STORE 1:* +FLAGS (\Flagged)"), command(rb"UID STORE 1:* -FLAGS.SILENT (\Flagged)")
     ),
+    "APPEND of 16 kB": Work(60, Client.append),
+    "LMTP of 16 kB": Work(60, Client.deliver),
+    "LMTP of 16 kB, by 16 at once": Work(10, lambda c: c.deliver(16)),
 }
 
 
-def visit(port: int) -> None:
-    client = Client(port).log_in()
+def visit(ports: Ports) -> None:
+    client = Client(ports).log_in()
     client.run(b"SELECT INBOX")
     client.leave()
 
 
-def opened(port: int, name: str) -> Client:
-    client = Client(port).log_in()
+def opened(ports: Ports, name: str) -> Client:
+    client = Client(ports).log_in()
     if name.startswith("QRESYNC"):
         client.run(b"ENABLE QRESYNC")
         know(client)
-    client.run(b"SELECT INBOX")
+    if not name.startswith(("APPEND", "LMTP")):  # who has the mailbox open is told of each
+        client.run(b"SELECT INBOX")
     return client
 
 
@@ -198,7 +262,7 @@ def corpus(count: int, tools: Path) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class Served:
-    port: int
+    ports: Ports
     worker: int
 
     def spent(self) -> int:
@@ -211,8 +275,8 @@ class Served:
 
 @contextmanager
 def serving(tree: Path, data: Path) -> Iterator[Served]:
-    listen = [f"--listen={name}=off" for name in ("imaps", "pop3", "pop3s", "lmtp")]
-    listen.append("--listen=imap=127.0.0.1:0")
+    listen = [f"--listen={name}=off" for name in ("imaps", "pop3", "pop3s")]
+    listen += ["--listen=imap=127.0.0.1:0", "--listen=lmtp=127.0.0.1:0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "restante", "--data", str(data), "serve", "--workers=1", *listen],
         env={**os.environ, "PYTHONPATH": str(tree / "src")},
@@ -221,15 +285,15 @@ def serving(tree: Path, data: Path) -> Iterator[Served]:
         text=True,
     )
     assert process.stdout is not None
-    port = 0
+    ports: Ports = {}
     for line in process.stdout:
         if line == "ready\n":
             break
-        if found := re.match(r"imap .*?:(\d+)", line):
-            port = int(found[1])
+        if found := re.match(r"(imap|lmtp) .*?:(\d+)", line):
+            ports[found[1]] = int(found[2])
     try:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        yield Served(port, int(children[0]))
+        yield Served(ports, int(children[0]))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -238,7 +302,7 @@ def serving(tree: Path, data: Path) -> Iterator[Served]:
 def measured(server: Served, name: str) -> float:
     """Microseconds that one run costs, the mean of a round."""
     work = WORKS[name]
-    client = opened(server.port, name)
+    client = opened(server.ports, name)
     spent = 0
     for turn in range(work.times + 1):
         work.before(client)
@@ -252,7 +316,7 @@ def measured(server: Served, name: str) -> float:
 
 def profile(data: Path, name: str) -> None:
     server = InProcessServer(data, msgspec.convert(CHEAP, Config))
-    port = server.start()["imap"][1]
+    ports = {name: address[1] for name, address in server.start().items()}
     profiler = cProfile.Profile()
 
     async def switch(on: bool) -> None:
@@ -260,7 +324,7 @@ def profile(data: Path, name: str) -> None:
 
     try:
         work = WORKS[name]
-        client = opened(port, name)
+        client = opened(ports, name)
         for turn in range(work.times + 1):
             work.before(client)
             if turn:

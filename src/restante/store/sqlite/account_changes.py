@@ -16,7 +16,7 @@ from ..annotation import ACCOUNT, SPECIAL_USE
 from ..changes import AccountChanges, Change, Event
 from ..model import Mailbox
 from . import mailboxes
-from .transaction import typed
+from .values import typed
 
 MOST_EVENTS = 1_000
 """History rows of one answer: who is further behind asks for everything anew."""

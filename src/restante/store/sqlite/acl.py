@@ -13,7 +13,8 @@ import apsw
 from ..errors import NoPermission, NoSuchMailbox, TooMuchAtOnce
 from ..model import FlagMode
 from ..rights import NEGATIVE, AclEntry, Rights, combined, identifiers_of, letters, parse_rights
-from .transaction import Write, typed
+from .transaction import Write
+from .values import typed
 
 MOST_ENTRIES = 1_000
 """Entries of one mailbox's list."""

@@ -15,7 +15,8 @@ from ..annotation import ACCOUNT, PRIVATE, SPECIAL_USE, is_entry
 from ..errors import AnnotationTooLarge, CannotChangeMailbox, NoSuchMailbox, OverQuota, RoleTaken, TooManyAnnotations
 from ..model import ROLES
 from . import mailboxes
-from .transaction import Write, typed
+from .transaction import Write
+from .values import typed
 
 ROW = 64
 """Octets that a row counts for beside its name and value."""

@@ -16,7 +16,7 @@ from .. import parts
 from ..backup import AnswerRow
 from ..errors import Damaged
 from . import bulk, content
-from .transaction import clean
+from .values import clean
 
 
 def row_of(analysis: Analysis) -> AnswerRow:

@@ -19,7 +19,8 @@ from ..quota import Quota
 from . import content, mailboxes
 from .identity import is_id, new_id, thread_for
 from .quota import check_filing
-from .transaction import NewPlacement, Write, clean
+from .transaction import NewPlacement, Write
+from .values import clean
 
 
 @dataclass(frozen=True, slots=True)

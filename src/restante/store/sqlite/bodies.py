@@ -14,7 +14,8 @@ import apsw
 from ...mime.model import Limits
 from ...mime.text import body_text
 from . import content
-from .transaction import Write, typed
+from .transaction import Write
+from .values import typed
 
 STEP = 64
 """Texts made at once."""

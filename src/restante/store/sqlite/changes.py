@@ -18,7 +18,7 @@ import apsw
 
 from ..model import Delta, Flagged, Mailbox, Row, Snapshot, UidList, UidRanges
 from . import mailboxes, rows
-from .transaction import typed
+from .values import typed
 
 MOST_UIDS = 8_000_000
 """UIDs held by the lists of one process: 32 MB."""

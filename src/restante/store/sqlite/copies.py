@@ -12,7 +12,8 @@ from ..model import Copied, Removed, UidRanges
 from ..quota import Quota
 from . import mailboxes
 from .quota import check_filing
-from .transaction import Write, pack, spans
+from .transaction import Write
+from .values import pack, spans
 
 EVERYTHING: UidRanges = ((1, 0xFFFFFFFF),)
 

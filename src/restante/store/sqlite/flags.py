@@ -14,7 +14,8 @@ import apsw
 
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
 from .mailboxes import mailbox_by_key
-from .transaction import Write, pack, ranges_of, spans
+from .transaction import Write
+from .values import pack, ranges_of, spans
 
 FEW = 8
 """Ranges up to which each is written by a statement of its own, twice as fast as by UID."""

@@ -22,7 +22,8 @@ from ..backup import Served
 from . import served
 from .identity import new_id
 from .inode import file_identity, is_copy, last_closed
-from .transaction import MAX_UID, MAX_UIDVALIDITY, typed
+from .transaction import MAX_UID, MAX_UIDVALIDITY
+from .values import typed
 
 UIDS_LOST = 2 << served.UID_BITS
 UIDVALIDITIES_LOST = 2 << served.UIDVALIDITY_BITS

@@ -35,7 +35,7 @@ import apsw
 from ...query import grams
 from ..model import Finding
 from .content import LARGEST_TEXT, decode
-from .transaction import typed
+from .values import typed
 
 APPLICATION_ID = 0x52535449  # "RSTI"
 VERSION = 1  # another one is discarded, not migrated

@@ -20,7 +20,7 @@ from ..errors import Damaged
 from .faults import translated
 from .glance import MARK
 from .handles import WRITER_WAIT, connect
-from .transaction import typed
+from .values import typed
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -20,7 +20,8 @@ from . import acl
 from .identity import is_id, new_id
 from .quota import check_mailboxes
 from .served import UID_BITS
-from .transaction import MAX_UID, Write, typed
+from .transaction import MAX_UID, Write
+from .values import typed
 
 LEVEL_OCTETS, NAME_OCTETS, LEVELS = 255, 1000, 50
 EVERYTHING = ((1, 0xFFFFFFFF),)

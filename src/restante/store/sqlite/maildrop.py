@@ -16,7 +16,8 @@ import apsw
 from ..model import DropList, DropMessage, FlagMode, Flags, Pop3Delete, System, UidRanges
 from . import mailboxes
 from .flags import store_flags
-from .transaction import Write, pack, ranges_of, spans
+from .transaction import Write
+from .values import pack, ranges_of, spans
 
 MOST_HELD = 200_000
 """Messages in the maildrops that one process keeps: about 25 MB with their listings."""

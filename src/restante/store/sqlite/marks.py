@@ -12,7 +12,7 @@ from itertools import chain
 import apsw
 
 from .compile import Sql, uid_condition
-from .transaction import ranges_of
+from .values import ranges_of
 
 FEW = 1_000
 """Marks up to which they are named."""

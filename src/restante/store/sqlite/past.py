@@ -60,7 +60,7 @@ from ..rights import AclEntry, Rights
 from . import mailboxes, rows
 from .account import SqliteStore
 from .engine import SqliteEngine
-from .transaction import pack, ranges_of, spans, typed
+from .values import pack, ranges_of, spans, typed
 
 RIGHTS = Rights.LOOKUP | Rights.READ
 

@@ -19,7 +19,8 @@ from ..past import Found, Lacking, PastBox, PastRow
 from . import content
 from .append import write_derived
 from .identity import new_id
-from .transaction import DELETED_SQL, UNSEEN_SQL, Write, pack, spans, typed
+from .transaction import DELETED_SQL, UNSEEN_SQL, Write
+from .values import pack, spans, typed
 
 if TYPE_CHECKING:
     import apsw

@@ -29,7 +29,8 @@ from .changes import vanished
 from .flags import change_flags, combined, same_case
 from .mailboxes import mailbox_by_key
 from .rows import READERS, SEEN_BIT
-from .transaction import Write, pack, ranges_of, spans, typed
+from .transaction import Write
+from .values import pack, ranges_of, spans, typed
 
 OTHERS = System.ANSWERED | System.FLAGGED | System.DRAFT
 """System flags of the right "w"."""

@@ -19,7 +19,8 @@ from ..model import Appended, Flags, Recoverable, System
 from . import content as contents
 from . import mailboxes
 from .schema import PAGE_SIZE
-from .transaction import NewPlacement, Write, typed
+from .transaction import NewPlacement, Write
+from .values import typed
 
 
 class NotRecoverable(StoreRefusal):

@@ -45,7 +45,8 @@ from .account_changes import last_change
 from .changes import log_floor
 from .flags import change_flags
 from .recover import FIELDS
-from .transaction import NewPlacement, Write, ranges_of, typed
+from .transaction import NewPlacement, Write
+from .values import ranges_of, typed
 
 Entry = tuple[str, str, bytes]
 """An annotation: user ("" for a shared one), entry, value."""

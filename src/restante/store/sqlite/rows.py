@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from ..model import AccountStats, Column, Provenance, Row, UidRanges
-from .transaction import pack, spans, typed
+from .values import pack, spans, typed
 
 # Column -> (expression, tables it needs). "e": email, "a": answer, "c": content.
 _COLUMNS: dict[Column, tuple[str, str]] = {

@@ -44,7 +44,7 @@ from .compile import (
 )
 from .marks import Marks
 from .sort import after, upto
-from .transaction import typed
+from .values import typed
 
 if TYPE_CHECKING:
     from .account import SqliteStore

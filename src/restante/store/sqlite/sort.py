@@ -22,7 +22,7 @@ from ...query.references import References
 from ...query.threads import NO_THREADS, Algorithm, Threads
 from ..interface import ComeTo
 from ..model import UidRanges
-from .transaction import pack, ranges_of, spans
+from .values import pack, ranges_of, spans
 
 if TYPE_CHECKING:
     from .account import SqliteStore

@@ -3,8 +3,7 @@
 The writer opens a `Write` for every command (a savepoint within the group's transaction), calls the command's
 function with it and closes it: `finish` writes the account's counter, use of space and clock. A command that
 changed no row takes no number. Every function that changes an account's file has the shape `f(tx: Write, ...)`;
-nothing else changes one. Rows are moved by set-based SQL; a set of UID ranges travels as one carray of packed
-ranges, so that ten thousand scattered UIDs are one statement and not ten thousand.
+nothing else changes one. Rows are moved by set-based SQL.
 
 Must not know: threads, files, futures.
 """
@@ -12,9 +11,8 @@ Must not know: threads, files, futures.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import apsw
 import msgspec
@@ -24,15 +22,14 @@ from ..annotation import AnnotationLimits
 from ..backup import Served
 from ..errors import CannotChangeMailbox, NoSuchMailbox, TooManyKeywords
 from ..model import INBOX, Flags, System, UidRanges
+from . import suffixes
 from .served import UID_BITS, UIDVALIDITY_BITS
+from .values import pack, spans, typed
 
 MAX_UID = 0xFFFFFFFE
 """Last UID a mailbox gives out: UIDNEXT must stay a 32-bit number (RFC 9051 9, nz-number)."""
 
 MAX_UIDVALIDITY = 0xFFFFFFFF
-
-MOST_SUFFIX = 999_999_999
-"""Of a UIDL: behind an EMAILID and a dot it stays far below the 70 octets of RFC 1939 7."""
 
 UNSEEN_SQL = "(f.system & 1) = 0"
 DELETED_SQL = "(f.system & 8) <> 0"
@@ -74,57 +71,6 @@ class NewPlacement:
     alone: bool = False
     suffix: int | None = None
     retrieved: int | None = None
-
-
-def pack(ranges: UidRanges) -> apsw.CArrayBinding:
-    """UID ranges as one bound value for `spans`: low and high in the halves of a 64-bit integer each."""
-    packed = array("Q", [low << 32 | min(high, 0xFFFFFFFF) for low, high in ranges if low <= 0xFFFFFFFF])
-    if not packed:
-        packed.append(1 << 32)  # from 1 to 0: no UID; APSW takes no empty array
-    return apsw.carray(array("q", packed.tobytes()))
-
-
-def typed(cursor: apsw.Cursor) -> Any:
-    """All rows. The types are those of STRICT columns, which the checker cannot see: the caller names them."""
-    return cursor.fetchall()
-
-
-def clean(text: str) -> str:
-    """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-def spans(ranges: str, table: str, mailbox: str) -> str:
-    """FROM clause over the rows `p` of a table with (mailbox, uid) that lie in packed ranges, ascending by UID.
-
-    ranges, mailbox: names of parameters ("?1").
-    """
-    return (
-        f"carray({ranges}) s CROSS JOIN {table} p ON p.mailbox = {mailbox}"
-        " AND p.uid BETWEEN ((s.value >> 32) & 4294967295) AND (s.value & 4294967295)"
-    )
-
-
-def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
-    """Ascending UIDs as inclusive ranges."""
-    if isinstance(uids, array) and len(uids) and uids[-1] - uids[0] == len(uids) - 1:
-        return [(uids[0], uids[-1])]
-    ranges: list[tuple[int, int]] = []
-    low = high = -1
-    for uid in uids:
-        if uid == high + 1 and low >= 0:
-            high = uid
-            continue
-        if low >= 0:
-            ranges.append((low, high))
-        low = high = uid
-    if low >= 0:
-        ranges.append((low, high))
-    return ranges
 
 
 class Interned:
@@ -337,8 +283,8 @@ class Write:
                 "INSERT INTO pop3 (mailbox, uid, suffix, retrieved) VALUES (?, ?, 0, ?)",
                 [(mailbox, u, p.retrieved) for u, p in zip(uids, placements, strict=True) if p.retrieved is not None],
             )
-            self._give_suffixes(
-                mailbox, low, uid - 1, {u: p.suffix for u, p in zip(uids, placements, strict=True) if p.suffix}
+            suffixes.give(
+                self.db, mailbox, low, uid - 1, {u: p.suffix for u, p in zip(uids, placements, strict=True) if p.suffix}
             )
         return uids
 
@@ -388,39 +334,11 @@ class Write:
             messages=messages, unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=high + 1,
         )  # fmt: skip
         if self.is_inbox(mailbox):
-            self._give_suffixes(mailbox, low, high, {})
+            suffixes.give(self.db, mailbox, low, high, {})
 
     def is_inbox(self, mailbox: int) -> bool:
         row = self.db.execute("SELECT name FROM mailbox WHERE key = ?", (mailbox,)).fetchone()
         return row is not None and row[0] == INBOX
-
-    def _give_suffixes(self, inbox: int, low: int, high: int, wished: Mapping[int, int]) -> None:
-        """POP3 UIDL suffixes for newcomers whose UIDL another message of INBOX has. No pop3 row means suffix 0.
-
-        wished: by UID, those that were told elsewhere, also where there is no other message now.
-        """
-        groups: dict[str, set[int]] = {}
-        for sql in (_SAME_EMAIL, _SAME_UIDL):
-            found: list[tuple[int, str]] = typed(self.db.execute(sql, (inbox, low, high)))
-            for uid, base in found:
-                groups.setdefault(base, set()).add(uid)
-        for uid in wished:  # few: emails that were in an INBOX more than once
-            groups.setdefault(self.db.execute(_BASE, (inbox, uid)).get, set()).add(uid)
-        for base, new in groups.items():
-            taken = {
-                suffix for uid, suffix in self.db.execute(_SUFFIXES_BY_BASE, (inbox, base)).fetchall() if uid not in new
-            }
-            for uid in sorted(new, key=lambda uid: (uid not in wished, uid)):
-                suffix = wished.get(uid, 0)
-                if suffix in taken or not 0 <= suffix <= MOST_SUFFIX:
-                    suffix = next(n for n in range(len(taken) + 1) if n not in taken)
-                taken.add(suffix)
-                if suffix:
-                    self.db.execute(
-                        "INSERT INTO pop3 (mailbox, uid, suffix) VALUES (?1, ?2, ?3)"
-                        " ON CONFLICT DO UPDATE SET suffix = ?3",
-                        (inbox, uid, suffix),
-                    )
 
     def remove(
         self,
@@ -493,30 +411,3 @@ _DELETE_FROM = {
     table: f"DELETE FROM {table} WHERE mailbox = ?1 AND uid IN (SELECT value FROM carray(?2))"
     for table in ("placement", "pop3", "seen")
 }
-
-_SAME_EMAIL = """
-SELECT n.uid, coalesce(e.uidl, e.id) FROM placement n JOIN email e ON e.key = n.email
-WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND EXISTS (
-    SELECT 1 FROM placement o WHERE o.email = n.email AND o.mailbox = n.mailbox AND o.uid <> n.uid)
-"""
-
-_BASE = """
-SELECT coalesce(e.uidl, e.id) FROM placement n JOIN email e ON e.key = n.email WHERE n.mailbox = ? AND n.uid = ?
-"""
-
-_SAME_UIDL = """
-SELECT n.uid, coalesce(e.uidl, e.id) FROM placement n JOIN email e ON e.key = n.email
-WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND EXISTS (
-    SELECT 1 FROM email f JOIN placement o ON o.email = f.key
-    WHERE f.uidl = coalesce(e.uidl, e.id) AND f.key <> e.key AND o.mailbox = n.mailbox
-    UNION ALL
-    SELECT 1 FROM email f JOIN placement o ON o.email = f.key
-    WHERE f.id = e.uidl AND f.key <> e.key AND o.mailbox = n.mailbox)
-"""
-"""An old server's UIDL may be another email's UIDL, or its EMAILID."""
-
-_SUFFIXES_BY_BASE = """
-SELECT o.uid, coalesce(s.suffix, 0) FROM email e JOIN placement o ON o.email = e.key
-LEFT JOIN pop3 s ON s.mailbox = o.mailbox AND s.uid = o.uid
-WHERE o.mailbox = ?1 AND e.key IN (SELECT key FROM email WHERE id = ?2 UNION SELECT key FROM email WHERE uidl = ?2)
-"""

@@ -53,7 +53,8 @@ from .quota import check_filing
 from .rows import READERS, SEEN_BIT
 from .shared import SharedStore
 from .shared_writes import require_removal
-from .transaction import Interned, NewPlacement, Settings, Write, pack, ranges_of, spans, typed
+from .transaction import Interned, NewPlacement, Settings, Write
+from .values import pack, ranges_of, spans, typed
 
 if TYPE_CHECKING:
     from .account import SqliteStore

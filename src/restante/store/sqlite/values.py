@@ -1,0 +1,66 @@
+"""Values as SQL takes and gives them: sets of UIDs, rows, text.
+
+A set of UID ranges travels as one array of packed ranges, so that ten thousand scattered UIDs are one statement and
+not ten thousand.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any
+
+import apsw
+
+from ..model import UidRanges
+
+
+def pack(ranges: UidRanges) -> apsw.CArrayBinding:
+    """UID ranges as one bound value for `spans`: low and high in the halves of a 64-bit integer each."""
+    packed = array("Q", [low << 32 | min(high, 0xFFFFFFFF) for low, high in ranges if low <= 0xFFFFFFFF])
+    if not packed:
+        packed.append(1 << 32)  # from 1 to 0: no UID; APSW takes no empty array
+    return apsw.carray(array("q", packed.tobytes()))
+
+
+def spans(ranges: str, table: str, mailbox: str) -> str:
+    """FROM clause over the rows `p` of a table with (mailbox, uid) that lie in packed ranges, ascending by UID.
+
+    ranges, mailbox: names of parameters ("?1").
+    """
+    return (
+        f"carray({ranges}) s CROSS JOIN {table} p ON p.mailbox = {mailbox}"
+        " AND p.uid BETWEEN ((s.value >> 32) & 4294967295) AND (s.value & 4294967295)"
+    )
+
+
+def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending UIDs as inclusive ranges."""
+    if isinstance(uids, array) and len(uids) and uids[-1] - uids[0] == len(uids) - 1:
+        return [(uids[0], uids[-1])]
+    ranges: list[tuple[int, int]] = []
+    low = high = -1
+    for uid in uids:
+        if uid == high + 1 and low >= 0:
+            high = uid
+            continue
+        if low >= 0:
+            ranges.append((low, high))
+        low = high = uid
+    if low >= 0:
+        ranges.append((low, high))
+    return ranges
+
+
+def typed(cursor: apsw.Cursor) -> Any:
+    """All rows. The types are those of STRICT columns, which the checker cannot see: the caller names them."""
+    return cursor.fetchall()
+
+
+def clean(text: str) -> str:
+    """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

@@ -8,18 +8,16 @@ account does.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import fcntl
 import os
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from ..errors import CannotChangeMailbox, InUse, NoSuchMailbox
+from ..errors import InUse, NoSuchMailbox
 from ..interface import ComeTo, Store
 from ..model import (
     AccountStats,
@@ -49,7 +47,7 @@ from ..model import (
     UidRanges,
 )
 from ..quota import Quota, QuotaState
-from ..rights import EVERYONE, NEGATIVE, AclEntry, Rights
+from ..rights import AclEntry, Rights
 from . import (
     account_changes,
     acl,
@@ -58,14 +56,13 @@ from . import (
     content,
     copies,
     flags,
-    index,
     indexes,
     mailboxes,
     quota,
     recent,
     replace,
     rows,
-    served,
+    sharing,
 )
 from .append import Prepared
 from .candidates import Candidates
@@ -280,32 +277,9 @@ class SqliteStore:
         return await search.scored(self, await self.flag_table(), mailbox, query, within, come_to)
 
     async def fill_search(self) -> int:
-        """See `Store.fill_search`."""
-        from . import bodies
+        from . import filling
 
-        waiting = self.look(bodies.pending)
-        if not waiting:
-            return await self._fill_index()
-        octets = await self.read_contents([stored for _, stored in waiting])
-        texts = await asyncio.to_thread(bodies.stored_texts, octets, self.limits)
-        filled = [(email, text) for (email, _), text in zip(waiting, texts, strict=True)]
-        await self._engine.submit(
-            self.account, self._path, bodies.fill, (filled,), self.session, self._user, relaxed=True
-        )
-        return len(filled)
-
-    async def _fill_index(self) -> int:
-        engine = self._engine
-        least = engine.index_from
-        if least is None or self.look(indexes.waiting, engine.indexes.known.get(self.account, 0), least) < least:
-            return 0
-        engine.check_room(0)  # the reserve is kept for removals
-        with translated():
-            done, upto = await asyncio.to_thread(
-                indexes.fill, self._path, engine.index_path(self.account), engine.locks, least
-            )
-        engine.indexes.learn(self.account, upto)
-        return done
+        return await filling.fill(self)
 
     @property
     def limits(self) -> Limits:
@@ -519,7 +493,7 @@ class SqliteStore:
         return acl.entries(db, mailbox)
 
     async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
-        await self.change_acl(_set_acl, mailbox, identifier, mode, rights)
+        await self.change_acl(sharing.set_acl, mailbox, identifier, mode, rights)
 
     async def change_acl(
         self,
@@ -529,49 +503,12 @@ class SqliteStore:
         mode: FlagMode,
         rights: Rights,
     ) -> None:
-        """Run `change` between the two notes in the directory that keep its index true: a crash at any instant
-        leaves a pair too many there, which costs a look, never one too few, which would hide a mailbox."""
-        if identifier.removeprefix(NEGATIVE) == self.account:
-            raise CannotChangeMailbox("The owner always has all rights.")
-
-        async def work() -> None:
-            async with self._sharing():
-                if mode is not FlagMode.REMOVE and rights and not identifier.startswith(NEGATIVE):
-                    await self._engine.directory.note_shares(self.account, (identifier,))
-                await self._write(change, mailbox, identifier, mode, rights)
-                await self._note_shares((identifier,))
-
-        await self._engine.finish(work())
+        """See `sharing.change_acl`."""
+        await sharing.change_acl(self, change, mailbox, identifier, mode, rights)
 
     async def note_shares(self, identifiers: Sequence[str]) -> None:
-        """Make the directory's index say what this account's lists say of these identifiers."""
-
-        async def work() -> None:
-            async with self._sharing():
-                await self._note_shares(identifiers)
-
-        if identifiers:
-            await self._engine.finish(work())
-
-    async def _note_shares(self, identifiers: Sequence[str]) -> None:
-        positive = [one for one in identifiers if not one.startswith(NEGATIVE)]
-        if positive:
-            await self._engine.directory.note_shares(self.account, positive, lambda: self.read_apart(acl.granted))
-            for identifier in positive:
-                self._engine.announce_shares(identifier)
-
-    @asynccontextmanager
-    async def _sharing(self) -> AsyncIterator[None]:
-        """Alone, over all processes, with the account's lists and what the directory says of them: else one process
-        could take away the pair that another has noted and not yet granted. Not to be cancelled."""
-        with translated():
-            path = self._engine.lock_path(self.account, "share")
-            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            await asyncio.to_thread(fcntl.flock, number, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(number)
+        """See `sharing.note_shares`."""
+        await sharing.note_shares(self, identifiers)
 
     async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
         from . import transfer
@@ -579,34 +516,6 @@ class SqliteStore:
         done = await transfer.transfer(self, source, mailbox, ranges, target, move)
         self._engine.filler.note(self.account)
         return done
-
-    async def _check_shares(self, repair: bool) -> list[Finding]:
-        """Compare the account's lists with the directory's index of shares, and with who there is.
-
-        Looked at twice: a list that is just being changed is known to the directory first.
-        """
-        directory, seen = self._engine.directory, dict[str, str]()
-        for look in range(2):
-            granted, known = self.look(acl.granted), set(await directory.shares_of(self.account))
-            found = dict.fromkeys(granted - known, "grants something to {}, which the directory does not know")
-            found |= dict.fromkeys(known - granted, "grants nothing to {}, which the directory says it does")
-            seen = found if look == 0 else {one: text for one, text in seen.items() if one in found}
-        findings = []
-        for identifier, text in sorted(seen.items()):
-            if repair:
-                await self.note_shares((identifier,))
-            findings.append(Finding("share", f"the account {text.format(identifier)}", True, repair))
-        for identifier in sorted(self.look(acl.named)):
-            if identifier not in EVERYONE and await directory.account_by_id(identifier) is None:
-                if repair:
-                    await self.forget_person(identifier)
-                findings.append(Finding("acl-person", f"rights of {identifier}, who has no account", True, repair))
-        return findings
-
-    def _unfinished_moves(self, db: apsw.Connection) -> int:
-        from . import transfer
-
-        return transfer.finish_all(db, self._path, self._engine.clock, self._engine.random)
 
     async def forget_person(self, identifier: str) -> None:
         await self._write(acl.forget, identifier)
@@ -683,7 +592,7 @@ class SqliteStore:
         if not apply:
             return made.told
         engine.check_room(0)
-        return await self._granting(made.told, lambda: self._write(rewind.rewind, to, since, made, gone))
+        return await sharing.granting(self, made.told, lambda: self._write(rewind.rewind, to, since, made, gone))
 
     async def _strangers(self, made: PreparedRewind) -> frozenset[str]:
         """Take persons who have no account any more out of a rewind's plan; their ids."""
@@ -694,22 +603,6 @@ class SqliteStore:
         without_strangers(made.plan, made.told, gone)
         return gone
 
-    async def _granting(self, told: Rewound, change: Callable[[], Awaitable[Rewound]]) -> Rewound:
-        """Do what may grant something, as told: the directory knows of it before, and afterwards what is so."""
-        granted = sorted({who for _, who, _ in told.granted if not who.startswith(NEGATIVE)})
-
-        async def work() -> Rewound:
-            async with self._sharing():
-                if granted:
-                    await self._engine.directory.note_shares(self.account, granted)
-                before = self.look(acl.granted)
-                done = await change()  # which may have made another plan
-                if granted or done.granted or done.created or done.dropped:
-                    await self._note_shares(sorted(before.union(granted, self.look(acl.granted))))
-                return done
-
-        return await self._engine.finish(work())
-
     async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
         from . import rewind
 
@@ -719,7 +612,7 @@ class SqliteStore:
         if not apply:
             return made.told
         self._engine.check_room(0)
-        return await self._granting(made.told, lambda: self._write(rewind.undo, id, made, gone))
+        return await sharing.granting(self, made.told, lambda: self._write(rewind.undo, id, made, gone))
 
     async def rewinds(self) -> list[RewindNote]:
         from . import rewind
@@ -776,64 +669,7 @@ class SqliteStore:
         async with instant.instant(self._path) as opened:
             yield opened
 
-    async def doctor(self, repair: bool) -> AsyncIterator[Finding]:
-        from . import doctor
-        from .mend import Mender
+    def doctor(self, repair: bool) -> AsyncIterator[Finding]:
+        from . import examine
 
-        engine = self._engine
-        note = partial(served.note, self._path)
-        mender = Mender(engine.clock, engine.random, engine.settings, note) if repair else None
-        with translated():
-            db = await asyncio.to_thread(connect, self._path, wait=WRITER_WAIT)
-        try:
-            findings = iter(doctor.check(db, mender, engine.analysis))
-            while (finding := await _stepped(db, findings)) is not None:
-                if finding.code in ("answers", "body-text") and finding.repaired:
-                    self._discard_index()  # a text may be another one now
-                yield finding
-            findings = iter(indexes.check(db, engine.index_path(self.account), engine.locks))
-            wrong = False
-            while (finding := await _stepped(db, findings)) is not None:
-                wrong = True
-                yield dataclasses.replace(finding, repaired=repair)
-            if wrong and repair:
-                self._discard_index()  # filled again behind the next mail or search
-            for finding in await self._check_shares(repair):
-                yield finding
-            if await asyncio.to_thread(self._unfinished_moves, db):
-                text = "a move to another account was cut off, and that account cannot be read to finish it"
-                yield Finding("transfer", text, repairable=False)
-        finally:
-            await asyncio.to_thread(db.close)
-            engine.kept.forget_mail({self.account})  # a repair may have changed what a list was made from
-
-    def _discard_index(self) -> None:
-        engine = self._engine
-        with translated():
-            engine.indexes.forget({self.account})
-            index.discard(engine.index_path(self.account), engine.locks)
-        engine.filler.note(self.account)
-
-
-def _set_acl(tx: Write, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
-    mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
-    acl.set_entry(tx, mailbox, identifier, mode, rights)
-
-
-async def _stepped(db: apsw.Connection, findings: Iterator[Finding]) -> Finding | None:
-    """The next finding, looked for in a thread. Where nobody waits for it any more (Ctrl-C) the thread is made to let
-    go of the connection, which its owner closes."""
-    step = asyncio.ensure_future(asyncio.to_thread(_next, findings))
-    try:
-        return await asyncio.shield(step)
-    except asyncio.CancelledError:
-        while not step.done():  # between two statements nothing is there to be interrupted
-            db.interrupt()
-            await asyncio.wait([step], timeout=0.02)
-        step.exception()  # that it was interrupted is no news
-        raise
-
-
-def _next(findings: Iterator[Finding]) -> Finding | None:
-    with translated():
-        return next(findings, None)
+        return examine.examine(self, repair)

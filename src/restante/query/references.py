@@ -26,7 +26,7 @@ class References:
 
     Nodes are numbers: of messages, and of dummies, ids that no message has (yet); -1 is the root, or none. What the
     loops below touch stands in lists, which the interpreter reads twice as fast as arrays; their numbers are those
-    of the table of ids, so that none is an object more. Cost: n log n, about 1.5 us a message; some 150 octets.
+    of the table of ids, so that none is an object more. Cost: n log n, about 1.5 us a message; some 300 octets.
     """
 
     def __init__(self) -> None:
@@ -91,10 +91,9 @@ class References:
         """The trees of all messages. To be called once."""
         if not self._own:
             return NO_THREADS
-        self._nodes.clear()
-        self._walked = array("q")
+        self._nodes, self._has_children, self._walked = {}, [], array("q")  # step 1 alone needs them
         ordered = sorted(self._own, key=self._sent.__getitem__)  # stable: ties by sequence number
-        self._own = []
+        self._own, self._sent = [], array("q")
         self._merge(self._tops(ordered))
         return self._written(ordered)
 

@@ -185,3 +185,30 @@ def test_ids_and_subjects_that_hold_what_stands_between_two_are_threaded_too(ins
         assert found.skeleton % tuple(found.uids) == b"(1)(2)(3)(4)"
 
     asyncio.run(installation.play(scene))
+
+
+def test_threads_of_messages_with_long_references_are_read_fewer_at_once(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sort, "LONGEST", 20_000)
+    limits: list[int] = []
+    columns = sort.thread_columns
+
+    def noted(*given: Any) -> Any:
+        limits.append(given[-1])
+        return columns(*given)
+
+    monkeypatch.setattr(sort, "thread_columns", noted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        refs = tuple(f"<{n}{'x' * 60}@x>" for n in range(100))
+        new = [await keyed(store, message_id=f"<m{n}@x>", references=refs[:n], sent=n, subject="") for n in range(90)]
+        await store.append(box, new)
+        found = await store.thread(box, All(), Algorithm.REFERENCES, ALL)
+        assert sorted(found.uids) == list(range(1, 91))
+        assert found.skeleton == b"(%d)(" + b"(%d)" * 89 + b")"
+        assert 0 < min(limits) < 20
+        assert len(await store.read_contents([1])) == 1  # the reader's own limit is as it was
+
+    asyncio.run(installation.play(scene))

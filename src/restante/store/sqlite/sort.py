@@ -33,6 +33,9 @@ ON_LOOP = 4_000
 BATCH = 5_000
 """Messages whose keys are read at once for THREAD."""
 
+LONGEST = 32 << 20
+"""Octets that one key of all these may come to: a message may have References of a megabyte. Fewer are read then."""
+
 RANGES = 1_000
 """Ranges that a statement is given at once."""
 
@@ -208,16 +211,25 @@ async def thread(
 
 def threads(db: apsw.Connection, mailbox: int, ranges: UidRanges, algorithm: Algorithm) -> Threads:
     """Threads of the placements in `ranges`."""
-    made = THREADING[algorithm]()
-    for piece in pieces(ranges):
-        left = piece
-        while left:
-            columns = thread_columns(db, mailbox, left, algorithm, BATCH)
-            if columns:
+    made, limit = THREADING[algorithm](), BATCH
+    longest = db.limit(apsw.SQLITE_LIMIT_LENGTH, LONGEST)
+    try:
+        for piece in pieces(ranges):
+            left = piece
+            while left:
+                try:
+                    columns = thread_columns(db, mailbox, left, algorithm, limit)
+                except apsw.TooBigError:
+                    if limit == 1:
+                        raise
+                    limit //= 2
+                    continue
+                if not columns:
+                    break
                 made.add(*columns)
-            if not columns or len(columns[0]) < BATCH:
-                break
-            left = after(left, columns[0][-1])
+                left = after(left, columns[0][-1])
+    finally:
+        db.limit(apsw.SQLITE_LIMIT_LENGTH, longest)
     return made.threads()
 
 

@@ -120,7 +120,7 @@ def test_rfc5465_3_1_what_may_be_listed_but_not_watched_is_told_as_no_access() -
         names = b'%b "%bProjects/Alpha" "%bSecret" nowhere' % (PROJECTS, ABOVE, ABOVE)
         groups = b"(mailboxes (%b) (MessageNew MessageExpunge))" % names
         ann = await world.client(user=b"ann")
-        no_access = b'* LIST (\\NoAccess \\HasChildren) "/" %b\r\n' % PROJECTS
+        no_access = b'* LIST (\\NoAccess \\Noselect \\HasChildren) "/" %b\r\n' % PROJECTS
         for _ in range(2):
             got = await ann.ok(b"NOTIFY SET STATUS " + groups)
             assert got.startswith(no_access)

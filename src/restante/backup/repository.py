@@ -22,7 +22,7 @@ from ..clock import Random
 from . import keys, names, objects, pack, sealed
 from .crypto import ID_OCTETS, KEY_OCTETS, VERIFY, Secrets, file_name
 from .errors import UNREADABLE, Corrupt, Missing, NeedsPrivateKey, NewerFormat, NoRepository, NotEmpty, WrongKey
-from .index import Index, Pack, Part, Spot, pack_of
+from .index import Index, Pack, Part, Place, Spot, pack_of
 from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
 from .objects import Kind, SnapshotData
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 VERSION, SEALED_VERSION = 1, 2
 """Of repository.json. The second is of a repository that is sealed to a public key."""
-CACHE = 64 << 20
+CACHE = 16 << 20
 """Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
 
 READERS = 1_000
@@ -477,16 +477,16 @@ class Repository:
                     continue
         return False
 
-    def right_spot(self, id: bytes) -> Spot | None:
+    def right_place(self, id: bytes) -> Place | None:
         """A place where an object truly is, of several; None where it is nowhere. Costs reading it, where there are
         several. Raises Corrupt where it is whole in none of them."""
-        spots = list(self.index.spots(id))
-        if len(spots) <= 1:
-            return spots[0] if spots else None
-        for spot in spots:
+        places = list(self.index.places(id))
+        if len(places) <= 1:
+            return places[0] if places else None
+        for part, position in places:
             try:
-                if self._is_right(id, spot):
-                    return spot
+                if self._is_right(id, part.spot(position)):
+                    return part, position
             except Corrupt as error:
                 self.complaints.append(error)
         raise Corrupt("An object of the backup lies in several packs and is whole in none.", VERIFY)

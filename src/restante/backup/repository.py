@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +39,9 @@ VERSION, SEALED_VERSION = 1, 2
 CACHE = 16 << 20
 """Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
 
+NOWHERE = "A message is missing from the backup."
+RUN = 4 << 20
+"""Octets of messages after which no further block is read with them."""
 READERS = 1_000
 """Packs whose heads are kept, opened: about a kilobyte each."""
 
@@ -514,7 +517,7 @@ class Repository:
         """A message's octets by their SHA-256. Raises Missing, Corrupt."""
         spot = self.find(self.message_id(digest))
         if spot is None:
-            raise Missing("A message is missing from the backup.", VERIFY)
+            raise Missing(NOWHERE, VERIFY)
         return self._message_at(spot, digest)
 
     def _message_at(self, spot: Spot, digest: bytes) -> bytes:
@@ -542,32 +545,70 @@ class Repository:
     def messages(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
         """Messages with their octets, or why they have none, in the order in which they lie in the packs: each block
         is opened once as a rule."""
-        spots: list[tuple[tuple[str, int, int], bytes, Spot]] = []
-        for digest in digests:
-            spot = self.find(self.message_id(digest))
+        places: list[tuple[bytes, Spot]] = []
+        for digest, spot in self.places(list(digests)):
             if spot is None:
-                yield digest, Missing("A message is missing from the backup.", VERIFY)
+                yield digest, Missing(NOWHERE, VERIFY)
             else:
-                spots.append(((spot.pack.name, spot.block, spot.offset), digest, spot))
-        spots.sort(key=_where)
-        opened, block = None, b""
-        for (name, number, offset), digest, spot in spots:
-            if spot.kind == Kind.MESSAGE.value:
-                if opened != (name, number):
-                    opened, block = (name, number), b""
-                    try:
-                        block = self._block(spot.pack, number)
-                    except Corrupt:
-                        pass  # said below, of each message in it, unless another pack has that
-                data = block[offset : offset + spot.length]
-                if sha256(data).digest() == digest:
-                    yield digest, data
-                    continue
-            try:  # in pieces, or damaged here
-                found: bytes | Corrupt = self._message_at(spot, digest)
-            except Corrupt as error:
-                found = error
-            yield digest, found
+                places.append((digest, spot))
+        places.sort(key=_where)
+        for digest, data in self.messages_at(places):
+            yield digest, bytes(data) if isinstance(data, memoryview) else data
+
+    def places(self, digests: Sequence[bytes]) -> Iterator[tuple[bytes, Spot | None]]:
+        """Where messages are, in the order asked; None where one is nowhere. Raises NeedsPrivateKey."""
+        ids = list(map(self.message_id, digests))
+        spots = self.index.find_all(ids) if self.reads else [None] * len(ids)
+        for digest, id, spot in zip(digests, ids, spots, strict=True):
+            yield digest, self.find(id) if spot is None else spot
+
+    def messages_at(self, places: Iterable[tuple[bytes, Spot]]) -> Iterator[tuple[bytes, bytes | memoryview | Corrupt]]:
+        """Messages (SHA-256) with their octets, or why they have none, by where they are. Of messages that come as they
+        lie, blocks that lie one behind the other are read at once; a view holds its whole block."""
+        for run in _runs(places):
+            blocks = self._read_run(run[0][1].pack, run[0][1].block, run[-1][1].block)
+            for digest, spot in run:
+                _, number, offset, length, kind = spot
+                if kind == Kind.MESSAGE.value and (block := blocks.get(number)) is not None:
+                    data = block[offset : offset + length]
+                    if sha256(data).digest() == digest:
+                        yield digest, data
+                        continue
+                try:  # in pieces, or damaged here
+                    found: bytes | Corrupt = self._message_at(spot, digest)
+                except Corrupt as error:
+                    found = error
+                yield digest, found
+
+    def _read_run(self, where: Pack, first: int, last: int) -> dict[int, memoryview]:
+        """Blocks first..last of a pack by number, without those that cannot be opened there. The last one is kept: what
+        is asked for next may be in it. Raises LocationFailed."""
+        found: dict[int, memoryview] = {}
+        with self._lock:
+            while first <= last and (held := self._blocks.get((where.name, first))) is not None:
+                found[first] = memoryview(held)
+                first += 1
+        if first > last or last >= where.count:
+            return found  # where an index names what is not there, that is told of each message
+        name, start = names.pack(where.name, where.mail), head_octets(self.secrets, pack_kind(where.mail))
+        at = where.offset(first, start)
+        try:
+            reader = self._reader(name, where, start)
+            octets = memoryview(self.location.get(name, at, where.offset(last + 1, start) - at))
+        except Corrupt:
+            return found
+        at = 0
+        for number in range(first, last + 1):
+            size, raw = where.block(number)
+            try:
+                block = reader.block(number, octets[at : at + size], raw)
+                found[number] = memoryview(block)
+                if number == last:
+                    self._keep((where.name, last), block)
+            except Corrupt:
+                pass  # told of each message in it, unless another pack has that
+            at += size
+        return found
 
     def cut(self, spot: Spot) -> bytes:
         """The octets at a place, as they are there. Raises Missing, Corrupt."""
@@ -584,6 +625,10 @@ class Repository:
                 self._blocks.move_to_end(key)
                 return block
         block = self._open_block(where, number)
+        self._keep(key, block)
+        return block
+
+    def _keep(self, key: tuple[str, int], block: bytes) -> None:
         with self._lock:
             if key not in self._blocks:
                 self._blocks[key] = block
@@ -591,7 +636,6 @@ class Repository:
             while self._cached > CACHE and len(self._blocks) > 1:
                 _, gone = self._blocks.popitem(last=False)
                 self._cached -= len(gone)
-        return block
 
     def _open_block(self, where: Pack, number: int) -> bytes:
         name = names.pack(where.name, where.mail)
@@ -747,8 +791,27 @@ def _none_here() -> NoRepository:
     return NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
 
 
-def _where(one: tuple[tuple[str, int, int], bytes, Spot]) -> tuple[str, int, int]:
-    return one[0]
+def _where(one: tuple[bytes, Spot]) -> tuple[str, int, int]:
+    spot = one[1]
+    return spot.pack.name, spot.block, spot.offset
+
+
+def _runs(places: Iterable[tuple[bytes, Spot]]) -> Iterator[list[tuple[bytes, Spot]]]:
+    """Places cut where the next one is not in the same block or the one behind it, or the run is long."""
+    run: list[tuple[bytes, Spot]] = []
+    octets = 0
+    for place in places:
+        spot = place[1]
+        if run:
+            before = run[-1][1]
+            step = spot.block - before.block
+            if spot.pack.name != before.pack.name or not 0 <= step <= 1 or (step and octets > RUN):
+                yield run
+                run, octets = [], 0
+        run.append(place)
+        octets += spot.length
+    if run:
+        yield run
 
 
 def pack_kind(mail: bool) -> FileKind:

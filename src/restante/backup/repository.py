@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +19,7 @@ import msgspec
 
 from ..clock import Random
 from . import keys, names, objects, pack, sealed
+from .blocks import Blocks, pack_kind, runs
 from .crypto import ID_OCTETS, KEY_OCTETS, VERIFY, Secrets, file_name
 from .errors import UNREADABLE, Corrupt, Missing, NeedsPrivateKey, NewerFormat, NoRepository, NotEmpty, WrongKey
 from .index import Index, Pack, Part, Place, Spot, pack_of
@@ -36,14 +36,7 @@ T = TypeVar("T")
 
 VERSION, SEALED_VERSION = 1, 2
 """Of repository.json. The second is of a repository that is sealed to a public key."""
-CACHE = 16 << 20
-"""Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
-
 NOWHERE = "A message is missing from the backup."
-RUN = 4 << 20
-"""Octets of messages after which no further block is read with them."""
-READERS = 1_000
-"""Packs whose heads are kept, opened: about a kilobyte each."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +105,7 @@ class Repository:
         self._index: Index | None = None
         self._unindexed_known = False
         self._packs_alone = False
-        self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._cached = 0
-        self._readers: dict[str, pack.Reader] = {}
+        self._blocks = Blocks(location, secrets, lambda error: self.complaints.append(error))
         self._lock = RLock()
 
     # Opening ---------------------------------------------------------------------------------------
@@ -565,8 +556,8 @@ class Repository:
     def messages_at(self, places: Iterable[tuple[bytes, Spot]]) -> Iterator[tuple[bytes, bytes | memoryview | Corrupt]]:
         """Messages (SHA-256) with their octets, or why they have none, by where they are. Of messages that come as they
         lie, blocks that lie one behind the other are read at once; a view holds its whole block."""
-        for run in _runs(places):
-            blocks = self._read_run(run[0][1].pack, run[0][1].block, run[-1][1].block)
+        for run in runs(places):
+            blocks = self._blocks.run(run[0][1].pack, run[0][1].block, run[-1][1].block)
             for digest, spot in run:
                 _, number, offset, length, kind = spot
                 if kind == Kind.MESSAGE.value and (block := blocks.get(number)) is not None:
@@ -580,97 +571,12 @@ class Repository:
                     found = error
                 yield digest, found
 
-    def _read_run(self, where: Pack, first: int, last: int) -> dict[int, memoryview]:
-        """Blocks first..last of a pack by number, without those that cannot be opened there. The last one is kept: what
-        is asked for next may be in it. Raises LocationFailed."""
-        found: dict[int, memoryview] = {}
-        with self._lock:
-            while first <= last and (held := self._blocks.get((where.name, first))) is not None:
-                found[first] = memoryview(held)
-                first += 1
-        if first > last or last >= where.count:
-            return found  # where an index names what is not there, that is told of each message
-        name, start = names.pack(where.name, where.mail), head_octets(self.secrets, pack_kind(where.mail))
-        at = where.offset(first, start)
-        try:
-            reader = self._reader(name, where, start)
-            octets = memoryview(self.location.get(name, at, where.offset(last + 1, start) - at))
-        except Corrupt:
-            return found
-        at = 0
-        for number in range(first, last + 1):
-            size, raw = where.block(number)
-            try:
-                block = reader.block(number, octets[at : at + size], raw)
-                found[number] = memoryview(block)
-                if number == last:
-                    self._keep((where.name, last), block)
-            except Corrupt:
-                pass  # told of each message in it, unless another pack has that
-            at += size
-        return found
-
     def cut(self, spot: Spot) -> bytes:
         """The octets at a place, as they are there. Raises Missing, Corrupt."""
-        block = self._block(spot.pack, spot.block)
+        block = self._blocks.block(spot.pack, spot.block)
         if spot.offset + spot.length > len(block):
             raise Corrupt("An index of the backup names octets that are not there.", VERIFY)
         return block[spot.offset : spot.offset + spot.length]
-
-    def _block(self, where: Pack, number: int) -> bytes:
-        key = (where.name, number)
-        with self._lock:
-            block = self._blocks.get(key)
-            if block is not None:
-                self._blocks.move_to_end(key)
-                return block
-        block = self._open_block(where, number)
-        self._keep(key, block)
-        return block
-
-    def _keep(self, key: tuple[str, int], block: bytes) -> None:
-        with self._lock:
-            if key not in self._blocks:
-                self._blocks[key] = block
-                self._cached += len(block)
-            while self._cached > CACHE and len(self._blocks) > 1:
-                _, gone = self._blocks.popitem(last=False)
-                self._cached -= len(gone)
-
-    def _open_block(self, where: Pack, number: int) -> bytes:
-        name = names.pack(where.name, where.mail)
-        try:
-            return self._read_block(name, where, number)
-        except Corrupt as error:
-            if where.mail:
-                raise
-            self.complaints.append(error)
-            return self._read_block(names.twin(name), where, number)
-
-    def _read_block(self, name: str, where: Pack, number: int) -> bytes:
-        if number >= where.count:
-            raise Corrupt("An index of the backup names a block that is not there.", VERIFY)
-        start = head_octets(self.secrets, pack_kind(where.mail))
-        block = where.block(number)
-        try:
-            reader = self._reader(name, where, start)
-            return reader.block(number, self.location.get(name, where.offset(number, start), block.size), block.raw)
-        except Corrupt as error:
-            with self._lock:
-                self._readers.pop(name, None)  # what is put back in its place may have another head
-            raise type(error)(f"{name}: {error.text}", error.remedy, name=name) from error
-
-    def _reader(self, name: str, where: Pack, start: int) -> pack.Reader:
-        """What opens a pack's blocks: its head is asked for once, not with each block. Raises Missing, Corrupt."""
-        with self._lock:
-            reader = self._readers.get(name)
-        if reader is None:
-            reader = pack.Reader(self.secrets, pack_kind(where.mail), self.location.get(name, 0, start))
-            with self._lock:
-                while len(self._readers) >= READERS:
-                    self._readers.pop(next(iter(self._readers)))
-                self._readers[name] = reader
-        return reader
 
     # Snapshots -------------------------------------------------------------------------------------
 
@@ -794,28 +700,6 @@ def _none_here() -> NoRepository:
 def _where(one: tuple[bytes, Spot]) -> tuple[str, int, int]:
     spot = one[1]
     return spot.pack.name, spot.block, spot.offset
-
-
-def _runs(places: Iterable[tuple[bytes, Spot]]) -> Iterator[list[tuple[bytes, Spot]]]:
-    """Places cut where the next one is not in the same block or the one behind it, or the run is long."""
-    run: list[tuple[bytes, Spot]] = []
-    octets = 0
-    for place in places:
-        spot = place[1]
-        if run:
-            before = run[-1][1]
-            step = spot.block - before.block
-            if spot.pack.name != before.pack.name or not 0 <= step <= 1 or (step and octets > RUN):
-                yield run
-                run, octets = [], 0
-        run.append(place)
-        octets += spot.length
-    if run:
-        yield run
-
-
-def pack_kind(mail: bool) -> FileKind:
-    return FileKind.MAIL if mail else FileKind.META
 
 
 def kept_slots(location: Location) -> Iterator[Kept]:

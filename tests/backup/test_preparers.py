@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.backup import parcels, preparers, restore
+from restante.backup import analysing, parcels, preparers
 from restante.backup.crypto import Secrets
 from restante.backup.errors import LocationFailed
 from restante.backup.folder import Folder
@@ -28,7 +28,7 @@ MANY = 60
 @pytest.fixture(autouse=True)
 def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of them, whatever the machine has, and many parcels."""
-    monkeypatch.setattr(restore, "IN_PROCESSES", 1)
+    monkeypatch.setattr(analysing, "IN_PROCESSES", 1)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(parcels, "MESSAGES", 5)
 

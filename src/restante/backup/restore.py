@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
 
-from ..mime.analyse import analyse
-from ..mime.model import Analysis, Limits
+from ..mime.model import Limits
 from ..store.backup import (
     Head,
     MailboxRow,
@@ -36,8 +33,10 @@ from ..store.directory import Exists, NotFound
 from ..store.errors import AccountExists, AnotherStore
 from ..store.interface import Engine
 from ..store.rights import EVERYONE, NEGATIVE
+from .analysing import Analyser, analysing
 from .answers import Place, answers_of, places
-from .errors import Corrupt, Missing, NoRepository, NotEmpty
+from .errors import Corrupt, NoRepository, NotEmpty
+from .later import newest_lines, served_by
 from .objects import (
     AccountData,
     AccountLine,
@@ -57,17 +56,8 @@ from .repository import NOWHERE, Repository, Snapshot
 from .run import lines_of
 from .segments import Placed, merge
 
-IN_PROCESSES = 2_000
-"""Messages from which on other processes analyse them: starting those takes half a second."""
 LOOKED_UP = 20_000
 """Messages whose places are looked up at once."""
-FEW = 64
-"""Messages that are analysed in this process all the same."""
-FAR = 1 << 62
-"""A change counter that was forged: it begins as the time in microseconds, and would leave none for what comes."""
-FAR_UIDVALIDITY = (1 << 32) - (1 << 28)
-"""No UIDVALIDITY of a later state counts as higher: mailboxes could not be made any more. The time comes to it in 2097,
-and a single one that is higher was another server's."""
 MARKER = "restoring"
 """File in the data folder that says which snapshot is being restored there."""
 
@@ -270,7 +260,7 @@ async def restore_account(
     (surely). later: the account in the newest snapshot that has it, where that is another state: UIDNEXTs and counter
     will be above that one's too."""
     root = await asyncio.to_thread(repository.read, line.root, AccountData)
-    served = await asyncio.to_thread(_served, repository, later) if later is not None else None
+    served = await asyncio.to_thread(served_by, repository, later) if later is not None else None
     gone = await strangers(root, known)
     root, left_out = without(root, gone)
     names = {box.key: box.name for box in root.mailboxes}
@@ -336,66 +326,6 @@ async def restore_removed(
     granted = await restore_account(engine, repository, line, pool, done, told, surely=True, later=later, known=known)
     await engine.directory.put_person(person)
     await engine.directory.note_shares(line.id, granted)
-
-
-def newest_lines(
-    repository: Repository, snapshot: Snapshot, lines: Mapping[str, AccountLine]
-) -> dict[str, AccountLine]:
-    """Of these accounts of a snapshot, those that the newest snapshot which has them has in another state.
-
-    An account that the newest of all has not is looked for by halves: it was removed at some time and did not come
-    back. Cost: where the snapshot is the newest one, a list of names; else the pages of the newest one, and of a few
-    more for accounts that it has not. What cannot be read is complained of, and taken for what has no accounts.
-    """
-    names = repository.snapshot_names()
-    newer = names[names.index(snapshot.name) + 1 :] if snapshot.name in names else []
-    read: dict[str, Mapping[str, AccountLine]] = {}
-
-    def there(name: str) -> Mapping[str, AccountLine]:
-        if name not in read:
-            read[name] = {}
-            try:
-                read[name] = lines_of(repository, repository.snapshot(name))
-            except Missing:
-                pass  # removed meanwhile
-            except Corrupt as error:
-                repository.complaints.append(error)
-        return read[name]
-
-    found: dict[str, AccountLine] = {}
-    for id, line in lines.items():
-        low, at, high = -1, len(newer) - 1, len(newer) - 1
-        while low < high:
-            newest = there(newer[at]).get(id)
-            if newest is None:
-                high = at - 1
-            else:
-                low = at
-                if newest.root != line.root:
-                    found[id] = newest
-            at = (low + high + 1) // 2
-    return found
-
-
-def _served(repository: Repository, line: AccountLine) -> Served | None:
-    """What an account is known to have given out; None where that cannot be read, or be: which is complained of."""
-    try:
-        root = repository.read(line.root, AccountData)
-    except Corrupt as error:
-        repository.complaints.append(error)
-        return None
-    if not 0 <= root.mark.modseq < FAR:
-        repository.complaints.append(
-            Corrupt(
-                f"A newer snapshot of {line.address} has numbers that no account comes to: it is forged.",
-                "'restante backup list' shows the newest ones. Forget it: 'restante backup forget'.",
-            )
-        )
-        return None
-    uidnexts = {(box.id, box.uidvalidity): box.uidnext for box in root.mailboxes}
-    for _, id, _, _, uidvalidity, uidnext, _ in root.tombstones:
-        uidnexts[id, uidvalidity] = uidnext
-    return Served(root.mark.modseq, min(root.uidvalidity, FAR_UIDVALIDITY), uidnexts)
 
 
 def head_of(root: AccountData, served: Served | None = None) -> Head:
@@ -534,54 +464,3 @@ def _sides(
             elif isinstance(data, SeenData):
                 seen += [row for row in data.rows if row[2] not in gone] if gone else data.rows
     return pop3, hidden, seen
-
-
-class Analyser:
-    """Analyses messages: in this process, or in as many as there are cores; and has who prepares them for a restore."""
-
-    def __init__(self, limits: Limits, processes: int) -> None:
-        """processes: how many may be started, each when it is first needed."""
-        self._limits = limits
-        self._processes = processes
-        self._executor: Executor | None = None
-        self._preparers: dict[int, tuple[Repository, Preparers]] = {}
-
-    async def __call__(self, messages: Sequence[bytes]) -> list[Analysis]:
-        if self._processes < 2 or len(messages) < FEW:
-            return await asyncio.to_thread(_analyse, list(messages), self._limits)
-        if self._executor is None:
-            # Spawned: threads run here, and a fork would take their locks along.
-            self._executor = ProcessPoolExecutor(self._processes, mp_context=get_context("spawn"))
-        loop = asyncio.get_running_loop()
-        share = -(-len(messages) // self._processes)
-        parts = [
-            loop.run_in_executor(self._executor, _analyse, list(messages[at : at + share]), self._limits)
-            for at in range(0, len(messages), share)
-        ]
-        return [each for part in await asyncio.gather(*parts) for each in part]
-
-    def preparers(self, repository: Repository) -> Preparers:
-        """Who prepares messages of this repository for a new account."""
-        if id(repository) not in self._preparers:
-            self._preparers[id(repository)] = (repository, Preparers(repository, self._limits, self._processes))
-        return self._preparers[id(repository)][1]
-
-    def close(self) -> None:
-        for _, preparers in self._preparers.values():
-            preparers.close()
-        if self._executor is not None:
-            self._executor.shutdown()
-
-
-@contextmanager
-def analysing(messages: int, limits: Limits) -> Iterator[Analyser]:
-    """What analyses so many messages, or prepares them."""
-    analyser = Analyser(limits, (os.cpu_count() or 1) if messages >= IN_PROCESSES else 1)
-    try:
-        yield analyser
-    finally:
-        analyser.close()
-
-
-def _analyse(messages: list[bytes], limits: Limits) -> list[Analysis]:
-    return [analyse(each, limits) for each in messages]

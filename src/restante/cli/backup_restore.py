@@ -237,9 +237,9 @@ async def _out(
 ) -> Result:
     import asyncio
 
+    from ..backup.analysing import analysing
     from ..backup.bring import bring_out, would_bring_out
     from ..backup.choose import line_of
-    from ..backup.restore import analysing
     from ..clock import SystemClock, system_random
     from ..config.limits import mime_limits
     from ..exchange.export import Form, check_dest
@@ -276,9 +276,10 @@ async def _account(
 ) -> Result:
     import asyncio
 
+    from ..backup.analysing import analysing
     from ..backup.bring import Bringing
     from ..backup.choose import line_of
-    from ..backup.restore import Restored, analysing, restore_removed
+    from ..backup.restore import Restored, restore_removed
     from ..store.directory import NotFound
     from .installation import installation
     from .progress import Meter

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..mime.analyse import analyse
 from ..mime.model import Analysis, Limits
-from .preparers import Preparers
-from .repository import Repository
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from .preparers import Preparers
+    from .repository import Repository
 
 IN_PROCESSES = 2_000
 """Messages from which on other processes analyse them: starting those takes half a second."""
@@ -51,6 +52,8 @@ class Analyser:
 
     def preparers(self, repository: Repository) -> Preparers:
         """Who prepares messages of this repository for a new account."""
+        from .preparers import Preparers  # single messages come back without
+
         if id(repository) not in self._preparers:
             self._preparers[id(repository)] = (repository, Preparers(repository, self._limits, self._processes))
         return self._preparers[id(repository)][1]

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -51,10 +52,12 @@ from .objects import (
 )
 from .parcels import EmailOf, Parcel, email_of, parcels
 from .persons import common_of, person_of
-from .preparers import Preparers
 from .repository import NOWHERE, Repository, Snapshot
 from .run import lines_of
 from .segments import Placed, merge
+
+if TYPE_CHECKING:
+    from .preparers import Preparers
 
 LOOKED_UP = 20_000
 """Messages whose places are looked up at once."""

@@ -18,8 +18,8 @@ from .sealed import FileKind, head_octets
 
 CACHE = 16 << 20
 """Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
-RUN = 4 << 20
-"""Octets of messages after which no further block is read with them."""
+RUN = 4
+"""Blocks that are read at once, of a mebibyte as a rule."""
 READERS = 1_000
 """Packs whose heads are kept, opened: about a kilobyte each."""
 
@@ -97,8 +97,8 @@ class Blocks:
         return reader
 
     def run(self, where: Pack, first: int, last: int) -> dict[int, memoryview]:
-        """Blocks first..last of a pack by number, without those that cannot be opened there. The last one is kept: what
-        is asked for next may be in it. Raises LocationFailed."""
+        """Blocks first..last of a pack by number, without those that cannot be opened there. They are kept like others:
+        pieces of a message lie beside its recipe. Raises LocationFailed."""
         found: dict[int, memoryview] = {}
         with self._lock:
             while first <= last and (held := self._blocks.get((where.name, first))) is not None:
@@ -119,8 +119,7 @@ class Blocks:
             try:
                 block = reader.block(number, octets[at : at + size], raw)
                 found[number] = memoryview(block)
-                if number == last:
-                    self._keep((where.name, last), block)
+                self._keep((where.name, number), block)
             except Corrupt:
                 pass  # told of each message in it, unless another pack has that
             at += size
@@ -128,18 +127,16 @@ class Blocks:
 
 
 def runs(places: Iterable[tuple[bytes, Spot]]) -> Iterator[list[tuple[bytes, Spot]]]:
-    """Places cut where the next one is not in the same block or the one behind it, or the run is long."""
+    """Places cut where the next one is not in the same block or the one behind it, or the run has enough blocks."""
     run: list[tuple[bytes, Spot]] = []
-    octets = 0
     for place in places:
         spot = place[1]
         if run:
-            before = run[-1][1]
-            step = spot.block - before.block
-            if spot.pack.name != before.pack.name or not 0 <= step <= 1 or (step and octets > RUN):
+            first, before = run[0][1], run[-1][1]
+            near = 0 <= spot.block - before.block <= 1 and spot.block - first.block < RUN
+            if spot.pack.name != before.pack.name or not near:
                 yield run
-                run, octets = [], 0
+                run = []
         run.append(place)
-        octets += spot.length
     if run:
         yield run

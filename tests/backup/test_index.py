@@ -16,9 +16,9 @@ from restante.backup.pack import Block, Entry, Table
 PACKS = [f"{n:064x}" for n in range(6)]
 ID = st.integers(0, 40).map(lambda n: bytes([n // 3 * 19, n]) + b"x" * 30)
 FILES = st.lists(
-    st.dictionaries(st.sampled_from(PACKS), st.sets(ID, max_size=12), min_size=1, max_size=3), min_size=1, max_size=4
+    st.dictionaries(st.sampled_from(PACKS), st.sets(ID, max_size=6), min_size=1, max_size=2), min_size=1, max_size=3
 )
-SOME = st.sets(st.sampled_from(PACKS), max_size=3)
+SOME = st.sets(st.sampled_from(PACKS), max_size=2)
 
 
 def part_of(file: dict[str, set[bytes]]) -> Part:
@@ -46,7 +46,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(index, "SMALL", request.param)
 
 
-@given(FILES, SOME, st.lists(ID, max_size=20), st.sampled_from([0, 1 << 20]))
+@given(FILES, SOME, st.lists(ID, max_size=8), st.sampled_from([0, 1 << 20]))
 def test_an_object_is_found_in_a_pack_that_stays_if_it_is_in_one(
     files: list[dict[str, set[bytes]]], condemned: set[str], asked: list[bytes], many: int
 ) -> None:
@@ -66,7 +66,7 @@ def test_an_object_is_found_in_a_pack_that_stays_if_it_is_in_one(
         index.MANY = before
 
 
-@given(FILES, SOME, SOME, st.integers(1, 30))
+@given(FILES, SOME, SOME, st.integers(1, 12))
 def test_joined_files_say_the_same_of_packs_that_stay(
     files: list[dict[str, set[bytes]]], gone: set[str], condemned: set[str], most: int
 ) -> None:
@@ -88,7 +88,7 @@ def test_joined_files_say_the_same_of_packs_that_stay(
             assert found.pack.name not in condemned, "condemned ones come last"
 
 
-@given(FILES, st.sets(ID, max_size=20))
+@given(FILES, st.sets(ID, max_size=8))
 def test_what_is_needed_is_marked_once(files: list[dict[str, set[bytes]]], asked: set[bytes]) -> None:
     here = made(files, set())
     needed = Needed()

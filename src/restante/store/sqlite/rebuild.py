@@ -51,7 +51,7 @@ async def rebuilding(
         making = await asyncio.to_thread(_prepare, path, head, random)
         one = SqliteRebuilding(making, path, account, head, settings, now, random)
         try:
-            await asyncio.to_thread(one.open)
+            await one.begin()
             yield one
             await one.filed()
         finally:
@@ -80,7 +80,12 @@ class SqliteRebuilding:
         self._syncing: asyncio.Future[None] | None = None
         self._unsynced = 0
 
-    def open(self) -> None:
+    async def begin(self) -> None:
+        """Make the file. One that is given up meanwhile is closed when its thread has ended."""
+        self._filing = asyncio.ensure_future(asyncio.to_thread(self._open))
+        await self.filed()
+
+    def _open(self) -> None:
         # Kept open beside SQLite's: what cannot be written to the disk is told to who had the file open then.
         self._file = os.open(self._making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._db = db = apsw.Connection(str(self._making))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import pickle
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from restante.backup import analysing, parcels, preparers
+from restante.backup import analysing, parcels, preparers, restore
 from restante.backup.crypto import Secrets
 from restante.backup.errors import LocationFailed
 from restante.backup.folder import Folder
@@ -48,21 +50,28 @@ async def filled(folder: Path) -> World:
     return world
 
 
-def asked_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Parcel]]:
-    """(process, parcel) of all that processes prepare."""
-    seen: list[tuple[int, Parcel]] = []
-    ask = _Preparer.ask
+def asked_of(monkeypatch: pytest.MonkeyPatch) -> tuple[set[int], list[Parcel]]:
+    """Processes that are asked, and parcels in the order in which they are wanted: threads may ask in another."""
+    processes: set[int] = set()
+    wanted: list[Parcel] = []
+    ask, cut = _Preparer.ask, restore._parcels
 
     def noted(self: _Preparer, parcel: Parcel) -> Prepared:
-        seen.append((self._process.pid, parcel))
+        processes.add(self._process.pid)
         return ask(self, parcel)
 
+    def listed(*args: Any) -> Iterator[Parcel]:
+        for parcel in cut(*args):
+            wanted.append(parcel)
+            yield parcel
+
     monkeypatch.setattr(_Preparer, "ask", noted)
-    return seen
+    monkeypatch.setattr(restore, "_parcels", listed)
+    return processes, wanted
 
 
 def test_what_processes_prepare_is_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = asked_of(monkeypatch)
+    processes, wanted = asked_of(monkeypatch)
 
     async def scene() -> None:
         world = await filled(tmp_path)
@@ -77,13 +86,13 @@ def test_what_processes_prepare_is_what_was_there(tmp_path: Path, monkeypatch: p
         await world.engine.close()
 
     play(scene())
-    assert len({pid for pid, _ in seen}) == 2
-    assert sum(len(parcel.places) for _, parcel in seen) == MANY + 1 + 11, "a copy is not read again"
-    for _, parcel in seen:
+    assert len(processes) == 2
+    assert sum(len(parcel.places) for parcel in wanted) == MANY + 1 + 11, "a copy is not read again"
+    for parcel in wanted:
         places = [(spot.pack.name, spot.block, spot.offset) for _, spot in parcel.places]
         assert places == sorted(places)
         assert len({name for name, _, _ in places}) == 1
-    orders = [parcel.emails[0][0][parcels.ORDER] for _, parcel in seen if parcel.mailbox[0] == ANN]
+    orders = [parcel.emails[0][0][parcels.ORDER] for parcel in wanted if parcel.mailbox[0] == ANN]
     assert orders == sorted(orders), "packs come in the order of what is in them"
 
 

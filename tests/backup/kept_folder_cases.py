@@ -23,6 +23,7 @@ from restante.backup import keep as keeping
 from restante.backup import keys as keys_module
 from restante.backup import pack
 from restante.backup.access import location_of
+from restante.backup.blocks import pack_kind
 from restante.backup.crypto import SALT_OCTETS, file_name
 from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, WrongKey
 from restante.backup.index import Part, pack_of
@@ -35,7 +36,7 @@ from restante.backup.night import night
 from restante.backup.objects import SnapshotData
 from restante.backup.outcome import Night
 from restante.backup.prune import GRACE, CannotPrune, Pruned, prune
-from restante.backup.repository import Repository, pack_kind
+from restante.backup.repository import Repository
 from restante.backup.retention import Keep
 from restante.backup.sealed import FileKind, seal_file
 from restante.backup.verify import Verified, verify

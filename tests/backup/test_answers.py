@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import apsw
 import msgspec
 import pytest
 
-from restante.backup import restore
-from restante.backup.answers import Answers, answers_data, answers_of, rows_of
+from restante.backup import preparing
+from restante.backup.answers import Answers, Place, answers_data, answers_of, rows_of
 from restante.backup.errors import Corrupt
 from restante.backup.objects import AccountData, AnswersData, Kind
 from restante.backup.repository import Repository, Snapshot
@@ -45,7 +46,7 @@ def analysed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen.append(data)
         return analyse(data)
 
-    monkeypatch.setattr(restore, "analyse", counting)
+    monkeypatch.setattr(preparing, "analyse", counting)
     return seen
 
 
@@ -197,17 +198,19 @@ def test_few_messages_are_not_worth_an_object(tmp_path: Path) -> None:
     world = World(tmp_path)
     messages = [message(number) for number in range(100)]
     data = answers_data([row_of(analyse(each)) for each in messages])
-    known = {bytes([number]): (b"i" * 32, number) for number in range(100)}
     repository = world.repository()
     repository.read = lambda id, what: data  # type: ignore[method-assign,assignment,return-value]
-    told = Answers(repository, known, analyse)
-    assert told.of([(bytes([n]), messages[n]) for n in range(6)]) == [None] * 6
-    assert [row is not None for row in told.of([(bytes([n]), messages[n % 100]) for n in (*range(7), 200)])] == [
-        True
-    ] * 7 + [False]
-    assert told.of([(bytes([99]), messages[99])]) == [row_of(analyse(messages[99]))], "it is open now"
-    wrong = Answers(repository, known, lambda data: analyse(b"another"))
-    assert wrong.of([(bytes([n]), messages[n]) for n in range(50)]) == [None] * 50
+
+    def asked(numbers: Iterable[int]) -> list[tuple[bytes, Place | None]]:
+        return [(messages[n % 100], (b"i" * 32, n, 100) if n < 100 else None) for n in numbers]
+
+    told = Answers(repository, analyse)
+    assert told.of(asked(range(6))) == [None] * 6
+    assert [row is not None for row in told.of(asked((*range(7), 200)))] == [True] * 7 + [False]
+    assert told.of(asked([99])) == [row_of(analyse(messages[99]))], "it is open now"
+    wrong = Answers(repository, lambda data: analyse(b"another"))
+    assert wrong.of(asked(range(50))) == [None] * 50
+    assert wrong.of(asked(range(50))) == [None] * 50
     short = msgspec.structs.replace(data, refs=data.refs[:-1])
     with pytest.raises(Corrupt):
         rows_of(short)

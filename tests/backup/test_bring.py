@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from restante.backup.analysing import Analyser, analysing
 from restante.backup.bring import Bringing, Brought, bring_out
 from restante.backup.choose import line_of
 from restante.backup.errors import NoRepository, NotEmpty
 from restante.backup.repository import Snapshot
-from restante.backup.restore import Analyser, Choice, Restored, analysing, restore_all, restore_removed
+from restante.backup.restore import Choice, Restored, restore_all, restore_removed
 from restante.exchange.detect import open_source
 from restante.exchange.export import Form
 from restante.mime.model import DEFAULT_LIMITS

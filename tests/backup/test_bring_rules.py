@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from restante.backup.analysing import Analyser, analysing
 from restante.backup.bring import Bringing, bring_out, would_bring_out
 from restante.backup.choose import line_of
 from restante.backup.errors import NoRepository
-from restante.backup.restore import Analyser, Choice, Dropped, Restored, analysing, restore_removed
+from restante.backup.restore import Choice, Dropped, Restored, restore_removed
 from restante.backup.rewind import rewind_to
 from restante.exchange.export import Form
 from restante.exchange.incoming import ExchangeRefusal

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
+from restante.backup.analysing import analysing
 from restante.backup.bring import Bringing
 from restante.backup.choose import line_of
-from restante.backup.restore import Choice, Restored, analysing, restore_removed
+from restante.backup.restore import Choice, Restored, restore_removed
 from restante.backup.rewind import rewind_to
 from restante.mime.model import DEFAULT_LIMITS
 from restante.store.model import Column, Flags

@@ -8,10 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from restante.backup.analysing import analysing
 from restante.backup.choose import line_of
+from restante.backup.later import newest_lines
 from restante.backup.objects import AccountData, PageData
 from restante.backup.repository import Repository, Snapshot
-from restante.backup.restore import Restored, analysing, newest_lines, restore_removed
+from restante.backup.restore import Restored, restore_removed
 from restante.backup.run import lines_of
 from restante.backup.writer import Writer
 from restante.mime.model import DEFAULT_LIMITS

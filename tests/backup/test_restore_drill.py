@@ -30,7 +30,7 @@ from restante.mime.model import DEFAULT_LIMITS
 from restante.server.backup_records import DrillRecord, drill_overdue, note_drill, read_drill
 from restante.server.nightly_process import work as night_work
 from restante.server.nightly_state import Order
-from restante.store.backup import Head, Pop3Row, Rebuilding, RebuiltEmail, RebuiltRow, SeenRow
+from restante.store.backup import Head, Pop3Row, Readying, Rebuilding, RebuiltEmail, RebuiltRow, SeenRow
 from restante.store.model import FlagMode, Flags, Pop3Delete, System
 from restante.store.rights import parse_rights
 from restante.store.sqlite.engine import SqliteEngine
@@ -131,8 +131,13 @@ class Bent:
     ) -> None:
         self._inner, self._row, self._email, self._side = inner, row, email, side
 
-    async def emails(self, batch: Sequence[RebuiltEmail]) -> None:
-        await self._inner.emails([self._email(one) if self._email else one for one in batch])
+    @property
+    def readying(self) -> Readying:
+        ready, bend = self._inner.readying, self._email
+        return lambda batch: ready([bend(one) if bend else one for one in batch])
+
+    async def emails(self, ready: bytes) -> None:
+        await self._inner.emails(ready)
 
     async def placements(self, mailbox: int, rows: Sequence[RebuiltRow]) -> None:
         await self._inner.placements(mailbox, [self._row(row) if self._row else row for row in rows])
@@ -148,15 +153,15 @@ class Bent:
 BENDS: list[tuple[str, dict[str, object]]] = [
     ("the flags differ", {"row": lambda row: (*row[:2], row[2] ^ 1, *row[3:])}),
     ("the flags differ", {"row": lambda row: (*row[:3], "other", *row[4:])}),
-    ("INTERNALDATE differs", {"email": lambda one: replace(one, received=one.received + 1),
+    ("INTERNALDATE differs", {"email": lambda one: one._replace(received=one.received + 1),
                               "row": lambda row: (*row[:5], row[5] + 1, row[6])}),
     ("the saved date differs", {"row": lambda row: (*row[:6], row[6] + 1)}),
     ("no such message", {"row": lambda row: (row[0] + 100 * (row[0] == 3), *row[1:])}),
     ("it did not come back", {"row": lambda row: (row[0] + 100, *row[1:])}),
-    ("EMAILID differs", {"email": lambda one: replace(one, id="m" + one.id[:0:-1])}),
-    ("THREADID differs", {"email": lambda one: replace(one, thread="t" + one.thread[:0:-1])}),
-    ("the arrival hash differs", {"email": lambda one: replace(one, arrival=bytes(32))}),
-    ("the UIDL of an old server differs", {"email": lambda one: replace(one, uidl=None)}),
+    ("EMAILID differs", {"email": lambda one: one._replace(id="m" + one.id[:0:-1])}),
+    ("THREADID differs", {"email": lambda one: one._replace(thread="t" + one.thread[:0:-1])}),
+    ("the arrival hash differs", {"email": lambda one: one._replace(arrival=bytes(32))}),
+    ("the UIDL of an old server differs", {"email": lambda one: one._replace(uidl=None)}),
     ("the UIDLs that POP3 gives, or what it has fetched", {"side": "pop3"}),
     ("what POP3 hides", {"side": "hidden"}),
     ("what readers have seen", {"side": "seen"}),

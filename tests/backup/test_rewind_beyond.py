@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from restante.backup.analysing import analysing
 from restante.backup.choose import line_of
-from restante.backup.restore import analysing
 from restante.backup.rewind import FromSnapshot, rewind_to, snapshot_before
 from restante.cli.main import restante
 from restante.clock import SystemClock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -12,6 +13,7 @@ from restante.store.backup import Head, RebuiltEmail, RebuiltRow, Served
 from restante.store.errors import AccountExists, Damaged
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, Identity, Pop3Delete, System
+from restante.store.sqlite import ready
 from restante.store.sqlite.engine import SqliteEngine
 
 from .making import ACCOUNT, ALL, Installation, analysis, fill, inbox, new
@@ -114,8 +116,8 @@ def test_an_account_made_anew_is_an_older_state_put_in_service(installation: Ins
         lost = await store.last_change()
         await engine.delete_account(ACCOUNT)
         async with engine.rebuild(ACCOUNT, head) as building:
-            await building.emails(emails)
-            await building.emails(emails[:2])
+            await building.emails(building.readying(emails))
+            await building.emails(building.readying(emails[1:3] + emails[:2]))  # they are there
             await building.placements(box, rows)
             await building.finish([(box, 2, 7, 99), (box, 77, 1, None)], [emails[0].order, 10**6], [(box, 1, "r", 1)])
         anew = (await store.snapshot(box)).mailbox
@@ -129,6 +131,39 @@ def test_an_account_made_anew_is_an_older_state_put_in_service(installation: Ins
         assert [each.retrieved for each in await store.provenance(box, ALL)] == [None, 99, None, None]
         assert (await fill(store, box, 1))[0] >= anew.uidnext
         assert [one.code async for one in store.doctor(False) if one.code != "answers"] == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_messages_of_any_length_are_made_anew(installation: Installation) -> None:
+    """Nothing at all, exactly a chunk, one octet more, several; the same octets twice; as they are and compressed."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 1)
+        head, (one, *_), (row, *_) = await _head_and_rows(store)
+        chunk = 128 << 10
+        octets = [b"", b"x", bytes(chunk), random.Random(1).randbytes(chunk + 1), bytes(3 * chunk), b"x"]
+        emails = [
+            one._replace(order=n + 1, id=f"m{n}" + "a" * 25, data=data, digest=sha256(data).digest())
+            for n, data in enumerate(octets)
+        ]
+        rows = [(n + 1, n + 1, *row[2:4], len(data), *row[5:]) for n, data in enumerate(octets)]
+        for compress in (False, True):
+            await engine.delete_account(ACCOUNT)
+            async with engine.rebuild(ACCOUNT, head) as building:
+                await building.emails(
+                    ready.make([each._replace(data=memoryview(each.data)) for each in emails], compress)
+                )
+                await building.emails(ready.make([emails[1], emails[0]], compress))
+                await building.placements(box, rows)
+                await building.finish([], [], [])
+            found = await store.rows(await inbox(store), ALL, [Column.CONTENT], 99)
+            contents = [int(str(content)) for _, content in found]
+            assert await store.read_contents(contents) == octets
+            assert contents[1] == contents[5], "the same octets are there once"
+            assert len(set(contents)) == 5
+            assert [one.text async for one in store.doctor(False) if one.code not in ("answers", "pop3")] == []
 
     asyncio.run(installation.play(scene))
 
@@ -151,7 +186,7 @@ def test_an_account_made_anew_goes_on_above_what_any_state_of_it_gave_out(instal
                 head = replace(head, served=served)
             await engine.delete_account(ACCOUNT)
             async with engine.rebuild(ACCOUNT, head) as building:
-                await building.emails(emails)
+                await building.emails(building.readying(emails))
                 await building.placements(box, rows)
                 await building.finish([], [], [])
             await fill(store, box, 1)
@@ -177,10 +212,10 @@ def test_an_account_is_made_anew_whole_or_not_at_all(installation: Installation)
         assert len((await store.snapshot(box)).uids) == 3
         await engine.delete_account(ACCOUNT)
         async with engine.rebuild(ACCOUNT, head) as building:
-            await building.emails(emails)  # and not finished
+            await building.emails(building.readying(emails))  # and not finished
         with pytest.raises(Damaged):
             async with engine.rebuild(ACCOUNT, head) as building:
-                await building.emails([replace(emails[0], data=b"other octets")])
+                await building.emails(b"\x91")
         await engine.create_account(ACCOUNT)
         assert len((await store.snapshot(await inbox(store))).uids) == 0
         assert [name for name in await engine.strays() if ".new" in name] == [], "nothing half made is left"

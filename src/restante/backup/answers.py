@@ -8,8 +8,8 @@ anew has the same objects for what did not change. Of each object that is used, 
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from ..mime.model import ANALYSER, Analysis
@@ -35,8 +35,8 @@ _NONE = AnswerRow(
     b"", b"", b"", b"", "", b"", None, None, "", 0, "", "", "", "", "", "", "", "", "", "", "", "", "", 0, 0, 0
 )  # fmt: skip
 
-Place = tuple[bytes, int]
-"""(id of an object, row in it)."""
+Place = tuple[bytes, int, int]
+"""(id of an object, row in it, how many rows it has)."""
 
 
 def runs(uids: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -69,39 +69,41 @@ def places(data: SegmentData, ids: bytes) -> Iterator[tuple[bytes, Place]]:
         id = ids[number * ID_OCTETS : (number + 1) * ID_OCTETS]
         if len(id) == ID_OCTETS:
             for row in range(low, high):
-                yield data.digests[row * DIGEST : (row + 1) * DIGEST], (id, row - low)
+                yield data.digests[row * DIGEST : (row + 1) * DIGEST], (id, row - low, high - low)
 
 
 class Answers:
     """Answers of a mailbox's messages. analyse: one message, for comparison. For one thread at a time."""
 
-    def __init__(self, repository: Repository, known: Mapping[bytes, Place], analyse: Callable[[bytes], Analysis]):
+    def __init__(self, repository: Repository, analyse: Callable[[bytes | memoryview], Analysis]):
         self._repository = repository
-        self._known = known
-        self._sizes = Counter([id for id, _ in known.values()])
         self._analyse = analyse
         self._open: OrderedDict[bytes, list[AnswerRow] | None] = OrderedDict()
         self._uncompared = COMPARED
         self._wrong = False
 
-    def of(self, messages: Sequence[tuple[bytes, bytes]]) -> list[AnswerRow | None]:
-        """Of messages (SHA-256, octets): what is known, None where it has to be made."""
+    def of(self, messages: Sequence[tuple[bytes | memoryview, Place | None]]) -> list[AnswerRow | None]:
+        """Of messages (octets, where their answers are): what is known, None where it has to be made."""
         made: list[AnswerRow | None] = [None] * len(messages)
+        if self._wrong:
+            return made
         wanted: dict[bytes, list[tuple[int, int]]] = {}
-        for number, (digest, _) in enumerate(messages):
-            if (place := self._known.get(digest)) is not None:
-                wanted.setdefault(place[0], []).append((number, place[1]))
+        sizes: dict[bytes, int] = {}
+        for number, (_, place) in enumerate(messages):
+            if place is not None:
+                id, at, sizes[id] = place
+                wanted.setdefault(id, []).append((number, at))
         for id, some in wanted.items():
-            if id not in self._open and len(some) * WORTH < self._sizes[id]:
+            if id not in self._open and len(some) * WORTH < sizes[id]:
                 continue
             rows = self._rows(id)
             for number, at in some if rows is not None else ():
                 row = rows[at] if rows is not None and at < len(rows) else None
-                if row is not None and row.envelope and self._right(row, messages[number][1]):
+                if row is not None and row.envelope and self._right(row, messages[number][0]):
                     made[number] = row
         return [None] * len(messages) if self._wrong else made
 
-    def _right(self, row: AnswerRow, message: bytes) -> bool:
+    def _right(self, row: AnswerRow, message: bytes | memoryview) -> bool:
         """Whether answers may be used: those of this message, where it is its turn, are compared."""
         if self._uncompared >= COMPARED and not self._wrong:
             self._uncompared = 0

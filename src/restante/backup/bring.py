@@ -21,23 +21,13 @@ from ..store.errors import BadMailboxName, MailboxExists, RoleTaken
 from ..store.interface import Engine, Store
 from ..store.model import Column, FlagMode, Flags, Identity, Mailbox, NewMessage, System, UidRanges
 from ..store.rights import EVERYONE, NEGATIVE, parse_rights
+from .analysing import Analyser
 from .errors import Corrupt, NoRepository
 from .groups import groups
 from .missing import BESIDE, Missing, flags_of, missing
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, Pop3Data
 from .repository import Repository
-from .restore import (
-    Analyser,
-    Choice,
-    Dropped,
-    Known,
-    Lost,
-    Restored,
-    Told,
-    everybody,
-    read_mailbox,
-    restore_account,
-)
+from .restore import Choice, Dropped, Known, Lost, Restored, Told, everybody, read_mailbox, restore_account
 from .segments import Placed
 
 GROUP_MESSAGES = 100

@@ -117,7 +117,7 @@ class Sealer:
         """Ciphertext and tag, 16 octets longer than `data` (at most 2^31 octets)."""
         return self._aead.encrypt(number.to_bytes(12, "big"), data, self._head)
 
-    def open(self, number: int, data: bytes) -> bytes:
+    def open(self, number: int, data: bytes | memoryview) -> bytes:
         """Raises Corrupt where `data` is not what `seal` made under this number."""
         try:
             return self._aead.decrypt(number.to_bytes(12, "big"), data, self._head)

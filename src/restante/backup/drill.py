@@ -25,6 +25,7 @@ from ..store.backup import Instant, MailboxRow
 from ..store.directory import fold_address
 from ..store.interface import Engine, Store
 from ..store.model import Column, Flags, System
+from .analysing import analysing
 from .errors import Corrupt, NoRepository
 from .manifest import Entry, Listing
 from .objects import (
@@ -42,7 +43,7 @@ from .objects import (
 from .outcome import Drilled
 from .persons import common_data, person_data
 from .repository import Repository, Snapshot
-from .restore import EVERYTHING, Choice, Lost, Restored, analysing, restore_account, restore_all
+from .restore import EVERYTHING, Choice, Lost, Restored, restore_account, restore_all
 from .run import lines_of
 from .throwaway import check_room, throwaway
 

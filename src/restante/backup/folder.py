@@ -25,6 +25,7 @@ No more than that file is lost. (EUCLEAN is Linux's.)"""
 class Folder(Location):
     """Implements `location.Location`. root: made when something is first written. Files are for this user alone."""
 
+    portable = True
     file_mode = 0o600
     folder_mode = 0o700
 

@@ -24,6 +24,8 @@ class Location(Protocol):
 
     at_once: int = 1
     """How many objects should be put, or read, at the same time: many where each takes a round trip."""
+    portable: bool = False
+    """Whether it can be pickled, for another process that reads it."""
     append_only: bool = False
     """Whether it keeps what it has, whoever adds to it: then something forged may lie beside what is right."""
     removes: bool = True

@@ -103,7 +103,7 @@ class Reader:
     def table(self, sealed: bytes) -> Table:
         return decode_table(self._sealer.open(_TABLE, sealed))
 
-    def block(self, number: int, sealed: bytes, raw: int) -> bytes:
+    def block(self, number: int, sealed: bytes | memoryview, raw: int) -> bytes:
         """Objects of a block, joined. raw: their octets, as the table says. Raises Corrupt."""
         return frames.unpack(self._sealer.open(number, sealed), raw)
 

@@ -16,15 +16,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from operator import itemgetter
 
 import msgspec
 
 from . import names
 from .errors import AppendOnly, BackupRefusal, Corrupt, NotEmpty
-from .index import Pack, Spot
+from .index import Pack, Place
 from .keep import keep as keep_dropped
 from .kept_folder import KeptFolder
 from .mend import complete
+from .needed import Needed
 from .objects import Kind
 from .repository import Repository, Snapshot
 from .retention import Keep, kept
@@ -42,8 +44,8 @@ SMALL_PACK = 4 << 20
 MANY_SMALL = 16
 MANY_INDEXES = 4
 MANY_LISTS = 4
-RECORDS = 1_000_000
-"""Most records of an index file: 49 MB."""
+RECORDS = 1 << 17
+"""Records after which another index file begins: 6.4 MB, held a few times over while it is made."""
 
 
 @dataclass(slots=True)
@@ -206,73 +208,105 @@ def _cannot(error: Corrupt) -> CannotPrune:
     )
 
 
-def _needed(repository: Repository, force: bool, absent: set[str], damaged: set[str]) -> tuple[dict[bytes, Spot], bool]:
+def _needed(repository: Repository, force: bool, absent: set[str], damaged: set[str]) -> tuple[Needed, bool]:
     """Where each object that the snapshots of this moment need is read from, and whether something of them cannot be
     read. damaged: packs from which nothing is read that lies in another one as well."""
     snapshots, unreadable = repository.read_snapshots()
-    reached = Walk(repository).snapshots(snapshots)
+    walk = Walk(repository)
+    reached = walk.lists(snapshots)
     errors = [*unreadable, *(each.error for each in reached.broken)]
     if errors and not force:
         raise _cannot(errors[0])
-    needed: dict[bytes, Spot] = {}
-    waiting = [*reached.objects, *map(repository.message_id, reached.messages)]
-    while waiting:
-        id = waiting.pop()
-        if id in needed:
-            continue
+    needed = Needed()
+    rule = _Rule(repository, absent, damaged)
+
+    def mark(ids: Sequence[bytes]) -> None:
         try:
-            spot = _spot(repository, id)
+            places = rule.places(ids)
         except Corrupt as error:
             if not force:
                 raise _cannot(error) from error
-            errors.append(error)
-            continue
-        if spot is not None and spot.pack.name in absent:  # another one may have been condemned for it
-            spot = next((one for one in repository.index.spots(id) if one.pack.name not in absent), None)
-        elif spot is not None and spot.pack.name in damaged:
-            bad = absent | damaged
-            spot = next((one for one in repository.index.spots(id) if one.pack.name not in bad), spot)
-        if spot is None:
-            continue  # lost already, or never there: `verify` tells which message that is
-        needed[id] = spot
-        if spot.kind == Kind.RECIPE.value:
-            try:
-                waiting += repository.pieces(spot)
-            except Corrupt as error:
-                if not force:
-                    raise _cannot(error) from error
+            if len(ids) == 1:
                 errors.append(error)
+                return
+            for id in ids:
+                mark([id])
+            return
+        pieces: list[bytes] = []
+        for place in places:
+            if place is None:
+                continue  # lost already, or never there: `verify` tells which message that is
+            if needed.add(place) and place[0].kind(place[1]) == Kind.RECIPE.value:
+                try:
+                    pieces += repository.pieces(place[0].spot(place[1]))
+                except Corrupt as error:
+                    if not force:
+                        raise _cannot(error) from error
+                    errors.append(error)
+        if pieces:
+            mark(pieces)
+
+    mark(list(reached.objects))
+    for digests in walk.messages():
+        mark(list(map(repository.message_id, digests)))
     return needed, bool(errors)
 
 
-def _spot(repository: Repository, id: bytes) -> Spot | None:
-    """Where a needed object is read from. What several packs of an append-only location say that they have is read:
-    the pack that truly has it must not go for one that a thief made. Raises Corrupt."""
-    return repository.right_spot(id) if repository.location.append_only else repository.find(id)
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """From which of its places an object is read."""
+
+    repository: Repository
+    absent: set[str]
+    damaged: set[str]
+
+    def places(self, ids: Sequence[bytes]) -> list[Place | None]:
+        """What several packs of an append-only location say that they have is read: the pack that truly has it must not
+        go for one that a thief made. Raises Corrupt."""
+        if self.repository.location.append_only:
+            return [self._instead(id, self.repository.right_place(id)) for id in ids]
+        places = self.repository.index.place_all(ids)
+        if not self.absent and not self.damaged:
+            return places
+        return [self._instead(id, place) for id, place in zip(ids, places, strict=True)]
+
+    def _instead(self, id: bytes, place: Place | None) -> Place | None:
+        if place is None:
+            return None
+        name = place[0].pack(place[1]).name
+        if name in self.absent:  # another one may have been condemned for it
+            return self._outside(id, self.absent)
+        if name in self.damaged:
+            return self._outside(id, self.absent | self.damaged) or place
+        return place
+
+    def _outside(self, id: bytes, packs: set[str]) -> Place | None:
+        places = self.repository.index.places(id)
+        return next((each for each in places if each[0].pack(each[1]).name not in packs), None)
 
 
-def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned) -> None:
+def _write_anew(repository: Repository, needed: Needed, done: Pruned) -> None:
     """Write the needed objects of packs of which little is needed, or that are many and small, into new packs."""
-    by_pack: dict[str, list[bytes]] = {}
-    used: dict[str, int] = {}
-    for id, spot in needed.items():
-        by_pack.setdefault(spot.pack.name, []).append(id)
-        used[spot.pack.name] = used.get(spot.pack.name, 0) + spot.length
+    used = needed.used()
     packs = repository.index.packs
-    chosen = {name for name in by_pack if used[name] < WRITE_ANEW * packs[name].raw}
+    chosen = {name for name in used if used[name] < WRITE_ANEW * packs[name].raw}
     for mail in (True, False):
-        small = [name for name in by_pack if packs[name].mail is mail and packs[name].size < SMALL_PACK]
+        small = [name for name in used if packs[name].mail is mail and packs[name].size < SMALL_PACK]
         if len(small) >= MANY_SMALL:
             chosen.update(small)
     if not chosen:
         return
     before = set(packs)
+    by_pack: dict[str, list[tuple[int, int, bytes, Place]]] = {}
+    for id, (part, position) in needed.places(chosen):
+        spot = part.spot(position)
+        by_pack.setdefault(spot.pack.name, []).append((spot.block, spot.offset, id, (part, position)))
     with Writer(repository) as writer:
         for name in sorted(chosen):
-            ids = sorted(by_pack[name], key=lambda id: (needed[id].block, needed[id].offset))
+            by_pack[name].sort(key=itemgetter(0, 1))
             try:
-                for id in ids:
-                    writer.copy(id, needed[id])
+                for _, _, id, (part, position) in by_pack[name]:
+                    writer.copy(id, part.spot(position))
             except Corrupt as error:
                 repository.complaints.append(error)  # the pack stays as it is, with what is whole of it
                 chosen.discard(name)
@@ -280,20 +314,21 @@ def _write_anew(repository: Repository, needed: dict[bytes, Spot], done: Pruned)
         done.written += writer.written
     new = set(packs) - before
     for name in chosen:
-        for id in by_pack[name]:
-            needed[id] = next(spot for spot in repository.index.spots(id) if spot.pack.name in new)
+        for _, _, id, place in by_pack[name]:
+            needed.take(place)
+            needed.add(next(each for each in repository.index.places(id) if each[0].pack(each[1]).name in new))
 
 
 def _condemn(
     repository: Repository,
-    needed: dict[bytes, Spot],
+    needed: Needed,
     condemned: dict[str, int],
     old: Sequence[str],
     now: int,
     done: Pruned,
 ) -> list[Pack]:
     """Bring the list of condemned packs to what is needed now (`condemned` afterwards); those to be removed now."""
-    living = {spot.pack.name for spot in needed.values()}
+    living = needed.used()
     packs = repository.index.packs
     done.condemned = sum(name not in living and name not in condemned for name in packs)
     listed = {name: condemned.get(name, now) for name in packs if name not in living}
@@ -321,15 +356,15 @@ def _merge_indexes(
     repository: Repository, done: Pruned, old: Sequence[str], gone: set[str], condemned: dict[str, int]
 ) -> None:
     """One index, without the packs that go, in place of those that were read. What a run writes meanwhile stays."""
-    for part in repository.index.merged(gone, condemned).cut(RECORDS):
+    for part in repository.index.merged(gone, condemned, RECORDS):
         repository.put_file(names.INDEX, part.encode())
     for name in old:
         _remove(repository, done, name)
 
 
-def _needed_files(repository: Repository, needed: dict[bytes, Spot]) -> tuple[str, ...]:
+def _needed_files(repository: Repository, needed: Needed) -> tuple[str, ...]:
     """All but index files, which follow from the packs."""
-    packs = {names.pack(spot.pack.name, spot.pack.mail) for spot in needed.values()}
+    packs = {names.pack(name, repository.index.packs[name].mail) for name in needed.used()}
     folders = (names.KEYS, names.SNAPSHOTS, names.twin(names.SNAPSHOTS))
     files = {name for folder in folders for name, _ in repository.location.names(folder)} | {names.DESCRIPTOR}
     return tuple(sorted(files | packs | {names.twin(name) for name in packs if name.startswith(names.META)}))

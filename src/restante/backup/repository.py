@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +19,10 @@ import msgspec
 
 from ..clock import Random
 from . import keys, names, objects, pack, sealed
+from .blocks import Blocks, pack_kind, runs
 from .crypto import ID_OCTETS, KEY_OCTETS, VERIFY, Secrets, file_name
 from .errors import UNREADABLE, Corrupt, Missing, NeedsPrivateKey, NewerFormat, NoRepository, NotEmpty, WrongKey
-from .index import Index, Pack, Part, Spot, pack_of
+from .index import Index, Pack, Part, Place, Spot, pack_of
 from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
 from .objects import Kind, SnapshotData
@@ -39,11 +39,7 @@ VERSION, SEALED_VERSION = 1, 2
 EARLIEST, LATEST = -(1 << 31), 253_402_214_400
 """Between which snapshots are taken, seconds UTC: from 1901 until the end of 9999, in every zone."""
 FORGET = "Forget it by the first digits behind its number: 'restante backup forget'."
-CACHE = 64 << 20
-"""Octets of opened blocks kept: restoring reads the objects of a block one after the other."""
-
-READERS = 1_000
-"""Packs whose heads are kept, opened: about a kilobyte each."""
+NOWHERE = "A message is missing from the backup."
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +108,7 @@ class Repository:
         self._index: Index | None = None
         self._unindexed_known = False
         self._packs_alone = False
-        self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._cached = 0
-        self._readers: dict[str, pack.Reader] = {}
+        self._blocks = Blocks(location, secrets, lambda error: self.complaints.append(error))
         self._lock = RLock()
 
     # Opening ---------------------------------------------------------------------------------------
@@ -484,16 +478,16 @@ class Repository:
                     continue
         return False
 
-    def right_spot(self, id: bytes) -> Spot | None:
+    def right_place(self, id: bytes) -> Place | None:
         """A place where an object truly is, of several; None where it is nowhere. Costs reading it, where there are
         several. Raises Corrupt where it is whole in none of them."""
-        spots = list(self.index.spots(id))
-        if len(spots) <= 1:
-            return spots[0] if spots else None
-        for spot in spots:
+        places = list(self.index.places(id))
+        if len(places) <= 1:
+            return places[0] if places else None
+        for part, position in places:
             try:
-                if self._is_right(id, spot):
-                    return spot
+                if self._is_right(id, part.spot(position)):
+                    return part, position
             except Corrupt as error:
                 self.complaints.append(error)
         raise Corrupt("An object of the backup lies in several packs and is whole in none.", VERIFY)
@@ -521,7 +515,7 @@ class Repository:
         """A message's octets by their SHA-256. Raises Missing, Corrupt."""
         spot = self.find(self.message_id(digest))
         if spot is None:
-            raise Missing("A message is missing from the backup.", VERIFY)
+            raise Missing(NOWHERE, VERIFY)
         return self._message_at(spot, digest)
 
     def _message_at(self, spot: Spot, digest: bytes) -> bytes:
@@ -549,92 +543,47 @@ class Repository:
     def messages(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
         """Messages with their octets, or why they have none, in the order in which they lie in the packs: each block
         is opened once as a rule."""
-        spots: list[tuple[tuple[str, int, int], bytes, Spot]] = []
-        for digest in digests:
-            spot = self.find(self.message_id(digest))
+        places: list[tuple[bytes, Spot]] = []
+        for digest, spot in self.places(list(digests)):
             if spot is None:
-                yield digest, Missing("A message is missing from the backup.", VERIFY)
+                yield digest, Missing(NOWHERE, VERIFY)
             else:
-                spots.append(((spot.pack.name, spot.block, spot.offset), digest, spot))
-        spots.sort(key=_where)
-        opened, block = None, b""
-        for (name, number, offset), digest, spot in spots:
-            if spot.kind == Kind.MESSAGE.value:
-                if opened != (name, number):
-                    opened, block = (name, number), b""
-                    try:
-                        block = self._block(spot.pack, number)
-                    except Corrupt:
-                        pass  # said below, of each message in it, unless another pack has that
-                data = block[offset : offset + spot.length]
-                if sha256(data).digest() == digest:
-                    yield digest, data
-                    continue
-            try:  # in pieces, or damaged here
-                found: bytes | Corrupt = self._message_at(spot, digest)
-            except Corrupt as error:
-                found = error
-            yield digest, found
+                places.append((digest, spot))
+        places.sort(key=_where)
+        for digest, data in self.messages_at(places):
+            yield digest, bytes(data) if isinstance(data, memoryview) else data
+
+    def places(self, digests: Sequence[bytes]) -> Iterator[tuple[bytes, Spot | None]]:
+        """Where messages are, in the order asked; None where one is nowhere. Raises NeedsPrivateKey."""
+        ids = list(map(self.message_id, digests))
+        spots = self.index.find_all(ids) if self.reads else [None] * len(ids)
+        for digest, id, spot in zip(digests, ids, spots, strict=True):
+            yield digest, self.find(id) if spot is None else spot
+
+    def messages_at(self, places: Iterable[tuple[bytes, Spot]]) -> Iterator[tuple[bytes, bytes | memoryview | Corrupt]]:
+        """Messages (SHA-256) with their octets, or why they have none, by where they are. Of messages that come as they
+        lie, blocks that lie one behind the other are read at once; a view holds its whole block."""
+        for run in runs(places):
+            blocks = self._blocks.run(run[0][1].pack, run[0][1].block, run[-1][1].block)
+            for digest, spot in run:
+                _, number, offset, length, kind = spot
+                if kind == Kind.MESSAGE.value and (block := blocks.get(number)) is not None:
+                    data = block[offset : offset + length]
+                    if sha256(data).digest() == digest:
+                        yield digest, data
+                        continue
+                try:  # in pieces, or damaged here
+                    found: bytes | Corrupt = self._message_at(spot, digest)
+                except Corrupt as error:
+                    found = error
+                yield digest, found
 
     def cut(self, spot: Spot) -> bytes:
         """The octets at a place, as they are there. Raises Missing, Corrupt."""
-        block = self._block(spot.pack, spot.block)
+        block = self._blocks.block(spot.pack, spot.block)
         if spot.offset + spot.length > len(block):
             raise Corrupt("An index of the backup names octets that are not there.", VERIFY)
         return block[spot.offset : spot.offset + spot.length]
-
-    def _block(self, where: Pack, number: int) -> bytes:
-        key = (where.name, number)
-        with self._lock:
-            block = self._blocks.get(key)
-            if block is not None:
-                self._blocks.move_to_end(key)
-                return block
-        block = self._open_block(where, number)
-        with self._lock:
-            if key not in self._blocks:
-                self._blocks[key] = block
-                self._cached += len(block)
-            while self._cached > CACHE and len(self._blocks) > 1:
-                _, gone = self._blocks.popitem(last=False)
-                self._cached -= len(gone)
-        return block
-
-    def _open_block(self, where: Pack, number: int) -> bytes:
-        name = names.pack(where.name, where.mail)
-        try:
-            return self._read_block(name, where, number)
-        except Corrupt as error:
-            if where.mail:
-                raise
-            self.complaints.append(error)
-            return self._read_block(names.twin(name), where, number)
-
-    def _read_block(self, name: str, where: Pack, number: int) -> bytes:
-        if number >= where.count:
-            raise Corrupt("An index of the backup names a block that is not there.", VERIFY)
-        start = head_octets(self.secrets, pack_kind(where.mail))
-        block = where.block(number)
-        try:
-            reader = self._reader(name, where, start)
-            return reader.block(number, self.location.get(name, where.offset(number, start), block.size), block.raw)
-        except Corrupt as error:
-            with self._lock:
-                self._readers.pop(name, None)  # what is put back in its place may have another head
-            text = error.text if name in error.text else f"{name}: {error.text}"
-            raise type(error)(text, error.remedy, name=name) from error
-
-    def _reader(self, name: str, where: Pack, start: int) -> pack.Reader:
-        """What opens a pack's blocks: its head is asked for once, not with each block. Raises Missing, Corrupt."""
-        with self._lock:
-            reader = self._readers.get(name)
-        if reader is None:
-            reader = pack.Reader(self.secrets, pack_kind(where.mail), self.location.get(name, 0, start))
-            with self._lock:
-                while len(self._readers) >= READERS:
-                    self._readers.pop(next(iter(self._readers)))
-                self._readers[name] = reader
-        return reader
 
     # Snapshots -------------------------------------------------------------------------------------
 
@@ -764,12 +713,9 @@ def _none_here(location: Location) -> NoRepository:
     return NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
 
 
-def _where(one: tuple[tuple[str, int, int], bytes, Spot]) -> tuple[str, int, int]:
-    return one[0]
-
-
-def pack_kind(mail: bool) -> FileKind:
-    return FileKind.MAIL if mail else FileKind.META
+def _where(one: tuple[bytes, Spot]) -> tuple[str, int, int]:
+    spot = one[1]
+    return spot.pack.name, spot.block, spot.offset
 
 
 def kept_slots(location: Location) -> Iterator[Kept]:

@@ -10,24 +10,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..mime.analyse import analyse
-from ..mime.model import Analysis, Limits
+from ..mime.model import Limits
 from ..store.backup import (
-    AnswerRow,
     Head,
     MailboxRow,
     Mark,
     Pop3Row,
+    Readying,
     Rebuilding,
-    RebuiltEmail,
     RebuiltRow,
     SeenRow,
     Served,
@@ -37,8 +34,10 @@ from ..store.directory import Common, Domain, Exists, NotFound, Person
 from ..store.errors import AccountExists, AnotherStore
 from ..store.interface import Engine
 from ..store.rights import EVERYONE, NEGATIVE
-from .answers import Answers, Place, answers_of, places
-from .errors import Corrupt, Missing, NoRepository, NotEmpty
+from .analysing import Analyser, analysing
+from .answers import Place, answers_of, places
+from .errors import Corrupt, NoRepository, NotEmpty
+from .later import newest_lines, served_by
 from .objects import (
     AccountData,
     AccountLine,
@@ -51,22 +50,17 @@ from .objects import (
     SeenData,
     SegmentData,
 )
+from .parcels import EmailOf, Parcel, email_of, parcels
 from .persons import common_of, person_of
-from .repository import Repository, Snapshot
+from .repository import NOWHERE, Repository, Snapshot
 from .run import lines_of
 from .segments import Placed, merge
 
-GROUP_MESSAGES = 500
-GROUP_OCTETS = 8 << 20
-IN_PROCESSES = 2_000
-"""Messages from which on other processes analyse them: starting those takes half a second."""
-FEW = 64
-"""Messages that are analysed in this process all the same."""
-FAR = 1 << 62
-"""A change counter that was forged: it begins as the time in microseconds, and would leave none for what comes."""
-FAR_UIDVALIDITY = (1 << 32) - (1 << 28)
-"""No UIDVALIDITY of a later state counts as higher: mailboxes could not be made any more. The time comes to it in 2097,
-and a single one that is higher was another server's."""
+if TYPE_CHECKING:
+    from .preparers import Preparers
+
+LOOKED_UP = 20_000
+"""Messages whose places are looked up at once."""
 MARKER = "restoring"
 """File in the data folder that says which snapshot is being restored there."""
 
@@ -173,6 +167,20 @@ async def restore_all(
     """Everything of a snapshot onto an empty data folder, on which `engine` is. put: writes the installation's files,
     in a thread, before the restore is said to be done. Raises NotEmpty."""
     await asyncio.to_thread(_begin, data, snapshot)
+    with analysing(snapshot.data.messages, limits) as pool:
+        pool.preparers(repository)  # they start while lists are read
+        return await _everything(engine, repository, snapshot, data, pool, told, put)
+
+
+async def _everything(
+    engine: Engine,
+    repository: Repository,
+    snapshot: Snapshot,
+    data: Path,
+    pool: Analyser,
+    told: Told,
+    put: Callable[[Mapping[str, bytes]], None],
+) -> Restored:
     done = Restored()
     lines = await asyncio.to_thread(lines_of, repository, snapshot)
     later = await asyncio.to_thread(newest_lines, repository, snapshot, lines)
@@ -193,19 +201,18 @@ async def restore_all(
             return person in here
 
         done.elsewhere = sorted(line.address for line in lines.values() if line.id not in here)
-    with analysing(sum(line.messages for line in lines.values()), limits) as pool:
-        for person in persons:
-            id, address = person.account.id, person.account.address
-            line = lines.get(id)
-            try:
-                if line is not None:
-                    granted[id] = await restore_account(
-                        engine, repository, line, pool, done, told, later=later.get(id), known=known
-                    )
-            except Corrupt as error:
-                done.lost.append(Lost(address, "", 0, "", error.text))
-            await engine.create_account(id)  # one that the snapshot has no mail of
-            await engine.leave(id)
+    for person in persons:
+        id, address = person.account.id, person.account.address
+        line = lines.get(id)
+        try:
+            if line is not None:
+                granted[id] = await restore_account(
+                    engine, repository, line, pool, done, told, later=later.get(id), known=known
+                )
+        except Corrupt as error:
+            done.lost.append(Lost(address, "", 0, "", error.text))
+        await engine.create_account(id)  # one that the snapshot has no mail of
+        await engine.leave(id)
     try:
         common = common_of(await asyncio.to_thread(repository.read, snapshot.data.common, CommonData))
     except Corrupt as error:
@@ -288,18 +295,18 @@ async def restore_account(
     (surely). later: the account in the newest snapshot that has it, where that is another state: UIDNEXTs and counter
     will be above that one's too."""
     root = await asyncio.to_thread(repository.read, line.root, AccountData)
-    served = await asyncio.to_thread(_served, repository, later) if later is not None else None
+    served = await asyncio.to_thread(served_by, repository, later) if later is not None else None
     gone = await strangers(root, known)
     root, left_out = without(root, gone)
     names = {box.key: box.name for box in root.mailboxes}
     done.dropped += [Dropped(line.address, names.get(key, ""), each, rights) for key, each, rights in left_out]
     granted = sorted({identifier for _, identifier, _ in root.acl if not identifier.startswith(NEGATIVE)})
     done.accounts += 1
-    answers = answers_of(root)
+    answers, preparers, begun = answers_of(root), pool.preparers(repository), _Begun()
     try:
         async with engine.rebuild(line.id, head_of(root, served)) as building:
             for box in filter(choice.takes, root.mailboxes):
-                await _mailbox(building, repository, line.address, box, answers, choice, pool, done, told)
+                await _mailbox(building, repository, line, box, answers, choice, preparers, begun, done, told)
             sides = await asyncio.to_thread(_sides, repository, root, line.address, gone, done)
             await building.finish(*sides)
     except AnotherStore:
@@ -370,66 +377,6 @@ async def admitted(engine: Engine, repository: Repository, snapshot: Snapshot, l
     return person
 
 
-def newest_lines(
-    repository: Repository, snapshot: Snapshot, lines: Mapping[str, AccountLine]
-) -> dict[str, AccountLine]:
-    """Of these accounts of a snapshot, those that the newest snapshot which has them has in another state.
-
-    An account that the newest of all has not is looked for by halves: it was removed at some time and did not come
-    back. Cost: where the snapshot is the newest one, a list of names; else the pages of the newest one, and of a few
-    more for accounts that it has not. What cannot be read is complained of, and taken for what has no accounts.
-    """
-    names = repository.snapshot_names()
-    newer = names[names.index(snapshot.name) + 1 :] if snapshot.name in names else []
-    read: dict[str, Mapping[str, AccountLine]] = {}
-
-    def there(name: str) -> Mapping[str, AccountLine]:
-        if name not in read:
-            read[name] = {}
-            try:
-                read[name] = lines_of(repository, repository.snapshot(name))
-            except Missing:
-                pass  # removed meanwhile
-            except Corrupt as error:
-                repository.complaints.append(error)
-        return read[name]
-
-    found: dict[str, AccountLine] = {}
-    for id, line in lines.items():
-        low, at, high = -1, len(newer) - 1, len(newer) - 1
-        while low < high:
-            newest = there(newer[at]).get(id)
-            if newest is None:
-                high = at - 1
-            else:
-                low = at
-                if newest.root != line.root:
-                    found[id] = newest
-            at = (low + high + 1) // 2
-    return found
-
-
-def _served(repository: Repository, line: AccountLine) -> Served | None:
-    """What an account is known to have given out; None where that cannot be read, or be: which is complained of."""
-    try:
-        root = repository.read(line.root, AccountData)
-    except Corrupt as error:
-        repository.complaints.append(error)
-        return None
-    if not 0 <= root.mark.modseq < FAR:
-        repository.complaints.append(
-            Corrupt(
-                f"A newer snapshot of {line.address} has numbers that no account comes to: it is forged.",
-                "'restante backup list' shows the newest ones. Forget it: 'restante backup forget'.",
-            )
-        )
-        return None
-    uidnexts = {(box.id, box.uidvalidity): box.uidnext for box in root.mailboxes}
-    for _, id, _, _, uidvalidity, uidnext, _ in root.tombstones:
-        uidnexts[id, uidvalidity] = uidnext
-    return Served(root.mark.modseq, min(root.uidvalidity, FAR_UIDVALIDITY), uidnexts)
-
-
 def head_of(root: AccountData, served: Served | None = None) -> Head:
     """What a new account begins with. served: see there."""
     return Head(
@@ -462,50 +409,72 @@ def read_mailbox(repository: Repository, box: MailboxData, only: frozenset[str] 
 async def _mailbox(
     building: Rebuilding,
     repository: Repository,
-    address: str,
+    line: AccountLine,
     box: MailboxData,
     answers: Mapping[bytes, bytes],
     choice: Choice,
-    pool: Analyser,
+    preparers: Preparers,
+    begun: _Begun,
     done: Restored,
     told: Told,
 ) -> None:
     try:
         rows, known = await asyncio.to_thread(_read_mailbox, repository, box, choice.email_ids, answers)
     except Corrupt as error:
-        done.lost.append(Lost(address, box.name, 0, "", error.text))
+        done.lost.append(Lost(line.address, box.name, 0, "", error.text))
         return
-    by_digest: dict[bytes, list[Placed]] = {}
-    for row in rows:
-        by_digest.setdefault(row.digest, []).append(row)
-    found: set[bytes] = set()
-    answered = Answers(repository, known, pool.one)
-    groups = _groups(repository, by_digest, answered, address, box.name, done)
-    ahead = await _ahead(groups, pool)
-    while ahead is not None:
-        group, analyses = ahead
-        # The next group is read and analysed while this one is filed.
-        ahead = await _ahead(groups, pool)
-        try:
-            await building.emails(_emails(group, await analyses, by_digest))
-        except BaseException:
-            if ahead is not None:
-                ahead[1].cancel()
-            raise
-        found.update(digest for digest, _, _ in group)
-        told(sum(len(data) for _, data, _ in group))
+    these = _parcels(repository, (line.id, box.key), rows, known, begun, building.readying)
+    async with aclosing(preparers.each(these)) as each:
+        async for prepared in each:
+            begun.lost.update(prepared.lost)
+            await building.emails(prepared.ready)
+            told(prepared.octets)
+    done.lost += [
+        Lost(line.address, box.name, row.uid, row.email_id, begun.lost[row.digest])
+        for row in (rows if begun.lost else ())
+        if row.digest in begun.lost
+    ]
     placed: list[RebuiltRow] = [
         (row.uid, row.order, row.system, row.keywords, row.size, row.received, row.saved)
         for row in rows
-        if row.digest in found
+        if row.digest not in begun.lost
     ]
     await building.placements(box.key, placed)
     done.messages += len(placed)
     done.octets += sum([row[4] for row in placed])
 
 
-Group = list[tuple[bytes, bytes, AnswerRow | None]]
-"""(SHA-256, octets, what is known of its answers) of some messages."""
+@dataclass(slots=True)
+class _Begun:
+    """What of an account has been asked for. orders: of emails. lost: why messages (SHA-256) cannot be read."""
+
+    orders: set[int] = field(default_factory=set)
+    lost: dict[bytes, str] = field(default_factory=dict)
+
+
+def _parcels(
+    repository: Repository,
+    mailbox: tuple[str, int],
+    rows: Sequence[Placed],
+    answers: Mapping[bytes, Place],
+    begun: _Begun,
+    readying: Readying,
+) -> Iterator[Parcel]:
+    """The messages that have not been asked for. What is nowhere is lost. By some thousands, so that the first are read
+    while the next ones are looked up."""
+    for low in range(0, len(rows), LOOKED_UP):
+        emails: dict[bytes, list[EmailOf]] = {}
+        for row in rows[low : low + LOOKED_UP]:
+            if row.order not in begun.orders:
+                begun.orders.add(row.order)
+                emails.setdefault(row.digest, []).append(email_of(row))
+        places = []
+        for digest, spot in repository.places(list(emails)):
+            if spot is None:
+                begun.lost[digest] = NOWHERE
+            else:
+                places.append((digest, spot))
+        yield from parcels(mailbox, places, emails, answers, readying)
 
 
 def _read_mailbox(
@@ -522,56 +491,6 @@ def _read_mailbox(
             yield data
 
     return list(merge(segments(), only).values()), known
-
-
-async def _ahead(groups: Iterator[Group], pool: Analyser) -> tuple[Group, asyncio.Task[list[Analysis]]] | None:
-    """The next group, and the task that analyses those of it that have no answers; None behind the last."""
-    group = await asyncio.to_thread(next, groups, None)
-    if group is None:
-        return None
-    return group, asyncio.ensure_future(pool([data for _, data, made in group if made is None]))
-
-
-def _emails(group: Group, analyses: list[Analysis], by_digest: dict[bytes, list[Placed]]) -> list[RebuiltEmail]:
-    fresh = iter(analyses)
-    found = []
-    for digest, data, known in group:
-        made = next(fresh) if known is None else known
-        found += [
-            RebuiltEmail(
-                row.order, row.email_id, row.thread_id, row.received, row.arrival, row.uidl, digest, data, made
-            )
-            for row in by_digest[digest]
-        ]
-    return found
-
-
-def _groups(
-    repository: Repository,
-    by_digest: dict[bytes, list[Placed]],
-    answered: Answers,
-    address: str,
-    mailbox: str,
-    done: Restored,
-) -> Iterator[Group]:
-    """The messages that can be read, a bounded number at once; the others are noted as lost."""
-    group: list[tuple[bytes, bytes]] = []
-    octets = 0
-
-    def whole() -> Group:
-        return [(*one, made) for one, made in zip(group, answered.of(group), strict=True)]
-
-    for digest, data in repository.messages(by_digest):
-        if isinstance(data, Corrupt):
-            done.lost += [Lost(address, mailbox, row.uid, row.email_id, data.text) for row in by_digest[digest]]
-            continue
-        if group and (len(group) >= GROUP_MESSAGES or octets + len(data) > GROUP_OCTETS):
-            yield whole()
-            group, octets = [], 0
-        group.append((digest, data))
-        octets += len(data)
-    if group:
-        yield whole()
 
 
 def _sides(
@@ -594,43 +513,3 @@ def _sides(
             elif isinstance(data, SeenData):
                 seen += [row for row in data.rows if row[2] not in gone] if gone else data.rows
     return pop3, hidden, seen
-
-
-class Analyser:
-    """Analyses messages: in this process, or in as many as there are cores."""
-
-    def __init__(self, limits: Limits, executor: Executor | None, processes: int) -> None:
-        self._limits = limits
-        self._executor = executor
-        self._processes = processes
-
-    def one(self, message: bytes) -> Analysis:
-        """One message, in this thread."""
-        return analyse(message, self._limits)
-
-    async def __call__(self, messages: Sequence[bytes]) -> list[Analysis]:
-        if self._executor is None or len(messages) < FEW:
-            return await asyncio.to_thread(_analyse, list(messages), self._limits)
-        loop = asyncio.get_running_loop()
-        share = -(-len(messages) // self._processes)
-        parts = [
-            loop.run_in_executor(self._executor, _analyse, list(messages[at : at + share]), self._limits)
-            for at in range(0, len(messages), share)
-        ]
-        return [each for part in await asyncio.gather(*parts) for each in part]
-
-
-@contextmanager
-def analysing(messages: int, limits: Limits) -> Iterator[Analyser]:
-    """What analyses so many messages."""
-    processes = os.cpu_count() or 1
-    if messages < IN_PROCESSES or processes < 2:
-        yield Analyser(limits, None, 1)
-        return
-    # Spawned: threads run here, and a fork would take their locks along.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
-        yield Analyser(limits, executor, processes)
-
-
-def _analyse(messages: list[bytes], limits: Limits) -> list[Analysis]:
-    return [analyse(each, limits) for each in messages]

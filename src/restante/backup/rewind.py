@@ -17,11 +17,12 @@ from ..store.interface import Store
 from ..store.model import UidRanges
 from ..store.rewind import Box, Rewound
 from ..store.rewind import Snapshot as Then
+from .analysing import Analyser
 from .bring import Bringing
 from .errors import NoRepository
 from .objects import AccountData, AccountLine
 from .repository import Repository, Snapshot
-from .restore import Analyser, Choice, Lost, read_mailbox
+from .restore import Choice, Lost, read_mailbox
 
 
 @dataclass(slots=True)

@@ -16,13 +16,14 @@ from hashlib import sha256
 import msgspec
 
 from . import keys, names, pack, sealed
+from .blocks import pack_kind
 from .crypto import ID_OCTETS, file_name
 from .errors import UNREADABLE, AppendOnly, Corrupt, LocationFailed, Missing
 from .index import Pack, pack_of
 from .mend import SMALL, mend, twin_of
 from .objects import Kind
 from .outcome import Checked
-from .repository import Repository, Snapshot, pack_kind
+from .repository import Repository, Snapshot
 from .sealed import ENVELOPED, FileKind, head_octets
 from .walk import Broken, Touched, Walk, messages_touched
 from .written import MANY, Written, join, note_gone, read_written

@@ -80,6 +80,19 @@ class Walk:
 
     def snapshots(self, snapshots: Sequence[Snapshot]) -> Reached:
         """Go through all that they name."""
+        self.lists(snapshots)
+        for segment in self._segments.values():
+            self.reached.messages.update(segment.needed())
+        return self.reached
+
+    def messages(self) -> Iterator[list[bytes]]:
+        """SHA-256 of messages that are in a mailbox of one of the snapshots whose `lists` were gone through, segment by
+        segment: some come more than once."""
+        for segment in self._segments.values():
+            yield list(segment.needed())
+
+    def lists(self, snapshots: Sequence[Snapshot]) -> Reached:
+        """Go through all that they name, without the messages themselves: 36 octets for each are held."""
         for snapshot in snapshots:
             for line in self.lines(snapshot):
                 root = self.read(line.root, AccountData, f"the account {line.address}")
@@ -91,8 +104,6 @@ class Walk:
                 if (segment := self._segments.get(id)) is not None:
                     segment.seen_with(later)
                     later = later + segment.gone
-        for segment in self._segments.values():
-            self.reached.messages.update(segment.needed())
         return self.reached
 
     def lines(self, snapshot: Snapshot) -> Iterator[AccountLine]:

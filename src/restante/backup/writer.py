@@ -18,10 +18,11 @@ from types import TracebackType
 from typing import Self
 
 from . import frames, index, names, objects, pack
+from .blocks import pack_kind
 from .crypto import file_name
 from .index import Spot
 from .objects import Kind
-from .repository import Repository, pack_kind
+from .repository import Repository
 from .sealed import DRAWN_OCTETS
 
 PACK = 16 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ..config.model import Config
 
 MOST_TOLD = 20
+GARBAGE = 100_000
+"""Objects made, and not freed by counting references, after which garbage is looked for. A restore's rows are many and
+none: looking through them for it was a fifth of its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def restore(
 
     choice = Choice(mailbox, frozenset(messages) or None)
     meant = snapshot_of(repository, snapshot)
+    gc.set_threshold(GARBAGE)
     if everything:
         result = run(_all(repository, meant, dry_run))
     elif imap is not None:
@@ -245,9 +250,9 @@ async def _out(
 ) -> Result:
     import asyncio
 
+    from ..backup.analysing import analysing
     from ..backup.bring import bring_out, would_bring_out
     from ..backup.choose import line_of
-    from ..backup.restore import analysing
     from ..clock import SystemClock, system_random
     from ..config.limits import mime_limits
     from ..exchange.export import Form, check_dest
@@ -284,9 +289,10 @@ async def _account(
 ) -> Result:
     import asyncio
 
+    from ..backup.analysing import analysing
     from ..backup.bring import Bringing
     from ..backup.choose import line_of
-    from ..backup.restore import Restored, admitted, analysing, restore_removed
+    from ..backup.restore import Restored, admitted, restore_removed
     from ..store.directory import NotFound
     from .installation import installation
     from .progress import Meter

@@ -172,8 +172,8 @@ async def _id(store: Store, said: str) -> int:
 async def _from_backup(here: Installation, account: str, store: Store, address: str, at: int, apply: bool) -> Result:
     import asyncio
 
+    from ..backup.analysing import analysing
     from ..backup.choose import line_of
-    from ..backup.restore import analysing
     from ..backup.rewind import rewind_to, snapshot_before
 
     repository = open_repository()  # here: what the command line said hangs on this thread, and a terminal may be asked

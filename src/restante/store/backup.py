@@ -10,7 +10,7 @@ Rows are plain tuples: there may be a million.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -186,10 +186,9 @@ class Instant(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RebuiltEmail:
-    """An email to be put into a new account. data: its octets, of this SHA-256. made: its analysis, or what an earlier
-    one had been answered with."""
+class RebuiltEmail(NamedTuple):
+    """An email to be put into a new account. data: its octets, of this SHA-256: who gives them has compared. made: its
+    analysis, or what an earlier one had been answered with."""
 
     order: int
     id: str
@@ -198,7 +197,7 @@ class RebuiltEmail:
     arrival: bytes | None
     uidl: str | None
     digest: bytes
-    data: bytes
+    data: bytes | memoryview
     made: Analysis | AnswerRow
 
 
@@ -206,12 +205,22 @@ RebuiltRow = tuple[int, int, int, str, int, int, int]
 """(uid, order of its email, system bits, keywords joined by a space, size, received, saved)."""
 
 
+Readying = Callable[[Sequence[RebuiltEmail]], bytes]
+"""Makes emails ready to be filed. Pure, and a value that can be pickled: it is called in whichever process has read
+them."""
+
+
 class Rebuilding(Protocol):
     """A new account that is being made. Nothing of it is there before `finish` returns; all of it then."""
 
-    async def emails(self, batch: Sequence[RebuiltEmail]) -> None:
-        """Add emails. One whose order is there already is passed over. They are filed behind the call: what is wrong
-        with them may be raised by the next one."""
+    @property
+    def readying(self) -> Readying:
+        """Makes ready what `emails` takes."""
+        ...
+
+    async def emails(self, ready: bytes) -> None:
+        """Add emails that `readying` has made ready. One whose order is there already is passed over. They are filed
+        behind the call: what is wrong with them may be raised by the next one."""
         ...
 
     async def placements(self, mailbox: int, rows: Sequence[RebuiltRow]) -> None:

@@ -7,7 +7,7 @@ made behind delivery whenever they are missing (see `bodies`).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import apsw
 
@@ -62,13 +62,14 @@ CROSS JOIN search_text t ON t.email = e.key
 """
 
 
-def write(db: apsw.Connection, rows: Iterable[tuple[int, AnswerRow, bytes]]) -> None:
-    """Keep rows of emails that have none: (email, row, its header's text in its stored form)."""
-    answer, sortkey, texts = [], [], []
-    for email, row, header in rows:
-        answer.append((email, *row[:6]))
-        sortkey.append((email, *row[6:17]))
-        texts.append((email, *row[17:22], header))
+def write(
+    db: apsw.Connection,
+    answer: Sequence[tuple[int, bytes, bytes, bytes, bytes, str, bytes]],
+    sortkey: Sequence[tuple[apsw.SQLiteValue, ...]],
+    texts: Sequence[tuple[int, str, str, str, str, str, bytes]],
+) -> None:
+    """Keep rows of emails that have none: an email and fields of its `AnswerRow`, the header's text in its stored
+    form."""
     bulk.insert(db, "INSERT INTO answer (email, envelope, bodystructure, headers, body, preview, parts) VALUES", answer)
     bulk.insert(
         db,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -52,7 +52,7 @@ class Uncut:
     """Octets of a large message, cut into chunks (and compressed) while they are filed: never held twice."""
 
     before: bytes
-    data: bytes
+    data: bytes | memoryview
     compress: bool
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class Uncut:
 
     def __iter__(self) -> Iterator[Chunk]:
         view, start = memoryview(self.data), -len(self.before) % CHUNK
-        head = self.before + view[:start]
+        head = self.before + bytes(view[:start])
         for low in range(0, len(head), CHUNK):
             yield encode(head[low : low + CHUNK], self.compress)
         for low in range(start, len(view), CHUNK):
@@ -89,6 +89,14 @@ def take(data: bytes | bytearray | memoryview, compress: bool, before: bytes = b
 def take_all(messages: Sequence[bytes], compress: bool) -> list[Blob]:
     """As `take` for each."""
     return [take(data, compress) for data in messages]
+
+
+def chunks_of(data: bytes | memoryview, compress: bool) -> Iterable[tuple[int, bytes | memoryview]]:
+    """A message's chunks, at least one. What is kept as it is, is not copied where it is one."""
+    if len(data) > CHUNK:
+        return Uncut(b"", data, compress)
+    codec, packed = encode(data, compress) if compress else (RAW, data)
+    return ((codec, packed),)
 
 
 def encode(data: bytes | memoryview, compress: bool) -> Chunk:
@@ -145,36 +153,39 @@ def file(tx: Write, blob: Blob, traits: int, pop3_size: int, pop3_size_utf8: int
     return key
 
 
-def file_all(tx: Write, blobs: Sequence[tuple[Blob, int, int, int]]) -> list[int]:
-    """As `file`, of many at once: (blob, traits, sizes for POP3). For who alone writes to the account."""
+def file_all(
+    tx: Write,
+    contents: Sequence[tuple[bytes, int, int, int, int, int]],
+    chunks: Sequence[tuple[int, int, int, bytes | memoryview]],
+) -> list[int]:
+    """Keys of many contents, as `file`, for who alone writes to the account.
+
+    contents: (SHA-256, size, chunks, traits, sizes for POP3), no two the same. chunks: (position of the content,
+    number, codec, octets).
+    """
     db = tx.db
-    digests = tuple({blob.digest for blob, *_ in blobs})
-    here: dict[tuple[bytes, int], int] = {}
-    if digests:
-        here = {(digest, size): key for key, digest, size in db.execute(_HELD, (apsw.carray(digests),))}
-    last = int(db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'content'").get)
-    keys, contents, chunks = [], [], []
-    for blob, traits, pop3_size, pop3_size_utf8 in blobs:
-        token = blob.token
-        if not isinstance(token, tuple | Uncut):
-            raise TypeError("this blob was put into another engine")
-        key = here.get((blob.digest, blob.size))
-        if key is None:
-            last += 1
-            key = here[blob.digest, blob.size] = last
-            contents.append((key, blob.digest, blob.size, len(token), traits, pop3_size, pop3_size_utf8))
-            chunks += [(key << NUMBER_BITS | number, codec, data) for number, (codec, data) in enumerate(token)]
-        keys.append(key)
+    if not contents:
+        return []  # APSW takes no empty array
+    here = {digest: key for key, digest in db.execute(_HELD, (apsw.carray(tuple([each[0] for each in contents])),))}
+    key = int(db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'content'").get)
+    keys = []
+    for each in contents:
+        if (held := here.get(each[0])) is None:
+            key += 1
+        keys.append(key if held is None else held)
+    new = [(key, *each) for key, each in zip(keys, contents, strict=True) if each[0] not in here]
+    bulk.insert(db, "INSERT INTO content (key, digest, size, chunks, traits, pop3_size, pop3_size_utf8) VALUES", new)
+    there = {keys[at] for at, each in enumerate(contents) if each[0] in here} if here else ()
+    rows = [(keys[at] << NUMBER_BITS | number, codec, data) for at, number, codec, data in chunks]
     bulk.insert(
         db,
-        "INSERT INTO content (key, digest, size, chunks, traits, pop3_size, pop3_size_utf8) VALUES",
-        contents,
+        "INSERT INTO chunk (key, codec, data) VALUES",
+        [row for row in rows if row[0] >> NUMBER_BITS not in there] if there else rows,
     )
-    bulk.insert(db, "INSERT INTO chunk (key, codec, data) VALUES", chunks)
     return keys
 
 
-_HELD = "SELECT c.key, c.digest, c.size FROM carray(?1) s CROSS JOIN content c ON c.digest = s.value"
+_HELD = "SELECT c.key, c.digest FROM carray(?1) s CROSS JOIN content c ON c.digest = s.value"
 
 
 def read(db: apsw.Connection, content: int, offset: int, count: int | None) -> bytes:

@@ -12,19 +12,20 @@ import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
 from ...clock import Random
-from ..backup import AnswerRow, Head, Pop3Row, RebuiltEmail, RebuiltRow, SeenRow
-from ..errors import AccountExists, AnotherStore, Damaged
-from ..model import Blob, Flags, System
-from . import answers, bulk, content, served
+from ..backup import Head, Pop3Row, Readying, RebuiltRow, SeenRow
+from ..errors import AccountExists, AnotherStore
+from ..model import Flags, System
+from . import answers, bulk, content, ready, served
 from .faults import translated
 from .handles import WRITER_WAIT, connect
-from .identity import hashes_of, new_id
+from .identity import new_id
 from .migrate import new_file, put_in_place
 from .schema import APPLICATION_ID, PRAGMAS_BEFORE_TABLES, TABLES, VERSION
 from .transaction import DELETED_SQL, UNSEEN_SQL, Interned, Settings, Write
@@ -35,6 +36,8 @@ T = TypeVar("T")
 FROM_ELSEWHERE = "restored"
 """What `account.file` says until the file is first opened: the identity of no file."""
 
+SYNCED = 64 << 20
+"""Octets filed after which the disk begins with them: or all of them would be waited for at the end."""
 CACHE_KIB = 64 << 10
 """For the one connection that fills the file: its trees are filled at their ends, those by id everywhere."""
 
@@ -48,7 +51,7 @@ async def rebuilding(
         making = await asyncio.to_thread(_prepare, path, head, random)
         one = SqliteRebuilding(making, path, account, head, settings, now, random)
         try:
-            await asyncio.to_thread(one.open)
+            await one.begin()
             yield one
             await one.filed()
         finally:
@@ -73,9 +76,18 @@ class SqliteRebuilding:
         self._db: apsw.Connection | None = None
         self._orders: set[int] = set()
         self._filing: asyncio.Future[None] | None = None
+        self._file = -1
+        self._syncing: asyncio.Future[None] | None = None
+        self._unsynced = 0
 
-    def open(self) -> None:
-        os.close(os.open(self._making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    async def begin(self) -> None:
+        """Make the file. One that is given up meanwhile is closed when its thread has ended."""
+        self._filing = asyncio.ensure_future(asyncio.to_thread(self._open))
+        await self.filed()
+
+    def _open(self) -> None:
+        # Kept open beside SQLite's: what cannot be written to the disk is told to who had the file open then.
+        self._file = os.open(self._making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._db = db = apsw.Connection(str(self._making))
         db.execute(PRAGMAS_BEFORE_TABLES)
         db.execute("PRAGMA synchronous = OFF")  # the file counts only once it is whole: synced before it is linked
@@ -114,15 +126,18 @@ class SqliteRebuilding:
 
     async def end(self) -> None:
         """Let go of the file, finished or not."""
-        if self._filing is not None:
-            await asyncio.wait([self._filing])  # a thread that files is not cut off: the file is closed after it
-            if not self._filing.cancelled():
-                self._filing.exception()  # of a batch whose account is given up for another reason
+        for working in (self._filing, self._syncing):
+            if working is not None:
+                await asyncio.wait([working])  # a thread is not cut off: the file is closed after it
+                if not working.cancelled():
+                    working.exception()  # of a batch whose account is given up for another reason
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         if self._db is not None:
             self._db.close(True)
+        if self._file >= 0:
+            os.close(self._file)
         for beside in (self._making, *(self._making.with_name(self._making.name + end) for end in ("-wal", "-shm"))):
             beside.unlink(missing_ok=True)
 
@@ -133,21 +148,19 @@ class SqliteRebuilding:
         with translated():
             return await asyncio.to_thread(fn, tx, *args, **kwargs)
 
-    async def emails(self, batch: Sequence[RebuiltEmail]) -> None:
-        # One batch is filed while the next one is read and made ready: by turns, for both are busy in the interpreter,
-        # and two threads that are would hand it to and fro with each message.
-        rows = await asyncio.to_thread(_ready, self._new(batch), self._settings.compress)
-        await _over(self._filing)
-        self._filing = asyncio.ensure_future(self._run(_file, rows))
+    @property
+    def readying(self) -> Readying:
+        return partial(ready.make, compress=self._settings.compress)
 
-    def _new(self, batch: Sequence[RebuiltEmail]) -> list[RebuiltEmail]:
-        """Emails whose order has not come before."""
-        new = []
-        for one in batch:
-            if one.order not in self._orders:
-                self._orders.add(one.order)
-                new.append(one)
-        return new
+    async def emails(self, ready: bytes) -> None:
+        # One batch is filed while the next one is on its way.
+        await _over(self._filing)
+        self._filing = asyncio.ensure_future(self._run(_file, ready, self._orders))
+        self._unsynced += len(ready)
+        if self._unsynced >= SYNCED and (self._syncing is None or self._syncing.done()):
+            await _over(self._syncing)
+            self._unsynced = 0
+            self._syncing = asyncio.ensure_future(asyncio.to_thread(os.fdatasync, self._file))
 
     async def filed(self) -> None:
         """Wait for the batches that are on their way. Raises why one could not be filed."""
@@ -161,6 +174,7 @@ class SqliteRebuilding:
         await self.filed()
         await self._run(_finish, pop3, hidden, seen)
         self._tx = None
+        await _over(self._syncing)
         with translated():
             await asyncio.to_thread(self._put_in_place)
 
@@ -171,11 +185,7 @@ class SqliteRebuilding:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_mode = WAL")
         db.close()
-        number = os.open(self._making, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+        os.fsync(self._file)
         if self._head.served is not None:
             served.note(self._path, self._head.served)
         if not put_in_place(self._making, self._path):
@@ -223,50 +233,21 @@ async def _over(filing: asyncio.Future[None] | None) -> None:
         filing.result()
 
 
-class _Ready(NamedTuple):
-    """An email with its rows made ready. header: its header's text in its stored form."""
-
-    email: RebuiltEmail
-    blob: Blob
-    row: AnswerRow
-    header: bytes
-
-
-def _ready(batch: Sequence[RebuiltEmail], compress: bool) -> list[_Ready]:
-    """What needs no lock. Raises Damaged."""
-    found = []
-    for one in batch:
-        blob = content.take(one.data, compress)
-        if blob.digest != one.digest:
-            raise Damaged("A message that is brought back is not the one that it should be.")
-        row = one.made if isinstance(one.made, AnswerRow) else answers.row_of(one.made)
-        found.append(_Ready(one, blob, row, content.encode_text(row.text_header)))
-    return found
-
-
-def _file(tx: Write, batch: Sequence[_Ready]) -> None:
-    db = tx.db
-    contents = content.file_all(
-        tx, [(one.blob, one.row.traits, one.row.pop3_size, one.row.pop3_size_utf8) for one in batch]
-    )
-    emails, links = [], []
-    for one, stored in zip(batch, contents, strict=True):
-        email = one.email
-        emails.append(
-            (
-                email.order, email.id, email.thread, stored, one.blob.size, email.received, email.arrival, email.uidl,
-                tx.modseq,
-            )
-        )  # fmt: skip
-        hashes, subject = hashes_of(one.row.message_id, one.row.refs.split(), one.row.subject)
-        links += [(each, subject, email.thread) for each in hashes]
+def _file(tx: Write, octets: bytes, orders: set[int]) -> None:
+    """orders: of emails that are there; these are added to them."""
+    batch, tail = ready.read(octets)
+    if not orders.isdisjoint(batch.orders()):
+        batch = batch.without(orders)
+    orders.update(batch.orders())
+    chunks = [(at, number, codec, tail[low : low + length]) for at, number, codec, low, length in batch.chunks]
+    keys = content.file_all(tx, batch.contents, chunks)
     bulk.insert(
-        db,
+        tx.db,
         "INSERT INTO email (key, id, thread, content, size, received, arrival, uidl, modseq) VALUES",
-        emails,
+        [(*each[:3], keys[each[3]], *each[4:], tx.modseq) for each in batch.emails],
     )
-    bulk.insert(db, "INSERT OR IGNORE INTO thread_link (message_id, subject, thread) VALUES", links)
-    answers.write(db, [(one.email.order, one.row, one.header) for one in batch])
+    bulk.insert(tx.db, "INSERT OR IGNORE INTO thread_link (message_id, subject, thread) VALUES", batch.links)
+    answers.write(tx.db, batch.answers, batch.sortkeys, batch.texts)
 
 
 def _placements(tx: Write, mailbox: int, rows: Sequence[RebuiltRow]) -> None:

@@ -1,0 +1,173 @@
+"""Restores with processes beside them: the same as without, whatever becomes of those processes."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.backup import analysing, parcels, preparers, restore
+from restante.backup.crypto import Secrets
+from restante.backup.errors import LocationFailed
+from restante.backup.folder import Folder
+from restante.backup.parcels import Parcel, Prepared
+from restante.backup.preparers import _Preparer
+from restante.backup.preparing import Opened
+from restante.clock import system_random
+from restante.mime.model import DEFAULT_LIMITS
+from restante.store.model import Flags
+
+from .support import ANN, World, findings, message, play, put, state
+
+MANY = 60
+
+
+@pytest.fixture(autouse=True)
+def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them, whatever the machine has, and many parcels."""
+    monkeypatch.setattr(analysing, "IN_PROCESSES", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(parcels, "MESSAGES", 5)
+
+
+async def filled(folder: Path) -> World:
+    world = World(folder)
+    await world.fill()
+    for first in range(0, MANY, 20):
+        await put(world.ann, "INBOX", *map(message, range(first, first + 20)))
+        await world.take()  # packs of few messages each
+    await put(world.ann, "Large", b"Subject: pieces\r\n\r\n" + bytes(range(256)) * 1024, flags=Flags.of(["\\Seen"]))
+    await put(world.bob, "INBOX", *map(message, range(MANY, MANY + 10)), message(3))
+    box = await world.ann.mailbox("INBOX")
+    assert box is not None
+    copies = await world.ann.create_mailbox("Copies")
+    await world.ann.copy(box.key, ((1, 7),), copies.key)
+    return world
+
+
+def asked_of(monkeypatch: pytest.MonkeyPatch) -> tuple[set[int], list[Parcel]]:
+    """Processes that are asked, and parcels in the order in which they are wanted: threads may ask in another."""
+    processes: set[int] = set()
+    wanted: list[Parcel] = []
+    ask, cut = _Preparer.ask, restore._parcels
+
+    def noted(self: _Preparer, parcel: Parcel) -> Prepared:
+        processes.add(self._process.pid)
+        return ask(self, parcel)
+
+    def listed(*args: Any) -> Iterator[Parcel]:
+        for parcel in cut(*args):
+            wanted.append(parcel)
+            yield parcel
+
+    monkeypatch.setattr(_Preparer, "ask", noted)
+    monkeypatch.setattr(restore, "_parcels", listed)
+    return processes, wanted
+
+
+def test_what_processes_prepare_is_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes, wanted = asked_of(monkeypatch)
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        before = await state(world.ann)
+        done = await world.take()
+        engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert restored.lost == []
+        assert restored.messages == MANY + 1 + 7 + 11
+        assert await state(engine.account(ANN)) == before
+        assert await findings(engine.account(ANN)) == []
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+    assert len(processes) == 2
+    assert sum(len(parcel.places) for parcel in wanted) == MANY + 1 + 11, "a copy is not read again"
+    for parcel in wanted:
+        places = [(spot.pack.name, spot.block, spot.offset) for _, spot in parcel.places]
+        assert places == sorted(places)
+        assert len({name for name, _, _ in places}) == 1
+    orders = [parcel.emails[0][0][parcels.ORDER] for parcel in wanted if parcel.mailbox[0] == ANN]
+    assert orders == sorted(orders), "packs come in the order of what is in them"
+
+
+def test_a_process_that_ends_takes_nothing_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask, count = _Preparer.ask, [0]
+
+    def killing(self: _Preparer, parcel: Parcel) -> Prepared:
+        count[0] += 1
+        if count[0] == 4:
+            self._process.kill()
+            self._process.wait()
+        return ask(self, parcel)
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        before = await state(world.ann)
+        done = await world.take()
+        monkeypatch.setattr(_Preparer, "ask", killing)
+        with caplog.at_level(logging.WARNING):
+            engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert restored.lost == []
+        assert await state(engine.account(ANN)) == before
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+    assert [record.name for record in caplog.records].count(preparers.__name__) == 1
+    assert count[0] >= 4
+
+
+def test_what_is_damaged_is_told_with_each_place(tmp_path: Path) -> None:
+    """A pack of mail in which every octet behind its head is another: its messages are lost, all else comes back."""
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        done = await world.take()
+        repository = world.repository()
+        spot = repository.find(repository.message_id(sha256(message(3)).digest()))
+        assert spot is not None
+        path = tmp_path / "backup" / "mail" / spot.pack.name[:2] / spot.pack.name
+        data = path.read_bytes()
+        path.write_bytes(data[:60] + bytes(octet ^ 1 for octet in data[60:]))
+        engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        lost = {(one.address, one.mailbox, one.uid) for one in restored.lost}
+        assert {("ann@example.com", "INBOX", 4), ("ann@example.com", "Copies", 4)} <= lost
+        assert ("bob@example.com", "INBOX", 11) in lost
+        assert len(lost) == 20 + 7 + 1
+        assert await findings(engine.account(ANN)) == []
+        assert restored.messages == MANY + 1 + 7 + 11 - len(lost)
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_location_that_fails_in_a_process_fails_the_restore(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        done = await world.take()
+        for path in (tmp_path / "backup" / "mail").glob("*/*"):
+            path.unlink()
+            path.mkdir()
+        with pytest.raises(LocationFailed, match="Is a directory"):
+            await world.give(done.snapshot, tmp_path / "new")
+        assert not (tmp_path / "new" / "directory.db").exists()
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_what_opens_a_sealed_backup_crosses_to_another_process() -> None:
+    secrets = Secrets.sealed(bytes(32))
+    crossed = pickle.loads(pickle.dumps(Opened(Folder(Path("/x"), system_random), secrets, "id", DEFAULT_LIMITS)))
+    assert crossed.secrets == secrets
+    assert crossed.secrets.reads
+    assert crossed.location.root == Path("/x")

@@ -19,8 +19,8 @@ def load(names: tuple[str, ...], data: Path | None, config: Path | None) -> tupl
     command line. Raises Refusal."""
     from dataclasses import replace
 
-    from ..config.load import ConfigError
     from ..config.paths import data_directory
+    from ..config.reading import ConfigError
     from ..sync.config import load_copies, need_copies
     from ..sync.where import config_file
 

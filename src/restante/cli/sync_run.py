@@ -15,6 +15,7 @@ from ..clock import SystemClock, system_random
 from ..errors import Refusal
 from ..sync.config import Copies
 from ..sync.copy import Copy, Fetched, Pop3Copy, RunReport
+from ..sync.handed import let_go
 from ..sync.watch import Cause, Stop
 from .statuses import Exit
 from .sync_ends import exit_of, load, worse
@@ -150,6 +151,8 @@ def run_plain(data: str, config: str, names: list[str], quiet: bool, settled: Co
         return int(status_of(refusal))
     except KeyboardInterrupt:  # before there was a loop that minds signals, or after it
         return int(Exit.TEMPORARY)
+    finally:
+        let_go()
 
 
 async def _main(copies: Copies, data: Path, running: Running) -> None:

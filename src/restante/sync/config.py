@@ -24,8 +24,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..config.load import Choice, ConfigError, Range, Reading, parse_toml, read_text
-from ..config.model import Doc, Struct
+from ..config.reading import Choice, ConfigError, Range, Reading, parse_toml, read_text
+from ..config.table import Doc, Struct
 from .unchanged import record
 
 RESERVED = frozenset({"run", "init", "list", "status", "removals", "fetch", "config"})

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from ..sync.config import Copies
 from ..sync.copy import Copy, Fetched, Pop3Copy, RunReport
 from ..sync.handed import let_go
 from ..sync.watch import Cause, Stop
+from ..values import Record, Value, field, replace
 from .statuses import Exit
 from .sync_ends import exit_of, load, worse
 from .words import complain, count, echo, human_size, status_of
@@ -32,8 +32,7 @@ GRACE = 5.0
 """Seconds that an action gets to end after a signal, where it says nothing of its progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Value, frozen=True):
     watching: bool = False
     dry_run: bool = False
     only: tuple[str, ...] = ()
@@ -44,8 +43,7 @@ class Options:
     retry: bool = False
 
 
-@dataclass
-class Running:
+class Running(Record):
     """What the copies of one invocation have in common."""
 
     options: Options

@@ -11,13 +11,13 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
 from ..errors import Refusal
+from ..values import Value
 from .table import Doc, Struct
 
 KeyPath = tuple[str, ...]
@@ -37,16 +37,14 @@ class ConfigError(Refusal):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Value, frozen=True):
     """A value out of a few."""
 
     path: KeyPath
     allowed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Value, frozen=True):
     """Inclusive bounds of a number."""
 
     path: KeyPath

@@ -9,12 +9,12 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random
 from ..errors import Refusal
+from ..values import Value
 from .config import Copies, CopyTable, LoginTable, SendTable, Server, expand, parse_server, source_of
 from .copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
 from .handed import take
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from .side import Side
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Value, frozen=True):
     """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching.
 
     same_account: the account that a copy is of now is the one it was made of, by another name. login: log in now,

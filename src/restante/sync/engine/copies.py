@@ -16,8 +16,8 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from ...values import Record, Value
 from ..base import Row
 from ..model import Message
 from ..outline import digest
@@ -34,8 +34,7 @@ MOST_ASKED = 5_000
 """New messages of a mailbox whose EMAILIDs are asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Twin:
+class Twin(Value, frozen=True):
     """A new message and what it is a copy of. uid, flags (a number), email: of the new one."""
 
     uid: int
@@ -44,8 +43,7 @@ class Twin:
     origin: Origin
 
 
-@dataclass(slots=True)
-class New:
+class New(Record):
     """New messages of one side of a pair, in columns. end: where they are to be."""
 
     pair: int

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
+from ...values import replace
 from ..base import CUT, FRESH, GONE, MOVING, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan

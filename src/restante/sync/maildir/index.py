@@ -14,10 +14,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
+
+from ...values import Value
 
 VERSION = 1
 BUSY = 60_000
@@ -69,8 +70,7 @@ File = tuple[bytes, int, bytes]
 """A message's file: unique name, whether it lies in new/, info."""
 
 
-@dataclass(frozen=True, slots=True)
-class FolderRow:
+class FolderRow(Value, frozen=True):
     """A folder as the index knows it.
 
     number: grows with each change of a message. floor: removals up to it are forgotten. scanned: `Look.state` of which
@@ -95,8 +95,7 @@ class FolderRow:
 _FOLDER = "SELECT key, id, path, validity, number, floor, messages, scanned, letters, name, role, missing FROM folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value, frozen=True):
     """One message's row, for work on single messages. size: with CRLF, None where not known."""
 
     uid: int

@@ -22,13 +22,13 @@ import socket
 import zlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...imap.grammar.answers import Answer, AnswerLimits, AnswerReader, BadAnswer, Continue, Data, RowSink, Status
 from ...imap.grammar.answers_fetch import Rows
 from ...imap.grammar.answers_mailbox import parse_flags, parse_words
 from ...imap.grammar.answers_search import count, parse_vanished
+from ...values import Record, field
 from ..bucket import Bucket
 from .address import Settings
 from .command import Command, astring, encode
@@ -50,8 +50,7 @@ Sink = Callable[[Data | Status], None]
 """Is told each untagged answer."""
 
 
-@dataclass(slots=True)
-class Selected:
+class Selected(Record):
     """The mailbox that is open, as the server described it.
 
     modseq: None without CONDSTORE. permanent: flags that can be stored, None where it does not say (then all can).

@@ -46,13 +46,13 @@ class Line:
 
     def __init__(self, host: str, port: int, *, tls: bool, trusted: str | None) -> None:
         self._socket = _connected(host, port)
-        self._way: _socket.socket | Secured = self._socket
+        self._tls: Secured | None = None
         try:
             self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
             if tls:
                 from .secured import Secured
 
-                self._way = Secured(self._socket, host, trusted)
+                self._tls = Secured(self._socket, host, trusted)
             self._socket.settimeout(SILENCE)
         except BaseException:
             self._socket.close()
@@ -83,9 +83,8 @@ class Line:
             return None
         from ..handed import Handed
 
-        tls = self._way if self._way is not self._socket else None
         lines = b"".join(line + b"\r\n" for line in self._told.values())
-        return Handed(self._socket.detach(), tls, self._out, self._in, lines)
+        return Handed(self._socket.detach(), self._tls, self._out, self._in, lines)
 
     def greeting(self) -> list[str]:
         """Hear it; what the server offers, sorted, asked for where it does not say."""
@@ -171,7 +170,7 @@ class Line:
     def _send(self, data: bytes) -> None:
         if self._out is not None:
             data = self._out.compress(data) + self._out.flush(SYNC_FLUSH)
-        self._way.sendall(data)
+        (self._tls or self._socket).sendall(data)
 
     def _answers(
         self, tags: list[bytes], reply: Callable[[bytes], bytes] | None = None
@@ -212,7 +211,7 @@ class Line:
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\n", self._at)) < 0:
-            data = self._way.recv(65_536)
+            data = (self._tls or self._socket).recv(65_536)
             if not data:
                 raise Unusual
             self._take(data)

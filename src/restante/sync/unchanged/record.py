@@ -95,7 +95,7 @@ def _parsed(text: str) -> dict[str, object]:
     try:
         from _json import make_scanner
 
-        found, end = make_scanner(_Plain)(text, 0)
+        found, end = make_scanner(_Plain)(text, 0)  # type: ignore[arg-type]  # anything with these names
         if end == len(text):
             return found
     except (ImportError, StopIteration, SystemError):  # where the text ends too early; `json` has words for it

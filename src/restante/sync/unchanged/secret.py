@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import select
 import stat
-from _signal import SIGKILL, SIGPIPE, SIGXFSZ  # signal's own are enumerations, made when it is imported
+
+# signal's own are members of enumerations, which it makes when it is imported: that takes longer than all of this.
+from _signal import SIGKILL, SIGPIPE, SIGXFSZ  # type: ignore[import-not-found]
 
 from .line import Unusual
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...values import Value
 from ..side import SideUnavailable
 from .side import AccountMissing, LocalSide
 
@@ -20,8 +20,7 @@ LARGEST = 64 << 20
 """Octets of the largest message taken, where nobody says otherwise (the configuration's limits.message)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Value, frozen=True):
     """A store with what its configuration says. limits: bounds of analysis, the same at every door. largest: octets of
     a message."""
 

@@ -118,7 +118,7 @@ def _folder_row(row: tuple[object, ...]) -> FolderRow:
     return FolderRow(*row)  # type: ignore[arg-type]  # columns of a STRICT table, in this order
 
 
-_JOINED = "group_concat(CAST(name AS TEXT) || CAST(info AS TEXT), '/')"
+_JOINED = "group_concat(name || info, '/')"
 
 
 def _names(joined: object) -> list[str]:

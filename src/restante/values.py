@@ -22,12 +22,19 @@ __all__ = ["Record", "Value", "field", "replace"]
 
 
 class _Fields:
-    """What the library of dataclasses asks of a class, made when it is asked for."""
+    """What the library of dataclasses asks of a class, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[type, dict[str, Field[Any]]] = {}
 
     def __get__(self, instance: object, owner: type[msgspec.Struct]) -> dict[str, Field[Any]]:
-        from dataclasses import fields, make_dataclass
+        found = self._made.get(owner)
+        if found is None:
+            from dataclasses import fields, make_dataclass
 
-        return {each.name: each for each in fields(make_dataclass(owner.__name__, owner.__struct_fields__))}
+            like = make_dataclass(owner.__name__, owner.__struct_fields__)
+            found = self._made[owner] = {each.name: each for each in fields(like)}
+        return found
 
 
 class Value(msgspec.Struct, frozen=True):

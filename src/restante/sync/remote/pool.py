@@ -75,6 +75,9 @@ class Pool:
 
     async def close(self) -> None:
         """Say goodbye on all connections."""
+        if self._handed is not None:  # nobody came to use it
+            self._handed.close()
+            self._handed = None
         everything, self._free = [*self._apart, *self._all], []
         await asyncio.gather(*[connection.logout() for connection in everything])
         for connection in everything:

@@ -11,10 +11,10 @@ import socket
 import ssl
 from typing import Any
 
+from ..bucket import Bucket
 from ..handed import Handed
 from ..unchanged.secured import Secured
 from .address import Settings
-from .bucket import Bucket
 from .connection import Connection
 from .errors import Lost
 

@@ -1,15 +1,18 @@
 """Time and chance as arguments, so that tests can move the one and seed the other.
 
 Every room that needs an instant, a delay or a random identity takes these two; nothing else in the package
-calls `time.time`, `datetime.now` or `secrets` (a peer's time-outs, which asyncio keeps, excepted).
+calls `time.time`, `datetime.now` or `secrets` (a peer's time-outs, which asyncio keeps, excepted). The machine's own
+stand in `machine`, which imports nothing.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 from typing import Protocol
+
+from .machine import SystemClock, system_random
+
+__all__ = ["Clock", "ManualClock", "Random", "SystemClock", "system_random"]
 
 Random = Callable[[int], bytes]
 """random(n) -> n octets, unpredictable outside tests (os.urandom)."""
@@ -25,16 +28,6 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds from an arbitrary point; never goes back."""
         ...
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 class ManualClock:
@@ -60,6 +53,3 @@ class ManualClock:
     def set(self, now: float) -> None:
         """Put the wall clock at `now`, forward or back; the monotonic reading stays."""
         self._now = now
-
-
-system_random: Random = os.urandom

@@ -22,7 +22,9 @@ from restante.cli import entry
 from restante.cli.entry import plain_sync, settle
 from restante.cli.statuses import Exit
 from restante.cli.sync import SUBCOMMANDS
+from restante.cli.sync_run import run_plain
 from restante.config.model import Config
+from restante.sync import handed
 from restante.sync.base import Known
 from restante.sync.exchange import plain, scram
 from restante.sync.maildir.layout import Layout, Shape
@@ -39,10 +41,12 @@ HERE = "anna@localhost"
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A file of copies that was written just now counts as one that was not; each test is an invocation."""
     monkeypatch.setattr(note, "RACY", 0.0)
     monkeypatch.setattr(entry, "SETTLED", [])
+    yield
+    handed.let_go()
 
 
 @pytest.fixture
@@ -99,11 +103,91 @@ def test_it_imports_next_to_nothing(work: Cli) -> None:
     code = (
         "import sys; from restante.cli import entry\n"
         f"assert entry.settle({str(work.data)!r}, {str(work.file)!r}, [], True)\n"
-        "heavy = ('click', 'asyncio', 'msgspec', 'dataclasses', 'pathlib', 'ssl', 'socket', 'subprocess', 'tomllib')\n"
+        "heavy = ('click', 'asyncio', 'msgspec', 'dataclasses', 'pathlib', 'ssl', 'socket', 'subprocess', 'tomllib',"
+        " 'typing', 're', 'enum', 'collections', 'functools', 'json', 'zlib', 'apsw', 'ctypes')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    # Isolated, and without what an environment's own files may load: what is left is ours.
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+                          capture_output=True, text=True, check=True, timeout=60)  # fmt: skip
     assert done.stdout == "[]\n"
+
+
+def test_what_the_store_s_files_do_not_show_a_glance_tells(work: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that were written since, and hold the same."""
+    files = json.loads(written(work).read_bytes())["files"]
+    assert [Path(path).suffix for path in files] == [".db", ".db-wal", ".db", ".db-wal"]
+    touched(work.data / "directory.db")
+    assert attempt(work)
+    monkeypatch.setattr("restante.store.sqlite.glance.glance", lambda *_: None)
+    assert not attempt(work)
+
+
+def test_files_of_a_store_that_were_just_written_are_looked_into(work: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be written again with the very same times."""
+    assert note._racy([1, 1, 0, 9_000_000_001], 9.0)
+    assert not note._racy([1, 1, 0, 9_000_000_000], 9.0)
+    config = record.stamp(str(work.file))
+    monkeypatch.setattr(note, "_racy", lambda stamp, loaded: stamp != config)
+    work("sync")
+    assert json.loads(written(work).read_bytes())["files"] == {}
+    assert attempt(work)
+    entry.SETTLED.clear()
+    in_store(work)
+    assert not attempt(work)
+
+
+@pytest.mark.parametrize("way", ["plain", "tls", "compressed", "tls, compressed"])
+def test_a_whole_run_goes_on_with_the_connection_of_the_attempt(
+    tmp_path: Path,
+    server: RestanteServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    way: str,
+) -> None:
+    """It does not log in a second time."""
+    if "compressed" in way:
+        monkeypatch.setattr("restante.sync.remote.pool.is_loopback", lambda host: False)
+    cli = Cli(tmp_path)
+    tls = ("--imap", f"localhost:{server.imaps}", "--certificate", str(server.certificate))
+    init(cli, server, "mine", HERE, *(tls if "tls" in way else ()))
+    cli("sync")
+    cli("sync")
+    assert json.loads(written(cli).read_bytes())["compress"] is ("compressed" in way)
+    for number in range(60, 62):
+        server.put(ANNA, message(number))
+        server.put(ANNA, b"Subject: %d\r\n\r\n" % number + os.urandom(300_000).hex().encode() + b"\r\n")
+        assert not attempt(cli)
+        with monkeypatch.context() as patch:
+            patch.setattr("restante.sync.remote.pool.dial", None)
+            capsys.readouterr()
+            assert run_plain(str(cli.data), str(cli.file), [], False) == Exit.OK
+            assert "here 2 new" in capsys.readouterr().out
+        cli("sync")
+        assert attempt(cli)
+        entry.SETTLED.clear()
+
+
+def test_what_was_handed_over_is_for_the_same_account_alone(work: Cli, server: RestanteServer) -> None:
+    """The file of copies was written anew behind the attempt."""
+    server.put(ANNA, message(60))
+    assert not attempt(work)
+    server.add_account("berta@example.org", "secret")
+    work.file.write_text(work.file.read_text().replace(ANNA, "berta@example.org"))
+    assert run_plain(str(work.data), str(work.file), [], True) != Exit.OK  # the copy is of another account
+    assert handed.take("mine", ("", 0, False, None, "")) is None
+
+
+def test_a_connection_that_ended_before_it_was_taken_is_made_anew(
+    work: Cli, server: RestanteServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.put(ANNA, message(60))
+    assert not attempt(work)
+    (kept,) = handed._kept.values()
+    with socket.socket(fileno=os.dup(kept.handle)) as other:
+        other.shutdown(socket.SHUT_RDWR)
+    assert run_plain(str(work.data), str(work.file), [], False) == Exit.OK
+    assert "here 1 new" in capsys.readouterr().out
 
 
 def test_the_program_goes_the_short_way_and_says_the_same(work: Cli) -> None:

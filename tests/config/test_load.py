@@ -17,8 +17,9 @@ from restante.config.load import (
     parse_size,
     tables_of,
 )
-from restante.config.model import Config, Struct
+from restante.config.model import Config
 from restante.config.show import default_text, effective_json, effective_toml
+from restante.config.table import Struct
 
 
 def test_the_default_file_loads_back_to_the_defaults() -> None:

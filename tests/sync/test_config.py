@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from restante.config.load import ConfigError, docs_of, tables_of
-from restante.config.model import Struct
+from restante.config.table import Struct
 from restante.sync.config import (
     CHOICES,
     RANGES,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from restante.sync.engine import copies
 from restante.sync.settings import End
 from restante.sync.side import MailboxUnavailable
 
@@ -104,6 +105,28 @@ def test_a_first_run_carries_what_is_in_several_mailboxes_once(make: Make) -> No
     world.copy(ONE, "A", 1, "B")
     report = sync(world)
     assert (report.two.added, report.two.copied, fetched(world)) == (3, 4, 3)
+    same(world)
+    assert sync(world).changed == 0
+
+
+@pytest.mark.parametrize("beside", [0, 100], ids=["small ones asked", "large ones asked"])
+def test_a_first_run_carries_once_what_a_large_mailbox_shows_too(
+    make: Make, monkeypatch: pytest.MonkeyPatch, beside: int
+) -> None:
+    """The mailbox with the most messages is not asked for their EMAILIDs; it is carried, and tells them."""
+    monkeypatch.setattr(copies, "MOST_ASKED", 2 if not beside else 0)
+    monkeypatch.setattr(copies, "MOST_BESIDE", beside)
+    world = make(one=replace(ALL, lists_emails=False))
+    for name in ("A", "B"):
+        world.disks[ONE].create(name)
+    for uid in [world.disks[ONE].deliver("INBOX", octets(number, False)) for number in (1, 2, 3)]:
+        if uid == 1:
+            world.copy(ONE, "INBOX", uid, "A")
+    own = world.disks[ONE].deliver("A", octets(4, False))
+    world.copy(ONE, "A", own, "B")
+    report = sync(world)
+    assert (report.two.added, report.two.copied, fetched(world)) == (4, 2, 4)
+    assert calls(world, ONE)["emails"] == 2  # of A and of B
     same(world)
     assert sync(world).changed == 0
 

@@ -100,7 +100,7 @@ async def act():
     print(*[place.name for place in await side.places()])
     await side.close()
 asyncio.run(act())
-heavy = ("sqlite.engine", "store.model", "store.directory", "mime", "query", "exchange", "msgspec", "zstandard")
+heavy = ("sqlite.engine", "store.model", "store.directory", "mime", "query", "exchange", "zstandard")
 print(*[name for name in sys.modules if any(f".{{each}}" in f".{{name}}" for each in heavy)])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 def load(names: tuple[str, ...], data: Path | None, config: Path | None) -> tuple[Copies, Path]:
     """The copies of these names (all, where none is given), and the data folder. data, config: what was said on the
     command line. Raises Refusal."""
-    from dataclasses import replace
-
-    from ..config.load import ConfigError
     from ..config.paths import data_directory
+    from ..config.reading import ConfigError
     from ..sync.config import load_copies, need_copies
     from ..sync.where import config_file
+    from ..values import replace
 
     file = config or config_file()
     if config is None and not file.exists():

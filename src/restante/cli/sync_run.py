@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,9 @@ from ..clock import SystemClock, system_random
 from ..errors import Refusal
 from ..sync.config import Copies
 from ..sync.copy import Copy, Fetched, Pop3Copy, RunReport
+from ..sync.handed import let_go
 from ..sync.watch import Cause, Stop
+from ..values import Record, Value, field, replace
 from .statuses import Exit
 from .sync_ends import exit_of, load, worse
 from .words import complain, count, echo, human_size, status_of
@@ -31,8 +32,7 @@ GRACE = 5.0
 """Seconds that an action gets to end after a signal, where it says nothing of its progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Value, frozen=True):
     watching: bool = False
     dry_run: bool = False
     only: tuple[str, ...] = ()
@@ -43,8 +43,7 @@ class Options:
     retry: bool = False
 
 
-@dataclass
-class Running:
+class Running(Record):
     """What the copies of one invocation have in common."""
 
     options: Options
@@ -150,6 +149,8 @@ def run_plain(data: str, config: str, names: list[str], quiet: bool, settled: Co
         return int(status_of(refusal))
     except KeyboardInterrupt:  # before there was a loop that minds signals, or after it
         return int(Exit.TEMPORARY)
+    finally:
+        let_go()
 
 
 async def _main(copies: Copies, data: Path, running: Running) -> None:

@@ -1,57 +1,43 @@
-"""A TOML file -> `Config`, or a refusal that names file, line, key and what was probably meant.
-
-tomllib reads, the tables of `model` say what is known and of which kind, msgspec checks the types. tomllib
-keeps no positions, so the line of a key is found by a small scan of the text, wanted only for a refusal.
-"""
+"""A TOML file -> `Config`, or a refusal (`reading`)."""
 
 from __future__ import annotations
 
-import math
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
-import msgspec
+from .model import Config
+from .reading import (
+    DAY,
+    Choice,
+    ConfigError,
+    KeyPath,
+    Range,
+    Reading,
+    docs_of,
+    line_of,
+    parse_duration,
+    parse_size,
+    parse_toml,
+    read_text,
+    tables_of,
+)
 
-from ..errors import Refusal
-from .model import Config, Doc, Struct
-
-KeyPath = tuple[str, ...]
-S = TypeVar("S", bound=Struct)
-
-MAX_FILE = 1 << 20
-
-
-class ConfigError(Refusal):
-    """The configuration cannot be used. file: as given; line: from 1, 0 if no line is to blame."""
-
-    code = "CONFIG"
-
-    def __init__(self, file: str, line: int, text: str, remedy: str = "") -> None:
-        super().__init__(f"{file}:{line}: {text}" if line else f"{file}: {text}", remedy)
-        self.file = file
-        self.line = line
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A value out of a few."""
-
-    path: KeyPath
-    allowed: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Inclusive bounds of a number."""
-
-    path: KeyPath
-    least: float
-    most: float
-
+__all__ = [
+    "CHOICES",
+    "RANGES",
+    "Choice",
+    "ConfigError",
+    "KeyPath",
+    "Range",
+    "docs_of",
+    "line_of",
+    "load",
+    "parse",
+    "parse_duration",
+    "parse_size",
+    "tables_of",
+]
 
 CHOICES = (
     Choice(("log", "format"), ("plain", "json")),
@@ -62,14 +48,13 @@ CHOICES = (
     Choice(("backup", "drill"), ("monthly", "weekly", "off")),
 )
 
-_DAY = 86400.0
 _ANY = float(2**62)
 
 RANGES = (
     Range(("server", "workers"), 0, 1024),
     Range(("server", "drain"), 0, 3600),
     Range(("server", "growth"), 0, _ANY),
-    Range(("server", "write_timeout"), 1, _DAY),
+    Range(("server", "write_timeout"), 1, DAY),
     Range(("server", "handshake_timeout"), 1, 3600),
     Range(("accounts", "quota"), 0, _ANY),
     Range(("accounts", "quota_messages"), 0, _ANY),
@@ -78,19 +63,19 @@ RANGES = (
     Range(("auth", "argon2_time"), 1, 100),
     Range(("auth", "queue"), 1, 1 << 20),
     Range(("auth", "cache"), 0, 1 << 24),
-    Range(("auth", "cache_time"), 0, 365 * _DAY),
+    Range(("auth", "cache_time"), 0, 365 * DAY),
     Range(("auth", "delay_first"), 0, 60),
     Range(("auth", "delay_most"), 0, 600),
     Range(("imap", "message_limit"), 0, 2**32 - 1),
     Range(("imap", "contexts"), 1, 10_000),
-    Range(("imap", "login_timeout"), 1, _DAY),
-    Range(("imap", "idle_timeout"), 60, 7 * _DAY),
+    Range(("imap", "login_timeout"), 1, DAY),
+    Range(("imap", "idle_timeout"), 60, 7 * DAY),
     Range(("pop3", "leave_days"), -1, 36_500),
-    Range(("pop3", "idle_timeout"), 10, _DAY),
+    Range(("pop3", "idle_timeout"), 10, DAY),
     Range(("pop3", "login_delay"), 0, 86_400),
-    Range(("delivery", "suppress_duplicates"), 0, 365 * _DAY),
-    Range(("store", "retention"), 0, 36_500 * _DAY),
-    Range(("store", "log_retention"), 0, 36_500 * _DAY),
+    Range(("delivery", "suppress_duplicates"), 0, 365 * DAY),
+    Range(("store", "retention"), 0, 36_500 * DAY),
+    Range(("store", "log_retention"), 0, 36_500 * DAY),
     Range(("store", "reserve"), 0, _ANY),
     Range(("store", "handles"), 4, 1 << 20),
     Range(("backup", "jitter"), 0, 4 * 3600),
@@ -123,167 +108,16 @@ RANGES = (
     Range(("limits", "header"), 1 << 10, 1 << 28),
 )
 
-_SIZES = {"": 1, "b": 1}
-_SIZES |= {letter + b: 1000**power for power, letter in enumerate("kmgt", 1) for b in ("", "b")}
-_SIZES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
-_DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
-_QUANTITY = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
-
 
 def load(file: Path) -> Config:
     """Read and check a configuration file. Raises ConfigError, also if it cannot be read."""
     return parse(read_text(file), str(file))
 
 
-def read_text(file: Path) -> str:
-    """The text of a configuration file. Raises ConfigError."""
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise ConfigError(str(file), 0, f"cannot be read ({error.strerror}).", "Name another with --config.") from error
-    if len(raw) > MAX_FILE:
-        raise ConfigError(str(file), 0, "is too large for a configuration.")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(str(file), line, "these octets are not UTF-8.", "Save the file as UTF-8.") from error
-
-
 def parse(text: str, file: str = "configuration") -> Config:
     """Config of a TOML text; `file` names it in refusals. Raises ConfigError."""
     raw = parse_toml(text, file)
     return _ConfigReading(text, file, tables_of(Config)).config(raw)
-
-
-def parse_toml(text: str, file: str) -> dict[str, Any]:
-    """The tables of a TOML text, as tomllib gives them (Any). Raises ConfigError."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        match = re.search(r"\(at line (\d+), column \d+\)$", str(error))
-        line = int(match[1]) if match else text.count("\n") + 1
-        raise ConfigError(file, line, f"this is not TOML: {str(error).partition(' (at ')[0]}.") from error
-
-
-def parse_size(value: str) -> int:
-    """Octets of "10 MB" or "10M" (1000s), "2 GiB" (1024s), "4096". Raises ValueError."""
-    number, unit = _quantity(value)
-    if unit.lower() not in _SIZES:
-        raise ValueError(f'"{value}" is no size; write "10 MB" or "2 GiB", for example')
-    return round(number * _SIZES[unit.lower()])
-
-
-def parse_duration(value: str) -> float:
-    """Seconds of "30 m", "14 d", "90". Raises ValueError."""
-    number, unit = _quantity(value)
-    if unit.lower() not in _DURATIONS:
-        raise ValueError(f'"{value}" is no duration; write "30 m" or "14 d", for example')
-    return number * _DURATIONS[unit.lower()]
-
-
-def _quantity(value: str) -> tuple[float, str]:
-    match = _QUANTITY.fullmatch(value)
-    if match is None:
-        return math.nan, "?"
-    return float(match[1]), match[2]
-
-
-def docs_of(table: type[Struct]) -> dict[str, Doc]:
-    """The documentation of a table's keys, by key; nested tables have none."""
-    hints = get_type_hints(table, include_extras=True)
-    return {
-        name: doc for name, hint in hints.items() for doc in getattr(hint, "__metadata__", ()) if isinstance(doc, Doc)
-    }
-
-
-def tables_of(table: type[Struct]) -> dict[str, type[Struct]]:
-    """Nested tables, by key."""
-    hints = get_type_hints(table)
-    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Struct)}
-
-
-class Reading:
-    """One TOML text being checked against tables of `model`'s kind.
-
-    elsewhere: tables whose keys are looked at, too, for what an unknown key was meant to be.
-    """
-
-    def __init__(self, text: str, file: str, elsewhere: Mapping[str, type[Struct]] | None = None) -> None:
-        self._text = text
-        self._file = file
-        self._elsewhere = elsewhere or {}
-
-    def table(self, raw: Mapping[str, Any], table: type[S], path: KeyPath = ()) -> S:
-        """One table and those within it, every key known, every value of its type. Raises ConfigError.
-
-        raw: as tomllib gives it (Any). path: where the table stands.
-        """
-        plain = self._table(raw, table, path)
-        try:
-            return msgspec.convert(plain, table)
-        except msgspec.ValidationError as error:
-            message, _, where = str(error).partition(" - at `$")
-            here = path + tuple(re.findall(r"\.([^.\[`]+)", where))
-            raise self.error(here, f"{_dotted(here)}: {_lower(message)}.") from error
-
-    def check(self, values: Struct, choices: Sequence[Choice], ranges: Sequence[Range], path: KeyPath = ()) -> None:
-        """Values out of a few, and numbers within bounds. path: where the table `values` stands. Raises ConfigError."""
-        for choice in choices:
-            value = _value(values, choice.path)
-            if value not in choice.allowed:
-                import difflib
-
-                close = difflib.get_close_matches(str(value), choice.allowed, 1)
-                allowed = ", ".join(f'"{one}"' for one in choice.allowed)
-                hint = f'Did you mean "{close[0]}"?' if close else ""
-                here = path + choice.path
-                raise self.error(here, f'{_dotted(here)} is one of {allowed}, not "{value}".', hint)
-        for bounds in ranges:
-            number = _value(values, bounds.path)
-            assert isinstance(number, (int, float))
-            if not bounds.least <= number <= bounds.most:
-                here = path + bounds.path
-                raise self.error(here, f"{_dotted(here)} lies between {bounds.least:.15g} and {bounds.most:.15g}.")
-
-    def error(self, path: KeyPath, text: str, remedy: str = "") -> ConfigError:
-        """What is wrong at a key, with its line."""
-        return ConfigError(self._file, line_of(self._text, path), text, remedy)
-
-    def _table(self, raw: Mapping[str, Any], table: type[Struct], path: KeyPath) -> dict[str, Any]:
-        """The same values with sizes and durations as numbers; unknown keys refused."""
-        docs, tables = docs_of(table), tables_of(table)
-        result: dict[str, Any] = {}
-        for key, value in raw.items():
-            here = (*path, key)
-            if key in tables and isinstance(value, dict):
-                result[key] = self._table(value, tables[key], here)
-            elif key in tables:
-                raise self.error(here, f"{_dotted(here)} is a table: write [{_dotted(here)}].")
-            elif key not in docs:
-                raise self._unknown(here, [*docs, *tables])
-            else:
-                result[key] = self._number(here, value, docs[key].kind)
-        return result
-
-    def _number(self, path: KeyPath, value: object, kind: str) -> object:
-        if not kind or not isinstance(value, str):
-            return value
-        try:
-            return parse_size(value) if kind == "size" else parse_duration(value)
-        except ValueError as error:
-            raise self.error(path, f"{_dotted(path)}: {error}.") from error
-
-    def _unknown(self, path: KeyPath, known: list[str]) -> ConfigError:
-        import difflib
-
-        close = difflib.get_close_matches(path[-1], known, 1)
-        if close:
-            hint = f"Did you mean {_dotted((*path[:-1], close[0]))}?"
-        else:
-            elsewhere = [_dotted((name, path[-1])) for name, t in self._elsewhere.items() if path[-1] in docs_of(t)]
-            hint = f"Did you mean {elsewhere[0]}?" if elsewhere else f"Known here: {', '.join(sorted(known))}."
-        return self.error(path, f"there is no key {_dotted(path)}.", hint)
 
 
 class _ConfigReading(Reading):
@@ -344,58 +178,3 @@ class _ConfigReading(Reading):
                     "Special uses look like \\\\Sent in TOML; an empty string means none.",
                 )
             seen[role] = name
-
-
-def _value(values: Struct, path: KeyPath) -> object:
-    value: object = values
-    for name in path:
-        value = getattr(value, name)
-    return value
-
-
-def _dotted(path: KeyPath) -> str:
-    return ".".join(part if re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in path)
-
-
-def _lower(text: str) -> str:
-    return (text[:1].lower() + text[1:]).replace("`", "")
-
-
-# Where a key stands ----------------------------------------------------------------------------------
-
-_KEY_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
-_KEY = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
-_HEADER_LINE = re.compile(rf"\s*\[\[?\s*({_KEY})\s*\]")
-_KEY_LINE = re.compile(rf"\s*({_KEY})\s*=")
-_PART = re.compile(_KEY_PART)
-_TRIPLE = re.compile(r'"""|\'\'\'')
-
-
-def line_of(text: str, path: KeyPath) -> int:
-    """Line (from 1) of a key in a TOML text, or of the innermost table above it that has a line; 0 for none.
-
-    For texts that tomllib accepts. Contents of multi-line strings are passed over.
-    """
-    best, depth = 0, 0
-    table: KeyPath = ()
-    fence = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if fence:
-            if fence in line:
-                fence = ""
-            continue
-        if header := _HEADER_LINE.match(line):
-            table = here = _parts(header[1])
-        elif key := _KEY_LINE.match(line):
-            here = table + _parts(key[1])
-            fences = _TRIPLE.findall(line)
-            fence = fences[0] if fences and line.count(fences[0]) == 1 else ""
-        else:
-            continue
-        if depth < len(here) <= len(path) and path[: len(here)] == here:
-            best, depth = number, len(here)
-    return best
-
-
-def _parts(dotted: str) -> KeyPath:
-    return tuple(part[1:-1] if part[0] in "\"'" else part for part in _PART.findall(dotted))

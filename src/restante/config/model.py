@@ -11,16 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-
-class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all tables."""
-
-
-class Doc(msgspec.Struct, frozen=True):
-    """A key's documentation and kind ("size", "duration", or "")."""
-
-    text: str
-    kind: str = ""
+from .table import Doc, Struct
 
 
 class ListenTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

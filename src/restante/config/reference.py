@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from .load import CHOICES, RANGES, Choice, KeyPath, Range, docs_of, tables_of
-from .model import Config, Struct
+from .model import Config
 from .show import literal
+from .table import Struct
 
 HEAD = """# Configuration
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import msgspec
 
 from .load import docs_of, tables_of
-from .model import Config, Struct
+from .model import Config
+from .table import Struct
 
 _HEAD = """\
 # Configuration of Restante. Every key is here with its default; leave out what you do not change.

@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from ..values import Value, field
 from .letters import base_name
 
 MOST_UID = 0xFFFF_FFFF
@@ -23,8 +23,7 @@ KEYWORDS = "dovecot-keywords"
 SUBSCRIPTIONS = "subscriptions"
 
 
-@dataclass(frozen=True, slots=True)
-class UidRecord:
+class UidRecord(Value, frozen=True):
     """One message's line. file: base name without flags."""
 
     uid: int
@@ -35,8 +34,7 @@ class UidRecord:
     crlf_size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UidFile:
+class UidFile(Value, frozen=True):
     """A whole uidlist. records: ascending by UID."""
 
     uidvalidity: int

@@ -6,8 +6,9 @@ offsets, so that BODY[1.2]<n.m> is a slice of the stored octets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntFlag
+
+from ..values import Value
 
 ANALYSER = 1
 """Number of the analysis, raised by every change after which the same octets get other answers: answers that a backup
@@ -30,8 +31,7 @@ class Trait(IntFlag):
     """Past a limit (parts, depth, addresses): structure is told in simplified form, octets are untouched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Value, frozen=True):
     """One MIME entity. Offsets are octets from the start of the message.
 
     header:body is the header with its empty line (for the root: the message's own header; for the part of a
@@ -52,8 +52,7 @@ class Part:
     children: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SortKeys:
+class SortKeys(Value, frozen=True):
     """What SORT and THREAD compare (RFC 5256, RFC 5957), already decoded and folded.
 
     sent: Date field as seconds UTC, None where absent or unreadable (the caller then takes INTERNALDATE).
@@ -77,8 +76,7 @@ class SortKeys:
     sent_day: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchText:
+class SearchText(Value, frozen=True):
     """Decoded text for SEARCH, folded by `restante.mime.fold.fold` (i;unicode-casemap).
 
     sender..subject: the decoded field values, several joined by "\\n". header: every header field of the
@@ -94,8 +92,7 @@ class SearchText:
     header: str
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Value, frozen=True):
     """Everything a store keeps beside a message's octets.
 
     envelope, body, bodystructure: ready IMAP text with its outer parentheses; strings that hold 8-bit
@@ -119,8 +116,7 @@ class Analysis:
     surrogate_size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value, frozen=True):
     """Bounds past which structure is simplified; the message itself is always kept and served whole.
 
     depth: nested multiparts and messages. parts: entities in all. addresses: in one ENVELOPE, all fields

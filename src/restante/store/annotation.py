@@ -7,7 +7,8 @@ An entry's name is lower-case ASCII and begins with its scope: "/private/..." is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from ..values import Value
 
 ACCOUNT = 0
 """Stands for a mailbox's key where an annotation belongs to the account (IMAP's server entries)."""
@@ -28,8 +29,7 @@ def is_entry(name: str) -> bool:
     return len(name) <= LONGEST_ENTRY and name == name.lower() and _ENTRY.fullmatch(name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotationLimits:
+class AnnotationLimits(Value, frozen=True):
     """Most that annotations may take. value: octets of one. entries: of one mailbox (or the account) in one scope.
 
     account: octets of all of them, names included.

@@ -6,9 +6,9 @@ inside a mailbox is `Store.delta`'s to say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from ..values import Value
 from .model import Mailbox
 
 
@@ -21,8 +21,7 @@ class Change(Enum):
     ANNOTATED = "annotated"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Value, frozen=True):
     """One thing that happened. modseq: the number of the command that did it.
 
     name: of the mailbox (or the subscription) after the event, for DELETED the one it had; "" where an annotation
@@ -35,8 +34,7 @@ class Event:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountChanges:
+class AccountChanges(Value, frozen=True):
     """What changed after a change number, read in one transaction.
 
     modseq: the account's counter now. mailboxes: those that have changed in any way, with whether somebody else

@@ -13,12 +13,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from typing import NamedTuple
 from weakref import ref
 
 from ..mime.model import Analysis
+from ..values import Value
 from .droplist import DropList as DropList
 from .droplist import DropMessage as DropMessage
 from .rights import ALL as ALL_RIGHTS
@@ -63,8 +63,7 @@ SYSTEM_WIRE: tuple[tuple[System, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(Value, frozen=True):
     """A set of flags and keywords. Keywords keep the case of their first use in the account."""
 
     system: System = System.NONE
@@ -129,8 +128,7 @@ class FlagTable(Mapping[int, Flags]):
         return len(self._sets)
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Value, frozen=True):
     """One mailbox as it stands at one change number.
 
     key: the engine's number for it, stable for its life, never reused. id: MAILBOXID (RFC 8474 4), "b...".
@@ -223,16 +221,14 @@ class UidList:
         return UidList(kept)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Value, frozen=True):
     """A mailbox and its UIDs at one change number, read in one transaction."""
 
     mailbox: Mailbox
     uids: UidList
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Value, frozen=True):
     """What SELECT tells of a mailbox, at one change number.
 
     keywords: of the account, or, for who is not its owner, of the mailbox; sorted. first_unseen: the smallest UID
@@ -269,8 +265,7 @@ Row = tuple[object, ...]
 """(uid, *columns asked, in the order asked)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Value, frozen=True):
     """What changed in a mailbox after change number `since`, read in one transaction.
 
     mailbox: as it stands now. changed: (uid, flag set number, modseq) of placements whose modseq is above
@@ -293,8 +288,7 @@ class FlagMode(Enum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Value, frozen=True):
     """Octets that `Store.put` took: what `append` refers to. Made by an engine, opaque to others.
 
     digest: SHA-256. size: octets. token: the engine's own.
@@ -305,8 +299,7 @@ class Blob:
     token: object
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Value, frozen=True):
     """What a message brings along when it comes from an export, a restore or an old server.
 
     email_id and thread_id are taken only where octets and INTERNALDATE agree with what the account holds
@@ -342,8 +335,7 @@ class Provenance(NamedTuple):
     arrival: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Value, frozen=True):
     """What a mailbox goes on with that an old server, or an account that was exported, had.
 
     modseq: of the mailbox there. id: MAILBOXID, None for one of its own. recent_uid: as in `Mailbox`.
@@ -355,8 +347,7 @@ class Adoption:
     recent_uid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(Value, frozen=True):
     """One message to append. received: INTERNALDATE, seconds UTC. arrival: SHA-256 before trace headers."""
 
     blob: Blob
@@ -367,8 +358,7 @@ class NewMessage:
     identity: Identity = Identity()
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Value, frozen=True):
     """What append did, in the order given. uids[i] belongs to messages[i]."""
 
     mailbox: Mailbox
@@ -377,8 +367,7 @@ class Appended:
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Flagged:
+class Flagged(Value, frozen=True):
     """What store_flags did. modseq: the command's number, 0 if nothing changed.
 
     changed: UIDs whose flags are others than before, ascending. refused: UIDs left alone because of
@@ -393,11 +382,10 @@ class Flagged:
     refused: array[int]
     mailbox: Mailbox | None = None
     before: int = 0
-    sets: tuple[tuple[int, int, array[int]], ...] = field(default=(), repr=False)
+    sets: tuple[tuple[int, int, array[int]], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(Value, frozen=True):
     """What copy or move did: source[i] became target[i]; UIDs that were gone are left out.
 
     target_mailbox: as it stands afterwards. modseq: number given to the new placements. removed_modseq: for
@@ -410,8 +398,7 @@ class Copied:
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Value, frozen=True):
     """What expunge did. uids ascending; modseq: the command's number, 0 if nothing was removed."""
 
     modseq: int
@@ -426,8 +413,7 @@ class Pop3Delete(Enum):
     KEEP = "keep"
 
 
-@dataclass(frozen=True, slots=True)
-class Recoverable:
+class Recoverable(Value, frozen=True):
     """A removed message that can still come back. number: names it for undelete, stable."""
 
     number: int
@@ -443,8 +429,7 @@ class Recoverable:
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(Value, frozen=True):
     """What a fuzzy search found (RFC 6203 4). uids: ascending. scores: one for each, in the same order, 1 to 100; the
     best match has 100."""
 
@@ -452,8 +437,7 @@ class Scored:
     scores: array[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Value, frozen=True):
     """One broken invariant. repairable: `doctor --repair` can mend it from what is there."""
 
     code: str
@@ -462,8 +446,7 @@ class Finding:
     repaired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AccountStats:
+class AccountStats(Value, frozen=True):
     """Counts of one account's store. used: octets that count against the quota (each email once a placement)."""
 
     mailboxes: int

@@ -5,11 +5,10 @@ Pure values; engines enforce them in the transaction that would pass one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Value, frozen=True):
     """Limits of one account, 0 where there is none. storage: octets of all placements, each email once a placement;
     removed mail does not count. messages: placements. mailboxes: INBOX included."""
 
@@ -21,8 +20,7 @@ class Quota:
 NO_LIMITS = Quota()
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaState:
+class QuotaState(Value, frozen=True):
     """An account's limits beside what it uses, read together. most_mailboxes: the engine's own bound on mailboxes,
     which holds whatever the quota says (RFC 9208 3.2: inherent limits are told too)."""
 

@@ -11,8 +11,9 @@ Pure. RFC 4314 2.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntFlag
+
+from ..values import Value
 
 ANYONE = "anyone"
 AUTHENTICATED = "authenticated"
@@ -98,8 +99,7 @@ def shown(rights: Rights) -> str:
     return letters(rights) + ("c" if rights & _C else "") + ("d" if rights & _D else "")
 
 
-@dataclass(frozen=True, slots=True)
-class AclEntry:
+class AclEntry(Value, frozen=True):
     """One line of a list. identifier: an account's id, ANYONE or AUTHENTICATED, perhaps behind "-"."""
 
     identifier: str

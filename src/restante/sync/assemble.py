@@ -9,19 +9,21 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random
 from ..errors import Refusal
+from ..values import Value
 from .config import Copies, CopyTable, LoginTable, SendTable, Server, expand, parse_server, source_of
 from .copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
+from .handed import take
 from .places import CopyPlaces, outbox_folder
 from .secrets import Kind, Secret, secret_of
 from .unchanged import record
 
 if TYPE_CHECKING:
+    from .handed import Handed
     from .model import Place
     from .outbox.outcome import Outcome
     from .outbox.sender import Sender
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
     from .side import Side
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Value, frozen=True):
     """What the caller wants of all copies: mailboxes to look at (none: all), nothing changed, or watching.
 
     same_account: the account that a copy is of now is the one it was made of, by another name. login: log in now,
@@ -175,7 +176,16 @@ class ImapParts(_Parts):
         return RemoteSide(
             remote_address(source_of(table), table, self._secret.kind), asked(self._secret), settings,
             known=known, spool=self._places.parts, clock=self._clock, random=self._random, refusals=self._refusals(),
+            handed=self._handed(),
         )  # fmt: skip
+
+    def _handed(self) -> Handed | None:
+        """What the look whether anything had changed has left open (`unchanged`)."""
+        table, server = self._table, source_of(self._table)
+        if server.tls == "starttls":
+            return None
+        trusted = str(expand(table.certificate)) if table.certificate else None
+        return take(self._places.name, (server.host, server.port, server.tls == "implicit", trusted, table.user))
 
     async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report:
         from . import engine
@@ -212,7 +222,7 @@ class ImapParts(_Parts):
                 taken = await picture()
             except Refusal:  # the run itself is done: the next one says what is wrong
                 taken = None
-        note(self._places, self._copies, self._table, self._loaded, before, heard, taken)
+        note(self._places, self._copies, self._table, self._loaded, before, heard, taken, getattr(two, "stamps", None))
 
     async def fetch(self, picks: Sequence[tuple[str, int]]) -> None:
         """Put the messages themselves in place of these placeholders (mailbox and UID of the copy)."""

@@ -6,8 +6,7 @@ messages that are the same on both sides stay in the state's columns and never b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from ..values import Record, Value, field
 from .model import NO_FLAGS, SYSTEM_FLAGS, Flags
 from .settings import End
 
@@ -36,8 +35,7 @@ WHOLE = 64
 """Carry it whole, whatever the limit says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Value, frozen=True):
     """One side of a pair as it was when both were last the same.
 
     validity: None before the mailbox was first looked at. cursor, state: as the side gave them, None: look at all.
@@ -54,8 +52,7 @@ class Known:
     listing: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Value, frozen=True):
     """A mailbox on both sides. None: never made on that side."""
 
     key: int
@@ -66,8 +63,7 @@ class Pair:
         return self.one if end is End.ONE else self.two
 
 
-@dataclass(slots=True)
-class Half:
+class Half(Record):
     """A message on one side. uid: None where it is not, or is not known. flags: as last known there.
 
     seen: flags as listed now, None where it was not listed. gone: it was removed there. found: (pair, UID) where it is
@@ -97,8 +93,7 @@ class Half:
         return NO_FLAGS if self.seen is None else self.flags - self.seen
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Record):
     """A message of the base that something happened to. key: 0 until the state has it."""
 
     key: int
@@ -124,8 +119,7 @@ class Row:
         return (self.pair, half.uid) if half.uid is not None and not half.gone else None
 
 
-@dataclass(slots=True)
-class Content:
+class Content(Record):
     """What a message is known by. digest: None where it was never read here. emails: its EMAILID on either side.
 
     near_size, near_digest: of what stands on side two, where that is a placeholder.

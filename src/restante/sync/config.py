@@ -18,14 +18,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from ..config.load import Choice, ConfigError, Range, Reading, parse_toml, read_text
-from ..config.model import Doc, Struct
+from ..config.reading import Choice, ConfigError, Range, Reading, parse_toml, read_text
+from ..config.table import Doc, Struct
+from ..values import Value, replace
 from .unchanged import record
 
 RESERVED = frozenset({"run", "init", "list", "status", "removals", "fetch", "config"})
@@ -222,8 +222,7 @@ _TABLES: Mapping[str, type[Struct]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Value, frozen=True):
     """Where to connect. tls: as in LoginTable."""
 
     host: str
@@ -234,8 +233,7 @@ class Server:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(Value, frozen=True):
     """A file of copies, read. data: where state (and stores) lie; None where the file does not say. stamp: of the file
     as it was read (`unchanged.record.stamp`). names: of all copies in it, whichever `copies` still holds."""
 

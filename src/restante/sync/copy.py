@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ..clock import Clock
 from ..errors import Refusal
+from ..values import Value
 from .places import CopyPlaces
 from .watch import Cause
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from .side import Side
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Value, frozen=True):
     """What a POP3 fetch did, as far as anybody here wants to know. left: messages set aside, with reasons. deleted: on
     the server. notes: sentences for people."""
 
@@ -40,8 +39,7 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Value, frozen=True):
     """What one run of a copy did. started: seconds UTC. sync, fetched: of IMAP and POP3; None where it did not come to
     that. problem: why the run ended early, or why the outbox could not be worked off."""
 

@@ -13,11 +13,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+
+from ..values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Value, frozen=True):
     """stale: seconds after which a lock nobody touches is overridden. tries: looks at it, `pause` seconds apart."""
 
     stale: float

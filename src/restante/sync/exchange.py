@@ -6,10 +6,13 @@ to say. Mechanisms themselves stand in `restante.sasl`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+TYPE_CHECKING = False  # see `cli.entry`
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
-Exchange = Generator[bytes, bytes, None]
-"""A mechanism: gives what the client says, is sent what the server says. Its first word comes without a challenge."""
+    Exchange = Generator[bytes, bytes, None]
+    """A mechanism: gives what the client says, is sent what the server says. Its first word comes without a
+    challenge."""
 
 
 def single(message: bytes, give_up: bytes | None = None) -> Exchange:

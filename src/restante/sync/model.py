@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from ..values import Record, Value, field
 
 Flags = frozenset[str]
 """System flags as "\\Seen" (never \\Recent), keywords as first spelt. Two keywords that differ in case are one:
@@ -46,8 +47,7 @@ class Spelling:
         return self._sets.setdefault(found, found)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value, frozen=True):
     """A mailbox as a side lists it: what a look at all mailboxes tells in one or two round trips.
 
     name: NFC, "/" between levels whatever the side uses, "INBOX" in capitals. id: a permanent one (MAILBOXID, a
@@ -67,8 +67,7 @@ class Place:
     selectable: bool = True
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Record):
     """What is there, or what changed, in one mailbox. Parallel columns, ascending by UID: no object a message.
 
     full: `uids` are all messages of the mailbox; else only those that are new or whose flags may have changed, and
@@ -89,8 +88,7 @@ class Changes:
     lasting: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Value, frozen=True):
     """What a message is known by before its octets are read.
 
     size: octets with CRLF line ends, None where asking would mean reading it. received: INTERNALDATE, seconds UTC.
@@ -108,8 +106,7 @@ class Outline:
     digest: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class Message:
+class Message(Value, frozen=True, weakref=True):
     """A message on its way from one side to the other. data: octets with CRLF line ends, never altered otherwise.
 
     received: INTERNALDATE, seconds UTC. uid: on the side it comes from (0: none). email: its EMAILID there, which a
@@ -125,8 +122,7 @@ class Message:
     uidl: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Value, frozen=True):
     """What became of a message that a side was asked to add.
 
     uid: its UID there; 0 where the side does not tell (a server without UIDPLUS): it is found among the next changes
@@ -139,16 +135,14 @@ class Added:
     temporary: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Value, frozen=True):
     """A message that is there, and that its side does not give. temporary: it may, when asked again later."""
 
     reason: str
     temporary: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FlagChange:
+class FlagChange(Value, frozen=True):
     """Add and remove these flags on these messages (ascending UIDs). What is not named stays as it is there."""
 
     uids: Sequence[int]

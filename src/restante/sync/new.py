@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..config.load import ConfigError, docs_of, read_text, tables_of
-from ..config.model import Struct
+from ..config.reading import ConfigError, docs_of, read_text, tables_of
 from ..config.show import literal
+from ..config.table import Struct
 from ..errors import Refusal
 from .config import CopyTable, check_name, parse_copies
 from .files import replace_file

@@ -14,12 +14,12 @@ sync/NAME/unchanged.json   what the last run asked and heard, where it found not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..values import Value
 
-@dataclass(frozen=True, slots=True)
-class CopyPlaces:
+
+class CopyPlaces(Value, frozen=True):
     """data: the data folder. name: of the copy (`config.check_name`). Nothing is made by asking."""
 
     data: Path

@@ -6,10 +6,10 @@ which; those that do say so: placeholders lie on side two, and side one decides 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
+from ..values import Value, field
 from .patterns import fits
 
 MEGABYTE = 1_000_000
@@ -30,8 +30,7 @@ BOTH = (End.ONE, End.TWO)
 """Both sides: quicker to go through than the enumeration."""
 
 
-@dataclass(frozen=True, slots=True)
-class Brake:
+class Brake(Value, frozen=True):
     """When removals are held until a person has decided. They are counted after moves are known as moves.
 
     vanished: hold the messages of a mailbox that is gone. emptied: hold where a mailbox lost all of at least this many
@@ -51,8 +50,7 @@ class Brake:
     window: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Trash:
+class Trash(Value, frozen=True):
     """Where removed messages are kept for a time.
 
     days: how long; 0: not at all. folder: a Maildir-like tree for them (beside the state). mailbox: instead of it, a
@@ -64,8 +62,7 @@ class Trash:
     mailbox: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CopySettings:
+class CopySettings(Value, frozen=True):
     """One copy: how two sides are kept the same. All have defaults that are safe.
 
     name: of the copy, for people. include, exclude: mailboxes by name, with * and ? (`patterns`); what is left out
@@ -97,8 +94,7 @@ class CopySettings:
         return not self.include or any(fits(name, pattern) for pattern in self.include)
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Value, frozen=True):
     """What was done to one side: messages added, moved or copied within it, removed, with flags changed; mailboxes."""
 
     added: int = 0
@@ -118,8 +114,7 @@ class Tally:
         return self.added + self.moved + self.copied + self.removed + self.flagged + mailboxes
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Value, frozen=True):
     """Removals that wait for a decision: `messages` were removed from `mailbox` on side `gone_from`.
 
     number: to name them by. reason: "vanished", "emptied", "share", "number" or "renumbered" (`Brake`). since: seconds
@@ -135,8 +130,7 @@ class Held:
     accepted: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Aside:
+class Aside(Value, frozen=True):
     """A message that `refused_by` would not take, or not give. uid: where it is. size: octets, 0 where that is not
     known. next_try: seconds UTC; None: never again by itself (a new limit or `State.retry_aside` tries again)."""
 
@@ -148,8 +142,7 @@ class Aside:
     next_try: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Value, frozen=True):
     """A mailbox that could not be worked on in this run, and why. The next run tries again."""
 
     mailbox: str
@@ -157,8 +150,7 @@ class LeftOut:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Value, frozen=True):
     """What one run did. plan: with dry_run, what it would have done, a line each. passes: looks at both sides. quiet:
     the lists of mailboxes alone said that nothing has changed; nothing was asked or written besides."""
 
@@ -178,8 +170,7 @@ class Report:
         return self.one.total + self.two.total
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Value, frozen=True):
     """How far a run is, told to its callback after each batch. done, total: messages; octets: carried so far."""
 
     mailbox: str

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from ..clock import Clock, Random
 from ..errors import Refusal
+from ..values import Record
 from .network import network_changed
 
 GATHER = 0.2
@@ -102,8 +102,7 @@ class Stop:
         await self._event.wait()
 
 
-@dataclass(slots=True)
-class Backoff:
+class Backoff(Record):
     """Delays after failures in a row: doubled each time up to a bound, with jitter of half, so that not all clients
     come at once to a server that is back."""
 

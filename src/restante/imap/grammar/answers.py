@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
+
+from ...values import Value
 
 
 class BadAnswer(Exception):
@@ -32,8 +33,7 @@ class BadAnswer(Exception):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerLimits:
+class AnswerLimits(Value, frozen=True):
     """Bounds on what one answer may hold, in octets unless said otherwise."""
 
     line: int = 16 << 20
@@ -44,8 +44,7 @@ class AnswerLimits:
     """Literals of one answer (count)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Value, frozen=True):
     """A status response: tagged, or untagged where tag is b"*".
 
     word: b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH". code: name of the response code, upper-case, b"" for none. data:
@@ -63,15 +62,13 @@ class Status:
         return self.word == b"OK"
 
 
-@dataclass(frozen=True, slots=True)
-class Continue:
+class Continue(Value, frozen=True):
     """A continuation request. data: what follows "+": base64 in AUTHENTICATE, else text. RFC 9051 7.6."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Value, frozen=True):
     """Any other untagged answer.
 
     word: upper-case (b"FETCH"). number: what stood before it (`* 12 FETCH`), 0 where none did. text: what follows the

@@ -7,8 +7,8 @@ Names are given as octets: modified UTF-7 or UTF-8 is the connection's business 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from ...values import Value
 from .answers import BadAnswer, Data
 from .answers_fetch import unescape
 
@@ -23,8 +23,7 @@ _PREFIX = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Value, frozen=True):
     """A LIST or LSUB answer.
 
     attributes: lower-case, with backslash ("\\\\noselect"). separator: one character, None for NIL. name: as sent. old:
@@ -86,8 +85,7 @@ def parse_status(data: Data) -> tuple[bytes, dict[bytes, int | bytes | None]]:
     return name, values
 
 
-@dataclass(frozen=True, slots=True)
-class Namespaces:
+class Namespaces(Value, frozen=True):
     """Prefixes (as sent) with their separators, None for NIL: the user's own, other users', shared ones."""
 
     personal: tuple[tuple[bytes, str | None], ...]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ...values import Value
 from .answers import BadAnswer, Data, Status
 from .errors import BadSyntax
 from .sets import Range, merge, parse_seq_set
@@ -79,8 +79,7 @@ def parse_search(data: Data) -> array[int]:
         raise BadAnswer("A SEARCH answer cannot be read.") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Value, frozen=True):
     """An ESEARCH answer. tag: whose it is, b"" where it does not say. ranges: ALL's, or PARTIAL's; None without."""
 
     tag: bytes

@@ -33,7 +33,8 @@ from .hints import GONE, Hints
 from .index import discard
 from .indexes import BATCH, Filler, Indexes
 from .kept import Kept
-from .paths import DIRECTORY, account_file
+from .names import DIRECTORY
+from .paths import account_file
 from .served import forget_closed
 from .sessions import Shared
 from .transaction import Settings

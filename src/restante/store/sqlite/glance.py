@@ -9,18 +9,19 @@ a move to be finished, a lock, no such account) makes the glance give up: an eng
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import apsw
 
 from ..errors import NoSuchAccount
 from ..fold import fold_address
 from .inode import is_copy
-from .paths import DIRECTORY, account_file, account_name
+from .names import DIRECTORY, account_name
 from .schema import APPLICATION_ID, VERSION
 
+TYPE_CHECKING = False  # see `cli.entry`
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
 
     from ..model import AccountStats
 
@@ -60,11 +61,36 @@ def glance(data: Path | str, account: str) -> Glance | None:
         return None  # an engine says why
 
 
+Stamps = dict[str, list[int] | None]
+"""Files of the directory and of an account as they were: [inode, octets, times of content and of inode], by path."""
+
+
+def stamped_glance(data: str, account: str, stamp: Callable[[str], list[int] | None]) -> tuple[Glance | None, Stamps]:
+    """A glance, and the stamps of what it looked into, taken before it did: while they stay, another glance would see
+    the same. A log without octets counts as none: a glance makes one. Cost: six stat calls more than a glance."""
+
+    def stamps(path: str) -> Stamps:
+        log = f"{path}-wal"
+        written = stamp(log)
+        return {path: stamp(path), log: written if written is not None and written[1] else None}
+
+    try:
+        found = stamps(f"{data}/{DIRECTORY}") if "@" in account else {}
+        id = _id_of(f"{data}/{DIRECTORY}", account) if "@" in account else account
+        if id is None:
+            return None, {}
+        found |= stamps(f"{data}/{account_name(id)}")
+    except (apsw.Error, OSError, NoSuchAccount):
+        return None, {}  # an engine says why
+    return glance(data, id), found
+
+
 def glance_stats(data: Path, id: str) -> AccountStats | None:
     """How much is in the account, None where an engine has to be asked, which may say why.
 
     Cost: a file opened and closed, a third of a millisecond, and a pass over what can be recovered. Writes nothing.
     """
+    from .paths import account_file
     from .rows import stats
 
     try:

@@ -11,12 +11,12 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import apsw
 
+TYPE_CHECKING = False  # see `cli.entry`
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CLOSED_DIGITS = 20

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
 
+from ...values import Record, field
 from ..base import CUT, GONE, PLACEHOLDER, SENT, WHOLE, Row
 from ..model import Added, Message
 from ..outline import digest, mark
@@ -31,8 +31,7 @@ WINDOW = 4
 """Batches asked for in one fetch."""
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(Record):
     """Messages to be added. rows: the base's row for each, None for a new one. sizes, emails: of the message itself;
     stands: whether a placeholder goes in its place; alone: it is one message, at which the connection ended before."""
 

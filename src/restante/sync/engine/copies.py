@@ -16,8 +16,8 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from ...values import Record, Value
 from ..base import Row
 from ..model import Message
 from ..outline import digest
@@ -31,11 +31,12 @@ from .mailboxes import create
 
 DELETED = "\\Deleted"
 MOST_ASKED = 5_000
-"""New messages of a mailbox whose EMAILIDs are asked for."""
+"""New messages of the mailbox with the most new ones whose EMAILIDs are asked for: it is carried anyhow."""
+MOST_BESIDE = 100_000
+"""The same of all other mailboxes of a side together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Twin:
+class Twin(Value, frozen=True):
     """A new message and what it is a copy of. uid, flags (a number), email: of the new one."""
 
     uid: int
@@ -44,8 +45,7 @@ class Twin:
     origin: Origin
 
 
-@dataclass(slots=True)
-class New:
+class New(Record):
     """New messages of one side of a pair, in columns. end: where they are to be."""
 
     pair: int
@@ -64,27 +64,36 @@ async def copy_known(context: Context, looked: Sequence[Look], plan: MessagePlan
     """Copy what the plan would add and the base has by its EMAILID; it is in the plan's additions no more.
 
     Of new messages of one EMAILID in several mailboxes, those of the first are left to be added; the others are taken
-    out of the plan and given back: their turn (`copy_later`) is when the first has been added.
+    out of the plan and given back: their turn (`copy_later`) is when the first has been added. Where the mailbox with
+    the most new messages was not asked for its EMAILIDs, it is the first, and all others are given back.
     """
-    new = await _copy(context, await _columns(context, looked, plan))
-    kept, later = _first_ones(new)
-    for some in kept:
+    asked, leaders = await _columns(context, looked, plan)
+    new = await _copy(context, asked)
+    kept, later = _first_ones([some for some in new if some.end not in leaders])
+    behind = [some for some in new if some.end in leaders]
+    for some in [*kept, *(one.only(()) for one in behind)]:
         additions = plan.adds[some.pair, some.end]
         additions.new, additions.flags = some.uids, some.flags
-    return later
+    return later + behind
 
 
-async def copy_later(context: Context, later: Sequence[New]) -> MessagePlan:
-    """The second turn of what `copy_known` gave back; a plan with what has to be added after all."""
+async def copy_later(context: Context, later: Sequence[New]) -> tuple[MessagePlan, list[New]]:
+    """The next turn of what was given back: a plan with what has to be added after all, and whose turn comes then."""
     plan = MessagePlan()
-    for some in await _copy(context, later):
+    kept, later = _first_ones(await _copy(context, later))
+    for some in kept:
         plan.adds[some.pair, some.end] = Additions(some.uids, some.flags)
-    return plan
+    return plan, later
 
 
-async def _columns(context: Context, looked: Sequence[Look], plan: MessagePlan) -> list[New]:
-    """What is new and has an EMAILID that lasts. A Maildir's are names, which another program may give anew."""
-    found = []
+async def _columns(context: Context, looked: Sequence[Look], plan: MessagePlan) -> tuple[list[New], set[End]]:
+    """What is new and has an EMAILID that lasts (a Maildir's are names, which another program may give anew); and where
+    it is to be, the sides that have such besides in a mailbox that was not asked."""
+    found: list[New] = []
+    passed: set[End] = set()
+    room = dict.fromkeys(BOTH, MOST_BESIDE)
+    most: dict[End, tuple[int, int]] = dict.fromkeys(BOTH, (0, 0))
+    wanted = []
     for look in looked:
         for end in BOTH:
             difference, changes = look.differences.get(end.other), look.changes.get(end.other)
@@ -92,16 +101,25 @@ async def _columns(context: Context, looked: Sequence[Look], plan: MessagePlan) 
                 continue
             if (look.key, end) not in plan.adds or (look.key, end) in context.stopped or look.key in context.later:
                 continue
-            emails = difference.new_emails or await _asked(context, look.key, end.other, difference.new)
-            if emails:
-                found.append(New(look.key, end, difference.new, difference.new_flags, emails))
-    return found
+            wanted.append((look, end, difference))
+            most[end] = max(most[end], (len(difference.new), look.key))
+    for look, end, difference in wanted:
+        count, emails = len(difference.new), difference.new_emails
+        if not emails:
+            if count > MOST_ASKED:
+                if look.key == most[end][1] or count > room[end]:
+                    passed.add(end)
+                    continue
+                room[end] -= count
+            emails = await _asked(context, look.key, end.other, difference.new)
+        if emails:
+            found.append(New(look.key, end, difference.new, difference.new_flags, emails))
+    return found, passed
 
 
 async def _asked(context: Context, pair: int, end: End, uids: Sequence[int]) -> list[str | None]:
-    """EMAILIDs of new messages of a side that does not list them. Not of so many that a first run has: then there is
-    nothing yet that they could be copies of, most often, and asking takes longer."""
-    if len(uids) > MOST_ASKED or len(context.joints) < len(BOTH):
+    """EMAILIDs of new messages of a side that does not list them; none where there is one mailbox alone."""
+    if len(context.joints) < len(BOTH):
         return []
     try:
         found = await emails_of(context.sides[end], context.name(pair, end), uids)

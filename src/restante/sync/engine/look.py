@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from dataclasses import dataclass, field
 
+from ...values import Record, field
 from ..base import Row
 from ..model import Changes
 from ..plan.difference import Difference, Listing, difference
@@ -14,8 +14,7 @@ from ..settings import BOTH, End
 from .context import Context
 
 
-@dataclass(slots=True)
-class Look:
+class Look(Record):
     """One mailbox in this pass. ends: sides that have to be asked. changes: what they told. rows: messages of the base
     that something happened to. differences: by side. listings: digests of full listings."""
 

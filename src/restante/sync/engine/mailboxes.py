@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
+from ...values import replace
 from ..base import Known, Pair
 from ..model import Place
 from ..plan.mailboxes import Joint, MailboxPlan, Rename, merge, suspects

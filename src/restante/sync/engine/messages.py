@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
+from ...values import replace
 from ..base import CUT, FRESH, GONE, MOVING, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan
@@ -42,8 +42,9 @@ async def act(context: Context, looked: list[Look], plan: MessagePlan) -> None:
 
         later = await copy_known(context, looked, plan)
     await _add(context, plan)
-    if later:
-        await _add(context, await copy_later(context, later))
+    while later:
+        further, later = await copy_later(context, later)
+        await _add(context, further)
     await context.each(
         [(key, rows) for key, rows in plan.removes.items()],
         lambda item: _remove(context, *item[0], item[1]),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import replace
 
+from ...values import replace
 from ..base import PLACEHOLDER, Pair
 from ..outline import digest
 from ..plan.match import Candidates, match, match_emails

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...values import Value
 from ..side import SideUnavailable
 from .side import AccountMissing, LocalSide
 
 if TYPE_CHECKING:
     from ...mime.model import Limits
     from ...store.interface import Engine, Store
-    from ...store.sqlite.glance import Glance
+    from ...store.sqlite.glance import Glance, Stamps
     from ..model import Spelling
 
 LARGEST = 64 << 20
 """Octets of the largest message taken, where nobody says otherwise (the configuration's limits.message)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Value, frozen=True):
     """A store with what its configuration says. limits: bounds of analysis, the same at every door. largest: octets of
     a message."""
 
@@ -44,10 +43,16 @@ def open_local(
     that comes first. spelling: shared with the other side.
     """
 
-    def look() -> Glance | None:
-        from ...store.sqlite.glance import glance
+    stamps: Stamps = {}
 
-        return glance(data, account)
+    def look() -> Glance | None:
+        from ...store.sqlite.glance import stamped_glance
+        from ..unchanged.record import stamp
+
+        found, seen = stamped_glance(str(data), account, stamp)
+        stamps.clear()
+        stamps.update(seen)
+        return found
 
     async def store() -> tuple[Opened, Store]:
         if not (data / ("directory.db" if "@" in account else "accounts")).exists():
@@ -66,7 +71,9 @@ def open_local(
             await opened.engine.close()
             raise
 
-    return LocalSide(f"{account} in {data}", look, store, spelling, sign=f"the store's {account.lower()}")
+    return LocalSide(
+        f"{account} in {data}", look, store, spelling, sign=f"the store's {account.lower()}", stamps=stamps
+    )
 
 
 def _default(data: Path) -> Opened:

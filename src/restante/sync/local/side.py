@@ -20,7 +20,7 @@ from ..side import MailboxUnavailable, SideUnavailable
 if TYPE_CHECKING:
     from ...store.interface import Store
     from ...store.model import Mailbox, UidRanges
-    from ...store.sqlite.glance import Glance
+    from ...store.sqlite.glance import Glance, Stamps
     from .filing import Filing
     from .opening import Opened
     from .reading import Reading
@@ -41,7 +41,7 @@ class LocalSide:
     """Implements `side.Side`.
 
     look: a glance without an engine, or None. store: opens the store. spelling: shared with the other side. sign: see
-    `side.Signed`.
+    `side.Signed`. stamps: of the files that the last glance looked into, as `look` fills it.
     """
 
     def __init__(
@@ -52,9 +52,11 @@ class LocalSide:
         spelling: Spelling | None = None,
         *,
         sign: str | None = None,
+        stamps: Stamps | None = None,
     ) -> None:
         self.title = title
         self.sign = sign
+        self.stamps = {} if stamps is None else stamps
         self._look = look
         self._open_store = store
         self._spelling = spelling or Spelling()

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...clock import Clock, Random
+from ...values import Record, replace
 from . import marker
 from .index import FolderRow, Index
 from .layout import Shape
@@ -41,8 +41,7 @@ UNMARKED = "path:"
 """Begins the identity of a folder that has no marker, since nothing may be written there (`read_only`)."""
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Record):
     """A folder. look: None where it cannot be used, and `reason` says why. row: None for one that is not known. inode:
     its device's number and its own, None where it cannot be used."""
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from ...exchange.letters import LETTERS
+from ...values import Record
 from ..model import FlagChange, Flags
 from ..side import MailboxUnavailable
 from .alone import AT_ONCE, DELETED, MOVED_FROM, MOVED_TO, Event
@@ -238,8 +238,7 @@ def move(tree: Tree, name: str, uids: Sequence[int], target: str) -> list[int]:
     return _Transfer(tree, name, target, moving=True).do(uids)
 
 
-@dataclass(slots=True)
-class _Planned:
+class _Planned(Record):
     """A message to transfer. words: keywords that have no letter in the target."""
 
     row: Row

@@ -14,12 +14,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
-VERSION = 1
+from ...values import Value
+
+VERSION = 2
 BUSY = 60_000
 """Milliseconds that another program's use of the file is waited for."""
 CHUNK = 5000
@@ -55,10 +56,14 @@ CREATE TABLE message (
   PRIMARY KEY (folder, name)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX message_uid ON message (folder, uid);
+CREATE INDEX message_changed ON message (folder, changed);
 CREATE TABLE gone (
   folder INTEGER NOT NULL, uid INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY (folder, uid)
 ) STRICT, WITHOUT ROWID;
 """
+
+_MIGRATIONS = ("CREATE INDEX message_changed ON message (folder, changed)",)
+"""Step n (from 0) leads from version n + 1 to n + 2. Never changed once released, only added to."""
 
 _TEMPORARY = """
 CREATE TEMP TABLE odd (name BLOB NOT NULL, new INTEGER NOT NULL, info BLOB NOT NULL, uid INTEGER);
@@ -69,8 +74,7 @@ File = tuple[bytes, int, bytes]
 """A message's file: unique name, whether it lies in new/, info."""
 
 
-@dataclass(frozen=True, slots=True)
-class FolderRow:
+class FolderRow(Value, frozen=True):
     """A folder as the index knows it.
 
     number: grows with each change of a message. floor: removals up to it are forgotten. scanned: `Look.state` of which
@@ -95,8 +99,7 @@ class FolderRow:
 _FOLDER = "SELECT key, id, path, validity, number, floor, messages, scanned, letters, name, role, missing FROM folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value, frozen=True):
     """One message's row, for work on single messages. size: with CRLF, None where not known."""
 
     uid: int
@@ -115,7 +118,7 @@ def _folder_row(row: tuple[object, ...]) -> FolderRow:
     return FolderRow(*row)  # type: ignore[arg-type]  # columns of a STRICT table, in this order
 
 
-_JOINED = "group_concat(CAST(name AS TEXT) || CAST(info AS TEXT), '/')"
+_JOINED = "group_concat(name || info, '/')"
 
 
 def _names(joined: object) -> list[str]:
@@ -149,9 +152,12 @@ class Index:
                 version = _int(db.execute("PRAGMA user_version").get)
                 if version == 0:
                     db.execute(_SCHEMA)
-                    db.execute(f"PRAGMA user_version = {VERSION}")
-                elif version != VERSION:
+                elif version > VERSION:
                     raise BadIndex(f"version {version}")
+                for step in _MIGRATIONS[version - 1 :] if version else ():
+                    db.execute(step)
+                if version != VERSION:
+                    db.execute(f"PRAGMA user_version = {VERSION}")
             db.execute(_TEMPORARY)
         except BaseException:
             db.close()
@@ -358,11 +364,16 @@ class Index:
     # What is there -----------------------------------------------------------------------------------
 
     def rows_since(self, key: int, number: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """UID, info and name of messages that changed after that number (0: all), ascending."""
+        """UID, info and name of messages that changed after that number (0: all), ascending.
+
+        Cost: of few by them; else by all messages, in the order of names, for by an index each row is looked up.
+        """
+        some = f"SELECT 1 FROM message WHERE folder = ? AND changed > ? LIMIT {CHUNK}"
+        few = int(self._db.execute(f"SELECT count(*) FROM ({some})", (key, number)).get) < CHUNK
         rows: Iterator[tuple[int, bytes, bytes]] = iter(
             self._db.execute(
-                # In the order of names, then sorted: by the index of UIDs each row would be looked up.
-                "SELECT uid, info, name FROM message WHERE folder = ? AND changed > ? ORDER BY +uid",
+                f"SELECT uid, info, name FROM message WHERE folder = ? AND {'' if few else '+'}changed > ?"
+                " ORDER BY +uid",
                 (key, number),
             )
         )

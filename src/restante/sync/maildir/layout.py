@@ -17,11 +17,11 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from ...exchange.names import LONGEST_FOLDER, encode_utf7, from_disk
+from ...values import Value
 
 INBOX = "INBOX"
 DEEPEST = 20
@@ -40,8 +40,7 @@ class Layout(Enum):
     PLAIN = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Value, frozen=True):
     """How a tree is laid out. inbox: path of INBOX's folder below the root, "" for the root itself.
 
     utf8: new folders are named in UTF-8, else in modified UTF-7.

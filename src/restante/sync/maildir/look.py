@@ -9,18 +9,17 @@ system gave to the marker before we looked. Mostly the marker's last touch is on
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...exchange import dovecot
+from ...values import Value
 from . import marker
 from .marker import Marker
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Value, frozen=True):
     """A folder at an instant. times: of cur and new in nanoseconds, None where one is not there.
 
     state: the same as long as nothing changes; settled: a later change will give another one.

@@ -11,9 +11,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
+from ...values import replace
 from ..dotlock import Locked
 from ..model import Place
 from ..side import MailboxUnavailable

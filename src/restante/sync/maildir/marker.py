@@ -20,17 +20,16 @@ import errno
 import os
 import re
 import stat
-from dataclasses import dataclass
 
 from ...clock import Random
+from ...values import Value
 
 FILE = "restante-id"
 LONGEST = 1 << 14
 _ID = re.compile(r"[0-9A-Za-z._-]{8,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Value, frozen=True):
     """What a marker says. role: special use. names: exact ones, by what the folder is called."""
 
     id: str

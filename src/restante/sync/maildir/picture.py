@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from ...exchange import dovecot
+from ...values import Value
 from ..unchanged import tree as outside
 from ..unchanged.record import stamp
 from . import marker
@@ -15,8 +15,7 @@ from .layout import Layout
 from .tree import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Value, frozen=True):
     """tree: see `unchanged.tree.picture`. index_stamp: of the index. empty: folders of mailboxes without messages."""
 
     tree: outside.Tree

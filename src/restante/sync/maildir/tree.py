@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import apsw
 
 from ...clock import Clock, Random
+from ...values import Record, field
 from ..model import Place, Spelling
 from ..side import MailboxUnavailable, SideUnavailable
 from . import marker, subscriptions
@@ -49,8 +49,7 @@ UNDER_WAY = 3600.0
 """Seconds for which another process may be at making or removing a folder."""
 
 
-@dataclass(slots=True)
-class Known:
+class Known(Record):
     """A mailbox as the last look found it. reason: why it cannot be used, None where it can."""
 
     path: str
@@ -59,8 +58,7 @@ class Known:
     reason: str | None
 
 
-@dataclass(slots=True)
-class Folder:
+class Folder(Record):
     """An open folder: what is done by its descriptor stays in it."""
 
     name: str
@@ -71,8 +69,7 @@ class Folder:
     """Whether Dovecot serves it."""
 
 
-@dataclass(slots=True)
-class Memory:
+class Memory(Record):
     """What a session remembers beside the index.
 
     told: number of each folder when it was last listed, by key. strange: messages that others changed since the asker

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
+from ...values import Record, field
 from ..base import FRESH, GONE, Half, Row
 from ..model import Flags
 from ..settings import End
@@ -17,8 +17,7 @@ Line = tuple[int, int, int | None, int, int, int, int | None]
 """(UID here, key, UID there, flags here, flags there, odd, hold)."""
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Record):
     """What a side told of a mailbox. flags: numbers of flag sets. full: it is everything. void: the base's UIDs mean
     nothing any more (UIDVALIDITY changed)."""
 
@@ -29,8 +28,7 @@ class Listing:
     void: bool = False
 
 
-@dataclass(slots=True)
-class Difference:
+class Difference(Record):
     """new: UIDs that the base does not have, with their flags and EMAILIDs. listed: keys of rows that we had written
     and that are as written; emails: (key, EMAILID) of those that we had written."""
 

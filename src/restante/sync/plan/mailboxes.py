@@ -7,8 +7,8 @@ Everything works on names as they are now and gives the steps in an order in whi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from ...values import Record, Value, field
 from ..base import Known, Pair
 from ..model import Place
 from ..settings import BOTH, End
@@ -18,8 +18,7 @@ Renaming = Mapping[tuple[int, End], tuple[str, str]]
 """Renames that we began: (pair, side) -> (old name, new name)."""
 
 
-@dataclass(slots=True)
-class Joint:
+class Joint(Record):
     """A mailbox in this run. pair: None for a new one. one, two: where it is now. goal: its name when all is done."""
 
     pair: Pair | None
@@ -45,8 +44,7 @@ class Joint:
         return self.at(end) is None and self.known(end) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Value, frozen=True):
     """On that side. joint: whose mailbox it is; those below go along."""
 
     end: End
@@ -55,8 +53,7 @@ class Rename:
     new: str
 
 
-@dataclass(slots=True)
-class MailboxPlan:
+class MailboxPlan(Record):
     """What to do, in this order. gone: pairs that are gone on both sides. joints: what messages are merged in. bare:
     names on either side that are no mailboxes, only parents of some."""
 

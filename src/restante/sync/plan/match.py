@@ -11,10 +11,10 @@ however much their headers agree (a mailing list's copy and the direct one).
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeVar
 
+from ...values import Record, field
 from ..outline import MBSYNC_OCTETS
 
 K = TypeVar("K", str, bytes)
@@ -29,8 +29,7 @@ class Trust(IntEnum):
     SENT = 2
 
 
-@dataclass(slots=True)
-class Candidates:
+class Candidates(Record):
     """Columns. where: the mailbox. emails: EMAILIDs, any number. size: None if unknown. digest: None if never read."""
 
     where: list[int] = field(default_factory=list)
@@ -63,8 +62,7 @@ class Candidates:
         return len(self.where)
 
 
-@dataclass(slots=True)
-class Matches:
+class Matches(Record):
     """pairs: (left, right), positions. left, right: positions whose digests would decide."""
 
     pairs: list[tuple[int, int]] = field(default_factory=list)

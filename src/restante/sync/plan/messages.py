@@ -9,9 +9,9 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ...values import Record, Value, field
 from ..base import GONE, MOVING, PLACEHOLDER, SENT, Half, Row
 from ..model import Flags
 from ..settings import BOTH, End
@@ -20,8 +20,7 @@ _UNDER_WAY = GONE[End.ONE] | GONE[End.TWO] | MOVING[End.ONE] | MOVING[End.TWO] |
 DELETED: Flags = frozenset({"\\Deleted"})
 
 
-@dataclass(frozen=True, slots=True)
-class FlagStep:
+class FlagStep(Value, frozen=True):
     """Flags to add and remove on either side, and what is then known there."""
 
     row: Row
@@ -30,8 +29,7 @@ class FlagStep:
     after: Mapping[End, Flags]
 
 
-@dataclass(slots=True)
-class Additions:
+class Additions(Record):
     """Messages for one side of a pair: new ones by their UID on the other side, and rows that lack there.
 
     flags: of the new ones, as numbers.
@@ -45,8 +43,7 @@ class Additions:
         return len(self.new) + len(self.rows)
 
 
-@dataclass(slots=True)
-class MessagePlan:
+class MessagePlan(Record):
     """drops: to be forgotten. found: on both sides without our doing (key 0: new to the base). record: where they are
     now. flags: by pair. moves: (side, from, to). adds: (pair, side that gets them). removes: (pair, side where they
     still are). holds: (pair, side where they were removed, reason). unsettled: pairs with something left undone."""
@@ -70,8 +67,7 @@ class MessagePlan:
         return flags or bool(self.moves or self.removes or any(map(len, self.adds.values())))
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Value, frozen=True):
     """decisions: hold -> accepted, refused or None. waiting: keys of refused messages whose time has not come.
     missing: (pair, side) where the mailbox is not and will not be made in this run."""
 

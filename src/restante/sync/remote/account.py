@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...clock import Clock
 from ...imap.grammar.answers_mailbox import parse_flags
+from ...values import Value
 from ..model import Flags, Place, Spelling, Withheld
 from ..side import MailboxUnavailable
 from .address import Settings
@@ -23,8 +23,7 @@ Sight = dict[bytes, int]
 """Numbers of a mailbox as STATUS gave them, by item; while they are the same, nothing that STATUS tells has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Value, frozen=True):
     """A look at all mailboxes as octets. mechanism, before: as `Connection.entered`. asked: commands without tags.
     answers: (word, text) of what was said of mailboxes, in the server's order."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ...values import Value
 
-@dataclass(frozen=True, slots=True)
-class RemoteAddress:
+
+class RemoteAddress(Value, frozen=True):
     """An account on an IMAP server.
 
     security: "tls" from the first octet (993), "starttls" (143; nothing is said before it), "none": in the clear, which
@@ -41,8 +41,7 @@ class Secret(Protocol):
     def __call__(self, *, refused: bool = False) -> str | Awaitable[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Value, frozen=True):
     """Bounds. Seconds and octets."""
 
     connections: int = 3

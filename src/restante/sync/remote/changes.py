@@ -18,7 +18,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from operator import lt
 
@@ -26,6 +25,7 @@ from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_fetch import MOST_ROWS, Rows, parse_fetch
 from ...imap.grammar.answers_search import clip, count, expand, gaps, parse_esearch, parse_search
 from ...imap.grammar.sets import Range, compress
+from ...values import Record, Value, field
 from ..model import Changes, Flags
 from ..side import MailboxUnavailable
 from .account import Account
@@ -42,8 +42,7 @@ PAGE = 25_000
 _FORM = "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Value, frozen=True):
     """modseq: 0 without CONDSTORE. uidnext: above all UIDs of that state. messages: how many there were."""
 
     validity: int
@@ -63,8 +62,7 @@ class Cursor:
         return cls(*map(int, parts[1:]))
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Record):
     """All messages of a mailbox, as far as they have been listed: of the state `first`. Rows come in pages, the newest
     first, each ascending. high: UIDs up to it lack; None: nothing has been asked yet. ends: of the pages, in rows."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from ...imap.grammar.sets import Range, compress, format_ranges
+from ...values import Value
 
 SET_OCTETS = 7_000
 """A command's line stays below the 8,192 octets that every server takes (RFC 7162 4)."""
@@ -16,8 +16,7 @@ _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+\Z")
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,1000}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Value, frozen=True):
     """binary: a literal8 (RFC 3516 4.4)."""
 
     data: bytes

@@ -22,17 +22,21 @@ import socket
 import zlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ...imap.grammar.answers import Answer, AnswerLimits, AnswerReader, BadAnswer, Continue, Data, RowSink, Status
 from ...imap.grammar.answers_fetch import Rows
 from ...imap.grammar.answers_mailbox import parse_flags, parse_words
 from ...imap.grammar.answers_search import count, parse_vanished
+from ...values import Record, field
 from ..bucket import Bucket
 from .address import Settings
 from .command import Command, astring, encode
 from .deflate import Deflate
 from .errors import Lost, busy, check, is_busy, said
+
+if TYPE_CHECKING:
+    from ..handed import Handed
 
 _HIGH = 1 << 20
 _PACE = 8_192
@@ -46,8 +50,7 @@ Sink = Callable[[Data | Status], None]
 """Is told each untagged answer."""
 
 
-@dataclass(slots=True)
-class Selected:
+class Selected(Record):
     """The mailbox that is open, as the server described it.
 
     modseq: None without CONDSTORE. permanent: flags that can be stored, None where it does not say (then all can).
@@ -207,6 +210,18 @@ class Connection(asyncio.Protocol):
             self._raw.appendleft(rest)
             self._raw_size += len(rest)
         self._deflate = Deflate()
+
+    def resume(self, handed: Handed) -> None:
+        """Go on where another one left off: hear again what the server said to it. Before there is a transport."""
+        self.reader.feed(handed.lines)
+        greeting = self.next()
+        if isinstance(greeting, Status):
+            self.greeting = greeting.text
+        self.capabilities = frozenset()  # of before the login
+        while self.next() is not None:
+            continue
+        if handed.out is not None:
+            self._deflate = Deflate(handed.out, handed.into)
 
     def abort(self) -> None:
         """End at once."""

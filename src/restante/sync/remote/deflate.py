@@ -15,9 +15,10 @@ _MOST = 262_144
 class Deflate:
     """One connection's compression. `compress` what goes out; `feed` and `take` what comes in."""
 
-    def __init__(self) -> None:
-        self._out = zlib.compressobj(6, zlib.DEFLATED, _WINDOW)
-        self._in = zlib.decompressobj(_WINDOW)
+    def __init__(self, out: zlib._Compress | None = None, into: zlib._Decompress | None = None) -> None:
+        """out, into: of a connection on which it has begun."""
+        self._out = out or zlib.compressobj(6, zlib.DEFLATED, _WINDOW)
+        self._in = into or zlib.decompressobj(_WINDOW)
         self._full = False
 
     def compress(self, data: bytes) -> bytes:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error
+from typing import TYPE_CHECKING
 
 from ...clock import Random
 from ...imap.grammar.answers import Continue, Status
-from ..exchange import Exchange, plain, scram, single
+from ..exchange import plain, scram, single
 from .address import RemoteAddress
 from .command import Literal, Part, astring
 from .connection import Connection
 from .errors import CredentialsRefused, LoginRefused, busy, is_busy, said
+
+if TYPE_CHECKING:
+    from ..exchange import Exchange
 
 
 async def login(connection: Connection, address: RemoteAddress, secret: str, random: Random) -> None:

@@ -267,7 +267,7 @@ def _state(values: Values, offers: Offers) -> str | None:
 
 async def _with_ids(account: Account, connection: Connection, places: list[Place]) -> list[Place]:
     """Ids: those of unchanged mailboxes are known, the others are asked for."""
-    from dataclasses import replace
+    from ...values import replace
 
     ids: dict[str, str | None] = {}
     ask: dict[str, bytes] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ...values import Value
 
 _IN_REV2 = frozenset(
     {
@@ -12,8 +12,7 @@ _IN_REV2 = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Offers:
+class Offers(Value, frozen=True):
     """words: capabilities in use, upper-case."""
 
     words: frozenset[str]

@@ -25,6 +25,7 @@ from .offers import Offers
 from .signal import Signal
 
 if TYPE_CHECKING:
+    from ..handed import Handed
     from ..refused import Refusals
 
 _STALE = 120.0
@@ -33,7 +34,7 @@ _STALE = 120.0
 
 class Pool:
     """offers: what the server can do, known once the first connection is open. refusals: keeps account of logins that
-    the server refused, so that the same is not tried at once."""
+    the server refused, so that the same is not tried at once. handed: the first connection, open already."""
 
     def __init__(
         self,
@@ -43,8 +44,10 @@ class Pool:
         clock: Clock,
         random: Random,
         refusals: Refusals | None = None,
+        handed: Handed | None = None,
     ) -> None:
         self.address = address
+        self._handed = handed
         self.settings = settings
         self.offers = Offers(frozenset())
         self.greeting = b""
@@ -72,6 +75,9 @@ class Pool:
 
     async def close(self) -> None:
         """Say goodbye on all connections."""
+        if self._handed is not None:  # nobody came to use it
+            self._handed.close()
+            self._handed = None
         everything, self._free = [*self._apart, *self._all], []
         await asyncio.gather(*[connection.logout() for connection in everything])
         for connection in everything:
@@ -215,6 +221,14 @@ class Pool:
         return connection
 
     async def _logged_in(self, extra: bool) -> Connection:
+        handed, self._handed = self._handed, None
+        if handed is not None:
+            from .adopted import adopt
+
+            try:
+                return await adopt(handed, self.settings, self._bucket)
+            except Lost:
+                pass  # it has ended meanwhile, and another one has to be made
         given = self._given
         refusals = self._refusals if not extra else None  # what is refused beside another one is so by its number
         if given is None and refusals is not None and refusals.noted:
@@ -260,11 +274,11 @@ class Pool:
         wanted = self.settings.compress
         if wanted is None:
             wanted = not self.address.tunnel and not is_loopback(self.address.host)
-        if wanted and "COMPRESS=DEFLATE" in self.offers:
+        if wanted and not connection.compressed and "COMPRESS=DEFLATE" in self.offers:
             (status,) = await connection.run((b"COMPRESS DEFLATE",))
             if status.ok:
                 connection.start_compression()
-        if self.offers.enable:
+        if not connection.enabled.issuperset(self.offers.enable):
             connection.preface.append((b"ENABLE " + " ".join(self.offers.enable).encode("ascii"),))
 
 

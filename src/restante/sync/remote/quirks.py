@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from ...values import Value
 
 
 class Quirk(Enum):
@@ -21,8 +22,7 @@ class Quirk(Enum):
     """BINARY.PEEK[] of a whole message is its octets as filed, NUL included; BODY[] may not carry NUL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
+class Signs(Value, frozen=True):
     """How a server with a quirk is known: a capability it offers, or words of its greeting."""
 
     capability: str | None = None

@@ -15,6 +15,7 @@ from .pool import Pool
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..handed import Handed
     from ..refused import Refusals
     from .watch import Watch
 
@@ -26,6 +27,7 @@ class RemoteSide:
     id is taken from there instead of being asked for. spool: a folder for downloads that were interrupted; None: they
     begin anew. views: mailboxes that show what others hold (All Mail) are places too. shared: so are mailboxes outside
     the user's own namespace. quirks_on, quirks_off: names of `quirks.Quirk`. refusals: of logins, kept from run to run.
+    handed: a connection to the account that is open already, and this side's from now on.
     """
 
     def __init__(
@@ -41,13 +43,14 @@ class RemoteSide:
         quirks_on: Sequence[str] = (),
         quirks_off: Sequence[str] = (),
         refusals: Refusals | None = None,
+        handed: Handed | None = None,
         clock: Clock | None = None,
         random: Random = system_random,
     ) -> None:
         self.title = f"{address.host} as {address.user}"
         self.sign = address.sign
         clock = clock or SystemClock()
-        self._pool = Pool(address, secret, settings or Settings(), clock, random, refusals)
+        self._pool = Pool(address, secret, settings or Settings(), clock, random, refusals, handed)
         self._account = Account(
             self._pool,
             clock,

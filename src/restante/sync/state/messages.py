@@ -378,7 +378,8 @@ INSERT OR REPLACE INTO content
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _SET_FLAGS = "UPDATE message SET one_flags = ?2, two_flags = ?3, odd = (odd & ~3) | ?4 WHERE key = ?1"
-_SET_EMAIL = _both("UPDATE content SET {x}_email = ?2 WHERE message = ?1")
+_SET_EMAIL = _both("UPDATE content SET {x}_email = ?2 WHERE message = ?1 AND {x}_email IS NOT ?2")
+"""Of messages that we flagged there it is known, mostly: their pages are not to be written anew."""
 _RELOCATE = """
 UPDATE message SET pair = ?2, one = ?3, two = ?4, odd = ?5, one_flags = ?6, two_flags = ?7, hold = ?8 WHERE key = ?1
 """

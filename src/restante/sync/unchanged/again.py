@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from binascii import b2a_base64
 
 from ... import __version__
-from ...clock import Clock, system_random
 from . import record as records
 from .line import Line, Unusual, counted
 from .record import Record
+
+TYPE_CHECKING = False  # see `cli.entry`
+if TYPE_CHECKING:
+    from ...clock import Clock
 
 INDEX = "maildir.db"
 """A Maildir's, in the copy's folder (`assemble.local_side`)."""
@@ -75,7 +77,7 @@ def unchanged(data: str, name: str, record: Record, clock: Clock) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not _same_here(data, folder, record):
             return False
-        if not _same_there(record):
+        if not _same_there(name, record):
             records.forget(folder)
             return False
         _note_end(folder, started, clock.monotonic() - began)
@@ -102,10 +104,18 @@ def _same_here(data: str, folder: str, record: Record) -> bool:
         return False
     if record.tree is not None:
         return _same_tree(folder, record)
+    if record.files and all(_stamped(path) == then for path, then in record.files.items()):
+        return True
     from ...store.sqlite.glance import glance
 
     seen = glance(data, record.account)
     return seen is not None and seen[0] == record.id and [list(row) for row in seen[2]] == record.rows
+
+
+def _stamped(path: str) -> list[int] | None:
+    """As `glance.stamped_glance` has it."""
+    found = records.stamp(path)
+    return None if path.endswith("-wal") and found is not None and not found[1] else found
 
 
 def _same_tree(folder: str, record: Record) -> bool:
@@ -127,8 +137,9 @@ def _spooled(outbox: str) -> bool:
         return False
 
 
-def _same_there(record: Record) -> bool:
+def _same_there(name: str, record: Record) -> bool:
     line = Line(record.host, record.port, tls=record.tls, trusted=record.trusted)
+    handed = None
     try:
         offers = line.greeting()
         if offers != record.before:
@@ -137,13 +148,23 @@ def _same_there(record: Record) -> bool:
         if record.compress:
             line.compress()
         asked = [command.encode("latin-1") for command in record.asked]
-        lines, words = line.ask([*asked, b"LOGOUT"])
+        lines, words = line.ask(asked)
         done = all(
-            word == b"OK" for word, command in zip(words, asked, strict=False) if command[:4] in (b"LIST", b"LSUB")
+            word == b"OK" for word, command in zip(words, asked, strict=True) if command[:4] in (b"LIST", b"LSUB")
         )
-        return done and counted(lines) == record.heard
+        same = done and counted(lines) == record.heard
+        if same:
+            line.leave()
+        elif done:
+            handed = line.hand_over()
+        if handed is not None:
+            from ..handed import keep
+
+            keep(name, handed, (record.host, record.port, record.tls, record.trusted, record.user))
+        return same
     finally:
-        line.close()
+        if handed is None:
+            line.close()
 
 
 def _log_in(line: Line, record: Record, offers: list[str]) -> None:
@@ -158,6 +179,10 @@ def _log_in(line: Line, record: Record, offers: list[str]) -> None:
     if record.mechanism == "PLAIN":
         exchange = plain(record.user, password)
     else:
+        from binascii import b2a_base64
+
+        from ...machine import system_random
+
         exchange = scram(record.user, password, b2a_base64(system_random(18), newline=False).decode("ascii"))
     line.authenticate(record.mechanism, exchange, at_once="SASL-IR" in offers)
 
@@ -167,8 +192,11 @@ def _note_end(folder: str, started: float, seconds: float) -> None:
     part = f"{folder}/last.{os.getpid()}"
     text = f'{{"started":{started!r},"seconds":{round(seconds, 3)!r},"problem":null,"changed":0,"downloaded":0}}'
     try:
-        with open(part, "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(text)
+        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            os.write(file, text.encode())
+        finally:
+            os.close(file)
         os.replace(part, f"{folder}/last.json")  # noqa: PTH105
     except OSError:
         try:

@@ -17,7 +17,7 @@ from . import record as records
 from .line import counted
 
 if TYPE_CHECKING:
-    from ...store.sqlite.glance import Glance
+    from ...store.sqlite.glance import Glance, Stamps
     from ..maildir.picture import Picture
     from ..places import CopyPlaces
     from ..remote.account import Heard
@@ -36,11 +36,13 @@ def note(
     state_stamp: list[int] | None,
     heard: Heard | None,
     taken: Glance | Picture | None,
+    files: Stamps | None = None,
 ) -> None:
     """Write what this run asked and was told, or nothing. loaded: seconds UTC, when the file of copies had been read.
-    state_stamp: of the state, as it was before and after the run. taken: what the copy here is."""
+    state_stamp: of the state, as it was before and after the run. taken: what the copy here is. files: of a store, as
+    they were before it was taken."""
     folder = str(places.folder)
-    made = _record(copies, table, loaded, state_stamp, heard, taken)
+    made = _record(copies, table, loaded, state_stamp, heard, taken, files or {})
     if made is None:
         records.forget(folder)
         return
@@ -63,11 +65,12 @@ def _record(
     state_stamp: list[int] | None,
     heard: Heard | None,
     taken: Glance | Picture | None,
+    files: Stamps,
 ) -> records.Record | None:
     stamp = copies.stamp
     if state_stamp is None or heard is None or taken is None or stamp is None:
         return None
-    if max(stamp[2], stamp[3]) / 1e9 > loaded - RACY:
+    if _racy(stamp, loaded):
         return None
     if table.trash.days or table.bandwidth or table.tls == "starttls" or heard.mechanism not in MECHANISMS:
         return None
@@ -92,6 +95,7 @@ def _record(
             "sends": bool(table.send.smtp),
             "account": table.store,
             **here,
+            "files": {} if any(_racy(each, loaded) for each in files.values()) else files,
             "host": server.host,
             "port": server.port,
             "tls": server.tls == "implicit",
@@ -106,6 +110,11 @@ def _record(
             "heard": answers,
         }
     )
+
+
+def _racy(stamp: list[int] | None, loaded: float) -> bool:
+    """See RACY."""
+    return stamp is not None and max(stamp[2], stamp[3]) / 1e9 > loaded - RACY
 
 
 def _here(taken: Glance | Picture, outbox: str) -> dict[str, object] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-FORMAT = 2
+FORMAT = 3
 """Of the file; another one is passed over."""
 
 NAME = "unchanged.json"
@@ -16,7 +16,8 @@ class Record:
     program: version of Restante. home: HOME, which "~" stands for. config: absolute path of the file of copies;
     config_stamp: of it. names: all copies in that file, in its order. own_data: the file says where data lies.
     state_stamp: of the copy's state. sends: it has an outbox.
-    account: address of the store. rows: what `glance` told of it, with the account's id. For a Maildir: tree, what
+    account: address of the store. rows: what `glance` told of it, with the account's id; files: stamps of what it
+    looked into, empty where they may have been changed since with the same times. For a Maildir: tree, what
     `tree.picture` told of it; index_stamp: of its index; outbox: the folder where messages to be sent are dropped.
     host, port, tls, trusted, user: the server (tls: from the first octet, or not at all).
     words, file: the command that prints the password, or the file that holds it.
@@ -26,7 +27,7 @@ class Record:
 
     FIELDS = (
         "program", "home", "config", "config_stamp", "names", "own_data", "state_stamp", "sends", "account", "id",
-        "rows", "tree", "index_stamp", "outbox", "host", "port", "tls", "trusted", "user", "words", "file",
+        "rows", "files", "tree", "index_stamp", "outbox", "host", "port", "tls", "trusted", "user", "words", "file",
         "mechanism", "before", "compress", "asked", "heard",
     )  # fmt: skip
     __slots__ = FIELDS
@@ -42,6 +43,7 @@ class Record:
     account: str
     id: str
     rows: list[list[object]]
+    files: dict[str, list[int] | None]
     tree: dict[str, object] | None
     index_stamp: list[int] | None
     outbox: str
@@ -80,12 +82,36 @@ def read(folder: str) -> Record | None:
     """The copy's record; None where there is none that can be used."""
     try:
         with open(path_of(folder), "rb") as file:  # noqa: PTH123 (pathlib is loaded for what follows, if at all)
-            import json
-
-            values = json.load(file)
+            values = _parsed(file.read().decode("utf-8"))
         return Record(values) if values["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _parsed(text: str) -> dict[str, object]:
+    """JSON, by the part of `json` that is in C: the rest of it brings regular expressions, which take longer to load
+    than all that is done here. Raises ValueError."""
+    found: dict[str, object]
+    try:
+        from _json import make_scanner
+
+        found, end = make_scanner(_Plain)(text, 0)  # type: ignore[arg-type]  # anything with these names
+        if end == len(text):
+            return found
+    except (ImportError, StopIteration, SystemError):  # where the text ends too early; `json` has words for it
+        pass
+    import json
+
+    found = json.loads(text)
+    return found
+
+
+class _Plain:
+    """What a scanner is told of how to read."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
 
 
 def forget(folder: str) -> None:

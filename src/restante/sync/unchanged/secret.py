@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import stat
-from collections.abc import Sequence
+
+# signal's own are members of enumerations, which it makes when it is imported: that takes longer than all of this.
+from _signal import SIGKILL, SIGPIPE, SIGXFSZ  # type: ignore[import-not-found]
 
 from .line import Unusual
+
+TYPE_CHECKING = False  # see `cli.entry`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TIMEOUT = 120
 MOST = 64 << 10
@@ -23,9 +28,7 @@ def from_command(words: Sequence[str]) -> str:
         (os.POSIX_SPAWN_DUP2, write, 1),
     ]
     try:
-        process = os.posix_spawnp(
-            words[0], list(words), os.environ, file_actions=actions, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ)
-        )
+        process = os.posix_spawnp(words[0], list(words), os.environ, file_actions=actions, setsigdef=(SIGPIPE, SIGXFSZ))
     except OSError as error:
         os.close(read)
         raise Unusual from error
@@ -38,7 +41,7 @@ def from_command(words: Sequence[str]) -> str:
     finally:
         os.close(read)
         if not done:
-            os.kill(process, signal.SIGKILL)
+            os.kill(process, SIGKILL)
         _, status = os.waitpid(process, 0)
     if os.waitstatus_to_exitcode(status) != 0:
         raise Unusual

@@ -15,7 +15,7 @@ from restante.config.listen import Address
 from restante.config.model import Config, LimitsTable, ServerTable
 from restante.server import inprocess
 from restante.server.inprocess import InProcessServer
-from restante.server.listeners import Bound, bind_all
+from restante.server.listeners import Bound, UnixRights, bind_all
 from restante.server.services import Service, Wire
 from restante.server.silence import SILENT
 from restante.server.sockets import is_loopback, set_options
@@ -366,8 +366,8 @@ def test_accepted_connections_have_their_options(
     """Those too that came before anybody served the listening socket, as one does that wakes a server."""
     came: list[Client] = []
 
-    def bind_and_connect(listeners: Iterable[tuple[Service, Address]]) -> list[Bound]:
-        bound = bind_all(listeners)
+    def bind_and_connect(listeners: Iterable[tuple[Service, Address]], rights: UnixRights) -> list[Bound]:
+        bound = bind_all(listeners, rights)
         (one,) = [one for one in bound if one.service.value == name]
         came.append(Client(socket.create_connection(one.sock.getsockname(), PATIENCE)))
         return bound

@@ -41,6 +41,8 @@ def read(db: apsw.Connection, emails: Sequence[int]) -> list[AnswerRow | None]:
         return []  # APSW takes no empty array
     found: dict[int, AnswerRow] = {}
     for key, *row in db.execute(_READ, (apsw.carray(array("q", emails)),)):
+        if not row[HEADER]:
+            continue  # an empty text has an octet for its coding: this is damage
         try:
             row[HEADER] = content.decode_text(row[HEADER])
         except Damaged:

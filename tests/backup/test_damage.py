@@ -255,6 +255,41 @@ def test_that_the_newest_snapshot_is_gone_is_told_until_there_is_another(
     assert checked(world).right
 
 
+@pytest.mark.parametrize("octets", [None, b""], ids=["gone", "damaged"])
+def test_one_file_of_an_index_that_was_cut_is_read_from_the_packs(
+    pristine: tuple[World, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, octets: bytes | None
+) -> None:
+    """Each of them names all packs: that one is known does not say that all of it is."""
+    world, root = copied(pristine, tmp_path)
+    monkeypatch.setattr("restante.backup.prune.RECORDS", 8)
+    monkeypatch.setattr("restante.backup.prune.MANY_INDEXES", -1_000)
+    prune(world.repository(), Keep(last=9), NOW)
+    cut = sorted(root.glob("index/*"))
+    assert len(cut) > 2
+    packs = {path.name for folder in ("mail", "meta") for path in (root / folder).glob("*/*")}
+    for path in cut:
+        whole = path.read_bytes()
+        path.unlink()
+        if octets is not None:
+            path.write_bytes(octets)
+        assert world.repository().index.torn == packs
+        restorable(world, tmp_path / path.name[:8], set())
+        assert not checked(world).broken
+        path.write_bytes(whole)
+    cut[0].unlink()
+    monkeypatch.setattr("restante.backup.prune.MANY_INDEXES", 1_000)
+    done = prune(world.repository(), Keep(last=9), NOW)
+    assert (done.condemned, done.written) == (0, 0), "what that file told of is needed as before"
+    assert world.repository().index.torn == set(), "made whole again"
+    assert packs == {path.name for folder in ("mail", "meta") for path in (root / folder).glob("*/*")}
+    restorable(world, tmp_path / "after", set())
+    (root / "index" / sorted(path.name for path in root.glob("index/*"))[0]).unlink()
+    path = next(root.glob("mail/*/*"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(CannotPrune, match=path.name):
+        prune(world.repository(), Keep(last=9), NOW)
+
+
 def test_without_any_index_all_is_found_in_the_packs(pristine: tuple[World, Path], tmp_path: Path) -> None:
     world, root = copied(pristine, tmp_path)
     shutil.rmtree(root / "index")

@@ -79,6 +79,16 @@ def test_joined_files_say_the_same_of_packs_that_stay(
     joined = Index()
     for part in parts:
         joined.add(Part.decode(part.encode()))
+    assert joined.torn == set()
+    for lost in parts:
+        rest = Index()
+        for part in parts:
+            if part is not lost:
+                rest.add(Part.decode(part.encode()))
+        assert rest.torn == set(rest.packs), "what one of them tells, the others do not"
+        for pack in rest.packs:
+            rest.add(Part([rest.packs[pack]], b""))
+        assert rest.torn == set(), "read from the packs"
     for id in {id for file in files for each in file.values() for id in each}:
         packs = packs_of(files, id) - gone
         assert {spot.pack.name for spot in joined.spots(id)} == packs

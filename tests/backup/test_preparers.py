@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import pickle
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from restante.backup import analysing, parcels, preparers, restore
 from restante.backup.crypto import Secrets
 from restante.backup.errors import LocationFailed
 from restante.backup.folder import Folder
+from restante.backup.index import Pack, Spot
 from restante.backup.parcels import Parcel, Prepared
 from restante.backup.preparers import _Preparer
 from restante.backup.preparing import Opened
@@ -156,13 +160,71 @@ def test_a_location_that_fails_in_a_process_fails_the_restore(tmp_path: Path) ->
         done = await world.take()
         for path in (tmp_path / "backup" / "mail").glob("*/*"):
             path.unlink()
-            path.mkdir()
-        with pytest.raises(LocationFailed, match="Is a directory"):
+            path.symlink_to(path.name)
+        with pytest.raises(LocationFailed, match="symbolic links"):
             await world.give(done.snapshot, tmp_path / "new")
         assert not (tmp_path / "new" / "directory.db").exists()
         await world.engine.close()
 
     play(scene())
+
+
+def test_a_machine_that_starts_no_more_processes_prepares_with_those_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started: list[int] = []
+    start = subprocess.Popen
+
+    def refusing(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+        if started:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        process = start(*args, **kwargs)
+        started.append(process.pid)
+        return process
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        before = await state(world.ann)
+        done = await world.take()
+        monkeypatch.setattr(subprocess, "Popen", refusing)
+        with caplog.at_level(logging.WARNING):
+            engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert restored.lost == []
+        assert await state(engine.account(ANN)) == before
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+    assert len(started) == 1
+    assert [record.name for record in caplog.records].count(preparers.__name__) == 1
+
+
+def spots(blocks: Sequence[int]) -> list[tuple[bytes, Spot]]:
+    """A message in each of these blocks of a pack."""
+    pack = Pack("ab" * 32, True, 65_536, bytes(8 * (max(blocks) + 1)))
+    return [(bytes([at >> 8, at & 255]) * 16, Spot(pack, block, at, 1, b"r")) for at, block in enumerate(blocks)]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "size", "most"),
+    [([0] * 100, 3 << 20, 2 * parcels.OCTETS), (range(300), 10, 64 << 20)],
+    ids=["recipes-in-one-block", "one-in-each-block"],
+)
+def test_what_a_parcel_holds_is_bounded(
+    blocks: Sequence[int], size: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of messages in pieces a block has only recipes; of one in each block, every block is held whole."""
+    monkeypatch.setattr(parcels, "MESSAGES", 1_000)
+    places = spots(blocks)
+    emails: dict[bytes, list[parcels.EmailOf]] = {
+        digest: [(at, f"m{at}", "t", size, 0, None, None)] for at, (digest, _) in enumerate(places)
+    }
+    made = list(parcels.parcels(("a", 1), places, emails, {}, lambda batch: b""))
+    assert [place for parcel in made for place in parcel.places] == places
+    for parcel in made:
+        assert len(parcel.places) * size <= most
+        assert len({spot.block for _, spot in parcel.places}) << 20 <= most
+    assert len(made) < len(places)
 
 
 def test_what_opens_a_sealed_backup_crosses_to_another_process() -> None:

@@ -58,9 +58,15 @@ class Pack(msgspec.Struct, frozen=True, array_like=True):
         return len(self.blocks) // _BLOCK.size
 
 
+WHOLE = (0, 256)
+"""First octets of the ids that a file tells of: from, and up to (not with it)."""
+
+
 class _File(msgspec.Struct, frozen=True, array_like=True):
     packs: list[Pack]
     records: bytes
+    low: int = WHOLE[0]
+    high: int = WHOLE[1]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -80,12 +86,14 @@ class Spot(NamedTuple):
 class Part:
     """What one index file says."""
 
-    __slots__ = ("packs", "records")
+    __slots__ = ("packs", "records", "span")
 
-    def __init__(self, packs: Sequence[Pack], records: bytes) -> None:
-        """records: sorted by id, each naming its pack by position in `packs`."""
+    def __init__(self, packs: Sequence[Pack], records: bytes, span: tuple[int, int] = WHOLE) -> None:
+        """records: sorted by id, each naming its pack by position in `packs`. span: it has all that these packs have
+        whose ids begin so; what else they have, other files tell."""
         self.packs = packs
         self.records = records
+        self.span = span
 
     def __len__(self) -> int:
         return len(self.records) // RECORD_OCTETS
@@ -102,7 +110,10 @@ class Part:
 
     def encode(self) -> bytes:
         """The content of an index file."""
-        plain = _encoder.encode(_File(list(self.packs), self.records))
+        fields: list[object] = [list(self.packs), self.records]
+        if self.span != WHOLE:
+            fields += self.span
+        plain = _encoder.encode(fields)
         return len(plain).to_bytes(8, "little") + frames.pack(plain)
 
     @classmethod
@@ -114,7 +125,9 @@ class Part:
             raise Corrupt("An index of the backup cannot be read.", VERIFY) from error
         if len(found.records) % RECORD_OCTETS:
             raise Corrupt("An index of the backup is cut short.", VERIFY)
-        return cls(found.packs, found.records)
+        if not WHOLE[0] <= found.low <= found.high <= WHOLE[1]:
+            raise Corrupt("An index of the backup cannot be read.", VERIFY)
+        return cls(found.packs, found.records, (found.low, found.high))
 
     def only(self, names: Collection[str]) -> Part:
         """What it says of these packs. Cost: a pass over the table."""
@@ -126,7 +139,7 @@ class Part:
             number = numbers.get(int.from_bytes(record[ID_OCTETS : ID_OCTETS + 4], "little"))
             if number is not None:
                 found.append(record[:ID_OCTETS] + number + record[ID_OCTETS + 4 :])
-        return Part([self.packs[number] for number in wanted], b"".join(found))
+        return Part([self.packs[number] for number in wanted], b"".join(found), self.span)
 
     def beginning_with(self, octet: int) -> range:
         """Where records are whose ids begin with this octet: offsets in `records`."""
@@ -202,6 +215,8 @@ def pack_of(name: str, mail: bool, size: int, table: Table) -> Pack:
     return Pack(name, mail, size, b"".join([_BLOCK.pack(*each) for each in table.blocks]))
 
 
+_ALL = (1 << WHOLE[1]) - 1
+
 Place = tuple[Part, int]
 """A record: an index file, and its position there."""
 
@@ -209,7 +224,7 @@ Place = tuple[Part, int]
 class Index:
     """All index files together. What is in a pack named in `condemned` counts as not there."""
 
-    __slots__ = ("_large", "_parts", "_small", "condemned", "packs")
+    __slots__ = ("_large", "_parts", "_small", "_untold", "condemned", "packs")
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
@@ -220,11 +235,16 @@ class Index:
         """Names of packs, see `condemn`."""
         self.packs: dict[str, Pack] = {}
         """By name."""
+        self._untold: dict[str, int] = {}
+        """Of each pack, the first octets of ids that no file tells of: a bit for each."""
 
     def add(self, part: Part) -> None:
         self._parts.append(part)
+        low, high = part.span
+        others = _ALL ^ ((1 << high) - (1 << low))
         for pack in part.packs:
             self.packs.setdefault(pack.name, pack)
+            self._untold[pack.name] = self._untold.get(pack.name, _ALL) & others
         if len(part) <= SMALL:
             for position, id in enumerate(part.ids()):
                 held = self._small.get(id)
@@ -232,6 +252,12 @@ class Index:
                     self._small[id] = (part, position)
         else:
             self._large.append(part)
+
+    @property
+    def torn(self) -> set[str]:
+        """Packs of which some is not known: of the files that `prune` has cut an index into, one is lost or damaged, or
+        has come since they were listed."""
+        return {name for name, untold in self._untold.items() if untold}
 
     @property
     def records(self) -> int:
@@ -316,11 +342,11 @@ class Index:
         packs = {name: number for number, name in enumerate(name for name in self.packs if name not in without)}
         known = [self.packs[name] for name in packs]
         where = [[(packs.get(pack.name, -1), pack.name in condemned) for pack in part.packs] for part in self._parts]
-        joined, any_yet = bytearray(), False
-        for low in range(256):
+        joined, low = bytearray(), WHOLE[0]
+        for octet in range(*WHOLE):
             records: list[bytes] = []  # id, whether it comes last, the rest
             for part, numbers in zip(self._parts, where, strict=True):
-                for at in part.beginning_with(low):
+                for at in part.beginning_with(octet):
                     record = part.records[at : at + RECORD_OCTETS]
                     number, last = numbers[int.from_bytes(record[ID_OCTETS : ID_OCTETS + 4], "little")]
                     if number >= 0:
@@ -329,7 +355,7 @@ class Index:
             records.sort()
             joined += b"".join([each[:ID_OCTETS] + each[ID_OCTETS + 1 :] for each, _ in groupby(records)])
             if len(joined) >= most * RECORD_OCTETS:
-                yield Part(known, bytes(joined))
-                joined, any_yet = bytearray(), True
-        if joined or not any_yet:
-            yield Part(known, bytes(joined))
+                yield Part(known, bytes(joined), (low, octet + 1))
+                joined, low = bytearray(), octet + 1
+        if low < WHOLE[1]:
+            yield Part(known, bytes(joined), (low, WHOLE[1]))

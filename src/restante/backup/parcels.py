@@ -18,7 +18,10 @@ from .segments import Placed
 
 MESSAGES = 1_000
 OCTETS = 8 << 20
-"""Of a parcel. It ends with a block as a rule, or else when it has come to twice as many messages."""
+"""Of a parcel. It ends with a block as a rule, or else when it has come to twice as much: recipes of messages that are
+kept in pieces lie many in a block."""
+BLOCKS = 64
+"""Of a parcel: a message in each of them may be all that is wanted, and each is held whole."""
 
 EmailOf = tuple[int, str, str, int, int, bytes | None, str | None]
 """(order, EMAILID, THREADID, size, received, arrival hash, foreign UIDL)."""
@@ -75,18 +78,18 @@ def parcels(
         )
 
     group: list[tuple[bytes, Spot]] = []
-    octets = 0
+    octets = blocks = 0
     for one in sorted(places, key=where):
         spot, size = one[1], emails[one[0]][0][SIZE]
+        another = not group or spot.block != group[-1][1].block
         if group:
-            before = group[-1][1]
-            full = octets + size > OCTETS or len(group) >= MESSAGES
-            if spot.pack.name != before.pack.name or (
-                full and (spot.block != before.block or len(group) >= 2 * MESSAGES)
-            ):
+            full = octets + size > OCTETS or len(group) >= MESSAGES or blocks >= BLOCKS
+            over = octets + size > 2 * OCTETS or len(group) >= 2 * MESSAGES
+            if spot.pack.name != group[-1][1].pack.name or (full and another) or over:
                 yield parcel(group)
-                group, octets = [], 0
+                group, octets, blocks, another = [], 0, 0, True
         group.append(one)
         octets += size
+        blocks += another
     if group:
         yield parcel(group)

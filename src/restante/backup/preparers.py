@@ -55,7 +55,11 @@ class Preparers:
         if processes > 1 and repository.location.portable:
             opened = pickle.dumps(Opened(repository.location, repository.secrets, repository.id, limits))
             for _ in range(min(processes, MOST)):
-                self._all.append(_Preparer(opened))
+                try:
+                    self._all.append(_Preparer(opened))
+                except OSError as cause:  # no memory, or no more processes for this user
+                    _log.warning("A process that reads the backup cannot be started (%s); going on without.", cause)
+                    break
                 self._idle.put_nowait(self._all[-1])
 
     async def each(self, parcels: Iterator[Parcel]) -> AsyncGenerator[Prepared, None]:

@@ -124,16 +124,20 @@ def prune(
         # Then all that nobody needs is condemned as of now: it goes later, which is safe.
         old_lists, condemned = list(repository.files(names.CONDEMNED)), {}
     old_indexes = list(repository.files(names.INDEX))
+    torn = repository.index.torn
     repository.index_packs()
     complete(repository)
     absent = repository.leave_out_absent()
+    if not force and (untold := sorted(repository.index.torn - absent)):
+        raise _cannot(Corrupt(f"A file of the index is lost, and the table of the pack {untold[0]} is damaged."))
     needed, lacking = _needed(repository, force, absent, known_damaged(repository, now))
     if sealed and (lacking or absent):
         # Who writes there without reading must not rely on what a snapshot names of which something is lost.
         note_gone(repository, [each.name for each in stay])
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
-    if location.append_only or due or absent or len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS:
+    many = len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS
+    if location.append_only or due or absent or torn or many:
         _merge_indexes(repository, done, old_indexes, absent.union(pack.name for pack in due), condemned)
     if sealed:
         note_gone(repository, [names.pack(pack.name, pack.mail) for pack in due])

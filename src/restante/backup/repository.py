@@ -298,16 +298,17 @@ class Repository:
             self._index, self._unindexed_known, self._packs_alone = None, False, False
 
     def index_packs(self) -> Part:
-        """Take packs into the index that no index file names: of a run that was cut off, or where a file of the index
-        is lost. Costs a listing, and two reads a pack. Nothing where they cannot be read."""
+        """Take packs into the index that no index file names, or not wholly: of a run that was cut off, or where a file
+        of the index is lost. Costs a listing, and two reads a pack. Nothing where they cannot be read."""
         here = self.index
         if not self.reads:
             return Part([], b"")
+        known = here.packs.keys() - here.torn
         unknown = [
             (name, size)
             for folder in (names.MAIL, names.META)
             for name, size in self.location.names(folder)
-            if (names.sha_of(name) or "") not in here.packs and names.sha_of(name)
+            if (sha := names.sha_of(name)) and sha not in known
         ]
         tables: list[tuple[Pack, pack.Table]] = []
         for name, size in sorted(unknown):

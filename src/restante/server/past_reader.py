@@ -396,7 +396,7 @@ class PastReader:
             self._looking = self._repository = None
 
     async def _remove(self, past: PastOf) -> bool:
-        if past.uses or past.lock.locked():
+        if past.uses or past.lock.locked() or past.id not in self._files:  # somebody else has removed it meanwhile
             return False
         del self._files[past.id], self._by_account[past.account]
         await self._engine.delete_account(past.id)

@@ -19,6 +19,7 @@ from restante.server.past_wire import Fill, Load
 from restante.store.directory import Account, AccountSettings
 from restante.store.errors import PastUnavailable
 from restante.store.model import Column, Flags, Identity, NewMessage, System
+from restante.store.sqlite.past_file import SqlitePastFile
 from restante.store.sqlite.paths import account_file
 
 from ..past_world import PastWorld, run
@@ -738,6 +739,30 @@ def test_files_go_when_nobody_looks() -> None:
         world.clock.advance(KEPT + 1)
         await world.reader.sweep()
         assert not list(folder.glob("accounts/*/*"))
+
+    run(scenario)
+
+
+def test_two_who_want_room_at_once_remove_each_file_once() -> None:
+    """One is at removing a file while the other comes to it."""
+
+    async def scenario(world: PastWorld) -> None:
+        delete = world.reader._engine.delete_account
+
+        async def slowly(id: str) -> None:
+            await asyncio.sleep(0)  # the other's turn
+            await delete(id)
+
+        world.reader._engine.delete_account = slowly  # type: ignore[method-assign]
+        for number in range(3):
+            id = f"past{number}"
+            one = PastOf(id, SqlitePastFile(world.reader._engine, id), account=f"a{number}")
+            world.reader._files[id] = world.reader._by_account[one.account] = one
+            await world.reader._engine.create_account(id)
+        world.clock.advance(KEPT + 1)
+        await asyncio.gather(world.reader.sweep(), world.reader.sweep())
+        assert world.reader._files == {}
+        assert not list(world.reader._folder.glob("accounts/*/*"))
 
     run(scenario)
 

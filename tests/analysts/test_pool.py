@@ -9,7 +9,7 @@ import pytest
 from restante.analysts import pool
 from restante.analysts.pool import Analysts
 from restante.mime.analyse import analyse
-from restante.mime.model import DEFAULT_LIMITS
+from restante.mime.model import DEFAULT_LIMITS, Limits
 
 
 def octets(number: int, size: int = 0) -> bytes:
@@ -70,3 +70,33 @@ def test_analysts_that_are_asked_when_all_is_given_up_are_gone_at_once(monkeypat
         assert group._all[0]._process.returncode is not None
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_where_no_process_can_be_started_all_is_analysed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, started: int
+) -> None:
+    monkeypatch.setattr(pool, "MANY", 0)
+    real, left = pool._Analyst, [None] * started
+
+    def begin(limits: Limits) -> pool._Analyst:
+        if not left:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        left.pop()
+        return real(limits)
+
+    monkeypatch.setattr(pool, "_Analyst", begin)
+
+    async def go() -> None:
+        group = Analysts(DEFAULT_LIMITS, cores=3)
+        try:
+            async with asyncio.timeout(30):
+                for _ in range(2):
+                    found = await group.analyse([octets(1)])
+                    assert found == [analyse(octets(1), DEFAULT_LIMITS)]
+            assert len(group._all) == started
+        finally:
+            group.close()
+
+    asyncio.run(go())
+    assert "cannot be started" in caplog.text

@@ -58,3 +58,21 @@ def test_ascii_and_other_text_fold_alike(left: str, right: str) -> None:
 @pytest.mark.parametrize("line", ["Straße ﬁn é\u0323 漢\n", "ü" * 300_000 + "\n"], ids=["lines", "one-line"])
 def test_a_long_text_folds_as_its_lines_do(line: str) -> None:
     assert fold(line * (500_000 // len(line))) == fold(line) * (500_000 // len(line))
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0316", "\u0f73"], ids=["marks", "made of marks"])
+def test_marks_without_end_are_put_in_order_by_stretches(marks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Putting marks in a row in order costs the square of their number: a text of them alone would keep a process busy
+    for minutes."""
+    real, longest = unicodedata.normalize, 0
+
+    def noted(form: str, text: str) -> str:
+        nonlocal longest
+        longest = max(longest, len(text))
+        return real(form, text)  # type: ignore[arg-type]  # as given
+
+    monkeypatch.setattr(unicodedata, "normalize", noted)
+    text = "a" + marks * (60_000 // len(marks))
+    folded = fold(text)
+    assert longest <= 128
+    assert sorted(folded) == sorted(real("NFKD", marks) * (60_000 // len(marks)) + "A")

@@ -1010,6 +1010,18 @@ def test_what_mbsync_copied_is_the_same_message(make: Make, end: End, day: int) 
     assert sync(world).changed == 0
 
 
+def test_the_digest_of_what_mbsync_copied_is_of_its_octets_or_none(make: Make) -> None:
+    world = make()
+    for end, day in ((ONE, 0), (TWO, 1)):
+        data = octets(1, alike=False).replace(b"\r\n\r\n", b"\r\nX-TUID: 5I+ePmYQDLOf\r\n\r\n", 1)
+        world.disks[end].deliver("INBOX", data, received=1_700_000_000 + day)
+    report = sync(world)
+    assert (report.one.added, report.two.added) == (0, 0)
+    db = apsw.Connection(str(world.folder / "state"), flags=apsw.SQLITE_OPEN_READONLY)
+    assert db.execute("SELECT digest FROM content").fetchall() == [(None,)]
+    db.close()
+
+
 # Trash ----------------------------------------------------------------------------------------------
 
 

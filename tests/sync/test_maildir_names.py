@@ -80,6 +80,7 @@ def test_unique_names_say_date_and_sizes_and_no_machine() -> None:
     again = fresh_name(lambda n: b"\x02" * n, name)
     assert again == b"12.R" + b"02" * 16 + b".restante,S=100,W=110" + RAW
     assert fresh_name(lambda n: b"\x02" * n, b"odd").startswith(b"0.R0202")
+    assert b"restante" not in fresh_name(lambda n: b"\x02" * n, b"12.3_4.host,U=7")  # its octets are another program's
 
 
 def test_the_date_outlives_a_copy_that_does_not_keep_times() -> None:

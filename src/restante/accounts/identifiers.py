@@ -15,6 +15,9 @@ from ..store.directory import Directory
 from ..store.rights import EVERYONE, NEGATIVE
 from .address import BadAddress, normalise_address
 
+LONGEST = 1_000
+"""Characters of an identifier; an address has fewer."""
+
 
 class BadIdentifier(Refusal):
     """Text that can be nobody's name: RFC 4314 3 has it answered with BAD."""
@@ -29,7 +32,9 @@ class UnknownPerson(Refusal):
 
 
 def prepared(text: str) -> str:
-    """The identifier prepared by SASLprep. Raises BadIdentifier where that fails or leaves nothing."""
+    """The identifier prepared by SASLprep. Raises BadIdentifier where that fails, or for none or too long a text."""
+    if len(text) > LONGEST:
+        raise BadIdentifier("The identifier is too long.")
     try:
         result = saslprep(text)
     except BadString as error:

@@ -60,10 +60,7 @@ class Analysts:
         self._messages += len(messages)
         self._octets += sum(map(len, messages))
         if self._idle is None and self._most > 0 and (self._messages > MANY or self._octets > MANY_OCTETS):
-            self._idle = asyncio.Queue()
-            self._all = [_Analyst(self._limits) for _ in range(self._most)]
-            for analyst in self._all * AT_ONCE:
-                self._idle.put_nowait(analyst)
+            self._idle = self._begun()
         if self._idle is not None and not self._lost:
             analyst = await self._idle.get()
             try:
@@ -76,6 +73,19 @@ class Analysts:
                 self._idle.put_nowait(analyst)
         async with self._one:  # two at once would only share the interpreter
             return await asyncio.to_thread(_here, messages, self._limits)
+
+    def _begun(self) -> asyncio.Queue[_Analyst]:
+        """Start the analysts; as many as the system lets be."""
+        try:
+            for _ in range(self._most):
+                self._all.append(_Analyst(self._limits))
+        except OSError as cause:
+            self._lost = not self._all
+            _log.warning("A process that analyses messages cannot be started (%s); going on without.", cause)
+        idle: asyncio.Queue[_Analyst] = asyncio.Queue()
+        for analyst in self._all * AT_ONCE:
+            idle.put_nowait(analyst)
+        return idle
 
     def close(self) -> None:
         for analyst in self._all:

@@ -17,10 +17,37 @@ def fold(text: str) -> str:
         return text.upper()
     if len(text) > _PIECE:
         return "".join(_folded(text))
-    decomposed = unicodedata.normalize("NFKD", text)
+    decomposed = _decomposed_in_stretches(text) if _has_many_marks(text) else unicodedata.normalize("NFKD", text)
     if "ß" in decomposed:
         return "ß".join([piece.upper() for piece in decomposed.split("ß")])
     return decomposed.upper()
+
+
+_STRETCH = 128
+"""Characters of a stretch: about as many marks in a row as cost no more to be put in order than to be decomposed."""
+
+_MARKS_BY_DECOMPOSITION = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
+"""Characters that are no marks themselves, and nothing but marks when they are decomposed."""
+
+
+def _has_many_marks(text: str) -> bool:
+    """Whether marks may follow one another for a stretch: more than two stretches of them are always found.
+
+    Marks in a row are put in order by insertion, which for a hundred thousand of them takes some ten seconds; no
+    language has more than a few. Costs a look at each stretch, nothing for a short text.
+    """
+    ends = range(_STRETCH - 1, len(text), _STRETCH)
+    return any(_is_mark(text[at]) and all(map(_is_mark, text[at - _STRETCH + 1 : at])) for at in ends)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(character) != 0 or character in _MARKS_BY_DECOMPOSITION
+
+
+def _decomposed_in_stretches(text: str) -> str:
+    """Decomposed in linear time; marks on both sides of a cut keep their order."""
+    cuts = range(0, len(text), _STRETCH)
+    return "".join([unicodedata.normalize("NFKD", text[at : at + _STRETCH]) for at in cuts])
 
 
 _PIECE = 1 << 17

@@ -28,7 +28,10 @@ class BadString(ValueError):
 
 
 def saslprep(text: str) -> str:
-    """RFC 4013 2: map, normalise (NFKC of Unicode 3.2), check. Raises BadString. Cost is linear."""
+    """RFC 4013 2: map, normalise (NFKC of Unicode 3.2), check. Raises BadString.
+
+    Cost is linear, but for the square of how many marks follow one another: callers bound the length.
+    """
     if text.isascii():
         if not text.isprintable():
             raise BadString("a control character")

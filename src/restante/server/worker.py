@@ -252,6 +252,8 @@ class Worker:
             self._before_login.pop(channel, None)
             self._limits.leave(channel.peer, channel.loopback)
             self._leave_account(channel)
+            self._closures.leave(channel)  # again: a login may have ended when its peer had gone already
+            self._silence.leave(channel)
             channel.close()
 
     # ChannelHost -----------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ class Store(Protocol):
     ) -> Threads:
         """Trees of the messages of `within` that match (RFC 5256 3). As `search` otherwise.
 
-        From stored ids and references. 100,000 messages in about 0.3 s, in pieces that let the event loop go on.
+        From stored ids and references. 100,000 messages in about 0.3 s, off the event loop.
         """
         ...
 

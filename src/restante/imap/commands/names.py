@@ -18,15 +18,22 @@ FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 LONGEST = 1_000
 """Characters of a name."""
 
+_LONGEST_SENT = 4 * LONGEST
+"""Characters of what may be a name once it is composed: one letter is made of four at most. What is longer is not even
+tried: many marks in a row are composed in a time that grows with their square."""
+
 
 def mailbox_pattern(pattern: str) -> str:
     """A LIST pattern, its reference before it, in the form that names have: a name sent without wildcards is one."""
-    return pattern if pattern.isascii() else unicodedata.normalize("NFC", pattern)
+    as_it_is = pattern.isascii() or len(pattern) > _LONGEST_SENT
+    return pattern if as_it_is else unicodedata.normalize("NFC", pattern)
 
 
 def mailbox_name(name: str) -> str:
     """The name as the store knows it. Raises BadMailboxName for one that cannot be a mailbox's."""
     plain = name.isascii() and name.isprintable()  # then it is NFC, and nothing in it is forbidden
+    if len(name) > _LONGEST_SENT:
+        raise BadMailboxName("That cannot be the name of a mailbox.")
     if not plain:
         name = unicodedata.normalize("NFC", name)
     if len(name) > 1 and name.endswith(SEPARATOR):

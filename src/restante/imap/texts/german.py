@@ -197,6 +197,7 @@ SENTENCES: Mapping[str, str] = {
         "Dazu brauchen Sie auf der Mailbox eines der Rechte r, s, w, i, p."
     ),
     "The identifier is empty.": "Die Kennung ist leer.",
+    "The identifier is too long.": "Die Kennung ist zu lang.",
     "The selected mailbox may no longer be read.": "Die geöffnete Mailbox dürfen Sie nicht mehr lesen.",
     "Write an address of an account here, or anyone.": "Schreiben Sie die Adresse eines Kontos von hier, oder anyone.",
     "Rights cannot be given to everybody here.": "Rechte für alle lassen sich hier nicht vergeben.",

@@ -198,7 +198,7 @@ class Compiler:
                 known = _NAMED.get(name.lower())
                 return self._contains(known, text) if known and text else self._header(name, text)
             case HasAttachment():
-                at = self._column(Sql(f"substr(a.bodystructure, 1, {_MOST_STRUCTURE})"))
+                at = self._text_column(f"substr(a.bodystructure, 1, {_MOST_STRUCTURE})")
                 return Python(lambda row, texts: has_attachment(row[at]), TRUE)
             case _:
                 return self._fact(query)

@@ -86,7 +86,8 @@ class SqliteRebuilding:
         await self.filed()
 
     def _open(self) -> None:
-        # Kept open beside SQLite's: what cannot be written to the disk is told to who had the file open then.
+        # Kept open beside SQLite's: what cannot be written to the disk is told to who had the file open then. Closed
+        # before the file has its name: it would take away the locks of whoever in this process has opened it by that.
         self._file = os.open(self._making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._db = db = apsw.Connection(str(self._making))
         db.execute(PRAGMAS_BEFORE_TABLES)
@@ -136,10 +137,14 @@ class SqliteRebuilding:
     def close(self) -> None:
         if self._db is not None:
             self._db.close(True)
-        if self._file >= 0:
-            os.close(self._file)
+        self._let_go()
         for beside in (self._making, *(self._making.with_name(self._making.name + end) for end in ("-wal", "-shm"))):
             beside.unlink(missing_ok=True)
+
+    def _let_go(self) -> None:
+        number, self._file = self._file, -1
+        if number >= 0:
+            os.close(number)
 
     async def _run(self, fn: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         tx = self._tx
@@ -160,7 +165,7 @@ class SqliteRebuilding:
         if self._unsynced >= SYNCED and (self._syncing is None or self._syncing.done()):
             await _over(self._syncing)
             self._unsynced = 0
-            self._syncing = asyncio.ensure_future(asyncio.to_thread(os.fdatasync, self._file))
+            self._syncing = asyncio.ensure_future(asyncio.to_thread(_sync, self._file))
 
     async def filed(self) -> None:
         """Wait for the batches that are on their way. Raises why one could not be filed."""
@@ -185,7 +190,10 @@ class SqliteRebuilding:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_mode = WAL")
         db.close()
-        os.fsync(self._file)
+        try:
+            os.fsync(self._file)
+        finally:
+            self._let_go()
         if self._head.served is not None:
             served.note(self._path, self._head.served)
         if not put_in_place(self._making, self._path):
@@ -224,6 +232,10 @@ def _another(path: Path) -> AnotherStore:
 
 def _exists() -> AccountExists:
     return AccountExists("There is a store of this account already.", "Bring its mail back into it instead.")
+
+
+_sync = getattr(os, "fdatasync", os.fsync)
+"""Begin to write what a file holds (macOS has no `fdatasync`)."""
 
 
 async def _over(filing: asyncio.Future[None] | None) -> None:

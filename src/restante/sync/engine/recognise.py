@@ -271,11 +271,12 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
             _outline(columns[end], look.key, there[new[position]])
     left, right = columns[End.ONE], columns[End.TWO]
     matches = match(left, right)
+    altered: dict[End, set[int]] = {end: set() for end in BOTH}
     if matches.left or matches.right:
         for end, wanted in ((End.ONE, matches.left), (End.TWO, matches.right)):
             new = look.differences[end].new
             spots = [(look.key, new[at[end][i]], i) for i in wanted]
-            await _read(context, spots, end, columns[end], as_before_mbsync=True)
+            altered[end] = await _read(context, spots, end, columns[end], as_before_mbsync=True)
         matches = match(left, right, final=True)
     for number, (i, j) in enumerate(matches.pairs):
         halves, emails = {}, {}
@@ -286,8 +287,8 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
             column, position = (left, i) if end is End.ONE else (right, j)
             emails[end] = column.emails[position][0] if column.emails[position] else None
         size = left.sizes[i] if left.sizes[i] is not None else right.sizes[j]
-        alike = left.digests[i] == right.digests[j] and left.sizes[i] == right.sizes[j]
-        read = left.digests[i] if alike else None
+        whole = i not in altered[End.ONE] and j not in altered[End.TWO]  # then the digest is of the octets themselves
+        read = left.digests[i] if whole and left.digests[i] == right.digests[j] else None
         content = Content(size, left.received[i], left.marks[i], read, emails)
         row = Row(0, look.key, halves[End.ONE], halves[End.TWO], content=content)
         look.rows[-1 - number - len(look.rows)] = row
@@ -338,13 +339,19 @@ async def _read(
     columns: Candidates,
     *,
     as_before_mbsync: bool = False,
-) -> None:
-    """Put the digests of (pair, UID, position) into the columns; what is gone lacks. Raises MailboxUnavailable."""
+) -> set[int]:
+    """Put the digests of (pair, UID, position) into the columns; what is gone lacks. Gives the positions of those whose
+    digest is not of all their octets. Raises MailboxUnavailable."""
+    altered: set[int] = set()
     by_pair: dict[int, dict[int, int]] = defaultdict(dict)
     for pair, uid, position in wanted:
         by_pair[pair][uid] = position
     for pair, uids in by_pair.items():
         async for message in context.sides[end].fetch(context.name(pair, end), sorted(uids)):
+            position = uids[message.uid]
             data = without_mbsync(message.data) if as_before_mbsync else message.data
-            columns.digests[uids[message.uid]] = digest(data)
-            columns.sizes[uids[message.uid]] = len(message.data)
+            if len(data) != len(message.data):
+                altered.add(position)
+            columns.digests[position] = digest(data)
+            columns.sizes[position] = len(message.data)
+    return altered

@@ -27,10 +27,12 @@ def unique_name(random: Random, received: int, size: int, crlf_size: int, *, raw
 
 
 def fresh_name(random: Random, name: bytes) -> bytes:
-    """Another unique name with the same date, sizes and extras."""
+    """Another unique name with the same date, sizes and extras, for the same octets: it is one of ours only where that
+    was (`octets.received_as`)."""
     time = _TIME.match(name)
     extra = _EXTRA.search(name)
-    head = b"%d.R%s%s" % (int(time[1]) if time else 0, random(16).hex().encode(), OURS)
+    whose = OURS if OURS in name else b""
+    head = b"%d.R%s%s" % (int(time[1]) if time else 0, random(16).hex().encode(), whose)
     return head + (extra[0] if extra else b"")
 
 

@@ -78,6 +78,7 @@ class _Wire(asyncio.Protocol):
         try:
             while octets := self._tls.object.read(PIECE):
                 self._connection.data_received(octets)
+            self._within.close()  # the other end has said goodbye
         except ssl.SSLWantReadError:
             self._within.flush()  # the other end may want to be told of new keys
         except ssl.SSLZeroReturnError:
@@ -105,6 +106,8 @@ class _Within(asyncio.Transport):
         return super().get_extra_info(name) or self._wire.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._wire.is_closing():
+            return  # TLS takes no more; the connection is told of its end, as with any transport
         self._tls.object.write(bytes(data))
         self.flush()
 

@@ -388,7 +388,8 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, text: str) -> None:
         self._lost = text
-        self.transport.abort()
+        if self._transport is not None:  # `resume` listens before there is one
+            self._transport.abort()
 
     async def _more(self, silence: float) -> None:
         """Until octets come. Raises Lost when nothing moves for `silence` seconds."""

@@ -18,11 +18,13 @@ RFC 9051 6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 2342, RFC 8474 4.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from ...imap.grammar.answers import BadAnswer, Data, Status
 from ...imap.grammar.answers_mailbox import Listed, parse_list, parse_namespace, parse_status
 from ..model import Place
+from ..side import MailboxUnavailable
 from .account import Account, Heard, Sight
 from .command import Command, astring
 from .connection import Connection
@@ -153,7 +155,8 @@ async def _listing(
         if "UNSELECT" in offers:
             commands.append((b"UNSELECT",))
         else:
-            await connection.select(b"INBOX", "INBOX")
+            with contextlib.suppress(MailboxUnavailable):  # refused: then none is open (RFC 9051 6.3.2)
+                await connection.select(b"INBOX", "INBOX")
     if not account.namespaces_known:
         commands.append((b"NAMESPACE",) if "NAMESPACE" in offers else (b'LIST "" ""',))
     if "LIST-EXTENDED" in offers:

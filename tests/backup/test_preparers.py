@@ -7,7 +7,7 @@ import logging
 import os
 import pickle
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,25 @@ def test_what_processes_prepare_is_what_was_there(tmp_path: Path, monkeypatch: p
     assert orders == sorted(orders), "packs come in the order of what is in them"
 
 
+def all_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[], None]) -> None:
+    """A restore, before which something is spoilt, brings all back and warns once."""
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        before = await state(world.ann)
+        done = await world.take()
+        spoil()
+        with caplog.at_level(logging.WARNING):
+            engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert restored.lost == []
+        assert await state(engine.account(ANN)) == before
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+    assert [record.name for record in caplog.records].count(preparers.__name__) == 1
+
+
 def test_a_process_that_ends_takes_nothing_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,20 +131,7 @@ def test_a_process_that_ends_takes_nothing_along(
             self._process.wait()
         return ask(self, parcel)
 
-    async def scene() -> None:
-        world = await filled(tmp_path)
-        before = await state(world.ann)
-        done = await world.take()
-        monkeypatch.setattr(_Preparer, "ask", killing)
-        with caplog.at_level(logging.WARNING):
-            engine, restored = await world.give(done.snapshot, tmp_path / "new")
-        assert restored.lost == []
-        assert await state(engine.account(ANN)) == before
-        await engine.close()
-        await world.engine.close()
-
-    play(scene())
-    assert [record.name for record in caplog.records].count(preparers.__name__) == 1
+    all_comes_back(tmp_path, caplog, lambda: monkeypatch.setattr(_Preparer, "ask", killing))
     assert count[0] >= 4
 
 
@@ -182,21 +188,8 @@ def test_a_machine_that_starts_no_more_processes_prepares_with_those_it_has(
         started.append(process.pid)
         return process
 
-    async def scene() -> None:
-        world = await filled(tmp_path)
-        before = await state(world.ann)
-        done = await world.take()
-        monkeypatch.setattr(subprocess, "Popen", refusing)
-        with caplog.at_level(logging.WARNING):
-            engine, restored = await world.give(done.snapshot, tmp_path / "new")
-        assert restored.lost == []
-        assert await state(engine.account(ANN)) == before
-        await engine.close()
-        await world.engine.close()
-
-    play(scene())
+    all_comes_back(tmp_path, caplog, lambda: monkeypatch.setattr(subprocess, "Popen", refusing))
     assert len(started) == 1
-    assert [record.name for record in caplog.records].count(preparers.__name__) == 1
 
 
 def spots(blocks: Sequence[int]) -> list[tuple[bytes, Spot]]:

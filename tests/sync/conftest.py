@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from .programs import RAM
+from restante.sync.settings import CopySettings
+
+from .memory import ALL, Abilities
+from .programs import RAM, World
+from .promises import FREE, ONE, TWO, Make
 
 
 @pytest.fixture
@@ -23,3 +27,11 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=RAM, prefix="restante-test-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def made(settings: CopySettings = FREE, one: Abilities = ALL, two: Abilities = ALL) -> World:
+        return World(tmp_path, {ONE: one, TWO: two}, settings)
+
+    return made

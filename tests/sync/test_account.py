@@ -23,15 +23,13 @@ from restante.sync.state import State
 
 from .memory import ALL, BARE, Abilities, Disk, MemorySide
 from .programs import World, octets
+from .promises import FREE, same, sync
 from .remote_support import secret
-from .test_engine import FREE, make, same, sync
 
 pytestmark = pytest.mark.in_memory
 
 ONE, TWO = End.ONE, End.TWO
 Make = Callable[..., World]
-
-__all__ = ["make"]
 
 
 def say(world: World, sign: str | None, end: End = ONE) -> None:

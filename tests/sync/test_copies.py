@@ -14,7 +14,7 @@ from restante.sync.side import MailboxUnavailable
 
 from .memory import ALL, BARE, Abilities, MemorySide
 from .programs import World, octets
-from .test_engine import FREE, PLAIN, fetched, make, same, sync
+from .promises import FREE, PLAIN, fetched, same, sync
 
 pytestmark = pytest.mark.in_memory
 
@@ -22,8 +22,6 @@ ONE, TWO = End.ONE, End.TWO
 Make = Callable[..., World]
 FILES = replace(ALL, lasting=False)
 """A Maildir: a copy has another name."""
-
-__all__ = ["make"]
 
 
 def filled(world: World, *names: str) -> World:

@@ -22,6 +22,6 @@ system_random = os.urandom
 
 
 def cores() -> int:
-    """Cores that this process may use, at least one: those that it is bound to (taskset, a container's cpuset), where the
-    system tells."""
+    """Cores that this process may use, at least one: those that it is bound to (taskset, a container's cpuset), where
+    the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

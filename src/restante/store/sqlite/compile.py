@@ -176,6 +176,11 @@ class Compiler:
         self._fuzzy = False
         self._text_columns: dict[str, int] = {}
 
+    @property
+    def text_columns(self) -> tuple[int, ...]:
+        """Where in a row texts stand, which may be long."""
+        return tuple(self._text_columns.values())
+
     def compile(self, query: Query) -> Test:
         match query:
             case And(operands):

@@ -54,6 +54,8 @@ _TEXT_BATCH = 256  # candidates whose texts are looked at between two turns of t
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
+_LONG_BATCH = 500  # of rows with texts in them, which are looked at one by one: about 10 ms
+_LONG_OCTETS = 1 << 20  # of those texts, held at once: one may be large, and as many as a batch has rows may be so
 _JOINS = (
     (re.compile(r"\be\."), " JOIN email AS e ON e.key = p.email"),
     (re.compile(r"\bk\."), " JOIN sortkey AS k ON k.email = p.email"),
@@ -213,15 +215,25 @@ class _Search:
         """Rows that the SQL part lets through."""
         columns = [column.text for column in self.compiler.columns]
         values: list[SqlValue] = [value for column in self.compiler.columns for value in column.values]
+        long = self.compiler.text_columns
         if self.emails is not None:
             where = self._where(self.within)
+            if long:
+                where = balanced([where, _BEHIND], "AND", TRUE)
             sql = candidates_sql(columns, where.text)
-            for start in range(0, len(self.emails), _EMAIL_BATCH):
-                some = apsw.carray(self.emails[start : start + _EMAIL_BATCH])
-                yield self.store.look(_fetch, sql, [*values, some, self.mailbox, *where.values])
-                await asyncio.sleep(0)  # others' turn
+            size = _LONG_BATCH if long else _EMAIL_BATCH
+            for start in range(0, len(self.emails), size):
+                some = apsw.carray(self.emails[start : start + size])
+                cut, behind = True, (0, 0)
+                while cut:
+                    given = [*values, some, self.mailbox, *where.values, *(behind if long else ())]
+                    rows, cut = self._fetched(sql, given, long)
+                    yield rows
+                    await asyncio.sleep(0)  # others' turn
+                    if cut:
+                        behind = rows[-1][EMAIL], rows[-1][UID]
             return
-        batch = _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH
+        batch = _LONG_BATCH if long else _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH
         left, last = self.within, 0
         while left:
             # SQLite begins at one lower bound of `p.uid`, and not always at the highest: each batch would pass over all
@@ -229,9 +241,9 @@ class _Search:
             end = self._end(left, batch)
             where = self._where(left if end is None else upto(left, end))
             sql = placements_sql(columns, where.text, batch)
-            rows = self.store.look(_fetch, sql, [*values, self.mailbox, *where.values, last])
+            rows, cut = self._fetched(sql, [*values, self.mailbox, *where.values, last], long)
             yield rows
-            if len(rows) == batch:
+            if cut or len(rows) == batch:
                 last = rows[-1][UID]
             elif end is None:
                 return
@@ -239,6 +251,12 @@ class _Search:
                 last = end
             left = after(left, last)
             await asyncio.sleep(0)  # others' turn
+
+    def _fetched(self, sql: str, values: Sequence[object], long: Sequence[int]) -> tuple[list[Row], bool]:
+        """Rows, and whether there may be more of them because these have come to so many octets. long: their texts."""
+        if long:
+            return self.store.look(_fetch_octets, sql, values, long)
+        return self.store.look(_fetch, sql, values), False
 
     def _end(self, left: UidRanges, batch: int) -> int | None:
         """The UID that a statement may go up to; None for all that is left.
@@ -385,6 +403,28 @@ def _stored_texts(
 def _fetch(db: apsw.Connection, sql: str, values: Sequence[object]) -> list[Row]:
     rows: list[Row] = typed(db.execute(sql, values))
     return rows
+
+
+def _fetch_octets(
+    db: apsw.Connection, sql: str, values: Sequence[object], long: Sequence[int]
+) -> tuple[list[Row], bool]:
+    """The first rows until their texts, the columns `long`, come to _LONG_OCTETS; whether they did."""
+    rows: list[Row] = []
+    octets = 0
+    cursor = db.execute(sql, values)
+    try:
+        for row in cursor:
+            rows.append(row)
+            octets += sum([len(row[at]) for at in long])
+            if octets >= _LONG_OCTETS:
+                return rows, True
+    finally:
+        cursor.close()  # not read to its end: the statement would go on
+    return rows, False
+
+
+_BEHIND = Sql("(p.email, p.uid) > (?, ?)")
+"""Of candidates, which come in the order of emails and their UIDs, those behind one."""
 
 
 def _uid_after(db: apsw.Connection, mailbox: int, uid: int, count: int) -> int | None:

@@ -21,6 +21,7 @@ from restante.query.language import (
     Instant,
     ModSeq,
     Not,
+    Or,
     Order,
     Query,
     Uids,
@@ -30,7 +31,7 @@ from restante.store.model import FlagMode, Flags, System, UidRanges
 from restante.store.rights import parse_rights
 from restante.store.sqlite import marks, search
 from restante.store.sqlite.account import SqliteStore
-from restante.store.sqlite.compile import Row
+from restante.store.sqlite.compile import Row, Sql
 from tests.engines.making import ACCOUNT, Installation, fill, inbox, new
 
 COUNT, BATCH = 300, 10
@@ -142,6 +143,34 @@ def test_texts_within_rows_are_held_by_octets(
         assert max(held) < octets + 400
 
     asyncio.run(Installation("sqlite", tmp_path).play(scene, index_from=1))
+
+
+def test_a_readers_marks_are_read_once_for_all_keys_of_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    named = marks.Marks._named
+
+    def counted(self: marks.Marks, sql: str, values: tuple[str | int, ...]) -> Sql | None:
+        reads.append(sql)
+        return named(self, sql, values)
+
+    monkeypatch.setattr(marks.Marks, "_named", counted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 10)
+        await store.set_acl(box, "annann", FlagMode.REPLACE, parse_rights("lrs"))
+        reader = engine.account(ACCOUNT, "annann")
+        await reader.store_flags(box, ((1, 4),), FlagMode.ADD, Flags(System.SEEN))
+        for few in (1_000, 1):
+            monkeypatch.setattr(marks, "FEW", few)
+            reads.clear()
+            seen, since = HasFlag("\\Seen"), ModSeq(2)
+            assert list(await reader.search(box, And((seen, Or((seen, Not(seen))), since, since)), ALL)) == [1, 2, 3, 4]
+            assert reads == [marks.FEW_SEEN, marks.FEW_TOUCHED]
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -20,15 +20,17 @@ _MOST_FUZZY = 128  # pieces of a fuzzy needle that are looked up
 
 
 class Leaf:
-    """What an index says of one needle: the emails up to `upto` that may hold it."""
+    """What an index says of one needle: the emails up to `upto` that may hold it. unread: those among them that could
+    not be read, of which it says nothing."""
 
-    __slots__ = ("_set", "emails", "upto", "whole")
+    __slots__ = ("_set", "emails", "unread", "upto", "whole")
 
-    def __init__(self, emails: array[int], upto: int, *, whole: bool) -> None:
+    def __init__(self, emails: array[int], upto: int, *, whole: bool, unread: frozenset[int] = frozenset()) -> None:
         self.emails = emails
         self.upto = upto
         self.whole = whole
-        """Candidates hold the needle for certain, in header or body: it is a single piece."""
+        """Candidates that were read hold the needle for certain, in header or body: it is a single piece."""
+        self.unread = unread
         self._set: frozenset[int] | None = None
 
     def may_hold(self, email: int) -> bool:
@@ -46,7 +48,7 @@ Lookup = Callable[[str], Leaf | None]
 class Candidates:
     """An index for the time of one search. upto: emails up to this key are in it; 0 where there is no index."""
 
-    __slots__ = ("_index", "_known", "asked", "fault", "upto")
+    __slots__ = ("_index", "_known", "_unread", "asked", "fault", "upto")
 
     def __init__(self, index: Index | None, upto: int) -> None:
         self._index = index
@@ -55,6 +57,7 @@ class Candidates:
         """Whether any needle was looked up."""
         self.fault: apsw.Error | None = None
         self._known: dict[tuple[bool, str], Leaf | None] = {}
+        self._unread: frozenset[int] | None = None
 
     def needle(self, needle: str) -> Leaf | None:
         """Emails that may hold this needle."""
@@ -72,11 +75,15 @@ class Candidates:
         if key not in self._known:
             try:
                 emails = _close(self._index, needle) if fuzzy else self._index.candidates(needle)
+                if self._unread is None:
+                    self._unread = frozenset(self._index.unread())
             except apsw.Error as error:
                 self.fault = error
                 return None
             whole = not fuzzy and len(needle) == 3
-            self._known[key] = None if emails is None else Leaf(emails, self.upto, whole=whole)
+            if emails is not None and self._unread:
+                emails = array("q", sorted(self._unread.union(emails)))
+            self._known[key] = None if emails is None else Leaf(emails, self.upto, whole=whole, unread=self._unread)
         return self._known[key]
 
 

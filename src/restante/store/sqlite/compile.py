@@ -381,13 +381,13 @@ def _first_asked(leaf: Leaf | None, holds: Callable[[Texts], bool], *, whole: bo
     """A test that says what it can before it has seen the texts."""
     if leaf is None:
         return lambda row, texts: None if texts is None else holds(texts)
-    may_hold, upto = leaf.may_hold, leaf.upto
+    may_hold, upto, unread = leaf.may_hold, leaf.upto, leaf.unread
 
     def test(row: Row, texts: Texts | None) -> bool | None:
         email = row[EMAIL]
         if not may_hold(email):
             return False
-        if whole and email <= upto:
+        if whole and email <= upto and email not in unread:
             return True
         return None if texts is None else holds(texts)
 

@@ -277,7 +277,7 @@ def _row_of(found: Analysis) -> AnswerRow:
 
 
 def _same_text(stored: bytes | None, text: str) -> bool:
-    if stored is None:
+    if not stored:  # none, or bodies.UNREADABLE
         return False
     try:
         return content.decode_text(stored) == content.decode_text(content.encode_text(text))

@@ -42,6 +42,9 @@ VERSION = 1  # another one is discarded, not migrated
 
 _NONE = 1 << 63  # above every key
 
+_UNREAD = "\U0010fffd\U0010fffc\U0010fffd"
+"""Stands in the text of an email whose message could not be read (`bodies.UNREADABLE`), and in hardly any other."""
+
 STEP = 50
 """Emails whose texts are read at once, or that are taken out in one transaction."""
 
@@ -130,6 +133,10 @@ class Index:
         pieces = grams.trigrams(needle)
         return self._emails("words", pieces, "AND") if pieces else None
 
+    def unread(self) -> array[int]:
+        """Emails that may hold anything, since their messages could not be read; ascending."""
+        return self.any_of([_UNREAD])
+
     def any_of(self, pieces: list[str]) -> array[int]:
         """Emails that hold one of these trigrams, ascending."""
         return self._emails("words", pieces, "OR")
@@ -172,7 +179,7 @@ class Index:
         for email, header, body in rows:
             if body is None:
                 break  # its text is not made yet: an index has no holes
-            text = grams.without_nul(f"{_text(header)}\n{_text(body)}")
+            text = grams.without_nul(f"{_text(header)}\n{_text(body) if body else _UNREAD}")
             self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (email, text))
             found = grams.pairs(text)
             if found:

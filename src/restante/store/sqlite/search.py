@@ -317,14 +317,15 @@ class _Search:
     async def _each_texts(self, emails: Iterable[int], see: Callable[[int, Texts], None]) -> None:
         """Show the texts of emails one after the other: a large one is let go at once.
 
-        Those that came so lately that their text is not stored yet come last, made on the way.
+        Those that came so lately that their text is not stored yet come last, made on the way; and those of which it
+        could not be made: one that still cannot be read has none.
         """
         keys = array("q", sorted(emails))
         waiting = self.store.look(_stored_texts, keys, see, bodies=self.compiler.bodies)
         while waiting:
             count = bodies.at_once([size for *_, size in waiting])
             some = waiting[:count]
-            octets = await self.store.read_contents([stored for _, _, stored, _ in some])
+            octets = await bodies.octets_of(self.store, [stored for _, _, stored, _ in some])
             made = await asyncio.to_thread(bodies.stored_texts, octets, self.store.limits)
             for (email, header, _, _), body in zip(some, made, strict=True):
                 see(email, Texts(header, body))
@@ -393,7 +394,7 @@ def _stored_texts(
         return []
     waiting: list[tuple[int, bytes, int, int]] = []
     for email, header, body, stored, size in db.execute(_TEXTS, (apsw.carray(emails),)):
-        if body is None:
+        if not body:  # none, or UNREADABLE
             waiting.append((email, header, stored, size))
         else:
             see(email, Texts(header, body))

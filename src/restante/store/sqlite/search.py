@@ -26,6 +26,7 @@ from ...query.language import All, And, Contains, Fuzzy, HasFlag, HeaderContains
 from ..interface import ComeTo
 from ..model import Flags, FlagTable, Scored, UidRanges
 from . import bodies
+from .candidates import Lookups
 from .changes import FEW_FLAGS
 from .compile import (
     EMAIL,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 FEW = 500  # messages up to which their texts are read without a look at the index
 _TEXT_BATCH = 256  # candidates whose texts are looked at between two turns of the loop: about 2 ms
+_INDEX_PART = 10_000  # candidates that an index names at once: about 3 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
@@ -75,7 +77,7 @@ async def search(
     """UIDs of `within` that match, ascending. table: the account's flag sets, fresh. come_to: see `Store.search`."""
     if flag_sets(query, {}) is not None and _messages(within) >= FEW_FLAGS and not (store.reader and asks_seen(query)):
         return store.by_flags(mailbox, query, within)
-    search = _Search(store, table, mailbox, query, within)
+    search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
     search.come_to = come_to
     found = array("I")
     async for rows in search.run():
@@ -115,7 +117,7 @@ async def scored(
 
     Of several fuzzy strings the mean counts. A query without any gives 100 to all.
     """
-    search = _Search(store, table, mailbox, query, within)
+    search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
     search.come_to = come_to
     raw: dict[int, float] = {}
     async for rows in search.run():
@@ -123,6 +125,30 @@ async def scored(
     uids = array("I", sorted(raw))
     best = max(raw.values(), default=0.0) or 1.0
     return Scored(uids, array("B", [max(1, round(100 * raw[uid] / best)) for uid in uids]))
+
+
+async def _looked_up(
+    store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges
+) -> Lookups | None:
+    """What the index says of the query's needles; None where it is not asked: hardly any messages are to be looked at,
+    and a common word would bring all that have it."""
+    if _named(query, within) <= FEW or not has_texts(query):
+        return None
+    lookups = Lookups()
+    asking = Compiler(mailbox, table, store.now, lookups.needle, lookups.fuzzy)
+    asking.compile(query)
+    asking.candidates(query)
+    more = True
+    while more:
+        more = store.look(_look_up, store, lookups)
+        if more:
+            await asyncio.sleep(0)  # others' turn
+    return lookups
+
+
+def _look_up(db: apsw.Connection, store: SqliteStore, lookups: Lookups) -> bool:
+    with store.searching(db) as index:
+        return lookups.read(index, _INDEX_PART)
 
 
 def _named(query: Query, within: UidRanges) -> int:
@@ -135,34 +161,38 @@ def _named(query: Query, within: UidRanges) -> int:
 class _Search:
     """One search: compiled when made, run once."""
 
-    def __init__(self, store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        table: FlagTable,
+        mailbox: int,
+        query: Query,
+        within: UidRanges,
+        lookups: Lookups | None,
+    ) -> None:
+        """lookups: what an index says of the query's needles, None where it was not asked."""
         self.store = store
         self.mailbox = mailbox
         self.emails: array[int] | None = None
         """Those to be looked at, None for all of the mailbox."""
         self.come_to: ComeTo | None = None
         self._reached = 0
-        few = _named(query, within) <= FEW
-        self.compiler, self.test, candidates, upto = store.look(self._compiled, table, query, few)
+        self.compiler, self.test, candidates = store.look(self._compiled, table, query, lookups)
         self.within = within
         self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
-        if candidates is not None:
-            self._narrow(candidates, upto, query, within)
+        if candidates is not None and lookups is not None:
+            self._narrow(candidates, lookups.upto, query, within)
 
     def _compiled(
-        self, db: apsw.Connection, table: FlagTable, query: Query, few: bool
-    ) -> tuple[Compiler, Test, array[int] | None, int]:
-        """The query compiled against one state of the index: (..., candidates, how far the index is complete).
-
-        few: hardly any messages are to be looked at, and a common word would bring all that have it.
-        """
+        self, db: apsw.Connection, table: FlagTable, query: Query, lookups: Lookups | None
+    ) -> tuple[Compiler, Test, array[int] | None]:
+        """The query compiled; the candidates."""
         marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
-        if few or not has_texts(query):
+        if lookups is None:
             compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index, marks)
-            return compiler, compiler.compile(query), None, 0
-        with self.store.searching(db) as index:
-            compiler = Compiler(self.mailbox, table, self.store.now, index.needle, index.fuzzy, marks)
-            return compiler, compiler.compile(query), compiler.candidates(query), index.upto
+            return compiler, compiler.compile(query), None
+        compiler = Compiler(self.mailbox, table, self.store.now, lookups.needle, lookups.fuzzy, marks)
+        return compiler, compiler.compile(query), compiler.candidates(query)
 
     def _narrow(self, candidates: array[int], upto: int, query: Query, within: UidRanges) -> None:
         """Go by candidates where they are fewer than the messages to be looked at otherwise."""

@@ -112,6 +112,7 @@ def test_texts_within_rows_are_held_by_octets(
     in the mailbox often."""
     monkeypatch.setattr(search, "_LONG_OCTETS", octets)
     monkeypatch.setattr(search, "_LONG_BATCH", BATCH)
+    monkeypatch.setattr(search, "_LONG_CHECK", 1)
     held: list[int] = []
     fetch = search._fetch_octets
 

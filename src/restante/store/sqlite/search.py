@@ -17,7 +17,7 @@ import asyncio
 import re
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import apsw
@@ -58,6 +58,7 @@ _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
 _LONG_BATCH = 500  # of rows with texts in them, which are looked at one by one: about 10 ms
 _LONG_OCTETS = 1 << 20  # of those texts, held at once: one may be large, and as many as a batch has rows may be so
+_LONG_CHECK = 10  # rows after which their octets are counted
 _JOINS = (
     (re.compile(r"\be\."), " JOIN email AS e ON e.key = p.email"),
     (re.compile(r"\bk\."), " JOIN sortkey AS k ON k.email = p.email"),
@@ -444,9 +445,10 @@ def _fetch_octets(
     octets = 0
     cursor = db.execute(sql, values)
     try:
-        for row in cursor:
-            rows.append(row)
-            octets += sum([len(row[at]) for at in long])
+        while some := list(islice(cursor, _LONG_CHECK)):
+            rows += some
+            for at in long:
+                octets += sum([len(row[at]) for row in some])
             if octets >= _LONG_OCTETS:
                 return rows, True
     finally:

@@ -7,6 +7,7 @@ import errno
 import os
 import random
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ import pytest
 from restante.backup.choose import snapshot_of
 from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, NoRepository
 from restante.backup.folder import Folder
+from restante.backup.index import Spot
 from restante.backup.names import shown
 from restante.backup.prune import CannotPrune, prune
+from restante.backup.repository import Repository
 from restante.backup.retention import Keep
 from restante.backup.run import run
 from restante.backup.verify import Verified, _stamps, verify
@@ -365,3 +368,37 @@ def test_nothing_is_removed_where_a_list_cannot_be_read(pristine: tuple[World, P
     with pytest.raises(CannotPrune):
         prune(world.repository(), Keep(last=9), NOW)
     assert [name for name in before if name not in files(root)] == []
+
+
+def test_octets_that_cannot_be_read_once_lose_no_email_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two emails of the same octets are read each by itself: what fails for one says nothing of the other."""
+    asked: list[bytes] = []
+    messages_at = Repository.messages_at
+
+    def failing(
+        self: Repository, places: Iterable[tuple[bytes, Spot]]
+    ) -> Iterator[tuple[bytes, bytes | memoryview | Corrupt]]:
+        for digest, data in messages_at(self, places):
+            asked.append(digest)
+            yield digest, Corrupt("not now") if asked.count(digest) == 2 else data
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await put(world.ann, "Second", message(1), message(2))
+        second = await world.ann.mailbox("Second")
+        assert second is not None
+        await world.ann.copy(1, ((1, 1),), second.key)
+        await world.ann.copy(second.key, ((1, 1),), (await world.ann.create_mailbox("Third")).key)
+        done = await world.take()
+        await world.engine.close()
+        monkeypatch.setattr(Repository, "messages_at", failing)
+        engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert [(one.mailbox, one.uid) for one in restored.lost] == [("Second", 1), ("Third", 1)]
+        assert restored.messages == 3
+        await engine.close()
+
+    play(scene())

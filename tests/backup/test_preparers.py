@@ -35,7 +35,7 @@ MANY = 60
 def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of them, whatever the machine has, and many parcels."""
     monkeypatch.setattr(analysing, "IN_PROCESSES", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(analysing, "cores", lambda: 2)
     monkeypatch.setattr(parcels, "MESSAGES", 5)
 
 

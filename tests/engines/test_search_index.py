@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from restante.mime.analyse import analyse
 from restante.mime.fold import fold
 from restante.mime.model import DEFAULT_LIMITS, SearchText
 from restante.mime.text import body_text
 from restante.query.language import And, Contains, Field, Fuzzy, HasAttachment, HasFlag, HeaderContains, Not, Or, Query
 from restante.store.interface import Engine, Store
-from restante.store.model import NewMessage
+from restante.store.model import Flags, NewMessage
 
 from .making import ACCOUNT, ALL, Installation, inbox, new
 
@@ -65,7 +66,8 @@ def holds(message: Message, query: Query) -> bool:
         case HasFlag():
             return message[3]
         case Contains(Field.FROM, needle):
-            return fold(needle) in text.sender
+            escaped = fold(needle).replace("\\", "\\\\").replace('"', '\\"')
+            return fold(needle) in text.sender or escaped in text.sender
         case Contains(Field.SUBJECT, needle):
             return fold(needle) in text.subject
         case Contains(Field.BODY, needle):
@@ -200,6 +202,33 @@ SHORT = [
     ("本日", [2]), ("日本語", [1]), ("手紙", [1, 5]), ("ガク", [3]), ("ｶﾞｸ", [3]), ("がく", [3]),
     ("の手", [1]), ("한국", [4]), ("국 편", [4]), ("は", [2]), ("語日", []), ("x", [5]), ("カク", []),
 ]  # fmt: skip
+
+
+QUOTED = 'From: "Joe \\\\ \\"X\\" Doe" <joe@example.org>\r\nTo: "\\"Q\\"" <q@example.org>\r\n\r\nx\r\n'
+
+
+def test_rfc9051_6_4_4_a_quoted_name_is_found_as_the_envelope_has_it(installation: Installation) -> None:
+    """ENVELOPE says Joe \\ "X" Doe; HEADER is about the field as it was written."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, ("Ann", "", "", False)) for _ in range(3)])
+        data = QUOTED.encode()
+        await store.append(box, [NewMessage(await store.put(data), analyse(data), Flags(), 1)])
+        for indexed in (False, True):
+            while indexed and await store.fill_search():
+                pass
+            for where, needle in (
+                (Field.FROM, 'Joe \\ "X" Doe'), (Field.FROM, '"X"'), (Field.FROM, 'E \\ "x'), (Field.TO, '"q"'),
+                (Field.FROM, '\\"X\\" Doe'),
+            ):  # fmt: skip
+                assert list(await store.search(box, Contains(where, needle), ALL)) == [4], needle
+                assert list(await store.search(box, Not(Contains(where, needle)), ALL)) == [1, 2, 3], needle
+            assert not len(await store.search(box, HeaderContains("from", '"X" Doe'), ALL))
+            assert list(await store.search(box, HeaderContains("from", '"X\\" Doe'), ALL)) == [4]
+            assert not len(await store.search(box, Contains(Field.SUBJECT, '"X"'), ALL))
+
+    asyncio.run(installation.play(scene, index_from=1))
 
 
 @pytest.mark.parametrize(("needle", "expected"), SHORT, ids=[needle for needle, _ in SHORT])

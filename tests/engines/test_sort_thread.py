@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from array import array
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from restante.query.language import All, And, HasFlag, Larger, Not, Or, Query, Uids
 from restante.query.order import Criterion, SortKey
+from restante.query.references import References
 from restante.query.threads import Algorithm
 from restante.store.interface import Engine, Store
 from restante.store.model import NewMessage
@@ -169,6 +171,64 @@ def test_a_large_mailbox_is_answered_in_pieces_and_apart(
                 found = await store.thread(box, All(), algorithm, ranges)
                 wanted = [uid for low, high in ranges for uid in range(low, min(high, count) + 1)]
                 assert sorted(found.uids) == wanted
+
+    asyncio.run(installation.play(scene))
+
+
+def test_few_messages_with_many_references_are_threaded_apart(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By octets, not by how many they are: a message may have a thousand references, and each costs."""
+    monkeypatch.setattr(sort, "ON_LOOP_OCTETS", 3_000)
+    apart: list[int] = []
+    made = References.add
+
+    def noted(self: References, uids: list[int], *facts: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            apart.append(len(uids))
+        made(self, uids, *facts)
+
+    monkeypatch.setattr(References, "add", noted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        refs = tuple(f"<{n}@x>" for n in range(100))
+        for count, expected in ((20, []), (20, [40])):
+            messages = [await keyed(store, references=refs[: 10 * len(expected) + 10]) for _ in range(count)]
+            await store.append(box, messages)
+            found = await store.thread(box, All(), Algorithm.REFERENCES, ALL)
+            assert len(found.uids) == count * (1 + len(expected))
+            assert apart == expected
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("few", [True, False], ids=["on the loop", "apart"])
+def test_a_message_with_references_beyond_all_bounds_is_threaded(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, few: bool
+) -> None:
+    monkeypatch.setattr(sort, "LONGEST", 20_000)
+    monkeypatch.setattr(sort, "ON_LOOP", 100 if few else 0)
+    limits: list[int] = []
+    columns = sort.thread_columns
+
+    def noted(*given: Any) -> Any:
+        limits.append(given[-1])
+        return columns(*given)
+
+    monkeypatch.setattr(sort, "thread_columns", noted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await keyed(store, message_id=f"<m{n}@x>", subject="") for n in range(40)])
+        huge = (*(f"<{n}{'x' * 60}@x>" for n in range(500)), "<m7@x>")
+        await store.append(box, [await keyed(store, message_id="<huge@x>", references=huge, subject="")])
+        more = [await keyed(store, references=("<huge@x>",), subject="") for n in range(40)]
+        await store.append(box, more)
+        found = await store.thread(box, All(), Algorithm.REFERENCES, ALL)
+        assert sorted(found.uids) == list(range(1, 82))
+        assert b"(8 41 (42)(43)" in found.skeleton % tuple(found.uids)
+        assert max(limits[limits.index(1) + 1 :]) > 10, "what comes behind is read by many again"
 
     asyncio.run(installation.play(scene))
 

@@ -67,7 +67,7 @@ def test_messages_are_filed_in_their_order(tmp_path: Path, count: int) -> None:
 
 def test_processes_analyse_a_large_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MANY", 10)
-    monkeypatch.setattr(pool, "_cores", lambda: 3)
+    monkeypatch.setattr("restante.machine.cores", lambda: 3)
 
     async def scene() -> None:
         async with account(tmp_path) as store:

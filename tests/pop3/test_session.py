@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -506,6 +507,34 @@ def test_silence_ends_the_session_and_frees_the_maildrop() -> None:
     assert answers(asyncio.run(play()))[-1] == b"-ERR Nothing came for too long, closing."
     assert not pop.store.locked
     assert len(pop.store.boxes["INBOX"]) == 1
+
+
+@pytest.mark.parametrize("begun", [b"NOOP\r\n", b"AUTH PLAIN\r\n"], ids=["command", "SASL"])
+def test_rfc1939_3_octets_that_make_no_command_do_not_keep_a_connection_without_login(begun: bytes) -> None:
+    pop = Pop3(ONE)
+
+    def later() -> None:
+        pop.engine.clock.advance(250)
+
+    talk = answers(pop.talk(begun, later, b"N", later, b"O", later, b"O"))
+    assert len(talk) == 2
+    assert talk[-1] == b"-ERR Nothing came for too long, closing."
+
+
+def test_rfc1939_3_each_command_resets_the_timer_and_after_login_each_octet() -> None:
+    pop = Pop3(ONE)
+
+    def later() -> None:
+        pop.engine.clock.advance(500)
+
+    pieces: list[bytes | Callable[[], None]] = []
+    for line in (b"CAPA", b"X", b"AUTH PLAIN", b"*", *LOGIN.splitlines()):
+        pieces += [line[:1], later, line[1:] + b"\r\n"]
+    for octets in (b"N", b"O", b"O", b"P\r\n"):
+        pieces += [octets, later]
+    talk = pop.talk(*pieces)
+    assert b"closing" not in talk
+    assert answers(talk)[-1].startswith(b"+OK")
 
 
 def test_transcript_split_at_each_octet() -> None:

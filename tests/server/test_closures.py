@@ -6,6 +6,7 @@ import asyncio
 import io
 import poplib
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +15,19 @@ from typing import cast
 import pytest
 
 from restante.clock import ManualClock
-from restante.connection import AccountClosed, OpenerClosed
+from restante.connection import AccountClosed, Connection, OpenerClosed
 from restante.server import closures
 from restante.server.channel import Channel
 from restante.server.closures import REMEMBER, ClosureWatch
 from restante.server.logs import make_logger
+from restante.server.services import Wire
+from restante.server.worker import Assembly
 from restante.store.directory import Account, AccountSettings, Credential, Directory, Domain, Login, Opener
 from restante.store.sqlite import directory_closures
 from restante.store.sqlite.engine import SqliteEngine
 from restante.testing.server import RestanteServer
 
-from .support import Client, eventually
+from .support import Client, EchoRoom, eventually, running
 
 
 class Line:
@@ -291,3 +294,43 @@ def test_an_app_password_that_expires_takes_its_sessions_along(
         assert b"The password of this session opens nothing any more." in said
         assert client.ended()
         eventually(lambda: not server._server.worker._closures._expiring, "nothing is kept of it")
+
+
+class LateRoom(EchoRoom):
+    """Sessions that log in once they are released, whatever has become of their peer by then."""
+
+    def build(self, *given: object) -> Assembly:
+        self.release = release = asyncio.Event()
+
+        class Late:
+            def __init__(self, connection: Connection) -> None:
+                self.connection = connection
+
+            async def run(self) -> None:
+                await release.wait()
+                self.connection.set_account("ann@example.org", "ann", Opener(1, 1, expires=1 << 40))
+
+        return Assembly(dict.fromkeys(Wire, Late))
+
+
+def test_a_login_that_ends_after_its_peer_had_gone_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The connection was let go of before there was anything to be kept of it."""
+    room = LateRoom()
+    with running(tmp_path / "data", room=room) as server:
+        worker, release = server.server.worker, room.release
+        assert release is not None
+        client = server.connect("pop3")
+        eventually(lambda: worker.describe().connections, "the connection is there")
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()  # by a reset
+        eventually(lambda: not worker.describe().connections, "the connection is lost")
+        assert worker._tasks
+        server.server.call(lambda: released(release))
+        eventually(lambda: worker.resting, "the session has ended")
+        assert worker.counters["logins"] == 1
+        assert not worker._closures._expiring
+        assert not worker._silence._watched
+
+
+async def released(event: asyncio.Event) -> None:
+    event.set()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.mime.analyse import analyse
-from restante.query.language import And, Contains, Field, HasFlag, Not, Or, Query
+from restante.query.language import And, Contains, Field, Fuzzy, HasFlag, Not, Or, Query
 from restante.store.interface import Engine, Store
 from restante.store.model import Flags, NewMessage
 from restante.store.sqlite import bodies
 from restante.store.sqlite.account import SqliteStore
-from tests.engines.making import ALL, Installation, inbox
+from tests.engines.making import ACCOUNT, ALL, Installation, inbox
 
 WORDS = ("oxlip", "Straße", "ﬁne", "手紙", "needle")
 
@@ -110,6 +111,54 @@ def test_a_message_that_went_meanwhile_is_passed_over(tmp_path: Path) -> None:
         assert list(await store.search(box, Contains(Field.BODY, "a"), ALL)) == [1]
 
     asyncio.run(installation.play(scene, index_from=None))
+
+
+SPOILT = {
+    "a chunk is gone": "DELETE FROM chunk WHERE key >> 20 = 3",
+    "a chunk is none": "UPDATE chunk SET codec = 1, data = x'00112233' WHERE key >> 20 = 3",
+}
+
+
+@pytest.mark.parametrize("index_from", [None, 1])
+@pytest.mark.parametrize("damage", SPOILT)
+def test_a_message_that_cannot_be_read_holds_up_no_other(tmp_path: Path, damage: str, index_from: int | None) -> None:
+    """It has no text until it can be read again, and then has it, though its turn has been."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await file(store, box, 12)
+        db = apsw.Connection(str(tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+        kept = list(db.execute("SELECT key, codec, data FROM chunk WHERE key >> 20 = 3"))
+        db.execute(SPOILT[damage])
+
+        async def compare(without: set[int]) -> None:
+            for query in (*QUERIES, Contains(Field.TEXT, "letter 2"), Fuzzy(Contains(Field.BODY, "ﬁne2"))):
+                found = list(await store.search(box, query, ALL))
+                plain = query.operand if isinstance(query, Fuzzy) else query
+                wanted = [n + 1 for n in range(12) if matches(plain, n)]
+                if isinstance(query, Fuzzy):
+                    assert {*wanted} - without <= {*found}
+                elif not any(isinstance(query, kind) for kind in (Not, Or)):
+                    assert found == [n for n in wanted if n not in without or query == Contains(Field.TEXT, "letter 2")]
+
+        await compare({3})
+        while await store.fill_search():
+            pass
+        assert db.execute("SELECT count(*), max(email) FROM body_text").get == (12, 12)
+        await compare({3})
+        assert not len(await store.search(box, Contains(Field.BODY, "hin"), ((3, 3),)))
+        db.executemany("INSERT OR REPLACE INTO chunk (key, codec, data) VALUES (?, ?, ?)", kept)
+        await compare(set())
+        assert [one.code async for one in store.doctor(True)] == ["body-text"]
+        assert [one.code async for one in store.doctor(False)] == []
+        await compare(set())
+        while await store.fill_search():
+            pass
+        await compare(set())
+        db.close()
+
+    asyncio.run(installation.play(scene, index_from=index_from))
 
 
 @given(st.lists(st.integers(0, 3 * bodies.STEP_OCTETS), min_size=1, max_size=200))

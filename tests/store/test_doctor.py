@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from restante.mime.analyse import analyse
 from restante.query.language import Contains, Field
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, Flags, NewMessage
-from restante.store.sqlite import content
+from restante.store.sqlite import answers, content
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox
 
 MAIL = [
@@ -207,6 +209,137 @@ def test_a_doctor_that_is_cut_off_lets_go_of_the_file(tmp_path: Path, monkeypatc
             await doctor
         monkeypatch.undo()
         assert await codes(store) == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_doctor_that_is_told_to_stop_twice_lets_go_of_the_file_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    at_work, go_on = threading.Event(), threading.Event()
+    still_open: list[object] = []
+
+    def slow(db: apsw.Connection, *_: object) -> bytes:
+        at_work.set()
+        go_on.wait(30)  # as an analysis, which nothing interrupts
+        still_open.append(db.execute("SELECT 1").get)
+        return b""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        monkeypatch.setattr(content, "read", slow)
+        doctor = asyncio.create_task(codes(store))
+        assert await asyncio.to_thread(at_work.wait, 30)
+        for _ in range(3):
+            doctor.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert not doctor.done(), "its thread has the connection"
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await doctor
+        assert still_open == [1]
+        monkeypatch.undo()
+        assert await codes(store) == []
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_doctor_that_is_left_between_two_findings_ends_its_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    noise: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", noise.append)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        db = connection(installation)
+        db.execute("UPDATE mailbox SET messages = 77")
+        doctor = store.doctor(True)
+        assert (await anext(doctor)).code == "counter"
+        await doctor.aclose()  # type: ignore[attr-defined]  # it is a generator
+        del doctor
+        gc.collect()
+        assert noise == []
+        assert db.execute("SELECT messages FROM mailbox WHERE name = 'INBOX'").get == 77
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("repair", [False, True])
+@pytest.mark.parametrize("when", ["octets", "answers", "text"])
+def test_a_message_that_is_purged_while_the_doctor_looks_is_nothing_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repair: bool, when: str
+) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    gone: list[int] = []
+
+    def purge(email: int) -> None:
+        db = connection(installation)
+        with db:
+            for table, key in DERIVED[:-1]:
+                db.execute(f"DELETE FROM {table} WHERE {key} = ?", (email,))
+            db.execute("DELETE FROM placement WHERE email = ?", (email,))
+            db.execute("DELETE FROM email WHERE key = ?", (email,))
+            db.execute("DELETE FROM chunk WHERE key >> 20 = ?", (email,))
+            db.execute("DELETE FROM content WHERE key = ?", (email,))
+        db.close()
+        gone.append(email)
+
+    read_answers, read_octets = answers.read, content.read
+
+    def answers_read(db: apsw.Connection, emails: list[int]) -> object:
+        if when == "answers":
+            purge(2)
+        found = read_answers(db, emails)
+        if when == "octets":
+            purge(2)
+        return found
+
+    def octets_read(db: apsw.Connection, number: int, *rest: object) -> bytes:
+        data = read_octets(db, number, 0, None) if number not in gone or when == "octets" else MAIL[number - 1]
+        if when == "text" and number == 2:
+            purge(2)
+        return data
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await filled(store)
+        if when == "text":
+            db = connection(installation)
+            db.execute("UPDATE body_text SET body = x'0041' WHERE email = 2")
+            db.close()
+        monkeypatch.setattr(answers, "read", answers_read)
+        monkeypatch.setattr(content, "read", octets_read)
+        assert await codes(store, repair=repair) == []
+        assert gone == [2]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_mend_takes_no_number_that_was_given_out_before(tmp_path: Path) -> None:
+    """The counters are behind, and what is to be mended takes numbers of both."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        last = await store.last_change()
+        db = connection(installation)
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute("UPDATE account SET modseq = 1")
+        db.execute("UPDATE mailbox SET uidnext = 2, highest_modseq = 1")
+        db.execute("UPDATE placement SET flagset = 99 WHERE uid = 1")
+        db.execute("UPDATE placement SET mailbox = 999 WHERE uid = 2")
+        assert {"modseq", "uidnext", "flagset", "placement-mailbox"} <= set(await codes(store, repair=True))
+        assert await codes(store) == []
+        numbers = [number for (number,) in db.execute("SELECT modseq FROM placement WHERE flagset <> 99 ORDER BY uid")]
+        assert len(numbers) == len(MAIL)
+        assert db.execute("SELECT min(modseq) FROM placement WHERE mailbox = ? AND uid = 1", (box,)).get > last
+        recovered = "SELECT p.modseq FROM placement p JOIN mailbox m ON m.key = p.mailbox WHERE m.name = 'Recovered'"
+        assert db.execute(recovered).get > last
+        db.close()
 
     asyncio.run(installation.play(scene))
 

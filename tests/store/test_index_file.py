@@ -8,19 +8,21 @@ import sys
 from array import array
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from restante.mime.analyse import analyse
-from restante.query.language import And, Uids
+from restante.query.language import And, Fuzzy, HeaderContains, Not, Or, Uids
 from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Identity
 from restante.store.rights import parse_rights
+from restante.store.sqlite import search
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
-from restante.store.sqlite.index import Index
+from restante.store.sqlite.index import Index, discard
 from restante.store.sqlite.indexes import Filler
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox, new
 from tests.engines.test_search_index import ENGLISH, body, filed, fill, findings
@@ -65,6 +67,68 @@ def _indexed(index: Path) -> int:
         return count
     finally:
         db.close()
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "more is indexed", "it is discarded", "it is made anew"])
+def test_a_common_word_is_read_from_the_index_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Others have their turn between them, and what happens to the index there changes no answer."""
+    monkeypatch.setattr(search, "_INDEX_PART", 4)
+    installation = Installation("sqlite", tmp_path / "data")
+    parts: list[int] = []
+    emails = Index.emails
+
+    def counted(self: Index, *question: Any) -> array[int]:
+        found = emails(self, *question)
+        parts.append(len(found))
+        return found
+
+    monkeypatch.setattr(Index, "emails", counted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await fill(store, ENGLISH[:20])
+        await store.append(box, [await filed(store, message) for message in ENGLISH[20:]])
+        index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+        other = installation.open(index_from=1)
+
+        async def happens() -> None:
+            if meanwhile in ("it is discarded", "it is made anew"):
+                discard(index, engine.locks)
+            if meanwhile in ("more is indexed", "it is made anew"):
+                while await other.account(ACCOUNT).fill_search():
+                    pass
+
+        quick, number = body("quick brown"), body("number 2")
+        one, ten = HeaderContains("subject", "report 1"), range(10, 20)
+        for query, found in (
+            (quick, range(1, 30)),
+            (And((quick, one)), (1, *ten)),
+            (Or((number, one)), (1, 2, *range(10, 30))),
+            (And((quick, Not(number))), (1, *range(3, 20))),
+            (Fuzzy(body("quick brwn")), range(1, 30)),
+        ):
+            while not index.exists() and await store.fill_search():
+                pass
+            parts.clear()
+            hook, happened = search._look_up, asyncio.Event()
+
+            def looked(*given: Any, hook: Any = hook, happened: asyncio.Event = happened) -> bool:
+                more: bool = hook(*given)
+                if len(parts) > 2 and not happened.is_set():
+                    happened.set()
+                    asyncio.get_running_loop().create_task(happens())
+                return more
+
+            with monkeypatch.context() as patched:
+                patched.setattr(search, "_look_up", looked)
+                assert list(await store.search(box, query, ALL)) == list(found), query
+            assert happened.is_set()
+            assert max(parts) <= 4
+        await other.close()
+
+    asyncio.run(installation.play(scene, index_from=1))
 
 
 def test_two_that_fill_one_index_do_not_wait_for_each_other(tmp_path: Path) -> None:
@@ -289,6 +353,7 @@ def test_the_reserve_of_the_disk_is_not_for_indexes(tmp_path: Path) -> None:
 FILLING = """
 import sys
 from pathlib import Path
+from typing import Any
 from restante.store.sqlite import indexes
 account, index, locks = map(Path, sys.argv[1:])
 while indexes.fill(account, index, locks, 1, 1)[0]:

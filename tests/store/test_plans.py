@@ -69,6 +69,10 @@ HOT = {
     "thread": (identity._LINK, 2),
     "search by number": (search.placements_sql(["e.id"], "p.size > 1 AND instr(s.subject, 'X') > 0", 9), 2),
     "search by candidates": (search.candidates_sql(["k.sent"], "p.uid BETWEEN 1 AND 9").replace("(?)", "(?1)"), 2),
+    "candidates behind one": (
+        search.candidates_sql(["s.subject"], f"1 AND {search._BEHIND.text}").replace("(?)", "(?1)"),
+        4,
+    ),
     "texts": (search._TEXTS, 1),
     "headers": (search._HEADERS, 1),
     "facts of threads": (sort._COLUMNS[Algorithm.REFERENCES], 3),

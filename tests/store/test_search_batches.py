@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import apsw
 import pytest
 
-from restante.query.language import And, Contains, Dated, Field, HasFlag, Instant, ModSeq, Not, Order, Query, Uids
+from restante.query.language import (
+    And,
+    Contains,
+    Dated,
+    Field,
+    HasAttachment,
+    HasFlag,
+    Instant,
+    ModSeq,
+    Not,
+    Or,
+    Order,
+    Query,
+    Uids,
+)
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, System, UidRanges
 from restante.store.rights import parse_rights
 from restante.store.sqlite import marks, search
 from restante.store.sqlite.account import SqliteStore
-from restante.store.sqlite.compile import Row
-from tests.engines.making import ACCOUNT, Installation, fill, inbox
+from restante.store.sqlite.compile import Row, Sql
+from tests.engines.making import ACCOUNT, Installation, fill, inbox, new
 
 COUNT, BATCH = 300, 10
 SENT = Dated(Instant.RECEIVED, Order.SINCE, date(1970, 1, 1))
@@ -86,6 +101,77 @@ def test_a_readers_marks_are_not_read_anew_in_each_batch(
     asyncio.run(Installation("sqlite", tmp_path).play(scene))
     assert len(steps) > COUNT // BATCH - 3
     assert max(steps) < 60 * BATCH, steps
+
+
+@pytest.mark.parametrize("by_candidates", [False, True])
+@pytest.mark.parametrize("octets", [1, 700, 1 << 20])
+def test_texts_within_rows_are_held_by_octets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, octets: int, by_candidates: bool
+) -> None:
+    """Not by how many rows there are: a structure may be 64 kB, an address field a megabyte. Also where one email is
+    in the mailbox often."""
+    monkeypatch.setattr(search, "_LONG_OCTETS", octets)
+    monkeypatch.setattr(search, "_LONG_BATCH", BATCH)
+    monkeypatch.setattr(search, "_LONG_CHECK", 1)
+    held: list[int] = []
+    fetch = search._fetch_octets
+
+    def counted(db: apsw.Connection, sql: str, values: list[object], long: list[int]) -> tuple[list[Row], bool]:
+        rows, cut = fetch(db, sql, values, long)
+        held.append(sum(len(row[at]) for row in rows for at in long))
+        return rows, cut
+
+    monkeypatch.setattr(search, "_fetch_octets", counted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        messages = [await new(store, b"Subject: x\r\n\r\n%d\r\n" % number) for number in range(40)]
+        for number, one in enumerate(messages):
+            kind = b'("application" "pdf" NIL NIL NIL "base64" 9)' if number % 3 else b'("text" "plain" NIL)'
+            analysis = replace(one.analysis, bodystructure=kind + b" " * 300)
+            messages[number] = replace(one, analysis=analysis)
+        await store.append(box, messages)
+        while await store.fill_search():
+            pass
+        for _ in range(3):
+            await store.copy(box, ((2, 3),), box)
+        found = [*(uid for uid in range(1, 41) if (uid - 1) % 3), *range(41, 47)]
+        held.clear()
+        query = And((HasAttachment(), Contains(Field.TEXT, "subject: x"))) if by_candidates else HasAttachment()
+        assert list(await store.search(box, query, ALL)) == found
+        least = 46 if octets == 1 else 46 * 345 // (700 + 345) if octets == 700 else 46 // BATCH
+        assert len([one for one in held if one]) >= least
+        assert max(held) < octets + 400
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene, index_from=1))
+
+
+def test_a_readers_marks_are_read_once_for_all_keys_of_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    named = marks.Marks._named
+
+    def counted(self: marks.Marks, sql: str, values: tuple[str | int, ...]) -> Sql | None:
+        reads.append(sql)
+        return named(self, sql, values)
+
+    monkeypatch.setattr(marks.Marks, "_named", counted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 10)
+        await store.set_acl(box, "annann", FlagMode.REPLACE, parse_rights("lrs"))
+        reader = engine.account(ACCOUNT, "annann")
+        await reader.store_flags(box, ((1, 4),), FlagMode.ADD, Flags(System.SEEN))
+        for few in (1_000, 1):
+            monkeypatch.setattr(marks, "FEW", few)
+            reads.clear()
+            seen, since = HasFlag("\\Seen"), ModSeq(2)
+            assert list(await reader.search(box, And((seen, Or((seen, Not(seen))), since, since)), ALL)) == [1, 2, 3, 4]
+            assert reads == [marks.FEW_SEEN, marks.FEW_TOUCHED]
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:

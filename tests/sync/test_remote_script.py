@@ -821,6 +821,36 @@ def test_what_a_cut_off_deletion_left_is_no_mailbox_unless_there_is_mail_in_it(m
     on(bare, act)
 
 
+class Closing(Bare):
+    """Without UNSELECT. closed: INBOX may no longer be opened."""
+
+    closed = False
+
+    def do_select(self, session: Session, rest: bytes) -> bytes:
+        if self.closed and rest.partition(b" (")[0].strip(b'"') == b"INBOX":
+            self.selected.pop(session, None)  # RFC 3501 6.3.1: a failure leaves none open
+            return b"NO [NOPERM] not now"
+        return super().do_select(session, rest)
+
+
+def test_an_inbox_that_cannot_be_opened_keeps_nobody_from_listing() -> None:
+    """It is opened to close another one, of which STATUS may not be asked while it is open."""
+    bare = Closing()
+    bare.boxes[b"Sent"], bare.validity[b"Sent"], bare.next[b"Sent"] = {}, 7, 1
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        await side.changes("Sent", None)
+        bare.closed = True
+        bare.put(b"Sent", message(1).data)
+        del script.sessions[-1].log[:]
+        assert [(place.name, place.messages) for place in await side.places()] == [("INBOX", 0), ("Sent", 1)]
+        assert re.match(rb"(SELECT|EXAMINE) INBOX$", script.log[0])
+        assert list((await side.changes("Sent", None)).uids) == [1]
+
+    on(bare, act)
+
+
 def test_a_mailbox_without_a_readable_name_is_told_by_each_run(tmp_path: Path) -> None:
     class Folders(Bare):
         def do_list(self, session: Session, rest: bytes) -> bytes:

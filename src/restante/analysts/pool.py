@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-import os
 import pickle
 import struct
 import subprocess
@@ -19,6 +18,8 @@ import sys
 import threading
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
+
+from .. import machine
 
 if TYPE_CHECKING:
     from ..mime.model import Analysis, Limits
@@ -47,7 +48,7 @@ class Analysts:
 
     def __init__(self, limits: Limits, cores: int | None = None) -> None:
         self._limits = limits
-        self._most = min((_cores() if cores is None else cores) - 1, MOST)
+        self._most = min((machine.cores() if cores is None else cores) - 1, MOST)
         self._messages = 0
         self._octets = 0
         self._idle: asyncio.Queue[_Analyst] | None = None
@@ -90,11 +91,6 @@ class Analysts:
     def close(self) -> None:
         for analyst in self._all:
             analyst.close()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _here(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:

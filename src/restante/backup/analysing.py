@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..analysts.pool import Analysts
+from ..machine import cores
 from ..mime.model import Analysis, Limits
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Analyser:
 @contextmanager
 def analysing(messages: int, limits: Limits) -> Iterator[Analyser]:
     """What analyses so many messages, or prepares them."""
-    analyser = Analyser(limits, (os.cpu_count() or 1) if messages >= IN_PROCESSES else 1)
+    analyser = Analyser(limits, cores() if messages >= IN_PROCESSES else 1)
     try:
         yield analyser
     finally:

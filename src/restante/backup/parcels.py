@@ -45,12 +45,12 @@ class Parcel:
 
 @dataclass(slots=True)
 class Prepared:
-    """What came of a parcel. ready: for the new store. octets: of messages. lost: (SHA-256, why) of those that cannot
+    """What came of a parcel. ready: for the new store. octets: of messages. lost: (order, why) of emails that cannot
     be read. complaints: (text, remedy, name) of what was damaged and could be read elsewhere."""
 
     ready: bytes = b""
     octets: int = 0
-    lost: list[tuple[bytes, str]] = field(default_factory=list)
+    lost: list[tuple[int, str]] = field(default_factory=list)
     complaints: list[tuple[str, str, str]] = field(default_factory=list)
 
 

@@ -18,7 +18,7 @@ from .answers import Answers, Place
 from .crypto import Secrets
 from .errors import Corrupt
 from .location import Location
-from .parcels import EmailOf, Parcel, Prepared
+from .parcels import ORDER, EmailOf, Parcel, Prepared
 from .repository import Repository
 
 SIZE = struct.Struct("<Q")
@@ -67,7 +67,7 @@ class Preparing:
         found = self._repository.messages_at(parcel.places)
         for (digest, data), emails, place in zip(found, parcel.emails, parcel.answers, strict=True):
             if isinstance(data, Corrupt):
-                done.lost.append((digest, data.text))
+                done.lost += [(email[ORDER], data.text) for email in emails]
                 continue
             read.append((digest, data, emails))
             asked.append((data, place))

@@ -50,7 +50,7 @@ from .objects import (
     SeenData,
     SegmentData,
 )
-from .parcels import EmailOf, Parcel, email_of, parcels
+from .parcels import ORDER, EmailOf, Parcel, email_of, parcels
 from .persons import common_of, person_of
 from .repository import NOWHERE, Repository, Snapshot
 from .run import lines_of
@@ -430,14 +430,14 @@ async def _mailbox(
             await building.emails(prepared.ready)
             told(prepared.octets)
     done.lost += [
-        Lost(line.address, box.name, row.uid, row.email_id, begun.lost[row.digest])
+        Lost(line.address, box.name, row.uid, row.email_id, begun.lost[row.order])
         for row in (rows if begun.lost else ())
-        if row.digest in begun.lost
+        if row.order in begun.lost
     ]
     placed: list[RebuiltRow] = [
         (row.uid, row.order, row.system, row.keywords, row.size, row.received, row.saved)
         for row in rows
-        if row.digest not in begun.lost
+        if row.order not in begun.lost
     ]
     await building.placements(box.key, placed)
     done.messages += len(placed)
@@ -446,10 +446,11 @@ async def _mailbox(
 
 @dataclass(slots=True)
 class _Begun:
-    """What of an account has been asked for. orders: of emails. lost: why messages (SHA-256) cannot be read."""
+    """What of an account has been asked for. orders: of emails. lost: why emails (their orders) cannot be read; others
+    of the same octets may have been read at another time."""
 
     orders: set[int] = field(default_factory=set)
-    lost: dict[bytes, str] = field(default_factory=dict)
+    lost: dict[int, str] = field(default_factory=dict)
 
 
 def _parcels(
@@ -471,7 +472,7 @@ def _parcels(
         places = []
         for digest, spot in repository.places(list(emails)):
             if spot is None:
-                begun.lost[digest] = NOWHERE
+                begun.lost.update((email[ORDER], NOWHERE) for email in emails[digest])
             else:
                 places.append((digest, spot))
         yield from parcels(mailbox, places, emails, answers, readying)

@@ -7,7 +7,6 @@ touches nothing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from hashlib import sha256
 
 import msgspec
 
+from ..machine import cores
 from . import keys, names, pack, sealed
 from .blocks import pack_kind
 from .crypto import ID_OCTETS, file_name
@@ -103,7 +103,7 @@ def verify(
     chosen = set(files) if everything else _share(files, stamps, now) | damaged
     done.left = len(files) - len(chosen)
     bad = _Bad()
-    threads = max(os.cpu_count() or 1, repository.location.at_once)
+    threads = max(cores(), repository.location.at_once)
     with ThreadPoolExecutor(threads, thread_name_prefix="backup-verify") as pool:
         for name, error in pool.map(lambda name: (name, _file(repository, name, bad)), sorted(chosen)):
             done.files += 1

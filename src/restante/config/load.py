@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..inbox import is_inbox
 from .model import Config
 from .reading import (
     DAY,
@@ -165,7 +166,7 @@ class _ConfigReading(Reading):
         if not re.fullmatch(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+)?", config.imap.admin):
             raise self.error(("imap", "admin"), "imap.admin is no URI.", "Write it like mailto:postmaster@example.org.")
         others = config.imap.other_users
-        if not re.fullmatch(r"[^\x00-\x1f/%*\"\\]{1,100}", others) or others.upper() == "INBOX":
+        if not re.fullmatch(r"[^\x00-\x1f/%*\"\\]{1,100}", others) or is_inbox(others):
             raise self.error(
                 ("imap", "other_users"), 'imap.other_users is one level of a mailbox name, without "/", "%", "*".'
             )

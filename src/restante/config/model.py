@@ -123,7 +123,9 @@ class Pop3Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     delete: Annotated[str, Doc('What DELE does: "remove", "trash" or "keep" (hidden from POP3 alone).')] = "remove"
     leave_days: Annotated[int, Doc("Move to Trash what POP3 retrieved N days ago; -1: never.")] = -1
     seen: Annotated[bool, Doc("RETR sets \\Seen.")] = True
-    idle_timeout: Annotated[float, Doc("Silence allowed (RFC 1939 asks for 600 or more).", "duration")] = 600.0
+    idle_timeout: Annotated[
+        float, Doc("Silence allowed; before login for each command (RFC 1939: 600 or more).", "duration")
+    ] = 600.0
     login_delay: Annotated[int, Doc("Seconds to wait between logins of an account (LOGIN-DELAY); 0: none.")] = 0
 
 

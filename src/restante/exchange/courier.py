@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ..inbox import is_inbox
 from .dovecot import UidFile, is_uidl, parse_uidlist
 from .letters import base_name
 
@@ -96,7 +97,7 @@ def parse_subscriptions(data: bytes) -> list[str]:
     names = []
     for line in data.decode("utf-8", "surrogateescape").splitlines():
         head, dot, rest = line.partition(".")
-        if head.upper() == "INBOX":
+        if is_inbox(head):
             names.append(rest.replace(".", "/") if dot else "INBOX")
         elif line:
             names.append(line.replace(".", "/"))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ..analysts.pool import Analysts
 from ..clock import Clock, SystemClock
+from ..inbox import is_inbox
 from ..mime.model import DEFAULT_LIMITS, Analysis, Limits
 from ..mime.normalise import normalise_line_ends
 from ..store.annotation import ACCOUNT, SPECIAL_USE
@@ -217,7 +218,7 @@ class _Loader:
 
     def _target(self, name: str) -> str:
         """The account's name for a mailbox of the source."""
-        if name.upper() in ("", INBOX):
+        if not name or is_inbox(name):
             return self._base or INBOX
         return f"{self._base}/{name}" if self._base else name
 

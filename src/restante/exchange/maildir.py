@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ..inbox import is_inbox
 from ..store.model import Flags, Identity
 from . import courier, dovecot, sidecar
 from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
@@ -208,7 +209,7 @@ class MaildirSource:
             record = records.get(base_name(file.name))
             return (record.uid if record else 1 << 32, name_time(file.name) or file.mtime, file.name)
 
-        inbox = name.upper() in ("", "INBOX")
+        inbox = not name or is_inbox(name)
         emails = Counter(line.email_id for line in extra.messages.values())
         seen: set[str] = set()
         for file in sorted(folder.messages, key=order):

@@ -11,6 +11,8 @@ import binascii
 import re
 import unicodedata
 
+from ..inbox import is_inbox
+
 LONGEST_FOLDER = 200
 """Octets of a folder's name on disk; file systems allow 255."""
 
@@ -77,7 +79,7 @@ def folder_of(name: str, taken: set[str]) -> str:
 
     Two mailboxes whose names fall together get a number; the sidecar tells them apart exactly.
     """
-    if name.upper() == "INBOX":
+    if is_inbox(name):
         return ""
     levels = [encode_utf7(level).replace(".", "_") for level in name.split("/")]
     folder = "." + ".".join(levels)

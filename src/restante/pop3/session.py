@@ -83,6 +83,8 @@ class Pop3Session:
         self.policy: Policy | None = None
         self._store: Store | None = None
         self._maildrop: Maildrop | None = None
+        self._command_by: float | None = None
+        """When the next command must be whole, where it may not take for ever; None: it has not been waited for."""
         self._lock = AsyncExitStack()
         self._out: list[bytes] = []
         self._gathered = 0
@@ -124,11 +126,29 @@ class Pop3Session:
         """The next line of a SASL exchange, None once the peer has gone. Raises ReadTimeout, ConnectionLost."""
         while (line := self.reader.line(limit)) is None:
             await self.flush()
-            data = await self.connection.read(self.config.idle_timeout)
-            if not data:
+            if not await self._more():
                 return None
-            self.reader.feed(data)
+        self._command_by = None
         return line
+
+    async def _more(self) -> bool:
+        """Wait for octets; False once the peer has gone. Raises ReadTimeout, ConnectionLost.
+
+        Before login octets may not make a command last for ever: it is the receipt of a command that resets the timer,
+        and the timer may not be shorter than ten minutes (RFC 1939 3).
+        """
+        timeout = self.config.idle_timeout
+        if self.state is State.AUTHORIZATION:
+            now = self.clock.monotonic()
+            if self._command_by is None:
+                self._command_by = now + timeout
+            if now >= self._command_by:
+                raise ReadTimeout
+            timeout = self._command_by - now
+        data = await self.connection.read(timeout)
+        if data:
+            self.reader.feed(data)
+        return bool(data)
 
     async def open_maildrop(self, admitted: Admitted, policy: Policy) -> None:
         """Lock and list the account's maildrop and enter TRANSACTION; on any error nothing is held.
@@ -208,11 +228,10 @@ class Pop3Session:
             command = self.reader.command()
             if command is None:
                 await self.flush()
-                data = await self.connection.read(self.config.idle_timeout)
-                if not data:
+                if not await self._more():
                     return
-                self.reader.feed(data)
                 continue
+            self._command_by = None
             bad = bad + 1 if isinstance(command, BadCommand) else 0
             before_login = before_login + 1 if self.state is State.AUTHORIZATION else 0
             if bad > self.limits.bad_commands or before_login > self.limits.commands_before_login:

@@ -21,6 +21,7 @@ from ..config.listen import TcpAddress
 from ..config.model import Config
 from ..config.paths import data_directory, lock_file, make_data, run_directory
 from ..errors import Refusal
+from ..machine import cores
 from ..memory import one_heap
 from .limits import SharedCounts
 from .listeners import Bound, bind_all, close_all, unix_rights, wanted
@@ -79,7 +80,7 @@ def serve(
         try:
             adopt_logs(config.log.level, config.log.format, the_clock)
             demo = prepare() if prepare is not None else None
-            count = workers or config.server.workers or _cores()
+            count = workers or config.server.workers or cores()
             _raise_file_limit()
             around = Surroundings(
                 config=config,
@@ -128,12 +129,6 @@ def _all_rooms(random: Random) -> Build:
     from .assemble import builder  # late: a test of the server alone needs no other room
 
     return builder(random)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _raise_file_limit() -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ..exchange.folder import mbox_name
 from ..exchange.mbox import Quoting, Splitter, is_mbox, lift, quoting_of
+from ..inbox import is_inbox
 from ..store import model as store_model
 from .maildir.octets import travelling
 from .model import Changes, Flags, Message, Outline, Place, Spelling
@@ -107,7 +108,7 @@ class MboxSide(Unchanging):
                 if not is_mbox(stream):
                     continue
             name = mbox_name(str(path.relative_to(self._path)))
-            name = INBOX if name.upper() == INBOX else name
+            name = INBOX if is_inbox(name) else name
             unique, number = name, 2
             while unique in found:
                 unique, number = f"{name}_{number}", number + 1

@@ -7,13 +7,15 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from ..inbox import is_inbox
+
 INBOX = "INBOX"
 
 
 def canonical(name: str) -> str:
     """NFC, and INBOX in capitals (RFC 9051 5.1)."""
     name = unicodedata.normalize("NFC", name)
-    return INBOX if name.upper() == INBOX else name
+    return INBOX if is_inbox(name) else name
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -12,10 +12,12 @@ from restante.imap.grammar.commands import Source
 from restante.imap.session import capabilities
 from restante.imap.session.places import Place
 from restante.imap.session.session import ImapSession
-from restante.store.model import Mailbox
+from restante.store.model import FlagMode, Mailbox
+from restante.store.rights import parse_rights
 
 from ..session.support import World, run
 from ..session.transcript import Transcript
+from .test_acl import people
 
 CASES: dict[str, str] = {
     "rfc7377-3 mailboxes and subtrees": """
@@ -241,9 +243,11 @@ def test_a_source_written_often_is_looked_for_once(monkeypatch: pytest.MonkeyPat
     """A thousand times all of ten thousand mailboxes would hold up everybody for seconds."""
     named, asked = multisearch._named, list[object]()
 
-    def counting(session: ImapSession, source: Source, everything: list[tuple[Place, Mailbox]]) -> Iterator[int]:
+    def counting(
+        session: ImapSession, source: Source, everything: list[tuple[Place, Mailbox]], called: Mapping[str, str]
+    ) -> Iterator[int]:
         asked.append(source.kind)
-        return named(session, source, everything)
+        return named(session, source, everything, called)
 
     async def scenario(world: World) -> None:
         await world.add(b"one")
@@ -255,6 +259,24 @@ def test_a_source_written_often_is_looked_for_once(monkeypatch: pytest.MonkeyPat
         got = await client.ok(b"ESEARCH IN (mailboxes A %b mailboxes B) RETURN (COUNT) ALL" % many)
         assert got.count(b"MAILBOX ") == 3
         assert len(asked) == 2
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("rights", ["lr", "r"], ids=["listed", "not listed"])
+@pytest.mark.parametrize("selected", [False, True])
+def test_a_mailbox_of_another_is_searched_once_however_it_is_called(rights: str, selected: bool) -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        bob = world.engine.account("id-bob")
+        await world.add(b"one", account="id-bob")
+        await bob.set_acl(1, "id-ann", FlagMode.ADD, parse_rights(rights))
+        name = b'"Other Users/bob@example.org/INBOX"'
+        ann = await world.client(*([b"EXAMINE " + name] if selected else []), user=b"ann")
+        others = [b'"Other Users/bob@example.org/inbox"', b'"Other Users/BOB@example.org/Inbox"']
+        for names in ([name], others[:1], others, [others[1], name, others[0]]):
+            got = await ann.ok(b"ESEARCH IN (mailboxes (%b)) RETURN (COUNT) ALL" % b" ".join(names))
+            assert got.count(b"* ESEARCH") == got.count(b"MAILBOX %b " % name) == 1, names
 
     run(scenario)
 

@@ -11,6 +11,8 @@ from restante.accounts.identifiers import BadIdentifier, prepared
 from restante.imap.commands.names import LONGEST, mailbox_name, mailbox_pattern
 from restante.store.errors import BadMailboxName
 
+from ..session.support import World, run
+
 MARKS = "a" + "\u0301\u0316" * 20_000
 """Takes seconds to be composed; a literal holds ten times as much."""
 
@@ -35,3 +37,19 @@ def test_what_is_far_too_long_is_not_composed(monkeypatch: pytest.MonkeyPatch) -
 def test_the_longest_name_may_be_sent_decomposed() -> None:
     assert mailbox_name("\u03c9\u0313\u0342\u0345" * LONGEST) == "\u1fa6" * LONGEST
     assert mailbox_pattern("e\u0301" * LONGEST) == "\u00e9" * LONGEST
+
+
+def test_a_name_with_a_dotless_i_is_another_mailbox_than_inbox() -> None:
+    """Its capital is an I, but only US-ASCII's letters of INBOX have a case that does not count (RFC 9051 5.1)."""
+
+    async def scenario(world: World) -> None:
+        client = await world.client(b"CREATE &ATE-nbox/below", b"CREATE &ATE-NBOX", b"SELECT &ATE-NBOX")
+        await client.ok(b"APPEND &ATE-NBOX {6+}\r\na: b\r\n")
+        assert b"(MESSAGES 1)" in await client.ok(b"STATUS &ATE-NBOX (MESSAGES)")
+        assert b"(MESSAGES 0)" in await client.ok(b"STATUS inbox (MESSAGES)")
+        got = await client.ok(b'LIST "" *')
+        for name in (b"INBOX", b'"&ATE-NBOX"', b'"&ATE-nbox/below"'):
+            assert b'"/" %b\r\n' % name.strip(b'"') in got.replace(b'"&', b"&").replace(b'"\r', b"\r")
+        assert b"INBOX" not in await client.ok(b'LIST "" &ATEq-')
+
+    run(scenario)

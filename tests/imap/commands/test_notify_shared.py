@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from restante.imap.commands.watching import Notifications
 from restante.imap.commands.watching_others import name_events
 from restante.store.changes import Change
 from restante.store.interface import Store
@@ -327,6 +330,32 @@ def test_a_second_list_goes_on_where_the_first_stood_and_watches_end() -> None:
         await ann.ok(b'NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge))')
         await ann.ok(b"NOTIFY NONE")
         assert watched(world) == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_what_happens_while_one_list_takes_over_from_another_is_told(
+    shares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hint came to the first list, which had told all that it knew. shares: somebody begins to share just then."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await listener(world)
+        begin = Notifications.begin
+
+        async def begun(self: Notifications, **how: Any) -> None:
+            await world.add(b"more", mailbox="Projects", account="id-bob")
+            if shares:
+                carol = world.engine.account("id-carol")
+                await carol.set_acl(1, "id-ann", FlagMode.ADD, parse_rights("lr"))
+            await begin(self, **how)
+
+        monkeypatch.setattr(Notifications, "begin", begun)
+        got = await ann.ok(b'NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge MailboxName))')
+        assert got.count(b"* STATUS %b (MESSAGES 3 UIDNEXT 4)" % PROJECTS) == 1
+        assert got.count(b'* LIST (\\HasNoChildren) "/" "Other Users/carol@example.org/INBOX"') == shares
 
     run(scenario)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -182,6 +182,7 @@ async def _mailboxes(session: ImapSession, sources: tuple[Source, ...]) -> list[
     store = session.own_store
     own = Place(store, INBOX)
     everything = [(own, one) for one in await store.mailboxes()]
+    called: dict[str, str] = {}
     if any(source.kind not in OWN for source in sources) or (selected is not None and not selected.own):
         names, subscribed = {one.name for _, one in everything}, set(await store.subscriptions())
         everything += [
@@ -189,23 +190,30 @@ async def _mailboxes(session: ImapSession, sources: tuple[Source, ...]) -> list[
             for place, one in await session.places.shared()
             if one.name not in names and one.rights & Rights.READ
         ]
-        everything += await _unlisted(session, sources, {one.name for _, one in everything})
+        unlisted, called = await _unlisted(session, sources, everything)
+        everything += unlisted
     if selected is not None and not any(_is_selected(session, *one) for one in everything):
         everything.append((selected, replace(session.view.mailbox, name=selected.shown(session.view.mailbox.name))))
     kinds: dict[SourceKind, list[str]] = {}  # each is looked for once, however often a client writes it
     for source in sources:
         kinds.setdefault(source.kind, []).extend(source.mailboxes)
     meant = (Source(kind, tuple(names)) for kind, names in kinds.items())
-    wanted = {at for source in meant for at in _named(session, source, everything)}
+    wanted = {at for source in meant for at in _named(session, source, everything, called)}
     return [one for at, one in enumerate(everything) if at in wanted]
 
 
-async def _unlisted(session: ImapSession, sources: tuple[Source, ...], listed: set[str]) -> list[tuple[Place, Mailbox]]:
+async def _unlisted(
+    session: ImapSession, sources: tuple[Source, ...], everything: list[tuple[Place, Mailbox]]
+) -> tuple[list[tuple[Place, Mailbox]], dict[str, str]]:
     """Mailboxes of others that are named, and may be read, though LIST does not show them (RFC 7377 2.2: "l" is needed
-    only for those that are not explicitly named)."""
+    only for those that are not explicitly named). And what those are called that were named in another way (INBOX, or
+    an address, in another case), so that each is searched, and once."""
     explicit = (source.mailboxes for source in sources if source.kind is SourceKind.MAILBOXES)
     names = dict.fromkeys(name for some in explicit for name in _canonical(some))
+    listed = {one.name for _, one in everything}
+    there = {(place.store.account, one.key) for place, one in everything}
     found: list[tuple[Place, Mailbox]] = []
+    called: dict[str, str] = {}
     for name in names:
         if name in listed or not name.startswith(session.places.prefix):
             continue
@@ -215,21 +223,28 @@ async def _unlisted(session: ImapSession, sources: tuple[Source, ...], listed: s
             mailbox = await place.mailbox()
         except (NoSuchMailbox, NoPermission):
             continue
-        if mailbox is not None and mailbox.rights & Rights.READ:
-            found.append((place, replace(mailbox, name=place.shown(mailbox.name))))
-    return found
+        if mailbox is None or not mailbox.rights & Rights.READ:
+            continue
+        called[name] = place.shown(mailbox.name)
+        if (at := (place.store.account, mailbox.key)) not in there:
+            there.add(at)
+            found.append((place, replace(mailbox, name=called[name])))
+    return found, called
 
 
 OWN = frozenset({SourceKind.SELECTED, SourceKind.PERSONAL, SourceKind.INBOXES})
 """Sources that name no mailbox of others, unless it is selected."""
 
 
-def _named(session: ImapSession, source: Source, everything: list[tuple[Place, Mailbox]]) -> Iterator[int]:
+def _named(
+    session: ImapSession, source: Source, everything: list[tuple[Place, Mailbox]], called: Mapping[str, str]
+) -> Iterator[int]:
     """Where in the list the mailboxes stand that one source names; names without one are passed over (RFC 7377 5).
+    called: what a name stands for that is none of the list's.
 
     Delivery may file into any mailbox (plus-addressing), so "inboxes" is "personal" (RFC 5465 6.3).
     """
-    names = set(_canonical(source.mailboxes))
+    names = {called.get(name, name) for name in _canonical(source.mailboxes)}
     for at, (place, mailbox) in enumerate(everything):
         match source.kind:
             case SourceKind.SELECTED:

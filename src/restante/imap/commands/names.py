@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from ...inbox import is_inbox
 from ...store.errors import BadMailboxName
 from ...store.model import INBOX, SEPARATOR
 
@@ -41,4 +42,4 @@ def mailbox_name(name: str) -> str:
     allowed = plain or not any(unicodedata.category(ch) in FORBIDDEN for ch in name)
     if not name or len(name) > LONGEST or not allowed:
         raise BadMailboxName("That cannot be the name of a mailbox.")
-    return INBOX if name.upper() == INBOX else name
+    return INBOX if is_inbox(name) else name

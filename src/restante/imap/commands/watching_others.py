@@ -156,9 +156,11 @@ class Others:
         place.store.own = other.own
         if session.place is not None and session.place.store.account == account:
             session.place.store.own = other.own
+        if known is not None and known.behind:  # a hint that came since it was told last
+            hint(known.seen + 1)
         if known is None:
             other.seen = await place.store.last_change()
-        if news:
+        if news or (known is None and before is not None and before._stale):
             other.behind = True  # all of it has come
         elif known is None:
             listed = await self._listed(other)

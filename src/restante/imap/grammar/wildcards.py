@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import groupby
 
+from ...inbox import INBOX, ascii_upper, is_inbox
+
 Matcher = Callable[[str], bool]
 
 
@@ -26,13 +28,13 @@ def list_match(pattern: str, name: str, separator: str = "/") -> bool:
 def list_matcher(pattern: str, separator: str = "/") -> Matcher:
     """`list_match` for one pattern, to be used on many names."""
     plain = _compile(pattern, separator)
-    first, rest_from = pattern[:5].upper(), pattern[5:]
-    inbox = _compile(pattern.upper(), separator)
-    below = _compile(first + rest_from, separator) if first == "INBOX" and rest_from[:1] == separator else plain
+    first, rest_from = pattern[:5], pattern[5:]
+    inbox = _compile(ascii_upper(pattern), separator)
+    below = _compile(INBOX + rest_from, separator) if is_inbox(first) and rest_from[:1] == separator else plain
 
     def match(name: str) -> bool:
-        if name[:5].upper() == "INBOX" and name[5:6] in ("", separator):
-            return inbox("INBOX") if len(name) == 5 else below("INBOX" + name[5:])
+        if is_inbox(name[:5]) and name[5:6] in ("", separator):
+            return inbox(INBOX) if len(name) == 5 else below(INBOX + name[5:])
         return plain(name)
 
     return match

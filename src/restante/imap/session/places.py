@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...errors import Refusal
+from ...inbox import is_inbox
 from ...store.directory import Account
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.interface import Store
@@ -107,7 +108,7 @@ def address_of(level: str) -> str:
 def _with_inbox(name: str) -> str:
     """A name in which INBOX, in any case, is what the store calls it."""
     first, slash, rest = name.partition(SEPARATOR)
-    return INBOX + slash + rest if first.upper() == INBOX else name
+    return INBOX + slash + rest if is_inbox(first) else name
 
 
 class Places:

@@ -66,7 +66,7 @@ from . import (
 )
 from .append import Prepared
 from .candidates import Candidates
-from .changes import FEW_FLAGS
+from .changes import FEW_FLAGS, NotRead
 from .faults import refusal, translated
 from .handles import WRITER_WAIT, connect
 from .sessions import Shared
@@ -100,6 +100,11 @@ _FLAGS_ALONE = (Column.FLAGS,)
 
 STILL_READ = 3600.0
 """Seconds after its removal in which a session may still read a message, however short the retention is."""
+
+
+def _list_of(db: apsw.Connection, mailbox: int) -> tuple[Mailbox, array[int], array[int]]:
+    """The mailbox, its UIDs, the flag set numbers beside them."""
+    return mailboxes.mailbox_by_key(db, mailbox, ""), *rows.uids_and_flags_apart(db, mailbox)
 
 
 class SqliteStore:
@@ -186,14 +191,28 @@ class SqliteStore:
         return self._read(mailboxes.subscriptions, self._user)
 
     async def snapshot(self, mailbox: int) -> Snapshot:
-        return self._read(self._engine.kept.lists.snapshot, self.account, mailbox, self._user)
+        return await self.with_list(self._snapshot, mailbox)
+
+    def _snapshot(self, db: apsw.Connection, mailbox: int, apart: bool) -> Snapshot:
+        return self._engine.kept.lists.snapshot(db, self.account, mailbox, self._user, apart=apart)
+
+    async def with_list(self, fn: Callable[[apsw.Connection, int, bool], T], mailbox: int) -> T:
+        """`_read(fn, mailbox, apart)`, where fn takes the mailbox's snapshot: a large one is read on a thread first."""
+        try:
+            return self._read(fn, mailbox, True)
+        except NotRead:
+            lists = self._engine.kept.lists
+            async with self._shared.reading:
+                if not lists.knows(self.account, mailbox):
+                    lists.take(self.account, *await asyncio.to_thread(self.read_apart, _list_of, mailbox))
+        return self._read(fn, mailbox, False)
 
     async def opening(self, mailbox: int) -> Opening:
-        return self._read(self._opening, mailbox)
+        return await self.with_list(self._opening, mailbox)
 
-    def _opening(self, db: apsw.Connection, mailbox: int) -> Opening:
+    def _opening(self, db: apsw.Connection, mailbox: int, apart: bool) -> Opening:
         kept = self._engine.kept
-        snapshot = kept.lists.snapshot(db, self.account, mailbox, self._user)
+        snapshot = self._snapshot(db, mailbox, apart)
         return Opening(snapshot, rows.keywords(db), kept.unseen.find(db, self.account, snapshot.mailbox))
 
     async def flag_table(self) -> FlagTable:

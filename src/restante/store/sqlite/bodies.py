@@ -2,20 +2,26 @@
 
 Making it is half of all the work on a message, and nobody who delivers waits for it. `body_text` is filled in the
 order of email keys, so its largest key is the watermark: every email up to it has its text. What lies beyond is
-read and its text made when a search asks for it, so a search is right at any moment.
+read and its text made when a search asks for it, so a search is right at any moment. So is a message whose octets could
+not be read when its turn came (`UNREADABLE`): it holds nobody up, and is tried again by each search that comes to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import apsw
 
 from ...mime.model import Limits
 from ...mime.text import body_text
+from ..errors import Damaged
 from . import content
 from .transaction import Write
 from .values import typed
+
+if TYPE_CHECKING:
+    from .account import SqliteStore
 
 STEP = 64
 """Texts made at once."""
@@ -40,9 +46,23 @@ def pending(db: apsw.Connection) -> list[tuple[int, int]]:
     return [(email, stored) for email, stored, _ in found[: at_once([size for _, _, size in found])]]
 
 
-def stored_texts(messages: Sequence[bytes], limits: Limits) -> list[bytes]:
+UNREADABLE = b""
+"""Stands in a text's place where the message could not be read; a text that is empty has an octet for its coding."""
+
+
+async def octets_of(store: SqliteStore, contents: Sequence[int]) -> list[bytes | None]:
+    """Octets of messages; None for those that are damaged, or gone. Cost where all can be read: one query."""
+    try:
+        return [*await store.read_contents(contents)]
+    except Damaged:
+        if len(contents) == 1:
+            return [None]
+    return [found for each in contents for found in await octets_of(store, [each])]
+
+
+def stored_texts(messages: Sequence[bytes | None], limits: Limits) -> list[bytes]:
     """Texts of these messages in their stored form. Cost: each is scanned and decoded."""
-    return [content.encode_text(body_text(data, limits)) for data in messages]
+    return [UNREADABLE if data is None else content.encode_text(body_text(data, limits)) for data in messages]
 
 
 def fill(tx: Write, texts: Sequence[tuple[int, bytes]]) -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from typing import TypeVar
 
 import apsw
 
 from ...query.grams import CLOSE, closeness
-from .index import Index
+from .index import Index, Question, asking, asking_any
+
+T = TypeVar("T")
 
 _UNTOLD = frozenset("\n\0\ufffd\ufffe\uffff")
 """Characters that index and texts may not have alike: line ends join fields, the others stand for what is not text."""
@@ -20,15 +23,17 @@ _MOST_FUZZY = 128  # pieces of a fuzzy needle that are looked up
 
 
 class Leaf:
-    """What an index says of one needle: the emails up to `upto` that may hold it."""
+    """What an index says of one needle: the emails up to `upto` that may hold it. unread: those among them that could
+    not be read, of which it says nothing."""
 
-    __slots__ = ("_set", "emails", "upto", "whole")
+    __slots__ = ("_set", "emails", "unread", "upto", "whole")
 
-    def __init__(self, emails: array[int], upto: int, *, whole: bool) -> None:
+    def __init__(self, emails: array[int], upto: int, *, whole: bool, unread: frozenset[int] = frozenset()) -> None:
         self.emails = emails
         self.upto = upto
         self.whole = whole
-        """Candidates hold the needle for certain, in header or body: it is a single piece."""
+        """Candidates that were read hold the needle for certain, in header or body: it is a single piece."""
+        self.unread = unread
         self._set: frozenset[int] | None = None
 
     def may_hold(self, email: int) -> bool:
@@ -44,44 +49,110 @@ Lookup = Callable[[str], Leaf | None]
 
 
 class Candidates:
-    """An index for the time of one search. upto: emails up to this key are in it; 0 where there is no index."""
+    """One state of an index, or of none. upto: emails up to this key are in it; 0 where there is no index."""
 
-    __slots__ = ("_index", "_known", "asked", "fault", "upto")
+    __slots__ = ("_index", "asked", "fault", "incarnation", "upto")
 
     def __init__(self, index: Index | None, upto: int) -> None:
         self._index = index
         self.upto = upto
+        self.incarnation = "" if index is None else index.incarnation
         self.asked = False
         """Whether any needle was looked up."""
         self.fault: apsw.Error | None = None
-        self._known: dict[tuple[bool, str], Leaf | None] = {}
+
+    def emails(self, question: Question, after: int, upto: int, most: int) -> array[int] | None:
+        """See `Index.emails`; None where it cannot tell."""
+        return self._told(lambda index: index.emails(question, after, upto, most))
+
+    def unread(self, upto: int) -> frozenset[int] | None:
+        """See `Index.unread`; None where it cannot tell."""
+        return self._told(lambda index: index.unread(upto))
+
+    def _told(self, ask: Callable[[Index], T]) -> T | None:
+        self.asked = True
+        if self._index is None or self.fault is not None:
+            return None
+        try:
+            return ask(self._index)
+        except apsw.Error as error:
+            self.fault = error
+            return None
+
+
+class Lookups:
+    """What an index says of one search's needles, read a part at a time: a word that most messages have names as many.
+
+    Needles are first noted (`needle` and `fuzzy` know nothing of them), then read, over as many states of the index as
+    it takes: emails never change, so what was read stays right, up to where the index was complete at first.
+    """
+
+    __slots__ = ("_leaves", "_state", "_unread", "upto")
+
+    def __init__(self) -> None:
+        self.upto = 0
+        self._state: str | None = None
+        self._unread: frozenset[int] | None = None
+        self._leaves: dict[tuple[bool, str], Leaf | array[int] | None] = {}
+        """By needle: what is known, what has been read so far, or nothing yet."""
 
     def needle(self, needle: str) -> Leaf | None:
         """Emails that may hold this needle."""
-        return self._looked_up(False, needle)
+        return self._known(False, needle)
 
     def fuzzy(self, needle: str) -> Leaf | None:
         """Emails that may hold a text close to this needle."""
-        return self._looked_up(True, needle)
+        return self._known(True, needle)
 
-    def _looked_up(self, fuzzy: bool, needle: str) -> Leaf | None:
-        self.asked = True
-        if self._index is None or self.fault is not None or not _UNTOLD.isdisjoint(needle):
-            return None
-        key = (fuzzy, needle)
-        if key not in self._known:
-            try:
-                emails = _close(self._index, needle) if fuzzy else self._index.candidates(needle)
-            except apsw.Error as error:
-                self.fault = error
-                return None
+    def _known(self, fuzzy: bool, needle: str) -> Leaf | None:
+        found = self._leaves.setdefault((fuzzy, needle), array("q"))
+        return found if isinstance(found, Leaf) else None
+
+    def read(self, index: Candidates, most: int) -> bool:
+        """Read on, some `most` emails; whether there is more."""
+        if self._state is None:
+            self._state, self.upto = index.incarnation, index.upto
+        if index.incarnation != self._state or index.upto < self.upto:
+            return self._forget()  # another one: it has been thrown away, or the account is an older state
+        if self._unread is None:
+            self._unread = index.unread(self.upto)
+            if self._unread is None:
+                return self._forget()
+        for (fuzzy, needle), found in self._leaves.items():
+            if not isinstance(found, array):
+                continue
+            question = _question(fuzzy, needle)
+            if question is None:
+                self._leaves[fuzzy, needle] = None
+                continue
+            more = index.emails(question, found[-1] if found else 0, self.upto, most)
+            if more is None:
+                return self._forget()
+            found.extend(more)
+            most -= len(more)
+            if most <= 0:
+                return True
             whole = not fuzzy and len(needle) == 3
-            self._known[key] = None if emails is None else Leaf(emails, self.upto, whole=whole)
-        return self._known[key]
+            if self._unread:
+                found = array("q", sorted(self._unread.union(found)))
+            self._leaves[fuzzy, needle] = Leaf(found, self.upto, whole=whole, unread=self._unread)
+        return False
+
+    def _forget(self) -> bool:
+        """There is no index that can be used: all is looked at."""
+        self._leaves = dict.fromkeys(self._leaves)
+        self.upto = 0
+        return False
 
 
-def _close(index: Index, needle: str) -> array[int] | None:
-    """Emails that hold at least one of so many pieces that a close text cannot lack them all."""
+def _question(fuzzy: bool, needle: str) -> Question | None:
+    if not _UNTOLD.isdisjoint(needle):
+        return None
+    return _close(needle) if fuzzy else asking(needle)
+
+
+def _close(needle: str) -> Question | None:
+    """The question for emails that hold at least one of so many pieces that a close text cannot lack them all."""
     words = closeness(needle).words
     long = [word for word in words if len(word[0]) == 3]
     if not long or (len(words) - len(long)) / len(words) >= CLOSE:
@@ -89,7 +160,7 @@ def _close(index: Index, needle: str) -> array[int] | None:
     pieces = [piece for word in long for piece in word]
     if len(words) == 1:
         pieces = pieces[: len(pieces) - _least(len(pieces)) + 1]
-    return index.any_of(pieces) if len(pieces) <= _MOST_FUZZY else None
+    return asking_any(pieces) if len(pieces) <= _MOST_FUZZY else None
 
 
 def _least(count: int) -> int:

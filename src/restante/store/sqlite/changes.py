@@ -39,6 +39,15 @@ SMALL_DELTA = 1_000
 """Largest answer that is kept."""
 
 
+ON_LOOP = 200_000
+"""Messages up to which a UID list is read on the event loop: about 60 ms. Larger ones are read on a thread, where the
+caller can wait for it."""
+
+
+class NotRead(Exception):
+    """The list of a large mailbox is not known here, and is not to be read on the event loop."""
+
+
 class Lists:
     """The newest UID list of each mailbox, least recently used ones forgotten. For one thread."""
 
@@ -49,17 +58,30 @@ class Lists:
         """Takes (account, mailbox, its number, UIDs, flag set numbers) where a whole list was read."""
         self._lists: OrderedDict[tuple[str, int], tuple[tuple[int, int, int], UidList]] = OrderedDict()
 
-    def snapshot(self, db: apsw.Connection, account: str, key: int, user: str) -> Snapshot:
-        """The mailbox and its UIDs, read in the caller's transaction. Raises NoSuchMailbox."""
+    def snapshot(self, db: apsw.Connection, account: str, key: int, user: str, *, apart: bool = False) -> Snapshot:
+        """The mailbox and its UIDs, read in the caller's transaction. Raises NoSuchMailbox.
+
+        apart: raise NotRead where the list is to be read on a thread first.
+        """
         mailbox = mailboxes.mailbox_by_key(db, key, user)
         uids = self.kept(db, account, mailbox)
         if uids is None:
-            read, flags = rows.uids_and_flags(db, key)
-            uids = UidList(read)
-            if self.on_read is not None and len(uids) >= FEW_FLAGS:
-                self.on_read(account, key, mailbox.highest_modseq, uids, flags)
-            self._keep((account, key), _state(mailbox), uids)
+            if apart and mailbox.messages > ON_LOOP:
+                raise NotRead
+            uids = self.take(account, mailbox, *rows.uids_and_flags(db, key))
         return Snapshot(mailbox, uids)
+
+    def take(self, account: str, mailbox: Mailbox, read: array[int], flags: array[int]) -> UidList:
+        """Keep a list that was read together with its mailbox, in one transaction."""
+        uids = UidList(read)
+        if self.on_read is not None and len(uids) >= FEW_FLAGS:
+            self.on_read(account, mailbox.key, mailbox.highest_modseq, uids, flags)
+        self._keep((account, mailbox.key), _state(mailbox), uids)
+        return uids
+
+    def knows(self, account: str, key: int) -> bool:
+        """Whether a list of the mailbox is kept, of whatever state."""
+        return (account, key) in self._lists
 
     def kept(self, db: apsw.Connection, account: str, mailbox: Mailbox) -> UidList | None:
         """The list of a mailbox that was read in this transaction, if following the one that is kept leads there."""

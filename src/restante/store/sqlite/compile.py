@@ -66,6 +66,7 @@ _COLUMNS = {
     Field.BCC: "s.bcc",
     Field.SUBJECT: "s.subject",
 }
+_ADDRESSES = frozenset({Field.FROM, Field.TO, Field.CC, Field.BCC})
 _NAMED = {"from": Field.FROM, "to": Field.TO, "cc": Field.CC, "bcc": Field.BCC, "subject": Field.SUBJECT}
 _DAY = 86_400
 _MOST_STRUCTURE = 1 << 16
@@ -176,6 +177,11 @@ class Compiler:
         self._fuzzy = False
         self._text_columns: dict[str, int] = {}
 
+    @property
+    def text_columns(self) -> tuple[int, ...]:
+        """Where in a row texts stand, which may be long."""
+        return tuple(self._text_columns.values())
+
     def compile(self, query: Query) -> Test:
         match query:
             case And(operands):
@@ -196,7 +202,7 @@ class Compiler:
                 return self._contains(where, text)
             case HeaderContains(name, text):
                 known = _NAMED.get(name.lower())
-                return self._contains(known, text) if known and text else self._header(name, text)
+                return self._contains(known, text, as_written=True) if known and text else self._header(name, text)
             case HasAttachment():
                 at = self._text_column(f"substr(a.bodystructure, 1, {_MOST_STRUCTURE})")
                 return Python(lambda row, texts: has_attachment(row[at]), TRUE)
@@ -221,6 +227,11 @@ class Compiler:
                 return array("q", sorted(set().union(*some))) if len(some) == len(every) else None
             case Fuzzy(operand):
                 return self._candidates(operand, fuzzy=True)
+            case Contains(where, text) if text and not fuzzy and len(forms := _forms(where, fold(text))) > 1:
+                leaves = [leaf for leaf in map(self._lookup, forms) if leaf is not None]
+                if len(leaves) < len(forms):
+                    return None
+                return array("q", sorted(set[int]().union(*(leaf.emails for leaf in leaves))))
             case Contains(_, text) | HeaderContains(_, text) if text:
                 leaf = (self._fuzzy_lookup if fuzzy else self._lookup)(fold(text))
                 return None if leaf is None else leaf.emails
@@ -259,7 +270,8 @@ class Compiler:
 
     # Texts -----------------------------------------------------------------------------------------------
 
-    def _contains(self, where: Field, text: str) -> Test:
+    def _contains(self, where: Field, text: str, *, as_written: bool = False) -> Test:
+        """as_written: the field's own text is meant (HEADER), not what an ENVELOPE makes of it."""
         needle = fold(text)
         if not _storable(needle):
             return FALSE
@@ -268,7 +280,8 @@ class Compiler:
                 return self._header(where.value, "")
             if self._fuzzy:
                 return self._fuzzy_column(_COLUMNS[where], needle)
-            return Sql(f"instr({_COLUMNS[where]}, ?) > 0", [needle])
+            forms = (needle,) if as_written else _forms(where, needle)
+            return balanced([Sql(f"instr({_COLUMNS[where]}, ?) > 0", [form]) for form in forms], "OR", FALSE)
         if not needle:
             return TRUE
         self.bodies = True
@@ -368,13 +381,13 @@ def _first_asked(leaf: Leaf | None, holds: Callable[[Texts], bool], *, whole: bo
     """A test that says what it can before it has seen the texts."""
     if leaf is None:
         return lambda row, texts: None if texts is None else holds(texts)
-    may_hold, upto = leaf.may_hold, leaf.upto
+    may_hold, upto, unread = leaf.may_hold, leaf.upto, leaf.unread
 
     def test(row: Row, texts: Texts | None) -> bool | None:
         email = row[EMAIL]
         if not may_hold(email):
             return False
-        if whole and email <= upto:
+        if whole and email <= upto and email not in unread:
             return True
         return None if texts is None else holds(texts)
 
@@ -434,6 +447,17 @@ def _storable(needle: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _forms(where: Field, needle: str) -> tuple[str, ...]:
+    """How a folded needle may stand in a stored field, which is kept as it was written.
+
+    FROM, TO, CC and BCC are compared with the ENVELOPE's fields (RFC 9051 6.4.4), in which a quoted name has lost its
+    escapes; what an escape is there for is a quote or a backslash (RFC 5322 3.2.4).
+    """
+    if where in _ADDRESSES and ('"' in needle or "\\" in needle):
+        return needle, needle.replace("\\", "\\\\").replace('"', '\\"')
+    return (needle,)
 
 
 def is_seen(flag: str) -> bool:

@@ -1,16 +1,16 @@
 """Every invariant of an account's file, checked; what can be derived, mended. Never deletes a message.
 
-First the structure, in one short transaction (a snapshot even while the server works): counters, UID order,
-numbers, references, orphans. Then the contents, in small steps: each message is read, hashed, analysed again and
-compared with the answers that stand beside it. Derived things (counters, answers, keys, texts) are repaired by
-being made again; a message that nothing names any more is placed into the mailbox "Recovered".
+First the structure, in one short transaction (a snapshot even while the server works): numbers, since what is mended
+takes some, then references, counters, orphans. Then the contents, in small steps: each message is read, hashed,
+analysed again and compared with the answers that stand beside it. Derived things (counters, answers, keys, texts) are
+repaired by being made again; a message that nothing names any more is placed into the mailbox "Recovered".
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import apsw
@@ -27,7 +27,7 @@ from .mend import Mender
 _BATCH = 64  # messages read per step of the contents' check
 
 
-def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterator[Finding]:
+def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Generator[Finding, None, None]:
     """All findings. With a mender, repairable ones are mended as they are found.
 
     db: a connection of the caller's own, outside any transaction. Cost: one read of the whole file.
@@ -35,9 +35,10 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterato
     repair = mender is not None
     yield from _file(db, repair)
     with _transaction(db, repair):
+        yield from _numbers(db, repair)
         yield from _references(db, mender)
         yield from _mailboxes(db, mender)
-        yield from _account(db, repair)
+        yield from _used(db, repair)
         yield from _orphans(db, mender)
         yield from _sharing(db, repair)
     yield from _contents(db, mender, limits)
@@ -126,17 +127,57 @@ def _references(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]
             yield Finding(code, f"{text} (mailbox {mailbox}, number {number})", mend is not None, repaired)
 
 
-_RECOUNT = f"""
+_LARGEST = """
 SELECT m.key, m.name, m.uidnext, m.highest_modseq,
-       m.messages, m.unseen, m.deleted, m.size, m.deleted_size,
+       MAX(COALESCE((SELECT MAX(p.uid) FROM placement p WHERE p.mailbox = m.key), 0),
+           COALESCE((SELECT MAX(r.uid) FROM removed r WHERE r.mailbox = m.key), 0)),
+       MAX(COALESCE((SELECT MAX(p.modseq) FROM placement p WHERE p.mailbox = m.key), 0),
+           COALESCE((SELECT MAX(r.modseq) FROM removed r WHERE r.mailbox = m.key), 0),
+           COALESCE((SELECT MAX(a.modseq) FROM annotation a WHERE a.mailbox = m.key), 0))
+FROM mailbox m
+"""
+
+
+def _numbers(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+    """Numbers that the next command takes: each must be above all that were given out, before a mend takes one."""
+    for key, name, uidnext, highest, largest_uid, largest_modseq in list(db.execute(_LARGEST)):
+        if uidnext <= largest_uid:
+            if repair:
+                db.execute("UPDATE mailbox SET uidnext = ? WHERE key = ?", (largest_uid + 1, key))
+            yield Finding("uidnext", f"{name}: UIDNEXT {uidnext} is not above UID {largest_uid}", True, repair)
+        if highest < max(largest_modseq, 1):
+            if repair:
+                db.execute("UPDATE mailbox SET highest_modseq = ? WHERE key = ?", (max(largest_modseq, 1), key))
+            text = f"{name}: HIGHESTMODSEQ {highest} is below {largest_modseq}"
+            yield Finding("highestmodseq", text, True, repair)
+    row = db.execute("SELECT modseq, uidvalidity FROM account").fetchone()
+    if row is None:
+        yield Finding("account", "the account's row is missing", repairable=False)
+        return
+    modseq, uidvalidity = row
+    largest = db.execute(
+        "SELECT MAX(COALESCE((SELECT MAX(modseq) FROM placement), 0), COALESCE((SELECT MAX(modseq) FROM removed), 0),"
+        " COALESCE((SELECT MAX(highest_modseq) FROM mailbox), 0), COALESCE((SELECT MAX(modseq) FROM email), 0),"
+        " COALESCE((SELECT MAX(modseq) FROM annotation), 0), COALESCE((SELECT MAX(modseq) FROM seen), 0))"
+    ).get
+    if modseq < largest:
+        if repair:
+            db.execute("UPDATE account SET modseq = ?", (largest,))
+        yield Finding("modseq", f"the change counter {modseq} is below {largest}", True, repair)
+    validity = db.execute("SELECT COALESCE(MAX(uidvalidity), 0) FROM mailbox").get
+    if uidvalidity < validity:
+        if repair:
+            db.execute("UPDATE account SET uidvalidity = ?", (validity,))
+        yield Finding("uidvalidity", f"last UIDVALIDITY {uidvalidity} is below {validity}", True, repair)
+
+
+_RECOUNT = f"""
+SELECT m.key, m.name, m.messages, m.unseen, m.deleted, m.size, m.deleted_size,
        COUNT(p.uid),
        COALESCE(SUM(f.system & {int(System.SEEN)} = 0), 0),
        COALESCE(SUM(f.system & {int(System.DELETED)} <> 0), 0),
        COALESCE(SUM(p.size), 0),
-       COALESCE(SUM(CASE WHEN f.system & {int(System.DELETED)} <> 0 THEN p.size ELSE 0 END), 0),
-       MAX(COALESCE(MAX(p.uid), 0), COALESCE((SELECT MAX(r.uid) FROM removed r WHERE r.mailbox = m.key), 0)),
-       MAX(COALESCE(MAX(p.modseq), 0), COALESCE((SELECT MAX(r.modseq) FROM removed r WHERE r.mailbox = m.key), 0),
-           COALESCE((SELECT MAX(a.modseq) FROM annotation a WHERE a.mailbox = m.key), 0))
+       COALESCE(SUM(CASE WHEN f.system & {int(System.DELETED)} <> 0 THEN p.size ELSE 0 END), 0)
 FROM mailbox m
 LEFT JOIN placement p ON p.mailbox = m.key
 LEFT JOIN flagset f ON f.number = p.flagset
@@ -148,54 +189,27 @@ _COUNTERS = ("messages", "unseen", "deleted", "size", "deleted_size")
 def _mailboxes(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
     repair = mender is not None
     names = set()
-    for key, name, uidnext, highest, *rest in list(db.execute(_RECOUNT)):
+    for key, name, *counts in list(db.execute(_RECOUNT)):
         names.add(name)
-        stored, counted, largest_uid, largest_modseq = rest[:5], rest[5:10], rest[10], rest[11]
-        for counter, is_, should in zip(_COUNTERS, stored, counted, strict=True):
+        for counter, is_, should in zip(_COUNTERS, counts[:5], counts[5:], strict=True):
             if is_ != should:
                 if repair:
                     db.execute(f"UPDATE mailbox SET {counter} = ? WHERE key = ?", (should, key))
                 yield Finding("counter", f"{name}: {counter} is {is_}, counted {should}", True, repair)
-        if uidnext <= largest_uid:
-            if repair:
-                db.execute("UPDATE mailbox SET uidnext = ? WHERE key = ?", (largest_uid + 1, key))
-            yield Finding("uidnext", f"{name}: UIDNEXT {uidnext} is not above UID {largest_uid}", True, repair)
-        if highest < max(largest_modseq, 1):
-            if repair:
-                db.execute("UPDATE mailbox SET highest_modseq = ? WHERE key = ?", (max(largest_modseq, 1), key))
-            text = f"{name}: HIGHESTMODSEQ {highest} is below {largest_modseq}"
-            yield Finding("highestmodseq", text, True, repair)
     if "INBOX" not in names:
         if mender is not None:
             mender.make_inbox(db)
         yield Finding("inbox", "there is no INBOX", True, repair)
 
 
-def _account(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
-    row = db.execute("SELECT modseq, used, uidvalidity FROM account").fetchone()
-    if row is None:
-        yield Finding("account", "the account's row is missing", repairable=False)
-        return
-    modseq, used, uidvalidity = row
-    largest = db.execute(
-        "SELECT MAX(COALESCE((SELECT MAX(modseq) FROM placement), 0), COALESCE((SELECT MAX(modseq) FROM removed), 0),"
-        " COALESCE((SELECT MAX(highest_modseq) FROM mailbox), 0), COALESCE((SELECT MAX(modseq) FROM email), 0),"
-        " COALESCE((SELECT MAX(modseq) FROM annotation), 0), COALESCE((SELECT MAX(modseq) FROM seen), 0))"
-    ).get
-    if modseq < largest:
-        if repair:
-            db.execute("UPDATE account SET modseq = ?", (largest,))
-        yield Finding("modseq", f"the change counter {modseq} is below {largest}", True, repair)
+def _used(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+    """What counts against the quota."""
+    used = db.execute("SELECT used FROM account").get
     counted = db.execute("SELECT COALESCE(SUM(size), 0) FROM placement").get
-    if used != counted:
+    if used is not None and used != counted:
         if repair:
             db.execute("UPDATE account SET used = ?", (counted,))
         yield Finding("used", f"used octets are {used}, counted {counted}", True, repair)
-    validity = db.execute("SELECT COALESCE(MAX(uidvalidity), 0) FROM mailbox").get
-    if uidvalidity < validity:
-        if repair:
-            db.execute("UPDATE account SET uidvalidity = ?", (validity,))
-        yield Finding("uidvalidity", f"last UIDVALIDITY {uidvalidity} is below {validity}", True, repair)
 
 
 def _orphans(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
@@ -242,7 +256,8 @@ WHERE e.key > ? ORDER BY e.key LIMIT ?
 
 
 def _contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterator[Finding]:
-    """Each message read, hashed, analysed again; a few at a time, so that no transaction stays open for long."""
+    """Each message read, hashed, analysed again; a few at a time, so that no transaction stays open for long. One that
+    has been purged meanwhile is nobody's concern any more: what seems wrong is looked at together with the email."""
     last = 0
     while rows := list(db.execute(_STORED, (last, _BATCH))):
         stored = answers.read(db, [row[0] for row in rows])
@@ -250,24 +265,34 @@ def _contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Ite
             try:
                 data = content.read(db, number, 0, None)
             except StoreRefusal as error:
-                yield Finding("content", f"{id}: its octets cannot be read: {error.text}", repairable=False)
+                if _is_there(db, key):
+                    yield Finding("content", f"{id}: its octets cannot be read: {error.text}", repairable=False)
                 continue
             if hashlib.sha256(data).digest() != digest:
                 yield Finding("hash", f"{id}: its octets are not those that were stored", repairable=False)
                 continue
             found = analyse(data, limits)
             if said != _row_of(found):
-                if mender is not None:
-                    with _transaction(db, True):
+                with _transaction(db, mender is not None):
+                    wrong = _is_there(db, key)
+                    if wrong and mender is not None:
                         mender.rewrite(db, key, found)
-                text = f"{id}: what FETCH, SORT, SEARCH or POP3 answer is not what the message says"
-                yield Finding("answers", text, True, mender is not None)
+                if wrong:
+                    text = f"{id}: what FETCH, SORT, SEARCH or POP3 answer is not what the message says"
+                    yield Finding("answers", text, True, mender is not None)
             if due and not _same_text(body, readable := body_text(data, limits)):
-                if mender is not None:
-                    with _transaction(db, True):
+                with _transaction(db, mender is not None):
+                    wrong = _is_there(db, key)
+                    if wrong and mender is not None:
                         mender.rewrite_body(db, key, readable)
-                yield Finding("body-text", f"{id}: SEARCH looks at another text than it has", True, mender is not None)
+                if wrong:
+                    text = f"{id}: SEARCH looks at another text than it has"
+                    yield Finding("body-text", text, True, mender is not None)
         last = rows[-1][0]
+
+
+def _is_there(db: apsw.Connection, email: int) -> bool:
+    return db.execute("SELECT 1 FROM email WHERE key = ?", (email,)).get is not None
 
 
 def _row_of(found: Analysis) -> AnswerRow:
@@ -277,7 +302,7 @@ def _row_of(found: Analysis) -> AnswerRow:
 
 
 def _same_text(stored: bytes | None, text: str) -> bool:
-    if stored is None:
+    if not stored:  # none, or bodies.UNREADABLE
         return False
     try:
         return content.decode_text(stored) == content.decode_text(content.encode_text(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,16 +29,17 @@ async def examine(store: SqliteStore, repair: bool) -> AsyncIterator[Finding]:
     with translated():
         db = await asyncio.to_thread(connect, store._path, wait=WRITER_WAIT)
     try:
-        findings = iter(doctor.check(db, mender, engine.analysis))
-        while (finding := await _stepped(db, findings)) is not None:
-            if finding.code in ("answers", "body-text") and finding.repaired:
-                _discard_index(store)  # a text may be another one now
-            yield finding
-        findings = iter(indexes.check(db, engine.index_path(store.account), engine.locks))
+        # Closed before the connection is, where who asks hears no more: a transaction may be open in them.
+        with closing(doctor.check(db, mender, engine.analysis)) as findings:
+            while (finding := await _stepped(db, findings)) is not None:
+                if finding.code in ("answers", "body-text") and finding.repaired:
+                    _discard_index(store)  # a text may be another one now
+                yield finding
         wrong = False
-        while (finding := await _stepped(db, findings)) is not None:
-            wrong = True
-            yield dataclasses.replace(finding, repaired=repair)
+        with closing(indexes.check(db, engine.index_path(store.account), engine.locks)) as findings:
+            while (finding := await _stepped(db, findings)) is not None:
+                wrong = True
+                yield dataclasses.replace(finding, repaired=repair)
         if wrong and repair:
             _discard_index(store)  # filled again behind the next mail or search
         for finding in await sharing.check(store, repair):
@@ -64,14 +66,17 @@ def _unfinished_moves(store: SqliteStore, db: apsw.Connection) -> int:
 
 async def _stepped(db: apsw.Connection, findings: Iterator[Finding]) -> Finding | None:
     """The next finding, looked for in a thread. Where nobody waits for it any more (Ctrl-C) the thread is made to let
-    go of the connection, which its owner closes."""
+    go of the connection, which its owner closes, however often it is said."""
     step = asyncio.ensure_future(asyncio.to_thread(_next, findings))
     try:
         return await asyncio.shield(step)
     except asyncio.CancelledError:
         while not step.done():  # between two statements nothing is there to be interrupted
             db.interrupt()
-            await asyncio.wait([step], timeout=0.02)
+            try:
+                await asyncio.wait([step], timeout=0.02)
+            except asyncio.CancelledError:
+                continue  # a second Ctrl-C: the thread is at it still
         step.exception()  # that it was interrupted is no news
         raise
 

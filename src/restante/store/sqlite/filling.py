@@ -17,7 +17,7 @@ async def fill(store: SqliteStore) -> int:
     waiting = store.look(bodies.pending)
     if not waiting:
         return await _fill_index(store)
-    octets = await store.read_contents([stored for _, stored in waiting])
+    octets = await bodies.octets_of(store, [stored for _, stored in waiting])
     texts = await asyncio.to_thread(bodies.stored_texts, octets, store.limits)
     filled = [(email, text) for (email, _), text in zip(waiting, texts, strict=True)]
     await store._engine.submit(

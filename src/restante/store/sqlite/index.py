@@ -42,6 +42,9 @@ VERSION = 1  # another one is discarded, not migrated
 
 _NONE = 1 << 63  # above every key
 
+_UNREAD = "\U0010fffd\U0010fffc\U0010fffd"
+"""Stands in the text of an email whose message could not be read (`bodies.UNREADABLE`), and in hardly any other."""
+
 STEP = 50
 """Emails whose texts are read at once, or that are taken out in one transaction."""
 
@@ -70,6 +73,30 @@ _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.FormatError,
 """What tells that the file is none of ours, or no longer."""
 
 
+Question = tuple[str, str]
+"""(table, FTS5 expression)."""
+
+
+def asking(needle: str) -> Question | None:
+    """The question for emails that may hold a folded needle; None where it is too short to tell."""
+    if grams.is_pair(needle):
+        return "pairs", _quoted([needle], "AND")
+    pieces = grams.trigrams(needle)
+    return ("words", _quoted(pieces, "AND")) if pieces else None
+
+
+def asking_any(pieces: list[str]) -> Question:
+    """The question for emails that hold one of these trigrams."""
+    return "words", _quoted(pieces, "OR")
+
+
+def _quoted(pieces: list[str], operator: str) -> str:
+    return f" {operator} ".join('"' + piece.replace('"', '""') + '"' for piece in pieces)
+
+
+_MARKED = _quoted([_UNREAD], "OR")
+
+
 class NoIndex(Exception):
     """There is no index that can be used now."""
 
@@ -91,6 +118,9 @@ class Index:
             except apsw.CantOpenError as error:
                 raise NoIndex from error
             self._inode = path.stat().st_ino
+        self.incarnation = ""
+        """Of the account that it was made from, as `upto` read it last."""
+        self._unread: tuple[tuple[str, int], frozenset[int]] = (("", 0), frozenset())
 
     def close(self) -> None:
         self._db.close(True)
@@ -119,27 +149,28 @@ class Index:
         if row is None:
             return 0
         incarnation, upto = row
+        self.incarnation = incarnation
         if (incarnation, True) != account.execute(_BELONGS, (upto,)).fetchone():
             raise NoIndex
         return int(upto)
 
-    def candidates(self, needle: str) -> array[int] | None:
-        """Emails that may hold a folded needle, ascending; None where the needle is too short to tell."""
-        if grams.is_pair(needle):
-            return self._emails("pairs", [needle], "AND")
-        pieces = grams.trigrams(needle)
-        return self._emails("words", pieces, "AND") if pieces else None
-
-    def any_of(self, pieces: list[str]) -> array[int]:
-        """Emails that hold one of these trigrams, ascending."""
-        return self._emails("words", pieces, "OR")
-
-    def _emails(self, table: str, pieces: list[str], operator: str) -> array[int]:
-        quoted = ['"' + piece.replace('"', '""') + '"' for piece in pieces]
+    def emails(self, question: Question, after: int, upto: int, most: int) -> array[int]:
+        """The first emails, `most` at most, that answer a question, of those above `after` and not above `upto`;
+        ascending. Cost: some 0.3 us each."""
+        table, match = question
         found = self._db.execute(
-            f"SELECT rowid FROM {table} WHERE {table} MATCH ? ORDER BY rowid", (f" {operator} ".join(quoted),)
+            f"SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
+            (match, after, upto, most),
         )
         return array("q", list(chain.from_iterable(found)))
+
+    def unread(self, upto: int) -> frozenset[int]:
+        """Emails up to `upto` that may hold anything, since their messages could not be read."""
+        state = self.incarnation, upto
+        if self._unread[0] != state:
+            found = self._db.execute("SELECT rowid FROM words WHERE words MATCH ? AND rowid <= ?", (_MARKED, upto))
+            self._unread = state, frozenset(chain.from_iterable(found))
+        return self._unread[1]
 
     # Filling ---------------------------------------------------------------------------------------------
 
@@ -172,7 +203,7 @@ class Index:
         for email, header, body in rows:
             if body is None:
                 break  # its text is not made yet: an index has no holes
-            text = grams.without_nul(f"{_text(header)}\n{_text(body)}")
+            text = grams.without_nul(f"{_text(header)}\n{_text(body) if body else _UNREAD}")
             self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (email, text))
             found = grams.pairs(text)
             if found:

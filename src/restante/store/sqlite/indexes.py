@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
@@ -207,7 +207,7 @@ def waiting(db: apsw.Connection, upto: int, most: int) -> int:
 _WAITING = "SELECT count(*) FROM (SELECT 1 FROM body_text WHERE email > ? LIMIT ?)"
 
 
-def check(db: apsw.Connection, path: Path, locks: Path) -> Iterator[Finding]:
+def check(db: apsw.Connection, path: Path, locks: Path) -> Generator[Finding, None, None]:
     """What is wrong with an index; nothing where there is none. db: the account's."""
     try:
         opened = Index(path, locks)

@@ -26,28 +26,33 @@ FEW_TOUCHED = "SELECT uid FROM seen WHERE user = ? AND mailbox = ? AND seen IN (
 
 
 class Marks:
-    """The marks of one reader in one mailbox, while a query is compiled.
+    """The marks of one reader in one mailbox, while a query is compiled: read once, however often it asks.
 
     many: whether a condition has been given that looks at each message's mark.
     """
 
-    __slots__ = ("_db", "_mailbox", "_user", "many")
+    __slots__ = ("_db", "_known", "_mailbox", "_user", "many")
 
     def __init__(self, db: apsw.Connection, mailbox: int, user: str) -> None:
         self._db = db
         self._mailbox = mailbox
         self._user = user
+        self._known: dict[int | None, Sql] = {}
         self.many = False
 
     def seen(self) -> Sql:
         """Messages that he has seen."""
-        named = self._named(FEW_SEEN, (self._user, self._mailbox))
-        return named if named is not None else self._asked(Sql(SEEN, [self._user]))
+        if None not in self._known:
+            named = self._named(FEW_SEEN, (self._user, self._mailbox))
+            self._known[None] = named if named is not None else self._asked(Sql(SEEN, [self._user]))
+        return self._known[None]
 
     def touched(self, at_least: int) -> Sql:
         """Messages whose mark he changed at or after this number."""
-        named = self._named(FEW_TOUCHED, (self._user, self._mailbox, at_least))
-        return named if named is not None else self._asked(Sql(TOUCHED, [self._user, at_least]))
+        if at_least not in self._known:
+            named = self._named(FEW_TOUCHED, (self._user, self._mailbox, at_least))
+            self._known[at_least] = named if named is not None else self._asked(Sql(TOUCHED, [self._user, at_least]))
+        return self._known[at_least]
 
     def _named(self, sql: str, values: tuple[str | int, ...]) -> Sql | None:
         """The condition by UIDs, None where they are more than FEW. Cost: an index range of so many."""

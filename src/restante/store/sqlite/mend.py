@@ -62,6 +62,11 @@ class Mender:
             "UPDATE placement SET flagset = ?, modseq = ? WHERE flagset NOT IN (SELECT number FROM flagset)",
             (tx.flagset(Flags()), tx.modseq),
         )
+        db.execute(
+            "UPDATE mailbox SET highest_modseq = ?1 WHERE highest_modseq < ?1"
+            " AND EXISTS (SELECT 1 FROM placement p WHERE p.mailbox = mailbox.key AND p.modseq = ?1)",
+            (tx.modseq,),
+        )
         tx.finish()
 
     def remeasure(self, db: apsw.Connection) -> None:

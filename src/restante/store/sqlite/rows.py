@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from ..model import AccountStats, Column, Provenance, Row, UidRanges
 from .values import pack, spans, typed
@@ -103,6 +104,20 @@ def uids_and_flags(db: apsw.Connection, mailbox: int) -> tuple[array[int], array
     cursor = db.execute("SELECT uid, flagset FROM placement WHERE mailbox = ? ORDER BY uid", (mailbox,))
     both = array("I", list(chain.from_iterable(cursor)))
     return both[::2], both[1::2]
+
+
+def uids_and_flags_apart(db: apsw.Connection, mailbox: int) -> tuple[array[int], array[int]]:
+    """The same for a thread: as two values, so that SQLite takes the interpreter's lock once and not for each row."""
+    uids, flags = db.execute(_UIDS_AND_FLAGS, (mailbox,)).get
+    return (array("I"), array("I")) if uids is None else (array("I", _numbers(uids)), array("I", _numbers(flags)))
+
+
+_numbers = msgspec.json.Decoder(list[int]).decode
+
+_UIDS_AND_FLAGS = """
+SELECT '[' || group_concat(uid) || ']', '[' || group_concat(flagset) || ']'
+FROM (SELECT uid, flagset FROM placement WHERE mailbox = ? ORDER BY uid)
+"""
 
 
 def keywords(db: apsw.Connection) -> list[str]:

@@ -17,7 +17,7 @@ import asyncio
 import re
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import apsw
@@ -26,6 +26,7 @@ from ...query.language import All, And, Contains, Fuzzy, HasFlag, HeaderContains
 from ..interface import ComeTo
 from ..model import Flags, FlagTable, Scored, UidRanges
 from . import bodies
+from .candidates import Lookups
 from .changes import FEW_FLAGS
 from .compile import (
     EMAIL,
@@ -51,9 +52,13 @@ if TYPE_CHECKING:
 
 FEW = 500  # messages up to which their texts are read without a look at the index
 _TEXT_BATCH = 256  # candidates whose texts are looked at between two turns of the loop: about 2 ms
+_INDEX_PART = 10_000  # candidates that an index names at once: about 3 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
+_LONG_BATCH = 500  # of rows with texts in them, which are looked at one by one: about 10 ms
+_LONG_OCTETS = 1 << 20  # of those texts, held at once: one may be large, and as many as a batch has rows may be so
+_LONG_CHECK = 10  # rows after which their octets are counted
 _JOINS = (
     (re.compile(r"\be\."), " JOIN email AS e ON e.key = p.email"),
     (re.compile(r"\bk\."), " JOIN sortkey AS k ON k.email = p.email"),
@@ -73,7 +78,7 @@ async def search(
     """UIDs of `within` that match, ascending. table: the account's flag sets, fresh. come_to: see `Store.search`."""
     if flag_sets(query, {}) is not None and _messages(within) >= FEW_FLAGS and not (store.reader and asks_seen(query)):
         return store.by_flags(mailbox, query, within)
-    search = _Search(store, table, mailbox, query, within)
+    search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
     search.come_to = come_to
     found = array("I")
     async for rows in search.run():
@@ -113,7 +118,7 @@ async def scored(
 
     Of several fuzzy strings the mean counts. A query without any gives 100 to all.
     """
-    search = _Search(store, table, mailbox, query, within)
+    search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
     search.come_to = come_to
     raw: dict[int, float] = {}
     async for rows in search.run():
@@ -121,6 +126,30 @@ async def scored(
     uids = array("I", sorted(raw))
     best = max(raw.values(), default=0.0) or 1.0
     return Scored(uids, array("B", [max(1, round(100 * raw[uid] / best)) for uid in uids]))
+
+
+async def _looked_up(
+    store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges
+) -> Lookups | None:
+    """What the index says of the query's needles; None where it is not asked: hardly any messages are to be looked at,
+    and a common word would bring all that have it."""
+    if _named(query, within) <= FEW or not has_texts(query):
+        return None
+    lookups = Lookups()
+    asking = Compiler(mailbox, table, store.now, lookups.needle, lookups.fuzzy)
+    asking.compile(query)
+    asking.candidates(query)
+    more = True
+    while more:
+        more = store.look(_look_up, store, lookups)
+        if more:
+            await asyncio.sleep(0)  # others' turn
+    return lookups
+
+
+def _look_up(db: apsw.Connection, store: SqliteStore, lookups: Lookups) -> bool:
+    with store.searching(db) as index:
+        return lookups.read(index, _INDEX_PART)
 
 
 def _named(query: Query, within: UidRanges) -> int:
@@ -133,34 +162,38 @@ def _named(query: Query, within: UidRanges) -> int:
 class _Search:
     """One search: compiled when made, run once."""
 
-    def __init__(self, store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        table: FlagTable,
+        mailbox: int,
+        query: Query,
+        within: UidRanges,
+        lookups: Lookups | None,
+    ) -> None:
+        """lookups: what an index says of the query's needles, None where it was not asked."""
         self.store = store
         self.mailbox = mailbox
         self.emails: array[int] | None = None
         """Those to be looked at, None for all of the mailbox."""
         self.come_to: ComeTo | None = None
         self._reached = 0
-        few = _named(query, within) <= FEW
-        self.compiler, self.test, candidates, upto = store.look(self._compiled, table, query, few)
+        self.compiler, self.test, candidates = store.look(self._compiled, table, query, lookups)
         self.within = within
         self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
-        if candidates is not None:
-            self._narrow(candidates, upto, query, within)
+        if candidates is not None and lookups is not None:
+            self._narrow(candidates, lookups.upto, query, within)
 
     def _compiled(
-        self, db: apsw.Connection, table: FlagTable, query: Query, few: bool
-    ) -> tuple[Compiler, Test, array[int] | None, int]:
-        """The query compiled against one state of the index: (..., candidates, how far the index is complete).
-
-        few: hardly any messages are to be looked at, and a common word would bring all that have it.
-        """
+        self, db: apsw.Connection, table: FlagTable, query: Query, lookups: Lookups | None
+    ) -> tuple[Compiler, Test, array[int] | None]:
+        """The query compiled; the candidates."""
         marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
-        if few or not has_texts(query):
+        if lookups is None:
             compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index, marks)
-            return compiler, compiler.compile(query), None, 0
-        with self.store.searching(db) as index:
-            compiler = Compiler(self.mailbox, table, self.store.now, index.needle, index.fuzzy, marks)
-            return compiler, compiler.compile(query), compiler.candidates(query), index.upto
+            return compiler, compiler.compile(query), None
+        compiler = Compiler(self.mailbox, table, self.store.now, lookups.needle, lookups.fuzzy, marks)
+        return compiler, compiler.compile(query), compiler.candidates(query)
 
     def _narrow(self, candidates: array[int], upto: int, query: Query, within: UidRanges) -> None:
         """Go by candidates where they are fewer than the messages to be looked at otherwise."""
@@ -213,15 +246,25 @@ class _Search:
         """Rows that the SQL part lets through."""
         columns = [column.text for column in self.compiler.columns]
         values: list[SqlValue] = [value for column in self.compiler.columns for value in column.values]
+        long = self.compiler.text_columns
         if self.emails is not None:
             where = self._where(self.within)
+            if long:
+                where = balanced([where, _BEHIND], "AND", TRUE)
             sql = candidates_sql(columns, where.text)
-            for start in range(0, len(self.emails), _EMAIL_BATCH):
-                some = apsw.carray(self.emails[start : start + _EMAIL_BATCH])
-                yield self.store.look(_fetch, sql, [*values, some, self.mailbox, *where.values])
-                await asyncio.sleep(0)  # others' turn
+            size = _LONG_BATCH if long else _EMAIL_BATCH
+            for start in range(0, len(self.emails), size):
+                some = apsw.carray(self.emails[start : start + size])
+                cut, behind = True, (0, 0)
+                while cut:
+                    given = [*values, some, self.mailbox, *where.values, *(behind if long else ())]
+                    rows, cut = self._fetched(sql, given, long)
+                    yield rows
+                    await asyncio.sleep(0)  # others' turn
+                    if cut:
+                        behind = rows[-1][EMAIL], rows[-1][UID]
             return
-        batch = _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH
+        batch = _LONG_BATCH if long else _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH
         left, last = self.within, 0
         while left:
             # SQLite begins at one lower bound of `p.uid`, and not always at the highest: each batch would pass over all
@@ -229,9 +272,9 @@ class _Search:
             end = self._end(left, batch)
             where = self._where(left if end is None else upto(left, end))
             sql = placements_sql(columns, where.text, batch)
-            rows = self.store.look(_fetch, sql, [*values, self.mailbox, *where.values, last])
+            rows, cut = self._fetched(sql, [*values, self.mailbox, *where.values, last], long)
             yield rows
-            if len(rows) == batch:
+            if cut or len(rows) == batch:
                 last = rows[-1][UID]
             elif end is None:
                 return
@@ -239,6 +282,12 @@ class _Search:
                 last = end
             left = after(left, last)
             await asyncio.sleep(0)  # others' turn
+
+    def _fetched(self, sql: str, values: Sequence[object], long: Sequence[int]) -> tuple[list[Row], bool]:
+        """Rows, and whether there may be more of them because these have come to so many octets. long: their texts."""
+        if long:
+            return self.store.look(_fetch_octets, sql, values, long)
+        return self.store.look(_fetch, sql, values), False
 
     def _end(self, left: UidRanges, batch: int) -> int | None:
         """The UID that a statement may go up to; None for all that is left.
@@ -299,14 +348,15 @@ class _Search:
     async def _each_texts(self, emails: Iterable[int], see: Callable[[int, Texts], None]) -> None:
         """Show the texts of emails one after the other: a large one is let go at once.
 
-        Those that came so lately that their text is not stored yet come last, made on the way.
+        Those that came so lately that their text is not stored yet come last, made on the way; and those of which it
+        could not be made: one that still cannot be read has none.
         """
         keys = array("q", sorted(emails))
         waiting = self.store.look(_stored_texts, keys, see, bodies=self.compiler.bodies)
         while waiting:
             count = bodies.at_once([size for *_, size in waiting])
             some = waiting[:count]
-            octets = await self.store.read_contents([stored for _, _, stored, _ in some])
+            octets = await bodies.octets_of(self.store, [stored for _, _, stored, _ in some])
             made = await asyncio.to_thread(bodies.stored_texts, octets, self.store.limits)
             for (email, header, _, _), body in zip(some, made, strict=True):
                 see(email, Texts(header, body))
@@ -375,7 +425,7 @@ def _stored_texts(
         return []
     waiting: list[tuple[int, bytes, int, int]] = []
     for email, header, body, stored, size in db.execute(_TEXTS, (apsw.carray(emails),)):
-        if body is None:
+        if not body:  # none, or UNREADABLE
             waiting.append((email, header, stored, size))
         else:
             see(email, Texts(header, body))
@@ -385,6 +435,29 @@ def _stored_texts(
 def _fetch(db: apsw.Connection, sql: str, values: Sequence[object]) -> list[Row]:
     rows: list[Row] = typed(db.execute(sql, values))
     return rows
+
+
+def _fetch_octets(
+    db: apsw.Connection, sql: str, values: Sequence[object], long: Sequence[int]
+) -> tuple[list[Row], bool]:
+    """The first rows until their texts, the columns `long`, come to _LONG_OCTETS; whether they did."""
+    rows: list[Row] = []
+    octets = 0
+    cursor = db.execute(sql, values)
+    try:
+        while some := list(islice(cursor, _LONG_CHECK)):
+            rows += some
+            for at in long:
+                octets += sum([len(row[at]) for row in some])
+            if octets >= _LONG_OCTETS:
+                return rows, True
+    finally:
+        cursor.close()  # not read to its end: the statement would go on
+    return rows, False
+
+
+_BEHIND = Sql("(p.email, p.uid) > (?, ?)")
+"""Of candidates, which come in the order of emails and their UIDs, those behind one."""
 
 
 def _uid_after(db: apsw.Connection, mailbox: int, uid: int, count: int) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import apsw
 
 from ..model import Flags, FlagTable, System
@@ -14,7 +16,7 @@ class Shared:
 
     __slots__ = (
         "__weakref__", "claimed", "flags", "flags_known", "freed", "incarnation", "quota", "quota_at", "readers",
-        "seen_counts",
+        "reading", "seen_counts",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -26,6 +28,8 @@ class Shared:
         is told of new mail at once, one asks for it and not each."""
         self.readers: ReaderFlags | None = None
         self.seen_counts: dict[tuple[int, str], tuple[int, int, int]] = {}
+        self.reading = asyncio.Lock()
+        """Held while a large mailbox's UID list is read on a thread: a crowd that comes at once reads it once."""
         self.quota: Quota | None = None
         self.quota_at = 0
         self.freed = False

@@ -144,20 +144,20 @@ class SharedStore:
         return self._as_seen(db, mailboxes.mailbox_by_key(db, mailbox, self._actor), rights)
 
     async def snapshot(self, mailbox: int) -> Snapshot:
-        return self._own._read(self._snapshot, mailbox)
+        return await self._own.with_list(self._snapshot, mailbox)
 
-    def _snapshot(self, db: apsw.Connection, mailbox: int) -> Snapshot:
+    def _snapshot(self, db: apsw.Connection, mailbox: int, apart: bool) -> Snapshot:
         rights = self._readable(db, mailbox)
-        found = self._own._engine.kept.lists.snapshot(db, self.account, mailbox, self._actor)
+        found = self._own._engine.kept.lists.snapshot(db, self.account, mailbox, self._actor, apart=apart)
         return Snapshot(self._as_seen(db, found.mailbox, rights), found.uids)
 
     async def opening(self, mailbox: int) -> Opening:
         words = await self.keywords(mailbox)
-        snapshot, unseen = self._own._read(self._opening, mailbox)
+        snapshot, unseen = await self._own.with_list(self._opening, mailbox)
         return Opening(snapshot, words, unseen)
 
-    def _opening(self, db: apsw.Connection, mailbox: int) -> tuple[Snapshot, int]:
-        return self._snapshot(db, mailbox), reader.first_unseen(db, mailbox, self._actor)
+    def _opening(self, db: apsw.Connection, mailbox: int, apart: bool) -> tuple[Snapshot, int]:
+        return self._snapshot(db, mailbox, apart), reader.first_unseen(db, mailbox, self._actor)
 
     async def flag_table(self) -> FlagTable:
         await self._own.flag_table()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -30,11 +31,16 @@ if TYPE_CHECKING:
 ON_LOOP = 4_000
 """Messages up to which a sort is done on the event loop: about 4 ms, threading 7. More go to a thread."""
 
+ON_LOOP_OCTETS = 1 << 19
+"""Octets of one fact of these (References above all) up to which threading is done there: each id costs as much as a
+message's other facts together, and a message may have a thousand."""
+
 BATCH = 5_000
 """Messages whose keys are read at once for THREAD."""
 
 LONGEST = 32 << 20
-"""Octets that one key of all these may come to: a message may have References of a megabyte. Fewer are read then."""
+"""Octets that one fact of all these may come to: a message may have References of a megabyte. Fewer are read then; one
+that has more than this by itself is read alone."""
 
 RANGES = 1_000
 """Ranges that a statement is given at once."""
@@ -205,32 +211,54 @@ async def thread(
     if not count:
         return NO_THREADS
     if count <= ON_LOOP:
-        return store.look(threads, mailbox, ranges, algorithm)
+        made = store.look(threads_of_few, mailbox, ranges, algorithm)
+        if made is not None:
+            return made
     return await asyncio.to_thread(store.read_apart, threads, mailbox, ranges, algorithm)
 
 
-def threads(db: apsw.Connection, mailbox: int, ranges: UidRanges, algorithm: Algorithm) -> Threads:
-    """Threads of the placements in `ranges`."""
-    made, limit = THREADING[algorithm](), BATCH
-    longest = db.limit(apsw.SQLITE_LIMIT_LENGTH, LONGEST)
+def threads_of_few(db: apsw.Connection, mailbox: int, ranges: UidRanges, algorithm: Algorithm) -> Threads | None:
+    """`threads`; None where a fact of a batch is longer than what is read on the event loop."""
     try:
-        for piece in pieces(ranges):
-            left = piece
-            while left:
-                try:
+        with _at_most(db, ON_LOOP_OCTETS):
+            return threads(db, mailbox, ranges, algorithm)
+    except apsw.TooBigError:
+        return None
+
+
+def threads(db: apsw.Connection, mailbox: int, ranges: UidRanges, algorithm: Algorithm) -> Threads:
+    """Threads of the placements in `ranges`. Raises apsw.TooBigError where the connection reads less than LONGEST."""
+    made, limit = THREADING[algorithm](), BATCH
+    most = min(db.limit(apsw.SQLITE_LIMIT_LENGTH), LONGEST)
+    for piece in pieces(ranges):
+        left = piece
+        while left:
+            try:
+                with _at_most(db, most):
                     columns = thread_columns(db, mailbox, left, algorithm, limit)
-                except apsw.TooBigError:
-                    if limit == 1:
-                        raise
+            except apsw.TooBigError:
+                if most < LONGEST:
+                    raise
+                if limit > 1:
                     limit //= 2
                     continue
-                if not columns:
-                    break
-                made.add(*columns)
-                left = after(left, columns[0][-1])
+                columns = thread_columns(db, mailbox, left, algorithm, 1)
+            if not columns:
+                break
+            made.add(*columns)
+            left = after(left, columns[0][-1]) if len(columns[0]) == limit else ()
+            limit = min(2 * limit, BATCH)
+    return made.threads()
+
+
+@contextmanager
+def _at_most(db: apsw.Connection, octets: int) -> Iterator[None]:
+    """No value is longer than this within the block (apsw.TooBigError)."""
+    longest = db.limit(apsw.SQLITE_LIMIT_LENGTH, octets)
+    try:
+        yield
     finally:
         db.limit(apsw.SQLITE_LIMIT_LENGTH, longest)
-    return made.threads()
 
 
 def after(ranges: UidRanges, uid: int) -> UidRanges:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Collection
 
 from ...errors import Refusal
+from ...inbox import is_inbox
 from ..settings import BOTH
 from .context import Context
 from .mailboxes import Places
@@ -30,7 +31,7 @@ def names_of(context: Context, places: Places, only: Collection[str]) -> tuple[s
     found = []
     for wish in only:
         name = unicodedata.normalize("NFC", wish)
-        name = INBOX if name.upper() == INBOX else name
+        name = INBOX if is_inbox(name) else name
         if name not in taken:
             raise _refusal(name, there, taken)
         found.append(name)

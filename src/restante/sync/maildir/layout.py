@@ -21,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 
 from ...exchange.names import LONGEST_FOLDER, encode_utf7, from_disk
+from ...inbox import is_inbox
 from ...values import Value
 
 INBOX = "INBOX"
@@ -138,7 +139,7 @@ def detect(root: Path) -> tuple[Layout, str]:
     itself = (root / "cur").is_dir()
     if not below or any(path.startswith(".") and (root / path / "cur").is_dir() for path in _names(root)):
         return Layout.MAILDIRPP, ""
-    inbox = next((path for path in sorted(below) if path.upper() == INBOX), INBOX)
+    inbox = next((path for path in sorted(below) if is_inbox(path)), INBOX)
     return Layout.PLAIN, "" if itself else inbox
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import apsw
 
 from ...clock import Clock, Random
+from ...inbox import is_inbox
 from ...values import Record, field
 from ..model import Place, Spelling
 from ..side import MailboxUnavailable, SideUnavailable
@@ -312,7 +313,7 @@ class Tree:
         if one.look is None and one.row is not None and one.row.name:
             exact = one.row.name
         name = self.shape.name_of(one.path) if exact is None else exact
-        if name.upper() == INBOX and one.path != self.shape.inbox:
+        if is_inbox(name) and one.path != self.shape.inbox:
             name += "_2"
         unique, number = name, 2
         while unique in self._known:

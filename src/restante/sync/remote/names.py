@@ -16,6 +16,7 @@ import unicodedata
 
 from ...imap.grammar.errors import BadSyntax
 from ...imap.grammar.names import decode_mailbox, encode_utf7
+from ...inbox import is_inbox
 from ..side import MailboxUnavailable
 
 _SLASH = "2F"
@@ -82,13 +83,13 @@ class NameMap:
         if text is None:
             self.left_out[raw] = "its name cannot be read"
             return None
-        if text.upper() == "INBOX":
+        if is_inbox(text):
             name = "INBOX"
         else:
             if self.prefix and text.startswith(self.prefix) and len(text) > len(self.prefix):
                 text = text[len(self.prefix) :]
             name = unicodedata.normalize("NFC", from_server(text, separator))
-            if name.upper() == "INBOX":
+            if is_inbox(name):
                 self.left_out[raw] = "behind the prefix it is called INBOX too"
                 return None
         if not all(name.split("/")):

@@ -569,6 +569,30 @@ def test_what_mbsync_copied_is_the_same_message(make: Make, end: End, day: int) 
     assert sync(world).changed == 0
 
 
+@pytest.mark.parametrize("carried", [True, False], ids=["carried", "left by mbsync"])
+def test_what_mbsync_pushed_and_a_reader_names_anew_is_moved(make: Make, carried: bool) -> None:
+    """The field is in the server's message; of a file that is not ours it is no part (`maildir.octets`)."""
+    world = make(one=PLAIN, two=replace(ALL, lasting=False))
+    world.disks[TWO].lasting = False
+    world.disks[ONE].create("A")
+    plain = [octets(number, alike=False) for number in (1, 2)]
+    pushed = [data.replace(b"\r\n\r\n", b"\r\nX-TUID: 5I+ePmYQDLOf\r\n\r\n", 1) for data in plain]
+    for data, whole in zip(plain, pushed, strict=True):
+        world.disks[ONE].deliver("INBOX", whole, received=1_700_000_000)
+        if not carried:
+            world.disks[TWO].deliver("INBOX", data, received=1_700_000_000)
+    sync(world)
+    uid = world.disks[TWO].move("INBOX", 1, "A")
+    world.disks[TWO].boxes["A"].messages[uid].data = plain[0]
+    other = plain[1].replace(b"text", b"TEXT")  # one that is not the same before mbsync either
+    world.disks[TWO].deliver("A", other, received=1_700_000_000)
+    report = sync(world)
+    assert (report.one.moved, report.one.added, report.one.removed, report.two.total) == (1, 1, 0, 0)
+    assert [one.data for one in world.disks[ONE].boxes["A"].messages.values()] == [pushed[0], other]
+    assert len(world.disks[ONE].boxes["INBOX"].messages) == 1
+    assert sync(world).changed == 0
+
+
 def test_the_digest_of_what_mbsync_copied_is_of_its_octets_or_none(make: Make) -> None:
     world = make()
     for end, day in ((ONE, 0), (TWO, 1)):

@@ -73,7 +73,8 @@ class Account:
         self.unreadable: dict[tuple[str, int], Withheld] = {}
         self.unmarked: dict[str, int] = {}
         self.heard: Heard | None = None
-        """The last look in its own words, where it was all that a connection did since its login."""
+        """The last look in its own words, where it was all that a connection did since its login: but for ids, which
+        are asked for where they are not known."""
         self._flag_sets: dict[bytes, Flags] = {}
         self._quirks_on = quirks_on
         self._quirks_off = quirks_off

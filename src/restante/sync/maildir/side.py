@@ -155,6 +155,11 @@ class MaildirSide:
         """Identities (`Changes.emails`) are "maildir:" and the unique name: it goes along when a message is moved."""
         return await self._do(lambda tree: _changes(tree, name, since))
 
+    def keeps(self, name: str, keyword: str) -> bool:
+        """`side.Keeps`: keywords that have a letter. Of others a file that is named anew has none any more."""
+        letters = {} if self._tree is None else self._tree.keywords.letters
+        return keyword.lower() in [word.lower() for word in list(letters.values())]
+
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
         from .read import outlines
 

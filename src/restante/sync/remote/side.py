@@ -68,6 +68,16 @@ class RemoteSide:
         """Keywords that the server does not keep, by mailbox: they were asked for and not set."""
         return self._account.left_out_keywords
 
+    def keeps(self, name: str, keyword: str) -> bool:
+        """`side.Keeps`: what PERMANENTFLAGS names, where the mailbox was open for writing (RFC 9051 7.1)."""
+        low = keyword.lower()
+        return any(flag.lower() == low for flag in self._account.permanent.get(name) or ())
+
+    @property
+    def moves_by_copying(self) -> bool:
+        """`side.MovesByCopying`: a server without MOVE (RFC 6851)."""
+        return "MOVE" not in self._pool.offers
+
     @property
     def left_out_mailboxes(self) -> Mapping[bytes, str]:
         """Names (as sent) of mailboxes that are no places, and why."""

@@ -550,6 +550,51 @@ def test_a_placeholder_is_never_carried_to_the_server(make: Make) -> None:
     assert sync(world).changed == 0
 
 
+# Keywords ------------------------------------------------------------------------------------------
+
+
+def after(world: World, *labels: str) -> int:
+    """The step at which the last of these labels is reached, each looked for behind the one before it."""
+    at = 0
+    for label in labels:
+        at = next(i for i in range(at, len(world.steps.labels)) if world.steps.labels[i] == label) + 1
+    return at
+
+
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize("added", [False, True], ids=["flagged", "added"])
+def test_a_keyword_never_seen_before_that_is_taken_away_after_a_run_that_was_cut_off_is_taken_away(
+    tmp_path: Path, end: End, added: bool
+) -> None:
+    """The side says that it keeps it: that it lacks is what somebody did."""
+
+    def flagged(name: str) -> World:
+        (tmp_path / name).mkdir()
+        world = World(tmp_path / name, {ONE: PLAIN, TWO: PLAIN}, FREE)
+        world.deliver(end, "INBOX")
+        sync(world)
+        if added:
+            world.deliver(end, "INBOX", frozenset({"$New"}))
+        else:
+            world.disks[end].flag("INBOX", 1, frozenset({"$New"}))
+        return world
+
+    world = flagged("whole")
+    sync(world)
+    done = f"{end.other.name.lower()}: {'after add' if added else 'set flags'}"
+    kills = [after(world, done, "after commit commit"), *([after(world, done)] if added else [])]
+    for kill in kills:
+        world = flagged(str(kill))
+        assert world.sync(kill=kill) is None
+        box = world.disks[end.other].boxes["INBOX"]
+        (uid,) = [uid for uid, one in box.messages.items() if "$New" in one.flags]
+        world.disks[end.other].flag("INBOX", uid, frozenset())
+        sync(world)
+        same(world)
+        assert not any("$New" in flags for _, flags in world.content(ONE)["INBOX"])
+        assert sync(world).changed == 0
+
+
 # From mbsync ----------------------------------------------------------------------------------------
 
 

@@ -287,6 +287,7 @@ class Carrier:
                 if one.refused is not None
             ]
             context.state.asides.put(refused, context.settings.largest)
+            context.note_kept(self._pair, end, {message.flags for message in batch.messages})
             context.did(end, "added", len(answers) - len(refused))
             context.did(end, "octets", batch.octets)
             context.placeholders += sum(batch.stands)

@@ -94,7 +94,7 @@ def _compare(context: Context, look: Look, end: End) -> None:
         state.messages.lines(look.key, end, uids),
         look.rows,
         state.flagsets.__getitem__,
-        lambda flag: state.flagsets.keeps(end, flag),
+        lambda flag: context.keeps(look.key, end, flag),
         doomed,
     )
 

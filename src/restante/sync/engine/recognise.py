@@ -209,7 +209,7 @@ def _note(context: Context, end: End, rows: list[Row], spots: list[Spot], matche
         half.found = (look.key, difference.new[at])
         half.seen = context.state.flagsets[difference.new_flags[at]]
         if row.odd & FRESH[end]:  # written by us and not seen until now
-            half.flags -= {flag for flag in half.flags - half.seen if not context.state.flagsets.keeps(end, flag)}
+            half.flags -= {flag for flag in half.flags - half.seen if not context.keeps(look.key, end, flag)}
             row.odd &= ~FRESH[end]
         half.gone = False
         row.odd &= ~SENT

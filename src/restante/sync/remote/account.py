@@ -67,6 +67,8 @@ class Account:
         """UIDVALIDITY as it was last told for each mailbox: what UIDs that are handed in belong to."""
         self.permanent: dict[str, frozenset[str] | None] = {}
         """PERMANENTFLAGS by mailbox, where it was open for writing."""
+        self.kept: set[tuple[str, str]] = set()
+        """(mailbox, keyword in small letters): set by STORE, and named by PERMANENTFLAGS behind it."""
         self.append_limits: dict[str, int | None] = {}
         """APPENDLIMIT by mailbox, where each has its own."""
         self.left_out_keywords: dict[str, set[str]] = {}

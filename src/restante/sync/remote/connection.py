@@ -424,6 +424,8 @@ class Connection(asyncio.Protocol):
             if status.word == b"BYE" and not self.leaving:
                 self._fail(f"The server ended the connection: {said(status)}")
                 raise Lost(f"The server ended the connection: {said(status)}")
+            if status.code == b"PERMANENTFLAGS" and self.selected is not None:  # there is a new keyword
+                _described(self.selected, status)
             return False
         if status.tag not in self._owed:
             self._fail("The server answers what was not asked.")

@@ -36,7 +36,7 @@ async def set_flags(account: Account, name: str, changes: Sequence[FlagChange]) 
         return
     raw = await account.raw(name)
     async with account.pool.borrow(raw) as connection:
-        await account.open(connection, name, raw, write=True)
+        selected = await account.open(connection, name, raw, write=True)
         commands: list[Command] = []
         for (add, remove), uids in grouped.items():
             ordered = sorted(set(uids))
@@ -47,6 +47,10 @@ async def set_flags(account: Account, name: str, changes: Sequence[FlagChange]) 
                 if flags:
                     commands += [_store(numbers, sign, flags) for numbers, _ in sets(ordered, _limit(account))]
         await _run(connection, name, commands)
+        account.permanent[name] = selected.permanent
+        listed = {flag.lower() for flag in selected.permanent or ()}
+        for add, _ in grouped:
+            account.kept.update((name, flag.lower()) for flag in add if flag.lower() in listed)
 
 
 def _store(numbers: bytes, sign: bytes, flags: Iterable[str]) -> Command:

@@ -69,9 +69,9 @@ class RemoteSide:
         return self._account.left_out_keywords
 
     def keeps(self, name: str, keyword: str) -> bool:
-        """`side.Keeps`: what PERMANENTFLAGS names, where the mailbox was open for writing (RFC 9051 7.1)."""
-        low = keyword.lower()
-        return any(flag.lower() == low for flag in self._account.permanent.get(name) or ())
+        """`side.Keeps`: what was set by STORE, and PERMANENTFLAGS names behind it (RFC 9051 7.1). Of what came with
+        APPEND nobody knows: there are servers that take no keyword there."""
+        return (name, keyword.lower()) in self._account.kept
 
     @property
     def moves_by_copying(self) -> bool:

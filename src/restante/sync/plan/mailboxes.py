@@ -55,7 +55,8 @@ class Rename(Value, frozen=True):
 
 class MailboxPlan(Record):
     """What to do, in this order. gone: pairs that are gone on both sides. joints: what messages are merged in. bare:
-    names on either side that are no mailboxes, only parents of some."""
+    names on either side that are no mailboxes, only parents of some. begun: by pair and side, mailboxes that a run
+    which was cut off has made of such a name, to pour the pair's into: they count as bare."""
 
     joints: list[Joint] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
@@ -64,6 +65,7 @@ class MailboxPlan(Record):
     roles: list[tuple[Joint, End, str | None]] = field(default_factory=list)
     subscriptions: list[tuple[Joint, End, bool]] = field(default_factory=list)
     bare: dict[End, set[str]] = field(default_factory=dict)
+    begun: dict[tuple[int, End], Place] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.gone or self.renames or self.creates or self.roles or self.subscriptions)
@@ -101,12 +103,18 @@ def merge(
     found = {end: _find(pairs, places[end], end, renaming, hints) for end in BOTH}
     joints = [Joint(pair, found[End.ONE].get(pair.key), found[End.TWO].get(pair.key), key=pair.key) for pair in pairs]
     claimed = {end: {place.name for place in found[end].values()} for end in BOTH}
+    begun = _begun(joints, places, claimed, renaming)
+    for (_, end), place in begun.items():
+        claimed[end].add(place.name)
     new: dict[str, Joint] = {}
     for end in BOTH:
         for place in places[end]:
             if place.selectable and place.name not in claimed[end] and takes(place.name):
                 new.setdefault(place.name, Joint(None, None, None)).put(end, place)
     plan = MailboxPlan(bare={end: {place.name for place in places[end] if not place.selectable} for end in BOTH})
+    plan.begun = begun
+    for (_, end), place in begun.items():
+        plan.bare[end].add(place.name)
     for joint in [*joints, *new.values()]:
         names = {place.name for place in (joint.one, joint.two) if place is not None}
         if not names:
@@ -118,9 +126,31 @@ def merge(
             plan.joints.append(joint)
     _set_goals(plan.joints, renaming, {place.name for end in BOTH for place in places[end]}, takes)
     for end in BOTH:
-        plan.renames += _renames(plan.joints, end, {place.name for place in places[end] if place.selectable})
+        names = {place.name for place in places[end] if place.selectable} - plan.bare[end]
+        plan.renames += _renames(plan.joints, end, names)
     _complete(plan, places)
     return plan
+
+
+def _begun(
+    joints: Sequence[Joint],
+    places: Mapping[End, Sequence[Place]],
+    claimed: Mapping[End, Collection[str]],
+    renaming: Renaming,
+) -> dict[tuple[int, End], Place]:
+    """Renames onto a bare name that were cut off: the mailbox is still there, the new one too, which is no pair's, and
+    the other side has the new name."""
+    found: dict[tuple[int, End], Place] = {}
+    for joint in joints if renaming else ():
+        for end in BOTH:
+            old, new = renaming.get((joint.key, end), ("", ""))
+            here, there = joint.at(end), joint.at(end.other)
+            if here is None or there is None or here.name != old or there.name != new or new in claimed[end]:
+                continue
+            for place in places[end]:
+                if place.name == new and place.selectable:
+                    found[joint.key, end] = place
+    return found
 
 
 def _find(

@@ -171,7 +171,7 @@ async def _listing(
     ]
     if not connection.preface:  # all is enabled that would be
         asked[:0] = connection.enabling
-    fresh = connection.entered is not None and not account.namespaces_known
+    fresh = connection.entered is not None and not account.namespaces_known and connection.selected is None
     done = await connection.run(*commands, sink=hear)
     if commands[0] == (b"UNSELECT",) and done[0].ok:
         connection.selected = None

@@ -105,11 +105,17 @@ class RemoteSide:
 
     async def open(self) -> None:
         """Connect and log in. Raises SideUnavailable; LoginRefused, CertificateRefused where that is why."""
-        if self._account.spool is not None and self._account.spool.exists():
+        spool = self._account.spool
+        left = spool is not None and spool.exists()
+        if spool is not None and left:
             from .spool import sweep
 
-            sweep(self._account.spool, self._account.clock.now())
+            sweep(spool, self._account.clock.now())
         await self._pool.open()
+        if left:
+            from .marks import give_back
+
+            await give_back(self._account)
 
     async def close(self) -> None:
         """Say goodbye; also after a failure."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,7 @@ import pytest
 from restante.clock import ManualClock
 from restante.sync.engine import run
 from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, is_placeholder
-from restante.sync.model import Added, Message, Place
+from restante.sync.model import Added, Message, Place, Withheld
 from restante.sync.outline import mark
 from restante.sync.settings import End
 from restante.sync.side import SideLost, SideUnavailable
@@ -158,6 +159,61 @@ def test_newest_messages_come_first(make: Make) -> None:
         ("INBOX", TWO, done, 20) for done in range(2, 21, 2)
     ]
     assert world.progress[-1].octets == sum(len(m.data) for m in world.disks[ONE].boxes["INBOX"].messages.values())
+
+
+class Shuffled(MemorySide):
+    """Gives messages in another order than they were asked for, as several connections do."""
+
+    async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+        chance = random.Random(1)
+        wanted = list(uids)
+        chance.shuffle(wanted)
+        async for message in super().fetch(name, wanted):
+            yield message
+
+
+@pytest.mark.parametrize("end", End)
+def test_messages_are_filed_in_their_order(make: Make, end: End) -> None:
+    """IMAP clients may show them so. To side one also where what is new comes first to side two."""
+    world = make(replace(FREE, batch=7, newest_first=end is ONE))
+    world.kind = Shuffled
+    for _ in range(50):
+        world.deliver(end.other, "INBOX")
+    world.prepare = lambda sides: setattr(sides[end.other], "withholds", withholding(20, 40))
+    sync(world)
+    there = [number_of(one.data) for _, one in sorted(world.disks[end].boxes["INBOX"].messages.items())]
+    assert there == [number for number in range(1, 51) if number not in (20, 40)]
+
+
+def withholding(*numbers: int) -> Callable[[bytes], Withheld | None]:
+    return lambda data: Withheld("damaged") if number_of(data) in numbers else None
+
+
+def test_a_message_that_is_waited_for_does_not_fill_the_memory(make: Make) -> None:
+    world = make(replace(FREE, newest_first=False, batch=100, batch_octets=1000))
+    most = 0
+
+    class Late(MemorySide):
+        """The first one comes last."""
+
+        async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+            async for message in super().fetch(name, [*uids[1:], *uids[:1]]):
+                yield message
+
+        async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+            nonlocal most
+            most = max(most, sum(len(one.data) for one in messages))
+            return await super().add(name, messages)
+
+    world.kind = Late
+    for _ in range(200):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    there = [number_of(one.data) for _, one in sorted(world.disks[TWO].boxes["INBOX"].messages.items())]
+    assert sorted(there) == [*range(1, 201)]
+    late = there.index(1)
+    assert there[:late] + there[late + 1 :] == [*range(2, 201)]
+    assert 0 < most <= 1000
 
 
 # Names ----------------------------------------------------------------------------------------------

@@ -168,6 +168,34 @@ def test_a_whole_run_goes_on_with_the_connection_of_the_attempt(
         entry.SETTLED.clear()
 
 
+@pytest.mark.parametrize("way", ["plain", "compressed"])
+def test_a_whole_run_on_the_connection_of_the_attempt_that_finds_nothing_leaves_a_record(
+    tmp_path: Path, server: RestanteServer, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A mailbox that the copy leaves out changes all the time: not every other run is a whole one for that."""
+    if way == "compressed":
+        monkeypatch.setattr("restante.sync.remote.pool.is_loopback", lambda host: False)
+    cli = Cli(tmp_path)
+    init(cli, server, "mine", HERE)
+    cli.file.write_text(cli.file.read_text() + '\nexclude = ["Archive"]\n')
+    cli("sync")
+    cli("sync")
+    for number in range(60, 62):
+        before = json.loads(written(cli).read_bytes())
+        server.put(ANNA, message(number), "Archive")
+        entry.SETTLED.clear()
+        assert not attempt(cli)
+        assert not written(cli).exists()
+        with monkeypatch.context() as patch:
+            patch.setattr("restante.sync.remote.pool.dial", None)  # it goes on with that connection
+            assert run_plain(str(cli.data), str(cli.file), [], False) == Exit.OK
+        made = json.loads(written(cli).read_bytes())
+        assert made["heard"] != before["heard"]
+        assert {**made, "heard": 0, "files": 0} == {**before, "heard": 0, "files": 0}  # as one that logs in itself
+        entry.SETTLED.clear()
+        assert attempt(cli)
+
+
 def test_what_was_handed_over_is_for_the_same_account_alone(work: Cli, server: RestanteServer) -> None:
     """The file of copies was written anew behind the attempt."""
     server.put(ANNA, message(60))

@@ -65,7 +65,7 @@ class Abilities:
     moved. sizes: Outline.size. keywords: keeps others than system flags. roles: special uses can be set. log: tells
     what changed since a cursor; else everything, each time. lasting: EMAILIDs stay when others move messages.
     moves: a move is one act; else all are copied, and then removed. lists_emails: EMAILIDs come with changes; else they
-    have to be asked for."""
+    have to be asked for. vouches: says that it keeps keywords."""
 
     ids: bool = True
     emails: bool = True
@@ -78,6 +78,7 @@ class Abilities:
     lasting: bool = True
     moves: bool = True
     lists_emails: bool = True
+    vouches: bool = True
 
 
 ALL = Abilities()
@@ -376,6 +377,13 @@ class MemorySide:
         )
         self._step("after changes")
         return found
+
+    @property
+    def moves_by_copying(self) -> bool:
+        return not self.abilities.moves
+
+    def keeps(self, name: str, keyword: str) -> bool:
+        return self.abilities.keywords and self.abilities.vouches
 
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
         await self._call("outlines", name)

@@ -249,9 +249,12 @@ def play(
     """Play a program: a number is an edit, a run (0 mod 7), or one that is killed or has edits meanwhile (1 mod 7)."""
     with tempfile.TemporaryDirectory(dir=RAM) as folder:
         world = World(Path(folder), abilities, settings, copying=copying)
-        for end in End:  # shows which keywords are kept: a removal of one never seen could not be told from not keeping
+        for end in End:
             world.disks[end].lasting = abilities[end].lasting
-            world.disks[end].deliver("INBOX", octets(0, False), world.kept(end, frozenset(FLAGS)))
+            # Shows which keywords are kept, where the side does not say it: a removal of one never seen could not be
+            # told from not keeping it.
+            shown = [flag for flag in FLAGS if flag[0] == "\\" or not abilities[end].vouches]
+            world.disks[end].deliver("INBOX", octets(0, False), world.kept(end, frozenset(shown)))
         for code in program:
             rest, what = divmod(code, 7)
             if what == 0:

@@ -61,6 +61,45 @@ def test_a_copy_here_is_one_on_the_server_and_nothing_is_sent(make: Make, two: A
     assert sync(world).changed == 0
 
 
+def test_a_copy_on_the_server_of_what_was_sent_to_it_is_one_here(make: Make) -> None:
+    """It lists no EMAILIDs: those of what was added there are asked for once it is listed."""
+    world = make(one=replace(ALL, lists_emails=False), two=FILES)
+    world.disks[ONE].create("A")
+    for _ in range(2):
+        world.deliver(TWO, "INBOX")
+    sync(world)
+    assert calls(world, ONE)["emails"] == 1
+    world.copy(ONE, "INBOX", 1, "A")
+    report = sync(world)
+    assert (report.two.copied, report.two.added, fetched(world)) == (1, 0, 0)
+    same(world)
+    world.disks[ONE].flag("INBOX", 2, frozenset({"\\Seen"}))
+    world.disks[TWO].flag("INBOX", 1, frozenset({"\\Flagged"}))
+    sync(world)
+    assert calls(world, ONE)["emails"] == 0  # known by then
+    assert sync(world).changed == 0
+
+
+@pytest.mark.parametrize(("one", "two", "fetches"), [(ALL, ALL, 1), (PLAIN, FILES, 3)], ids=["emails", "octets"])
+def test_a_dry_run_tells_copies_and_additions_apart(make: Make, one: Abilities, two: Abilities, fetches: int) -> None:
+    world = filled(make(one=one, two=two), "A")
+    if one is ALL:
+        world.copy(ONE, "INBOX", 1, "A")
+        world.copy(ONE, "INBOX", 2, "A")
+    for uid in (3, 4):
+        world.copy(TWO, "INBOX", uid, "A")
+    world.deliver(TWO, "A")
+    there = {end: world.content(end) for end in End}
+    plan = sync(world, dry_run=True).plan
+    here = ["copy 2 messages to 'A' on two"] if one is ALL else []
+    assert sorted(plan) == sorted([*here, "copy 2 messages to 'A' on one", "add 1 message to 'A' on one"])
+    assert fetched(world) == fetches
+    assert {end: world.content(end) for end in End} == there
+    report = sync(world)
+    assert (report.one.copied, report.one.added, report.two.copied) == (2, 1, len(here) * 2)
+    same(world)
+
+
 def test_a_copy_here_of_a_server_that_tells_no_uids(make: Make) -> None:
     world = filled(make(one=BARE), "A")
     world.copy(TWO, "INBOX", 1, "A")

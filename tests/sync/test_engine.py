@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,7 @@ import pytest
 from restante.clock import ManualClock
 from restante.sync.engine import run
 from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, is_placeholder
-from restante.sync.model import Added, Message, Place
+from restante.sync.model import Added, Message, Place, Withheld
 from restante.sync.outline import mark
 from restante.sync.settings import End
 from restante.sync.side import SideLost, SideUnavailable
@@ -158,6 +159,61 @@ def test_newest_messages_come_first(make: Make) -> None:
         ("INBOX", TWO, done, 20) for done in range(2, 21, 2)
     ]
     assert world.progress[-1].octets == sum(len(m.data) for m in world.disks[ONE].boxes["INBOX"].messages.values())
+
+
+class Shuffled(MemorySide):
+    """Gives messages in another order than they were asked for, as several connections do."""
+
+    async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+        chance = random.Random(1)
+        wanted = list(uids)
+        chance.shuffle(wanted)
+        async for message in super().fetch(name, wanted):
+            yield message
+
+
+@pytest.mark.parametrize("end", End)
+def test_messages_are_filed_in_their_order(make: Make, end: End) -> None:
+    """IMAP clients may show them so. To side one also where what is new comes first to side two."""
+    world = make(replace(FREE, batch=7, newest_first=end is ONE))
+    world.kind = Shuffled
+    for _ in range(50):
+        world.deliver(end.other, "INBOX")
+    world.prepare = lambda sides: setattr(sides[end.other], "withholds", withholding(20, 40))
+    sync(world)
+    there = [number_of(one.data) for _, one in sorted(world.disks[end].boxes["INBOX"].messages.items())]
+    assert there == [number for number in range(1, 51) if number not in (20, 40)]
+
+
+def withholding(*numbers: int) -> Callable[[bytes], Withheld | None]:
+    return lambda data: Withheld("damaged") if number_of(data) in numbers else None
+
+
+def test_a_message_that_is_waited_for_does_not_fill_the_memory(make: Make) -> None:
+    world = make(replace(FREE, newest_first=False, batch=100, batch_octets=1000))
+    most = 0
+
+    class Late(MemorySide):
+        """The first one comes last."""
+
+        async def fetch(self, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
+            async for message in super().fetch(name, [*uids[1:], *uids[:1]]):
+                yield message
+
+        async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+            nonlocal most
+            most = max(most, sum(len(one.data) for one in messages))
+            return await super().add(name, messages)
+
+    world.kind = Late
+    for _ in range(200):
+        world.deliver(ONE, "INBOX")
+    sync(world)
+    there = [number_of(one.data) for _, one in sorted(world.disks[TWO].boxes["INBOX"].messages.items())]
+    assert sorted(there) == [*range(1, 201)]
+    late = there.index(1)
+    assert there[:late] + there[late + 1 :] == [*range(2, 201)]
+    assert 0 < most <= 1000
 
 
 # Names ----------------------------------------------------------------------------------------------
@@ -550,6 +606,51 @@ def test_a_placeholder_is_never_carried_to_the_server(make: Make) -> None:
     assert sync(world).changed == 0
 
 
+# Keywords ------------------------------------------------------------------------------------------
+
+
+def after(world: World, *labels: str) -> int:
+    """The step at which the last of these labels is reached, each looked for behind the one before it."""
+    at = 0
+    for label in labels:
+        at = next(i for i in range(at, len(world.steps.labels)) if world.steps.labels[i] == label) + 1
+    return at
+
+
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize("added", [False, True], ids=["flagged", "added"])
+def test_a_keyword_never_seen_before_that_is_taken_away_after_a_run_that_was_cut_off_is_taken_away(
+    tmp_path: Path, end: End, added: bool
+) -> None:
+    """The side says that it keeps it: that it lacks is what somebody did."""
+
+    def flagged(name: str) -> World:
+        (tmp_path / name).mkdir()
+        world = World(tmp_path / name, {ONE: PLAIN, TWO: PLAIN}, FREE)
+        world.deliver(end, "INBOX")
+        sync(world)
+        if added:
+            world.deliver(end, "INBOX", frozenset({"$New"}))
+        else:
+            world.disks[end].flag("INBOX", 1, frozenset({"$New"}))
+        return world
+
+    world = flagged("whole")
+    sync(world)
+    done = f"{end.other.name.lower()}: {'after add' if added else 'set flags'}"
+    kills = [after(world, done, "after commit commit"), *([after(world, done)] if added else [])]
+    for kill in kills:
+        world = flagged(str(kill))
+        assert world.sync(kill=kill) is None
+        box = world.disks[end.other].boxes["INBOX"]
+        (uid,) = [uid for uid, one in box.messages.items() if "$New" in one.flags]
+        world.disks[end.other].flag("INBOX", uid, frozenset())
+        sync(world)
+        same(world)
+        assert not any("$New" in flags for _, flags in world.content(ONE)["INBOX"])
+        assert sync(world).changed == 0
+
+
 # From mbsync ----------------------------------------------------------------------------------------
 
 
@@ -566,6 +667,30 @@ def test_what_mbsync_copied_is_the_same_message(make: Make, end: End, day: int) 
     world.disks[end.other].deliver("INBOX", other, received=1_600_000_000)
     report = sync(world)
     assert (report.one.added, report.two.added) == ((1, 0) if end is ONE else (0, 1))
+    assert sync(world).changed == 0
+
+
+@pytest.mark.parametrize("carried", [True, False], ids=["carried", "left by mbsync"])
+def test_what_mbsync_pushed_and_a_reader_names_anew_is_moved(make: Make, carried: bool) -> None:
+    """The field is in the server's message; of a file that is not ours it is no part (`maildir.octets`)."""
+    world = make(one=PLAIN, two=replace(ALL, lasting=False))
+    world.disks[TWO].lasting = False
+    world.disks[ONE].create("A")
+    plain = [octets(number, alike=False) for number in (1, 2)]
+    pushed = [data.replace(b"\r\n\r\n", b"\r\nX-TUID: 5I+ePmYQDLOf\r\n\r\n", 1) for data in plain]
+    for data, whole in zip(plain, pushed, strict=True):
+        world.disks[ONE].deliver("INBOX", whole, received=1_700_000_000)
+        if not carried:
+            world.disks[TWO].deliver("INBOX", data, received=1_700_000_000)
+    sync(world)
+    uid = world.disks[TWO].move("INBOX", 1, "A")
+    world.disks[TWO].boxes["A"].messages[uid].data = plain[0]
+    other = plain[1].replace(b"text", b"TEXT")  # one that is not the same before mbsync either
+    world.disks[TWO].deliver("A", other, received=1_700_000_000)
+    report = sync(world)
+    assert (report.one.moved, report.one.added, report.one.removed, report.two.total) == (1, 1, 0, 0)
+    assert [one.data for one in world.disks[ONE].boxes["A"].messages.values()] == [pushed[0], other]
+    assert len(world.disks[ONE].boxes["INBOX"].messages) == 1
     assert sync(world).changed == 0
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restante.sync.maildir import MaildirSide, change, marker, scan
+from restante.sync.maildir import MaildirSide, change, marker, scan, watch
+from restante.sync.maildir import side as side_module
 from restante.sync.maildir.names import free_rename
 from restante.sync.model import FlagChange, Flags
 from restante.sync.side import MailboxUnavailable
@@ -281,6 +282,34 @@ def test_a_file_dropped_beside_the_messages_is_told_once(tmp_path: Path) -> None
                 assert await one.wait(["INBOX", "Outbox"]) == {"Outbox"}
             deliver(root, 2)
             assert await one.wait(["INBOX", "Outbox"]) == {"INBOX"}  # what nobody takes makes no run after run
+
+    run(tmp_path, act, drops="Outbox")
+
+
+def test_a_file_dropped_where_another_goes_at_that_moment_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = maildir(tmp_path / "Mail")
+    box = maildir(root / ".Outbox")
+    asked: list[str] = []
+
+    def loose(name: str) -> bool:
+        """The file that is asked about first lives, the other is gone before it is looked at."""
+        if name.endswith(".eml") and name not in asked:
+            asked.append(name)
+            if len(asked) == 2:
+                (box / name).unlink()
+        return name.endswith(".eml")
+
+    monkeypatch.setattr(side_module, "is_loose", loose)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        for name in ("one.eml", "two.eml"):
+            (box / name).write_bytes(text(1))
+        async with asyncio.timeout(watch.CHECK / 2):  # without a further look
+            assert await one.wait(["INBOX", "Outbox"]) == {"Outbox"}
+        assert len(asked) == 2
 
     run(tmp_path, act, drops="Outbox")
 

@@ -65,6 +65,49 @@ def test_what_vanished_over_there_goes_with_its_parent_and_not_back() -> None:
     assert played(["P", "P/c", "P/d"], found, TWO) == ["P/c", "Q", "Q/d"]
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "goals"),
+    [
+        (["Q", "Q/c"], ["P", "P/d"], ["Q", "Q/d"]),
+        (["P", "P/d"], ["Q", "Q/c"], ["Q", "Q/d"]),
+        (["Q", "Q/c"], ["P", "X"], ["Q", "X"]),
+        (["Q", "Q/d"], ["P", "P/e"], ["Q", "Q/d"]),
+        (["Q", "X/c"], ["P", "P/d"], ["Q", "X/c"]),
+        (["Q", "Q/c"], ["R", "R/d"], ["Q", "Q/d"]),
+        (["P", "R/P/c"], ["Q", "Q/d"], ["Q", "R/P/c"]),
+    ],
+)
+def test_a_child_keeps_its_own_new_name_below_its_parent_s(one: list[str], two: list[str], goals: list[str]) -> None:
+    """The parent is renamed on one side, the child on the other."""
+    pairs = [pair(1, "P"), pair(2, "P/c")]
+    there = {"x": one, "y": two}
+    sides = [[place(name, f"{side}{number}") for number, name in enumerate(there[side], 1)] for side in "xy"]
+    found = plan(pairs, *sides)
+    assert [joint.goal for joint in found.joints] == goals
+    assert played(one, found, ONE) == sorted(goals)
+    assert played(two, found, TWO) == sorted(goals)
+
+
+def test_what_is_made_below_a_mailbox_that_is_renamed_over_there_is_made_below_its_new_name() -> None:
+    found = plan([pair(1, "P")], [place("Q", "x1")], [place("P", "y1"), place("P/new", "y9"), place("P/new/er", "y8")])
+    assert [joint.goal for joint in found.joints] == ["Q", "Q/new", "Q/new/er"]
+    assert [(step.end, step.old, step.new) for step in found.renames] == [(TWO, "P", "Q")]
+
+
+def test_two_that_are_each_to_be_below_the_other_stay_where_they_were_put() -> None:
+    found = plan(
+        [pair(1, "P"), pair(2, "Q")], [place("P", "x1"), place("P/Q", "x2")], [place("Q/P", "y1"), place("Q", "y2")]
+    )
+    assert [joint.goal for joint in found.joints] == ["Q/P", "P/Q"]
+
+
+def test_a_renaming_across_three_levels_keeps_every_part() -> None:
+    pairs = [pair(1, "R"), pair(2, "R/P"), pair(3, "R/P/c")]
+    one = [place("S", "x1"), place("S/P", "x2"), place("S/P/c", "x3")]
+    found = plan(pairs, one, [place("R", "y1"), place("R/Q", "y2"), place("R/Q/d", "y3")])
+    assert [joint.goal for joint in found.joints] == ["S", "S/Q", "S/Q/d"]
+
+
 def test_names_are_exchanged_by_a_third() -> None:
     pairs = [pair(1, "A"), pair(2, "B")]
     found = plan(pairs, [place("B", "x1"), place("A", "x2")], [place("A", "y1"), place("B", "y2")])

@@ -32,6 +32,7 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
     "no-move": (replace(ALL, moves=False), replace(ALL, emails=False, moves=False)),
     "no-sizes": (replace(ALL, emails=False), replace(ALL, emails=False, sizes=False)),
     "no-keywords": (ALL, replace(ALL, keywords=False)),
+    "silent-about-keywords": (replace(ALL, vouches=False), replace(ALL, emails=False, vouches=False)),
     "no-log": (replace(ALL, log=False), ALL),
     "asked-for-emails": (replace(ALL, lists_emails=False), replace(ALL, lasting=False)),
     "file-names": (replace(ALL, emails=False, ids=False, roles=False), replace(ALL, lasting=False, roles=False)),

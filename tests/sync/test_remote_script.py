@@ -127,6 +127,71 @@ def test_others_deleted_messages_stay_without_uidplus() -> None:
     assert {uid: flags for uid, (flags, _) in bare.boxes[b"INBOX"].items()} == {1: {b"\\Deleted"}, 3: set()}
 
 
+@pytest.mark.parametrize(
+    "at", [b"EXPUNGE", b"UID STORE 2,4 +FLAGS", b"UID STORE 1 +FLAGS"], ids=["expunge", "marks", "after"]
+)
+def test_others_deleted_marks_outlive_a_run_that_is_cut_off_while_it_removes(tmp_path: Path, at: bytes) -> None:
+    class Cut(Bare):
+        ended = False
+
+        def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+            if command.startswith(at) and not self.ended:
+                self.ended = True
+                return None
+            return super().__call__(session, tag, command)
+
+    bare = Cut()
+    for number in range(4):
+        bare.put(b"INBOX", message(number).data, *([b"\\Deleted"] if number == 0 else []))
+    spool = tmp_path / "parts"
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        with pytest.raises(Lost):
+            await side.remove("INBOX", [2, 4])
+
+    on(bare, act, spool=spool)
+    assert bare.boxes[b"INBOX"][1][0] == set()
+    (file,) = spool.iterdir()
+    other = file.with_name("other.marks")
+    other.write_bytes(file.read_bytes().replace(b'"ann"', b'"bob"').replace(b"as ann", b"as bob"))
+
+    async def again(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        assert bare.boxes[b"INBOX"][1][0] == {b"\\Deleted"}
+        await side.remove("INBOX", [2, 4])
+
+    on(bare, again, spool=spool)
+    assert {uid: flags for uid, (flags, _) in bare.boxes[b"INBOX"].items()} == {1: {b"\\Deleted"}, 3: set()}
+    assert list(spool.iterdir()) == [other]  # of another account
+    bare.validity[b"INBOX"] += 1
+    other.rename(file)
+    file.write_bytes(file.read_bytes().replace(b"as bob", b"as ann").replace(b"[1]", b"[3]"))
+    on(bare, lambda side, script: side.places(), spool=spool)
+    assert bare.boxes[b"INBOX"][3][0] == set()  # of other UIDs
+    assert not spool.exists()
+
+
+def test_a_keyword_that_the_server_lists_behind_a_store_is_one_that_it_keeps() -> None:
+    class Keeping(Bare):
+        def do_select(self, session: Session, rest: bytes) -> bytes:
+            return super().do_select(session, rest).replace(b"\\Flagged)]", b"\\Flagged \\*)]")
+
+        def do_uid_store(self, session: Session, rest: bytes) -> bytes:
+            return b"* OK [PERMANENTFLAGS (\\Seen Work \\*)] one more\r\n" + super().do_uid_store(session, rest)
+
+    bare = Keeping()
+    bare.put(b"INBOX", message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        assert not side.keeps("INBOX", "work")
+        await side.set_flags("INBOX", [FlagChange([1], frozenset({"work"}), NONE)])
+        assert side.keeps("INBOX", "work")
+        assert not side.keeps("INBOX", "other")
+
+    on(bare, act)
+
+
 def test_keywords_that_are_not_kept_are_left_out_and_told() -> None:
     bare = Bare()
     bare.put(b"INBOX", message(1).data)

@@ -119,6 +119,31 @@ def exchanged(world: World) -> None:
         world.disks[TWO].rename(old, new)
 
 
+def with_a_parent(world: World) -> None:
+    """Mailboxes below a name that is none, and one that is to get that name, with equal messages."""
+    base(world)
+    for name in ("Q/x", "P", "P/c"):
+        world.disks[ONE].create(name)
+        world.deliver(ONE, name)
+    world.disks[ONE].boxes["P"].subscribed = True
+    for _ in range(2):
+        world.deliver(ONE, "P", frozenset({"\\Flagged"}))
+        world.count -= 1
+    world.count += 1
+
+
+def onto_a_bare_name(world: World) -> None:
+    for old, new in (("Q/x", "Z"), ("P", "Q"), ("Z", "Q/x")):
+        world.disks[TWO].rename(old, new)
+
+
+def a_child_and_its_parent(world: World) -> None:
+    world.disks[ONE].rename("P", "R")
+    world.disks[TWO].rename("P/c", "P/d")
+    world.disks[TWO].create("P/e")
+    world.deliver(TWO, "P/e")
+
+
 def renamed_on_both(world: World) -> None:
     world.disks[ONE].rename("A", "First")
     world.disks[TWO].rename("A", "Second")
@@ -156,6 +181,8 @@ CASES: dict[str, tuple[Edit, ...]] = {
     "flags": (base, flags),
     "mailboxes": (base, mailboxes),
     "exchanged": (base, exchanged),
+    "onto-a-bare-name": (with_a_parent, onto_a_bare_name),
+    "child-and-parent": (with_a_parent, a_child_and_its_parent),
     "renamed-on-both": (base, renamed_on_both),
     "deleted-with-new-mail": (base, deleted_with_new_mail),
     "renumbered": (base, renumbered),

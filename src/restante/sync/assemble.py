@@ -272,7 +272,7 @@ def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
         brake=Brake(brake.on, brake.vanished, brake.emptied, brake.share, brake.least, brake.number, brake.window),
         trash=Trash(trash.days, None if trash.mailbox else places.trash, trash.mailbox or None),
         largest=table.largest or None,
-        newest_first=table.newest_first,
+        newest_first=not table.store if table.newest_first == "auto" else table.newest_first,
         at_once=table.connections,
     )
 

@@ -19,7 +19,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -172,7 +172,13 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     largest: Annotated[
         int, Doc("Larger messages leave a placeholder (`restante sync fetch` brings them); 0: no limit.", "size")
     ] = 0
-    newest_first: Annotated[bool, Doc("Carry what came last first.")] = True
+    newest_first: Annotated[
+        bool | Literal["auto"],
+        Doc(
+            'Bring what came last first. "auto": into a Maildir, whose readers sort by date; not into a store: IMAP '
+            "clients may show mail in the order in which it was filed."
+        ),
+    ] = "auto"
     connections: Annotated[int, Doc("Most connections to the server at once.")] = 4
     compress: Annotated[bool, Doc("Compress what goes over the line, where the server can (COMPRESS=DEFLATE).")] = True
     stalled: Annotated[

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 class Handed:
     """Logged in, nothing under way. handle: of the socket. tls: what is between socket and octets. out, into: COMPRESS.
-    lines: greeting, capabilities after the login and what was enabled, as the server said them."""
+    lines: greeting, capabilities after the login and what was enabled, as the server said them. entered: the mechanism
+    of the login and what the server had offered until then; enabling: what was enabled, as commands: a run that goes on
+    and finds nothing to do writes down what one that begins anew would ask."""
 
-    __slots__ = ("handle", "into", "lines", "out", "tls", "whom")
+    __slots__ = ("enabling", "entered", "handle", "into", "lines", "out", "tls", "whom")
 
     def __init__(
         self,
@@ -31,6 +33,8 @@ class Handed:
         self.out = out
         self.into = into
         self.lines = lines
+        self.entered: tuple[str, frozenset[str]] | None = None
+        self.enabling: tuple[bytes, ...] = ()
         self.whom: Whom = ("", 0, False, None, "")
 
     def close(self) -> None:

@@ -157,6 +157,34 @@ async def emails_of(side: Side, name: str, uids: Sequence[int]) -> Mapping[int, 
     return await cast("Emails", side).emails(name, uids) if callable(own) else {}
 
 
+class Keeps(Protocol):
+    """What a side may tell besides: that it keeps a keyword, before any message was listed with it."""
+
+    def keeps(self, name: str, keyword: str) -> bool:
+        """Whether the mailbox is sure to keep it, as far as the side knows by now. False: nobody knows."""
+        ...
+
+
+def keeps(side: Side, name: str, keyword: str) -> bool:
+    """Whether the side says that it keeps this keyword there."""
+    own = getattr(side, "keeps", None)
+    return callable(own) and cast("Keeps", side).keeps(name, keyword)
+
+
+class MovesByCopying(Protocol):
+    """What a side may tell besides: that its `move` is not one act."""
+
+    @property
+    def moves_by_copying(self) -> bool:
+        """All messages of a call are copied, and then removed: cut off, they may be in both mailboxes."""
+        ...
+
+
+def moves_by_copying(side: Side) -> bool:
+    """Whether a move that was cut off may have left messages in both mailboxes."""
+    return bool(getattr(side, "moves_by_copying", False))
+
+
 class EmptyDeletes(Protocol):
     """What a side may do besides: delete a mailbox only if it is empty, whatever arrives in it meanwhile."""
 

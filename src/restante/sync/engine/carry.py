@@ -4,7 +4,7 @@
 
 A kill before the first commit leaves nothing; after it, rows that lack a UID: the next run looks whether the message is
 there (`recognise`) before it adds it again. Reading the next batch goes on while one is being added; at most three
-batches are in memory. A batch costs one commit.
+batches are in memory, and as much again as waits for its turn where the order counts. A batch costs one commit.
 
 A connection that ends while a batch is being added ends the run, once: the messages that the next run does not find
 there go one by one, and the one at which it ends again is set aside.
@@ -13,6 +13,7 @@ there go one by one, and the one at which it ends again is set aside.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
 from ...values import Record, field
@@ -29,6 +30,11 @@ ENDED = 3
 """Messages in a row at which the connection may end again before the side counts as unavailable."""
 WINDOW = 4
 """Batches asked for in one fetch."""
+WAITING = 2
+"""Batches whose octets may wait for a message that is to go before them."""
+
+Carried = tuple[Message, int, "str | None", bool]
+"""(message, size, EMAILID, whether it is a placeholder for one of that size and EMAILID)."""
 
 
 class Batch(Record):
@@ -75,6 +81,8 @@ class Carrier:
         self._stop = False
         self._ended = 0
         self._error: MailboxUnavailable | None = None
+        # To side one never: nobody waits for his own mail to arrive there, and it gets its UIDs there for good.
+        self._newest_first = context.settings.newest_first and end is End.TWO
 
     async def run(self) -> None:
         """Carry all of them. Raises MailboxUnavailable, SideUnavailable.
@@ -96,7 +104,7 @@ class Carrier:
         uids = sorted([*self._rows, *self._wanted.new]) if self._rows else self._wanted.new
         width = settings.batch * WINDOW
         starts = range(0, len(uids), width)
-        if settings.newest_first:
+        if self._newest_first:
             for stop in (len(uids) - start for start in starts):
                 yield uids[max(0, stop - width) : stop]
         else:
@@ -110,7 +118,8 @@ class Carrier:
             for chunk in self._chunks():
                 if self._stop:
                     break
-                async for message, size, email, stands in self._messages(chunk):
+                come = self._messages(chunk) if self._newest_first else self._in_order(chunk)
+                async for message, size, email, stands in come:
                     octets, row = batch.octets + len(message.data), self._rows.get(message.uid)
                     alone = row is not None and bool(row.odd & CUT)
                     full = len(batch.messages) >= settings.batch or octets > settings.batch_octets
@@ -131,8 +140,31 @@ class Carrier:
             expect(self._context.sides[self._end], batch.messages)
         await queue.put(batch)
 
-    async def _messages(self, uids: Sequence[int]) -> AsyncIterator[tuple[Message, int, str | None, bool]]:
-        """(message, size, EMAILID, whether it is a placeholder for one of that size and EMAILID)."""
+    async def _in_order(self, uids: Sequence[int]) -> AsyncIterator[Carried]:
+        """`_messages`, ascending: they come over several connections, and the side that gets them numbers them as it
+        gets them. Where more than a few batches' octets would have to wait for an earlier message, they do not."""
+        limit = WAITING * self._context.settings.batch_octets
+        waiting: dict[int, Carried] = {}
+        octets, at = 0, 0
+        async for one in self._messages(uids):
+            uid = one[0].uid
+            if at and uid < uids[at - 1]:
+                yield one  # late: others have not waited for it
+                continue
+            waiting[uid] = one
+            octets += len(one[0].data)
+            while at < len(uids) and (found := waiting.pop(uids[at], None)) is not None:
+                octets -= len(found[0].data)
+                at += 1
+                yield found
+            if octets > limit:
+                at, octets = bisect_right(uids, max(waiting)), 0
+                for uid in sorted(waiting):
+                    yield waiting.pop(uid)
+        for uid in sorted(waiting):
+            yield waiting[uid]
+
+    async def _messages(self, uids: Sequence[int]) -> AsyncIterator[Carried]:
         context, source = self._context, self._end.other
         side, name = context.sides[source], context.name(self._pair, source)
         largest = context.settings.largest
@@ -287,6 +319,7 @@ class Carrier:
                 if one.refused is not None
             ]
             context.state.asides.put(refused, context.settings.largest)
+            context.note_kept(self._pair, end, {message.flags for message in batch.messages})
             context.did(end, "added", len(answers) - len(refused))
             context.did(end, "octets", batch.octets)
             context.placeholders += sum(batch.stands)

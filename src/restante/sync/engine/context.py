@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...clock import Clock
 from ..settings import CopySettings, End, LeftOut, Progress, Tally
-from ..side import MailboxUnavailable, Side
+from ..side import MailboxUnavailable, Side, keeps
 from ..state import State
 
 if TYPE_CHECKING:
+    from ..model import Flags
     from ..plan.mailboxes import Joint
 
 T = TypeVar("T")
@@ -71,6 +72,24 @@ class Context:
 
     def has(self, pair: int, end: End) -> bool:
         return pair in self.joints and self.joints[pair].at(end) is not None
+
+    def keeps(self, pair: int, end: End, flag: str) -> bool:
+        """Whether the mailbox is known to keep this flag on that side: where it lacks then, somebody took it away."""
+        if self.state.flagsets.keeps(end, flag):
+            return True
+        place = self.joints[pair].at(end)
+        return place is not None and keeps(self.sides[end], place.name, flag)
+
+    def note_kept(self, pair: int, end: End, written: Iterable[Flags]) -> None:
+        """These flags were written there: note which keywords the side is sure to have kept. Within a transaction.
+
+        A run that is cut off before it sees them listed is followed by one that could not tell whether a keyword that
+        lacks was taken away or never kept.
+        """
+        flagsets = self.state.flagsets
+        for flag in {flag for flags in written for flag in flags}:
+            if not flagsets.keeps(end, flag) and self.keeps(pair, end, flag):
+                flagsets.kept(end, flag)
 
     def did(self, end: End, what: str, count: int = 1) -> None:
         self.done[end][what] += count

@@ -14,7 +14,7 @@ that has it sees that as a change and carries it over.
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...values import Record, Value
@@ -148,19 +148,26 @@ async def _copy(context: Context, new: Sequence[New]) -> list[New]:
     left = []
     for end in BOTH:
         there = [some for some in new if some.end is end]
-        emails = {email for some in there for email in some.emails if email is not None}
-        if not emails:
-            left += there
-            continue
-        by_email: dict[str | bytes, list[Origin]] = defaultdict(list)
-        for origin in context.state.messages.origins(end, emails):
-            by_email[origin.by].append(origin)
+        by_email = _origins(context, end, there)
         for some in there:
-            left.append(await _copy_some(context, some, by_email) if by_email else some)
+            twins, rest = _twins(context, some, by_email) if by_email else ([], some)
+            if twins:
+                await copy_twins(context, some.pair, end, twins)
+            left.append(rest)
     return left
 
 
-async def _copy_some(context: Context, new: New, by_email: Mapping[str | bytes, Sequence[Origin]]) -> New:
+def _origins(context: Context, end: End, new: Sequence[New]) -> dict[str | bytes, list[Origin]]:
+    """What these might be copied from on that side, by EMAILID."""
+    by_email: dict[str | bytes, list[Origin]] = defaultdict(list)
+    emails = {email for some in new for email in some.emails if email is not None}
+    for origin in context.state.messages.origins(end, emails) if emails else ():
+        by_email[origin.by].append(origin)
+    return by_email
+
+
+def _twins(context: Context, new: New, by_email: Mapping[str | bytes, Sequence[Origin]]) -> tuple[list[Twin], New]:
+    """Those that are copied, and what is left."""
     twins: list[Twin] = []
     rest: list[int] = []
     used: set[int] = set()
@@ -170,10 +177,47 @@ async def _copy_some(context: Context, new: New, by_email: Mapping[str | bytes, 
             rest.append(at)
         else:
             twins.append(Twin(uid, flags, email, origin))
-    if not twins:
-        return new
-    await copy_twins(context, new.pair, new.end, twins)
-    return new.only(rest)
+    return twins, new.only(rest) if twins else new
+
+
+async def would_copy(context: Context, looked: Sequence[Look], plan: MessagePlan) -> Counter[tuple[int, End]]:
+    """How many of the plan's additions a run would copy, by pair and side. Changes nothing; reads what is to be sent,
+    as the run will, where that are no more than MOST_ASKED messages of a mailbox."""
+    found: Counter[tuple[int, End]] = Counter()
+    asked, _ = await _columns(context, looked, plan)
+    left = []
+    for end in BOTH:
+        there = [some for some in asked if some.end is end]
+        by_email = _origins(context, end, there)
+        for some in there:
+            twins, rest = _twins(context, some, by_email) if by_email else ([], some)
+            found[some.pair, end] += len(twins)
+            left.append(rest)
+    kept, later = _first_ones(left)
+    for some in later:
+        found[some.pair, some.end] += len(some.uids)
+    unsent = {some.pair: some.uids for some in kept if some.end is End.ONE}
+    for look in looked:
+        if (look.key, End.ONE) in plan.adds and len(context.joints) >= len(BOTH):
+            uids = unsent.get(look.key, look.differences[End.TWO].new if End.TWO in look.differences else ())
+            if 0 < len(uids) <= MOST_ASKED:
+                found[look.key, End.ONE] += await _equal(context, look.key, uids)
+    return found
+
+
+async def _equal(context: Context, pair: int, uids: Sequence[int]) -> int:
+    """How many of these messages of side two have the octets and the date of one that is on side one already."""
+    prints: list[tuple[bytes, int, int]] = []
+    try:
+        async for message in context.sides[End.TWO].fetch(context.name(pair, End.TWO), uids):
+            prints.append((digest(message.data), len(message.data), message.received))
+    except MailboxUnavailable:
+        return 0  # the run itself will say so
+    equal: dict[tuple[object, int | None, int], list[Origin]] = defaultdict(list)
+    for each in context.state.messages.equals(End.ONE, {print for print, _, _ in prints}):
+        equal[each.by, each.size, each.received].append(each)
+    used: set[int] = set()
+    return sum(pick(context, equal.get(print, ()), pair, End.ONE, used) is not None for print in prints)
 
 
 async def copy_equal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..plan.mailboxes import Joint, MailboxPlan
 from ..plan.messages import MessagePlan
@@ -50,8 +50,10 @@ async def _counts(context: Context, plan: MailboxPlan) -> dict[str, int]:
     return found
 
 
-def describe(context: Context, plan: MessagePlan, looked: Sequence[Look]) -> list[str]:
-    """Lines for messages, mailbox by mailbox."""
+def describe(
+    context: Context, plan: MessagePlan, looked: Sequence[Look], copied: Mapping[tuple[int, End], int]
+) -> list[str]:
+    """Lines for messages, mailbox by mailbox. copied: how many of the additions are copied within the side."""
     title = {end: side.title for end, side in context.sides.items()}
     goal = {key: joint.goal for key, joint in context.joints.items()}
     lines = []
@@ -64,8 +66,11 @@ def describe(context: Context, plan: MessagePlan, looked: Sequence[Look]) -> lis
     for (end, source, target), rows in plan.moves.items():
         lines.append(f"move {_messages(len(rows))} from {goal[source]!r} to {goal[target]!r} on {title[end]}")
     for (pair, end), additions in plan.adds.items():
-        if len(additions):
-            lines.append(f"add {_messages(len(additions))} to {goal[pair]!r} on {title[end]}")
+        same = copied.get((pair, end), 0)
+        if same:
+            lines.append(f"copy {_messages(same)} to {goal[pair]!r} on {title[end]}")
+        if len(additions) > same:
+            lines.append(f"add {_messages(len(additions) - same)} to {goal[pair]!r} on {title[end]}")
     for (pair, end), count in flags.items():
         lines.append(f"change flags of {_messages(count)} in {goal[pair]!r} on {title[end]}")
     for (pair, end), rows in plan.removes.items():

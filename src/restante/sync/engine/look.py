@@ -11,7 +11,11 @@ from ..model import Changes
 from ..plan.difference import Difference, Listing, difference
 from ..plan.mailboxes import Joint
 from ..settings import BOTH, End
+from ..side import MailboxUnavailable, emails_of
 from .context import Context
+
+MOST_ASKED = 5_000
+"""Messages that we added to a mailbox whose EMAILIDs are asked for."""
 
 
 class Look(Record):
@@ -57,7 +61,26 @@ async def gather(context: Context, found: list[Look], *, dry_run: bool) -> list[
             look.rows[row.key] = row
         for end in BOTH:
             _compare(context, look, end)
+    if not dry_run and len(context.joints) > 1:  # in one mailbox alone nothing is copied from
+        await _learn_emails(context, complete)
     return complete
+
+
+async def _learn_emails(context: Context, looks: list[Look]) -> None:
+    """EMAILIDs of what we have added to a side that does not list them: by these it is known what somebody copies."""
+    for look in looks:
+        for end, found in look.differences.items():
+            changes = look.changes.get(end)
+            if not len(found.listed) or changes is None or changes.emails is not None or not changes.lasting:
+                continue
+            unknown = context.state.messages.without_email(end, found.listed)
+            if not 0 < len(unknown) <= MOST_ASKED:
+                continue
+            try:
+                emails = await emails_of(context.sides[end], context.name(look.key, end), sorted(unknown))
+            except MailboxUnavailable:
+                continue  # a copy of one of them will be carried
+            found.emails += [(key, emails[uid]) for uid, key in unknown.items() if uid in emails]
 
 
 def _is_void(look: Look, end: End) -> bool:
@@ -94,7 +117,7 @@ def _compare(context: Context, look: Look, end: End) -> None:
         state.messages.lines(look.key, end, uids),
         look.rows,
         state.flagsets.__getitem__,
-        lambda flag: state.flagsets.keeps(end, flag),
+        lambda flag: context.keeps(look.key, end, flag),
         doomed,
     )
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 
 from ...values import replace
 from ..base import Known, Pair
-from ..model import Place
+from ..model import FlagChange, Flags, Place
+from ..outline import digest
 from ..plan.mailboxes import Joint, MailboxPlan, Rename, merge, suspects
+from ..plan.match import Candidates, match
 from ..settings import BOTH, End
-from ..side import MailboxUnavailable, delete_empty
+from ..side import MailboxUnavailable, delete_empty, moves_by_copying
 from .context import Context
 
+OUTLINES = 1000
+"""Messages asked about in one call."""
 SAMPLE = 50
 """Messages looked at to tell whether a mailbox was renamed."""
 
@@ -74,9 +79,10 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
     if joint.key:
         with state.transaction():
             state.pairs.begin_rename(joint.key, end, step.old, step.new)
+    poured = step.new in plan.bare[end]
     try:
-        if step.new in plan.bare[end]:
-            place = await _pour(context, place, end, step.new)
+        if poured:
+            place = await _pour(context, place, end, step.new, plan.begun.get((joint.key, end)))
         else:
             await context.sides[end].rename(step.old, step.new)
     except MailboxUnavailable as error:
@@ -90,7 +96,11 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
     joint.put(end, place)
     for other in plan.joints:
         there = other.at(end)
-        if there is not None and (there.name == step.old or there.name.startswith(step.old + "/")):
+        if there is None or not (there.name == step.old or there.name.startswith(step.old + "/")):
+            continue
+        if poured and other is not joint:
+            context.again = True  # it has stayed where it was, and is renamed in the next pass
+        else:
             other.put(end, replace(there, name=step.new + there.name[len(step.old) :]))
             known = other.known(end)
             if known is not None and known.name == there.name:
@@ -109,19 +119,60 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
             other.pair = Pair(other.key, one, two)
 
 
-async def _pour(context: Context, place: Place, end: End, new: str) -> Place:
+async def _pour(context: Context, place: Place, end: End, new: str, begun: Place | None) -> Place:
     """Rename to a name that is there without a mailbox (it has children): made one, filled, and the old one deleted.
 
-    The place under its old name, so that the caller goes on as after a rename; children stay for the next pass.
+    begun: the new one, where a run that was cut off has made it. The place under its old name, so that the caller goes
+    on as after a rename; children stay for the next pass.
     """
     side = context.sides[end]
-    made = await side.create(new, place.role)
-    changes = await side.changes(place.name, None)
-    await side.move(place.name, list(changes.uids), new)
-    await delete_empty(side, place.name)
-    if place.subscribed:
+    made = await side.create(new, place.role) if begun is None else begun
+    if place.subscribed and not made.subscribed:
         await side.subscribe(new, True)
+    if begun is not None and moves_by_copying(side):
+        await _drop_copied(context, end, place.name, new)
+    await side.move(place.name, list((await side.changes(place.name, None)).uids), new)
+    await delete_empty(side, place.name)
     return replace(made, name=place.name, subscribed=place.subscribed)
+
+
+async def _drop_copied(context: Context, end: End, old: str, new: str) -> None:
+    """Remove from a mailbox that is being poured into another one what is there already, and give that the flags which
+    it has got here since.
+
+    All were copied, as far as that came, before any of them was removed: so each that has its like in the other one has
+    its copy there, one for one. Octets are read where headers, sizes and dates leave a doubt.
+    """
+    side = context.sides[end]
+    listed = {name: await side.changes(name, None) for name in (old, new)}
+    numbers: dict[str, list[int]] = {old: [], new: []}
+    columns = {old: Candidates(), new: Candidates()}
+    for name, found in columns.items():
+        uids = listed[name].uids
+        for start in range(0, len(uids), OUTLINES):
+            for outline in await side.outlines(name, uids[start : start + OUTLINES]):
+                numbers[name].append(outline.uid)
+                found.add(0, outline.size, outline.received, outline.mark)
+    left, right = columns[old], columns[new]
+    matches = match(left, right)
+    if matches.left or matches.right:
+        for name, wanted in ((old, matches.left), (new, matches.right)):
+            at = {numbers[name][i]: i for i in wanted}
+            async for message in side.fetch(name, sorted(at)):
+                columns[name].digests[at[message.uid]] = digest(message.data)
+                columns[name].sizes[at[message.uid]] = len(message.data)
+        matches = match(left, right, final=True)
+    flags = {name: dict(zip(changes.uids, changes.flags, strict=True)) for name, changes in listed.items()}
+    wanted_flags: dict[tuple[Flags, Flags], list[int]] = defaultdict(list)
+    copied = []
+    for i, j in matches.pairs:
+        here, there = numbers[old][i], numbers[new][j]
+        wanted_flags[flags[old][here] - flags[new][there], flags[new][there] - flags[old][here]].append(there)
+        copied.append(here)
+    changed = [FlagChange(sorted(uids), add, remove) for (add, remove), uids in wanted_flags.items() if add or remove]
+    if changed:
+        await side.set_flags(new, changed)
+    await side.remove(old, sorted(copied))
 
 
 async def _create(context: Context, plan: MailboxPlan) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..base import Row
 from ..plan.brake import hold_removals, suspends
 from ..plan.mailboxes import Joint
@@ -25,7 +27,12 @@ async def merge_messages(context: Context, found: list[tuple[Joint, list[End]]],
     looked = await recognise(context, looked)
     plan = plan_messages(context, looked, dry_run=dry_run)
     if dry_run:
-        return describe(context, plan, looked)
+        copied: Mapping[tuple[int, End], int] = {}
+        if any(len(additions.new) for additions in plan.adds.values()):
+            from .copies import would_copy
+
+            copied = await would_copy(context, looked, plan)
+        return describe(context, plan, looked, copied)
     await act(context, looked, plan)
     return []
 

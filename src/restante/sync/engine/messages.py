@@ -199,6 +199,8 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
         rows.append((row.key, row.one.flags, row.two.flags, row.odd & 3))
     with context.state.transaction(durable=False):
         context.state.messages.set_flags(rows)
+        for pair, end in wanted.keys() - failed:
+            context.note_kept(pair, end, [add for add, _ in wanted[pair, end]])
 
 
 def _flagged(step: FlagStep, ends: Collection[End]) -> None:

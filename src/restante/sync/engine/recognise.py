@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, Content, Half, Row
 from ..model import Outline
 from ..outline import digest, without_mbsync
-from ..plan.match import Candidates, Matches, Trust, match, match_emails
+from ..plan.match import Candidates, Matches, Trust, altered_by_mbsync, match, match_digests, match_emails
 from ..settings import BOTH, End
 from ..side import MailboxUnavailable
 from .context import Context
@@ -169,7 +169,29 @@ async def _by_content(
         await _read_rows(context, found, [(missed[i], i) for i in matches.left], left, end)
         await _read(context, [(*_where(spots[j], end), j) for j in matches.right], end, right)
         matches = match(left, right, final=True)
+        matches.pairs += await _by_what_it_was(context, found, end, missed, left, spots, right, matches)
     return _note(context, end, missed, spots, matches)
+
+
+async def _by_what_it_was(
+    context: Context,
+    found: list[Look],
+    end: End,
+    missed: list[Row],
+    left: Candidates,
+    spots: list[Spot],
+    right: Candidates,
+    matches: Matches,
+) -> list[tuple[int, int]]:
+    """Pairs of what mbsync once pushed: its field is in the server's message, and in no file of another program's."""
+    lefts, rights = altered_by_mbsync(left, right, matches)
+    if not lefts:
+        return []
+    was_left, was_right = left.only(lefts), right.only(rights)
+    await _read_rows(context, found, [(missed[i], at) for at, i in enumerate(lefts)], was_left, end, before_mbsync=True)
+    where = [(*_where(spots[j], end), at) for at, j in enumerate(rights)]
+    await _read(context, where, end, was_right, before_mbsync=True)
+    return [(lefts[i], rights[j]) for i, j in match_digests(was_left, was_right).pairs]
 
 
 def _where(spot: Spot, end: End) -> tuple[int, int]:
@@ -187,7 +209,7 @@ def _note(context: Context, end: End, rows: list[Row], spots: list[Spot], matche
         half.found = (look.key, difference.new[at])
         half.seen = context.state.flagsets[difference.new_flags[at]]
         if row.odd & FRESH[end]:  # written by us and not seen until now
-            half.flags -= {flag for flag in half.flags - half.seen if not context.state.flagsets.keeps(end, flag)}
+            half.flags -= {flag for flag in half.flags - half.seen if not context.keeps(look.key, end, flag)}
             row.odd &= ~FRESH[end]
         half.gone = False
         row.odd &= ~SENT
@@ -276,7 +298,7 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
         for end, wanted in ((End.ONE, matches.left), (End.TWO, matches.right)):
             new = look.differences[end].new
             spots = [(look.key, new[at[end][i]], i) for i in wanted]
-            altered[end] = await _read(context, spots, end, columns[end], as_before_mbsync=True)
+            altered[end] = await _read(context, spots, end, columns[end], before_mbsync=True)
         matches = match(left, right, final=True)
     for number, (i, j) in enumerate(matches.pairs):
         halves, emails = {}, {}
@@ -321,7 +343,13 @@ def _outline(columns: Candidates, where: int, outline: Outline) -> None:
 
 
 async def _read_rows(
-    context: Context, found: list[Look], wanted: Iterable[tuple[Row, int]], columns: Candidates, end: End
+    context: Context,
+    found: list[Look],
+    wanted: Iterable[tuple[Row, int]],
+    columns: Candidates,
+    end: End,
+    *,
+    before_mbsync: bool = False,
 ) -> None:
     """Digests of rows, from the other side, where the message still is."""
     places = []
@@ -329,7 +357,7 @@ async def _read_rows(
         place = row.place(end.other)
         if place is not None and place[0] in context.joints and not (row.odd & PLACEHOLDER):
             places.append((*place, position))
-    await _read(context, places, end.other, columns)
+    await _read(context, places, end.other, columns, before_mbsync=before_mbsync)
 
 
 async def _read(
@@ -338,7 +366,7 @@ async def _read(
     end: End,
     columns: Candidates,
     *,
-    as_before_mbsync: bool = False,
+    before_mbsync: bool = False,
 ) -> set[int]:
     """Put the digests of (pair, UID, position) into the columns; what is gone lacks. Gives the positions of those whose
     digest is not of all their octets. Raises MailboxUnavailable."""
@@ -349,7 +377,7 @@ async def _read(
     for pair, uids in by_pair.items():
         async for message in context.sides[end].fetch(context.name(pair, end), sorted(uids)):
             position = uids[message.uid]
-            data = without_mbsync(message.data) if as_before_mbsync else message.data
+            data = without_mbsync(message.data) if before_mbsync else message.data
             if len(data) != len(message.data):
                 altered.add(position)
             columns.digests[position] = digest(data)

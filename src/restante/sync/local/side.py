@@ -114,6 +114,10 @@ class LocalSide:
                 store.own -= {number for number in store.own if number <= self._seen}
             return [_place(mailbox) for mailbox in await store.mailboxes()]
 
+    def keeps(self, name: str, keyword: str) -> bool:
+        """`side.Keeps`: a store keeps all that it takes."""
+        return True
+
     async def changes(self, name: str, since: str | None) -> Changes:
         with _refusals(name):
             return await (await self._read()).changes(await self._mailbox(name), since)

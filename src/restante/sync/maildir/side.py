@@ -6,6 +6,7 @@ What a run in which nothing changed does not need is imported where it is used.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,11 @@ class MaildirSide:
         """Identities (`Changes.emails`) are "maildir:" and the unique name: it goes along when a message is moved."""
         return await self._do(lambda tree: _changes(tree, name, since))
 
+    def keeps(self, name: str, keyword: str) -> bool:
+        """`side.Keeps`: keywords that have a letter. Of others a file that is named anew has none any more."""
+        letters = {} if self._tree is None else self._tree.keywords.letters
+        return keyword.lower() in [word.lower() for word in list(letters.values())]
+
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
         from .read import outlines
 
@@ -272,18 +278,21 @@ class MaildirSide:
 
     def _any_dropped(self, tree: Tree) -> bool:
         """Whether a file was put there, or written further, since this was asked last."""
-        before, self._dropped = self._dropped, set()
+        found: set[tuple[str, int, int]] = set()
         if not tree.is_known(self._drops):
+            self._dropped = found
             return False
         try:
             with tree.folder(self._drops) as folder, os.scandir(folder.fd) as entries:
                 for each in entries:
                     if is_loose(each.name):
-                        status = each.stat(follow_symlinks=False)
-                        self._dropped.add((each.name, status.st_size, status.st_mtime_ns))
-        except MailboxUnavailable:  # also for a file that goes in this moment
-            return False  # a run says what is wrong
-        return not self._dropped <= before
+                        with contextlib.suppress(FileNotFoundError):  # it goes in this moment
+                            status = each.stat(follow_symlinks=False)
+                            found.add((each.name, status.st_size, status.st_mtime_ns))
+        except MailboxUnavailable:  # a run says what is wrong; what was not told of stays to be told
+            return False
+        before, self._dropped = self._dropped, found
+        return not found <= before
 
     async def _watch(self) -> None:
         """Have the kernel tell of the directories that there are now."""

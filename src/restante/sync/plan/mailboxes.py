@@ -6,7 +6,7 @@ Everything works on names as they are now and gives the steps in an order in whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from ...values import Record, Value, field
 from ..base import Known, Pair
@@ -55,7 +55,8 @@ class Rename(Value, frozen=True):
 
 class MailboxPlan(Record):
     """What to do, in this order. gone: pairs that are gone on both sides. joints: what messages are merged in. bare:
-    names on either side that are no mailboxes, only parents of some."""
+    names on either side that are no mailboxes, only parents of some. begun: by pair and side, mailboxes that a run
+    which was cut off has made of such a name, to pour the pair's into: they count as bare."""
 
     joints: list[Joint] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
@@ -64,6 +65,7 @@ class MailboxPlan(Record):
     roles: list[tuple[Joint, End, str | None]] = field(default_factory=list)
     subscriptions: list[tuple[Joint, End, bool]] = field(default_factory=list)
     bare: dict[End, set[str]] = field(default_factory=dict)
+    begun: dict[tuple[int, End], Place] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.gone or self.renames or self.creates or self.roles or self.subscriptions)
@@ -101,12 +103,18 @@ def merge(
     found = {end: _find(pairs, places[end], end, renaming, hints) for end in BOTH}
     joints = [Joint(pair, found[End.ONE].get(pair.key), found[End.TWO].get(pair.key), key=pair.key) for pair in pairs]
     claimed = {end: {place.name for place in found[end].values()} for end in BOTH}
+    begun = _begun(joints, places, claimed, renaming)
+    for (_, end), place in begun.items():
+        claimed[end].add(place.name)
     new: dict[str, Joint] = {}
     for end in BOTH:
         for place in places[end]:
             if place.selectable and place.name not in claimed[end] and takes(place.name):
                 new.setdefault(place.name, Joint(None, None, None)).put(end, place)
     plan = MailboxPlan(bare={end: {place.name for place in places[end] if not place.selectable} for end in BOTH})
+    plan.begun = begun
+    for (_, end), place in begun.items():
+        plan.bare[end].add(place.name)
     for joint in [*joints, *new.values()]:
         names = {place.name for place in (joint.one, joint.two) if place is not None}
         if not names:
@@ -116,11 +124,33 @@ def merge(
                     plan.gone.append(joint.key)
         elif all(map(takes, names)) and (not only or names & set(only)):
             plan.joints.append(joint)
-    _set_goals(plan.joints, renaming, {place.name for end in BOTH for place in places[end]})
+    _set_goals(plan.joints, renaming, {place.name for end in BOTH for place in places[end]}, takes)
     for end in BOTH:
-        plan.renames += _renames(plan.joints, end, {place.name for place in places[end] if place.selectable})
+        names = {place.name for place in places[end] if place.selectable} - plan.bare[end]
+        plan.renames += _renames(plan.joints, end, names)
     _complete(plan, places)
     return plan
+
+
+def _begun(
+    joints: Sequence[Joint],
+    places: Mapping[End, Sequence[Place]],
+    claimed: Mapping[End, Collection[str]],
+    renaming: Renaming,
+) -> dict[tuple[int, End], Place]:
+    """Renames onto a bare name that were cut off: the mailbox is still there, the new one too, which is no pair's, and
+    the other side has the new name."""
+    found: dict[tuple[int, End], Place] = {}
+    for joint in joints if renaming else ():
+        for end in BOTH:
+            old, new = renaming.get((joint.key, end), ("", ""))
+            here, there = joint.at(end), joint.at(end.other)
+            if here is None or there is None or here.name != old or there.name != new or new in claimed[end]:
+                continue
+            for place in places[end]:
+                if place.name == new and place.selectable:
+                    found[joint.key, end] = place
+    return found
 
 
 def _find(
@@ -152,26 +182,102 @@ def _find(
     return found
 
 
-def _set_goals(joints: list[Joint], renaming: Renaming, names: set[str]) -> None:
-    """Give each its name: unrenamed ones keep theirs, then what side one renamed, then two, then new ones."""
-    ranked: list[tuple[int, Joint, str]] = []
-    for joint in joints:
-        renamed = {end: place.name for end in BOTH if (place := _renamed(joint, end, renaming)) is not None}
-        if joint.pair is None:
-            place = joint.one or joint.two
-            assert place is not None
-            ranked.append((3, joint, place.name))
-        elif (joint.one is None or joint.two is None) or not renamed:
-            place = joint.one or joint.two
-            assert place is not None
-            ranked.append((0, joint, place.name))
-        else:
-            first = End.ONE if End.ONE in renamed else End.TWO
-            ranked.append((int(first), joint, renamed[first]))
+class _Wish(Record):
+    """What a mailbox is to be called. rank: who comes first. above: the mailbox that it lies below, and goes with;
+    below: what its name has besides. depth: how many it goes with."""
+
+    rank: int
+    joint: Joint
+    name: str
+    above: _Wish | None = None
+    below: str = ""
+    depth: int = 0
+
+
+def _set_goals(joints: list[Joint], renaming: Renaming, names: set[str], takes: Callable[[str], bool]) -> None:
+    """Give each its name: unrenamed ones keep theirs, then what side one renamed, then two, then new ones.
+
+    What was renamed or made below another mailbox goes where that one goes, whichever side that was renamed on.
+    """
+    wishes = _wishes(joints, renaming)
+    wishes.sort(key=lambda wish: (wish.rank == NEW, wish.depth, wish.rank))
     taken: set[str] = set()
-    for _, joint, name in sorted(ranked, key=lambda one: one[0]):
-        joint.goal = name if name not in taken else _free(name, taken | names)
-        taken.add(joint.goal)
+    for wish in wishes:
+        name = wish.name
+        if wish.above is not None and takes(wish.above.joint.goal + wish.below):
+            name = wish.above.joint.goal + wish.below
+        wish.joint.goal = name if name not in taken else _free(name, taken | names)
+        taken.add(wish.joint.goal)
+
+
+NEW = 3
+"""Rank of a mailbox that is no pair yet."""
+
+
+def _wishes(joints: list[Joint], renaming: Renaming) -> list[_Wish]:
+    """Every mailbox's, by the side that has renamed it itself, not only what it lies below; side one, where both."""
+    found: dict[int, tuple[_Wish, End | None]] = {}
+    known = {end: {one.name: joint for joint in joints if (one := joint.known(end)) is not None} for end in BOTH}
+    for joint in joints:
+        rank, end = _speaker(joint, renaming, known)
+        place = joint.at(end) if end is not None else joint.one or joint.two
+        assert place is not None
+        found[id(joint)] = _Wish(rank, joint, place.name), end
+    named = {end: {place.name: joint for joint in joints if (place := joint.at(end)) is not None} for end in BOTH}
+    for wish, end in found.values():
+        if end is None:
+            continue
+        for name in _parents(wish.name):
+            if (above := named[end].get(name)) is not None:
+                wish.above, wish.below = found[id(above)][0], wish.name[len(name) :]
+                break
+    wishes = [wish for wish, _ in found.values()]
+    for wish in [wish for wish in wishes if any(each is wish for each in _line(wish))]:
+        wish.above = None  # two that are each to be below the other stay where they were put
+    for wish in wishes:
+        wish.depth = sum(1 for _ in _line(wish))
+    return wishes
+
+
+def _line(wish: _Wish) -> Iterator[_Wish]:
+    """Those that it goes with, the nearest first; each once."""
+    seen: set[int] = set()
+    above = wish.above
+    while above is not None and id(above) not in seen:
+        seen.add(id(above))
+        yield above
+        above = above.above
+
+
+def _speaker(joint: Joint, renaming: Renaming, known: Mapping[End, Mapping[str, Joint]]) -> tuple[int, End | None]:
+    """Its rank, and the side whose name for it counts with what that is below; None: its name as it is."""
+    if joint.pair is None:
+        return NEW, None if joint.one is not None and joint.two is not None else End.ONE if joint.one else End.TWO
+    renamed = [end for end in BOTH if _renamed(joint, end, renaming) is not None]
+    if joint.one is None or joint.two is None or not renamed:
+        return 0, None
+    own = [end for end in renamed if _is_own(joint, end, known[end])]
+    end = (own or renamed)[0]
+    return int(end), end
+
+
+def _is_own(joint: Joint, end: End, known: Mapping[str, Joint]) -> bool:
+    """Whether it was renamed there beside what it lay below."""
+    place, before = joint.at(end), joint.known(end)
+    assert place is not None
+    assert before is not None
+    for name in _parents(before.name):
+        above = known.get(name)
+        if above is not None and (there := above.at(end)) is not None:
+            return place.name != there.name + before.name[len(name) :]
+    return True
+
+
+def _parents(name: str) -> Iterator[str]:
+    """Names above it, the nearest first."""
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
 
 
 def _renamed(joint: Joint, end: End, renaming: Renaming) -> Place | None:

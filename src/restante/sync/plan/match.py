@@ -11,6 +11,7 @@ however much their headers agree (a mailing list's copy and the direct one).
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TypeVar
 
@@ -58,6 +59,13 @@ class Candidates(Record):
         self.digests.append(digest)
         self.trust.append(trust)
 
+    def only(self, at: Sequence[int]) -> Candidates:
+        """Those at these positions, with no digest yet."""
+        some = Candidates()
+        for i in at:
+            some.add(self.where[i], self.sizes[i], self.received[i], self.marks[i], (), None, self.trust[i])
+        return some
+
     def __len__(self) -> int:
         return len(self.where)
 
@@ -86,10 +94,49 @@ def match(left: Candidates, right: Candidates, *, final: bool = False) -> Matche
     return found
 
 
+def altered_by_mbsync(left: Candidates, right: Candidates, found: Matches) -> tuple[list[int], list[int]]:
+    """Positions, left and right, that a final match has left over and that may be the same but for the field that
+    mbsync puts in: equal marks, and sizes that its octets lie between. What they were before it decides."""
+    lefts: dict[bytes, list[int]] = defaultdict(list)
+    done_left, done_right = {i for i, _ in found.pairs}, {j for _, j in found.pairs}
+    for i in range(len(left)):
+        if i not in done_left and left.sizes[i] is not None:
+            lefts[left.marks[i]].append(i)
+    some_left: set[int] = set()
+    some_right: list[int] = []
+    for j in range(len(right)):
+        size = right.sizes[j]
+        if size is None or j in done_right:
+            continue
+        same = [i for i in lefts.get(right.marks[j], ()) if _apart(left.sizes[i], size)]
+        if same:
+            some_left.update(same)
+            some_right.append(j)
+    return sorted(some_left), some_right
+
+
+def _apart(one: int | None, two: int) -> bool:
+    return one is not None and abs(one - two) == MBSYNC_OCTETS
+
+
 def match_emails(left: Candidates, right: Candidates) -> Matches:
     """Pair what has the same EMAILID, and nothing else."""
     found = Matches()
     _by_email(left, right, found)
+    return found
+
+
+def match_digests(left: Candidates, right: Candidates) -> Matches:
+    """Pair what has the same mark and the same digest, and nothing else."""
+    found = Matches()
+    rights: dict[bytes, list[int]] = defaultdict(list)
+    for j in range(len(right)):
+        rights[right.marks[j]].append(j)
+    lefts: dict[bytes, list[int]] = defaultdict(list)
+    for i in range(len(left)):
+        lefts[left.marks[i]].append(i)
+    for mark, some in lefts.items():
+        _by_digest(left, right, some, rights.get(mark, []), found)
     return found
 
 

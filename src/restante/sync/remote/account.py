@@ -67,13 +67,16 @@ class Account:
         """UIDVALIDITY as it was last told for each mailbox: what UIDs that are handed in belong to."""
         self.permanent: dict[str, frozenset[str] | None] = {}
         """PERMANENTFLAGS by mailbox, where it was open for writing."""
+        self.kept: set[tuple[str, str]] = set()
+        """(mailbox, keyword in small letters): set by STORE, and named by PERMANENTFLAGS behind it."""
         self.append_limits: dict[str, int | None] = {}
         """APPENDLIMIT by mailbox, where each has its own."""
         self.left_out_keywords: dict[str, set[str]] = {}
         self.unreadable: dict[tuple[str, int], Withheld] = {}
         self.unmarked: dict[str, int] = {}
         self.heard: Heard | None = None
-        """The last look in its own words, where it was all that a connection did since its login."""
+        """The last look in its own words, where it was all that a connection did since its login: but for ids, which
+        are asked for where they are not known."""
         self._flag_sets: dict[bytes, Flags] = {}
         self._quirks_on = quirks_on
         self._quirks_off = quirks_off

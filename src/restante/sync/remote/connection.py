@@ -85,6 +85,8 @@ class Connection(asyncio.Protocol):
         """Commands that go out in front of the next ones; what they are answered is only noted."""
         self.entered: tuple[str, frozenset[str]] | None = None
         """The mechanism of the login, and what the server had offered until then."""
+        self.enabling: tuple[bytes, ...] = ()
+        """What somebody else enabled here (`resume`), as commands: who connects anew has to say them."""
         self.used = 0.0
         """When somebody last had it, by the clock's monotonic reading."""
         self.sent = 0
@@ -220,6 +222,7 @@ class Connection(asyncio.Protocol):
         self.capabilities = frozenset()  # of before the login
         while self.next() is not None:
             continue
+        self.entered, self.enabling = handed.entered, handed.enabling
         if handed.out is not None:
             self._deflate = Deflate(handed.out, handed.into)
 
@@ -421,6 +424,8 @@ class Connection(asyncio.Protocol):
             if status.word == b"BYE" and not self.leaving:
                 self._fail(f"The server ended the connection: {said(status)}")
                 raise Lost(f"The server ended the connection: {said(status)}")
+            if status.code == b"PERMANENTFLAGS" and self.selected is not None:  # there is a new keyword
+                _described(self.selected, status)
             return False
         if status.tag not in self._owed:
             self._fail("The server answers what was not asked.")

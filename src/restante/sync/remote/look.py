@@ -169,7 +169,9 @@ async def _listing(
     asked = [
         b"".join(part for part in command if isinstance(part, bytes)) for command in (*connection.preface, *commands)
     ]
-    fresh = connection.entered is not None and not account.namespaces_known
+    if not connection.preface:  # all is enabled that would be
+        asked[:0] = connection.enabling
+    fresh = connection.entered is not None and not account.namespaces_known and connection.selected is None
     done = await connection.run(*commands, sink=hear)
     if commands[0] == (b"UNSELECT",) and done[0].ok:
         connection.selected = None
@@ -280,8 +282,7 @@ async def _with_ids(account: Account, connection: Connection, places: list[Place
             ids[place.name] = known.id
         elif place.selectable and place.validity:
             ask[place.name] = account.names.raw(place.name)
-    if ask:
-        account.heard = None
+    if ask:  # no part of what was heard: it is known from now on, and the next run need not ask
         found = await statuses(connection, ask.values(), b"MAILBOXID")
         for name, raw in ask.items():
             id_ = found.get(raw, {}).get(b"MAILBOXID")

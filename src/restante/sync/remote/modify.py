@@ -4,7 +4,7 @@ Sets are cut so that each command's line stays short, and the commands are pipel
 its UIDVALIDITY compared with the one that was told: UIDs that belong to another are never used.
 
 Without UIDPLUS, EXPUNGE removes all that is marked \\Deleted (RFC 3501 6.4.3): what others marked is unmarked for the
-moment, and marked again behind it, so that exactly what was asked goes. RFC 9051 6.4, RFC 4315, RFC 6851.
+moment (`marks`), and marked again behind it, so that exactly what was asked goes. RFC 9051 6.4, RFC 4315, RFC 6851.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def set_flags(account: Account, name: str, changes: Sequence[FlagChange]) 
         return
     raw = await account.raw(name)
     async with account.pool.borrow(raw) as connection:
-        await account.open(connection, name, raw, write=True)
+        selected = await account.open(connection, name, raw, write=True)
         commands: list[Command] = []
         for (add, remove), uids in grouped.items():
             ordered = sorted(set(uids))
@@ -47,6 +47,10 @@ async def set_flags(account: Account, name: str, changes: Sequence[FlagChange]) 
                 if flags:
                     commands += [_store(numbers, sign, flags) for numbers, _ in sets(ordered, _limit(account))]
         await _run(connection, name, commands)
+        account.permanent[name] = selected.permanent
+        listed = {flag.lower() for flag in selected.permanent or ()}
+        for add, _ in grouped:
+            account.kept.update((name, flag.lower()) for flag in add if flag.lower() in listed)
 
 
 def _store(numbers: bytes, sign: bytes, flags: Iterable[str]) -> Command:
@@ -95,13 +99,22 @@ async def _remove(account: Account, connection: Connection, name: str, raw: byte
         return
     ours = set(uids)
     others = [uid for uid in await _search(connection, name, b"DELETED") if uid not in ours]
-    kept = [numbers for numbers, _ in sets(others, _limit(account))]
-    await _run(connection, name, [_store(numbers, b"-", ("\\Deleted",)) for numbers in kept])
+    from .marks import drop, keep
+
+    kept = await keep(account, raw, selected.validity, others)
     try:
+        away = [_store(numbers, b"-", ("\\Deleted",)) for numbers, _ in sets(others, _limit(account))]
+        await _run(connection, name, away)
         await _run(connection, name, [*marks, (b"EXPUNGE",)])
     finally:
         if connection.usable:
-            await _run(connection, name, [_store(numbers, b"+", ("\\Deleted",)) for numbers in kept])
+            await mark_deleted(account, connection, name, others)
+            drop(kept)
+
+
+async def mark_deleted(account: Account, connection: Connection, name: str, uids: Sequence[int]) -> None:
+    """Mark these messages of the mailbox that is open there, as somebody else had marked them."""
+    await _run(connection, name, [_store(numbers, b"+", ("\\Deleted",)) for numbers, _ in sets(uids, _limit(account))])
 
 
 async def _expunge(

@@ -68,6 +68,16 @@ class RemoteSide:
         """Keywords that the server does not keep, by mailbox: they were asked for and not set."""
         return self._account.left_out_keywords
 
+    def keeps(self, name: str, keyword: str) -> bool:
+        """`side.Keeps`: what was set by STORE, and PERMANENTFLAGS names behind it (RFC 9051 7.1). Of what came with
+        APPEND nobody knows: there are servers that take no keyword there."""
+        return (name, keyword.lower()) in self._account.kept
+
+    @property
+    def moves_by_copying(self) -> bool:
+        """`side.MovesByCopying`: a server without MOVE (RFC 6851)."""
+        return "MOVE" not in self._pool.offers
+
     @property
     def left_out_mailboxes(self) -> Mapping[bytes, str]:
         """Names (as sent) of mailboxes that are no places, and why."""
@@ -95,11 +105,17 @@ class RemoteSide:
 
     async def open(self) -> None:
         """Connect and log in. Raises SideUnavailable; LoginRefused, CertificateRefused where that is why."""
-        if self._account.spool is not None and self._account.spool.exists():
+        spool = self._account.spool
+        left = spool is not None and spool.exists()
+        if spool is not None and left:
             from .spool import sweep
 
-            sweep(self._account.spool, self._account.clock.now())
+            sweep(spool, self._account.clock.now())
         await self._pool.open()
+        if left:
+            from .marks import give_back
+
+            await give_back(self._account)
 
     async def close(self) -> None:
         """Say goodbye; also after a failure."""

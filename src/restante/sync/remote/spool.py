@@ -7,6 +7,7 @@ on disk (fsync) before the next is asked for: what a power failure leaves is the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -23,10 +24,13 @@ def key(*parts: object) -> str:
 
 
 def sweep(folder: Path, now: float) -> None:
-    """Remove what has been lying in the folder for too long."""
-    for path in folder.glob("*.part"):
+    """Remove what has been lying in the folder for too long (also `marks`), and the folder where it is empty: as long
+    as it is there a run looks whether all is as it was (`unchanged`)."""
+    for path in [*folder.glob("*.part"), *folder.glob("*.marks"), *folder.glob("*.new")]:
         if now - path.stat().st_mtime > KEEP:
             path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 class Part:

@@ -66,9 +66,13 @@ class Flagsets:
         """Flag sets that the side listed: it keeps the keywords in them."""
         for key in keys:
             for flag in self._sets[key]:
-                if is_keyword(flag) and (low := flag.lower()) not in self._kept[side]:
-                    self._kept[side].add(low)
-                    self._unsaved_kept.append((side, low))
+                self.kept(side, flag)
+
+    def kept(self, side: End, flag: str) -> None:
+        """The side keeps this keyword."""
+        if is_keyword(flag) and (low := flag.lower()) not in self._kept[side]:
+            self._kept[side].add(low)
+            self._unsaved_kept.append((side, low))
 
     def keeps(self, side: End, flag: str) -> bool:
         """Whether this flag is known to be kept there (system flags always are)."""

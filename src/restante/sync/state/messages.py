@@ -130,6 +130,10 @@ class Messages:
         """Messages that are there and whose octets have these digests. Cost: as `origins`."""
         return [Origin(*found) for found in self._db.execute(_BY_DIGEST[end], (apsw.carray(tuple(digests)),))]
 
+    def without_email(self, end: End, keys: Sequence[int]) -> dict[int, int]:
+        """UID there -> key, of those of these messages whose EMAILID there is not known."""
+        return dict(self._db.execute(_WITHOUT_EMAIL[end], (apsw.carray(_numbers(keys)),)))
+
     # Writing ----------------------------------------------------------------------------------------
 
     def next_keys(self, count: int) -> range:
@@ -344,6 +348,10 @@ WHERE m.{x} NOTNULL AND m.odd & {not_to_copy} = 0 AND
 """
 _BY_EMAIL = _both(f"SELECT c.{{y}}_email, {_ORIGIN} c.{{y}}_email IN (SELECT value FROM carray(?))")
 _BY_DIGEST = _both(f"SELECT c.digest, {_ORIGIN} c.digest IN (SELECT value FROM carray(?))")
+_WITHOUT_EMAIL = _both("""
+SELECT m.{x}, m.key FROM carray(?) AS k CROSS JOIN message AS m ON m.key = k.value
+JOIN content AS c ON c.message = m.key WHERE m.{x} NOTNULL AND c.{x}_email IS NULL
+""")
 _COPY = _both("""
 INSERT INTO message (key, pair, {y}, one_flags, two_flags, odd)
 SELECT ?1, ?2, ?3, one_flags, two_flags, odd & {other_fresh} | {fresh} FROM message WHERE key = ?4

@@ -160,6 +160,8 @@ def _same_there(name: str, record: Record) -> bool:
         if handed is not None:
             from ..handed import keep
 
+            handed.entered = record.mechanism, frozenset(offers)
+            handed.enabling = tuple(command for command in asked if command[:7] == b"ENABLE ")
             keep(name, handed, (record.host, record.port, record.tls, record.trusted, record.user))
         return same
     finally:

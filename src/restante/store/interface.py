@@ -133,6 +133,13 @@ class Store(Protocol):
         """
         ...
 
+    async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
+        """`rows` with flags alone, as two columns (UIDs, flag set numbers): no object is made for a message.
+
+        None where an engine has them no quicker so; ask `rows` then.
+        """
+        ...
+
     async def delta(self, mailbox: int, since: int) -> Delta:
         """What changed after `since`. Cost grows with the answer. Raises NoSuchMailbox."""
         ...

@@ -16,7 +16,7 @@ from itertools import chain, compress
 
 import apsw
 
-from ..model import Delta, Flagged, Mailbox, Row, Snapshot, UidList, UidRanges
+from ..model import Delta, Flagged, Mailbox, Snapshot, UidList, UidRanges
 from . import mailboxes, rows
 from .values import typed
 
@@ -113,18 +113,21 @@ class FlagArrays:
         self._arrays: OrderedDict[tuple[str, int], tuple[int, UidList, array[int]]] = OrderedDict()
         lists.on_read = self._keep
 
-    def rows(self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int) -> list[Row]:
-        """(uid, flag set number) of at most `limit` placements of these ranges, ascending. To be called in a
-        transaction. Raises NoSuchMailbox."""
+    def columns(
+        self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int
+    ) -> tuple[array[int], array[int]]:
+        """UIDs, and beside them flag set numbers, of at most `limit` placements of these ranges, ascending: copies. To
+        be called in a transaction. Raises NoSuchMailbox."""
         uids, flags = self._current(db, account, key)
-        found: list[Row] = []
+        there, numbers = array("I"), array("I")
         for low, high in ranges:
             start, stop = uids.span(low, high)
-            stop = min(stop, start + limit - len(found))
-            found.extend(zip(uids.uids[start:stop], flags[start:stop], strict=True))
-            if len(found) >= limit:
+            stop = min(stop, start + limit - len(there))
+            there += uids.uids[start:stop]
+            numbers += flags[start:stop]
+            if len(there) >= limit:
                 break
-        return found
+        return there, numbers
 
     def matching(
         self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, numbers: AbstractSet[int]

@@ -204,6 +204,9 @@ class SqlitePastStore:
         with self.opened():
             return await self._inner.flag_table()
 
+    async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
+        return None
+
     async def keywords(self, mailbox: int | None = None) -> list[str]:
         with self.opened():
             return await self._inner.keywords()

@@ -105,10 +105,11 @@ class Store(Protocol):
         """
         ...
 
-    async def opening(self, mailbox: int) -> Opening:
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         """`snapshot` and `keywords` of the mailbox, and its first unseen message: what SELECT asks.
 
-        Raises NoSuchMailbox.
+        read: the mailbox as it has just been read by somebody who watches the account: it need not be read again where
+        it is as it was when it was last opened. Raises NoSuchMailbox.
         """
         ...
 

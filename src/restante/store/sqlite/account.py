@@ -188,13 +188,10 @@ class SqliteStore:
     async def snapshot(self, mailbox: int) -> Snapshot:
         return self._read(self._engine.kept.lists.snapshot, self.account, mailbox, self._user)
 
-    async def opening(self, mailbox: int) -> Opening:
-        return self._read(self._opening, mailbox)
-
-    def _opening(self, db: apsw.Connection, mailbox: int) -> Opening:
-        kept = self._engine.kept
-        snapshot = kept.lists.snapshot(db, self.account, mailbox, self._user)
-        return Opening(snapshot, rows.keywords(db), kept.unseen.find(db, self.account, snapshot.mailbox))
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
+        openings = self._engine.kept.openings
+        known = openings.known(self.account, read) if read is not None else None
+        return known or self._read(openings.read, self.account, mailbox, self._user)
 
     async def flag_table(self) -> FlagTable:
         self._read(self._shared.learn)

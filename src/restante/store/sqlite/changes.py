@@ -16,7 +16,7 @@ from itertools import chain, compress
 
 import apsw
 
-from ..model import Delta, Flagged, Mailbox, Snapshot, UidList, UidRanges
+from ..model import Delta, Flagged, Mailbox, Opening, Snapshot, UidList, UidRanges
 from . import mailboxes, rows
 from .values import typed
 
@@ -76,6 +76,11 @@ class Lists:
         if uids is not None:
             self._keep(place, state, uids)
         return uids
+
+    def known(self, account: str, mailbox: Mailbox) -> UidList | None:
+        """The list of a mailbox as it has just been read, where that is the one that is kept."""
+        held = self._lists.get((account, mailbox.key))
+        return held[1] if held is not None and held[0] == _state(mailbox) else None
 
     def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
         old = self._lists.pop(place, None)
@@ -276,12 +281,58 @@ class FirstUnseen:
             self._held.popitem(last=False)
         return uid
 
+    def known(self, account: str, mailbox: Mailbox) -> int | None:
+        """As `find`, for a mailbox of which the answer is kept; None where it is not."""
+        if not mailbox.unseen:
+            return 0
+        modseq, start = self._held.get((account, mailbox.key), (-1, 0))
+        return start if modseq == mailbox.highest_modseq else None
+
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._held if place[0] in accounts]:
             del self._held[place]
 
 
 MOST_FIRST = 10_000
+
+MOST_OPENED = 1_000
+"""Mailboxes whose keywords are kept as they were when they were last opened."""
+
+
+class Openings:
+    """What SELECT asks, put together from what is kept where the mailbox has not changed. For one thread.
+
+    Lists and first unseen messages are others' own; only keywords are kept here. Those are the account's: a new one,
+    which only other mailboxes' messages have, is told of this mailbox when something in it has changed.
+    """
+
+    def __init__(self, lists: Lists, unseen: FirstUnseen) -> None:
+        self._lists = lists
+        self._unseen = unseen
+        self._words: OrderedDict[tuple[str, int], tuple[int, list[str]]] = OrderedDict()
+
+    def read(self, db: apsw.Connection, account: str, key: int, user: str) -> Opening:
+        """All of it, read in the caller's transaction. Raises NoSuchMailbox."""
+        snapshot = self._lists.snapshot(db, account, key, user)
+        words = rows.keywords(db)
+        self._words.pop((account, key), None)
+        self._words[account, key] = (snapshot.mailbox.highest_modseq, words)
+        if len(self._words) > MOST_OPENED:
+            self._words.popitem(last=False)
+        return Opening(snapshot, words, self._unseen.find(db, account, snapshot.mailbox))
+
+    def known(self, account: str, mailbox: Mailbox) -> Opening | None:
+        """The same of a mailbox as it has just been read, where nothing in it has changed since it was opened."""
+        modseq, words = self._words.get((account, mailbox.key), (-1, []))
+        if modseq != mailbox.highest_modseq:
+            return None
+        uids, first = self._lists.known(account, mailbox), self._unseen.known(account, mailbox)
+        return Opening(Snapshot(mailbox, uids), words, first) if uids is not None and first is not None else None
+
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        for place in [place for place in self._words if place[0] in accounts]:
+            del self._words[place]
+
 
 _LOWEST_CHANGED = """
 SELECT min(p.uid) FROM placement p WHERE p.mailbox = ? AND p.modseq > ?

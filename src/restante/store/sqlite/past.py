@@ -194,7 +194,7 @@ class SqlitePastStore:
             found = await self._inner.snapshot(mailbox)
         return Snapshot(self._as_then(found.mailbox), found.uids)
 
-    async def opening(self, mailbox: int) -> Opening:
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         with self.opened():
             found = await self._inner.opening(mailbox)
         here = Snapshot(self._as_then(found.snapshot.mailbox), found.snapshot.uids)

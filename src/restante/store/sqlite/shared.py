@@ -151,7 +151,7 @@ class SharedStore:
         found = self._own._engine.kept.lists.snapshot(db, self.account, mailbox, self._actor)
         return Snapshot(self._as_seen(db, found.mailbox, rights), found.uids)
 
-    async def opening(self, mailbox: int) -> Opening:
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         words = await self.keywords(mailbox)
         snapshot, unseen = self._own._read(self._opening, mailbox)
         return Opening(snapshot, words, unseen)

@@ -79,8 +79,12 @@ class Lists:
 
     def known(self, account: str, mailbox: Mailbox) -> UidList | None:
         """The list of a mailbox as it has just been read, where that is the one that is kept."""
-        held = self._lists.get((account, mailbox.key))
-        return held[1] if held is not None and held[0] == _state(mailbox) else None
+        place = (account, mailbox.key)
+        held = self._lists.get(place)
+        if held is None or held[0] != _state(mailbox):
+            return None
+        self._lists.move_to_end(place)
+        return held[1]
 
     def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
         old = self._lists.pop(place, None)
@@ -285,8 +289,12 @@ class FirstUnseen:
         """As `find`, for a mailbox of which the answer is kept; None where it is not."""
         if not mailbox.unseen:
             return 0
-        modseq, start = self._held.get((account, mailbox.key), (-1, 0))
-        return start if modseq == mailbox.highest_modseq else None
+        place = (account, mailbox.key)
+        modseq, start = self._held.get(place, (-1, 0))
+        if modseq != mailbox.highest_modseq:
+            return None
+        self._held.move_to_end(place)
+        return start
 
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._held if place[0] in accounts]:
@@ -323,9 +331,11 @@ class Openings:
 
     def known(self, account: str, mailbox: Mailbox) -> Opening | None:
         """The same of a mailbox as it has just been read, where nothing in it has changed since it was opened."""
-        modseq, words = self._words.get((account, mailbox.key), (-1, []))
+        place = (account, mailbox.key)
+        modseq, words = self._words.get(place, (-1, []))
         if modseq != mailbox.highest_modseq:
             return None
+        self._words.move_to_end(place)
         uids, first = self._lists.known(account, mailbox), self._unseen.known(account, mailbox)
         return Opening(Snapshot(mailbox, uids), words, first) if uids is not None and first is not None else None
 

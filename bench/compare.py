@@ -383,7 +383,7 @@ def table(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> str:
             continue
         x, y = statistics.median(a), statistics.median(b)
         ratio = x / y if larger else y / x
-        lines.append(f"| {what} | {_figure(key, x)} | {_figure(key, y)} | {ratio:.2f} |")
+        lines.append(f"| {what} | {figure(key, x)} | {figure(key, y)} | {ratio:.2f} |")
     return "\n".join(lines)
 
 
@@ -396,7 +396,7 @@ def search_table(columns: dict[str, list[Found]]) -> str:
     return "\n".join(lines)
 
 
-def _figure(key: str, value: float) -> str:
+def figure(key: str, value: float) -> str:
     if key.endswith("_per_s"):
         return f"{value:,.0f}/s"
     if key == "idle_kb_each":

@@ -7,7 +7,7 @@ Our server is filled and asked once, through a proxy that keeps each command's a
 process that looks the answer up and writes it: no parsing, no store, no session, one thread, the same event loop. No
 server in Python is faster towards this client; what `compare.py` shows beyond it is what a server costs. Deliveries and
 APPENDs are answered twice over: kept nowhere, and each written into a file and brought to the disk (fdatasync) before
-its answer, with no record of what it is.
+its answer, with no record of what it is. Last, what SQLite alone takes for STORE.
 """
 
 from __future__ import annotations
@@ -21,15 +21,20 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
+import apsw
 import uvloop
-from compare import PASSWORD, ROOT, ROWS, USERS, _figure, fill, machine, restante_server
+from compare import PASSWORD, ROOT, ROWS, USERS, figure, fill, machine, restante_server
+
+from restante.store.sqlite.handles import PRAGMAS
 
 ASKED = "select,flags,envelope,headers,bodies,store,qresync"
 """The tool's works whose answers can be given again."""
@@ -208,6 +213,33 @@ def recorded(imap: str, command: list[str]) -> Answers:
     return answers
 
 
+def update_alone(file: Path, rounds: int) -> float:
+    """Seconds of the UPDATE and COMMIT of STORE over all messages of an account's file; the median."""
+    taken = []
+    with closing(apsw.Connection(str(file))) as db:
+        db.execute(";".join(f"PRAGMA {pragma}" for pragma in PRAGMAS)).fetchall()
+        box = db.execute("SELECT mailbox FROM placement GROUP BY 1 ORDER BY count(*) DESC").get
+        for number in range(rounds):
+            start = time.perf_counter()
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("UPDATE placement SET flagset = ?, modseq = ? WHERE mailbox = ?", (1, 1 << 30 | number, box))
+            db.execute("COMMIT")
+            taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def copied(data: Path, to: Path) -> Path:
+    """The largest account's file, as it is now."""
+    source = max(data.glob("accounts/*/*.db"), key=lambda path: path.stat().st_size)
+    with (
+        closing(apsw.Connection(str(source))) as db,
+        closing(apsw.Connection(str(to))) as copy,
+        copy.backup("main", db, "main") as backup,
+    ):
+        backup.step()
+    return to
+
+
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "bench")
@@ -230,18 +262,20 @@ def main() -> int:
         with restante_server(folder, 0) as server:
             fill(server, corpus, options)
             answers = recorded(server.imap, command)
+            alone = update_alone(copied(folder / "restante", folder / "alone.db"), max(5, options.rounds))
         for _ in range(options.rounds):
             coming = [*command, "--only", "deliver,append"]
             found = replayed(answers, None, [*command, "--only", ASKED]) | replayed(BARE, None, coming)
-            for key, figure in found.items():
-                kept.setdefault(key, []).append(figure)
-            for key, figure in replayed(BARE, folder / "log", coming).items():
-                disk.setdefault(key, []).append(figure)
+            for key, value in found.items():
+                kept.setdefault(key, []).append(value)
+            for key, value in replayed(BARE, folder / "log", coming).items():
+                disk.setdefault(key, []).append(value)
     lines = ["| work | bare process | with one write to the disk each |", "|---|---:|---:|"]
     for key, what, _ in ROWS:
         if key in kept:
-            synced = _figure(key, statistics.median(disk[key])) if "lmtp" in key or "append" in key else ""
-            lines.append(f"| {what} | {_figure(key, statistics.median(kept[key]))} | {synced} |")
+            synced = figure(key, statistics.median(disk[key])) if "lmtp" in key or "append" in key else ""
+            lines.append(f"| {what} | {figure(key, statistics.median(kept[key]))} | {synced} |")
+    lines.append(f"| STORE's UPDATE and COMMIT alone, on a copy of the file | {alone * 1000:.2f} ms |  |")
     ran = " ".join(["bench/floor.py", *sys.argv[1:]])
     report = (
         f"`{ran}`, {datetime.now(tz=UTC).date()}, {options.rounds} rounds, {machine()}\n\n" + "\n".join(lines) + "\n"

@@ -141,6 +141,7 @@ REFUSED: dict[str, Callable[[Store, int], Any]] = {
 GUARDED = {
     "mailboxes",
     "mailbox",
+    "flag_columns",
     "flag_table",
     "put",
     "put_all",

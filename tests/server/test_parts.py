@@ -21,7 +21,16 @@ from restante.config.model import Config, LimitsTable, ListenTable, Pop3Table
 from restante.config.paths import run_directory
 from restante.server.housekeeping import Housekeeper
 from restante.server.limits import Limits, SharedCounts, TooManyConnections
-from restante.server.listeners import CannotListen, UnixRights, bind_all, close_all, unix_rights, wanted
+from restante.server.listeners import (
+    Acceptor,
+    Bound,
+    CannotListen,
+    UnixRights,
+    bind_all,
+    close_all,
+    unix_rights,
+    wanted,
+)
 from restante.server.logs import make_logger
 from restante.server.services import Service
 from restante.server.status import collect
@@ -29,7 +38,7 @@ from restante.store.directory import Account, AccountSettings
 from restante.store.errors import Damaged
 from restante.store.interface import Engine
 
-from .support import running
+from .support import PATIENCE, running
 
 # Listeners -------------------------------------------------------------------------------------------
 
@@ -177,6 +186,66 @@ def test_a_busier_worker_leaves_connections_to_the_idler() -> None:
     assert one.others_are_idler()
     assert not two.others_are_idler()
     assert not Limits(LimitsTable()).others_are_idler()
+
+
+def test_who_looks_away_is_waited_for_only_where_it_has_fewer_by_two() -> None:
+    shared = SharedCounts(2, b"key")
+    one, two = Limits(LimitsTable(), shared, 0), Limits(LimitsTable(), shared, 1)
+    two.enter("127.0.0.1", True)
+    one.look_away()
+    assert not two.others_are_idler()
+    two.enter("127.0.0.1", True)
+    assert two.others_are_idler()
+    two.leave("127.0.0.1", True)
+    one.look_away()  # another of its listeners
+    one.look_back()
+    assert not two.others_are_idler()
+    one.look_back()
+    assert two.others_are_idler()
+
+
+def test_who_comes_again_at_once_is_not_left_lying_by_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """His last connection still counts at one worker, while the other looks away because of the one before."""
+    monkeypatch.setattr("restante.server.listeners._POLITE", 3600.0)
+
+    async def play() -> None:
+        loop, shared = asyncio.get_running_loop(), SharedCounts(2, b"key")
+        one, two = Limits(LimitsTable(), shared, 0), Limits(LimitsTable(), shared, 1)
+        taken, away = asyncio.Queue[Limits](), asyncio.Event()
+        (bound,) = bind_all([(Service.IMAP, TcpAddress("127.0.0.1", 0))])
+        other = Bound(bound.service, bound.address, bound.sock.dup())
+        log = make_logger("info", "plain", ManualClock(), io.StringIO())
+
+        def look_away() -> None:
+            Limits.look_away(one)
+            away.set()
+
+        monkeypatch.setattr(one, "look_away", look_away)
+
+        def acceptor(of: Bound, limits: Limits) -> Acceptor:
+            def accepted(_service: Service, sock: socket.socket, _address: str) -> None:
+                sock.close()
+                limits.enter("127.0.0.1", True)
+                taken.put_nowait(limits)
+
+            return Acceptor(of, loop, limits, log, accepted)
+
+        one.enter("127.0.0.1", True)
+        acceptors = [acceptor(bound, one)]
+        with socket.create_connection(bound.sock.getsockname()):
+            await asyncio.wait_for(away.wait(), PATIENCE)
+            acceptors.append(acceptor(other, two))
+            assert await asyncio.wait_for(taken.get(), PATIENCE) is two
+        one.leave("127.0.0.1", True)
+        with socket.create_connection(bound.sock.getsockname()):
+            assert await asyncio.wait_for(taken.get(), PATIENCE) is two
+        for each in acceptors:
+            each.close()
+        two.leave("127.0.0.1", True)
+        assert two.others_are_idler()  # one.close() has looked back
+        close_all([bound, other])
+
+    asyncio.run(play())
 
 
 def test_past_the_bound_without_login_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

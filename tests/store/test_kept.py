@@ -39,7 +39,7 @@ def weight(kept: Kept) -> int:
     """Entries in all caches."""
     caches = (kept.lists._lists, kept.flags._arrays, kept.maildrops._drops, kept.deltas._kept, kept.unseen._held)
     return (
-        sum(len(cache) for cache in (*caches, kept.orders._orders))
+        sum(len(cache) for cache in (*caches, kept.openings._words, kept.orders._orders))
         + len(kept._shared)
         + len(kept._recent)
         + len(kept._large)
@@ -99,6 +99,47 @@ def test_an_account_in_use_keeps_what_is_known_of_it(installation: Installation)
         await engine.close()
 
     asyncio.run(scene())
+
+
+def test_a_mailbox_that_has_not_changed_is_opened_without_a_look_at_the_file(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        other = (await store.create_mailbox("Other")).key
+        await fill(store, box, 6)
+
+        async def opened() -> None:
+            """By somebody who has just read the mailbox: what who reads all of it is told, twice."""
+            await store.snapshot(box)  # the list is up to date, the rest is not
+            for _ in range(2):
+                read = await store.mailbox("INBOX")
+                assert await store.opening(box, read) == await store.opening(box)
+
+        await opened()
+        one = ((2, 2),)
+        await store.store_flags(box, ((1, 3),), FlagMode.ADD, Flags(System.SEEN))
+        await opened()
+        await store.store_flags(box, one, FlagMode.ADD, Flags.of(["$new"]))
+        await opened()
+        await store.expunge(box, ((4, 4),), deleted_only=False)
+        await opened()
+        await fill(store, box, 2)
+        await opened()
+        await store.copy(box, one, other)
+        await store.claim_recent(box)
+        await opened()
+        await store.subscribe("INBOX", False)
+        read = await store.mailbox("INBOX")
+        told = await store.opening(box)
+        with monkeypatch.context() as closed:
+            closed.setattr(type(store), "_read", None)
+            assert await store.opening(box, read) == told
+        await store.store_flags(other, ((1, 1),), FlagMode.ADD, Flags.of(["$later"]))
+        assert (await store.opening(box, read)).keywords == ["$new"], "no message here has the other one"
+        assert (await store.opening(box)).keywords == ["$later", "$new"]
+
+    asyncio.run(installation.play(scene))
 
 
 def large() -> Kept:

@@ -18,9 +18,10 @@ from ..errors import Refusal
 
 SLOTS = 1 << 16
 _KINDS = 2  # addresses, accounts
-_HEAD = 8  # octets before the counters: connections of this worker, for balancing; in use; accepting; two spare
+_HEAD = 8  # octets before the counters: connections of this worker, for balancing; in use; accepting; away; one spare
 _IN_USE = 4
 _ACCEPTING = 5
+_AWAY = 6
 
 
 class TooManyConnections(Refusal):
@@ -73,6 +74,10 @@ class SharedCounts:
         """The row's worker accepts no more, so nobody need leave it a connection. What it has still counts."""
         self._view[number * self._row_size + _ACCEPTING] = 0
 
+    def set_away(self, number: int, away: bool) -> None:
+        """Whether the row's worker leaves connections lying for a moment."""
+        self._view[number * self._row_size + _AWAY] = away
+
     def clear(self, number: int) -> None:
         """Forget a worker that died."""
         start = number * self._row_size
@@ -83,11 +88,14 @@ class SharedCounts:
         self._view[start : start + 4] = count.to_bytes(4, sys.byteorder)
 
     def fewest_connections(self, but: int) -> int | None:
-        """The smallest number of connections of any other worker that accepts some, None if there is no other."""
+        """The smallest number of connections of any other worker that accepts some, None if there is no other.
+
+        One that is away counts as if it had one more: it will not take the next one at once.
+        """
         step = self._row_size
         view = self._view
         counts = [
-            int.from_bytes(view[n * step : n * step + 4], sys.byteorder)
+            int.from_bytes(view[n * step : n * step + 4], sys.byteorder) + view[n * step + _AWAY]
             for n in range(self._rows)
             if n != but and view[n * step + _ACCEPTING]
         ]
@@ -103,6 +111,7 @@ class Limits:
         self._number = row
         self._row = self._shared.row(row)
         self._shared.begin(row)
+        self._away = 0
         self.connections = 0
 
     def retire(self) -> None:
@@ -133,9 +142,22 @@ class Limits:
         self._give(1, account)
 
     def others_are_idler(self) -> bool:
-        """Another worker has clearly fewer connections: let it take the next one."""
+        """Another worker has fewer connections and will be there sooner than `look_away` lasts: the next one is its.
+
+        Who looks away is waited for only where it has fewer by two. So a client that comes again and again, while its
+        last connection is still being let go of, is never left lying by all workers.
+        """
         fewest = self._shared.fewest_connections(self._number)
         return fewest is not None and self.connections > fewest
+
+    def look_away(self) -> None:
+        """One of this worker's listeners leaves connections lying for a moment; `look_back` ends it."""
+        self._away += 1
+        self._shared.set_away(self._number, True)
+
+    def look_back(self) -> None:
+        self._away -= 1
+        self._shared.set_away(self._number, self._away > 0)
 
     def _take(self, kind: int, name: str, most: int, text: str) -> None:
         slot = self._shared.slot(kind, name)

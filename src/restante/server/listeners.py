@@ -1,7 +1,8 @@
 """Listening sockets: bound once by the supervisor, accepted from by every worker.
 
 Workers share one socket a listener. So that connections spread evenly, a worker that has more connections
-than another leaves a new one lying for a moment; whoever is idle then takes it.
+than another leaves a new one lying for a moment; whoever is idle then takes it. While it looks away, others need not
+be as polite to it, or one client that comes again at once would be left lying by all (`Limits.others_are_idler`).
 """
 
 from __future__ import annotations
@@ -249,14 +250,17 @@ class Acceptor:
         """Stop accepting; the socket itself is its owner's."""
         if self._later is not None:
             self._later.cancel()
+            self._limits.look_back()
         self._loop.remove_reader(self._bound.sock)
 
     def _pause(self, seconds: float, waited: bool) -> None:
         self._loop.remove_reader(self._bound.sock)
+        self._limits.look_away()
         self._later = self._loop.call_later(seconds, self._resume, waited)
 
     def _resume(self, waited: bool) -> None:
         self._later = None
+        self._limits.look_back()
         self._waited = waited
         self._loop.add_reader(self._bound.sock, self._ready)
 

@@ -105,10 +105,11 @@ class Store(Protocol):
         """
         ...
 
-    async def opening(self, mailbox: int) -> Opening:
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         """`snapshot` and `keywords` of the mailbox, and its first unseen message: what SELECT asks.
 
-        Raises NoSuchMailbox.
+        read: the mailbox as it has just been read by somebody who watches the account: it need not be read again where
+        it is as it was when it was last opened. Raises NoSuchMailbox.
         """
         ...
 
@@ -130,6 +131,13 @@ class Store(Protocol):
 
         removed: take them from what has been removed and is still kept, instead (a session that was not told
         yet may still read it, RFC 2180 4.1). Go on with the ranges after the last UID got.
+        """
+        ...
+
+    async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
+        """`rows` with flags alone, as two columns (UIDs, flag set numbers): no object is made for a message.
+
+        None where an engine has them no quicker so; ask `rows` then.
         """
         ...
 

@@ -11,7 +11,8 @@ Messages that were removed, but not yet told to this session, are answered too w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, cast
@@ -35,6 +36,8 @@ NARROW_BATCH = 5_000
 """The same where rows are narrow: UIDs, flags, numbers."""
 
 NARROW = frozenset({Column.FLAGS, Column.MODSEQ, Column.SIZE, Column.RECEIVED})
+
+_FLAGS_ALONE = (Column.FLAGS,)
 
 SIMPLIFIED = Trait.SIMPLIFIED.value
 
@@ -174,24 +177,61 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, de
 
 async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan, descending: bool) -> bool:
     table = await session.flags()
+    if plan.columns == _FLAGS_ALONE and not plan.bodies and (both := await _flag_columns(session, view, batch)):
+        await _send_columns(session, view, table, plan, _numbers(batch), list(both), descending)
+        return True
     numbers, rows = await read_rows(session, view, batch, plan.columns)
     if not rows:
         return True
-    columns = list(zip(*rows, strict=True))
+    columns: list[Sequence[object]] = list(zip(*rows, strict=True))
     if plan.whole is not None:
         traits = cast("tuple[int, ...]", columns[plan.index(Column.TRAITS)])  # Column.TRAITS is int
         if any(each & SIMPLIFIED for each in set(traits)):
             return await _send_batch(session, view, batch, plan.whole, descending)
+    if not plan.bodies:
+        await _send_columns(session, view, table, plan, numbers, columns, descending)
+        return True
     arguments = _arguments(session, view, table, plan, numbers, columns)
     if descending:
-        arguments = [list(reversed(list(column))) for column in arguments]
+        arguments = _reversed(arguments)
         rows.reverse()
     template = plan.uid_template if session.dialect.uidonly else plan.template
-    if plan.bodies:
-        return await fetch_body.send(session, plan, list(map(template.__mod__, zip(*arguments, strict=True))), rows)
-    session.write(joined(template + b")\r\n", arguments, len(rows)))
+    return await fetch_body.send(session, plan, list(map(template.__mod__, zip(*arguments, strict=True))), rows)
+
+
+async def _send_columns(
+    session: ImapSession,
+    view: View,
+    table: FlagTable,
+    plan: Plan,
+    numbers: Iterable[int],
+    columns: list[Sequence[object]],
+    descending: bool,
+) -> None:
+    """Write the responses of a plan without body sections."""
+    arguments = _arguments(session, view, table, plan, numbers, columns)
+    if descending:
+        arguments = _reversed(arguments)
+    template = plan.uid_template if session.dialect.uidonly else plan.template
+    session.write(joined(template + b")\r\n", arguments, len(columns[0])))
     await session.flush_if_full()
-    return True
+
+
+def _reversed(arguments: list[Iterable[object]]) -> list[Iterable[object]]:
+    return [list(reversed(list(column))) for column in arguments]
+
+
+async def _flag_columns(session: ImapSession, view: View, batch: Spans) -> tuple[array[int], array[int]] | None:
+    """UIDs and flag set numbers of all messages of `batch`; None where rows must be asked for, as where some of them
+    are removed."""
+    expected = sum(stop - start for start, stop in batch)
+    both = await session.selected_store.flag_columns(view.mailbox.key, view.ranges(batch), expected)
+    return both if both is not None and len(both[0]) == expected else None
+
+
+def _numbers(batch: Spans) -> Iterable[int]:
+    """Sequence numbers of the messages of `batch`."""
+    return chain.from_iterable(range(start + 1, stop + 1) for start, stop in batch)
 
 
 def _arguments(
@@ -200,10 +240,10 @@ def _arguments(
     table: FlagTable,
     plan: Plan,
     numbers: Iterable[int],
-    columns: list[tuple[object, ...]],
+    columns: list[Sequence[object]],
 ) -> list[Iterable[object]]:
     """What goes into the plan's template, by column."""
-    uids = cast("tuple[int, ...]", columns[0])  # a row's first element is its UID
+    uids = cast("Sequence[int]", columns[0])  # a row's first element is its UID
     arguments: list[Iterable[object]] = [uids if session.dialect.uidonly else numbers]
     for piece in plan.pieces:
         if piece.column is None:
@@ -211,7 +251,7 @@ def _arguments(
             continue
         values = columns[plan.index(piece.column)]
         if piece.column is Column.FLAGS:
-            arguments.append(session.updates.flag_octets(view, uids, cast("tuple[int, ...]", values), table))
+            arguments.append(session.updates.flag_octets(view, uids, cast("Sequence[int]", values), table))
         elif piece.mapper is not None:
             arguments += piece.mapper(values)
         else:
@@ -248,7 +288,7 @@ async def read_rows(
     if not columns:
         uids = view.uids.uids
         rows: list[Row] = [(uid,) for start, stop in batch for uid in uids[start:stop]]
-        return chain.from_iterable(range(start + 1, stop + 1) for start, stop in batch), rows
+        return _numbers(batch), rows
     rows = await store.rows(key, view.ranges(batch), columns, expected)
     if len(rows) < expected:
         missing = _missing(view, batch, rows)
@@ -256,7 +296,7 @@ async def read_rows(
         rows = sorted([*rows, *kept], key=_uid)
         if len(rows) < expected:
             return [view.uids.sequence(_uid(row)) for row in rows], rows
-    return chain.from_iterable(range(start + 1, stop + 1) for start, stop in batch), rows
+    return _numbers(batch), rows
 
 
 def _uid(row: Row) -> int:

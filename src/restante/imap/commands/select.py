@@ -37,9 +37,10 @@ async def select(session: ImapSession, command: Select) -> Reply:
     try:
         place = await session.places.find(mailbox_name(command.mailbox))
         mailbox = await place.existing(Rights.READ)
+        heard = mailbox if session.listens_to(place) else None  # what changes after it was read is told
         session.dirty = False
         session.listen(place, mailbox.highest_modseq)  # before the mailbox is read: a change after that is told
-        opening = await place.store.opening(mailbox.key)
+        opening = await place.store.opening(mailbox.key, heard)
         view = View(opening.snapshot, read_only=command.read_only or place.past is not None)
         session.selected(view, place)
         await _describe(session, view, place, opening, command.mailbox)

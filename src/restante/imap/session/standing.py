@@ -207,6 +207,10 @@ class Standing(Talk):
         if self.watch is None and place.past is None:
             self.watch = self.engine.watch(place.store.account, self._on_change, known)
 
+    def listens_to(self, place: Place) -> bool:
+        """Whether changes of the account that a mailbox is in are heard already."""
+        return place.past is None and self.watch is not None and self.watch.account == place.store.account
+
     def unselected(self, *, listening: bool = False) -> None:
         """Back to the authenticated state; all that was known of the mailbox is let go.
 

@@ -12,6 +12,7 @@ RFC 9586 3.4, 3.6.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -204,7 +205,7 @@ class Updates:
             lines = map(b"* %d FETCH (FLAGS (%b))\r\n".__mod__, zip(numbers, octets, strict=True))
         session.write(b"".join(lines))
 
-    def flag_octets(self, view: View, uids: tuple[int, ...], flags: tuple[int, ...], table: FlagTable) -> list[bytes]:
+    def flag_octets(self, view: View, uids: Sequence[int], flags: Sequence[int], table: FlagTable) -> list[bytes]:
         """What stands between the parentheses of FLAGS, with \\Recent where this session has it."""
         octets = list(map(table.wires.__getitem__, flags))
         if self._session.dialect.rev2:

@@ -207,13 +207,12 @@ class SqliteStore:
                     lists.take(self.account, *await asyncio.to_thread(self.read_apart, _list_of, mailbox))
         return self._read(fn, mailbox, False)
 
-    async def opening(self, mailbox: int) -> Opening:
-        return await self.with_list(self._opening, mailbox)
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
+        known = self._engine.kept.openings.known(self.account, read) if read is not None else None
+        return known if known is not None else await self.with_list(self._opening, mailbox)
 
     def _opening(self, db: apsw.Connection, mailbox: int, apart: bool) -> Opening:
-        kept = self._engine.kept
-        snapshot = self._snapshot(db, mailbox, apart)
-        return Opening(snapshot, rows.keywords(db), kept.unseen.find(db, self.account, snapshot.mailbox))
+        return self._engine.kept.openings.read(db, self.account, mailbox, self._user, apart=apart)
 
     async def flag_table(self) -> FlagTable:
         self._read(self._shared.learn)
@@ -225,13 +224,22 @@ class SqliteStore:
     async def rows(
         self, mailbox: int, ranges: UidRanges, columns: Sequence[Column], limit: int, *, removed: bool = False
     ) -> list[Row]:
-        if limit >= FEW_FLAGS and tuple(columns) == _FLAGS_ALONE and not removed and not self._user:
-            return self._read(self._flag_rows, mailbox, ranges, limit)
+        if tuple(columns) == _FLAGS_ALONE and not removed:
+            both = await self.flag_columns(mailbox, ranges, limit)
+            if both is not None:
+                return list(zip(*both, strict=True))
         # Flag sets are looked up after the rows and are never taken away: every number is known then.
         return self.look(self._rows, mailbox, ranges, tuple(columns), limit, removed)
 
-    def _flag_rows(self, db: apsw.Connection, mailbox: int, ranges: UidRanges, limit: int) -> list[Row]:
-        found = self._engine.kept.flags.rows(db, self.account, mailbox, ranges, limit)
+    async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
+        if limit < FEW_FLAGS or self._user:
+            return None
+        return self._read(self._flag_columns, mailbox, ranges, limit)
+
+    def _flag_columns(
+        self, db: apsw.Connection, mailbox: int, ranges: UidRanges, limit: int
+    ) -> tuple[array[int], array[int]]:
+        found = self._engine.kept.flags.columns(db, self.account, mailbox, ranges, limit)
         self._shared.learn(db)
         return found
 

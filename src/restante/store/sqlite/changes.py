@@ -16,7 +16,7 @@ from itertools import chain, compress
 
 import apsw
 
-from ..model import Delta, Flagged, Mailbox, Row, Snapshot, UidList, UidRanges
+from ..model import Delta, Flagged, Mailbox, Opening, Snapshot, UidList, UidRanges
 from . import mailboxes, rows
 from .values import typed
 
@@ -99,6 +99,15 @@ class Lists:
             self._keep(place, state, uids)
         return uids
 
+    def known(self, account: str, mailbox: Mailbox) -> UidList | None:
+        """The list of a mailbox as it has just been read, where that is the one that is kept."""
+        place = (account, mailbox.key)
+        held = self._lists.get(place)
+        if held is None or held[0] != _state(mailbox):
+            return None
+        self._lists.move_to_end(place)
+        return held[1]
+
     def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
         old = self._lists.pop(place, None)
         if old is not None:
@@ -135,18 +144,21 @@ class FlagArrays:
         self._arrays: OrderedDict[tuple[str, int], tuple[int, UidList, array[int]]] = OrderedDict()
         lists.on_read = self._keep
 
-    def rows(self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int) -> list[Row]:
-        """(uid, flag set number) of at most `limit` placements of these ranges, ascending. To be called in a
-        transaction. Raises NoSuchMailbox."""
+    def columns(
+        self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int
+    ) -> tuple[array[int], array[int]]:
+        """UIDs, and beside them flag set numbers, of at most `limit` placements of these ranges, ascending: copies. To
+        be called in a transaction. Raises NoSuchMailbox."""
         uids, flags = self._current(db, account, key)
-        found: list[Row] = []
+        there, numbers = array("I"), array("I")
         for low, high in ranges:
             start, stop = uids.span(low, high)
-            stop = min(stop, start + limit - len(found))
-            found.extend(zip(uids.uids[start:stop], flags[start:stop], strict=True))
-            if len(found) >= limit:
+            stop = min(stop, start + limit - len(there))
+            there += uids.uids[start:stop]
+            numbers += flags[start:stop]
+            if len(there) >= limit:
                 break
-        return found
+        return there, numbers
 
     def matching(
         self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, numbers: AbstractSet[int]
@@ -295,12 +307,68 @@ class FirstUnseen:
             self._held.popitem(last=False)
         return uid
 
+    def known(self, account: str, mailbox: Mailbox) -> int | None:
+        """As `find`, for a mailbox of which the answer is kept; None where it is not."""
+        if not mailbox.unseen:
+            return 0
+        place = (account, mailbox.key)
+        modseq, start = self._held.get(place, (-1, 0))
+        if modseq != mailbox.highest_modseq:
+            return None
+        self._held.move_to_end(place)
+        return start
+
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._held if place[0] in accounts]:
             del self._held[place]
 
 
 MOST_FIRST = 10_000
+
+MOST_OPENED = 1_000
+"""Mailboxes whose keywords are kept as they were when they were last opened."""
+
+MOST_WORDS = 64
+"""Keywords of an account above which they are read anew each time: what is kept stays below some megabytes."""
+
+
+class Openings:
+    """What SELECT asks, put together from what is kept where the mailbox has not changed. For one thread.
+
+    Lists and first unseen messages are others' own; only keywords are kept here. Those are the account's: a new one,
+    which only other mailboxes' messages have, is told of this mailbox when something in it has changed.
+    """
+
+    def __init__(self, lists: Lists, unseen: FirstUnseen) -> None:
+        self._lists = lists
+        self._unseen = unseen
+        self._words: OrderedDict[tuple[str, int], tuple[int, list[str]]] = OrderedDict()
+
+    def read(self, db: apsw.Connection, account: str, key: int, user: str, *, apart: bool = False) -> Opening:
+        """All of it, read in the caller's transaction. Raises NoSuchMailbox. apart: see `Lists.snapshot`."""
+        snapshot = self._lists.snapshot(db, account, key, user, apart=apart)
+        words = rows.keywords(db)
+        self._words.pop((account, key), None)
+        if len(words) <= MOST_WORDS:
+            self._words[account, key] = (snapshot.mailbox.highest_modseq, words)
+            if len(self._words) > MOST_OPENED:
+                self._words.popitem(last=False)
+        return Opening(snapshot, words, self._unseen.find(db, account, snapshot.mailbox))
+
+    def known(self, account: str, mailbox: Mailbox) -> Opening | None:
+        """The same of a mailbox as it has just been read, where nothing in it has changed since it was opened."""
+        place = (account, mailbox.key)
+        modseq, words = self._words.get(place, (-1, []))
+        if modseq != mailbox.highest_modseq:
+            return None
+        self._words.move_to_end(place)
+        uids, first = self._lists.known(account, mailbox), self._unseen.known(account, mailbox)
+        return Opening(Snapshot(mailbox, uids), words, first) if uids is not None and first is not None else None
+
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        for place in [place for place in self._words if place[0] in accounts]:
+            del self._words[place]
+
 
 _LOWEST_CHANGED = """
 SELECT min(p.uid) FROM placement p WHERE p.mailbox = ? AND p.modseq > ?

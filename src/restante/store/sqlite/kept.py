@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Set as AbstractSet
 from weakref import WeakValueDictionary
 
-from .changes import Deltas, FirstUnseen, FlagArrays, Lists
+from .changes import Deltas, FirstUnseen, FlagArrays, Lists, Openings
 from .maildrop import Maildrops
 from .orders import Orders
 from .sessions import Shared
@@ -38,6 +38,7 @@ class Kept:
         self.maildrops = Maildrops()
         self.deltas = Deltas(self.lists)
         self.unseen = FirstUnseen()
+        self.openings = Openings(self.lists, self.unseen)
         self.orders = Orders()
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()
@@ -61,7 +62,7 @@ class Kept:
 
     def forget_mail(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
-        for cache in (self.lists, self.flags, self.maildrops, self.unseen, self.orders):
+        for cache in (self.lists, self.flags, self.maildrops, self.unseen, self.openings, self.orders):
             cache.forget(accounts)
 
     def forget(self, accounts: AbstractSet[str]) -> None:
@@ -81,6 +82,7 @@ class Kept:
             large = self.lists.forget(accounts, SMALL) | self.maildrops.forget(accounts, SMALL)
             self.flags.forget(accounts - large)
             self.unseen.forget(accounts - large)
+            self.openings.forget(accounts)
             self.orders.forget(accounts - large)
             self.deltas.forget(accounts)
             for account in accounts:

@@ -194,7 +194,7 @@ class SqlitePastStore:
             found = await self._inner.snapshot(mailbox)
         return Snapshot(self._as_then(found.mailbox), found.uids)
 
-    async def opening(self, mailbox: int) -> Opening:
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         with self.opened():
             found = await self._inner.opening(mailbox)
         here = Snapshot(self._as_then(found.snapshot.mailbox), found.snapshot.uids)
@@ -203,6 +203,9 @@ class SqlitePastStore:
     async def flag_table(self) -> FlagTable:
         with self.opened():
             return await self._inner.flag_table()
+
+    async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
+        return None
 
     async def keywords(self, mailbox: int | None = None) -> list[str]:
         with self.opened():

@@ -151,7 +151,7 @@ class SharedStore:
         found = self._own._engine.kept.lists.snapshot(db, self.account, mailbox, self._actor, apart=apart)
         return Snapshot(self._as_seen(db, found.mailbox, rights), found.uids)
 
-    async def opening(self, mailbox: int) -> Opening:
+    async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         words = await self.keywords(mailbox)
         snapshot, unseen = await self._own.with_list(self._opening, mailbox)
         return Opening(snapshot, words, unseen)
@@ -189,6 +189,9 @@ class SharedStore:
         if Column.FLAGS in columns:
             self._learn(db)
         return found
+
+    async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
+        return None  # \\Seen is each reader's own, and in no array
 
     def _learn(self, db: apsw.Connection) -> None:
         self._own._shared.reader_flags()

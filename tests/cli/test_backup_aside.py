@@ -19,7 +19,6 @@ from restante.backup.folder import Folder
 from restante.backup.keys import Passphrase
 from restante.backup.objects import Kind
 from restante.backup.repository import Repository
-from restante.cli import priority
 from restante.cli.backup_again import plain_run, settle
 from restante.cli.backup_aside import run_aside
 from restante.cli.statuses import Exit
@@ -307,7 +306,6 @@ def test_who_uses_the_server_is_served_first_from_some_time_on(work: Work, monke
     monkeypatch.setattr(Folder, "put", put)
     work.deliver()
     assert attempt(work) == Exit.OK
-    assert priority.NICENESS > 0
 
 
 def test_several_at_once(work: Work) -> None:

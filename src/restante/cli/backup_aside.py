@@ -15,10 +15,11 @@ import os
 from hashlib import sha256
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..backup import ahead, unchanged
+from ..values import Value
 from .backup_again import CONFIG, asked_of, data_of, is_host, is_plain
 from .priority import SHORT, step_back
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from ..backup.keys import Opening
     from ..backup.location import Location
-    from ..backup.repository import Repository
-    from ..backup.run import Done
 
 
 class _Otherwise(Exception):
@@ -47,7 +46,7 @@ def run_aside(said: dict[str, str]) -> int | None:
         return None
 
 
-class _Wanted(NamedTuple):
+class _Wanted(Value, frozen=True):
     """data, config: paths, "" for none. digest: SHA-256 of the configuration of which all else is known. The others: as
     in `unchanged.Note`."""
 
@@ -83,19 +82,26 @@ def _wanted(said: dict[str, str]) -> _Wanted | None:
 
 
 def _run(wanted: _Wanted) -> int | None:
+    if wanted.passphrase and (passphrase := ahead.passphrase_in(wanted.passphrase)) is not None:
+        ahead.begin(wanted.location, passphrase)  # where the command line has not named it, it has not begun yet
+    from ..backup import publish  # noqa: F401 - all that is needed is loaded while the key is made
     from ..backup.apart import finish
+    from ..backup.noted import Circumstances, note_of
+    from ..backup.objects import AccountData, PageData, SnapshotData, prepare
     from ..backup.repository import Repository
     from ..backup.run import run
+    from ..backup.written import WrittenData
     from ..clock import SystemClock, system_random
     from ..errors import Refusal
     from ..store.sqlite.aside import Aside, NeedsEngine
-    from .backup_said import complain_of, tell_lacking, tell_run
+    from .backup_said import complain_of, counted, tell_lacking, tell_run
     from .statuses import Exit
     from .words import complain, status_of
 
     try:
         place, secret, files = _opened(wanted)
         source = Aside(wanted.data)
+        prepare(SnapshotData, WrittenData, PageData, AccountData)
     except (Refusal, OSError, NeedsEngine) as error:
         raise _Otherwise from error
     gc.freeze()  # what is loaded stays
@@ -109,8 +115,17 @@ def _run(wanted: _Wanted) -> int | None:
             if repository.secrets.recipient is not None:
                 raise _Otherwise
             done = finish(run(source, repository, SystemClock(), wanted.host, files))
-        if source.directory.glance.stands():
-            _note(wanted, repository, done, files, source.directory.glance.digest)
+        if source.directory.glance.stands():  # else the note would be of another directory than was taken
+            note = note_of(
+                repository,
+                done,
+                Circumstances(
+                    wanted.asked, wanted.passphrase, wanted.key, wanted.host, wanted.said,
+                    source.directory.glance.digest, files, counted(done.snapshot.data),
+                ),
+            )  # fmt: skip
+            if note is not None:
+                note.write(wanted.data)
     except NeedsEngine as error:
         raise _Otherwise from error
     except Refusal as refusal:
@@ -144,23 +159,6 @@ def _opened(wanted: _Wanted) -> tuple[Location, Opening, Mapping[str, bytes]]:
     if type(place) is not Folder or secret is None or not same:
         raise _Otherwise
     return place, secret, files
-
-
-def _note(wanted: _Wanted, repository: Repository, done: Done, files: Mapping[str, bytes], directory: str) -> None:
-    """Note what the next run has to find as it is now to have nothing to do."""
-    from ..backup.noted import Circumstances, note_of
-    from .backup_said import counted
-
-    found = note_of(
-        repository,
-        done,
-        Circumstances(
-            wanted.asked, wanted.passphrase, wanted.key, wanted.host, wanted.said, directory, files,
-            counted(done.snapshot.data),
-        ),
-    )  # fmt: skip
-    if found is not None:
-        found.write(wanted.data)
 
 
 class _Patience:

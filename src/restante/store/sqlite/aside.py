@@ -133,6 +133,7 @@ class AccountAside:
                 ours = db.pragma("application_id") == APPLICATION_ID and db.pragma("user_version") == VERSION
                 if not ours or is_copy(db, path) or db.execute(UNFINISHED).get:
                     raise NeedsEngine("the account's file is not in service as it is")
+                db.execute("PRAGMA temp_store = MEMORY")  # nothing of a message lands in a temporary file
             except BaseException:
                 db.close(True)
                 raise

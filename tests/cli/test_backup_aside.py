@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -157,6 +158,20 @@ def test_whatever_is_not_ordinary_is_for_the_whole_program(
     work: Work, change: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuse(work, OTHERWISE[change], capsys)
+
+
+def test_and_the_whole_program_does_it(work: Work) -> None:
+    """An account's file that was put back is made safe by an engine, in the same invocation."""
+    work.deliver()
+    (path,) = (work.data / "accounts").rglob("*.db")
+    shutil.copyfile(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").rename(path)
+    assert attempt(work) is None
+    call = [sys.executable, "-m", "restante", *work.words]
+    done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=60)
+    assert (": 1 account, 4 messages (" in done.stdout, done.stderr) == (True, "")
+    work.deliver(10)
+    assert attempt(work) == Exit.OK, "now it is ordinary"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,8 @@
 
 A run of `restante sync` with nothing to do, which comes each minute, and one of `restante backup` are recognised before
 anything is imported that reads command lines (`sync.unchanged`, `backup.unchanged`), and so is one of `restante backup`
-with little to do (`cli.backup_aside`). Everything else, and a copy of
-which that cannot be said, goes to `main`: there the options are defined, and what is understood here is the plainest
-part of them.
+with little to do (`cli.backup_aside`). Everything else, and a copy of which that cannot be said, goes to `main`: there
+the options are defined, and what is understood here is the plainest part of them.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from restante.backup.apart import finish
 from restante.backup.folder import Folder
 from restante.backup.keys import KeyFile
 from restante.backup.location import Location
@@ -20,6 +21,7 @@ from restante.store.annotation import ACCOUNT
 from restante.store.directory import Account, AccountSettings, Alias, Credential, Domain, Scram
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, Flags, Identity, NewMessage
+from restante.store.sqlite.aside import Aside
 from restante.store.sqlite.engine import SqliteEngine
 
 T = TypeVar("T")
@@ -80,6 +82,18 @@ class World:
             addresses,
             full=full,
         )
+
+    def take_aside(self, *addresses: str, full: bool = False, repository: Repository | None = None) -> Done:
+        """As `take`, without an engine. Where no loop is running."""
+        source = Aside(str(self.folder / "data"))
+        try:
+            taking = run(
+                source, repository or self.repository(), self.clock, "host", {"restante.toml": b"x"}, addresses,
+                full=full,
+            )  # fmt: skip
+            return finish(taking)
+        finally:
+            source.close()
 
     async def give(self, snapshot: Snapshot, data: Path) -> tuple[SqliteEngine, Restored]:
         """A snapshot restored onto an empty folder. The caller closes the engine."""

@@ -116,10 +116,11 @@ class History(RuleBasedStateMachine):
     def selected(self) -> None:
         self.do(self.world.ann.claim_recent(1))
 
-    @rule(full=st.booleans())
-    def snapshot(self, full: bool) -> None:
+    @rule(full=st.booleans(), aside=st.booleans())
+    def snapshot(self, full: bool, aside: bool) -> None:
+        """By an engine, or without one."""
         before = self.do(state(self.world.ann))
-        done = self.do(self.world.take(full=full))
+        done = self.world.take_aside(full=full) if aside else self.do(self.world.take(full=full))
         assert not done.failed
         assert not done.unreadable
         if self.kept and not full and self.kept[-1][1] == before:

@@ -31,6 +31,7 @@ from restante.backup.written import note_gone, read_written
 from restante.clock import system_random
 from restante.query.language import All
 from restante.store.model import FlagMode, Flags
+from restante.values import replace
 
 from .sealing import SealedWorld, needed, noted, pieces
 from .support import ANN, KEY, World, message, play, put, state
@@ -127,8 +128,8 @@ def test_a_stolen_server_reads_nothing_of_earlier_and_later_nights(tmp_path: Pat
         chance = random.Random(1)
         tried = {*chance.sample(sorted(candidates), 300), key.key, thief.secrets.ids, thief.secrets.files}
         for candidate in tried:
-            guesses = [Secrets.sealed(candidate), Secrets.of_writing(key.key, key.public)]
-            object.__setattr__(guesses[1], "recipient", Recipient(key.public, candidate))
+            writer = Secrets.of_writing(key.key, key.public)
+            guesses = [Secrets.sealed(candidate), replace(writer, recipient=Recipient(key.public, candidate))]
             for guess in guesses:
                 with pytest.raises(Corrupt):
                     open_file(guess, *some[0])

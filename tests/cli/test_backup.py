@@ -482,11 +482,11 @@ def test_a_long_run_steps_back_with_all_its_threads() -> None:
     """In a process of its own: a priority is not raised again."""
     script = (
         "import os, threading\n"
-        "from restante.cli.backup_run import NICENESS, _step_back\n"
+        "from restante.cli.priority import NICENESS, step_back\n"
         "stop = threading.Event()\n"
         "thread = threading.Thread(target=stop.wait)\n"
         "thread.start()\n"
-        "_step_back()\n"
+        "step_back()\n"
         "print(*[os.getpriority(os.PRIO_PROCESS, n) >= NICENESS for n in (0, thread.native_id)])\n"
         "stop.set()\n"
     )

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -20,16 +19,16 @@ import pytest
 
 from restante.backup import ahead, keys, unchanged
 from restante.backup.folder import Folder
-from restante.backup.keys import Passphrase, parse_key_file
-from restante.backup.repository import Repository, Snapshot
+from restante.backup.keys import Passphrase
+from restante.backup.repository import Repository
 from restante.cli import backup_again, entry
 from restante.cli.backup_again import plain_run, settle
 from restante.cli.statuses import Exit
 from restante.clock import system_random
 
-from .test_backup import TEXT, Cli
+from .backup_work import ANN, Work, prepared, worked
+from .test_backup import Cli
 
-ANN = "ann@example.com"
 LINE = re.compile(
     r"Snapshot ([0-9a-f]{8}): 1 account, 3 messages \([0-9]+ B\); 0 messages new or changed place, 0 B written\.\Z"
 )
@@ -41,69 +40,25 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "_made", {})
 
 
-@dataclass
-class Work:
-    """An installation with a backup, whose last run was a whole one. words: of another such run."""
-
-    cli: Cli
-    words: list[str]
-
-    @property
-    def data(self) -> Path:
-        return self.cli.folder / "data"
-
-    @property
-    def place(self) -> Path:
-        return Path(self.cli.place)
-
-    def attempt(self) -> str | None:
-        said = plain_run(self.words)
-        assert said is not None
-        return settle(said)
-
-    def whole(self) -> None:
-        self.cli(*self.words)
-
-    def note(self) -> Path:
-        (found,) = (self.data / "backup-notes").glob("unchanged-*.json")
-        return found
-
-    def snapshots(self) -> list[Snapshot]:
-        """All, by who opens the backup anew."""
-        key = parse_key_file((self.cli.folder / "key").read_text())
-        opened = Repository.open(Folder(self.place, system_random), key, system_random)
-        found = opened.snapshots()
-        assert not opened.complaints
-        return found
+def attempt(work: Work) -> str | None:
+    said = plain_run(work.words)
+    assert said is not None
+    return settle(said)
 
 
 @pytest.fixture(params=["passphrase", "key file"])
 def work(cli: Cli, request: pytest.FixtureRequest) -> Work:
-    key = str(cli.folder / "key")
-    cli("backup", "key", "add", "--location", cli.place, *cli.key, "--new-key-file", key)
-    opening = cli.key if request.param == "passphrase" else ("--key-file", key)
-    made = Work(cli, ["--data", str(cli.folder / "data"), "backup", "run", cli.place, *opening])
-    made.whole()
-    return made
+    return worked(cli, request.param == "passphrase")
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    made = Cli(tmp_path)
-    made.data("domain", "add", "example.com")
-    made.data("account", "add", ANN, "--password-stdin", stdin=b"correct horse\n")
-    mail = tmp_path / "mail"
-    mail.mkdir()
-    for number in range(3):
-        (mail / f"{number}.eml").write_bytes(TEXT % (number, number))
-    made.data("import", str(mail), "--account", ANN)
-    made("backup", "init", made.place, *made.key)
-    return made
+    return prepared(tmp_path)
 
 
 def test_the_same_snapshot_is_written_once_more(work: Work) -> None:
     before = work.snapshots()[-1]
-    said = [work.attempt() for _ in range(3)]
+    said = [attempt(work) for _ in range(3)]
     found = work.snapshots()
     assert len(found) == 4
     for line, snapshot in zip(said, found[1:], strict=True):
@@ -119,20 +74,20 @@ def test_the_same_snapshot_is_written_once_more(work: Work) -> None:
 
 def test_whole_runs_and_short_ones_follow_each_other(work: Work) -> None:
     """What a whole run says of a night with nothing new is what the short way says; each goes on from the other."""
-    assert work.attempt() is not None
+    assert attempt(work) is not None
     line = work.cli(*work.words, "--json")  # not the plainest command line: a whole run
     assert json.loads(line.stdout)["unchanged"] == 1
-    assert work.attempt() is not None  # of which it has left a note as well
+    assert attempt(work) is not None  # of which it has left a note as well
     work.cli.data("backup", "run", work.cli.place, *work.words[-2:], "--full")
-    assert work.attempt() is None  # that run's snapshot is not the one that was noted
+    assert attempt(work) is None  # that run's snapshot is not the one that was noted
     work.whole()
-    said = work.attempt() or ""
+    said = attempt(work) or ""
     assert LINE.match(said) is not None
     assert work.cli("backup", "verify", work.cli.place, "--all", *work.cli.key).exit_code == 0
 
 
 def test_it_is_restored_as_any_other(work: Work) -> None:
-    assert work.attempt() is not None
+    assert attempt(work) is not None
     new = str(work.cli.folder / "new")
     work.cli("backup", "restore", work.cli.place, "--all", *work.cli.key, "--data", new)
     assert work.cli("--data", new, "search", "--account", ANN, "Hello").stdout.count("Plans") == 3
@@ -165,13 +120,6 @@ def test_it_imports_next_to_nothing(work: Work) -> None:
 Change = Callable[[Work, pytest.MonkeyPatch], object]
 
 
-def _deliver(work: Work, patch: pytest.MonkeyPatch) -> None:
-    more = work.cli.folder / "more"
-    more.mkdir()
-    (more / "9.eml").write_bytes(TEXT % (9, 9))
-    work.cli.data("import", str(more), "--account", ANN)
-
-
 def _damage_snapshot(work: Work, patch: pytest.MonkeyPatch) -> None:
     (path,) = (work.place / "snapshots").iterdir()
     data = bytearray(path.read_bytes())
@@ -180,9 +128,7 @@ def _damage_snapshot(work: Work, patch: pytest.MonkeyPatch) -> None:
 
 
 def _condemn(work: Work, patch: pytest.MonkeyPatch) -> None:
-    key = parse_key_file((work.cli.folder / "key").read_text())
-    opened = Repository.open(Folder(work.place, system_random), key, system_random)
-    opened.put_file("condemned", msgspec.msgpack.encode({"0" * 64: 1}), twice=True)
+    work.opened().put_file("condemned", msgspec.msgpack.encode({"0" * 64: 1}), twice=True)
 
 
 def _one(work: Work, folder: str) -> Path:
@@ -235,7 +181,7 @@ def _copied_back(work: Work, patch: pytest.MonkeyPatch) -> None:
 
 
 CHANGES: dict[str, Change] = {
-    "a message": _deliver,
+    "a message": lambda work, patch: work.deliver(),
     "an alias": lambda work, patch: work.cli.data("alias", "add", "all@example.com", ANN),
     "an account": lambda work, patch: work.cli.data(
         "account", "add", "bob@example.com", "--password-stdin", stdin=b"correct horse\n"
@@ -277,7 +223,7 @@ def test_whatever_differs_is_for_a_whole_run(work: Work, change: str, monkeypatc
     before = len(list(work.place.glob("snapshots/*")))
     CHANGES[change](work, monkeypatch)
     added = len(list(work.place.glob("snapshots/*")))
-    assert work.attempt() is None
+    assert attempt(work) is None
     assert len(list(work.place.glob("snapshots/*"))) == added
     assert added - before in (0, 1, -before)
 
@@ -286,7 +232,7 @@ def test_whatever_differs_is_for_a_whole_run(work: Work, change: str, monkeypatc
 @pytest.mark.parametrize("work", ["passphrase"], indirect=True)
 def test_a_passphrase_that_opens_nothing(work: Work, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     CHANGES[change](work, monkeypatch)
-    assert work.attempt() is None
+    assert attempt(work) is None
 
 
 @pytest.mark.parametrize("work", ["key file"], indirect=True)
@@ -294,7 +240,7 @@ def test_a_change_that_nobody_committed_changes_nothing(work: Work) -> None:
     """Reading, and a server that looks at the account, is no change."""
     work.cli.data("account", "list")
     work.cli.data("search", "--account", ANN, "Hello")
-    assert work.attempt() is not None
+    assert attempt(work) is not None
 
 
 @pytest.mark.parametrize("work", ["key file"], indirect=True)
@@ -314,13 +260,13 @@ def test_what_is_written_while_the_run_goes_on_is_not_passed_over(work: Work, mo
         return found
 
     monkeypatch.setattr(runs, "_snapshot", slow)
-    _deliver(work, monkeypatch)
+    work.deliver()
     work.whole()
     monkeypatch.undo()
-    assert work.attempt() is None
+    assert attempt(work) is None
     work.whole()
     assert work.snapshots()[-1].data.common != work.snapshots()[-2].data.common
-    assert work.attempt() is not None
+    assert attempt(work) is not None
 
 
 @pytest.mark.parametrize("work", ["key file"], indirect=True)
@@ -335,7 +281,7 @@ def test_a_full_disk_leaves_what_was_there(work: Work, monkeypatch: pytest.Monke
         real(root, name, data, system_random)
 
     monkeypatch.setattr(unchanged, "_put", put)
-    assert work.attempt() is None
+    assert attempt(work) is None
     monkeypatch.undo()
     assert calls[0] == f"twin/{calls[1]}"
     work.whole()
@@ -356,7 +302,7 @@ def test_several_at_once(work: Work) -> None:
     assert len(found) == 5
     assert len({msgspec.structs.replace(each.data, at=0) for each in found}) == 1
     work.whole()
-    assert work.attempt() is not None
+    assert attempt(work) is not None
 
 
 @pytest.mark.parametrize("work", ["key file"], indirect=True)
@@ -370,11 +316,11 @@ def test_nothing_is_noted_while_packs_are_condemned(work: Work, monkeypatch: pyt
     _condemn(work, monkeypatch)
     for _ in range(2):
         work.whole()
-        assert work.attempt() is None
+        assert attempt(work) is None
 
 
 def test_the_next_whole_run_lists_what_was_written_so(work: Work) -> None:
-    assert work.attempt() is not None
+    assert attempt(work) is not None
     (work.data / "backup-notes").rename(work.data / "elsewhere")
     work.whole()
     for folder in ("snapshots", "twin/snapshots"):

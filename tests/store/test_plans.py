@@ -11,6 +11,7 @@ import pytest
 from restante.query.threads import Algorithm
 from restante.store.model import Column
 from restante.store.sqlite import (
+    account_backup,
     account_changes,
     acl,
     annotation,
@@ -20,7 +21,6 @@ from restante.store.sqlite import (
     flags,
     identity,
     indexes,
-    instant,
     mailboxes,
     marks,
     reader,
@@ -161,7 +161,9 @@ def test_an_emailid_leads_to_its_placements() -> None:
     assert [step.split(" USING ")[0] for step in steps[:2]] == ["SEARCH e", "SEARCH p"]
 
 
-@pytest.mark.parametrize(("sql", "index"), [(instant._FLAGGED, "placement_modseq"), (instant._GONE, "removed_modseq")])
+@pytest.mark.parametrize(
+    ("sql", "index"), [(account_backup._FLAGGED, "placement_modseq"), (account_backup._GONE, "removed_modseq")]
+)
 def test_a_night_is_read_by_change_number(sql: str, index: str) -> None:
     """Not by UID, which would go through the whole mailbox."""
     db = apsw.Connection(":memory:")

@@ -11,22 +11,24 @@ after it:              contents that the repository lacks, then the root
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from ..clock import Clock
-from ..store.backup import AnswerRow, Head, Instant, MailboxRow, Mark
 from ..store.errors import Damaged
-from ..store.interface import Store
-from .answers import answers_data, answers_of, runs
+from ..values import Record, field
+from .apart import apart
 from .errors import Corrupt, NeedsPrivateKey
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, MarkData, Pop3Data, SeenData, Struct
 from .segments import Changes, make_catalogue, make_segment
-from .writer import Writer
+
+if TYPE_CHECKING:
+    from ..clock import Clock
+    from ..store.backup import AnswerRow, Head, Instant, MailboxRow, Mark
+    from .source import Read
+    from .writer import Writer
 
 ROWS = 20_000
 """Messages of a segment that is written whole, and rows read at once."""
@@ -38,8 +40,7 @@ MOST_SEGMENTS = 40
 LEAST_WEIGHT = 1_000
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(Record):
     """What a run did. octets: of messages that were read."""
 
     messages: int = 0
@@ -48,8 +49,7 @@ class Taken:
     """SHA-256 of messages whose octets the store could not give."""
 
 
-@dataclass(slots=True)
-class Wanted:
+class Wanted(Record):
     """Contents to be read after the instant: columns, 44 octets a message; and of each segment that was written, the
     UIDs and orders of what came, whose answers are read: 12 octets a message."""
 
@@ -80,7 +80,7 @@ def same(mark: Mark, data: MarkData) -> bool:
 
 
 async def take(
-    store: Store, address: str, line: AccountLine | None, writer: Writer, clock: Clock, taken: Taken
+    store: Read, address: str, line: AccountLine | None, writer: Writer, clock: Clock, taken: Taken
 ) -> AccountLine:
     """The account's line for a new snapshot. line: its last one. Raises StoreRefusal, BackupRefusal."""
     if line is not None and same(await store.mark(), line.mark):
@@ -95,7 +95,7 @@ async def take(
     taken.messages += len(wanted.contents)
     before = len(taken.unreadable)
     await _contents(store, wanted, writer, taken)
-    answers = (answers_of(last) if last is not None else {}) | await _answers(store, wanted, writer)
+    answers = (dict(last.answers) if last is not None else {}) | await _answers(store, wanted, writer)
     segments = sorted({segment for box in boxes for segment in box.segments})
     root = AccountData(
         1,
@@ -115,7 +115,7 @@ async def take(
         tuple((segment, answers[segment]) for segment in segments if segment in answers),
     )
     messages, octets = sum(box.messages for box in boxes), sum(box.octets for box in boxes)
-    id = await asyncio.to_thread(writer.put_data, root)
+    id = await apart(writer.put_data, root)
     return AccountLine(store.account, address, at, root.mark, id, messages, octets)
 
 
@@ -123,7 +123,7 @@ async def _last(writer: Writer, line: AccountLine) -> AccountData | None:
     """The account's last root, where what it says can be gone on from: not where it is damaged, nor where messages
     were left out, which may be readable now."""
     try:
-        last = await asyncio.to_thread(writer.repository.read, line.root, AccountData)
+        last = await apart(writer.repository.read, line.root, AccountData)
     except Corrupt as error:
         writer.repository.complaints.append(error)
         return None
@@ -189,11 +189,11 @@ async def _put(
     catalogue = b""
     if changes.placed:
         rows = await instant.catalogue(box.key, changes.placed[0][0], changes.placed[-1][0])
-        catalogue = await asyncio.to_thread(writer.put_data, make_catalogue(rows))
+        catalogue = await apart(writer.put_data, make_catalogue(rows))
         wanted.contents.extend([row[4] for row in changes.placed])
         wanted.sizes.extend([row[6] for row in changes.placed])
         wanted.digests += b"".join([row[5] for row in changes.placed])
-    id = await asyncio.to_thread(writer.put_data, make_segment(changes, head.flag_sets, catalogue))
+    id = await apart(writer.put_data, make_segment(changes, head.flag_sets, catalogue))
     if changes.placed:
         uids, orders = [row[0] for row in changes.placed], [row[1] for row in changes.placed]
         wanted.segments[id] = (array("I", uids), array("q", orders))
@@ -209,14 +209,14 @@ async def _sides(instant: Instant, writer: Writer) -> tuple[tuple[bytes, ...], t
     def put(sides: Sequence[Struct]) -> tuple[bytes, ...]:
         return tuple(writer.put_data(each) for each in sides)
 
-    return await asyncio.to_thread(lambda: (put(pop3), put(hidden), put(seen)))
+    return await apart(lambda: (put(pop3), put(hidden), put(seen)))
 
 
 def _place(row: tuple[int, int, *tuple[object, ...]]) -> tuple[int, int]:
     return row[0], row[1] >> SIDE_BITS
 
 
-async def _contents(store: Store, wanted: Wanted, writer: Writer, taken: Taken) -> None:
+async def _contents(store: Read, wanted: Wanted, writer: Writer, taken: Taken) -> None:
     """Read and write what the repository lacks."""
     lacking = Wanted()
     seen: set[bytes] = set()
@@ -231,9 +231,16 @@ async def _contents(store: Store, wanted: Wanted, writer: Writer, taken: Taken) 
         await _group(store, keys, digests, writer, taken)
 
 
-async def _answers(store: Store, wanted: Wanted, writer: Writer) -> dict[bytes, bytes]:
+async def _answers(store: Read, wanted: Wanted, writer: Writer) -> dict[bytes, bytes]:
     """What is answered for messages of new segments, written: ids of objects, joined, by the segment's id."""
-    found = {}
+    found: dict[bytes, bytes] = {}
+    if not wanted.segments:
+        return found
+    from .answers import answers_data, runs
+
+    def put(rows: Sequence[AnswerRow | None]) -> bytes:
+        return writer.put_data(answers_data(rows))
+
     for segment, (uids, orders) in wanted.segments.items():
         ids = []
         for low, high in runs(uids):
@@ -241,16 +248,12 @@ async def _answers(store: Store, wanted: Wanted, writer: Writer) -> dict[bytes, 
                 rows = await store.answers(orders[low:high])
             except Damaged:
                 rows = [None] * (high - low)  # they can be made again: no reason to have less of the account
-            ids.append(await asyncio.to_thread(_put_answers, writer, rows))
+            ids.append(await apart(put, rows))
         found[segment] = b"".join(ids)
     return found
 
 
-def _put_answers(writer: Writer, rows: Sequence[AnswerRow | None]) -> bytes:
-    return writer.put_data(answers_data(rows))
-
-
-async def _group(store: Store, keys: Sequence[int], digests: Sequence[bytes], writer: Writer, taken: Taken) -> None:
+async def _group(store: Read, keys: Sequence[int], digests: Sequence[bytes], writer: Writer, taken: Taken) -> None:
     try:
         found = await store.read_contents(keys)
     except Damaged:
@@ -260,7 +263,7 @@ async def _group(store: Store, keys: Sequence[int], digests: Sequence[bytes], wr
         for key, digest in zip(keys, digests, strict=True):
             await _group(store, [key], [digest], writer, taken)
         return
-    await asyncio.to_thread(_write, found, digests, writer, taken)
+    await apart(_write, found, digests, writer, taken)
 
 
 def _write(found: Sequence[bytes], digests: Sequence[bytes], writer: Writer, taken: Taken) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ..values import Value
 from .errors import VERIFY as VERIFY
 from .errors import Corrupt
 
@@ -34,8 +34,7 @@ def derive(key: bytes, label: bytes) -> bytes:
     return hmac.digest(key, b"restante backup 1: " + label, "sha256")
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(Value, frozen=True):
     """The keys of an opened repository. ids: for names of objects. files: for keys of sealed files. descriptor: for
     the code in repository.json.
 

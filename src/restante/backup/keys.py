@@ -11,7 +11,6 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from ..clock import Random
 from ..lanes import ONE
+from ..values import Value
 from . import ahead
 from .ahead import MOST_LANES, MOST_MEMORY, MOST_PASSES
 from .crypto import KEY_OCTETS, derive
@@ -41,15 +41,13 @@ class Method(Enum):
     KEY_FILE = "key-file"
 
 
-@dataclass(frozen=True, slots=True)
-class Passphrase:
+class Passphrase(Value, frozen=True):
     """A secret that a person knows. text: without line ends."""
 
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFile:
+class KeyFile(Value, frozen=True):
     """A secret that a file holds: 256 random bits."""
 
     key: bytes
@@ -91,8 +89,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     wrapped: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Value, frozen=True):
     """A slot as it lies at a location. name: names it for `key remove`: the first half of its file's SHA-256."""
 
     name: str

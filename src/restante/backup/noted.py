@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from .. import __version__
+from ..values import Value
 from . import names, unchanged
 from .errors import BackupRefusal
 from .folder import Folder
@@ -18,8 +18,7 @@ MOST_HOST = 255
 """Octets of a host's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Value, frozen=True):
     """Of a run. asked, passphrase, key, host, said, directory: as in `unchanged.Note`. files: the installation's.
     counted: how its snapshot is described."""
 

@@ -339,13 +339,19 @@ encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[type[Struct], msgspec.msgpack.Decoder[Struct]] = {}
 
 
+def prepare(*kinds: type[Struct]) -> None:
+    """Make what takes these apart, half a millisecond each when it is first used: while nothing else can be done."""
+    for what in kinds:
+        if what not in _decoders:
+            _decoders[what] = msgspec.msgpack.Decoder(what)
+
+
 def decode(data: bytes, what: type[S]) -> S:
     """Raises Corrupt, NewerFormat."""
-    decoder = _decoders.get(what)
-    if decoder is None:
-        decoder = _decoders[what] = msgspec.msgpack.Decoder(what)
+    if what not in _decoders:
+        prepare(what)
     try:
-        found = decoder.decode(data)
+        found = _decoders[what].decode(data)
     except UNREADABLE as error:
         raise Corrupt("An object of the backup cannot be read.", VERIFY) from error
     if getattr(found, "version", VERSION) > VERSION:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from ..clock import Random
+from ..values import Value
 from . import keys, names, objects, pack, sealed
 from .blocks import Blocks, pack_kind, runs
 from .crypto import ID_OCTETS, KEY_OCTETS, VERIFY, Secrets, file_name
@@ -59,8 +59,7 @@ def snapshot_id(name: str) -> str:
     return (names.sha_of(name) or "")[:8]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Value, frozen=True):
     """A snapshot as it lies at the location. name: of its file. id: its first eight digits, for people."""
 
     name: str

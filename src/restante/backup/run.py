@@ -6,16 +6,16 @@ no lock: two at once write some objects twice, and a snapshot each.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from .. import __version__
 from ..clock import Clock
 from ..store.directory import Account, NotFound, fold_address
 from ..store.errors import StoreRefusal
+from ..values import Record, field
 from . import account as accounts
 from .account import Taken
+from .apart import apart
 from .errors import Corrupt, Overtaken, TookTooLong
 from .mend import SMALL, complete
 from .names import TWIN
@@ -34,8 +34,7 @@ Told = Callable[[str, int, int], None]
 """told(address, number, of how many): which account a run has come to."""
 
 
-@dataclass(slots=True)
-class Done:
+class Done(Record):
     """What a run did. unchanged: accounts that one look was enough for. messages, octets: read from the store.
     written: octets of files. failed: (address, why); passing: how many of them for a reason that may be gone soon.
     unreadable: (address, how many messages could not be read). put_back: names of snapshots' copies that were there and
@@ -77,10 +76,10 @@ async def run(
     will go, NotesFailed.
     """
     begun, at = clock.monotonic(), int(clock.now())
-    completed = await asyncio.to_thread(complete, repository, SMALL)
-    await asyncio.to_thread(_sure, repository)
-    last = await asyncio.to_thread(repository.basis)
-    lines = await asyncio.to_thread(lines_of, repository, last) if last is not None else {}
+    completed = await apart(complete, repository, SMALL)
+    await apart(_sure, repository)
+    last = await apart(repository.basis)
+    lines = await apart(lines_of, repository, last) if last is not None else {}
     everybody = await _everybody(engine)
     chosen = await _chosen(engine, addresses) if addresses else everybody
     if repository.blind:
@@ -91,7 +90,7 @@ async def run(
     if standing:
         chosen = _let_stand(standing, chosen, lines, kept, done, blind=repository.blind)
     if full:
-        await asyncio.to_thread(repository.leave_out_absent)
+        await apart(repository.leave_out_absent)
     with Writer(repository) as writer:
         for number, each in enumerate(chosen):
             told(each.address, number, len(chosen))
@@ -101,17 +100,17 @@ async def run(
             if clock.monotonic() - begun > LONGEST:
                 raise TookTooLong("The backup ran for more than two days.", "Run it again: it goes on where it was.")
         data = await _snapshot(engine, writer, at, host, files, kept, done)
-        await asyncio.to_thread(writer.flush)
+        await apart(writer.flush)
         done.written = writer.written
     if clock.monotonic() - begun > LONGEST:
         raise TookTooLong("The backup ran for more than two days.", "Run it again: it goes on where it was.")
-    if gone := await asyncio.to_thread(repository.gone_since):
+    if gone := await apart(repository.gone_since):
         raise Overtaken(
             f"{len(gone)} packs that the backup relies on were removed while it went on.",
             "Run it again. Are the clocks right of all machines that use this backup?",
         )
     done.lines = [kept[id] for id in sorted(kept)]
-    done.snapshot = await asyncio.to_thread(repository.put_snapshot, data)
+    done.snapshot = await apart(repository.put_snapshot, data)
     return done
 
 
@@ -236,7 +235,7 @@ async def _snapshot(
             tuple(done.failed),
         )
 
-    return await asyncio.to_thread(put)
+    return await apart(put)
 
 
 def page_of(id: str, snapshot: SnapshotData) -> int:

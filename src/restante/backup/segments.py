@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ..store.backup import CatalogueRow, PlacedRow
+from ..values import Value
 from .crypto import VERIFY
 from .errors import Corrupt
 from .objects import CatalogueData, SegmentData, column, octets
@@ -47,8 +47,7 @@ class Placed(NamedTuple):
     keywords: str
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Value, frozen=True):
     """What a segment is made of. gone: UIDs, ascending. flagged: (uid, flag set)."""
 
     placed: Sequence[PlacedRow] = ()

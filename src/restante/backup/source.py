@@ -1,12 +1,16 @@
-"""What a run asks of those who hold accounts: the part of `store.interface.Engine` that several can stand in for."""
+"""What a run asks of those who hold accounts: the parts of `store.interface` that others can stand in for, several
+engines as one, or files read without any."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ..store.directory import Account, Common, Person
-from ..store.interface import Store
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from ..store.backup import AnswerRow, Instant, Mark
+    from ..store.directory import Account, Common, Person
 
 
 class Accounts(Protocol):
@@ -19,12 +23,23 @@ class Accounts(Protocol):
     async def common(self) -> Common: ...
 
 
+class Read(Protocol):
+    """The part of `store.interface.Store` that a run asks."""
+
+    @property
+    def account(self) -> str: ...
+    async def mark(self) -> Mark: ...
+    def instant(self) -> AbstractAsyncContextManager[Instant]: ...
+    async def answers(self, emails: Sequence[int]) -> list[AnswerRow | None]: ...
+    async def read_contents(self, contents: Sequence[int]) -> list[bytes]: ...
+
+
 class Source(Protocol):
-    """What a run reads: an engine, or several as one."""
+    """What a run reads: an engine, or what stands in for one."""
 
     @property
     def directory(self) -> Accounts: ...
-    def account(self, account: str) -> Store: ...
+    def account(self, account: str) -> Read: ...
     async def leave(self, account: str) -> None: ...
 
 

@@ -6,16 +6,15 @@ put -> a block of 1 MiB -> compressed (threads) -> a pack of about 16 MiB -> sea
                                                    every 16 packs, and at the end: an index file
 ```
 Nothing counts before a snapshot names it; what a run that was cut off has written is found by the next one. Not safe
-for several threads: one caller puts.
+for several threads: one caller puts. A run that never fills a block does all of it where it is asked for: threads,
+and what Python loads for them, would take it longer.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import frames, index, names, objects, pack
 from .blocks import pack_kind
@@ -24,6 +23,13 @@ from .index import Spot
 from .objects import Kind
 from .repository import Repository
 from .sealed import DRAWN_OCTETS
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from types import TracebackType
+    from typing import Self
+
+T = TypeVar("T")
 
 PACK = 16 << 20
 """Octets of compressed blocks after which a pack ends."""
@@ -37,6 +43,35 @@ PIECE = 1 << 20
 Packed = tuple[bytes, int, tuple[tuple[bytes, int, bytes], ...]]
 
 
+class _Done(Generic[T]):
+    """Work that was done where it was asked for, as a `Future` of it."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: T) -> None:
+        self._found = found
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> T:
+        return self._found
+
+
+class _Threads:
+    """at_once: how many packs are written at the same time."""
+
+    def __init__(self, at_once: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.compressing = ThreadPoolExecutor(2, thread_name_prefix="backup-compress")
+        self.writing = ThreadPoolExecutor(at_once, thread_name_prefix="backup-write")
+
+    def end(self) -> None:
+        self.compressing.shutdown(cancel_futures=True)
+        self.writing.shutdown(cancel_futures=True)
+
+
 class _Open:
     """A pack that is being filled: of mail, or of metadata."""
 
@@ -45,8 +80,7 @@ class _Open:
         self.pieces: list[bytes] = []
         self.raw = 0
         self.objects: list[tuple[bytes, int, bytes]] = []
-        self.frames: deque[Future[pack.Framed]] = deque()
-        self.waiting = 0
+        self.frames: deque[Future[pack.Framed] | _Done[pack.Framed]] = deque()
 
     def filled(self) -> int:
         """Octets of its blocks, as far as they are compressed; half of those that are not."""
@@ -63,9 +97,9 @@ class Writer:
         """Octets of files written."""
         self._pending: set[bytes] = set()
         self._packs = {True: _Open(True), False: _Open(False)}
-        self._compressing = ThreadPoolExecutor(2, thread_name_prefix="backup-compress")
-        self._writing = ThreadPoolExecutor(repository.location.at_once, thread_name_prefix="backup-write")
-        self._outstanding: deque[Future[tuple[index.Pack, pack.Table]]] = deque()
+        self._threads: _Threads | None = None
+        """Made for the first block that is full, or where several packs are written at once."""
+        self._outstanding: deque[Future[tuple[index.Pack, pack.Table]] | _Done[tuple[index.Pack, pack.Table]]] = deque()
         self._tables: list[tuple[index.Pack, pack.Table]] = []
         self._looked = False
 
@@ -79,8 +113,8 @@ class Writer:
             if kind is None:
                 self.flush()
         finally:
-            self._compressing.shutdown(cancel_futures=True)
-            self._writing.shutdown(cancel_futures=True)
+            if self._threads is not None:
+                self._threads.end()
 
     # Putting ---------------------------------------------------------------------------------------
 
@@ -132,26 +166,37 @@ class Writer:
     def _add(self, id: bytes, data: bytes, kind: Kind) -> None:
         here = self._packs[kind in objects.OF_MAIL]
         if here.raw and here.raw + len(data) > pack.BLOCK:
-            self._end_block(here)
+            self._end_block(here, self._begun())
         self._pending.add(id)
         here.pieces.append(data)
         here.objects.append((id, len(data), kind.value))
         here.raw += len(data)
         if here.raw >= pack.BLOCK:
-            self._end_block(here)
+            self._end_block(here, self._begun())
 
-    def _end_block(self, here: _Open) -> None:
+    def _begun(self) -> _Threads:
+        if self._threads is None:
+            self._threads = _Threads(self.repository.location.at_once)
+        return self._threads
+
+    def _end_block(self, here: _Open, threads: _Threads | None) -> None:
         pieces, objects_, raw = here.pieces, tuple(here.objects), here.raw
         here.pieces, here.objects, here.raw = [], [], 0
-        here.frames.append(self._compressing.submit(_frame, pieces, objects_, raw))
+        if threads is not None:
+            here.frames.append(threads.compressing.submit(_frame, pieces, objects_, raw))
+        else:
+            here.frames.append(_Done(_frame(pieces, objects_, raw)))
         if len(here.frames) > 8:
             here.frames[-8].result()  # no more than these wait for a thread
         if here.filled() >= PACK:
-            self._end_pack(here)
+            self._end_pack(here, threads)
 
-    def _end_pack(self, here: _Open) -> None:
+    def _end_pack(self, here: _Open, threads: _Threads | None) -> None:
         frames_, here.frames = here.frames, deque()
-        self._outstanding.append(self._writing.submit(self._write, here.mail, frames_))
+        if threads is not None:
+            self._outstanding.append(threads.writing.submit(self._write, here.mail, frames_))
+        else:
+            self._outstanding.append(_Done(self._write(here.mail, frames_)))
         while len(self._outstanding) > self.repository.location.at_once:
             self._collect()
 
@@ -160,7 +205,9 @@ class Writer:
         if len(self._tables) >= PACKS_INDEXED:
             self._write_index()
 
-    def _write(self, mail: bool, waiting: deque[Future[pack.Framed]]) -> tuple[index.Pack, pack.Table]:
+    def _write(
+        self, mail: bool, waiting: deque[Future[pack.Framed] | _Done[pack.Framed]]
+    ) -> tuple[index.Pack, pack.Table]:
         repository = self.repository
         data, table = pack.build(
             repository.secrets, pack_kind(mail), repository.random(DRAWN_OCTETS), [each.result() for each in waiting]
@@ -184,11 +231,13 @@ class Writer:
 
     def flush(self) -> None:
         """Write what waits: durable and indexed when it returns."""
+        several = self.repository.location.at_once > 1 and all(here.raw or here.frames for here in self._packs.values())
+        threads = self._begun() if several else self._threads
         for here in self._packs.values():
             if here.raw:
-                self._end_block(here)
+                self._end_block(here, threads)
             if here.frames:
-                self._end_pack(here)
+                self._end_pack(here, threads)
         while self._outstanding:
             self._collect()
         if self._tables:

@@ -15,11 +15,11 @@ list for long after (`REMEMBERED`).
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..values import Record, field
 from . import names, objects
 from .errors import AppendOnly, Corrupt, Missing
 from .sealed import FileKind
@@ -52,8 +52,7 @@ class WrittenData(objects.Struct, frozen=True, array_like=True):
     gone: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Written:
+class Written(Record):
     """All lists together. lists: their names, those that let something go last."""
 
     lists: list[str] = field(default_factory=list)

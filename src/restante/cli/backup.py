@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ..errors import Refusal
+from .backup_said import complain_of as complain_of
 from .common import LazyGroup, Subcommand, count, place_of, with_place
 
 if TYPE_CHECKING:
@@ -205,14 +206,6 @@ def tell_disturbed(repository: Repository) -> None:
         " has the credentials? 'restante backup verify --all --mend' puts them back.",
         err=True,
     )
-
-
-def complain_of(repository: Repository) -> None:
-    """Say on stderr what was damaged and read from elsewhere."""
-    for error in dict.fromkeys(each.text for each in repository.complaints):
-        click.echo(f"restante: {error}", err=True)
-    if repository.complaints:
-        click.echo("  What is kept twice was read all the same. Run 'restante backup verify --all'.", err=True)
 
 
 def keep_record(data: Path, note: Callable[[], object]) -> None:

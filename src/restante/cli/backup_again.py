@@ -13,6 +13,7 @@ from .entry import split_line
 
 OPTIONS = ("--data", "--config", "--passphrase-file", "--key-file")
 
+CONFIG = "restante.toml"
 FILES = {"tls/certificate.pem": "tls/certificate.pem", "tls/key.pem": "tls/key.pem"}
 """The installation's files in the data folder (`access.installation_files`)."""
 
@@ -36,14 +37,19 @@ def asked_of(location: str, passphrase: str, key: str, config: str) -> list[str]
     return [os.path.abspath(word) if word else "" for word in (location, passphrase, key, config)]  # noqa: PTH100
 
 
+def data_of(said: dict[str, str]) -> str:
+    """The data folder, if no configuration names another one: no note lies in this one then."""
+    if said["--data"]:
+        return said["--data"]
+    from ..config.where import data_path
+
+    return data_path()
+
+
 def settle(said: dict[str, str]) -> str | None:
     """Take the snapshot if nothing has changed: what is to be said then. None where a whole run has to look."""
     asked = asked_of(said[""], said["--passphrase-file"], said["--key-file"], said["--config"])
-    data = said["--data"]
-    if not data:
-        from ..config.where import data_path
-
-        data = data_path()
+    data = data_of(said)
     note = unchanged.read(data, asked)
     if note is None:
         return None
@@ -60,7 +66,7 @@ def _settle(data: str, config: str, note: Note) -> str | None:
     at = int(SystemClock().now())
     if note.program != __version__ or not 0 <= at - note.at < unchanged.LONGEST:
         return None
-    if not (_ours(data, config, note) and unchanged.there(note) and _same_accounts(data, note)):
+    if not (is_ours(data, config, note) and unchanged.there(note) and _same_accounts(data, note)):
         return None
     root = unchanged.root_key(note)
     if root is None or unchanged.names(note.location, "condemned") != note.condemned:
@@ -78,19 +84,27 @@ def said_of(snapshot: str, counted: str) -> str:
     return f"Snapshot {snapshot.rpartition('-')[2][:8]}: {counted}; 0 messages new or changed place, 0 B written."
 
 
-def _ours(data: str, config: str, note: Note) -> bool:
+def is_ours(data: str, config: str, note: Note) -> bool:
     """Whether machine, data folder and the installation's files are as noted."""
-    if not note.said and os.uname().nodename != note.host:
+    if not (is_plain(data) and is_host(note)):
         return False
+    files = {name: f"{data}/{path}" for name, path in FILES.items()} | ({CONFIG: config} if config else {})
+    return {name: sha_of(path) for name, path in files.items() if os.path.isfile(path)} == note.files  # noqa: PTH113
+
+
+def is_plain(data: str) -> bool:
+    """Whether the data folder may be used by who runs this, and has the installation's own accounts alone."""
     if os.geteuid() == 0 and os.stat(data).st_uid != 0:  # noqa: PTH116
         return False  # refused: see `installation.check_owner`
-    if os.path.exists(f"{data}/mirrors"):  # noqa: PTH110
-        return False
-    files = {name: f"{data}/{path}" for name, path in FILES.items()} | ({"restante.toml": config} if config else {})
-    return {name: _sha(path) for name, path in files.items() if os.path.isfile(path)} == note.files  # noqa: PTH113
+    return not os.path.exists(f"{data}/mirrors")  # noqa: PTH110
 
 
-def _sha(path: str) -> str:
+def is_host(note: Note) -> bool:
+    """Whether the snapshot of a run on this machine has the noted host."""
+    return note.said or os.uname().nodename == note.host
+
+
+def sha_of(path: str) -> str:
     with open(path, "rb") as file:  # noqa: PTH123
         return sha256(file.read()).hexdigest()
 

@@ -23,8 +23,10 @@ from .backup import (
     write_key_file,
 )
 from .backup_imap import wanted_of, with_copies
-from .common import cell, count, emit_json, human_size, instant, place_of, run, with_json, with_place
+from .backup_said import counted, tell_lacking, tell_run
+from .common import cell, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .login import with_login
+from .priority import SHORT, step_back
 from .statuses import Exit
 
 if TYPE_CHECKING:
@@ -33,22 +35,6 @@ if TYPE_CHECKING:
     from ..backup.run import Done
     from ..backup.sources import Sources
     from ..config.model import Config
-
-
-NICENESS = 10
-"""Who uses the server meanwhile is served first: a delivery beside a first backup took twice as long without it."""
-SHORT = 0.5
-"""Seconds that a run has at its usual priority: a night in which little changed is over then, and in nobody's way."""
-
-
-def _step_back() -> None:
-    """Lower the priority of every thread that there is, and so of those that they start."""
-    import threading
-
-    for thread in threading.enumerate():
-        if (number := thread.native_id) is not None:
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-                os.setpriority(os.PRIO_PROCESS, number, max(NICENESS, os.getpriority(os.PRIO_PROCESS, number)))
 
 
 @click.command()
@@ -155,10 +141,7 @@ def run_(
             )
         )  # fmt: skip
     else:
-        click.echo(
-            f"Snapshot {done.snapshot.id}: {_counted(done)}; {count(done.messages, 'message')} new or changed place,"
-            f" {human_size(done.written)} written."
-        )
+        tell_run(done)
         for each in found.updated:
             click.echo(
                 f"  {cell(each.address)}: {each.new} new, {each.removed} removed, {each.flagged} with other flags;"
@@ -166,15 +149,7 @@ def run_(
             )
     for problem in found.problems:
         click.echo(f"restante: {cell(problem)}", err=True)
-    for address, why in done.failed:
-        click.echo(f"restante: {address} was left out: {why}", err=True)
-    for address, number in done.unreadable:
-        click.echo(
-            f"restante: {count(number, 'message')} of {address} cannot be read: run 'restante doctor'.", err=True
-        )
-    for name in done.put_back:
-        click.echo(f"restante: {name} was missing from the backup; its copy was put in its place.", err=True)
-    if done.failed or done.unreadable or done.put_back or found.problems:
+    if tell_lacking(done) or found.problems:
         ctx.exit(Exit.FINDINGS)
 
 
@@ -197,7 +172,7 @@ async def _run(
     from ..store.sqlite.glance import glance_directory
     from .installation import installation
 
-    asyncio.get_running_loop().call_later(SHORT, _step_back)
+    asyncio.get_running_loop().call_later(SHORT, step_back)
     async with installation() as here, contextlib.AsyncExitStack() as held:
         directory = glance_directory(str(here.data))
         if directory is not None:
@@ -251,14 +226,8 @@ def _note(
             bool(config.server.hostname),
             directory,
             files,
-            _counted(done),
+            counted(done.snapshot.data),
         ),
     )
     if note is not None:
         note.write(str(data))
-
-
-def _counted(done: Done) -> str:
-    """What is in a snapshot, for people."""
-    data = done.snapshot.data
-    return f"{count(data.accounts, 'account')}, {count(data.messages, 'message')} ({human_size(data.octets)})"

@@ -1,9 +1,9 @@
 """Where the `restante` program begins.
 
 A run of `restante sync` with nothing to do, which comes each minute, and one of `restante backup` are recognised before
-anything is imported that reads command lines (`sync.unchanged`, `backup.unchanged`). Everything else, and a copy of
-which that cannot be said, goes to `main`: there the options are defined, and what is understood here is the plainest
-part of them.
+anything is imported that reads command lines (`sync.unchanged`, `backup.unchanged`), and so is one of `restante backup`
+with little to do (`cli.backup_aside`). Everything else, and a copy of which that cannot be said, goes to `main`: there
+the options are defined, and what is understood here is the plainest part of them.
 """
 
 from __future__ import annotations
@@ -58,11 +58,15 @@ def main() -> None:
 
 def _run(data: str, config: str, names: list[str], quiet: bool) -> NoReturn:
     """A whole run of these copies but for those that are settled. Click is not needed for it, nor loaded."""
-    import threading
-
     from .sync_run import run_plain
 
-    status = run_plain(data, config, names, quiet, SETTLED)
+    leave(run_plain(data, config, names, quiet, SETTLED))
+
+
+def leave(status: int) -> NoReturn:
+    """End the process, at once where no thread is left."""
+    import threading
+
     if threading.active_count() == 1:
         end(status)
     sys.exit(status)  # what a thread still does is waited for, as the interpreter does it
@@ -90,21 +94,35 @@ def _command(arguments: list[str]) -> str:
 
 def begin_backup(arguments: list[str]) -> None:
     """Begin with what takes longest in a command of `restante backup`, making a passphrase's key. A run with nothing to
-    do ends here."""
+    do ends here, and most of those with little."""
     gc.disable()  # what is loaded stays: looking for garbage in it is a tenth of loading it. See `open_repository`
     begin_key(arguments)
     from .backup_again import plain_run
     from .backup_again import settle as settle_run
 
     run = plain_run(arguments)
+    if run is None:
+        return
     try:
-        line = settle_run(run) if run is not None else None
+        line = settle_run(run)
+        status = _run_aside(run) if line is None else None
     except KeyboardInterrupt:
         sys.stderr.write("Aborted!\n")  # as a whole run that a signal ends
         sys.exit(1)
+    except BrokenPipeError:
+        _to_nowhere()
+        sys.exit(1)  # as click has it
     if line is not None:
         _say(line + "\n")
         end(0)
+    if status is not None:
+        leave(status)
+
+
+def _run_aside(run: dict[str, str]) -> int | None:
+    from .backup_aside import run_aside
+
+    return run_aside(run)
 
 
 def begin_key(arguments: list[str]) -> None:
@@ -207,6 +225,11 @@ def _say(line: str) -> None:
         sys.stdout.write(line)
         sys.stdout.flush()
     except BrokenPipeError:  # who read this has gone; see `sync_run`
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _to_nowhere()
+
+
+def _to_nowhere() -> None:
+    """Nobody reads stdout any more: what is left in its buffer must not fail once more at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

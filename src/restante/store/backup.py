@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ..values import Value
 
 if TYPE_CHECKING:
     from ..mime.model import Analysis
@@ -81,8 +82,7 @@ class Mark(NamedTuple):
     beside: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Value, frozen=True):
     """Numbers that were given out for an account, or may have been: no later state of it may go below them.
 
     modseq: its change counter. uidvalidity: the last UIDVALIDITY. uidnexts: by MAILBOXID and UIDVALIDITY, of mailboxes
@@ -128,8 +128,7 @@ class TombstoneRow(NamedTuple):
     removed_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Value, frozen=True):
     """All of an account but its messages.
 
     log_floor: removals at or below it may have been forgotten. keywords: in their first spelling. subscriptions: (user

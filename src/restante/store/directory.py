@@ -8,10 +8,10 @@ lower-case A-label or U-label form normalised by `accounts.address`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..errors import Refusal
+from ..values import Value, field
 from .fold import fold_address as fold_address
 from .journal import DeliveryJournal
 from .quota import Quota
@@ -29,8 +29,7 @@ class Exists(DirectoryRefusal):
     code = "EXISTS"
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Value, frozen=True):
     """name: normalised. catch_all: address that takes mail for unknown names here, or None.
 
     scram: accounts of this domain keep a SCRAM verifier when their password is set.
@@ -42,8 +41,7 @@ class Domain:
     created: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AccountSettings:
+class AccountSettings(Value, frozen=True):
     """An account's choices. None: the server's configuration decides.
 
     pop3_delete: "remove", "trash" or "keep". pop3_leave_days: leave on server for N days. pop3_seen: RETR
@@ -56,8 +54,7 @@ class AccountSettings:
     scram: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Value, frozen=True):
     """id: opaque token, names the store; never changes or comes back. address: local@domain as created.
 
     quota, quota_messages, quota_mailboxes: octets and counts, None for the configured default, 0 for no limit.
@@ -86,8 +83,7 @@ class Account:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Value, frozen=True):
     """address: what mail is sent to. targets: addresses it goes to (here; forwarding elsewhere comes later)."""
 
     address: str
@@ -95,16 +91,14 @@ class Alias:
     created: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Scram:
+class Scram(Value, frozen=True):
     """SCRAM-SHA-256 verifier (RFC 5802 3): never the password. Salt and iterations are the account's."""
 
     stored_key: bytes
     server_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Opener:
+class Opener(Value, frozen=True):
     """What a session remembers of the credential that opened it: enough to tell whether it would open it still.
 
     created: of two secrets that follow each other under one number no two have the same. expires: as the credential's.
@@ -115,8 +109,7 @@ class Opener:
     expires: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Value, frozen=True):
     """One way to prove who one is.
 
     number: names it for revoke. kind: "password" (one an account) or "app". hash: PHC string (Argon2id; for
@@ -140,8 +133,7 @@ class Credential:
         return Opener(self.number, self.created, self.expires)
 
 
-@dataclass(frozen=True, slots=True)
-class Closures:
+class Closures(Value, frozen=True):
     """Accounts that were disabled or removed, or whose sessions may have lost what opened them: a credential was
     removed, or its secret replaced. number: what to ask after the next time.
 
@@ -153,8 +145,7 @@ class Closures:
     accounts: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Value, frozen=True):
     """All that a login needs, in one read. salt, iterations: of every SCRAM verifier of the account."""
 
     account: Account
@@ -167,8 +158,7 @@ class Login:
         return self.account.enabled and opener in (credential.opener for credential in self.credentials)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Value, frozen=True):
     """An account with all that the directory has of it, for a backup. next_credential: number of the next one."""
 
     account: Account
@@ -178,8 +168,7 @@ class Person:
     next_credential: int
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(Value, frozen=True):
     """What belongs to no account, for a backup. secrets: (name, 32 octets). adopted: (MAILBOXID, account id)."""
 
     domains: tuple[Domain, ...]

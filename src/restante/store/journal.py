@@ -8,12 +8,12 @@ single account's.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from ..values import Value
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+
+class Begun(Value, frozen=True):
     """A delivery that has begun and not ended.
 
     token: 16 random octets, the EMAILIDs of its copies are made of it. done: names of copies that are known to be

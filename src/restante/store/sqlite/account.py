@@ -679,9 +679,9 @@ class SqliteStore:
         return self._read(rows.provenance, mailbox, ranges)
 
     async def mark(self) -> Mark:
-        from . import instant
+        from . import account_backup
 
-        return self._read(instant.mark)
+        return self._read(account_backup.mark)
 
     async def answers(self, emails: Sequence[int]) -> list[AnswerRow | None]:
         from . import answers

@@ -33,7 +33,7 @@ from ..directory import (
     fold_address,
 )
 from . import directory_addresses as addresses
-from . import directory_backup, directory_closures
+from . import directory_backup, directory_closures, directory_rows
 from . import directory_credentials as credentials
 from .deliveries import SqliteDeliveries
 from .directory_rows import ACCOUNT_FIELDS, Values, account_of, insert_account
@@ -134,16 +134,13 @@ class SqliteDirectory:
     # Accounts --------------------------------------------------------------------------------------
 
     async def accounts(self, after: str = "", limit: int = 1000) -> list[Account]:
-        sql = f"SELECT {ACCOUNT_FIELDS} FROM account WHERE key > ? ORDER BY key LIMIT ?"
-        return [account_of(row) for row in self._rows(sql, fold_address(after), limit)]
+        return directory_rows.accounts(self._rows, fold_address(after), limit)
 
     async def account(self, address: str) -> Account | None:
-        rows = self._rows(f"SELECT {ACCOUNT_FIELDS} FROM account WHERE key = ?", fold_address(address))
-        return account_of(rows[0]) if rows else None
+        return directory_rows.account_at(self._rows, fold_address(address))
 
     async def account_by_id(self, id: str) -> Account | None:
-        rows = self._rows(f"SELECT {ACCOUNT_FIELDS} FROM account WHERE id = ?", id)
-        return account_of(rows[0]) if rows else None
+        return directory_rows.account_by_id(self._rows, id)
 
     async def add_account(self, account: Account) -> None:
         key = fold_address(account.address)

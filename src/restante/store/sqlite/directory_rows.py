@@ -40,6 +40,23 @@ def credential_of(row: Values) -> Credential:
     return Credential(number, kind, label, hash, named, scram, created, last_used, expires)
 
 
+def accounts(read: Read, after: str, limit: int) -> list[Account]:
+    """Up to `limit` accounts whose folded address is above `after`, by address."""
+    sql = f"SELECT {ACCOUNT_FIELDS} FROM account WHERE key > ? ORDER BY key LIMIT ?"
+    return [account_of(row) for row in read(sql, after, limit)]
+
+
+def account_at(read: Read, address: str) -> Account | None:
+    """By folded address."""
+    rows = read(f"SELECT {ACCOUNT_FIELDS} FROM account WHERE key = ?", address)
+    return account_of(rows[0]) if rows else None
+
+
+def account_by_id(read: Read, id: str) -> Account | None:
+    rows = read(f"SELECT {ACCOUNT_FIELDS} FROM account WHERE id = ?", id)
+    return account_of(rows[0]) if rows else None
+
+
 def insert_account(db: apsw.Connection, account: Account) -> None:
     """Add the account's row. Raises Exists where its address or id is in use."""
     chosen = account.settings

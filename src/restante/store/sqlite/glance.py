@@ -45,12 +45,12 @@ def glance(data: Path | str, account: str) -> Glance | None:
         if id is None:
             return None
         path = f"{data}/{account_name(id)}"
-        db = _open(path)
+        db = open_to_look(path)
         try:
             db.execute("BEGIN")
             if db.pragma("application_id") != APPLICATION_ID or db.pragma("user_version") != VERSION:
                 return None
-            if is_copy(db, path) or db.execute(_UNFINISHED).get:
+            if is_copy(db, path) or db.execute(UNFINISHED).get:
                 return None
             found: Any = db.execute(_MAILBOXES).fetchall()  # of STRICT columns, which the checker cannot see
             rows: list[Row] = found
@@ -95,7 +95,7 @@ def glance_stats(data: Path, id: str) -> AccountStats | None:
 
     try:
         path = account_file(data, id)
-        db = _open(path)
+        db = open_to_look(path)
         try:
             if db.pragma("application_id") != APPLICATION_ID or db.pragma("user_version") != VERSION:
                 return None
@@ -119,7 +119,7 @@ def glance_mark(data: str, id: str) -> list[object] | None:
     asked. Cost: a file opened and closed, half a millisecond."""
     try:
         path = f"{data}/{account_name(id)}"
-        db = _open(path)
+        db = open_to_look(path)
         try:
             db.execute("BEGIN")
             if db.pragma("application_id") != APPLICATION_ID or db.pragma("user_version") != VERSION:
@@ -138,7 +138,7 @@ class DirectoryGlance:
     """What backups keep of the directory, as a digest. Raises apsw.Error or OSError where there is none to look at."""
 
     def __init__(self, data: str) -> None:
-        self._db = _open(f"{data}/{DIRECTORY}")
+        self._db = open_to_look(f"{data}/{DIRECTORY}")
         try:
             self._db.execute("BEGIN")
             self.digest = self._digest()
@@ -159,6 +159,15 @@ class DirectoryGlance:
             for row in db.execute(f"SELECT * FROM {table} ORDER BY {key}"):
                 found.update(repr(row).encode("utf-8", "surrogatepass"))
         return found.hexdigest()
+
+    def rows(self, sql: str, *values: str | int | bytes) -> list[tuple[Any, ...]]:
+        """What a query of the directory gives: of the state of this moment, which is the digest's while it `stands`."""
+        return list(self._db.execute(sql, values))
+
+    def is_version(self, application_id: int, version: int) -> bool:
+        """Whether it is a directory of this version."""
+        found = self._db.pragma("application_id"), self._db.pragma("user_version")
+        return found == (application_id, version)
 
     def stands(self) -> bool:
         """Whether nobody has written to the directory since."""
@@ -185,7 +194,7 @@ _KEPT = (
 
 
 def _id_of(path: str, address: str) -> str | None:
-    db = _open(path)
+    db = open_to_look(path)
     try:
         found = db.execute("SELECT id FROM account WHERE key = ?", (fold_address(address),)).fetchone()
         return None if found is None else str(found[0])
@@ -193,7 +202,7 @@ def _id_of(path: str, address: str) -> str | None:
         db.close(True)
 
 
-def _open(path: Path | str) -> apsw.Connection:
+def open_to_look(path: Path | str) -> apsw.Connection:
     """A connection for a few reads. Not read-only: a log left by a crash must be recovered to be read."""
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     db.set_busy_timeout(WAIT)
@@ -202,7 +211,8 @@ def _open(path: Path | str) -> apsw.Connection:
     return db
 
 
-_UNFINISHED = "SELECT EXISTS (SELECT 1 FROM transfer_out)"
+UNFINISHED = "SELECT EXISTS (SELECT 1 FROM transfer_out)"
+"""Whether moves into other accounts were cut off by a crash, which an engine finishes."""
 _MAILBOXES = """
 SELECT m.name, m.id, m.role, m.uidvalidity, m.uidnext, m.highest_modseq, m.messages,
     EXISTS (SELECT 1 FROM subscription s WHERE s.user = '' AND s.name = m.name)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from ..model import UidRanges
+if TYPE_CHECKING:
+    from ..model import UidRanges
 
 
 def pack(ranges: UidRanges) -> apsw.CArrayBinding:

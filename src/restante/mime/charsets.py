@@ -89,6 +89,20 @@ _ASCII_COMPATIBLE = frozenset(
 ) - {"johab", "shift_jis", "shift_jis_2004", "shift_jisx0213"}
 
 
+@lru_cache(maxsize=64)
+def begins_as_ascii(label: str, fallback: str) -> bool:
+    """Whether ASCII at the beginning of a text stands for itself whatever comes behind it.
+
+    label, fallback: as in `decode_charset`, but both "" where the charset is guessed.
+    """
+    names = [codec(one) or "ascii" for one in (label, fallback) if one]
+    return all(name in _ASCII_COMPATIBLE and _ALL_ASCII.decode(name, "replace") == _ALL_ASCII_TEXT for name in names)
+
+
+_ALL_ASCII = bytes(range(128))
+_ALL_ASCII_TEXT = _ALL_ASCII.decode("ascii")
+
+
 def _western(data: bytes) -> str:
     """Windows-1252, as octets labelled Latin-1 nearly always are; its five holes as Latin-1 has them."""
     try:

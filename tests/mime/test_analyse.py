@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.message
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,23 @@ def test_parts_with_equal_headers_are_told_alike_whatever_has_been_read_before()
     odd = message(b"mixed", b"Content-Description: \xff\r\n\r\nx\r\n")
     for _ in range(2):
         assert Trait.EIGHT_BIT_HEADER in analyse(odd).traits
+
+
+def test_little_is_remembered_of_mail_that_never_comes_again() -> None:
+    """What is read once for many messages is short, however long a message makes its names."""
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            if number == 20:
+                before = tracemalloc.get_traced_memory()[0]
+            long = b"%d" % number + b"x" * 50_000
+            analyse(
+                b"From: %b <%b@%b>\r\nSubject: =?utf-8?q?=C3=A9%b?=\r\nDate: 1 Jan 2026 10:00 %b\r\n"
+                b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=%b\r\n\r\n"
+                b"%b\r\n--b\r\nContent-Type: text/x; %b=a\r\nContent-Transfer-Encoding: %b\r\n\r\n\xff\r\n--b--\r\n"
+                % (long, long, long, long, long, long, b"words\r\n" * 200, long, long)
+            )
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000  # one long name of each message would be four times that

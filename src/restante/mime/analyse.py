@@ -73,7 +73,7 @@ def _traits(data: bytes, scanned: Scan, before: bytes) -> int:
         traits |= _NUL
     if scanned.eight_bit_header:
         traits |= _EIGHT_BIT_HEADER
-    if has_bare_line_end(data):
+    if _has_bare_line_end(data):
         traits |= _BARE_LINE_END
     if not (before[-2:] + data[-2:]).endswith(b"\r\n"):
         traits |= _NO_FINAL_CRLF
@@ -82,7 +82,7 @@ def _traits(data: bytes, scanned: Scan, before: bytes) -> int:
     return traits
 
 
-def has_bare_line_end(data: bytes) -> bool:
+def _has_bare_line_end(data: bytes) -> bool:
     """Whether there is a CR or LF that is not part of CRLF.
 
     Text files' reader of line ends says which kinds it has met, in one pass and a third of the time that it takes to

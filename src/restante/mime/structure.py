@@ -109,8 +109,10 @@ def parameter_list(parameters: Parameters) -> bytes:
     """body-fld-param: NIL for none."""
     if not parameters:
         return NIL
-    if len(parameters) == 1 and len(parameters[0][1]) <= _LONGEST_KEPT and parameters[0][0] != b"boundary":
-        return _parameter_list_kept(parameters)
+    if len(parameters) == 1:
+        ((name, value),) = parameters
+        if len(name) + len(value) <= _LONGEST_KEPT and name != b"boundary":
+            return _parameter_list_kept(parameters)
     return _parameter_list(parameters)
 
 
@@ -121,7 +123,7 @@ def _parameter_list(parameters: Parameters) -> bytes:
 
 
 _LONGEST_KEPT = 40
-"""Octets of a value that is remembered where it is the only one: most are charsets."""
+"""Octets of a parameter that is remembered where it is the only one: most are charsets."""
 
 _parameter_list_kept = lru_cache(maxsize=64)(_parameter_list)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .charsets import begins_as_ascii, codec, decode_charset, guess
+from .charsets import LONGEST_LABEL, begins_as_ascii, codec, decode_charset, guess
 from .decode import MOST_KEPT, decode_header, decode_transfer, parameter_text
 from .fold import fold, may_have_long_run
 from .headers import Fields, OwnHeader, first
@@ -247,7 +247,7 @@ def _first_lines(data: bytes, part: Part, fallback: str) -> str:
         return ""
     octets = _content(data, part, stop)
     if octets.isascii():
-        if not begins_as_ascii(part.charset, fallback):
+        if max(len(part.charset), len(fallback)) > LONGEST_LABEL or not begins_as_ascii(part.charset, fallback):
             return ""
         text = octets.decode("ascii")
     elif part.charset and codec(part.charset) == "utf-8":

@@ -145,3 +145,12 @@ def test_any_list_gives_mailboxes_with_a_host_and_closed_groups(text: str) -> No
 def test_joined_lists_give_joined_results(cases: list[tuple[str, bytes, list[Address]]]) -> None:
     value = b", ".join(case[1] for case in cases)
     assert parse_addresses(value, 100)[0] == [address for case in cases for address in case[2]]
+
+
+MARKS = [b":", b";", b",", b"a", b"@", b"<", b">", b" ", b'"', b"("]
+
+
+@given(st.lists(st.sampled_from(MARKS), max_size=12).map(b"".join))
+def test_no_field_gives_more_structures_than_octets_and_one(value: bytes) -> None:
+    """`envelope` does not ask about the limit where a field is short."""
+    assert len(parse_addresses(value, 1_000)[0]) <= len(value) + 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email
 import email.message
+import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.mime.analyse import analyse
-from restante.mime.model import DEFAULT_LIMITS, Analysis, Part, Trait
+from restante.mime.model import DEFAULT_LIMITS, Analysis, Limits, Part, Trait
 from restante.mime.sections import UnknownEncoding, decoded
 from restante.mime.text import body_text
 
@@ -234,3 +236,60 @@ def compare(data: bytes, part: Part, theirs: email.message.Message) -> int:
     assert isinstance(expected, bytes)
     assert octets.split() == expected.split()
     return 1
+
+
+ENDS = [b"\r", b"\n", b"\r\n", b"ab", b"\xc3\xa9", b"\x85"]
+
+
+@given(st.lists(st.sampled_from(ENDS), max_size=9).map(b"".join))
+def test_a_bare_line_end_is_found(data: bytes) -> None:
+    bare = re.search(rb"(?<!\r)\n|\r(?!\n)", data) is not None
+    assert (Trait.BARE_LINE_END in analyse(data).traits) == bare
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\n", b"\r\r\n", b"\r\n\n"], ids=repr)
+def test_a_bare_line_end_is_found_where_the_pieces_of_a_large_message_meet(end: bytes, before: int) -> None:
+    data = b"-" * ((1 << 18) - before) + end + b"-"
+    assert (Trait.BARE_LINE_END in analyse(data).traits) == (end != b"\r\n")
+
+
+def test_parts_with_equal_headers_are_told_alike_whatever_has_been_read_before() -> None:
+    """Such headers are read once: what is kept of them depends on nothing but them."""
+    header = b"Content-Type: text/html; charset=UTF-8; a=b; c=d\r\nContent-Transfer-Encoding: 8bit\r\n"
+
+    def message(kind: bytes, part: bytes) -> bytes:
+        return b"Content-Type: multipart/" + kind + b"; boundary=x\r\n\r\n--x\r\n" + part + b"\r\n--x--\r\n"
+
+    first = analyse(message(b"mixed", header + b"\r\n\xff\r\n"))
+    assert analyse(message(b"mixed", header + b"\r\n\xff\r\n")) == first
+    few = analyse(message(b"mixed", header + b"\r\nx\r\n"), Limits(parameters=1))
+    assert b'("charset" "UTF-8") NIL' in few.body
+    assert b'("charset" "UTF-8" "a" "b" "c" "d") NIL' in first.body
+    bare = b"Content-ID: <a>\r\n\r\nx\r\n"
+    assert [analyse(message(kind, bare)).root.children[0].type for kind in (b"mixed", b"digest", b"mixed")] == [
+        "text", "message", "text",
+    ]  # fmt: skip
+    odd = message(b"mixed", b"Content-Description: \xff\r\n\r\nx\r\n")
+    for _ in range(2):
+        assert Trait.EIGHT_BIT_HEADER in analyse(odd).traits
+
+
+def test_little_is_remembered_of_mail_that_never_comes_again() -> None:
+    """What is read once for many messages is short, however long a message makes its names."""
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            if number == 20:
+                before = tracemalloc.get_traced_memory()[0]
+            long = b"%d" % number + b"x" * 50_000
+            analyse(
+                b"From: %b <%b@%b>\r\nSubject: =?utf-8?q?=C3=A9%b?=\r\nDate: 1 Jan 2026 10:00 %b\r\n"
+                b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=%b\r\n\r\n"
+                b"%b\r\n--b\r\nContent-Type: text/x; %b=a\r\nContent-Transfer-Encoding: %b\r\n\r\n\xff\r\n--b--\r\n"
+                % (long, long, long, long, long, long, b"words\r\n" * 200, long, long)
+            )
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000  # one long name of each message would be four times that

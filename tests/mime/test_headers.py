@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from restante.mime.headers import (
     cached_fields,
     header_end,
     index_fields,
+    read_header,
     select_fields,
     split_fields,
     unfold,
@@ -108,3 +111,35 @@ def test_few_names_choose_what_many_do(block: bytes, names: frozenset[bytes]) ->
 
 def test_number_of_fields_is_bounded() -> None:
     assert len(split_fields(b"A:b\n" * 50_000, 10_000)) == 10_000
+
+
+LINES = [
+    b"Subject: a\r\n", b"subject :\tb\n", b" folded\r\n", b"\tfolded \n", b"X-None:\r\r\n", b"no field\r\n",
+    b"To: c\0\r", b": d\n", b"Date:", b"\n", b"\r\n", b"\r", b" ", b"Cc: \xc3\xa9\r\n", b"X: \n", b"DATE: e\r\n \r\n",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=12).map(b"".join), st.integers(1, 20))
+def test_a_message_s_own_header_read_at_once_is_what_each_reading_gives(block: bytes, most: int) -> None:
+    found = read_header(block, most)
+    assert found.split == split_fields(block, most)
+    assert found.fields == index_fields(found.split)
+    assert found.cached == cached_fields(block)
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", b"b" * 4_090, b"c: d\r\n"]), max_size=9).map(b"".join),
+    st.integers(0, 9),
+    st.integers(0, 9_000),
+)
+def test_a_header_ends_at_its_first_empty_line(data: bytes, start: int, length: int) -> None:
+    """Near the beginning it is searched for in another way than far from it."""
+    stop = min(start + length, len(data))
+    found = re.compile(rb"\A\r?\n|\n\r?\n").search(data[start:stop])
+    assert header_end(data, start, stop) == (start + found.end() if found else -1)
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\n\r\n"], ids=repr)
+def test_a_header_ends_where_the_quick_search_gives_up(end: bytes) -> None:
+    for length in range(4_090, 4_100):
+        assert header_end(b"a" * length + end + b"b", 0, length + len(end) + 1) == length + len(end)

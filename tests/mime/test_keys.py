@@ -156,3 +156,12 @@ def test_keys_are_folded_and_decoded() -> None:
     found = analyse(b"From: A <Joe@x>\r\nTo: B@y, c@z\r\nCc: D@y\r\nSubject: Re: =?utf-8?q?Gr=C3=BC?=\r\n\r\n").keys
     assert (found.sender, found.recipient, found.cc) == ("JOE", "B", "D")
     assert (found.subject, found.is_reply) == ("GRU\u0308", True)
+
+
+ID_PIECES = [b"<", b">", b"a@b", b" ", b"\t", b"\v", b"\xff", b"<c>", b"<c d>", b"<>", b"< >"]
+
+
+@given(st.lists(st.sampled_from(ID_PIECES), max_size=12).map(b"".join))
+def test_ids_without_quotes_are_read_as_those_with(field: bytes) -> None:
+    """Fields without a quote have a quick way; one at the end, in no id, leads them the other."""
+    assert message_ids(field) == message_ids(field + b' "')

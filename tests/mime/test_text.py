@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restante.mime.analyse import analyse
+from restante.mime.decode import decode_header, decode_transfer
 from restante.mime.fold import fold
+from restante.mime.headers import read_header
 from restante.mime.html import MAX_TAGS, html_text
 from restante.mime.model import DEFAULT_LIMITS, Limits
-from restante.mime.text import body_text
+from restante.mime.text import body_text, decoded, header_text
 
 HTML = [
     ("inline-elements-do-not-break-words", "<p><b>f</b>oo bar", "foo bar"),
@@ -108,3 +115,76 @@ def test_text_is_bounded() -> None:
     assert len(body_text(b"\r\n" + b"abc " * 1_000_000, limits)) == 1_000
     many = b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\nabcdefghi\n" * 900
     assert len(body_text(many, limits)) <= 1_000 + 112
+
+
+WORDS = [
+    b"words of a line ", b"\r\n", b"\n", b"=C3=A9", b"=C3=\r\n=A9", b"=\r\n", b"=E4=BD=A0", "\u00e9".encode(),
+    b"\xe9", b"\t\r\n", b"%", b"\\", b"\x1b$B0!\x1b(B", b"~{VP~}", b"d29yZHMg", b"w6k=", b"QQ==", b"\0", b" ", b"\x85",
+    b"\xa0", b"x" * 40 + b"\r\n",
+]  # fmt: skip
+CHARSETS = ["", "us-ascii", "utf-8", "iso-8859-1", "iso-2022-jp", "hz", "utf-16", "cp864", "gb2312", "shift_jis", "x"]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.sampled_from(WORDS), min_size=40, max_size=120).map(b"".join),
+    st.sampled_from(CHARSETS),
+    st.sampled_from(["8bit", "quoted-printable", "base64", "x-odd"]),
+    st.booleans(),
+)
+def test_the_preview_read_from_the_first_lines_is_that_of_all(
+    body: bytes, charset: str, encoding: str, lines: bool
+) -> None:
+    check_preview((b"a line to begin with, as most mail has\r\n" * 14 if lines else b"") + body, charset, encoding)
+
+
+ODD = {
+    "ascii-that-another-charset-reads-otherwise": (b"100% sure, says the line\r\n" * 30 + b"\xe1\r\n", "cp864", "8bit"),
+    "a-character-cut-by-a-soft-line-break": (
+        b"word " * 20 + b"\r\n" * 294 + b"xx=C3=\r\n=A9 and what follows\r\n", "utf-8", "quoted-printable",
+    ),
+    "padding-that-ends-the-content": (
+        b"QQ==\r\n" + base64.encodebytes(b"not read " * 200) + b"-- footer\r\n", "utf-8", "base64",
+    ),
+    "one-line": (b"words " * 300, "utf-8", "8bit"),
+    "letters": (b"a " * 900, "", "7bit"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "charset", "encoding"), ODD.values(), ids=ODD)
+def test_the_preview_is_not_read_from_the_first_lines_where_they_do_not_tell(
+    body: bytes, charset: str, encoding: str
+) -> None:
+    check_preview(body, charset, encoding)
+
+
+def check_preview(body: bytes, charset: str, encoding: str) -> None:
+    declared = f"; charset={charset}" if charset else ""
+    head = f"Content-Type: text/plain{declared}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
+    octets = decode_transfer(body[:4_000], encoding)
+    fallback = charset if charset != "us-ascii" and not body.isascii() else ""
+    text = decoded(body[:4_000] if octets is None else octets, charset, fallback)
+    assert analyse(head + body).preview == " ".join(text[:4_000].split())[:200]
+
+
+VALUES = [
+    b"plain words", b"=?utf-8?q?=C3=9F?=", b"=?utf-8?q?e=CC=81=CC=A3?=", b"=?utf-8?q?=CC=81?=",
+    b"=?utf-8?b?77yh77yi?= x", b"=?x?=", b"=?utf-8?q?a=0Ab?=", b"=?utf-8?q?" + b"=CC=81=CC=A3" * 40 + b"?=",
+    b"=?utf-8?q?=EF=AC=81?=",
+    b"=?utf-8?q?a" + b"=CC=A3=CC=81" * 70 + b"?=", "\u00df".encode(),
+]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"From", b"X-a", b"Subject"]), st.sampled_from(VALUES)), max_size=9))
+def test_a_header_folded_field_by_field_is_what_it_is_folded_whole(fields: list[tuple[bytes, bytes]]) -> None:
+    """Marks in a row beyond all measure included, which are put in order stretch by stretch."""
+    own = read_header(b"".join([name + b": " + value + b"\r\n" for name, value in fields]), 100)
+    whole = fold("\n".join([f"{name.decode()}: {decode_header(value)}" for name, value in fields]))
+    assert header_text(own, "").header == whole
+
+
+@given(st.lists(st.sampled_from([" ", "\n", "&#10;", "&#32;", "x", "\xa0", "<p>", "<b>"]), max_size=12).map("".join))
+def test_lines_of_html_have_no_blanks_around_them(source: str) -> None:
+    broken = " ".join(source.split()).replace("<p>", "\n").replace("<b>", "")
+    told = re.sub(r" ?\n[ \n]*", "\n", broken.replace("&#10;", "\n").replace("&#32;", " ")).strip()
+    assert html_text(source, 0) == told

@@ -8,10 +8,10 @@ kept and served, and past a limit told in simplified form.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from io import IncrementalNewlineDecoder
 
+from ..values import replace
 from .envelope import envelope
-from .headers import cached_fields, known_header
 from .keys import sort_keys
 from .model import DEFAULT_LIMITS, Analysis, Limits, Part, Trait
 from .scan import Scan, scan
@@ -29,25 +29,24 @@ def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
     octets = data if isinstance(data, bytes) else bytes(data)
     scanned = scan(octets, limits, before)
     root = scanned.root
-    header = before + octets[: known_header(octets, 0, root.part.body, limits.header - len(before))]
     made = envelope(root.fields, limits.addresses)
     body, bodystructure, complete = structure(octets, root, limits)
     fallback = fallback_charset(scanned)
     traits = _traits(octets, scanned, before)
     if not (complete and made.complete):
-        traits |= Trait.SIMPLIFIED
+        traits |= _SIMPLIFIED
     return Analysis(
         size=len(before) + len(octets),
-        traits=traits,
+        traits=_TRAITS[traits],
         root=_behind(root.part, len(before)) if before else root.part,
         envelope=made.wire,
         body=body,
         bodystructure=bodystructure,
-        headers=cached_fields(header),
+        headers=scanned.own.cached,
         preview=preview(octets, root, fallback),
         keys=sort_keys(root.fields, made, fallback),
-        text=header_text(scanned.split, root.fields, fallback),
-        surrogate_size=surrogate_size(octets, root.part, before) if traits & Trait.EIGHT_BIT_HEADER else None,
+        text=header_text(scanned.own, fallback),
+        surrogate_size=surrogate_size(octets, root.part, before) if scanned.eight_bit_header else None,
     )
 
 
@@ -62,18 +61,40 @@ def _shifted(part: Part, by: int) -> Part:
     return replace(part, header=part.header + by, body=part.body + by, end=part.end + by, children=children)
 
 
-def _traits(data: bytes, scanned: Scan, before: bytes) -> Trait:
-    traits = Trait.NONE
+_NUL, _EIGHT_BIT_HEADER, _BARE_LINE_END = int(Trait.NUL), int(Trait.EIGHT_BIT_HEADER), int(Trait.BARE_LINE_END)
+_NO_FINAL_CRLF, _SIMPLIFIED = int(Trait.NO_FINAL_CRLF), int(Trait.SIMPLIFIED)
+_TRAITS = [Trait(number) for number in range(2 * _SIMPLIFIED)]
+"""Every combination: each operation on members of an IntFlag takes a microsecond."""
+
+
+def _traits(data: bytes, scanned: Scan, before: bytes) -> int:
+    traits = 0
     if b"\0" in data:
-        traits |= Trait.NUL
+        traits |= _NUL
     if scanned.eight_bit_header:
-        traits |= Trait.EIGHT_BIT_HEADER
-    root = scanned.root.part
-    pairs = data.count(b"\r\n")
-    if pairs != data.count(b"\n", 0, root.body) + root.lines or pairs != data.count(b"\r"):
-        traits |= Trait.BARE_LINE_END
+        traits |= _EIGHT_BIT_HEADER
+    if _has_bare_line_end(data):
+        traits |= _BARE_LINE_END
     if not (before[-2:] + data[-2:]).endswith(b"\r\n"):
-        traits |= Trait.NO_FINAL_CRLF
+        traits |= _NO_FINAL_CRLF
     if scanned.simplified:
-        traits |= Trait.SIMPLIFIED
+        traits |= _SIMPLIFIED
     return traits
+
+
+def _has_bare_line_end(data: bytes) -> bool:
+    """Whether there is a CR or LF that is not part of CRLF.
+
+    Text files' reader of line ends says which kinds it has met, in one pass and a third of the time that it takes to
+    count CR, LF and CRLF. It reads characters: as Latin-1, octets are copied. A large message piece by piece; a CR at
+    the end of a piece it keeps in mind.
+    """
+    reader = IncrementalNewlineDecoder(None, translate=False)
+    for start in range(0, len(data), _PIECE):
+        reader.decode(data[start : start + _PIECE].decode("latin-1"), final=start + _PIECE >= len(data))
+        if reader.newlines not in (None, "\r\n"):
+            return True
+    return False
+
+
+_PIECE = 1 << 18

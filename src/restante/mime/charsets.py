@@ -51,9 +51,16 @@ _LIKELY = [
 _LATIN = frozenset({"cp1250", "cp1254"})
 
 
-@lru_cache(maxsize=512)
 def codec(label: str) -> str | None:
-    """The codec for a charset label, None where there is none that may be used. Bounded cache."""
+    """The codec for a charset label, None where there is none that may be used. Those of labels are remembered."""
+    return (_codec_kept if len(label) <= LONGEST_LABEL else _codec)(label)
+
+
+LONGEST_LABEL = 100
+"""Characters of a label that is remembered: it is the message's own choice, and may be as long as a header."""
+
+
+def _codec(label: str) -> str | None:
     label = label.strip(" \t'\"").lower()
     if len(label) > 40 or not label.isascii() or "\0" in label:
         return None
@@ -65,6 +72,9 @@ def codec(label: str) -> str | None:
             return None
         name = _LABELS.get(name, name)
     return name if name in _ALLOWED else None
+
+
+_codec_kept = lru_cache(maxsize=512)(_codec)
 
 
 def decode_charset(data: bytes, label: str, fallback: str = "") -> str:
@@ -87,6 +97,20 @@ _ASCII_COMPATIBLE = frozenset(
     for name in _ALLOWED
     if not name.startswith(("utf-16", "utf-32", "iso2022", "hz", "cp037", "cp500", "cp875", "cp1026", "cp1140"))
 ) - {"johab", "shift_jis", "shift_jis_2004", "shift_jisx0213"}
+
+
+@lru_cache(maxsize=64)
+def begins_as_ascii(label: str, fallback: str) -> bool:
+    """Whether ASCII at the beginning of a text stands for itself whatever comes behind it.
+
+    label, fallback: as in `decode_charset`, but both "" where the charset is guessed; neither past LONGEST_LABEL.
+    """
+    names = [codec(one) or "ascii" for one in (label, fallback) if one]
+    return all(name in _ASCII_COMPATIBLE and _ALL_ASCII.decode(name, "replace") == _ALL_ASCII_TEXT for name in names)
+
+
+_ALL_ASCII = bytes(range(128))
+_ALL_ASCII_TEXT = _ALL_ASCII.decode("ascii")
 
 
 def _western(data: bytes) -> str:

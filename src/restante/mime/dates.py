@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 _MONTHS = {
@@ -94,7 +95,7 @@ def _seconds(
         days = date(year, month, day).toordinal() - _EPOCH
     except ValueError:
         return None
-    hour, minute, second = (int(value) if value else 0 for value in clock)
+    hour, minute, second = int(clock[0] or 0), int(clock[1] or 0), int(clock[2] or 0)
     if half is not None and 1 <= hour <= 12:
         hour = hour % 12 + (12 if half.lower() == b"pm" else 0)
     if hour > 23 or minute > 59 or second > 60:
@@ -102,6 +103,7 @@ def _seconds(
     return Sent(days * 86400 + hour * 3600 + minute * 60 + second - _offset(zone), days)
 
 
+@lru_cache(maxsize=64)
 def _offset(zone: bytes | None) -> int:
     """Seconds east of UTC; 0 for what is no zone (RFC 5322 4.3: also for military letters)."""
     if not zone:

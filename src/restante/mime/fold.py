@@ -40,6 +40,15 @@ def _has_many_marks(text: str) -> bool:
     return any(_is_mark(text[at]) and all(map(_is_mark, text[at - _STRETCH + 1 : at])) for at in ends)
 
 
+def may_have_long_run(text: str) -> bool:
+    """Whether more than a stretch of marks may follow one another: only then is a text that is folded in parts, cut
+    before ASCII, not what it is folded whole."""
+    half = _STRETCH // 2  # of any stretch of characters one such half, counted from the text's beginning, is part
+    return any(
+        _is_mark(text[at]) and all(map(_is_mark, text[at - half + 1 : at])) for at in range(half - 1, len(text), half)
+    )
+
+
 def _is_mark(character: str) -> bool:
     return unicodedata.combining(character) != 0 or character in _MARKS_BY_DECOMPOSITION
 

@@ -18,7 +18,6 @@ _BLOCK = re.compile(
 _TAG = re.compile(r"<[^<>]*+>")
 _UNSEEN = ["script", "style", "noscript", "template"]
 _UNSEEN_TAG = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
-_LINES = re.compile(r" ?\n[ \n]*+")
 
 MAX_TAGS = 10_000
 """Tags that are given to the tree parser, whose cost grows with depth times length; past it, and past what the
@@ -38,7 +37,7 @@ def html_text(source: str, most_tags: int = MAX_TAGS) -> str:
         text = root.text(deep=True, separator="", strip=False) if root is not None else ""
     except (SelectolaxError, ValueError, RuntimeError):
         return _by_expression(broken)
-    return _LINES.sub("\n", text).strip()
+    return _lines(text)
 
 
 def _by_expression(broken: str) -> str:
@@ -54,4 +53,11 @@ def _by_expression(broken: str) -> str:
             position = len(broken)
             break
     seen.append(broken[position:])
-    return _LINES.sub("\n", unescape(_TAG.sub("", "".join(seen)))).strip()
+    return _lines(unescape(_TAG.sub("", "".join(seen))))
+
+
+def _lines(text: str) -> str:
+    r"""Lines with no blank in front, one less at their end, and no empty ones: " ?\n[ \n]*" made one line end, in less
+    than half the time that the expression takes."""
+    lines = [line.lstrip(" ") for line in text.replace(" \n", "\n").split("\n")]
+    return "\n".join([line for line in lines if line]).strip()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 from .addresses import Address
 from .dates import parse_date
-from .decode import decode_header
+from .decode import MOST_KEPT, decode_header
 from .envelope import Envelope
 from .fold import fold
 from .headers import Fields, first
@@ -21,6 +23,7 @@ MAX_REFERENCES = 1_000
 _BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)*+").match
 _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE).match
 _ID = re.compile(rb'<((?:[^<>"]++|"(?:[^"\\]++|\\.)*+"|")*+)>', re.DOTALL)
+_PLAIN_ID = re.compile(rb"<[^<>]++>")
 _BLANK = re.compile(rb"\s+")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -31,6 +34,8 @@ def base_subject(subject: str) -> tuple[str, bool]:
     Not folded yet. Linear: positions move inwards over one string.
     """
     text = " ".join(subject[:MAX_SUBJECT].split())
+    if ":" not in text and "[" not in text and text[-1:] != ")":
+        return text, False  # no mark that could be taken off
     start, end, reply = 0, len(text), False
     while True:
         end, marked = _cut_trailers(text, start, end)
@@ -81,6 +86,11 @@ def message_ids(field: bytes) -> list[str]:
 
     Quoting that changes nothing is taken off, so that <"a"@x> equals <a@x>. RFC 5256 3, THREAD=REFERENCES.
     """
+    if b'"' not in field and b"\\" not in field:
+        ids = _PLAIN_ID.findall(field)
+        if b" " in field or b"\t" in field:
+            ids = [_BLANK.sub(b"", one) if b" " in one or b"\t" in one else one for one in ids]
+        return [one.decode("utf-8", "replace") for one in dict.fromkeys(ids) if one != b"<>"]
     found: dict[str, None] = {}
     for match in _ID.finditer(field):
         inner = match[1]
@@ -121,11 +131,25 @@ def _message_id(fields: Fields) -> str:
     return "<" + value.decode("utf-8", "replace") + ">" if b"@" in value and b" " not in value else ""
 
 
-def _mailbox(found: list[Address], fallback: str) -> str:
-    return fold(decode_header(found[0].mailbox or b"", fallback)) if found else ""
+def _named(found: Sequence[Address], fallback: str) -> tuple[str, str]:
+    """The mailbox and what is displayed of the first address, folded."""
+    if not found:
+        return "", ""
+    name, route, mailbox, host = found[0]
+    if len(name or b"") + len(route or b"") + len(mailbox or b"") + len(host or b"") + len(fallback) > MOST_KEPT:
+        return _first_named(found[0], fallback)
+    return _first_named_kept(found[0], fallback)
 
 
-def display_name(found: list[Address], fallback: str) -> str:
+def _first_named(address: Address, fallback: str) -> tuple[str, str]:
+    return fold(decode_header(address.mailbox or b"", fallback)), fold(display_name((address,), fallback))
+
+
+_first_named_kept = lru_cache(maxsize=256)(_first_named)
+"""As few people write as `envelope` remembers."""
+
+
+def display_name(found: Sequence[Address], fallback: str) -> str:
     """RFC 5957 3: name, else mailbox@host, else mailbox of the first address; not folded."""
     if not found:
         return ""
@@ -145,16 +169,19 @@ def sort_keys(fields: Fields, made: Envelope, fallback: str) -> SortKeys:
     field = first(fields, b"date")
     sent = parse_date(field) if field else None
     subject, is_reply = base_subject(decode_header(first(fields, b"subject") or b"", fallback))
+    sender, display_from = _named(made.sender, fallback)
+    recipient, display_to = _named(made.recipient, fallback)
+    cc, _ = _named(made.cc, fallback)
     return SortKeys(
         sent=None if sent is None else sent.instant,
         sent_day=None if sent is None else sent.day,
         subject=fold(subject),
         is_reply=is_reply,
-        sender=_mailbox(made.sender, fallback),
-        recipient=_mailbox(made.recipient, fallback),
-        cc=_mailbox(made.cc, fallback),
-        display_from=fold(display_name(made.sender, fallback)),
-        display_to=fold(display_name(made.recipient, fallback)),
+        sender=sender,
+        recipient=recipient,
+        cc=cc,
+        display_from=display_from,
+        display_to=display_to,
         message_id=_message_id(fields),
         references=_references(fields),
     )

@@ -16,8 +16,20 @@ Must not know IMAP. RFC 2045, 2046, 5322, 6532 (message/global).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-from .headers import Fields, begins_with_field, first, header_end, index_fields, known_header, split_fields
+from ..values import Record, Value
+from .headers import (
+    Fields,
+    OwnHeader,
+    begins_with_field,
+    first,
+    header_end,
+    index_fields,
+    known_header,
+    read_header,
+    split_fields,
+)
 from .model import Limits, Part
 from .parameters import Parameters, content_type, transfer_encoding
 
@@ -34,11 +46,17 @@ IDENTITY = frozenset({"7bit", "8bit", "binary"})
 MESSAGES = frozenset({"rfc822", "global"})
 
 
-@dataclass(slots=True)
-class Entity:
+LONGEST_KEPT = 256
+"""Octets of the longest part header that is remembered."""
+
+_MOST_FIELDS = LONGEST_KEPT // 3 + 1
+
+
+class Entity(Record):
     """A part with what was read on the way: fields of its header, and Content-Type parameters.
 
-    children: as in `Part.children`. declared: whether a well-formed Content-Type was there.
+    children: as in `Part.children`. declared: whether a well-formed Content-Type was there. Fields of equal headers
+    may be one dictionary, which is only to be read.
     """
 
     part: Part
@@ -50,19 +68,61 @@ class Entity:
 
 @dataclass(slots=True)
 class Scan:
-    """What a scan found. split: the message's own fields in order. candidates: work done, for tests."""
+    """What a scan found. own: the message's own header. candidates: work done, for tests."""
 
     root: Entity
-    split: list[tuple[bytes, bytes]]
+    own: OwnHeader
     simplified: bool
     eight_bit_header: bool
     ascii: bool
     candidates: int
     parts: int
 
+    @property
+    def split(self) -> list[tuple[bytes, bytes]]:
+        """The message's own fields in order."""
+        return self.own.split
+
+
+class _Heading(Value, frozen=True):
+    """What a header says of the entity it stands before. type: None where it declares none that can be read."""
+
+    fields: Fields
+    type: tuple[str, str] | None
+    parameters: Parameters
+    encoding: str
+    charset: str
+
+
+def _heading(fields: Fields, most: int) -> _Heading:
+    """most: parameters that are read."""
+    declared = fields.get(b"content-type")
+    parsed = content_type(declared[0], most) if declared and declared[0] else None
+    encoding = transfer_encoding(first(fields, b"content-transfer-encoding"))
+    if parsed is None:
+        return _Heading(fields, None, (), encoding, "")
+    major, minor, parameters = parsed
+    charset = ""
+    for name, value in parameters:
+        if name.lower() == b"charset":
+            charset = value.decode("ascii", "replace").lower()
+            break
+    return _Heading(fields, (major.decode("ascii"), minor.decode("ascii")), parameters, encoding, charset)
+
+
+@lru_cache(maxsize=256)
+def _known_heading(block: bytes, most: int) -> _Heading | None:
+    """The heading of a part whose header, empty line included, is `block`; None where its first line is no field.
+
+    A few dozen headers stand before most parts of all mail. block: at most LONGEST_KEPT octets.
+    """
+    if not begins_with_field(block, 0, len(block)):
+        return None
+    return _heading(index_fields(split_fields(block, _MOST_FIELDS)), most)
+
 
 class _Scanner:
-    __slots__ = ("ascii", "before", "candidates", "data", "eight_bit", "limits", "parts", "simplified", "split")
+    __slots__ = ("ascii", "before", "candidates", "data", "eight_bit", "keeps", "limits", "own", "parts", "simplified")
 
     def __init__(self, data: bytes, limits: Limits, before: bytes) -> None:
         self.data = data
@@ -73,73 +133,77 @@ class _Scanner:
         self.simplified = False
         self.ascii = data.isascii() and before.isascii()
         self.eight_bit = False
-        self.split: list[tuple[bytes, bytes]] | None = None
+        self.own: OwnHeader | None = None
+        self.keeps = limits.header >= LONGEST_KEPT and limits.fields > _MOST_FIELDS  # no short header is past them
 
-    def entity(self, start: int, end: int, stop: int, depth: int, default: tuple[bytes, bytes]) -> Entity:
+    def entity(self, start: int, end: int, stop: int, depth: int, default: tuple[str, str]) -> Entity:
         """The entity at start..end. stop: where the line that ends it begins (the end of its own last line)."""
         data, limits = self.data, self.limits
         self.parts += 1
         body = header_end(data, start, stop)
-        if depth and start < end and not start < body <= start + 2 and not begins_with_field(data, start, end):
-            body = start  # a generator forgot the empty line: what stands here is content
-        elif body < 0:
-            body = end
-        elif body > end:
-            end = body  # the line end before the delimiter is also the empty line
-        fields = self.read_header(start, body)
-        declared_type = first(fields, b"content-type")
-        parsed = content_type(declared_type, limits.parameters) if declared_type else None
-        major, minor, parameters = parsed or (*default, ())
-        encoding = transfer_encoding(first(fields, b"content-transfer-encoding"))
+        heading = None
+        if depth and start + 2 < body <= start + LONGEST_KEPT and self.keeps:
+            block = data[start:body]
+            if b"oundary" not in block and b"name" not in block:  # those have no equal
+                heading = _known_heading(block, limits.parameters)
+                if heading is not None and not self.ascii and not self.eight_bit:
+                    self.eight_bit = not block.isascii()
+        if heading is not None:
+            end = max(body, end)  # the line end before the delimiter may be the empty line too
+        else:
+            if depth and start < end and not start < body <= start + 2 and not begins_with_field(data, start, end):
+                body = start  # a generator forgot the empty line: what stands here is content
+            elif body < 0:
+                body = end
+            elif body > end:
+                end = body
+            heading = _heading(self.read_header(start, body), limits.parameters)
+        major, minor = heading.type or default
+        encoding = heading.encoding
         children: list[Entity] = []
-        if major == b"multipart":
+        if major == "multipart":
             encoding = encoding if encoding in IDENTITY else "7bit"
             if depth >= limits.depth:
                 self.simplified = True
-                major, minor = b"application", b"octet-stream"
+                major, minor = "application", "octet-stream"
             else:
-                children = self.multipart(_boundary(parameters), body, end, depth, minor == b"digest")
+                children = self.multipart(_boundary(heading.parameters), body, end, depth, minor == "digest")
                 if not children:
-                    major, minor = b"text", b"plain"
-        elif major == b"message" and minor in (b"rfc822", b"global"):
+                    major, minor = "text", "plain"
+        elif major == "message" and minor in MESSAGES:
             if depth >= limits.depth or self.parts >= limits.parts:
                 self.simplified = True
-                major, minor = b"application", b"octet-stream"
+                major, minor = "application", "octet-stream"
             else:
                 inner = end if encoding in IDENTITY else body
                 children = [self.entity(body, inner, inner, depth + 1, _TEXT)]
-        charset = b""
-        for name, value in parameters:
-            if name.lower() == b"charset":
-                charset = value
-                break
-        part = Part(
-            start,
-            body,
-            end,
-            major.decode("ascii"),
-            minor.decode("ascii"),
-            encoding,
-            charset.decode("ascii", "replace").lower() if charset else "",
-            data.count(b"\n", body, end),
-            tuple([child.part for child in children]),
-        )
-        return Entity(part, fields, parameters, children, parsed is not None)
+        # The lines of children have been counted: only what stands around their contents is left.
+        lines, position = 0, body
+        for child in children:
+            lines += data.count(b"\n", position, child.part.body) + child.part.lines
+            position = child.part.end
+        lines += data.count(b"\n", position, end)
+        inside = tuple([child.part for child in children]) if children else ()
+        part = Part(start, body, end, major, minor, encoding, heading.charset, lines, inside)
+        return Entity(part, heading.fields, heading.parameters, children, heading.type is not None)
 
     def read_header(self, start: int, body: int) -> Fields:
-        before = self.before if self.split is None else b""
+        before = self.before if self.own is None else b""
         cut = known_header(self.data, start, body, self.limits.header - len(before))
         block = before + self.data[start:cut]
         if cut < body:
             self.simplified = True
         if not self.ascii and not self.eight_bit:
             self.eight_bit = not (block.isascii() and ascii_within(self.data, cut, body))
-        split = split_fields(block, self.limits.fields)
+        if self.own is None:
+            self.own = read_header(block, self.limits.fields)
+            split, fields = self.own.split, self.own.fields
+        else:
+            split = split_fields(block, self.limits.fields)
+            fields = index_fields(split)
         if len(split) >= self.limits.fields:
             self.simplified = True
-        if self.split is None:
-            self.split = split
-        return index_fields(split)
+        return fields
 
     def multipart(self, boundary: bytes, start: int, end: int, depth: int, digest: bool) -> list[Entity]:
         """Parts of a multipart body at start..end; none where no delimiter line is found."""
@@ -189,8 +253,8 @@ class _Scanner:
         return False
 
 
-_TEXT = (b"text", b"plain")
-_MESSAGE = (b"message", b"rfc822")
+_TEXT = ("text", "plain")
+_MESSAGE = ("message", "rfc822")
 
 
 def _boundary(parameters: Parameters) -> bytes:
@@ -227,7 +291,7 @@ def scan(data: bytes, limits: Limits, before: bytes = b"") -> Scan:
     root = scanner.entity(0, len(data), len(data), 0, _TEXT)
     return Scan(
         root,
-        scanner.split or [],
+        scanner.own or OwnHeader([], {}, b""),
         scanner.simplified,
         scanner.eight_bit,
         scanner.ascii,

@@ -6,6 +6,8 @@ Parameters go out as found, but for RFC 2231 pieces, which are joined as the RFC
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .decode import join_parameters
 from .envelope import envelope
 from .headers import first
@@ -20,6 +22,8 @@ EMPTY_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
 EMPTY_PART_EXTENDED = EMPTY_PART[:-1] + b" NIL NIL NIL NIL)"
 
 _US_ASCII: Parameters = ((b"charset", b"us-ascii"),)
+_EXTENSION = frozenset({b"content-disposition", b"content-language", b"content-location"})
+_ENCODINGS = {name: b'"%b"' % name.encode("ascii") for name in ("7bit", "8bit", "base64", "quoted-printable")}
 _US_ASCII_WIRE = b'("charset" "us-ascii")'
 
 
@@ -40,17 +44,17 @@ class _Writer:
         if part.type == "multipart":
             return self.multipart(entity)
         fields = entity.fields
-        parameters = entity.parameters
         basic = b'"%b" "%b" %b %b %b %b %d' % (
             part.type.encode("ascii"),
             part.subtype.encode("ascii"),
-            self.text_parameters(entity) if part.type == "text" else parameter_list(parameters),
+            self.text_parameters(entity) if part.type == "text" else parameter_list(entity.parameters),
             nstring(first(fields, b"content-id")),
             nstring(first(fields, b"content-description")),
-            string(part.encoding.encode("ascii")),
+            _ENCODINGS.get(part.encoding) or string(part.encoding.encode("ascii")),
             part.end - part.body,
         )
-        extension = b" %b%b" % (nstring(first(fields, b"content-md5")), self.common_extension(entity))
+        md5 = fields.get(b"content-md5")
+        extension = (b" NIL" if md5 is None else b" " + string(md5[0])) + self.common_extension(entity)
         if part.type == "text":
             basic = b"%b %d" % (basic, part.lines)
         elif part.type == "message" and part.subtype in MESSAGES and entity.children:
@@ -89,6 +93,8 @@ class _Writer:
     def common_extension(self, entity: Entity) -> bytes:
         """Disposition, language and location, with a space before each."""
         fields = entity.fields
+        if _EXTENSION.isdisjoint(fields):
+            return b" NIL NIL NIL"
         field = first(fields, b"content-disposition")
         written = NIL
         if field:
@@ -96,8 +102,6 @@ class _Writer:
             if found.value:
                 written = b"(%b %b)" % (string(found.value), parameter_list(found.parameters))
         language = first(fields, b"content-language")
-        if written is NIL and language is None and b"content-location" not in fields:
-            return b" NIL NIL NIL"
         return b" %b %b %b" % (written, language_list(language), nstring(first(fields, b"content-location")))
 
 
@@ -105,9 +109,23 @@ def parameter_list(parameters: Parameters) -> bytes:
     """body-fld-param: NIL for none."""
     if not parameters:
         return NIL
+    if len(parameters) == 1:
+        ((name, value),) = parameters
+        if len(name) + len(value) <= _LONGEST_KEPT and name != b"boundary":
+            return _parameter_list_kept(parameters)
+    return _parameter_list(parameters)
+
+
+def _parameter_list(parameters: Parameters) -> bytes:
     return b"(%b)" % b" ".join(
         [b"%b %b" % (string(name), string(value)) for name, value in join_parameters(parameters)]
     )
+
+
+_LONGEST_KEPT = 40
+"""Octets of a parameter that is remembered where it is the only one: most are charsets."""
+
+_parameter_list_kept = lru_cache(maxsize=64)(_parameter_list)
 
 
 def language_list(field: bytes | None) -> bytes:

@@ -8,10 +8,12 @@ preview reads the beginning of one part. RFC 9051 6.4.4 (SEARCH), RFC 8970 3.1.
 
 from __future__ import annotations
 
-from .charsets import decode_charset, guess
-from .decode import decode_header, decode_transfer, parameter_text
-from .fold import fold
-from .headers import Fields, first
+from functools import lru_cache
+
+from .charsets import LONGEST_LABEL, begins_as_ascii, codec, decode_charset, guess
+from .decode import MOST_KEPT, decode_header, decode_transfer, parameter_text
+from .fold import fold, may_have_long_run
+from .headers import Fields, OwnHeader, first
 from .html import MAX_TAGS, html_text
 from .model import Limits, Part, SearchText
 from .parameters import disposition
@@ -23,11 +25,23 @@ PREVIEW = 200
 MAX_HTML = 2 << 20
 """Characters of one HTML part that are read."""
 
+_WORDS = PREVIEW // 2 + 16
+"""Words that fill a preview, and what `_CUT` asks for, if they have a letter each."""
+
 _PREVIEW_SOURCE = 4_000
 """Octets of a plain part, and characters of any text, that a preview is read from."""
 
+_PREVIEW_FEW = 700
+"""Octets of a plain part that are nearly always enough."""
+
 _PREVIEW_HTML = 64 * 1024
 """Octets of an HTML part that a preview is read from: style sheets stand before the text."""
+
+_MOST_APART = 30_000
+"""Octets of a header whose fields are folded one by one: as text it is no more than is folded at once."""
+
+_MOST_MARKS = 100
+"""Octets of a value, encoded words and all, that cannot hold as many marks in a row as folding looks for."""
 
 _CUT = 16
 """Characters at the end of what was cut that may not be what they would have been."""
@@ -134,18 +148,16 @@ class _BodyReader:
             self.add("\n".join(lines))
 
 
-def header_text(split: list[tuple[bytes, bytes]], fields: Fields, fallback: str) -> SearchText:
-    """What SEARCH looks at in a header.
-
-    split: the message's header fields, fields: the same by name. fallback: charset of raw 8-bit.
-    """
+def header_text(own: OwnHeader, fallback: str) -> SearchText:
+    """What SEARCH looks at in a header. fallback: charset of raw 8-bit."""
+    fields = own.fields
     return SearchText(
         sender=_joined(fields, b"from", fallback),
         recipient=_joined(fields, b"to", fallback),
         cc=_joined(fields, b"cc", fallback),
         bcc=_joined(fields, b"bcc", fallback),
         subject=_joined(fields, b"subject", fallback),
-        header=fold(_header_lines(split, fallback)),
+        header=_header_lines(own.split, fallback),
     )
 
 
@@ -154,15 +166,42 @@ def _joined(fields: Fields, name: bytes, fallback: str) -> str:
     if values is None:
         return ""
     if len(values) == 1:
-        return fold(decode_header(values[0], fallback))
+        return folded(values[0], fallback)
     return fold("\n".join([decode_header(value, fallback) for value in values]))
 
 
+def folded(value: bytes, fallback: str) -> str:
+    """A field's value decoded and folded."""
+    if b"=?" not in value and value.isascii():
+        return value.decode("ascii").upper()
+    return (_folded_kept if len(value) + len(fallback) <= MOST_KEPT else _folded)(value, fallback)
+
+
+def _folded(value: bytes, fallback: str) -> str:
+    return fold(decode_header(value, fallback))
+
+
+_folded_kept = lru_cache(maxsize=256)(_folded)
+"""The names of those who write often, and what is wanted for one field is wanted again for the whole header."""
+
+
 def _header_lines(split: list[tuple[bytes, bytes]], fallback: str) -> str:
+    """Every field, "Name: value" decoded and folded, one a line."""
     raw = b"\n".join([b"%b: %b" % field for field in split])
-    if b"=?" not in raw and raw.isascii():
-        return raw.decode("ascii")
-    return "\n".join([f"{name.decode('ascii')}: {decode_header(value, fallback)}" for name, value in split])
+    if raw.isascii():
+        if b"=?" not in raw:
+            return raw.decode("ascii").upper()
+        if len(raw) <= _MOST_APART:
+            # Most fields are as they stand: only the others are decoded. No value has a line end.
+            lines = raw.decode("ascii").upper().split("\n")
+            for at, (name, value) in enumerate(split):
+                if b"=?" in value:
+                    if len(value) > _MOST_MARKS and may_have_long_run(decode_header(value, fallback)):
+                        break
+                    lines[at] = f"{name.decode('ascii').upper()}: {folded(value, fallback)}"
+            else:
+                return "\n".join(lines)
+    return fold("\n".join([f"{name.decode('ascii')}: {decode_header(value, fallback)}" for name, value in split]))
 
 
 def preview(data: bytes, root: Entity, fallback: str) -> str:
@@ -187,12 +226,47 @@ def preview(data: bytes, root: Entity, fallback: str) -> str:
 def _beginning(data: bytes, entity: Entity, fallback: str, octets: int) -> str:
     """The preview that a text part gives, read from its first `octets` of content."""
     part = entity.part
-    raw = data[part.body : min(part.end, part.body + octets)]
-    content = decode_transfer(raw, part.encoding)
-    text = decoded(raw if content is None else content, part.charset, fallback)
-    if part.subtype == "html":
-        text = html_text(text)
-    return " ".join(text[:_PREVIEW_SOURCE].split())[:PREVIEW]
+    stop = min(part.end, part.body + octets)
+    if part.subtype != "html":
+        if stop - part.body > _PREVIEW_FEW:
+            found = _first_lines(data, part, fallback)
+            if found:
+                return found
+        return _collapsed(decoded(_content(data, part, stop), part.charset, fallback)[:_PREVIEW_SOURCE])
+    return _collapsed(html_text(decoded(_content(data, part, stop), part.charset, fallback))[:_PREVIEW_SOURCE])
+
+
+def _first_lines(data: bytes, part: Part, fallback: str) -> str:
+    """The preview of a plain part, read from few of its first lines; "" where that may not be what all of it gives.
+
+    A line's end is where neither quoted-printable nor UTF-8 goes on, but for a character cut by a soft line break:
+    what stands at the end is not taken.
+    """
+    stop = data.rfind(b"\n", part.body, part.body + _PREVIEW_FEW) + 1
+    if stop <= part.body or (part.encoding == "base64" and b"=" in data[part.body : stop]):
+        return ""
+    octets = _content(data, part, stop)
+    if octets.isascii():
+        if max(len(part.charset), len(fallback)) > LONGEST_LABEL or not begins_as_ascii(part.charset, fallback):
+            return ""
+        text = octets.decode("ascii")
+    elif part.charset and codec(part.charset) == "utf-8":
+        text = octets.decode("utf-8", "replace")
+    else:
+        return ""
+    words = " ".join(text.split(None, _WORDS)[:_WORDS])
+    return words[:PREVIEW] if len(words) > PREVIEW + _CUT else ""
+
+
+def _content(data: bytes, part: Part, stop: int) -> bytes:
+    """Octets of a text part up to `stop`, without their transfer encoding where it is known."""
+    raw = data[part.body : stop]
+    octets = decode_transfer(raw, part.encoding)
+    return raw if octets is None else octets
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.split(None, _WORDS)[:_WORDS])[:PREVIEW]
 
 
 def decoded(octets: bytes, charset: str, fallback: str) -> str:

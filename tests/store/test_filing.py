@@ -192,3 +192,12 @@ def test_a_message_that_joins_two_threads_goes_to_the_older_one(filed: int) -> N
     first, second, third, fourth = (row[2] for row in account.everything()["email"])
     assert first != second
     assert third == fourth == first
+
+
+def test_keys_follow_those_that_are_there_where_the_count_of_them_was_lost() -> None:
+    """As where a file was mended by SQLite's own tools."""
+    account = Account()
+    account.append(INBOX, [new(number) for number in range(3)])
+    account.db.execute("DELETE FROM sqlite_sequence")
+    account.append(INBOX, [new(number) for number in range(3, 6)])
+    assert [row[0] for row in account.everything()["email"]] == [1, 2, 3, 4, 5, 6]

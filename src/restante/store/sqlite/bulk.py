@@ -41,6 +41,12 @@ def _statement(into: str, columns: int, rows: int) -> str:
 
 
 def last_key(db: apsw.Connection, table: str) -> int:
-    """The largest key that a table with AUTOINCREMENT has ever given out: those of new rows follow it."""
-    found: int | None = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).get
-    return found or 0
+    """The largest key that a table with AUTOINCREMENT has, or has ever given out: those of new rows follow it."""
+    return int(db.execute(_LAST[table]).get)
+
+
+_LAST = {
+    table: f"SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0),"
+    f" coalesce((SELECT max(key) FROM {table}), 0))"
+    for table in ("content", "email")
+}

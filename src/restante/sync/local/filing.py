@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ...analysts.pool import EXPECTED, Analysts
-from ...memory import one_heap
 from ...store.errors import OverQuota, StoreRefusal, TooManyKeywords
 from ...store.model import Flags as StoreFlags
 from ...store.model import Identity, NewMessage
@@ -58,6 +57,8 @@ class Filing:
     def coming(self, messages: int) -> None:
         """See `side.Awaits`: analysts start while the first messages are on their way."""
         if messages >= EXPECTED:
+            from ...memory import one_heap  # loads ctypes, which a run with little to do does without
+
             one_heap()  # octets pass through several threads, and each one's heap would keep what it once held of them
         self._analysts.expect(messages)
 

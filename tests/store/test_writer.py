@@ -16,7 +16,7 @@ from restante.store.errors import DiskFull, StoreRefusal
 from restante.store.model import FlagMode, Flags
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
-from restante.store.sqlite.handles import LOG, Handle, connect
+from restante.store.sqlite.handles import FILLED_LOG, LOG, Handle, connect
 from restante.store.sqlite.hints import Hints
 from restante.store.sqlite.schema import PAGE_SIZE
 from restante.store.sqlite.transaction import Write
@@ -238,6 +238,35 @@ def test_a_log_that_is_written_over_keeps_its_length(installation: Installation)
             assert int.from_bytes(stream.read(4), "big") == 1  # the checkpoint's number: it has begun anew
         assert log.stat().st_size == length
         await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_where_accounts_are_filled_the_log_is_written_back_once_for_many_commits(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_back, lengths = Handle.write_back, list[int]()
+
+    def noted(handle: Handle) -> None:
+        lengths.append(handle._log.pages)
+        write_back(handle)
+
+    monkeypatch.setattr(Handle, "write_back", noted)
+
+    async def scene() -> None:
+        engine = SqliteEngine(installation.data, installation.clock, system_random, reserve=0, filling=True)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        path = engine.path(ACCOUNT)
+        log = path.with_name(f"{ACCOUNT}.db-wal")
+        for _ in range(20):
+            await store.append(1, [await new(store, system_random(LONG))])
+        assert log.stat().st_size < 2 * FILLED_LOG * PAGE_SIZE
+        await engine.close()
+        assert lengths
+        assert all(FILLED_LOG <= length < 2 * FILLED_LOG for length in lengths)
+        assert not log.exists() or not log.stat().st_size
+        assert path.stat().st_size > 20 * LONG
 
     asyncio.run(scene())
 

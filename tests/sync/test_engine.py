@@ -42,6 +42,22 @@ def test_nothing_changed_costs_one_look_at_each_side(make: Make) -> None:
     assert [side.calls for side in world.sides.values()] == [["places"], ["places"]]
 
 
+def test_a_side_is_told_how_much_is_coming_before_it_comes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, told = make(), list[tuple[int, int]]()
+    monkeypatch.setattr(
+        MemorySide, "coming", lambda side, number: told.append((number, len(side.calls))), raising=False
+    )
+    for name in ("A", "B"):
+        world.disks[ONE].create(name)
+        for _ in range(3):
+            world.deliver(ONE, name)
+    sync(world)
+    assert [number for number, _ in told] == [6]
+    assert "add" not in world.sides[TWO].calls[: told[0][1]]
+    sync(world)
+    assert len(told) == 1, "nothing comes"
+
+
 def test_only_what_changed_is_asked_about(make: Make) -> None:
     world = make()
     for name in ("A", "B"):

@@ -444,6 +444,20 @@ def test_a_large_run_is_analysed_by_other_processes(tmp_path: Path, monkeypatch:
     assert sum(here) <= 250
 
 
+@pytest.mark.parametrize("number", [pool.EXPECTED - 1, pool.EXPECTED])
+def test_analysts_start_before_the_messages_are_there_where_many_are_coming(tmp_path: Path, number: int) -> None:
+    async def act(side: LocalSide) -> None:
+        await side.changes("INBOX", None)
+        side.coming(number)
+        assert side._filing is not None
+        assert bool(side._filing._analysts._all) == (number >= pool.EXPECTED and cores() > 1)
+        side.expect(messages := [message(n) for n in range(300)])
+        assert [one.uid for one in await side.add("INBOX", messages)] == list(range(1, 301))
+        assert not side._filing._expected, "what was added is kept no longer"
+
+    run(tmp_path / "data", act)
+
+
 def test_a_copy_given_up_ends_its_analysts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MANY", 1)
     filings = []

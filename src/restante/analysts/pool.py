@@ -1,8 +1,8 @@
 """Analysis of many messages: in a thread of this process while they are few, in processes beside it when they are many.
 
 An analysis costs some 130 microseconds of pure Python, much of what filing a message costs; threads share one
-interpreter, so only processes help. One takes 100 ms to start, hence the wait until the work has proved to be large.
-Each is given its next group while it is at one, so that it never waits for this process.
+interpreter, so only processes help. One takes 100 ms to start, hence the wait until the work has proved large, or
+somebody says that it will be. Each is given its next group while it is at one, so that it never waits for this process.
 An analyst that dies (killed for memory, say) is not replaced: its messages, and all others, are analysed here.
 """
 
@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+from array import array
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 MANY = 1_000
 MANY_OCTETS = 16 << 20
-"""Messages or octets after which analysts are started."""
+"""Messages or octets after which analysts are started, where nobody has said how many will come."""
+
+EXPECTED = 400
+"""Messages for which analysts are started at once, where it is said before that so many will come."""
 
 MOST = 3
 """Analysts of one pool: filing what they make keeps one core busy."""
@@ -36,6 +40,12 @@ AT_ONCE = 2
 
 PIPE = 1 << 20
 """Octets that a pipe to or from an analyst holds, where the system allows it: a group of most mail."""
+
+TOGETHER = 8 << 20
+"""Octets of a group up to which it is put together to be sent by one call."""
+
+GARBAGE = 100_000
+"""Objects made, and not freed by counting references, after which an analyst looks for garbage."""
 
 COUNT = struct.Struct("<I")
 SIZE = struct.Struct("<Q")
@@ -56,12 +66,21 @@ class Analysts:
         self._lost = False
         self._one = asyncio.Lock()
 
+    def expect(self, messages: int) -> None:
+        """About so many will have to be analysed soon: where they are worth it, analysts start meanwhile."""
+        if messages >= EXPECTED:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._idle is None and self._most > 0:
+            self._idle = self._begun()
+
     async def analyse(self, messages: Sequence[bytes]) -> list[Analysis]:
         """What is to be stored beside each of these. Several calls at once are answered in any order."""
         self._messages += len(messages)
         self._octets += sum(map(len, messages))
-        if self._idle is None and self._most > 0 and (self._messages > MANY or self._octets > MANY_OCTETS):
-            self._idle = self._begun()
+        if self._messages > MANY or self._octets > MANY_OCTETS:
+            self._begin()
         if self._idle is not None and not self._lost:
             analyst = await self._idle.get()
             try:
@@ -135,10 +154,14 @@ class _Analyst:
         if self._limits is not None:
             octets, self._limits = pickle.dumps(self._limits), None
             to.write(SIZE.pack(len(octets)) + octets)
-        to.write(COUNT.pack(len(messages)))
-        for data in messages:
-            to.write(SIZE.pack(len(data)))
-            to.write(data)
+        sizes = array("Q", map(len, messages))
+        head = COUNT.pack(len(messages)) + sizes.tobytes()
+        if sum(sizes) <= TOGETHER:
+            to.write(b"".join((head, *messages)))
+        else:
+            to.write(head)
+            for data in messages:
+                to.write(data)
         to.flush()
 
     def _hear(self) -> list[Analysis]:

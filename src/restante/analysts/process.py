@@ -5,13 +5,16 @@ Touches nothing else: no file, no store, no configuration. See `pool`.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from ..mime.analyse import analyse
-from .pool import COUNT, SIZE
+from .pool import COUNT, GARBAGE, SIZE, TOGETHER
 
 
 class _End(Exception):
@@ -24,13 +27,26 @@ def main(source: BinaryIO, sink: BinaryIO) -> None:
         limits = pickle.loads(_sized(source))  # from the process that started this one
         while True:
             (number,) = COUNT.unpack(_exactly(source, COUNT.size))
-            analyses = [analyse(_sized(source), limits) for _ in range(number)]
+            sizes = array("Q", _exactly(source, 8 * number))
+            analyses = [analyse(data, limits) for data in _messages(source, sizes)]
             octets = pickle.dumps(analyses, pickle.HIGHEST_PROTOCOL)
             sink.write(SIZE.pack(len(octets)))
             sink.write(octets)
             sink.flush()
     except (_End, BrokenPipeError):
         return
+
+
+def _messages(source: BinaryIO, sizes: Sequence[int]) -> Iterator[bytes]:
+    """Octets of these sizes, one behind the other; read at once where they are not too many."""
+    if sum(sizes) > TOGETHER:
+        for size in sizes:
+            yield _exactly(source, size)
+        return
+    octets, at = _exactly(source, sum(sizes)), 0
+    for size in sizes:
+        yield octets[at : at + size]
+        at += size
 
 
 def _sized(source: BinaryIO) -> bytes:
@@ -46,5 +62,7 @@ def _exactly(source: BinaryIO, count: int) -> bytes:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the process that asks
+    gc.freeze()  # what is loaded stays; analyses leave no garbage that counting does not find
+    gc.set_threshold(GARBAGE)
     main(os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", closefd=False))
     os._exit(0)  # nothing is left to be written, and nobody to read what an exit may say of a broken pipe

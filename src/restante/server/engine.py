@@ -47,6 +47,7 @@ def open_engine(
         annotations=AnnotationLimits(
             config.limits.metadata_value, config.limits.metadata_entries, config.limits.metadata_account
         ),
+        filling=index_after is None,
     )
 
 

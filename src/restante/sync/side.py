@@ -235,6 +235,21 @@ def expect(side: Side, messages: Sequence[Message]) -> None:
         cast("Expects", side).expect(messages)
 
 
+class Awaits(Protocol):
+    """What a side may do besides: make itself ready for many messages."""
+
+    def coming(self, messages: int) -> None:
+        """About so many are going to be added, beginning as soon as they are here."""
+        ...
+
+
+def coming(side: Side, messages: int) -> None:
+    """Tell a side how much is to come, where it cares."""
+    own = getattr(side, "coming", None)
+    if callable(own):
+        cast("Awaits", side).coming(messages)
+
+
 class Unlisted(Protocol):
     """What a side may tell besides: mailboxes that it has and that are no places, and why."""
 

@@ -64,19 +64,52 @@ CROSS JOIN search_text t ON t.email = e.key
 """
 
 
+AnswerOf = tuple[int, bytes, bytes, bytes, bytes, str, bytes]
+TextOf = tuple[int, str, str, str, str, str, bytes]
+
+
 def write(
     db: apsw.Connection,
-    answer: Sequence[tuple[int, bytes, bytes, bytes, bytes, str, bytes]],
+    answer: Sequence[AnswerOf],
     sortkey: Sequence[tuple[apsw.SQLiteValue, ...]],
-    texts: Sequence[tuple[int, str, str, str, str, str, bytes]],
+    texts: Sequence[TextOf],
+    *,
+    anew: bool = False,
 ) -> None:
-    """Keep rows of emails that have none: an email and fields of its `AnswerRow`, the header's text in its stored
-    form."""
-    bulk.insert(db, "INSERT INTO answer (email, envelope, bodystructure, headers, body, preview, parts) VALUES", answer)
-    bulk.insert(
-        db,
-        "INSERT INTO sortkey (email, sent, sent_day, subject, is_reply, sender, recipient, cc, display_from,"
+    """Keep rows of emails: an email and fields of its `AnswerRow`, the header's text in its stored form.
+
+    anew: some of them may have such rows, which these replace.
+    """
+    into_answer, into_sortkey, into_text = _REPLACE if anew else _INSERT
+    bulk.insert(db, into_answer, answer)
+    bulk.insert(db, into_sortkey, sortkey)
+    bulk.insert(db, into_text, texts)
+
+
+_INSERT, _REPLACE = (
+    (
+        f"{verb} INTO answer (email, envelope, bodystructure, headers, body, preview, parts) VALUES",
+        f"{verb} INTO sortkey (email, sent, sent_day, subject, is_reply, sender, recipient, cc, display_from,"
         " display_to, message_id, refs) VALUES",
-        sortkey,
+        f"{verb} INTO search_text (email, sender, recipient, cc, bcc, subject, header) VALUES",
     )
-    bulk.insert(db, "INSERT INTO search_text (email, sender, recipient, cc, bcc, subject, header) VALUES", texts)
+    for verb in ("INSERT", "INSERT OR REPLACE")
+)
+
+
+def write_rows(
+    db: apsw.Connection,
+    emails: Sequence[int],
+    rows: Sequence[AnswerRow],
+    headers: Sequence[bytes],
+    *,
+    anew: bool = False,
+) -> None:
+    """`write` for emails and their whole rows. headers: the header's text of each in its stored form."""
+    write(
+        db,
+        [(email, *row[:6]) for email, row in zip(emails, rows, strict=True)],
+        [(email, *row[6:17]) for email, row in zip(emails, rows, strict=True)],
+        [(email, *row[17:22], header) for email, row, header in zip(emails, rows, headers, strict=True)],
+        anew=anew,
+    )

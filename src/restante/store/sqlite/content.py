@@ -30,6 +30,8 @@ LARGE = 1 << 20
 """Octets above which a message is compressed on the writer's thread, chunk by chunk, while it is filed."""
 LEVEL = 1  # level 3 saves 4% more of mail at half the speed
 LARGEST_TEXT = 1 << 28  # octets of a text beside a message; mime bounds what is kept long before
+TOGETHER = 256 * 1024
+"""Octets of chunks from which on they are not inserted by one statement with more."""
 SMALLEST = 512  # below it the frame's own octets eat what compression saves
 
 Chunk = tuple[int, bytes]
@@ -133,59 +135,96 @@ def decode_text(stored: bytes) -> str:
     return decode(stored[0], stored[1:], LARGEST_TEXT).decode("utf-8", "replace") if stored else ""
 
 
-def file(tx: Write, blob: Blob, traits: int, pop3_size: int, pop3_size_utf8: int) -> int:
-    """The key of the blob's content row, made unless the account holds these octets already."""
-    row = tx.db.execute("SELECT key FROM content WHERE digest = ? AND size = ?", (blob.digest, blob.size)).fetchone()
-    if row is not None:
-        return int(row[0])
-    chunks = blob.token
-    if not isinstance(chunks, tuple | Uncut):
-        raise TypeError("this blob was put into another engine")
-    tx.db.execute(
-        "INSERT INTO content (digest, size, chunks, traits, pop3_size, pop3_size_utf8) VALUES (?, ?, ?, ?, ?, ?)",
-        (blob.digest, blob.size, len(chunks), traits, pop3_size, pop3_size_utf8),
+New = tuple[Blob, int, int, int]
+"""Octets to be filed: blob, traits, sizes for POP3 without and with UTF8."""
+
+Row = tuple[bytes, int, int, int, int, int]
+"""(SHA-256, size, chunks, traits, sizes for POP3)."""
+
+
+def file(tx: Write, new: Sequence[New]) -> list[int]:
+    """Keys of the blobs' content rows, made for octets that the account does not hold already.
+
+    Cost: as few statements as there are tables, but for large messages, which are compressed while they are filed.
+    """
+    places: dict[tuple[bytes, int], int] = {}
+    rows: list[Row] = []
+    tokens: list[tuple[Chunk, ...] | Uncut] = []
+    positions = []
+    for blob, traits, pop3_size, pop3_size_utf8 in new:
+        at = places.setdefault((blob.digest, blob.size), len(rows))
+        if at == len(rows):
+            token = blob.token
+            if not isinstance(token, tuple | Uncut):
+                raise TypeError("this blob was put into another engine")
+            rows.append((blob.digest, blob.size, len(token), traits, pop3_size, pop3_size_utf8))
+            tokens.append(token)
+        positions.append(at)
+    keys, made = _file_rows(tx.db, rows)
+    _file_chunks(
+        tx.db,
+        (
+            (keys[at] << NUMBER_BITS | number, codec, data)
+            for at in made
+            for number, (codec, data) in enumerate(tokens[at])
+        ),
     )
-    key = tx.db.last_insert_rowid()
-    for number, (codec, data) in enumerate(chunks):
-        tx.db.execute(
-            "INSERT INTO chunk (key, codec, data) VALUES (?, ?, ?)", (key << NUMBER_BITS | number, codec, data)
-        )
-    return key
+    return [keys[at] for at in positions]
 
 
 def file_all(
-    tx: Write,
-    contents: Sequence[tuple[bytes, int, int, int, int, int]],
-    chunks: Sequence[tuple[int, int, int, bytes | memoryview]],
+    tx: Write, contents: Sequence[Row], chunks: Iterable[tuple[int, int, int, bytes | memoryview]]
 ) -> list[int]:
-    """Keys of many contents, as `file`, for who alone writes to the account.
+    """Keys of many contents, as `file`, of which no two are the same.
 
-    contents: (SHA-256, size, chunks, traits, sizes for POP3), no two the same. chunks: (position of the content,
-    number, codec, octets).
+    chunks: (position of the content, number, codec, octets).
     """
-    db = tx.db
-    if not contents:
-        return []  # APSW takes no empty array
-    here = {digest: key for key, digest in db.execute(_HELD, (apsw.carray(tuple([each[0] for each in contents])),))}
-    key = int(db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'content'").get)
-    keys = []
-    for each in contents:
-        if (held := here.get(each[0])) is None:
-            key += 1
-        keys.append(key if held is None else held)
-    new = [(key, *each) for key, each in zip(keys, contents, strict=True) if each[0] not in here]
-    bulk.insert(db, "INSERT INTO content (key, digest, size, chunks, traits, pop3_size, pop3_size_utf8) VALUES", new)
-    there = {keys[at] for at, each in enumerate(contents) if each[0] in here} if here else ()
-    rows = [(keys[at] << NUMBER_BITS | number, codec, data) for at, number, codec, data in chunks]
-    bulk.insert(
-        db,
-        "INSERT INTO chunk (key, codec, data) VALUES",
-        [row for row in rows if row[0] >> NUMBER_BITS not in there] if there else rows,
+    keys, made = _file_rows(tx.db, contents)
+    new = frozenset(made)
+    _file_chunks(
+        tx.db, ((keys[at] << NUMBER_BITS | number, codec, data) for at, number, codec, data in chunks if at in new)
     )
     return keys
 
 
-_HELD = "SELECT c.key, c.digest FROM carray(?1) s CROSS JOIN content c ON c.digest = s.value"
+def _file_rows(db: apsw.Connection, contents: Sequence[Row]) -> tuple[list[int], list[int]]:
+    """Keys of contents, and the positions of those that were not here: their chunks lack. No two are the same."""
+    if not contents:
+        return [], []  # APSW takes no empty array
+    if len(contents) == 1:
+        found_here = db.execute("SELECT key, digest, size FROM content WHERE digest = ?", contents[0][:1])
+    else:
+        found_here = db.execute(_HELD, (apsw.carray(tuple([each[0] for each in contents])),))
+    here = {(digest, size): key for key, digest, size in found_here}
+    key = bulk.last_key(db, "content")
+    keys, made, rows = [], [], []
+    for at, each in enumerate(contents):
+        found = here.get(each[:2]) if here else None
+        if found is None:
+            found = key = key + 1
+            made.append(at)
+            rows.append((key, *each))
+        keys.append(found)
+    bulk.insert(db, "INSERT INTO content (key, digest, size, chunks, traits, pop3_size, pop3_size_utf8) VALUES", rows)
+    return keys, made
+
+
+def _file_chunks(db: apsw.Connection, rows: Iterable[tuple[int, int, bytes | memoryview]]) -> None:
+    """Insert chunks. No more of them are asked for than `TOGETHER`: a large message makes them as it goes."""
+    into = "INSERT INTO chunk (key, codec, data) VALUES"
+    some: list[tuple[int, int, bytes | memoryview]] = []
+    octets = 0
+    for row in rows:
+        some.append(row)
+        octets += len(row[2])
+        if octets >= TOGETHER or len(some) == bulk.AT_ONCE:
+            bulk.insert(db, into, some)
+            some.clear()
+            octets = 0
+    bulk.insert(db, into, some)
+
+
+_HELD = "SELECT c.key, c.digest, c.size FROM carray(?1) s CROSS JOIN content c ON c.digest = s.value"
 
 
 def read(db: apsw.Connection, content: int, offset: int, count: int | None) -> bytes:

@@ -68,7 +68,8 @@ class SqliteEngine:
     accounts without their own. analysis: bounds of those who file mail, for the doctor's comparison.
     index_from: emails that wait before they are indexed for search; None: no index is kept. index_after: seconds
     after which this process makes what search keeps of the mail it has filed; None: it does not.
-    annotations: most room that they take.
+    annotations: most room that they take. filling: this process is soon done, and may file many messages into few
+    accounts: each that it writes to may take more memory (4 MiB), and its log more room (16).
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class SqliteEngine:
         index_from: int | None = BATCH,
         index_after: float | None = None,
         annotations: AnnotationLimits = DEFAULT_ANNOTATIONS,
+        filling: bool = False,
         name: str = "",
     ) -> None:
         self.data = data
@@ -100,7 +102,7 @@ class SqliteEngine:
         self.settings = Settings(
             retention, log_retention, reserve, compress, keywords, mailboxes, annotations, transfer
         )
-        self.handles = Handles(handles, clock, random)
+        self.handles = Handles(handles, clock, random, filling)
         self.kept = Kept()
         self.locks = data / "run" / "locks"
         self.indexes = Indexes(self.index_path, self.locks, clock.monotonic)

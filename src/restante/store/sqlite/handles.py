@@ -56,6 +56,13 @@ _PRAGMAS = "".join([f"PRAGMA {pragma};" for pragma in PRAGMAS])
 LOG = 512
 """Pages of a log (2 MiB) from which they go home to the file: a log that is written over syncs faster."""
 
+FILLED_LOG = 4096
+FILLED_CACHE_KIB = 4096
+"""The same, and a writer's cache, where many messages are filed into few accounts. Hashes and identities fall anywhere
+in their trees: kept at hand, and written home once for many commits, they cost a third less of filing's time."""
+
+_FILLING = f"PRAGMA cache_size = -{FILLED_CACHE_KIB}; PRAGMA journal_size_limit = {2 * FILLED_LOG * 4096};"
+
 
 def connect(path: Path, *, wait: int) -> apsw.Connection:
     """The one way a connection to an account's file is made. Raises NoSuchAccount where no file is."""
@@ -99,12 +106,13 @@ class Handle:
     """One account's two connections, made when first asked for. users: how many hold it now."""
 
     __slots__ = (
-        "_clock", "_file", "_in_service", "_log", "_put", "_random", "_reader", "_writer", "interned", "path",
-        "sure_at", "used_at", "users",
+        "_clock", "_file", "_filling", "_in_service", "_log", "_put", "_random", "_reader", "_writer", "interned",
+        "path", "sure_at", "used_at", "users",
     )  # fmt: skip
 
-    def __init__(self, path: Path, clock: Clock, random: Random) -> None:
+    def __init__(self, path: Path, clock: Clock, random: Random, filling: bool = False) -> None:
         self.path = path
+        self._filling = filling
         self._clock = clock
         self._random = random
         self._in_service = self._put = False
@@ -127,12 +135,14 @@ class Handle:
         if self._writer is None:
             self._writer = self._connect(WRITER_WAIT)
             self._writer.set_wal_hook(self._log.committed)  # in place of SQLite's own: see `write_back`
+            if self._filling:
+                self._writer.execute(_FILLING, can_cache=False).fetchall()
         return self._writer
 
     @property
     def log_has_grown(self) -> bool:
-        """Whether the log had `LOG` pages or more after this process's last commit."""
-        return self._log.pages >= LOG
+        """Whether the log had `LOG` pages or more after the last commit (`FILLED_LOG` where accounts are filled)."""
+        return self._log.pages >= (FILLED_LOG if self._filling else LOG)
 
     def write_back(self) -> None:
         """Move the log's pages home. SQLite would do it within the commit that makes them as many, some milliseconds
@@ -218,9 +228,10 @@ def _file_at(path: Path) -> tuple[int, int] | None:
 
 
 class Handles:
-    """The pool. Any thread may ask; a handle that is held is never closed."""
+    """The pool. Any thread may ask; a handle that is held is never closed. filling: see `SqliteEngine`."""
 
-    def __init__(self, most: int, clock: Clock, random: Random) -> None:
+    def __init__(self, most: int, clock: Clock, random: Random, filling: bool = False) -> None:
+        self._filling = filling
         self._most = max(1, most)
         self._clock = clock
         self._random = random
@@ -256,7 +267,7 @@ class Handles:
                         surplus.append(handle)
                     handle = None
             if handle is None:
-                handle = self._open[account] = Handle(path, self._clock, self._random)
+                handle = self._open[account] = Handle(path, self._clock, self._random, self._filling)
                 handle.sure_at = now
                 surplus += self._surplus(handle)
             else:

@@ -1,20 +1,21 @@
 """Permanent identities (RFC 8474) and the thread a new message belongs to (RFC 8621 3).
 
-An id is one letter and 26 base32 characters of 128 random bits: valid as OBJECTID, JMAP id and POP3 UIDL alike,
+An id is one letter and 26 base32 characters of 130 random bits: valid as OBJECTID, JMAP id and POP3 UIDL alike,
 and the same whatever a file system or a client does to letter case.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import apsw
 
 from ...clock import Random
+from . import bulk
 from .transaction import Write
 
 if TYPE_CHECKING:
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
 
 _FORM = re.compile(r"[a-z][a-z2-7]{26}\Z")
 
+NO_EMAIL = 1 << 62
+"""Stands for the key of an email that is not there."""
+
 MOST_IDS = 100
 """Message-ids of one message that are looked up and linked: Message-ID and the last of References."""
 
 
 def new_id(letter: str, random: Random) -> str:
     """A new identity: "m" an email, "t" a thread, "b" a mailbox."""
-    return letter + b32encode(random(16))[:26].decode("ascii").lower()
+    return letter + random(26).translate(_BASE32).decode("ascii")
+
+
+_BASE32 = bytes(b"abcdefghijklmnopqrstuvwxyz234567"[octet & 31] for octet in range(256))
 
 
 def is_id(letter: str, text: str | None) -> bool:
@@ -51,10 +58,77 @@ def thread_for(tx: Write, keys: SortKeys, wished: str | None) -> str:
     return thread
 
 
+class Threads:
+    """Threads of new messages that are filed together: each has the one that `thread_for` would give it, were those
+    before it filed already. Links are looked up by few statements, and those that lack are written by `save`.
+
+    hashes: as of `hashes_of`, one for each message.
+    """
+
+    def __init__(self, tx: Write, hashes: Sequence[tuple[list[int], int]]) -> None:
+        self._tx = tx
+        pairs = list(dict.fromkeys((one, subject) for ids, subject in hashes for one in ids))
+        self._links = _linked(tx.db, pairs)
+        self._new: list[tuple[int, int, str]] = []
+        self._first: dict[str, int] = {}
+
+    def join(self, hashes: tuple[list[int], int], wished: str | None, email: int) -> str:
+        """The thread of the next message, which has this key. wished: as of `thread_for`."""
+        ids, subject = hashes
+        links = self._links
+        there = dict.fromkeys(thread for one in ids if (thread := links.get((one, subject))) is not None)
+        if wished is not None:
+            thread = wished
+        elif not there:
+            thread = new_id("t", self._tx.random)
+        else:
+            thread = next(iter(there)) if len(there) == 1 else min(there, key=self._oldest)
+        for one in ids:
+            if (one, subject) not in links:
+                links[one, subject] = thread
+                self._new.append((one, subject, thread))
+        self._first.setdefault(thread, email)
+        return thread
+
+    def _oldest(self, thread: str) -> int:
+        """The key of a thread's first email, here already or filed now."""
+        found = _first_email(self._tx.db, thread)
+        return self._first.get(thread, found) if found == NO_EMAIL else found
+
+    def save(self) -> None:
+        """Write the links of all that have joined."""
+        bulk.insert(self._tx.db, "INSERT INTO thread_link (message_id, subject, thread) VALUES", self._new)
+        self._new.clear()
+
+
+def _linked(db: apsw.Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """The threads of those (hash of an id, of a base subject) that are linked."""
+    found: dict[tuple[int, int], str] = {}
+    for at in range(0, len(pairs), LOOKED_UP):
+        some = pairs[at : at + LOOKED_UP]
+        width = LOOKED_UP if len(some) > FEW_LOOKED_UP else FEW_LOOKED_UP
+        values = [*chain.from_iterable(some), *(NO_HASH,) * (2 * (width - len(some)))]
+        for one, subject, thread in db.execute(_LINKS[width], values):
+            found[one, subject] = thread
+    return found
+
+
+LOOKED_UP, FEW_LOOKED_UP = 64, 4
+"""Links that are looked up by one statement."""
+NO_HASH = -1
+_LINKS = {
+    width: "WITH wanted (message_id, subject) AS (VALUES "
+    + ", ".join(["(?, ?)"] * width)
+    + ") SELECT l.message_id, l.subject, l.thread FROM wanted CROSS JOIN thread_link l"
+    " ON l.message_id = wanted.message_id AND l.subject = wanted.subject"
+    for width in (LOOKED_UP, FEW_LOOKED_UP)
+}
+
+
 def hashes_of(message_id: str, references: Sequence[str], subject: str) -> tuple[list[int], int]:
     """By which a message is linked to its thread: hashes of its message-ids, and of its base subject."""
-    ids = [key for key in (message_id, *references[-MOST_IDS:]) if key]
-    return [_hash63(one) for one in dict.fromkeys(ids)], _hash63(subject)
+    ids = dict.fromkeys((message_id, *references[-MOST_IDS:]))
+    return [_hash63(one) for one in ids if one], _hash63(subject)
 
 
 def _oldest(db: apsw.Connection, hashes: list[int], subject: int) -> str | None:
@@ -73,7 +147,7 @@ _LINK = "SELECT thread FROM thread_link WHERE message_id = ? AND subject = ?"
 
 def _first_email(db: apsw.Connection, thread: str) -> int:
     row = db.execute("SELECT min(key) FROM email WHERE thread = ?", (thread,)).fetchone()
-    return int(row[0]) if row is not None and row[0] is not None else 1 << 62
+    return int(row[0]) if row is not None and row[0] is not None else NO_EMAIL
 
 
 def _hash63(text: str) -> int:

@@ -10,7 +10,7 @@ from ...clock import Clock, Random
 from ...mime.model import Analysis
 from ..backup import Served
 from ..model import INBOX, Flags
-from . import answers, append, content, mailboxes
+from . import answers, content, emails, mailboxes
 from .transaction import Interned, NewPlacement, Settings, Write
 
 RECOVERED = "Recovered"
@@ -83,7 +83,7 @@ class Mender:
 
     def rewrite(self, db: apsw.Connection, email: int, found: Analysis) -> None:
         """Make an email's answers, sort keys and texts again from its analysis."""
-        append.write_derived(db, email, found)
+        emails.write_derived(db, email, found)
         row = answers.row_of(found)
         db.execute(
             "UPDATE content SET traits = ?, pop3_size = ?, pop3_size_utf8 = ?"

@@ -17,7 +17,7 @@ from ..errors import Damaged
 from ..model import Flags, System, UidRanges
 from ..past import Found, Lacking, PastBox, PastRow
 from . import content
-from .append import write_derived
+from .emails import write_derived
 from .identity import new_id
 from .transaction import DELETED_SQL, UNSEEN_SQL, Write
 from .values import pack, spans, typed

@@ -10,7 +10,7 @@ from ..errors import NoSuchMessage
 from ..model import Appended
 from ..quota import NO_LIMITS, Quota
 from . import append, mailboxes
-from .append import Prepared
+from .emails import Prepared
 from .quota import check_filing
 from .transaction import Write
 

@@ -32,7 +32,7 @@ from ..rights import ANNOTATES, Rights
 from . import acl, annotation, copies, mailboxes, reader
 from . import append as appending
 from . import replace as replacing
-from .append import Prepared
+from .emails import Prepared
 from .quota import check_filing
 from .transaction import Write
 

@@ -18,11 +18,12 @@ import apsw
 import msgspec
 
 from ...clock import Random
+from ...values import Value
 from ..annotation import AnnotationLimits
 from ..backup import Served
 from ..errors import CannotChangeMailbox, NoSuchMailbox, TooManyKeywords
 from ..model import INBOX, Flags, System, UidRanges
-from . import suffixes
+from . import bulk, suffixes
 from .served import UID_BITS, UIDVALIDITY_BITS
 from .values import pack, spans, typed
 
@@ -54,8 +55,7 @@ class Settings:
     transfer: int = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class NewPlacement:
+class NewPlacement(Value, frozen=True):
     """One placement to add. uid: wished, taken only where it is not below UIDNEXT.
 
     alone: the email is new and goes by its EMAILID, so that no other message can have its UIDL. suffix: of its UIDL,
@@ -79,17 +79,20 @@ class Interned:
     Emptied when a command is undone, since rows may go with it.
     """
 
-    __slots__ = ("flags", "minute", "numbers")
+    __slots__ = ("counts", "flags", "minute", "numbers")
 
     def __init__(self) -> None:
         self.minute = -1
         self.numbers: dict[Flags, int] = {}
         self.flags: dict[int, Flags] = {}
+        self.counts: dict[int, tuple[bool, bool]] = {}
+        """Of each flag set, whether messages with it are unseen, and deleted."""
 
     def clear(self) -> None:
         self.minute = -1
         self.numbers.clear()
         self.flags.clear()
+        self.counts.clear()
 
 
 class Write:
@@ -254,22 +257,21 @@ class Write:
         low = uid = self.uidnext(mailbox, len(placements))
         rows, uids = [], []
         unseen = deleted = size = deleted_size = 0
+        counts = self.interned.counts
         for one in placements:
             if one.uid is not None and uid <= one.uid <= MAX_UID - len(placements):
                 uid = one.uid
             rows.append((mailbox, uid, one.email, one.flagset, self.modseq, one.size, one.received, one.saved))
             uids.append(uid)
             uid += 1
-            system = self.flags_of(one.flagset).system
             size += one.size
-            unseen += not system & System.SEEN
-            if system & System.DELETED:
+            is_unseen, is_deleted = counts.get(one.flagset) or self._counted(one.flagset)
+            unseen += is_unseen
+            if is_deleted:
                 deleted += 1
                 deleted_size += one.size
-        self.db.executemany(
-            "INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            rows,
+        bulk.insert(
+            self.db, "INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved) VALUES", rows
         )
         if (low ^ uid) >> UID_BITS:
             self.note_uidnext(mailbox, uid)
@@ -287,6 +289,12 @@ class Write:
                 self.db, mailbox, low, uid - 1, {u: p.suffix for u, p in zip(uids, placements, strict=True) if p.suffix}
             )
         return uids
+
+    def _counted(self, flagset: int) -> tuple[bool, bool]:
+        """Whether messages of a flag set count as unseen, and as deleted."""
+        system = self.flags_of(flagset).system
+        found = self.interned.counts[flagset] = not system & System.SEEN, bool(system & System.DELETED)
+        return found
 
     def place_from(
         self, mailbox: int, source: int, ranges: UidRanges, change: Callable[[Flags], Flags] | None = None

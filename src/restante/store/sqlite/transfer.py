@@ -46,7 +46,6 @@ from ..past import Pop3Past
 from ..quota import Quota
 from ..rights import ALL, Rights
 from . import acl, content, mailboxes, reader
-from .append import KNOWN
 from .handles import WRITER_WAIT, connect
 from .identity import new_id, thread_for
 from .quota import check_filing
@@ -283,7 +282,7 @@ def _taken(
 def _email(tx: Write, db: apsw.Connection, row: tuple[Any, ...], *, uidl: bool) -> tuple[int, bool]:
     """Key of the email here: the one that is here already, or a new one (True). uidl: a foreign one comes along."""
     received, there, email_id, thread, stored, size, arrival, digest = row[2:10]
-    found = tx.db.execute(KNOWN, (email_id,)).fetchone()
+    found = tx.db.execute(_KNOWN, (email_id,)).fetchone()
     if found is not None and found[1:] == (digest, size, received):
         return int(found[0]), False
     if found is not None:
@@ -307,6 +306,11 @@ def _email(tx: Write, db: apsw.Connection, row: tuple[Any, ...], *, uidl: bool) 
             places = ", ".join("?" * len(values))
             tx.db.execute(f"INSERT INTO {table} VALUES ({places})", (key, *values[1:]))
     return key, True
+
+
+_KNOWN = """
+SELECT e.key, c.digest, c.size, e.received FROM email e JOIN content c ON c.key = e.content WHERE e.id = ?
+"""
 
 
 def _content(tx: Write, db: apsw.Connection, stored: int, row: tuple[Any, ...]) -> int:

@@ -60,6 +60,8 @@ def typed(cursor: apsw.Cursor) -> Any:
 
 def clean(text: str) -> str:
     """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
+    if text.isascii():
+        return text  # told by a mark on it; almost all is
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -19,7 +19,7 @@ from ..base import CUT, FRESH, GONE, MOVING, SENT, Known, Row
 from ..model import FlagChange, Flags
 from ..plan.messages import FlagStep, MessagePlan
 from ..settings import BOTH, End
-from ..side import MailboxUnavailable, delete_empty
+from ..side import MailboxUnavailable, coming, delete_empty
 from .carry import Carrier
 from .context import Context
 from .look import Look
@@ -276,7 +276,10 @@ async def _add(context: Context, plan: MessagePlan) -> None:
         await Carrier(context, pair, end, plan.adds[pair, end]).run()
 
     for end in (End.TWO, End.ONE):
-        await context.each([(pair, end) for pair, ends in wanted.items() if end in ends], carry, lambda item: item)
+        items = [(pair, end) for pair, ends in wanted.items() if end in ends]
+        if items:
+            coming(context.sides[end], sum(len(plan.adds[item]) for item in items))
+        await context.each(items, carry, lambda item: item)
 
 
 async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> None:

@@ -1,6 +1,6 @@
 """New mail into the account: analysed once, appended in groups, each group one command with flags, dates, identities.
 
-Analysis is most of the work. While little is to be done it is done here; when a run proves to be a large one, processes
+Analysis is most of the work. While little is to be done it is done here; when a run will be a large one, processes
 beside this one do it (`analysts.pool`), and this one appends what they have made. What search keeps is not made here at
 all: the server does that behind, or the first search.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from ...analysts.pool import Analysts
+from ...analysts.pool import EXPECTED, Analysts
 from ...store.errors import OverQuota, StoreRefusal, TooManyKeywords
 from ...store.model import Flags as StoreFlags
 from ...store.model import Identity, NewMessage
@@ -22,13 +22,18 @@ from .keywords import BadKeyword, store_flags
 if TYPE_CHECKING:
     from ...mime.model import Analysis, Limits
     from ...store.interface import Store
+    from ...store.model import Blob
 
-Analysing = tuple["asyncio.Task[list[Analysis]]", int]
-"""A group on its way through analysis, and a message's place in it."""
+Made = tuple["Analysis", "Blob"]
+Making = tuple["asyncio.Task[list[Made]]", int]
+"""A group on its way through analysis and compression, and a message's place in it."""
 
 GROUP_MESSAGES = 128
 GROUP_OCTETS = 4 << 20
-"""What is analysed and appended together."""
+"""What is analysed together."""
+COMMAND_MESSAGES = 512
+"""Messages appended by one command, of `GROUP_OCTETS` at most: trees whose keys fall anywhere are written the less
+often, the more come together; four times as many cost a fifth less."""
 
 
 class Filing:
@@ -39,8 +44,8 @@ class Filing:
         self._largest = largest
         self._analysts = Analysts(limits)
         self._flags: dict[Flags, StoreFlags | BadKeyword] = {}
-        self._tasks: set[asyncio.Task[list[Analysis]]] = set()
-        self._expected: WeakKeyDictionary[Message, Analysing] = WeakKeyDictionary()
+        self._tasks: set[asyncio.Task[list[Made]]] = set()
+        self._expected: WeakKeyDictionary[Message, Making] = WeakKeyDictionary()
         """What is never added is forgotten with the message itself."""
 
     async def close(self) -> None:
@@ -49,25 +54,38 @@ class Filing:
         self._analysts.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def coming(self, messages: int) -> None:
+        """See `side.Awaits`: analysts start while the first messages are on their way."""
+        if messages >= EXPECTED:
+            from ...memory import one_heap  # loads ctypes, which a run with little to do does without
+
+            one_heap()  # octets pass through several threads, and each one's heap would keep what it once held of them
+        self._analysts.expect(messages)
+
     def expect(self, messages: Sequence[Message]) -> None:
-        """See `side.Expects`: their analysis begins."""
+        """See `side.Expects`: they are made ready."""
         wanted = [at for at, message in enumerate(messages) if self._refused(message) is None]
-        for group in _groups(messages, wanted):
-            found = [messages[at] for at in group]
-            self._expected.update(zip(found, self._analyse(found), strict=True))
+        found = [messages[at] for at in wanted]
+        self._expected.update(zip(found, self._make(found), strict=True))
 
-    def _analyse(self, group: Sequence[Message]) -> list[Analysing]:
-        if not group:
-            return []
-        task = asyncio.create_task(self._analysts.analyse([message.data for message in group]))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return [(task, at) for at in range(len(group))]
+    def _make(self, messages: Sequence[Message]) -> list[Making]:
+        """Begin to make these ready, in groups."""
+        making: list[Making] = []
+        for group in _groups(messages, list(range(len(messages))), GROUP_MESSAGES):
+            task = asyncio.create_task(self._make_group([messages[at].data for at in group]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            making += [(task, at) for at in range(len(group))]
+        return making
 
-    def _analysing(self, group: Sequence[Message]) -> list[Analysing]:
+    async def _make_group(self, octets: list[bytes]) -> list[Made]:
+        analyses = await self._analysts.analyse(octets)
+        return list(zip(analyses, await self._store.put_all(octets), strict=True))
+
+    def _making(self, group: Sequence[Message]) -> list[Making]:
         """What each of these will have, begun now where it was not expected."""
-        known = [self._expected.get(message) for message in group]
-        new = iter(self._analyse([message for message, one in zip(group, known, strict=True) if one is None]))
+        known = [self._expected.pop(message, None) for message in group]
+        new = iter(self._make([message for message, one in zip(group, known, strict=True) if one is None]))
         return [next(new) if one is None else one for one in known]
 
     async def add(self, mailbox: int, messages: Sequence[Message]) -> list[Added]:
@@ -76,12 +94,12 @@ class Filing:
         All are analysed as fast as analysts are free. While one group is being appended the next is made ready.
         """
         answers = [self._refused(message) for message in messages]
-        groups = _groups(messages, [at for at, answer in enumerate(answers) if answer is None])
-        analysing = [self._analysing([messages[at] for at in group]) for group in groups]
+        groups = _groups(messages, [at for at, answer in enumerate(answers) if answer is None], COMMAND_MESSAGES)
+        making = [self._making([messages[at] for at in group]) for group in groups]
         appending: asyncio.Task[list[Added]] | None = None
         added: list[Added] = []
         try:
-            for group, under_way in zip(groups, analysing, strict=True):
+            for group, under_way in zip(groups, making, strict=True):
                 made = await self._made([messages[at] for at in group], under_way)
                 if appending is not None:
                     added += await appending
@@ -95,11 +113,10 @@ class Filing:
             answers[at] = one
         return [answer for answer in answers if answer is not None]
 
-    async def _made(self, messages: Sequence[Message], analysing: Sequence[Analysing]) -> list[NewMessage]:
-        analyses = [(await task)[at] for task, at in analysing]
-        blobs = await self._store.put_all([message.data for message in messages])
+    async def _made(self, messages: Sequence[Message], making: Sequence[Making]) -> list[NewMessage]:
         made = []
-        for message, blob, analysis in zip(messages, blobs, analyses, strict=True):
+        for message, (task, at) in zip(messages, making, strict=True):
+            analysis, blob = (await task)[at]
             flags = self._flags[message.flags]
             assert isinstance(flags, StoreFlags)
             identity = Identity(email_id=message.email, thread_id=message.thread, uidl=message.uidl)
@@ -139,13 +156,13 @@ def _told(refusal: StoreRefusal) -> Added:
     return Added(0, str(refusal), temporary=isinstance(refusal, OverQuota))
 
 
-def _groups(messages: Sequence[Message], wanted: list[int]) -> list[list[int]]:
+def _groups(messages: Sequence[Message], wanted: list[int], most: int) -> list[list[int]]:
     """Positions in groups bounded in number and octets."""
     groups: list[list[int]] = []
     octets = 0
     for at in wanted:
         size = len(messages[at].data)
-        if not groups or len(groups[-1]) >= GROUP_MESSAGES or octets + size > GROUP_OCTETS:
+        if not groups or len(groups[-1]) >= most or octets + size > GROUP_OCTETS:
             groups.append([])
             octets = 0
         groups[-1].append(at)

@@ -81,4 +81,4 @@ def _default(data: Path) -> Opened:
     from ...mime.model import DEFAULT_LIMITS
     from ...store.sqlite.engine import SqliteEngine
 
-    return Opened(SqliteEngine(data, SystemClock(), system_random), DEFAULT_LIMITS)
+    return Opened(SqliteEngine(data, SystemClock(), system_random, filling=True), DEFAULT_LIMITS)

@@ -142,14 +142,23 @@ class LocalSide:
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
         with _refusals(name):
             store, mailbox = await self._there(), await self._mailbox(name)
-            if self._filing is None:
-                from .filing import Filing
-
-                assert self._opened is not None
-                self._filing = Filing(store, self._opened.limits, self._opened.largest)
+            filing = self._files(store)
             if mailbox.uidnext == 1 and mailbox.name != "INBOX":
                 self._first.add(mailbox.key)
-            return await self._filing.add(mailbox.key, messages)
+            return await filing.add(mailbox.key, messages)
+
+    def _files(self, store: Store) -> Filing:
+        if self._filing is None:
+            from .filing import Filing
+
+            assert self._opened is not None
+            self._filing = Filing(store, self._opened.limits, self._opened.largest)
+        return self._filing
+
+    def coming(self, messages: int) -> None:
+        """See `side.Awaits`. The store has been opened: what is to be added has been compared with what is there."""
+        if self._store is not None:
+            self._files(self._store).coming(messages)
 
     def expect(self, messages: Sequence[Message]) -> None:
         """See `side.Expects`."""

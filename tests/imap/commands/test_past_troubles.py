@@ -16,6 +16,7 @@ from restante.server.past_reader import KEPT, OPEN, MuchAtOnce, PastOf, _octets
 from restante.server.past_wire import Fill, Load
 from restante.store.errors import PastUnavailable
 from restante.store.model import Column
+from restante.store.sqlite.past import SqlitePastStore
 from restante.store.sqlite.past_file import SqlitePastFile
 from restante.store.sqlite.paths import account_file
 
@@ -371,5 +372,27 @@ def test_a_large_message_comes_in_pieces_and_is_refused_before_its_response_begi
             assert got.startswith(b"T NO [UNAVAILABLE] The backup is damaged there."), got[:100]
         assert b"T OK" in await again.do(b"FETCH 1 (FLAGS ENVELOPE)")
         assert b"T OK" in await again.do(b"SEARCH TEXT large")
+
+    run(scenario)
+
+
+def test_a_session_outlives_the_file_that_it_has_selected() -> None:
+    """As when the process that reads the backup was killed, and the next one has cleared up."""
+
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        await world.take()
+        client = await opened(world)
+        (here,) = world.reader._files.values()
+        place = client.session.place
+        assert place is not None
+        store = place.store
+        assert isinstance(store, SqlitePastStore)
+        await store.inner._engine.delete_account(store.account)
+        await world.reader._engine.delete_account(here.id)
+        assert b"T OK" in await client.do(b"NOOP"), "nothing can have changed"
+        for command in (b"FETCH 1:* ENVELOPE", b"FETCH 1:* FLAGS", b"SEARCH SUBJECT work"):
+            assert b"T NO [UNAVAILABLE]" in await client.do(command)
+        assert b"T OK" in await client.do(b"SELECT INBOX")
 
     run(scenario)

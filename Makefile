@@ -11,7 +11,8 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then command -v $$p; break; fi; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-JOBS ?= 2
+# One more than there are cores on a small machine: a third of a test's time is waiting for processes, sockets, timers.
+JOBS ?= 3
 # A test needs these programs; a missing one is shown as skipped by name.
 CLIENTS := mbsync:isync curl:curl fetchmail:fetchmail getmail:getmail6 mutt:mutt neomutt:neomutt mpop:mpop tmux:tmux \
 	ps:procps doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
@@ -68,7 +69,8 @@ MAIL_GIVEN := $(filter command line,$(origin MAIL))
 
 .PHONY: test
 test: $(VENV)/.dev clients lint ## Run everything: style, types, directions, tests with real mail programs.
-	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	@$(BIN)/python -m compileall -q src
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style, types and the directions between rooms.

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from restante.backup.retention import Keep
 from restante.backup.verify import verify
 from restante.clock import system_random
 
+from ..crash.forks import Forks
 from .sealing import SealedWorld, needed, noted
 from .support import ANN, World, findings, message, put, state
 from .weed import Weed
@@ -26,7 +25,7 @@ from .weed import Weed
 CYCLES = int(os.environ.get("RESTANTE_BACKUP_KILLS", "3"))
 
 CHILD = """
-import asyncio, os, sys
+import asyncio, os
 from pathlib import Path
 from restante.backup import folder, s3
 from restante.backup.access import location_of
@@ -50,17 +49,17 @@ for owner, name in ((folder, "write_all"), (folder, "sync_folder"), (folder.Fold
                     (rebuild, "put_in_place"), (rebuild, "_file"), (s3.Bucket, "_put"), (s3.Bucket, "remove")):
     told(owner, name)
 
-async def main():
+async def act(what, place, now, bucket):
     world = World.__new__(World)
-    world.reopen(Path(sys.argv[2]), float(sys.argv[3]))
-    if sys.argv[4]:
-        world.location = location_of(sys.argv[4], system_random)
-    match sys.argv[1]:
+    world.reopen(Path(place), float(now))
+    if bucket:
+        world.location = location_of(bucket, system_random)
+    match what:
         case "run":
             await world.take()
         case "sealed run":
             world = SealedWorld.__new__(SealedWorld)
-            world.reopen(Path(sys.argv[2]), float(sys.argv[3]))
+            world.reopen(Path(place), float(now))
             await world.tonight()
         case "prune":
             prune(world.repository(), Keep(0, 0, 0, 2), int(world.clock.now()))
@@ -72,46 +71,50 @@ async def main():
             await engine.close()
     os.write(1, b"done\\n")
 
-if sys.argv[1] == "run aside":
+def main(what, place, now, bucket):
+    if what != "run aside":
+        asyncio.run(act(what, place, now, bucket))
+        return
     world = World.__new__(World)
-    world.reopen(Path(sys.argv[2]), float(sys.argv[3]))
-    if sys.argv[4]:
-        world.location = location_of(sys.argv[4], system_random)
+    world.reopen(Path(place), float(now))
+    if bucket:
+        world.location = location_of(bucket, system_random)
     world.take_aside()
     os.write(1, b"done\\n")
-else:
-    asyncio.run(main())
 """
 
 
-def killed(what: str, folder: Path, now: float, lines: int, bucket: str) -> bool:
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks(CHILD) as found:
+        yield found
+
+
+def killed(forks: Forks, what: str, folder: Path, now: float, lines: int, bucket: str = "") -> bool:
     """Run this in a child that is killed after it has come to so many file operations; whether it ended before."""
-    root = Path(__file__).parents[2]
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, what, str(folder), str(now), bucket],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root,
-    )  # fmt: skip
-    assert child.stdout is not None
-    assert child.stderr is not None
+    child = forks.start(what, str(folder), str(now), bucket)
+    line = ""
     for _ in range(lines):
-        line = child.stdout.readline()
-        if not line or line == b"done\n":
+        line = child.out.readline()
+        if not line or line == "done\n":
             break
-    child.send_signal(signal.SIGKILL)
-    rest = child.stdout.read()
-    errors = child.stderr.read()
+    child.kill()
+    rest, errors = child.out.read(), child.errors.read()
     child.wait()
-    child.stdout.close()
-    child.stderr.close()
-    assert b"Traceback" not in errors, errors.decode()
-    return line == b"done\n" or b"done" in rest
+    assert "Traceback" not in errors, errors
+    return line == "done\n" or "done" in rest
 
 
 @pytest.mark.crash
 @pytest.mark.parametrize("where", ["folder", "s3"])
 @pytest.mark.parametrize("cycle", range(CYCLES))
 def test_a_repository_outlives_kills(
-    tmp_path: Path, cycle: int, where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    forks: Forks,
+    cycle: int,
+    where: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chance, bucket = random.Random(cycle), ""
     location: Location | None = None
@@ -137,20 +140,20 @@ def test_a_repository_outlives_kills(
             await change(world, number)
             now = world.clock.now()
             await world.engine.leave(ANN)
-            killed(chance.choice(["run", "run aside"]), tmp_path, now, chance.randrange(1, 24), bucket)
+            killed(forks, chance.choice(["run", "run aside"]), tmp_path, now, chance.randrange(1, 24), bucket)
             left = verify(world.repository(), int(now), everything=True)
             assert (left.touched, left.broken, [each for each in left.damages if not each.spare]) == ([], [], [])
             done = await world.take()
             assert verify(world.repository(), int(now), everything=True).right, "the next run makes all whole"
             taken.append((done.snapshot, await state(world.ann)))
             world.clock.advance(4 * 86_400)
-            killed("prune", tmp_path, world.clock.now(), chance.randrange(1, 24), bucket)
+            killed(forks, "prune", tmp_path, world.clock.now(), chance.randrange(1, 24), bucket)
             found = verify(world.repository(), int(now), everything=True)
             # A snapshot or list may be there once, its twin not written or removed already.
             assert (found.touched, found.broken, [each for each in found.damages if not each.spare]) == ([], [], [])
         kept = world.repository().snapshots()
         assert kept[-1].name == taken[-1][0].name
-        while not killed("restore", tmp_path, world.clock.now(), chance.randrange(1, 14), bucket):
+        while not killed(forks, "restore", tmp_path, world.clock.now(), chance.randrange(1, 14), bucket):
             pass
         engine = world.open(tmp_path / "new")
         assert await state(engine.account(ANN)) == taken[-1][1]
@@ -165,7 +168,7 @@ def test_a_repository_outlives_kills(
 
 @pytest.mark.crash
 @pytest.mark.parametrize("cycle", range(CYCLES))
-def test_a_sealed_repository_and_its_notes_outlive_kills(tmp_path: Path, cycle: int) -> None:
+def test_a_sealed_repository_and_its_notes_outlive_kills(tmp_path: Path, forks: Forks, cycle: int) -> None:
     """Whatever was written of a snapshot and of what is remembered of it: nothing is taken to be there that is not."""
     chance = random.Random(cycle)
 
@@ -180,7 +183,7 @@ def test_a_sealed_repository_and_its_notes_outlive_kills(tmp_path: Path, cycle: 
             await store.expunge(box.key, ((box.uidnext // 2, box.uidnext // 2 + 3),), deleted_only=False)
             await world.engine.leave(ANN)
             now = world.clock.now()
-            killed("sealed run", tmp_path, now, chance.randrange(1, 70), "")
+            killed(forks, "sealed run", tmp_path, now, chance.randrange(1, 70))
             left = verify(world.writer(), int(now), everything=True)
             assert left.right, left
             if number % 2:

@@ -25,6 +25,8 @@ from tests.server.support import eventually
 FREE = [f"--listen={name}=127.0.0.1:0" for name in ("imap", "imaps", "pop3", "pop3s", "lmtp")]
 PATIENCE = 30
 
+pytestmark = pytest.mark.disk  # the whole of it on what people have
+
 
 def restante(data: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""

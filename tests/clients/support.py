@@ -25,7 +25,7 @@ import pytest
 
 from restante.testing.server import RestanteServer
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that a program, or something it should show, is waited for. A passing test waits far less."""
 
 

@@ -23,8 +23,10 @@ from restante.clock import ManualClock, system_random
 from restante.config.model import AccountsTable, Config, DeliveryTable
 from restante.delivery import DeliveryRefusal, StoreDelivery, Trace
 from restante.store.model import Column
+from restante.store.sqlite import deliveries
 from restante.store.sqlite.engine import SqliteEngine
 
+from .forks import Forks
 from .test_faults import ALL, FAULTS, counted, findings
 from .vfs import Call, FaultyDisk, Shelf, faulty_disk
 
@@ -142,9 +144,8 @@ async def all_is_whole(data: Path) -> None:
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import asyncio, os, signal
 from pathlib import Path
-import apsw
 from tests.crash import test_copies
 from tests.crash.vfs import Call, FaultyDisk
 
@@ -155,40 +156,55 @@ class Killing(FaultyDisk):
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-async def main():
+async def deliver(data, call, n):
     disk = Killing()
-    engine = test_copies.engine_on(Path(sys.argv[1]))
+    engine = test_copies.engine_on(Path(data))
     await engine.directory.domains()
-    disk.arm(Call(sys.argv[2]), int(sys.argv[3]))
+    disk.arm(Call(call), int(n))
     result = await test_copies.deliver(engine)
     print("filed" if result is None else "refused", flush=True)
     disk.heal()
     await engine.close()
 
-asyncio.run(main())
+def main(data, call, n):
+    asyncio.run(deliver(data, call, n))
 """
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks(KILLED) as found:
+        yield found
+
+
+def killed(forks: Forks, data: Path, call: Call, n: int) -> tuple[bool, str]:
+    """A delivery by a process that is killed at its nth such call; whether it came to that, and what it had said."""
+    child = forks.start(str(data), call.value, str(n))
+    said, errors = child.out.read(), child.errors.read()
+    status = child.wait()
+    assert status in (0, -signal.SIGKILL), errors
+    return status != 0, said
 
 
 @pytest.mark.crash
 @pytest.mark.parametrize(("call", "stride"), [(Call.SYNC, 1), (Call.WRITE, 13)])
 def test_kill_anywhere_and_the_next_try_gives_each_account_one(
-    data: Path, tmp_path: Path, call: Call, stride: int
+    data: Path, tmp_path: Path, forks: Forks, call: Call, stride: int
 ) -> None:
     shelf = Shelf(data, tmp_path / "kept")
     found: set[tuple[int, ...]] = set()
     unanswered = 0
     for n in range(1, 500, stride):
         shelf.put_back()
-        done = child(KILLED, str(data), call.value, str(n))
-        if done.returncode == 0:
-            assert done.stdout == "filed\n"
+        came_to_it, said = killed(forks, data, call, n)
+        if not came_to_it:
+            assert said == "filed\n"
             break
-        assert done.returncode == -signal.SIGKILL, done.stderr
         there = tuple(asyncio.run(counts(data, settled=False)))
         found.add(there)
         if there != (1, 1, 1) or asyncio.run(under_way(data)):
             assert asyncio.run(try_once(data)), f"{call.value} {n}"
-        elif not done.stdout:
+        elif not said:
             unanswered += 1  # killed behind the last commit, before its answer: nobody can tell (RFC 1047)
         assert asyncio.run(counts(data)) == [1, 1, 1], f"{call.value} {n}"
     assert (0, 0, 0) in found
@@ -203,19 +219,6 @@ async def under_way(data: Path) -> bool:
     found = await engine.directory.deliveries.any_to(INFO)
     await engine.close()
     return found
-
-
-def child(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    root = Path(__file__).parents[2]
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 HALF = """
@@ -250,7 +253,8 @@ print(asyncio.run(test_copies.try_once(Path(sys.argv[1]))))
 
 @pytest.mark.crash
 @pytest.mark.parametrize("killed", [True, False])
-def test_two_processes_at_once_do_not_double(data: Path, killed: bool) -> None:
+def test_two_processes_at_once_do_not_double(data: Path, killed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "WAIT", 0.5)  # what is waited for does not come
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-c", HALF, str(data)],
@@ -290,10 +294,10 @@ def test_tries_at_once_in_one_process_file_as_often_as_they_answer(data: Path) -
 
 @pytest.mark.crash
 def test_retries_of_a_half_done_one_at_once_by_two_processes_file_as_often_as_they_answer(
-    data: Path, tmp_path: Path
+    data: Path, tmp_path: Path, forks: Forks
 ) -> None:
     for n in islice(counted(Shelf(data, tmp_path / "kept")), 2, None):
-        child(KILLED, str(data), Call.SYNC.value, str(n))
+        killed(forks, data, Call.SYNC, n)
         if 0 < sum(asyncio.run(counts(data, settled=False))) < 3:
             break
     program = "import asyncio, sys\nfrom pathlib import Path\nfrom tests.crash import test_copies\n"

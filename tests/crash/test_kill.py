@@ -34,7 +34,10 @@ from restante.server.engine import open_engine
 
 from .ledger import GONE, NOT_YET, Ledger
 
-CYCLES = int(os.environ.get("RESTANTE_KILLS", "200"))
+PARTS = 4
+"""Each with a server of its own, so that they can run side by side."""
+CYCLES = -(-int(os.environ.get("RESTANTE_KILLS", "200")) // PARTS)
+"""Kills in each part."""
 SEED = int(os.environ.get("RESTANTE_SEED", "0")) or random.randrange(1, 1 << 32)
 IMAP_USER, POP_USER, PASSWORD = "imap@crash.example", "pop@crash.example", "correct horse"
 LOST = (OSError, EOFError, imaplib.IMAP4.abort, poplib.error_proto, smtplib.SMTPException)
@@ -337,10 +340,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.crash
+@pytest.mark.disk
 @pytest.mark.slow
-def test_no_acknowledged_change_is_lost_by_kill(server: Server) -> None:
-    print(f"seed {SEED}, {CYCLES} kills")
-    chance = random.Random(SEED)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_acknowledged_change_is_lost_by_kill(server: Server, part: int) -> None:
+    seed = SEED + part
+    print(f"seed {seed}, {CYCLES} kills")
+    chance = random.Random(seed)
     tokens = Tokens()
     ledgers = {"imap": Ledger(), "pop": Ledger()}
     for cycle in range(CYCLES):
@@ -349,5 +355,5 @@ def test_no_acknowledged_change_is_lost_by_kill(server: Server) -> None:
         wrong += ledgers["imap"].settle(found) + ledgers["pop"].settle(dropped)
         if cycle % 10 == 9 or cycle == CYCLES - 1:
             wrong += asyncio.run(findings(server.data))
-        assert not wrong, f"seed {SEED}, kill {cycle + 1}: " + "; ".join(wrong[:10])
+        assert not wrong, f"seed {seed}, kill {cycle + 1}: " + "; ".join(wrong[:10])
     assert tokens.count > CYCLES, "the clients did no work"

@@ -32,6 +32,19 @@ from .session.support import ACCOUNT, Client, World
 T = TypeVar("T")
 
 KEY = KeyFile(bytes(range(32)))
+MIXED = (
+    b"From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nCc: c@example.org\r\n"
+    b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"Date: Mon, 1 Jan 2024 10:00:00 +0100\r\nMessage-ID: <m1@example.org>\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n'
+    b"Content-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZSBhdXMgZGVyIEZlcm5lCg==\r\n--b\r\n"
+    b'Content-Type: application/pdf; name="a.pdf"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAECAwQF\r\n--b--\r\n'
+)
+REPLY = (
+    b"From: bob@example.org\r\nTo: ann@example.org\r\nSubject: Re: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"Date: Tue, 2 Jan 2024 10:00:00 +0100\r\nMessage-ID: <m2@example.org>\r\nIn-Reply-To: <m1@example.org>\r\n"
+    b"References: <m1@example.org>\r\n\r\nThank you, and greetings.\r\n"
+)
 
 
 class Direct(PastOverSocket):
@@ -125,3 +138,34 @@ def run(scenario: Callable[[PastWorld], Awaitable[None]], **options: Any) -> Non
                 await world.engine.close()
 
     asyncio.run(main())
+
+
+async def mail(world: PastWorld) -> None:
+    """Three messages in INBOX, one that is gone, one in Work/Now."""
+    await world.file(MIXED, flags=("\\Seen", "\\Flagged"))
+    await world.file(b"Subject: gone\r\n\r\ngone\r\n")
+    await world.file(REPLY, flags=("Important",))
+    await world.add(b"plain")
+    box = await world.store.mailbox("INBOX")
+    assert box is not None
+    await world.store.expunge(box.key, ((2, 2),), deleted_only=False)
+    await world.store.create_mailbox("Work/Now", None)
+    await world.file(b"Subject: work\r\n\r\nwork\r\n", mailbox="Work/Now")
+    await world.store.subscribe("Work/Now", True)
+
+
+async def lose_everything(world: PastWorld) -> None:
+    """Expunge all there is now."""
+    for box in await world.store.mailboxes():
+        await world.store.expunge(box.key, None, deleted_only=False)
+
+
+async def opened(world: PastWorld, mailbox: bytes = b"INBOX", *commands: bytes) -> Client:
+    """A client that has given the commands and selected this mailbox of the newest snapshot."""
+    name = (await world.names())[-1]
+    return await world.client(*commands, b'SELECT "Backups/%b/%b"' % (name, mailbox))
+
+
+async def uidls(world: PastWorld) -> list[str]:
+    """What POP3 calls the messages of the maildrop."""
+    return [one.uidl for one in await world.store.maildrop()]

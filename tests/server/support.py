@@ -1,4 +1,4 @@
-"""A small line protocol over the real server, for tests of the server alone."""
+"""A small line protocol over the real server, for tests of the server alone; `restante serve` as a process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import io
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +17,17 @@ from typing import ClassVar
 
 from restante.clock import Clock, Random
 from restante.config.model import Config
+from restante.config.paths import run_directory
 from restante.connection import Connection, ServerStopping
 from restante.errors import Refusal
 from restante.server.inprocess import FREE_PORTS, InProcessServer
 from restante.server.logs import Logger
 from restante.server.services import Wire
+from restante.server.status import WorkerStatus, collect
 from restante.server.worker import Assembly, Build
 
-PATIENCE = 20.0
-"""Longest wait for anything; never slept through."""
+PATIENCE = 60.0
+"""Longest wait for anything, on however busy a machine; never slept through."""
 
 
 class Echo:
@@ -140,15 +144,20 @@ class Client:
         sock.settimeout(PATIENCE)
         self.sock = sock
         self.buffer = b""
+        self._closed = False
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
 
     def line(self) -> bytes:
-        """The next line without CRLF; what came before the end if the server closed."""
+        """The next line without CRLF; what came before the end if the server closed. Raises EOFError after that:
+        who waits for a certain line must not wait for ever."""
         while b"\r\n" not in self.buffer:
+            if self._closed:
+                raise EOFError("the server has closed the connection")
             data = self.sock.recv(65_536)
             if not data:
+                self._closed = True
                 rest, self.buffer = self.buffer, b""
                 return rest
             self.buffer += data
@@ -179,6 +188,75 @@ def eventually(condition: Callable[[], object], what: str = "") -> None:
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.005)
+
+
+class Workers:
+    """A started `restante serve` of two workers on this data folder; ports: by name of the listener."""
+
+    def __init__(self, data: Path, ports: dict[str, int]) -> None:
+        self.data = data
+        self.ports = ports
+
+    def connect(self, name: str) -> tuple[Client, int]:
+        """A client that has read its greeting, and the process id of the worker it came to."""
+        before = self._accepted()
+        client = Client(socket.create_connection(("127.0.0.1", self.ports[name]), PATIENCE))
+        assert client.line()
+        eventually(lambda: self._accepted() != before, "the connection counted")
+        after = self._accepted()
+        (pid,) = [pid for pid in after if after[pid] > before[pid]]
+        return client, pid
+
+    def one_at_each(self, name: str) -> list[Client]:
+        """Clients of two different workers."""
+        found: dict[int, Client] = {}
+        for _ in range(50):  # who has fewer connections takes the next one
+            client, pid = self.connect(name)
+            found.setdefault(pid, client)
+            if len(found) == 2:
+                return list(found.values())
+        raise AssertionError("one worker takes all connections")
+
+    def _accepted(self) -> dict[int, int]:
+        """How many connections each worker has taken, once both have told: a busy one may need several questions."""
+        told: list[WorkerStatus] = []
+
+        def both() -> bool:
+            told[:] = collect(run_directory(self.data))
+            return len(told) == 2
+
+        eventually(both, "two workers that tell what they do")
+        return {worker.pid: worker.counters["accepted"] for worker in told}
+
+
+@contextmanager
+def serving(data: Path, log: Path, *words: str, config: Path | None = None) -> Iterator[dict[str, int]]:
+    """`restante serve` with these words, to its end; the ports of its listeners. log: where standard error goes."""
+    settings = () if config is None else ("--config", str(config))
+    command = [sys.executable, "-m", "restante", *settings, "--data", str(data), "serve", *words]
+    with log.open("ab") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            assert process.stdout is not None
+            ports: dict[str, int] = {}
+            for line in process.stdout:
+                if line == "ready\n":
+                    break
+                name, _, rest = line.partition(" ")
+                port = rest.split()[0].rpartition(":")[2]
+                if port.isdecimal():
+                    ports[name] = int(port)
+            else:
+                raise AssertionError(log.read_text("utf-8"))
+            yield ports
+        finally:
+            process.terminate()
+            try:
+                process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                raise
 
 
 @contextmanager

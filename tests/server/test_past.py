@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,14 +20,12 @@ from restante.backup.keys import make_key_file
 from restante.backup.repository import Repository
 from restante.clock import system_random
 from restante.config.model import AuthTable, Config
-from restante.config.paths import run_directory
 from restante.mime.analyse import analyse
 from restante.server.past_order import cache_folder, socket_path
-from restante.server.status import collect
 from restante.store.model import Flags, NewMessage
 from restante.testing.server import RestanteServer
 
-from .support import PATIENCE, Client, eventually
+from .support import PATIENCE, Client, Workers, eventually, serving
 
 CONFIG = """
 [auth]
@@ -46,50 +44,37 @@ in_imap = true
 """
 
 
-class Serving:
-    """`restante serve`; ann@example.org (secret), with three messages in a snapshot."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.data = folder / "data"
-        self.port = port
+class Looking(Workers):
+    """ann@example.org (secret), with three messages in a snapshot."""
 
     def client(self) -> tuple[Client, int]:
         """A client that has logged in, and the worker it came to."""
-        before = self._accepted()
-        client = Client(socket.create_connection(("127.0.0.1", self.port), PATIENCE))
-        assert client.line()
-        eventually(lambda: self._accepted() != before)
-        (pid,) = [pid for pid, count in self._accepted().items() if count > before[pid]]
-        assert answer(client, b"LOGIN ann@example.org secret")[-1].startswith(b"a OK")
-        return client, pid
+        client, pid = self.connect("imap")
+        return log_in(client), pid
 
-    def one_at_each(self) -> list[Client]:
-        found: dict[int, Client] = {}
-        while len(found) < 2:
-            client, pid = self.client()
-            found.setdefault(pid, client)
-        return list(found.values())
-
-    def _accepted(self) -> dict[int, int]:
-        return {worker.pid: worker.counters["accepted"] for worker in collect(run_directory(self.data))}
-
-    @property
-    def reader(self) -> int:
-        """The process that reads the backup; 0 where there is none."""
+    def reader(self) -> int | None:
+        """The process that reads the backup, where there is one."""
         with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(PATIENCE)
             try:
                 probe.connect(str(socket_path(self.data)))
-            except OSError:
-                return 0
+            except (ConnectionRefusedError, FileNotFoundError):
+                return None
             pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             return int(pid)
 
-    def wait_for_the_end_of(self, pid: int) -> None:
-        eventually(lambda: self.reader != pid)
+    def kill_reader(self, after: float = 0.0) -> Callable[[], None]:
+        """Kill it so many seconds from now; what waits until it has ended. Who it is is settled now."""
+        pid = self.reader()
+        assert pid, "nobody reads the backup"  # and 0 would be the tests' own process group
+        timer = threading.Timer(after, os.kill, (pid, signal.SIGKILL))
+        timer.start()
 
-    @property
-    def running(self) -> bool:
-        return self.reader != 0
+        def ended() -> None:
+            timer.join()
+            eventually(lambda: self.reader() != pid, "the reader's end")
+
+        return ended
 
 
 def answer(client: Client, command: bytes) -> list[bytes]:
@@ -99,6 +84,11 @@ def answer(client: Client, command: bytes) -> list[bytes]:
     while not lines[-1].startswith(b"a "):
         lines.append(client.line())
     return lines
+
+
+def log_in(client: Client) -> Client:
+    assert answer(client, b"LOGIN ann@example.org secret")[-1].startswith(b"a OK")
+    return client
 
 
 def snapshot_of(client: Client) -> bytes:
@@ -148,43 +138,26 @@ def backed_up(folder: Path, many: int = 0) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, many: int = 0) -> Iterator[Serving]:
-    config = backed_up(folder, many)
-    command = [sys.executable, "-m", "restante", "--config", str(config), "--data", str(folder / "data")]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "serve", "--workers=2", "--listen=imap=127.0.0.1:0"], stdout=subprocess.PIPE, stderr=log,
-            text=True,
-        )  # fmt: skip
-        try:
-            port = 0
-            assert process.stdout is not None
-            for line in process.stdout:
-                words = line.split()
-                if words[0] == "imap":
-                    port = int(words[1].rpartition(":")[2])
-                if words == ["ready"]:
-                    break
-            yield Serving(folder, port)
-        finally:
-            process.terminate()
-            process.communicate(timeout=PATIENCE)
+def looking(folder: Path, many: int = 0) -> Iterator[Looking]:
+    config, data = backed_up(folder, many), folder / "data"
+    with serving(data, folder / "log", "--workers=2", "--listen=imap=127.0.0.1:0", config=config) as ports:
+        yield Looking(data, ports)
 
 
 def test_two_workers_look_through_one_process_which_ends_with_them(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        clients = server.one_at_each()
+    with looking(tmp_path) as server:
+        clients = [log_in(client) for client in server.one_at_each("imap")]
         for client in clients:
             assert b"EXISTS" in b"".join(answer(client, b"SELECT INBOX"))
             answer(client, b'LIST "" *')
-        assert not server.running
+        assert server.reader() is None
         assert not cache_folder(server.data).exists()  # nobody has looked
         for client in clients:  # both at once: each of them may start the process
             client.send(b'b LIST "" "Backups/%"\r\n')
         for client in clients:
             assert b"Backups/" in client.line()
             assert client.line().startswith(b"b OK")
-        pid = server.reader
+        pid = server.reader()
         assert pid
         name = snapshot_of(clients[0])
         for client in clients:
@@ -198,7 +171,7 @@ def test_two_workers_look_through_one_process_which_ends_with_them(tmp_path: Pat
             answers.append(lines)
         assert answers[0] == answers[1]
         assert b"body 2" in answers[0]
-        assert server.reader == pid
+        assert server.reader() == pid
         assert answer(clients[1], b"UID COPY 2 INBOX")[-1].startswith(b"a OK [COPYUID")
         assert len(list(cache_folder(server.data).glob("accounts/*/*.db"))) == 1
     eventually(lambda: not Path(f"/proc/{pid}").exists())
@@ -207,12 +180,11 @@ def test_two_workers_look_through_one_process_which_ends_with_them(tmp_path: Pat
 
 
 def test_a_killed_reader_is_told_and_started_again(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with looking(tmp_path) as server:
         client, _ = server.client()
         name = snapshot_of(client)
         assert answer(client, b'SELECT "%b/INBOX"' % name)[-1].startswith(b"a OK")
-        os.kill(server.reader, signal.SIGKILL)
-        eventually(lambda: not server.running)
+        server.kill_reader()()
         assert answer(client, b"FETCH 1:* ENVELOPE")[-1].startswith(b"a NO [UNAVAILABLE]")
         assert answer(client, b"NOOP")[-1].startswith(b"a OK")
         assert answer(client, b"SELECT INBOX")[-1].startswith(b"a OK")
@@ -222,28 +194,25 @@ def test_a_killed_reader_is_told_and_started_again(tmp_path: Path) -> None:
 
 def test_a_copy_is_all_or_nothing_whenever_the_reader_is_killed(tmp_path: Path) -> None:
     chance = random.Random(7)
-    with serving(tmp_path) as server:
+    with looking(tmp_path) as server:
         client, _ = server.client()
         name = snapshot_of(client)
         assert answer(client, b"CREATE Back")[-1].startswith(b"a OK")
         copies = 0
         for cycle in range(8):
             assert answer(client, b'SELECT "%b/INBOX"' % name)[-1].startswith(b"a OK")
-            pid = server.reader
-            timer = threading.Timer(chance.random() * 0.04 if cycle else 0.0, os.kill, (pid, signal.SIGKILL))
-            timer.start()
+            ended = server.kill_reader(chance.random() * 0.04 if cycle else 0.0)
             said = answer(client, b"COPY 1:3 Back")[-1]
-            timer.join()
             assert said.startswith((b"a OK [COPYUID", b"a NO [UNAVAILABLE]")), said
             copies += said.startswith(b"a OK")
-            server.wait_for_the_end_of(pid)
+            ended()
             assert answer(client, b"STATUS Back (MESSAGES)")[0] == b"* STATUS Back (MESSAGES %d)" % (3 * copies)
         command = [sys.executable, "-m", "restante", "--data", str(server.data), "doctor"]
         subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
 def test_a_wrong_key_is_told_without_any_name(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with looking(tmp_path) as server:
         (tmp_path / "key").write_text(make_key_file(system_random)[1], "ascii")
         client, _ = server.client()
         said = answer(client, b'LIST "" "Backups/%"')[-1]
@@ -255,7 +224,7 @@ def test_a_wrong_key_is_told_without_any_name(tmp_path: Path) -> None:
 def test_ten_thousand_messages_hold_up_nobody(tmp_path: Path) -> None:
     """A mailbox of that size is opened, listed and searched; a session of the same worker is answered meanwhile."""
     many = 10_000
-    with serving(tmp_path, many) as server:
+    with looking(tmp_path, many) as server:
         client, worker = server.client()
         other, at = server.client()
         while at != worker:

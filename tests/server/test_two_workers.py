@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -14,11 +13,9 @@ from pathlib import Path
 import pytest
 
 from restante.config.model import AuthTable, Config
-from restante.config.paths import run_directory
-from restante.server.status import collect
 from restante.testing.server import RestanteServer
 
-from .support import PATIENCE, Client, eventually
+from .support import PATIENCE, Workers, serving
 
 CONFIG = """
 [auth]
@@ -32,74 +29,26 @@ lmtp = "off"
 """
 
 
-class TwoWorkers:
-    """`restante serve` with two workers; ann@example.org (secret) and bob@example.org (secret)."""
-
-    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
-        self.folder = folder
-        self.ports = ports
-
-    def connect(self, name: str) -> tuple[Client, int]:
-        """A client that has read its greeting, and the process id of the worker it came to."""
-        before = self._accepted()
-        client = Client(socket.create_connection(("127.0.0.1", self.ports[name]), PATIENCE))
-        assert client.line()
-        eventually(lambda: self._accepted() != before)
-        after = self._accepted()
-        (pid,) = [pid for pid in after if after[pid] > before[pid]]
-        return client, pid
-
-    def one_at_each(self, name: str) -> list[Client]:
-        """Clients of two different workers."""
-        found: dict[int, Client] = {}
-        while len(found) < 2:
-            client, pid = self.connect(name)
-            found.setdefault(pid, client)
-        return list(found.values())
-
-    def _accepted(self) -> dict[int, int]:
-        return {worker.pid: worker.counters["accepted"] for worker in collect(run_directory(self.folder / "data"))}
+class TwoWorkers(Workers):
+    """ann@example.org (secret) and bob@example.org (secret)."""
 
     def restante(self, *words: str, given: bytes = b"") -> str:
         """A command of another process; what it prints."""
-        command = [sys.executable, "-m", "restante", "--data", str(self.folder / "data"), *words]
+        command = [sys.executable, "-m", "restante", "--data", str(self.data), *words]
         done = subprocess.run(command, input=given, check=True, capture_output=True, timeout=PATIENCE)
         return done.stdout.decode()
 
 
 @contextmanager
 def two_workers(folder: Path) -> Iterator[TwoWorkers]:
-    with RestanteServer(folder / "data", Config(auth=AuthTable(argon2_memory=1 << 20, argon2_time=1))) as server:
+    data, config = folder / "data", folder / "config.toml"
+    with RestanteServer(data, Config(auth=AuthTable(argon2_memory=1 << 20, argon2_time=1))) as server:
         for name in ("ann", "bob"):
             server.add_account(f"{name}@example.org", "secret")
-    (folder / "config.toml").write_text(CONFIG, "utf-8")
+    config.write_text(CONFIG, "utf-8")
     listen = [f"--listen={name}=127.0.0.1:0" for name in ("imap", "pop3")]
-    command = [
-        sys.executable,
-        "-m",
-        "restante",
-        "--config",
-        str(folder / "config.toml"),
-        "--data",
-        str(folder / "data"),
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "serve", "--workers=2", *listen], stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        try:
-            ports: dict[str, int] = {}
-            assert process.stdout is not None
-            for line in process.stdout:
-                words = line.split()
-                if words[0] in ("imap", "pop3"):
-                    ports[words[0]] = int(words[1].rpartition(":")[2])
-                if words == ["ready"]:
-                    break
-            yield TwoWorkers(folder, ports)
-        finally:
-            process.terminate()
-            process.communicate(timeout=PATIENCE)
+    with serving(data, folder / "log", "--workers=2", *listen, config=config) as ports:
+        yield TwoWorkers(data, ports)
 
 
 def test_a_guesser_gains_nothing_by_going_to_every_worker(tmp_path: Path) -> None:

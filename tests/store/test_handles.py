@@ -15,6 +15,7 @@ from restante.store.sqlite.glance import glance_mark
 from restante.store.sqlite.handles import IDLE, PRAGMAS, READER_WAIT, connect
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
+from tests.server.support import eventually
 
 
 def engine_of(installation: Installation, handles: int) -> SqliteEngine:
@@ -173,16 +174,21 @@ def rests(engine: SqliteEngine) -> bool:
     return engine.resting
 
 
+async def comes_to_rest(engine: SqliteEngine) -> None:
+    """The thread that wrote has answered before it has put its work away."""
+    await asyncio.to_thread(eventually, lambda: engine.resting, "the engine rests")
+
+
 def test_an_engine_rests_when_nothing_is_open_and_nothing_under_way(installation: Installation) -> None:
     async def scene() -> None:
         engine = engine_of(installation, 10)
         await engine.create_account(ACCOUNT)
-        assert rests(engine)
+        await comes_to_rest(engine)
         store = engine.account(ACCOUNT)
         await fill(store, await inbox(store), 1)
         assert not rests(engine)
         await engine.leave(ACCOUNT)
-        assert rests(engine)
+        await comes_to_rest(engine)
         done = asyncio.Event()
         task = asyncio.create_task(engine.finish(done.wait()))
         await asyncio.sleep(0)
@@ -199,7 +205,7 @@ def test_an_engine_rests_when_nothing_is_open_and_nothing_under_way(installation
         engine.kept.sleep({ACCOUNT}, 0.0)
         assert not rests(engine)  # a long list was read lately
         engine.kept.sleep(set(), LARGE_IDLE)
-        assert rests(engine)
+        await comes_to_rest(engine)
         await engine.close()
 
     asyncio.run(scene())

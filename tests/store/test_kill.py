@@ -36,6 +36,7 @@ asyncio.run(Installation("sqlite", Path(sys.argv[1])).play(scene))
 
 
 @pytest.mark.crash
+@pytest.mark.disk
 @pytest.mark.parametrize("lines", [1, 7, 40, 41, 120, 333])
 def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, lines: int) -> None:
     """Killed after some acknowledgements, in the midst of others."""

@@ -10,7 +10,8 @@ import pytest
 
 from restante.sync.settings import CopySettings
 
-from .memory import ALL, Abilities
+from .memory import ALL, Abilities, Disk
+from .moving import Move, house
 from .programs import RAM, World
 from .promises import FREE, ONE, TWO, Make
 
@@ -35,3 +36,8 @@ def make(tmp_path: Path) -> Make:
         return World(tmp_path, {ONE: one, TWO: two}, settings)
 
     return made
+
+
+@pytest.fixture
+def move(tmp_path: Path) -> Move:
+    return Move(tmp_path, house(), Disk("t"))

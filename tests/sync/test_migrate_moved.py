@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from restante.sync.migrate.model import Wishes
 
 from .memory import ALL, BARE, Abilities, Disk, Killed, Steps
-from .test_migrate import NO_EMAILS, PAIRS, SEEN, Move, everything, house, text, total
+from .moving import NO_EMAILS, PAIRS, SEEN, Move, everything, house, text, total
 
 pytestmark = pytest.mark.in_memory
 

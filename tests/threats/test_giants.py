@@ -51,7 +51,6 @@ GIANTS = {
 def test_a_giant_is_taken_kept_and_served(server: RestanteServer, name: str) -> None:
     giant = GIANTS[name]
     with lmtp_to(server) as peer:
-        peer.sock.settimeout(60)
         began = time.monotonic()
         sender = threading.Thread(target=peer.send, args=(b"BDAT %d LAST\r\n%b" % (len(giant), giant),))
         sender.start()
@@ -63,7 +62,6 @@ def test_a_giant_is_taken_kept_and_served(server: RestanteServer, name: str) -> 
     stored = server.mail(ANN)[-1].data
     assert stored.endswith(giant)
     with imap_in(server) as peer:
-        peer.sock.settimeout(60)
         began = time.monotonic()
         peer.imap(b"SELECT INBOX")
         shown = peer.imap(b"UID FETCH * (ENVELOPE BODYSTRUCTURE)")
@@ -75,7 +73,6 @@ def test_a_giant_is_taken_kept_and_served(server: RestanteServer, name: str) -> 
         assert b"t OK" in peer.imap(b'UID SEARCH SUBJECT "no such thing"')
         assert time.monotonic() - began < 2 * SECONDS
     with pop3_in(server) as peer:
-        peer.sock.settimeout(60)
         number = peer.ask(b"STAT").split()[1]
         assert peer.ask(b"LIST " + number).split()[2] == b"%d" % (len(stored) + (0 if stored.endswith(b"\r\n") else 2))
         assert retrieved(peer, number).startswith(stored)
@@ -100,7 +97,6 @@ def retrieved(peer: Peer, number: bytes) -> bytes:
 def test_imap_append_of_a_giant_costs_no_more(server: RestanteServer) -> None:
     giant = GIANTS["100000-addresses"]
     with imap_in(server) as peer:
-        peer.sock.settimeout(60)
         began = time.monotonic()
         assert peer.imap(b"APPEND INBOX {%d}" % len(giant)).startswith(b"+ ")
         peer.send(giant + b"\r\n")
@@ -113,7 +109,6 @@ def test_a_giant_holds_up_nobody_else(server: RestanteServer) -> None:
     """While one is taken in, another session is answered."""
     giant = GIANTS["100000-parts"]
     with imap_in(server) as other, lmtp_to(server) as peer:
-        peer.sock.settimeout(60)
         sender = threading.Thread(target=peer.send, args=(b"BDAT %d LAST\r\n%b" % (len(giant), giant),))
         sender.start()
         slowest = 0.0

@@ -15,9 +15,9 @@ from restante.imap.session.session import ImapSession
 from restante.store.model import FlagMode, Mailbox
 from restante.store.rights import parse_rights
 
+from ..people import people
 from ..session.support import World, run
 from ..session.transcript import Transcript
-from .test_acl import people
 
 CASES: dict[str, str] = {
     "rfc7377-3 mailboxes and subtrees": """

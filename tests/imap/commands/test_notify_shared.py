@@ -13,8 +13,8 @@ from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags
 from restante.store.rights import Rights, parse_rights
 
+from ..people import people
 from ..session.support import SIMPLE, Client, World, run
-from .test_acl import people
 from .test_notify import silent, watched
 
 EVENTS = b"(MessageNew MessageExpunge FlagChange MailboxName MailboxMetadataChange)"

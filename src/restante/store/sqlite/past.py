@@ -136,6 +136,7 @@ class SqlitePastStore:
         self._boxes = sorted(boxes, key=lambda one: (one.name != INBOX, one.name))
         self._places = {box.name: number for number, box in enumerate(boxes)}
         self._loaded: dict[int, PastBox] = {}
+        self._seen: dict[int, Mailbox] = {}
         self._whole: set[tuple[int, bool]] = set()
 
     @property
@@ -170,13 +171,20 @@ class SqlitePastStore:
             return self._here(key)
 
     def _here(self, mailbox: int) -> Mailbox:
-        return self._as_then(self._inner.look(mailboxes.mailbox_by_key, mailbox, ""))
+        here = self._seen.get(mailbox)
+        return here or self._as_then(self._inner.look(mailboxes.mailbox_by_key, mailbox, ""))
 
     def _as_then(self, mailbox: Mailbox) -> Mailbox:
-        box = self._loaded.get(mailbox.key)
-        if box is None:
-            raise NoSuchMailbox("There is no such mailbox.")
-        return replace(mailbox, id=box.id, name=box.name, subscribed=False, rights=RIGHTS)
+        """One value for good: a session that looks for changes after each command reads no file for it, and goes on
+        where its file went with the process that filled it."""
+        here = self._seen.get(mailbox.key)
+        if here is None:
+            box = self._loaded.get(mailbox.key)
+            if box is None:
+                raise NoSuchMailbox("There is no such mailbox.")
+            here = replace(mailbox, id=box.id, name=box.name, subscribed=False, rights=RIGHTS)
+            self._seen[mailbox.key] = here
+        return here
 
     @contextmanager
     def opened(self) -> Iterator[None]:

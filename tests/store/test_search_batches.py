@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -196,3 +197,24 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(search, "_fetch", counted)
     return steps
+
+
+def test_flags_that_are_set_while_the_index_is_asked_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is flagged before and after is found, though what it has together then is a set of its own."""
+    looked_up = search._looked_up
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await new(store, b"Subject: x\r\n\r\n1\r\n", "\\Flagged")])
+
+        async def changed(*args: Any) -> object:
+            found = await looked_up(*args)
+            await engine.account(ACCOUNT).store_flags(box, ALL, FlagMode.ADD, Flags.of(["$new"]))
+            return found
+
+        monkeypatch.setattr(search, "_looked_up", changed)
+        assert list(await store.search(box, And((HasFlag("\\Flagged"), Contains(Field.TEXT, "subject: x"))), ALL)) == [
+            1
+        ]
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))

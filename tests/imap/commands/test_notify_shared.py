@@ -360,6 +360,29 @@ def test_what_happens_while_one_list_takes_over_from_another_is_told(
     run(scenario)
 
 
+def test_a_right_that_goes_while_one_list_takes_over_from_another_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the last mailbox that somebody shared: his account is none of those that may be seen."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        await bob.set_acl(await key(bob, "Projects/Alpha"), "id-ann", FlagMode.REPLACE, Rights.NONE)
+        ann, other = await listener(world), await listener(world)
+        begin = Notifications.begin
+
+        async def begun(self: Notifications, **how: Any) -> None:
+            await bob.set_acl(await key(bob, "Projects"), "id-ann", FlagMode.REPLACE, Rights.NONE)
+            await begin(self, **how)
+
+        monkeypatch.setattr(Notifications, "begin", begun)
+        got = await ann.ok(b'NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge MailboxName))')
+        lists = [line for line in (await other.ok(b"NOOP")).splitlines() if line.startswith(b"* LIST (\\NonExistent")]
+        assert lists[0].endswith(PROJECTS)
+        assert got.splitlines()[:-1] == lists
+        assert await ann.ok(b"NOOP") == b"T OK NOOP completed.\r\n"
+
+    run(scenario)
+
+
 def test_a_removed_account_takes_its_names_along() -> None:
     async def scenario(world: World) -> None:
         await shared(world)

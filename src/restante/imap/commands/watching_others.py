@@ -107,6 +107,9 @@ class Others:
                 found.setdefault(place.store.account, []).append(mailbox)
                 if place.store.account not in self._accounts:
                     await self._watch(place, before, news=news)
+        for account, known in before._accounts.items() if before is not None else ():
+            if account not in self._accounts and self._named(known):  # shares nothing any more, which is to be told
+                await self._watch(known.place, before, news=news)
         for account in [account for account in self._accounts if account not in found]:
             if not self._accounts[account].names or not self._named(self._accounts[account]):
                 self._drop(account)

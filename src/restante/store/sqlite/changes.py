@@ -64,9 +64,10 @@ class Lists:
         apart: raise NotRead where the list is to be read on a thread first.
         """
         mailbox = mailboxes.mailbox_by_key(db, key, user)
-        uids = self.kept(db, account, mailbox)
+        uids = self.kept(db, account, mailbox) if not apart or self._near(account, mailbox) else None
         if uids is None:
             if apart and mailbox.messages > ON_LOOP:
+                self._drop((account, key))  # of no use any more: nobody may take the list for known
                 raise NotRead
             uids = self.take(account, mailbox, *rows.uids_and_flags(db, key))
         return Snapshot(mailbox, uids)
@@ -82,6 +83,11 @@ class Lists:
     def knows(self, account: str, key: int) -> bool:
         """Whether a list of the mailbox is kept, of whatever state."""
         return (account, key) in self._lists
+
+    def _near(self, account: str, mailbox: Mailbox) -> bool:
+        """Whether following the list that is kept reads less than ON_LOOP new messages, as far as counts tell."""
+        held = self._lists.get((account, mailbox.key))
+        return held is None or mailbox.messages - len(held[1]) <= ON_LOOP
 
     def kept(self, db: apsw.Connection, account: str, mailbox: Mailbox) -> UidList | None:
         """The list of a mailbox that was read in this transaction, if following the one that is kept leads there."""
@@ -108,10 +114,13 @@ class Lists:
         self._lists.move_to_end(place)
         return held[1]
 
-    def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
+    def _drop(self, place: tuple[str, int]) -> None:
         old = self._lists.pop(place, None)
         if old is not None:
             self._held -= len(old[1]) + LIST_COSTS
+
+    def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
+        self._drop(place)
         self._lists[place] = (state, uids)
         self._held += len(uids) + LIST_COSTS
         while self._held > self._most and len(self._lists) > 1:
@@ -125,7 +134,7 @@ class Lists:
             if small is not None and len(self._lists[place][1]) > small:
                 stay.add(place[0])
             else:
-                self._held -= len(self._lists.pop(place)[1]) + LIST_COSTS
+                self._drop(place)
         return stay
 
 

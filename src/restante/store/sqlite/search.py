@@ -188,6 +188,7 @@ class _Search:
         self, db: apsw.Connection, table: FlagTable, query: Query, lookups: Lookups | None
     ) -> tuple[Compiler, Test, array[int] | None]:
         """The query compiled; the candidates."""
+        self.store._shared.learn(db)  # the table's sets: others had their turns while the index was asked
         marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
         if lookups is None:
             compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index, marks)

@@ -94,6 +94,23 @@ def test_what_is_made_below_a_mailbox_that_is_renamed_over_there_is_made_below_i
     assert [(step.end, step.old, step.new) for step in found.renames] == [(TWO, "P", "Q")]
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "goals"),
+    [
+        ([place("N"), place("N/o", "x1")], [place("O", "y1"), place("B", "y2")], ["N/o", "B", "N"]),
+        ([place("N"), place("N/m"), place("N/m/o", "x1")], [place("O", "y1"), place("B", "y2")],
+         ["N/m/o", "B", "N", "N/m"]),
+        ([place("O", "x1")], [place("N"), place("N/o", "y1"), place("B", "y2")], ["N/o", "B", "N"]),
+        ([place("N"), place("N/o", "x1")], [place("O", "y1"), place("N", "y2")], ["N~2/o", "N", "N~2"]),
+    ],
+)  # fmt: skip
+def test_what_is_put_below_a_mailbox_that_was_made_for_it_goes_there(
+    one: list[Place], two: list[Place], goals: list[str]
+) -> None:
+    found = plan([pair(1, "O"), pair(2, "B")], [*one, place("B", "x2")], two)
+    assert [joint.goal for joint in found.joints] == goals
+
+
 def test_two_that_are_each_to_be_below_the_other_stay_where_they_were_put() -> None:
     found = plan(
         [pair(1, "P"), pair(2, "Q")], [place("P", "x1"), place("P/Q", "x2")], [place("Q/P", "y1"), place("Q", "y2")]

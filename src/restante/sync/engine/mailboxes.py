@@ -11,6 +11,7 @@ from ..model import FlagChange, Flags, Place
 from ..outline import digest
 from ..plan.mailboxes import Joint, MailboxPlan, Rename, merge, suspects
 from ..plan.match import Candidates, match
+from ..plan.messages import DELETED
 from ..settings import BOTH, End
 from ..side import MailboxUnavailable, delete_empty, moves_by_copying
 from .context import Context
@@ -137,11 +138,12 @@ async def _pour(context: Context, place: Place, end: End, new: str, begun: Place
 
 
 async def _drop_copied(context: Context, end: End, old: str, new: str) -> None:
-    """Remove from a mailbox that is being poured into another one what is there already, and give that the flags which
+    r"""Remove from a mailbox that is being poured into another one what is there already, and give that the flags which
     it has got here since.
 
     All were copied, as far as that came, before any of them was removed: so each that has its like in the other one has
-    its copy there, one for one. Octets are read where headers, sizes and dates leave a doubt.
+    its copy there, one for one. Octets are read where headers, sizes and dates leave a doubt. \Deleted is not given
+    to the copy: the run that was cut off may have marked with it what it was about to remove.
     """
     side = context.sides[end]
     listed = {name: await side.changes(name, None) for name in (old, new)}
@@ -167,7 +169,8 @@ async def _drop_copied(context: Context, end: End, old: str, new: str) -> None:
     copied = []
     for i, j in matches.pairs:
         here, there = numbers[old][i], numbers[new][j]
-        wanted_flags[flags[old][here] - flags[new][there], flags[new][there] - flags[old][here]].append(there)
+        add, remove = flags[old][here] - flags[new][there] - DELETED, flags[new][there] - flags[old][here]
+        wanted_flags[add, remove].append(there)
         copied.append(here)
     changed = [FlagChange(sorted(uids), add, remove) for (add, remove), uids in wanted_flags.items() if add or remove]
     if changed:

@@ -81,14 +81,17 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
         with state.transaction():
             state.pairs.begin_rename(joint.key, end, step.old, step.new)
     poured = step.new in plan.bare[end]
+    made = plan.begun.get((joint.key, end)) if poured else None
     try:
         if poured:
-            place = await _pour(context, place, end, step.new, plan.begun.get((joint.key, end)))
+            resumed = made is not None
+            made = made or await context.sides[end].create(step.new, place.role)
+            place = await _pour(context, place, end, made, resumed=resumed)
         else:
             await context.sides[end].rename(step.old, step.new)
     except MailboxUnavailable as error:
         context.leave_out(step.old, end, error)
-        if joint.key:
+        if joint.key and made is None:  # what was made to be poured into is known by that note
             with state.transaction():
                 state.pairs.end_rename(joint.key, end)
         return
@@ -120,17 +123,17 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
             other.pair = Pair(other.key, one, two)
 
 
-async def _pour(context: Context, place: Place, end: End, new: str, begun: Place | None) -> Place:
-    """Rename to a name that is there without a mailbox (it has children): made one, filled, and the old one deleted.
+async def _pour(context: Context, place: Place, end: End, made: Place, *, resumed: bool) -> Place:
+    """Rename to a name that was there without a mailbox (it has children): one is made, filled, and the old one
+    deleted.
 
-    begun: the new one, where a run that was cut off has made it. The place under its old name, so that the caller goes
-    on as after a rename; children stay for the next pass.
+    resumed: a run that was cut off has made it. The place under its old name, so that the caller goes on as after a
+    rename; children stay for the next pass.
     """
-    side = context.sides[end]
-    made = await side.create(new, place.role) if begun is None else begun
+    side, new = context.sides[end], made.name
     if place.subscribed and not made.subscribed:
         await side.subscribe(new, True)
-    if begun is not None and moves_by_copying(side):
+    if resumed and moves_by_copying(side):
         await _drop_copied(context, end, place.name, new)
     await side.move(place.name, list((await side.changes(place.name, None)).uids), new)
     await delete_empty(side, place.name)

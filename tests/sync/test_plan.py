@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from restante.sync.base import Half, Known, Pair, Row
 from restante.sync.model import Place
+from restante.sync.outline import MBSYNC_OCTETS
 from restante.sync.plan.mailboxes import MailboxPlan, merge
-from restante.sync.plan.match import Candidates, Trust, match
+from restante.sync.plan.match import Candidates, Matches, Trust, altered_by_mbsync, match
 from restante.sync.plan.messages import MessagePlan, Rules, decide
 from restante.sync.settings import End
 
@@ -217,6 +218,34 @@ MESSAGES = st.lists(
     ),
     max_size=8,
 )
+
+
+class Counted(int):
+    """A size that counts what is reckoned with it."""
+
+    done = 0
+
+    def __add__(self, other: int) -> int:
+        Counted.done += 1
+        return int(self) + other
+
+    def __sub__(self, other: int) -> int:
+        Counted.done += 1
+        return int(self) - other
+
+
+def test_what_mbsync_altered_is_looked_for_once_a_message() -> None:
+    """Also where thousands are alike: mail without a header has one mark."""
+    left, right = Candidates(), Candidates()
+    for number in range(300):
+        left.add(1, Counted(100), number, b"m")
+        right.add(1, Counted(100 + MBSYNC_OCTETS), 1000 + number, b"m")
+    left.add(1, Counted(100), 1, b"other")
+    left.add(1, Counted(101), 1, b"m")
+    right.add(1, None, 1, b"m")
+    Counted.done = 0
+    assert altered_by_mbsync(left, right, Matches([(0, 299)])) == ([*range(1, 300)], [*range(299)])
+    assert Counted.done < 3 * 300
 
 
 @given(MESSAGES, MESSAGES)

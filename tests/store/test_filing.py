@@ -194,6 +194,28 @@ def test_a_message_that_joins_two_threads_goes_to_the_older_one(filed: int) -> N
     assert third == fourth == first
 
 
+def test_threads_that_one_message_names_are_looked_for_together() -> None:
+    """Each look reads emails up to a thread's first: a sender who names a hundred must not have a hundred of them."""
+    account = Account()
+    account.append(INBOX, [new(number, references=()) for number in (1, 2, 3)])
+    statements: list[str] = []
+
+    def hear(_: apsw.Cursor, sql: str, __: apsw.Bindings | None) -> bool:
+        statements.append(sql)
+        return True
+
+    account.db.exec_trace = hear
+    account.append(INBOX, [new(4, references=(3, 2, 1))])
+    assert sum("FROM email WHERE thread" in sql for sql in statements) == 1
+    statements.clear()
+    account.append(INBOX, [*(new(number, references=()) for number in (5, 6, 7)), new(8, references=(7, 6, 5))])
+    assert not any("FROM email WHERE thread" in sql for sql in statements), "none of these is here yet"
+    account.db.exec_trace = None
+    threads = [row[2] for row in account.everything()["email"]]
+    assert threads[3] == threads[0]
+    assert threads[7] == threads[4]
+
+
 def test_keys_follow_those_that_are_there_where_the_count_of_them_was_lost() -> None:
     """As where a file was mended by SQLite's own tools."""
     account = Account()

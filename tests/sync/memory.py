@@ -474,6 +474,10 @@ class MemorySide:
         answers = self._carry(name, uids, target, keep=not self.abilities.moves)
         if not self.abilities.moves:
             for uid in uids:
+                if (found := self._numbered(name).messages.get(uid)) is not None:
+                    self._numbered(name).flag(uid, found.flags | {"\\Deleted"})
+            self._step("marked what was copied")
+            for uid in uids:
                 if uid in (box := self._numbered(name)).messages:
                     box.take(uid)
                 self._step("removed what was copied")

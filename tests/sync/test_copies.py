@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from restante.sync.engine import copies
+from restante.sync.model import Withheld
 from restante.sync.settings import End
 from restante.sync.side import MailboxUnavailable
 
@@ -98,6 +99,14 @@ def test_a_dry_run_tells_copies_and_additions_apart(make: Make, one: Abilities, 
     report = sync(world)
     assert (report.one.copied, report.one.added, report.two.copied) == (2, 1, len(here) * 2)
     same(world)
+
+
+def test_a_dry_run_counts_what_it_is_not_given_as_an_addition(make: Make) -> None:
+    world = filled(make(one=PLAIN), "A")
+    world.deliver(TWO, "A")
+    why = Withheld("cannot be read", True)
+    world.prepare = lambda sides: setattr(sides[TWO], "withholds", lambda data: why)
+    assert sync(world, dry_run=True).plan == ("add 1 message to 'A' on one",)
 
 
 def test_a_copy_here_of_a_server_that_tells_no_uids(make: Make) -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from restante.sync.base import Half, Known, Pair, Row
 from restante.sync.model import Place
+from restante.sync.outline import MBSYNC_OCTETS
 from restante.sync.plan.mailboxes import MailboxPlan, merge
-from restante.sync.plan.match import Candidates, Trust, match
+from restante.sync.plan.match import Candidates, Matches, Trust, altered_by_mbsync, match
 from restante.sync.plan.messages import MessagePlan, Rules, decide
 from restante.sync.settings import End
 
@@ -92,6 +93,23 @@ def test_what_is_made_below_a_mailbox_that_is_renamed_over_there_is_made_below_i
     found = plan([pair(1, "P")], [place("Q", "x1")], [place("P", "y1"), place("P/new", "y9"), place("P/new/er", "y8")])
     assert [joint.goal for joint in found.joints] == ["Q", "Q/new", "Q/new/er"]
     assert [(step.end, step.old, step.new) for step in found.renames] == [(TWO, "P", "Q")]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "goals"),
+    [
+        ([place("N"), place("N/o", "x1")], [place("O", "y1"), place("B", "y2")], ["N/o", "B", "N"]),
+        ([place("N"), place("N/m"), place("N/m/o", "x1")], [place("O", "y1"), place("B", "y2")],
+         ["N/m/o", "B", "N", "N/m"]),
+        ([place("O", "x1")], [place("N"), place("N/o", "y1"), place("B", "y2")], ["N/o", "B", "N"]),
+        ([place("N"), place("N/o", "x1")], [place("O", "y1"), place("N", "y2")], ["N~2/o", "N", "N~2"]),
+    ],
+)  # fmt: skip
+def test_what_is_put_below_a_mailbox_that_was_made_for_it_goes_there(
+    one: list[Place], two: list[Place], goals: list[str]
+) -> None:
+    found = plan([pair(1, "O"), pair(2, "B")], [*one, place("B", "x2")], two)
+    assert [joint.goal for joint in found.joints] == goals
 
 
 def test_two_that_are_each_to_be_below_the_other_stay_where_they_were_put() -> None:
@@ -200,6 +218,34 @@ MESSAGES = st.lists(
     ),
     max_size=8,
 )
+
+
+class Counted(int):
+    """A size that counts what is reckoned with it."""
+
+    done = 0
+
+    def __add__(self, other: int) -> int:
+        Counted.done += 1
+        return int(self) + other
+
+    def __sub__(self, other: int) -> int:
+        Counted.done += 1
+        return int(self) - other
+
+
+def test_what_mbsync_altered_is_looked_for_once_a_message() -> None:
+    """Also where thousands are alike: mail without a header has one mark."""
+    left, right = Candidates(), Candidates()
+    for number in range(300):
+        left.add(1, Counted(100), number, b"m")
+        right.add(1, Counted(100 + MBSYNC_OCTETS), 1000 + number, b"m")
+    left.add(1, Counted(100), 1, b"other")
+    left.add(1, Counted(101), 1, b"m")
+    right.add(1, None, 1, b"m")
+    Counted.done = 0
+    assert altered_by_mbsync(left, right, Matches([(0, 299)])) == ([*range(1, 300)], [*range(299)])
+    assert Counted.done < 3 * 300
 
 
 @given(MESSAGES, MESSAGES)

@@ -172,6 +172,49 @@ def test_others_deleted_marks_outlive_a_run_that_is_cut_off_while_it_removes(tmp
     assert not spool.exists()
 
 
+def test_marks_that_could_not_be_set_again_are_not_forgotten_for_others(tmp_path: Path) -> None:
+    """The mailbox was not to be used when the next run began, and was when it removed something there."""
+
+    class Cut(Bare):
+        ended = locked = False
+
+        def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+            if command.startswith(b"EXPUNGE") and not self.ended:
+                self.ended = True
+                return None
+            if command.startswith(b"SELECT") and self.locked:
+                self.locked = False
+                return tag + b" NO not now\r\n"
+            return super().__call__(session, tag, command)
+
+    bare = Cut()
+    for number in range(4):
+        bare.put(b"INBOX", message(number).data, *([b"\\Deleted"] if number == 0 else []))
+    spool = tmp_path / "parts"
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        with pytest.raises(Lost):
+            await side.remove("INBOX", [4])
+
+    on(bare, act, spool=spool)
+    assert bare.boxes[b"INBOX"][1][0] == set()
+    bare.boxes[b"INBOX"][3][0].add(b"\\Deleted")
+    bare.locked = True
+
+    async def again(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        await side.remove("INBOX", [4])
+
+    on(bare, again, spool=spool)
+    assert {uid: flags for uid, (flags, _) in bare.boxes[b"INBOX"].items()} == {
+        1: {b"\\Deleted"},
+        2: set(),
+        3: {b"\\Deleted"},
+    }
+    assert not spool.exists()
+
+
 def test_a_keyword_that_the_server_lists_behind_a_store_is_one_that_it_keeps() -> None:
     class Keeping(Bare):
         def do_select(self, session: Session, rest: bytes) -> bytes:

@@ -247,6 +247,21 @@ def test_a_kill_at_every_step_changes_nothing(case: str, abilities: str, tmp_pat
         assert idle.changed == 0
 
 
+@pytest.mark.parametrize("abilities", ["all", "no-move"])
+def test_a_pour_that_fails_is_gone_on_with(abilities: str, tmp_path: Path) -> None:
+    world = prepared(tmp_path / "0", abilities, "onto-a-bare-name")
+    world.prepare = lambda sides: sides[ONE].broken.add("P")
+    report = world.sync()
+    assert report is not None
+    assert ("P", ONE) in [(one.mailbox, one.end) for one in report.left_out]
+    assert "Q" in world.disks[ONE].boxes
+    world.prepare = None
+    assert world.sync() is not None
+    wanted = same(contents(world))
+    assert [name for name in sorted(wanted) if name[0] in "PQ"] == ["Q", "Q/c", "Q/x"]
+    assert len(wanted["Q"]) == 3
+
+
 def test_kills_lose_nothing_of_the_trash(tmp_path: Path) -> None:
     new = folders(tmp_path / "worlds")
     (tmp_path / "worlds").mkdir()

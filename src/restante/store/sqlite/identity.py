@@ -71,6 +71,7 @@ class Threads:
         self._links = _linked(tx.db, pairs)
         self._new: list[tuple[int, int, str]] = []
         self._first: dict[str, int] = {}
+        self._begun: set[str] = set()
 
     def join(self, hashes: tuple[list[int], int], wished: str | None, email: int) -> str:
         """The thread of the next message, which has this key. wished: as of `thread_for`."""
@@ -81,8 +82,9 @@ class Threads:
             thread = wished
         elif not there:
             thread = new_id("t", self._tx.random)
+            self._begun.add(thread)
         else:
-            thread = next(iter(there)) if len(there) == 1 else min(there, key=self._oldest)
+            thread = next(iter(there)) if len(there) == 1 else self._oldest([*there])
         for one in ids:
             if (one, subject) not in links:
                 links[one, subject] = thread
@@ -90,10 +92,11 @@ class Threads:
         self._first.setdefault(thread, email)
         return thread
 
-    def _oldest(self, thread: str) -> int:
-        """The key of a thread's first email, here already or filed now."""
-        found = _first_email(self._tx.db, thread)
-        return self._first.get(thread, found) if found == NO_EMAIL else found
+    def _oldest(self, threads: Sequence[str]) -> str:
+        """That of the oldest email: those that are here already are older than what is filed now."""
+        stored = [thread for thread in threads if thread not in self._begun]
+        found = _oldest_of(self._tx.db, stored) if stored else None
+        return found or min(threads, key=lambda thread: self._first.get(thread, NO_EMAIL))
 
     def save(self) -> None:
         """Write the links of all that have joined."""
@@ -139,15 +142,22 @@ def _oldest(db: apsw.Connection, hashes: list[int], subject: int) -> str | None:
             threads.append(row[0])
     if len(threads) < 2:
         return threads[0] if threads else None
-    return min(threads, key=lambda thread: _first_email(db, thread))
+    return _oldest_of(db, threads) or threads[0]
 
 
 _LINK = "SELECT thread FROM thread_link WHERE message_id = ? AND subject = ?"
 
 
-def _first_email(db: apsw.Connection, thread: str) -> int:
-    row = db.execute("SELECT min(key) FROM email WHERE thread = ?", (thread,)).fetchone()
-    return int(row[0]) if row is not None and row[0] is not None else NO_EMAIL
+def _oldest_of(db: apsw.Connection, threads: Sequence[str]) -> str | None:
+    """The thread, of these, of the oldest email. None where none of them has any.
+
+    Cost: emails are read up to that one, once, however many threads somebody's References name.
+    """
+    found: str | None = db.execute(_OLDEST, (apsw.carray(tuple(threads)),)).get
+    return found
+
+
+_OLDEST = "SELECT thread FROM email WHERE thread IN (SELECT value FROM carray(?1)) ORDER BY key LIMIT 1"
 
 
 def _hash63(text: str) -> int:

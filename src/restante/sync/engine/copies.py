@@ -213,6 +213,8 @@ async def _equal(context: Context, pair: int, uids: Sequence[int]) -> int:
             prints.append((digest(message.data), len(message.data), message.received))
     except MailboxUnavailable:
         return 0  # the run itself will say so
+    if not prints:
+        return 0  # gone since, or not given: `equals` takes no empty set
     equal: dict[tuple[object, int | None, int], list[Origin]] = defaultdict(list)
     for each in context.state.messages.equals(End.ONE, {print for print, _, _ in prints}):
         equal[each.by, each.size, each.received].append(each)

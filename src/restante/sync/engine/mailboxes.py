@@ -11,6 +11,7 @@ from ..model import FlagChange, Flags, Place
 from ..outline import digest
 from ..plan.mailboxes import Joint, MailboxPlan, Rename, merge, suspects
 from ..plan.match import Candidates, match
+from ..plan.messages import DELETED
 from ..settings import BOTH, End
 from ..side import MailboxUnavailable, delete_empty, moves_by_copying
 from .context import Context
@@ -80,14 +81,17 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
         with state.transaction():
             state.pairs.begin_rename(joint.key, end, step.old, step.new)
     poured = step.new in plan.bare[end]
+    made = plan.begun.get((joint.key, end)) if poured else None
     try:
         if poured:
-            place = await _pour(context, place, end, step.new, plan.begun.get((joint.key, end)))
+            resumed = made is not None
+            made = made or await context.sides[end].create(step.new, place.role)
+            place = await _pour(context, place, end, made, resumed=resumed)
         else:
             await context.sides[end].rename(step.old, step.new)
     except MailboxUnavailable as error:
         context.leave_out(step.old, end, error)
-        if joint.key:
+        if joint.key and made is None:  # what was made to be poured into is known by that note
             with state.transaction():
                 state.pairs.end_rename(joint.key, end)
         return
@@ -119,17 +123,17 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
             other.pair = Pair(other.key, one, two)
 
 
-async def _pour(context: Context, place: Place, end: End, new: str, begun: Place | None) -> Place:
-    """Rename to a name that is there without a mailbox (it has children): made one, filled, and the old one deleted.
+async def _pour(context: Context, place: Place, end: End, made: Place, *, resumed: bool) -> Place:
+    """Rename to a name that was there without a mailbox (it has children): one is made, filled, and the old one
+    deleted.
 
-    begun: the new one, where a run that was cut off has made it. The place under its old name, so that the caller goes
-    on as after a rename; children stay for the next pass.
+    resumed: a run that was cut off has made it. The place under its old name, so that the caller goes on as after a
+    rename; children stay for the next pass.
     """
-    side = context.sides[end]
-    made = await side.create(new, place.role) if begun is None else begun
+    side, new = context.sides[end], made.name
     if place.subscribed and not made.subscribed:
         await side.subscribe(new, True)
-    if begun is not None and moves_by_copying(side):
+    if resumed and moves_by_copying(side):
         await _drop_copied(context, end, place.name, new)
     await side.move(place.name, list((await side.changes(place.name, None)).uids), new)
     await delete_empty(side, place.name)
@@ -137,11 +141,12 @@ async def _pour(context: Context, place: Place, end: End, new: str, begun: Place
 
 
 async def _drop_copied(context: Context, end: End, old: str, new: str) -> None:
-    """Remove from a mailbox that is being poured into another one what is there already, and give that the flags which
+    r"""Remove from a mailbox that is being poured into another one what is there already, and give that the flags which
     it has got here since.
 
     All were copied, as far as that came, before any of them was removed: so each that has its like in the other one has
-    its copy there, one for one. Octets are read where headers, sizes and dates leave a doubt.
+    its copy there, one for one. Octets are read where headers, sizes and dates leave a doubt. \Deleted is not given
+    to the copy: the run that was cut off may have marked with it what it was about to remove.
     """
     side = context.sides[end]
     listed = {name: await side.changes(name, None) for name in (old, new)}
@@ -167,7 +172,8 @@ async def _drop_copied(context: Context, end: End, old: str, new: str) -> None:
     copied = []
     for i, j in matches.pairs:
         here, there = numbers[old][i], numbers[new][j]
-        wanted_flags[flags[old][here] - flags[new][there], flags[new][there] - flags[old][here]].append(there)
+        add, remove = flags[old][here] - flags[new][there] - DELETED, flags[new][there] - flags[old][here]
+        wanted_flags[add, remove].append(there)
         copied.append(here)
     changed = [FlagChange(sorted(uids), add, remove) for (add, remove), uids in wanted_flags.items() if add or remove]
     if changed:

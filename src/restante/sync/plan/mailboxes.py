@@ -199,15 +199,25 @@ def _set_goals(joints: list[Joint], renaming: Renaming, names: set[str], takes: 
 
     What was renamed or made below another mailbox goes where that one goes, whichever side that was renamed on.
     """
-    wishes = _wishes(joints, renaming)
-    wishes.sort(key=lambda wish: (wish.rank == NEW, wish.depth, wish.rank))
+
+    def order(wish: _Wish) -> tuple[bool, bool, int, int]:
+        return wish.rank == NEW, any(each.rank == NEW for each in _line(wish)), wish.depth, wish.rank
+
     taken: set[str] = set()
-    for wish in wishes:
-        name = wish.name
-        if wish.above is not None and takes(wish.above.joint.goal + wish.below):
-            name = wish.above.joint.goal + wish.below
-        wish.joint.goal = name if name not in taken else _free(name, taken | names)
-        taken.add(wish.joint.goal)
+    settled: set[int] = set()
+    for one in sorted(_wishes(joints, renaming), key=order):
+        line: list[_Wish] = []  # new ones above it, too, before their time
+        above: _Wish | None = one
+        while above is not None and id(above) not in settled:
+            settled.add(id(above))
+            line.append(above)
+            above = above.above
+        for wish in reversed(line):
+            name = wish.name
+            if wish.above is not None and takes(wish.above.joint.goal + wish.below):
+                name = wish.above.joint.goal + wish.below
+            wish.joint.goal = name if name not in taken else _free(name, taken | names)
+            taken.add(wish.joint.goal)
 
 
 NEW = 3

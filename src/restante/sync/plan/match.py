@@ -97,26 +97,21 @@ def match(left: Candidates, right: Candidates, *, final: bool = False) -> Matche
 def altered_by_mbsync(left: Candidates, right: Candidates, found: Matches) -> tuple[list[int], list[int]]:
     """Positions, left and right, that a final match has left over and that may be the same but for the field that
     mbsync puts in: equal marks, and sizes that its octets lie between. What they were before it decides."""
-    lefts: dict[bytes, list[int]] = defaultdict(list)
+    lefts: dict[tuple[bytes, int], list[int]] = defaultdict(list)
     done_left, done_right = {i for i, _ in found.pairs}, {j for _, j in found.pairs}
-    for i in range(len(left)):
-        if i not in done_left and left.sizes[i] is not None:
-            lefts[left.marks[i]].append(i)
-    some_left: set[int] = set()
+    for i, size in enumerate(left.sizes):
+        if i not in done_left and size is not None:
+            lefts[left.marks[i], size].append(i)
+    keys: set[tuple[bytes, int]] = set()
     some_right: list[int] = []
-    for j in range(len(right)):
-        size = right.sizes[j]
+    for j, size in enumerate(right.sizes):
         if size is None or j in done_right:
             continue
-        same = [i for i in lefts.get(right.marks[j], ()) if _apart(left.sizes[i], size)]
+        same = [key for by in (-MBSYNC_OCTETS, MBSYNC_OCTETS) if (key := (right.marks[j], size + by)) in lefts]
         if same:
-            some_left.update(same)
+            keys.update(same)
             some_right.append(j)
-    return sorted(some_left), some_right
-
-
-def _apart(one: int | None, two: int) -> bool:
-    return one is not None and abs(one - two) == MBSYNC_OCTETS
+    return sorted(i for key in keys for i in lefts[key]), some_right
 
 
 def match_emails(left: Candidates, right: Candidates) -> Matches:

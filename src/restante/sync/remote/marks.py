@@ -26,21 +26,33 @@ if TYPE_CHECKING:
 ENDING = ".marks"
 
 
-async def keep(account: Account, raw: bytes, validity: int, uids: Sequence[int]) -> Path | None:
-    """Write down whose marks are about to be taken away; the file. None where there is no folder for it, or nothing to
-    be kept. Raises SideUnavailable where it cannot be written: then no mark is to be touched."""
+async def keep(account: Account, raw: bytes, validity: int, uids: Sequence[int]) -> tuple[Path | None, Sequence[int]]:
+    """Write down whose marks are about to be taken away: the file, and all that it names. These are to be set again: a
+    run that was cut off may have left some, and the mailbox was not to be used when they were looked for.
+
+    No file where there is no folder for it, or nothing to be kept. Raises SideUnavailable where it cannot be written:
+    then no mark is to be touched.
+    """
     if account.spool is None or not uids:
-        return None
+        return None, uids
     sign = account.pool.address.sign
     path = account.spool / f"{key(sign, raw, validity)}{ENDING}"
-    kept = {"sign": sign, "mailbox": raw.decode("latin-1"), "validity": validity, "uids": list(uids)}
     try:
-        await asyncio.to_thread(_write, path, json.dumps(kept).encode("ascii"))
+        return path, await asyncio.to_thread(_add, path, sign, raw, validity, uids)
     except OSError as error:
         raise SideUnavailable(
             f"What is marked as deleted cannot be kept in {path.parent} ({error.strerror}).", "Is the disk full?"
         ) from error
-    return path
+
+
+def _add(path: Path, sign: str, raw: bytes, validity: int, uids: Sequence[int]) -> list[int]:
+    left: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # as `give_back` reads it
+        left = [int(uid) for uid in json.loads(path.read_bytes())["uids"]]
+    found = sorted({*left, *uids})
+    kept = {"sign": sign, "mailbox": raw.decode("latin-1"), "validity": validity, "uids": found}
+    _write(path, json.dumps(kept).encode("ascii"))
+    return found
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -101,14 +101,14 @@ async def _remove(account: Account, connection: Connection, name: str, raw: byte
     others = [uid for uid in await _search(connection, name, b"DELETED") if uid not in ours]
     from .marks import drop, keep
 
-    kept = await keep(account, raw, selected.validity, others)
+    kept, marked = await keep(account, raw, selected.validity, others)
     try:
         away = [_store(numbers, b"-", ("\\Deleted",)) for numbers, _ in sets(others, _limit(account))]
         await _run(connection, name, away)
         await _run(connection, name, [*marks, (b"EXPUNGE",)])
     finally:
         if connection.usable:
-            await mark_deleted(account, connection, name, others)
+            await mark_deleted(account, connection, name, marked)
             drop(kept)
 
 

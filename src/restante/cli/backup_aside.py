@@ -63,12 +63,12 @@ class _Wanted(Value, frozen=True):
 
 def _wanted(said: dict[str, str]) -> _Wanted | None:
     data, config = data_of(said), said["--config"]
-    asked = asked_of(said[""], said["--passphrase-file"], said["--key-file"], config)
+    asked = asked_of(said[""], said["--passphrase-file"], said["--key-file"], config, said["--data"])
     try:
         if not is_plain(data):
             return None
         if not config:
-            location, passphrase, key, _ = asked
+            location, passphrase, key, *_ = asked
             if not location or "://" in said[""] or bool(passphrase) == bool(key):
                 return None
             return _Wanted(data, config, "", asked, location, passphrase, key, os.uname().nodename, said=False)

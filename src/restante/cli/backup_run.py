@@ -212,9 +212,13 @@ def _note(
 
     place, wanted = place_of(), wanted_key()
     passphrase, key = str(wanted.passphrase_file or ""), str(wanted.key_file or "")
-    asked = asked_of(wanted.location or "", passphrase, key, str(place.config or ""))
+    asked = asked_of(wanted.location or "", passphrase, key, str(place.config or ""), str(place.data or ""))
+    configured = [] if wanted.location is not None else [config.backup.location]
     if not passphrase and not key:
         passphrase, key = config.backup.passphrase_file, config.backup.key_file
+        configured += [passphrase, key]
+    if not all(_leads_there(path) for path in configured if path):
+        return
     note = note_of(
         repository,
         done,
@@ -231,3 +235,8 @@ def _note(
     )
     if note is not None:
         note.write(str(data))
+
+
+def _leads_there(path: str) -> bool:
+    """Whether a path of the configuration is the same wherever a run begins, and whatever is a link."""
+    return Path(path).is_absolute() and ".." not in Path(path).parts

@@ -408,3 +408,16 @@ def test_a_path_that_leads_back_is_for_the_whole_program(work: Work) -> None:
     (work.cli.folder / "link").symlink_to(elsewhere)
     place = f"{work.cli.folder}/link/../backup"
     assert plain_run([*work.words[:4], place, *work.words[5:]]) is None
+
+
+def test_what_was_missing_is_told_also_by_the_whole_program(work: Work) -> None:
+    """It was put back before an account showed that the whole program is needed, which misses it no more."""
+    work.deliver()
+    (twin,) = (work.place / "twin" / "snapshots").iterdir()
+    twin.unlink()
+    (path,) = (work.data / "accounts").rglob("*.db")
+    shutil.copyfile(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").rename(path)
+    call = [sys.executable, "-m", "restante", *work.words]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.count("its copy was put in its place.")) == (Exit.FINDINGS, 1)

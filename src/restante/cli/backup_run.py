@@ -23,7 +23,7 @@ from .backup import (
     write_key_file,
 )
 from .backup_imap import wanted_of, with_copies
-from .backup_said import counted, tell_lacking, tell_run
+from .backup_said import PUT_BACK, counted, tell_lacking, tell_run
 from .common import cell, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .login import with_login
 from .priority import SHORT, step_back
@@ -131,6 +131,7 @@ def run_(
     config = place_of().config
     read = config.read_bytes() if config is not None and config.is_file() else None  # before anything is taken from it
     done, found = run(_run(open_repository(RUN, reading=False), addresses, names, full, options, read))
+    done.put_back = [*PUT_BACK, *done.put_back]
     data = done.snapshot.data
     if as_json:
         emit_json(

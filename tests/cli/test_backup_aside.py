@@ -24,6 +24,7 @@ from restante.cli.backup_again import plain_run, settle
 from restante.cli.backup_aside import run_aside
 from restante.cli.statuses import Exit
 from restante.clock import system_random
+from restante.config import where
 
 from .backup_work import ANN, Work, prepared, worked
 from .test_backup import Cli
@@ -353,3 +354,70 @@ def test_accounts_that_come_and_go(work: Work) -> None:
     work.cli.data("account", "remove", ANN, "--yes")
     assert attempt(work) == Exit.OK
     assert [each.data.accounts for each in work.snapshots()] == [1, 2, 1]
+
+
+def _elsewhere(work: Work) -> Path:
+    """The data folder of another installation, which the configuration does not name."""
+    other = work.cli.folder / "other"
+    work.cli("--data", str(other), "domain", "add", "example.net")
+    return other
+
+
+def test_a_note_of_a_folder_that_was_said_is_none_of_the_configurations(
+    configured: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform's folder was backed up once although the configuration names another: the runs that follow go by the
+    configuration, and not by what is noted there."""
+    config = Path(configured.words[3])
+    config.write_text(f'data = "{configured.data}"\n{config.read_text()}')
+    other = _elsewhere(configured)
+    monkeypatch.setattr(where, "data_path", lambda: str(other))
+    words = ["--config", str(config), "backup", "run"]
+    configured.cli("--data", str(other), *words)
+    said = plain_run(words)
+    assert said is not None
+    assert settle(said) is None
+    configured.cli("--data", str(other), "domain", "add", "example.org")
+    assert run_aside(said) is None
+    said = plain_run(["--data", str(other), *words])
+    assert said is not None
+    assert run_aside(said) == Exit.OK, "as it was noted"
+
+
+@pytest.mark.parametrize("name", ["location", "passphrase_file"])
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_configuration_whose_paths_depend_on_more_than_itself_is_not_noted(
+    configured: Work, monkeypatch: pytest.MonkeyPatch, name: str, relative: bool
+) -> None:
+    """On the folder that a run begins in, or on where a link leads."""
+    here = configured.cli.folder
+    last = {"location": "backup", "passphrase_file": "passphrase"}[name]
+    path = last if relative else f"{here}/data/../{last}"
+    configured.note().unlink()
+    config = Path(configured.words[3])
+    config.write_text(config.read_text().replace(f'"{here}/{last}"', f'"{path}"'))
+    monkeypatch.chdir(here)
+    configured.whole()
+    assert not list((configured.data / "backup-notes").glob("unchanged-*"))
+
+
+def test_a_path_that_leads_back_is_for_the_whole_program(work: Work) -> None:
+    """Without the name before it, it leads elsewhere where that is a link."""
+    elsewhere = work.cli.folder / "disk" / "inner"
+    elsewhere.mkdir(parents=True)
+    (work.cli.folder / "link").symlink_to(elsewhere)
+    place = f"{work.cli.folder}/link/../backup"
+    assert plain_run([*work.words[:4], place, *work.words[5:]]) is None
+
+
+def test_what_was_missing_is_told_also_by_the_whole_program(work: Work) -> None:
+    """It was put back before an account showed that the whole program is needed, which misses it no more."""
+    work.deliver()
+    (twin,) = (work.place / "twin" / "snapshots").iterdir()
+    twin.unlink()
+    (path,) = (work.data / "accounts").rglob("*.db")
+    shutil.copyfile(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").rename(path)
+    call = [sys.executable, "-m", "restante", *work.words]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.count("its copy was put in its place.")) == (Exit.FINDINGS, 1)

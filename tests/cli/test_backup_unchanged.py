@@ -536,7 +536,7 @@ def test_the_short_way_knows_the_format(work: Work) -> None:
         assert unchanged._text(text) == msgspec.msgpack.encode(text)
 
 
-def _asked(work: Work) -> tuple[str, str, str, str]:
+def _asked(work: Work) -> tuple[str, str, str, str, str]:
     said = plain_run(work.words)
     assert said is not None
-    return said[""], said["--passphrase-file"], said["--key-file"], said["--config"]
+    return said[""], said["--passphrase-file"], said["--key-file"], said["--config"], said["--data"]

@@ -82,6 +82,8 @@ class Repository:
         self.random = random
         self.complaints: list[Corrupt] = []
         """What was damaged and could be read elsewhere."""
+        self.put_back: list[str] = []
+        """Of all runs with this: see `run.Done`, which one that fails does not give."""
         self.unsure: Corrupt | None = None
         """Why it is not known which packs will go: reading needs not know, writing does."""
         self.reads = secrets.reads

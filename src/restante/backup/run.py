@@ -86,6 +86,7 @@ async def run(
         chosen = everybody  # no other account could stand as in the last snapshot, which cannot be read
     done = Done(Snapshot("", _empty(at, host)))
     done.put_back = [name for name in completed if name.removeprefix(f"{TWIN}/") in repository.listed]
+    repository.put_back += done.put_back
     kept = {each.id: lines[each.id] for each in everybody if each.id in lines}
     if standing:
         chosen = _let_stand(standing, chosen, lines, kept, done, blind=repository.blind)

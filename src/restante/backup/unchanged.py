@@ -43,12 +43,13 @@ _WRAPPED = b'"wrapped":"'
 class Note:
     """What a whole run found. All values are JSON's.
 
-    program: version of Restante. asked: location, passphrase file, key file and configuration as the command line said
-    them, "" for what it did not say. at: seconds UTC, of that run. location, passphrase, key: paths that this came to.
-    repository: its id. descriptor: SHA-256 of repository.json. snapshot: the name of its file, and of its twin.
-    condemned, index: names, names with sizes, of those files. packs: names and sizes of packs of what the snapshot
-    names. host: as in the snapshot; said: whether the configuration says it. files: SHA-256 of the installation's, by
-    name. directory: its digest. accounts: id and mark of each. counted: how the snapshot is described to people.
+    program: version of Restante. asked: location, passphrase file, key file, configuration and data folder as the
+    command line said them, "" for what it did not say. at: seconds UTC, of that run. location, passphrase, key: paths
+    that this came to. repository: its id. descriptor: SHA-256 of repository.json. snapshot: the name of its file, and
+    of its twin. condemned, index: names, names with sizes, of those files. packs: names and sizes of packs of what the
+    snapshot names. host: as in the snapshot; said: whether the configuration says it. files: SHA-256 of the
+    installation's, by name. directory: its digest. accounts: id and mark of each. counted: how the snapshot is
+    described to people.
     """
 
     FIELDS = (

@@ -20,25 +20,28 @@ FILES = {"tls/certificate.pem": "tls/certificate.pem", "tls/key.pem": "tls/key.p
 
 def plain_run(arguments: list[str]) -> dict[str, str] | None:
     """What a `restante backup run` says: its location (under "") and the `OPTIONS`, "" for what it does not say. None
-    where it says anything else."""
+    where it says anything else, or a path with "..", which leads elsewhere behind a link than `asked_of` has it."""
     split = split_line(arguments, OPTIONS)
     if split is None:
         return None
     said, words = split
     if any(word.startswith("-") for word in words):
         return None
+    if any(".." in word.split("/") for word in (*words, *said.values())):
+        return None
     if words[:2] != ["backup", "run"] or len(words) > 3:
         return None
     return said | {"": "".join(words[2:])}
 
 
-def asked_of(location: str, passphrase: str, key: str, config: str) -> list[str]:
+def asked_of(location: str, passphrase: str, key: str, config: str, data: str) -> list[str]:
     """`Note.asked` of what the command line says: paths are absolute."""
-    return [os.path.abspath(word) if word else "" for word in (location, passphrase, key, config)]  # noqa: PTH100
+    return [os.path.abspath(word) if word else "" for word in (location, passphrase, key, config, data)]  # noqa: PTH100
 
 
 def data_of(said: dict[str, str]) -> str:
-    """The data folder, if no configuration names another one: no note lies in this one then."""
+    """The data folder, if no configuration names another one: then no note lies in this one of a run that was asked for
+    by the same words, of which --data is one."""
     if said["--data"]:
         return said["--data"]
     from ..config.where import data_path
@@ -48,7 +51,7 @@ def data_of(said: dict[str, str]) -> str:
 
 def settle(said: dict[str, str]) -> str | None:
     """Take the snapshot if nothing has changed: what is to be said then. None where a whole run has to look."""
-    asked = asked_of(said[""], said["--passphrase-file"], said["--key-file"], said["--config"])
+    asked = asked_of(said[""], said["--passphrase-file"], said["--key-file"], said["--config"], said["--data"])
     data = data_of(said)
     note = unchanged.read(data, asked)
     if note is None:

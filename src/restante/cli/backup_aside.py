@@ -63,12 +63,12 @@ class _Wanted(Value, frozen=True):
 
 def _wanted(said: dict[str, str]) -> _Wanted | None:
     data, config = data_of(said), said["--config"]
-    asked = asked_of(said[""], said["--passphrase-file"], said["--key-file"], config)
+    asked = asked_of(said[""], said["--passphrase-file"], said["--key-file"], config, said["--data"])
     try:
         if not is_plain(data):
             return None
         if not config:
-            location, passphrase, key, _ = asked
+            location, passphrase, key, *_ = asked
             if not location or "://" in said[""] or bool(passphrase) == bool(key):
                 return None
             return _Wanted(data, config, "", asked, location, passphrase, key, os.uname().nodename, said=False)
@@ -94,7 +94,7 @@ def _run(wanted: _Wanted) -> int | None:
     from ..clock import SystemClock, system_random
     from ..errors import Refusal
     from ..store.sqlite.aside import Aside, NeedsEngine
-    from .backup_said import complain_of, counted, tell_lacking, tell_run
+    from .backup_said import PUT_BACK, complain_of, counted, tell_lacking, tell_run
     from .statuses import Exit
     from .words import complain, status_of
 
@@ -127,6 +127,7 @@ def _run(wanted: _Wanted) -> int | None:
             if note is not None:
                 note.write(wanted.data)
     except NeedsEngine as error:
+        PUT_BACK.extend(repository.put_back)
         raise _Otherwise from error
     except Refusal as refusal:
         complain(refusal)

@@ -23,7 +23,7 @@ from .backup import (
     write_key_file,
 )
 from .backup_imap import wanted_of, with_copies
-from .backup_said import counted, tell_lacking, tell_run
+from .backup_said import PUT_BACK, counted, tell_lacking, tell_run
 from .common import cell, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .login import with_login
 from .priority import SHORT, step_back
@@ -131,6 +131,7 @@ def run_(
     config = place_of().config
     read = config.read_bytes() if config is not None and config.is_file() else None  # before anything is taken from it
     done, found = run(_run(open_repository(RUN, reading=False), addresses, names, full, options, read))
+    done.put_back = [*PUT_BACK, *done.put_back]
     data = done.snapshot.data
     if as_json:
         emit_json(
@@ -212,9 +213,13 @@ def _note(
 
     place, wanted = place_of(), wanted_key()
     passphrase, key = str(wanted.passphrase_file or ""), str(wanted.key_file or "")
-    asked = asked_of(wanted.location or "", passphrase, key, str(place.config or ""))
+    asked = asked_of(wanted.location or "", passphrase, key, str(place.config or ""), str(place.data or ""))
+    configured = [] if wanted.location is not None else [config.backup.location]
     if not passphrase and not key:
         passphrase, key = config.backup.passphrase_file, config.backup.key_file
+        configured += [passphrase, key]
+    if not all(_leads_there(path) for path in configured if path):
+        return
     note = note_of(
         repository,
         done,
@@ -231,3 +236,8 @@ def _note(
     )
     if note is not None:
         note.write(str(data))
+
+
+def _leads_there(path: str) -> bool:
+    """Whether a path of the configuration is the same wherever a run begins, and whatever is a link."""
+    return Path(path).is_absolute() and ".." not in Path(path).parts

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..backup.run import Done
 
 
+PUT_BACK: list[str] = []
+"""As `Done.put_back`, of a run of this invocation that was left to the whole program, which misses them no more."""
+
+
 def counted(data: SnapshotData) -> str:
     """What is in a snapshot."""
     return f"{count(data.accounts, 'account')}, {count(data.messages, 'message')} ({human_size(data.octets)})"

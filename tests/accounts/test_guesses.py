@@ -98,7 +98,7 @@ def test_the_lock_ends_with_its_process_and_stops_nobody(tmp_path: Path) -> None
         fcntl.flock(stopped, fcntl.LOCK_EX)  # as a worker that is stopped while it holds the lock
         begun = time.monotonic()
         assert other.failed(GUESSER) == 1
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 30  # it would wait for ever
 
 
 def test_the_file_is_bounded_whatever_comes(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Back(History):
         self.numbers: dict[str, tuple[int, int, int]] = {}
         for name in ("INBOX", "A"):
             self.append(name, Flags(), 3, None)
-        self.snapshot(False)
+        self.snapshot(False, aside=False)
 
     def at(self, which: int) -> tuple[Any, Any, Any]:
         repository = self.world.repository()

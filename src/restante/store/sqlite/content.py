@@ -161,14 +161,17 @@ def file(tx: Write, new: Sequence[New]) -> list[int]:
             tokens.append(token)
         positions.append(at)
     keys, made = _file_rows(tx.db, rows)
-    _file_chunks(
-        tx.db,
-        (
-            (keys[at] << NUMBER_BITS | number, codec, data)
-            for at in made
-            for number, (codec, data) in enumerate(tokens[at])
-        ),
-    )
+    chunks = [
+        (keys[at] << NUMBER_BITS | number, codec, data)
+        for at in made
+        if isinstance(token := tokens[at], tuple)
+        for number, (codec, data) in enumerate(token)
+    ]
+    _file_chunks(tx.db, chunks)
+    for at in made:
+        if isinstance(token := tokens[at], Uncut):
+            for number, (codec, data) in enumerate(token):  # one after the other: what is packed may hold as much room
+                bulk.insert(tx.db, _INTO_CHUNK, [(keys[at] << NUMBER_BITS | number, codec, data)])
     return [keys[at] for at in positions]
 
 
@@ -210,19 +213,20 @@ def _file_rows(db: apsw.Connection, contents: Sequence[Row]) -> tuple[list[int],
 
 
 def _file_chunks(db: apsw.Connection, rows: Iterable[tuple[int, int, bytes | memoryview]]) -> None:
-    """Insert chunks. No more of them are asked for than `TOGETHER`: a large message makes them as it goes."""
-    into = "INSERT INTO chunk (key, codec, data) VALUES"
+    """Insert chunks, no more than `TOGETHER` by one statement."""
     some: list[tuple[int, int, bytes | memoryview]] = []
     octets = 0
     for row in rows:
         some.append(row)
         octets += len(row[2])
         if octets >= TOGETHER or len(some) == bulk.AT_ONCE:
-            bulk.insert(db, into, some)
+            bulk.insert(db, _INTO_CHUNK, some)
             some.clear()
             octets = 0
-    bulk.insert(db, into, some)
+    bulk.insert(db, _INTO_CHUNK, some)
 
+
+_INTO_CHUNK = "INSERT INTO chunk (key, codec, data) VALUES"
 
 _HELD = "SELECT c.key, c.digest, c.size FROM carray(?1) s CROSS JOIN content c ON c.digest = s.value"
 

@@ -1,12 +1,13 @@
 """Permanent identities (RFC 8474) and the thread a new message belongs to (RFC 8621 3).
 
-An id is one letter and 26 base32 characters of 130 random bits: valid as OBJECTID, JMAP id and POP3 UIDL alike,
+An id is one letter and 26 base32 characters of 128 random bits: valid as OBJECTID, JMAP id and POP3 UIDL alike,
 and the same whatever a file system or a client does to letter case.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b32encode
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import chain
@@ -32,10 +33,7 @@ MOST_IDS = 100
 
 def new_id(letter: str, random: Random) -> str:
     """A new identity: "m" an email, "t" a thread, "b" a mailbox."""
-    return letter + random(26).translate(_BASE32).decode("ascii")
-
-
-_BASE32 = bytes(b"abcdefghijklmnopqrstuvwxyz234567"[octet & 31] for octet in range(256))
+    return letter + b32encode(random(16))[:26].decode("ascii").lower()
 
 
 def is_id(letter: str, text: str | None) -> bool:

@@ -24,10 +24,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from compare import ROOT, add_accounts, machine
+from compare import ROOT, add_accounts, report
 
 from restante.clock import SystemClock, system_random
 from restante.config.model import Config
@@ -225,11 +224,7 @@ def main() -> int:
             to = folder / f"back-{tool.name}"
             to.mkdir()
             tool.time("all back", tool.all(to), to)
-    command = " ".join(["bench/backup.py", *sys.argv[1:]])
-    report = f"`{command}`, {datetime.now(tz=UTC).date()}, {machine()}\n\n{table(found)}\n"
-    print(report)
-    if options.markdown:
-        options.markdown.write_text(report)
+    report("backup.py", table(found), options.markdown)
     return 0
 
 

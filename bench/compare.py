@@ -415,6 +415,16 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {software}"
 
 
+def report(script: str, text: str, markdown: Path | None, rounds: int | None = None) -> None:
+    """Print what a script of this folder has found, with its command, the day and the machine; write it there too."""
+    command, today = " ".join([f"bench/{script}", *sys.argv[1:]]), datetime.now(tz=UTC).date()
+    often = f" {rounds} rounds," if rounds is not None else ""
+    whole = f"`{command}`, {today},{often} {machine()}\n\n{text}\n"
+    print(whole)
+    if markdown:
+        markdown.write_text(whole)
+
+
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "bench")
@@ -466,13 +476,7 @@ def main() -> int:
     texts = [table(ours, theirs) if theirs else json.dumps(ours, indent=1)] if ours else []
     if compared:
         texts += [search_table(compared), indexed]
-    text = "\n\n".join(texts)
-    command = " ".join(["bench/compare.py", *sys.argv[1:]])
-    today = datetime.now(tz=UTC).date()
-    report = f"`{command}`, {today}, {options.rounds} rounds, {machine()}\n\n{text}\n"
-    print(report)
-    if options.markdown:
-        options.markdown.write_text(report)
+    report("compare.py", "\n\n".join(texts), options.markdown, options.rounds)
     return 0
 
 

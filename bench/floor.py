@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,7 +31,7 @@ from typing import cast
 
 import apsw
 import uvloop
-from compare import PASSWORD, ROOT, ROWS, USERS, figure, fill, machine, restante_server
+from compare import PASSWORD, ROOT, ROWS, USERS, figure, fill, report, restante_server
 
 from restante.store.sqlite.handles import PRAGMAS
 
@@ -276,13 +275,7 @@ def main() -> int:
             synced = figure(key, statistics.median(disk[key])) if "lmtp" in key or "append" in key else ""
             lines.append(f"| {what} | {figure(key, statistics.median(kept[key]))} | {synced} |")
     lines.append(f"| STORE's UPDATE and COMMIT alone, on a copy of the file | {alone * 1000:.2f} ms |  |")
-    ran = " ".join(["bench/floor.py", *sys.argv[1:]])
-    report = (
-        f"`{ran}`, {datetime.now(tz=UTC).date()}, {options.rounds} rounds, {machine()}\n\n" + "\n".join(lines) + "\n"
-    )
-    print(report)
-    if options.markdown:
-        options.markdown.write_text(report)
+    report("floor.py", "\n".join(lines), options.markdown, options.rounds)
     return 0
 
 

@@ -27,10 +27,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from compare import PASSWORD, ROOT, USERS, add_accounts, dovecot_server, machine
+from compare import PASSWORD, ROOT, USERS, add_accounts, dovecot_server, report
 
 from restante.config.paths import make_data
 
@@ -206,7 +205,9 @@ def table(copies: list[Copy]) -> str:
     lines = ["| work | " + " | ".join([*(c.name for c in copies), *ratios]) + " |"]
     lines.append("|---|" + "---:|" * (len(copies) + len(ratios)))
     for step in yard.steps:
-        cells, walls, cpus = [], [], []
+        cells: list[str] = []
+        walls: list[str] = []
+        cpus: list[str] = []
         base = statistics.median(yard.steps[step].wall), statistics.median(yard.steps[step].cpu)
         for copy in copies:
             if step not in copy.steps:
@@ -290,11 +291,7 @@ def main() -> int:
             folder.mkdir(mode=0o755)
             copies = round_of(options, folder, corpus, kept)
             shutil.rmtree(folder)
-    command = " ".join(["bench/sync.py", *sys.argv[1:]])
-    report = f"`{command}`, {datetime.now(tz=UTC).date()}, {options.rounds} rounds, {machine()}\n\n{table(copies)}\n"
-    print(report)
-    if options.markdown:
-        options.markdown.write_text(report)
+    report("sync.py", table(copies), options.markdown, options.rounds)
     return 0
 
 

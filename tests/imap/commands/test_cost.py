@@ -26,12 +26,14 @@ class Counting:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.calls: Counter[str] = Counter()
+        self.asked: list[tuple[str, tuple[Any, ...]]] = []
 
     def __getattr__(self, name: str) -> Any:  # any method of a store
         method = getattr(self.store, name)
 
         def counted(*args: object, **kwargs: object) -> object:
             self.calls[name] += 1
+            self.asked.append((name, args))
             return method(*args, **kwargs)
 
         return counted
@@ -66,6 +68,30 @@ def test_store_calls_do_not_grow_with_messages() -> None:
             await client.ok(command)
             assert all(store.calls[name] <= most for name, most in wanted.items()), (command, store.calls)
             assert store.calls.total() <= 9, (command, store.calls)
+
+    run(scenario)
+
+
+def test_a_search_among_few_messages_looks_at_these_alone() -> None:
+    """SQLite would go by one bound of the UIDs, and not always by the narrowest of several."""
+
+    async def scenario(world: World) -> None:
+        await fill(world, MANY)
+        client = await world.client(b"SELECT INBOX")
+        store = Counting(world.store)
+        put_store(client, store)
+        for command, within in (
+            (b"UID SEARCH UID 3:7 SUBJECT many", ((3, 7),)),
+            (b"SEARCH 5:* 1:9,1198:* SUBJECT many", ((5, 9), (1198, MANY))),
+            (b"UID SORT (DATE) UTF-8 UID 3:7 SUBJECT many", ((3, 7),)),
+            (b"UID SEARCH OR UID 3:7 SUBJECT many", ((1, MANY),)),
+            (b"UID SEARCH SUBJECT many", ((1, MANY),)),
+        ):
+            store.asked.clear()
+            await client.ok(command)
+            asked = [args for name, args in store.asked if name in ("search", "sort")]
+            assert len(asked) == 1, command
+            assert within in asked[0], (command, asked)
 
     run(scenario)
 

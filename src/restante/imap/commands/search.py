@@ -146,12 +146,13 @@ def looked_at(view: View, query: Query, most: int) -> tuple[UidRanges, bytes]:
 
     query: in UIDs. What its keys leave out by number or UID is not looked at and does not count (RFC 9738 3.1).
     """
-    if len(view.uids) <= most:
+    operands = query.operands if isinstance(query, And) else (query,)
+    named = [node.ranges for node in operands if isinstance(node, Uids)]
+    if not named and len(view.uids) <= most:
         return view.everything, b""
     spans: Spans = [(0, len(view.uids))]
-    for node in query.operands if isinstance(query, And) else (query,):
-        if isinstance(node, Uids):
-            spans = overlap(spans, merged([view.uids.span(low, high) for low, high in node.ranges]))
+    for ranges in named:
+        spans = overlap(spans, merged([view.uids.span(low, high) for low, high in ranges]))
     spans, limited = limit.cut(view, spans, most)
     return view.ranges(spans), limited
 

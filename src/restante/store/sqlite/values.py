@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from ...runs import runs
+
 if TYPE_CHECKING:
     from ..model import UidRanges
 
@@ -36,21 +38,8 @@ def spans(ranges: str, table: str, mailbox: str) -> str:
 
 
 def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
-    """Ascending UIDs as inclusive ranges."""
-    if isinstance(uids, array) and len(uids) and uids[-1] - uids[0] == len(uids) - 1:
-        return [(uids[0], uids[-1])]
-    ranges: list[tuple[int, int]] = []
-    low = high = -1
-    for uid in uids:
-        if uid == high + 1 and low >= 0:
-            high = uid
-            continue
-        if low >= 0:
-            ranges.append((low, high))
-        low = high = uid
-    if low >= 0:
-        ranges.append((low, high))
-    return ranges
+    """Ascending UIDs as inclusive ranges. An array is taken as it is; others are copied once."""
+    return runs(uids if isinstance(uids, array) else array("I", uids))
 
 
 def typed(cursor: apsw.Cursor) -> Any:

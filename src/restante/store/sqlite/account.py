@@ -213,7 +213,9 @@ class SqliteStore:
 
     async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         known = self._engine.kept.openings.known(self.account, read) if read is not None else None
-        return known if known is not None else await self.with_list(self._opening, mailbox)
+        if known is not None and len(known.keywords) == self.look(rows.count_keywords):
+            return known  # with others, FLAGS would lack some, and \* be offered where no more can be
+        return await self.with_list(self._opening, mailbox)
 
     def _opening(self, db: apsw.Connection, mailbox: int, apart: bool) -> Opening:
         return self._engine.kept.openings.read(db, self.account, mailbox, self._user, apart=apart)

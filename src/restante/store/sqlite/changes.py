@@ -344,8 +344,8 @@ MOST_WORDS = 64
 class Openings:
     """What SELECT asks, put together from what is kept where the mailbox has not changed. For one thread.
 
-    Lists and first unseen messages are others' own; only keywords are kept here. Those are the account's: a new one,
-    which only other mailboxes' messages have, is told of this mailbox when something in it has changed.
+    Lists and first unseen messages are others' own; only keywords are kept here. Those are the account's, and never
+    grow fewer: whether other mailboxes' messages have brought more is told by how many there are.
     """
 
     def __init__(self, lists: Lists, unseen: FirstUnseen) -> None:

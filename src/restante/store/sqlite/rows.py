@@ -126,6 +126,11 @@ def keywords(db: apsw.Connection) -> list[str]:
     return [name for (name,) in names]
 
 
+def count_keywords(db: apsw.Connection) -> int:
+    """How many keywords the account has."""
+    return int(db.execute("SELECT count(*) FROM keyword").get)
+
+
 def keywords_of(db: apsw.Connection, mailbox: int) -> list[str]:
     """Keywords of the mailbox's messages, sorted. Cost: a pass over it."""
     sets: list[tuple[str]] = typed(db.execute(_KEYWORDS_OF, (mailbox,)))

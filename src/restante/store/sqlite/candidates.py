@@ -1,12 +1,16 @@
 """What an index says of needles: leaves of a query's tree, for one search.
 
-Whatever is wrong with an index, a search is answered without it; the fault is kept for whoever tends the index.
+Whatever is wrong with an index, a search is answered without it; the fault is kept for whoever tends the index. A word
+that most messages have names as many: nothing here goes through all of them without others' turns between.
 """
 
 from __future__ import annotations
 
+import asyncio
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import apsw
@@ -19,14 +23,20 @@ T = TypeVar("T")
 _UNTOLD = frozenset("\n\0\ufffd\ufffe\uffff")
 """Characters that index and texts may not have alike: line ends join fields, the others stand for what is not text."""
 
+_PIECE = 10_000
+"""Candidates of one needle that are gone through between two turns of the loop: 1 ms."""
+
+_SPAN_BITS = 14
+"""Emails of so many keys in a row are held as one set: no set is large, and none is made that is not asked for."""
+
 _MOST_FUZZY = 128  # pieces of a fuzzy needle that are looked up
 
 
 class Leaf:
     """What an index says of one needle: the emails up to `upto` that may hold it. unread: those among them that could
-    not be read, of which it says nothing."""
+    not be read, of which it says nothing. emails: ascending."""
 
-    __slots__ = ("_set", "emails", "unread", "upto", "whole")
+    __slots__ = ("_sets", "emails", "unread", "upto", "whole")
 
     def __init__(self, emails: array[int], upto: int, *, whole: bool, unread: frozenset[int] = frozenset()) -> None:
         self.emails = emails
@@ -34,18 +44,56 @@ class Leaf:
         self.whole = whole
         """Candidates that were read hold the needle for certain, in header or body: it is a single piece."""
         self.unread = unread
-        self._set: frozenset[int] | None = None
+        self._sets: dict[int, frozenset[int]] = {}
 
     def may_hold(self, email: int) -> bool:
         if email > self.upto:
             return True
-        if self._set is None:
-            self._set = frozenset(self.emails)
-        return email in self._set
+        span = email >> _SPAN_BITS
+        held = self._sets.get(span)
+        if held is None:
+            low, high = span << _SPAN_BITS, (span + 1 << _SPAN_BITS) - 1
+            some = self.emails[bisect_left(self.emails, low) : bisect_right(self.emails, high)]
+            held = self._sets[span] = frozenset(some)
+        return email in held
 
 
 Lookup = Callable[[str], Leaf | None]
 """A folded needle -> what the index says, None where it cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Emails that are in each of some sets (every), or in any of them. Those are ascending arrays, or joined again."""
+
+    every: bool
+    of: list[array[int] | Joined]
+
+
+async def emails_of(candidates: array[int] | Joined) -> array[int]:
+    """The emails, ascending; others have their turns between pieces. Cost: a pass over all sets."""
+    if isinstance(candidates, array):
+        return candidates
+    sets = [await emails_of(one) for one in candidates.of]
+    made, places = array("q"), [0] * len(sets)
+    while True:
+        left = [one[at : at + _PIECE] for one, at in zip(sets, places, strict=True)]
+        if not (all(left) if candidates.every else any(left)):
+            return made
+        # Up to where each of them has been read, unless it ends there.
+        ends = [some[-1] for some, one, at in zip(left, sets, places, strict=True) if at + _PIECE < len(one)]
+        if ends:
+            high = min(ends)
+            left = [some[: bisect_right(some, high)] for some in left]
+        if candidates.every:
+            left.sort(key=len)
+            made.extend(sorted(set(left[0]).intersection(*left[1:])))
+        else:
+            made.extend(sorted(set[int]().union(*left)))
+        if not ends:
+            return made
+        places = [bisect_right(one, high, at, min(at + _PIECE, len(one))) for one, at in zip(sets, places, strict=True)]
+        await asyncio.sleep(0)
 
 
 class Candidates:
@@ -87,10 +135,12 @@ class Lookups:
     it takes: emails never change, so what was read stays right, up to where the index was complete at first.
     """
 
-    __slots__ = ("_leaves", "_state", "_unread", "upto")
+    __slots__ = ("_leaves", "_state", "_unread", "candidates", "upto")
 
     def __init__(self) -> None:
         self.upto = 0
+        self.candidates: array[int] | None = None
+        """What the needles come to together, where whoever asked has worked it out: see `Compiler.candidates`."""
         self._state: str | None = None
         self._unread: frozenset[int] | None = None
         self._leaves: dict[tuple[bool, str], Leaf | array[int] | None] = {}

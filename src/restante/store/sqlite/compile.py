@@ -47,7 +47,7 @@ from ...query.language import (
     Within,
 )
 from ..model import FlagTable, UidRanges
-from .candidates import Leaf, Lookup
+from .candidates import Joined, Leaf, Lookup
 from .content import LARGEST_TEXT, decode
 
 if TYPE_CHECKING:
@@ -209,29 +209,24 @@ class Compiler:
             case _:
                 return self._fact(query)
 
-    def candidates(self, query: Query) -> array[int] | None:
-        """Indexed emails outside of which nothing that is indexed can match, in any order; None: there may be any."""
+    def candidates(self, query: Query) -> array[int] | Joined | None:
+        """Indexed emails outside of which nothing that is indexed can match; None: there may be any."""
         return self._candidates(query, fuzzy=False)
 
-    def _candidates(self, query: Query, *, fuzzy: bool) -> array[int] | None:
+    def _candidates(self, query: Query, *, fuzzy: bool) -> array[int] | Joined | None:
         match query:
             case And(operands):
                 found = [c for c in (self._candidates(o, fuzzy=fuzzy) for o in operands) if c is not None]
-                if len(found) < 2:
-                    return found[0] if found else None
-                found.sort(key=len)
-                return array("q", sorted(set(found[0]).intersection(*found[1:])))
+                return Joined(True, found) if len(found) > 1 else found[0] if found else None
             case Or(operands):
                 every = [self._candidates(operand, fuzzy=fuzzy) for operand in operands]
                 some = [c for c in every if c is not None]
-                return array("q", sorted(set().union(*some))) if len(some) == len(every) else None
+                return Joined(False, some) if len(some) == len(every) else None
             case Fuzzy(operand):
                 return self._candidates(operand, fuzzy=True)
             case Contains(where, text) if text and not fuzzy and len(forms := _forms(where, fold(text))) > 1:
                 leaves = [leaf for leaf in map(self._lookup, forms) if leaf is not None]
-                if len(leaves) < len(forms):
-                    return None
-                return array("q", sorted(set[int]().union(*(leaf.emails for leaf in leaves))))
+                return Joined(False, [leaf.emails for leaf in leaves]) if len(leaves) == len(forms) else None
             case Contains(_, text) | HeaderContains(_, text) if text:
                 leaf = (self._fuzzy_lookup if fuzzy else self._lookup)(fold(text))
                 return None if leaf is None else leaf.emails

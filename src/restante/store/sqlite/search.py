@@ -26,7 +26,7 @@ from ...query.language import All, And, Contains, Fuzzy, HasFlag, HeaderContains
 from ..interface import ComeTo
 from ..model import Flags, FlagTable, Scored, UidRanges
 from . import bodies
-from .candidates import Lookups
+from .candidates import Lookups, emails_of
 from .changes import FEW_FLAGS
 from .compile import (
     EMAIL,
@@ -144,6 +144,8 @@ async def _looked_up(
         more = store.look(_look_up, store, lookups)
         if more:
             await asyncio.sleep(0)  # others' turn
+    candidates = asking.candidates(query)
+    lookups.candidates = None if candidates is None else await emails_of(candidates)
     return lookups
 
 
@@ -178,23 +180,23 @@ class _Search:
         """Those to be looked at, None for all of the mailbox."""
         self.come_to: ComeTo | None = None
         self._reached = 0
-        self.compiler, self.test, candidates = store.look(self._compiled, table, query, lookups)
+        self.compiler, self.test = store.look(self._compiled, table, query, lookups)
         self.within = within
         self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
-        if candidates is not None and lookups is not None:
-            self._narrow(candidates, lookups.upto, query, within)
+        if lookups is not None and lookups.candidates is not None:
+            self._narrow(lookups.candidates, lookups.upto, query, within)
 
     def _compiled(
         self, db: apsw.Connection, table: FlagTable, query: Query, lookups: Lookups | None
-    ) -> tuple[Compiler, Test, array[int] | None]:
-        """The query compiled; the candidates."""
+    ) -> tuple[Compiler, Test]:
+        """The query compiled."""
         self.store._shared.learn(db)  # the table's sets: others had their turns while the index was asked
         marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
         if lookups is None:
             compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index, marks)
-            return compiler, compiler.compile(query), None
+            return compiler, compiler.compile(query)
         compiler = Compiler(self.mailbox, table, self.store.now, lookups.needle, lookups.fuzzy, marks)
-        return compiler, compiler.compile(query), compiler.candidates(query)
+        return compiler, compiler.compile(query)
 
     def _narrow(self, candidates: array[int], upto: int, query: Query, within: UidRanges) -> None:
         """Go by candidates where they are fewer than the messages to be looked at otherwise."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from array import array
-from collections.abc import Callable
 from pathlib import Path
-from random import Random
-from time import process_time
 
+import apsw
 import pytest
 
 from restante.clock import system_random
-from restante.query.language import All
+from restante.query.language import All, HasFlag
 from restante.query.order import Criterion, SortKey
 from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
@@ -23,7 +21,7 @@ from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL, Kept
-from restante.store.sqlite.orders import FEW_SORTED, Orders
+from restante.store.sqlite.orders import FEW_SORTED, MOST_PLACED, Orders
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
 BY_SUBJECT = (Criterion(SortKey.SUBJECT),)
@@ -39,7 +37,7 @@ def weight(kept: Kept) -> int:
     """Entries in all caches."""
     caches = (kept.lists._lists, kept.flags._arrays, kept.maildrops._drops, kept.deltas._kept, kept.unseen._held)
     return (
-        sum(len(cache) for cache in (*caches, kept.openings._words, kept.orders._orders))
+        sum(len(cache) for cache in (*caches, kept.openings._words, kept.orders._orders, kept.matches._answers))
         + len(kept._shared)
         + len(kept._recent)
         + len(kept._large)
@@ -148,7 +146,8 @@ def large() -> Kept:
         kept.lists._keep((account, 1), (1, 1, 1), uids)
         kept.flags._keep(account, 1, 1, uids, array("I", [1] * count))
         kept.unseen._held[account, 1] = (1, 1)
-        kept.orders.keep(account, 1, BY_SUBJECT, uids, uids.uids[::-1])
+        kept.orders.keep((account, 1, BY_SUBJECT, All()), uids.uids, uids.uids[::-1])
+        kept.matches._keep((account, 1, HasFlag("x")), (1, uids, uids.uids))
         kept.maildrops.keep(account, (1, 1, 1, ""), DropList([DropMessage(1, "x", 1, 1, 1, 0, False)] * count))
     return kept
 
@@ -157,52 +156,32 @@ def test_what_is_large_is_kept_a_while_longer() -> None:
     kept = large()
     assert kept.sleep({"large", "small"}, 1000.0)
     assert list(kept.lists._lists) == list(kept.flags._arrays) == list(kept.unseen._held) == [("large", 1)]
-    assert list(kept.orders._orders) == [("large", 1, BY_SUBJECT)]
+    assert list(kept.orders._orders) == [("large", 1, BY_SUBJECT, All())]
+    assert list(kept.matches._answers) == [("large", 1, HasFlag("x"))]
     assert list(kept.maildrops._drops) == ["large"]
     assert kept.sleep(set(), 1000.0 + LARGE_IDLE - 1)
     assert kept.lists._lists
     assert not kept.sleep(set(), 1000.0 + LARGE_IDLE)
     assert weight(kept) == 0
-    assert kept.lists._held == kept.flags._held == kept.maildrops._held == kept.orders._held == 0
+    assert kept.lists._held == kept.flags._held == kept.maildrops._held == kept.orders._held == kept.matches._held == 0
 
 
-def test_orders_are_bounded_and_of_one_list() -> None:
-    uids, later = (UidList(array("I", range(1, count + 1))) for count in (FEW_SORTED, FEW_SORTED + 1))
-    orders = Orders(most=5 * FEW_SORTED)
-    orders.keep("a", 1, BY_SUBJECT, uids, later.uids)
-    assert orders.find("a", 1, BY_SUBJECT, uids) is None, "that was read after more mail had come"
-    orders.keep("a", 1, BY_SUBJECT, uids, later.uids[1:])
-    assert orders.find("a", 1, BY_SUBJECT, uids) is None, "as many, but one had gone when another had come"
-    orders.keep("a", 1, BY_SUBJECT, later, uids.uids)
-    assert orders.find("a", 1, BY_SUBJECT, later) is None, "that was read before"
+def test_orders_are_bounded_and_of_the_same_messages() -> None:
+    db = apsw.Connection(":memory:")
+    uids, ordered = (array("I", some) for some in (range(1, FEW_SORTED + 1), range(FEW_SORTED, 0, -1)))
+    orders = Orders(most=2 * FEW_SORTED)
     for mailbox in (1, 2, 3):
-        orders.keep("a", mailbox, BY_SUBJECT, uids, uids.uids[::-1])
-    assert orders.find("a", 1, BY_SUBJECT, uids) is None
-    found = orders.find("a", 3, BY_SUBJECT, uids)
-    assert found == uids.uids[::-1]
-    found.pop()
-    assert orders.find("a", 3, BY_SUBJECT, uids) == uids.uids[::-1], "what was given is the caller's"
-    assert orders.find("a", 3, BY_SUBJECT, later) is None
-    assert orders.find("a", 3, (Criterion(SortKey.SUBJECT, reverse=True),), uids) is None
+        orders.keep(("a", mailbox, BY_SUBJECT, All()), uids, ordered)
+    assert orders.find(db, ("a", 1, BY_SUBJECT, All()), uids) is None, "the one used longest ago makes room"
+    assert orders.find(db, ("a", 3, BY_SUBJECT, All()), uids) is ordered
+    assert orders.find(db, ("a", 3, BY_SUBJECT, All()), array("I", uids)) is ordered, "another array, the same UIDs"
+    assert orders.find(db, ("a", 3, BY_SUBJECT, HasFlag("\\Seen")), uids) is None
+    assert orders.find(db, ("a", 3, (Criterion(SortKey.SUBJECT, reverse=True),), All()), uids) is None
+    assert orders.find(db, ("a", 3, BY_SUBJECT, All()), uids[: -MOST_PLACED - 1]) is None, "that is to be sorted"
+    orders.keep(("a", 4, BY_SUBJECT, All()), uids[1:], ordered[1:])
+    assert ("a", 4, BY_SUBJECT, All()) not in orders._orders, "few are sorted as fast"
     orders.forget({"a"})
     assert orders._held == 0
-
-
-def test_to_keep_an_order_costs_much_less_than_to_sort_it() -> None:
-    uids = UidList(array("I", range(1, 300_001)))
-    ordered = uids.uids[:]
-    Random(7).shuffle(ordered)
-
-    def cost(work: Callable[[], object]) -> float:
-        began = process_time()
-        work()
-        return process_time() - began
-
-    orders = Orders()
-    keeping = min(cost(lambda: orders.keep("a", 1, BY_SUBJECT, uids, ordered)) for _ in range(5))
-    sorting = min(cost(lambda: sorted(ordered)) for _ in range(5))
-    assert orders.find("a", 1, BY_SUBJECT, uids) == ordered
-    assert keeping < sorting / 3
 
 
 def test_an_order_that_is_known_is_that_of_now(installation: Installation) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import apsw
 import pytest
 
+from restante.query.order import Criterion, SortKey
 from restante.query.threads import Algorithm
 from restante.store.model import Column
 from restante.store.sqlite import (
@@ -24,15 +25,19 @@ from restante.store.sqlite import (
     indexes,
     mailboxes,
     marks,
+    matches,
     reader,
     rows,
     search,
     sort,
+    sort_keys,
     suffixes,
     transaction,
     transfer,
 )
 from restante.store.sqlite.schema import TABLES
+
+SORTED_BY = [key for key in SortKey if key is not SortKey.RELEVANCY]
 
 HOT = {
     "rows": (rows.rows_sql((Column.FLAGS, Column.MODSEQ), True, False), 4),
@@ -48,6 +53,10 @@ HOT = {
     "flags to change": (flags._OF_SET, 4),
     "flags changed": (flags._UPDATE, 4),
     "flags changed by range": (flags._UPDATE_RANGE, 7),
+    "changed flags": (matches.CHANGED, 3),
+    "gone": (matches.GONE, 3),
+    "sort keys of one": (sort_keys.values_sql([Criterion(key) for key in SORTED_BY], "placement"), 2),
+    "sort keys of one that is gone": (sort_keys.values_sql([Criterion(key) for key in SORTED_BY], "removed"), 2),
     "refused": (flags._REFUSED, 3),
     "count placed": (transaction._COUNT_PLACED, 3),
     "removed now": (transaction._REMOVED_SINCE, 1),

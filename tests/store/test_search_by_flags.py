@@ -14,7 +14,7 @@ from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, System, UidRanges
 from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
-from restante.store.sqlite.search import flag_sets
+from restante.store.sqlite.flag_sets import flag_sets
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
 MANY = 10 * FEW_FLAGS

@@ -10,8 +10,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from restante.query.language import HasFlag
-from restante.store.errors import NoSuchMailbox
+from restante.query.language import All, HasFlag
+from restante.query.order import Criterion, SortKey
+from restante.store.errors import Busy, NoSuchMailbox
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Mailbox, UidList
 from restante.store.rights import parse_rights
@@ -113,5 +114,95 @@ def test_a_list_that_is_kept_but_does_not_help_is_read_on_a_thread_too(
         assert len(apart) == 1
         assert apart[0] is not threading.main_thread()
         assert bool(followed) is cut
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_reading_that_nobody_waits_for_any_more_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes next waits for it, instead of reading a second time beside it; and it is kept."""
+    monkeypatch.setattr(changes, "ON_LOOP", 5)
+    began, go_on = threading.Event(), threading.Event()
+    read: list[int] = []
+    read_apart = rows.uids_and_flags_apart
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def held_up(db: apsw.Connection, mailbox: int) -> tuple[array[int], array[int]]:
+        read.append(mailbox)
+        began.set()
+        assert go_on.wait(30)
+        return read_apart(db, mailbox)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 20)
+        monkeypatch.setattr(rows, "uids_and_flags_apart", held_up)
+        first = asyncio.create_task(store.snapshot(box))
+        await asyncio.to_thread(began.wait, 30)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        second = asyncio.create_task(store.snapshot(box))
+        third = asyncio.create_task(store.search(box, HasFlag("x"), ((1, 5_000),)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not second.done()
+        go_on.set()
+        assert len((await second).uids) == 20
+        assert not len(await third)
+        assert read == [box]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_reading_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "ON_LOOP", 5)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def fails(db: apsw.Connection, mailbox: int) -> tuple[array[int], array[int]]:
+        raise apsw.BusyError("locked")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 20)
+        with monkeypatch.context() as failing:
+            failing.setattr(rows, "uids_and_flags_apart", fails)
+            with pytest.raises(Busy):
+                await store.snapshot(box)
+        assert len((await store.snapshot(box)).uids) == 20
+
+    asyncio.run(installation.play(scene))
+
+
+def test_flags_of_a_large_mailbox_are_read_on_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its list is known, and they have made room for others'; and for SORT, which wants the list alone."""
+    monkeypatch.setattr(changes, "ON_LOOP", 5)
+    monkeypatch.setattr(changes, "FEW_FLAGS", 2)
+    apart: list[threading.Thread] = []
+    read_apart = rows.uids_and_flags_apart
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def noted(db: apsw.Connection, mailbox: int) -> tuple[array[int], array[int]]:
+        apart.append(threading.current_thread())
+        return read_apart(db, mailbox)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 20, "\\Flagged")
+        await fill(store, box, 2)
+        monkeypatch.setattr(rows, "uids_and_flags_apart", noted)
+        monkeypatch.setattr(rows, "uids_and_flags", None)
+        monkeypatch.setattr(changes, "_ALL_FLAGS", "SELECT 'read on the event loop'")
+        order = await store.sort(box, All(), (Criterion(SortKey.SIZE),), ALL)
+        assert (sorted(order), len(apart)) == ([*range(1, 23)], 1)
+        uids = (await store.snapshot(box)).uids
+        for asked in (store.search(box, HasFlag("\\Flagged"), ALL), store.flag_columns(box, ALL, 5_000)):
+            engine.kept.flags.forget({ACCOUNT})
+            engine.kept.matches.forget({ACCOUNT})
+            found = await asked
+            assert [*(found[0] if isinstance(found, tuple) else found or ())][:20] == [*range(1, 21)]
+        assert len(apart) == 3
+        assert apart[0] is not threading.main_thread()
+        assert (await store.snapshot(box)).uids is uids, "the list that sessions share stays the one it was"
 
     asyncio.run(installation.play(scene))

@@ -13,11 +13,12 @@ import os
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from ..errors import InUse, NoSuchMailbox
+from ..errors import InUse
 from ..interface import ComeTo, Store
 from ..model import (
     AccountStats,
@@ -43,7 +44,6 @@ from ..model import (
     Row,
     Scored,
     Snapshot,
-    UidList,
     UidRanges,
 )
 from ..quota import Quota, QuotaState
@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     from ..rewind import RewindNote, Rewound
     from ..rewind import Snapshot as Then
     from .engine import SqliteEngine
-    from .orders import Orders
+    from .kept import Kept
     from .rewind import Prepared as PreparedRewind
 
 NOTHING = array("I")
@@ -124,6 +124,11 @@ class SqliteStore:
         self._path = engine.path(account)
         self._user = "" if actor is None or actor == account else actor
         self._shared = shared
+
+    @property
+    def kept(self) -> Kept:
+        """What this process keeps of accounts' mail."""
+        return self._engine.kept
 
     @property
     def reader(self) -> str:
@@ -201,15 +206,40 @@ class SqliteStore:
         return self._engine.kept.lists.snapshot(db, self.account, mailbox, self._user, apart=apart)
 
     async def with_list(self, fn: Callable[[apsw.Connection, int, bool], T], mailbox: int) -> T:
-        """`_read(fn, mailbox, apart)`, where fn takes the mailbox's snapshot: a large one is read on a thread first."""
+        """`_read(fn, mailbox, apart)`, where fn takes the mailbox's list, or its flags: of a large one they are read on
+        a thread first, once for all who come meanwhile."""
         try:
             return self._read(fn, mailbox, True)
         except NotRead:
-            lists = self._engine.kept.lists
-            async with self._shared.reading:
-                if not lists.knows(self.account, mailbox):
-                    lists.take(self.account, *await asyncio.to_thread(self.read_apart, _list_of, mailbox))
-        return self._read(fn, mailbox, False)
+            await self._shared.reading.acquire()
+        try:
+            found = self._read(fn, mailbox, True)  # who was before us may have read them
+        except NotRead:
+            await asyncio.shield(self._reading(mailbox))
+            return self._read(fn, mailbox, False)
+        except BaseException:
+            self._shared.reading.release()
+            raise
+        self._shared.reading.release()
+        return found
+
+    def _reading(self, mailbox: int) -> asyncio.Future[tuple[Mailbox, array[int], array[int]]]:
+        """The list and flags, on their way from a thread; kept when they are there. `Shared.reading` is let go of then,
+        not when who waits for them is cancelled: the next one would read them a second time meanwhile."""
+        reading = self._shared.reading
+
+        def read(future: asyncio.Future[tuple[Mailbox, array[int], array[int]]]) -> None:
+            reading.release()
+            if not future.cancelled() and future.exception() is None:
+                self._engine.kept.lists.take(self.account, *future.result())
+
+        try:
+            future = asyncio.get_running_loop().run_in_executor(None, self.read_apart, _list_of, mailbox)
+        except BaseException:
+            reading.release()
+            raise
+        future.add_done_callback(read)
+        return future
 
     async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
         known = self._engine.kept.openings.known(self.account, read) if read is not None else None
@@ -240,12 +270,12 @@ class SqliteStore:
     async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
         if limit < FEW_FLAGS or self._user:
             return None
-        return self._read(self._flag_columns, mailbox, ranges, limit)
+        return await self.with_list(partial(self._flag_columns, ranges, limit), mailbox)
 
     def _flag_columns(
-        self, db: apsw.Connection, mailbox: int, ranges: UidRanges, limit: int
+        self, ranges: UidRanges, limit: int, db: apsw.Connection, mailbox: int, apart: bool
     ) -> tuple[array[int], array[int]]:
-        found = self._engine.kept.flags.columns(db, self.account, mailbox, ranges, limit)
+        found = self._engine.kept.flags.columns(db, self.account, mailbox, ranges, limit, apart=apart)
         self._shared.learn(db)
         return found
 
@@ -291,18 +321,7 @@ class SqliteStore:
     ) -> array[int]:
         from . import search
 
-        return await search.search(self, await self.flag_table(), mailbox, query, within, come_to)
-
-    def by_flags(self, mailbox: int, query: Query, within: UidRanges) -> array[int]:
-        """UIDs of `within` that match a query which asks for flags alone. Raises NoSuchMailbox."""
-        return self._read(self._by_flags, mailbox, query, within)
-
-    def _by_flags(self, db: apsw.Connection, mailbox: int, query: Query, within: UidRanges) -> array[int]:
-        from .search import flag_sets
-
-        self._shared.learn(db)  # in this transaction: a set that is not known would match no NOT
-        numbers = flag_sets(query, self._shared.flags) or set()
-        return self._engine.kept.flags.matching(db, self.account, mailbox, within, numbers)
+        return await search.search(self, mailbox, query, within, come_to)
 
     async def scored(self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None) -> Scored:
         from . import search
@@ -344,20 +363,6 @@ class SqliteStore:
         from . import sort
 
         return await sort.sort(self, mailbox, query, keys, within, come_to)
-
-    @property
-    def orders(self) -> Orders:
-        """Orders of whole mailboxes that are known."""
-        return self._engine.kept.orders
-
-    def whole(self, mailbox: int, within: UidRanges) -> UidList | None:
-        """The mailbox's UID list, if these ranges hold all of it; None where they do not, or it is gone."""
-        try:
-            uids = self._read(self._engine.kept.lists.snapshot, self.account, mailbox, self._user).uids
-        except NoSuchMailbox:
-            return None
-        low, high = within[0] if len(within) == 1 else (1, 0)
-        return uids if len(uids) and low <= uids.uids[0] and uids.uids[-1] <= high else None
 
     async def thread(
         self,

@@ -45,7 +45,7 @@ caller can wait for it."""
 
 
 class NotRead(Exception):
-    """The list of a large mailbox is not known here, and is not to be read on the event loop."""
+    """The list of a large mailbox, or its flags, are not known here, and are not to be read on the event loop."""
 
 
 class Lists:
@@ -73,16 +73,13 @@ class Lists:
         return Snapshot(mailbox, uids)
 
     def take(self, account: str, mailbox: Mailbox, read: array[int], flags: array[int]) -> UidList:
-        """Keep a list that was read together with its mailbox, in one transaction."""
-        uids = UidList(read)
+        """Keep a list that was read together with its mailbox, in one transaction: the one that is kept, where its
+        state is the same."""
+        uids = self.known(account, mailbox) or UidList(read)
         if self.on_read is not None and len(uids) >= FEW_FLAGS:
             self.on_read(account, mailbox.key, mailbox.highest_modseq, uids, flags)
         self._keep((account, mailbox.key), _state(mailbox), uids)
         return uids
-
-    def knows(self, account: str, key: int) -> bool:
-        """Whether a list of the mailbox is kept, of whatever state."""
-        return (account, key) in self._lists
 
     def _near(self, account: str, mailbox: Mailbox) -> bool:
         """Whether following the list that is kept reads less than ON_LOOP new messages, as far as counts tell."""
@@ -154,11 +151,12 @@ class FlagArrays:
         lists.on_read = self._keep
 
     def columns(
-        self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int
+        self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, limit: int, *, apart: bool = False
     ) -> tuple[array[int], array[int]]:
         """UIDs, and beside them flag set numbers, of at most `limit` placements of these ranges, ascending: copies. To
-        be called in a transaction. Raises NoSuchMailbox."""
-        uids, flags = self._current(db, account, key)
+        be called in a transaction. Raises NoSuchMailbox; with `apart` NotRead, where all are to be read on a thread
+        first."""
+        uids, flags = self._current(db, account, key, apart)
         there, numbers = array("I"), array("I")
         for low, high in ranges:
             start, stop = uids.span(low, high)
@@ -170,20 +168,16 @@ class FlagArrays:
         return there, numbers
 
     def matching(
-        self, db: apsw.Connection, account: str, key: int, ranges: UidRanges, numbers: AbstractSet[int]
+        self, db: apsw.Connection, account: str, key: int, numbers: AbstractSet[int], *, apart: bool = False
     ) -> array[int]:
-        """UIDs of the placements of these ranges that have one of these flag sets, ascending. To be called in a
-        transaction. Raises NoSuchMailbox."""
-        uids, flags = self._current(db, account, key)
-        found = array("I")
-        for low, high in ranges:
-            start, stop = uids.span(low, high)
-            found.extend(compress(uids.uids[start:stop], map(numbers.__contains__, flags[start:stop])))
-        return found
+        """UIDs of the placements that have one of these flag sets, ascending. To be called in a transaction. Raises
+        as `columns`."""
+        uids, flags = self._current(db, account, key, apart)
+        return array("I", compress(uids.uids, map(numbers.__contains__, flags)))
 
-    def _current(self, db: apsw.Connection, account: str, key: int) -> tuple[UidList, array[int]]:
+    def _current(self, db: apsw.Connection, account: str, key: int, apart: bool) -> tuple[UidList, array[int]]:
         place = (account, key)
-        snapshot = self._lists.snapshot(db, account, key, "")
+        snapshot = self._lists.snapshot(db, account, key, "", apart=apart)
         uids, modseq = snapshot.uids, snapshot.mailbox.highest_modseq
         held = self._arrays.pop(place, None)
         self._held -= len(held[2]) if held is not None else 0
@@ -193,6 +187,8 @@ class FlagArrays:
         elif held is not None and held[0] <= modseq and held[1].begins(uids):
             flags = _flags_followed(db, key, held, uids)
         if flags is None:
+            if apart and len(uids) > ON_LOOP:
+                raise NotRead
             flags = array("I", list(chain.from_iterable(db.execute(_ALL_FLAGS, (key,)))))
         self._keep(account, key, modseq, uids, flags)
         return uids, flags

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from .changes import Deltas, FirstUnseen, FlagArrays, Lists, Openings
 from .maildrop import Maildrops
+from .matches import Matches
 from .orders import Orders
 from .sessions import Shared
 
@@ -39,6 +40,7 @@ class Kept:
         self.deltas = Deltas(self.lists)
         self.unseen = FirstUnseen()
         self.openings = Openings(self.lists, self.unseen)
+        self.matches = Matches(self.lists, self.flags)
         self.orders = Orders()
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()
@@ -62,7 +64,7 @@ class Kept:
 
     def forget_mail(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
-        for cache in (self.lists, self.flags, self.maildrops, self.unseen, self.openings, self.orders):
+        for cache in (self.lists, self.flags, self.maildrops, self.unseen, self.openings, self.matches, self.orders):
             cache.forget(accounts)
 
     def forget(self, accounts: AbstractSet[str]) -> None:
@@ -83,6 +85,7 @@ class Kept:
             self.flags.forget(accounts - large)
             self.unseen.forget(accounts - large)
             self.openings.forget(accounts)
+            self.matches.forget(accounts - large)
             self.orders.forget(accounts - large)
             self.deltas.forget(accounts)
             for account in accounts:

@@ -16,18 +16,17 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import apsw
 
-from ...query.language import All, And, Contains, Fuzzy, HasFlag, HeaderContains, Not, Or, Query, Uids
+from ...query.language import Contains, HeaderContains, Query
 from ..interface import ComeTo
-from ..model import Flags, FlagTable, Scored, UidRanges
-from . import bodies
+from ..model import FlagTable, Scored, UidRanges
+from . import bodies, by_flags
 from .candidates import Lookups, emails_of
-from .changes import FEW_FLAGS
 from .compile import (
     EMAIL,
     TRUE,
@@ -40,9 +39,9 @@ from .compile import (
     Test,
     Texts,
     balanced,
-    is_seen,
     uid_condition,
 )
+from .flag_sets import leaves, messages, narrowed
 from .marks import Marks
 from .sort import after, upto
 from .values import typed
@@ -69,41 +68,22 @@ _JOINS = (
 
 async def search(
     store: SqliteStore,
-    table: FlagTable,
     mailbox: int,
     query: Query,
     within: UidRanges,
     come_to: ComeTo | None = None,
 ) -> array[int]:
-    """UIDs of `within` that match, ascending. table: the account's flag sets, fresh. come_to: see `Store.search`."""
-    if flag_sets(query, {}) is not None and _messages(within) >= FEW_FLAGS and not (store.reader and asks_seen(query)):
-        return store.by_flags(mailbox, query, within)
+    """UIDs of `within` that match, ascending. come_to: see `Store.search`."""
+    query, within = narrowed(query, within)
+    if by_flags.answers(store, query, within):
+        return await by_flags.search(store, mailbox, query, within)
+    table = await store.flag_table()
     search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
     search.come_to = come_to
     found = array("I")
     async for rows in search.run():
         found.extend([row[UID] for row in rows])
     return search.ordered(found)
-
-
-def flag_sets(query: Query, table: Mapping[int, Flags]) -> set[int] | None:
-    """The numbers of those flag sets that match a query which asks for flags alone; None for any other query."""
-    match query:
-        case All():
-            return set(table)
-        case HasFlag(name):
-            return {number for number, flags in table.items() if name in flags}
-        case Not(operand):
-            found = flag_sets(operand, table)
-            return None if found is None else set(table) - found
-        case And(operands) | Or(operands):
-            every = [flag_sets(operand, table) for operand in operands]
-            some = [found for found in every if found is not None]
-            if len(some) < len(every):
-                return None
-            return set(table).intersection(*some) if isinstance(query, And) else set[int]().union(*some)
-        case _:
-            return None
 
 
 async def scored(
@@ -118,6 +98,7 @@ async def scored(
 
     Of several fuzzy strings the mean counts. A query without any gives 100 to all.
     """
+    query, within = narrowed(query, within)
     search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
     search.come_to = come_to
     raw: dict[int, float] = {}
@@ -133,7 +114,7 @@ async def _looked_up(
 ) -> Lookups | None:
     """What the index says of the query's needles; None where it is not asked: hardly any messages are to be looked at,
     and a common word would bring all that have it."""
-    if _named(query, within) <= FEW or not has_texts(query):
+    if messages(within) <= FEW or not has_texts(query):
         return None
     lookups = Lookups()
     asking = Compiler(mailbox, table, store.now, lookups.needle, lookups.fuzzy)
@@ -152,13 +133,6 @@ async def _looked_up(
 def _look_up(db: apsw.Connection, store: SqliteStore, lookups: Lookups) -> bool:
     with store.searching(db) as index:
         return lookups.read(index, _INDEX_PART)
-
-
-def _named(query: Query, within: UidRanges) -> int:
-    """At most so many messages are to be looked at: by the ranges that must hold, not by what is there."""
-    operands = query.operands if isinstance(query, And) else (query,)
-    named = [within, *(operand.ranges for operand in operands if isinstance(operand, Uids))]
-    return min(_messages(ranges) for ranges in named)
 
 
 class _Search:
@@ -184,7 +158,7 @@ class _Search:
         self.within = within
         self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
         if lookups is not None and lookups.candidates is not None:
-            self._narrow(lookups.candidates, lookups.upto, query, within)
+            self._narrow(lookups.candidates, lookups.upto, within)
 
     def _compiled(
         self, db: apsw.Connection, table: FlagTable, query: Query, lookups: Lookups | None
@@ -198,10 +172,10 @@ class _Search:
         compiler = Compiler(self.mailbox, table, self.store.now, lookups.needle, lookups.fuzzy, marks)
         return compiler, compiler.compile(query)
 
-    def _narrow(self, candidates: array[int], upto: int, query: Query, within: UidRanges) -> None:
+    def _narrow(self, candidates: array[int], upto: int, within: UidRanges) -> None:
         """Go by candidates where they are fewer than the messages to be looked at otherwise."""
         tail = self.store.look(_tail, upto)
-        count = min(_named(query, within), self.store.look(_messages_of, self.mailbox))
+        count = min(messages(within), self.store.look(_messages_of, self.mailbox))
         if len(candidates) + len(tail) <= count:
             self.emails = candidates + tail
 
@@ -393,25 +367,7 @@ def _joins(columns: Sequence[str], where: str) -> str:
 
 def has_texts(query: Query) -> bool:
     """Whether any string is looked for: only then is an index of use."""
-    return any(isinstance(leaf, Contains | HeaderContains) for leaf in _leaves(query))
-
-
-def asks_seen(query: Query) -> bool:
-    """Whether \\Seen is asked for, which readers have each for themselves."""
-    return any(isinstance(leaf, HasFlag) and is_seen(leaf.name) for leaf in _leaves(query))
-
-
-def _leaves(query: Query) -> Iterator[Query]:
-    """The keys of a query that have none within them."""
-    waiting: list[Query] = [query]
-    while waiting:
-        match waiting.pop():
-            case And(operands) | Or(operands):
-                waiting += operands
-            case Not(operand) | Fuzzy(operand):
-                waiting.append(operand)
-            case leaf:
-                yield leaf
+    return any(isinstance(leaf, Contains | HeaderContains) for leaf in leaves(query))
 
 
 def _no_index(_needle: str) -> None:
@@ -482,10 +438,6 @@ def _tail(db: apsw.Connection, upto: int) -> array[int]:
 
 def _messages_of(db: apsw.Connection, mailbox: int) -> int:
     return int(db.execute("SELECT messages FROM mailbox WHERE key = ?", (mailbox,)).get or 0)
-
-
-def _messages(ranges: UidRanges) -> int:
-    return sum(high - low + 1 for low, high in ranges)
 
 
 _HEADERS = "SELECT s.email, s.header FROM carray(?1) AS c CROSS JOIN search_text AS s ON s.email = c.value"

@@ -21,8 +21,12 @@ from ...query.order import Criterion, SortKey
 from ...query.ordered_subject import OrderedSubject
 from ...query.references import References
 from ...query.threads import NO_THREADS, Algorithm, Threads
+from ..errors import NoSuchMailbox
 from ..interface import ComeTo
 from ..model import UidRanges
+from . import by_flags
+from .flag_sets import messages, narrowed
+from .sort_keys import SENT, ordering, sortkey_join
 from .values import pack, ranges_of, spans
 
 if TYPE_CHECKING:
@@ -50,31 +54,14 @@ THREADING: dict[Algorithm, Callable[[], OrderedSubject | References]] = {
     Algorithm.REFERENCES: References,
 }
 
-_SENT = "coalesce(k.sent, p.received)"
-_EXPRESSIONS = {
-    SortKey.ARRIVAL: "p.received",
-    SortKey.CC: "k.cc",
-    SortKey.DATE: _SENT,
-    SortKey.DISPLAYFROM: "k.display_from",
-    SortKey.DISPLAYTO: "k.display_to",
-    SortKey.FROM: "k.sender",
-    SortKey.RELEVANCY: "-(s.value & 127)",  # the highest comes first (RFC 6203 6)
-    SortKey.SIZE: "p.size",
-    SortKey.SUBJECT: "k.subject",
-    SortKey.TO: "k.recipient",
-}
-
 
 def sort_sql(keys: Sequence[Criterion]) -> str:
     """One value: the UIDs in order, joined by commas. Parameters: packed ranges (with RELEVANCY among the keys: UIDs
     shifted left by 7, with their scores), mailbox."""
-    orders: dict[str, str] = {}  # a key that comes again decides nothing any more
-    for criterion in keys:
-        orders.setdefault(_EXPRESSIONS[criterion.key], " DESC" if criterion.reverse else "")
-    order = ", ".join([expression + direction for expression, direction in orders.items()] + ["p.uid"])
-    join = " CROSS JOIN sortkey k ON k.email = p.email" if "k." in order else ""
+    terms = [expression + " DESC" * descends for expression, descends in ordering(keys)]
+    order = ", ".join([*terms, "p.uid"])
     source = _SCORED if "s.value" in order else spans("?1", "placement", "?2")
-    return f"SELECT group_concat(uid) FROM (SELECT p.uid FROM {source}{join} ORDER BY {order})"
+    return f"SELECT group_concat(uid) FROM (SELECT p.uid FROM {source}{sortkey_join(order)} ORDER BY {order})"
 
 
 _SCORED = "carray(?1) s CROSS JOIN placement p ON p.mailbox = ?2 AND p.uid = (s.value >> 7)"
@@ -99,25 +86,36 @@ async def sort(
         scored = await store.scored(mailbox, query, within, come_to=come_to)
         packed = [uid << 7 | score for uid, score in zip(scored.uids, scored.scores, strict=True)]
         count, named = len(packed), apsw.carray(array("q", packed or [0]))
-    elif isinstance(query, All):
-        return await _sort_all(store, mailbox, tuple(keys), within)
     else:
-        found = await store.search(mailbox, query, within, come_to=come_to)
-        count, named = len(found), pack(tuple(ranges_of(found)))
+        query, within = narrowed(query, within)
+        if by_flags.answers(store, query, within):
+            return await _sort_by_flags(store, mailbox, query, tuple(keys), within)
+        if isinstance(query, All):
+            count, named = min(store.look(messages_of, mailbox), messages(within)), pack(within)
+        else:
+            found = await store.search(mailbox, query, within, come_to=come_to)
+            count, named = len(found), pack(tuple(ranges_of(found)))
     return await _ordered(store, mailbox, count, named, keys)
 
 
-async def _sort_all(store: SqliteStore, mailbox: int, keys: tuple[Criterion, ...], within: UidRanges) -> array[int]:
-    """`sort` of all messages of the ranges, which is the whole mailbox as a rule: its order may be known."""
-    count = store.look(messages_of, mailbox)
-    uids = store.whole(mailbox, within) if count else None
-    known = None if uids is None else store.orders.find(store.account, mailbox, keys, uids)
+async def _sort_by_flags(
+    store: SqliteStore, mailbox: int, query: Query, keys: tuple[Criterion, ...], within: UidRanges
+) -> array[int]:
+    """`sort` of all messages that have certain flags, or of all there are: their order may be known."""
+    try:
+        found, known = await by_flags.ordered(store, mailbox, query, keys, within)
+    except NoSuchMailbox:
+        return array("I")
     if known is not None:
         return known
-    found = await _ordered(store, mailbox, count, pack(within), keys)
-    if uids is not None:
-        store.orders.keep(store.account, mailbox, keys, uids, found)
-    return found
+    whole = isinstance(query, All)
+    named = pack(within if whole else tuple(ranges_of(found)))
+    ordered = await _ordered(store, mailbox, len(found), named, keys)
+    # No UID is given out twice, and new ones are above all before: where all are as many as they were and the highest
+    # is the same, none has come meanwhile, and so none has gone.
+    if len(ordered) == len(found) and (not whole or not len(found) or max(ordered) == found[-1]):
+        by_flags.keep(store, mailbox, query, keys, found, ordered)
+    return ordered
 
 
 async def _ordered(
@@ -147,8 +145,8 @@ def _joined(number: int, numeric: bool) -> str:
 
 
 _FACTS = {
-    Algorithm.REFERENCES: ("p.uid", _SENT, "k.subject", "k.is_reply", "k.message_id", "k.refs"),
-    Algorithm.ORDEREDSUBJECT: ("p.uid", _SENT, "k.subject"),
+    Algorithm.REFERENCES: ("p.uid", SENT, "k.subject", "k.is_reply", "k.message_id", "k.refs"),
+    Algorithm.ORDEREDSUBJECT: ("p.uid", SENT, "k.subject"),
 }
 
 _THREADED = {
@@ -157,7 +155,7 @@ _THREADED = {
     for algorithm, facts in _FACTS.items()
 }
 
-_NUMBERS = ("p.uid", _SENT, "k.is_reply")
+_NUMBERS = ("p.uid", SENT, "k.is_reply")
 """Facts that are numbers, never NULL."""
 
 _COLUMNS = {
@@ -203,8 +201,9 @@ async def thread(
     come_to: ComeTo | None = None,
 ) -> Threads:
     """See `Store.thread`. come_to: as for `sort`."""
+    query, within = narrowed(query, within)
     if isinstance(query, All):
-        ranges, count = within, store.look(messages_of, mailbox)
+        ranges, count = within, min(store.look(messages_of, mailbox), messages(within))
     else:
         found = await store.search(mailbox, query, within, come_to=come_to)
         ranges, count = tuple(ranges_of(found)), len(found)

@@ -1,0 +1,88 @@
+"""Searches and orders of what asks for flags alone, from what a process keeps of its mailboxes.
+
+Each is one read transaction in which what is kept is brought to now; of a large mailbox of which nothing is kept, list
+and flags are read on a thread first. UIDs that the outermost keys name have been taken out of the query (`narrowed`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from functools import partial
+from typing import TYPE_CHECKING
+
+import apsw
+
+from ... import runs
+from ...query.language import HasFlag, Query
+from ...query.order import Criterion
+from ..model import UidRanges
+from .changes import FEW_FLAGS
+from .compile import is_seen
+from .flag_sets import flag_sets, is_short, leaves, messages
+
+if TYPE_CHECKING:
+    from .account import SqliteStore
+
+
+def answers(store: SqliteStore, query: Query, within: UidRanges) -> bool:
+    """Whether it is such a query, by the owner's flags, and looks at so many messages that it is worth it."""
+    if messages(within) < FEW_FLAGS or flag_sets(query, {}) is None:
+        return False
+    return not (store.reader and asks_seen(query))
+
+
+def asks_seen(query: Query) -> bool:
+    """Whether \\Seen is asked for, which readers have each for themselves."""
+    return any(isinstance(leaf, HasFlag) and is_seen(leaf.name) for leaf in leaves(query))
+
+
+async def search(store: SqliteStore, mailbox: int, query: Query, within: UidRanges) -> array[int]:
+    """UIDs of `within` that match, ascending. Never change the array. Raises NoSuchMailbox."""
+    return await store.with_list(partial(_search, store, query, within), mailbox)
+
+
+def _search(
+    store: SqliteStore, query: Query, within: UidRanges, db: apsw.Connection, mailbox: int, apart: bool
+) -> array[int]:
+    shared, kept, account = store._shared, store.kept, store.account
+    shared.learn(db)  # in this transaction: a set that is not known would match no NOT
+    numbers = flag_sets(query, shared.flags) or set()
+    if len(numbers) == len(shared.flags):
+        found = kept.lists.snapshot(db, account, mailbox, "", apart=apart).uids.uids
+    else:
+        named = query if is_short(query) else None
+        found = kept.matches.find(db, account, mailbox, named, numbers, apart=apart)
+    return runs.within(found, within)
+
+
+async def ordered(
+    store: SqliteStore, mailbox: int, query: Query, keys: tuple[Criterion, ...], within: UidRanges
+) -> tuple[array[int], array[int] | None]:
+    """`search`, and the same UIDs in the order of these keys where it is known. Never change either."""
+    return await store.with_list(partial(_ordered, store, query, keys, within), mailbox)
+
+
+def _ordered(
+    store: SqliteStore,
+    query: Query,
+    keys: tuple[Criterion, ...],
+    within: UidRanges,
+    db: apsw.Connection,
+    mailbox: int,
+    apart: bool,
+) -> tuple[array[int], array[int] | None]:
+    found = _search(store, query, within, db, mailbox, apart)
+    return found, store.kept.orders.find(db, (store.account, mailbox, keys, query), found)
+
+
+def keep(
+    store: SqliteStore,
+    mailbox: int,
+    query: Query,
+    keys: tuple[Criterion, ...],
+    found: array[int],
+    in_order: array[int],
+) -> None:
+    """Remember the order of what `search` gave. Neither array is ever changed."""
+    if is_short(query):
+        store.kept.orders.keep((store.account, mailbox, keys, query), found, in_order)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from restante.imap.commands import contexts, watching
 from restante.mime.analyse import analyse
 from restante.mime.model import Trait
 from restante.store import parts
@@ -158,5 +159,34 @@ def test_simplified_messages_answer_header_fields_from_their_octets() -> None:
         await world.file(message)
         client = await world.client(b"SELECT INBOX")
         assert b"Subject: late\r\n" in await client.ok(b"FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
+
+    run(scenario)
+
+
+def test_what_nobody_watches_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions that did not use NOTIFY or UPDATE ask the store for nothing that only these want, whatever others do."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nobody has asked for this")
+
+    for name in ("tell_removed", "tell_changed", "due_in", "keep"):
+        monkeypatch.setattr(contexts, name, refuse)
+    monkeypatch.setattr(watching.Notifications, "__init__", refuse)
+
+    async def scenario(world: World) -> None:
+        await fill(world, 20)
+        client, other = await world.client(b"SELECT INBOX"), await world.client(b"SELECT INBOX")
+        await other.ok(b"CREATE Elsewhere")
+        store = Counting(world.store)
+        put_store(client, store)
+        await client.idle()
+        for command in (b"STORE 1:5 +FLAGS (\\Seen)", b"COPY 1:5 Elsewhere", b"STORE 2 +FLAGS (\\Deleted)", b"EXPUNGE"):
+            await other.ok(command)
+        await client.pushed(b"EXPUNGE")
+        await client.raw(b"DONE\r\n", b"t3")
+        for command in (b"SEARCH UNSEEN", b"UID SORT (DATE) UTF-8 ALL", b"FETCH 1:* FLAGS", b"NOOP", b"CHECK"):
+            await client.ok(command)
+        assert store.calls["changes"] == store.calls["last_change"] == store.calls["annotations"] == 0
+        assert store.calls["delta"] <= 8
 
     run(scenario)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +12,11 @@ from hypothesis import strategies as st
 from restante.imap.commands.fetch import within
 from restante.imap.grammar.commands import Partial
 from restante.imap.session import capabilities
-from restante.imap.session.view import merged
+from restante.imap.session.view import View, merged
 
 from ..session.support import World, run
 from ..session.transcript import Transcript
+from .test_cost import fill
 
 CASES: dict[str, str] = {
     "rfc9394-3.1 partial results, from either end": """
@@ -132,6 +136,74 @@ def test_transcript(name: str) -> None:
         await world.add(*[b"m%d" % n for n in range(7)])
         await world.client(b"SELECT INBOX", b"STORE 3 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
         await Transcript(world, (b"SELECT INBOX",)).play(CASES[name])
+
+    run(scenario)
+
+
+OF_MANY = [
+    (b"UID SORT RETURN (PARTIAL -1:-50) (DATE) UTF-8 ALL", b"UID PARTIAL (-1:-50 1151:1200)"),
+    (b"SORT RETURN (PARTIAL 1:50) (REVERSE DATE) UTF-8 UNDELETED", b" PARTIAL (1:50 1:50)"),
+    (b"SORT RETURN (MIN MAX COUNT) (SUBJECT) UTF-8 UNSEEN", b" MIN 1 MAX 1200 COUNT 1200"),
+    (b"UID SEARCH RETURN (PARTIAL -1:-50) UNSEEN", b"UID PARTIAL (-1:-50 1151:1200)"),
+    (b"SEARCH RETURN (PARTIAL 1:50 COUNT) 1:* UNDELETED", b" PARTIAL (1:50 1:50) COUNT 1200"),
+    (b"SEARCH RETURN (MIN MAX COUNT) UNSEEN", b" MIN 1 MAX 1200 COUNT 1200"),
+    (b"SEARCH RETURN (COUNT) ALL", b" COUNT 1200"),
+    (b"SEARCH RETURN (ALL) UNSEEN", b" ALL 1:1200"),
+    (b"UID SEARCH RETURN (SAVE) UNDELETED", b""),
+    (b"SEARCH RETURN (ALL) $", b" ALL 1:1200"),
+]
+
+
+def test_what_is_not_told_is_not_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,200 messages found, those are looked up that are named: 50 as a rule, the ends, or none."""
+    most: list[int] = []
+
+    def counted(name: str) -> None:
+        method = getattr(View, name)
+
+        def noted(self: View, uids: array[int]) -> Any:
+            most.append(len(uids))
+            return method(self, uids)
+
+        monkeypatch.setattr(View, name, noted)
+
+    async def scenario(world: World) -> None:
+        await fill(world, 1_200)
+        client = await world.client(b"SELECT INBOX")
+        counted("numbers")
+        counted("numbers_in_order")
+        for command, expected in OF_MANY:
+            most.clear()
+            got = await client.ok(command)
+            if expected:
+                assert got.startswith(b'* ESEARCH (TAG "T")'), got
+                assert expected + b"\r\n" in got
+            assert max(most, default=0) <= 50, command
+
+    run(scenario)
+
+
+def test_the_newest_follow_what_happens() -> None:
+    """Of a mailbox large enough for its orders to be kept: mail that comes, goes and is read in another session."""
+
+    async def scenario(world: World) -> None:
+        await fill(world, 1_200)
+        client = await world.client(b"SELECT INBOX")
+        other = await world.client(b"SELECT INBOX")
+        newest = b"UID SORT RETURN (PARTIAL -1:-3 COUNT) (ARRIVAL) UTF-8 "
+        assert b"UID PARTIAL (-1:-3 1198:1200) COUNT 1200\r\n" in await client.ok(newest + b"ALL")
+        assert b"UID PARTIAL (-1:-3 1198:1200) COUNT 1200\r\n" in await client.ok(newest + b"UNSEEN")
+        await world.add(b"late")
+        got = await client.ok(newest + b"ALL")
+        assert b"UID PARTIAL (-1:-3 1198:1200) COUNT 1200\r\n" in got, "it was not told before"
+        assert b" 1201 EXISTS" in got + await client.ok(b"NOOP")
+        assert b"UID PARTIAL (-1:-3 1199:1201) COUNT 1201\r\n" in await client.ok(newest + b"ALL")
+        await other.ok(b"UID STORE 1200 +FLAGS.SILENT (\\Seen)")
+        assert b"UID PARTIAL (-1:-3 1198:1199,1201) COUNT 1200\r\n" in await client.ok(newest + b"UNSEEN")
+        await other.ok(b"UID STORE 5,1199 +FLAGS.SILENT (\\Deleted)")
+        await other.ok(b"UID EXPUNGE 5,1199")
+        assert b"UID PARTIAL (-1:-3 1198,1200:1201) COUNT 1199\r\n" in await client.ok(newest + b"ALL")
+        assert b"UID PARTIAL (-1:-3 1197:1198,1201) COUNT 1198\r\n" in await client.ok(newest + b"UNSEEN")
 
     run(scenario)
 

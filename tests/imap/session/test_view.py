@@ -7,9 +7,10 @@ must at every moment agree with the view, and with the mailbox once everything h
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -159,3 +160,31 @@ def test_what_contexts_have_not_looked_at_stands_there_once() -> None:
         changed = array("I", [modseq % 3 + 1, 3])
         view.note_own(Flagged(modseq, changed, array("I"), mailbox(4, modseq, 3), modseq - 1))
     assert view.unsettled == array("I", [1, 2, 3])
+
+
+stretches = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 90)), max_size=5)
+
+
+@given(stretches, st.data())
+def test_ranges_of_numbers_are_the_numbers(parts: list[tuple[int, int]], data: st.DataObject) -> None:
+    """Whether the UIDs found are many or few, in long runs or in none, with gaps between them or not."""
+    at = 0
+    uids: list[int] = []
+    for gap, length in parts:
+        at += gap
+        uids += range(at, at + length)
+        at += length
+    view = View(Snapshot(mailbox(at + 1, 1, len(uids)), UidList.of(uids)), read_only=False)
+    ends = data.draw(st.lists(st.tuples(st.integers(0, 450), st.integers(0, 450)), max_size=4))
+    named = {uid for low, high in ends for uid in range(low, high + 1)}
+    step = data.draw(st.sampled_from([1, 1, 2, 30]))
+    found = array("I", [uid for uid in uids if uid in named and not uid % step])
+    numbers = [number for number, uid in enumerate(uids, 1) if uid in set(found)]
+    assert list(view.numbers(found)) == numbers
+    told = view.number_ranges(found)
+    assert [number for low, high in told for number in range(low, high + 1)] == numbers
+    assert all(one[1] + 1 < other[0] for one, other in pairwise(told)), "neighbours are one range"
+    assert view.number_ranges(view.uids.uids) == ([(1, len(uids))] if uids else [])
+    view.saved = found
+    saved = view.spans(Sequence((), saved=True))
+    assert [position + 1 for start, stop in saved for position in range(start, stop)] == numbers

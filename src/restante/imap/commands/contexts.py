@@ -200,4 +200,4 @@ def _set(view: View, context: Context, uids: list[int]) -> list[Range]:
     """Results as the client names them, in order."""
     if context.keys:
         return compress_ordered(uids if context.uid else view.numbers_in_order(array("I", uids)))
-    return compress(uids if context.uid else view.numbers(array("I", uids)))
+    return compress(uids) if context.uid else view.number_ranges(array("I", uids))

@@ -21,7 +21,6 @@ from ...store.model import INBOX, SEPARATOR, Mailbox, UidRanges
 from ...store.rights import Rights
 from ..grammar.commands import ESearch, Source, SourceKind
 from ..grammar.names import encode_mailbox
-from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, nodes, resolved
 from ..session.places import Place
 from ..session.state import BadCommand, Reply, State
@@ -132,7 +131,7 @@ async def _search_one(
     if len(found) and command.returning != results.SAVE_ALONE:
         modseq = await _modseq(session, command, store, mailbox, view, shown)
         name = encode_mailbox(mailbox.name, session.dialect.utf8), mailbox.uidvalidity
-        session.write(results.esearch(command, found, modseq, compress, uid=True, mailbox=name, scores=scores))
+        session.write(results.esearch(command, found, modseq, results.BY_UID, uid=True, mailbox=name, scores=scores))
     results.tell_lost(session, place)
     if own and view is not None and contexts.UPDATE in (command.returning or ()):
         contexts.keep(session, view, command, found, began, uid=True, limited=bool(code))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ...store.interface import Store
 from ...store.model import Column
 from ..grammar.commands import ESearch, Search, Sort
 from ..grammar.response import esearch_response
-from ..grammar.sets import Range
+from ..grammar.sets import Range, compress, compress_ordered
 from ..session.view import View
 from .fetch_rows import BATCH, batches, read_rows
 from .store import view_spans
@@ -65,33 +66,61 @@ async def highest_modseq(session: ImapSession, view: View, uids: array[int], sto
     return highest or None
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How a response names messages. numbers: of UIDs in the command's order, the numbers told. ranges: the same as a
+    set, in that order. Both are asked for what is told alone: of the newest 50 of a million, for 50."""
+
+    numbers: Callable[[array[int]], Sequence[int]]
+    ranges: Callable[[array[int]], list[Range]]
+
+
+def _as_they_are(uids: array[int]) -> array[int]:
+    return uids
+
+
+BY_UID = Named(_as_they_are, compress)
+BY_UID_IN_ORDER = Named(_as_they_are, compress_ordered)
+
+
+def by_number(view: View) -> Named:
+    """By message numbers, ascending."""
+    return Named(view.numbers, view.number_ranges)
+
+
+def by_number_in_order(view: View) -> Named:
+    """By message numbers, in the order of a SORT."""
+    return Named(view.numbers_in_order, lambda uids: compress_ordered(view.numbers_in_order(uids)))
+
+
 def esearch(
     command: SearchLike,
-    numbers: Sequence[int],
+    found: array[int],
     modseq: int | None,
-    ranges: Callable[[Sequence[int]], list[Range]],
+    named: Named,
     *,
     uid: bool,
     mailbox: tuple[bytes, int] | None = None,
     scores: Sequence[int] = (),
 ) -> bytes:
-    """The ESEARCH response. numbers: what was found, in the command's order, as message numbers or UIDs. ranges:
-    makes a set of them in that order. mailbox: as in `esearch_response`. scores: of the same messages, where RELEVANCY
-    was asked for: with PARTIAL those of its messages are told."""
+    """The ESEARCH response. found: UIDs, in the command's order. mailbox: as in `esearch_response`. scores: of the same
+    messages, where RELEVANCY was asked for: with PARTIAL those of its messages are told.
+
+    Cost grows with what is told, not with what was found."""
     wanted = frozenset({"ALL"}) if command.returning is None else command.returning
-    some = bool(len(numbers))
+    some = bool(len(found))
     partial = None
     if command.partial is not None:
-        start, stop = command.partial.span(len(numbers))
-        partial = command.partial, ranges(numbers[start:stop])
+        start, stop = command.partial.span(len(found))
+        partial = command.partial, named.ranges(found[start:stop])
         scores = scores[start:stop]
     return esearch_response(
         command.tag,
         uid,
-        minimum=numbers[0] if some and "MIN" in wanted else None,
-        maximum=numbers[-1] if some and "MAX" in wanted else None,
-        everything=ranges(numbers) if some and "ALL" in wanted else None,
-        count=len(numbers) if "COUNT" in wanted else None,
+        minimum=next(iter(named.numbers(found[:1])), None) if some and "MIN" in wanted else None,
+        maximum=next(iter(named.numbers(found[-1:])), None) if some and "MAX" in wanted else None,
+        everything=named.ranges(found) if some and "ALL" in wanted else None,
+        count=len(found) if "COUNT" in wanted else None,
         modseq=modseq,
         partial=partial,
         mailbox=mailbox,

@@ -17,7 +17,6 @@ from ...query.language import And, Query, Sequence, Uids
 from ...store.model import UidRanges
 from ..grammar.commands import ESearch, Search, Sort
 from ..grammar.response import search_response
-from ..grammar.sets import compress
 from ..session.criteria import asks_modseq, is_fuzzy, resolved
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Spans, View, merged
@@ -62,12 +61,12 @@ async def search(session: ImapSession, command: Search) -> Reply:
 
     outcome = await run(session, command, find, limit.of_commands(session.config))
     found = outcome.found
-    numbers: array[int] | list[int] = found if command.uid else view.numbers(found)
+    named = results.BY_UID if command.uid else results.by_number(view)
     if command.returning is None and not session.dialect.rev2:
-        session.write(search_response(numbers, outcome.modseq))
+        session.write(search_response(named.numbers(found), outcome.modseq))
     elif command.returning != results.SAVE_ALONE:
         relevancy = [scores[uid] for uid in found] if asks_scores else ()
-        session.write(results.esearch(command, numbers, outcome.modseq, compress, uid=command.uid, scores=relevancy))
+        session.write(results.esearch(command, found, outcome.modseq, named, uid=command.uid, scores=relevancy))
     return finish(session, outcome, Reply(b"SEARCH completed."))
 
 

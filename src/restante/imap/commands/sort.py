@@ -16,7 +16,6 @@ from ...query.threads import NO_THREADS
 from ...store.model import UidRanges
 from ..grammar.commands import Sort, Thread
 from ..grammar.response import sort_response, thread_response
-from ..grammar.sets import compress_ordered
 from ..session.criteria import asks_modseq
 from ..session.state import Reply
 from . import filter_key, limit, results
@@ -42,13 +41,12 @@ async def sort(session: ImapSession, command: Sort) -> Reply:
 
     outcome = await run(session, command, find, limit.UNLIMITED)
     found = outcome.found
-    numbers: array[int] | list[int] = found if command.uid else session.view.numbers_in_order(found)
+    named = results.BY_UID_IN_ORDER if command.uid else results.by_number_in_order(session.view)
     if command.returning is None:
-        session.write(sort_response(numbers, outcome.modseq))
+        session.write(sort_response(named.numbers(found), outcome.modseq))
     elif command.returning != results.SAVE_ALONE:
         relevancy = [scores.get(uid, 1) for uid in found] if asks_scores else ()
-        answer = results.esearch(command, numbers, outcome.modseq, compress_ordered, uid=command.uid, scores=relevancy)
-        session.write(answer)
+        session.write(results.esearch(command, found, outcome.modseq, named, uid=command.uid, scores=relevancy))
     return finish(session, outcome, Reply(b"SORT completed."))
 
 

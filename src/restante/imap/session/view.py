@@ -18,10 +18,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
+from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass
 
 from ...query.language import Sequence
 from ...store.model import Delta, Flagged, Mailbox, Snapshot, UidList, UidRanges
+from ..grammar.sets import compress
 from .contexts import Context
 from .state import BadCommand
 
@@ -171,8 +173,7 @@ class View:
         return merged(found)
 
     def _spans_of_uids(self, uids: array[int]) -> Spans:
-        positions = (self.uids.sequence(uid) - 1 for uid in uids)
-        return merged([(p, p + 1) for p in positions if p >= 0])
+        return merged([self.uids.span(low, high) for low, high in compress(uids)])
 
     def ranges(self, spans: Spans) -> UidRanges:
         """UID ranges that hold exactly the messages of `spans` among those of this view."""
@@ -194,14 +195,25 @@ class View:
                 return True
         return False
 
-    def numbers(self, uids: array[int]) -> list[int]:
+    def numbers(self, uids: array[int]) -> Sequence_[int]:
         """Sequence numbers of UIDs (ascending); those not in the view are left out."""
         if len(uids) * 8 < len(self.uids):
             return [number for number in map(self.uids.sequence, uids) if number]
-        if uids == self.uids.uids:
-            return list(range(1, len(uids) + 1))
+        if uids is self.uids.uids or uids == self.uids.uids:
+            return range(1, len(uids) + 1)
         wanted = set(uids)
         return [number for number, uid in enumerate(self.uids.uids, 1) if uid in wanted]
+
+    def number_ranges(self, uids: array[int]) -> list[tuple[int, int]]:
+        """Sequence numbers of UIDs (ascending), as inclusive ranges; those not in the view are left out.
+
+        Cost: grows with the ranges where they are long, with the UIDs where not."""
+        if uids is self.uids.uids:
+            return compress(range(1, len(uids) + 1))
+        ranges = compress(uids)
+        if len(ranges) * 8 > len(uids):
+            return compress(self.numbers(uids))
+        return [(start + 1, stop) for start, stop in merged([self.uids.span(low, high) for low, high in ranges])]
 
     def numbers_in_order(self, uids: array[int]) -> list[int]:
         """Sequence numbers of UIDs in any order, which is kept; those not in the view are left out."""

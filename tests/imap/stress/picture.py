@@ -22,8 +22,8 @@ FLAGS = re.compile(rb"\bFLAGS \(([^)]*)\)")
 SUBJECT = re.compile(rb"Subject: (\w+)")
 HIGHEST = re.compile(rb"\[HIGHESTMODSEQ (\d+)\]")
 
-BY_NUMBER = ("FETCH", "STORE", "SEARCH")
-"""Commands during which no message may be expunged (RFC 9051 7.5.1)."""
+BY_NUMBER = ("FETCH", "STORE", "SEARCH", "SORT")
+"""Commands during which no message may be expunged (RFC 9051 7.5.1, RFC 5256 3)."""
 
 
 class Message:

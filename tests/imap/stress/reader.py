@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from .client import APPENDUID, Client, Dialect, Gone
 from .picture import UID, Message, Picture
@@ -45,6 +45,10 @@ SILENT: tuple[tuple[bytes, frozenset[bytes], frozenset[bytes]], ...] = (
 )
 DELETED = frozenset({b"\\Deleted"})
 SEARCHES = (b"SEARCH UNDELETED", b"SEARCH UNSEEN", b"SEARCH OR FLAGGED KEYWORD $Work", b"SEARCH SUBJECT free")
+FLAGGED = (b"UNDELETED", b"UNSEEN", b"SEEN UNDELETED", b"OR FLAGGED KEYWORD $Work", b"ALL")
+"""Queries that flags alone answer."""
+PART = re.compile(rb"PARTIAL \(-?\d+:-?\d+ (NIL|[\d:,]+)\)")
+ENDS = re.compile(rb"\b(MIN|MAX|COUNT) (\d+)")
 MODIFIED = re.compile(rb"\[MODIFIED ([\d:,]+)\]")
 VALUE = re.compile(rb"\b(UIDNEXT|HIGHESTMODSEQ) (\d+)")
 BUSY_NAMES = (b"NONEXISTENT", b"ALREADYEXISTS", b"INUSE")
@@ -54,6 +58,9 @@ ACTS = {
     "uid_fetch": 8,
     "search": 5,
     "search_save": 3,
+    "search_part": 3,
+    "sort": 3,
+    "sort_part": 2,
     "list": 1,
     "status": 3,
     "noop": 6,
@@ -204,6 +211,45 @@ class Reader:
         named = {int(told[1]) for line in client.answers if b"RFC822.SIZE" in line and (told := UID.search(line))}
         assert named <= saved, "$ named messages that were not found"
         picture.missing |= (saved & picture.uids) - named
+
+    async def do_search_part(self, client: Client, picture: Picture) -> None:
+        await client.ok(b"UID SEARCH RETURN (PARTIAL %b COUNT MIN MAX) %b" % self._part_of(FLAGGED))
+        part = self._checked_part(client)
+        assert part == sorted(part)
+
+    async def do_sort(self, client: Client, picture: Picture) -> None:
+        """By subject, which is each message's token, and then by UID (RFC 5256 3)."""
+        await client.ok(b"UID SORT RETURN (ALL) (SUBJECT) UTF-8 " + self.chance.choice(FLAGGED))
+        found = client.found()
+        assert len(found) == len(set(found))
+        tokens = picture.place.tokens
+        known = [(tokens[uid].upper(), uid) for uid in found if uid in tokens]
+        assert known == sorted(known), "not in order"
+
+    async def do_sort_part(self, client: Client, picture: Picture) -> None:
+        count = len(picture.messages)
+        part, query = self._part_of(FLAGGED)
+        await client.ok(b"SORT RETURN (PARTIAL %b COUNT MIN MAX) (REVERSE SUBJECT) UTF-8 %b" % (part, query))
+        assert all(1 <= number <= count for number in self._checked_part(client))
+
+    def _part_of(self, queries: Sequence[bytes]) -> tuple[bytes, bytes]:
+        return self.chance.choice((b"1:5", b"-1:-5")), self.chance.choice(queries)
+
+    def _checked_part(self, client: Client) -> list[int]:
+        """Up to five results from one end, which must agree with how many there are and which stand at the ends."""
+        (line,) = [line for line in client.answers if line.startswith(b"* ESEARCH ")]
+        told = PART.search(line)
+        assert told is not None, line
+        part = [] if told[1] == b"NIL" else uids(told[1])
+        ends = {name: int(value) for name, value in ENDS.findall(line)}
+        count = ends.pop(b"COUNT")
+        assert len(part) == len(set(part)) == min(count, 5), line
+        from_end = b"(-" in line
+        if count:
+            assert part[-1 if from_end else 0] == ends[b"MAX" if from_end else b"MIN"], line
+        if 0 < count <= 5:
+            assert (part[0], part[-1]) == (ends[b"MIN"], ends[b"MAX"]), line
+        return part
 
     async def do_status(self, client: Client, picture: Picture) -> None:
         """What STATUS says never falls back, whichever process says it."""

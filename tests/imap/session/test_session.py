@@ -47,6 +47,54 @@ def test_greeting_tells_what_can_be_done_before_login() -> None:
     run(scenario)
 
 
+EXTENSIONS = b"""
+SORT SORT=DISPLAY THREAD=REFERENCES THREAD=ORDEREDSUBJECT ESORT CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH PARTIAL
+SEARCH=FUZZY FILTERS WITHIN SAVEDATE PREVIEW NOTIFY COMPRESS=DEFLATE MULTIAPPEND CATENATE REPLACE QUOTA
+QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX ACL RIGHTS=kxte LIST-MYRIGHTS METADATA METADATA-SERVER
+LIST-METADATA UTF8=ACCEPT UNAUTHENTICATE LANGUAGE I18NLEVEL=1 MESSAGELIMIT=1000000 UIDONLY INPROGRESS CONDSTORE QRESYNC
+OBJECTID BINARY MOVE ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS STATUS=SIZE SPECIAL-USE CREATE-SPECIAL-USE CHILDREN
+UIDPLUS UNSELECT NAMESPACE IDLE ID ENABLE SASL-IR IMAP4rev1 IMAP4rev2 LITERAL-
+""".split()
+"""Under the names that their RFCs give them, as announced to who has logged in. With APPENDLIMIT, whose number is
+configured; QUOTASET is for who may set quotas."""
+
+BEFORE = {
+    b"IMAP4rev1",
+    b"IMAP4rev2",
+    b"SASL-IR",
+    b"ENABLE",
+    b"ID",
+    b"LANGUAGE",
+    b"LITERAL-",
+    b"AUTH=PLAIN",
+    b"STARTTLS",
+}
+
+
+def test_what_is_announced_in_each_state() -> None:
+    """The same in every state in which a client has logged in, by CAPABILITY and by the codes of greeting and login."""
+
+    async def scenario(world: World) -> None:
+        def names(line: bytes) -> set[bytes]:
+            words = line.partition(b"CAPABILITY ")[2].partition(b"\r")[0].partition(b"]")[0].split()
+            assert len(words) == len(set(words)), "announced twice"
+            return {word for word in words if not word.startswith(b"APPENDLIMIT=")}
+
+        client = world.connect()
+        assert names(await client.greeting()) == names(await client.do(b"CAPABILITY")) == BEFORE
+        after = set(EXTENSIONS)
+        assert names(await client.ok(b"LOGIN user pass")) == after
+        for command in (b"NOOP", b"SELECT INBOX", b"ENABLE IMAP4rev2 QRESYNC UTF8=ACCEPT UIDONLY", b"UNSELECT"):
+            await client.ok(command)
+            got = await client.ok(b"CAPABILITY")
+            assert names(got) == after, command
+            assert b" APPENDLIMIT=" in got
+        await client.ok(b"UNAUTHENTICATE")
+        assert names(await client.do(b"CAPABILITY")) == BEFORE
+
+    run(scenario)
+
+
 def test_login() -> None:
     async def scenario(world: World) -> None:
         client = world.connect()
@@ -280,6 +328,27 @@ def test_rfc9051_7_1_once_there_is_no_room_for_keywords_none_is_invited() -> Non
         assert b"T NO [LIMIT] " in got
         await client.ok(b"STORE 1 +FLAGS (two)")
         assert b"[PERMANENTFLAGS (" + system + b" one two)]" in await client.ok(b"SELECT INBOX")
+
+    run(scenario, keywords=2)
+
+
+def test_keywords_that_other_mailboxes_use_up_are_offered_no_more() -> None:
+    """Also to a session that opens again a mailbox in which nothing has changed."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"here")
+        client = world.connect(limits=LimitsTable(keywords=2))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        await client.ok(b"CREATE Elsewhere")
+        await world.add(b"there", mailbox="Elsewhere")
+        for _ in range(2):  # the second time from what is kept
+            assert b" \\*)]" in await client.ok(b"SELECT INBOX")
+        other = await world.client(b"SELECT Elsewhere")
+        await other.ok(b"STORE 1 +FLAGS.SILENT (one two)")
+        got = await client.ok(b"SELECT INBOX")
+        assert b"[PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft one two)]" in got
+        assert b"* 1 EXISTS" in got
 
     run(scenario, keywords=2)
 

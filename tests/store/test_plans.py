@@ -49,7 +49,7 @@ HOT = {
     "uids": ("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", 1),
     "first unseen": (changes._FIRST_UNSEEN, 2),
     "changed": (changes._CHANGED, 2),
-    "vanished": (changes._VANISHED, 2),
+    "vanished": (changes._VANISHED, 3),
     "flags to change": (flags._OF_SET, 4),
     "flags changed": (flags._UPDATE, 4),
     "flags changed by range": (flags._UPDATE_RANGE, 7),

@@ -206,3 +206,29 @@ def test_flags_of_a_large_mailbox_are_read_on_a_thread(tmp_path: Path, monkeypat
         assert (await store.snapshot(box)).uids is uids, "the list that sessions share stays the one it was"
 
     asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("gone", [3, 16])
+def test_a_list_of_which_much_has_gone_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: int) -> None:
+    """Removals lie in no order: a million, read one by one, would hold everybody up for a second."""
+    read: list[int] = []
+    read_here = rows.uids_and_flags
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def noted(db: apsw.Connection, mailbox: int) -> tuple[array[int], array[int]]:
+        read.append(mailbox)
+        return read_here(db, mailbox)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 2_000)
+        await store.snapshot(box)
+        monkeypatch.setattr(rows, "uids_and_flags", noted)
+        await store.expunge(box, ((5, 4 + gone * 100),), deleted_only=False)
+        left = [*range(1, 5), *range(5 + gone * 100, 2_001)]
+        assert list((await store.snapshot(box)).uids.uids) == left
+        assert len(read) == (1 if gone == 16 else 0)
+        delta = await store.delta(box, 1)
+        assert list(delta.vanished) == [*range(5, 5 + gone * 100)], "what is told is all of it"
+
+    asyncio.run(installation.play(scene))

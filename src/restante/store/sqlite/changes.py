@@ -38,6 +38,9 @@ MOST_DELTAS = 64
 SMALL_DELTA = 1_000
 """Largest answer that is kept."""
 
+MOST_CHANGED = 20_000
+"""Placements of which the flags are read on the event loop because they changed: 20 ms. After more all are read."""
+
 
 ON_LOOP = 200_000
 """Messages up to which a UID list is read on the event loop: about 60 ms. Larger ones are read on a thread, where the
@@ -231,7 +234,7 @@ def _flags_followed(
 ) -> array[int] | None:
     """Flag set numbers of an earlier state brought to now; None where so many changed that all are read sooner."""
     modseq, _, flags = held
-    most = len(uids) // 8 + 8
+    most = min(len(uids) // 8 + 8, MOST_CHANGED)
     changed: list[tuple[int, int]] = typed(db.execute(_CHANGED_FLAGS, (key, modseq, most + 1)))
     if len(changed) > most:
         return None
@@ -251,7 +254,10 @@ def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int]
     highest, uidnext, _ = state
     if highest < log_floor(db):  # removals are forgotten; or the file is an older state, which tells nothing of these
         return None
-    gone = vanished(db, mailbox.key, highest)
+    most = len(uids) // 4 + 1_000  # after more removals, which lie in no order, the whole list is read sooner
+    gone = vanished(db, mailbox.key, highest, most)
+    if len(gone) > most:
+        return None
     new = list(
         chain.from_iterable(
             db.execute("SELECT uid FROM placement WHERE mailbox = ? AND uid >= ? ORDER BY uid", (mailbox.key, uidnext))
@@ -266,15 +272,17 @@ def log_floor(db: apsw.Connection) -> int:
     return int(db.execute("SELECT log_floor FROM account").get)
 
 
-def vanished(db: apsw.Connection, key: int, since: int) -> array[int]:
-    """UIDs removed after `since`, as far as the log goes, ascending."""
-    found = array("I", list(chain.from_iterable(db.execute(_VANISHED, (key, since)))))
+def vanished(db: apsw.Connection, key: int, since: int, most: int | None = None) -> array[int]:
+    """UIDs removed after `since`, as far as the log goes, ascending. most: where they are more, some, one more than
+    that."""
+    limit = -1 if most is None else most + 1
+    found = array("I", list(chain.from_iterable(db.execute(_VANISHED, (key, since, limit)))))
     return array("I", sorted(found)) if len(found) > 1 else found
 
 
 _ALL_FLAGS = "SELECT flagset FROM placement WHERE mailbox = ? ORDER BY uid"
 _CHANGED_FLAGS = "SELECT uid, flagset FROM placement WHERE mailbox = ? AND modseq > ? LIMIT ?"
-_VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ?"
+_VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ? LIMIT ?"
 _CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ?"
 
 

@@ -49,6 +49,8 @@ that has more than this by itself is read alone."""
 RANGES = 1_000
 """Ranges that a statement is given at once."""
 
+_decode_numbers = msgspec.json.Decoder(list[int]).decode
+
 THREADING: dict[Algorithm, Callable[[], OrderedSubject | References]] = {
     Algorithm.ORDEREDSUBJECT: OrderedSubject,
     Algorithm.REFERENCES: References,
@@ -56,12 +58,13 @@ THREADING: dict[Algorithm, Callable[[], OrderedSubject | References]] = {
 
 
 def sort_sql(keys: Sequence[Criterion]) -> str:
-    """One value: the UIDs in order, joined by commas. Parameters: packed ranges (with RELEVANCY among the keys: UIDs
+    """One value: the UIDs in order, as a JSON array. Parameters: packed ranges (with RELEVANCY among the keys: UIDs
     shifted left by 7, with their scores), mailbox."""
     terms = [expression + " DESC" * descends for expression, descends in ordering(keys)]
     order = ", ".join([*terms, "p.uid"])
     source = _SCORED if "s.value" in order else spans("?1", "placement", "?2")
-    return f"SELECT group_concat(uid) FROM (SELECT p.uid FROM {source}{sortkey_join(order)} ORDER BY {order})"
+    ordered = f"SELECT p.uid FROM {source}{sortkey_join(order)} ORDER BY {order}"
+    return f"SELECT '[' || group_concat(uid) || ']' FROM ({ordered})"
 
 
 _SCORED = "carray(?1) s CROSS JOIN placement p ON p.mailbox = ?2 AND p.uid = (s.value >> 7)"
@@ -70,7 +73,7 @@ _SCORED = "carray(?1) s CROSS JOIN placement p ON p.mailbox = ?2 AND p.uid = (s.
 def sort_uids(db: apsw.Connection, mailbox: int, named: apsw.CArrayBinding, keys: Sequence[Criterion]) -> array[int]:
     """UIDs of the placements named, ordered."""
     text: str | None = db.execute(sort_sql(keys), (named, mailbox)).get
-    return array("I", map(int, text.split(","))) if text else array("I")
+    return array("I", _decode_numbers(text)) if text else array("I")
 
 
 async def sort(
@@ -164,8 +167,6 @@ _COLUMNS = {
     for algorithm, facts in _FACTS.items()
 }
 """A column a value: no row becomes a tuple, and SQLite works without the interpreter's lock."""
-
-_decode_numbers = msgspec.json.Decoder(list[int]).decode
 
 
 def thread_columns(

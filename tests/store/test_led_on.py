@@ -200,3 +200,28 @@ def test_long_queries_leave_nothing_behind(tmp_path: Path) -> None:
         assert len(engine.kept.matches._answers) == 1
 
     asyncio.run(installation.play(scene))
+
+
+@pytest.mark.usefixtures("small")
+def test_what_the_log_tells_no_more_is_found_anew(tmp_path: Path) -> None:
+    """Removals that are forgotten, and messages of which nothing is known any more: nothing of them is answered."""
+    installation = Installation("sqlite", tmp_path / "data")
+    unseen = Not(HasFlag("\\Seen"))
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 30)
+        await fill(store, box, 1, "\\Seen")
+        for query in (All(), unseen):
+            assert len(await store.sort(box, query, KEYS[0], ALL)) == 31 - isinstance(query, Not)
+        await store.expunge(box, ((3, 5),), deleted_only=False)
+        db = apsw.Connection(str(engine.path(ACCOUNT)))
+        db.execute("UPDATE account SET log_floor = modseq; DELETE FROM removed")
+        db.close()
+        left = [uid for uid in range(1, 32) if uid not in (3, 4, 5)]
+        assert list(await store.search(box, unseen, ALL)) == left[:-1]
+        assert sorted(await store.sort(box, unseen, KEYS[0], ALL)) == left[:-1]
+        assert sorted(await store.sort(box, All(), KEYS[0], ALL)) == left
+
+    asyncio.run(installation.play(scene))

@@ -220,7 +220,10 @@ class View:
         if len(uids) * 8 < len(self.uids):
             return [number for number in map(self.uids.sequence, uids) if number]
         numbers = dict(zip(self.uids.uids, range(1, len(self.uids) + 1), strict=True))
-        return [numbers[uid] for uid in uids if uid in numbers]
+        try:
+            return list(map(numbers.__getitem__, uids))
+        except KeyError:
+            return [numbers[uid] for uid in uids if uid in numbers]
 
     def recent_count(self) -> int:
         """How many messages are \\Recent in this session."""

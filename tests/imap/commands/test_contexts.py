@@ -328,10 +328,10 @@ def test_only_what_changed_is_searched_again_and_nothing_without_a_context() -> 
     class Noting(Counting):
         def __init__(self, store: Store) -> None:
             super().__init__(store)
-            self.asked: list[Any] = []
+            self.searched: list[Any] = []
 
         async def search(self, *arguments: Any, **options: Any) -> Any:
-            self.asked.append(arguments[2])
+            self.searched.append(arguments[2])
             return await self.store.search(*arguments, **options)
 
     async def scenario(world: World) -> None:
@@ -340,18 +340,18 @@ def test_only_what_changed_is_searched_again_and_nothing_without_a_context() -> 
         put_store(one, store)
         await one.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
         await one.ok(b"NOOP")
-        assert store.asked == []
+        assert store.searched == []
         await one.ok(b"SEARCH RETURN (UPDATE) UNSEEN")
-        store.asked.clear()
+        store.searched.clear()
         await one.ok(b"NOOP")
-        assert store.asked == []
+        assert store.searched == []
         await one.ok(b"STORE 3:4 +FLAGS.SILENT (\\Seen)")
-        assert store.asked == [((3, 4),)]
-        store.asked.clear()
+        assert store.searched == [((3, 4),)]
+        store.searched.clear()
         store.calls = Counter()
         await world.add(b"five")
         await one.ok(b"NOOP")
-        assert store.asked == [((5, 5),)]
+        assert store.searched == [((5, 5),)]
         assert store.calls["delta"] == 1
 
     run(scenario)

@@ -10,7 +10,7 @@ from ..model import Flags, UidRanges
 LARGEST_QUERY = 8
 """Keys of the longest query that is worth keeping something for."""
 
-LONGEST_NAME = 200
+LONGEST_NAME = 64
 """Characters of the longest flag in it."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from restante.imap.grammar import commands as c
 from restante.imap.grammar.encode import encode_command
 from restante.imap.grammar.reader import Bad, Continue, Line, ReaderLimits
+from restante.imap.session.criteria import nodes
 from restante.query import language as q
 from restante.query.order import Criterion, SortKey
 from restante.query.threads import Algorithm
@@ -62,6 +64,17 @@ def _flat(kind: type[q.And] | type[q.Or], operands: list[q.Query]) -> q.Query:
     for operand in operands:
         flat.extend(operand.operands if isinstance(operand, kind) and isinstance(operand, q.And | q.Or) else [operand])
     return kind(tuple(flat))
+
+
+def _as_one(query: q.Query) -> q.Query:
+    """The query with And of And and Or of Or as one."""
+    match query:
+        case q.And(operands) | q.Or(operands):
+            return _flat(type(query), [_as_one(operand) for operand in operands])
+        case q.Not(operand) | q.Fuzzy(operand):
+            return type(query)(_as_one(operand))
+        case _:
+            return query
 
 
 keys = st.recursive(
@@ -155,8 +168,13 @@ commands = st.one_of(
 @settings(deadline=None)
 @given(commands, st.booleans(), st.booleans())
 def test_what_is_encoded_reads_back(command: c.Command, utf8: bool, literal_plus: bool) -> None:
-    pieces = encode_command(command, utf8, literal_plus)
-    assert without_continue(events_of(reader(utf8), pieces)) == [command]
+    (read,) = without_continue(events_of(reader(utf8), encode_command(command, utf8, literal_plus)))
+    if isinstance(command, c.Search | c.ESearch | c.Sort | c.Thread) and read != command:
+        # Behind a stored filter keys are kept as they are written, an OR of three as two (`key_tree`).
+        assert any(isinstance(node, q.NamedFilter) for node in nodes(command.query))
+        assert isinstance(read, c.Search | c.ESearch | c.Sort | c.Thread)
+        read = replace(read, query=_as_one(read.query))
+    assert read == command
 
 
 LIMITS = ReaderLimits(200, 200, 100, 100, 500, 600, 5, 20, 10)

@@ -370,6 +370,26 @@ def test_status_without_a_schedule_is_no_failure_and_with_one_nothing_is_known_y
     assert "no server has seen" in cli("--config", str(config), "backup", "status").stdout
 
 
+def test_where_there_is_no_store_nothing_is_saved(cli: Cli) -> None:
+    """A disk that is not mounted: an empty snapshot would be the newest one, and a good night."""
+    nowhere = cli.folder / "nowhere"
+    cli.data("backup", "run", cli.place, *cli.key)
+    before = cli.json("backup", "list", cli.place, *cli.key)
+    for mounted in (False, True):
+        if mounted:
+            nowhere.mkdir()
+        refused = cli("backup", "run", cli.place, *cli.key, "--data", str(nowhere), status=Exit.REFUSED).stderr
+        assert str(nowhere) in refused
+        config = cli.folder / "restante.toml"
+        config.write_text(f'data = "{nowhere}"\n[backup]\nlocation = "{cli.place}"\n')
+        assert str(nowhere) in cli("--config", str(config), "backup", "status", status=Exit.REFUSED).stderr
+        one = ("restore", cli.place, "--account", "ann@example.com", *cli.key, "--data", str(nowhere))
+        for more in ((), ("--dry-run",)):
+            assert str(nowhere) in cli("backup", *one, *more, status=Exit.REFUSED).stderr
+    assert cli.json("backup", "list", cli.place, *cli.key) == before
+    assert list(nowhere.iterdir()) == []
+
+
 def test_status_says_what_is_wrong(cli: Cli) -> None:
     config = cli.folder / "restante.toml"
     config.write_text(f'data = "{cli.folder / "data"}"\n[backup]\nlocation = "/x"\n')

@@ -100,7 +100,6 @@ def test_data_may_stand_before_and_after_the_command(tmp_path: Path) -> None:
 
 
 def test_domains(cli: Cli) -> None:
-    assert "restante domain add" in cli("domain", "list").stderr
     cli("domain", "add", "Example.COM")
     assert cli.json("domain", "list")[0]["domain"] == "example.com"
     cli("domain", "add", "example.com", status=Exit.REFUSED)
@@ -117,6 +116,8 @@ def test_domains(cli: Cli) -> None:
     cli("domain", "set", "example.com", "--catch-all", "a@example.com", "--no-catch-all", status=Exit.USAGE)
     assert "Nothing was done" not in cli("domain", "remove", "example.com", "--yes").stderr
     cli("domain", "remove", "example.com", "--yes", status=Exit.NOT_FOUND)
+    assert "restante domain add" in cli("domain", "list").stderr
+    assert "restante account add" in cli("account", "list").stderr
 
 
 def test_accounts(bob: Cli) -> None:
@@ -156,6 +157,7 @@ def test_a_new_account_without_mailboxes_has_inbox_alone(bob: Cli) -> None:
 
 
 def test_a_refusal_is_two_lines_on_stderr(cli: Cli) -> None:
+    cli("domain", "add", "example.com")
     result = cli("account", "show", "no@example.com", status=Exit.NOT_FOUND)
     assert result.stdout == ""
     assert result.stderr.startswith("restante: ")
@@ -274,6 +276,68 @@ def test_what_delivery_logs_is_a_line_on_stderr(bob: Cli, tmp_path: Path) -> Non
     assert (line["event"], line["account"]) == ("redelivery suppressed", "bob@example.com")
     (one,) = json.loads(bob("status", "--json").stdout)["suppressed_duplicates"]
     assert one["account"] == "bob@example.com"
+
+
+NEED_A_STORE = (
+    "status", "doctor", "doctor --repair",
+    "domain list", "domain set a.example --scram", "domain remove a.example --yes",
+    "account list", "account show a@a.example", "account add a@a.example --password-stdin",
+    "account passwd a@a.example --password-stdin", "account set a@a.example --quota 1", "account disable a@a.example",
+    "account enable a@a.example", "account remove a@a.example --yes",
+    "alias list", "alias add b@a.example a@a.example", "alias remove b@a.example --yes",
+    "acl list a@a.example", "acl set a@a.example INBOX anyone lr", "acl remove a@a.example INBOX anyone --yes",
+    "app-password list a@a.example", "app-password add a@a.example", "app-password revoke a@a.example 1 --yes",
+    "import MAIL --account a@a.example", "export OUT --account a@a.example", "search --account a@a.example word",
+    "undelete --account a@a.example", "rewind --account a@a.example --list", "deliver --to a@a.example",
+    "dedupe --account a@a.example", "backup mirror list", "backup mirror remove a@a.example",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", NEED_A_STORE)
+def test_what_works_on_a_store_begins_none(tmp_path: Path, line: str) -> None:
+    """A folder's name that was mistyped, or a disk that is not mounted, is not a store without accounts."""
+    mail = tmp_path / "a.eml"
+    mail.write_bytes(MESSAGE)
+    args = line.replace("MAIL", str(mail)).replace("OUT", str(tmp_path / "out")).split()
+    temporary = args[0] in ("deliver", "dedupe")  # an MTA keeps the message; a side may come back
+    for data in (tmp_path / "none", tmp_path / "none" / "below", tmp_path):
+        result = CliRunner().invoke(restante, [*args, "--data", str(data)], input=MESSAGE)
+        assert result.exit_code == (Exit.TEMPORARY if temporary else Exit.REFUSED), (result.output, result.exception)
+        assert result.stdout == ""
+        assert str(data) in result.stderr
+        assert len(result.stderr.splitlines()) == 2
+        assert list(tmp_path.iterdir()) == [mail], "nothing was made"
+
+
+def test_what_is_wrong_with_a_data_folder_is_said(cli: Cli, tmp_path: Path) -> None:
+    where = str(cli.data)
+    told = cli("doctor", status=Exit.REFUSED).stderr
+    assert f"There is no folder {where}." in told
+    assert f"restante domain add example.org --data {where}" in told
+    cli.data.mkdir()
+    assert f"There is no mail store in {where}." in cli("doctor", status=Exit.REFUSED).stderr
+    config = tmp_path / "r.toml"
+    config.write_text(f'data = "{cli.data}"\n')
+    told = CliRunner().invoke(restante, ["--config", str(config), "doctor"]).stderr
+    assert f"restante domain add example.org --config {config}" in told
+    (cli.data / "accounts").mkdir()
+    assert "no directory.db" in cli("doctor", status=Exit.REFUSED).stderr
+    cli.data = config
+    assert "is no folder" in cli("doctor", status=Exit.REFUSED).stderr
+    cli.data = tmp_path / ("n" * 300)
+    assert "cannot be read" in cli("doctor", status=Exit.REFUSED).stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_data_folder_that_may_not_be_read_is_no_missing_one(bob: Cli) -> None:
+    for path in (bob.data, bob.data / "directory.db"):
+        mode = path.stat().st_mode & 0o777
+        path.chmod(0)
+        try:
+            assert "cannot be read and written" in bob("doctor", status=Exit.REFUSED).stderr
+        finally:
+            path.chmod(mode)
+    bob("doctor")
 
 
 @pytest.mark.parametrize("given", ["file", "file/below"])

@@ -43,9 +43,10 @@ def list_(as_json: bool) -> None:
 
 async def _list() -> list[MirrorRow]:
     from ..server.mirrors import told_mirrors
-    from .installation import load_config
+    from .installation import load_config, need_store
 
     config, data = load_config(place_of())
+    need_store(data)
     return [
         MirrorRow(each.address, each.messages, human_size(each.octets), instant(each.updated))
         for each in await told_mirrors(config, data)
@@ -58,9 +59,10 @@ async def _list() -> list[MirrorRow]:
 def remove(account: str) -> None:
     """Remove the mirror of an account. The server is left as it is, and so are the snapshots that there are."""
     from ..server.mirrors import remove_mirror
-    from .installation import check_owner, load_config
+    from .installation import check_owner, load_config, need_store
 
     config, data = load_config(place_of())
     check_owner(data)
+    need_store(data)
     run(remove_mirror(config, data, account))
     click.echo(f"Removed the mirror of {account}. Snapshots that have the account keep it.")

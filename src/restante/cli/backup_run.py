@@ -171,10 +171,12 @@ async def _run(
     from ..clock import SystemClock, system_random
     from ..server.mirrors import sources_of
     from ..store.sqlite.glance import glance_directory
-    from .installation import installation
+    from .installation import installation, load_config
 
+    # who backs up an account elsewhere may have none here: its mirror is the first thing that is kept
+    begin = bool(names or load_config(place_of())[0].backup.imap)
     asyncio.get_running_loop().call_later(SHORT, step_back)
-    async with installation() as here, contextlib.AsyncExitStack() as held:
+    async with installation(begin=begin) as here, contextlib.AsyncExitStack() as held:
         directory = glance_directory(str(here.data))
         if directory is not None:
             held.callback(directory.close)

@@ -151,9 +151,11 @@ def status_(ctx: click.Context, metrics: bool, as_json: bool) -> None:
     difference or is overdue (40 days; a weekly one: 10). It is 0 where no schedule is configured.
     """
     from ..clock import SystemClock
-    from .installation import load_config
+    from .installation import load_config, need_store
 
     config, data = load_config(place_of())
+    if config.backup.location and config.backup.schedule != "off":
+        need_store(data)  # a folder whose disk is not mounted knows of no night, and would pass for a new one
     nightly = nightly_of(config, data, SystemClock().now())
     if metrics:
         from ..server.backup_metrics import metrics_of

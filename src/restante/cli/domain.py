@@ -44,7 +44,7 @@ def add(name: str, catch_all: str | None, scram: bool) -> None:
     """Add DOMAIN."""
 
     async def work() -> None:
-        async with installation() as here:
+        async with installation(begin=True) as here:
             domain = await here.admin.add_domain(name, catch_all=catch_all, scram=scram)
             click.echo(f"Added the domain {domain.name}.")
 

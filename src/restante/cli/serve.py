@@ -68,5 +68,5 @@ async def _demo(mail: Path | None) -> tuple[str, str]:
     from .installation import installation
     from .progress import Meter
 
-    async with installation() as here:
+    async with installation(begin=True) as here:
         return await install(here.engine, here.admin, here.data, here.limits, mail, Meter)

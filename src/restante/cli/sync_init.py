@@ -273,7 +273,7 @@ async def _make_account(file: Path, address: str) -> None:
     from .installation import installation
 
     # --config names the file of copies here, not the server's.
-    async with installation(Place(place_of().data or load_copies(file).data)) as here:
+    async with installation(Place(place_of().data or load_copies(file).data), begin=True) as here:
         try:
             await here.admin.account(address)
             return

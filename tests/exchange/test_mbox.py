@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restante.exchange import mbox
 from restante.exchange.dates import from_line_date
 from restante.exchange.export import format_mbox
 from restante.exchange.incoming import Incoming, Skipped
-from restante.exchange.mbox import is_mbox, read_mbox
+from restante.exchange.mbox import Raw, Splitter, is_mbox, looks_like_from_line, read_mbox
 from restante.store.model import Flags, System
 
 from .store import SHARED
@@ -158,6 +159,39 @@ def test_what_is_written_is_read_again(messages: list[tuple[list[bytes], bool]])
 def test_any_octets_end(data: bytes) -> None:
     read(data, largest=1000)
     read(FROM + data, largest=1000)
+
+
+class ByLine(Splitter):
+    """Reads a body one line after the other: slow, and plain to see."""
+
+    def _scanned(self, from_line: bytes, offset: int, header: bytes) -> tuple[Raw, int, bytes]:
+        lines, blank = [header], header.endswith((b"\n\n", b"\n\r\n")) or header in (b"\n", b"\r\n")
+        while line := self._stream.readline():
+            if looks_like_from_line(line, blank, self._peek()):
+                break
+            blank = line in (b"\n", b"\r\n")
+            lines.append(line)
+        at = self._stream.tell() - len(line)
+        fits = sum(map(len, lines)) <= self._largest
+        if blank and len(lines) > 1:
+            lines.pop()
+        return Raw(from_line, offset, b"".join(lines) if fits else b"", False, not fits), at, line
+
+
+PIECES = [
+    FROM, b"From ", b"From Russia with love\n", b">From x\n", b"\n", b"\r\n", b"S: 1\n", b"Subject: s\n", b"text\n",
+    b"x" * 9, b"From -\n", b"\r",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30), st.integers(1, 40), st.sampled_from([10, 60, 10_000]))
+def test_blocks_are_as_lines_wherever_their_borders_lie(pieces: list[bytes], block: int, largest: int) -> None:
+    data = FROM + b"".join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mbox, "FIRST_BLOCK", block)
+        patch.setattr(mbox, "LAST_BLOCK", 2 * block)
+        found = list(Splitter(io.BytesIO(data), largest).messages())
+    assert found == list(ByLine(io.BytesIO(data), largest).messages())
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/mail is not here")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from .common import cell, count, emit_json, human_size, run, with_json, with_place
+from .entry import GARBAGE
 from .statuses import Exit
 
 MOST_TOLD = 20
@@ -51,6 +53,7 @@ def command(ctx: click.Context, source: Path, address: str, mailbox: str | None,
     .tar (.gz, .xz, .bz2) or .zip of those. What cannot be read is listed with its reason, and the exit status
     is 4 if a message may be among it.
     """
+    gc.set_threshold(GARBAGE)  # what analyses are made of is no garbage: it lives until it is filed
     result = run(_work(source, address, mailbox, pop3_uidl))
     if as_json:
         emit_json(result)

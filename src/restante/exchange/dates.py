@@ -8,6 +8,7 @@ from __future__ import annotations
 import calendar
 import re
 from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
 
 LAST = 0xFFFF_FFFF
 
@@ -24,6 +25,7 @@ FROM_DATE = re.compile(
 TZ_BEFORE_YEAR = re.compile(rb" ([+-]\d{4}) +\d{4}")
 
 
+@lru_cache(maxsize=4)  # a reader asks once whether it is a From_ line, and once what it says
 def from_line_date(line: bytes) -> int | None:
     """The instant at the end of a From_ line (without its line end), UTC where it names no offset."""
     found = FROM_DATE.search(line[:1000])
@@ -80,5 +82,7 @@ def header_end(data: bytes) -> int:
     """Where the header ends: the offset of the empty line, at most LONGEST_HEADER."""
     if data.startswith((b"\n", b"\r\n")):
         return 0
-    ends = [at for at in (data.find(b"\n\n", 0, LONGEST_HEADER), data.find(b"\n\r\n", 0, LONGEST_HEADER)) if at >= 0]
-    return min(ends) + 1 if ends else min(len(data), LONGEST_HEADER)
+    bare = data.find(b"\n\n", 0, LONGEST_HEADER)
+    ended = data.find(b"\n\r\n", 0, LONGEST_HEADER if bare < 0 else bare + 2)  # most have one kind of line end
+    first = bare if ended < 0 else ended
+    return first + 1 if first >= 0 else min(len(data), LONGEST_HEADER)

@@ -1,8 +1,8 @@
 """Puts the mail of a source into an account: the one way mail comes in from files, for people and for the demo.
 
-Makes mailboxes, analyses each message once and appends in groups, so that an import costs one commit for many
-messages and holds no more than two groups in memory. What cannot be taken is reported with its reason; what can,
-is. Knows the store's interface and the readers' items, no format.
+Makes mailboxes and takes over what an old server numbered and named; `filing` analyses and appends the messages. What
+cannot be taken is reported with its reason; what can, is. Knows the store's interface and the readers' items, no
+format.
 """
 
 from __future__ import annotations
@@ -14,28 +14,21 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..analysts.pool import Analysts
 from ..clock import Clock, SystemClock
 from ..inbox import is_inbox
-from ..mime.model import DEFAULT_LIMITS, Analysis, Limits
-from ..mime.normalise import normalise_line_ends
+from ..mime.model import DEFAULT_LIMITS, Limits
 from ..store.annotation import ACCOUNT, SPECIAL_USE
 from ..store.errors import (
     BadMailboxName,
     CannotChangeMailbox,
-    DiskFull,
     MailboxExists,
-    OverQuota,
     RoleTaken,
     StoreRefusal,
-    TooManyKeywords,
 )
 from ..store.interface import Store
-from ..store.model import INBOX, Adoption, Column, Flags, Mailbox, NewMessage
+from ..store.model import INBOX, Adoption, Column, Mailbox
+from .filing import Filing
 from .incoming import ExchangeRefusal, Incoming, Item, Skipped, Source, SourceMailbox
-
-GROUP_MESSAGES = 100
-GROUP_OCTETS = 8 << 20
 
 PIECE_ITEMS = 50
 PIECE_OCTETS = 1 << 20
@@ -89,7 +82,8 @@ async def import_mail(
     """
     report = report if report is not None else Report()
     told = progress or (lambda octets: None)
-    loader = _Loader(report, store, mailbox, told, once, limits, clock or SystemClock(), claim)
+    filing = Filing(store, limits, report, told, source.total)
+    loader = _Loader(report, store, mailbox, told, once, filing, clock or SystemClock(), claim)
     items = source.items()
     try:
         while True:
@@ -97,13 +91,13 @@ async def import_mail(
             for item in piece:
                 await loader.take(item)
             if error is not None:
-                await loader.settle()
+                await filing.settle()
                 raise error
             if not piece:
                 break
         await loader.finish()
     finally:
-        await loader.close()
+        await filing.close()
     subscribed = source.subscriptions()
     for name in subscribed or ():
         await loader.subscribe(name)
@@ -126,21 +120,8 @@ def _piece(items: Iterator[Item]) -> tuple[list[Item], Exception | None]:
     return piece, None
 
 
-@dataclass(slots=True)
-class _Group:
-    """Messages on their way into one mailbox. data: their octets as they are stored."""
-
-    mailbox: Mailbox
-    items: list[Incoming]
-    data: list[bytes]
-    analysing: asyncio.Task[list[Analysis]]
-
-
 class _Loader:
-    """The state of one import: the mailbox being filled, the group that is gathered, the one that is analysed.
-
-    gathered -> analysed, while the group before it is appended -> appended
-    """
+    """The state of one import: which mailbox of the account each of the source's is, and what they had before."""
 
     def __init__(
         self,
@@ -149,16 +130,16 @@ class _Loader:
         base: str | None,
         progress: Progress,
         once: bool,
-        limits: Limits,
+        filing: Filing,
         clock: Clock,
         claim: Claim | None,
     ) -> None:
         self.report = report
+        self._filing = filing
         self._store = store
         self._base = base
         self._progress = progress
         self._once = once
-        self._limits = limits
         self._clock = clock
         self._claim = claim
         self._named: dict[str, Mailbox | None] = {}
@@ -169,33 +150,19 @@ class _Loader:
         """Mailboxes that held no message before, INBOX excepted, and of which it is not known what is recent."""
         self._present: dict[str, set[bytes]] = {}
         self._copies: Counter[bytes] = Counter()
-        self._into: str | None = None
-        self._group: list[Incoming] = []
-        self._octets = 0
-        self._analysts = Analysts(limits)
-        self._analysed: _Group | None = None
-
-    async def close(self) -> None:
-        """Give up what is not appended."""
-        under_way, self._analysed = self._analysed, None
-        if under_way is not None:
-            under_way.analysing.cancel()
-        self._analysts.close()
-        if under_way is not None:
-            await asyncio.gather(under_way.analysing, return_exceptions=True)
 
     async def take(self, item: Item) -> None:
         if isinstance(item, Skipped):
             self.report.skipped.append(item)
         elif isinstance(item, SourceMailbox):
-            await self.settle()
+            await self._filing.settle()
             if item.name not in self._named:
                 self._named[item.name] = await self._open(item)
         else:
             await self._message(item)
 
     async def finish(self) -> None:
-        await self.settle()
+        await self._filing.settle()
         for name, uidnext in self._adopted.items():
             await self._reserve(name, uidnext)
         for key in self._filed:
@@ -306,16 +273,16 @@ class _Loader:
             await self._store.reserve_uids(mailbox.key, uidnext)
 
     async def _message(self, item: Incoming) -> None:
-        if self._named.get(item.mailbox) is None:
+        mailbox = self._named.get(item.mailbox)
+        if mailbox is None:
             self.report.skipped.append(Skipped(item.where, "its mailbox cannot be made"))
             self._progress(len(item.data))
             return
-        if item.mailbox != self._into or self._octets + len(item.data) > GROUP_OCTETS:
-            await self._flush()
         if item.mailbox not in self._adopted:
-            item = replace(item, identity=replace(item.identity, uid=None))
+            if item.identity.uid is not None:
+                item = replace(item, identity=replace(item.identity, uid=None))
         elif item.identity.uid is None:
-            await self.settle()  # newcomers come after all UIDs that the old server gave out
+            await self._filing.settle()  # newcomers come after all UIDs that the old server gave out
             await self._reserve(item.mailbox, self._adopted[item.mailbox])
         if self._once:
             email_id = item.identity.email_id or self._derived(item)
@@ -324,11 +291,7 @@ class _Loader:
                 self._progress(len(item.data))
                 return
             item = replace(item, identity=replace(item.identity, email_id=email_id))
-        self._into = item.mailbox
-        self._group.append(item)
-        self._octets += len(item.data)
-        if len(self._group) >= GROUP_MESSAGES:
-            await self._flush()
+        await self._filing.take(mailbox, item)
 
     def _derived(self, item: Incoming) -> str:
         """An EMAILID that the same message of the same source gets again: of account, mailbox, octets and copy."""
@@ -346,65 +309,6 @@ class _Loader:
         if name not in self._present:
             self._present[name] = await _email_ids(self._store, mailbox)
         return self._present[name]
-
-    async def _flush(self) -> None:
-        """Let the group that was gathered be analysed; file the one before it meanwhile."""
-        items, self._group, self._octets = self._group, [], 0
-        before, self._analysed = self._analysed, None
-        if items:
-            mailbox = self._named[items[0].mailbox]
-            assert mailbox is not None
-            data = [item.data if item.verbatim else normalise_line_ends(item.data) for item in items]
-            self._analysed = _Group(mailbox, items, data, asyncio.create_task(self._analysts.analyse(data)))
-        if before is not None:
-            await self._file(before)
-
-    async def settle(self) -> None:
-        """File all that came until now."""
-        await self._flush()
-        await self._flush()
-
-    async def _file(self, group: _Group) -> None:
-        """Append the group; where the store refuses it, its messages one by one."""
-        messages = await self._made(group)
-        try:
-            await self._append(group.mailbox, messages)
-        except (OverQuota, DiskFull):
-            if len(messages) == 1:
-                raise
-            await self._one_by_one(group, messages)
-        except StoreRefusal as refusal:
-            if refusal.temporary:
-                raise
-            await self._one_by_one(group, messages)
-        self._progress(sum(len(item.data) for item in group.items))
-
-    async def _one_by_one(self, group: _Group, messages: list[NewMessage]) -> None:
-        for item, message in zip(group.items, messages, strict=True):
-            try:
-                await self._append(group.mailbox, [message])
-            except TooManyKeywords as refusal:
-                self.report.skipped.append(Skipped(item.where, f"keywords left out: {refusal.text}", lost=False))
-                await self._append(group.mailbox, [replace(message, flags=Flags(message.flags.system))])
-            except (OverQuota, DiskFull):
-                raise
-            except StoreRefusal as refusal:
-                if refusal.temporary:
-                    raise
-                self.report.skipped.append(Skipped(item.where, refusal.text))
-
-    async def _append(self, mailbox: Mailbox, messages: list[NewMessage]) -> None:
-        await self._store.append(mailbox.key, messages)
-        self.report.messages += len(messages)
-        self.report.octets += sum(message.blob.size for message in messages)
-
-    async def _made(self, group: _Group) -> list[NewMessage]:
-        analyses = await group.analysing
-        blobs = await self._store.put_all(group.data)
-        return [
-            NewMessage(blob, analysis, item.flags, item.received, item.arrival, item.identity)
-            for item, blob, analysis in zip(group.items, blobs, analyses, strict=True)
-        ]
 
 
 async def _email_ids(store: Store, mailbox: Mailbox) -> set[bytes]:

@@ -33,7 +33,12 @@ from .letters import is_keyword
 SAMPLE = 16 << 20
 LINE = 1 << 16
 """Octets read at once: a longer line comes in pieces, and only the first can be a From_ line."""
+FIRST_BLOCK, LAST_BLOCK = 16 << 10, 1 << 20
+"""Octets of a body read at once: more each time."""
 BOM = b"\xef\xbb\xbf"
+EMPTY = (b"\n", b"\r\n")
+FROM = b"\r\nFrom "
+"""As long as what has to be seen of two blocks to find a From_ line on their border."""
 
 QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 BARE = re.compile(rb"^From ", re.MULTILINE)
@@ -201,24 +206,65 @@ class Splitter:
         return Raw(from_line, offset, header + body, True), *after
 
     def _scanned(self, from_line: bytes, offset: int, header: bytes) -> tuple[Raw, int, bytes]:
-        lines = [header]
-        size, fits = len(header), len(header) <= self._largest
-        whole, blank = True, header.endswith((b"\n\n", b"\n\r\n")) or header in (b"\n", b"\r\n")
-        while line := self._stream.readline(LINE):
-            if whole and line.startswith(b"From ") and looks_like_from_line(line, blank, self._peek()):
+        """A body without a length. It is read in blocks: looking at each line cost more than all else of an import."""
+        body_at = at = self._stream.tell()
+        kept, fits = [header], len(header) <= self._largest
+        blank = header.endswith((b"\n\n", b"\n\r\n")) or header in EMPTY
+        before = line = b""  # before: the last of what was looked through
+        size = FIRST_BLOCK
+        while block := self._read(at, size):
+            window, base = before + block, at - len(before)
+            found = self._next_from_line(window, base, base == body_at, blank)
+            if found is not None:
+                at, line = found
                 break
-            blank = whole and line in (b"\n", b"\r\n")
-            whole = line.endswith(b"\n")
-            size += len(line)
-            fits = fits and size <= self._largest
+            at += len(block)
+            fits = fits and len(header) + at - body_at <= self._largest + len(FROM)
             if fits:
-                lines.append(line)
+                kept.append(block)
             else:
-                lines.clear()
-        at = self._stream.tell() - len(line)
-        if fits and blank and len(lines) > 1:
-            lines.pop()  # the empty line before a From_ line belongs to the file
-        return Raw(from_line, offset, b"".join(lines), False, too_large=not fits), at, line
+                kept.clear()
+            before, size = window[-len(FROM) :], min(2 * size, LAST_BLOCK)
+        else:
+            block = b""
+        length = at - body_at
+        if not fits or len(header) + length > self._largest:
+            return Raw(from_line, offset, b"", False, too_large=True), at, line
+        body = b"".join((*kept[1:], block))[:length]
+        # the empty line before a From_ line belongs to the file
+        for end in (b"\r\n", b"\n"):
+            if body == end or body.endswith(b"\n" + end):
+                body = body[: -len(end)]
+                break
+        return Raw(from_line, offset, header + body, False), at, line
+
+    def _read(self, at: int, size: int) -> bytes:
+        self._stream.seek(at)
+        return self._stream.read(size)
+
+    def _next_from_line(self, window: bytes, base: int, first: bool, blank: bool) -> tuple[int, bytes] | None:
+        """Offset and octets of the first From_ line in `window`, which lies at `base`; the stream stands behind it.
+
+        first: the body begins with the window; blank: there, an empty line is before it.
+        """
+        for at in _line_starts(window, first):
+            if at:
+                blank = window.endswith((b"\n\n", b"\n\r\n"), max(0, at - 3), at) or (first and window[:at] in EMPTY)
+            self._stream.seek(base + at)
+            line = self._stream.readline(LINE)
+            if looks_like_from_line(line, blank, self._peek()):
+                return base + at, line
+        return None
+
+
+def _line_starts(window: bytes, first: bool) -> Iterator[int]:
+    """Where lines begin with "From ". first: the window begins with a line."""
+    if first and window.startswith(b"From "):
+        yield 0
+    at = window.find(b"\nFrom ") + 1
+    while at:
+        yield at
+        at = window.find(b"\nFrom ", at) + 1
 
 
 def quoting_of(stream: BinaryIO) -> Quoting:
@@ -256,7 +302,7 @@ def read_mbox(
 def lift(raw: Raw, quoting: Quoting, mtime: int) -> tuple[bytes, Flags, int]:
     """A message out of its file: its octets without quoting and kept flags, the flags, INTERNALDATE."""
     data, flags = lift_flags(raw.data)
-    if quoting is Quoting.QUOTED:
+    if quoting is Quoting.QUOTED and b">From " in data:
         end = header_end(data)
         data = data[:end] + QUOTED.sub(rb"\1", data[end:])
     received = from_line_date(raw.from_line.rstrip(b"\r\n"))
@@ -265,6 +311,7 @@ def lift(raw: Raw, quoting: Quoting, mtime: int) -> tuple[bytes, Flags, int]:
     return data, flags, mtime if received is None else received
 
 
+NONE = Flags()
 STATUS_LETTERS = {ord("R"): System.SEEN}
 X_STATUS_LETTERS = {
     ord("A"): System.ANSWERED,
@@ -280,9 +327,12 @@ def lift_flags(data: bytes) -> tuple[bytes, Flags]:
     """The message without the fields that keep flags, and the flags they keep."""
     end = header_end(data)
     header = data[:end]
+    fields = list(KEPT_FLAGS.finditer(header))
+    if not fields:
+        return data, NONE
     system = System.NONE
     keywords: list[str] = []
-    for field in KEPT_FLAGS.finditer(header):
+    for field in fields:
         name, value = field.group(1).lower(), field.group(2)
         if name == b"status":
             system |= _letters(value, STATUS_LETTERS)
@@ -295,7 +345,7 @@ def lift_flags(data: bytes) -> tuple[bytes, Flags]:
         elif name in (b"x-keywords", b"x-mozilla-keys"):
             keywords += [word for word in value.decode("latin-1").split() if is_keyword(word)]
     lifted = KEPT_FLAGS.sub(b"", header)
-    return lifted + data[end:], Flags.of([*Flags(system).wire.decode().split(), *keywords])
+    return lifted + data[end:], Flags(system, Flags.of(keywords).keywords)
 
 
 def _letters(value: bytes, meaning: dict[int, System]) -> System:

@@ -11,7 +11,6 @@ import smtplib
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,10 +63,18 @@ class Served:
         return self.process.returncode, errors
 
 
+PROGRAM = ("-m", "restante")
+WITHOUT_LOOKS = (
+    "-c",
+    "from restante.store.sqlite import hints; hints.POLL = 3600.0; from restante.cli.entry import main; main()",
+)
+"""A server whose processes hear of each other's changes by word alone: none looks at the files each second."""
+
+
 @contextmanager
-def served(data: Path, *args: str) -> Iterator[Served]:
+def served(data: Path, *args: str, program: tuple[str, ...] = PROGRAM) -> Iterator[Served]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "restante", "--data", str(data), "serve", "--workers=2", *FREE, *args],
+        [sys.executable, *program, "--data", str(data), "serve", "--workers=2", *FREE, *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -153,11 +160,11 @@ def _ended(imap: imaplib.IMAP4) -> bool:
         return "disabled or removed" in str(end)
 
 
-def test_a_delivery_reaches_connections_in_idle_on_every_worker_within_100_ms(tmp_path: Path) -> None:
-    tries = 11
-    with served(tmp_path, "--demo") as server:
+def test_a_delivery_reaches_connections_in_idle_on_every_worker_at_once(tmp_path: Path) -> None:
+    """How soon is measured by bench/change_latency.py."""
+    with served(tmp_path, "--demo", program=WITHOUT_LOOKS) as server:
         user = server.word("user")
-        listening = [imaplib.IMAP4("127.0.0.1", server.ports["imap"]) for _ in range(4)]
+        listening = [imaplib.IMAP4("127.0.0.1", server.ports["imap"], PATIENCE) for _ in range(4)]
         for imap in listening:
             imap.login(user, server.word("pass"))
             exists = int(imap.select()[1][0] or b"0")
@@ -167,16 +174,11 @@ def test_a_delivery_reaches_connections_in_idle_on_every_worker_within_100_ms(tm
         status = json.loads(restante(tmp_path, "status", "--json").stdout)
         assert (len(status["workers"]), len(status["connections"])) == (2, 4)
         peer = smtplib.LMTP("127.0.0.1", server.ports["lmtp"])
-        taken = []
-        for number in range(1, tries + 1):
+        for number in range(1, 4):
             assert peer.sendmail("a@example.com", user, "Subject: x\r\n\r\nbody\r\n") == {}
-            start = time.monotonic()
             for imap in listening:
                 while imap.readline() != b"* %d EXISTS\r\n" % (exists + number):
                     pass
-            taken.append(time.monotonic() - start)
-        # The median: a machine that does much besides may once be slow. bench/change_latency.py measures the rest.
-        assert sorted(taken)[tries // 2] < 0.1
 
 
 def test_a_port_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ bad logins that delayed everybody at their address.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,10 +111,9 @@ def test_bad_base64_stays_in_its_connection(server: RestanteServer, garbage: byt
 
 def test_bad_logins_delay_nobody_else_at_their_address(tmp_path: Path) -> None:
     """While ann's guesser waits, bob logs in at once from the same address, and so does ann where she is known."""
-    slow = config(auth={"delay_first": 3.0, "delay_most": 30.0}, server={"drain": 0.1})
+    slow = config(auth={"delay_first": 30.0, "delay_most": 30.0}, server={"drain": 0.1})
     with serving(tmp_path / "data", slow) as (server, _):
         assert imap_login(server, ANN, SECRET[ANN]).startswith(GOOD)  # ann is known at this address
-        began = time.monotonic()
         guessers = [Peer(server.imap) for _ in range(4)]
         for peer in guessers:
             peer.send(b"t LOGIN %b wrong\r\n" % ANN.encode())
@@ -125,10 +123,8 @@ def test_bad_logins_delay_nobody_else_at_their_address(tmp_path: Path) -> None:
         for user in (BOB, ANN):
             for way in WAYS.values():
                 assert way(server, user, SECRET[user]).startswith(GOOD)
-        took = time.monotonic() - began
-        assert took < 2.5, "the neighbours waited"
         for peer in (*guessers, guesser):
             peer.sock.setblocking(False)
             with pytest.raises(BlockingIOError):
-                peer.sock.recv(1)  # its answer is still held back
+                peer.sock.recv(1)  # its answer is still held back: nobody has waited for it
             peer.sock.close()

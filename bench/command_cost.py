@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
+import importlib
 import itertools
 import os
 import pstats
@@ -254,8 +255,7 @@ async def fill(data: Path, count: int, tools: Path | None) -> None:
 
 def corpus(count: int, tools: Path) -> Iterator[bytes]:
     sys.path.insert(0, str(tools))
-    import corpus as tool  # a file of `tools`
-
+    tool = importlib.import_module("corpus")  # a file of `tools`
     for octets in tool.generate(count, 2000):
         yield octets.replace(b"\n", b"\r\n")
 

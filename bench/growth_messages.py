@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from growth_mailbox import COMMON, DOMAIN, NEEDLE, Made, make, message
@@ -257,7 +258,7 @@ def measure(server: Serving, made: Made, size: int, *, change: bool = True) -> I
     (worker,) = server.workers()
     client = Client(server, made)
     for command in READING:
-        yield command.name, measured(worker, command.once, lambda c=command: client.run(c, size))  # type: ignore[misc]
+        yield command.name, measured(worker, command.once, partial(client.run, command, size))
     for times in ("first", "again"):
         figures = measured(worker, times == "first", lambda: pop3(server, made, size))
         yield f"POP3 login, UIDL and LIST, {times}", figures
@@ -265,7 +266,8 @@ def measure(server: Serving, made: Made, size: int, *, change: bool = True) -> I
     line.imap(f"LOGIN {made.address} {made.password}".encode())
     line.imap(b"ENABLE QRESYNC")
     status = b" ".join(line.imap(b"STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ)"))
-    validity, since = (re.search(word + rb" (\d+)", status).group(1) for word in (b"VALIDITY", b"MODSEQ"))  # type: ignore[union-attr]
+    told = dict(re.findall(rb"(UIDVALIDITY|HIGHESTMODSEQ) (\d+)", status))
+    validity, since = told[b"UIDVALIDITY"], told[b"HIGHESTMODSEQ"]
     yield "QRESYNC, nothing changed", measured(worker, False, lambda: reselect(line, validity, since, 0))
     if change:
         client.run(Command("", f"UID STORE {size // 2}:{size // 2 + 99} +FLAGS.SILENT (\\Flagged)", False), size)
@@ -282,7 +284,7 @@ def measure(server: Serving, made: Made, size: int, *, change: bool = True) -> I
         for text in (f"UID STORE {size + 1}:* +FLAGS.SILENT (\\Deleted)", "EXPUNGE"):  # the newcomers go
             client.run(Command("", text, False), size)
         for command in CHANGING:
-            yield command.name, measured(worker, True, lambda c=command: client.run(c, size))  # type: ignore[misc]
+            yield command.name, measured(worker, True, partial(client.run, command, size))
     client.close()
 
 

@@ -126,7 +126,8 @@ def split(mbox: Path, at: Path, skip: int, count: int) -> None:
     (at / "cur").mkdir()
     (at / "tmp").mkdir()
     with mbox.open("rb") as file:
-        text, number = [], -1
+        text: list[bytes] = []
+        number = -1
         for line in file:
             if line.startswith(b"From "):
                 if skip <= number < skip + count:

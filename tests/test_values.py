@@ -24,7 +24,7 @@ def test_a_value_is_compared_hashed_and_never_changed() -> None:
     assert Point(1) == Point(1, 2) == Point(y=2, x=1)
     assert len({Point(1), Point(1, 2), Point(1, 3)}) == 2
     with pytest.raises(AttributeError):
-        Point(1).x = 2  # type: ignore[misc]
+        Point(1).x = 2  # type: ignore[misc]  # it is refused, too
     assert pickle.loads(pickle.dumps(Point(1, 5))) == Point(1, 5)
 
 

@@ -199,7 +199,7 @@ def test_few_messages_are_not_worth_an_object(tmp_path: Path) -> None:
     messages = [message(number) for number in range(100)]
     data = answers_data([row_of(analyse(each)) for each in messages])
     repository = world.repository()
-    repository.read = lambda id, what: data  # type: ignore[method-assign,assignment,return-value]
+    repository.read = lambda id, what: data  # type: ignore[method-assign,assignment,return-value]  # a stub
 
     def asked(numbers: Iterable[int]) -> list[tuple[bytes, Place | None]]:
         return [(messages[n % 100], (b"i" * 32, n, 100) if n < 100 else None) for n in numbers]

@@ -76,12 +76,12 @@ def restorable(world: World, tmp_path: Path, lost: set[tuple[str, int]]) -> None
     for number, snapshot in enumerate(repository.snapshots()):
 
         async def look(snapshot: object = snapshot, number: int = number) -> None:
-            engine, done = await world.give(snapshot, tmp_path / f"restored-{number}")  # type: ignore[arg-type]
+            engine, done = await world.give(snapshot, tmp_path / f"restored-{number}")  # type: ignore[arg-type]  # of this loop
             try:
                 assert {(each.mailbox, each.uid) for each in done.lost} == lost
                 whole = await state(engine.account(ANN))
                 assert len(str(whole)) > 100
-                kept = {(box, row[0]) for box in ("INBOX", "Small") for row in whole[box][2]}  # type: ignore[index]
+                kept = {(box, row[0]) for box in ("INBOX", "Small") for row in whole[box][2]}  # type: ignore[index]  # see `state`
                 every = {("INBOX", uid) for uid in range(1, 9)} | {("Small", uid) for uid in range(1, 11)}
                 assert kept == every - lost
             finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,8 +106,7 @@ def test_what_is_needed_is_marked_once(files: list[dict[str, set[bytes]]], asked
     found = sorted(needed.places(), key=lambda one: one[0])
     assert [id for id, _ in found] == sorted(id for id in asked if packs_of(files, id))
     assert [place for _, place in found] == places
-    spot_of: Callable[[index.Place], index.Spot] = lambda place: place[0].spot(place[1])  # noqa: E731
-    names = [spot_of(place).pack.name for _, place in found]
+    names = [file.spot(at).pack.name for _, (file, at) in found]
     assert needed.used() == {name: 3 * names.count(name) for name in names}
     for name in set(names):
         assert [id for id, _ in sorted(needed.places({name}))] == [

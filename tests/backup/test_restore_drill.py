@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from restante.server.backup_records import DrillRecord, drill_overdue, note_dril
 from restante.server.nightly_process import work as night_work
 from restante.server.nightly_state import Order
 from restante.store.backup import Head, Pop3Row, Readying, Rebuilding, RebuiltEmail, RebuiltRow, SeenRow
+from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags, Pop3Delete, System
 from restante.store.rights import parse_rights
 from restante.store.sqlite.engine import SqliteEngine
@@ -188,8 +190,11 @@ def test_each_kind_of_difference_is_found(tmp_path: Path, said: str, bend: dict[
 
     async def scene() -> None:
         world = await filled(tmp_path)
-        make = lambda data: BentEngine(data, world.clock, system_random, reserve=0, compress=False)  # noqa: E731
-        done = await drilled(world, Sample(), make=make)
+        done = await drilled(
+            world,
+            Sample(),
+            make=partial(BentEngine, clock=world.clock, random=system_random, reserve=0, compress=False),
+        )
         assert not done.right
         assert any(said in text for text in done.differences), done.differences
         assert done.wrong >= len(done.differences) <= 20
@@ -202,20 +207,21 @@ def test_octets_that_the_store_gives_otherwise_are_found_though_its_hash_agrees(
     class Flipping(SqliteEngine):
         """Its disk flips a bit behind the store's back: the stored hash stays."""
 
-        def account(self, account: str, actor: str | None = None, session: str = ""):  # type: ignore[no-untyped-def]
+        def account(self, account: str, actor: str | None = None, session: str = "") -> Store:
             store = super().account(account, actor, session)
             read = store.read_contents
 
             async def flipped(contents: Sequence[int]) -> list[bytes]:
                 return [bytes([data[0] ^ 1]) + data[1:] for data in await read(contents)]
 
-            store.read_contents = flipped  # type: ignore[method-assign]
+            store.read_contents = flipped  # type: ignore[method-assign]  # put in its place
             return store
 
     async def scene() -> None:
         world = await filled(tmp_path)
-        make = lambda data: Flipping(data, world.clock, system_random, reserve=0, compress=False)  # noqa: E731
-        done = await drilled(world, Sample(), make=make)
+        done = await drilled(
+            world, Sample(), make=partial(Flipping, clock=world.clock, random=system_random, reserve=0, compress=False)
+        )
         assert done.wrong == done.messages == 45
         assert all("its octets are others" in text for text in done.differences)
         await world.engine.close()

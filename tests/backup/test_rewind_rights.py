@@ -117,7 +117,7 @@ def test_a_list_that_a_plan_was_made_without_is_known_when_it_is_done(tmp_path: 
 
         async def late(command: object, *args: object) -> object:
             if getattr(command, "__name__", "") == "rewind":
-                store._write = real  # type: ignore[attr-defined]
+                store._write = real  # type: ignore[attr-defined]  # the store's own door
                 box = await world.ann.mailbox("Work/Plans")
                 assert box is not None
                 await real(mailboxes.delete, box.key)
@@ -125,7 +125,7 @@ def test_a_list_that_a_plan_was_made_without_is_known_when_it_is_done(tmp_path: 
 
         await put(world.ann, "INBOX", message(9))
         await world.ann.expunge(1, ((1, 1),), deleted_only=False)
-        store._write = late  # type: ignore[attr-defined]
+        store._write = late  # type: ignore[attr-defined]  # the store's own door
         done = await store.rewind(at, apply=True)
         assert done.created == ["Work/Plans"]
         assert (await lists(world, "Work/Plans"))[BOB] == "lrs"

@@ -255,7 +255,7 @@ def test_what_is_written_while_the_run_goes_on_is_not_passed_over(work: Work, mo
         subprocess.run(process, check=True, timeout=60)
 
     async def slow(*args: object, **more: object) -> object:
-        found = await real(*args, **more)  # type: ignore[arg-type]
+        found = await real(*args, **more)  # type: ignore[arg-type]  # passed on
         await asyncio.to_thread(late)
         return found
 

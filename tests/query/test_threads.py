@@ -42,7 +42,8 @@ def references(letters: Letters, batch: int = 1_000) -> Threads:
 def ordered_subject(uids: Sequence[int], sent: Sequence[int], subject: Sequence[str], batch: int = 1_000) -> Threads:
     made = OrderedSubject()
     for start in range(0, len(uids), batch):
-        made.add(*[list(column[start : start + batch]) for column in (uids, sent, subject)])  # type: ignore[arg-type]
+        stop = start + batch
+        made.add(list(uids[start:stop]), list(sent[start:stop]), list(subject[start:stop]))
     return made.threads()
 
 

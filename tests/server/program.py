@@ -39,7 +39,7 @@ def main() -> int:
     if mode == "mail":
         handles.IDLE, engine.SWEEP = 0.0, 0.05
     if os.environ.get("GROWN"):  # whatever it has taken: how much that is depends on who served whom
-        growth.Growth._grown = lambda self: most + 1  # type: ignore[method-assign]
+        growth.Growth._grown = lambda self: most + 1  # type: ignore[method-assign]  # put in its place
     room = EchoRoom()
 
     def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> Assembly:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -59,6 +59,13 @@ async def ids(store: Store, box: int) -> list[object]:
     return [row[1:] for row in await store.rows(box, ALL, [Column.EMAIL_ID, Column.THREAD_ID, Column.RECEIVED], 1_000)]
 
 
+async def flags_of(store: Store, mailbox: int, uids: tuple[int, int] = (1, 9)) -> list[bytes]:
+    """Flags as this store's user sees them."""
+    table = await store.flag_table()
+    rows = cast("list[tuple[int, int]]", await store.rows(mailbox, (uids,), [Column.FLAGS], 9))  # UID and flag set
+    return [table.wires[flagset] for _, flagset in rows]
+
+
 async def whole(*stores: Store) -> None:
     for store in stores:
         assert [one async for one in store.doctor(False) if one.code != "acl-person"] == []  # Ann is in no directory
@@ -77,9 +84,7 @@ def test_octets_identity_and_flags_go_along(tmp_path: Path) -> None:
         assert await contents(bob, b) == await contents(ann, a) == [mail(0), mail(1), mail(2), LARGE]
         assert await ids(bob, b) == await ids(ann, a)
         assert (await ann.snapshot(a)).mailbox == before
-        table = await bob.flag_table()
-        wires = [table.wires[row[1]] for row in await bob.rows(b, ALL, [Column.FLAGS], 9)]  # type: ignore[index]
-        assert wires == [b"\\Seen $Work", b"\\Flagged", b"", b""]
+        assert await flags_of(bob, b) == [b"\\Seen $Work", b"\\Flagged", b"", b""]
         assert list(await bob.search(b, Contains(Field.BODY, "body 1"), ALL)) == [2]
         again = await bob.transfer(ann, a, ((2, 2),), b, move=False)
         assert list(again.target) == [5]
@@ -165,18 +170,12 @@ def test_rights_on_both_sides(tmp_path: Path) -> None:
         with pytest.raises(NoPermission):
             await guest.transfer(ann, a, ALL, b, move=False)
         await ann.transfer(guest, b, ALL, a, move=False)
-        table = await ann.flag_table()
-        wires = [table.wires[row[1]] for row in await ann.rows(a, ALL, [Column.FLAGS], 9)]  # type: ignore[index]
-        assert wires == [b"\\Flagged", b"\\Seen"], "flags as Ann sees them"
+        assert await flags_of(ann, a) == [b"\\Flagged", b"\\Seen"], "flags as Ann sees them"
         await bob.set_acl(b, ANN, FlagMode.REPLACE, parse_rights("lrsi"))
         done = await guest.transfer(ann, a, ALL, b, move=False)
         assert list(done.target) == [3, 4]
-        own = await bob.flag_table()
-        wires = [own.wires[row[1]] for row in await bob.rows(b, ((3, 4),), [Column.FLAGS], 9)]  # type: ignore[index]
-        assert wires == [b"", b""]
-        theirs = await guest.flag_table()
-        wires = [theirs.wires[row[1]] for row in await guest.rows(b, ((3, 4),), [Column.FLAGS], 9)]  # type: ignore[index]
-        assert wires == [b"", b"\\Seen"]
+        assert await flags_of(bob, b, (3, 4)) == [b"", b""]
+        assert await flags_of(guest, b, (3, 4)) == [b"", b"\\Seen"]
         await whole(ann, bob)
 
     play(tmp_path, scene)

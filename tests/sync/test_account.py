@@ -36,7 +36,7 @@ def say(world: World, sign: str | None, end: End = ONE) -> None:
     """What the side says of itself from now on."""
 
     def prepare(sides: dict[End, MemorySide]) -> None:
-        sides[end].sign = sign  # type: ignore[attr-defined]  # what `side.sign_of` looks for
+        sides[end].sign = sign  # type: ignore[attr-defined]  # as of a `Signed` one  # what `side.sign_of` looks for
 
     world.prepare = prepare
 
@@ -99,7 +99,7 @@ def test_a_store_that_becomes_a_maildir_is_another_account(tmp_path: Path) -> No
             state.close()
 
     store = MemorySide(Disk("2" + "x" * 20))
-    store.sign = "the store's anna@example.org"  # type: ignore[attr-defined]
+    store.sign = "the store's anna@example.org"  # type: ignore[attr-defined]  # as of a `Signed` one
     assert asyncio.run(once(store)) == 3
     with pytest.raises(OtherAccount, match=r"store's anna.* a Maildir"):
         asyncio.run(once(MaildirSide(tmp_path / "Mail", tmp_path / "index.db")))

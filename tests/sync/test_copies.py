@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -223,7 +223,7 @@ class Stubborn(MemorySide):
 
     after = 0
 
-    async def copy(self, name: str, uids, target):  # type: ignore[no-untyped-def]
+    async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
         if self.after:
             await super().copy(name, uids[: self.after], target)
         raise MailboxUnavailable("No copies today.")
@@ -248,7 +248,7 @@ def test_what_goes_while_it_is_to_be_copied_is_carried(make: Make) -> None:
     world.copy(ONE, "INBOX", 1, "A")
 
     class Late(MemorySide):
-        async def copy(self, name: str, uids, target):  # type: ignore[no-untyped-def]
+        async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
             world.remove(TWO, "INBOX", uids[0])
             return await super().copy(name, uids, target)
 
@@ -272,7 +272,7 @@ def test_what_is_moved_while_it_is_to_be_copied_is_both(make: Make, emails: bool
     moved = []
 
     class Late(MemorySide):
-        async def copy(self, name: str, uids, target):  # type: ignore[no-untyped-def]
+        async def copy(self, name: str, uids: Sequence[int], target: str) -> list[int]:
             moved.append(world.disks[TWO].move("M", uids[0], "Z"))
             return await super().copy(name, uids, target)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -582,7 +582,7 @@ def test_nothing_is_lost_while_another_program_works_at_the_same_time(tmp_path: 
             try:
                 pick = random.Random(2)
                 for _ in range(40):
-                    what: Callable[[], str] = lambda: pick.choice(["add", "set", "our move"])  # noqa: E731
+                    what = partial(pick.choice, ["add", "set", "our move"])
                     try:
                         await world.look(one)
                         await world.ours(one, what(), pick)

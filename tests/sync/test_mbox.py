@@ -147,7 +147,7 @@ def test_a_file_that_is_written_while_it_is_read_is_left_for_later(
         def written(stream: object) -> object:
             with path.open("ab") as more:
                 more.write(b"x")
-            return real(stream)  # type: ignore[arg-type]
+            return real(stream)  # type: ignore[arg-type]  # passed on
 
         monkeypatch.setattr("restante.sync.mbox.quoting_of", written)
         with pytest.raises(MailboxUnavailable):

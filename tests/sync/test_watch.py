@@ -41,11 +41,11 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         return 1000.0 + self.jumped
 
     def _run_once(self) -> None:
-        while self._scheduled and self._scheduled[0]._cancelled:  # type: ignore[attr-defined]
-            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.jumped = max(self.jumped, self._scheduled[0]._when - 1000.0)  # type: ignore[attr-defined]
-        super()._run_once()  # type: ignore[misc]
+        while self._scheduled and self._scheduled[0]._cancelled:  # type: ignore[attr-defined]  # asyncio's own
+            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]  # asyncio's own
+        if not self._ready and self._scheduled:  # type: ignore[attr-defined]  # asyncio's own
+            self.jumped = max(self.jumped, self._scheduled[0]._when - 1000.0)  # type: ignore[attr-defined]  # asyncio's own
+        super()._run_once()  # type: ignore[misc]  # asyncio's own
 
 
 @dataclass

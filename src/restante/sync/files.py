@@ -23,7 +23,7 @@ def replace_file(file: Path, data: bytes) -> None:
             os.fsync(stream.fileno())
         os.replace(name, target)  # noqa: PTH105 (both are strings here)
     except BaseException:
-        os.unlink(name)  # noqa: PTH108
+        os.unlink(name)  # noqa: PTH108 (it is a string here)
         raise
     sync_folder(target.parent)
 

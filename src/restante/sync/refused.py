@@ -110,7 +110,7 @@ class Refusals:
         if self._note() is not None:
             self._known = None
             with suppress(FileNotFoundError):
-                os.unlink(self._file)  # noqa: PTH108
+                os.unlink(self._file)  # noqa: PTH108 (it is a string here)
 
     def _note(self) -> dict[str, Any] | None:
         """What is noted about this login; None where nothing is, or nobody can read it."""

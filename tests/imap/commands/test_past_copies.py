@@ -124,8 +124,11 @@ def test_octets_lie_in_the_file_only_while_they_are_copied() -> None:
         await client.ok(b"UID COPY 1:* Work/Now")
         await asyncio.gather(*world.past.said)
         (past,) = world.reader._files.values()
-        key = (await client.session.place.store.mailbox("INBOX")).key  # type: ignore[union-attr]
-        contents, lacking = await past.file.octets_lacking(key, ((1, 99),))
+        place = client.session.place
+        assert place is not None
+        inbox = await place.store.mailbox("INBOX")
+        assert inbox is not None
+        contents, lacking = await past.file.octets_lacking(inbox.key, ((1, 99),))
         assert len(contents) == len(lacking) == 3
         assert not past.held
 

@@ -91,7 +91,7 @@ def test_two_who_want_room_at_once_remove_each_file_once() -> None:
             await asyncio.sleep(0)  # the other's turn
             await delete(id)
 
-        world.reader._engine.delete_account = slowly  # type: ignore[assignment]
+        world.reader._engine.delete_account = slowly  # type: ignore[assignment]  # put in its place
         for number in range(3):
             id = f"past{number}"
             one = PastOf(id, SqlitePastFile(world.reader._engine, id), account=f"a{number}")

@@ -97,7 +97,7 @@ def note_closed(path: Path | str, modseq: int) -> None:
     record = record_of(path)
     if modseq <= last_closed(path):
         return
-    os.makedirs(os.path.dirname(record), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120
+    os.makedirs(os.path.dirname(record), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 (it is a string)
     number = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.pwrite(number, b"%0*d\n" % (CLOSED_DIGITS, modseq), 0)

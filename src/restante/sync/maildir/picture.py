@@ -29,7 +29,7 @@ def picture(tree: Tree, index: str) -> Picture | None:
     index: path of its file. Cost: system calls by folders.
     """
     root = str(tree.root)
-    if not os.path.isabs(root) or not all(map(_is_settled, tree.found)):  # noqa: PTH117
+    if not os.path.isabs(root) or not all(map(_is_settled, tree.found)):  # noqa: PTH117 (it is a string here)
         return None
     written = stamp(f"{index}-wal")
     known = stamp(index)

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -174,7 +175,7 @@ class MaildirSide:
         from .read import groups, messages
 
         for group in await self._do(lambda tree: groups(tree, name, uids)):
-            for message in await self._do(lambda tree, group=group: messages(tree, name, group)):  # type: ignore[misc]
+            for message in await self._do(partial(messages, name=name, uids=group)):
                 yield message
 
     async def unfinished(self, name: str, uids: Sequence[int]) -> set[int]:

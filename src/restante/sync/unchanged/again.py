@@ -49,7 +49,8 @@ def _written(data: str) -> list[str]:
     """Copies that have a record."""
     try:
         with os.scandir(f"{data}/sync") as entries:
-            return [entry.name for entry in entries if os.path.exists(records.path_of(entry.path))]  # noqa: PTH110
+            found = {each.name: records.path_of(each.path) for each in entries}
+        return [name for name, file in found.items() if os.path.exists(file)]  # noqa: PTH110 (pathlib is not loaded)
     except OSError:
         return []
 
@@ -98,7 +99,7 @@ def unchanged(data: str, name: str, record: Record, clock: Clock) -> bool:
 def _same_here(data: str, folder: str, record: Record) -> bool:
     if records.state_stamp(f"{folder}/state.db") != record.state_stamp:
         return False
-    if os.path.exists(f"{folder}/parts"):  # noqa: PTH110
+    if os.path.exists(f"{folder}/parts"):  # noqa: PTH110 (pathlib is not loaded)
         return False  # downloads that were cut off, to be tidied
     if record.sends and _spooled(f"{data}/sync/outbox"):
         return False
@@ -199,9 +200,9 @@ def _note_end(folder: str, started: float, seconds: float) -> None:
             os.write(file, text.encode())
         finally:
             os.close(file)
-        os.replace(part, f"{folder}/last.json")  # noqa: PTH105
+        os.replace(part, f"{folder}/last.json")  # noqa: PTH105 (pathlib is not loaded)
     except OSError:
         try:
-            os.unlink(part)  # noqa: PTH108
+            os.unlink(part)  # noqa: PTH108 (pathlib is not loaded)
         except OSError:
             pass  # a full disk: a hint is missing, as it would be after a whole run

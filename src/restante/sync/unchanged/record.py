@@ -117,7 +117,7 @@ class _Plain:
 def forget(folder: str) -> None:
     """There is nothing that a run could compare itself with any more."""
     try:
-        os.unlink(path_of(folder))  # noqa: PTH108
+        os.unlink(path_of(folder))  # noqa: PTH108 (pathlib is not loaded)
     except OSError:
         pass  # there was none; or it cannot be removed, and then the next attempt finds that it does not fit
 
@@ -125,7 +125,7 @@ def forget(folder: str) -> None:
 def stamp(path: str) -> list[int] | None:
     """Of a file as it is now; None where it is not there."""
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 (pathlib is not loaded)
     except OSError:
         return None
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
@@ -133,4 +133,4 @@ def stamp(path: str) -> list[int] | None:
 
 def state_stamp(path: str) -> list[int] | None:
     """Of a copy's state; None while somebody has it open (its log is there then) or where it is not there."""
-    return stamp(path) if not os.path.exists(f"{path}-wal") else None  # noqa: PTH110
+    return stamp(path) if not os.path.exists(f"{path}-wal") else None  # noqa: PTH110 (pathlib is not loaded)

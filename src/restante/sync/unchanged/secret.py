@@ -8,7 +8,7 @@ import select
 import stat
 
 # signal's own are members of enumerations, which it makes when it is imported: that takes longer than all of this.
-from _signal import SIGKILL, SIGPIPE, SIGXFSZ  # type: ignore[import-not-found]
+from _signal import SIGKILL, SIGPIPE, SIGXFSZ  # type: ignore[import-not-found]  # no stubs
 
 from .line import Unusual
 

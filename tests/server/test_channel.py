@@ -14,12 +14,12 @@ import pytest
 from restante.config.listen import Address
 from restante.config.model import Config, LimitsTable, ServerTable
 from restante.server import inprocess
+from restante.server.inbound import READ_HIGH, READ_MAX
 from restante.server.inprocess import InProcessServer
 from restante.server.listeners import Bound, UnixRights, bind_all
 from restante.server.services import Service, Wire
 from restante.server.silence import SILENT
 from restante.server.sockets import is_loopback, set_options
-from restante.server.stream import READ_HIGH, READ_MAX
 
 from .support import PATIENCE, Client, EchoRoom, eventually, running
 

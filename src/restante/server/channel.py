@@ -11,10 +11,11 @@ from typing import Protocol, cast
 
 from ..connection import AccountClosed
 from ..store.directory import Opener
+from .inbound import StreamHost
 from .logs import Logger
 from .services import Service
 from .sockets import is_loopback
-from .stream import Stream, StreamHost
+from .stream import Stream
 
 
 class ChannelHost(StreamHost, Protocol):

@@ -6,11 +6,10 @@ own; the session's task waits in `read` or `drain`. Idle, a connection holds thi
     data_received -> (TLS) -> _incoming, bounded: past READ_HIGH the transport stops reading -> (inflate) -> read()
     write() -> _outgoing, joined -> (deflate) -> (TLS) -> transport, past WRITE_HIGH drain() waits
 
-A time-out of `read` is one timer that is moved lazily: a busy session touches no timer at all. STARTTLS
-throws away what was received and not read; from then on every octet must be TLS (NO STARTTLS; RFC 9051
-11.1). The end of TLS is the end of the connection, in every state. Closing lingers: after our last octets
-the sending side is shut and what still comes is thrown away for a moment, because closing a socket with
-unread octets makes the kernel reset it and the peer lose our last words.
+What has come, and how long it is waited for, is `inbound`'s. STARTTLS throws away what was received and not read; from
+then on every octet must be TLS (NO STARTTLS; RFC 9051 11.1). The end of TLS is the end of the connection, in every
+state. Closing lingers: after our last octets the sending side is shut and what still comes is thrown away for a moment,
+because closing a socket with unread octets makes the kernel reset it and the peer lose our last words.
 
 RFC 5929 4.1 for the channel binding.
 """
@@ -18,16 +17,15 @@ RFC 5929 4.1 for the channel binding.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, cast
+from typing import cast
 
-from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
+from ..connection import ConnectionLost, ServerStopping
 from .deflate import DeflateFailed, DeflateLayer, Inflater
+from .inbound import Inbound, StreamHost
 from .secure import TlsFailed, TlsLayer
 from .services import ALPN, Service
 from .tls import Certificate
 
-READ_MAX = 262_144
-READ_HIGH = 131_072
 INFLATE_MAX = 65_536
 """Octets that one read gives of what came compressed."""
 WRITE_HIGH = 131_072
@@ -37,60 +35,31 @@ LINGER = 2.0
 LINGER_MAX = 16 << 20
 
 
-class StreamHost(Protocol):
-    """What a stream needs of the worker around it."""
-
-    loop: asyncio.AbstractEventLoop
-    write_timeout: float
-    handshake_timeout: float
-
-    def certificate(self) -> Certificate | None: ...
-    def compression(self) -> DeflateLayer: ...
-
-
-class Stream(asyncio.Protocol):
+class Stream(Inbound):
     """One peer's octets: what of `restante.connection.Connection` knows nobody's name."""
 
     __slots__ = (
         "_certificate",
-        "_deadline",
         "_deflate",
         "_discard",
-        "_eof",
         "_flushing",
         "_handshake",
-        "_host",
-        "_incoming",
-        "_incoming_size",
         "_inflate",
-        "_lost",
         "_outgoing",
         "_outgoing_size",
         "_paused",
-        "_reader",
-        "_reading",
-        "_stopping",
-        "_timer",
-        "_timer_at",
         "_tls",
-        "_transport",
         "_writable",
-        "account_closed",
         "secure",
         "service",
         "tls_available",
     )
 
     def __init__(self, host: StreamHost, service: Service) -> None:
-        self._host = host
+        super().__init__(host)
         self.service = service
         self.secure = False
         self.tls_available = not service.implicit_tls and host.certificate() is not None
-        self._transport: asyncio.Transport | None = None
-        self._incoming: list[bytes] = []
-        self._incoming_size = 0
-        self._reading = True
-        self._reader: asyncio.Future[None] | None = None
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
         self._flushing = False
@@ -101,14 +70,6 @@ class Stream(asyncio.Protocol):
         self._inflate: Inflater | None = None
         self._certificate: Certificate | None = None
         self._handshake: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
-        self._deadline = 0.0
-        self._eof = False
-        self._lost = False
-        self._stopping = False
-        self.account_closed: type[AccountClosed] | None = None
-        """Why the session is told, when it waits for its peer, to end; what has come is not read any more."""
         self._discard: int | None = None
 
     def log(self, event: str, **fields: object) -> None:
@@ -132,14 +93,8 @@ class Stream(asyncio.Protocol):
             return
         if self._tls is not None:
             data = self._decrypt(self._tls, data)
-        if not data:
-            return
-        self._incoming.append(data)
-        self._incoming_size += len(data)
-        if self._incoming_size > READ_HIGH and self._reading and self._transport is not None:
-            self._transport.pause_reading()
-            self._reading = False
-        self._wake(None)
+        if data:
+            self._arrived(data)
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -212,72 +167,6 @@ class Stream(asyncio.Protocol):
             if not raw or self._inflate is None:
                 return raw
             incoming.feed(raw)
-
-    async def _read(self, timeout: float) -> bytes:
-        """The next octets from the peer, compressed or not."""
-        self._flush()
-        if self.account_closed is not None:
-            raise self.account_closed
-        while not self._incoming:
-            if self._stopping and not self._lost:
-                raise ServerStopping
-            if self._lost:
-                raise ConnectionLost
-            if self._eof:
-                return b""
-            self._set_deadline(timeout)
-            self._reader = self._host.loop.create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
-        return self._take()
-
-    def _take(self) -> bytes:
-        parts = self._incoming
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        if len(data) > READ_MAX:
-            parts.append(data[READ_MAX:])
-            data = data[:READ_MAX]
-        self._incoming_size -= len(data)
-        self._resume_reading()
-        return data
-
-    def _resume_reading(self) -> None:
-        if not self._reading and self._incoming_size <= READ_HIGH and self._transport is not None:
-            self._transport.resume_reading()
-            self._reading = True
-
-    def _wake(self, error: Exception | None) -> None:
-        if self._reader is None or self._reader.done():
-            return
-        if error is None:
-            self._reader.set_result(None)
-        else:
-            self._reader.set_exception(error)
-
-    def _set_deadline(self, timeout: float) -> None:
-        """The timer is left alone while it fires before the new deadline; it then looks again."""
-        loop = self._host.loop
-        self._deadline = loop.time() + timeout
-        if self._timer is not None:
-            if self._timer_at <= self._deadline:
-                return
-            self._timer.cancel()
-        self._timer_at = self._deadline
-        self._timer = loop.call_later(timeout, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        if self._reader is None or self._reader.done():
-            return
-        left = self._deadline - self._host.loop.time()
-        if left <= 0.001:
-            self._wake(ReadTimeout())
-        else:
-            self._timer_at = self._deadline
-            self._timer = self._host.loop.call_later(left, self._tick)
 
     # Connection: writing ---------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from restante.testing.server import RestanteServer
 
 from .remote_script import Bare, Script, Session
 from .remote_support import PASSWORD, restante, secret
-from .test_remote_script import on
+from .scripted import on
 
 PAGES = re.compile(rb"(UID FETCH 1:(?:\*|[0-9]+) \(FLAGS\)) \(PARTIAL -1:-([0-9]+)\)\Z")
 

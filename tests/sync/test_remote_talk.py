@@ -13,7 +13,7 @@ from restante.sync.remote.errors import Lost
 
 from .remote_script import Bare, Script, Session
 from .remote_support import secret
-from .test_remote_script import on
+from .scripted import on
 
 STILL = b"* OK Still here\r\n"
 

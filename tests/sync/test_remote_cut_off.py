@@ -1,0 +1,243 @@
+"""Servers that end in the middle, by transcript: what had come is kept, and what ends them holds up nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from restante.clock import ManualClock
+from restante.sync.engine import run
+from restante.sync.remote import RemoteSide, Settings
+from restante.sync.remote.errors import Lost
+from restante.sync.settings import CopySettings, Report
+from restante.sync.side import MailboxUnavailable, SideUnavailable
+from restante.sync.state import State
+
+from .memory import Disk, MemorySide
+from .remote_script import Bare, Script, Session
+from .scripted import all_of, message, on
+
+# The end in the middle ---------------------------------------------------------------------------------
+
+
+def test_bye_is_told() -> None:
+    class Leaving(Bare):
+        def do_examine(self, session: Session, rest: bytes) -> bytes:
+            return b"* BYE going down\r\n"
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="going down"):
+            await side.changes("INBOX", None)
+
+    on(Leaving(), act)
+
+
+def test_a_silent_server_is_given_up() -> None:
+    class Silent(Bare):
+        def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+            return b"" if command.startswith(b"EXAMINE") else super().__call__(session, tag, command)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        with pytest.raises(Lost, match="silent"):
+            await side.changes("INBOX", None)
+
+    on(Silent(), act, Settings(silence=0.2))
+
+
+class Cutting(Bare):
+    """Ends the connection behind so many octets of a download, each time."""
+
+    def __init__(self, octets: int, times: int) -> None:
+        super().__init__()
+        self.octets = octets
+        self.times = times
+        self.sent = 0
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        whole = super().do_uid_fetch(session, rest)
+        if b"BODY[]" in whole:
+            self.sent += len(whole)
+            if self.times and len(whole) > self.octets:
+                self.times -= 1
+                session.push(whole[: self.octets])
+                session.writer.close()
+                return b""
+        return whole
+
+
+def test_a_download_goes_on_over_another_connection() -> None:
+    cutting = Cutting(2_000, 2)
+    for number in range(200):
+        cutting.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> int:
+        changes = await side.changes("INBOX", None)
+        uids = [one.uid async for one in side.fetch("INBOX", list(changes.uids))]
+        assert sorted(uids) == list(range(1, 201))
+        return len(script.sessions)
+
+    assert on(cutting, act) >= 2
+
+
+def test_a_server_that_ends_again_and_again_is_unavailable() -> None:
+    cutting = Cutting(1, 1_000)
+    for number in range(200):
+        cutting.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> int:
+        await side.changes("INBOX", None)
+        with pytest.raises(SideUnavailable):
+            await anext(side.fetch("INBOX", list(range(1, 201))))
+        return len(script.sessions)
+
+    assert on(cutting, act) < 20
+
+
+class Poisoned(Bare):
+    """Ends the connection at some messages, in the middle of what it says about them: to any UID FETCH of `items`."""
+
+    def __init__(self, messages: int, poison: set[int], items: bytes = b"BODY.PEEK[]") -> None:
+        super().__init__()
+        self.poison = poison
+        self.items = items
+        for number in range(messages):
+            self.put(b"INBOX", message(number).data)
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        whole = super().do_uid_fetch(session, rest)
+        if self.items not in rest:
+            return whole
+        ends = [whole.find(b"(UID %d " % uid) for uid in self.poison]
+        if ends := [end for end in ends if end >= 0]:
+            session.push(whole[: min(ends) + 5])
+            session.writer.close()
+            return b""
+        return whole
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("poison", [{1}, {60}, {200}, {7, 8, 9, 150}])
+def test_a_message_that_ends_the_connection_holds_up_no_other(poison: set[int], connections: int) -> None:
+    poisoned = Poisoned(200, poison)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        uids = [one.uid async for one in side.fetch("INBOX", list(changes.uids))]
+        assert sorted(uids) == sorted({*range(1, 201)} - poison)
+        assert {uid for _, uid in side.unreadable} == poison
+        assert all(one.temporary and "connection" in one.reason for one in side.unreadable.values())
+
+    on(poisoned, act, Settings(connections=connections))
+
+
+def test_a_run_sets_aside_what_ends_the_connection_and_goes_on(tmp_path: Path) -> None:
+    poisoned, clock = Poisoned(60, {5}), ManualClock()
+    disk = Disk()
+
+    async def act(side: RemoteSide, script: Script) -> Report:
+        state = State.open(tmp_path / "state.db")
+        try:
+            return await run(CopySettings(), side, MemorySide(disk), state, clock)
+        finally:
+            state.close()
+
+    report = on(poisoned, act)
+    assert (report.two.added, [one.uid for one in report.aside]) == (59, [5])
+    poisoned.poison.clear()
+    clock.advance(700)
+    report = on(poisoned, act)
+    assert (report.two.added, report.aside) == (1, ())
+
+
+@pytest.mark.parametrize("poison", [{1}, {60}, {200}, {7, 8, 9, 150}])
+def test_a_header_that_ends_the_connection_holds_up_no_other(poison: set[int]) -> None:
+    poisoned = Poisoned(200, poison, b"HEADER")
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.changes("INBOX", None)
+        outlines = await side.outlines("INBOX", list(range(1, 201)))
+        assert [one.uid for one in outlines] == sorted({*range(1, 201)} - poison)
+        assert {uid for _, uid in side.unreadable} == poison
+
+    on(poisoned, act)
+
+
+@pytest.mark.parametrize("poison", [{2}, {1, 2, 99}, set(range(1, 201))])
+def test_a_header_that_is_refused_holds_up_no_other(poison: set[int]) -> None:
+    class Refusing(Bare):
+        asked = 0
+
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            if b"HEADER" in rest:
+                self.asked += 1
+                if poison.intersection(self.named(session, rest.partition(b" ")[0])):
+                    return b"NO it is damaged"
+            return super().do_uid_fetch(session, rest)
+
+    bare = Refusing()
+    for number in range(200):
+        bare.put(b"INBOX", message(number).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.changes("INBOX", None)
+        if len(poison) == 200:
+            with pytest.raises(MailboxUnavailable):
+                await side.outlines("INBOX", list(range(1, 201)))
+        else:
+            outlines = await side.outlines("INBOX", list(range(1, 201)))
+            assert [one.uid for one in outlines] == sorted({*range(1, 201)} - poison)
+        assert bare.asked < 50
+
+    on(bare, act)
+
+
+def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> None:
+    octets = b"Subject: large\r\n\r\n" + bytes(range(1, 256)) * 4_000
+    pieces = 100_000
+
+    class Dying(Bare):
+        alive = 5
+
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            if b"BODY.PEEK[]" in rest:
+                Dying.alive -= 1
+                if Dying.alive < 0:
+                    return b"* BYE dead\r\n"
+            return super().do_uid_fetch(session, rest)
+
+    bare = Dying()
+    bare.put(b"INBOX", octets)
+    settings = Settings(connections=1, piece=pieces)
+
+    async def once(side: RemoteSide, script: Script) -> list[bytes]:
+        await side.changes("INBOX", None)
+        return [one.data async for one in side.fetch("INBOX", [1])]
+
+    assert on(bare, once, settings, spool=tmp_path) == []
+    kept = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert kept == [500_000]
+    Dying.alive = 1_000
+    asked: list[bytes] = []
+
+    async def again(side: RemoteSide, script: Script) -> list[bytes]:
+        found = await once(side, script)
+        asked.extend(line for line in script.log if b"BODY.PEEK[]" in line)
+        return found
+
+    assert on(bare, again, settings, spool=tmp_path) == [octets]
+    assert [int(re.findall(rb"<([0-9]+)\.", line)[0]) for line in asked] == [0, *range(500_000, len(octets), pieces)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_messages_of_all_sizes_around_a_piece() -> None:
+    bare = Bare()
+    sizes = [1, 999, 1_000, 1_001, 1_999, 2_000, 2_001, 10_000]
+    for size in sizes:
+        bare.put(b"INBOX", b"x" * size)
+
+    async def act(side: RemoteSide, script: Script) -> list[int]:
+        return [len(one.data) for one in (await all_of(side)).values()]
+
+    assert sorted(on(bare, act, Settings(connections=1, piece=1_000))) == sizes

@@ -15,7 +15,7 @@ from restante.store.rights import Rights, parse_rights
 
 from ..people import people
 from ..session.support import SIMPLE, Client, World, run
-from .test_notify import silent, watched
+from .test_notify_sessions import silent, watched
 
 EVENTS = b"(MessageNew MessageExpunge FlagChange MailboxName MailboxMetadataChange)"
 ABOVE = b"Other Users/bob@example.org/"

@@ -35,7 +35,7 @@ from restante.sync.unchanged import tree as outside
 from restante.sync.unchanged.line import Line, Unusual, counted
 from restante.testing.server import CHEAP_ARGON2, RestanteServer
 
-from .test_sync import ANNA, Cli, message
+from .sync_work import ANNA, Cli, message
 
 HERE = "anna@localhost"
 

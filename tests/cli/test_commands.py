@@ -164,6 +164,8 @@ def test_a_refusal_is_two_lines_on_stderr(cli: Cli) -> None:
     assert len(result.stderr.splitlines()) == 2
     result = cli("account", "add", "no@example.com", status=Exit.REFUSED)
     assert "--password-stdin" in result.stderr
+    result = cli("account", "add", "no@elsewhere.example", status=Exit.NOT_FOUND)
+    assert "restante domain add" in result.stderr, "before a password is asked for"
 
 
 def test_a_mistyped_command_is_answered_with_the_right_one(cli: Cli) -> None:
@@ -523,6 +525,16 @@ def test_serve_says_what_is_wrong(tmp_path: Path) -> None:
         assert result.stderr.startswith(("restante: ", "Usage: "))
     result = CliRunner().invoke(restante, ["--data", str(tmp_path), "serve", "--mail", str(tmp_path)])
     assert result.exit_code == Exit.USAGE
+
+
+def test_a_full_disk_is_said_where_a_server_writes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    result = CliRunner().invoke(restante, ["--data", str(tmp_path / "d"), "serve", "--listen", "imap=127.0.0.1:0"])
+    assert result.exit_code == Exit.REFUSED
+    assert f"{tmp_path / 'd'} cannot be written ({os.strerror(errno.ENOSPC)})" in result.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")

@@ -138,6 +138,12 @@ class Admin:
 
     # Accounts --------------------------------------------------------------------------------------
 
+    async def check_new(self, address: str) -> None:
+        """Whether an account of this address may be added. Raises BadAddress, Exists, NotFound for the domain."""
+        parsed = normalise_address(address)
+        await self._local_domain(parsed.domain)
+        await self._check_free(parsed.address)
+
     async def add_account(
         self,
         address: str,

@@ -105,6 +105,7 @@ def add(
 
     async def work() -> None:
         async with installation() as here:
+            await here.admin.check_new(address)  # before anybody types a password
             old = old_hash(hashed, password_stdin)
             password = new_password(password_stdin) if old is None else None
             account = await here.admin.add_account(

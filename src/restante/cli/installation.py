@@ -117,7 +117,7 @@ def need_store(data: Path) -> None:
     """
     from ..store.sqlite.names import DIRECTORY
 
-    elsewhere = "Name the right one with --data DIR"
+    elsewhere = "Name the right folder with --data DIR"
     begin = f"begin a store there: restante domain add example.org{_place_said(data)}"
     try:
         (data / DIRECTORY).stat()
@@ -138,7 +138,7 @@ def need_store(data: Path) -> None:
     except PermissionError as error:
         raise FolderRefusal(
             f"The mail store in {data} cannot be read and written ({error.strerror}){_whose(data)}.",
-            "Run this as the user whose it is, or name another with --data DIR.",
+            "Run this as the user whose it is, or name another folder with --data DIR.",
         ) from error
     except OSError as error:  # a disk that fails, a name that is too long
         raise FolderRefusal(f"The data folder {data} cannot be read ({error.strerror}).", f"{elsewhere}.") from error

@@ -19,7 +19,7 @@ from typing import TextIO
 from ..clock import Clock, Random, SystemClock, system_random
 from ..config.listen import TcpAddress
 from ..config.model import Config
-from ..config.paths import data_directory, lock_file, make_data, run_directory
+from ..config.paths import FolderRefusal, data_directory, lock_file, make_data, run_directory
 from ..errors import Refusal
 from ..machine import cores
 from ..memory import one_heap
@@ -118,8 +118,13 @@ def _only_server(data: Path) -> Iterator[None]:
                 f"A server (process {pid}) is running on {data} already.",
                 "Stop it first, or choose another folder with --data DIR.",
             ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+        except OSError as error:  # the first thing that a server writes
+            raise FolderRefusal(
+                f"The data folder {data} cannot be written ({error.strerror}).", "Free some space on its disk."
+            ) from error
         yield
     finally:
         os.close(handle)

@@ -131,7 +131,7 @@ def files(table: TlsTable, data: Path, hostname: str, clock: Clock) -> tuple[Pat
             make_self_signed(certificate, key, hostname, clock)
         except OSError as error:
             raise TlsRefusal(
-                f"No certificate can be written in {folder} ({error.strerror}).", "Give the folder rights."
+                f"No certificate can be written in {folder} ({error.strerror}).", "Give it rights, or its disk room."
             ) from error
     return certificate, key
 

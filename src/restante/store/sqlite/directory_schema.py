@@ -19,6 +19,7 @@ from pathlib import Path
 import apsw
 
 from ..errors import Busy, Damaged, DiskFull, NewerSchema, StoreFailed
+from .faults import is_full
 
 APPLICATION_ID = 0x52535444
 """PRAGMA application_id of directory.db ("RSTD")."""
@@ -147,6 +148,9 @@ MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
 """Step n (from 0) leads from user_version n to n + 1. Never changed once released, only added to."""
 
 
+NO_ROOM = "There is no room on the disk.", "Free some space and try again."
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn what SQLite reports into refusals of `store.errors`; the cause stays chained for the log."""
@@ -155,10 +159,12 @@ def translated() -> Iterator[None]:
     except (apsw.BusyError, apsw.LockedError) as error:
         raise Busy("The directory is busy.", "Try again in a moment.") from error
     except apsw.FullError as error:
-        raise DiskFull("There is no room on the disk.", "Free some space and try again.") from error
+        raise DiskFull(*NO_ROOM) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise Damaged("The directory database is damaged.", "Put directory.db back from a backup.") from error
     except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+        if is_full(error):
+            raise DiskFull(*NO_ROOM) from error
         raise StoreFailed(
             "The directory database cannot be read or written.", "Check the disk and the data folder's rights."
         ) from error
@@ -177,6 +183,8 @@ def make_file(path: Path) -> None:
         if path.stat().st_mode & 0o077 and path.stat().st_uid == os.geteuid():
             path.chmod(0o600)
     except OSError as error:
+        if is_full(error):
+            raise DiskFull(*NO_ROOM) from error
         raise StoreFailed(
             "The directory database cannot be opened.", "Check that the data folder exists and may be written."
         ) from error

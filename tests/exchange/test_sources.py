@@ -18,6 +18,7 @@ from restante.exchange.detect import open_source
 from restante.exchange.incoming import ExchangeRefusal, Incoming, Item, NoSuchSource, Skipped, SourceMailbox, Unsafe
 from restante.exchange.maildir import Pop3Uidl
 from restante.exchange.names import clean, decode_utf7, encode_utf7, folder_of
+from restante.exchange.tree import File, read_whole
 from restante.store.model import Flags, Identity, System
 
 from .store import account, load, picture
@@ -260,3 +261,10 @@ def test_any_control_file_is_read_or_refused(data: bytes) -> None:
     dovecot.parse_keywords(data)
     dovecot.parse_subscriptions(data)
     dovecot.parse_subscriptions(b"V\t2\n\n" + data)
+
+
+@pytest.mark.parametrize(
+    ("listed", "most", "read"), [(9, 100, 9), (4, 100, 9), (99, 100, 9), (4, 7, 7), (99, 7, 7), (0, 3, 3)]
+)
+def test_a_file_is_read_whole_whatever_its_size_was(listed: int, most: int, read: int) -> None:
+    assert read_whole(io.BytesIO(b"123456789"), File("a", listed, 0), most) == b"123456789"[:read]

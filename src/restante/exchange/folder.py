@@ -14,7 +14,7 @@ from .dates import header_date
 from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
 from .mbox import FIELD, is_mbox, read_mbox
 from .names import clean, from_disk
-from .tree import File, Tree
+from .tree import File, Tree, read_whole
 
 MBOX_NAMES = re.compile(r".*\.(mbox|mbx)", re.IGNORECASE)
 MESSAGE_NAMES = re.compile(r".*\.(eml|mail|msg|rfc822)|\d+", re.IGNORECASE)
@@ -63,7 +63,7 @@ class FolderSource:
             if file.size > self._largest:
                 yield Skipped(file.path, f"larger than {self._largest} octets")
                 return
-            data = stream.read(self._largest + 1)
+            data = read_whole(stream, file, self._largest + 1)
         reason = why_no_message(file, data)
         if reason:
             yield from self._not_taken(file, reason, told)

@@ -23,7 +23,7 @@ from . import courier, dovecot, sidecar
 from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
 from .letters import INFO, LETTERS, base_name, is_keyword, name_time
 from .names import from_disk
-from .tree import File, Tree
+from .tree import File, Tree, read_whole
 
 CONTROL_FILES = re.compile(
     r"dovecot[.-].*|subscriptions|maildirfolder|maildirsize|courier.*|restante\.jsonl|restante-.*|\.dovecot.*|\.nfs.*"
@@ -123,7 +123,7 @@ class MaildirSource:
 
     def _read(self, file: File, largest: int) -> bytes:
         with self._tree.open(file) as stream:
-            return stream.read(largest)
+            return read_whole(stream, file, largest)
 
     def _mailbox(self, folder: Folder) -> Iterator[Item]:
         where = folder.path or self._tree.name

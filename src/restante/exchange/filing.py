@@ -55,7 +55,7 @@ class _Group:
 
 class Filing:
     """One import's way into `store`. report: gets what was filed and what was refused. progress: called with octets of
-    the source that have been dealt with. octets: of the whole source. To be closed."""
+    the source that have been dealt with. octets: that will come for certain, 0 where it is not known. To be closed."""
 
     def __init__(
         self, store: Store, limits: Limits, report: Report, progress: Callable[[int], None], octets: int

@@ -82,7 +82,7 @@ async def import_mail(
     """
     report = report if report is not None else Report()
     told = progress or (lambda octets: None)
-    filing = Filing(store, limits, report, told, source.total)
+    filing = Filing(store, limits, report, told, 0 if once else source.total)
     loader = _Loader(report, store, mailbox, told, once, filing, clock or SystemClock(), claim)
     items = source.items()
     try:

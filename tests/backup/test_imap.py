@@ -337,13 +337,13 @@ def test_several_by_configuration(home: Home, provider: RestanteServer, gate: Ga
 
 def test_mirrors_are_listed_and_removed(home: Home, provider: RestanteServer, gate: Gate) -> None:
     here = ("--data", str(home.data), "backup", "mirror")
-    assert json.loads(home(*here, "list", "--json").stdout) == []
-    assert "no mirror" in home(*here, "remove", USER, status=Exit.NOT_FOUND).stderr
+    assert str(home.data) in home(*here, "list", status=Exit.REFUSED).stderr, "nothing is kept here yet"
     first = home.night(gate.port)["snapshot"]
     (row,) = json.loads(home(*here, "list", "--json").stdout)
     assert (row["account"], row["messages"], row["updated"] is not None) == (USER, 36, True)
     home(*here, "remove", USER.upper())
     assert json.loads(home(*here, "list", "--json").stdout) == []
+    assert "no mirror" in home(*here, "remove", USER, status=Exit.NOT_FOUND).stderr
     home.run()
     assert home.list()[-1]["accounts"] == 0
     assert home.show(snapshot=first)["INBOX"] == 30

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +17,11 @@ from restante.backup.repository import Repository
 from restante.backup.run import run
 from restante.clock import system_random
 from restante.config.model import AuthTable, BackupTable, Config
+from restante.server import past
+from restante.store.sqlite.past import SqlitePastStore
 from restante.testing.server import RestanteServer
 
-from .support import Reader, done, letter, program, quoted, subject
+from .support import Reader, done, letter, program, quoted, subject, until
 
 pytestmark = pytest.mark.client
 
@@ -68,6 +73,30 @@ def test_imaplib_finds_and_brings_back(reader: Reader) -> None:
         client.unselect()
     assert reader.flags() == {"Message 77": {r"\Seen"}}
     assert reader.pop3_subjects() == ["Message 77"]
+
+
+def test_a_snapshot_is_let_go_of_when_its_session_ends(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By counting references alone: a server at rest looks for garbage once in hours, and as long as somebody holds a
+    snapshot its reader is kept, with what it has written."""
+    held: list[weakref.ref[SqlitePastStore]] = []
+
+    def noted(*args: Any) -> SqlitePastStore:
+        store = SqlitePastStore(*args)
+        held.append(weakref.ref(store))
+        return store
+
+    monkeypatch.setattr(past, "SqlitePastStore", noted)
+    name = snapshot(reader)
+    gc.disable()
+    try:
+        with reader.imap() as client:
+            done(client.select(quoted(f"{name}/INBOX"), readonly=True))
+            done(client.uid("FETCH", "1:3", "(ENVELOPE BODY.PEEK[])"))
+            done(client.uid("COPY", "1", "INBOX"))
+            assert any(one() is not None for one in held)
+        until(lambda: all(one() is None for one in held), lambda: f"{held}")
+    finally:
+        gc.enable()
 
 
 def test_curl_reads_it(reader: Reader) -> None:

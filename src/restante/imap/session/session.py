@@ -141,6 +141,7 @@ class ImapSession(Standing):
             if self.notifications is not None:
                 self.notifications.close()
             self.view_or_none = None
+            self.place = None  # a snapshot's store: as long as one is held, the backup is kept open for it
 
     async def _serve_next(self) -> None:
         """Handle one event, or wait for octets."""

@@ -399,6 +399,15 @@ def test_another_server_under_the_same_address(home: Home, provider: RestanteSer
         assert held(home) == there(other)
 
 
+def test_a_mistyped_server_costs_no_mirror(home: Home, provider: RestanteServer) -> None:
+    """Nobody is there, or does not let her in: nothing is downloaded again when the right one is named."""
+    assert home.night(provider.imap)["imap"][0]["new"] > 0
+    home.night(free_port(), status=Exit.FINDINGS)
+    home.run(*home.login(provider.imap, "nobody@provider.example"), status=Exit.FINDINGS)
+    found = home.night(provider.imap)
+    assert (found["failed"], found["imap"][0]["new"]) == ([], 0)
+
+
 def test_a_fault_of_ours_leaves_nobody_else_out(
     home: Home, provider: RestanteServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,8 +196,10 @@ class Mirrors:
 
         places = CopyPlaces(self.folder, account.id)
         await asyncio.to_thread(places.folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-        await asyncio.to_thread(_check_source, places.folder / "source", remote)
-        server, side = self._remote(places, remote)
+        if not await asyncio.to_thread(_is_of, places.folder / "source", remote):
+            await self._reach(places, remote)
+            raise MirrorSpoiled(f"The mirror of {remote.address} is of another server.", "It is made anew.")
+        server, side = self._remote(places, remote, places.parts)
         local = open_local(self.store, account.id, self.opened)
         done.notes.clear()
 
@@ -222,7 +224,15 @@ class Mirrors:
             await asyncio.to_thread(write_known, places, server.sign, side.seen)
         _add(done, report)
 
-    def _remote(self, places: CopyPlaces, remote: Remote) -> tuple[RemoteSide, ReadOnly]:
+    async def _reach(self, places: CopyPlaces, remote: Remote) -> None:
+        """Log in, and no more: a name that was mistyped must not cost what was downloaded. Raises SideUnavailable."""
+        _, side = self._remote(places, remote, None)
+        try:
+            await side.open()
+        finally:
+            await side.close()
+
+    def _remote(self, places: CopyPlaces, remote: Remote, spool: Path | None) -> tuple[RemoteSide, ReadOnly]:
         from ..sync.assemble import asked, remote_address
         from ..sync.copy import read_known
         from ..sync.remote import RemoteSide, Settings
@@ -236,7 +246,7 @@ class Mirrors:
         address = remote_address(source_of(table), table, secret.kind)
         server = RemoteSide(
             address, asked(secret), settings,
-            known=read_known(places, address.sign), spool=places.parts, views=True,
+            known=read_known(places, address.sign), spool=spool, views=True,
             clock=self.clock, random=self.random,
         )  # fmt: skip
         return server, ReadOnly(server)
@@ -312,13 +322,12 @@ class Mirrors:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _check_source(file: Path, remote: Remote) -> None:
-    """Raises MirrorSpoiled where the mirror is of another server's account of that name."""
-    known = file.read_text("utf-8") if file.exists() else None
-    if known is None:
+def _is_of(file: Path, remote: Remote) -> bool:
+    """Whether the mirror is of this server's account; a new one is, from now on."""
+    if not file.exists():
         replace_file(file, remote.key.encode("utf-8"))
-    elif known != remote.key:
-        raise MirrorSpoiled(f"The mirror of {remote.address} is of another server.", "It is made anew.")
+        return True
+    return file.read_text("utf-8") == remote.key
 
 
 def settings_of(remote: Remote) -> CopySettings:

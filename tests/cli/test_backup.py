@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from restante.backup.look import Looking
 from restante.backup.outcome import Drilled
 from restante.backup.repository import Repository
 from restante.backup.run import lines_of
+from restante.cli import backup_restore
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.clock import SystemClock
@@ -106,7 +108,25 @@ def test_show_and_find_tell_what_is_there_and_what_is_gone(cli: Cli) -> None:
     nothing = cli("backup", "find", "nobody", "--location", cli.place, *cli.key)
     assert (nothing.stdout, nothing.stderr) == ("", "Nothing found.\n")
     cli("backup", "find", "body:hello", "--location", cli.place, *cli.key, status=Exit.REFUSED)
+    assert len(cli("backup", "find", "mailbox:inbox", "--location", cli.place, *cli.key).stdout.splitlines()) == 4
     cli("backup", "show", "no-such-day", "--location", cli.place, *cli.key, status=Exit.NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("plans", "--account", "anm@example.com"), "No snapshot has the account anm@example.com."),
+        (("mailbox:Wrok",), "No snapshot has the mailbox Wrok."),
+    ],
+)
+def test_what_is_mistyped_is_not_told_as_gone(cli: Cli, words: tuple[str, ...], told: str) -> None:
+    at = ("--location", cli.place, *cli.key)
+    assert "There is no snapshot in this backup." in cli("backup", "find", *words, *at, status=Exit.NOT_FOUND).stderr
+    cli.data("backup", "run", cli.place, *cli.key)
+    cli.data("backup", "run", cli.place, *cli.key)
+    assert told in cli("backup", "find", *words, *at, status=Exit.NOT_FOUND).stderr
+    one = cli("backup", "find", *words, "--snapshot", "latest", *at, status=Exit.NOT_FOUND).stderr
+    assert told.removeprefix("No snapshot has") in one.replace(" does not have", "")
 
 
 def test_a_message_a_mailbox_and_an_account_come_back(cli: Cli) -> None:
@@ -117,9 +137,12 @@ def test_a_message_a_mailbox_and_an_account_come_back(cli: Cli) -> None:
     assert (there["messages"], there["present"]) == (0, 3)
     one = ("--message", found[0]["email_id"])
     assert json.loads(cli.data(*restore, *one, "--beside", "--json").stdout)["messages"] == 1
-    out = (*restore, "--mailbox", "INBOX", "--out", str(cli.folder / "out"), "--format", "mbox")
+    out = (*restore, "--mailbox", "inbox", "--out", str(cli.folder / "out"), "--format", "mbox")
     cli.data(*out)
     assert "--force" not in cli.data(*out, status=Exit.REFUSED).stderr, "there is none here"
+    for wrong in (Path(cli.key[1]), Path(cli.key[1], "below", "that"), Path("/proc/here")):
+        refused = cli.data(*restore, "--mailbox", "INBOX", "--out", str(wrong), status=Exit.REFUSED)
+        assert refused.stderr.startswith("restante: /"), refused.stderr
     assert (cli.folder / "out" / "INBOX.mbox").read_bytes().count(b"Subject: Plans") == 3
     cli.data("account", "remove", "ann@example.com", "--yes")
     dry = json.loads(cli.data(*restore, "--dry-run", "--json").stdout)
@@ -163,6 +186,7 @@ def test_damage_is_told_by_the_exit_status(cli: Cli) -> None:
     pack.write_bytes(data)
     told = cli("backup", "verify", cli.place, "--all", *cli.key, status=Exit.FINDINGS).stdout
     assert told.count("lost ann@example.com INBOX UID") == 3
+    assert told.count(pack.name) == 1, "the name is long"
     restored = cli(
         "backup", "restore", cli.place, "--all", *cli.key, "--data", str(cli.folder / "new"), status=Exit.FINDINGS
     )
@@ -292,6 +316,9 @@ def test_keys_are_added_listed_and_removed(cli: Cli) -> None:
     cli("backup", "key", "add", *at, *cli.key, "--label", "machine", "--new-key-file", str(made))
     assert made.stat().st_mode & 0o077 == 0
     cli("backup", "key", "add", *at, *cli.key, "--new-key-file", str(made), status=Exit.REFUSED)
+    half = ("--new-key-file", str(cli.folder / "half.key"))
+    cli("backup", "key", "add", *at, *cli.key, "--label", "x" * 101, *half, status=Exit.REFUSED)
+    assert not (cli.folder / "half.key").exists(), "it opens nothing, and would be in the way"
     cli.data("backup", "run", cli.place, "--key-file", str(made))
     other = cli.folder / "other"
     other.write_text("another one\n")
@@ -329,6 +356,7 @@ def test_prune_says_what_it_would_forget(cli: Cli) -> None:
         (("run", "s3://No_Bucket"), Exit.REFUSED),
         (("run", "PLACE", "--account", "nobody@example.com"), Exit.NOT_FOUND),
         (("list", "NOWHERE"), Exit.NOT_FOUND),
+        (("key", "list", "--location", "NOWHERE"), Exit.NOT_FOUND),
         (("init", "PLACE"), Exit.REFUSED),
         (("restore", "PLACE", "--account", "ann@example.com"), Exit.NOT_FOUND),
     ],
@@ -336,6 +364,27 @@ def test_prune_says_what_it_would_forget(cli: Cli) -> None:
 def test_what_cannot_be_is_told(cli: Cli, args: tuple[str, ...], status: Exit) -> None:
     places = {"PLACE": cli.place, "NOWHERE": str(cli.folder / "nowhere")}
     cli.data("backup", *[places.get(one, one) for one in args], *cli.key, status=status)
+
+
+def test_what_is_no_folder_is_told_by_its_name(cli: Cli) -> None:
+    for place in (cli.key[1], f"{cli.key[1]}/below", "/proc/here"):
+        refused = cli("backup", "init", place, *cli.key, status=Exit.TEMPORARY)
+        assert f"The backup's location cannot be used: {place}" in refused.stderr
+
+
+def test_a_restore_onto_a_full_disk_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    new = cli.folder / "new"
+    everything = ("backup", "restore", cli.place, "--all", *cli.key, "--data", str(new))
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(backup_restore, "_write_files", full)
+        refused = cli(*everything, status=Exit.REFUSED)
+    assert f"The data folder {new} cannot be written (No space left on device)." in refused.stderr
+    cli(*everything)
 
 
 def test_a_location_without_rights_is_told(cli: Cli) -> None:
@@ -412,6 +461,8 @@ def test_a_sealed_backup_is_written_with_a_key_that_reads_nothing(cli: Cli) -> N
     cli("backup", "init", place, *cli.key, "--sealed", status=Exit.USAGE)
     cli("backup", "init", place, *cli.key, "--writing-key", writing, status=Exit.USAGE)
     cli("backup", "init", place, *cli.key, "--sealed", "--writing-key", cli.key[1], status=Exit.REFUSED)
+    cli("backup", "init", place, *cli.key, "--sealed", "--writing-key", f"{writing}/no/folder", status=Exit.REFUSED)
+    assert not Path(place).exists()
     cli("backup", "init", place, *cli.key, "--sealed", "--writing-key", writing)
     assert Path(writing).stat().st_mode & 0o077 == 0
     server = ("--key-file", writing)

@@ -260,6 +260,9 @@ def test_nobody_is_taken_back_to_what_who_had_the_address_before_had(
     for apply in ((), ("--apply",)):
         refused = cli("rewind", "--account", ANN, "--to", "30d ago", *apply, status=Exit.NOT_FOUND)
         assert "is another account" in refused.stderr
+    refused = cli("rewind", "--account", ANN, "--to", "3000d ago", status=Exit.NOT_FOUND)
+    assert "The store knows what the account was from" in refused.stderr
+    assert "There is no snapshot that old" in refused.stderr
     assert cli.subjects() == []
 
 
@@ -276,6 +279,9 @@ def test_undelete_lists_and_brings_back_by_mailbox_time_and_who_removed_it(cli: 
 
     assert listed() == ["one", "plan", "three", "two"]
     assert listed("--from", "Work") == ["plan"]
+    assert listed("--from", "inbox", "--before", "10m ago") == ["one", "two"]
+    refused = cli("undelete", "--account", ANN, "--from", "Wrok", status=Exit.NOT_FOUND)
+    assert "There is no mailbox Wrok" in refused.stderr, "and not that nothing was removed"
     assert listed("--since", "10m ago") == ["three"]
     assert listed("--before", "10m ago") == ["one", "plan", "two"]
     assert listed("--by", "POP3") == ["three"]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..exchange.export import Exported, Form, check_dest, export_mail
+from ..exchange.incoming import ExchangeRefusal
 from ..query.language import EmailId, Or
 from ..store.errors import BadMailboxName, MailboxExists, RoleTaken
 from ..store.interface import Engine, Store
@@ -67,8 +68,9 @@ class Bringing:
         *,
         dry_run: bool = False,
         known: Known = everybody,
+        expect: Told = lambda octets: None,
     ) -> None:
-        """known: rights of who is not do not come back."""
+        """known: rights of who is not do not come back. expect: told how many octets will come, once that is known."""
         self._repository = repository
         self._line = line
         self._store = store
@@ -77,6 +79,7 @@ class Bringing:
         self._told = told
         self._dry_run = dry_run
         self._known = known
+        self._expect = expect
         self.done = Brought()
         self._hidden: frozenset[int] = frozenset()
         self._pop3: dict[tuple[int, int], tuple[int, int | None]] = {}
@@ -103,8 +106,9 @@ class Bringing:
         for key, held in rows.items():
             for row in held:
                 then.setdefault(row.email_id, set()).add(names[key])
-        for box in chosen:
-            lacking = missing(rows[box.key], names[box.key], here, then)
+        plan = [(box, missing(rows[box.key], names[box.key], here, then)) for box in chosen]
+        self._expect(sum([row.size for _, lacking in plan for row in lacking.rows]))
+        for box, lacking in plan:
             self.done.present += lacking.present
             self.done.moved += lacking.moved
             await self._bring(box, names[box.key], lacking.rows, root)
@@ -128,6 +132,8 @@ class Bringing:
         chosen = list(filter(self._choice.takes, root.mailboxes))
         few = {box.key: await self._rows(box) for box in chosen} if self._choice.email_ids is not None else {}
         self._are_there(row for rows in few.values() for row in rows)
+        sizes = [row.size for rows in few.values() for row in rows] if few else [box.octets for box in chosen]
+        self._expect(sum(sizes))
         for box in chosen:
             name = f"{BESIDE}/{day}/{box.name}"
             rows = few[box.key] if few else await self._rows(box)
@@ -340,7 +346,7 @@ async def bring_out(
     """
     await asyncio.to_thread(check_dest, dest, force)
     wanted = [name for name, _ in (await would_bring_out(repository, line, choice)).mailboxes]
-    with tempfile.TemporaryDirectory(prefix="restante-", dir=await asyncio.to_thread(_beside, dest)) as folder:
+    with await asyncio.to_thread(_beside, dest) as folder:
         engine = make_engine(Path(folder))
         try:
             done = Restored()
@@ -373,8 +379,11 @@ async def would_bring_out(repository: Repository, line: AccountLine, choice: Cho
     return done
 
 
-def _beside(dest: Path) -> Path:
-    """The folder above `dest`, made where it is missing: on the disk that has room for the mail."""
+def _beside(dest: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder to work in beside `dest`: on the disk that has room for the mail. Raises ExchangeRefusal."""
     above = dest.absolute().parent
-    above.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return above
+    try:
+        above.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="restante-", dir=above)
+    except OSError as cause:
+        raise ExchangeRefusal(f"{above} cannot be written ({cause.strerror}).", "Name another folder.") from cause

@@ -28,7 +28,7 @@ from ..query.language import (
 )  # fmt: skip
 from ..store.directory import fold_address
 from .crypto import VERIFY
-from .errors import BackupRefusal, Corrupt
+from .errors import BackupRefusal, Corrupt, NoRepository
 from .objects import AccountData, CatalogueData, MailboxData, SegmentData
 from .repository import Repository, Snapshot
 from .segments import Placed, gone_of, read_catalogue, read_placed
@@ -123,32 +123,44 @@ def find(
     addresses: Sequence[str] = (),
     mailboxes: Sequence[str] = (),
 ) -> list[Found]:
-    """Messages that are meant, newest first. addresses, mailboxes: none for all. Raises CannotFind.
+    """Messages that are meant, newest first. addresses, mailboxes: none for all. Raises CannotFind; NoRepository for an
+    account or a mailbox that no snapshot has: who has mistyped one must not think that the message is gone.
 
     What cannot be read is complained of by the repository.
     """
     finder = _Finder(repository, compile_query(query))
-    wanted = {fold_address(address) for address in addresses}
+    wanted = {fold_address(address): address for address in addresses}
+    unseen, unnamed = dict(wanted), dict.fromkeys(mailboxes)
     found: dict[tuple[str, str, int, str], tuple[Placed, list[str]]] = {}
     roots: dict[bytes, AccountData | None] = {}
     for snapshot in snapshots:
         for line in Walk(repository).lines(snapshot):
             if wanted and fold_address(line.address) not in wanted:
                 continue
+            unseen.pop(fold_address(line.address), None)
             if line.root not in roots:
                 roots[line.root] = finder.read(line.root)
             root = roots[line.root]
             for box in root.mailboxes if root is not None else ():
                 if mailboxes and box.name not in mailboxes:
                     continue
+                unnamed.pop(box.name, None)
                 for row in finder.mailbox(box):
                     key = (line.address, box.name, row.uid, row.email_id)
                     found.setdefault(key, (row, []))[1].append(snapshot.id)
+    if (unseen or unnamed) and not repository.complaints:  # else it may be in what cannot be read
+        raise _nowhere(snapshots, list(unseen.values()), list(unnamed))
     hits = [
         Found(address, mailbox, uid, email_id, row.digest, row.received, row.size, tuple(ids))
         for (address, mailbox, uid, email_id), (row, ids) in found.items()
     ]
     return sorted(hits, key=lambda hit: (-hit.received, hit.address, hit.mailbox, hit.uid))
+
+
+def _nowhere(snapshots: Sequence[Snapshot], addresses: Sequence[str], mailboxes: Sequence[str]) -> NoRepository:
+    where = "No snapshot has" if len(snapshots) != 1 else f"The snapshot {snapshots[0].id} does not have"
+    what = f"account {addresses[0]}" if addresses else f"mailbox {mailboxes[0]}"
+    return NoRepository(f"{where} the {what}.", "See 'restante backup show'.")
 
 
 class _Finder:

@@ -35,7 +35,7 @@ class Folder(Location):
 
     def put(self, name: str, data: bytes) -> None:
         path = self._path(name)
-        with translated(name):
+        with translated(name, writing=True):
             if path.exists():
                 return
             making = self.root / TEMPORARY / self._random(16).hex()
@@ -196,19 +196,20 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def translated(name: str) -> Iterator[None]:
-    """OSError as what the location raises. name: of the object."""
+def translated(name: str, *, writing: bool = False) -> Iterator[None]:
+    """OSError as what the location raises. name: of the object. writing: what is not there then is the location."""
     try:
         yield
     except OSError as error:
-        raise _refusal(name, error) from error
+        raise _refusal(name, error, writing=writing) from error
 
 
-def _refusal(name: str, error: OSError) -> Missing | LocationFailed:
-    if isinstance(error, FileNotFoundError):
+def _refusal(name: str, error: OSError, *, writing: bool = False) -> Missing | LocationFailed:
+    if isinstance(error, FileNotFoundError) and not writing:
         return Missing(f"{name} is not at the backup's location.", "Run 'restante backup verify --all'.", name=name)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoRoom("There is no room at the backup's location.", "Free some space there and run it again.")
+    where = error.filename if isinstance(error.filename, str) else name  # a path says which location
     return LocationFailed(
-        f"The backup's location cannot be used: {name} ({error.strerror}).", "Check its rights and its disk."
+        f"The backup's location cannot be used: {where} ({error.strerror}).", "Check its rights and its disk."
     )

@@ -57,7 +57,7 @@ class KeptFolder(Folder):
         if name.startswith(KEEPERS):
             raise AppendOnly(f"{self.root} is pruned by its owner.", "Run 'restante backup prune' as its owner.")
         path = self._dropped(name)
-        with translated(name):
+        with translated(name, writing=True):
             if self._path(name).exists() or path.exists():
                 return
             making = self.incoming / (HALF + self._random(16).hex())

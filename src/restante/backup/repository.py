@@ -141,7 +141,7 @@ class Repository:
             return cls._open_to_write(location, secret, random, notes)
         slots = list(kept_slots(location))
         if not slots:
-            raise _none_here(location)
+            raise none_here(location)
         found: Repository | None = None
         for kept in _in_turn(location, slots):
             root = keys.open_slot(kept.slot, secret)
@@ -169,7 +169,7 @@ class Repository:
         except Corrupt as error:
             slots = list(kept_slots(location))
             if not slots:
-                raise _none_here(location) from error
+                raise none_here(location) from error
             if key.repository not in {kept.slot.repository for kept in slots}:
                 raise WrongKey("This writing key is of another backup.", "Name that of this one.") from error
             opened.complaints.append(error)
@@ -705,14 +705,17 @@ class Repository:
         self.location.remove(names.twin(name))
 
 
-def _none_here(location: Location) -> NoRepository:
+def none_here(location: Location) -> NoRepository:
     """Why nothing opens here: what a backup has without its keys is not to be taken for an empty place."""
     if any(names.is_ours(name) for name, _ in location.names("")):
         return NoRepository(
             "There is a backup at this location, and none of its keys: all are gone or damaged, both copies of each.",
             "Bring back its folder 'keys' from another copy of the backup: without one it cannot be opened.",
         )
-    return NoRepository("There is no backup at this location.", "Make one with 'restante backup init'.")
+    return NoRepository(
+        "There is no backup at this location.",
+        "Is that the right place, and its disk mounted? A new one is made by 'restante backup init'.",
+    )
 
 
 def _where(one: tuple[bytes, Spot]) -> tuple[str, int, int]:

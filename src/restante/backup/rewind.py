@@ -25,6 +25,10 @@ from .repository import Repository, Snapshot
 from .restore import Choice, Lost, read_mailbox
 
 
+class NoSnapshot(NoRepository):
+    """No snapshot is as old as is asked for."""
+
+
 @dataclass(slots=True)
 class FromSnapshot:
     """What a rewind to a snapshot did or would do. brought: messages out of the repository; octets: theirs; lost: what
@@ -38,10 +42,10 @@ class FromSnapshot:
 
 
 def snapshot_before(repository: Repository, at: int) -> Snapshot:
-    """The newest snapshot at an instant or before it. Raises NoRepository."""
+    """The newest snapshot at an instant or before it. Raises NoSnapshot."""
     found = [each for each in repository.snapshots() if each.data.at <= at]
     if not found:
-        raise NoRepository("There is no snapshot that old in this backup.", "See 'restante backup list'.")
+        raise NoSnapshot("There is no snapshot that old in this backup.", "See 'restante backup list'.")
     return found[-1]
 
 

@@ -191,8 +191,10 @@ def write_key_file(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
+    except FileExistsError as error:
+        raise Refusal(f"{path} is there already.", "Name a file that is not there yet.") from error
     except OSError as error:
-        raise Refusal(f"{path} cannot be made ({error.strerror}).", "Name a file that is not there yet.") from error
+        raise Refusal(f"{path} cannot be made ({error.strerror}).", "Check its folder and the rights there.") from error
 
 
 def tell_disturbed(repository: Repository) -> None:

@@ -98,7 +98,8 @@ def _tell(result: Checked) -> None:
     left = f", {result.left} left for other nights" if result.left else ""
     click.echo(f"Read {count(result.files, 'file')} ({human_size(result.octets)}){left}.")
     for name, text, spare in result.damaged:
-        click.echo(f"damaged {name}: {text}{' What it says is kept elsewhere too.' if spare else ''}")
+        what = text if text.startswith(name) else f"{name}: {text}"
+        click.echo(f"damaged {what}{' What it says is kept elsewhere too.' if spare else ''}")
     for name in result.single:
         click.echo(f"once {name}: its second copy is written by the next run.")
     for name in result.mended:
@@ -218,7 +219,7 @@ def prune_(
             f" {count(done.removed, 'pack')} removed ({human_size(done.octets)})."
         )
         if done.locked:
-            click.echo(f"{count(done.locked, 'file')} are locked and can be removed later.")
+            click.echo(f"Locked for now, to be removed later: {count(done.locked, 'file')}.")
         if result.extended:
             click.echo(f"Locked {count(result.extended, 'file')} for longer.")
     for name in done.missing[:MOST_TOLD]:

@@ -55,7 +55,7 @@ def keep_(ctx: click.Context, folder: Path, keys: bool, most: int | None, as_jso
             f" {count(result.snapshots, 'snapshot')}."
         )
         if result.waiting:
-            click.echo(f"{count(result.waiting, 'file')} wait for the next time.")
+            click.echo(f"Left for the next time: {count(result.waiting, 'file')}.")
     for name, why in result.refused[:MOST_TOLD]:
         click.echo(f"restante: {name} was refused: {why}", err=True)
     if len(result.refused) > MOST_TOLD:

@@ -66,7 +66,13 @@ def add(label: str, new: Path | None, made: Path | None) -> None:
         added = Passphrase(typed.encode())
     else:
         raise Refusal("No new key was given.", "Say --new-passphrase-file or --new-key-file.")
-    click.echo(f"Added the key {repository.add_key(added, label, int(SystemClock().now()))}.")
+    try:
+        name = repository.add_key(added, label, int(SystemClock().now()))
+    except Refusal:
+        if made is not None:
+            made.unlink()  # it opens nothing, and would be in the way of the next try
+        raise
+    click.echo(f"Added the key {name}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +89,16 @@ class Row:
 @with_place
 def list_(as_json: bool) -> None:
     """List the keys. Needs none of them."""
-    from ..backup.repository import kept_slots
+    from ..backup.repository import kept_slots, none_here
 
+    where = location()
     rows = [
         Row(each.name, each.slot.label, each.slot.method.value, instant(each.slot.created))
-        for each in sorted(kept_slots(location()), key=lambda one: one.slot.created)
+        for each in sorted(kept_slots(where), key=lambda one: one.slot.created)
     ]
-    emit(rows, as_json, "There is no backup at this location.")
+    if not rows:
+        raise none_here(where)
+    emit(rows, as_json)
 
 
 @click.command()

@@ -176,12 +176,14 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     from ..backup.choose import snapshot_of
     from ..backup.errors import Corrupt
     from ..backup.find import Found, find
+    from ..sync.patterns import canonical
 
     repository = open_repository()
-    snapshots = [snapshot_of(repository, snapshot)] if snapshot is not None else repository.snapshots()
+    snapshots = repository.snapshots() if snapshot is None else []
+    snapshots = snapshots or [snapshot_of(repository, snapshot or "latest")]  # which says why there is none
 
     async def search(words: Words) -> list[Found]:
-        return find(repository, snapshots, words.query, addresses, words.mailboxes)
+        return find(repository, snapshots, words.query, addresses, tuple(map(canonical, words.mailboxes)))
 
     found = run(found_by(query, "backup find", search))
     shown = found[:limit] if limit > 0 else found

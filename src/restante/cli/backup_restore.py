@@ -114,8 +114,9 @@ def restore(
     repository = open_repository((*RUN, "restante.backup.bring"))
     from ..backup.choose import snapshot_of
     from ..backup.restore import Choice
+    from ..sync.patterns import canonical
 
-    choice = Choice(mailbox, frozenset(messages) or None)
+    choice = Choice(canonical(mailbox) if mailbox is not None else None, frozenset(messages) or None)
     meant = snapshot_of(repository, snapshot)
     gc.set_threshold(GARBAGE)
     if everything:
@@ -192,6 +193,11 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
             done = await restore_all(
                 engine, repository, snapshot, data, mime_limits(config.limits), meter, partial(_write_files, data)
             )
+    except OSError as error:
+        raise Refusal(
+            f"The data folder {data} cannot be written ({error.strerror}).",
+            "See to it, and run it again: it goes on where it was.",
+        ) from error
     finally:
         await engine.close()
     complain_of(repository)
@@ -322,7 +328,9 @@ async def _account(
             async def known(person: str) -> bool:
                 return await here.engine.directory.account_by_id(person) is not None
 
-            bringing = Bringing(repository, line, store, choice, pool, meter, dry_run=dry_run, known=known)
+            bringing = Bringing(
+                repository, line, store, choice, pool, meter, dry_run=dry_run, known=known, expect=meter.expect
+            )
             if beside:
                 from ..backup.look import local
 

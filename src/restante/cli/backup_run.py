@@ -67,6 +67,8 @@ def init(label: str, append_only: bool, sealed: bool, writing: Path | None) -> N
         raise click.UsageError("Say --sealed and --writing-key FILE together.")
     if writing is not None and writing.exists():
         raise Refusal(f"{writing} is there already.", "Name a file that is not there yet.")
+    if writing is not None and not writing.parent.is_dir():
+        raise Refusal(f"There is no folder {writing.parent}.", "Make it first.")
     first = secret(new=True, configured=not sealed)
     if isinstance(first, WritingKey):
         raise Refusal("A writing key opens no backup.", "Name a passphrase or a key file.")

@@ -50,6 +50,12 @@ class Meter:
             self._task = self._bar.add_task(self._title, total=self._total)
         return self
 
+    def expect(self, total: int) -> None:
+        """So many octets it is, it turns out."""
+        self._total = max(total, 1)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=self._total)
+
     def __call__(self, octets: int) -> None:
         self._done += octets
         if self._bar is not None and self._task is not None:

@@ -149,7 +149,15 @@ async def _work(address: str, to: str | None, undo: str | None, apply: bool) -> 
                     f"The store knows what the account was from {instant(refusal.earliest)} on.",
                     "A backup may know more: name its --location.", earliest=refusal.earliest,
                 ) from refusal  # fmt: skip
-        return await _from_backup(here, account.id, store, address, at, apply)
+            earliest = refusal.earliest
+        from ..backup.rewind import NoSnapshot
+
+        try:
+            return await _from_backup(here, account.id, store, address, at, apply)
+        except NoSnapshot as refusal:
+            raise NoSnapshot(
+                f"The store knows what the account was from {instant(earliest)} on. {refusal.text}", refusal.remedy
+            ) from refusal
 
 
 def _alone(store: Store, apply: bool) -> AbstractAsyncContextManager[None]:

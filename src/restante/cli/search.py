@@ -90,8 +90,10 @@ async def _found(store: Store, words: Words, *, fuzzy: bool) -> list[_Hit]:
 async def _mailboxes(store: Store, names: tuple[str, ...]) -> list[Mailbox]:
     if not names:
         return await store.mailboxes()
+    from ..sync.patterns import canonical
+
     found = []
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(map(canonical, names)):
         mailbox = await store.mailbox(name)
         if mailbox is None:
             raise NotHere(f"There is no mailbox {name}.", "Name an existing one, or leave mailbox: out.")

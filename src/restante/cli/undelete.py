@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from .common import NotHere, count, emit, instant, run, with_json, with_place
 
 if TYPE_CHECKING:
+    from ..store.interface import Store
     from ..store.model import Recoverable
 
 
@@ -54,8 +56,10 @@ def command(
     and --all with it. What else was done to an account, 'restante rewind' undoes.
     """
     from ..clock import SystemClock
+    from ..sync.patterns import canonical
     from .when import parse_when
 
+    mailbox, into = (canonical(name) if name is not None else None for name in (mailbox, into))
     now = SystemClock().now()
     first = parse_when(since, now) if since is not None else None
     last = parse_when(before, now) if before is not None else None
@@ -73,7 +77,10 @@ def command(
 
         async with installation() as here:
             _, store = await here.store(address)
-            found = [each for each in await store.recoverable() if meant(each)]
+            gone = await store.recoverable()
+            found = [each for each in gone if meant(each)]
+            if mailbox is not None and not found:
+                await _there(store, mailbox, gone)
             if not numbers and not everything:
                 rows = [
                     Row(
@@ -108,3 +115,12 @@ def command(
             click.echo(f"Brought back {count(len(wanted), 'message')}.")
 
     run(work())
+
+
+async def _there(store: Store, mailbox: str, gone: Sequence[Recoverable]) -> None:
+    """Raises NotHere where no mailbox is called so, nor was one from which something was removed."""
+    if await store.mailbox(mailbox) is None and all(each.mailbox != mailbox for each in gone):
+        raise NotHere(
+            f"There is no mailbox {mailbox}, and nothing removed was in one.",
+            "Leave --from out: the list says what was where.",
+        )

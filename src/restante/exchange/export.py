@@ -130,9 +130,14 @@ def _prepare(dest: Path, force: bool) -> None:
 def check_dest(
     dest: Path, force: bool, remedy: str = "Name a new folder, or say --force to write into this one."
 ) -> None:
-    """Raises ExchangeRefusal where there is something already, unless it is asked for."""
-    if not force and dest.is_dir() and any(dest.iterdir()):
-        raise ExchangeRefusal(f"{dest} is not empty.", remedy)
+    """Raises ExchangeRefusal where there is something already, unless it is asked for; always where it is no folder."""
+    try:
+        if dest.exists() and not dest.is_dir():
+            raise ExchangeRefusal(f"{dest} is no folder.", "Name a new folder.")
+        if not force and dest.is_dir() and any(dest.iterdir()):
+            raise ExchangeRefusal(f"{dest} is not empty.", remedy)
+    except OSError as cause:
+        raise ExchangeRefusal(f"{dest} cannot be read ({cause.strerror}).", "Name a new folder.") from cause
 
 
 async def placements(store: Store, mailbox: Mailbox) -> AsyncIterator[list[Placement]]:

@@ -22,6 +22,7 @@ from restante.backup.drill import Sample, Work, drill
 from restante.backup.errors import NoRepository, NoRoom
 from restante.backup.outcome import Drilled
 from restante.backup.throwaway import PREFIX, sweep, throwaway
+from restante.cli import backup_drill
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.clock import system_random
@@ -373,12 +374,18 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_command_says_what_came_of_it_and_status_remembers(tmp_path: Path, config: Path) -> None:
+def test_the_command_says_what_came_of_it_and_status_remembers(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = ("--config", str(config), "backup")
     restante_(*at, "run")
     said = restante_(*at, "drill", "--messages", "2", "--seed", "5")
     assert "1 account, 2 messages" in said
     assert "All that came back is what was saved." in said
+    assert "All of it would take about 0 s. The sample's number is 5." in said
+    monkeypatch.setattr(backup_drill, "LEAST_SHARE", 0.9)
+    said = restante_(*at, "drill", "--messages", "2", "--seed", "5")
+    assert "\nThe sample's number is 5." in said, "two messages say nothing of many"
     found = json.loads(restante_(*at, "drill", "--all", "--work", str(tmp_path / "elsewhere"), "--json"))
     assert (found["right"], found["everything"], found["messages"], found["differences"]) == (True, True, 3, [])
     assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from restante.backup import objects
+from restante.backup import bring, objects
 from restante.backup.errors import Corrupt
 from restante.backup.folder import Folder
 from restante.backup.keys import Passphrase
@@ -151,6 +151,21 @@ def test_a_message_a_mailbox_and_an_account_come_back(cli: Cli) -> None:
     assert json.loads(cli.data(*restore, "--json").stdout)["messages"] == 3
     cli.data("doctor")
     cli.data(*restore, "--mailbox", "Nowhere", status=Exit.NOT_FOUND)
+
+
+def test_a_restore_that_ends_at_a_quota_says_what_came_back(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    monkeypatch.setattr(bring, "GROUP_MESSAGES", 1)
+    cli.data("account", "add", "bob@example.com", "--password-stdin", "--quota", "200 B", stdin=b"correct horse\n")
+    into = ("backup", "restore", cli.place, *cli.key, "--account", "ann@example.com", "--into", "bob@example.com")
+    refused = cli.data(*into, status=Exit.REFUSED)
+    assert "came back before this. Run it again afterwards" in refused.stderr
+    assert "The mailbox is full." in refused.stderr
+    cli.data("account", "set", "bob@example.com", "--quota", "1 MB")
+    assert cli.data(*into).stdout.startswith("From ")
+    assert cli.data("search", "--account", "bob@example.com", "Hello").stdout.count("Plans") == 3
 
 
 def test_who_has_an_address_now_gets_nothing_of_who_had_it_before(cli: Cli) -> None:

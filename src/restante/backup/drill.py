@@ -165,7 +165,9 @@ def _draw(
         wanted = {fold_address(address): address for address in sample.addresses}
         chosen = [line for line in there if wanted.pop(fold_address(line.address), None) is not None]
         if wanted:
-            raise NoRepository(f"The snapshot has no account {next(iter(wanted.values()))}.", "See 'backup show'.")
+            raise NoRepository(
+                f"The snapshot has no account {next(iter(wanted.values()))}.", "See 'restante backup show'."
+            )
     else:
         filled = [line for line in there if line.messages]
         chosen = dice.sample(filled, min(sample.accounts, len(filled)))

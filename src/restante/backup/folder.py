@@ -210,6 +210,7 @@ def _refusal(name: str, error: OSError, *, writing: bool = False) -> Missing | L
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoRoom("There is no room at the backup's location.", "Free some space there and run it again.")
     where = error.filename if isinstance(error.filename, str) else name  # a path says which location
+    where = where.partition(f"/{TEMPORARY}/")[0]
     return LocationFailed(
         f"The backup's location cannot be used: {where} ({error.strerror}).", "Check its rights and its disk."
     )

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..backup.repository import Repository, Snapshot
 
 
+LEAST_SECONDS, LEAST_SHARE = 5.0, 0.1
+"""Below both, what a restore begins with takes longer than the mail of a sample: it says nothing of all of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a drill found, as JSON. octets: of messages. restoring, comparing, estimate: seconds; the last is what
@@ -145,7 +149,9 @@ def _tell(result: Result) -> None:
         f" {result.comparing:.1f} s."
     )
     if not result.everything:
-        click.echo(f"All of it would take about {result.estimate:.0f} s. The sample's number is {result.seed}.")
+        tells = result.restoring >= LEAST_SECONDS or result.estimate <= result.restoring / LEAST_SHARE
+        all_of_it = f"All of it would take about {result.estimate:.0f} s. " if tells else ""
+        click.echo(f"{all_of_it}The sample's number is {result.seed}.")
     if result.lacking:
         click.echo(f"{count(result.lacking, 'message')} could not be read from the store when they were taken.")
     for text in result.differences:

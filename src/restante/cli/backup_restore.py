@@ -300,6 +300,7 @@ async def _account(
     from ..backup.choose import line_of
     from ..backup.restore import Restored, admitted, restore_removed
     from ..store.directory import NotFound
+    from ..store.errors import StoreRefusal
     from .installation import installation
     from .progress import Meter
 
@@ -331,13 +332,22 @@ async def _account(
             bringing = Bringing(
                 repository, line, store, choice, pool, meter, dry_run=dry_run, known=known, expect=meter.expect
             )
-            if beside:
-                from ..backup.look import local
+            try:
+                if beside:
+                    from ..backup.look import local
 
-                day = local(snapshot.data.at).date().isoformat()
-                done = await bringing.beside(day)
-            else:
-                done = await bringing.in_place(set_flags=set_flags)
+                    day = local(snapshot.data.at).date().isoformat()
+                    done = await bringing.beside(day)
+                else:
+                    done = await bringing.in_place(set_flags=set_flags)
+            except StoreRefusal:  # a quota, a full disk
+                if bringing.done.messages:
+                    click.echo(
+                        f"{count(bringing.done.messages, 'message')} came back before this. Run it again afterwards:"
+                        " it goes on.",
+                        err=True,
+                    )
+                raise
     complain_of(repository)
     return Result(
         snapshot.id, 0, done.messages, done.octets, done.present, done.moved, done.flagged,

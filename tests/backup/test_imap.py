@@ -13,6 +13,8 @@ import pytest
 from restante.backup import mirror
 from restante.cli.statuses import Exit
 from restante.config.load import load
+from restante.errors import Refusal
+from restante.server.mirrors import configured
 from restante.server.nightly import in_process
 from restante.server.nightly_state import Order
 from restante.testing.server import RestanteServer
@@ -377,6 +379,18 @@ def test_what_is_damaged_in_the_backup_is_told(home: Home, provider: RestanteSer
     found = json.loads(home(*back, status=Exit.FINDINGS).stdout)
     assert (found["messages"], len(found["lost"])) == (40, 36)
     assert len(provider.mail("new@provider.example", "Later")) == 40
+
+
+def test_a_file_of_copies_that_is_not_there_is_told_with_what_else_may_be_meant(home: Home) -> None:
+    nowhere = ("--copies", str(home.folder / "nowhere.toml"))
+    words = ("backup", "run", str(home.backup), "--imap", "imap.provider.example", *nowhere, *home.key)
+    refused = home("--data", str(home.data), *words, status=Exit.REFUSED)
+    assert f"There is no file of copies {nowhere[1]}." in refused.stderr
+    assert "--user" in refused.stderr
+    config = home.folder / "restante.toml"
+    config.write_text(f'data = "{home.data}"\n[backup]\nimap = ["work"]\ncopies = "{nowhere[1]}"\n')
+    with pytest.raises(Refusal, match="There is no file of copies"):
+        configured(load(config), home.data)
 
 
 @pytest.mark.parametrize(

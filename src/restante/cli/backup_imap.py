@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import Refusal
 from .common import place_of
 from .login import login_of
 
@@ -44,11 +45,17 @@ def server_of(place: str, options: Mapping[str, Any]) -> End:
 
 
 def copies_of(said: Path | None, config: Config) -> Copies:
-    """The file of copies that was said, or is configured, or is this user's. Raises ConfigError."""
+    """The file of copies that was said, or is configured, or is this user's. Raises ConfigError, Refusal."""
     from ..sync.config import load_copies
     from ..sync.where import config_file
 
-    return load_copies(said or (Path(config.backup.copies) if config.backup.copies else config_file()))
+    file = said or (Path(config.backup.copies) if config.backup.copies else config_file())
+    if not file.exists():
+        raise Refusal(
+            f"There is no file of copies {file}.",
+            "Say --user too where --imap is a server; 'restante sync init' makes a copy, --copies names another file.",
+        )
+    return load_copies(file)
 
 
 def copy_end(copies: Copies, name: str) -> tuple[End, CopyTable]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random, SystemClock, system_random
 from ..config.model import Config
+from ..errors import Refusal
 from ..store.interface import Engine
 
 if TYPE_CHECKING:
@@ -69,5 +70,8 @@ def configured(config: Config, data: Path) -> Wanted | None:
     from ..sync.config import load_copies
     from ..sync.where import config_file
 
-    copies = load_copies(Path(config.backup.copies) if config.backup.copies else config_file())
+    file = Path(config.backup.copies) if config.backup.copies else config_file()
+    if not file.exists():
+        raise Refusal(f"There is no file of copies {file}.", "Set backup.copies, or take backup.imap out.")
+    copies = load_copies(file)
     return wanted_copies(copies, config.backup.imap, data, copies.data or data)

@@ -36,7 +36,8 @@ class Nightly:
     """The nightly backup, as JSON. scheduled: whether the configuration has one. since: it was first seen; None where
     no server has. tried, trouble: failed attempts of a night that is still being tried. good: neither did the last
     night fail, nor is the last good one too old, nor did a restore drill fail or is one overdue; true where none is
-    scheduled. unpruned: the backup is sealed, so that this server forgets no old snapshots."""
+    scheduled. unpruned: the backup is sealed, so that this server forgets no old snapshots. untold: the last night
+    failed, and there was nobody to whom that could be told."""
 
     scheduled: bool
     good: bool
@@ -54,6 +55,7 @@ class Nightly:
     trouble: str | None = None
     drill: DrillState | None = None
     unpruned: bool = False
+    untold: bool = False
 
 
 def nightly_of(config: Config, data: Path, now: float) -> Nightly:
@@ -72,6 +74,7 @@ def nightly_of(config: Config, data: Path, now: float) -> Nightly:
         True, not (too_old or nights.failing) and drill.good, schedule, location, instant(nights.since),
         instant(nights.success), nights.snapshot or None, instant(nights.failure), nights.reason or None,
         instant(nights.next), too_old, nights.failing, nights.tried, nights.trouble or None, drill, nights.unpruned,
+        nights.failing and not nights.told,
     )  # fmt: skip
 
 
@@ -118,6 +121,8 @@ def _tell_nights(nightly: Nightly) -> None:
     click.echo(f"  last good  {nightly.last_success or 'never'}{f'  {nightly.snapshot}' if nightly.snapshot else ''}")
     if nightly.last_failure:
         click.echo(f"  last bad   {nightly.last_failure}  {nightly.reason}")
+    if nightly.untold:
+        click.echo("  not told   there is no postmaster: make an account or alias postmaster@ one of your domains")
     if nightly.tried:
         click.echo(f"  this night tried {count(nightly.tried, 'time')}  {nightly.trouble}")
     click.echo(f"  {'again     ' if nightly.tried else 'next      '} {nightly.next or 'running now, or cut off'}")

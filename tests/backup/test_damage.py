@@ -16,6 +16,7 @@ from restante.backup.choose import snapshot_of
 from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, NoRepository
 from restante.backup.folder import Folder
 from restante.backup.index import Spot
+from restante.backup.look import LOOK, Looking
 from restante.backup.names import shown
 from restante.backup.prune import CannotPrune, prune
 from restante.backup.repository import Repository
@@ -400,5 +401,32 @@ def test_octets_that_cannot_be_read_once_lose_no_email_that_was_read(
         assert [(one.mailbox, one.uid) for one in restored.lost] == [("Second", 1), ("Third", 1)]
         assert restored.messages == 3
         await engine.close()
+
+    play(scene())
+
+
+def test_a_disk_that_is_not_mounted_is_not_told_as_damage_to_who_looks(tmp_path: Path) -> None:
+    """Nor as an account without snapshots; and it is seen at once when it is there again."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await world.take()
+        await world.engine.close()
+        seconds = [0.0]
+        looking = Looking(world.repository(), monotonic=lambda: seconds[0])
+        (before,) = looking.states(ANN)
+        root = looking.root(ANN, before.id)
+        (row,) = looking.rows(root.mailboxes[0])
+        (tmp_path / "backup").rename(tmp_path / "elsewhere")
+        with pytest.raises(LocationFailed, match="any more"):
+            looking.message(row[4])
+        seconds[0] += LOOK
+        with pytest.raises(LocationFailed, match="any more"):
+            looking.states(ANN)
+        (tmp_path / "elsewhere").rename(tmp_path / "backup")
+        assert looking.states(ANN) == [before]
+        assert looking.message(row[4]) == message(1)
 
     play(scene())

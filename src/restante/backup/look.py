@@ -20,8 +20,8 @@ from threading import Lock
 
 from ..store.model import UidRanges
 from ..store.past import PastBox, PastRow, PastState, Pop3Past
-from .errors import Corrupt, Missing, NoRepository
-from .names import sha_of
+from .errors import Corrupt, LocationFailed, Missing, NoRepository
+from .names import KEYS, sha_of
 from .objects import AccountData, AccountLine, HiddenData, MailboxData, PageData, Pop3Data, encode
 from .repository import Repository, Snapshot
 from .restore import read_mailbox
@@ -87,6 +87,8 @@ class Looking:
         if self._listed_at is not None and now - self._listed_at < LOOK:
             return
         names = self._repository.snapshot_names()
+        if not names:
+            self._reach()
         with self._lock:
             self._listed_at = now
             if names == self._names:
@@ -221,8 +223,16 @@ class Looking:
             else:
                 yield digest, data
         if missing:
+            self._reach()
             self._renew_index()
             yield from self._repository.messages(missing)
+
+    def _reach(self) -> None:
+        """Raises LocationFailed where there is nothing of a backup at its location: its disk is not mounted, say. What
+        is missing then is not damaged."""
+        for _ in self._repository.location.names(KEYS):
+            return
+        raise LocationFailed("There is no backup at its location any more.", "Is its disk mounted?")
 
     def _renew_index(self) -> None:
         """Read the index anew where that was not done just now."""

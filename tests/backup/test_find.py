@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from restante.backup.errors import Corrupt
 from restante.backup.find import CannotFind, Found, find
+from restante.backup.objects import KINDS, Kind, PageData
+from restante.backup.repository import Repository
 from restante.query.words import parse_words
 from restante.store.model import FlagMode, Flags
 
@@ -52,5 +55,28 @@ def test_messages_are_found_in_the_snapshots_that_have_them(tmp_path: Path) -> N
             with pytest.raises(CannotFind):
                 asked(world, words)
         await world.engine.close()
+
+    play(scene())
+
+
+def test_an_account_in_a_list_that_cannot_be_read_is_not_told_as_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await world.take()
+        await world.engine.close()
+        repository, get = world.repository(), Repository.get
+
+        def damaged(self: Repository, id: bytes, kind: Kind) -> bytes:
+            if kind is KINDS[PageData]:
+                raise Corrupt("An object of the backup is not what was written.")
+            return get(self, id, kind)
+
+        monkeypatch.setattr(Repository, "get", damaged)
+        assert find(repository, repository.snapshots(), parse_words("number").query, ["ann@example.com"]) == []
+        assert [each.text for each in repository.complaints] == ["An object of the backup is not what was written."]
 
     play(scene())

@@ -134,7 +134,8 @@ def find(
     found: dict[tuple[str, str, int, str], tuple[Placed, list[str]]] = {}
     roots: dict[bytes, AccountData | None] = {}
     for snapshot in snapshots:
-        for line in Walk(repository).lines(snapshot):
+        walk = Walk(repository)
+        for line in walk.lines(snapshot):
             if wanted and fold_address(line.address) not in wanted:
                 continue
             unseen.pop(fold_address(line.address), None)
@@ -148,6 +149,7 @@ def find(
                 for row in finder.mailbox(box):
                     key = (line.address, box.name, row.uid, row.email_id)
                     found.setdefault(key, (row, []))[1].append(snapshot.id)
+        repository.complaints += [each.error for each in walk.reached.broken]
     if (unseen or unnamed) and not repository.complaints:  # else it may be in what cannot be read
         raise _nowhere(snapshots, list(unseen.values()), list(unnamed))
     hits = [

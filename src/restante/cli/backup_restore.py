@@ -193,6 +193,8 @@ async def _all(repository: Repository, snapshot: Snapshot, dry_run: bool) -> Res
             done = await restore_all(
                 engine, repository, snapshot, data, mime_limits(config.limits), meter, partial(_write_files, data)
             )
+    except BrokenPipeError:
+        raise  # of what is said
     except OSError as error:
         raise Refusal(
             f"The data folder {data} cannot be written ({error.strerror}).",

@@ -48,6 +48,8 @@ HOT = {
     "removed rows of many ranges": (rows.rows_sql((Column.ENVELOPE,), False, True), 3),
     "uids": ("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", 1),
     "first unseen": (changes._FIRST_UNSEEN, 2),
+    "lowest touched": (changes._LOWEST_TOUCHED, 2),
+    "lowest changed": (changes._LOWEST_CHANGED, 2),
     "changed": (changes._CHANGED, 2),
     "vanished": (changes._VANISHED, 3),
     "flags to change": (flags._OF_SET, 4),

@@ -49,6 +49,7 @@ HOT = {
     "uids": ("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", 1),
     "first unseen": (changes._FIRST_UNSEEN, 2),
     "lowest touched": (changes._LOWEST_TOUCHED, 2),
+    "first unseen is there": (changes._THERE, 2),
     "lowest changed": (changes._LOWEST_CHANGED, 2),
     "changed": (changes._CHANGED, 2),
     "vanished": (changes._VANISHED, 3),

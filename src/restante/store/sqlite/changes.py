@@ -310,7 +310,11 @@ class FirstUnseen:
             start = 1
         else:
             touched = db.execute(_LOWEST_TOUCHED, (key, modseq)).get
-            if touched is not None and touched <= start:  # else what changed lies behind: no row need be read for it
+            if touched is None or touched > start:  # what changed lies behind: no row need be read for it
+                if db.execute(_THERE, (key, start)).get:
+                    self._held[place] = (highest, start)
+                    return start
+            else:
                 low = db.execute(_LOWEST_CHANGED, (key, modseq)).get
                 start = start if low is None else min(start, low)
         found = db.execute(_FIRST_UNSEEN, (key, start)).fetchone()
@@ -385,6 +389,7 @@ class Openings:
             del self._words[place]
 
 
+_THERE = "SELECT 1 FROM placement WHERE mailbox = ? AND uid = ?"
 _LOWEST_TOUCHED = "SELECT min(uid) FROM placement WHERE mailbox = ? AND modseq > ?"
 _LOWEST_CHANGED = """
 SELECT min(p.uid) FROM placement p WHERE p.mailbox = ? AND p.modseq > ?

@@ -274,11 +274,11 @@ class Served:
 
 
 @contextmanager
-def serving(tree: Path, data: Path) -> Iterator[Served]:
+def serving(tree: Path, data: Path, workers: int = 1) -> Iterator[Served]:
     listen = [f"--listen={name}=off" for name in ("imaps", "pop3", "pop3s")]
     listen += ["--listen=imap=127.0.0.1:0", "--listen=lmtp=127.0.0.1:0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "restante", "--data", str(data), "serve", "--workers=1", *listen],
+        [sys.executable, "-m", "restante", "--data", str(data), "serve", f"--workers={workers}", *listen],
         env={**os.environ, "PYTHONPATH": str(tree / "src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -248,6 +248,35 @@ def test_who_comes_again_at_once_is_not_left_lying_by_all_workers(monkeypatch: p
     asyncio.run(play())
 
 
+def test_a_worker_looks_away_when_somebody_comes_not_behind_each_that_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer and two changes of what is polled stood before each greeting."""
+    monkeypatch.setattr("restante.server.listeners._POLITE", 3600.0)
+
+    async def play() -> None:
+        loop, shared = asyncio.get_running_loop(), SharedCounts(2, b"key")
+        limits, _idler = Limits(LimitsTable(), shared, 0), Limits(LimitsTable(), shared, 1)
+        taken, away = asyncio.Queue[socket.socket](), asyncio.Event()
+        monkeypatch.setattr(limits, "look_away", away.set)
+        monkeypatch.setattr(limits, "look_back", lambda: None)
+        (bound,) = bind_all([(Service.IMAP, TcpAddress("127.0.0.1", 0))])
+
+        def accepted(_service: Service, sock: socket.socket, _address: str) -> None:
+            limits.enter("127.0.0.1", True)
+            taken.put_nowait(sock)
+
+        acceptor = Acceptor(bound, loop, limits, make_logger("info", "plain", ManualClock(), io.StringIO()), accepted)
+        with socket.create_connection(bound.sock.getsockname()):
+            (await asyncio.wait_for(taken.get(), PATIENCE)).close()
+            assert not away.is_set()
+            with socket.create_connection(bound.sock.getsockname()):
+                await asyncio.wait_for(away.wait(), PATIENCE)
+                assert taken.empty()
+        acceptor.close()
+        close_all([bound])
+
+    asyncio.run(play())
+
+
 def test_past_the_bound_without_login_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("restante.server.channel.is_loopback", lambda address: False)
     with running(tmp_path, Config(limits=LimitsTable(connections_before_login=2))) as server:

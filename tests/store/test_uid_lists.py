@@ -9,6 +9,8 @@ from pathlib import Path
 
 import apsw
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from restante.query.language import All, HasFlag
 from restante.query.order import Criterion, SortKey
@@ -19,6 +21,12 @@ from restante.store.rights import parse_rights
 from restante.store.sqlite import changes, rows
 from restante.store.sqlite.engine import SqliteEngine
 from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox
+
+
+@given(st.sets(st.integers(1, 60)), st.lists(st.integers(1, 70)).map(sorted))
+def test_numbers_of_many_uids_are_those_of_each(there: set[int], asked: list[int]) -> None:
+    uids = UidList.of(sorted(there))
+    assert uids.sequences(asked) == [uids.sequence(uid) for uid in asked]
 
 
 @pytest.mark.parametrize("user", [None, "annann"])

@@ -23,6 +23,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from math import inf
 from pathlib import Path
@@ -195,9 +196,7 @@ class GuessTable:
     # Octets ----------------------------------------------------------------------------------------
 
     def _place(self, kind: bytes, network: str, account: str) -> tuple[bytes, int]:
-        name = b"\0".join((kind, network.encode("utf-8", "surrogateescape"), account.encode("utf-8", "surrogatepass")))
-        digest = blake2b(name, digest_size=16, key=self._key).digest()
-        return digest, int.from_bytes(digest[:2], "little") % BUCKETS
+        return _place(self._key, kind, network, account)
 
     def _records(self, form: Struct, start: int, bucket: int) -> list[_Record | None]:
         """The bucket's records, None for those that are empty or broken."""
@@ -247,6 +246,14 @@ class GuessTable:
         self._memory = bytearray(OCTETS)
         if self._failed is not None:
             self._failed(error)
+
+
+@lru_cache(maxsize=512)
+def _place(key: bytes, kind: bytes, network: str, account: str) -> tuple[bytes, int]:
+    """(digest, bucket) of a pair; one login asks for the same three times."""
+    name = b"\0".join((kind, network.encode("utf-8", "surrogateescape"), account.encode("utf-8", "surrogatepass")))
+    digest = blake2b(name, digest_size=16, key=key).digest()
+    return digest, int.from_bytes(digest[:2], "little") % BUCKETS
 
 
 def _choose(digest: bytes, records: list[_Record | None], now: float, worth: Callable[[_Record], float]) -> int:

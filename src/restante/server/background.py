@@ -25,8 +25,9 @@ from .housekeeping import Housekeeper
 from .nightly import Nightly
 
 NICENESS = 10
-"""About a tenth of a processor that others want too. Not less: while it writes an account's texts, a delivery to that
-very account waits for it."""
+"""About a tenth of a processor that others want too. Not less, and no SCHED_IDLE: while it writes an account's texts,
+a delivery to that very account waits for it, and where all cores were wanted by many it stood still for 0.4 seconds at
+a time, with 19 for 0.9, as SCHED_IDLE for 1.5 (`bench/visit_beside.py`)."""
 
 AGAIN = 0.2
 """Seconds within which an account is not named twice: less than it waits for more (`engine.INDEX_AFTER`)."""

@@ -265,9 +265,11 @@ class Acceptor:
         self._loop.add_reader(self._bound.sock, self._ready)
 
     def _ready(self) -> None:
-        for _ in range(_AT_ONCE):
+        for taken in range(_AT_ONCE):
             if not self._waited and self._limits.others_are_idler():
-                self._pause(_POLITE, True)
+                # As a rule nobody else waits behind the one just taken: who comes next is left lying when he is there.
+                if not taken:
+                    self._pause(_POLITE, True)
                 return
             self._waited = False
             try:

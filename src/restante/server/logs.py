@@ -42,7 +42,7 @@ def make_logger(level: str, form: str, clock: Clock, stream: TextIO | None = Non
         processors=[_processor(form, clock)],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=False,
-    )
+    ).bind()  # what `wrap_logger` gives is put together anew for each line
     return logger
 
 
@@ -64,7 +64,7 @@ def _processor(form: str, clock: Clock) -> Processor:
     render = _render_json if form == "json" else _render_plain
 
     def processor(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-        instant = datetime.fromtimestamp(clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        instant = datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
         name = _EVENT.sub("?", str(event.pop("event")))
         fault = event.pop("fault", None)
         fields = {key: _value(value) for key, value in event.items() if value is not None}

@@ -39,6 +39,8 @@ CURRENT: ContextVar[Channel | None] = ContextVar("restante_channel", default=Non
 
 CERTIFICATE_CHECK = 2.0
 _CANCEL_GRACE = 2.0
+_IDS = 32
+"""Ids of connections drawn at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._acceptors: list[Acceptor] = []
         self._bound: Sequence[Bound] = ()
+        self._ids: list[str] = []
         self._watcher: asyncio.TimerHandle | None = None
         self._started = around.clock.now()
         self._stopping = False
@@ -189,8 +192,7 @@ class Worker:
     # Connections -----------------------------------------------------------------------------------
 
     def _accepted(self, service: Service, sock: socket.socket, address: str) -> None:
-        channel_id = base64.b32encode(self._around.random(5)).decode("ascii").lower()
-        channel = Channel(self, service, channel_id, address, self._around.clock.now())
+        channel = Channel(self, service, self._next_id(), address, self._around.clock.now())
         try:
             self._limits.enter(address, channel.loopback)
         except TooManyConnections as refusal:
@@ -204,6 +206,13 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self._count_before_login(channel)
+
+    def _next_id(self) -> str:
+        """Eight letters and digits for a connection."""
+        if not self._ids:
+            drawn = base64.b32encode(self._around.random(5 * _IDS)).decode("ascii").lower()
+            self._ids = [drawn[at : at + 8] for at in range(0, 8 * _IDS, 8)]
+        return self._ids.pop()
 
     def _count_before_login(self, channel: Channel) -> None:
         if not channel.loopback and channel.service.wire is not Wire.LMTP:

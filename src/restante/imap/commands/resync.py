@@ -101,8 +101,10 @@ def absent(view: View, ranges: list[Range]) -> list[Range]:
 
 def changed_rows(view: View, spans: Spans, delta: Delta) -> list[tuple[int, int, int, int]]:
     """(sequence number, uid, flag set number, modseq) of the messages of `spans` that a delta names, ascending."""
-    sequence = view.uids.sequence
-    rows = [(number, *row) for row in delta.changed if (number := sequence(row[0]))]
+    there = view.uids.sequences([row[0] for row in delta.changed])
+    rows = [(number, *row) for number, row in zip(there, delta.changed, strict=True) if number]
+    if spans == [(0, len(view.uids))]:
+        return rows
     numbers = [row[0] for row in rows]
     return [row for start, stop in spans for row in rows[bisect_right(numbers, start) : bisect_right(numbers, stop)]]
 
@@ -114,8 +116,7 @@ async def changed_spans(session: ImapSession, view: View, spans: Spans, since: i
     if since >= view.mailbox.highest_modseq and not session.dirty:
         return []
     delta = await session.selected_store.delta(view.mailbox.key, since)
-    sequence = view.uids.sequence
-    changed = [number - 1 for uid, _, _ in delta.changed if (number := sequence(uid))]
+    changed = [number - 1 for number in view.uids.sequences([row[0] for row in delta.changed]) if number]
     out: Spans = []
     for start, stop in spans:
         first, last = bisect_left(changed, start), bisect_left(changed, stop)

@@ -36,10 +36,12 @@ async def select(session: ImapSession, command: Select) -> Reply:
         session.dialect.condstore = True
     try:
         place = await session.places.find(mailbox_name(command.mailbox))
-        mailbox = await place.existing(Rights.READ)
-        heard = mailbox if session.listens_to(place) else None  # what changes after it was read is told
         session.dirty = False
-        session.listen(place, mailbox.highest_modseq)  # before the mailbox is read: a change after that is told
+        if place.own:  # before the mailbox is read: a change after that is told
+            session.listen(place, 0)
+        mailbox = await place.existing(Rights.READ)
+        heard = mailbox if session.listens_to(place) else None
+        session.listen(place, mailbox.highest_modseq)  # of somebody else's account only who may read it
         opening = await place.store.opening(mailbox.key, heard)
         view = View(opening.snapshot, read_only=command.read_only or place.past is not None)
         session.selected(view, place)

@@ -198,6 +198,8 @@ class Standing(Talk):
         """Enter the selected state."""
         self.view_or_none = view
         self.place = place
+        if not place.own:
+            self.flag_table = None
         self.state = State.SELECTED
 
     def listen(self, place: Place, known: int) -> None:
@@ -214,12 +216,14 @@ class Standing(Talk):
     def unselected(self, *, listening: bool = False) -> None:
         """Back to the authenticated state; all that was known of the mailbox is let go.
 
-        listening: but not the watch, since another mailbox is selected, in the same account as a rule.
+        listening: but not the watch, since another mailbox is selected, in the same account as a rule; nor what is
+        known of the own account's flag sets.
         """
+        if not listening or self.place is None or not self.place.own:
+            self.flag_table = None
         self.view_or_none = None
         self.dirty = False
         self.place = None
-        self.flag_table = None
         if not listening:
             self.close_watch()
         self.state = State.AUTHENTICATED

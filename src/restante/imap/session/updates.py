@@ -21,7 +21,7 @@ from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import Delta, FlagTable, UidList
 from ..commands import contexts
 from ..grammar.commands import Command, ESearch, Fetch, Search, Sort, Store, Thread
-from ..grammar.response import vanished
+from ..grammar.response import joined, vanished
 from ..grammar.sets import compress
 from . import criteria
 from .permanent import tell_flags
@@ -188,22 +188,19 @@ class Updates:
         session = self._session
         numbers, uids, flags, modseqs = zip(*changed, strict=True)
         octets = self.flag_octets(view, uids, flags, table)
+        columns: list[Sequence[object]] = [numbers, uids, octets]
         if session.dialect.uidonly:
-            if session.dialect.condstore:
-                args = zip(uids, octets, modseqs, strict=True)
-                lines = map(b"* %d UIDFETCH (FLAGS (%b) MODSEQ (%d))\r\n".__mod__, args)
-            else:
-                lines = map(b"* %d UIDFETCH (FLAGS (%b))\r\n".__mod__, zip(uids, octets, strict=True))
-        elif session.dialect.condstore:
-            lines = map(
-                b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n".__mod__,
-                zip(numbers, uids, octets, modseqs, strict=True),
-            )
-        elif session.dialect.rev2 or session.uid_command or session.told is not AS_EVER:  # RFC 5465 5.1
-            lines = map(b"* %d FETCH (UID %d FLAGS (%b))\r\n".__mod__, zip(numbers, uids, octets, strict=True))
+            del columns[0]
+            template = b"* %d UIDFETCH (FLAGS (%b)"
+        elif session.dialect.condstore or session.dialect.rev2 or session.uid_command or session.told is not AS_EVER:
+            template = b"* %d FETCH (UID %d FLAGS (%b)"  # RFC 5465 5.1 for the last
         else:
-            lines = map(b"* %d FETCH (FLAGS (%b))\r\n".__mod__, zip(numbers, octets, strict=True))
-        session.write(b"".join(lines))
+            del columns[1]
+            template = b"* %d FETCH (FLAGS (%b)"
+        if session.dialect.condstore:
+            columns.append(modseqs)
+            template += b" MODSEQ (%d)"
+        session.write(joined(template + b")\r\n", columns, len(changed)))
 
     def flag_octets(self, view: View, uids: Sequence[int], flags: Sequence[int], table: FlagTable) -> list[bytes]:
         """What stands between the parentheses of FLAGS, with \\Recent where this session has it."""

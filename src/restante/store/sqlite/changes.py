@@ -309,8 +309,14 @@ class FirstUnseen:
         if modseq > highest:
             start = 1
         else:
-            (low,) = db.execute(_LOWEST_CHANGED, (key, modseq)).fetchone() or (None,)
-            start = start if low is None else min(start, low)
+            touched = db.execute(_LOWEST_TOUCHED, (key, modseq)).get
+            if touched is None or touched > start:  # what changed lies behind: no row need be read for it
+                if db.execute(_THERE, (key, start)).get:
+                    self._held[place] = (highest, start)
+                    return start
+            else:
+                low = db.execute(_LOWEST_CHANGED, (key, modseq)).get
+                start = start if low is None else min(start, low)
         found = db.execute(_FIRST_UNSEEN, (key, start)).fetchone()
         if found is None:
             return 0  # the counter is wrong: `doctor` says so
@@ -383,6 +389,8 @@ class Openings:
             del self._words[place]
 
 
+_THERE = "SELECT 1 FROM placement WHERE mailbox = ? AND uid = ?"
+_LOWEST_TOUCHED = "SELECT min(uid) FROM placement WHERE mailbox = ? AND modseq > ?"
 _LOWEST_CHANGED = """
 SELECT min(p.uid) FROM placement p WHERE p.mailbox = ? AND p.modseq > ?
 AND p.flagset IN (SELECT number FROM flagset WHERE (system & 1) = 0)

@@ -49,6 +49,10 @@ READ_WAIT = 1_000
 LOGINS_KEPT = 256
 """Accounts whose row and credentials are remembered while the file is the same."""
 
+SCRAM_KNOWN_FOR = 1.0
+"""Seconds for which it is believed whether anybody keeps a SCRAM verifier: each greeting asks. What this process
+changes counts at once."""
+
 DUPLICATES_KEPT = 10_000
 
 
@@ -66,6 +70,8 @@ class SqliteDirectory:
         self._secrets: dict[str, bytes] = {}
         self._logins: dict[str, Login] = {}
         self._logins_at = 0
+        self._scram = False
+        self._scram_until = 0.0
         self._touches = Touches(self._write, clock)
         self.deliveries = SqliteDeliveries(self, path.parent / "run" / "locks" / "deliveries", random)
         make_file(path)
@@ -96,7 +102,10 @@ class SqliteDirectory:
 
     async def _write(self, change: Callable[[apsw.Connection], T]) -> T:
         """Run `change` as one transaction in the worker thread. Durable when this returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, change)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, change)
+        finally:
+            self._scram_until = 0.0
 
     def _transact(self, change: Callable[[apsw.Connection], T]) -> T:
         with translated():
@@ -236,7 +245,11 @@ class SqliteDirectory:
         return found
 
     def has_scram(self) -> bool:
-        return bool(self._rows("SELECT EXISTS (SELECT 1 FROM credential WHERE stored_key NOT NULL)")[0][0])
+        now = self._clock.monotonic()
+        if now >= self._scram_until:
+            found = self._rows("SELECT EXISTS (SELECT 1 FROM credential WHERE stored_key NOT NULL)")
+            self._scram, self._scram_until = bool(found[0][0]), now + SCRAM_KNOWN_FOR
+        return self._scram
 
     async def put_credential(
         self,

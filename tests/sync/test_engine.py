@@ -546,6 +546,33 @@ def test_a_first_dry_run_counts_what_is_on_both_sides_once(make: Make, abilities
     assert (report.two.added, report.one.flagged, report.changed) == (1, 1, 2)
 
 
+def test_what_pop3_gave_a_last_line_end_is_no_other_message(make: Make) -> None:
+    """RFC 1939 3: a message without one gets one on its way, and comes with another date."""
+    world = make()
+    for day, more in enumerate((b"", b"x", b"x")):
+        data = octets(day, alike=False).removesuffix(b"\r\n") + more
+        world.disks[ONE].deliver("INBOX", data, frozenset(), 1_700_000_000 + day)
+        world.disks[TWO].deliver("INBOX", data + b"\r\n", frozenset({"\\Seen"}), 1_600_000_000)
+    other = octets(1, alike=False).removesuffix(b"\r\n") + b"y\r\n"
+    world.disks[TWO].deliver("INBOX", other, frozenset(), 1_600_000_000)
+    report = sync(world)
+    assert (report.one.added, report.two.added, report.one.flagged) == (1, 0, 3)
+    assert sync(world).changed == 0
+    for end in End:
+        world.disks[end].renumber("INBOX")
+        assert sync(world).two.added == sync(world).one.added == 0, "nor after its UIDs began anew"
+    assert [len(uids(world, end)) for end in End] == [4, 4]
+
+
+def test_octets_of_what_was_refused_are_not_told_as_carried(make: Make) -> None:
+    world = make()
+    sizes = {world.deliver(ONE, "INBOX"): 0 for _ in range(3)}
+    world.prepare = refusing("no room", temporary=True, numbers={min(sizes)})
+    report = sync(world)
+    assert (report.two.added, len(report.aside)) == (2, 1)
+    assert report.two.octets == sum(len(m.data) for m in world.disks[TWO].boxes["INBOX"].messages.values())
+
+
 # Placeholders ---------------------------------------------------------------------------------------
 
 LARGE = b"From: a@b\r\nSubject: large\r\nMessage-ID: <000099@p.example>\r\nX-Other: 1\r\n\r\n" + b"x" * 5000 + b"\r\n"

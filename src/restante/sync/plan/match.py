@@ -101,6 +101,8 @@ def altered(left: Candidates, right: Candidates, found: Matches) -> tuple[list[i
     """Positions, left and right, that a final match has left over and that may be the same but for the field that
     mbsync puts in, or the line end that POP3 does: equal marks, and sizes that these octets lie between. What they were
     before it decides."""
+    if len(found.pairs) == min(len(left), len(right)):
+        return [], []  # nothing is left over on a side, mostly
     lefts: dict[tuple[bytes, int], list[int]] = defaultdict(list)
     done_left, done_right = {i for i, _ in found.pairs}, {j for _, j in found.pairs}
     for i, size in enumerate(left.sizes):

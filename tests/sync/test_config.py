@@ -142,6 +142,16 @@ def test_what_pop3_brings_may_go_where_another_copy_is(imap: int, refused: bool)
         parse_copies("".join(copies), FILE)
 
 
+def test_an_outbox_is_emptied_by_one_copy_alone() -> None:
+    """Two that watch might each send what lies there."""
+    send = '\n[copy.{}.send]\nsmtp = "smtp.example.com"\n'
+    one = ONE + send.format("work")
+    two = ONE.replace("work]", "old]").replace("imap =", "pop3 =") + send.format("old")
+    with pytest.raises(ConfigError, match=r"copy\.old and copy\.work would both send"):
+        parse_copies(one + two, FILE)
+    assert len(parse_copies(one + two + 'outbox = ""\n', FILE).copies) == 2
+
+
 def test_a_token_command_needs_nothing_else() -> None:
     text = ONE.replace('password_command = "pass show mail/work"', 'oauth2 = { token_command = "x" }')
     assert parse_copies(text, FILE).copies["work"].oauth2.token_command == "x"

@@ -406,11 +406,15 @@ class _CopyReading(Reading):
         mail sent to the other's server. What POP3 brings is new mail to whoever looks after the place, and may well be
         meant to go there: several maildrops into one tree, or an account that is read by IMAP too."""
         seen: dict[str, str] = {}
+        senders: dict[str, str] = {}
         roots: dict[str, str] = {}
         for name, copy in copies.items():
             for key in ("maildir", "store"):
                 value = getattr(copy, key)
                 place = f"{key} {os.path.realpath(expand(value)) if key == 'maildir' else value.lower()}"
+                if value and copy.send.smtp and copy.send.outbox and (other := senders.setdefault(place, name)) != name:
+                    text = f"copy.{name} and copy.{other} would both send what lies in the Outbox of one {key}."
+                    raise self.error(("copy", name, "send"), text, 'Say outbox = "" in one of them.')
                 if not value or not copy.imap:
                     continue
                 if place in seen:

@@ -152,6 +152,18 @@ def test_a_file_dropped_as_it_is(sends: Cli, sink: Sink) -> None:
     assert sends("sync").stdout == "work: nothing had changed.\n"
 
 
+def test_what_lies_in_the_outbox_and_names_nobody_comes_back_with_what_to_do(
+    sends: Cli, server: RestanteServer, sink: Sink
+) -> None:
+    sends("sync")
+    (sends.folder / "Mail" / ".Outbox" / "new" / "letter").write_bytes(b"Subject: to whom\n\nwords\n")
+    assert "1 message came back" in sends("sync").stderr
+    (back,) = (each.data for each in server.mail(ANNA) if b"Subject: Not sent" in each.data)
+    assert b"The message has no recipient. Write To, Cc or Bcc into its header." in back
+    assert b"It lay in the Outbox of the copy work." in back
+    assert b"handed to" not in back, "no server has seen it"
+
+
 @pytest.mark.parametrize("where", ["new/letter", "letter.eml"])
 def test_a_file_that_is_still_written_waits(sends: Cli, sink: Sink, where: str) -> None:
     sends("sync")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from restante.clock import ManualClock
 from restante.sync.engine import run
+from restante.sync.engine.afterwards import run_headers_first
 from restante.sync.model import Flags
 from restante.sync.settings import CopySettings, End, Progress, Report
 from restante.sync.state import State
@@ -87,17 +88,16 @@ class World:
         self.sides = {End.ONE: one, End.TWO: two}
         if self.prepare is not None:
             self.prepare(self.sides)
-        work = run(
-            self.settings,
-            one,
-            two,
-            state,
-            self.clock,
-            only=only,
-            dry_run=dry_run,
-            same_account=same_account,
-            progress=self.progress.append,
-        )
+        if self.settings.headers_first and not dry_run:
+            work = run_headers_first(
+                self.settings, one, two, state, self.clock,
+                only=only, same_account=same_account, progress=self.progress.append,
+            )  # fmt: skip
+        else:
+            work = run(
+                self.settings, one, two, state, self.clock,
+                only=only, dry_run=dry_run, same_account=same_account, progress=self.progress.append,
+            )  # fmt: skip
         try:
             return asyncio.run(work)
         except Killed:

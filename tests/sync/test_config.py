@@ -130,6 +130,28 @@ def test_a_copy_that_would_be_a_mailbox_of_another_is_refused(
         parse_copies(text, FILE)
 
 
+@pytest.mark.parametrize(("imap", "refused"), [(2, True), (1, False), (0, False)])
+def test_what_pop3_brings_may_go_where_another_copy_is(imap: int, refused: bool) -> None:
+    """Several maildrops into one tree, or one that is read by IMAP too."""
+    copies = [ONE.replace("work]", f"n{number}]") for number in range(3)]
+    copies = [copy if number < imap else copy.replace("imap =", "pop3 =") for number, copy in enumerate(copies)]
+    if not refused:
+        assert len(parse_copies("".join(copies), FILE).copies) == 3
+        return
+    with pytest.raises(ConfigError, match=r"copy\.n1 and copy\.n0 have one maildir"):
+        parse_copies("".join(copies), FILE)
+
+
+def test_an_outbox_is_emptied_by_one_copy_alone() -> None:
+    """Two that watch might each send what lies there."""
+    send = '\n[copy.{}.send]\nsmtp = "smtp.example.com"\n'
+    one = ONE + send.format("work")
+    two = ONE.replace("work]", "old]").replace("imap =", "pop3 =") + send.format("old")
+    with pytest.raises(ConfigError, match=r"copy\.old and copy\.work would both send"):
+        parse_copies(one + two, FILE)
+    assert len(parse_copies(one + two + 'outbox = ""\n', FILE).copies) == 2
+
+
 def test_a_token_command_needs_nothing_else() -> None:
     text = ONE.replace('password_command = "pass show mail/work"', 'oauth2 = { token_command = "x" }')
     assert parse_copies(text, FILE).copies["work"].oauth2.token_command == "x"

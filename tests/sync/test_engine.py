@@ -19,7 +19,7 @@ from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, i
 from restante.sync.model import Added, Message, Withheld
 from restante.sync.outline import mark
 from restante.sync.settings import End
-from restante.sync.side import SideUnavailable
+from restante.sync.side import MailboxUnavailable, SideUnavailable
 from restante.sync.state import State, StateFailed
 
 from .memory import ALL, BARE, Abilities, HeaderlessSide, MemorySide
@@ -234,6 +234,24 @@ def test_a_message_that_is_waited_for_does_not_fill_the_memory(make: Make) -> No
 # Names ----------------------------------------------------------------------------------------------
 
 
+def test_what_pop3_gave_a_last_line_end_is_no_other_message(make: Make) -> None:
+    """RFC 1939 3: a message without one gets one on its way, and comes with another date."""
+    world = make()
+    for day, more in enumerate((b"", b"x", b"x")):
+        data = octets(day, alike=False).removesuffix(b"\r\n") + more
+        world.disks[ONE].deliver("INBOX", data, frozenset(), 1_700_000_000 + day)
+        world.disks[TWO].deliver("INBOX", data + b"\r\n", frozenset({"\\Seen"}), 1_600_000_000)
+    other = octets(1, alike=False).removesuffix(b"\r\n") + b"y\r\n"
+    world.disks[TWO].deliver("INBOX", other, frozenset(), 1_600_000_000)
+    report = sync(world)
+    assert (report.one.added, report.two.added, report.one.flagged) == (1, 0, 3)
+    assert sync(world).changed == 0
+    for end in End:
+        world.disks[end].renumber("INBOX")
+        assert sync(world).two.added == sync(world).one.added == 0, "nor after its UIDs began anew"
+    assert [len(uids(world, end)) for end in End] == [4, 4]
+
+
 def test_include_exclude_and_only(make: Make) -> None:
     world = make(replace(FREE, include=("INBOX", "Work*"), exclude=("*Spam",)))
     for name in ("Work/A", "Work/Spam", "Private"):
@@ -303,6 +321,69 @@ def test_a_large_message_leaves_a_placeholder_that_is_fetched_on_demand(
     same(world)
     with pytest.raises(NoPlaceholder):
         fetch(world, "A", uid)
+
+
+def placeholder(world: World, name: str = "INBOX") -> int:
+    (uid,) = (uid for uid, m in world.disks[TWO].boxes[name].messages.items() if is_placeholder(m.data))
+    return uid
+
+
+def test_flags_of_a_placeholder_that_no_run_has_carried_yet_are_the_messages(make: Make) -> None:
+    world = large(make)
+    sync(world)
+    world.disks[TWO].flag("INBOX", placeholder(world), frozenset({"\\Flagged", "$Work"}))
+    fetch(world, "INBOX", placeholder(world))
+    for end in End:
+        (flags,) = (m.flags for m in world.disks[end].boxes["INBOX"].messages.values() if m.data == LARGE)
+        assert flags == {"\\Flagged", "$Work"}, "and what was taken off the placeholder is taken off"
+    same(world)
+    assert sync(world).changed == 0
+
+
+def test_flags_that_a_placeholder_gets_while_the_message_comes_are_the_messages(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = large(make)
+    sync(world)
+    uid, add = placeholder(world), MemorySide.add
+
+    async def adding(side: MemorySide, name: str, messages: Sequence[Message]) -> list[Added]:
+        world.disks[TWO].flag("INBOX", uid, frozenset({"\\Seen", "\\Flagged"}))
+        return await add(side, name, messages)
+
+    monkeypatch.setattr(MemorySide, "add", adding)
+    fetch(world, "INBOX", uid)
+    monkeypatch.undo()
+    assert sync(world).two.flagged == 1
+    assert [sorted(m.flags) for m in world.disks[TWO].boxes["INBOX"].messages.values() if m.data == LARGE] == [
+        ["\\Flagged", "\\Seen"]
+    ]
+    same(world)
+
+
+def test_a_placeholder_that_is_somewhere_else_by_now_is_left_to_a_run(make: Make) -> None:
+    world = large(make)
+    sync(world)
+    uid = placeholder(world)
+    world.disks[TWO].move("INBOX", uid, "A")
+    with pytest.raises(NoPlaceholder, match="Bring both sides in step first"):
+        fetch(world, "INBOX", uid)
+    assert sync(world).one.moved == 1
+    fetch(world, "A", placeholder(world, "A"))
+    same(world)
+    assert sync(world).changed == 0
+
+
+def test_a_message_that_is_gone_by_now_is_not_called_fetched(make: Make) -> None:
+    world = large(make)
+    sync(world)
+    world.disks[ONE].expunge("INBOX", 1)
+    with pytest.raises(MailboxUnavailable, match="no more"):
+        fetch(world, "INBOX", placeholder(world))
+    sync(world)
+    same(world)
+    assert not any(is_placeholder(m.data) for m in world.disks[TWO].boxes["INBOX"].messages.values())
+    assert sync(world).changed == 0
 
 
 def test_a_placeholder_that_is_removed_removes_the_message(make: Make) -> None:

@@ -225,3 +225,12 @@ def test_two_runs_at_once_are_refused(make: Make) -> None:
         world.sync()
     state.close()
     assert sync(world).changed == 0
+
+
+def test_octets_of_what_was_refused_are_not_told_as_carried(make: Make) -> None:
+    world = make()
+    sizes = {world.deliver(ONE, "INBOX"): 0 for _ in range(3)}
+    world.prepare = refusing("no room", temporary=True, numbers={min(sizes)})
+    report = sync(world)
+    assert (report.two.added, len(report.aside)) == (2, 1)
+    assert report.two.octets == sum(len(m.data) for m in world.disks[TWO].boxes["INBOX"].messages.values())

@@ -188,7 +188,7 @@ def _list(data: Path, as_json: bool) -> None:
             instant(each.created),
             tuple(recipient.address for recipient in each.recipients),
             each.subject,
-            each.said,
+            each.said or next((recipient.said for recipient in each.to_return), ""),
         )
         for each in Spool(outbox_folder(data), SystemClock(), system_random).entries()
     ]

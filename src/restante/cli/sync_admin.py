@@ -12,6 +12,7 @@ from ..errors import Refusal
 from .common import (
     LazyGroup,
     Subcommand,
+    cell,
     confirm,
     count,
     emit,
@@ -319,16 +320,21 @@ class PlaceholderRow:
 @click.option("--all", "everything", is_flag=True, help="Download all, whatever the mailbox.")
 @with_json
 @with_place
-def fetch(copy: str, mailbox: str | None, uids: tuple[int, ...], everything: bool, as_json: bool) -> None:
+@click.pass_context
+def fetch(
+    ctx: click.Context, copy: str, mailbox: str | None, uids: tuple[int, ...], everything: bool, as_json: bool
+) -> None:
     """Download messages of COPY that left a placeholder, being larger than `largest`.
 
     Lists them where neither MAILBOX nor --all is said; with MAILBOX downloads those in it, or these UIDs of it alone.
     """
+    from ..sync.patterns import canonical
     from ..sync.places import CopyPlaces
 
     found, data = load((copy,))
     places = CopyPlaces(data, copy)
     rows = _placeholders(places.state)
+    mailbox = None if mailbox is None else canonical(mailbox)
     if mailbox is None and not everything:
         emit(rows, as_json, f"{copy} has no placeholders.")
         return
@@ -339,8 +345,14 @@ def fetch(copy: str, mailbox: str | None, uids: tuple[int, ...], everything: boo
         where = "" if mailbox is None else f" in {mailbox}"
         raise NothingHeld(f"{copy} has {what}{where}.", f"restante sync fetch {copy} lists them.")
     table = found.copies[copy]
-    run(_download(places, table, [(row.mailbox, row.uid) for row in chosen]))
-    click.echo(f"Downloaded {count(len(chosen), 'message')} ({human_size(sum(row.size for row in chosen))}).")
+    failed = run(_download(places, table, [(row.mailbox, row.uid) for row in chosen]))
+    came = [row for row in chosen if (row.mailbox, row.uid) not in failed]
+    if came:
+        click.echo(f"Downloaded {count(len(came), 'message')} ({human_size(sum(row.size for row in came))}).")
+    for (name, uid), refusal in failed.items():
+        click.echo(f"not downloaded: {cell(name)} {uid}: {cell(refusal)}", err=True)
+    if failed:
+        ctx.exit(Exit.FINDINGS)
 
 
 def _placeholders(state_file: Path) -> list[PlaceholderRow]:
@@ -353,11 +365,13 @@ def _placeholders(state_file: Path) -> list[PlaceholderRow]:
     ]
 
 
-async def _download(places: CopyPlaces, table: CopyTable, picks: list[tuple[str, int]]) -> None:
+async def _download(
+    places: CopyPlaces, table: CopyTable, picks: list[tuple[str, int]]
+) -> dict[tuple[str, int], Refusal]:
     from ..clock import SystemClock, system_random
     from ..sync.assemble import ImapParts, Wishes
 
-    await ImapParts(places, table, Wishes(), SystemClock(), system_random).fetch(picks)
+    return await ImapParts(places, table, Wishes(), SystemClock(), system_random).fetch(picks)
 
 
 class NothingHeld(Refusal):

@@ -86,7 +86,7 @@ def init(name: str | None, **said: Any) -> None:
     said. Nothing that is in the file is changed.
     """
     from ..sync.config import RESERVED
-    from ..sync.new import add_copy
+    from ..sync.new import add_copy, check_new
     from ..sync.where import config_file
 
     oauth2 = {key.removeprefix("oauth2_"): str(said.pop(key)) for key in list(said) if key.startswith("oauth2_")}
@@ -103,6 +103,7 @@ def init(name: str | None, **said: Any) -> None:
     if name.lower() in RESERVED:
         raise click.UsageError(f"A copy cannot be called {name}: that is a command.")
     file = place_of().config or config_file()
+    check_new(file, name)  # before anybody has answered all questions
     copy = _table(words)
     add_copy(file, name, copy)
     click.echo(f"The copy {name} is in {file}.")
@@ -138,8 +139,8 @@ def _table(said: Said) -> CopyTable:
 
     user = said.user or _ask("Your address, or the name to log in with", "--user")
     found = _find(said, user)
-    values: dict[str, Any] = {"user": found.user or user, "certificate": said.certificate}
-    values |= _server(said, found)
+    values: dict[str, Any] = {"certificate": said.certificate} | _server(said, found)
+    values["user"] = _login_name(said, found, user)
     values |= _password(said, values)
     values |= _target(said)
     for key in PATHS:
@@ -159,11 +160,17 @@ def _find(said: Said, user: str) -> Found:
     """The servers of the address, where they have to be found."""
     from ..sync.discover import Found, discover
 
-    whole = (said.imap or said.pop3) and (said.smtp or said.no_send or not _terminal())
-    if whole or said.no_discovery or "@" not in user:
+    if said.imap or said.pop3 or said.no_discovery or "@" not in user:
         return Found()
     click.echo(f"Looking for the servers of {user.rpartition('@')[2]} ...", err=True)
     return run(discover(user))
+
+
+def _login_name(said: Said, found: Found, user: str) -> str:
+    """Who logs in: as the server's own file has it, else what was said; a person whose address was asked for confirms
+    it, since some servers want another name."""
+    name = found.user or user
+    return name if said.user or not _terminal() else _ask("Name to log in with", "--user", default=name)
 
 
 def _server(said: Said, found: Found) -> dict[str, Any]:
@@ -185,9 +192,35 @@ def _server(said: Said, found: Found) -> dict[str, Any]:
         else:
             # RFC 6186 6: an SRV record can be forged; a server elsewhere is for a person to confirm.
             raise NotSaid(f"Found the {text}, outside the domain.", f"If it is right, say --{kind} {server}.")
-    host = _ask("IMAP server (HOST or HOST:PORT)", "--imap HOST or --pop3 HOST")
-    tls = click.prompt("TLS", type=click.Choice(["implicit", "starttls", "none"]), default="implicit", err=True)
-    return {"imap": host, "tls": tls}
+    return _asked_server(said)
+
+
+def _asked_server(said: Said) -> dict[str, Any]:
+    if not _terminal():
+        raise NotSaid("Server: not said, and nobody to ask.", "Say --imap HOST or --pop3 HOST.")
+    kind = _choose("Mail comes by", ["imap", "pop3"], "imap")
+    host = _asked_host(f"{kind.upper()} server (HOST or HOST:PORT)", kind, said.tls)
+    return {kind: host, "tls": _asked_tls(said.tls)}
+
+
+def _asked_tls(said: str) -> str:
+    """As it was said; asked for where it was not."""
+    return said if said != "implicit" else _choose("TLS", ["implicit", "starttls", "none"], said)
+
+
+def _asked_host(question: str, kind: str, tls: str, default: str | None = None) -> str:
+    """A server, asked for until it is one."""
+    from ..sync.config import parse_server
+
+    def check(text: str) -> str:
+        try:
+            if text.strip():
+                parse_server(kind, text.strip(), tls)
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from error
+        return text.strip()
+
+    return str(click.prompt(question, default=default, show_default=False, value_proc=check, err=True))
 
 
 def _password(said: Said, values: dict[str, Any]) -> dict[str, Any]:
@@ -214,17 +247,39 @@ def _password(said: Said, values: dict[str, Any]) -> dict[str, Any]:
     from importlib.util import find_spec
 
     likely = "keyring" if find_spec("keyring") is not None else "command"
-    ways = click.Choice(["command", "file", "keyring"])
-    way = click.prompt("Where is the password", type=ways, default=likely, err=True)
+    click.echo("The password: printed by a command, in a file, in the system's keyring; or an access token", err=True)
+    click.echo("(OAuth2) that a command prints.", err=True)
+    way = _choose("Which", ["command", "file", "keyring", "token"], likely)
     if way == "command":
         return {"password_command": _ask("Command that prints it", "--password-command")}
+    if way == "token":
+        return {"oauth2": {"token_command": _ask("Command that prints the token", "--oauth2-token-command")}}
     if way == "file":
-        return {"password_file": _ask("File", "--password-file")}
+        return {"password_file": _password_file(values["user"])}
     from ..sync.secrets import KeyringSecret
 
-    password = str(click.prompt(f"Password of {values['user']} (kept in the keyring)", hide_input=True, err=True))
-    KeyringSecret(host, values["user"]).keep(password)
+    KeyringSecret(host, values["user"]).keep(_asked_password(f"{values['user']} (kept in the keyring)"))
     return {"keyring": host}
+
+
+def _password_file(user: str) -> str:
+    """A file with the password, written where it is missing: for its owner alone. Raises Refusal."""
+    from ..sync.config import expand
+    from ..sync.files import replace_file
+
+    where = _ask("File (made if missing)", "--password-file")
+    file = expand(where)
+    if not file.exists():
+        password = _asked_password(f"{user} (kept in {where})")
+        try:
+            replace_file(file, f"{password}\n".encode())
+        except OSError as error:
+            raise Refusal(f"{where} cannot be written ({error.strerror}).", "Name another file.") from error
+    return where
+
+
+def _asked_password(whose: str) -> str:
+    return str(click.prompt(f"Password of {whose}", hide_input=True, err=True))
 
 
 def _target(said: Said) -> dict[str, Any]:
@@ -233,9 +288,18 @@ def _target(said: Said) -> dict[str, Any]:
     if said.mbox:
         return {"mbox": said.mbox}
     where = said.maildir or _ask(
-        "Folder for the mail (a tree of Maildirs)", "--maildir DIR or --store ACCOUNT", default="~/Mail"
+        "Folder for the mail (a tree of Maildirs), or account of a store (NAME@DOMAIN)",
+        "--maildir DIR or --store ACCOUNT",
+        default="~/Mail",
     )
+    if not said.maildir and not said.layout and _is_account(where):
+        return {"store": where}
     return {"maildir": where} | ({"layout": said.layout} if said.layout else _layout(where))
+
+
+def _is_account(text: str) -> bool:
+    """Whether somebody who was asked for a place has named an account: no path has an "@" and no "/"."""
+    return "@" in text and "/" not in text
 
 
 def _layout(where: str) -> dict[str, Any]:
@@ -254,14 +318,22 @@ def _send(said: Said, found: Found, user: str) -> dict[str, Any]:
     if said.no_send or said.mbox:
         return {}
     smtp, tls = said.smtp, said.smtp_tls
-    if not smtp and found.smtp is not None and _terminal():
-        text = f"SMTP server {found.smtp} ({found.smtp.tls} TLS)"
-        if click.confirm(f"Send mail by the {text}?", default=True, err=True):
-            smtp, tls = str(found.smtp), found.smtp.tls
+    if not smtp and not said.imap and not said.pop3 and _terminal():
+        smtp, tls = _asked_smtp(said, found)
     if not smtp:
         return {}
     addresses = list(said.addresses) or ([user] if "@" in user else [])
     return {"smtp": smtp, "tls": tls, "addresses": addresses, "name": said.full_name}
+
+
+def _asked_smtp(said: Said, found: Found) -> tuple[str, str]:
+    """The server that sends, and its TLS; ("", "") for none."""
+    if found.smtp is not None and click.confirm(
+        f"Send mail by the SMTP server {found.smtp} ({found.smtp.tls} TLS)?", default=True, err=True
+    ):
+        return str(found.smtp), found.smtp.tls
+    host = _asked_host("SMTP server for mail that you send (empty: send none)", "smtp", said.smtp_tls, "")
+    return host, _asked_tls(said.smtp_tls) if host else ""
 
 
 async def _make_account(file: Path, address: str) -> None:
@@ -285,6 +357,10 @@ async def _make_account(file: Path, address: str) -> None:
             pass  # of another account
         await here.admin.add_account(address, mailboxes=False)
     click.echo(f"Made the account {address}. For mail applications: restante account passwd {address}")
+
+
+def _choose(question: str, answers: list[str], default: str) -> str:
+    return str(click.prompt(question, type=click.Choice(answers), default=default, err=True))
 
 
 def _terminal() -> bool:

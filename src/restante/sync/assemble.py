@@ -198,11 +198,19 @@ class ImapParts(_Parts):
             if self._retry:
                 state.retry_aside()
                 self._retry = False
-            report = await engine.run(
-                self.settings, one, two, state, self._clock,
-                only=self._wishes.only, dry_run=self._wishes.dry_run, same_account=self._wishes.same_account,
-                progress=progress,
-            )  # fmt: skip
+            if self.settings.headers_first and not self._wishes.dry_run:
+                from .engine.afterwards import run_headers_first
+
+                report = await run_headers_first(
+                    self.settings, one, two, state, self._clock,
+                    only=self._wishes.only, same_account=self._wishes.same_account, progress=progress,
+                )  # fmt: skip
+            else:
+                report = await engine.run(
+                    self.settings, one, two, state, self._clock,
+                    only=self._wishes.only, dry_run=self._wishes.dry_run, same_account=self._wishes.same_account,
+                    progress=progress,
+                )  # fmt: skip
         finally:
             state.close()
         await self._note(report, before, one, two)
@@ -224,11 +232,15 @@ class ImapParts(_Parts):
                 taken = None
         note(self._places, self._copies, self._table, self._loaded, before, heard, taken, getattr(two, "stamps", None))
 
-    async def fetch(self, picks: Sequence[tuple[str, int]]) -> None:
-        """Put the messages themselves in place of these placeholders (mailbox and UID of the copy)."""
+    async def fetch(self, picks: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Refusal]:
+        """Put the messages themselves in place of these placeholders (mailbox and UID of the copy); those of which that
+        could not be done, and why. Raises what concerns the others as well."""
         from .copy import Held
-        from .engine.placeholder import fetch_placeholder
+        from .engine.placeholder import NoPlaceholder, fetch_placeholder
+        from .side import MailboxUnavailable
         from .state import State
+
+        failed: dict[tuple[str, int], Refusal] = {}
 
         one, two = Held(self.remote(())), Held(self.local())
         state = State.open(self._places.state)
@@ -236,13 +248,19 @@ class ImapParts(_Parts):
             await one.side.open()
             await two.side.open()
             for mailbox, uid in picks:
-                await fetch_placeholder(self.settings, one.as_side(), two.as_side(), state, self._clock, mailbox, uid)
+                try:
+                    await fetch_placeholder(
+                        self.settings, one.as_side(), two.as_side(), state, self._clock, mailbox, uid
+                    )
+                except (MailboxUnavailable, NoPlaceholder) as refusal:
+                    failed[mailbox, uid] = refusal
         finally:
             state.close()
             try:
                 await one.side.close()
             finally:
                 await two.side.close()
+        return failed
 
 
 def refusals_of(
@@ -272,6 +290,7 @@ def copy_settings(places: CopyPlaces, table: CopyTable) -> CopySettings:
         brake=Brake(brake.on, brake.vanished, brake.emptied, brake.share, brake.least, brake.number, brake.window),
         trash=Trash(trash.days, None if trash.mailbox else places.trash, trash.mailbox or None),
         largest=table.largest or None,
+        headers_first=table.headers_first or None,
         newest_first=not table.store if table.newest_first == "auto" else table.newest_first,
         at_once=table.connections,
     )

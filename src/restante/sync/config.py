@@ -172,6 +172,14 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     largest: Annotated[
         int, Doc("Larger messages leave a placeholder (`restante sync fetch` brings them); 0: no limit.", "size")
     ] = 0
+    headers_first: Annotated[
+        int,
+        Doc(
+            "For slow lines: of larger messages the header comes first, as a placeholder, and they themselves behind "
+            "all else; 0: all comes whole.",
+            "size",
+        ),
+    ] = 0
     newest_first: Annotated[
         bool | Literal["auto"],
         Doc(
@@ -206,6 +214,7 @@ CHOICES = (
 )
 RANGES = (
     Range(("largest",), 0, 2**62),
+    Range(("headers_first",), 0, 2**62),
     Range(("connections",), 1, 30),
     Range(("stalled",), 60, 86_400),
     Range(("bandwidth",), 0, 2**62),
@@ -394,18 +403,24 @@ class _CopyReading(Reading):
 
     def _apart(self, copies: Mapping[str, CopyTable]) -> None:
         """Two copies in one place would take each other's mail for removed; one within the other's tree would have its
-        mail sent to the other's server."""
+        mail sent to the other's server. What POP3 brings is new mail to whoever looks after the place, and may well be
+        meant to go there: several maildrops into one tree, or an account that is read by IMAP too."""
         seen: dict[str, str] = {}
+        senders: dict[str, str] = {}
         roots: dict[str, str] = {}
         for name, copy in copies.items():
             for key in ("maildir", "store"):
                 value = getattr(copy, key)
                 place = f"{key} {os.path.realpath(expand(value)) if key == 'maildir' else value.lower()}"
-                if value and place in seen:
+                if value and copy.send.smtp and copy.send.outbox and (other := senders.setdefault(place, name)) != name:
+                    text = f"copy.{name} and copy.{other} would both send what lies in the Outbox of one {key}."
+                    raise self.error(("copy", name, "send"), text, 'Say outbox = "" in one of them.')
+                if not value or not copy.imap:
+                    continue
+                if place in seen:
                     raise self.error(("copy", name, key), f"copy.{name} and copy.{seen[place]} have one {key}.")
-                if value:
-                    seen[place] = name
-                if value and key == "maildir" and copy.imap:  # what POP3 brings may well be meant to go there
+                seen[place] = name
+                if key == "maildir":
                     roots[name] = place.removeprefix("maildir ")
         for name, root in roots.items():
             for other, outer in roots.items():

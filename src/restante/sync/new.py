@@ -38,14 +38,8 @@ def add_copy(file: Path, name: str, copy: CopyTable) -> None:
 
     Raises CopyExists, ConfigError (a name that cannot be, two copies in one place, a file that is wrong already).
     """
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise ConfigError(str(file), 0, f"{error}.") from error
     with _alone(file):
-        old = read_text(file) if file.exists() else ""
-        if name.lower() in {each.lower() for each in parse_copies(old, file).copies}:
-            raise CopyExists(f"There is a copy {name} in {file}.", "Choose another name, or edit the file.")
+        old = check_new(file, name)
         gap = "" if not old or old.endswith("\n\n") else "\n" if old.endswith("\n") else "\n\n"
         new = (old or HEAD + "\n") + gap + table_text(name, copy)
         if parse_copies(new, file).copies.get(name) != copy:
@@ -54,6 +48,18 @@ def add_copy(file: Path, name: str, copy: CopyTable) -> None:
             replace_file(file, new.encode("utf-8"))
         except OSError as error:
             raise ConfigError(str(file), 0, f"cannot be written ({error.strerror}).") from error
+
+
+def check_new(file: Path, name: str) -> str:
+    """The file's text, where a copy of that name may be added to it. Raises as `add_copy` does."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise ConfigError(str(file), 0, f"{error}.") from error
+    text = read_text(file) if file.exists() else ""
+    if name.lower() in {each.lower() for each in parse_copies(text, file).copies}:
+        raise CopyExists(f"There is a copy {name} in {file}.", "Choose another name, or edit the file.")
+    return text
 
 
 def table_text(name: str, copy: CopyTable) -> str:

@@ -49,6 +49,16 @@ def without_mbsync(data: bytes) -> bytes:
     return data if found is None else data[: found.start()] + data[found.end() :]
 
 
+LINE_END = 2
+"""Octets of a last line end."""
+
+
+def as_it_was(data: bytes) -> bytes:
+    """The message before mbsync copied it, and without line ends at its end: POP3 gives one to a message that has none
+    (RFC 1939 3), so what came by it is by that one longer than what IMAP gives."""
+    return without_mbsync(data).rstrip(b"\r\n")
+
+
 def _fields(header: bytes) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
     for name, value in _FIELD.findall(header, 0, _end(header)):

@@ -69,8 +69,10 @@ class CopySettings(Value, frozen=True):
     is left alone on both sides. outbox: a mailbox that is left out, too: what lies there is on its way.
     removal_wins: a message removed on one side is removed on the other even where it was changed there meanwhile.
     removals: False never carries removals over. largest: messages of side one with more octets leave a placeholder
-    on side two; None: no limit. newest_first: what came last is brought to side two first; else, and to side one
-    always, messages are filed in the order that they have on the other side, in which IMAP clients may show them.
+    on side two; None: no limit. headers_first: so do messages with more octets than this until all else has come
+    (`engine.afterwards`); None: they come with the others. newest_first: what came last is brought to side two first;
+    else, and to side one always, messages are filed in the order that they have on the other side, in which IMAP
+    clients may show them.
     at_once: mailboxes worked on at the same time. batch, batch_octets: messages and octets carried together.
     """
 
@@ -83,6 +85,7 @@ class CopySettings(Value, frozen=True):
     brake: Brake = field(default_factory=Brake)
     trash: Trash = field(default_factory=Trash)
     largest: int | None = None
+    headers_first: int | None = None
     newest_first: bool = True
     at_once: int = 4
     batch: int = 500

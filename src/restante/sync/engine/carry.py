@@ -321,7 +321,8 @@ class Carrier:
             context.state.asides.put(refused, context.settings.largest)
             context.note_kept(self._pair, end, {message.flags for message in batch.messages})
             context.did(end, "added", len(answers) - len(refused))
-            context.did(end, "octets", batch.octets)
+            left = (len(m.data) for m, one in zip(batch.messages, answers, strict=True) if one.refused is not None)
+            context.did(end, "octets", batch.octets - sum(left) if refused else batch.octets)
             context.placeholders += sum(batch.stands)
         self._noted.clear()
 

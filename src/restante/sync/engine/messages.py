@@ -93,7 +93,11 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
             state.pairs.put(look.key, end, replace(known, validity=validity, cursor=None, state=None, listing=None))
         for pair, end in listings:  # an equal one is not to hide that what is noted now was undone
             state.pairs.forget_listing(pair, end)
-        messages.drop([row.key for row in plan.drops if row.key])
+        drops = {row.key: row.pair for row in plan.drops if row.key}
+        if drops and (waiting := messages.undoom(list(drops))):  # gone before it came in place of its placeholder
+            context.unsettled |= {drops.pop(key) for key in waiting}
+            context.again = True
+        messages.drop(list(drops))
         messages.insert(plan.found)
         for row in changed.values():
             _put(row)

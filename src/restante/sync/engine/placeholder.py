@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from ...clock import Clock
 from ...errors import Refusal
-from ..model import Message, Outline
+from ..base import Known, Row
+from ..model import FlagChange, Message, Outline
 from ..plan.mailboxes import Joint
 from ..plan.messages import Additions
 from ..settings import BOTH, CopySettings, End, Progress
@@ -105,7 +106,8 @@ async def fetch_placeholder(
 ) -> None:
     """Replace the placeholder with that UID in side two's mailbox by the message itself, whatever the limit.
 
-    Raises NoPlaceholder, CopyBusy, SideUnavailable, MailboxUnavailable. Cut off at any instant, the next run goes on.
+    What was done to the placeholder's flags since the last run is done to the message first. Raises NoPlaceholder,
+    CopyBusy, SideUnavailable, MailboxUnavailable. Cut off at any instant, the next run goes on.
     """
     from .carry import Carrier
     from .messages import remove_doomed
@@ -116,9 +118,6 @@ async def fetch_placeholder(
         row = state.messages.row(End.TWO, pairs[0].key, uid) if pairs else None
         if row is None or not row.placeholder:
             raise NoPlaceholder(f"There is no placeholder {uid} in {mailbox!r}.", "It may have been replaced.")
-        with state.transaction():
-            state.messages.doom(row)
-        row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
         try:
             for side in (one, two):
                 await side.open()
@@ -129,11 +128,66 @@ async def fetch_placeholder(
             for end, there in known.items():
                 joint.put(end, places[end].get(there.name) if there is not None else None)
             context.joints = {joint.key: joint}
+            stands = await _Standing.of(context, row, known[End.TWO])
+            await stands.carry_flags()
+            with state.transaction():
+                state.messages.doom(row)
+            row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
             assert row is not None
             await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()
+            await stands.carry_flags()  # it may have taken its time, and somebody have read the placeholder
             await remove_doomed(context, joint.key, End.TWO)
             for refused in withheld(one, context.name(joint.key, End.ONE), [row.one.uid or 0]).values():
                 raise MailboxUnavailable(f"{one.title} does not give the message: {refused.reason}")
+            row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
+            if row is None or not row.two.present:
+                raise MailboxUnavailable(
+                    f"The message is in {mailbox} on {one.title} no more, or was not taken here.",
+                    "The next run sees what became of it: restante sync",
+                )
         finally:
             for side in (one, two):
                 await side.close()
+
+
+class _Standing:
+    """A placeholder that is to go: what becomes of its flags by then is done to the message on side one."""
+
+    def __init__(self, context: Context, row: Row, cursor: str | None) -> None:
+        self._context = context
+        self._pair, self._uid, self._far = row.pair, row.two.uid or 0, row.one.uid or 0
+        self._flags, self._carried = row.two.flags, row.two.flags
+        self._cursor = cursor
+
+    @classmethod
+    async def of(cls, context: Context, row: Row, known: Known | None) -> _Standing:
+        """Raises NoPlaceholder where it is somewhere else now: what became of it is for a run to find out."""
+        found = cls(context, row, known.cursor if known is not None else None)
+        if not await found._look():
+            raise NoPlaceholder(
+                f"The placeholder {found._uid} is in {found._name(End.TWO)!r} no more.",
+                "Bring both sides in step first: restante sync",
+            )
+        return found
+
+    async def carry_flags(self) -> None:
+        """What somebody changed since the last time, or the last run."""
+        await self._look()
+        add, remove = self._flags - self._carried, self._carried - self._flags
+        if add or remove:
+            change = FlagChange([self._far], add, remove)
+            await self._context.sides[End.ONE].set_flags(self._name(End.ONE), [change])
+            self._carried = self._flags
+
+    async def _look(self) -> bool:
+        """Whether it is there. A side that was not asked would keep what has flags that it has not told of."""
+        changes = await self._context.sides[End.TWO].changes(self._name(End.TWO), self._cursor)
+        self._cursor = changes.cursor
+        for uid, flags in zip(changes.uids, changes.flags, strict=True):
+            if uid == self._uid:
+                self._flags = flags
+                return True
+        return not changes.full and self._uid not in changes.vanished
+
+    def _name(self, end: End) -> str:
+        return self._context.name(self._pair, end)

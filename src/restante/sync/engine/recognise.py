@@ -6,12 +6,12 @@ Bodies are read only for the few messages whose outlines leave a doubt. Changes 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, Content, Half, Row
 from ..model import Outline
-from ..outline import digest, without_mbsync
-from ..plan.match import Candidates, Matches, Trust, altered_by_mbsync, match, match_digests, match_emails
+from ..outline import as_it_was, digest, without_mbsync
+from ..plan.match import Candidates, Matches, Trust, altered, match, match_digests, match_emails
 from ..settings import BOTH, End
 from ..side import MailboxUnavailable
 from .context import Context
@@ -169,7 +169,7 @@ async def _by_content(
         await _read_rows(context, found, [(missed[i], i) for i in matches.left], left, end)
         await _read(context, [(*_where(spots[j], end), j) for j in matches.right], end, right)
         matches = match(left, right, final=True)
-        matches.pairs += await _by_what_it_was(context, found, end, missed, left, spots, right, matches)
+    matches.pairs += await _by_what_it_was(context, found, end, missed, left, spots, right, matches)
     return _note(context, end, missed, spots, matches)
 
 
@@ -183,14 +183,15 @@ async def _by_what_it_was(
     right: Candidates,
     matches: Matches,
 ) -> list[tuple[int, int]]:
-    """Pairs of what mbsync once pushed: its field is in the server's message, and in no file of another program's."""
-    lefts, rights = altered_by_mbsync(left, right, matches)
+    """Pairs of what mbsync once pushed: its field is in the server's message, and in no file of another program's; and
+    of what came by POP3."""
+    lefts, rights = altered(left, right, matches)
     if not lefts:
         return []
     was_left, was_right = left.only(lefts), right.only(rights)
-    await _read_rows(context, found, [(missed[i], at) for at, i in enumerate(lefts)], was_left, end, before_mbsync=True)
+    await _read_rows(context, found, [(missed[i], at) for at, i in enumerate(lefts)], was_left, end, was=as_it_was)
     where = [(*_where(spots[j], end), at) for at, j in enumerate(rights)]
-    await _read(context, where, end, was_right, before_mbsync=True)
+    await _read(context, where, end, was_right, was=as_it_was)
     return [(lefts[i], rights[j]) for i, j in match_digests(was_left, was_right).pairs]
 
 
@@ -293,23 +294,36 @@ async def _across(context: Context, look: Look, outlines: dict[tuple[int, End], 
             _outline(columns[end], look.key, there[new[position]])
     left, right = columns[End.ONE], columns[End.TWO]
     matches = match(left, right)
-    altered: dict[End, set[int]] = {end: set() for end in BOTH}
+    changed: dict[End, set[int]] = {end: set() for end in BOTH}
     if matches.left or matches.right:
         for end, wanted in ((End.ONE, matches.left), (End.TWO, matches.right)):
             new = look.differences[end].new
             spots = [(look.key, new[at[end][i]], i) for i in wanted]
-            altered[end] = await _read(context, spots, end, columns[end], before_mbsync=True)
+            changed[end] = await _read(context, spots, end, columns[end], was=without_mbsync)
         matches = match(left, right, final=True)
+    positions = dict(zip(BOTH, altered(left, right, matches), strict=True))
+    if positions[End.ONE]:
+        was = {end: columns[end].only(positions[end]) for end in BOTH}
+        for end in BOTH:
+            new = look.differences[end].new
+            await _read(
+                context, [(look.key, new[at[end][i]], k) for k, i in enumerate(positions[end])], end, was[end],
+                was=as_it_was,
+            )  # fmt: skip
+        changed = {end: changed[end] | {*positions[end]} for end in BOTH}
+        matches.pairs += [
+            (positions[End.ONE][i], positions[End.TWO][j]) for i, j in match_digests(was[End.ONE], was[End.TWO]).pairs
+        ]
     for number, (i, j) in enumerate(matches.pairs):
         halves, emails = {}, {}
-        positions = {End.ONE: at[End.ONE][i], End.TWO: at[End.TWO][j]}
-        flags = {end: context.state.flagsets[look.differences[end].new_flags[positions[end]]] for end in BOTH}
+        there_at = {End.ONE: at[End.ONE][i], End.TWO: at[End.TWO][j]}
+        flags = {end: context.state.flagsets[look.differences[end].new_flags[there_at[end]]] for end in BOTH}
         for end in BOTH:
-            halves[end] = Half(look.differences[end].new[positions[end]], flags[End.ONE] & flags[End.TWO], flags[end])
+            halves[end] = Half(look.differences[end].new[there_at[end]], flags[End.ONE] & flags[End.TWO], flags[end])
             column, position = (left, i) if end is End.ONE else (right, j)
             emails[end] = column.emails[position][0] if column.emails[position] else None
         size = left.sizes[i] if left.sizes[i] is not None else right.sizes[j]
-        whole = i not in altered[End.ONE] and j not in altered[End.TWO]  # then the digest is of the octets themselves
+        whole = i not in changed[End.ONE] and j not in changed[End.TWO]  # then the digest is of the octets themselves
         read = left.digests[i] if whole and left.digests[i] == right.digests[j] else None
         content = Content(size, left.received[i], left.marks[i], read, emails)
         row = Row(0, look.key, halves[End.ONE], halves[End.TWO], content=content)
@@ -349,7 +363,7 @@ async def _read_rows(
     columns: Candidates,
     end: End,
     *,
-    before_mbsync: bool = False,
+    was: Callable[[bytes], bytes] | None = None,
 ) -> None:
     """Digests of rows, from the other side, where the message still is."""
     places = []
@@ -357,7 +371,7 @@ async def _read_rows(
         place = row.place(end.other)
         if place is not None and place[0] in context.joints and not (row.odd & PLACEHOLDER):
             places.append((*place, position))
-    await _read(context, places, end.other, columns, before_mbsync=before_mbsync)
+    await _read(context, places, end.other, columns, was=was)
 
 
 async def _read(
@@ -366,20 +380,20 @@ async def _read(
     end: End,
     columns: Candidates,
     *,
-    before_mbsync: bool = False,
+    was: Callable[[bytes], bytes] | None = None,
 ) -> set[int]:
     """Put the digests of (pair, UID, position) into the columns; what is gone lacks. Gives the positions of those whose
     digest is not of all their octets. Raises MailboxUnavailable."""
-    altered: set[int] = set()
+    changed: set[int] = set()
     by_pair: dict[int, dict[int, int]] = defaultdict(dict)
     for pair, uid, position in wanted:
         by_pair[pair][uid] = position
     for pair, uids in by_pair.items():
         async for message in context.sides[end].fetch(context.name(pair, end), sorted(uids)):
             position = uids[message.uid]
-            data = without_mbsync(message.data) if before_mbsync else message.data
+            data = message.data if was is None else was(message.data)
             if len(data) != len(message.data):
-                altered.add(position)
+                changed.add(position)
             columns.digests[position] = digest(data)
             columns.sizes[position] = len(message.data)
-    return altered
+    return changed

@@ -82,7 +82,8 @@ def compose(
     found = _header_recipients(fields) if from_header else []
     everybody = tuple(dict.fromkeys(_checked(each) for each in (*recipients, *found)))
     if not everybody:
-        raise BadMessage("The message has no recipient.", "Name one, or say -t and write To, Cc or Bcc.")
+        hint = "Write To, Cc or Bcc into its header." if from_header else "Name one, or say -t and write To, Cc or Bcc."
+        raise BadMessage("The message has no recipient.", hint)
     if len(everybody) > MOST_RECIPIENTS:
         raise BadMessage(f"The message has more than {MOST_RECIPIENTS} recipients.")
     author = next((each for each in addresses(fields.get(b"from", [])) if "@" in each), "")

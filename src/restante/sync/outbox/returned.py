@@ -24,9 +24,12 @@ def returned(
 ) -> bytes:
     """The report that `refused` did not get the message. server: where it was handed in, for people."""
     names = "".join(f"  {each.address}\r\n      {_folded(each.said)}\r\n" for each in refused)
+    if entry.attempts:
+        why = f"This message could not be sent to:\r\n\r\n{names}\r\nIt was handed to {server} by way"
+    else:  # it names nobody, or cannot be sent as it is
+        why = f"This message was not sent:\r\n\r\n      {_folded(refused[0].said)}\r\n\r\nIt lay in the Outbox"
     text = (
-        f"This message could not be sent to:\r\n\r\n{names}\r\n"
-        f"It was handed to {server} for the copy {entry.copy}. {_others(entry, refused)}"
+        f"{why} of the copy {entry.copy}. {_others(entry, refused)}"
         "It is attached whole, so that you can send it again.\r\n"
     )
     status = f"Reporting-MTA: dns; localhost\r\nArrival-Date: {_date(entry.created)}\r\n"

@@ -363,13 +363,12 @@ def connection_refusal(server: str, error: OSError) -> Refusal:
     """What became of a connection that was not made."""
     import ssl
 
+    from ..reach import unreachable, untrusted
+
     if isinstance(error, ssl.SSLCertVerificationError):
-        return SubmissionRefused(
-            f"The certificate of {server} proves nothing: {error.verify_message}.",
-            "If it is your own server's, name its certificate (certificate = ...).",
-        )
+        return SubmissionRefused(*untrusted(server, error))
     if isinstance(error, ssl.SSLError):
         return SubmissionRefused(f"{server} speaks no TLS that we speak ({error.reason}).", "Is this the port for it?")
     if isinstance(error, TimeoutError):
         return SubmissionUnavailable(f"{server} did not answer within {CONNECT_TIMEOUT:.0f} seconds.")
-    return SubmissionUnavailable(f"{server} cannot be reached: {error.strerror or error}.")
+    return SubmissionUnavailable(*unreachable(server, error))

@@ -16,9 +16,12 @@ from enum import IntEnum
 from typing import TypeVar
 
 from ...values import Record, field
-from ..outline import MBSYNC_OCTETS
+from ..outline import LINE_END, MBSYNC_OCTETS
 
 K = TypeVar("K", str, bytes)
+
+
+ALTERED = (-MBSYNC_OCTETS, -LINE_END, LINE_END, MBSYNC_OCTETS)
 
 
 class Trust(IntEnum):
@@ -94,9 +97,12 @@ def match(left: Candidates, right: Candidates, *, final: bool = False) -> Matche
     return found
 
 
-def altered_by_mbsync(left: Candidates, right: Candidates, found: Matches) -> tuple[list[int], list[int]]:
+def altered(left: Candidates, right: Candidates, found: Matches) -> tuple[list[int], list[int]]:
     """Positions, left and right, that a final match has left over and that may be the same but for the field that
-    mbsync puts in: equal marks, and sizes that its octets lie between. What they were before it decides."""
+    mbsync puts in, or the line end that POP3 does: equal marks, and sizes that these octets lie between. What they were
+    before it decides."""
+    if len(found.pairs) == min(len(left), len(right)):
+        return [], []  # nothing is left over on a side, mostly
     lefts: dict[tuple[bytes, int], list[int]] = defaultdict(list)
     done_left, done_right = {i for i, _ in found.pairs}, {j for _, j in found.pairs}
     for i, size in enumerate(left.sizes):
@@ -107,7 +113,7 @@ def altered_by_mbsync(left: Candidates, right: Candidates, found: Matches) -> tu
     for j, size in enumerate(right.sizes):
         if size is None or j in done_right:
             continue
-        same = [key for by in (-MBSYNC_OCTETS, MBSYNC_OCTETS) if (key := (right.marks[j], size + by)) in lefts]
+        same = [key for by in ALTERED if (key := (right.marks[j], size + by)) in lefts]
         if same:
             keys.update(same)
             some_right.append(j)

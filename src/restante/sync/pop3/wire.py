@@ -193,14 +193,13 @@ class TcpWire:
 
 def _refusal(settings: Pop3Settings, error: OSError) -> SourceUnavailable | SourceRefused:
     """What became of a connection that was not made."""
+    from ..reach import unreachable, untrusted
+
     where = f"{settings.host}:{settings.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return SourceRefused(
-            f"The certificate of {where} proves nothing: {error.verify_message}.",
-            "If it is your own server's, name its certificate (ca_file).",
-        )
+        return SourceRefused(*untrusted(settings.host, error))
     if isinstance(error, ssl.SSLError):
         return SourceRefused(f"{where} speaks no TLS that we speak ({error.reason}).", "Is this the port for it?")
     if isinstance(error, TimeoutError):
         return SourceUnavailable(f"{where} did not answer within {settings.timeout:.0f} seconds.")
-    return SourceUnavailable(f"{where} cannot be reached: {error.strerror or error}.")
+    return SourceUnavailable(*unreachable(where, error))

@@ -112,14 +112,13 @@ def tls_context(address: RemoteAddress) -> ssl.SSLContext:
 def _unreachable(address: RemoteAddress, error: OSError) -> SideUnavailable:
     import ssl
 
+    from ..reach import unreachable, untrusted
+
     if isinstance(error, ssl.SSLCertVerificationError):
-        return CertificateRefused(
-            f"The certificate of {address.host} is not trusted: {error.verify_message}.",
-            "If it is the right server, name its certificate in the configuration.",
-        )
+        return CertificateRefused(*untrusted(address.host, error))
     if isinstance(error, ssl.SSLError):
         return SideUnavailable(f"TLS with {address.host} fails ({error.reason}).", "Are port and security right?")
-    return SideUnavailable(f"{address.host} cannot be reached ({error.strerror or error}).", "Is there a network?")
+    return SideUnavailable(*unreachable(f"{address.host}:{address.port}", error))
 
 
 async def _greeted(connection: Connection) -> bool:

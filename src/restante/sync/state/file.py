@@ -63,11 +63,16 @@ def open_file(path: Path) -> apsw.Connection:
             _bring_up(db, path)
     except apsw.Error as error:
         db.close(True)
-        raise StateFailed("The copy's state cannot be read.", f"Look at {path}.") from error
+        raise StateFailed(f"The copy's state cannot be read ({reason(error)}).", f"Look at {path}.") from error
     except BaseException:
         db.close(True)
         raise
     return db
+
+
+def reason(error: apsw.Error) -> str:
+    """In SQLite's words, such as "database or disk is full"."""
+    return str(error).partition(": ")[2] or str(error) or type(error).__name__
 
 
 def last_written(path: Path) -> float | None:

@@ -282,6 +282,15 @@ class Messages:
         )
         self._db.execute("UPDATE content SET near_size = NULL, near_digest = NULL WHERE message = ?", (row.key,))
 
+    def undoom(self, keys: Sequence[int]) -> set[int]:
+        """Of these messages, which are to be forgotten, those whose placeholder still waits for them: it stands for
+        them again, to be removed as any other whose message is gone."""
+        waiting = [(key, uid) for key, uid in self._db.execute(_WAITING, (apsw.carray(_numbers(keys)),))]
+        for key, uid in waiting:
+            self._db.execute(f"UPDATE message SET two = ?, odd = odd | {PLACEHOLDER} WHERE key = ?", (uid, key))
+            self._db.execute("DELETE FROM doomed WHERE message = ? AND side = 2", (key,))
+        return {key for key, _ in waiting}
+
     def doomed(self, pair: int, end: End) -> set[int]:
         """UIDs that stand for nothing any more."""
         return {uid for (uid,) in self._db.execute("SELECT uid FROM doomed WHERE pair = ? AND side = ?", (pair, end))}
@@ -392,6 +401,10 @@ _RELOCATE = """
 UPDATE message SET pair = ?2, one = ?3, two = ?4, odd = ?5, one_flags = ?6, two_flags = ?7, hold = ?8 WHERE key = ?1
 """
 _RENUMBERED = _both("UPDATE message SET odd = odd | {gone}, {x} = NULL WHERE pair = ? AND {x} NOTNULL")
+_WAITING = f"""
+SELECT d.message, d.uid FROM doomed d JOIN message m ON m.key = d.message AND m.pair = d.pair
+WHERE d.side = 2 AND m.two IS NULL AND m.odd & {WHOLE} AND d.message IN (SELECT value FROM carray(?))
+"""
 _TO_REMOVE = _both("""
 SELECT d.uid FROM doomed d JOIN message m ON m.key = d.message WHERE d.pair = ? AND d.side = ? AND m.{x} NOTNULL
 """)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from .file import StateFailed, last_written, locked, open_file
+from .file import StateFailed, last_written, locked, open_file, reason
 from .quiet import Shown, quiet
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class State:
             if "messages" in self.__dict__:
                 self.messages.forget_keys()
             if isinstance(error, apsw.Error):
-                raise StateFailed("The copy's state cannot be written.", f"Look at {self.path}.") from error
+                text = f"The copy's state cannot be written ({reason(error)})."
+                raise StateFailed(text, f"Look at {self.path}.") from error
             raise
         if self._watch is not None:
             self._watch("after commit")

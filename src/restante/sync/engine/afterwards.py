@@ -1,0 +1,100 @@
+"""Headers first: of large messages a placeholder comes with the run, and the message itself behind all else.
+
+For slow lines: who and what about is there to be read while attachments come, and mail that arrives meanwhile does not
+wait for them.
+
+    run, with placeholders -> one message in place of its placeholder -> ... -> every few seconds a look at both sides,
+    whose new mail goes before what is left -> a last look
+
+Cut off at any instant, what stands for a message stays until that is there, and the next run goes on; one that had come
+in part goes on behind that part (`remote.spool`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from ...clock import Clock
+from ...values import replace
+from ..patterns import canonical
+from ..settings import CopySettings, Progress, Report, Tally
+from ..side import MailboxUnavailable, Side
+from ..state import State
+from ..state.placeholders import Placeholder, placeholders
+from .placeholder import NoPlaceholder, fetch_placeholder
+from .run import run
+
+LOOK = 5.0
+"""Seconds from which on, between two messages, both sides are looked at."""
+
+
+async def run_headers_first(
+    settings: CopySettings,
+    one: Side,
+    two: Side,
+    state: State,
+    clock: Clock,
+    *,
+    only: Collection[str] = (),
+    same_account: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """`run`, for a copy whose `headers_first` says above which size. Raises as it does.
+
+    Cost besides: a pass over what the state knows of messages, a listing of both sides for each that is brought.
+    """
+    assert settings.headers_first is not None
+    first = replace(settings, largest=min(settings.headers_first, settings.largest or settings.headers_first))
+    report = await run(first, one, two, state, clock, only=only, same_account=same_account, progress=progress)
+    names = {canonical(name) for name in only}
+    tried: set[tuple[str, int]] = set()
+    while picks := [pick for pick in _newest(settings, state, names) if (pick.mailbox, pick.uid) not in tried]:
+        began, brought, octets = clock.monotonic(), 0, 0
+        for number, pick in enumerate(picks):
+            tried.add((pick.mailbox, pick.uid))
+            try:
+                await fetch_placeholder(
+                    settings, one, two, state, clock, pick.mailbox, pick.uid, _of(progress, number, len(picks))
+                )
+            except (MailboxUnavailable, NoPlaceholder):
+                continue  # the look that follows says why, or somebody has removed it
+            brought, octets = brought + 1, octets + pick.size
+            if clock.monotonic() - began > LOOK:
+                break
+        last = await run(first, one, two, state, clock, only=only, progress=progress)
+        report = _together(report, last, brought, octets)
+    return report
+
+
+def _of(progress: Callable[[Progress], None] | None, before: int, total: int) -> Callable[[Progress], None] | None:
+    """Progress of one message as that of all there are."""
+    if progress is None:
+        return None
+    return lambda done: progress(replace(done, done=before + done.done, total=total))
+
+
+def _newest(settings: CopySettings, state: State, only: Collection[str]) -> list[Placeholder]:
+    """What is to come in place of its placeholder, the newest first."""
+    found = [
+        each
+        for each in placeholders(state.path)
+        if (settings.largest is None or each.size <= settings.largest) and (not only or each.mailbox in only)
+    ]
+    return sorted(found, key=lambda each: -each.received)
+
+
+def _together(before: Report, last: Report, brought: int, octets: int) -> Report:
+    """Both looks as one: what was done, by both; what waits, as the last one has it."""
+    two = _sum(before.two, last.two)
+    return replace(
+        last,
+        one=_sum(before.one, last.one),
+        two=replace(two, octets=two.octets + octets),
+        placeholders=before.placeholders + last.placeholders - brought,
+        passes=before.passes + last.passes,
+        quiet=False,
+    )
+
+
+def _sum(one: Tally, other: Tally) -> Tally:
+    return Tally(*(getattr(one, name) + getattr(other, name) for name in Tally.__struct_fields__))

@@ -1,0 +1,135 @@
+"""Of large messages the header comes first, and they themselves behind all else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from restante.sync.engine import afterwards
+from restante.sync.engine.placeholder import is_placeholder
+
+from .memory import ALL, BARE, Abilities, MemorySide
+from .programs import World
+from .promises import FREE, ONE, TWO, same, sync
+
+pytestmark = pytest.mark.in_memory
+
+SETTINGS = replace(FREE, headers_first=1000, batch=2, at_once=1)
+
+
+def large(number: int, size: int = 5000) -> bytes:
+    head = b"From: a@b\r\nSubject: large\r\nMessage-ID: <%06d@p.example>\r\n\r\n" % number
+    return head + b"x" * size + b"\r\n"
+
+
+def filled(folder: Path, abilities: Abilities = ALL) -> World:
+    """Three large messages and two small ones, in two mailboxes; the newest large one is 903."""
+    folder.mkdir(exist_ok=True)
+    world = World(folder, {ONE: abilities, TWO: ALL}, SETTINGS)
+    world.disks[ONE].create("A")
+    for number, name in ((901, "A"), (902, "INBOX"), (903, "INBOX")):
+        world.disks[ONE].deliver(name, large(number), frozenset({"\\Flagged"}), 1_600_000_000 + number)
+    world.deliver(ONE, "INBOX")
+    world.deliver(ONE, "A")
+    return world
+
+
+def seen(world: World, at: Callable[[], None]) -> None:
+    """Call `at` before each message that side two is given."""
+
+    def prepare(sides: dict[object, MemorySide]) -> None:
+        add = sides[TWO].add
+
+        async def watched(*arguments: object) -> object:
+            at()
+            return await add(*arguments)  # type: ignore[arg-type]  # passed on as it is
+
+        sides[TWO].add = watched  # type: ignore[method-assign,assignment]  # of one run
+
+    world.prepare = prepare  # type: ignore[assignment]  # sides by their ends
+
+
+def whole(world: World) -> list[int]:
+    """Octets of what side two has, placeholders as 0."""
+    boxes = world.disks[TWO].boxes.values()
+    return sorted(0 if is_placeholder(m.data) else len(m.data) for box in boxes for m in box.messages.values())
+
+
+def test_large_messages_come_behind_all_else_the_newest_first(tmp_path: Path) -> None:
+    world = filled(tmp_path)
+    states: list[list[int]] = []
+    seen(world, lambda: states.append(whole(world)))
+    report = sync(world)
+    first = next(state for state in states if len(state) == 5)
+    assert first.count(0) == 3, "all headers and all small ones are there before a large one is"
+    assert [state.count(0) for state in states if len(state) >= 5][:3] == [3, 2, 1] or len(states) > 3
+    assert (report.two.added, report.placeholders, whole(world).count(0)) == (5, 0, 0)
+    assert report.two.octets > 15_000
+    same(world)
+    assert sync(world).changed == 0
+    assert sync(world).quiet
+
+
+def test_the_limit_of_the_copy_holds_all_the_same(tmp_path: Path) -> None:
+    world = filled(tmp_path)
+    world.disks[ONE].deliver("INBOX", large(904, 20_000), frozenset(), 1_600_000_904)
+    world.settings = replace(SETTINGS, largest=10_000)
+    report = sync(world)
+    assert (report.placeholders, whole(world).count(0)) == (1, 1)
+    assert sync(world).quiet
+    world.settings = replace(SETTINGS, largest=500)
+    assert sync(world).changed == 0
+
+
+def test_one_mailbox_alone_brings_nothing_of_others(tmp_path: Path) -> None:
+    world = filled(tmp_path)
+    world.settings = replace(SETTINGS, largest=2000)
+    sync(world)
+    world.settings = SETTINGS
+    sync(world, only=("inbox",))
+    assert whole(world).count(0) == 1
+    sync(world)
+    assert whole(world).count(0) == 0
+
+
+def test_mail_that_comes_meanwhile_goes_before_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(afterwards, "LOOK", -1.0)
+    world = filled(tmp_path)
+    lacking: list[int] = []
+
+    def at() -> None:
+        there = whole(world)
+        if len(there) == 5 and there.count(0) == 2 and not lacking:
+            world.deliver(ONE, "INBOX")
+            lacking.append(0)
+        if len(there) == 6:
+            lacking.append(there.count(0))
+
+    seen(world, at)
+    sync(world)
+    assert lacking[1] == 1, "it came while large messages were still lacking"
+    assert whole(world).count(0) == 0
+    same(world)
+
+
+@pytest.mark.parametrize("look", [5.0, -1.0])
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+def test_a_kill_at_every_step_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abilities: Abilities, look: float
+) -> None:
+    monkeypatch.setattr(afterwards, "LOOK", look)
+    world = filled(tmp_path / "0", abilities)
+    sync(world)
+    wanted, steps = world.content(TWO), world.steps.taken
+    for step in range(1, steps + 1, 1 if abilities is ALL else 4):
+        world = filled(tmp_path / str(step), abilities)
+        assert world.sync(kill=step) is None
+        world.sync(kill=step // 2)
+        sync(world)
+        assert world.content(TWO) == wanted, step
+        assert whole(world).count(0) == 0, step
+        same(world)
+        assert sync(world).changed == 0, step

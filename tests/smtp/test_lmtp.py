@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.config.model import LimitsTable
-from restante.connection import ServerStopping
+from restante.connection import ConnectionLost, ServerStopping
 from restante.delivery.interface import DeliveryRefusal, Target, Trace
 from restante.smtp.lmtp import LmtpSession
 from restante.testing.memory import MemoryConnection
@@ -172,6 +172,32 @@ def test_pipelined_transaction_is_answered_in_few_writes() -> None:
 
     assert asyncio.run(play()) == 2  # the greeting, and everything else
     assert [d[2] for d in delivery.delivered] == [b"message\r\n", b"again\r\n"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_answer_goes_out_before_its_line_in_the_log(gone: bool) -> None:
+    """gone: the peer does not take it. It was filed all the same, so the line is written."""
+
+    async def play() -> list[tuple[str, bool]]:
+        connection = MemoryConnection()
+        logged: list[tuple[str, bool]] = []
+
+        async def lost() -> None:
+            if b"2.1.5 Delivered" in connection.written:
+                raise ConnectionLost
+
+        def log(event: str, **_fields: object) -> None:
+            logged.append((event, b"2.1.5 Delivered" in connection.written))
+
+        connection.log = log  # type: ignore[method-assign]  # notes what was written before
+        if gone:
+            connection.drain = lost  # type: ignore[method-assign]  # as a peer that is gone
+        connection.feed(BEGIN + b"DATA\r\nmessage\r\n.\r\n")
+        connection.feed_eof()
+        await LmtpSession(connection, NotingDelivery(), LimitsTable(), "mx").run()
+        return logged
+
+    assert asyncio.run(play())[0] == ("message", True)
 
 
 # Line ends and smuggling -----------------------------------------------------------------------------------------

@@ -17,10 +17,11 @@ from restante.store.annotation import AnnotationLimits
 from restante.store.errors import OverQuota, TooManyKeywords
 from restante.store.model import Flags, Identity, NewMessage, System
 from restante.store.quota import NO_LIMITS, Quota
-from restante.store.sqlite import bulk, content, emails
+from restante.store.sqlite import bulk, content, emails, mailboxes
 from restante.store.sqlite.append import append
 from restante.store.sqlite.schema import TABLES
 from restante.store.sqlite.transaction import Interned, Settings, Write
+from restante.values import replace as with_changes
 
 EXAMPLES = int(os.environ.get("RESTANTE_FILING_PROGRAMS", "60"))
 INBOX, OTHER = 1, 2
@@ -49,11 +50,13 @@ class Account:
             modseq = int(self.db.execute("SELECT modseq FROM account").get) + 1
             tx = Write(self.db, self._interned, modseq, 1_000, self._random, SETTINGS)
             try:
-                append(tx, mailbox, [emails.prepare(one) for one in messages], limits)
+                done = append(tx, mailbox, [emails.prepare(one) for one in messages], limits)
             except BaseException:
                 self._interned.clear()
                 raise
             tx.finish()
+            # Put together from what was read before and what was counted: the very object that its row gives.
+            assert done.mailbox is mailboxes.mailbox_by_key(self.db, mailbox, "")
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows, change numbers left out, and identities that were drawn as the order in which they come first."""
@@ -134,6 +137,20 @@ def test_messages_filed_together_are_filed_as_one_by_one(groups: list[tuple[int,
         for message in group:
             alone.append(mailbox, [message])
         assert together.everything() == alone.everything()
+
+
+def test_who_has_a_uidl_of_his_own_takes_no_other_ones_emailid() -> None:
+    """Wherever the two stand: a UIDL that is somebody's EMAILID gets a suffix only where that one goes by it."""
+    taker = with_changes(new(1), identity=Identity(uidl=EMAIL_IDS[0]))
+    other = with_changes(new(2), identity=Identity(email_id=EMAIL_IDS[0], uidl="one"))
+    for group in ([taker, other], [other, taker]):
+        account = Account()
+        account.append(INBOX, group)
+        assert account.everything()["pop3"] == []
+    plain = with_changes(new(2), identity=Identity(email_id=EMAIL_IDS[0]))
+    account = Account()
+    account.append(INBOX, [plain, taker])
+    assert account.everything()["pop3"] == [(INBOX, 2, 1, None)]
 
 
 def new(number: int, *flags: str, references: Sequence[int] | None = None) -> NewMessage:

@@ -20,7 +20,7 @@ from restante.store.sqlite.handles import FILLED_LOG, LOG, Handle, connect
 from restante.store.sqlite.hints import Hints
 from restante.store.sqlite.schema import PAGE_SIZE
 from restante.store.sqlite.transaction import Write
-from restante.store.sqlite.writer import Writers
+from restante.store.sqlite.writer import GROUP, Writers
 from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox, new
 
 
@@ -170,6 +170,83 @@ def test_the_reserve_stops_filing_before_removing(installation: Installation) ->
         assert (await store.store_flags(1, ALL, FlagMode.ADD, Flags.of(["\\Deleted"]))).modseq
         assert len((await store.expunge(1, None)).uids) == 3
         await tight.close()
+
+    asyncio.run(scene())
+
+
+def test_what_comes_at_once_is_one_group(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit does not begin between two messages that are still being made ready."""
+    run_group, groups = Writers._run_group, list[int]()
+
+    def noted(writers: Writers, account: str, queue: Any, jobs: list[Any]) -> None:
+        groups.append(len(jobs))
+        run_group(writers, account, queue, jobs)
+
+    monkeypatch.setattr(Writers, "_run_group", noted)
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        messages = [await new(store, system_random(100)) for _ in range(9)]
+        engine._writers._several = True  # as after a group of two
+        filed = await asyncio.gather(*(store.append(1, [message]) for message in messages))
+        assert groups == [9]
+        assert [one.uids for one in filed] == [(uid,) for uid in range(1, 10)]
+        assert len({one.modseq for one in filed}) == 9
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_who_comes_alone_does_not_wait_for_others(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        for name in ("one", "two"):
+            filed = asyncio.ensure_future(store.create_mailbox(name))
+            await asyncio.sleep(0)
+            assert not engine._writers._gathered
+            await filed
+        both = await asyncio.gather(*(store.create_mailbox(name) for name in ("a", "b")))
+        assert len(both) == 2
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_who_comes_with_many_does_not_hold_up_the_first_group(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        engine._writers._several = True
+        filed = [asyncio.ensure_future(store.create_mailbox(f"n{number}")) for number in range(GROUP + 1)]
+        await asyncio.sleep(0)  # all are submitted; the loop has not come to hand anything over
+        assert [len(gathered) for gathered in engine._writers._gathered.values()] == [1]
+        assert len(await asyncio.gather(*filed)) == GROUP + 1
+        await engine.close()
+
+    asyncio.run(scene())
+
+
+def test_what_was_given_to_a_writer_that_closes_is_done(installation: Installation) -> None:
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        message = await new(store)
+        engine._writers._several = True
+        filed = asyncio.ensure_future(store.append(1, [message]))
+        await asyncio.sleep(0)  # submitted, and not handed over to a thread yet
+        assert engine._writers._gathered
+        engine._writers.close()
+        assert (await filed).uids == (1,)
+        assert not engine._writers.working
+        with pytest.raises(StoreRefusal):
+            await store.append(1, [message])
+        await engine.close()
 
     asyncio.run(scene())
 

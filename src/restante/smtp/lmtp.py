@@ -312,7 +312,11 @@ class LmtpSession:
             else:
                 self._refuse(result)
         refused = sum(result is not None for result in results)
-        self._connection.log("message", octets=len(message), recipients=len(recipients), refused=refused)
+        try:
+            if self._reader.empty:  # who waits for the answer does not wait for its line in the log too
+                await self._flush()
+        finally:
+            self._connection.log("message", octets=len(message), recipients=len(recipients), refused=refused)
 
     def _trace(self, transaction: Transaction) -> Trace:
         """Protocol names: RFC 3848 and RFC 6531 4.3."""

@@ -232,6 +232,7 @@ def test_no_room_has_its_code_whenever_it_shows(
         await world.add(b"body")
         client = await world.client(b"SELECT INBOX")
         monkeypatch.setattr(SqliteStore, "append", full)
+        monkeypatch.setattr(SqliteStore, "append_by_name", full)
         monkeypatch.setattr(SqliteStore, "replace", full)
         got = await client.do(command + plus(ONE))
         assert got.startswith(b"T NO [%b] " % code), got

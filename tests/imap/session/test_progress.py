@@ -99,7 +99,7 @@ COMMANDS = {
     "esearch": ("search", b"ESEARCH TEXT x"),
     "sort": ("sort", b"SORT (ARRIVAL) UTF-8 ALL"),
     "thread": ("thread", b"THREAD REFERENCES UTF-8 ALL"),
-    "append": ("append", b"APPEND INBOX {5+}\r\nhello"),
+    "append": ("append_by_name", b"APPEND INBOX {5+}\r\nhello"),
     "replace": ("replace", b"REPLACE 1 INBOX {5+}\r\nhello"),
     "delete": ("delete_mailbox", b"DELETE Other"),
     "rename": ("rename_mailbox", b"RENAME Other Another"),

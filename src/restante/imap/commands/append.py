@@ -12,7 +12,8 @@ from ..grammar.sets import compress, format_ranges
 from ..session.state import CodedRefusal, Reply
 from . import limit
 from .list import tell_name
-from .upload import existing, new_message
+from .names import mailbox_name
+from .upload import filing_into, new_message
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 async def append(session: ImapSession, command: Append) -> Reply:
     """File the messages. Raises NoSuchMailbox (told as TRYCREATE), OverQuota and what else the store refuses;
     CodedRefusal (LIMIT) where URLs make more of them than one command may send."""
-    place, mailbox = await existing(session, command.mailbox)
+    place = await session.places.find(mailbox_name(command.mailbox))
+    # One message into an own mailbox is by far the most: whether that is there, the filing itself finds out.
+    by_name = place.own and place.past is None and len(command.messages) == 1
+    mailbox = None if by_name else await filing_into(place)
     most = limit.of_saving(session.config)
     if len(command.messages) > most:
         return limit.too_many(most)
@@ -36,8 +40,11 @@ async def append(session: ImapSession, command: Append) -> Reply:
         if octets > room:  # the reader counts what is sent; what URLs name is known only now
             raise CodedRefusal("Messages too large for one command", b"LIMIT")
         new.append(made)
-    appended = await place.store.append(mailbox.key, new)
-    tell_name(session, place, mailbox.name, command.mailbox)
+    if mailbox is None:
+        appended = await place.store.append_by_name(place.name, new)
+    else:
+        appended = await place.store.append(mailbox.key, new)
+    tell_name(session, place, appended.mailbox.name, command.mailbox)
     return Reply(b"APPEND completed.", append_uid(appended))
 
 

@@ -93,7 +93,12 @@ def replaced(session: ImapSession, sequence: SequenceSet) -> int:
 async def existing(session: ImapSession, name: str) -> tuple[Place, Mailbox]:
     """The mailbox to file into. Raises NoSuchMailbox (told as TRYCREATE), NoPermission, BadMailboxName."""
     place = await session.places.find(mailbox_name(name))
-    return place, await place.existing(Rights.INSERT, "CREATE it first.")
+    return place, await filing_into(place)
+
+
+async def filing_into(place: Place) -> Mailbox:
+    """The mailbox that a name leads to, if messages may be filed there. Raises NoSuchMailbox, NoPermission."""
+    return await place.existing(Rights.INSERT, "CREATE it first.")
 
 
 async def new_message(session: ImapSession, message: AppendMessage) -> NewMessage:

@@ -38,6 +38,11 @@ class LineReader:
         """Throw away everything that came and was not asked for (RFC 3207 4.2)."""
         self._data, self._start, self._skipping = b"", 0, False
 
+    @property
+    def empty(self) -> bool:
+        """Whether all that came has been taken."""
+        return self._start >= len(self._data)
+
     def line(self) -> bytes | BadLine | None:
         """The next line without its CRLF, None if it is not all here."""
         end = self._data.find(b"\n", self._start)

@@ -7,7 +7,6 @@ and the same whatever a file system or a client does to letter case.
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import chain
@@ -33,7 +32,21 @@ MOST_IDS = 100
 
 def new_id(letter: str, random: Random) -> str:
     """A new identity: "m" an email, "t" a thread, "b" a mailbox."""
-    return letter + b32encode(random(16))[:26].decode("ascii").lower()
+    return letter + base32(random(16))
+
+
+def base32(octets: bytes) -> str:
+    """26 characters of base32 (RFC 4648 6), in lower case and without padding, for 16 octets.
+
+    Ten bits at a time: the library's own takes twice as long, and each message has two.
+    """
+    bits, pairs = int.from_bytes(octets, "big") << 2, _PAIRS
+    return "".join([pairs[bits >> shift & 1023] for shift in _SHIFTS])
+
+
+_DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [one + other for one in _DIGITS for other in _DIGITS]
+_SHIFTS = range(120, -1, -10)
 
 
 def is_id(letter: str, text: str | None) -> bool:

@@ -55,12 +55,13 @@ WHERE n.mailbox = ?1 AND n.uid BETWEEN ?2 AND ?3 AND EXISTS (
     WHERE f.uidl = coalesce(e.uidl, e.id) AND f.key <> e.key AND o.mailbox = n.mailbox
     UNION ALL
     SELECT 1 FROM email f JOIN placement o ON o.email = f.key
-    WHERE f.id = e.uidl AND f.key <> e.key AND o.mailbox = n.mailbox)
+    WHERE f.id = e.uidl AND f.uidl IS NULL AND f.key <> e.key AND o.mailbox = n.mailbox)
 """
-"""An old server's UIDL may be another email's UIDL, or its EMAILID."""
+"""An old server's UIDL may be another email's UIDL, or its EMAILID where that one goes by it."""
 
 _SUFFIXES_BY_BASE = """
 SELECT o.uid, coalesce(s.suffix, 0) FROM email e JOIN placement o ON o.email = e.key
 LEFT JOIN pop3 s ON s.mailbox = o.mailbox AND s.uid = o.uid
-WHERE o.mailbox = ?1 AND e.key IN (SELECT key FROM email WHERE id = ?2 UNION SELECT key FROM email WHERE uidl = ?2)
+WHERE o.mailbox = ?1 AND e.key IN (
+    SELECT key FROM email WHERE id = ?2 AND uidl IS NULL UNION SELECT key FROM email WHERE uidl = ?2)
 """

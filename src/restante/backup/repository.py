@@ -390,7 +390,7 @@ class Repository:
         """Names of the backup's files below a folder; what else lies there is passed over."""
         return (name for name, _ in self.location.names(folder) if names.is_ours(name))
 
-    def read_file(self, name: str, kind: FileKind) -> bytes:
+    def read_file(self, name: str, kind: FileKind) -> memoryview:
         """The content of a sealed file. Raises Corrupt with its name, Missing."""
         data = self.location.get(name)
         if file_name(data) != names.sha_of(name):
@@ -400,7 +400,7 @@ class Repository:
         except Corrupt as error:
             raise Corrupt(f"{name}: {error.text}", error.remedy, name=name) from error
 
-    def read_twins(self, name: str, kind: FileKind) -> bytes:
+    def read_twins(self, name: str, kind: FileKind) -> memoryview:
         """The content of a file that is kept twice. Raises Missing where neither is there, Corrupt."""
         try:
             return self.read_file(name, kind)

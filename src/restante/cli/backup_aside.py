@@ -87,7 +87,10 @@ def _wanted(said: dict[str, str]) -> _Wanted | None:
 def _run(wanted: _Wanted) -> int | None:
     if wanted.passphrase and (passphrase := ahead.passphrase_in(wanted.passphrase)) is not None:
         ahead.begin(wanted.location, passphrase)  # where the command line has not named it, it has not begun yet
-    from ..backup import publish  # noqa: F401 - all that is needed is loaded while the key is made
+    # All that is needed is loaded while the key is made.
+    import json  # noqa: F401 - by the note, and where that is read
+
+    from ..backup import publish  # noqa: F401 - by the repository
     from ..backup.apart import finish
     from ..backup.noted import Circumstances, keep, note_of
     from ..backup.objects import AccountData, PageData, SnapshotData, prepare
@@ -96,6 +99,7 @@ def _run(wanted: _Wanted) -> int | None:
     from ..backup.written import WrittenData
     from ..clock import system_random
     from ..errors import Refusal
+    from ..store.sqlite import directory_addresses, directory_backup  # noqa: F401 - by the directory
     from ..store.sqlite.aside import Aside, NeedsEngine
     from .backup_said import PUT_BACK, complain_of, counted, tell_lacking, tell_run
     from .statuses import Exit

@@ -514,6 +514,19 @@ def test_what_fails_early_fails_again_where_it_is_told(cli: Cli, monkeypatch: py
     assert threading.active_count() >= 1
 
 
+def test_where_there_is_no_thread_for_it_it_is_made_when_it_is_needed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*values: object) -> object:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ahead, "start_new_thread", fails)
+    entry.begin_key(["backup", "list", cli.place, *cli.key])
+    assert ahead._made == {}
+    secret = Passphrase(b"three random words")
+    assert Repository.open(Folder(Path(cli.place), system_random), secret, system_random).id
+
+
 def test_several_keys_are_made_at_once(cli: Cli) -> None:
     """Two derivations with several lanes in one process fail, or wait for each other for ever, unless they take turns:
     the key that was begun, another slot's, and the password of somebody who came from another server."""

@@ -60,8 +60,14 @@ def begin(root: str, passphrase: bytes) -> bool:
         # Here, not there: a thread that loads something beside one that does waits for it half of the time.
         argon2id = _argon2id()
         roomy = pages.wanted(wanted[2] << 10)
-        _made[wanted] = making = _Making()
-        start_new_thread(_make, (wanted, making, argon2id, roomy))
+        making = _Making()
+        try:
+            start_new_thread(_make, (wanted, making, argon2id, roomy))
+        except RuntimeError:  # no more threads for this user: `keys` needs none
+            if roomy:
+                pages.over()
+            return False
+        _made[wanted] = making
     return True
 
 

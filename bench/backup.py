@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`restante backup` beside restic and borg: the same mail, in turn, and a table of ratios.
 
-usage: bench/backup.py [--tools DIR] [--messages N] [--median OCTETS] [--markdown FILE]
+usage: bench/backup.py [--tools DIR] [--messages N] [--median OCTETS] [--python FILE] [--markdown FILE]
 
 Needs Debian's restic and borgbackup and the load tool corpus.py in DIR (default ../shared/bench). The mail lies in a
 store, which Restante backs up, and as a Maildir tree made of it by `restante export`, which the others do. Steps: the
@@ -68,12 +68,12 @@ class Tool:
         self.size = sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
 
 
-def tools(folder: Path, data: Path, tree: Path, email: str) -> list[Tool]:
-    """email: EMAILID of the message that is brought back alone."""
+def tools(folder: Path, data: Path, tree: Path, email: str, python: str) -> list[Tool]:
+    """email: EMAILID of the message that is brought back alone. python: that runs Restante."""
     secret = folder / "passphrase"
     secret.write_text(PASSPHRASE + "\n")
     secret.chmod(0o600)
-    call = [sys.executable, "-m", "restante", "--data", str(data), "backup"]
+    call = [python, "-m", "restante", "--data", str(data), "backup"]
     key = ["--passphrase-file", str(secret)]
     places = {name: folder / name for name in ("restante.backup", "restic", "borg")}
     ours, restic, borg = (str(place) for place in places.values())
@@ -119,7 +119,7 @@ def tools(folder: Path, data: Path, tree: Path, email: str) -> list[Tool]:
                 *call, "restore", ours, *key, "--account", USER, "--message", email, "--out", str(to / "one"),
             ]],
             lambda to: [[
-                sys.executable, "-m", "restante", "--data", str(data), "backup", "restore", ours, *key, "--all",
+                python, "-m", "restante", "--data", str(data), "backup", "restore", ours, *key, "--all",
                 "--data", str(to / "data"),
             ]],
             environment,
@@ -180,6 +180,11 @@ def main() -> int:
     p.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "bench")
     p.add_argument("--messages", type=int, default=100_000)
     p.add_argument("--median", type=int, default=2000)
+    p.add_argument(
+        "--python", default=sys.executable,
+        help="of an installation without what developing needs: msgspec loads typing_extensions where that is there,"
+        " which takes 8 ms of each run",
+    )  # fmt: skip
     p.add_argument("--markdown", type=Path, help="write the table there too")
     options = p.parse_args()
     if not (options.tools / "corpus.py").exists() or not shutil.which("restic") or not shutil.which("borg"):
@@ -198,7 +203,7 @@ def main() -> int:
         ):
             subprocess.run([*call, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         corpus.unlink()
-        found = tools(folder, data, tree, asyncio.run(email_in_the_middle(data)))
+        found = tools(folder, data, tree, asyncio.run(email_in_the_middle(data)), options.python)
         for tool in found:
             tool.time("first backup", tool.first())
             tool.weigh()

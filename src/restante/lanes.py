@@ -7,7 +7,7 @@ once one has ended: two at once fail as if for want of memory, or wait for each 
 
 from __future__ import annotations
 
-from threading import Lock
+from _thread import allocate_lock  # threading's Lock, which is not loaded for it
 
-ONE = Lock()
+ONE = allocate_lock()
 """Held by whoever derives with more than one lane."""

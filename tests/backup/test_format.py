@@ -45,7 +45,7 @@ def test_a_sealed_file() -> None:
     assert len(data) == 4096
     assert data[:48] == b"RSTBKUP1S" + bytes(7) + SALT
     assert short(data) == "9eecd30df748e1a1"
-    assert sealed.open_file(SECRETS, FileKind.SNAPSHOT, data) == b"content"
+    assert bytes(sealed.open_file(SECRETS, FileKind.SNAPSHOT, data)) == b"content"
 
 
 def test_a_pack() -> None:

@@ -11,7 +11,8 @@ from restante.backup import keys
 from restante.backup.errors import BackupRefusal, Corrupt, NewerFormat, NoRepository, NotEmpty, WrongKey
 from restante.backup.folder import Folder
 from restante.backup.keys import KeyFile, Passphrase, make_key_file, parse_key_file, parse_passphrase
-from restante.backup.repository import Repository, kept_slots
+from restante.backup.repository import Repository
+from restante.backup.slots import kept_slots
 from restante.clock import system_random
 
 

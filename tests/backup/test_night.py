@@ -7,7 +7,7 @@ from pathlib import Path
 
 from restante.backup.errors import NoRoom
 from restante.backup.folder import Folder
-from restante.backup.night import night
+from restante.backup.night import RECLAIMED, night
 from restante.backup.outcome import Night
 from restante.backup.retention import Keep
 from restante.backup.verify import verify
@@ -47,6 +47,33 @@ def test_nights_are_taken_forgotten_and_read_back(tmp_path: Path) -> None:
         assert sum(each.messages for each in nights) == 0, "nothing changed"
         assert sum(each.forgotten for each in nights) == 13 - snapshots(world) > 0
         assert snapshots(world) <= 3 + 2 + 1
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_room_is_reclaimed_in_one_night_of_seven(tmp_path: Path) -> None:
+    """Snapshots are forgotten each night; lists are gone through for what nobody needs any more in few."""
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        await put(world.ann, "INBOX", message(77, "x" * 100_000))
+        await tonight(world, Keep(1, 0, 0))
+        box = await world.ann.mailbox("INBOX")
+        assert box is not None
+        await world.ann.expunge(box.key, ((6, 6),), deleted_only=False)
+        packs, condemned = [], []
+        for _ in range(20):
+            assert (await tonight(world, Keep(1, 0, 0))).problems == ()
+            assert snapshots(world) == 1
+            repository = world.repository()
+            packs.append(sum(size for _, size in repository.location.names("mail")))
+            condemned.append(repository.condemned_lists()[0])  # written anew each time
+        walked = [night for night in range(2, 22) if night % RECLAIMED == 0]
+        assert [night for night in range(3, 22) if condemned[night - 2] != condemned[night - 3]] == walked
+        smaller = [night for night in range(3, 22) if packs[night - 2] < packs[night - 3]]
+        assert smaller == [14], "condemned with the seventh snapshot, gone with the fourteenth"
+        assert verify(world.repository(), int(world.clock.now()), everything=True).right
         await world.engine.close()
 
     play(scene())

@@ -9,12 +9,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from restante.backup import ahead, keys
+from restante.backup import ahead, given_up, keys
 from restante.backup.errors import NoRoom
 from restante.backup.folder import Folder
 from restante.backup.keys import Passphrase
@@ -25,6 +26,7 @@ from restante.cli.backup_aside import run_aside
 from restante.cli.statuses import Exit
 from restante.clock import system_random
 from restante.config import where
+from restante.store.sqlite import aside
 
 from .backup_work import ANN, Work, prepared, worked
 from .test_backup import Cli
@@ -167,12 +169,78 @@ def test_and_the_whole_program_does_it(work: Work) -> None:
     (path,) = (work.data / "accounts").rglob("*.db")
     shutil.copyfile(path, path.with_suffix(".copy"))
     path.with_suffix(".copy").rename(path)
-    assert attempt(work) is None
     call = [sys.executable, "-m", "restante", *work.words]
     done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=60)
     assert (": 1 account, 4 messages (" in done.stdout, done.stderr) == (True, "")
+    assert list((work.data / "backup-notes").glob("given-up-*")), "the short way was tried first"
     work.deliver(10)
     assert attempt(work) == Exit.OK, "now it is ordinary"
+
+
+def _damaged(work: Work) -> Path:
+    """The account's file, in which a message came and of which nothing can be read now; what it was lies beside it."""
+    work.deliver()
+    (path,) = (work.data / "accounts").rglob("*.db")
+    shutil.copyfile(path, work.cli.folder / "whole.db")
+    path.write_bytes(b"no database" * 1000)
+    return path
+
+
+def test_where_it_gave_up_twice_it_is_not_begun(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account that stays damaged: each night would come to it, and begin again."""
+    begun: list[str] = []
+    real = aside.Aside.__init__
+
+    def begin(self: aside.Aside, data: str) -> None:
+        begun.append(data)
+        real(self, data)
+
+    monkeypatch.setattr(aside.Aside, "__init__", begin)
+    path = _damaged(work)
+    for _ in range(4):
+        assert attempt(work) is None
+    assert len(begun) == given_up.OFTEN
+    (noted,) = (work.data / "backup-notes").glob("given-up-*")
+    times, at = noted.read_text().split()
+    noted.write_text(f"{times} {int(at) - given_up.PAUSE}\n")
+    assert attempt(work) is None
+    assert len(begun) == given_up.OFTEN + 1, "now and then it is tried"
+    assert attempt(work) is None
+    noted.write_text(f"7 {int(at) + 1000}\n")
+    shutil.copyfile(work.cli.folder / "whole.db", path)
+    assert attempt(work) == Exit.OK, "by a clock that was wrong it is not left for years"
+    assert not noted.exists()
+
+
+def test_to_give_up_once_is_nothing(work: Work) -> None:
+    path = _damaged(work)
+    assert attempt(work) is None
+    shutil.copyfile(work.cli.folder / "whole.db", path)
+    assert attempt(work) == Exit.OK
+    path.write_bytes(b"no database" * 1000)
+    assert attempt(work) is None
+    (noted,) = (work.data / "backup-notes").glob("given-up-*")
+    assert noted.read_text().startswith("1 "), "in a row"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_was_noted_for_runs_of_long_ago_is_removed(work: Work, whole: bool) -> None:
+    folder = work.data / "backup-notes"
+    sealed = folder / ("0" * 32)
+    sealed.mkdir()
+    long_ago, lately = time.time() - 31 * 86400, time.time() - 29 * 86400
+    stays = {*folder.iterdir(), folder / "unchanged-lately.json", folder / "another"}
+    goes = {folder / "unchanged-old.json", folder / "unchanged-old.json.123", folder / "given-up-old"}
+    for path in (stays | goes) - {sealed}:
+        path.touch()
+        os.utime(path, (lately, lately) if path.name == "unchanged-lately.json" else (long_ago, long_ago))
+    os.utime(sealed, (long_ago, long_ago))
+    work.deliver()
+    if whole:
+        work.whole()
+    else:
+        assert attempt(work) == Exit.OK
+    assert set(folder.iterdir()) == stays
 
 
 @pytest.mark.parametrize(

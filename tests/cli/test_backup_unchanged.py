@@ -465,6 +465,38 @@ def test_a_slot_that_asks_for_too_much_is_not_begun(cli: Cli, field: str) -> Non
     cli("backup", "list", cli.place, *cli.key)
 
 
+@pytest.mark.parametrize(
+    "label", ["plain", 'a "quoted" one', r'x","method":"key-file","created":9,"salt":"', "}\\", "an ä"]
+)
+def test_the_slot_that_is_begun_is_the_one_that_is_tried_first(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    """Of two passphrases that are the same, whatever people call them; beside a key file that is newer."""
+    opened = Repository.open(Folder(Path(cli.place), system_random), Passphrase(b"three random words"), system_random)
+    newest = opened.add_key(Passphrase(b"three random words"), label, 1 << 33)
+    opened.add_key(keys.make_key_file(system_random)[0], label, 1 << 34)
+    entry.begin_key(["backup", "list", cli.place, *cli.key])
+    ((_, salt, *numbers),) = ahead._made
+    slot = ahead.slots(cli.place, "passphrase")[0]
+    assert (slot["name"], salt) == (newest, ahead.octets(slot, "salt"))
+    assert numbers == [keys.MEMORY, keys.PASSES, keys.LANES]
+    monkeypatch.setattr(keys, "Argon2id", None)  # would fail
+    assert Repository.open(opened.location, Passphrase(b"three random words"), system_random).id == opened.id
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b'{"method":"passphrase","created":1}', b'"created":' + b"9" * 9000])
+def test_a_slot_that_is_none_begins_nothing(cli: Cli, line: bytes) -> None:
+    for path in Path(cli.place, "keys").iterdir():
+        path.write_bytes(line)
+    assert not ahead.begin(cli.place, b"three random words")
+
+
+def test_the_class_is_the_one_that_cryptography_offers() -> None:
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+    assert ahead._argon2id() is Argon2id
+
+
 def test_nothing_is_begun_where_others_can_add_slots(cli: Cli) -> None:
     Path(cli.place, ".incoming").mkdir()
     entry.begin_key(["backup", "list", cli.place, *cli.key])
@@ -472,16 +504,27 @@ def test_nothing_is_begun_where_others_can_add_slots(cli: Cli) -> None:
 
 
 def test_what_fails_early_fails_again_where_it_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cryptography.hazmat.primitives.kdf import argon2
-
     def fails(**values: object) -> object:
         raise MemoryError
 
-    monkeypatch.setattr(argon2, "Argon2id", fails)
+    monkeypatch.setattr(ahead, "_argon2id", lambda: fails)
     entry.begin_key(["backup", "list", cli.place, *cli.key])
     assert len(ahead._made) == 1
     cli("backup", "list", cli.place, *cli.key)
     assert threading.active_count() >= 1
+
+
+def test_where_there_is_no_thread_for_it_it_is_made_when_it_is_needed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*values: object) -> object:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ahead, "start_new_thread", fails)
+    entry.begin_key(["backup", "list", cli.place, *cli.key])
+    assert ahead._made == {}
+    secret = Passphrase(b"three random words")
+    assert Repository.open(Folder(Path(cli.place), system_random), secret, system_random).id
 
 
 def test_several_keys_are_made_at_once(cli: Cli) -> None:
@@ -531,7 +574,7 @@ def test_the_short_way_knows_the_format(work: Work) -> None:
         sealed = seal_file(secrets, FileKind.SNAPSHOT, content, drawn)
         assert unchanged._seal(secrets.files, content, drawn[:32]) == sealed
         assert unchanged._open(secrets.files, sealed) == content
-        assert open_file(secrets, FileKind.SNAPSHOT, sealed) == content
+        assert bytes(open_file(secrets, FileKind.SNAPSHOT, sealed)) == content
     for text in ("", "a", "b" * 31, "c" * 32, "ö" * 100, "d" * 255):
         assert unchanged._text(text) == msgspec.msgpack.encode(text)
 

@@ -1,20 +1,26 @@
 """Making the key of a passphrase while the program that needs it is still being loaded.
 
-Argon2id takes 0.15 s of the cores on purpose. All that it takes to begin, a slot and a passphrase, is known when
-the command line is; what a command imports takes nearly as long. Imports next to nothing. What cannot be done here is
-left to `keys`, which does it again and says what is wrong.
+Argon2id takes 0.2 s of the cores on purpose. All that it takes to begin, a slot and a passphrase, is known when the
+command line is; what a command imports takes as long. So it is begun with as little as can be: whatever is loaded
+before it keeps one core waiting. What cannot be done here is left to `keys`, which does it again and says what is
+wrong.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from _thread import allocate_lock, start_new_thread
 from binascii import a2b_base64
-from typing import TYPE_CHECKING
 
+from .. import pages
+from ..lanes import ONE
+
+TYPE_CHECKING = False  # see `cli.entry`
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from threading import Thread
+
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 MOST_MEMORY, MOST_PASSES, MOST_LANES = 4 << 20, 100, 64
 """What a slot may ask for: it is read before anything is known to be ours."""
@@ -25,68 +31,126 @@ Slot = dict[str, object]
 """As it stands in its file, with `name`, what the file is called, and `line`, its octets."""
 
 _Wanted = tuple[bytes, bytes, int, int, int]
-_made: dict[_Wanted, tuple[Thread, list[bytes]]] = {}
 
 
-def begin(root: str, passphrase: bytes) -> Slot | None:
-    """Begin to make the key of the slot that will be tried first at this folder; that slot, None where there is none.
+class _Making:
+    """A derivation. over: held until it has ended. found: what came of it, nothing where it failed."""
+
+    __slots__ = ("found", "over")
+
+    def __init__(self) -> None:
+        self.found: list[bytes] = []
+        self.over = allocate_lock()
+        self.over.acquire()
+
+
+_made: dict[_Wanted, _Making] = {}
+
+
+def begin(root: str, passphrase: bytes) -> bool:
+    """Begin to make the key of the slot that will be tried first at this folder; whether there is one.
 
     Not where a folder is kept by somebody else (`kept_folder`): there a thief may have added slots that cost much, and
     which came first has to be looked at.
     """
-    slot = next(iter(slots(root, "passphrase")), None)
-    if slot is None or os.path.isdir(f"{root}/.incoming"):  # noqa: PTH112 (pathlib is not loaded)
-        return None
-    wanted = _wanted(passphrase, slot)
-    if wanted is None:
-        return None
+    wanted = _first(root, passphrase)
+    if wanted is None or os.path.isdir(f"{root}/.incoming"):  # noqa: PTH112 (pathlib is not loaded)
+        return False
     if wanted not in _made:
-        from threading import Thread
-
         # Here, not there: a thread that loads something beside one that does waits for it half of the time.
-        from cryptography.hazmat.primitives.kdf import argon2  # noqa: F401
+        argon2id = _argon2id()
+        roomy = pages.wanted(wanted[2] << 10)
+        making = _Making()
+        try:
+            start_new_thread(_make, (wanted, making, argon2id, roomy))
+        except RuntimeError:  # no more threads for this user: `keys` needs none
+            if roomy:
+                pages.over()
+            return False
+        _made[wanted] = making
+    return True
 
-        found: list[bytes] = []
-        thread = Thread(target=_make, args=(wanted, found), daemon=True)
-        _made[wanted] = (thread, found)
-        thread.start()
-    return slot
+
+def _first(root: str, passphrase: bytes) -> _Wanted | None:
+    """What the key is made of, of the passphrase's slot that was made last. Slots are read as `keys` writes them, each
+    a line of JSON, without what reads JSON: where one is written otherwise, or is damaged, a key is made in vain."""
+    newest, found = -1, None
+    for _, line in _lines(root):
+        created = _number(line, b"created")
+        if _said(line, b"method") == b"passphrase" and created > newest:
+            newest, found = created, line
+    if found is None:
+        return None
+    try:
+        salt = a2b_base64(_said(found, b"salt"))
+    except ValueError:
+        return None
+    numbers = (_number(found, b"memory"), _number(found, b"passes"), _number(found, b"lanes"))
+    return _checked(passphrase, salt, *numbers)
+
+
+def _said(line: bytes, field: bytes) -> bytes:
+    """What a slot's line says of a field that holds no comma. In a text, of others, its quotes have a backslash."""
+    return line.partition(b'"%s":' % field)[2].partition(b",")[0].strip(b' "}\n')
+
+
+def _number(line: bytes, field: bytes) -> int:
+    said = _said(line, field)
+    return int(said) if said.isdigit() and len(said) < 19 else -1
 
 
 def _wanted(passphrase: bytes, slot: Slot) -> _Wanted | None:
     memory, passes, lanes = slot.get("memory"), slot.get("passes"), slot.get("lanes")
     if not (isinstance(memory, int) and isinstance(passes, int) and isinstance(lanes, int)):
         return None
+    return _checked(passphrase, octets(slot, "salt"), memory, passes, lanes)
+
+
+def _checked(passphrase: bytes, salt: bytes, memory: int, passes: int, lanes: int) -> _Wanted | None:
+    """None where it is more than a slot may ask for."""
     if not (1 <= passes <= MOST_PASSES and 1 <= lanes <= MOST_LANES and 8 * lanes <= memory <= MOST_MEMORY):
         return None
-    return passphrase, octets(slot, "salt"), memory, passes, lanes
+    return passphrase, salt, memory, passes, lanes
 
 
-def _make(wanted: _Wanted, found: list[bytes]) -> None:
-    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+def _argon2id() -> type[Argon2id]:
+    """cryptography's class, from where its own module has it: the way through that loads as much again as the rest of
+    this, before the derivation can begin."""
+    try:
+        from cryptography.hazmat.bindings._rust import openssl
 
-    from ..lanes import ONE
+        return openssl.kdf.Argon2id
+    except (ImportError, AttributeError):  # another version has it elsewhere
+        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+        return Argon2id
+
+
+def _make(wanted: _Wanted, making: _Making, argon2id: type[Argon2id], roomy: bool) -> None:
     passphrase, salt, memory, passes, lanes = wanted
     try:
-        made = Argon2id(salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory)
+        made = argon2id(salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory)
         with ONE:
-            found.append(made.derive(passphrase))
+            making.found.append(made.derive(passphrase))
     except Exception:  # noqa: BLE001 - want of memory, an old library: `keys` meets it too, where it can be told
         return
+    finally:
+        making.over.release()
+        if roomy:
+            pages.over()
 
 
 def derived(passphrase: bytes, salt: bytes, memory: int, passes: int, lanes: int) -> bytes | None:
     """What Argon2id makes of these, where it was begun; waits for it. None where it was not, or where it failed."""
-    begun = _made.get((passphrase, salt, memory, passes, lanes))
-    if begun is None:
+    making = _made.get((passphrase, salt, memory, passes, lanes))
+    if making is None:
         return None
-    begun[0].join()
-    return begun[1][0] if begun[1] else None
+    with making.over:
+        return making.found[0] if making.found else None
 
 
 def of_slot(passphrase: bytes, slot: Slot) -> bytes | None:
-    """As `derived`, of the slot that `begin` has named."""
+    """As `derived`, of a slot."""
     wanted = _wanted(passphrase, slot)
     return derived(*wanted) if wanted is not None else None
 
@@ -101,14 +165,9 @@ def _slots(root: str) -> Iterator[Slot]:
     from hashlib import sha256
     from json import loads
 
-    try:
-        names = sorted(os.listdir(f"{root}/keys"))  # noqa: PTH208
-    except OSError:
-        return
     seen = set()
-    for name in names:
-        data = read(f"{root}/keys/{name}", MOST_SLOT)
-        if data is None or name[:-2] in seen or sha256(data).hexdigest()[:32] != name[:-2]:
+    for name, data in _lines(root):
+        if name[:-2] in seen or sha256(data).hexdigest()[:32] != name[:-2]:
             continue
         try:
             slot = loads(data)
@@ -117,6 +176,18 @@ def _slots(root: str) -> Iterator[Slot]:
         if isinstance(slot, dict):
             seen.add(name[:-2])
             yield slot | {"name": name[:-2], "line": data}
+
+
+def _lines(root: str) -> Iterator[tuple[str, bytes]]:
+    """(name, octets) of each file of a slot that can be read, by name."""
+    try:
+        names = sorted(os.listdir(f"{root}/keys"))  # noqa: PTH208 (pathlib is not loaded)
+    except OSError:
+        return
+    for name in names:
+        data = read(f"{root}/keys/{name}", MOST_SLOT)
+        if data is not None:
+            yield name, data
 
 
 def _created(slot: Slot) -> float:

@@ -37,13 +37,13 @@ def pack(data: bytes) -> bytes:
     return b"\x00" + data
 
 
-def unpack(data: bytes, size: int) -> bytes:
+def unpack(data: bytes | memoryview, size: int) -> bytes:
     """The octets of `pack`, which are `size` long. Raises Corrupt where they are not."""
     if size > MOST:
         raise Corrupt("A part of a backup is larger than parts are.", VERIFY)
-    codec, rest = data[:1], data[1:]
+    codec, rest = data[:1], memoryview(data)[1:]  # not copied
     if codec == b"\x00" and len(rest) == size:
-        return rest
+        return bytes(rest)
     if codec == b"\x01":
         try:
             if zstandard.frame_content_size(rest) == size:

@@ -117,10 +117,10 @@ class Part:
         return len(plain).to_bytes(8, "little") + frames.pack(plain)
 
     @classmethod
-    def decode(cls, data: bytes) -> Part:
+    def decode(cls, data: bytes | memoryview) -> Part:
         """Raises Corrupt."""
         try:
-            found = _decoder.decode(frames.unpack(data[8:], int.from_bytes(data[:8], "little")))
+            found = _decoder.decode(frames.unpack(memoryview(data)[8:], int.from_bytes(data[:8], "little")))
         except UNREADABLE as error:
             raise Corrupt("An index of the backup cannot be read.", VERIFY) from error
         if len(found.records) % RECORD_OCTETS:

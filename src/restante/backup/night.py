@@ -1,4 +1,5 @@
-"""A night's work: a snapshot, then the retention's rule, then a share of the backup read back.
+"""A night's work: a snapshot, then the retention's rule, then a share of the backup read back. What no snapshot needs
+any more is looked for in one night of seven.
 
 Each step says what is wrong and the next goes on, except after a run that took no snapshot: then nothing is forgotten
 either. Cut off anywhere, it leaves a valid repository (see `run`, `prune`, `verify`).
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 
 from ..clock import Clock
 from ..errors import Refusal
+from . import names
 from .outcome import Night
 from .prune import prune
 from .repository import Repository
@@ -21,6 +23,9 @@ from .verify import Verified, checked, verify
 
 TOLD = 5
 """Accounts and damages named in a reason; the rest is counted."""
+RECLAIMED = 7
+"""Each snapshot whose number this divides, room is reclaimed: all lists of all snapshots are gone through for it, ten
+times the work of a run in a night in which little changed. By the number, so that nothing has to be remembered."""
 
 
 async def night(
@@ -50,7 +55,8 @@ async def night(
     wanted = bool(keep.daily or keep.weekly or keep.monthly)
     if wanted and repository.reads and repository.location.removes:
         try:
-            pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None)
+            reclaim = names.snapshot_serial(done.snapshot.name) % RECLAIMED == 0
+            pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None, reclaim=reclaim)
             forgotten = len(pruned.forgotten)
         except Refusal as refusal:
             problems.append(f"Old snapshots were not forgotten: {refusal}")

@@ -16,6 +16,10 @@ from .run import Done
 
 MOST_HOST = 255
 """Octets of a host's name."""
+NOTED = ("unchanged-", "given-up-")
+"""What names of notes of runs begin with (`unchanged.path_of`)."""
+UNASKED = 30 * 86400
+"""Seconds after which what was noted for runs that nobody asks for any more, by just these words, is removed."""
 
 
 class Circumstances(Value, frozen=True):
@@ -49,6 +53,21 @@ def note_of(repository: Repository, done: Done, of: Circumstances) -> unchanged.
         return _note_of(location, repository, done, of)
     except (BackupRefusal, OSError):  # the snapshot is taken, which is what counts
         return None
+
+
+def keep(note: unchanged.Note | None, data: str, now: float) -> None:
+    """Write a run's note, if there is one, and remove what was noted for others that have not been asked for in long.
+    Costs a listing of some files."""
+    if note is not None:
+        note.write(data)
+    try:
+        with os.scandir(f"{data}/{unchanged.FOLDER}") as found:
+            ours = [each for each in found if each.name.startswith(NOTED) and each.is_file()]
+            old = [each.path for each in ours if each.stat().st_mtime < now - UNASKED]
+    except OSError:
+        return  # there are none, or one goes at this moment: the next run looks again
+    for path in old:
+        unchanged.unlink(path)
 
 
 def _note_of(location: Folder, repository: Repository, done: Done, of: Circumstances) -> unchanged.Note | None:

@@ -346,7 +346,7 @@ def prepare(*kinds: type[Struct]) -> None:
             _decoders[what] = msgspec.msgpack.Decoder(what)
 
 
-def decode(data: bytes, what: type[S]) -> S:
+def decode(data: bytes | memoryview, what: type[S]) -> S:
     """Raises Corrupt, NewerFormat."""
     if what not in _decoders:
         prepare(what)

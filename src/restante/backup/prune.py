@@ -81,12 +81,14 @@ def prune(
     dry_run: bool = False,
     force: bool = False,
     zone: tzinfo | None = UTC,
+    reclaim: bool = True,
 ) -> Pruned:
     """Forget snapshots past the rule, and what nobody needs then.
 
     dry_run: say which snapshots would go, and change nothing. force: go on though some list of messages cannot be
     read, when nothing that it named can be restored either. zone: whose days and months; None is the
-    machine's. Raises CannotPrune, NeedsPrivateKey, LocationFailed.
+    machine's. reclaim: False for the first step alone, which reads snapshots' own files, and no list.
+    Raises CannotPrune, NeedsPrivateKey, LocationFailed.
     """
     repository.need_private_key()
     location = repository.location
@@ -114,6 +116,9 @@ def prune(
     note_gone(repository, [one.name for one in done.forgotten])
     for one in done.forgotten:
         _remove(repository, done, one.name, names.twin(one.name))
+    if not reclaim:
+        _list_anew(repository, sealed)
+        return done
     if location.append_only:
         repository.trust_packs_alone()
     else:

@@ -52,7 +52,8 @@ from .objects import (
 )
 from .parcels import ORDER, EmailOf, Parcel, email_of, parcels
 from .persons import common_of, person_of
-from .repository import NOWHERE, Repository, Snapshot
+from .reading import NOWHERE
+from .repository import Repository, Snapshot
 from .run import lines_of
 from .segments import Placed, merge
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ..clock import Random
@@ -144,7 +145,7 @@ class Bucket(Location):
         own = f"{self.place.prefix}/" if self.place.prefix else ""
         last: str | None = None
         while True:
-            page = self.attempt("", lambda last=last: self._page(prefix, last))  # type: ignore[misc]  # bound, not late
+            page = self.attempt("", partial(self._page, prefix, last))
             for path, size in page:
                 last = path
                 name = path.removeprefix(own)

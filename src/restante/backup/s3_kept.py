@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from .errors import AppendOnly, BackupRefusal, LocationFailed, Missing
 from .s3 import MARKS, Bucket, Refused, Unable
@@ -141,7 +142,7 @@ class KeptBucket(Bucket):
         versions = [each for page in self._pages(path) for each in page if each.path == path]
         for version in versions:
             try:
-                self.attempt(name, lambda version=version: self._api.remove_version(path, version.id))  # type: ignore[misc]
+                self.attempt(name, partial(self._api.remove_version, path, version.id))
             except Refused as error:
                 raise AppendOnly(f"{name} is locked at {self.place.url}.", "It can be removed later.") from error
         self._entries.pop(name, None)

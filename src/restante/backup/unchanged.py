@@ -15,10 +15,10 @@ from __future__ import annotations
 import hmac
 import os
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from . import ahead
 
+TYPE_CHECKING = False  # see `cli.entry`
 if TYPE_CHECKING:
     from ..clock import Random
 
@@ -90,21 +90,21 @@ class Note:
         part = f"{path}.{os.getpid()}"
         text = dumps({"format": FORMAT} | {field: getattr(self, field) for field in self.FIELDS})
         try:
-            os.makedirs(f"{data}/{FOLDER}", 0o700, exist_ok=True)  # noqa: PTH103
+            os.makedirs(f"{data}/{FOLDER}", 0o700, exist_ok=True)  # noqa: PTH103 (pathlib is not loaded)
             number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 _write_all(number, text.encode("ascii"))
             finally:
                 os.close(number)
-            os.replace(part, path)  # noqa: PTH105
+            os.replace(part, path)  # noqa: PTH105 (pathlib is not loaded)
         except OSError:
-            _unlink(part)
-            _unlink(path)
+            unlink(part)
+            unlink(path)
 
 
-def path_of(data: str, asked: list[str]) -> str:
+def path_of(data: str, asked: list[str], what: str = "unchanged") -> str:
     """The file of what is noted for runs that are asked for by these words."""
-    return f"{data}/{FOLDER}/unchanged-{sha256(repr(asked).encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+    return f"{data}/{FOLDER}/{what}-{sha256(repr(asked).encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
 
 
 def read(data: str, asked: list[str]) -> Note | None:
@@ -123,12 +123,13 @@ def read(data: str, asked: list[str]) -> Note | None:
 
 def forget(data: str, asked: list[str]) -> None:
     """There is nothing that a run could compare itself with any more."""
-    _unlink(path_of(data, asked))
+    unlink(path_of(data, asked))
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Remove a note, if it is there."""
     try:
-        os.unlink(path)  # noqa: PTH108
+        os.unlink(path)  # noqa: PTH108 (pathlib is not loaded)
     except OSError:
         pass  # there was none; or it cannot be removed, and names a snapshot that will soon not be the last
 
@@ -140,7 +141,7 @@ def there(note: Note) -> bool:
     """Whether the location is as noted: the snapshot the newest, its twin and the packs there, nothing condemned since.
     Costs a listing, and a look at a file for each pack."""
     root = note.location
-    if os.path.isdir(f"{root}/.incoming") or not os.path.isdir(f"{root}/.tmp"):  # noqa: PTH112
+    if os.path.isdir(f"{root}/.incoming") or not os.path.isdir(f"{root}/.tmp"):  # noqa: PTH112 (pathlib is not loaded)
         return False
     descriptor = ahead.read(f"{root}/repository.json", ahead.MOST_SLOT)
     if descriptor is None or sha256(descriptor).hexdigest() != note.descriptor:
@@ -158,9 +159,10 @@ def there(note: Note) -> bool:
 def names(root: str, folder: str) -> list[str]:
     """Of the files in a folder of the location, sorted."""
     try:
-        return sorted(name for name in os.listdir(f"{root}/{folder}") if name[0] != ".")  # noqa: PTH208
+        listed = os.listdir(f"{root}/{folder}")  # noqa: PTH208 (pathlib is not loaded)
     except FileNotFoundError:
         return []
+    return sorted(name for name in listed if name[0] != ".")
 
 
 def sizes(root: str, files: list[str]) -> list[list[object]]:
@@ -168,7 +170,7 @@ def sizes(root: str, files: list[str]) -> list[list[object]]:
     found: list[list[object]] = []
     for name in files:
         try:
-            found.append([name, os.stat(f"{root}/{name}").st_size])  # noqa: PTH116
+            found.append([name, os.stat(f"{root}/{name}").st_size])  # noqa: PTH116 (pathlib is not loaded)
         except FileNotFoundError:
             found.append([name, -1])
     return found
@@ -201,9 +203,11 @@ def _wrapping(note: Note) -> list[tuple[bytes, ahead.Slot]]:
         slots = ahead.slots(note.location, "key-file") if key else []
         return [(_derive(hmac.digest(key, ahead.octets(slot, "salt"), "sha256"), b"key file"), slot) for slot in slots]
     passphrase = ahead.passphrase_in(note.passphrase)
-    slot = ahead.begin(note.location, passphrase) if passphrase is not None else None
-    derived = ahead.of_slot(passphrase, slot) if passphrase is not None and slot is not None else None
-    return [(_derive(derived, b"passphrase"), slot)] if derived is not None and slot is not None else []
+    if passphrase is None or not ahead.begin(note.location, passphrase):
+        return []
+    slots = ahead.slots(note.location, "passphrase")[:1]
+    made = [(ahead.of_slot(passphrase, slot), slot) for slot in slots]
+    return [(_derive(derived, b"passphrase"), slot) for derived, slot in made if derived is not None]
 
 
 def _key_in(path: str) -> bytes:
@@ -292,11 +296,11 @@ def _put(root: str, name: str, data: bytes, random: Random) -> None:
             os.fsync(number)
         finally:
             os.close(number)
-        os.rename(making, f"{root}/{name}")  # noqa: PTH104
+        os.rename(making, f"{root}/{name}")  # noqa: PTH104 (pathlib is not loaded)
     except BaseException:
-        os.unlink(making)  # noqa: PTH108
+        os.unlink(making)  # noqa: PTH108 (pathlib is not loaded)
         raise
-    number = os.open(os.path.dirname(f"{root}/{name}"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120
+    number = os.open(f"{root}/{name}".rpartition("/")[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(number)
     finally:

@@ -387,17 +387,21 @@ def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
         except Corrupt as error:
             done.broken.append(Broken(b"", f"the snapshot {(names.sha_of(name) or '')[:8]}", error))
     repository.forget_index()  # a run that ended meanwhile wrote its index before its snapshot
-    reached = Walk(repository).snapshots(snapshots)
+    walk = Walk(repository)
+    reached = walk.lists(snapshots)
     done.broken += reached.broken
-    done.lacking = len(reached.missing & reached.messages)
     for message, sha, pieces in bad.recipes:
         parts = [pieces[at : at + ID_OCTETS] for at in range(0, len(pieces), ID_OCTETS)]
         if any(bad.lost(repository, part) for part in parts):
             bad.add(sha, [message])
-    lost = set()
-    for digest in reached.messages - reached.missing:
-        if bad.lost(repository, repository.message_id(digest)):
-            lost.add(digest)
+    lost, lacking = set(), set()
+    for digests in walk.messages():  # a segment's at once: no hash of a million messages is held beside their lists
+        for digest in digests:
+            if digest in reached.missing:
+                lacking.add(digest)
+            elif bad.lost(repository, repository.message_id(digest)):
+                lost.add(digest)
+    done.lacking = len(lacking)
     if lost:
         done.touched = messages_touched(repository, snapshots, lost)
 

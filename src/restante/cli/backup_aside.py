@@ -18,7 +18,8 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..backup import ahead, unchanged
+from ..backup import ahead, given_up, unchanged
+from ..machine import SystemClock
 from ..values import Value
 from .backup_again import CONFIG, asked_of, data_of, is_host, is_plain
 from .priority import SHORT, step_back
@@ -41,7 +42,9 @@ def run_aside(said: dict[str, str]) -> int | None:
     """
     try:
         wanted = _wanted(said)
-        return _run(wanted) if wanted is not None else None
+        if wanted is None or given_up.is_expected(wanted.data, wanted.asked, SystemClock().now()):
+            return None
+        return _run(wanted)
     except _Otherwise:
         return None
 
@@ -84,25 +87,33 @@ def _wanted(said: dict[str, str]) -> _Wanted | None:
 def _run(wanted: _Wanted) -> int | None:
     if wanted.passphrase and (passphrase := ahead.passphrase_in(wanted.passphrase)) is not None:
         ahead.begin(wanted.location, passphrase)  # where the command line has not named it, it has not begun yet
-    from ..backup import publish  # noqa: F401 - all that is needed is loaded while the key is made
+    # All that is needed is loaded while the key is made.
+    import json  # noqa: F401 - by the note, and where that is read
+
+    from ..backup import publish  # noqa: F401 - by the repository
     from ..backup.apart import finish
-    from ..backup.noted import Circumstances, note_of
+    from ..backup.noted import Circumstances, keep, note_of
     from ..backup.objects import AccountData, PageData, SnapshotData, prepare
     from ..backup.repository import Repository
     from ..backup.run import run
     from ..backup.written import WrittenData
-    from ..clock import SystemClock, system_random
+    from ..clock import system_random
     from ..errors import Refusal
+    from ..store.sqlite import directory_addresses, directory_backup  # noqa: F401 - by the directory
     from ..store.sqlite.aside import Aside, NeedsEngine
     from .backup_said import PUT_BACK, complain_of, counted, tell_lacking, tell_run
     from .statuses import Exit
     from .words import complain, status_of
 
+    clock = SystemClock()
     try:
         place, secret, files = _opened(wanted)
         source = Aside(wanted.data)
         prepare(SnapshotData, WrittenData, PageData, AccountData)
-    except (Refusal, OSError, NeedsEngine) as error:
+    except NeedsEngine as error:
+        given_up.note(wanted.data, wanted.asked, clock.now())
+        raise _Otherwise from error
+    except (Refusal, OSError) as error:
         raise _Otherwise from error
     gc.freeze()  # what is loaded stays
     gc.enable()
@@ -114,7 +125,7 @@ def _run(wanted: _Wanted) -> int | None:
                 raise _Otherwise from refusal
             if repository.secrets.recipient is not None:
                 raise _Otherwise
-            done = finish(run(source, repository, SystemClock(), wanted.host, files))
+            done = finish(run(source, repository, clock, wanted.host, files))
         if source.directory.glance.stands():  # else the note would be of another directory than was taken
             note = note_of(
                 repository,
@@ -124,9 +135,10 @@ def _run(wanted: _Wanted) -> int | None:
                     source.directory.glance.digest, files, counted(done.snapshot.data),
                 ),
             )  # fmt: skip
-            if note is not None:
-                note.write(wanted.data)
+            keep(note, wanted.data, clock.now())
+        given_up.forget(wanted.data, wanted.asked)
     except NeedsEngine as error:
+        given_up.note(wanted.data, wanted.asked, clock.now())
         PUT_BACK.extend(repository.put_back)
         raise _Otherwise from error
     except Refusal as refusal:

@@ -89,7 +89,7 @@ class Row:
 @with_place
 def list_(as_json: bool) -> None:
     """List the keys. Needs none of them."""
-    from ..backup.repository import kept_slots, none_here
+    from ..backup.slots import kept_slots, none_here
 
     where = location()
     rows = [

@@ -212,7 +212,8 @@ def _note(
     directory: str,
 ) -> None:
     """Note what the next run has to find as it is now to have nothing to do."""
-    from ..backup.noted import Circumstances, note_of
+    from ..backup.noted import Circumstances, keep, note_of
+    from ..clock import SystemClock
     from .backup_again import asked_of
 
     place, wanted = place_of(), wanted_key()
@@ -230,7 +231,7 @@ def _note(
         Circumstances(
             asked,
             os.path.abspath(passphrase) if passphrase else "",  # noqa: PTH100 (as `asked_of` has it)
-            os.path.abspath(key) if key else "",  # noqa: PTH100
+            os.path.abspath(key) if key else "",  # noqa: PTH100 (the same)
             host,
             bool(config.server.hostname),
             directory,
@@ -238,8 +239,7 @@ def _note(
             counted(done.snapshot.data),
         ),
     )
-    if note is not None:
-        note.write(str(data))
+    keep(note, str(data), SystemClock().now())
 
 
 def _leads_there(path: str) -> bool:

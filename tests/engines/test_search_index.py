@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from restante.mime.analyse import analyse
 from restante.mime.fold import fold
 from restante.mime.model import DEFAULT_LIMITS, SearchText
-from restante.mime.text import body_text
+from restante.mime.text import PART_HEADERS, body_text
 from restante.query.language import And, Contains, Field, Fuzzy, HasAttachment, HasFlag, HeaderContains, Not, Or, Query
 from restante.store.interface import Engine, Store
 from restante.store.model import Flags, NewMessage
@@ -36,9 +36,14 @@ messages = st.lists(st.tuples(texts, texts, texts, st.booleans()), min_size=1, m
 
 
 def octets_of(message: Message) -> bytes:
-    return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n" % (
+    """One that has been seen has a part, whose header says the text backwards."""
+    plain = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n" % (
         base64.b64encode(message[2].encode())
     )
+    if not message[3]:
+        return plain
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Description: =?utf-8?b?%b?=\r\n"
+    return head % base64.b64encode(message[2][::-1].encode()) + plain + b"--b--\r\n"
 
 
 def text_of(message: Message) -> tuple[SearchText, str]:
@@ -71,7 +76,7 @@ def holds(message: Message, query: Query) -> bool:
         case Contains(Field.SUBJECT, needle):
             return fold(needle) in text.subject
         case Contains(Field.BODY, needle):
-            return fold(needle) in body
+            return fold(needle) in body.partition(PART_HEADERS)[0]
         case Contains(Field.TEXT, needle):
             return fold(needle) in body or fold(needle) in text.header
         case HeaderContains("subject", needle):
@@ -86,7 +91,7 @@ def holds(message: Message, query: Query) -> bool:
 def scenes(draw: st.DrawFn) -> tuple[list[Message], list[Query], int]:
     """Messages, questions of which many have an answer, and how many messages are there before the index is filled."""
     mail = draw(messages)
-    parts = [part for message in mail for part in message[:3] if part]
+    parts = [part for message in mail for part in (*message[:3], message[2][::-1]) if part]
 
     def needle() -> str:
         taken: bool = draw(st.booleans())

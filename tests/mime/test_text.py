@@ -15,7 +15,7 @@ from restante.mime.fold import fold
 from restante.mime.headers import read_header
 from restante.mime.html import MAX_TAGS, html_text
 from restante.mime.model import DEFAULT_LIMITS, Limits
-from restante.mime.text import body_text, decoded, header_text
+from restante.mime.text import PART_HEADERS, body_text, decoded, header_text
 
 HTML = [
     ("inline-elements-do-not-break-words", "<p><b>f</b>oo bar", "foo bar"),
@@ -83,6 +83,57 @@ def test_search_text_of_a_mixed_message() -> None:
     ):
         assert fold(expected) in body, expected
     assert "SECRETCONTENT" not in body
+
+
+def test_rfc9051_6_4_4_headers_of_parts_stand_behind_the_text_each_line_once() -> None:
+    text, mark, headers = body_text(MIXED, DEFAULT_LIMITS).partition(PART_HEADERS)
+    assert mark
+    assert "CONTENT-" not in text
+    assert headers.split("\n") == [
+        "CONTENT-TYPE: TEXT/PLAIN; CHARSET=ISO-8859-1",
+        "CONTENT-TRANSFER-ENCODING: QUOTED-PRINTABLE",
+        "CONTENT-TYPE: TEXT/HTML",
+        "CONTENT-TRANSFER-ENCODING: BASE64",
+        "CONTENT-TYPE: APPLICATION/PDF",
+        "CONTENT-DISPOSITION: ATTACHMENT; FILENAME*=UTF-8''ENTWURF%20%C3%A4.PDF",
+        "CONTENT-TYPE: IMAGE/GIF; NAME=CAT.GIF",
+        "CONTENT-TYPE: MESSAGE/RFC822",
+    ]
+
+
+WITHOUT = {
+    "plain": (b"Content-Type: text/plain\r\nContent-ID: <a@b>\r\n\r\nhi\r\n", "HI\r\n"),
+    "parts-without-headers": (
+        b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\none\n--x\n\ntwo\n--x--\n",
+        "ONE\nTWO",
+    ),
+    "a-nested-message": (b"Content-Type: message/rfc822\n\nSubject: in\n\nhi", "SUBJECT: IN\nHI"),
+    "nothing": (b"", ""),
+}
+
+
+@pytest.mark.parametrize(("data", "text"), WITHOUT.values(), ids=WITHOUT)
+def test_the_text_of_a_message_without_part_headers_has_no_mark(data: bytes, text: str) -> None:
+    assert body_text(data, DEFAULT_LIMITS) == text
+
+
+def test_no_folded_text_has_the_mark() -> None:
+    every = [fold("".join(map(chr, range(start, start + 0x1000)))) for start in range(0, 0x110000, 0x1000)]
+    assert not [start for start, text in enumerate(every) if PART_HEADERS in text]
+
+
+def test_headers_of_parts_take_what_the_text_leaves() -> None:
+    head = b"Content-Type: multipart/mixed; boundary=x\n\n"
+    parts = [b"--x\nContent-ID: <%d@x>\n\nword\n" % n for n in range(10_000)]
+    few = body_text(head + b"".join(parts), Limits(text=1_000))
+    assert PART_HEADERS not in few
+    assert few.startswith("WORD\nWORD")
+    text, _, headers = body_text(head + b"".join(parts[:100]), Limits(text=1_000)).partition(PART_HEADERS)
+    assert text.count("WORD") == 100
+    assert len(headers) == 1_000 - 401
+    assert headers.startswith("CONTENT-ID: <0@X>\nCONTENT-ID: <1@X>\n")
+    _, _, same = body_text(head + parts[0] * 999, DEFAULT_LIMITS).partition(PART_HEADERS)
+    assert same == "CONTENT-ID: <0@X>"
 
 
 def test_preview_collapses_white_space_and_is_short() -> None:

@@ -358,3 +358,29 @@ def test_a_search_after_a_repair_finds_by_the_right_text(tmp_path: Path) -> None
         db.close()
 
     asyncio.run(installation.play(scene))
+
+
+def test_a_text_made_before_it_had_headers_of_parts_is_made_again(tmp_path: Path) -> None:
+    """Searched as it is until then."""
+    installation = Installation("sqlite", tmp_path / "data")
+    data = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-ID: <quince>\r\n\r\nwords\r\n--x--\r\n"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [NewMessage(await store.put(data), analyse(data), Flags(), 1_000_000, None)])
+        while await store.fill_search():
+            pass
+        db = connection(installation)
+        db.execute("UPDATE body_text SET body = ?", (content.encode_text("WORDS"),))
+        db.close()
+
+        async def found() -> list[list[int]]:
+            queries = (Contains(Field.BODY, "words"), Contains(Field.TEXT, "words"), Contains(Field.TEXT, "quince"))
+            return [list(await store.search(box, query, ALL)) for query in queries]
+
+        assert await found() == [[1], [1], []]
+        assert await codes(store, repair=True) == ["body-text"]
+        assert await found() == [[1], [1], [1]]
+        assert await codes(store) == []
+
+    asyncio.run(installation.play(scene))

@@ -81,7 +81,8 @@ class SearchText(Value, frozen=True):
 
     sender..subject: the decoded field values, several joined by "\\n". header: every header field of the
     message, "Name: value" decoded, one a line. The body's text is made apart, by `restante.mime.text.body_text`:
-    decoded text parts, HTML as text, headers of nested messages and names of attachments, joined by "\\n".
+    decoded text parts, HTML as text, headers of nested messages and names of attachments, joined by "\\n", and behind a
+    mark the headers of parts.
     """
 
     sender: str

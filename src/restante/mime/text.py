@@ -1,6 +1,7 @@
 """Searchable text and preview of a message: decoded, HTML as text, folded.
 
-Text parts in order, then for each nested message its header fields, for each attachment its name. At most
+Text parts in order, then for each nested message its header fields, for each attachment its name; behind all that,
+and behind `PART_HEADERS`, the MIME header fields of parts, in which TEXT looks and BODY does not. At most
 `Limits.text` characters; a part is decoded only as far as that needs. The text of the body costs more than all
 else that is kept beside a message and nobody waits for it: `body_text` makes it apart, behind delivery, while the
 preview reads the beginning of one part. RFC 9051 6.4.4 (SEARCH), RFC 8970 3.1.
@@ -18,6 +19,10 @@ from .html import MAX_TAGS, html_text
 from .model import Limits, Part, SearchText
 from .parameters import disposition
 from .scan import Entity, Scan, scan
+
+PART_HEADERS = "h"
+"""Stands before the header fields of parts, where there are such. No folded text has a small letter of ASCII: so no
+content passes for this mark, and no needle holds it or reaches over it."""
 
 PREVIEW = 200
 """Characters of a preview (RFC 8970 3.1)."""
@@ -54,9 +59,10 @@ def body_text(data: bytes, limits: Limits) -> str:
 
 
 class _BodyReader:
-    """Collects the text of one message. fallback: the charset for raw 8-bit in header fields."""
+    """Collects the text of one message. fallback: the charset for raw 8-bit in header fields. parts: those below the
+    root whose headers are not text of a message, in order."""
 
-    __slots__ = ("data", "fallback", "left", "limits", "pieces", "root", "tags_left")
+    __slots__ = ("data", "fallback", "left", "limits", "parts", "pieces", "root", "tags_left")
 
     def __init__(self, data: bytes, root: Entity, limits: Limits, fallback: str) -> None:
         self.data = data
@@ -66,10 +72,13 @@ class _BodyReader:
         self.left = limits.text
         self.tags_left = MAX_TAGS
         self.pieces: list[str] = []
+        self.parts: list[Entity] = []
 
     def read(self) -> str:
         self.walk(self.root)
-        return fold("\n".join(self.pieces))
+        text = fold("\n".join(self.pieces))
+        fields = self.part_headers() if self.parts else ""
+        return f"{text}{PART_HEADERS}{fold(fields)}" if fields else text
 
     def walk(self, entity: Entity) -> None:
         """Collect the text of an entity and what lies in it."""
@@ -82,6 +91,8 @@ class _BodyReader:
         for child in entity.children:
             if nested:
                 self.header(child)
+            elif child.fields:
+                self.parts.append(child)
             self.walk(child)
 
     def text(self, entity: Entity) -> None:
@@ -146,6 +157,29 @@ class _BodyReader:
                 for value in values
             ]
             self.add("\n".join(lines))
+
+    def part_headers(self) -> str:
+        """Fields of parts, "name: value" decoded, one a line, each line once: most parts say what others said. As many
+        characters as the text has left, which are read from no more than as many octets and one header."""
+        left = self.left
+        lines: dict[bytes, None] = {}
+        for part in self.parts:
+            if left <= 0:
+                break
+            for name, values in part.fields.items():
+                for value in values:
+                    line = b"%b: %b" % (name, value)
+                    if line not in lines:
+                        lines[line] = None
+                        left -= len(line) + 1
+        raw = b"\n".join(lines)
+        if raw.isascii() and b"=?" not in raw:
+            return raw[: self.left].decode("ascii")
+        fields = [line.partition(b": ") for line in lines]
+        text = "\n".join(
+            [f"{name.decode('ascii')}: {decode_header(value, self.fallback)}" for name, _, value in fields]
+        )
+        return text[: self.left]
 
 
 def header_text(own: OwnHeader, fallback: str) -> SearchText:

@@ -24,6 +24,8 @@ READING = (
     b"SEARCH FROM bob",
     b"SEARCH BODY Ferne",
     b"SEARCH TEXT greetings",
+    b"SEARCH TEXT charset=utf-8",
+    b"SEARCH BODY charset=utf-8",
     b"SEARCH HEADER In-Reply-To m1",
     b"SEARCH SENTSINCE 2-Jan-2024",
     b"SEARCH SINCE 1-Jan-2020 LARGER 300",

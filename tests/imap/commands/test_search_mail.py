@@ -92,3 +92,66 @@ def test_rfc9051_6_4_4_charset_holds_for_every_kind_of_string(charset: bytes, fo
         assert await found(client, b"CHARSET %b SUBJECT %b" % (charset, string)) == {uid}
 
     run(scenario)
+
+
+PARTS = (
+    b"From: a@example.org\r\nSubject: parts\r\nContent-Type: multipart/mixed; boundary=outermost\r\n\r\n"
+    b"--outermost\r\nContent-Type: multipart/related; boundary=innermost\r\n\r\n"
+    b"--innermost\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nletter lowercase h\r\n"
+    b"--innermost\r\nContent-Type: image/x-quince\r\nContent-ID: <medlar@example.org>\r\n"
+    b"Content-Description: =?utf-8?q?Qu=C3=A4ntchen?=\r\n\r\npixels\r\n--innermost--\r\n"
+    b"--outermost\r\nContent-Type: application/pdf\r\n"
+    b"Content-Disposition: attachment;\r\n filename*0*=utf-8''Entw%C3%BCrfe; filename*1=-final.pdf\r\n\r\nbinary\r\n"
+    b'--outermost\r\nContent-Type: image/png; name="=?utf-8?b?QmlsZMOkcg==?=.png"\r\n\r\nbinary\r\n'
+    b"--outermost\r\nContent-Type: message/rfc822\r\nX-Part: sorbus\r\n\r\n"
+    b"Subject: nested\r\nContent-Type: multipart/mixed; boundary=deepest\r\n\r\n"
+    b"--deepest\r\nContent-Type: text/x-cormier\r\n\r\nthe end\r\n--deepest--\r\n"
+    b"--outermost--\r\n"
+)
+WHERE = [  # needle, found by TEXT, by BODY
+    ("boundary=outermost", True, False),  # of the message's own header
+    ("boundary=innermost", True, False),
+    ("boundary=deepest", True, True),  # of a nested message's header, which is text of the body
+    ("image/x-quince", True, False),
+    ("text/x-cormier", True, False),
+    ("medlar@example.org", True, False),
+    ("med", True, False),  # a single piece of the index
+    ("<m", True, False),  # none
+    ("Qu\u00e4ntchen", True, False),
+    ("content-type: message/rfc822", True, False),
+    ("sorbus", True, False),
+    ("Entw\u00fcrfe-final.pdf", True, True),  # names of attachments are found where people look for them
+    ("Bild\u00e4r.png", True, True),
+    ("subject: nested", True, True),
+    ("letter lowercase h", True, True),
+    ("the end", True, True),
+    ("Bild\u00e4r.pnghcontent-type", False, False),  # over the end of the text
+    ("the endhcontent-type", False, False),
+    ("endhcon", False, False),
+    ("hcontent-type", False, False),
+    ("pixels", False, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_rfc9051_6_4_4_text_looks_into_the_headers_of_parts_and_body_does_not(filled: bool) -> None:
+    async def scenario(world: World) -> None:
+        uid = await world.file(PARTS)
+        await world.file(b"Subject: other\r\n\r\nnothing\r\n")
+        while filled and await world.store.fill_search():
+            pass
+        client = await world.client(b"SELECT INBOX")
+        for needle, in_text, in_body in WHERE:
+            string = b"{%d+}\r\n%b" % (len(needle.encode()), needle.encode())
+            for key, wanted in ((b"TEXT", in_text), (b"BODY", in_body)):
+                assert (uid in await found(client, b"CHARSET UTF-8 %b %b" % (key, string))) == wanted, (key, needle)
+                missed = await found(client, b"CHARSET UTF-8 NOT %b %b" % (key, string))
+                assert (uid in missed) != wanted, (key, needle)
+        for query in (b"HEADER Content-ID medlar", b"HEADER X-Part sorbus", b'HEADER Content-Disposition ""'):
+            assert await found(client, query) == set(), query
+        assert await found(client, b"HEADER Content-Type outermost") == {uid}
+        assert await found(client, b"FUZZY TEXT innermostt") == {uid}
+        assert await found(client, b"FUZZY BODY innermostt") == set()
+        assert await found(client, b"FUZZY BODY lowercasee") == {uid}
+
+    run(scenario)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...mime.attached import has_attachment
 from ...mime.fold import fold
+from ...mime.text import PART_HEADERS
 from ...query.grams import CLOSE, Closeness, closeness
 from ...query.language import (
     All,
@@ -71,12 +72,13 @@ _NAMED = {"from": Field.FROM, "to": Field.TO, "cc": Field.CC, "bcc": Field.BCC, 
 _DAY = 86_400
 _MOST_STRUCTURE = 1 << 16
 """Octets of a BODYSTRUCTURE that are looked at: rows are held by the thousand, and a hostile one may be large."""
+_PART_HEADERS = PART_HEADERS.encode("ascii")
 _HEADER_WEIGHT, _BODY_WEIGHT = 0.8, 0.6
 """What a fuzzy match is worth that is only in the header as a whole, or in the body; subject and addresses: 1."""
 
 
 class Texts:
-    """A message's texts, unpacked when first looked at."""
+    """A message's texts, unpacked when first looked at. body: with the header fields of its parts at its end."""
 
     __slots__ = ("_body", "_header", "_raw_body", "_raw_header")
 
@@ -96,6 +98,13 @@ class Texts:
         if self._body is None:
             self._body = _unpacked(self._raw_body)
         return self._body
+
+    def in_body(self, raw: bytes) -> bool:
+        """Whether the body holds a folded needle, before the header fields of its parts. Cost where it is not there: as
+        of looking in all of it."""
+        body = self.body
+        at = body.find(raw)  # a needle has no mark: where the first stands behind it, so do all
+        return at >= 0 and body.find(_PART_HEADERS, 0, at) < 0
 
 
 def _unpacked(stored: bytes) -> bytes:
@@ -285,7 +294,7 @@ class Compiler:
         raw = needle.encode("utf-8")
         leaf = self._lookup(needle)
         if where is Field.BODY:
-            return Python(_first_asked(leaf, lambda texts: raw in texts.body), TRUE)
+            return Python(_first_asked(leaf, lambda texts: texts.in_body(raw)), TRUE)
         whole = leaf is not None and leaf.whole
         return Python(_first_asked(leaf, lambda texts: raw in texts.header or raw in texts.body, whole=whole), TRUE)
 
@@ -324,10 +333,15 @@ class Compiler:
         leaf = self._fuzzy_lookup(needle)
         columns = [self._text_column(column) for column in _COLUMNS.values()] if where is Field.TEXT else []
 
+        def of_body(texts: Texts) -> float:
+            if columns:
+                return _close(close, texts.body)
+            return close.of(lambda piece: texts.in_body(piece.encode("utf-8")))
+
         def holds(texts: Texts) -> bool:
             if columns and _close(close, texts.header) >= CLOSE:
                 return True
-            return _close(close, texts.body) >= CLOSE
+            return of_body(texts) >= CLOSE
 
         def score(row: Row, texts: Texts | None) -> float | None:
             best = max((close.of(row[at].__contains__) for at in columns), default=0.0)
@@ -337,7 +351,7 @@ class Compiler:
                 return None
             if columns:
                 best = max(best, _HEADER_WEIGHT * _close(close, texts.header))
-            return max(best, _BODY_WEIGHT * _close(close, texts.body)) if best < _BODY_WEIGHT else best
+            return max(best, _BODY_WEIGHT * of_body(texts)) if best < _BODY_WEIGHT else best
 
         self.scores.append(score)
         return Python(_first_asked(leaf, holds), TRUE)

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.analysts import pool
+from restante.analysts.work import Work
 from restante.clock import SystemClock, system_random
 from restante.machine import cores
 from restante.mime.analyse import analyse
-from restante.mime.model import DEFAULT_LIMITS, Analysis, Limits
+from restante.mime.model import DEFAULT_LIMITS
 from restante.store.model import Column
 from restante.store.quota import Quota
 from restante.store.sqlite.engine import SqliteEngine
@@ -422,9 +423,9 @@ def test_a_large_run_is_analysed_by_other_processes(tmp_path: Path, monkeypatch:
     here: list[int] = []
     real = pool._here
 
-    def counted(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:
+    def counted(messages: Sequence[bytes], work: Work[Any]) -> list[Any]:
         here.append(len(messages))
-        return real(messages, limits)
+        return real(messages, work)
 
     monkeypatch.setattr(pool, "_here", counted)
 

@@ -165,6 +165,10 @@ class LocalSide:
         if self._filing is not None:
             self._filing.expect(messages)
 
+    async def prints(self, messages: Sequence[Message]) -> list[tuple[bytes, bytes] | None]:
+        """See `side.Prints`."""
+        return await self._filing.prints(messages) if self._filing is not None else [None] * len(messages)
+
     async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
         from ...store.model import FlagMode
         from .keywords import BadKeyword, store_flags

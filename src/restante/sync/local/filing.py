@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from ...analysts.pool import EXPECTED, Analysts
+from ...analysts.pool import FULL, Analysts
 from ...store.errors import OverQuota, StoreRefusal, TooManyKeywords
 from ...store.model import Flags as StoreFlags
 from ...store.model import Identity, ReadyMessage
@@ -58,7 +58,7 @@ class Filing:
 
     def coming(self, messages: int) -> None:
         """See `side.Awaits`: analysts start while the first messages are on their way."""
-        if messages >= EXPECTED:
+        if messages >= FULL:
             from ...memory import one_heap  # loads ctypes, which a run with little to do does without
 
             one_heap()  # octets pass through several threads, and each one's heap would keep what it once held of them

@@ -151,7 +151,6 @@ GUARDED = {
     "flag_columns",
     "flag_table",
     "put",
-    "put_all",
     "preparing",
     "room_for",
     "transfer",

@@ -275,10 +275,6 @@ class Store(Protocol):
         itself until the append, where it is bytes."""
         ...
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        """As `put` for each of them, beside the event loop: for who files many at a time, and bounds their octets."""
-        ...
-
     def preparing(self, limits: Limits) -> Preparing:
         """What makes messages ready for `append_ready`, in any process. limits: bounds of their analysis."""
         ...

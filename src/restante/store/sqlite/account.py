@@ -410,9 +410,6 @@ class SqliteStore:
             return content.take(data, self._engine.settings.compress, before)
         return await asyncio.to_thread(content.take, data, self._engine.settings.compress, before)
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        return await asyncio.to_thread(content.take_all, messages, self._engine.settings.compress)
-
     def preparing(self, limits: Limits) -> Preparing:
         return Preparing(limits, self._engine.settings.compress)
 

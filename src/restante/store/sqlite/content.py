@@ -71,11 +71,6 @@ def take(data: bytes | bytearray | memoryview, compress: bool, before: bytes = b
     return Blob(sha256(octets).digest(), len(octets), encode_all(octets, compress))
 
 
-def take_all(messages: Sequence[bytes], compress: bool) -> list[Blob]:
-    """As `take` for each."""
-    return [take(data, compress) for data in messages]
-
-
 def chunks_of(data: bytes | memoryview, compress: bool) -> Iterable[tuple[int, bytes | memoryview]]:
     """A message's chunks, at least one. What is kept as it is, is not copied where it is one."""
     if len(data) > CHUNK:

@@ -368,9 +368,6 @@ class SqlitePastStore:
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         _refuse()
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        _refuse()
-
     def preparing(self, limits: Limits) -> Preparing:
         _refuse()
 

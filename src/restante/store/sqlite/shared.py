@@ -274,9 +274,6 @@ class SharedStore:
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         return await self._own.put(data, before)
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        return await self._own.put_all(messages)
-
     def preparing(self, limits: Limits) -> Preparing:
         return self._own.preparing(limits)
 

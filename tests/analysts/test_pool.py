@@ -101,3 +101,16 @@ def test_where_no_process_can_be_started_all_is_analysed_all_the_same(
 
     asyncio.run(go())
     assert "cannot be started" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("messages", "cores", "started"),
+    [(pool.EXPECTED - 1, 2, 0), (pool.EXPECTED, 2, 1), (pool.FULL, 2, 2), (pool.FULL, 1, 0), (pool.FULL, 9, pool.MOST)],
+)
+def test_where_thousands_are_announced_no_core_waits(
+    monkeypatch: pytest.MonkeyPatch, messages: int, cores: int, started: int
+) -> None:
+    begun: list[Work[Analysis]] = []
+    monkeypatch.setattr(pool, "_Analyst", begun.append)
+    Analysts(Analysing(DEFAULT_LIMITS), cores).expect(messages)
+    assert len(begun) == started

@@ -8,8 +8,9 @@ import pytest
 
 from restante.analysts import pool
 from restante.analysts.pool import Analysts
+from restante.analysts.work import Analysing, Work
 from restante.mime.analyse import analyse
-from restante.mime.model import DEFAULT_LIMITS, Limits
+from restante.mime.model import DEFAULT_LIMITS, Analysis
 
 
 def octets(number: int, size: int = 0) -> bytes:
@@ -18,7 +19,7 @@ def octets(number: int, size: int = 0) -> bytes:
 
 def test_an_analyst_that_is_killed_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
     async def go() -> None:
-        group = Analysts(DEFAULT_LIMITS, cores=3)
+        group = Analysts(Analysing(DEFAULT_LIMITS), cores=3)
         try:
             group._messages = pool.MANY
             messages = [octets(n) for n in range(50)]
@@ -43,7 +44,7 @@ def test_groups_that_fill_the_pipes_are_answered_each_by_its_own(monkeypatch: py
     groups = [[octets(number * 100 + at, 60_000) for at in range(50)] for number in range(12)]  # 3 MB each
 
     async def go() -> None:
-        group = Analysts(DEFAULT_LIMITS, cores=2)
+        group = Analysts(Analysing(DEFAULT_LIMITS), cores=2)
         try:
             found = await asyncio.gather(*(group.analyse(messages) for messages in groups))
             assert len(group._all) == 1
@@ -58,7 +59,7 @@ def test_analysts_that_are_asked_when_all_is_given_up_are_gone_at_once(monkeypat
     monkeypatch.setattr(pool, "MANY", 0)
 
     async def go() -> None:
-        group = Analysts(DEFAULT_LIMITS, cores=2)
+        group = Analysts(Analysing(DEFAULT_LIMITS), cores=2)
         asking = [asyncio.create_task(group.analyse([octets(n) for n in range(2_000)])) for _ in range(4)]
         await asyncio.sleep(0)
         assert group._all
@@ -79,16 +80,16 @@ def test_where_no_process_can_be_started_all_is_analysed_all_the_same(
     monkeypatch.setattr(pool, "MANY", 0)
     real, left = pool._Analyst, [None] * started
 
-    def begin(limits: Limits) -> pool._Analyst:
+    def begin(work: Work[Analysis]) -> pool._Analyst[Analysis]:
         if not left:
             raise BlockingIOError(11, "Resource temporarily unavailable")
         left.pop()
-        return real(limits)
+        return real(work)
 
     monkeypatch.setattr(pool, "_Analyst", begin)
 
     async def go() -> None:
-        group = Analysts(DEFAULT_LIMITS, cores=3)
+        group = Analysts(Analysing(DEFAULT_LIMITS), cores=3)
         try:
             async with asyncio.timeout(30):
                 for _ in range(2):
@@ -100,3 +101,16 @@ def test_where_no_process_can_be_started_all_is_analysed_all_the_same(
 
     asyncio.run(go())
     assert "cannot be started" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("messages", "cores", "started"),
+    [(pool.EXPECTED - 1, 2, 0), (pool.EXPECTED, 2, 1), (pool.FULL, 2, 2), (pool.FULL, 1, 0), (pool.FULL, 9, pool.MOST)],
+)
+def test_where_thousands_are_announced_no_core_waits(
+    monkeypatch: pytest.MonkeyPatch, messages: int, cores: int, started: int
+) -> None:
+    begun: list[Work[Analysis]] = []
+    monkeypatch.setattr(pool, "_Analyst", begun.append)
+    Analysts(Analysing(DEFAULT_LIMITS), cores).expect(messages)
+    assert len(begun) == started

@@ -99,9 +99,6 @@ class FakeStore:
         octets = before + data
         return Blob(hashlib.sha256(octets).digest(), len(octets), octets)
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        return [await self.put(data) for data in messages]
-
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         self._check("append")
         box = self._box(mailbox)

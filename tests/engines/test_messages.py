@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from restante.mime.analyse import analyse
+from restante.mime.model import DEFAULT_LIMITS
 from restante.store import parts
 from restante.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from restante.store.interface import Engine, Store
-from restante.store.model import Column, FlagMode, Flags, Identity, NewMessage, System
+from restante.store.model import Column, FlagMode, Flags, Identity, NewMessage, ReadyMessage, System
 from restante.store.quota import Quota
 
 from .making import ACCOUNT, ALL, Installation, analysis, fill, inbox, new
@@ -92,17 +94,24 @@ def test_octets_put_in_two_pieces_are_one_message(installation: Installation, si
     asyncio.run(installation.play(scene, compress=bool(size % 2)))
 
 
-def test_octets_of_many_messages_are_put_at_once(installation: Installation) -> None:
+def test_many_messages_are_made_ready_and_appended_at_once(installation: Installation) -> None:
     messages = [b"", b"one\r\n", b"0123456789abcde\n" * 20_000, bytes(3_000_000), b"one\r\n"]
 
     async def scene(engine: Engine, store: Store) -> None:
-        assert await store.put_all([]) == []
-        blobs = await store.put_all(messages)
-        assert [(blob.digest, blob.size) for blob in blobs] == [(hashlib.sha256(m).digest(), len(m)) for m in messages]
-        new = [NewMessage(blob, analysis(data), Flags(), 1) for blob, data in zip(blobs, messages, strict=True)]
-        await store.append(await inbox(store), new)
-        rows = await store.rows(await inbox(store), ALL, [Column.CONTENT], 10)
-        assert [await store.read_content(int(str(key))) for _, key in rows] == messages
+        work = store.preparing(DEFAULT_LIMITS)
+        assert work.here([]) == []
+        made = work.here(messages)
+        assert [(blob.digest, blob.size) for blob, _ in made] == [
+            (hashlib.sha256(data).digest(), len(data)) for data in messages
+        ]
+        box = await inbox(store)
+        done = await store.append_ready(box, [ReadyMessage(blob, answers, Flags(), 1) for blob, answers in made])
+        assert done.uids == (1, 2, 3, 4, 5)
+        rows = await store.rows(box, ALL, [Column.CONTENT, Column.ENVELOPE, Column.SIZE], 10)
+        assert [await store.read_content(int(str(row[1]))) for row in rows] == messages
+        assert [row[2:] for row in rows] == [(analyse(data).envelope, len(data)) for data in messages]
+        with pytest.raises(NoSuchMailbox):
+            await store.append_ready(99, [ReadyMessage(*made[1], Flags(), 1)])
 
     asyncio.run(installation.play(scene))
 

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restante.mime.model import DEFAULT_LIMITS
 from restante.query.language import All, Fuzzy, HasFlag, ModSeq, Not
 from restante.query.threads import Algorithm
 from restante.store.directory import Account, AccountSettings, Domain
 from restante.store.errors import CannotChangeMailbox, NoPermission, NoSuchMailbox, OverQuota
 from restante.store.interface import Engine, Store
-from restante.store.model import Adoption, Blob, Column, FlagMode, Flags, NewMessage, Pop3Delete, System
+from restante.store.model import Adoption, Blob, Column, FlagMode, Flags, NewMessage, Pop3Delete, ReadyMessage, System
 from restante.store.quota import Quota
 from restante.store.rights import ALL as EVERY_RIGHT
 from restante.store.rights import AclEntry, Rights, parse_rights
@@ -33,6 +34,11 @@ async def grant(store: Store, mailbox: int, rights: str, who: str = ANN) -> None
 
 async def _append(guest: Store, box: int, _other: int) -> Any:
     return await guest.append(box, [await new(guest)])
+
+
+async def _append_ready(guest: Store, box: int, _other: int) -> Any:
+    ((blob, answers),) = guest.preparing(DEFAULT_LIMITS).here([b"Subject: x\r\n\r\n"])
+    return await guest.append_ready(box, [ReadyMessage(blob, answers, Flags(), 1)])
 
 
 async def _replace(guest: Store, box: int, target: int) -> Any:
@@ -53,6 +59,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "claim_recent": ("r", lambda s, box, _: s.claim_recent(box)),
     "quota": ("r", lambda s, box, _: s.quota()),
     "append": ("i", _append),
+    "append_ready": ("i", _append_ready),
     "store seen": ("rs", lambda s, box, _: s.store_flags(box, ALL, FlagMode.ADD, Flags(System.SEEN))),
     "store flagged": ("rw", lambda s, box, _: s.store_flags(box, ALL, FlagMode.ADD, Flags(System.FLAGGED))),
     "store keyword": ("rw", lambda s, box, _: s.store_flags(box, ALL, FlagMode.ADD, Flags.of(["$a"]))),
@@ -144,7 +151,7 @@ GUARDED = {
     "flag_columns",
     "flag_table",
     "put",
-    "put_all",
+    "preparing",
     "room_for",
     "transfer",
     "annotation_names",

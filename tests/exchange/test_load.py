@@ -16,7 +16,7 @@ from restante.exchange.load import PIECE_ITEMS, PIECE_OCTETS, Report, import_mai
 from restante.query.language import HasFlag
 from restante.store.errors import OverQuota, TooManyKeywords
 from restante.store.interface import Store
-from restante.store.model import Appended, Column, Flags, NewMessage
+from restante.store.model import Appended, Column, Flags, ReadyMessage
 from restante.store.quota import Quota
 
 from .store import ALL, account
@@ -117,9 +117,9 @@ class Watched:
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
-        append = store.append
+        append = store.append_ready
 
-        async def watched(mailbox: int, messages: Sequence[NewMessage]) -> Appended:
+        async def watched(mailbox: int, messages: Sequence[ReadyMessage]) -> Appended:
             self.sizes.append(len(messages))
             self.begun.set()
             await self.go_on.wait()
@@ -127,7 +127,7 @@ class Watched:
                 raise TooManyKeywords("There are too many keywords.")
             return await append(mailbox, messages)
 
-        monkeypatch.setattr(store, "append", watched)
+        monkeypatch.setattr(store, "append_ready", watched)
 
 
 def test_one_command_takes_many_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,10 +80,13 @@ def _criteria(value: bytes) -> None:
 
 
 def answers(data: bytes) -> None:
-    """Answers of a server, each read by its subject; rows are taken out (odd first octet) or passed over."""
+    """Answers of a server, each read by its subject; rows are taken out (odd first octet) or passed over, or whole
+    messages are expected."""
     reader = imap_answers.AnswerReader(AnswerLimits(line=2_000, literal=2_000, literals=5))
     rows = Rows()
     reader.rows = rows if data[:1] and data[0] & 1 else Passed()
+    if data[:1] and data[0] & 2:
+        reader.rows, reader.bodies = None, True
     try:
         for piece in halves(data):
             reader.feed(piece)
@@ -322,6 +325,7 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"* STATUS x (UIDVALIDITY 1 MAILBOXID (F1) APPENDLIMIT NIL)\r\n",
         b'\x60* NAMESPACE (("" "/")("x." "." "X" ("a" "b"))) NIL (({2}\r\n#a NIL))\r\n+ idling\r\n'
         b'* SEARCH 2 84 (MODSEQ 9)\r\n* ESEARCH (TAG "a1") UID ALL 1:3,7 COUNT 4 PARTIAL (1:2 NIL)\r\n',
+        b'\x82* 5 FETCH (UID 9 FLAGS (\\Seen) INTERNALDATE "17-Jul-1996 02:44:25 -0700" BODY[]<0> {3}\r\na\r\n)\r\n',
         b"\x40a2 OK [COPYUID 1 304,319:320 3956:3958] x\r\na3 OK [APPENDUID 5 1:3] y\r\n"
         b"a4 NO [BADCHARSET ({5}\r\nUTF-7)] {5}\r\n* BYE x\r\n",
     ),

@@ -46,11 +46,14 @@ class Account:
         self._random = random.Random(1).randbytes
 
     def append(self, mailbox: int, messages: Sequence[NewMessage], limits: Quota = NO_LIMITS) -> None:
+        self.file(mailbox, [emails.prepare(one) for one in messages], limits)
+
+    def file(self, mailbox: int, messages: Sequence[emails.Prepared], limits: Quota = NO_LIMITS) -> None:
         with self.db:
             modseq = int(self.db.execute("SELECT modseq FROM account").get) + 1
             tx = Write(self.db, self._interned, modseq, 1_000, self._random, SETTINGS)
             try:
-                done = append(tx, mailbox, [emails.prepare(one) for one in messages], limits)
+                done = append(tx, mailbox, messages, limits)
             except BaseException:
                 self._interned.clear()
                 raise

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.analysts import pool
+from restante.analysts.work import Work
 from restante.clock import SystemClock, system_random
 from restante.machine import cores
 from restante.mime.analyse import analyse
-from restante.mime.model import DEFAULT_LIMITS, Analysis, Limits
+from restante.mime.model import DEFAULT_LIMITS
 from restante.store.model import Column
 from restante.store.quota import Quota
 from restante.store.sqlite.engine import SqliteEngine
@@ -422,9 +423,9 @@ def test_a_large_run_is_analysed_by_other_processes(tmp_path: Path, monkeypatch:
     here: list[int] = []
     real = pool._here
 
-    def counted(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:
+    def counted(messages: Sequence[bytes], work: Work[Any]) -> list[Any]:
         here.append(len(messages))
-        return real(messages, limits)
+        return real(messages, work)
 
     monkeypatch.setattr(pool, "_here", counted)
 
@@ -453,6 +454,38 @@ def test_analysts_start_before_the_messages_are_there_where_many_are_coming(tmp_
         side.expect(messages := [message(n) for n in range(300)])
         assert [one.uid for one in await side.add("INBOX", messages)] == list(range(1, 301))
         assert not side._filing._expected, "what was added is kept no longer"
+
+    run(tmp_path / "data", act)
+
+
+@pytest.mark.parametrize("number", [pool.EXPECTED - 1, pool.EXPECTED])
+def test_a_store_that_was_only_glanced_at_is_opened_where_many_are_coming(tmp_path: Path, number: int) -> None:
+    async def act(side: LocalSide) -> None:
+        await side.places()
+        assert side._store is None
+        side.coming(number)
+        side.coming(number)
+        if side._opening_soon is not None:
+            await side._opening_soon
+        assert (side._filing is not None) == (number >= pool.EXPECTED)
+        if side._filing is not None:
+            assert bool(side._filing._analysts._all) == (cores() > 1)
+        side.expect(messages := [message(n) for n in range(300)])
+        assert [one.uid for one in await side.add("INBOX", messages)] == list(range(1, 301))
+
+    run(tmp_path / "data", act)
+
+
+def test_an_account_that_is_gone_is_told_to_who_adds(tmp_path: Path) -> None:
+    async def act(side: LocalSide) -> None:
+        await side.places()
+        for path in (tmp_path / "data").glob("accounts/*/*"):
+            path.unlink()
+        side.coming(pool.EXPECTED)
+        assert side._opening_soon is not None
+        await side._opening_soon
+        with pytest.raises(SideUnavailable):
+            await side.add("INBOX", [message(1)])
 
     run(tmp_path / "data", act)
 

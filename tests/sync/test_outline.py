@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from restante.sync.outline import digest, mark
+import hashlib
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.sync.outline import _end, digest, mark
 
 WHOLE = b"From: A <a@b>\r\nSubject: hello\r\n world\r\nX: y\r\n\r\nFrom: body\r\n"
 
@@ -31,3 +37,42 @@ def test_each_field_counts() -> None:
 
 def test_digest_is_of_every_octet() -> None:
     assert digest(WHOLE) != digest(WHOLE + b"\n")
+
+
+_FIELD = re.compile(rb"^(message-id|date|from|to|subject)[ \t]*:(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
+
+
+def as_released(header: bytes) -> bytes:
+    """The mark as copies that are there have written it."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in _FIELD.findall(header, 0, _end(header)):
+        found.setdefault(name.lower(), []).append(b" ".join(value.split()))
+    state = hashlib.blake2b(digest_size=16)
+    for name in sorted(found):
+        for value in found[name]:
+            state.update(name + b":" + value + b"\n")
+    return state.digest()
+
+
+PIECES = [
+    b"From",
+    b"to",
+    b"SUBJECT",
+    b"Message-Id",
+    b"date",
+    b"X-To",
+    b":",
+    b" ",
+    b"\t",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"a",
+    b"\xff",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map(b"".join))
+def test_marks_stay_what_they_were(header: bytes) -> None:
+    """They are kept in the states of copies, and compared with those that are made later."""
+    assert mark(header) == as_released(header)

@@ -1,5 +1,5 @@
 """Analysis of many messages at once, for whoever files many: an import, a first copy.
 
 - `pool`: in a thread of this process while they are few, in processes beside it when they are many.
-- `process`: such a process. It touches no file.
+- `process`: such a process. It touches no file. `work`: what it is asked to do.
 """

@@ -1,9 +1,10 @@
-"""Analysis of many messages: in a thread of this process while they are few, in processes beside it when they are many.
+"""Work on many messages: in a thread of this process while they are few, in processes beside it when they are many.
 
-An analysis costs some 130 microseconds of pure Python, much of what filing a message costs; threads share one
+An analysis costs some 100 microseconds of pure Python, much of what filing a message costs; threads share one
 interpreter, so only processes help. One takes 100 ms to start, hence the wait until the work has proved large, or
 somebody says that it will be. Each is given its next group while it is at one, so that it never waits for this process.
-An analyst that dies (killed for memory, say) is not replaced: its messages, and all others, are analysed here.
+What is to be done is a `Work`: `Analysing`, or what an engine needs of messages before it files them. An analyst that
+dies (killed for memory, say) is not replaced: its messages, and all others, are worked on here.
 """
 
 from __future__ import annotations
@@ -12,18 +13,17 @@ import asyncio
 import fcntl
 import logging
 import pickle
-import struct
 import subprocess
 import sys
 import threading
 from array import array
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO, Generic, TypeVar
 
 from .. import machine
+from .work import COUNT, SIZE, TOGETHER, Work
 
-if TYPE_CHECKING:
-    from ..mime.model import Analysis, Limits
+T = TypeVar("T")
 
 MANY = 1_000
 MANY_OCTETS = 16 << 20
@@ -35,52 +35,47 @@ EXPECTED = 400
 MOST = 3
 """Analysts of one pool: filing what they make keeps one core busy."""
 
+FULL = 5_000
+"""Messages for which as many analysts are started as there are cores, where so many are announced: with one less, one
+core waits for the other whenever their shares are not equal."""
+
 AT_ONCE = 2
 """Groups that one analyst has: the one that it is at, and the next."""
 
 PIPE = 1 << 20
 """Octets that a pipe to or from an analyst holds, where the system allows it: a group of most mail."""
 
-TOGETHER = 8 << 20
-"""Octets of a group up to which it is put together to be sent by one call."""
-
-GARBAGE = 100_000
-"""Objects made, and not freed by counting references, after which an analyst looks for garbage."""
-
-COUNT = struct.Struct("<I")
-SIZE = struct.Struct("<Q")
-
 _log = logging.getLogger(__name__)
 
 
-class Analysts:
-    """limits: bounds of analysis. cores: how many there are (None: ask). To be closed."""
+class Analysts(Generic[T]):
+    """work: what they do. cores: how many there are (None: ask). To be closed."""
 
-    def __init__(self, limits: Limits, cores: int | None = None) -> None:
-        self._limits = limits
-        self._most = min((machine.cores() if cores is None else cores) - 1, MOST)
+    def __init__(self, work: Work[T], cores: int | None = None) -> None:
+        self._work = work
+        self._cores = machine.cores() if cores is None else cores
         self._messages = 0
         self._octets = 0
-        self._idle: asyncio.Queue[_Analyst] | None = None
-        self._all: list[_Analyst] = []
+        self._idle: asyncio.Queue[_Analyst[T]] | None = None
+        self._all: list[_Analyst[T]] = []
         self._lost = False
         self._one = asyncio.Lock()
 
     def expect(self, messages: int) -> None:
         """About so many will have to be analysed soon: where they are worth it, analysts start meanwhile."""
         if messages >= EXPECTED:
-            self._begin()
+            self._begin(self._cores if messages >= FULL else self._cores - 1)
 
-    def _begin(self) -> None:
-        if self._idle is None and self._most > 0:
-            self._idle = self._begun()
+    def _begin(self, number: int) -> None:
+        if self._idle is None and self._cores > 1:
+            self._idle = self._begun(min(number, MOST))
 
-    async def analyse(self, messages: Sequence[bytes]) -> list[Analysis]:
-        """What is to be stored beside each of these. Several calls at once are answered in any order."""
+    async def analyse(self, messages: Sequence[bytes]) -> list[T]:
+        """What comes of each of these. Several calls at once are answered in any order."""
         self._messages += len(messages)
         self._octets += sum(map(len, messages))
         if self._messages > MANY or self._octets > MANY_OCTETS:
-            self._begin()
+            self._begin(self._cores - 1)
         if self._idle is not None and not self._lost:
             analyst = await self._idle.get()
             try:
@@ -92,18 +87,18 @@ class Analysts:
             finally:
                 self._idle.put_nowait(analyst)
         async with self._one:  # two at once would only share the interpreter
-            return await asyncio.to_thread(_here, messages, self._limits)
+            return await asyncio.to_thread(_here, messages, self._work)
 
-    def _begun(self) -> asyncio.Queue[_Analyst]:
+    def _begun(self, number: int) -> asyncio.Queue[_Analyst[T]]:
         """Start the analysts; as many as the system lets be."""
         try:
-            for _ in range(self._most):
-                self._all.append(_Analyst(self._limits))
+            for _ in range(number):
+                self._all.append(_Analyst(self._work))
         except OSError as cause:
             self._lost = not self._all
             _log.warning("A process that analyses messages cannot be started (%s); going on without.", cause)
-        idle: asyncio.Queue[_Analyst] = asyncio.Queue()
-        for analyst in self._all * AT_ONCE:
+        idle: asyncio.Queue[_Analyst[T]] = asyncio.Queue()
+        for analyst in self._all * AT_ONCE:  # each has one group before any has two
             idle.put_nowait(analyst)
         return idle
 
@@ -112,20 +107,18 @@ class Analysts:
             analyst.close()
 
 
-def _here(messages: Sequence[bytes], limits: Limits) -> list[Analysis]:
-    from ..mime.analyse import analyse
-
-    return [analyse(data, limits) for data in messages]
+def _here(messages: Sequence[bytes], work: Work[T]) -> list[T]:
+    return work.here(messages)
 
 
-class _Analyst:
+class _Analyst(Generic[T]):
     """One process (`python -m restante.analysts.process`); several threads may ask, each is answered in its turn."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, work: Work[T]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "restante.analysts.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        self._limits: Limits | None = limits
+        self._work = work
         self._sending = threading.Lock()
         self._last = threading.Event()
         """Set when whoever asked last has its answer, or will have none."""
@@ -136,8 +129,14 @@ class _Analyst:
         self._back: IO[bytes] = self._process.stdout
         for pipe in (self._to, self._back):
             _widen(pipe.fileno())
+        octets = pickle.dumps(work)
+        try:  # now, so that it loads what it needs before there are messages
+            self._to.write(SIZE.pack(len(octets)) + octets)
+            self._to.flush()
+        except OSError:
+            pass  # it has ended already: who asks it is told so
 
-    def ask(self, messages: Sequence[bytes]) -> list[Analysis]:
+    def ask(self, messages: Sequence[bytes]) -> list[T]:
         """Blocks. Raises OSError, EOFError, ValueError where the process has ended."""
         mine = threading.Event()
         try:
@@ -145,15 +144,13 @@ class _Analyst:
                 before, self._last = self._last, mine
                 self._send(messages)
             before.wait()
-            return self._hear()
+            made = self._hear()
         finally:
             mine.set()
+        return self._work.read(made, messages)
 
     def _send(self, messages: Sequence[bytes]) -> None:
         to = self._to
-        if self._limits is not None:
-            octets, self._limits = pickle.dumps(self._limits), None
-            to.write(SIZE.pack(len(octets)) + octets)
         sizes = array("Q", map(len, messages))
         head = COUNT.pack(len(messages)) + sizes.tobytes()
         if sum(sizes) <= TOGETHER:
@@ -164,15 +161,14 @@ class _Analyst:
                 to.write(data)
         to.flush()
 
-    def _hear(self) -> list[Analysis]:
+    def _hear(self) -> bytes:
         head = self._back.read(SIZE.size)
         if len(head) < SIZE.size:
             raise EOFError("no answer")
         octets = self._back.read(SIZE.unpack(head)[0])
         if len(octets) < SIZE.unpack(head)[0]:
             raise EOFError("half an answer")
-        found: list[Analysis] = pickle.loads(octets)  # from a process of our own that we have started
-        return found
+        return octets
 
     def close(self) -> None:
         """End the process at once: what it does is kept nowhere. Who asks it then is told so."""

@@ -1,4 +1,4 @@
-"""A process that analyses messages: groups of octets on stdin, pickled analyses on stdout, until stdin ends.
+"""A process that works on messages: groups of octets on stdin, what was made of them on stdout, until stdin ends.
 
 Touches nothing else: no file, no store, no configuration. See `pool`.
 """
@@ -11,10 +11,9 @@ import pickle
 import signal
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from ..mime.analyse import analyse
-from .pool import COUNT, GARBAGE, SIZE, TOGETHER
+from .work import COUNT, GARBAGE, SIZE, TOGETHER, Work
 
 
 class _End(Exception):
@@ -24,12 +23,13 @@ class _End(Exception):
 def main(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer until `source` ends, or nobody reads `sink`."""
     try:
-        limits = pickle.loads(_sized(source))  # from the process that started this one
+        work: Work[Any] = pickle.loads(_sized(source))  # from the process that started this one
+        work.make(())  # what it loads is loaded while the first messages are on their way
+        gc.freeze()  # what is loaded stays; analyses leave no garbage that counting does not find
         while True:
             (number,) = COUNT.unpack(_exactly(source, COUNT.size))
             sizes = array("Q", _exactly(source, 8 * number))
-            analyses = [analyse(data, limits) for data in _messages(source, sizes)]
-            octets = pickle.dumps(analyses, pickle.HIGHEST_PROTOCOL)
+            octets = work.make(_messages(source, sizes))
             sink.write(SIZE.pack(len(octets)))
             sink.write(octets)
             sink.flush()
@@ -62,7 +62,6 @@ def _exactly(source: BinaryIO, count: int) -> bytes:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the process that asks
-    gc.freeze()  # what is loaded stays; analyses leave no garbage that counting does not find
     gc.set_threshold(GARBAGE)
     main(os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", closefd=False))
     os._exit(0)  # nothing is left to be written, and nobody to read what an exit may say of a broken pipe

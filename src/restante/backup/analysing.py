@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..analysts.pool import Analysts
+from ..analysts.work import Analysing
 from ..machine import cores
 from ..mime.model import Analysis, Limits
 
@@ -25,7 +26,7 @@ class Analyser:
         """processes: how many may be started, each when it is first needed."""
         self._limits = limits
         self._processes = processes
-        self._analysts = Analysts(limits, processes)
+        self._analysts = Analysts(Analysing(limits), processes)
         self._preparers: dict[int, tuple[Repository, Preparers]] = {}
 
     async def __call__(self, messages: Sequence[bytes]) -> list[Analysis]:

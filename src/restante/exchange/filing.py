@@ -1,11 +1,11 @@
-"""Files messages into an account, in the order in which they come: analysed in groups, several of them at once, and
-appended in larger ones.
+"""Files messages into an account, in the order in which they come: made ready in groups, several of them at once,
+and appended in larger ones.
 
     gathered -> made ready (several groups) -> appended (one command, while the next is put together)
 
-Analysis is most of the work, and done by processes beside this one where there is much of it (`analysts`). What waits
-is bounded in messages and octets, so that memory does not grow with the source. What one command may not append is
-tried in halves, down to the one message that the store refuses.
+Making ready (`Store.preparing`) is most of the work, and done by processes beside this one where there is much of it
+(`analysts`). What waits is bounded in messages and octets, so that memory does not grow with the source. What one
+command may not append is tried in halves, down to the one message that the store refuses.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from ..analysts.pool import EXPECTED, MANY_OCTETS, Analysts
 from ..mime.normalise import normalise_line_ends
 from ..store.errors import DiskFull, OverQuota, StoreRefusal, TooManyKeywords
-from ..store.model import Flags, NewMessage
+from ..store.model import Flags, ReadyMessage
 from .incoming import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..mime.model import Analysis, Limits
+    from ..mime.model import Limits
     from ..store.interface import Store
     from ..store.model import Blob, Mailbox
     from .incoming import Incoming
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 GROUP_MESSAGES = 128
 GROUP_OCTETS = 4 << 20
-"""What is analysed together."""
+"""What is made ready together."""
 
 COMMAND_MESSAGES = 512
 """Messages appended by one command, of `GROUP_OCTETS` at most (one larger message is a command of its own): trees whose
@@ -50,7 +50,7 @@ class _Group:
     mailbox: Mailbox
     items: list[Incoming]
     octets: int
-    making: asyncio.Task[list[tuple[Analysis, Blob]]]
+    making: asyncio.Task[list[tuple[Blob, object]]]
 
 
 class Filing:
@@ -63,7 +63,7 @@ class Filing:
         self._store = store
         self._report = report
         self._progress = progress
-        self._analysts = Analysts(limits)
+        self._analysts = Analysts(store.preparing(limits))
         if octets > MANY_OCTETS:
             self._analysts.expect(EXPECTED)  # so much that they would be started later anyway
         self._mailbox: Mailbox | None = None
@@ -115,18 +115,14 @@ class Filing:
         assert mailbox is not None
         self._items, self._octets = [], 0
         data = [item.data if item.verbatim else normalise_line_ends(item.data) for item in items]
-        self._groups.append(_Group(mailbox, items, octets, asyncio.create_task(self._make(data))))
+        self._groups.append(_Group(mailbox, items, octets, asyncio.create_task(self._analysts.analyse(data))))
         self._waiting += len(items)
         self._waiting_octets += octets
-
-    async def _make(self, data: list[bytes]) -> list[tuple[Analysis, Blob]]:
-        analyses = await self._analysts.analyse(data)
-        return list(zip(analyses, await self._store.put_all(data), strict=True))
 
     async def _command(self) -> None:
         """Append the first groups that wait, as many as one command takes, once what is being appended is."""
         items: list[Incoming] = []
-        messages: list[NewMessage] = []
+        messages: list[ReadyMessage] = []
         mailbox, octets = self._groups[0].mailbox, 0
         while self._groups and (not items or self._goes_along(mailbox, len(items), octets)):
             group = self._groups[0]
@@ -137,8 +133,8 @@ class Filing:
             octets += group.octets
             items += group.items
             messages += [
-                NewMessage(blob, analysis, item.flags, item.received, item.arrival, item.identity)
-                for item, (analysis, blob) in zip(group.items, made, strict=True)
+                ReadyMessage(blob, answers, item.flags, item.received, item.arrival, item.identity)
+                for item, (blob, answers) in zip(group.items, made, strict=True)
             ]
         await self._appended()
         self._appending = asyncio.create_task(self._append_all(mailbox, items, messages, octets))
@@ -159,15 +155,15 @@ class Filing:
             self._appending = None
 
     async def _append_all(
-        self, mailbox: Mailbox, items: Sequence[Incoming], messages: Sequence[NewMessage], octets: int
+        self, mailbox: Mailbox, items: Sequence[Incoming], messages: Sequence[ReadyMessage], octets: int
     ) -> None:
         await self._append(mailbox, items, messages)
         self._progress(octets)
 
-    async def _append(self, mailbox: Mailbox, items: Sequence[Incoming], messages: Sequence[NewMessage]) -> None:
+    async def _append(self, mailbox: Mailbox, items: Sequence[Incoming], messages: Sequence[ReadyMessage]) -> None:
         """Append them; where the store refuses, one half and then the other. Raises what ends all further work."""
         try:
-            await self._store.append(mailbox.key, messages)
+            await self._store.append_ready(mailbox.key, messages)
         except StoreRefusal as refusal:
             final = isinstance(refusal, OverQuota | DiskFull)
             if refusal.temporary and not final:

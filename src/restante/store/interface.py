@@ -13,13 +13,14 @@ Rules for every engine (the conformance suite in tests/engines checks them):
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait for all of it
     from array import array
     from contextlib import AbstractAsyncContextManager
 
+    from ..mime.model import Limits
     from ..query.language import Query
     from ..query.order import Criterion
     from ..query.threads import Algorithm, Threads
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # what signatures name: who only opens a store need not wait 
         Opening,
         Pop3Delete,
         Provenance,
+        ReadyMessage,
         Recoverable,
         Removed,
         Row,
@@ -69,6 +71,25 @@ class Watch(Protocol):
     account: str
 
     def close(self) -> None: ...
+
+
+class Preparing(Protocol):
+    """Does for many messages what `put` and `mime.analyse` do for one. It can be pickled, and given to another process.
+
+    What comes of a message is its blob and what is kept beside it, for `ReadyMessage`.
+    """
+
+    def make(self, messages: Iterable[bytes]) -> bytes:
+        """All that can be made of these messages' octets: for `read`, in the process that files them."""
+        ...
+
+    def read(self, made: bytes, messages: Sequence[bytes]) -> list[tuple[Blob, object]]:
+        """What `make` has made of these messages. An engine may hold the octets of large ones until the append."""
+        ...
+
+    def here(self, messages: Sequence[bytes]) -> list[tuple[Blob, object]]:
+        """Both, in this process."""
+        ...
 
 
 class Store(Protocol):
@@ -254,8 +275,12 @@ class Store(Protocol):
         itself until the append, where it is bytes."""
         ...
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        """As `put` for each of them, beside the event loop: for who files many at a time, and bounds their octets."""
+    def preparing(self, limits: Limits) -> Preparing:
+        """What makes messages ready for `append_ready`, in any process. limits: bounds of their analysis."""
+        ...
+
+    async def append_ready(self, mailbox: int, messages: Sequence[ReadyMessage]) -> Appended:
+        """As `append`, of what `preparing` has made: for who files many, and has other processes for the work."""
         ...
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:

@@ -375,6 +375,18 @@ class NewMessage(Value, frozen=True):
     identity: Identity = Identity()
 
 
+class ReadyMessage(Value, frozen=True):
+    """One message to append that was made ready elsewhere (`Store.preparing`). answers: what is kept beside it, opaque
+    to others than the engine. The rest as of `NewMessage`."""
+
+    blob: Blob
+    answers: object
+    flags: Flags
+    received: int
+    arrival: bytes | None = None
+    identity: Identity = Identity()
+
+
 class Appended(Value, frozen=True):
     """What append did, in the order given. uids[i] belongs to messages[i]."""
 

@@ -12,7 +12,8 @@ import re
 MARK_FIELDS = ("Message-ID", "Date", "From", "To", "Subject")
 """Header fields asked of a server for `mark`."""
 
-_FIELD = re.compile(rb"^(message-id|date|from|to|subject)[ \t]*:(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
+_LINE = re.compile(rb"(?:(message-id|date|from|to|subject)[ \t]*+:(.*+(?:\n[ \t].*+)*+)|.*+)(?:\n|\Z)", re.IGNORECASE)
+"""One of the fields, or any other line: to go from line to line takes a fifth of looking for a field at each octet."""
 
 
 def mark(header: bytes) -> bytes:
@@ -61,17 +62,15 @@ def as_it_was(data: bytes) -> bytes:
 
 def _fields(header: bytes) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
-    for name, value in _FIELD.findall(header, 0, _end(header)):
-        found.setdefault(name.lower(), []).append(b" ".join(value.split()))
+    for name, value in _LINE.findall(header, 0, _end(header)):
+        if name:
+            found.setdefault(name.lower(), []).append(b" ".join(value.split()))
     return found
 
 
 def _mark(fields: dict[bytes, list[bytes]]) -> bytes:
-    state = hashlib.blake2b(digest_size=16)
-    for name in sorted(fields):
-        for value in fields[name]:
-            state.update(name + b":" + value + b"\n")
-    return state.digest()
+    lines = [b"%b:%b\n" % (name, value) for name in sorted(fields) for value in fields[name]]
+    return hashlib.blake2b(b"".join(lines), digest_size=16).digest()
 
 
 def _ident(fields: dict[bytes, list[bytes]]) -> bytes:

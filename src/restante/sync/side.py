@@ -235,6 +235,23 @@ def expect(side: Side, messages: Sequence[Message]) -> None:
         cast("Expects", side).expect(messages)
 
 
+class Prints(Protocol):
+    """What a side that begins with messages before they are added may tell besides."""
+
+    async def prints(self, messages: Sequence[Message]) -> list[tuple[bytes, bytes] | None]:
+        """`outline.mark` and `outline.digest` of these messages, None of those that it has not begun with."""
+        ...
+
+
+async def prints_of(side: Side, messages: Sequence[Message]) -> list[tuple[bytes, bytes]]:
+    """Mark and digest of messages that the side is to be given; made here where it has not made them."""
+    from .outline import digest, mark
+
+    own = getattr(side, "prints", None)
+    told = await cast("Prints", side).prints(messages) if callable(own) else [None] * len(messages)
+    return [one or (mark(message.data), digest(message.data)) for one, message in zip(told, messages, strict=True)]
+
+
 class Awaits(Protocol):
     """What a side may do besides: make itself ready for many messages."""
 

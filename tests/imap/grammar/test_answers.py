@@ -216,6 +216,70 @@ def test_rows_are_taken_out_of_the_stream() -> None:
         assert sum(isinstance(answer, Data) and bool(answer.literals) for answer in answers) == 1
 
 
+WHOLE = b"From: a\r\n\r\n* 1 FETCH (UID 1)\r\n"
+BODIES = [
+    b'* 1 FETCH (UID 3 FLAGS (\\Seen $x) INTERNALDATE "17-Jul-1996 02:44:25 -0700" BODY[]<0> {%d}\r\n%b)\r\n',
+    b'* 2 FETCH (FLAGS () INTERNALDATE " 1-Jan-2020 00:00:00 +0000" UID 4 BODY[] {%d}\r\n%b)\r\n',
+    b'* 3 FETCH (UID 5 EMAILID (M1) THREADID (T1) FLAGS () INTERNALDATE "x" BODY[]<0> {%d}\r\n%b)\r\n',
+    b'* 3 FETCH (UID 5 UID 6 EMAILID (M1) FLAGS () INTERNALDATE "x" BODY[]<0> {%d}\r\n%b)\r\n',
+]
+
+
+@pytest.mark.parametrize("octets", BODIES)
+def test_a_message_in_the_plainest_form_is_read_at_once(octets: bytes) -> None:
+    stream = octets % (len(WHOLE), WHOLE)
+    reader = AnswerReader()
+    reader.bodies = True
+    reader.feed(stream + b"a1 OK done\r\n")
+    answer, end = drain(reader)
+    assert isinstance(answer, Data)
+    assert answer.items is not None
+    (plain,) = read(stream)
+    assert isinstance(plain, Data)
+    assert parse_fetch(answer) == parse_fetch(plain)
+    assert isinstance(end, Status)
+
+
+streams = st.lists(
+    st.builds(lambda form, body: form % (len(body), body), st.sampled_from(BODIES), st.sampled_from([b"", b"a", WHOLE]))
+    | st.sampled_from(
+        [
+            b"* 9 EXISTS\r\n", b"a1 OK done\r\n", b"\r\n", b"* 4 FETCH (UID 9 BODY[]<0> {1}\r\na)\r\n",
+            b'* 4 FETCH (UID 9 FLAGS () INTERNALDATE "x" BODY[]<0> {2}\r\nab FLAGS (\\Seen))\r\n',
+            b'* 4 FETCH (UID 9FLAGS () INTERNALDATE "x" BODY[]<0> {1}\r\na)\r\n',
+            b'* 4 FETCH (UID 9 FLAGS () INTERNALDATE "x\\"" BODY[]<0> {1}\r\na)\r\n',
+            b'* 4 fetch (UID 9 FLAGS () INTERNALDATE "x" BODY[]<0> {1}\na)\n',
+            b'* 4 FETCH (UID 9 FLAGS () INTERNALDATE "x" BODY[]<0> NIL)\r\n',
+            b'* 4 FETCH (UID 9 FLAGS ("a") INTERNALDATE "x" BODY[] {90}\r\n%b)\r\n' % (b"y" * 90),
+        ]
+    ),
+    max_size=6,
+).map(b"".join)  # fmt: skip
+
+
+@given(streams | st.builds(lambda data, cut: data[:cut], streams, st.integers(0, 300)), st.integers(1, 60))
+def test_messages_are_read_as_any_other_answer(stream: bytes, step: int) -> None:
+    """However they come in pieces, beside whatever else, and past limits."""
+
+    def told(bodies: bool) -> list[object]:
+        reader = AnswerReader(AnswerLimits(literal=80))
+        reader.bodies = bodies
+        found: list[object] = []
+        try:
+            for at in range(0, len(stream), step):
+                reader.feed(stream[at : at + step])
+                for answer in drain(reader):
+                    if isinstance(answer, Data) and answer.word == b"FETCH":
+                        found.append((answer.number, parse_fetch(answer)))
+                    else:
+                        found.append(answer)
+        except BadAnswer as error:
+            found.append(error.text)
+        return found
+
+    assert told(True) == told(False)
+
+
 def test_passed_lines_leave_nothing() -> None:
     reader = AnswerReader()
     reader.rows = Passed()

@@ -72,13 +72,15 @@ class Data(Value, frozen=True):
     """Any other untagged answer.
 
     word: upper-case (b"FETCH"). number: what stood before it (`* 12 FETCH`), 0 where none did. text: what follows the
-    word, without the blank; a literal is shown as CR, its octets stand in `literals`, in order.
+    word, without the blank; a literal is shown as CR, its octets stand in `literals`, in order. items: instead of both,
+    what `answers_fetch.parse_fetch` would make of them (see `AnswerReader.bodies`).
     """
 
     word: bytes
     number: int
     text: bytes
     literals: tuple[bytes, ...] = ()
+    items: dict[bytes, bytes | int | None] | None = None
 
 
 Answer = Status | Continue | Data
@@ -104,6 +106,13 @@ _OPEN_CODE = re.compile(rb"(?:OK|NO|BAD|BYE|PREAUTH) \[[^\]]*\Z", re.IGNORECASE)
 _STATUS_WORD = re.compile(rb"(?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
 _TAGGED = re.compile(rb"([^\x00-\x20(){%*\"\\+\x7f-\xff]{1,64}) ")
 _DATA = re.compile(rb"(?:([0-9]{1,20}) )?([A-Za-z][A-Za-z0-9.\-]{0,63})(?: |\Z)")
+_BODY = re.compile(
+    rb"\* ([0-9]{1,20}) FETCH \("
+    rb"(?:UID ([0-9]{1,18}) |FLAGS \(([^()\"{}\r\n]*+)\) |INTERNALDATE \"([^\"\\\r\n]*+)\" "
+    rb"|EMAILID \(([^()\"{}\r\n]*+)\) |THREADID \(([^()\"{}\r\n]*+)\) )++"
+    rb"(BODY\[\](?:<0>)?) \{([0-9]{1,9})\}\r\n"
+)
+"""What most servers send of a message that is asked for with its flags and date."""
 _JOIN = 65_536
 """A line's beginning shorter than this is copied in front of what comes, so that runs of lines stay in one buffer."""
 
@@ -112,12 +121,14 @@ class AnswerReader:
     """Feed octets, take answers; one reader a connection.
 
     Usage: `feed(data)`, then `next()` until it gives None (more octets needed). rows: where runs of plain FETCH lines
-    go, as long as it is set; `next` does not tell of them.
+    go, as long as it is set; `next` does not tell of them. bodies: whole messages are coming: those that lie in the
+    buffer in the plainest form are read by one expression, items and all (a third of the time).
     """
 
     def __init__(self, limits: AnswerLimits | None = None) -> None:
         self.limits = limits or AnswerLimits()
         self.rows: RowSink | None = None
+        self.bodies = False
         self._chunks: deque[bytes] = deque()
         self._chunk = b""
         self._pos = 0
@@ -139,8 +150,11 @@ class AnswerReader:
         while True:
             if self._pieces is not None and not self._take_literal():
                 return None
-            if self.rows is not None and not self._text and not self._line:
-                self._take_rows(self.rows)
+            if not self._text and not self._line:
+                if self.rows is not None:
+                    self._take_rows(self.rows)
+                elif self.bodies and (body := self._take_body()) is not None:
+                    return body
             line = self._take_line()
             if line is None:
                 return None
@@ -218,6 +232,28 @@ class AnswerReader:
                     return
             if not self._next_chunk() or self._line:
                 return
+
+    def _take_body(self) -> Data | None:
+        """A message that lies in this chunk, whole and in the plainest form; None where the next answer is another."""
+        if self._pos == len(self._chunk) and not self._next_chunk():
+            return None
+        chunk = self._chunk
+        found = _BODY.match(chunk, self._pos)
+        if found is None:
+            return None
+        number, uid, flags, date, email, thread, name, length = found.groups()
+        start, size = found.end(), int(length)
+        end = start + size
+        if None in (uid, flags, date) or size > self.limits.literal or not chunk.startswith(b")\r\n", end):
+            return None
+        self._pos = end + 3
+        items: dict[bytes, bytes | int | None] = {b"UID": int(uid), b"FLAGS": flags, b"INTERNALDATE": date}
+        if email is not None:
+            items[b"EMAILID"] = email
+        if thread is not None:
+            items[b"THREADID"] = thread
+        items[name] = chunk[start:end]
+        return Data(b"FETCH", int(number), b"", (), items)
 
     def _take_whole(self, line: bytes) -> Answer | None:
         """A line has ended (`line`: its octets since the last literal). The answer it makes, or None."""

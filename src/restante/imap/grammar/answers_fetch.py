@@ -115,6 +115,8 @@ def parse_fetch(data: Data) -> dict[bytes, Value]:
 
     A name that comes twice keeps its last value. Raises BadAnswer. RFC 9051 7.5.2, msg-att.
     """
+    if data.items is not None:
+        return data.items
     text = data.text
     if not text.startswith(b"(") or not text.endswith(b")"):
         raise BadAnswer("A FETCH answer cannot be read.")

@@ -39,6 +39,7 @@ from ..model import (
     Opening,
     Pop3Delete,
     Provenance,
+    ReadyMessage,
     Recoverable,
     Removed,
     Row,
@@ -70,6 +71,7 @@ from .changes import FEW_FLAGS, NotRead
 from .emails import Prepared
 from .faults import refusal, translated
 from .handles import WRITER_WAIT, connect
+from .preparing import Preparing
 from .sessions import Shared
 from .transaction import Write
 
@@ -408,8 +410,13 @@ class SqliteStore:
             return content.take(data, self._engine.settings.compress, before)
         return await asyncio.to_thread(content.take, data, self._engine.settings.compress, before)
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        return await asyncio.to_thread(content.take_all, messages, self._engine.settings.compress)
+    def preparing(self, limits: Limits) -> Preparing:
+        return Preparing(limits, self._engine.settings.compress)
+
+    async def append_ready(self, mailbox: int, messages: Sequence[ReadyMessage]) -> Appended:
+        done = await self._write(append.append, mailbox, self._ready(messages), await self._quota())
+        self._engine.filler.note(self.account)
+        return done
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         done = await self._write(append.append, mailbox, await self._prepared(messages), await self._quota())
@@ -439,6 +446,10 @@ class SqliteStore:
     async def room_for(self, size: int) -> None:
         self._engine.check_room(max(size, 0))
         self.look(quota.check_room, size, await self._quota())
+
+    def _ready(self, messages: Sequence[ReadyMessage]) -> list[Prepared]:
+        self._engine.check_room(sum(message.blob.size for message in messages))
+        return [emails.prepared(message) for message in messages]
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))

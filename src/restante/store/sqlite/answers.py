@@ -11,27 +11,10 @@ from collections.abc import Sequence
 
 import apsw
 
-from ...mime.model import Analysis, Trait
-from .. import parts
 from ..backup import AnswerRow
 from ..errors import Damaged
 from . import bulk, content
-from .values import clean
-
-
-def row_of(analysis: Analysis) -> AnswerRow:
-    """The row of a message that has been analysed."""
-    keys, text, size = analysis.keys, analysis.text, analysis.size
-    missing = 2 if analysis.traits & Trait.NO_FINAL_CRLF else 0
-    plain = analysis.surrogate_size if analysis.surrogate_size is not None else size + missing
-    return AnswerRow(
-        analysis.envelope, analysis.bodystructure, analysis.headers, analysis.body, clean(analysis.preview),
-        parts.encode(analysis.root), keys.sent, keys.sent_day, clean(keys.subject), int(keys.is_reply),
-        clean(keys.sender), clean(keys.recipient), clean(keys.cc), clean(keys.display_from), clean(keys.display_to),
-        clean(keys.message_id), clean(" ".join(keys.references)), clean(text.sender), clean(text.recipient),
-        clean(text.cc), clean(text.bcc), clean(text.subject), clean(text.header), int(analysis.traits), plain,
-        size + missing,
-    )  # fmt: skip
+from .preparing import row_of as row_of
 
 
 def read(db: apsw.Connection, emails: Sequence[int]) -> list[AnswerRow | None]:

@@ -7,46 +7,33 @@ files it: both become durable with one fsync. A large message is held as the oct
 
 from __future__ import annotations
 
-import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 import apsw
-import zstandard
 
 from ..errors import Damaged
 from ..model import Blob
 from . import bulk
+from .coding import CHUNK as CHUNK
+from .coding import LARGE as LARGE
+from .coding import LARGEST_TEXT as LARGEST_TEXT
+from .coding import RAW as RAW
+from .coding import Chunk as Chunk
+from .coding import decode as decode
+from .coding import decode_text as decode_text
+from .coding import encode as encode
+from .coding import encode_all
+from .coding import encode_text as encode_text
 from .transaction import Write
 
-CHUNK = 128 * 1024
 NUMBER_BITS = 20
 """A chunk's key is its content's key, then this many bits of its number."""
 MOST_CHUNKS = 1 << NUMBER_BITS
-RAW, ZSTD = 0, 1
-LARGE = 1 << 20
-"""Octets above which a message is compressed on the writer's thread, chunk by chunk, while it is filed."""
-LEVEL = 1  # level 3 saves 4% more of mail at half the speed
-LARGEST_TEXT = 1 << 28  # octets of a text beside a message; mime bounds what is kept long before
 TOGETHER = 256 * 1024
 """Octets of chunks from which on they are not inserted by one statement with more."""
-SMALLEST = 512  # below it the frame's own octets eat what compression saves
-
-Chunk = tuple[int, bytes]
-"""(codec, octets as stored)."""
-
-
-class _Coders(threading.local):
-    """zstandard contexts, one a thread: making one costs more than a small message."""
-
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
-        self.decompressor = zstandard.ZstdDecompressor()
-
-
-_coders = _Coders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +68,7 @@ def take(data: bytes | bytearray | memoryview, compress: bool, before: bytes = b
         return Blob(digest.digest(), len(before) + len(octets), Uncut(before, octets, compress))
     if before:
         octets = before + octets
-    if len(octets) <= CHUNK:
-        return Blob(sha256(octets).digest(), len(octets), (encode(octets, compress),))
-    view = memoryview(octets)
-    chunks = tuple(encode(view[start : start + CHUNK], compress) for start in range(0, len(view), CHUNK))
-    return Blob(sha256(view).digest(), len(view), chunks)
-
-
-def take_all(messages: Sequence[bytes], compress: bool) -> list[Blob]:
-    """As `take` for each."""
-    return [take(data, compress) for data in messages]
+    return Blob(sha256(octets).digest(), len(octets), encode_all(octets, compress))
 
 
 def chunks_of(data: bytes | memoryview, compress: bool) -> Iterable[tuple[int, bytes | memoryview]]:
@@ -99,40 +77,6 @@ def chunks_of(data: bytes | memoryview, compress: bool) -> Iterable[tuple[int, b
         return Uncut(b"", data, compress)
     codec, packed = encode(data, compress) if compress else (RAW, data)
     return ((codec, packed),)
-
-
-def encode(data: bytes | memoryview, compress: bool) -> Chunk:
-    """One chunk, compressed if that saves at least a tenth."""
-    if compress and len(data) >= SMALLEST:
-        packed = _coders.compressor.compress(data)
-        if len(packed) < len(data) - len(data) // 10:
-            return ZSTD, packed
-    return RAW, bytes(data)  # itself, where it is bytes
-
-
-def decode(codec: int, data: bytes, most: int = CHUNK) -> bytes:
-    """The octets of one chunk. most: bound on what may come out, since a damaged file is not to be trusted."""
-    if codec == RAW:
-        return data
-    if codec == ZSTD:
-        try:
-            if zstandard.frame_content_size(data) > most:
-                raise zstandard.ZstdError("more octets than a chunk has")
-            return _coders.decompressor.decompress(data, max_output_size=most)
-        except zstandard.ZstdError as error:
-            raise Damaged("A stored message cannot be unpacked.", "Run 'restante doctor'.") from error
-    raise Damaged("A stored message has an unknown coding.", "Run 'restante doctor'.")
-
-
-def encode_text(text: str) -> bytes:
-    """Text with a codec octet before it, as search_text keeps it; a lone surrogate becomes "?"."""
-    codec, data = encode(text.encode("utf-8", "replace"), True)
-    return bytes((codec,)) + data
-
-
-def decode_text(stored: bytes) -> str:
-    """The text of `encode_text`; "" of nothing. Raises Damaged."""
-    return decode(stored[0], stored[1:], LARGEST_TEXT).decode("utf-8", "replace") if stored else ""
 
 
 New = tuple[Blob, int, int, int]

@@ -12,20 +12,18 @@ import apsw
 
 from ...mime.model import Analysis
 from ...values import Value
-from ..backup import AnswerRow
-from ..model import NewMessage
+from ..model import NewMessage, ReadyMessage
 from . import answers, bulk, content
-from .identity import Threads, hashes_of, is_id, new_id
+from .identity import Threads, is_id, new_ids
+from .preparing import Answers, answers_of
 from .transaction import Write
 
 
 class Prepared(Value, frozen=True):
-    """A message with its rows made ready. header: its header's text in its stored form. links: see `hashes_of`."""
+    """A message with its rows made ready."""
 
-    message: NewMessage
-    row: AnswerRow
-    header: bytes
-    links: tuple[list[int], int]
+    message: NewMessage | ReadyMessage
+    answers: Answers
 
 
 Email = tuple[int, str, bool]
@@ -34,9 +32,7 @@ Email = tuple[int, str, bool]
 
 def prepare(message: NewMessage) -> Prepared:
     """What of filing needs neither lock nor file."""
-    keys, row = message.analysis.keys, answers.row_of(message.analysis)
-    links = hashes_of(keys.message_id, keys.references, keys.subject)
-    return Prepared(message, row, content.encode_text(row.text_header), links)
+    return Prepared(message, answers_of(message.analysis))
 
 
 def prepare_all(messages: Sequence[NewMessage]) -> list[Prepared]:
@@ -44,11 +40,19 @@ def prepare_all(messages: Sequence[NewMessage]) -> list[Prepared]:
     return [prepare(message) for message in messages]
 
 
+def prepared(message: ReadyMessage) -> Prepared:
+    """As `prepare`, of a message that `preparing` has made ready."""
+    if not isinstance(message.answers, Answers):
+        raise TypeError("this message was made ready for another engine")
+    return Prepared(message, message.answers)
+
+
 def file(tx: Write, group: Sequence[Prepared]) -> list[Email]:
     """The email of each: one that is here under the id it brings along, with the same octets and INTERNALDATE, or a new
     one."""
     known = _known(tx.db, [one.message for one in group])
     key = bulk.last_key(tx.db, "email")
+    ids = new_ids("m", tx.random, len(group))
     found: list[Email] = []
     made: list[tuple[int, str, str | None, Prepared]] = []
     for one in group:
@@ -64,7 +68,7 @@ def file(tx: Write, group: Sequence[Prepared]) -> list[Email]:
                 email_id = None
             elif is_id("t", identity.thread_id):
                 thread = identity.thread_id
-        email_id = email_id or new_id("m", tx.random)
+        email_id = email_id or next(ids)
         key += 1
         known[email_id] = (key, *print)
         made.append((key, email_id, thread, one))
@@ -74,7 +78,9 @@ def file(tx: Write, group: Sequence[Prepared]) -> list[Email]:
     return found
 
 
-def _known(db: apsw.Connection, messages: Sequence[NewMessage]) -> dict[str, tuple[int, bytes, int, int]]:
+def _known(
+    db: apsw.Connection, messages: Sequence[NewMessage | ReadyMessage]
+) -> dict[str, tuple[int, bytes, int, int]]:
     """(key, digest, size, INTERNALDATE) of emails that are here under ids that these bring along."""
     ids = {id for message in messages if (id := message.identity.email_id) is not None and is_id("m", id)}
     if not ids:
@@ -84,20 +90,20 @@ def _known(db: apsw.Connection, messages: Sequence[NewMessage]) -> dict[str, tup
 
 def _insert(tx: Write, made: Sequence[tuple[int, str, str | None, Prepared]]) -> None:
     """File new emails: (key, EMAILID, thread wished, message)."""
-    contents = content.file(tx, [(one.message.blob, *one.row[23:]) for *_, one in made])
-    threads = Threads(tx, [one.links for *_, one in made])
+    contents = content.file(tx, [(one.message.blob, *one.answers.row[23:]) for *_, one in made])
+    threads = Threads(tx, [one.answers.links for *_, one in made])
     rows = []
     for (email, id, wished, one), stored in zip(made, contents, strict=True):
-        message, thread = one.message, threads.join(one.links, wished, email)
+        message, thread = one.message, threads.join(one.answers.links, wished, email)
         size, received, arrival, uidl = message.blob.size, message.received, message.arrival, message.identity.uidl
         rows.append((email, id, thread, stored, size, received, arrival, _uidl(uidl), tx.modseq))
     bulk.insert(
         tx.db, "INSERT INTO email (key, id, thread, content, size, received, arrival, uidl, modseq) VALUES", rows
     )
     threads.save()
-    prepared = [one for *_, one in made]
+    kept = [one.answers for *_, one in made]
     keys = [email for email, *_ in made]
-    answers.write_rows(tx.db, keys, [one.row for one in prepared], [one.header for one in prepared])
+    answers.write_rows(tx.db, keys, [one.row for one in kept], [one.header for one in kept])
 
 
 def write_derived(db: apsw.Connection, email: int, analysis: Analysis) -> None:

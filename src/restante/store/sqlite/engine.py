@@ -69,7 +69,7 @@ class SqliteEngine:
     index_from: emails that wait before they are indexed for search; None: no index is kept. index_after: seconds
     after which this process makes what search keeps of the mail it has filed; None: it does not.
     annotations: most room that they take. filling: this process is soon done, and may file many messages into few
-    accounts: each that it writes to may take more memory (4 MiB), and its log more room (up to 32).
+    accounts: each that it writes to may take more memory (8 MiB), and its log more room (up to 32).
     """
 
     def __init__(

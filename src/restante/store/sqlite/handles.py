@@ -57,7 +57,7 @@ LOG = 512
 """Pages of a log (2 MiB) from which they go home to the file: a log that is written over syncs faster."""
 
 FILLED_LOG = 4096
-FILLED_CACHE_KIB = 4096
+FILLED_CACHE_KIB = 8192
 """The same, and a writer's cache, where many messages are filed into few accounts. Hashes and identities fall anywhere
 in their trees: kept at hand, and written home once for many commits, they cost a third less of filing's time."""
 

@@ -7,8 +7,7 @@ and the same whatever a file system or a client does to letter case.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from hashlib import blake2b
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import apsw
 
 from ...clock import Random
 from . import bulk
+from .preparing import Links, hashes_of
 from .transaction import Write
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ _FORM = re.compile(r"[a-z][a-z2-7]{26}\Z")
 
 NO_EMAIL = 1 << 62
 """Stands for the key of an email that is not there."""
-
-MOST_IDS = 100
-"""Message-ids of one message that are looked up and linked: Message-ID and the last of References."""
 
 
 def new_id(letter: str, random: Random) -> str:
@@ -47,6 +44,24 @@ def base32(octets: bytes) -> str:
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [one + other for one in _DIGITS for other in _DIGITS]
 _SHIFTS = range(120, -1, -10)
+
+
+def new_ids(letter: str, random: Random, number: int) -> Iterator[str]:
+    """As many new identities as are asked for, of `number` at most, for what is filed by one command.
+
+    Drawn together they have their first 32 bits in common, 96 each of its own: in an index they lie side by side, and
+    filing hundreds touches a few of its pages instead of hundreds.
+    """
+    if number < 2:
+        yield new_id(letter, random)
+        return
+    drawn = random(_COMMON + _OWN * number)
+    for at in range(_COMMON, len(drawn), _OWN):
+        yield letter + base32(drawn[:_COMMON] + drawn[at : at + _OWN])
+
+
+_COMMON, _OWN = 4, 12
+"""Octets of identities that are drawn together: those that they share, and those that each has."""
 
 
 def is_id(letter: str, text: str | None) -> bool:
@@ -76,15 +91,16 @@ class Threads:
     hashes: as of `hashes_of`, one for each message.
     """
 
-    def __init__(self, tx: Write, hashes: Sequence[tuple[list[int], int]]) -> None:
+    def __init__(self, tx: Write, hashes: Sequence[Links]) -> None:
         self._tx = tx
         pairs = list(dict.fromkeys((one, subject) for ids, subject in hashes for one in ids))
         self._links = _linked(tx.db, pairs)
         self._new: list[tuple[int, int, str]] = []
+        self._ids = new_ids("t", tx.random, len(hashes))
         self._first: dict[str, int] = {}
         self._begun: set[str] = set()
 
-    def join(self, hashes: tuple[list[int], int], wished: str | None, email: int) -> str:
+    def join(self, hashes: Links, wished: str | None, email: int) -> str:
         """The thread of the next message, which has this key. wished: as of `thread_for`."""
         ids, subject = hashes
         links = self._links
@@ -92,7 +108,7 @@ class Threads:
         if wished is not None:
             thread = wished
         elif not there:
-            thread = new_id("t", self._tx.random)
+            thread = next(self._ids)
             self._begun.add(thread)
         else:
             thread = next(iter(there)) if len(there) == 1 else self._oldest([*there])
@@ -139,12 +155,6 @@ _LINKS = {
 }
 
 
-def hashes_of(message_id: str, references: Sequence[str], subject: str) -> tuple[list[int], int]:
-    """By which a message is linked to its thread: hashes of its message-ids, and of its base subject."""
-    ids = dict.fromkeys((message_id, *references[-MOST_IDS:]))
-    return [_hash63(one) for one in ids if one], _hash63(subject)
-
-
 def _oldest(db: apsw.Connection, hashes: list[int], subject: int) -> str | None:
     threads: list[str] = []
     for one in hashes:
@@ -169,7 +179,3 @@ def _oldest_of(db: apsw.Connection, threads: Sequence[str]) -> str | None:
 
 
 _OLDEST = "SELECT thread FROM email WHERE thread IN (SELECT value FROM carray(?1)) ORDER BY key LIMIT 1"
-
-
-def _hash63(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1

@@ -18,13 +18,14 @@ from typing import NoReturn
 
 import apsw
 
+from ...mime.model import Limits
 from ...query.language import And, Contains, Dated, Field, Fuzzy, HeaderContains, Instant, Not, Or, Query, Uids
 from ...query.order import Criterion, SortKey
 from ...query.threads import Algorithm, Threads
 from .. import backup
 from ..changes import AccountChanges
 from ..errors import NoPermission, NoSuchAccount, NoSuchMailbox, PastUnavailable
-from ..interface import ComeTo, Store
+from ..interface import ComeTo, Preparing, Store
 from ..model import (
     INBOX,
     AccountStats,
@@ -45,6 +46,7 @@ from ..model import (
     Opening,
     Pop3Delete,
     Provenance,
+    ReadyMessage,
     Recoverable,
     Removed,
     Row,
@@ -366,7 +368,10 @@ class SqlitePastStore:
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         _refuse()
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
+    def preparing(self, limits: Limits) -> Preparing:
+        _refuse()
+
+    async def append_ready(self, mailbox: int, messages: Sequence[ReadyMessage]) -> Appended:
         _refuse()
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:

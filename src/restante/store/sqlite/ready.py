@@ -18,7 +18,7 @@ import msgspec
 from ..backup import AnswerRow, RebuiltEmail
 from ..errors import Damaged
 from . import answers, content
-from .identity import hashes_of
+from .preparing import hashes_of
 
 
 class Ready(msgspec.Struct, array_like=True):

@@ -15,12 +15,13 @@ from dataclasses import replace
 
 import apsw
 
+from ...mime.model import Limits
 from ...query.language import Query
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
 from ..backup import AnswerRow, Instant, Mark
 from ..changes import AccountChanges, Change
-from ..interface import ComeTo, Store
+from ..interface import ComeTo, Preparing, Store
 from ..model import (
     AccountStats,
     Adoption,
@@ -40,6 +41,7 @@ from ..model import (
     Opening,
     Pop3Delete,
     Provenance,
+    ReadyMessage,
     Recoverable,
     Removed,
     Row,
@@ -272,8 +274,14 @@ class SharedStore:
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         return await self._own.put(data, before)
 
-    async def put_all(self, messages: Sequence[bytes]) -> list[Blob]:
-        return await self._own.put_all(messages)
+    def preparing(self, limits: Limits) -> Preparing:
+        return self._own.preparing(limits)
+
+    async def append_ready(self, mailbox: int, messages: Sequence[ReadyMessage]) -> Appended:
+        prepared, limits = self._own._ready(messages), await self._own._quota()
+        done = await self._own._write(shared_writes.append, mailbox, prepared, limits)
+        self._own._engine.filler.note(self.account)
+        return done
 
     async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
         prepared, limits = await self._own._prepared(messages), await self._own._quota()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from ...runs import runs
+from .coding import clean as clean
 
 if TYPE_CHECKING:
     from ..model import UidRanges
@@ -45,14 +46,3 @@ def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
 def typed(cursor: apsw.Cursor) -> Any:
     """All rows. The types are those of STRICT columns, which the checker cannot see: the caller names them."""
     return cursor.fetchall()
-
-
-def clean(text: str) -> str:
-    """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
-    if text.isascii():
-        return text  # told by a mark on it; almost all is
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

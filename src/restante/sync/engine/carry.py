@@ -19,10 +19,9 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from ...values import Record, field
 from ..base import CUT, GONE, PLACEHOLDER, SENT, WHOLE, Row
 from ..model import Added, Message
-from ..outline import digest, mark
 from ..plan.messages import Additions
 from ..settings import End, Progress
-from ..side import MailboxUnavailable, SideLost, SideUnavailable, expect, withheld
+from ..side import MailboxUnavailable, SideLost, SideUnavailable, expect, prints_of, withheld
 from .context import Context, together
 from .placeholder import is_placeholder, placeholders
 
@@ -234,7 +233,7 @@ class Carrier:
                 batch = batch.without(copied)
                 if not batch.messages:
                     return
-        keys = self._journal(batch)
+        keys = self._journal(batch, await prints_of(context.sides[self._end], batch.messages))
         context.touch(pair, self._end)
         try:
             answers = await self._add(batch)
@@ -273,8 +272,11 @@ class Carrier:
         given = iter(await context.sides[self._end].add(context.name(self._pair, self._end), some) if some else ())
         return [answer if answer is not None else next(given) for answer in answers]
 
-    def _journal(self, batch: Batch) -> list[int]:
-        """Note, durably, what is about to be added (and how the batch before it went); the rows' keys."""
+    def _journal(self, batch: Batch, prints: Sequence[tuple[bytes, bytes]]) -> list[int]:
+        """Note, durably, what is about to be added (and how the batch before it went); the rows' keys.
+
+        prints: mark and digest of each message.
+        """
         state, source = self._context.state, self._end.other
         flagsets = state.flagsets
         with state.transaction():
@@ -290,9 +292,9 @@ class Carrier:
                 source,
                 [(key, message.uid, number, odd) for key, message, number, odd, row in every if row is None],
                 [
-                    (key, size, message.received, mark(message.data), *_known(message, email, stands))
-                    for key, message, size, email, stands in zip(
-                        keys, batch.messages, batch.sizes, batch.emails, batch.stands, strict=True
+                    (key, size, message.received, mark, *_known(message, digest, email, stands))
+                    for key, message, (mark, digest), size, email, stands in zip(
+                        keys, batch.messages, prints, batch.sizes, batch.emails, batch.stands, strict=True
                     )
                 ],
             )
@@ -333,8 +335,7 @@ def _kept(row: Row) -> int:
 
 
 def _known(
-    message: Message, email: str | None, stands: bool
+    message: Message, digest: bytes, email: str | None, stands: bool
 ) -> tuple[bytes | None, str | None, int | None, bytes | None]:
     """Digest, EMAILID, and size and digest of what stands for it."""
-    read = digest(message.data)
-    return (None, email, len(message.data), read) if stands else (read, email, None, None)
+    return (None, email, len(message.data), digest) if stands else (digest, email, None, None)

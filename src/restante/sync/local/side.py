@@ -33,6 +33,9 @@ class AccountMissing(SideUnavailable):
     temporary = False
 
 
+SOON = 400
+"""Messages for which the store is opened before the first of them is here (`analysts.pool.EXPECTED`)."""
+
 WHOLE_SIDE = frozenset({"NEWER-SCHEMA", "DISK-FULL", "STORE-FAILED", "BUSY"})
 """Codes of store refusals that no mailbox of the account would escape."""
 
@@ -65,6 +68,7 @@ class LocalSide:
         self._store: Store | None = None
         self._reading: Reading | None = None
         self._filing: Filing | None = None
+        self._opening_soon: asyncio.Task[None] | None = None
         self._glance: Glance | None = None
         self.taken: Glance | None = None
         """What the last `places` was made of, where that was a glance."""
@@ -79,6 +83,10 @@ class LocalSide:
             await self._there()
 
     async def close(self) -> None:
+        soon, self._opening_soon = self._opening_soon, None
+        if soon is not None:
+            soon.cancel()
+            await asyncio.gather(soon, return_exceptions=True)
         store, opened, filing = self._store, self._opened, self._filing
         self._store = self._opened = self._filing = self._reading = None
         if filing is not None:
@@ -156,14 +164,27 @@ class LocalSide:
         return self._filing
 
     def coming(self, messages: int) -> None:
-        """See `side.Awaits`. The store has been opened: what is to be added has been compared with what is there."""
+        """See `side.Awaits`. Where a glance was enough until now, the store is opened while the first messages are on
+        their way."""
         if self._store is not None:
             self._files(self._store).coming(messages)
+        elif messages >= SOON and self._opening_soon is None:
+            self._opening_soon = asyncio.create_task(self._open_for(messages))
+
+    async def _open_for(self, messages: int) -> None:
+        try:
+            self._files(await self._there()).coming(messages)
+        except SideUnavailable:
+            pass  # who adds the first message is told
 
     def expect(self, messages: Sequence[Message]) -> None:
         """See `side.Expects`."""
         if self._filing is not None:
             self._filing.expect(messages)
+
+    async def prints(self, messages: Sequence[Message]) -> list[tuple[bytes, bytes] | None]:
+        """See `side.Prints`."""
+        return await self._filing.prints(messages) if self._filing is not None else [None] * len(messages)
 
     async def set_flags(self, name: str, changes: Sequence[FlagChange]) -> None:
         from ...store.model import FlagMode

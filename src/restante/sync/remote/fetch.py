@@ -204,11 +204,14 @@ class _Worker:
         self._items: dict[int, dict[bytes, Value]] = {}
         self._large: list[tuple[int, dict[bytes, Value]]] = []
         self._asked: set[int] = set()  # and not come
+        self._first = b"%b[]<0>" % download._body
+        self._names = (self._first, b"%b[]" % download._body)
         self._begun = False
         self._part_came = False
 
     async def run(self) -> None:
         """Until there are no batches left. Raises Lost, with what has not come given back."""
+        self._connection.reader.bodies = True
         try:
             while self._send() or self._under_way or self._large:
                 if self._under_way:
@@ -225,6 +228,8 @@ class _Worker:
         except BaseException:
             self._return(None)
             raise
+        finally:
+            self._connection.reader.bodies = False
 
     def _turn(self) -> int | None:
         """The message that should have come next: servers send them in the order of their numbers."""
@@ -299,16 +304,16 @@ class _Worker:
             self._items[uid] = items
             return
         self._asked.discard(uid)
-        if len(body) >= self._download._piece and b"%b[]<0>" % self._download._body in items:
+        if len(body) >= self._download._piece and self._first in items:
             self._large.append((uid, items))
             if sum(len(self._body(each) or b"") for _, each in self._large) > self._account.settings.in_flight:
                 for _, each in self._large:  # asked for again, with the rest of it
-                    each.pop(b"%b[]<0>" % self._download._body, None)
+                    each.pop(self._first, None)
             return
         await self._download.put(self._message(uid, items, body))
 
     def _body(self, items: dict[bytes, Value]) -> bytes | None:
-        for name in (b"%b[]<0>" % self._download._body, b"%b[]" % self._download._body):
+        for name in self._names:
             value = items.get(name, 0)
             if isinstance(value, bytes):
                 return value

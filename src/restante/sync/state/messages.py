@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import apsw
 
+from ...store.sqlite import bulk
 from ..base import CUT, FRESH, GONE, MOVING, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
 from ..model import Flags
 from ..settings import BOTH, End
@@ -154,10 +155,10 @@ class Messages:
         """Messages about to be added to the other side: (key, UID of the source, its flags, odd), and
         (key, size, received, mark, digest, EMAILID of the source, size and digest of a placeholder)."""
         there = FRESH[source.other]
-        self._db.executemany(
-            _JOURNAL[source], ((key, pair, uid, flags, flags, odd | there) for key, uid, flags, odd in rows)
+        bulk.insert(
+            self._db, _JOURNAL[source], [(key, pair, uid, flags, flags, odd | there) for key, uid, flags, odd in rows]
         )
-        self._db.executemany(_JOURNAL_CONTENT[source], contents)
+        bulk.insert(self._db, _JOURNAL_CONTENT[source], [*contents])
 
     def journal_copies(self, pair: int, end: End, rows: Iterable[tuple[int, int, int, str | None]]) -> None:
         """Messages about to be copied there: (key, key of what is copied, UID on the other side, EMAILID there).
@@ -179,12 +180,14 @@ class Messages:
         rows = list(rows)
         try:
             with self._db:
-                self._db.executemany(_ARRIVED[end], rows)
+                for low, high, ahead in _runs(rows):
+                    self._db.execute(_ARRIVED_RUN[end], (low, high, ahead))
         except apsw.ConstraintError:
             rows = [(key, uid) for uid, key in {uid: key for key, uid in rows}.items()]
             self._db.executemany(_VACATE[end], rows)
             self._db.executemany(_ARRIVED[end], rows)
-        self._db.executemany("DELETE FROM aside WHERE message = ?", [(key,) for key, _ in rows])
+        for low, high, _ in _runs(rows):
+            self._db.execute("DELETE FROM aside WHERE message BETWEEN ? AND ?", (low, high))
 
     def sent(self, keys: Iterable[int]) -> None:
         """The side took them, and did not say under which UID."""
@@ -306,6 +309,21 @@ class Messages:
         )
 
 
+def _runs(rows: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """(key, UID) of each as (first key, last key, UID less key), one for those that follow each other in both: what a
+    first copy brings is one run a batch, and one step of SQLite's instead of hundreds."""
+    if not rows:
+        return
+    low, ahead = rows[0][0], rows[0][1] - rows[0][0]
+    last = low
+    for key, uid in rows[1:]:
+        if key != last + 1 or uid - key != ahead:
+            yield low, last, ahead
+            low, ahead = key, uid - key
+        last = key
+    yield low, last, ahead
+
+
 def _numbers(values: Sequence[int]) -> array[int]:
     return array("q", values) if len(values) else array("q", [-1])  # carray takes no empty array
 
@@ -376,12 +394,12 @@ _CONTENTS = """
 SELECT message, size, received, mark, digest, one_email, two_email, near_size, near_digest
 FROM content WHERE message IN (SELECT value FROM carray(?))
 """
-_JOURNAL = _both("INSERT INTO message (key, pair, {x}, {x}_flags, {y}_flags, odd) VALUES (?, ?, ?, ?, ?, ?)")
-_JOURNAL_CONTENT = _both("""
-INSERT OR REPLACE INTO content (message, size, received, mark, digest, {x}_email, near_size, near_digest)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-""")
+_JOURNAL = _both("INSERT INTO message (key, pair, {x}, {x}_flags, {y}_flags, odd) VALUES")
+_JOURNAL_CONTENT = _both(
+    "INSERT OR REPLACE INTO content (message, size, received, mark, digest, {x}_email, near_size, near_digest) VALUES"
+)
 _REJOURNAL = _both("UPDATE message SET {x}_flags = ?2, {y}_flags = ?2, odd = ?3 WHERE key = ?1")
+_ARRIVED_RUN = _both("UPDATE message SET {x} = key + ?3, odd = odd & ~{sent} WHERE key BETWEEN ?1 AND ?2")
 _ARRIVED = _both("UPDATE message SET {x} = ?2, odd = odd & ~{sent} WHERE key = ?1")
 _VACATE = _both("""
 UPDATE message SET {x} = NULL

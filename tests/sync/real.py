@@ -477,7 +477,17 @@ class Stopping:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._side, name)
-        if name in ("open", "close", "expect", "unreadable", "left_out_mailboxes", "sign", "keeps", "moves_by_copying"):
+        if name in (
+            "open",
+            "close",
+            "expect",
+            "coming",
+            "unreadable",
+            "left_out_mailboxes",
+            "sign",
+            "keeps",
+            "moves_by_copying",
+        ):
             return method
         self.calls[name] += 1
         if name == "fetch":

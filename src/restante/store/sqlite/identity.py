@@ -55,9 +55,9 @@ def new_ids(letter: str, random: Random, number: int) -> Iterator[str]:
     if number < 2:
         yield new_id(letter, random)
         return
-    drawn = random(_COMMON + _OWN * number)
-    for at in range(_COMMON, len(drawn), _OWN):
-        yield letter + base32(drawn[:_COMMON] + drawn[at : at + _OWN])
+    common = random(_COMMON)
+    for _ in range(number):
+        yield letter + base32(common + random(_OWN))
 
 
 _COMMON, _OWN = 4, 12

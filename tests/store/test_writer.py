@@ -255,6 +255,41 @@ LONG = LOG * PAGE_SIZE
 """Octets that no compression shortens: filed, they make the log long enough to be written back."""
 
 
+def test_where_no_thread_can_be_started_those_that_run_do_all(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With none at all it is refused, and not done behind the refusal."""
+    start, most = threading.Thread.start, 0
+
+    async def scene() -> None:
+        nonlocal most
+        engine = engine_of(installation)
+
+        def started(thread: threading.Thread) -> None:
+            if thread.name.startswith("store-") and len(engine._writers._threads) >= most:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", started)
+        stores = []
+        for name in ("one1", "two2", "six6"):
+            await engine.create_account(name)
+            stores.append(engine.own(name))
+        assert not engine._writers._threads
+        with pytest.raises(StoreRefusal):
+            await stores[0].append(1, [await new(stores[0])])
+        assert not engine._writers.working
+        most = 1
+        engine._writers._several = True  # handed over together: none of them may be lost
+        work = [store.append(1, [await new(store)]) for store in stores]
+        done = await asyncio.wait_for(asyncio.gather(*work), 10)
+        assert [one.uids for one in done] == [(1,), (1,), (1,)]
+        assert len(engine._writers._threads) == 1
+        await engine.close()
+
+    asyncio.run(scene())
+
+
 def test_who_is_answered_does_not_wait_until_the_log_is_written_back(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

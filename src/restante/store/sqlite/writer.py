@@ -121,9 +121,21 @@ class Writers:
                 queue.running = True
                 self._ready.append(account)
                 if not self._wake() and len(self._threads) < THREADS:
-                    thread = threading.Thread(target=self._work, name=f"store-{len(self._threads)}", daemon=True)
-                    self._threads.append(thread)
-                    thread.start()
+                    self._begin()
+
+    def _begin(self) -> None:
+        """One thread more for what is ready. With the lock held. Where the system has none to give, those that run come
+        to it; where none runs, nothing is queued but one job, which is refused (StoreFailed) and will not be done."""
+        thread = threading.Thread(target=self._work, name=f"store-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if self._threads:
+                return
+            self._queues.clear()
+            self._ready.clear()
+            raise StoreFailed("The server has no room for another thread.", "Try again in a moment.") from error
+        self._threads.append(thread)
 
     def _wake(self) -> bool:
         """Wake a thread that waits; False where none does. One that was woken and has not run yet is not counted: it

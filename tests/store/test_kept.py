@@ -147,7 +147,7 @@ def large() -> Kept:
         kept.flags._keep(account, 1, 1, uids, array("I", [1] * count))
         kept.unseen._held[account, 1] = (1, 1)
         kept.orders.keep((account, 1, BY_SUBJECT, All()), uids.uids, uids.uids[::-1])
-        kept.matches._keep((account, 1, HasFlag("x")), (1, uids, uids.uids))
+        kept.matches._keep((account, 1, HasFlag("x")), ((1, 1, 1), uids.uids))
         kept.maildrops.keep(account, (1, 1, 1, ""), DropList([DropMessage(1, "x", 1, 1, 1, 0, False)] * count))
     return kept
 
@@ -174,7 +174,7 @@ def test_orders_are_bounded_and_of_the_same_messages() -> None:
         orders.keep(("a", mailbox, BY_SUBJECT, All()), uids, ordered)
     assert orders.find(db, ("a", 1, BY_SUBJECT, All()), uids) is None, "the one used longest ago makes room"
     assert orders.find(db, ("a", 3, BY_SUBJECT, All()), uids) is ordered
-    assert orders.find(db, ("a", 3, BY_SUBJECT, All()), array("I", uids)) is ordered, "another array, the same UIDs"
+    assert orders.find(db, ("a", 3, BY_SUBJECT, All()), array("I", uids)) is ordered, "the same UIDs"
     assert orders.find(db, ("a", 3, BY_SUBJECT, HasFlag("\\Seen")), uids) is None
     assert orders.find(db, ("a", 3, (Criterion(SortKey.SUBJECT, reverse=True),), All()), uids) is None
     assert orders.find(db, ("a", 3, BY_SUBJECT, All()), uids[: -MOST_PLACED - 1]) is None, "that is to be sorted"

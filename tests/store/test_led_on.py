@@ -6,12 +6,14 @@ RESTANTE_CHANGES makes the random runs longer, RESTANTE_SEED makes them others.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from array import array
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
+from weakref import ref
 
 import apsw
 import pytest
@@ -20,7 +22,7 @@ from restante.clock import system_random
 from restante.query.language import All, And, HasFlag, Larger, Not, Or, Query, Uids
 from restante.query.order import Criterion, SortKey
 from restante.store.interface import Engine, Store
-from restante.store.model import FlagMode, Flags, NewMessage, UidList
+from restante.store.model import FlagMode, Flags, NewMessage
 from restante.store.sqlite import by_flags, changes, orders, sort
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.matches import Matches
@@ -173,9 +175,9 @@ def test_few_changes_sort_nothing_anew(tmp_path: Path, monkeypatch: pytest.Monke
 def test_answers_are_bounded() -> None:
     lists = changes.Lists()
     matches = Matches(lists, changes.FlagArrays(lists), most=3_000)
-    uids = UidList(array("I", range(1, 1_001)))
+    uids = array("I", range(1, 1_001))
     for number in range(4):
-        matches._keep(("a", 1, HasFlag(str(number))), (1, uids, uids.uids))
+        matches._keep(("a", 1, HasFlag(str(number))), ((1, 1, 1), uids))
     assert [place[2] for place in matches._answers] == [HasFlag("2"), HasFlag("3")]
     matches.forget({"b"})
     assert len(matches._answers) == 2
@@ -223,5 +225,45 @@ def test_what_the_log_tells_no_more_is_found_anew(tmp_path: Path) -> None:
         assert list(await store.search(box, unseen, ALL)) == left[:-1]
         assert sorted(await store.sort(box, unseen, KEYS[0], ALL)) == left[:-1]
         assert sorted(await store.sort(box, All(), KEYS[0], ALL)) == left
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.usefixtures("small")
+def test_an_answer_holds_no_list_of_the_mailbox(tmp_path: Path) -> None:
+    """Each of as many answers as fit would hold another one: in a large mailbox, gigabytes."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 30, "\\Seen")
+        await fill(store, box, 1)
+        before = ref((await store.snapshot(box)).uids)
+        assert list(await store.search(box, Not(HasFlag("\\Seen")), ALL)) == [31]
+        await fill(store, box, 1, "\\Flagged")
+        assert list(await store.search(box, HasFlag("\\Flagged"), ALL)) == [32]
+        assert len(engine.kept.matches._answers) == 2
+        gc.collect()
+        assert before() is None
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_changed_holds_few_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST_BESIDE", 100)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 40)
+        for _ in range(5):
+            since = (await store.snapshot(box)).mailbox.highest_modseq
+            await fill(store, box, 1)
+            newest = await store.delta(box, since)
+            assert newest.uids is not None
+            assert await store.delta(box, since) is newest, "for a crowd, whatever its size"
+        assert [len(delta.uids or ()) for delta in engine.kept.deltas._kept.values()] == [44, 45]
 
     asyncio.run(installation.play(scene))

@@ -38,6 +38,9 @@ MOST_DELTAS = 64
 SMALL_DELTA = 1_000
 """Largest answer that is kept."""
 
+MOST_BESIDE = 2_000_000
+"""UIDs of the lists beside those answers: 8 MB. Each message that comes makes another list."""
+
 MOST_CHANGED = 20_000
 """Placements of which the flags are read on the event loop because they changed: 20 ms. After more all are read."""
 
@@ -45,6 +48,10 @@ MOST_CHANGED = 20_000
 ON_LOOP = 200_000
 """Messages up to which a UID list is read on the event loop: about 60 ms. Larger ones are read on a thread, where the
 caller can wait for it."""
+
+
+State = tuple[int, int, int]
+"""A mailbox's number, UIDNEXT and count of messages: with these the same, its messages and their flags are."""
 
 
 class NotRead(Exception):
@@ -59,7 +66,7 @@ class Lists:
         self._held = 0
         self.on_read: Callable[[str, int, int, UidList, array[int]], None] | None = None
         """Takes (account, mailbox, its number, UIDs, flag set numbers) where a whole list was read."""
-        self._lists: OrderedDict[tuple[str, int], tuple[tuple[int, int, int], UidList]] = OrderedDict()
+        self._lists: OrderedDict[tuple[str, int], tuple[State, UidList]] = OrderedDict()
 
     def snapshot(self, db: apsw.Connection, account: str, key: int, user: str, *, apart: bool = False) -> Snapshot:
         """The mailbox and its UIDs, read in the caller's transaction. Raises NoSuchMailbox.
@@ -81,7 +88,7 @@ class Lists:
         uids = self.known(account, mailbox) or UidList(read)
         if self.on_read is not None and len(uids) >= FEW_FLAGS:
             self.on_read(account, mailbox.key, mailbox.highest_modseq, uids, flags)
-        self._keep((account, mailbox.key), _state(mailbox), uids)
+        self._keep((account, mailbox.key), state_of(mailbox), uids)
         return uids
 
     def _near(self, account: str, mailbox: Mailbox) -> bool:
@@ -91,7 +98,7 @@ class Lists:
 
     def kept(self, db: apsw.Connection, account: str, mailbox: Mailbox) -> UidList | None:
         """The list of a mailbox that was read in this transaction, if following the one that is kept leads there."""
-        place, state = (account, mailbox.key), _state(mailbox)
+        place, state = (account, mailbox.key), state_of(mailbox)
         held = self._lists.get(place)
         if held is None:
             return None
@@ -109,7 +116,7 @@ class Lists:
         """The list of a mailbox as it has just been read, where that is the one that is kept."""
         place = (account, mailbox.key)
         held = self._lists.get(place)
-        if held is None or held[0] != _state(mailbox):
+        if held is None or held[0] != state_of(mailbox):
             return None
         self._lists.move_to_end(place)
         return held[1]
@@ -119,7 +126,7 @@ class Lists:
         if old is not None:
             self._held -= len(old[1]) + LIST_COSTS
 
-    def _keep(self, place: tuple[str, int], state: tuple[int, int, int], uids: UidList) -> None:
+    def _keep(self, place: tuple[str, int], state: State, uids: UidList) -> None:
         self._drop(place)
         self._lists[place] = (state, uids)
         self._held += len(uids) + LIST_COSTS
@@ -244,12 +251,12 @@ def _flags_followed(
     return flags
 
 
-def _state(mailbox: Mailbox) -> tuple[int, int, int]:
+def state_of(mailbox: Mailbox) -> State:
     """What a UID list is right for."""
     return mailbox.highest_modseq, mailbox.uidnext, mailbox.messages
 
 
-def _followed(db: apsw.Connection, mailbox: Mailbox, state: tuple[int, int, int], uids: UidList) -> UidList | None:
+def _followed(db: apsw.Connection, mailbox: Mailbox, state: State, uids: UidList) -> UidList | None:
     """The list of an earlier state brought to now; None where the log cannot tell how."""
     highest, uidnext, _ = state
     if highest < log_floor(db):  # removals are forgotten; or the file is an older state, which tells nothing of these
@@ -424,7 +431,15 @@ class Deltas:
             self._kept[account, key, since, mailbox.highest_modseq] = delta
             if len(self._kept) > MOST_DELTAS:
                 self._kept.popitem(last=False)
+            if delta.uids is not None and len(delta.uids) > MOST_BESIDE // MOST_DELTAS:
+                while len(self._kept) > 1 and self._beside() > MOST_BESIDE:
+                    self._kept.popitem(last=False)
         return delta
+
+    def _beside(self) -> int:
+        """UIDs of the lists that are held with the answers, each list once."""
+        lists = [delta.uids for delta in self._kept.values() if delta.uids is not None]
+        return sum({id(uids): len(uids) for uids in lists}.values())
 
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._kept if place[0] in accounts]:

@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING
 import apsw
 
 from ... import runs
-from ..model import UidList
-from .changes import FlagArrays, Lists, log_floor
+from .changes import FlagArrays, Lists, log_floor, state_of
 from .values import typed
 
 if TYPE_CHECKING:  # a process that does not search need not load it
     from ...query.language import Query
+    from .changes import State
 
     Place = tuple[str, int, Query | None]
+    Answer = tuple[State, array[int]]
+    """The mailbox's state and what was found in it; not its list, which would take the room where few match."""
 
 MOST_MATCHED = 2_000_000
 """UIDs held by the answers of one process: 8 MB."""
@@ -47,7 +49,7 @@ class Matches:
         self._flags = flags
         self._most = most
         self._held = 0
-        self._answers: OrderedDict[Place, tuple[int, UidList, array[int]]] = OrderedDict()
+        self._answers: OrderedDict[Place, Answer] = OrderedDict()
 
     def find(
         self,
@@ -63,33 +65,33 @@ class Matches:
         same. Never change it. query: what these sets were found by, in this transaction; None keeps nothing. Raises
         NoSuchMailbox; with `apart` NotRead, where all flags are to be read on a thread first."""
         snapshot = self._lists.snapshot(db, account, key, "", apart=apart)
-        uids, modseq = snapshot.uids, snapshot.mailbox.highest_modseq
+        uids, state = snapshot.uids, state_of(snapshot.mailbox)
         if not numbers or not len(uids):
             return NOTHING
         held = self._answers.get((account, key, query)) if query is not None else None
-        if held is not None and held[0] == modseq and held[1] is uids:
+        if held is not None and held[0] == state:
             self._answers.move_to_end((account, key, query))
-            return held[2]
+            return held[1]
         found = None
-        if held is not None and held[0] <= modseq:
-            found = _led_on(db, key, held[0], held[2], numbers, min(MOST_LED_ON, len(uids) // 32 + 16))
+        if held is not None and held[0][0] <= state[0]:
+            found = _led_on(db, key, held[0][0], held[1], numbers, min(MOST_LED_ON, len(uids) // 32 + 16))
         if found is None:
             found = self._flags.matching(db, account, key, numbers, apart=apart)
         if query is not None:
-            self._keep((account, key, query), (modseq, uids, found))
+            self._keep((account, key, query), (state, found))
         return found
 
-    def _keep(self, place: Place, answer: tuple[int, UidList, array[int]]) -> None:
+    def _keep(self, place: Place, answer: Answer) -> None:
         self._drop(place)
         self._answers[place] = answer
-        self._held += len(answer[2]) + ANSWER_COSTS
+        self._held += len(answer[1]) + ANSWER_COSTS
         while self._held > self._most and len(self._answers) > 1:
             self._drop(next(iter(self._answers)))
 
     def _drop(self, place: Place) -> None:
         gone = self._answers.pop(place, None)
         if gone is not None:
-            self._held -= len(gone[2]) + ANSWER_COSTS
+            self._held -= len(gone[1]) + ANSWER_COSTS
 
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._answers if place[0] in accounts]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 from array import array
 from dataclasses import replace
 from pathlib import Path
@@ -225,6 +226,35 @@ def test_what_the_log_tells_no_more_is_found_anew(tmp_path: Path) -> None:
         assert list(await store.search(box, unseen, ALL)) == left[:-1]
         assert sorted(await store.sort(box, unseen, KEYS[0], ALL)) == left[:-1]
         assert sorted(await store.sort(box, All(), KEYS[0], ALL)) == left
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.usefixtures("small")
+def test_an_older_state_is_not_given_orders_of_the_lost_one(tmp_path: Path) -> None:
+    """A mailbox made in it has the key, and its messages the UIDs, of one that was made in the state that is lost."""
+    installation = Installation("sqlite", tmp_path / "data")
+    chance = Random(SEED)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        path, kept = engine.path(ACCOUNT), tmp_path / "kept.db"
+
+        async def made(name: str) -> int:
+            box = (await store.create_mailbox(name)).key
+            await store.append(box, [await message(store, chance) for _ in range(40)])
+            assert await compared(engine, store, box) == list(range(1, 41))
+            await engine.leave(ACCOUNT)
+            return box
+
+        await inbox(store)
+        await engine.leave(ACCOUNT)
+        shutil.copy(path, kept)
+        lost = await made("Lost")
+        for beside in path.parent.glob(f"{path.name}*"):
+            beside.unlink()
+        shutil.copy(kept, path)
+        assert await made("Found") == lost
 
     asyncio.run(installation.play(scene))
 

@@ -22,6 +22,7 @@ from .flag_sets import flag_sets, is_short, leaves, messages
 
 if TYPE_CHECKING:
     from .account import SqliteStore
+    from .orders import Place
 
 
 def answers(store: SqliteStore, query: Query, within: UidRanges) -> bool:
@@ -57,8 +58,9 @@ def _search(
 
 async def ordered(
     store: SqliteStore, mailbox: int, query: Query, keys: tuple[Criterion, ...], within: UidRanges
-) -> tuple[array[int], array[int] | None]:
-    """`search`, and the same UIDs in the order of these keys where it is known. Never change either."""
+) -> tuple[Place, array[int], array[int] | None]:
+    """`search`, with its place among orders (for `keep`), and the same UIDs in the order of these keys where it is
+    known. Never change either array."""
     return await store.with_list(partial(_ordered, store, query, keys, within), mailbox)
 
 
@@ -70,19 +72,13 @@ def _ordered(
     db: apsw.Connection,
     mailbox: int,
     apart: bool,
-) -> tuple[array[int], array[int] | None]:
-    found = _search(store, query, within, db, mailbox, apart)
-    return found, store.kept.orders.find(db, (store.account, mailbox, keys, query), found)
+) -> tuple[Place, array[int], array[int] | None]:
+    found = _search(store, query, within, db, mailbox, apart)  # which has learned the incarnation, in this transaction
+    place = (store.account, mailbox, keys, query, store._shared.incarnation)
+    return place, found, store.kept.orders.find(db, place, found)
 
 
-def keep(
-    store: SqliteStore,
-    mailbox: int,
-    query: Query,
-    keys: tuple[Criterion, ...],
-    found: array[int],
-    in_order: array[int],
-) -> None:
-    """Remember the order of what `search` gave. Neither array is ever changed."""
-    if is_short(query):
-        store.kept.orders.keep((store.account, mailbox, keys, query), found, in_order)
+def keep(store: SqliteStore, place: Place, found: array[int], in_order: array[int]) -> None:
+    """Remember the order of what `ordered` gave with this place. Neither array is ever changed."""
+    if is_short(place[3]):
+        store.kept.orders.keep(place, found, in_order)

@@ -23,8 +23,9 @@ from .sort_keys import Values
 if TYPE_CHECKING:  # a process that does not search need not load it
     from ...query.language import Query
 
-    Place = tuple[str, int, tuple[Criterion, ...], Query]
-    """(account, mailbox, keys, what the messages have in common)."""
+    Place = tuple[str, int, tuple[Criterion, ...], Query, str]
+    """(account, mailbox, keys, what the messages have in common, the account's incarnation): an older state that is put
+    in service gives mailboxes' keys, and with them UIDs, to others than the lost one did."""
 
 MOST_ORDERED = 2_000_000
 """UIDs held by the orders of one process: 8 MB. The messages beside them are arrays that others keep (`changes`,

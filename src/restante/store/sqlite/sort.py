@@ -106,7 +106,7 @@ async def _sort_by_flags(
 ) -> array[int]:
     """`sort` of all messages that have certain flags, or of all there are: their order may be known."""
     try:
-        found, known = await by_flags.ordered(store, mailbox, query, keys, within)
+        place, found, known = await by_flags.ordered(store, mailbox, query, keys, within)
     except NoSuchMailbox:
         return array("I")
     if known is not None:
@@ -117,7 +117,7 @@ async def _sort_by_flags(
     # No UID is given out twice, and new ones are above all before: where all are as many as they were and the highest
     # is the same, none has come meanwhile, and so none has gone.
     if len(ordered) == len(found) and (not whole or not len(found) or max(ordered) == found[-1]):
-        by_flags.keep(store, mailbox, query, keys, found, ordered)
+        by_flags.keep(store, place, found, ordered)
     return ordered
 
 

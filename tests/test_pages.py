@@ -70,3 +70,21 @@ def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(pages, "_library", lambda: None)
     assert not pages.wanted(64 << 20)
     pages.over()
+
+
+class Imitation:
+    """A C library that says that it is glibc's, and has not all of it."""
+
+    gnu_get_libc_version = malloc = madvise = free = None
+
+
+def _static(name: None) -> None:
+    raise OSError("Dynamic loading not supported")
+
+
+@pytest.mark.parametrize("library", [_static, lambda name: Imitation()])
+def test_a_c_library_that_cannot_be_asked_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, library: object) -> None:
+    monkeypatch.setattr(pages, "_enabled", lambda: "madvise")
+    monkeypatch.setattr("ctypes.CDLL", library)
+    assert not pages.wanted(64 << 20)
+    pages.over()

@@ -57,7 +57,8 @@ def wanted(octets: int) -> bool:
 
 
 def over() -> None:
-    """What was allocated is free again: give it back to the system, and go on as usual."""
+    """What was allocated is free again: give it back to the system, and go on as usual, but with one heap for all
+    threads: that cannot be undone once they allocate (a server wants it so, see `memory`)."""
     library = _library()
     if library is None:
         return
@@ -70,11 +71,15 @@ def over() -> None:
 
 
 def _library() -> CDLL | None:
-    """The C library, None where it is another one."""
+    """The C library, None where it is another one, also one that takes itself for glibc's, or cannot be asked."""
     from ctypes import CDLL
 
-    library = CDLL(None)
-    return library if hasattr(library, "gnu_get_libc_version") else None
+    try:
+        library = CDLL(None)
+    except OSError:  # a program that is linked statically
+        return None
+    needed = ("gnu_get_libc_version", "mallopt", "malloc_trim")
+    return library if all(hasattr(library, name) for name in needed) else None
 
 
 def _enabled() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from restante.backup import names
 from restante.backup.errors import NoRoom
 from restante.backup.folder import Folder
 from restante.backup.night import RECLAIMED, night
@@ -74,6 +75,63 @@ def test_room_is_reclaimed_in_one_night_of_seven(tmp_path: Path) -> None:
         smaller = [night for night in range(3, 22) if packs[night - 2] < packs[night - 3]]
         assert smaller == [14], "condemned with the seventh snapshot, gone with the fourteenth"
         assert verify(world.repository(), int(world.clock.now()), everything=True).right
+        await world.engine.close()
+
+    play(scene())
+
+
+def lists(world: World) -> list[str]:
+    """Of condemned packs: written anew each time that what nobody needs is looked for."""
+    return world.repository().condemned_lists()[0]
+
+
+def test_room_is_reclaimed_though_no_nights_own_number_is_a_seventh(tmp_path: Path) -> None:
+    """Six other snapshots a day: each night's number is as far from a seventh as the last one's."""
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        await put(world.ann, "INBOX", message(77, "x" * 100_000))
+        await night(world.engine, world.repository(), world.clock, "host", {}, Keep(1, 0, 0))
+        box = await world.ann.mailbox("INBOX")
+        assert box is not None
+        await world.ann.expunge(box.key, ((6, 6),), deleted_only=False)
+        seen = []
+        for _ in range(3):
+            for _ in range(6):
+                world.clock.advance(3 * 3600.0)
+                await world.take()
+            world.clock.advance(6 * 3600.0)
+            assert (await night(world.engine, world.repository(), world.clock, "host", {}, KEEP)).problems == ()
+            seen.append(lists(world))
+        assert names.snapshot_serial(world.repository().snapshot_names()[-1]) % RECLAIMED == 1
+        assert seen[0]
+        assert seen[0] != seen[1] != seen[2]
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_the_attempt_after_one_that_failed_reclaims(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path, location := Full(tmp_path / "backup", system_random))
+        await world.fill()
+        for _ in range(RECLAIMED - 1):
+            await put(world.ann, "INBOX", message(snapshots(world)))
+            assert (await tonight(world, Keep(1, 0, 0))).problems == ()
+        location.full, location.what = True, ("twin/condemned/",)
+        failed = await tonight(world, Keep(1, 0, 0))
+        assert failed.passing
+        assert "Old snapshots were not forgotten" in failed.problems[0]
+        location.full = False
+        assert lists(world) == []
+        world.clock.advance(300.0)
+        again = await night(world.engine, world.repository(), world.clock, "host", {}, Keep(1, 0, 0))
+        assert again.problems == ()
+        assert lists(world)
+        assert (await tonight(world, Keep(1, 0, 0))).problems == ()
+        kept = lists(world)
+        assert (await tonight(world, Keep(1, 0, 0))).problems == ()
+        assert lists(world) == kept, "not each night from now on"
         await world.engine.close()
 
     play(scene())
@@ -176,9 +234,10 @@ class Full(Folder):
     """A location without room: what is there can be read."""
 
     full = False
+    what: tuple[str, ...] = ("read/",)
 
     def put(self, name: str, data: bytes) -> None:
-        if self.full and name.startswith("read/"):
+        if self.full and name.startswith(self.what):
             raise NoRoom("There is no room at the backup's location.")
         super().put(name, data)
 

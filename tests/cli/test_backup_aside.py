@@ -223,6 +223,16 @@ def test_to_give_up_once_is_nothing(work: Work) -> None:
     assert noted.read_text().startswith("1 "), "in a row"
 
 
+def test_where_there_is_no_store_nothing_is_noted(work: Work) -> None:
+    """The disk is not mounted: on the folder in its place nothing is made."""
+    empty = work.cli.folder / "empty"
+    empty.mkdir()
+    said = plain_run(["--data", str(empty), "backup", "run", str(work.place), *work.words[-2:]])
+    assert said is not None
+    assert run_aside(said) is None
+    assert list(empty.iterdir()) == []
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_what_was_noted_for_runs_of_long_ago_is_removed(work: Work, whole: bool) -> None:
     folder = work.data / "backup-notes"

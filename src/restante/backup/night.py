@@ -8,14 +8,14 @@ either. Cut off anywhere, it leaves a valid repository (see `run`, `prune`, `ver
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..clock import Clock
 from ..errors import Refusal
 from . import names
 from .outcome import Night
 from .prune import prune
-from .repository import Repository
+from .repository import Repository, Snapshot
 from .retention import Keep
 from .run import Done, run
 from .source import NOBODY, Source, Standing
@@ -24,8 +24,10 @@ from .verify import Verified, checked, verify
 TOLD = 5
 """Accounts and damages named in a reason; the rest is counted."""
 RECLAIMED = 7
-"""Each snapshot whose number this divides, room is reclaimed: all lists of all snapshots are gone through for it, ten
-times the work of a run in a night in which little changed. By the number, so that nothing has to be remembered."""
+"""Once in so many snapshots room is reclaimed: all lists of all snapshots are gone through for it, ten times the work
+of a run in a night in which little changed."""
+YESTERDAY = 23 * 3600
+"""Seconds between two nights at least, as a rule: a day, less an hour where clocks change."""
 
 
 async def night(
@@ -55,8 +57,7 @@ async def night(
     wanted = bool(keep.daily or keep.weekly or keep.monthly)
     if wanted and repository.reads and repository.location.removes:
         try:
-            reclaim = names.snapshot_serial(done.snapshot.name) % RECLAIMED == 0
-            pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None, reclaim=reclaim)
+            pruned = await asyncio.to_thread(prune, repository, keep, int(clock.now()), zone=None, reclaim=is_turn)
             forgotten = len(pruned.forgotten)
         except Refusal as refusal:
             problems.append(f"Old snapshots were not forgotten: {refusal}")
@@ -78,6 +79,18 @@ async def night(
         done.snapshot.id, done.messages, done.written, forgotten, read_back, tuple(problems), passing=passing,
         checked=seen, unpruned=wanted and not repository.reads,
     )  # fmt: skip
+
+
+def is_turn(snapshots: Sequence[Snapshot]) -> bool:
+    """Whether `RECLAIMED` divides the number of the newest snapshot, or of another one since the night before. By
+    numbers, so that nothing has to be remembered; not by the newest's alone, which might never be such a one: with six
+    other snapshots each day, say, or where a night that failed then is tried again. snapshots: oldest first."""
+    if not snapshots:
+        return True
+    numbers = [names.snapshot_serial(one.name) for one in snapshots]
+    before = [n for n, one in zip(numbers, snapshots, strict=True) if one.data.at <= snapshots[-1].data.at - YESTERDAY]
+    since = before[-1] if before else numbers[0] - 1  # those before may have been forgotten
+    return numbers[-1] // RECLAIMED > since // RECLAIMED
 
 
 def _left_out(done: Done) -> list[str]:

@@ -13,7 +13,7 @@ names cannot be known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from operator import itemgetter
@@ -81,13 +81,14 @@ def prune(
     dry_run: bool = False,
     force: bool = False,
     zone: tzinfo | None = UTC,
-    reclaim: bool = True,
+    reclaim: Callable[[Sequence[Snapshot]], bool] = lambda snapshots: True,
 ) -> Pruned:
     """Forget snapshots past the rule, and what nobody needs then.
 
     dry_run: say which snapshots would go, and change nothing. force: go on though some list of messages cannot be
     read, when nothing that it named can be restored either. zone: whose days and months; None is the
-    machine's. reclaim: False for the first step alone, which reads snapshots' own files, and no list.
+    machine's. reclaim: of all snapshots that there are, oldest first, whether to go on behind the first step, which
+    reads their own files, and no list.
     Raises CannotPrune, NeedsPrivateKey, LocationFailed.
     """
     repository.need_private_key()
@@ -116,7 +117,7 @@ def prune(
     note_gone(repository, [one.name for one in done.forgotten])
     for one in done.forgotten:
         _remove(repository, done, one.name, names.twin(one.name))
-    if not reclaim:
+    if not reclaim(everything):
         _list_anew(repository, sealed)
         return done
     if location.append_only:

@@ -101,6 +101,7 @@ def _run(wanted: _Wanted) -> int | None:
     from ..errors import Refusal
     from ..store.sqlite import directory_addresses, directory_backup  # noqa: F401 - by the directory
     from ..store.sqlite.aside import Aside, NeedsEngine
+    from ..store.sqlite.names import DIRECTORY
     from .backup_said import PUT_BACK, complain_of, counted, tell_lacking, tell_run
     from .statuses import Exit
     from .words import complain, status_of
@@ -111,8 +112,9 @@ def _run(wanted: _Wanted) -> int | None:
         source = Aside(wanted.data)
         prepare(SnapshotData, WrittenData, PageData, AccountData)
     except NeedsEngine as error:
-        given_up.note(wanted.data, wanted.asked, clock.now())
-        raise _Otherwise from error
+        if os.path.isfile(f"{wanted.data}/{DIRECTORY}"):  # noqa: PTH113 (pathlib is not loaded)
+            given_up.note(wanted.data, wanted.asked, clock.now())
+        raise _Otherwise from error  # without one, nothing is made: its disk may not be mounted (`need_store`)
     except (Refusal, OSError) as error:
         raise _Otherwise from error
     gc.freeze()  # what is loaded stays

@@ -37,7 +37,7 @@ class Nightly:
     no server has. tried, trouble: failed attempts of a night that is still being tried. good: neither did the last
     night fail, nor is the last good one too old, nor did a restore drill fail or is one overdue; true where none is
     scheduled. unpruned: the backup is sealed, so that this server forgets no old snapshots. untold: the last night
-    failed, and there was nobody to whom that could be told."""
+    failed, and postmaster could not be told, who may not be there, or take no mail."""
 
     scheduled: bool
     good: bool
@@ -122,7 +122,8 @@ def _tell_nights(nightly: Nightly) -> None:
     if nightly.last_failure:
         click.echo(f"  last bad   {nightly.last_failure}  {nightly.reason}")
     if nightly.untold:
-        click.echo("  not told   there is no postmaster: make an account or alias postmaster@ one of your domains")
+        click.echo("  not told   postmaster has no message of it, and the server's log says why: is there an account")
+        click.echo("             or alias postmaster@ one of your domains, and does it take mail?")
     if nightly.tried:
         click.echo(f"  this night tried {count(nightly.tried, 'time')}  {nightly.trouble}")
     click.echo(f"  {'again     ' if nightly.tried else 'next      '} {nightly.next or 'running now, or cut off'}")

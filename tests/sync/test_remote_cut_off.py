@@ -266,8 +266,12 @@ def test_a_line_that_drops_again_and_again_brings_all_the_same(tmp_path: Path, c
 
     async def act(side: RemoteSide, script: Script) -> dict[int, bytes]:
         found = {uid: one.data for uid, one in (await all_of(side)).items()}
-        assert not side.unreadable
-        assert len(script.sessions) < 2 * sum(map(len, wanted.values())) / 40_000
+        if connections > 1:  # ends twice at one, behind others' octets: that waits
+            assert len(side.unreadable) <= 2
+            assert all(one.temporary for one in side.unreadable.values())
+            found |= {uid: one.data for uid, one in (await all_of(side)).items()} if side.unreadable else {}
+        assert found.keys() == wanted.keys() or connections > 1
+        assert len(script.sessions) < (2 if connections == 1 else 4) * sum(map(len, wanted.values())) / 40_000
         return found
 
     assert on(line, act, Settings(connections=connections), spool=tmp_path if kept else None) == wanted

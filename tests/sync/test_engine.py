@@ -252,6 +252,50 @@ def test_what_pop3_gave_a_last_line_end_is_no_other_message(make: Make) -> None:
     assert [len(uids(world, end)) for end in End] == [4, 4]
 
 
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("nul", [ONE, TWO])
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+def test_nul_that_imap_gives_as_another_octet_is_no_other_message(
+    make: Make, abilities: Abilities, nul: End, header: bool
+) -> None:
+    """POP3 carries it and other dates; IMAP gives 0x80 for it (Dovecot and ours)."""
+    world = make(one=abilities)
+    ends = (b"\r\n", b"\r\n", b"")
+    for day, last in enumerate(ends):
+        data = octets(day, alike=False).removesuffix(b"\r\n") + b"a\0b\0"
+        data = (data.replace(b"Subject: ", b"Subject: \0") if header else data) + last
+        world.disks[nul].deliver("INBOX", data if last else data + b"\r\n", frozenset(), 1_600_000_000)
+        world.disks[nul.other].deliver("INBOX", data.replace(b"\0", b"\x80"), frozenset(), 1_700_000_000 + day)
+    other = octets(1, alike=False).removesuffix(b"\r\n") + b"a\0b\x81\r\n"
+    world.disks[ONE].deliver("INBOX", other, frozenset(), 1_500_000_000)
+    report = sync(world)
+    assert (report.one.added, report.two.added) == (0, 1), "that one, which is another"
+    assert sync(world).changed == 0
+    for end in End:
+        world.disks[end].renumber("INBOX")
+        assert sync(world).two.added == sync(world).one.added == 0, "nor after its UIDs began anew"
+    (world.folder / "state").rename(world.folder / "lost")
+    assert sync(world).two.added == sync(world).one.added == 0, "nor without what was known"
+    assert [len(uids(world, end)) for end in End] == [4, 4]
+
+
+def test_a_move_of_a_message_with_nul_is_a_move(make: Make) -> None:
+    """Its digest in the base is of the octets that one side has."""
+    world = make(one=BARE)
+    for box in ("INBOX", "A"):
+        for disk in world.disks.values():
+            disk.create(box)
+    world.disks[TWO].deliver("INBOX", octets(1, alike=False) + b"\0\r\n", frozenset(), 1_600_000_000)
+    sync(world)
+    stored = world.disks[ONE].boxes["INBOX"].messages[1]
+    stored.data = stored.data.replace(b"\0", b"\x80")  # as the server shows it
+    stored.received += 5
+    world.disks[ONE].move("INBOX", 1, "A")
+    report = sync(world)
+    assert (report.two.moved, report.one.added, report.two.added) == (1, 0, 0)
+    assert world.disks[TWO].boxes["A"].messages[1].data.endswith(b"\0\r\n"), "as it was"
+
+
 def test_include_exclude_and_only(make: Make) -> None:
     world = make(replace(FREE, include=("INBOX", "Work*"), exclude=("*Spam",)))
     for name in ("Work/A", "Work/Spam", "Private"):

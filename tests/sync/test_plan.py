@@ -248,6 +248,16 @@ def test_what_mbsync_altered_is_looked_for_once_a_message() -> None:
     assert Counted.done < 5 * 300, "some for each message, whatever their number"
 
 
+def test_only_where_nul_was_seen_are_equal_sizes_looked_at_again() -> None:
+    left, right = Candidates(), Candidates()
+    for _ in range(3):
+        left.add(1, 100, 1, b"m", (), b"a")
+        right.add(1, 100, 2, b"m", (), b"b")
+    assert altered(left, right, Matches()) == ([], [])
+    right.nuls.add(1)
+    assert altered(left, right, Matches()) == ([0, 1, 2], [1])
+
+
 @given(MESSAGES, MESSAGES)
 def test_each_is_paired_at_most_once_and_never_against_its_octets(
     left: list[tuple[object, ...]], right: list[tuple[object, ...]]

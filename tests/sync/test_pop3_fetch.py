@@ -297,6 +297,26 @@ def test_mail_that_came_by_imap_is_recognised(tmp_path: Path) -> None:
     assert len(here(who)) == 5
 
 
+@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("name", ["nul", "n\0l"])
+def test_nul_that_imap_gives_as_another_octet_is_recognised(tmp_path: Path, name: str, top: bool) -> None:
+    """IMAP cannot carry it: what a copy over it has stored has 0x80 there. And the other way round."""
+    server = three(top=top)
+    mail = letter(name, "a\0b" * 3000 + "\r\n")
+    server.put(mail)
+    who = client(tmp_path)
+    who.target.put("INBOX", mail.replace(b"\0", b"\x80"))
+    who.target.put("INBOX", letter(name, "a\0b" * 2999 + "a\0c\r\n"))
+    report = run(who, server)
+    assert (report.downloaded, report.recognised) == (3, 1)
+    server.salt += 1
+    who.target.boxes["INBOX"].validity += 1
+    assert run(who, server).downloaded == 0
+    who.lose_state()
+    assert run(who, server).downloaded == 0
+    assert len(who.target.boxes["INBOX"].mails) == 5
+
+
 def test_only_new_messages_of_the_target_are_looked_at(tmp_path: Path) -> None:
     who, server = client(tmp_path), Server()
     for n in range(50):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -229,6 +230,117 @@ def test_an_interrupted_large_message_goes_on_where_it_was(tmp_path: Path) -> No
     assert on(bare, again, settings, spool=tmp_path) == [octets]
     assert [int(re.findall(rb"<([0-9]+)\.", line)[0]) for line in asked] == [0, *range(500_000, len(octets), pieces)]
     assert list(tmp_path.iterdir()) == []
+
+
+class BadLine(Bare):
+    """Ends each connection behind so many octets of what it says, so many times."""
+
+    def __init__(self, octets: int, times: int = 1_000_000) -> None:
+        super().__init__()
+        self.octets = octets
+        self.times = times
+        self.sent: dict[Session, int] = {}
+
+    def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+        answer = super().__call__(session, tag, command)
+        left = self.octets - self.sent.get(session, 0)
+        if answer is None or len(answer) <= left or not self.times:
+            self.sent[session] = self.sent.get(session, 0) + len(answer or b"")
+            return answer
+        self.times -= 1
+        session.push(answer[:left])
+        return None
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("connections", [1, 3])
+def test_a_line_that_drops_again_and_again_brings_all_the_same(tmp_path: Path, connections: int, kept: bool) -> None:
+    """Pieces are larger than what comes through a connection: 100 kB."""
+    line = BadLine(100_000)
+    large = {number: b"Subject: %d\r\n\r\n" % number + b"%07d\n" % number * 100_000 for number in (3, 4, 60)}
+    medium = {number: b"Subject: %d\r\n\r\n" % number + b"m" * 150_000 for number in range(20, 40)}
+    wanted = {}
+    for number in range(1, 81):
+        octets = large.get(number) or medium.get(number) or message(number).data
+        wanted[line.put(b"INBOX", octets)] = octets
+
+    async def act(side: RemoteSide, script: Script) -> dict[int, bytes]:
+        found = {uid: one.data for uid, one in (await all_of(side)).items()}
+        if connections > 1:  # ends twice at one, behind others' octets: that waits
+            assert len(side.unreadable) <= 2
+            assert all(one.temporary for one in side.unreadable.values())
+            found |= {uid: one.data for uid, one in (await all_of(side)).items()} if side.unreadable else {}
+        assert found.keys() == wanted.keys() or connections > 1
+        assert len(script.sessions) < (2 if connections == 1 else 4) * sum(map(len, wanted.values())) / 40_000
+        return found
+
+    assert on(line, act, Settings(connections=connections), spool=tmp_path if kept else None) == wanted
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_came_in_earlier_runs_is_gone_on_with(tmp_path: Path) -> None:
+    """Each run ends when four connections have."""
+
+    class Told(BadLine):
+        told = asyncio.Event()
+        cut = 0
+
+        def __call__(self, session: Session, tag: bytes, command: bytes) -> bytes | None:
+            answer = super().__call__(session, tag, command)
+            self.cut += answer is None
+            if self.cut == 4:
+                self.told.set()
+            return answer
+
+    line = Told(100_000)
+    octets = b"Subject: large\r\n\r\n" + b"0123456\n" * 100_000
+    line.put(b"INBOX", octets)
+    sizes = [0]
+
+    async def first(side: RemoteSide) -> bytes:
+        async for one in side.fetch("INBOX", [1]):
+            return one.data
+        raise AssertionError("it is there")
+
+    async def act(side: RemoteSide, script: Script) -> bytes | None:
+        await side.changes("INBOX", None)
+        line.told, line.cut = asyncio.Event(), 0
+        got, enough = asyncio.create_task(first(side)), asyncio.create_task(line.told.wait())
+        await asyncio.wait([got, enough], return_when=asyncio.FIRST_COMPLETED)
+        if got.done():
+            enough.cancel()
+            return got.result()
+        got.cancel()
+        await asyncio.gather(got, return_exceptions=True)
+        return None
+
+    for _ in range(30):
+        if found := on(line, act, spool=tmp_path):
+            break
+        sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+    assert found == octets
+    assert sizes == sorted(set(sizes)), "more each time"
+
+
+def test_a_part_of_another_message_is_not_gone_on_with(tmp_path: Path) -> None:
+    """A server that breaks RFC 9051 2.3.1.1: another message under its UID, and the connection ended between."""
+    one, other = (b"Subject: %d\r\n\r\n" % number + b"%07d\n" % number * 100_000 for number in (1, 2))
+
+    class Changing(BadLine):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            if self.times == 2:
+                self.boxes[b"INBOX"][1] = (set(), other)
+            return super().do_uid_fetch(session, rest)
+
+    line = Changing(100_000, times=4)
+    line.put(b"INBOX", one)
+
+    async def act(side: RemoteSide, script: Script) -> list[bytes]:
+        found = [one.data for one in (await all_of(side)).values()]
+        assert len(script.sessions) == 5
+        return found
+
+    assert on(line, act, spool=tmp_path) == [other]
 
 
 def test_messages_of_all_sizes_around_a_piece() -> None:

@@ -19,8 +19,8 @@ _LINE = re.compile(rb"(?:(message-id|date|from|to|subject)[ \t]*+:(.*+(?:\n[ \t]
 def mark(header: bytes) -> bytes:
     """16 octets that stand for the `MARK_FIELDS` of a header (or of a whole message, whose body is not looked at).
 
-    Folding, case of names, the fields' order and line ends make no difference: servers give fields back in ways of
-    their own. All occurrences count, in their order within a name.
+    Folding, case of names, the fields' order, line ends and NUL (`without_nul`) make no difference: servers give fields
+    back in ways of their own. All occurrences count, in their order within a name.
     """
     return _mark(_fields(header))
 
@@ -54,15 +54,33 @@ LINE_END = 2
 """Octets of a last line end."""
 
 
+NUL, FOR_NUL = b"\0", b"\x80"
+"""An octet that IMAP cannot carry but in a literal8 (RFC 9051 4.3), and what Dovecot's and our
+server give for it."""
+
+
+def without_nul(data: bytes) -> bytes:
+    """The message as IMAP gives it, whichever way it came: POP3 carries NUL. To compare, never to store."""
+    return data.replace(NUL, FOR_NUL)
+
+
+def has_nul(data: bytes) -> bool:
+    """Whether the octets may be another's but for NUL."""
+    return NUL in data or FOR_NUL in data
+
+
 def as_it_was(data: bytes) -> bytes:
-    """The message before mbsync copied it, and without line ends at its end: POP3 gives one to a message that has none
-    (RFC 1939 3), so what came by it is by that one longer than what IMAP gives."""
-    return without_mbsync(data).rstrip(b"\r\n")
+    """The message before mbsync copied it, without line ends at its end, and `without_nul`: POP3 gives a line end to a
+    message that has none (RFC 1939 3), so what came by it is by that one longer than what IMAP gives."""
+    return without_nul(without_mbsync(data).rstrip(b"\r\n"))
 
 
 def _fields(header: bytes) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
-    for name, value in _LINE.findall(header, 0, _end(header)):
+    end = _end(header)
+    if header.find(NUL, 0, end) >= 0:
+        header = without_nul(header[:end])
+    for name, value in _LINE.findall(header, 0, end):
         if name:
             found.setdefault(name.lower(), []).append(b" ".join(value.split()))
     return found

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, Content, Half, Row
 from ..model import Outline
-from ..outline import as_it_was, digest, without_mbsync
+from ..outline import as_it_was, digest, has_nul, without_mbsync
 from ..plan.match import Candidates, Matches, Trust, altered, match, match_digests, match_emails
 from ..settings import BOTH, End
 from ..side import MailboxUnavailable
@@ -392,8 +392,10 @@ async def _read(
         async for message in context.sides[end].fetch(context.name(pair, end), sorted(uids)):
             position = uids[message.uid]
             data = message.data if was is None else was(message.data)
-            if len(data) != len(message.data):
+            if data != message.data:
                 changed.add(position)
+            if has_nul(data):
+                columns.nuls.add(position)
             columns.digests[position] = digest(data)
             columns.sizes[position] = len(message.data)
     return changed

@@ -22,6 +22,7 @@ K = TypeVar("K", str, bytes)
 
 
 ALTERED = (-MBSYNC_OCTETS, -LINE_END, LINE_END, MBSYNC_OCTETS)
+WITH_NUL = (*ALTERED, 0)
 
 
 class Trust(IntEnum):
@@ -34,7 +35,10 @@ class Trust(IntEnum):
 
 
 class Candidates(Record):
-    """Columns. where: the mailbox. emails: EMAILIDs, any number. size: None if unknown. digest: None if never read."""
+    """Columns. where: the mailbox. emails: EMAILIDs, any number. size: None if unknown. digest: None if never read.
+
+    nuls: positions of what was read and may be another but for its NUL octets (`outline.has_nul`).
+    """
 
     where: list[int] = field(default_factory=list)
     sizes: list[int | None] = field(default_factory=list)
@@ -43,6 +47,7 @@ class Candidates(Record):
     emails: list[tuple[str, ...]] = field(default_factory=list)
     digests: list[bytes | None] = field(default_factory=list)
     trust: list[Trust] = field(default_factory=list)
+    nuls: set[int] = field(default_factory=set)
 
     def add(
         self,
@@ -99,8 +104,9 @@ def match(left: Candidates, right: Candidates, *, final: bool = False) -> Matche
 
 def altered(left: Candidates, right: Candidates, found: Matches) -> tuple[list[int], list[int]]:
     """Positions, left and right, that a final match has left over and that may be the same but for the field that
-    mbsync puts in, or the line end that POP3 does: equal marks, and sizes that these octets lie between. What they were
-    before it decides."""
+    mbsync puts in, or the line end that POP3 does, or NUL that IMAP does not carry: equal marks, and sizes that these
+    octets lie between, or that are equal where NUL was seen on the right (all of an equal size were read then). What
+    they were before it decides."""
     if len(found.pairs) == min(len(left), len(right)):
         return [], []  # nothing is left over on a side, mostly
     lefts: dict[tuple[bytes, int], list[int]] = defaultdict(list)
@@ -113,7 +119,9 @@ def altered(left: Candidates, right: Candidates, found: Matches) -> tuple[list[i
     for j, size in enumerate(right.sizes):
         if size is None or j in done_right:
             continue
-        same = [key for by in ALTERED if (key := (right.marks[j], size + by)) in lefts]
+        same = [
+            key for by in (WITH_NUL if j in right.nuls else ALTERED) if (key := (right.marks[j], size + by)) in lefts
+        ]
         if same:
             keys.update(same)
             some_right.append(j)

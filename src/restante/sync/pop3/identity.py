@@ -10,7 +10,8 @@ as they are:
     body   what stands behind the header
 
 Equal `head` and `body`: one delivery, fetched again. Equal `core` and `body`: one message, come here another way. Line
-ends are LF in all, and none at the end: a Maildir, a store and an mbox give them back as they can.
+ends are LF in all, and none at the end: a Maildir, a store and an mbox give them back as they can. NUL is what IMAP
+servers give for it (`outline.without_nul`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from ..outline import mark
+from ..outline import mark, without_nul
 from ..trace import STATE_FIELDS, TRACE_FIELDS, fields_named
 
 _STATE = fields_named(STATE_FIELDS)
@@ -62,7 +63,7 @@ def of_message(data: bytes) -> Identity:
     """Of a whole message. Cost: some 40 microseconds for a usual header and two passes over the body."""
     end = _header_end(data)
     head, core, _ = _digests(data, end)
-    body = data[end:].replace(b"\r\n", b"\n").rstrip(b"\r\n")
+    body = without_nul(data[end:]).replace(b"\r\n", b"\n").rstrip(b"\r\n")
     return Identity(mark(data[:end]), head, core, hashlib.sha256(body).digest(), len(data), end)
 
 
@@ -77,7 +78,7 @@ def _header_end(data: bytes) -> int:
 
 
 def _digests(data: bytes, end: int) -> tuple[bytes, bytes, bytes]:
-    header = data[:end].replace(b"\r\n", b"\n").rstrip(b"\r\n") + b"\n"
+    header = without_nul(data[:end]).replace(b"\r\n", b"\n").rstrip(b"\r\n") + b"\n"
     return _short(_STATE.sub(b"", header)), _short(_TRACE.sub(b"", header)), header
 
 

@@ -8,8 +8,10 @@ comes in pieces, alone, by way of the spool, until a piece is shorter than asked
 message, and an interrupted download goes on behind its last piece.
 
 A lost connection gives its batches back; another one goes on. The message whose turn it was is suspect: it is asked for
-once more, by itself, behind all others, and withheld where the connection ends at it again. Only where nothing moves
-for a few connections in a row is the side unavailable. RFC 9051 6.4.5 (partial), RFC 3516 4 (BINARY), RFC 8474 5.3.
+once more, by itself, behind all others, and withheld where the connection ends at it again. By itself it comes in small
+pieces that grow with what gets through, so that a line that drops again and again brings a message all the same: one of
+which something came is gone on with, at once. Only where nothing moves for a few connections in a row is the side
+unavailable. RFC 9051 6.4.5 (partial), RFC 3516 4 (BINARY), RFC 8474 5.3.
 """
 
 from __future__ import annotations
@@ -45,6 +47,14 @@ _REFUSED = 24
 _SLOWEST_PIECE = 20
 """Seconds that a piece may take at the rate that is allowed."""
 _LEAST_PIECE = 32_768
+_SMALL_PIECE = 16_384
+"""Octets of the first pieces of a message that a connection ended at; each further piece is twice as long."""
+_TIRED = 3 * _SMALL_PIECE
+"""Octets that came over a connection behind which its end says less of the message whose turn it was."""
+_TIRED_LOSSES = 3
+"""That many such ends count as one."""
+_LOST_IN_A_ROW = 2
+"""Messages that connections ended at, none between, from which on it looks like the line and not like a message."""
 
 
 def fetch(account: Account, name: str, uids: Sequence[int]) -> AsyncIterator[Message]:
@@ -78,17 +88,16 @@ class Download:
         self._losses = 0
         self._blamed = 0
         self._suspects: deque[int] = deque()
-        self._struck: set[int] = set()
+        self._struck: dict[int, int] = {}
+        self._small: set[int] = set()  # come by themselves, in small pieces
+        self._suspects_first = False
+        self._parts: dict[str, Part] = {}
         self._waited = 0.0
         self._running = 0
         self._failure: BaseException | None = None
         body = b"BINARY" if Quirk.EXACT_BINARY in account.quirks else b"BODY"
         self._body = body
-        self._items = b"(UID FLAGS INTERNALDATE %b%b.PEEK[]<0.%d>)" % (
-            b"EMAILID THREADID " if "OBJECTID" in account.pool.offers else b"",
-            body,
-            self._piece,
-        )
+        self._ids = b"EMAILID THREADID " if "OBJECTID" in account.pool.offers else b""
 
     async def messages(self) -> AsyncIterator[Message]:
         """The messages as they come."""
@@ -142,10 +151,36 @@ class Download:
         """There are messages that nobody has asked for yet."""
         return self._failure is None and (bool(self._again or self._suspects) or self._next < len(self._uids))
 
+    def items(self, piece: int) -> bytes:
+        """What is asked of each message."""
+        return b"(UID FLAGS INTERNALDATE %b%b.PEEK[]<0.%d>)" % (self._ids, self._body, piece)
+
+    def small(self, uid: int) -> bool:
+        """Whether a message is asked for by itself, in small pieces."""
+        return uid in self._small
+
+    def piece(self, uid: int) -> int:
+        """Octets of a message that are asked for first; where as many come there may be more."""
+        return min(_SMALL_PIECE, self._piece) if uid in self._small else self._piece
+
+    def part(self, name: str) -> Part:
+        """What came of a message, over whatever connection, and in earlier runs where it is on disk."""
+        if (part := self._parts.get(name)) is None:
+            part = self._parts[name] = Part(self._account.spool, name)
+        return part
+
+    def settled(self, name: str) -> None:
+        """Nothing more comes of it."""
+        self._parts.pop(name, None)
+
     def take(self, first: bool) -> list[int] | None:
         """The next batch; none but the `first` of a connection while a call waits for one."""
         if not self.waiting or (self._account.pool.wanted and not first):
             return None
+        if self._suspects_first:
+            if self._suspects:
+                return [self._suspects.popleft()]
+            self._suspects_first = False
         if self._again:
             return self._again.popleft()
         size = _FIRST_BATCH
@@ -155,17 +190,39 @@ class Download:
         self._next += len(batch)
         return batch or [self._suspects.popleft()]
 
-    def blame(self, uid: int) -> None:
-        """The connection ended when it was this message's turn. The second time the message is withheld."""
+    def blame(self, uid: int, tired: bool) -> None:
+        """The connection ended when it was this message's turn. The second time the message is withheld. tired: much
+        had come over that connection, so that its end may have nothing to do with it."""
         self._blamed += 1
-        if uid in self._struck:
+        by_itself = uid in self._small
+        struck = self._struck[uid] = self._struck.get(uid, 0) + (1 if tired and by_itself else _TIRED_LOSSES)
+        if struck >= 2 * _TIRED_LOSSES:
             self._account.unreadable[self._name, uid] = Withheld("it ends the connection instead")
+            self._suspects_first = False
+        elif by_itself:
+            self._suspects.appendleft(uid)
         else:
-            self._struck.add(uid)
+            self._small.add(uid)
             self._suspects.append(uid)
+            if self._blamed == _LOST_IN_A_ROW:
+                self._suspects_first = True
+
+    def progress(self, uid: int) -> None:
+        """More of it is kept than before."""
+        self._losses = self._blamed = 0
+        self._struck.pop(uid, None)
+
+    def go_on(self, uid: int) -> None:
+        """The connection ended when some of this message had come, and it comes next, behind what is kept of it."""
+        self._small.add(uid)
+        self._suspects.appendleft(uid)
+        self._suspects_first = True
 
     def give_back(self, uids: list[int]) -> None:
         """These have not come after all."""
+        if self._small:
+            self._suspects.extend(uid for uid in uids if uid in self._small)
+            uids = [uid for uid in uids if uid not in self._small]
         if uids:
             self._again.appendleft(uids)
 
@@ -243,21 +300,27 @@ class _Worker:
         self._asked.discard(blamed or 0)
         for _, uids in reversed(self._under_way):
             self._download.give_back([uid for uid in uids if uid in self._asked])
-        self._download.give_back([uid for uid, _ in self._large if uid != blamed])
+        begun = self._large[0][0] if self._large and self._part_came else None
+        self._download.give_back([uid for uid, _ in self._large if uid not in (blamed, begun)])
+        if begun is not None:
+            self._download.go_on(begun)
         if blamed is not None:
-            self._download.blame(blamed)
+            self._download.blame(blamed, self._connection.received > _TIRED)
 
     def _send(self) -> bool:
         """Begin commands until as many as may be are under way."""
         sent = False
+        download = self._download
         while (
             len(self._under_way) < _UNDER_WAY
             and not self._large
-            and (batch := self._download.take(not self._begun)) is not None
+            and not (self._under_way and download.small(self._under_way[-1][1][0]))
+            and (batch := download.take(not self._begun)) is not None
         ):
             self._begun = True
             ((numbers, _),) = sets(sorted(batch))
-            (tag,) = self._connection.begin((b"UID FETCH " + numbers + b" " + self._download._items,))
+            items = download.items(download.piece(batch[0]))
+            (tag,) = self._connection.begin((b"UID FETCH " + numbers + b" " + items,))
             self._under_way.append((tag, batch))
             self._asked.update(batch)
             sent = True
@@ -304,7 +367,7 @@ class _Worker:
             self._items[uid] = items
             return
         self._asked.discard(uid)
-        if len(body) >= self._download._piece and self._first in items:
+        if len(body) >= self._download.piece(uid) and self._first in items:
             self._large.append((uid, items))
             if sum(len(self._body(each) or b"") for _, each in self._large) > self._account.settings.in_flight:
                 for _, each in self._large:  # asked for again, with the rest of it
@@ -345,40 +408,50 @@ class _Worker:
                 if data is not None:
                     await self._download.put(self._message(uid, items, data[0]), data[1])
             self._large.pop(0)
+            self._part_came = False
 
     async def _rest(self, uid: int, first: bytes | None) -> tuple[bytes, Part] | None:
         """The whole message and where it was kept; None where it is gone, or too large to be taken."""
-        account = self._account
+        account, download = self._account, self._download
         address = account.pool.address
-        part = Part(
-            account.spool,
-            key(address.host, address.user, self._selected.name, self._selected.validity, uid),
-        )
-        if first is not None and part.size < len(first):
+        name = key(address.host, address.user, self._selected.name, self._selected.validity, uid)
+        part = download.part(name)
+        if first is not None and not await part.begins_with(first):
+            longer = part.size < len(first)
             part.drop()
             await part.add(first)
+            if longer:
+                self._came(uid)
+        size = download.piece(uid)
         while True:
             if part.size > account.settings.largest:
                 account.unreadable[self._name, uid] = Withheld(
                     f"larger than {account.settings.largest} octets", temporary=False
                 )
                 part.drop()
+                download.settled(name)
                 return None
-            piece = await self._piece(uid, part.size)
+            piece = await self._piece(uid, part.size, size)
             if piece is None:
                 part.drop()
+                download.settled(name)
                 return None
             if piece:
                 await part.add(piece)
-                self._part_came = True
-                self._download._losses = self._download._blamed = 0
-            if len(piece) < self._download._piece:
+                self._came(uid)
+            if len(piece) < size:
+                download.settled(name)
                 return await part.whole(), part
+            size = min(2 * size, download._piece)
 
-    async def _piece(self, uid: int, offset: int) -> bytes | None:
-        """Octets from `offset` on; None where the message is gone."""
+    def _came(self, uid: int) -> None:
+        self._part_came = True
+        self._download.progress(uid)
+
+    async def _piece(self, uid: int, offset: int, size: int) -> bytes | None:
+        """So many octets from `offset` on; None where the message is gone."""
         found: list[bytes] = []
-        body, size = self._download._body, self._download._piece
+        body = self._download._body
         wanted = b"%b[]<%d>" % (body, offset)
 
         def hear(answer: Data | Status) -> None:

@@ -56,6 +56,18 @@ class Part:
                 ) from error
         self.size += len(piece)
 
+    async def begins_with(self, first: bytes) -> bool:
+        """Whether these octets are the beginning of what is there. They always are, where they are not more; a server
+        that gave a UID to another message is not believed."""
+        if self.size < len(first):
+            return False
+        if self._path is None:
+            return b"".join(self._pieces).startswith(first)
+        try:
+            return await asyncio.to_thread(_begin, self._path, len(first)) == first
+        except OSError:
+            return False  # what cannot be read is of no use: it comes anew
+
     async def whole(self) -> bytes:
         """All that is there."""
         if self._path is None:
@@ -68,6 +80,11 @@ class Part:
         self.size = 0
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _begin(path: Path, octets: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(octets)
 
 
 def _append(path: Path, piece: bytes) -> None:

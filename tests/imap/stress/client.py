@@ -133,6 +133,7 @@ class Client:
             self.picture.take(name, line)
 
     def _tagged(self, name: str, command: bytes, line: bytes, allow: Sequence[bytes | None]) -> None:
+        deleted = False
         if b" OK" not in line[:12]:
             found = CODE.match(line)
             code = found[1] if found else None
@@ -140,7 +141,8 @@ class Client:
             deleted = self.picture is not None and self.picture.name.startswith("Vol") and code == b"NONEXISTENT"
             assert deleted or code in allow, (command, line)
         if self.picture is not None and name not in ("SELECT", "EXAMINE", "CLOSE", "UNSELECT"):
-            self.picture.end(line, told_all=name in ("NOOP", "IDLE", "EXPUNGE", "CHECK"))
+            # Of a mailbox that is deleted nothing is told any more, not what was removed from it before either.
+            self.picture.end(line, told_all=name in ("NOOP", "IDLE", "EXPUNGE", "CHECK") and not deleted)
 
     async def idle(self, patience: float) -> bool:
         """IDLE until something is told, or for so long; whether something was."""

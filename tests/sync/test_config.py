@@ -152,6 +152,18 @@ def test_an_outbox_is_emptied_by_one_copy_alone() -> None:
     assert len(parse_copies(one + two + 'outbox = ""\n', FILE).copies) == 2
 
 
+def test_no_copy_carries_the_outbox_of_another_one() -> None:
+    """A message on its way that came back from the server, having been changed there, would be sent twice."""
+    send = '\n[copy.old.send]\nsmtp = "smtp.example.com"\n'
+    old = ONE.replace("work]", "old]").replace("imap =", "pop3 =") + send
+    for text in (ONE + old, old + ONE):
+        with pytest.raises(ConfigError, match=r"copy\.work would carry what lies in the Outbox of copy\.old"):
+            parse_copies(text, FILE)
+    for key in ('exclude = ["Out*"]', 'mailboxes = ["INBOX"]'):
+        assert len(parse_copies(old + ONE + f"{key}\n", FILE).copies) == 2
+    assert len(parse_copies(ONE + old + 'outbox = ""\n', FILE).copies) == 2
+
+
 def test_a_token_command_needs_nothing_else() -> None:
     text = ONE.replace('password_command = "pass show mail/work"', 'oauth2 = { token_command = "x" }')
     assert parse_copies(text, FILE).copies["work"].oauth2.token_command == "x"

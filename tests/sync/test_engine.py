@@ -15,6 +15,7 @@ import pytest
 
 from restante.clock import ManualClock
 from restante.sync.engine import run
+from restante.sync.engine.carry import Carrier
 from restante.sync.engine.placeholder import NoPlaceholder, fetch_placeholder, is_placeholder
 from restante.sync.model import Added, Message, Withheld
 from restante.sync.outline import mark
@@ -22,7 +23,7 @@ from restante.sync.settings import End
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 from restante.sync.state import State, StateFailed
 
-from .memory import ALL, BARE, Abilities, HeaderlessSide, MemorySide
+from .memory import ALL, BARE, Abilities, HeaderlessSide, Killed, MemorySide
 from .programs import World, number_of, octets
 from .promises import FREE, ONE, PLAIN, TWO, Make, fetched, same, sync, uids
 
@@ -427,6 +428,79 @@ def test_a_message_that_is_gone_by_now_is_not_called_fetched(make: Make) -> None
     sync(world)
     same(world)
     assert not any(is_placeholder(m.data) for m in world.disks[TWO].boxes["INBOX"].messages.values())
+    assert sync(world).changed == 0
+
+
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+def test_uids_that_began_anew_on_the_server_bring_no_other_message(make: Make, abilities: Abilities) -> None:
+    world = large(make, one=abilities)
+    sync(world)
+    uid, before = placeholder(world), world.content(TWO)
+    world.disks[ONE].delete("INBOX")
+    world.disks[ONE].create("INBOX")
+    assert world.disks[ONE].deliver("INBOX", LARGE.replace(b"<000099@", b"<000098@")) == 1
+    with pytest.raises(MailboxUnavailable, match="begun anew"):
+        fetch(world, "INBOX", uid)
+    assert world.content(TWO) == before
+    assert placeholder(world) == uid
+
+
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+def test_uids_that_began_anew_here_remove_no_other_message(make: Make, abilities: Abilities) -> None:
+    world = large(make, two=abilities)
+    sync(world)
+    uid = placeholder(world)
+    world.disks[TWO].delete("INBOX")
+    world.disks[TWO].create("INBOX").uidnext = uid
+    other = LARGE.replace(b"<000099@", b"<000098@")
+    assert world.disks[TWO].deliver("INBOX", other, frozenset({"\\Draft"})) == uid
+    with pytest.raises(MailboxUnavailable, match="begun anew"):
+        fetch(world, "INBOX", uid)
+    assert [m.data for m in world.disks[TWO].boxes["INBOX"].messages.values()] == [other]
+    assert world.disks[ONE].boxes["INBOX"].messages[1].flags == {"\\Seen"}
+
+
+def test_uids_that_begin_anew_while_the_message_comes_remove_no_other_message(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = large(make)
+    sync(world)
+    uid, add = placeholder(world), MemorySide.add
+    other = LARGE.replace(b"<000099@", b"<000098@")
+
+    async def adding(side: MemorySide, name: str, messages: Sequence[Message]) -> list[Added]:
+        added = await add(side, name, messages)
+        world.disks[TWO].delete("INBOX")
+        world.disks[TWO].create("INBOX").uidnext = uid
+        world.disks[TWO].deliver("INBOX", other)
+        return added
+
+    monkeypatch.setattr(MemorySide, "add", adding)
+    with pytest.raises(MailboxUnavailable, match="begun anew"):
+        fetch(world, "INBOX", uid)
+    assert [m.data for m in world.disks[TWO].boxes["INBOX"].messages.values()] == [other]
+
+
+@pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
+def test_a_placeholder_that_is_moved_after_a_kill_is_not_taken_for_the_message(
+    make: Make, monkeypatch: pytest.MonkeyPatch, abilities: Abilities
+) -> None:
+    world = large(make, two=abilities)
+    sync(world)
+
+    async def killed(carrier: Carrier) -> None:
+        raise Killed("the message is to come, and its placeholder to go")
+
+    monkeypatch.setattr(Carrier, "run", killed)
+    with pytest.raises(Killed):
+        fetch(world, "INBOX", placeholder(world))
+    monkeypatch.undo()
+    world.disks[TWO].move("INBOX", placeholder(world), "A")
+    report = sync(world)
+    assert LARGE in [m.data for m in world.disks[TWO].boxes["INBOX"].messages.values()]
+    assert LARGE in [m.data for m in world.disks[ONE].boxes["INBOX"].messages.values()]
+    assert not any(is_placeholder(m.data) for box in world.disks[ONE].boxes.values() for m in box.messages.values())
+    assert len(report.aside) == 1, "what is left of the placeholder"
     assert sync(world).changed == 0
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from restante.sync.engine import afterwards
 from restante.sync.engine.placeholder import is_placeholder
+from restante.sync.model import Added, Message
+from restante.sync.settings import End
 
 from .memory import ALL, BARE, Abilities, MemorySide
 from .programs import World
@@ -111,6 +113,49 @@ def test_mail_that_comes_meanwhile_goes_before_what_is_left(tmp_path: Path, monk
     seen(world, at)
     sync(world)
     assert lacking[1] == 1, "it came while large messages were still lacking"
+    assert whole(world).count(0) == 0
+    same(world)
+
+
+def test_what_is_refused_comes_once(tmp_path: Path) -> None:
+    world = filled(tmp_path)
+    refused: list[int] = []
+
+    def refuses(name: str, message: Message) -> Added | None:
+        if len(message.data) < 1000:
+            return None
+        refused.append(message.uid)
+        return Added(0, "It is too large.")
+
+    def prepare(sides: dict[End, MemorySide]) -> None:
+        sides[TWO].refuses = refuses
+
+    world.prepare = prepare
+    report = sync(world)
+    assert (len(refused), len(report.aside)) == (3, 3)
+    assert sync(world).changed == 0
+    assert len(refused) == 3
+
+
+def test_a_side_that_is_full_is_sent_no_further_large_messages(tmp_path: Path) -> None:
+    world = filled(tmp_path)
+    refused: list[int] = []
+
+    def refuses(name: str, message: Message) -> Added | None:
+        if len(message.data) < 1000:
+            return None
+        refused.append(message.uid)
+        return Added(0, "Over quota.", True)
+
+    def prepare(sides: dict[End, MemorySide]) -> None:
+        sides[TWO].refuses = refuses
+
+    world.prepare = prepare
+    sync(world)
+    assert (len(refused), whole(world).count(0)) == (1, 3)
+    world.prepare = None
+    world.clock.advance(100_000)
+    sync(world)
     assert whole(world).count(0) == 0
     same(world)
 

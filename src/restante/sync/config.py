@@ -408,6 +408,7 @@ class _CopyReading(Reading):
         seen: dict[str, str] = {}
         senders: dict[str, str] = {}
         roots: dict[str, str] = {}
+        places: list[tuple[str, str]] = []
         for name, copy in copies.items():
             for key in ("maildir", "store"):
                 value = getattr(copy, key)
@@ -420,8 +421,11 @@ class _CopyReading(Reading):
                 if place in seen:
                     raise self.error(("copy", name, key), f"copy.{name} and copy.{seen[place]} have one {key}.")
                 seen[place] = name
+                places.append((name, place))
                 if key == "maildir":
                     roots[name] = place.removeprefix("maildir ")
+        for name, place in places:
+            self._outbox_apart(name, copies[name], senders.get(place, name), copies)
         for name, root in roots.items():
             for other, outer in roots.items():
                 if root.startswith(outer + "/") and _is_mailbox(root[len(outer) + 1 :], copies[other].layout):
@@ -430,6 +434,19 @@ class _CopyReading(Reading):
                         f"copy.{name} lies within the tree of copy.{other}, and would be a mailbox of it.",
                         "Give them folders beside each other.",
                     )
+
+    def _outbox_apart(self, name: str, copy: CopyTable, sender: str, copies: Mapping[str, CopyTable]) -> None:
+        """What lies in an Outbox is on its way: a copy that carried it to its server, and brought it back from there
+        because it was changed meanwhile, would have it sent twice."""
+        if sender == name:
+            return
+        from .patterns import canonical, fits
+
+        outbox = canonical(copies[sender].send.outbox)
+        taken = not copy.mailboxes or any(fits(outbox, each) for each in copy.mailboxes)
+        if taken and not any(fits(outbox, each) for each in copy.exclude):
+            text = f"copy.{name} would carry what lies in the Outbox of copy.{sender} to its server."
+            raise self.error(("copy", name), text, f'Say exclude = ["{outbox}"] in copy.{name}.')
 
 
 def _is_mailbox(path: str, layout: str) -> bool:

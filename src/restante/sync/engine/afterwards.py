@@ -21,7 +21,7 @@ from ..settings import CopySettings, Progress, Report, Tally
 from ..side import MailboxUnavailable, Side
 from ..state import State
 from ..state.placeholders import Placeholder, placeholders
-from .placeholder import NoPlaceholder, fetch_placeholder
+from .placeholder import NoPlaceholder, NothingTaken, fetch_placeholder
 from .run import run
 
 LOOK = 5.0
@@ -48,14 +48,19 @@ async def run_headers_first(
     report = await run(first, one, two, state, clock, only=only, same_account=same_account, progress=progress)
     names = {canonical(name) for name in only}
     tried: set[tuple[str, int]] = set()
-    while picks := [pick for pick in _newest(settings, state, names) if (pick.mailbox, pick.uid) not in tried]:
+    full = False
+    while not full and (picks := [pick for pick in _newest(settings, state, names) if _spot(pick) not in tried]):
         began, brought, octets = clock.monotonic(), 0, 0
         for number, pick in enumerate(picks):
-            tried.add((pick.mailbox, pick.uid))
+            tried.add(_spot(pick))
             try:
+                # By `first`: what is set aside under another limit would be tried again at once, and come twice.
                 await fetch_placeholder(
-                    settings, one, two, state, clock, pick.mailbox, pick.uid, _of(progress, number, len(picks))
+                    first, one, two, state, clock, pick.mailbox, pick.uid, _of(progress, number, len(picks))
                 )
+            except NothingTaken:
+                full = True
+                break
             except (MailboxUnavailable, NoPlaceholder):
                 continue  # the look that follows says why, or somebody has removed it
             brought, octets = brought + 1, octets + pick.size
@@ -64,6 +69,10 @@ async def run_headers_first(
         last = await run(first, one, two, state, clock, only=only, progress=progress)
         report = _together(report, last, brought, octets)
     return report
+
+
+def _spot(pick: Placeholder) -> tuple[str, int]:
+    return pick.mailbox, pick.uid
 
 
 def _of(progress: Callable[[Progress], None] | None, before: int, total: int) -> Callable[[Progress], None] | None:

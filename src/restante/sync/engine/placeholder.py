@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from ...clock import Clock
 from ...errors import Refusal
 from ..base import Known, Row
-from ..model import FlagChange, Message, Outline
+from ..model import FlagChange, Message, Outline, Place
 from ..plan.mailboxes import Joint
 from ..plan.messages import Additions
 from ..settings import BOTH, CopySettings, End, Progress
@@ -46,6 +46,10 @@ class NoPlaceholder(Refusal):
     """There is no placeholder under that UID."""
 
     code = "NO-PLACEHOLDER"
+
+
+class NothingTaken(MailboxUnavailable):
+    """The side takes nothing more now: over quota, most likely. Others would come for nothing."""
 
 
 def make(header: bytes, size: int) -> bytes:
@@ -106,8 +110,9 @@ async def fetch_placeholder(
 ) -> None:
     """Replace the placeholder with that UID in side two's mailbox by the message itself, whatever the limit.
 
-    What was done to the placeholder's flags since the last run is done to the message first. Raises NoPlaceholder,
-    CopyBusy, SideUnavailable, MailboxUnavailable. Cut off at any instant, the next run goes on.
+    What was done to the placeholder's flags since the last run is done to the message first. Where UIDs began anew
+    since then, on either side, nothing is done: they are other messages' now. Raises NoPlaceholder, CopyBusy,
+    SideUnavailable, MailboxUnavailable (NothingTaken). Cut off at any instant, the next run goes on.
     """
     from .carry import Carrier
     from .messages import remove_doomed
@@ -126,7 +131,10 @@ async def fetch_placeholder(
             known = {end: pairs[0].at(end) for end in BOTH}
             joint = Joint(pairs[0], None, None, mailbox, pairs[0].key)
             for end, there in known.items():
-                joint.put(end, places[end].get(there.name) if there is not None else None)
+                place = places[end].get(there.name) if there is not None else None
+                if there is not None and place is not None and not _is_still(there, place):
+                    raise _numbered_anew(context, there.name, end)
+                joint.put(end, place)
             context.joints = {joint.key: joint}
             stands = await _Standing.of(context, row, known[End.TWO])
             await stands.carry_flags()
@@ -139,6 +147,8 @@ async def fetch_placeholder(
             await remove_doomed(context, joint.key, End.TWO)
             for refused in withheld(one, context.name(joint.key, End.ONE), [row.one.uid or 0]).values():
                 raise MailboxUnavailable(f"{one.title} does not give the message: {refused.reason}")
+            if (joint.key, End.TWO) in context.stopped:
+                raise NothingTaken(f"{two.title} takes no large message now.", "What it said: restante sync")
             row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
             if row is None or not row.two.present:
                 raise MailboxUnavailable(
@@ -150,19 +160,33 @@ async def fetch_placeholder(
                 await side.close()
 
 
+def _is_still(known: Known, place: Place) -> bool:
+    """Whether UIDs there mean what they meant at the last run."""
+    same = known.id is None or place.id is None or known.id == place.id
+    return same and known.validity in (None, place.validity)
+
+
+def _numbered_anew(context: Context, name: str, end: End) -> MailboxUnavailable:
+    return MailboxUnavailable(
+        f"UIDs of {name} on {context.sides[end].title} have begun anew.",
+        "Bring both sides in step first: restante sync",
+    )
+
+
 class _Standing:
     """A placeholder that is to go: what becomes of its flags by then is done to the message on side one."""
 
-    def __init__(self, context: Context, row: Row, cursor: str | None) -> None:
+    def __init__(self, context: Context, row: Row, known: Known | None) -> None:
         self._context = context
         self._pair, self._uid, self._far = row.pair, row.two.uid or 0, row.one.uid or 0
         self._flags, self._carried = row.two.flags, row.two.flags
-        self._cursor = cursor
+        self._cursor = known.cursor if known is not None else None
+        self._validity = known.validity if known is not None else None
 
     @classmethod
     async def of(cls, context: Context, row: Row, known: Known | None) -> _Standing:
         """Raises NoPlaceholder where it is somewhere else now: what became of it is for a run to find out."""
-        found = cls(context, row, known.cursor if known is not None else None)
+        found = cls(context, row, known)
         if not await found._look():
             raise NoPlaceholder(
                 f"The placeholder {found._uid} is in {found._name(End.TWO)!r} no more.",
@@ -180,8 +204,13 @@ class _Standing:
             self._carried = self._flags
 
     async def _look(self) -> bool:
-        """Whether it is there. A side that was not asked would keep what has flags that it has not told of."""
+        """Whether it is there. A side that was not asked would keep what has flags that it has not told of.
+
+        Raises MailboxUnavailable where UIDs began anew: the side would take the old one for a message of its own.
+        """
         changes = await self._context.sides[End.TWO].changes(self._name(End.TWO), self._cursor)
+        if self._validity not in (None, changes.validity):
+            raise _numbered_anew(self._context, self._name(End.TWO), End.TWO)
         self._cursor = changes.cursor
         for uid, flags in zip(changes.uids, changes.flags, strict=True):
             if uid == self._uid:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
-from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, Content, Half, Row
+from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
 from ..model import Outline
 from ..outline import as_it_was, digest, has_nul, without_mbsync
 from ..plan.match import Candidates, Matches, Trust, altered, match, match_digests, match_emails
@@ -131,7 +131,9 @@ def _rows(rows: list[Row], contents: dict[int, Content], end: End) -> Candidates
             own = content.emails.get(end)  # the placeholder has one of its own
             emails = () if own is None else (own,)
             size, read = (content.near_size, content.near_digest) if end is End.TWO else (size, read)
-        trust = Trust.SENT if row.odd & SENT else Trust.NONE if row.at(end).gone else Trust.TRIED
+        # What stood for it may have been moved, and differs in nothing but its size: the octets decide.
+        doubtful = row.at(end).gone or (end is End.TWO and row.odd & WHOLE)
+        trust = Trust.SENT if row.odd & SENT else Trust.NONE if doubtful else Trust.TRIED
         columns.add(row.pair, size, content.received, content.mark, emails, read, trust)
     return columns
 

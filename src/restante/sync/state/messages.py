@@ -283,7 +283,9 @@ class Messages:
         self._db.execute(
             f"UPDATE message SET two = NULL, odd = (odd & ~{PLACEHOLDER | SENT}) | {WHOLE} WHERE key = ?", (row.key,)
         )
-        self._db.execute("UPDATE content SET near_size = NULL, near_digest = NULL WHERE message = ?", (row.key,))
+        self._db.execute(
+            "UPDATE content SET near_size = NULL, near_digest = NULL, two_email = NULL WHERE message = ?", (row.key,)
+        )  # by the placeholder's EMAILID nobody is to find the message
 
     def undoom(self, keys: Sequence[int]) -> set[int]:
         """Of these messages, which are to be forgotten, those whose placeholder still waits for them: it stands for

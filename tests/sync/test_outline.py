@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +77,13 @@ PIECES = [
 def test_marks_stay_what_they_were(header: bytes) -> None:
     """They are kept in the states of copies, and compared with those that are made later."""
     assert mark(header) == as_released(header)
+
+
+def test_a_header_of_megabytes_is_read_the_same_way_in_little_memory() -> None:
+    lines = b"x\r\n" * 500_000
+    tracemalloc.start()
+    try:
+        assert mark(b"X: y\r\n" + lines + WHOLE) == mark(WHOLE)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

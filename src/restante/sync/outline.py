@@ -80,10 +80,20 @@ def _fields(header: bytes) -> dict[bytes, list[bytes]]:
     end = _end(header)
     if header.find(NUL, 0, end) >= 0:
         header = without_nul(header[:end])
-    for name, value in _LINE.findall(header, 0, end):
+    # A tuple for each line, all at once, is twice as fast; and gigabytes, where somebody sends millions of lines.
+    lines = _LINE.findall(header, 0, end) if end <= _LONG else map(_groups, _LINE.finditer(header, 0, end))
+    for name, value in lines:
         if name:
             found.setdefault(name.lower(), []).append(b" ".join(value.split()))
     return found
+
+
+_LONG = 1 << 20
+"""Octets of a header whose lines are not held all at once."""
+
+
+def _groups(line: re.Match[bytes]) -> tuple[bytes, bytes]:
+    return line[1], line[2]
 
 
 def _mark(fields: dict[bytes, list[bytes]]) -> bytes:

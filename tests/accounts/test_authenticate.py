@@ -378,6 +378,14 @@ def test_guessers_wait_longer_and_longer_and_neighbours_do_not(tmp_path: Path) -
             await refused(world.auth.password(ANN, b"wrong %d" % n, AFAR))
         assert world.delays == [0.5, 1, 2, 4, 8, 15]
         world.delays.clear()
+
+        async def note(seconds: float) -> None:  # no time passes: his neighbours come while he waits
+            world.delays.append(seconds)
+
+        world.auth._sleep = note
+        await refused(world.auth.password(ANN, b"wrong again", AFAR))
+        assert world.delays == [15]
+        world.delays.clear()
         await world.auth.password(b"bob@example.org", b"secret", AFAR)
         await world.auth.password(ANN, b"secret", replace(AFAR, address="192.0.2.99"))
         assert world.delays == []

@@ -79,6 +79,25 @@ def test_every_key_exists(page: Path) -> None:
 
 
 MODULES = {"imap.grammar", "pop3.grammar"}
+FILES = [
+    f"/{path.relative_to(ROOT)}" for room in ("src", "tests", "bench", "docs") for path in (ROOT / room).rglob("*.py")
+]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_files_and_classes_are_where_a_page_says(page: Path) -> None:
+    """Whatever moves: `room/file.py`, or `file.Class` where the file is ours. The history tells of what was."""
+    for text in inline(page):
+        if re.fullmatch(r"[a-z_0-9/]+\.py", text):
+            assert any(file.endswith(f"/{text}") for file in FILES), text
+        elif match := re.fullmatch(r"([a-z_0-9.]+)\.([A-Z]\w+)", text):
+            ends = tuple(f"/{match[1].replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
+            there = [(ROOT / file[1:]).read_text("utf-8") for file in FILES if file.endswith(ends)]
+            named = re.compile(rf"^(?:class |def )?{match[2]}\b", re.MULTILINE)
+            assert any(map(named.search, there)) or text in OTHERS, text
+
+
+OTHERS = {"email.message.Message"}
 
 
 @by_page

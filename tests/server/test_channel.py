@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import struct
@@ -20,6 +21,7 @@ from restante.server.listeners import Bound, UnixRights, bind_all
 from restante.server.services import Service, Wire
 from restante.server.silence import SILENT
 from restante.server.sockets import is_loopback, set_options
+from restante.server.worker import _IDS
 
 from .support import PATIENCE, Client, EchoRoom, eventually, running
 
@@ -68,6 +70,16 @@ def test_a_fault_ends_its_connection_alone_and_is_logged_without_its_text(tmp_pa
         server.wait_log("internal error rip=127.0.0.1 id=")
         assert "RuntimeError" in server.log.getvalue()
         assert "secret" not in server.log.getvalue()
+
+
+def test_each_connection_has_an_id_of_its_own(tmp_path: Path) -> None:
+    """More of them than are drawn at once."""
+    with running(tmp_path) as server:
+        clients = [server.connect() for _ in range(2 * _IDS + 1)]
+        assert {client.line() for client in clients} == {b"hello"}
+        ids = [channel.id for channel in server.server.worker._channels]
+        assert len(set(ids)) == len(ids) == len(clients)
+        assert all(re.fullmatch("[a-z2-7]{8}", each) for each in ids)
 
 
 def test_a_flood_is_not_read_into_memory(tmp_path: Path) -> None:

@@ -277,6 +277,43 @@ def test_a_worker_looks_away_when_somebody_comes_not_behind_each_that_it_took(mo
     asyncio.run(play())
 
 
+def test_who_is_full_leaves_a_connection_lying_until_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be turned away, while another worker has room."""
+
+    async def play() -> None:
+        loop, shared = asyncio.get_running_loop(), SharedCounts(2, b"key")
+        table = LimitsTable(connections=1)
+        limits, other = Limits(table, shared, 0), Limits(table, shared, 1)
+        limits.enter("127.0.0.1", True)
+        taken, looks, seen = asyncio.Queue[socket.socket](), 0, asyncio.Event()
+
+        def look_away() -> None:
+            nonlocal looks
+            looks += 1
+            Limits.look_away(limits)
+            if looks == 3:
+                seen.set()
+
+        monkeypatch.setattr(limits, "look_away", look_away)
+        (bound,) = bind_all([(Service.IMAP, TcpAddress("127.0.0.1", 0))])
+        log = make_logger("info", "plain", ManualClock(), io.StringIO())
+
+        def accepted(_service: Service, sock: socket.socket, _address: str) -> None:
+            taken.put_nowait(sock)
+            seen.set()
+
+        acceptor = Acceptor(bound, loop, limits, log, accepted)
+        with socket.create_connection(bound.sock.getsockname()):
+            await asyncio.wait_for(seen.wait(), PATIENCE)
+            assert taken.empty()
+            other.enter("127.0.0.1", True)
+            (await asyncio.wait_for(taken.get(), PATIENCE)).close()
+        acceptor.close()
+        close_all([bound])
+
+    asyncio.run(play())
+
+
 def test_past_the_bound_without_login_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("restante.server.channel.is_loopback", lambda address: False)
     with running(tmp_path, Config(limits=LimitsTable(connections_before_login=2))) as server:

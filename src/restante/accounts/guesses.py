@@ -2,7 +2,7 @@
 
 Two tables, each of buckets of eight records, in one file (or, where none is given or it fails, in this process's
 memory). A pair is found by a keyed digest that names bucket and record, so nobody outside can choose names that
-meet in one bucket; names and addresses themselves are not kept. A full bucket gives up the record that says least.
+meet in one bucket; names and addresses themselves are not in it. A full bucket gives up the record that says least.
 
     file = header (magic, key, checksum) · failures (BUCKETS x WAYS x 48) · places (BUCKETS x WAYS x 32)
 

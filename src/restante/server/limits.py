@@ -118,9 +118,14 @@ class Limits:
         """No connection is to come here any more."""
         self._shared.retire(self._number)
 
+    @property
+    def full(self) -> bool:
+        """This worker has as many connections as it may have."""
+        return self.connections >= self._table.connections
+
     def enter(self, address: str, loopback: bool) -> None:
         """Count a connection. Raises TooManyConnections (then nothing is counted)."""
-        if self.connections >= self._table.connections:
+        if self.full:
             raise TooManyConnections("This server has too many connections.", "Try again later.")
         if not loopback:
             self._take(0, address, self._table.connections_address, "There are too many connections from your address.")

@@ -266,7 +266,8 @@ class Acceptor:
 
     def _ready(self) -> None:
         for taken in range(_AT_ONCE):
-            if not self._waited and self._limits.others_are_idler():
+            # Who is full could but turn it away, however long it waits for one that has room.
+            if (not self._waited or self._limits.full) and self._limits.others_are_idler():
                 # As a rule nobody else waits behind the one just taken: who comes next is left lying when he is there.
                 if not taken:
                     self._pause(_POLITE, True)

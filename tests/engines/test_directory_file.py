@@ -19,7 +19,7 @@ from restante.store.journal import Begun
 from restante.store.sqlite import directory as directory_module
 from restante.store.sqlite import directory_closures, directory_credentials
 from restante.store.sqlite.directory import SqliteDirectory
-from restante.store.sqlite.directory_schema import MIGRATIONS, connect, prepare
+from restante.store.sqlite.directory_schema import APPLICATION_ID, MIGRATIONS, connect, make_file, prepare
 
 
 def opened(path: Path, clock: ManualClock | None = None) -> SqliteDirectory:
@@ -105,6 +105,25 @@ def test_many_processes_may_make_the_file_at_once(tmp_path: Path) -> None:
     path = tmp_path / "directory.db"
     started = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(4)]
     assert [process.wait(60) for process in started] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("at", range(1, 5))
+def test_a_file_that_another_process_makes_meanwhile_is_ours(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "directory.db"
+    make_file(path)
+    ours, others = connect(path, 1000), connect(path, 1000)
+    statements = 0
+
+    def before(_: object, sql: str, values: object) -> bool:
+        nonlocal statements
+        statements += 1
+        if statements == at and not ours.in_transaction:
+            prepare(others)
+        return True
+
+    ours.exec_trace = before
+    prepare(ours)
+    assert ours.pragma("application_id") == others.pragma("application_id") == APPLICATION_ID
 
 
 def test_a_lock_held_too_long_is_busy_and_the_next_try_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

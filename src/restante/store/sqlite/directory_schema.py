@@ -223,9 +223,8 @@ def prepare(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS)
 
 def _checked_version(connection: apsw.Connection, newest: int) -> int:
     """The file's version, once it is known to be ours and not newer than this program."""
-    application = int(connection.pragma("application_id"))
-    version = int(connection.pragma("user_version"))
-    if application != APPLICATION_ID and (application or version or connection.execute(_ANY_TABLE).fetchone()):
+    application, version, tables = connection.execute(_WHAT_IT_IS).get
+    if application != APPLICATION_ID and (application or version or tables):
         raise Damaged("directory.db is not a directory of Restante's.", "Choose another data folder with --data.")
     if version > newest:
         raise NewerSchema(
@@ -235,4 +234,8 @@ def _checked_version(connection: apsw.Connection, newest: int) -> int:
     return version
 
 
-_ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
+_WHAT_IT_IS = """
+SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
+    EXISTS (SELECT 1 FROM sqlite_schema)
+"""
+"""One statement sees one state: a file that another process makes meanwhile is empty, or ours."""

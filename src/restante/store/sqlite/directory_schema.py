@@ -231,7 +231,7 @@ def _checked_version(connection: apsw.Connection, newest: int) -> int:
             f"directory.db has version {version}; this Restante knows versions up to {newest}.",
             "Install the newer Restante again, or put back the data folder as it was before the upgrade.",
         )
-    return version
+    return int(version)
 
 
 _WHAT_IT_IS = """

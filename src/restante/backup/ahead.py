@@ -13,7 +13,6 @@ import stat
 from _thread import allocate_lock, start_new_thread
 from binascii import a2b_base64
 
-from .. import pages
 from ..lanes import ONE
 
 TYPE_CHECKING = False  # see `cli.entry`
@@ -59,13 +58,10 @@ def begin(root: str, passphrase: bytes) -> bool:
     if wanted not in _made:
         # Here, not there: a thread that loads something beside one that does waits for it half of the time.
         argon2id = _argon2id()
-        roomy = pages.wanted(wanted[2] << 10)
         making = _Making()
         try:
-            start_new_thread(_make, (wanted, making, argon2id, roomy))
+            start_new_thread(_make, (wanted, making, argon2id))
         except RuntimeError:  # no more threads for this user: `keys` needs none
-            if roomy:
-                pages.over()
             return False
         _made[wanted] = making
     return True
@@ -126,7 +122,7 @@ def _argon2id() -> type[Argon2id]:
         return Argon2id
 
 
-def _make(wanted: _Wanted, making: _Making, argon2id: type[Argon2id], roomy: bool) -> None:
+def _make(wanted: _Wanted, making: _Making, argon2id: type[Argon2id]) -> None:
     passphrase, salt, memory, passes, lanes = wanted
     try:
         made = argon2id(salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory)
@@ -136,8 +132,6 @@ def _make(wanted: _Wanted, making: _Making, argon2id: type[Argon2id], roomy: boo
         return
     finally:
         making.over.release()
-        if roomy:
-            pages.over()
 
 
 def derived(passphrase: bytes, salt: bytes, memory: int, passes: int, lanes: int) -> bytes | None:

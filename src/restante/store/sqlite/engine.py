@@ -38,6 +38,7 @@ from .paths import account_file
 from .served import forget_closed
 from .sessions import Shared
 from .transaction import Settings
+from .turns import Turns
 from .writer import Job, Writers
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class SqliteEngine:
         self.filler = Filler(lambda account: self.account(account).fill_search(), index_after)
         self._quota_default = quota_default
         self._hints = Hints(data, self._counter)
-        self._writers = Writers(self.handles, clock, random, self.settings, self._hints.announce)
+        turns = Turns(self.locks / "turns")
+        self._writers = Writers(self.handles, turns, clock, random, self.settings, self._hints.announce)
         self._directory: SqliteDirectory | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Future[int] | None = None

@@ -2,13 +2,14 @@
 
 ```
 caller -> queue of the account -> a writer thread takes all that waits
-          BEGIN IMMEDIATE, what has queued meanwhile joins | per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO
+          its turn among processes -> BEGIN IMMEDIATE, what has queued meanwhile joins
+          per job: SAVEPOINT, own number, RELEASE or ROLLBACK TO
           COMMIT -> watchers -> futures -> a log that has grown is written back, while who was answered goes on
 ```
 
 An account runs on one thread at a time; several accounts run beside each other. A job that fails or changes nothing
 is undone to its savepoint, and its number goes to the next one. A caller that goes away does not stop its job.
-Other processes are met at the file's lock. If COMMIT fails, every job of the group fails with it.
+Other processes are met at the file's lock, each in its turn. If COMMIT fails, every job of the group fails with it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ..errors import StoreFailed
 from .faults import refusal
 from .handles import Handle, Handles
 from .transaction import Settings, Write
+from .turns import Turns
 
 GROUP = 64
 """Most jobs of one transaction: bounds what waits behind one fsync."""
@@ -68,8 +70,11 @@ class Queue:
 class Writers:
     """The writer threads of one process."""
 
-    def __init__(self, handles: Handles, clock: Clock, random: Random, settings: Settings, announce: Announce) -> None:
+    def __init__(
+        self, handles: Handles, turns: Turns, clock: Clock, random: Random, settings: Settings, announce: Announce
+    ) -> None:
         self._handles = handles
+        self._turns = turns
         self._clock = clock
         self._random = random
         self._settings = settings
@@ -160,6 +165,7 @@ class Writers:
             self._condition.notify_all()
         for thread in self._threads:
             thread.join()
+        self._turns.close()
 
     def _work(self) -> None:
         while True:
@@ -194,7 +200,7 @@ class Writers:
         handle: Handle | None = None
         try:
             handle = self._handles.acquire(account, queue.path, surely=True)
-            newest = self._commit(handle, queue, jobs)
+            newest = self._commit(account, handle, queue, jobs)
         except (apsw.Error, OSError) as error:
             _fail(jobs, refusal(error), error)
         except Exception as error:  # noqa: BLE001 - a job's outer edge: whatever it is belongs to the callers
@@ -209,14 +215,18 @@ class Writers:
             handle.write_back()
             self._handles.release(handle)
 
-    def _commit(self, handle: Handle, queue: Queue, jobs: list[Job]) -> int:
+    def _commit(self, account: str, handle: Handle, queue: Queue, jobs: list[Job]) -> int:
         """Run the jobs, and those that join them, in one transaction; the newest number given out, 0 if none."""
         db = handle.writer
         relaxed = all(job.relaxed for job in jobs)
         if relaxed:
             db.execute("PRAGMA synchronous = NORMAL")
         try:
-            db.execute("BEGIN IMMEDIATE")
+            place = self._turns.take(account)
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            finally:
+                self._turns.leave(place)
             if not relaxed:
                 self._join(queue, jobs)
             row = db.execute("SELECT modseq FROM account").fetchone()

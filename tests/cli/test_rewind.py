@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
-from restante.cli.when import BadInstant, parse_when
+from restante.cli.when import BadInstant, parse_when, spelled_out
 from restante.clock import ManualClock, SystemClock, system_random
 from restante.config.load import load
 from restante.mime.analyse import analyse
@@ -330,6 +330,28 @@ def test_instants_that_people_write(text: str, expected: str) -> None:
 def test_what_is_no_instant_or_still_to_come_is_refused(text: str) -> None:
     with pytest.raises(BadInstant):
         parse_when(text, NOW, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("yesterday 14:00", "2026-03-29 14:00"),
+        ("yesterday 02:30", "2026-03-29 02:30"),  # left out on the wall: as long after midnight, as for all dates
+        ("today  09:30:30", "2026-03-30 09:30:30"),
+        ("3h ago", "2026-03-30 05:00:00+00:00"),
+        ("999999d ago", "1970-01-01 00:00:00+00:00"),
+        ("2026-03-29", "2026-03-29"),
+        ("2026-03-29 01:30", "2026-03-29 01:30"),
+        ("latest", "latest"),
+        ("beef", "beef"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_what_is_said_of_days_and_hours_is_spelled_out(text: str, expected: str) -> None:
+    assert spelled_out(text, NOW, BERLIN) == expected
+    for wrong in ("today 23:00", "yesterday 25:00"):
+        with pytest.raises(BadInstant):
+            spelled_out(wrong, NOW, BERLIN)
 
 
 @given(st.one_of(st.text(max_size=30), st.from_regex(r"[0-9 :TZ+-]{8,25}"), st.from_regex(r"(today|yesterday) ..:..")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..store.directory import fold_address
 from .errors import VERIFY, Corrupt, NoRepository
@@ -29,10 +29,15 @@ def snapshot_of(repository: Repository, wanted: str) -> Snapshot:
         at = _instant(wanted)
         before = [each for each in found if each.data.at <= at]
         if not before:
-            raise _none(f"There is no snapshot of {wanted} or before.", "See 'restante backup list'.", unreadable)
+            oldest = f" The oldest, {found[0].id}, is of {_text(found[0].data.at)}." if found else ""
+            raise _none(
+                f"There is no snapshot of {wanted} or before.", f"See 'restante backup list'.{oldest}", unreadable
+            )
         if _MINUTE.fullmatch(wanted):  # whose first one is what `Backups/` calls so
             return next((each for each in before if each.data.at > at - 60), before[-1])
         return before[-1]
+    if not _ID.fullmatch(wanted):
+        raise _neither(wanted)
     meant = [each for each in found if len(wanted) >= 4 and each.name.rpartition("-")[2].startswith(wanted.lower())]
     if not meant:
         raise _none(f"There is no snapshot {wanted}.", "See 'restante backup list'.", unreadable)
@@ -59,6 +64,7 @@ def name_of(repository: Repository, wanted: str) -> str:
     return meant[0]
 
 
+_ID = re.compile(r"[0-9a-fA-F]+")
 _SHOWN = re.compile(r"\S+ \S+ \(([0-9a-f]+)\)")
 """What the later ones of a minute are called in `Backups/`: the instant, and the id."""
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(Z|[+-]\d\d:\d\d)?")
@@ -69,12 +75,23 @@ def _instant(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise NoRepository(f'"{text}" is neither a date nor a snapshot.', "Write 2026-11-22, for example.") from error
+        raise _neither(text) from error
     if len(text) == len("2026-11-22"):
         moment += timedelta(days=1, seconds=-1)  # of the clock on the wall, whatever it was set to that day
     elif _MINUTE.fullmatch(text):
         moment += timedelta(seconds=59)
     return moment.timestamp()
+
+
+def _neither(text: str) -> NoRepository:
+    return NoRepository(
+        f'"{text}" is neither a date nor a snapshot.',
+        'Write an id (see "restante backup list"), 2026-11-22, "2026-11-22 02:30", "yesterday 14:00" or "3h ago".',
+    )
+
+
+def _text(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def line_of(repository: Repository, snapshot: Snapshot, address: str, account: str | None = None) -> AccountLine:

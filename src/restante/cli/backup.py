@@ -15,14 +15,16 @@ import click
 
 from ..errors import Refusal
 from .backup_said import complain_of as complain_of
-from .common import LazyGroup, Subcommand, count, place_of, with_place
+from .common import LazyGroup, Subcommand, cell, count, instant, place_of, with_place
 
 if TYPE_CHECKING:
     from ..backup.keys import Opening
     from ..backup.location import Location
-    from ..backup.repository import Repository
+    from ..backup.repository import Repository, Snapshot
 
 MOST_DISTURBED = 5
+SNAPSHOT = 'Id, date, or "yesterday 14:00": as of then.'
+"""What `--snapshot` takes, for its help."""
 F = TypeVar("F", bound=Callable[..., object])
 
 SUBCOMMANDS = (
@@ -181,6 +183,20 @@ def open_repository(needed: Sequence[str] = (), *, reading: bool = True, keeper:
     if reading:
         opened.need_private_key()
     return opened
+
+
+def chosen(repository: Repository, wanted: str) -> Snapshot:
+    """The snapshot that a command line names: see `choose.snapshot_of`; also as of "yesterday 14:00" or "3h ago", which
+    are days and minutes as if they had been written out. Then it is said which one that is. Raises Refusal."""
+    from ..backup.choose import snapshot_of
+    from ..clock import SystemClock
+    from .when import spelled_out
+
+    at = spelled_out(wanted, SystemClock().now())
+    meant = snapshot_of(repository, at)
+    if at != wanted:
+        click.echo(f"{cell(wanted)}: the snapshot {meant.id} of {instant(meant.data.at)}.", err=True)
+    return meant
 
 
 def write_key_file(path: Path, text: str) -> None:

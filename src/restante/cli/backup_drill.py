@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import Refusal
-from .backup import complain_of, keep_record, named_location, open_repository, with_location_argument
+from .backup import (
+    SNAPSHOT,
+    chosen,
+    complain_of,
+    keep_record,
+    named_location,
+    open_repository,
+    with_location_argument,
+)
 from .common import count, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .statuses import Exit
 
@@ -53,7 +61,7 @@ class Result:
 @click.option(
     "--messages", type=click.IntRange(1), default=200, show_default=True, metavar="N", help="Messages of each."
 )
-@click.option("--snapshot", default="latest", show_default=True, metavar="SNAPSHOT", help="Id, or a date: as of then.")
+@click.option("--snapshot", default="latest", show_default=True, metavar="SNAPSHOT", help=SNAPSHOT)
 @click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Restore below this folder for trial.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Draw the sample that this number draws.")
 @with_json
@@ -76,13 +84,12 @@ def drill_(
     (or --work) and removed afterwards. The server does this by itself once a month, see backup.drill. The exit status
     is 4 where anything differs.
     """
-    from ..backup.choose import snapshot_of
     from ..clock import system_random
 
     if everything and addresses:
         raise click.UsageError("--all takes all accounts.")
     repository = open_repository()
-    meant = snapshot_of(repository, snapshot)
+    meant = chosen(repository, snapshot)
     drawn = seed if seed is not None else int.from_bytes(system_random(4), "big")
     done = run(_drill(repository, meant, everything, addresses, accounts, messages, work, drawn))
     complain_of(repository)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .backup import complain_of, open_repository, tell_disturbed, with_location_argument, with_location_option
+from .backup import (
+    SNAPSHOT,
+    chosen,
+    complain_of,
+    open_repository,
+    tell_disturbed,
+    with_location_argument,
+    with_location_option,
+)
 from .common import emit, human_size, instant, run, with_json, with_place
 from .query import found_by
 
@@ -106,14 +114,14 @@ class MailboxRow:
 @with_json
 @with_place
 def show(snapshot: str, address: str | None, as_json: bool) -> None:
-    """Show the accounts in SNAPSHOT: its id, "latest", or a date, which means the newest of then or before."""
-    from ..backup.choose import line_of, snapshot_of
+    """Show the accounts in SNAPSHOT: its id, "latest", or a date or time, which means the newest of then or before."""
+    from ..backup.choose import line_of
     from ..backup.errors import Corrupt
     from ..backup.objects import AccountData
     from ..backup.run import lines_of
 
     repository = open_repository()
-    meant = snapshot_of(repository, snapshot)
+    meant = chosen(repository, snapshot)
     if address is not None:
         root = repository.read(line_of(repository, meant, address).root, AccountData)
         emit(
@@ -158,7 +166,7 @@ UNREADABLE = "(damaged in the backup)"
 @click.argument("query", nargs=-1, required=True)
 @with_location_option
 @click.option("--account", "addresses", multiple=True, metavar="NAME@DOMAIN", help="In this account alone.")
-@click.option("--snapshot", "snapshot", metavar="SNAPSHOT", help="In this snapshot alone.")
+@click.option("--snapshot", "snapshot", metavar="SNAPSHOT", help=f"In this snapshot alone. {SNAPSHOT}")
 @click.option("--limit", default=100, show_default=True, metavar="N", help="List so many, newest first; 0: all.")
 @with_json
 @with_place
@@ -173,14 +181,13 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     larger: smaller: mailbox:          500k, 10M; in this mailbox
     NOT, OR                            as in `restante search`
     """
-    from ..backup.choose import snapshot_of
     from ..backup.errors import Corrupt
     from ..backup.find import Found, find
     from ..sync.patterns import canonical
 
     repository = open_repository()
     snapshots = repository.snapshots() if snapshot is None else []
-    snapshots = snapshots or [snapshot_of(repository, snapshot or "latest")]  # which says why there is none
+    snapshots = snapshots or [chosen(repository, snapshot or "latest")]  # which says why there is none
 
     async def search(words: Words) -> list[Found]:
         return find(repository, snapshots, words.query, addresses, tuple(map(canonical, words.mailboxes)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Refusal
-from .backup import RUN, complain_of, open_repository, with_location_argument
+from .backup import RUN, SNAPSHOT, chosen, complain_of, open_repository, with_location_argument
 from .backup_imap import with_copies
 from .common import count, emit_json, human_size, place_of, run, with_json, with_place
 from .login import with_login
@@ -53,7 +53,7 @@ class Result:
 @click.option("--account", "address", metavar="NAME@DOMAIN", help="This account.")
 @click.option("--mailbox", metavar="NAME", help="Only this mailbox of it.")
 @click.option("--message", "messages", multiple=True, metavar="EMAILID", help="Only this message (see find).")
-@click.option("--snapshot", default="latest", show_default=True, metavar="SNAPSHOT", help="Id, or a date: as of then.")
+@click.option("--snapshot", default="latest", show_default=True, metavar="SNAPSHOT", help=SNAPSHOT)
 @click.option("--beside", is_flag=True, help="Into mailboxes below Restored/DATE, whatever is there.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Into files in this folder.")
 @click.option(
@@ -112,12 +112,11 @@ def restore(
     if (imap is not None) + (out is not None) + (beside or into is not None) > 1:
         raise click.UsageError("--imap, --out, --beside and --into: not these together.")
     repository = open_repository((*RUN, "restante.backup.bring"))
-    from ..backup.choose import snapshot_of
     from ..backup.restore import Choice
     from ..sync.patterns import canonical
 
     choice = Choice(canonical(mailbox) if mailbox is not None else None, frozenset(messages) or None)
-    meant = snapshot_of(repository, snapshot)
+    meant = chosen(repository, snapshot)
     gc.set_threshold(GARBAGE)
     if everything:
         result = run(_all(repository, meant, dry_run))

@@ -7,7 +7,7 @@ after midnight as on other days, of one that comes twice the first is meant, as 
 from __future__ import annotations
 
 import re
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from ..errors import Refusal
 
@@ -35,6 +35,20 @@ def parse_when(text: str, now: float, zone: tzinfo | None = None) -> int:
     if found > now:
         raise BadInstant(f'"{text}" is still to come.', "Name an instant that has passed.")
     return found
+
+
+def spelled_out(text: str, now: float, zone: tzinfo | None = None) -> str:
+    """What "yesterday 14:00" and "3h ago" mean, as a date with a time of day; anything else as it is. For who takes
+    other things beside instants, and has rules of his own for dates. Raises BadInstant."""
+    said = " ".join(text.split())
+    if day := _DAY.match(said):
+        return f"{datetime.fromtimestamp(parse_when(said, now, zone), zone).date()} {day[2]}"
+    if _AGO.match(said):
+        at = max(
+            parse_when(said, now, zone), 0
+        )  # before there were computers nothing was; years have to be four digits
+        return datetime.fromtimestamp(at, UTC).isoformat(" ")
+    return text
 
 
 def _instant(said: str, now: float, zone: tzinfo | None) -> int | None:

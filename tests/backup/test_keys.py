@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from restante.backup import keys
+from restante.backup import keys, names
 from restante.backup.errors import BackupRefusal, Corrupt, NewerFormat, NoRepository, NotEmpty, WrongKey
 from restante.backup.folder import Folder
 from restante.backup.keys import KeyFile, Passphrase, make_key_file, parse_key_file, parse_passphrase
@@ -53,6 +53,43 @@ def test_each_key_opens_and_no_other(tmp_path: Path) -> None:
         made.remove_key(second)
     with pytest.raises(NoRepository):
         made.remove_key("0" * 32)
+
+
+def test_no_slot_of_another_backup_counts_as_the_one_that_is_left(tmp_path: Path) -> None:
+    """Somebody has copied it there: it opens nothing of this one. It may be removed itself."""
+    place = Folder(tmp_path / "b", system_random)
+    made = Repository.init(place, KeyFile(bytes(32)), "first", 1, system_random)
+    (first,) = kept_slots(place)
+    other = Repository.init(Folder(tmp_path / "o", system_random), KeyFile(bytes(32)), "other", 2, system_random)
+    (strange,) = kept_slots(other.location)
+    for file in names.slots(strange.name):
+        place.put(file, other.location.get(file))
+    with pytest.raises(NotEmpty):
+        made.remove_key(first.name)
+    made.remove_key(strange.name)
+    assert [kept.name for kept in kept_slots(place)] == [first.name]
+
+
+def test_two_who_remove_each_the_others_key_leave_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Folder(tmp_path / "b", system_random)
+    made = Repository.init(place, KeyFile(bytes(32)), "first", 1, system_random)
+    secret, _ = make_key_file(system_random)
+    second = made.add_key(secret, "second", 2)
+    (first,) = [kept.name for kept in kept_slots(place) if kept.name != second]
+    looked = Repository.removable_key
+
+    def meanwhile(self: Repository, name: str) -> object:
+        found = looked(self, name)
+        monkeypatch.undo()
+        made.remove_key(second)
+        return found
+
+    monkeypatch.setattr(Repository, "removable_key", meanwhile)
+    with pytest.raises(NotEmpty):
+        made.remove_key(first)
+    assert [kept.name for kept in kept_slots(place)] == [first]
+    assert set(names.slots(first)) <= {name for name, _ in place.names("")}, "both copies"
+    assert Repository.open(place, KeyFile(bytes(32)), system_random).secrets == made.secrets
 
 
 def test_a_repository_is_made_in_an_empty_place_alone(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from restante.clock import SystemClock
 from restante.server.backup_records import note_drill
 from restante.server.nightly_state import Nights, write_nights
 
+from .terminal import on_terminal
+
 TEXT = b"From: Carl <carl@example.org>\nSubject: Plans\nMessage-ID: <%d@example.org>\n\nHello %d\n"
 
 
@@ -343,10 +345,58 @@ def test_keys_are_added_listed_and_removed(cli: Cli) -> None:
         ("", "passphrase"), ("first", "passphrase"), ("machine", "key-file"),
     ]  # fmt: skip
     first = next(row["key"] for row in rows if row["label"] == "first")
-    cli("backup", "key", "remove", first, *at, "--key-file", str(made))
+    cli("backup", "key", "remove", first, *at, "--key-file", str(made), "--yes")
     refused = cli("backup", "list", cli.place, *cli.key, status=Exit.REFUSED)
     assert "No key of this backup opens with that." in refused.stderr
     cli("backup", "list", cli.place, "--passphrase-file", str(other))
+
+
+def test_a_key_is_removed_when_it_was_said_which_one_and_what_is_left(cli: Cli) -> None:
+    at = ("--location", cli.place)
+    machine = cli.folder / "machine.key"
+
+    def keys() -> dict[str, str]:
+        return {row["label"]: row["key"] for row in json.loads(cli("backup", "key", "list", *at, "--json").stdout)}
+
+    first = keys()["first"]
+    last = cli("backup", "key", "remove", first, *at, *cli.key, "--yes", status=Exit.REFUSED)
+    assert "That is the last key" in last.stderr
+    cli("backup", "key", "add", *at, *cli.key, "--label", "machine", "--new-key-file", str(machine))
+    before = keys()
+    refused = cli("backup", "key", "remove", first, *at, *cli.key, status=Exit.REFUSED).stderr
+    assert "nobody to ask" in refused
+    gone, left = refused.split("1 key will be left:")
+    assert (first in gone, before["machine"] in left) == (True, True)
+    assert "Who loses that one loses the backup." in left
+    assert "opened with the one that goes" in left
+    assert keys() == before
+    other = cli("backup", "key", "remove", first, *at, "--key-file", str(machine), status=Exit.REFUSED).stderr
+    assert "opened with" not in other, "the one that is left was tried just now"
+    question = ["backup", "key", "remove", first, *at, *cli.key]
+    assert on_terminal(question, [("Go on? [y/N]:", "n")])[0] == Exit.REFUSED
+    assert keys() == before
+    status, shown = on_terminal(question, [("Go on? [y/N]:", "y")])
+    assert (status, shown.count(first)) == (Exit.OK, 2)
+    assert keys() == {"machine": before["machine"]}
+    cli("backup", "list", cli.place, "--key-file", str(machine))
+
+
+def test_a_snapshot_is_named_as_an_instant_is_for_a_rewind(cli: Cli) -> None:
+    cli.data("backup", "run", cli.place, *cli.key)
+    (row,) = json.loads(cli("backup", "list", cli.place, *cli.key, "--json").stdout)
+    back = ("backup", "restore", cli.place, "--account", "ann@example.com", *cli.key, "--snapshot")
+    taken = cli.data(*back, "0s ago")
+    assert f"0s ago: the snapshot {row['snapshot']} of {row['taken']}." in taken.stderr
+    assert taken.stdout.startswith(f"From {row['snapshot']} ")
+    none = cli.data(*back, "yesterday 00:00", status=Exit.NOT_FOUND).stderr
+    assert "There is no snapshot of 20" in none
+    assert f"The oldest, {row['snapshot']}, is of 20" in none
+    for wrong in ("yesterday", "3 hours ago", "tomorrow 14:00"):
+        assert f'"{wrong}" is neither a date nor a snapshot' in cli.data(*back, wrong, status=Exit.NOT_FOUND).stderr
+    at = ("--location", cli.place, *cli.key)
+    for words in (("show", "0s ago", *at), ("find", "plans", "--snapshot", "0s ago", *at)):
+        assert f"the snapshot {row['snapshot']} of" in cli("backup", *words).stderr
+    assert "the snapshot" not in cli("backup", "show", row["snapshot"], *at).stderr
 
 
 def test_prune_says_what_it_would_forget(cli: Cli) -> None:

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import sys
-import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 60.0
+from .terminal import on_terminal
 
 
 def asked(folder: Path, answers: Sequence[tuple[str, str]], *args: str) -> tuple[int, str]:
     """Run it on a terminal of its own and answer each question when it stands there; status and all that was seen."""
-    ours, theirs = pty.openpty()
     where = ["--config", str(folder / "sync.toml"), "--data", str(folder / "data")]
-    command = [sys.executable, "-m", "restante", "sync", "init", *where, *args]
-    env = os.environ | {"HOME": str(folder), "TERM": "dumb"}
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True)
-    os.close(theirs)
-    shown, at, end = "", 0, time.monotonic() + PATIENCE
-    left = list(answers)
-    try:
-        while True:
-            ready, _, _ = select.select([ours], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"nothing comes behind:\n{shown}"
-            try:
-                data = os.read(ours, 65536)
-            except OSError:  # the other side has closed it
-                break
-            if not data:
-                break
-            shown += data.decode()
-            while left and (found := shown.find(left[0][0], at)) >= 0:
-                at = found + len(left[0][0])
-                os.write(ours, f"{left.pop(0)[1]}\n".encode())
-        status = process.wait(PATIENCE)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-    assert not left, f"never asked: {left}\n{shown}"
-    return status, shown
+    return on_terminal(["sync", "init", *where, *args], answers, {"HOME": str(folder)})
 
 
 def copies(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from ..values import Value
 from . import keys, names, objects
 from .crypto import KEY_OCTETS, VERIFY, Secrets
 from .errors import UNREADABLE, Corrupt, Missing, NewerFormat, NoRepository, NotEmpty, WrongKey
-from .keys import Opening, Secret, WritingKey
+from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
 from .objects import SnapshotData
 from .reading import Reading
@@ -67,6 +68,8 @@ class Repository(Reading):
         self, location: Location, secrets: Secrets, id: str, random: Random, notes: Path | None = None
     ) -> None:
         super().__init__(location, secrets, id, random, notes)
+        self.opened_by = ""
+        """Name of the key slot that it was opened with; none where it was made, or opened by a writing key."""
         self.put_back: list[str] = []
         """Of all runs with this: see `run.Done`, which one that fails does not give."""
         self.base: str | None = None
@@ -114,6 +117,7 @@ class Repository(Reading):
             sealed = kept.slot.restante_backup_key == keys.SEALED_VERSION
             secrets = Secrets.sealed(root) if sealed else Secrets.of(root)
             opened = cls(location, secrets, kept.slot.repository, random)
+            opened.opened_by = kept.name
             if opened._check_descriptor():
                 return opened
             found = found or opened  # another slot may have been added to lead away from this repository
@@ -192,16 +196,35 @@ class Repository(Reading):
             self.location.put(file, data)
         return name
 
-    def remove_key(self, name: str) -> None:
-        """Raises NoRepository where there is no such slot, NotEmpty where it is the last one, NeedsPrivateKey."""
+    def removable_key(self, name: str) -> tuple[Kept, list[Kept]]:
+        """The slot of this name, and those that are left without it, oldest first: of this repository, since another
+        one's that lies here opens nothing.
+
+        Raises NoRepository where there is no such slot, NotEmpty where none would be left, NeedsPrivateKey."""
         self.need_private_key()
-        slots = [kept.name for kept in kept_slots(self.location)]
-        if name not in slots:
+        slots = {kept.name: kept for kept in kept_slots(self.location)}
+        gone = slots.pop(name, None)
+        if gone is None:
             raise NoRepository(f"There is no key {name}.", "List them with 'restante backup key list'.")
-        if len(slots) == 1:
-            raise NotEmpty("That is the last key: nobody could read the backup any more.", "Add another one first.")
+        left = [kept for kept in slots.values() if kept.slot.repository == self.id]
+        if not left:
+            raise _last_key()
+        return gone, sorted(left, key=lambda kept: kept.slot.created)
+
+    def remove_key(self, name: str) -> None:
+        """Raises what `removable_key` does; also where somebody removed all others at the same moment: then it is put
+        back."""
+        self.removable_key(name)
+        copies: dict[str, bytes] = {}
+        for file in names.slots(name):
+            with suppress(Corrupt):  # missing, or damaged: the other copy is whole
+                copies[file] = self.location.get(file)
         for file in names.slots(name):
             self.location.remove(file)
+        if not any(kept.slot.repository == self.id for kept in kept_slots(self.location)):
+            for file, data in copies.items():
+                self.location.put(file, data)
+            raise _last_key()
 
     # Snapshots -------------------------------------------------------------------------------------
 
@@ -304,6 +327,10 @@ class Repository(Reading):
     def remove_snapshot(self, name: str) -> None:
         self.location.remove(name)
         self.location.remove(names.twin(name))
+
+
+def _last_key() -> NotEmpty:
+    return NotEmpty("That is the last key: nobody could read the backup any more.", "Add another one first.")
 
 
 def _code(secrets: Secrets, plain: Descriptor) -> bytes:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import Refusal
 from .backup import location, open_repository, with_location_option, write_key_file
-from .common import LazyGroup, Subcommand, emit, instant, with_json, with_place
+from .common import LazyGroup, Subcommand, cell, confirm, count, emit, instant, with_json, with_place, with_yes
+
+if TYPE_CHECKING:
+    from ..backup.keys import Kept
 
 SUBCOMMANDS = (
     Subcommand("add", ".backup_key:add", "Add a passphrase or a key file."),
@@ -104,11 +108,28 @@ def list_(as_json: bool) -> None:
 @click.command()
 @click.argument("key")
 @with_location_option
+@with_yes
 @with_place
-def remove(key: str) -> None:
-    """Remove a KEY (see list). Who has had it may have kept a copy of the key within: what he could read, he can."""
-    open_repository().remove_key(key)
-    click.echo(f"Removed the key {key}.")
+def remove(key: str, yes: bool) -> None:
+    """Remove a KEY (see list), never the last one. Who has had it may have kept a copy of the key within: what he could
+    read, he can."""
+    repository = open_repository()
+    gone, left = repository.removable_key(key)
+    told = [f"The key {_called(gone)} will be removed; {count(len(left), 'key')} will be left:"]
+    told.append(f"{'; '.join(map(_called, left))}.")
+    if len(left) == 1:
+        told.append("Who loses that one loses the backup.")
+    if gone.name == repository.opened_by:
+        told.append("The backup was opened with the one that goes: that another one opens it was not tried.")
+    confirm(" ".join(told), yes)
+    repository.remove_key(key)
+    click.echo(f"Removed the key {key}. {count(len(left), 'key')} left.")
+
+
+def _called(kept: Kept) -> str:
+    """A key as a person knows it."""
+    label = f'"{cell(kept.slot.label)}", ' if kept.slot.label else ""
+    return f"{kept.name} ({label}{kept.slot.method.value.replace('-', ' ')}, made {instant(kept.slot.created)})"
 
 
 @click.command()

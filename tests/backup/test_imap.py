@@ -17,6 +17,8 @@ from restante.errors import Refusal
 from restante.server.mirrors import configured
 from restante.server.nightly import in_process
 from restante.server.nightly_state import Order
+from restante.sync.migrate.mailbox import MailboxCopy
+from restante.sync.model import Message
 from restante.testing.server import RestanteServer
 
 from .imap_world import PASSWORD, USER, Gate, Home
@@ -29,7 +31,8 @@ def text(number: int, size: int = 100) -> bytes:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return Home(tmp_path)
 
 
@@ -246,6 +249,46 @@ def test_a_line_that_is_lost_on_the_way_back(home: Home, provider: RestanteServe
     assert done["present"] >= some
     came = sorted(each.data for each in provider.mail("new@provider.example"))
     assert came == sorted(each.data for each in provider.mail(USER))
+
+
+def test_two_restores_to_one_account_do_not_meet(
+    home: Home, provider: RestanteServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would see the same messages missing. A second one begins while the first is about to bring them."""
+    home.night(gate.port)
+    for name in ("new", "other"):
+        provider.add_account(f"{name}@provider.example", PASSWORD)
+    back = ("backup", "restore", str(home.backup), "--account", USER, *home.key, "--json")
+
+    def to(name: str) -> tuple[str, ...]:
+        return (*back, *home.login(provider.imap, f"{name}@provider.example"))
+
+    files = MailboxCopy._file  # of a batch that was found missing
+    met: list[str] = []
+
+    async def file(self: MailboxCopy, batch: list[Message]) -> None:
+        if not met:
+            met.append("")
+            met.append((await asyncio.to_thread(home, *to("new"), status=Exit.TEMPORARY)).stderr)
+            await asyncio.to_thread(home, *to("new"), "--dry-run")
+            await asyncio.to_thread(home, *to("other"))
+        await files(self, batch)
+
+    monkeypatch.setattr(MailboxCopy, "_file", file)
+    assert json.loads(home(*to("new")).stdout)["messages"] == 36
+    assert "Another restore to 127.0.0.1" in met[1]
+    assert (len(provider.mail("new@provider.example")), len(provider.mail("other@provider.example"))) == (30, 30)
+    assert json.loads(home(*to("new")).stdout)["messages"] == 0, "it is let in again"
+
+
+def test_a_restore_says_where_it_keeps_others_off(
+    home: Home, provider: RestanteServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.night(gate.port)
+    (home.folder / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(home.folder / "file"))
+    back = ("backup", "restore", str(home.backup), "--account", USER, *home.login(provider.imap), *home.key)
+    assert "XDG_STATE_HOME" in home(*back, status=Exit.REFUSED).stderr
 
 
 def test_what_was_moved_stays_where_it_is(home: Home, provider: RestanteServer, gate: Gate) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ..errors import Refusal
 from .backup import complain_of
 from .backup_imap import copies_of, copy_end, server_of
 from .backup_restore import Result
@@ -18,6 +22,13 @@ if TYPE_CHECKING:
     from ..sync.ends import End
     from ..sync.migrate.model import Report
     from ..sync.side import Side
+
+
+class RestoreBusy(Refusal):
+    """Another restore to this account is at work on this machine."""
+
+    code = "RESTORE-BUSY"
+    temporary = True
 
 
 async def to_server(
@@ -51,7 +62,7 @@ async def to_server(
     if not await source.places():
         raise NoRepository("The snapshot has nothing of what was asked for.", "See 'restante backup show' and 'find'.")
     wishes = Wishes(all_mail=AllMail.REST, dry_run=dry_run, depth=Depth.NONE)
-    with scratch() as folder, Stretches(clock) as meter:
+    with nullcontext() if dry_run else _alone(end), scratch() as folder, Stretches(clock) as meter:
         side = _side(end, token, folder)
         receiver = side if set_flags else cast("Side", Receiver(side))
         book = Book(folder / "state.db", f"backup:{snapshot.name} {line.id}", end.key)
@@ -65,6 +76,29 @@ async def to_server(
             await side.close()
     complain_of(repository)
     return _result(snapshot, address, report, moved)
+
+
+@contextmanager
+def _alone(end: End) -> Iterator[None]:
+    """While no other restore of this user brings mail into the account: both would see the same messages missing, and
+    bring each of them. From another machine nobody is kept away. Raises RestoreBusy, Refusal."""
+    from ..sync.alone import alone
+    from ..sync.migrate.ends import state_folder
+
+    folder = state_folder(os.environ).with_name("restore")
+    path = folder / f"{hashlib.sha256(end.key.encode()).hexdigest()[:16]}.lock"
+    busy = RestoreBusy(
+        f"Another restore to {end.title} is at work: both would bring the same messages.", "Run it again afterwards."
+    )
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(path, busy))
+        except OSError as error:
+            raise Refusal(
+                f"The folder {folder}, for what keeps two restores apart, cannot be used ({error.strerror}).",
+                "Set XDG_STATE_HOME to a folder that can be written.",
+            ) from error
+        yield
 
 
 def _end(target: str, options: Mapping[str, Any]) -> tuple[End, Path | None]:

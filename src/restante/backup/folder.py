@@ -11,7 +11,7 @@ from pathlib import Path
 from ..clock import Random
 from .errors import VERIFY, Corrupt, LocationFailed, Missing, NoRoom
 from .location import Location, checked, is_name
-from .names import DESCRIPTOR
+from .names import DESCRIPTOR, KEYS
 
 TEMPORARY = ".tmp"
 """Folder for files that are being written. Its name is none that an object can have."""
@@ -32,8 +32,20 @@ class Folder(Location):
     def __init__(self, root: Path, random: Random) -> None:
         self.root = root
         self._random = random
+        self._marks = [os.fspath(root / each) for each in (DESCRIPTOR, KEYS)]
+        self._seen = False
+        """Whether there was a repository here."""
+
+    def stand(self) -> None:
+        """Raises LocationFailed where the repository that was here is here no more: its disk was unmounted, say, and
+        what is written now would lie elsewhere. Cost: a look for a file."""
+        if any(map(os.path.exists, self._marks)):
+            self._seen = True
+        elif self._seen:
+            raise LocationFailed(f"There is no backup at {self.root} any more.", "Is its disk mounted?")
 
     def put(self, name: str, data: bytes) -> None:
+        self.stand()
         path = self._path(name)
         with translated(name, writing=True):
             if path.exists():

@@ -56,6 +56,7 @@ class KeptFolder(Folder):
             return
         if name.startswith(KEEPERS):
             raise AppendOnly(f"{self.root} is pruned by its owner.", "Run 'restante backup prune' as its owner.")
+        self.stand()
         path = self._dropped(name)
         with translated(name, writing=True):
             if self._path(name).exists() or path.exists():

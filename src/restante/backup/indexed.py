@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .notes import Notes
 
 
+TRIES = 100
+"""Times that lists are listed anew of which one is gone before it is read: then it is none that somebody replaces."""
+
+
 class Indexed:
     """The files of one repository. Safe for several threads."""
 
@@ -233,7 +237,7 @@ class Indexed:
 
     def condemned_lists(self) -> tuple[list[str], dict[str, int]]:
         """The files that list condemned packs, and what they say together. Raises Corrupt."""
-        while True:
+        for _ in range(TRIES):
             listed = sorted(self.files(names.CONDEMNED))
             found: dict[str, int] = {}
             try:
@@ -246,3 +250,4 @@ class Indexed:
                 continue  # replaced by a newer one meanwhile: without it a run might rely on what will go
             except UNREADABLE as error:
                 raise Corrupt("A list of the backup cannot be read.", VERIFY) from error
+        raise Corrupt("A list of the backup is listed at its location, and is not there.", VERIFY)

@@ -22,6 +22,7 @@ import msgspec
 from ..values import Record, field
 from . import names, objects
 from .errors import AppendOnly, Corrupt, Missing
+from .indexed import TRIES
 from .sealed import FileKind
 
 if TYPE_CHECKING:
@@ -64,23 +65,25 @@ class Written(Record):
 
 def read_written(repository: Repository) -> Written:
     """All that the lists say; one that cannot be read is complained of."""
-    while True:
+    for _ in range(TRIES):
         try:
             return _read_written(repository)
         except Missing:
             continue  # joined with others meanwhile: what it said is in one that was written before it went
+    return _read_written(repository, forgiving=True)
 
 
-def _read_written(repository: Repository) -> Written:
+def _read_written(repository: Repository, *, forgiving: bool = False) -> Written:
+    """forgiving: what is listed and not there is complained of, too. Raises Missing."""
     found = Written()
     letting_go: list[str] = []
     wrong: list[Corrupt] = []
     for name in sorted(repository.files(names.WRITTEN)):
         try:
             data = objects.decode(repository.read_file(name, FileKind.WRITTEN), WrittenData)
-        except Missing:
-            raise
         except Corrupt as error:
+            if isinstance(error, Missing) and not forgiving:
+                raise
             wrong.append(error)
             data = WrittenData(_VERSION)
         (letting_go if data.gone else found.lists).append(name)

@@ -345,6 +345,34 @@ def test_a_clock_that_is_put_back_between_two_attempts_delays_none(tmp_path: Pat
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize(("days", "first"), [(40.0, good(0)), (-40.0, AWAY), (-40.0, good(0))])
+def test_a_clock_that_is_put_right_while_a_night_is_at_work_makes_it_no_bad_one(
+    tmp_path: Path, days: float, first: Night
+) -> None:
+    """As by NTP, some minutes after the machine has started: nothing took days, and nothing is late."""
+
+    async def scene() -> None:
+        play = Play(tmp_path, first, good(1))
+        taken: list[float] = []
+
+        async def put_right() -> None:
+            if len(play.begun) > 1:
+                taken.append(play.nights.seconds)
+            else:
+                play.clock.advance(5.0)
+                play.clock.set(play.clock.now() + days * 86400.0)
+                await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)
+
+        play.inside = put_right
+        assert await play() == []
+        assert "still at work" not in play.out.getvalue()
+        assert "three days" not in play.out.getvalue()
+        assert play.nights.snapshot == "s1"
+        assert taken[0] == (5.0 if first is not AWAY else 0.0)
+
+    asyncio.run(scene())
+
+
 def test_nights_of_a_clock_that_was_ahead_hide_no_later_one(tmp_path: Path) -> None:
     async def scene() -> None:
         ahead = Play(tmp_path, BAD)

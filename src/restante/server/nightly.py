@@ -132,23 +132,23 @@ class Nightly:
 
     async def _night(self, schedule: Schedule, nights: Nights) -> Nights:
         """Do a night's work, again after a pause where it failed for a passing reason; what is known then, noted."""
-        begun, attended, tried = self._clock.now(), 0.0, 0
+        begun, attended, tried = self._clock.monotonic(), 0.0, 0
         while True:
             attended = max(attended, schedule.before(self._clock.now()))
             night, nights = await self._attempt(schedule, nights)
-            ended, tried = self._clock.now(), tried + 1
+            ended, now, tried = self._clock.monotonic(), self._clock.now(), tried + 1
             if not night.problems:
                 nights = replace(nights, attended=attended, nights=nights.nights + 1, seconds=ended - begun)
                 return await self._good(nights, night)
             reason = " ".join(night.problems)
-            again = self._retries.again(begun, ended, tried, schedule.after(attended)) if night.passing else None
-            if again is None:
+            until = ended + schedule.after(attended) - now
+            at = self._retries.again(begun, ended, tried, until) if night.passing else None
+            if at is None:
                 reason += f" It was tried {tried} times." if tried > 1 else ""
                 nights = replace(nights, attended=attended, nights=nights.nights + 1, failures=nights.failures + 1)
                 return await self._bad(nights, reason)
-            self._log.warning(
-                "nightly backup is tried again", attempt=tried, seconds=round(again - ended), reason=reason
-            )
+            self._log.warning("nightly backup is tried again", attempt=tried, seconds=round(at - ended), reason=reason)
+            again = now + at - ended
             nights = replace(nights, tried=tried, trouble=reason, next=again, retries=nights.retries + 1)
             await self._note(nights)
             await self._comes(again, self._retries.longest)  # or the clock was put back: then it is tried at once
@@ -157,18 +157,19 @@ class Nightly:
     async def _attempt(self, schedule: Schedule, nights: Nights) -> tuple[Night, Nights]:
         """Have a night's work done once; what came of it, and what is known then: of one that is still at work when the
         next night has come, the postmaster hears at once."""
-        begun = self._clock.now()
         await self._note(nights)
         self._log.info("nightly backup begins", location=self._config.backup.location)
         task = asyncio.ensure_future(self._perform(self._order))
-        late = schedule.after(begun)
+        # In seconds that pass: a wall clock that is put right meanwhile makes no night a late one.
+        begun = self._clock.monotonic()
+        late = begun + self._until_next(schedule)
         try:
             while not (await asyncio.wait([task], timeout=self._look))[0]:
-                now = self._clock.now()
-                if late <= now:
+                passed = self._clock.monotonic()
+                if late <= passed:
                     nights = await self._bad(nights, "The backup of the night before is still at work.")
-                    late = schedule.after(now)
-                if now - begun > LONGEST:
+                    late = passed + self._until_next(schedule)
+                if passed - begun > LONGEST:
                     break
             if task.done():
                 return task.result(), nights
@@ -177,6 +178,10 @@ class Nightly:
             if not task.done():
                 task.cancel()
                 await asyncio.wait([task])
+
+    def _until_next(self, schedule: Schedule) -> float:
+        now = self._clock.now()
+        return schedule.after(now) - now
 
     async def _good(self, nights: Nights, night: Night) -> Nights:
         self._log.info(

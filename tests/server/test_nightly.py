@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -17,12 +18,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from restante.backup.folder import Folder
+from restante.backup.keys import KeyFile, make_key_file
 from restante.backup.outcome import Night
+from restante.backup.repository import Repository
 from restante.clock import ManualClock
 from restante.config.model import BackupTable, Config
+from restante.server import nightly_process
 from restante.server.engine import open_engine
 from restante.server.logs import make_logger
 from restante.server.nightly import Nightly, in_process, schedule_of
+from restante.server.nightly_process import work
 from restante.server.nightly_state import Nights, Order, nights_file, read_nights, write_nights
 from restante.server.postmaster import tell_postmaster
 from restante.store.directory import Account, AccountSettings, Domain
@@ -471,6 +477,39 @@ def test_the_process_says_why_there_was_no_backup(tmp_path: Path) -> None:
         unmounted = await in_process(Order(Config(backup=backup), str(tmp_path)))
         assert "no backup" in " ".join(unmounted.problems)
         assert unmounted.passing, "as when its disk is not mounted"
+
+    asyncio.run(scene())
+
+
+def test_a_data_folder_whose_disk_is_away_is_not_backed_up_as_an_empty_one(tmp_path: Path) -> None:
+    async def scene() -> None:
+        place, key = tmp_path / "backup", KeyFile(bytes(32))
+        Repository.init(Folder(place, os.urandom), key, "test", 0, os.urandom)
+        (tmp_path / "key").write_text(make_key_file(bytes)[1])
+        (tmp_path / "data").mkdir()
+        backup = BackupTable(location=str(place), key_file=str(tmp_path / "key"))
+        done = await work(Order(Config(backup=backup), str(tmp_path / "data")))
+        assert "no mail store" in " ".join(done.problems)
+        assert done.passing
+        assert Repository.open(Folder(place, os.urandom), key, os.urandom).snapshot_names() == []
+        assert not (tmp_path / "data" / "directory.db").exists()
+
+    asyncio.run(scene())
+
+
+def test_a_disk_that_does_not_answer_is_a_reason_that_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file server that was restarted, say: `stat` fails."""
+
+    def stale(*args: object, **more: object) -> object:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(tmp_path / "backup"))
+
+    async def scene() -> None:
+        (tmp_path / "key").write_text(make_key_file(bytes)[1])
+        backup = BackupTable(location=str(tmp_path / "backup"), key_file=str(tmp_path / "key"))
+        monkeypatch.setattr(nightly_process, "location_of", stale)
+        done = await work(Order(Config(backup=backup), str(tmp_path / "data")))
+        assert str(tmp_path / "backup") in " ".join(done.problems)
+        assert done.passing
 
     asyncio.run(scene())
 

@@ -10,6 +10,7 @@ when the parent is gone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -32,6 +33,7 @@ from ..backup.throwaway import sweep
 from ..clock import Clock, SystemClock, system_random
 from ..config.limits import mime_limits
 from ..errors import Refusal
+from ..store.sqlite.names import DIRECTORY
 from .backup_records import note_drill, note_verify, read_drill
 from .engine import open_engine
 from .logs import adopt_logs
@@ -42,8 +44,20 @@ if TYPE_CHECKING:
     from ..backup.remotes import Wanted
 
 
+_log = logging.getLogger(__name__)
+
+
 async def work(order: Order) -> Night:
-    """Do what is ordered; refusals are problems of the night."""
+    """Do what is ordered; refusals are problems of the night, and so is a disk or a server that does not answer."""
+    try:
+        return await _work(order)
+    except OSError as error:
+        _log.exception("the nightly backup came to an end where something could not be read")
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__
+        return Night(problems=(f"The backup came to an end where something could not be read ({what}).",), passing=True)
+
+
+async def _work(order: Order) -> Night:
     config, data, clock = order.config, Path(order.data), SystemClock()
     backup = config.backup
     try:
@@ -57,6 +71,8 @@ async def work(order: Order) -> Night:
         repository = await asyncio.to_thread(Repository.open, location, secret, system_random, data / NOTES)
         file = Path(order.config_file) if order.config_file else None
         files = await asyncio.to_thread(installation_files, file, data)
+        if not (data / DIRECTORY).is_file():  # an engine would make one, and a snapshot of nobody
+            raise NoRepository(f"There is no mail store in {data}.", "Is its disk mounted?")
         engine = open_engine(config, data, clock, system_random)
     except Refusal as refusal:
         # No repository: the disk is not mounted, as a rule. A wrong key stays wrong.

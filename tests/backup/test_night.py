@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from restante.backup import names
-from restante.backup.errors import NoRoom
+from restante.backup.errors import LocationFailed, NoRoom
 from restante.backup.folder import Folder
 from restante.backup.night import RECLAIMED, night
 from restante.backup.outcome import Night
 from restante.backup.retention import Keep
 from restante.backup.verify import verify
+from restante.backup.walked import Walks
 from restante.clock import system_random
 
 from .support import ANN, World, message, play, put
@@ -21,7 +24,9 @@ KEEP = Keep(3, 2, 1)
 
 async def tonight(world: World, keep: Keep = KEEP) -> Night:
     world.clock.advance(86400.0)
-    return await night(world.engine, world.repository(), world.clock, "host", {}, keep)
+    repository = world.repository()
+    walks = Walks(world.folder / "notes", repository.id)
+    return await night(world.engine, repository, world.clock, "host", {}, keep, walks=walks)
 
 
 def snapshots(world: World) -> int:
@@ -230,6 +235,59 @@ def test_a_location_that_is_gone_makes_a_bad_night_that_forgets_nothing(tmp_path
     play(scene())
 
 
+class Vanishing(Folder):
+    """A disk that somebody unmounts while a run goes on, before the file of this name is written."""
+
+    before = ""
+
+    def put(self, name: str, data: bytes) -> None:
+        if self.before and name.startswith(self.before):
+            self.before = ""
+            self.root.rename(self.root.with_name("elsewhere"))
+            self.root.mkdir()
+        super().put(name, data)
+
+
+@pytest.mark.parametrize("before", ["mail/", "index/", "twin/snapshots/", "written/"])
+def test_a_disk_that_is_unmounted_in_the_middle_is_no_empty_backup(tmp_path: Path, before: str) -> None:
+    async def scene() -> None:
+        location = Vanishing(tmp_path / "backup", system_random)
+        world = World(tmp_path, location)
+        await world.fill()
+        await put(world.ann, "INBOX", message(1))
+        await tonight(world, Keep(0, 0, 0))
+        await put(world.ann, "INBOX", message(2))
+        location.before = before
+        bad = await tonight(world, Keep(0, 0, 0))
+        assert (bad.snapshot, len(bad.problems), bad.passing) == ("", 1, True)
+        assert "There is no backup at" in bad.problems[0]
+        assert list((tmp_path / "backup").iterdir()) == [], "nothing is begun there"
+        (tmp_path / "backup").rmdir()
+        (tmp_path / "elsewhere").rename(tmp_path / "backup")
+        assert (await tonight(world, Keep(0, 0, 0))).problems == ()
+        await world.engine.close()
+
+    play(scene())
+
+
+@pytest.mark.parametrize("folder", ["condemned", "written"])
+def test_a_list_that_is_listed_and_not_there_holds_no_night_up(tmp_path: Path, folder: str) -> None:
+    """A link that leads nowhere, or a bucket that lists what it does not give: it was asked for without end."""
+
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        await tonight(world)
+        (tmp_path / "backup" / folder).mkdir(exist_ok=True)
+        (link := tmp_path / "backup" / folder / ("0" * 64)).symlink_to(tmp_path / "nowhere")
+        bad = await tonight(world)
+        assert bool(bad.problems) == (folder == "condemned"), "which packs will go must be known"
+        link.unlink()
+        assert (await tonight(world)).problems == ()
+        await world.engine.close()
+
+    play(scene())
+
+
 class Full(Folder):
     """A location without room: what is there can be read."""
 
@@ -261,6 +319,20 @@ def test_what_is_read_back_is_told_where_nothing_can_be_written(tmp_path: Path) 
         data[100] ^= 1
         pack.write_bytes(data)
         assert len(verify(world.repository(), int(world.clock.now()), everything=True).touched) == 5
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_disk_that_is_unmounted_before_it_is_read_back_is_no_damage(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = await filled(tmp_path)
+        await tonight(world)
+        repository = world.repository()
+        (tmp_path / "backup").rename(tmp_path / "elsewhere")
+        (tmp_path / "backup").mkdir()
+        with pytest.raises(LocationFailed, match="any more"):
+            verify(repository, int(world.clock.now()), everything=False)
         await world.engine.close()
 
     play(scene())

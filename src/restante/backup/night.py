@@ -20,6 +20,7 @@ from .retention import Keep
 from .run import Done, run
 from .source import NOBODY, Source, Standing
 from .verify import Verified, checked, verify
+from .walked import Walks
 
 TOLD = 5
 """Accounts and damages named in a reason; the rest is counted."""
@@ -38,10 +39,11 @@ async def night(
     files: Mapping[str, bytes],
     keep: Keep,
     standing: Mapping[str, Standing] = NOBODY,
+    walks: Walks | None = None,
 ) -> Night:
     """Do a night's work. keep: all zero prunes nothing; nor is anything pruned at an append-only location, whose keeper
     does that, or of a sealed backup that cannot be read: what a snapshot needs is not known then.
-    standing: see `run`.
+    standing: see `run`. walks: see `verify`.
 
     Refusals are told in `problems`; faults pass.
     """
@@ -64,7 +66,7 @@ async def night(
             passing = passing and refusal.temporary
     read_back, seen = 0, None
     try:
-        verified = await asyncio.to_thread(verify, repository, int(clock.now()), everything=False)
+        verified = await asyncio.to_thread(verify, repository, int(clock.now()), everything=False, walks=walks)
         read_back, seen = verified.octets, checked(verified)
         problems += _damages(verified)
         passing = passing and verified.right

@@ -7,7 +7,7 @@ touches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -26,6 +26,7 @@ from .outcome import Checked
 from .repository import Repository, Snapshot
 from .sealed import ENVELOPED, FileKind, head_octets
 from .walk import Broken, Touched, Walk, messages_touched
+from .walked import Walks, walked
 from .written import MANY, Written, join, note_gone, read_written
 
 DAYS = 30.0
@@ -86,11 +87,18 @@ Told = Callable[[int], None]
 
 
 def verify(
-    repository: Repository, now: int, *, everything: bool, told: Told = lambda octets: None, mending: bool = False
+    repository: Repository,
+    now: int,
+    *,
+    everything: bool,
+    told: Told = lambda octets: None,
+    mending: bool = False,
+    walks: Walks | None = None,
 ) -> Verified:
     """Read files back and look for all that snapshots name. everything: all files, else those whose turn it is.
     mending: put back what is damaged or missing and lies somewhere else too; it is told all the same. A missing
-    snapshot that lies nowhere else is told of for the last time.
+    snapshot that lies nowhere else is told of for the last time. walks: where it is noted what an earlier one went
+    through, which need not be gone through again while it is where it was (`walked`); None: all is gone through.
 
     A location that is full or cannot be written to is read all the same (`unnoted`). Raises LocationFailed where it
     cannot be read, or mended.
@@ -98,6 +106,8 @@ def verify(
     done = Verified(opened=repository.reads)
     written = read_written(repository)
     files = dict(repository.location.names(""))
+    if not files:  # of what has been opened just now
+        raise LocationFailed("There is no backup at its location any more.", "Is its disk mounted?")
     stamps, old_stamps = _stamps(repository, now)
     damaged = {name for name, at in stamps.items() if at < 0 and name in files}
     chosen = set(files) if everything else _share(files, stamps, now) | damaged
@@ -116,7 +126,7 @@ def verify(
     _absent(repository, files, written, done, bad)
     newest = _newest_gone(files, stamps, written.gone, done)
     if repository.reads:
-        _walk(repository, done, bad)
+        _walk(repository, done, bad, files, now, walks)
     if mending:
         broken = [each.name for each in done.damages] + [twin for one in done.single if (twin := twin_of(one))]
         done.mended = [name for name, _ in disturbed if repository.location.put_back(name)]
@@ -377,7 +387,9 @@ def _gone(repository: Repository, name: str) -> bool:
     return (names.sha_of(name) or "") not in repository.index.packs
 
 
-def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
+def _walk(
+    repository: Repository, done: Verified, bad: _Bad, files: Mapping[str, int], now: int, walks: Walks | None
+) -> None:
     snapshots: list[Snapshot] = []
     for name in repository.snapshot_names():
         try:
@@ -387,13 +399,17 @@ def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
         except Corrupt as error:
             done.broken.append(Broken(b"", f"the snapshot {(names.sha_of(name) or '')[:8]}", error))
     repository.forget_index()  # a run that ended meanwhile wrote its index before its snapshot
-    walk = Walk(repository)
-    reached = walk.lists(snapshots)
-    done.broken += reached.broken
     for message, sha, pieces in bad.recipes:
         parts = [pieces[at : at + ID_OCTETS] for at in range(0, len(pieces), ID_OCTETS)]
         if any(bad.lost(repository, part) for part in parts):
             bad.add(sha, [message])
+    before = walks.read() if walks is not None and done.right and not bad.ids else None
+    if before is not None and not before.holds(repository, files, now):
+        before = None
+    passed, at = (before.ids, before.at) if before is not None else (b"", now)
+    walk = Walk(repository, passed)
+    reached = walk.lists(snapshots)
+    done.broken += reached.broken
     lost, lacking = set(), set()
     for digests in walk.messages():  # a segment's at once: no hash of a million messages is held beside their lists
         for digest in digests:
@@ -404,6 +420,9 @@ def _walk(repository: Repository, done: Verified, bad: _Bad) -> None:
     done.lacking = len(lacking)
     if lost:
         done.touched = messages_touched(repository, snapshots, lost)
+    if walks is not None:
+        whole = done.right and not bad.ids and not reached.missing
+        walks.keep(walked(repository, files, at, reached.objects, passed) if whole else None)
 
 
 # Whose turn it is ------------------------------------------------------------------------------------

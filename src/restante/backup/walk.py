@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from . import objects
+from . import known, objects
 from .crypto import ID_OCTETS, VERIFY
 from .errors import Corrupt
 from .objects import AccountData, AccountLine, CommonData, Kind, MailboxData, PageData, PersonsData, SegmentData, column
@@ -70,10 +70,12 @@ class _Segment:
 
 
 class Walk:
-    """One walk over some snapshots."""
+    """One walk over some snapshots. passed: beginnings of ids, sorted (`known`), of what it passes over, with all that
+    is named there."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, passed: bytes = b"") -> None:
         self.repository = repository
+        self._passed = passed
         self.reached = Reached()
         self._segments: dict[bytes, _Segment] = {}
         self._lists: set[tuple[bytes, ...]] = set()
@@ -143,7 +145,7 @@ class Walk:
                 self.object(data.catalogue, Kind.CATALOGUE, f"what finds messages of {box.name} of {line.address}")
 
     def read(self, id: bytes, what: type[objects.S], called: str) -> objects.S | None:
-        """An object, None where this walk has been at it or it cannot be read, which is noted."""
+        """An object, None where this walk has been at it, passes over it, or cannot read it, which is noted."""
         data = self.object(id, objects.KINDS[what], called)
         if data is None:
             return None
@@ -157,6 +159,8 @@ class Walk:
         if id in self.reached.objects:
             return None
         self.reached.objects.add(id)
+        if self._passed and known.has(self._passed, id[: known.SHORT], known.SHORT):
+            return None
         try:
             return self.repository.get(id, kind)
         except Corrupt as error:

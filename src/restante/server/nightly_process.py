@@ -30,6 +30,7 @@ from ..backup.repository import Repository
 from ..backup.retention import Keep
 from ..backup.schedule import drill_due
 from ..backup.throwaway import sweep
+from ..backup.walked import Walks
 from ..clock import Clock, SystemClock, system_random
 from ..config.limits import mime_limits
 from ..errors import Refusal
@@ -87,7 +88,8 @@ async def _work(order: Order) -> Night:
         except Refusal as refusal:  # of the file of copies: no reason to leave out the server's own accounts
             wrong = (str(refusal),)
         async with sources_of(engine, config, data, wanted, clock, system_random) as found:
-            done = await night(found.source, repository, clock, host, files, keep, found.standing)
+            walks = Walks(data / NOTES, repository.id)
+            done = await night(found.source, repository, clock, host, files, keep, found.standing, walks)
         if wrong or found.problems:
             done = replace(done, problems=(*wrong, *found.problems, *done.problems), passing=False)
     finally:

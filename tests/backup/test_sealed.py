@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,10 +14,19 @@ import pytest
 from restante.backup import verify as verifying
 from restante.backup import writer as writing
 from restante.backup.crypto import Secrets
-from restante.backup.errors import BackupRefusal, Corrupt, NeedsPrivateKey, NewerFormat, NoRepository, WrongKey
+from restante.backup.errors import (
+    BackupRefusal,
+    Corrupt,
+    LocationFailed,
+    NeedsPrivateKey,
+    NewerFormat,
+    NoRepository,
+    WrongKey,
+)
 from restante.backup.find import find
 from restante.backup.folder import Folder
 from restante.backup.keys import WritingKey, parse_writing_key
+from restante.backup.location import Location
 from restante.backup.night import night
 from restante.backup.notes import Notes, NotesFailed
 from restante.backup.objects import AccountData, Kind, PageData, SnapshotData
@@ -351,6 +360,18 @@ def test_what_is_remembered_may_be_lost(tmp_path: Path, lost: str, how: str) -> 
     play(scene())
 
 
+def _silent(location: Location, folder: str) -> Callable[[str], Iterator[tuple[str, int]]]:
+    """`names` of a location that does not answer who lists this folder."""
+    names = location.names
+
+    def listed(asked: str) -> Iterator[tuple[str, int]]:
+        if asked == folder:
+            raise LocationFailed("The location does not answer.")
+        return names(asked)
+
+    return listed
+
+
 def test_a_run_that_was_cut_off_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         world = SealedWorld(tmp_path)
@@ -365,6 +386,10 @@ def test_a_run_that_was_cut_off_is_gone_on_with(tmp_path: Path, monkeypatch: pyt
             with pytest.raises(KeyboardInterrupt):
                 await world.tonight()
         assert verify(world.writer(), NOW, everything=True).right
+        with monkeypatch.context() as patch:
+            patch.setattr(world.location, "names", _silent(world.location, "mail"))
+            with pytest.raises(LocationFailed):  # not: all that is there is taken for not there, and written anew
+                await world.tonight()
         done = await world.tonight()
         assert (done.messages, done.octets, done.written) == (50, 0, 0)
         assert not list((world.notes / "journal").iterdir())

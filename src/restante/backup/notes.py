@@ -117,15 +117,25 @@ class Notes:
     def begin(self, snapshots: Sequence[str], condemned: Collection[str], packs: Callable[[], Iterable[str]]) -> None:
         """Remember the newest snapshot that is still among `snapshots` (files' names, ascending), and what a run that
         was cut off wrote into `packs` (files' names of those that stay), which are asked for if there was one.
-        condemned: SHA-256 of packs."""
+        condemned: SHA-256 of packs. Raises what `packs` does: that the location does not answer is no reason to take
+        all that is there for not there, as a data folder that does not is."""
         self._reset()
         try:
-            self._begin(snapshots, set(condemned), packs)
+            self._begin(snapshots, set(condemned))
         except LocationFailed as error:
-            self._reset()
-            self._failed = error
+            self._give_up(error)
+            return
+        here = list(packs()) if self._stale else []
+        try:
+            self._resume(here)
+        except LocationFailed as error:
+            self._give_up(error)
 
-    def _begin(self, snapshots: Sequence[str], condemned: set[str], packs: Callable[[], Iterable[str]]) -> None:
+    def _give_up(self, error: LocationFailed) -> None:
+        self._reset()
+        self._failed = error
+
+    def _begin(self, snapshots: Sequence[str], condemned: set[str]) -> None:
         for name, _ in sorted(self._files.names(STATE), reverse=True):
             snapshot = f"{names.SNAPSHOTS}/{name.rpartition('/')[2]}"
             if snapshot in snapshots and self._remember(name, snapshot):
@@ -134,8 +144,10 @@ class Notes:
         if self._doubtful and self.base is not None and self.base[0] != snapshots[-1]:
             self._reset()  # one that is not the newest may be forgotten at any time, and these packs with it
         self._stale += [name for name, _ in self._files.names(JOURNAL)]
+
+    def _resume(self, packs: Iterable[str]) -> None:
         journal = []
-        for pack in packs() if self._stale else ():
+        for pack in packs:
             if (ids := self._read(_journal_name(pack))) is not None:
                 journal.append(ids)
                 self.resumed.append(pack)

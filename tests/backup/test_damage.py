@@ -7,7 +7,9 @@ import errno
 import os
 import random
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from restante.backup.folder import Folder
 from restante.backup.index import Spot
 from restante.backup.look import LOOK, Looking
 from restante.backup.names import shown
+from restante.backup.objects import Kind
 from restante.backup.prune import CannotPrune, prune
 from restante.backup.repository import Repository
 from restante.backup.retention import Keep
@@ -147,6 +150,57 @@ def test_a_missing_file_is_found_and_touches_what_is_named(pristine: tuple[World
         assert bool(found.touched) == name.startswith("mail/"), name
         (root / name).write_bytes(whole)
     assert checked(world).right
+
+
+def test_where_the_location_does_not_answer_nothing_is_missing(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    """The index is lost, and the packs cannot be read just now: the next one who asks finds all there is."""
+    world, root = copied(pristine, tmp_path)
+    shutil.rmtree(root / "index")
+    repository = world.repository()
+    (snapshot, *_) = repository.snapshots()
+
+    def silent(*args: object) -> bytes:
+        raise LocationFailed("It does not answer.")
+
+    for read in (
+        lambda: repository.get(snapshot.data.common, Kind.COMMON),
+        repository.trust_packs_alone,
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(repository.location, "get", silent)
+            with pytest.raises(LocationFailed):
+                read()
+        assert repository.get(snapshot.data.common, Kind.COMMON)
+        repository.forget_index()
+
+
+def test_who_asks_while_another_reads_the_packs_waits_for_him(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    """The index is lost, and two threads come: what the second one asks for is not missing."""
+    world, root = copied(pristine, tmp_path)
+    shutil.rmtree(root / "index")
+    repository = world.repository()
+    (snapshot, *_) = repository.snapshots()
+    reading, goes_on = threading.Event(), threading.Event()
+    get = repository.location.get
+
+    def slow(name: str, offset: int = 0, count: int | None = None) -> bytes:
+        if name.startswith("m"):
+            reading.set()
+            assert goes_on.wait(60)
+        return get(name, offset, count)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(repository.location, "get", slow)
+        first = pool.submit(repository.find, snapshot.data.common)
+        assert reading.wait(60)
+        second = pool.submit(repository.find, snapshot.data.persons[0])
+        try:
+            with pytest.raises(TimeoutError):
+                second.result(0.05)
+        finally:
+            goes_on.set()
+        assert first.result(60) is not None
+        assert second.result(60) is not None
 
 
 STRANGE = ("desktop.ini", "Thumbs.db", "a (conflicted copy)", "Größe", "x y", "\udcff\udcfe", "a\x1bb")

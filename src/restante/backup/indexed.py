@@ -153,12 +153,16 @@ class Indexed:
             except Corrupt as error:
                 self.unsure = error
             self._index, self._unindexed_known, self._packs_alone = made, True, True
-            self.index_packs()
-            listed = [name for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)]
-            silent = {sha for name in listed if (sha := names.sha_of(name)) and sha not in made.packs}
-            if silent:  # their tables are damaged: of those an index file has to be believed
-                for part in self._index_files():
-                    made.add(part.only(silent))
+            try:
+                self.index_packs()
+                listed = [name for folder in (names.MAIL, names.META) for name, _ in self.location.names(folder)]
+                silent = {sha for name in listed if (sha := names.sha_of(name)) and sha not in made.packs}
+                if silent:  # their tables are damaged: of those an index file has to be believed
+                    for part in self._index_files():
+                        made.add(part.only(silent))
+            except BaseException:
+                self.forget_index()  # by half of it, messages would be missing that are there
+                raise
 
     def forget_index(self) -> None:
         """Read it again at its next use."""

@@ -41,10 +41,13 @@ class Reading(Indexed):
         Raises NeedsPrivateKey."""
         if not self.reads:
             raise NeedsPrivateKey
+        known = self._unindexed_known  # asked first: who finds nothing in what he had before must look again
         spot = self.index.find(id)
-        if spot is None and not self._unindexed_known:
-            self._unindexed_known = True
-            self.index_packs()
+        if spot is None and not known:
+            with self._lock:  # another thread may be at it, and find more than this one knows
+                if not self._unindexed_known:
+                    self.index_packs()
+                    self._unindexed_known = True
             spot = self.index.find(id)
         return spot
 

@@ -493,6 +493,12 @@ def test_a_data_folder_whose_disk_is_away_is_not_backed_up_as_an_empty_one(tmp_p
         assert done.passing
         assert Repository.open(Folder(place, os.urandom), key, os.urandom).snapshot_names() == []
         assert not (tmp_path / "data" / "directory.db").exists()
+        engine = open_engine(Config(), tmp_path / "data", ManualClock(), os.urandom)
+        await engine.directory.add_domain(Domain("example.com"))
+        await engine.close()
+        done = await work(Order(Config(backup=backup), str(tmp_path / "data")))
+        assert (done.problems, bool(done.snapshot)) == ((), True)
+        assert list((tmp_path / "data" / "backup-notes").glob("walked-*")), "the next night goes through what is new"
 
     asyncio.run(scene())
 

@@ -257,6 +257,7 @@ def test_a_disk_that_is_unmounted_in_the_middle_is_no_empty_backup(tmp_path: Pat
         await put(world.ann, "INBOX", message(1))
         await tonight(world, Keep(0, 0, 0))
         await put(world.ann, "INBOX", message(2))
+        world.location = location = Vanishing(tmp_path / "backup", system_random)  # of another process
         location.before = before
         bad = await tonight(world, Keep(0, 0, 0))
         assert (bad.snapshot, len(bad.problems), bad.passing) == ("", 1, True)

@@ -16,6 +16,7 @@ from .names import DESCRIPTOR, KEYS
 TEMPORARY = ".tmp"
 """Folder for files that are being written. Its name is none that an object can have."""
 
+_OPENING = (DESCRIPTOR, KEYS)
 
 UNREADABLE = frozenset({errno.EIO, errno.EBADMSG, errno.EISDIR, getattr(errno, "EUCLEAN", errno.EIO)})
 """What a damaged file answers who reads it: a sector that cannot be read, checksums of a file system that do not agree.
@@ -32,9 +33,9 @@ class Folder(Location):
     def __init__(self, root: Path, random: Random) -> None:
         self.root = root
         self._random = random
-        self._marks = [os.fspath(root / each) for each in (DESCRIPTOR, KEYS)]
+        self._marks = [os.fspath(root / each) for each in _OPENING]
         self._seen = False
-        """Whether there was a repository here."""
+        """Whether there was a repository here: who opens one reads a key of it."""
 
     def stand(self) -> None:
         """Raises LocationFailed where the repository that was here is here no more: its disk was unmounted, say, and
@@ -72,7 +73,9 @@ class Folder(Location):
         """As `get`, from a file of this folder. Raises Corrupt where the disk does not give it back."""
         with translated(name):
             try:
-                return _read(path, offset, count)
+                data = _read(path, offset, count)
+                self._seen = self._seen or name.startswith(_OPENING)
+                return data
             except OSError as error:
                 if error.errno not in UNREADABLE or not self._answers():
                     raise

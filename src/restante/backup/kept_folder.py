@@ -47,6 +47,7 @@ class KeptFolder(Folder):
     def __init__(self, root: Path, random: Random) -> None:
         super().__init__(root, random)
         self.incoming = root / INCOMING
+        self._marks.append(os.fspath(self.incoming))  # where a new repository waits
         with translated(INCOMING):
             self.removes = root.stat().st_uid == os.geteuid()
 

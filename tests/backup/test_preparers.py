@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
+from restante.analysts import asking
+from restante.analysts.asking import Process
 from restante.backup import analysing, parcels, preparers, restore
 from restante.backup.crypto import Secrets
 from restante.backup.errors import LocationFailed
 from restante.backup.folder import Folder
 from restante.backup.index import Pack, Spot
 from restante.backup.parcels import Parcel, Prepared
-from restante.backup.preparers import _Preparer
 from restante.backup.preparing import Opened
 from restante.clock import system_random
 from restante.mime.model import DEFAULT_LIMITS
@@ -58,18 +59,18 @@ def asked_of(monkeypatch: pytest.MonkeyPatch) -> tuple[set[int], list[Parcel]]:
     """Processes that are asked, and parcels in the order in which they are wanted: threads may ask in another."""
     processes: set[int] = set()
     wanted: list[Parcel] = []
-    ask, cut = _Preparer.ask, restore._parcels
+    ask, cut = preparers._asked, restore._parcels
 
-    def noted(self: _Preparer, parcel: Parcel) -> Prepared:
-        processes.add(self._process.pid)
-        return ask(self, parcel)
+    def noted(process: Process, parcel: Parcel) -> Prepared:
+        processes.add(process._process.pid)
+        return ask(process, parcel)
 
     def listed(*args: Any) -> Iterator[Parcel]:
         for parcel in cut(*args):
             wanted.append(parcel)
             yield parcel
 
-    monkeypatch.setattr(_Preparer, "ask", noted)
+    monkeypatch.setattr(preparers, "_asked", noted)
     monkeypatch.setattr(restore, "_parcels", listed)
     return processes, wanted
 
@@ -116,22 +117,22 @@ def all_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Call
         await world.engine.close()
 
     play(scene())
-    assert [record.name for record in caplog.records].count(preparers.__name__) == 1
+    assert [record.name for record in caplog.records].count(asking.__name__) == 1
 
 
 def test_a_process_that_ends_takes_nothing_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ask, count = _Preparer.ask, [0]
+    ask, count = preparers._asked, [0]
 
-    def killing(self: _Preparer, parcel: Parcel) -> Prepared:
+    def killing(process: Process, parcel: Parcel) -> Prepared:
         count[0] += 1
         if count[0] == 4:
-            self._process.kill()
-            self._process.wait()
-        return ask(self, parcel)
+            process._process.kill()
+            process._process.wait()
+        return ask(process, parcel)
 
-    all_comes_back(tmp_path, caplog, lambda: monkeypatch.setattr(_Preparer, "ask", killing))
+    all_comes_back(tmp_path, caplog, lambda: monkeypatch.setattr(preparers, "_asked", killing))
     assert count[0] >= 4
 
 

@@ -77,7 +77,7 @@ def test_a_process_beside_this_one_makes_the_same() -> None:
         analysts.expect(MANY)
         try:
             assert await analysts.analyse(messages) == work.here(messages)
-            assert not analysts._lost
+            assert not analysts._processes._lost
         finally:
             analysts.close()
 

@@ -450,7 +450,7 @@ def test_analysts_start_before_the_messages_are_there_where_many_are_coming(tmp_
         await side.changes("INBOX", None)
         side.coming(number)
         assert side._filing is not None
-        assert bool(side._filing._analysts._all) == (number >= pool.EXPECTED and cores() > 1)
+        assert bool(side._filing._analysts._processes._all) == (number >= pool.EXPECTED and cores() > 1)
         side.expect(messages := [message(n) for n in range(300)])
         assert [one.uid for one in await side.add("INBOX", messages)] == list(range(1, 301))
         assert not side._filing._expected, "what was added is kept no longer"
@@ -469,7 +469,7 @@ def test_a_store_that_was_only_glanced_at_is_opened_where_many_are_coming(tmp_pa
             await side._opening_soon
         assert (side._filing is not None) == (number >= pool.EXPECTED)
         if side._filing is not None:
-            assert bool(side._filing._analysts._all) == (cores() > 1)
+            assert bool(side._filing._analysts._processes._all) == (cores() > 1)
         side.expect(messages := [message(n) for n in range(300)])
         assert [one.uid for one in await side.add("INBOX", messages)] == list(range(1, 301))
 
@@ -508,8 +508,8 @@ def test_a_copy_given_up_ends_its_analysts(tmp_path: Path, monkeypatch: pytest.M
             await adding
 
     run(tmp_path / "data", act)
-    assert filings[0]._analysts._all or cores() == 1
-    assert all(one._process.returncode is not None for one in filings[0]._analysts._all)
+    assert filings[0]._analysts._processes._all or cores() == 1
+    assert all(one._process.returncode is not None for one in filings[0]._analysts._processes._all)
 
     async def look(side: LocalSide) -> None:
         found = [(one.uid, one.data) async for one in side.fetch("INBOX", range(1, 3001))]

@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COUNT = struct.Struct("<I")
-SIZE = struct.Struct("<Q")
 
 TOGETHER = 8 << 20
 """Octets of a group up to which it is put together to be sent by one call."""
-
-GARBAGE = 100_000
-"""Objects made, and not freed by counting references, after which an analyst looks for garbage."""
 
 
 class Work(Protocol[T]):

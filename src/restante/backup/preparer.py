@@ -4,40 +4,30 @@ ends. Reads the location, writes nothing. See `preparers`.
 
 from __future__ import annotations
 
-import gc
-import os
 import pickle
-import signal
 import traceback
 from typing import BinaryIO
 
+from ..analysts.asked import read_sized, serve, write_sized
 from ..clock import system_random
 from .parcels import Parcel, Prepared
-from .preparing import Opened, Preparing, read_sized, write_sized
+from .preparing import Opened, Preparing
 from .repository import Repository
-
-GARBAGE = 100_000
-"""Objects made, and not freed by counting references, after which garbage is looked for: a parcel's rows are many and
-no garbage."""
 
 
 def main(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer until `source` ends, or nobody reads `sink`."""
-    gc.set_threshold(GARBAGE)
-    try:
-        opened = pickle.loads(read_sized(source))  # from the process that started this one
-        assert isinstance(opened, Opened)
-        repository = Repository(opened.location, opened.secrets, opened.id, system_random)
-        prepare = Preparing(repository, opened.limits)
-        while True:
-            parcel = pickle.loads(read_sized(source))
-            assert isinstance(parcel, Parcel)
-            done, ready = _prepared(repository, prepare, parcel)
-            write_sized(sink, done)
-            write_sized(sink, ready)
-            sink.flush()
-    except (EOFError, BrokenPipeError):
-        return
+    """Answer. Raises Ended, BrokenPipeError when `source` ends, or nobody reads `sink`."""
+    opened = pickle.loads(read_sized(source))  # from the process that started this one
+    assert isinstance(opened, Opened)
+    repository = Repository(opened.location, opened.secrets, opened.id, system_random)
+    prepare = Preparing(repository, opened.limits)
+    while True:
+        parcel = pickle.loads(read_sized(source))
+        assert isinstance(parcel, Parcel)
+        done, ready = _prepared(repository, prepare, parcel)
+        write_sized(sink, done)
+        write_sized(sink, ready)
+        sink.flush()
 
 
 def _prepared(repository: Repository, prepare: Preparing, parcel: Parcel) -> tuple[bytes, bytes]:
@@ -57,6 +47,4 @@ def _prepared(repository: Repository, prepare: Preparing, parcel: Parcel) -> tup
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the process that asks
-    main(os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", closefd=False))
-    os._exit(0)  # nothing is left to be written, and nobody to read what an exit may say of a broken pipe
+    serve(main)

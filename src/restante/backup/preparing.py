@@ -7,9 +7,7 @@ read a run of blocks -> open, unpack -> compare each hash -> answers, or analysi
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from typing import IO
 
 from ..mime.analyse import analyse
 from ..mime.model import Analysis, Limits
@@ -21,8 +19,6 @@ from .location import Location
 from .parcels import ORDER, EmailOf, Parcel, Prepared
 from .repository import Repository
 
-SIZE = struct.Struct("<Q")
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -32,20 +28,6 @@ class Opened:
     secrets: Secrets
     id: str
     limits: Limits
-
-
-def read_sized(source: IO[bytes]) -> bytes:
-    """Octets that are preceded by their number. Raises EOFError."""
-    head = source.read(SIZE.size)
-    octets = source.read(SIZE.unpack(head)[0]) if len(head) == SIZE.size else b""
-    if len(head) < SIZE.size or len(octets) < SIZE.unpack(head)[0]:
-        raise EOFError("it said no more")
-    return octets
-
-
-def write_sized(sink: IO[bytes], octets: bytes) -> None:
-    sink.write(SIZE.pack(len(octets)))
-    sink.write(octets)
 
 
 class Preparing:

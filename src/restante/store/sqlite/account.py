@@ -1,30 +1,25 @@
 """One account as an acting user sees it: the `Store` interface over reads on the loop and queued writes.
 
-Reads are short indexed queries and run on the event loop, each in one transaction; writes go to the group commit.
-What sessions of one process share (flag table, quota) hangs on `sessions.Shared`, which lives while a store of the
-account does.
+How it goes to its file is in `account_file`; messages' octets are in `octets`, what was removed is in `retention`,
+who else may do what in `sharing`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 
-from ..errors import InUse
 from ..interface import ComeTo, Store
 from ..model import (
     AccountStats,
     Adoption,
     Appended,
-    Blob,
     Column,
     Copied,
     Delta,
@@ -40,7 +35,6 @@ from ..model import (
     Pop3Delete,
     Provenance,
     ReadyMessage,
-    Recoverable,
     Removed,
     Row,
     Scored,
@@ -48,32 +42,26 @@ from ..model import (
     UidRanges,
 )
 from ..quota import Quota, QuotaState
-from ..rights import AclEntry, Rights
 from . import (
     account_changes,
     acl,
     annotation,
     append,
-    content,
     copies,
     emails,
     flags,
-    indexes,
     mailboxes,
     quota,
     recent,
     replace,
     rows,
-    sharing,
 )
 from .candidates import Candidates
 from .changes import FEW_FLAGS, NotRead
 from .emails import Prepared
-from .faults import refusal, translated
-from .handles import WRITER_WAIT, connect
-from .preparing import Preparing
-from .sessions import Shared
-from .transaction import Write
+from .octets import Octets
+from .retention import Retention
+from .sharing import Sharing
 
 if TYPE_CHECKING:
     from ...mime.model import Limits
@@ -82,30 +70,18 @@ if TYPE_CHECKING:
     from ...query.threads import Algorithm, Threads
     from ..backup import AnswerRow, Instant, Mark
     from ..changes import AccountChanges
-    from ..rewind import RewindNote, Rewound
-    from ..rewind import Snapshot as Then
-    from .engine import SqliteEngine
-    from .kept import Kept
-    from .rewind import Prepared as PreparedRewind
 
 NOTHING = array("I")
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 UNFILLED = 200
 """Emails that an index lacks at a search, from which on it is filled without waiting for new mail."""
 
-IN_THREAD = 256 * 1024
-"""Octets above which hashing and compressing leave the event loop."""
-
 MANY_PREPARED = 16
 """Messages from which on making their rows ready leaves the event loop: some 40 microseconds for each."""
 
 _FLAGS_ALONE = (Column.FLAGS,)
-
-STILL_READ = 3600.0
-"""Seconds after its removal in which a session may still read a message, however short the retention is."""
 
 
 def _list_of(db: apsw.Connection, mailbox: int) -> tuple[Mailbox, array[int], array[int]]:
@@ -113,82 +89,8 @@ def _list_of(db: apsw.Connection, mailbox: int) -> tuple[Mailbox, array[int], ar
     return mailboxes.mailbox_by_key(db, mailbox, ""), *rows.uids_and_flags_apart(db, mailbox)
 
 
-class SqliteStore:
+class SqliteStore(Octets, Retention, Sharing):
     """Implements `store.interface.Store`. session: who changes things, for the removal log."""
-
-    def __init__(
-        self, engine: SqliteEngine, account: str, actor: str | None, shared: Shared, session: str = ""
-    ) -> None:
-        self.account = account
-        self.session = session
-        self.own: set[int] | None = None
-        self._engine = engine
-        self._path = engine.path(account)
-        self._user = "" if actor is None or actor == account else actor
-        self._shared = shared
-
-    @property
-    def kept(self) -> Kept:
-        """What this process keeps of accounts' mail."""
-        return self._engine.kept
-
-    @property
-    def reader(self) -> str:
-        """Somebody who is not the owner, whose \\Seen and mod-sequences count; "" for the owner's."""
-        return self._user
-
-    # The two ways to the file ------------------------------------------------------------------------
-
-    def _read(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `fn(db, *args)` in one read transaction, here and now. fn must be short."""
-        pool = self._engine.handles
-        handle = pool.acquire(self.account, self._path)
-        try:
-            db = handle.reader
-            db.execute("BEGIN")
-            try:
-                return fn(db, *args, **kwargs)
-            finally:
-                if db.in_transaction:
-                    db.execute("COMMIT")
-        except (apsw.Error, OSError) as error:
-            raise refusal(error) from error
-        finally:
-            pool.release(handle)
-            self._engine.keep_tidy()
-
-    def read_apart(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `fn(db, ...)` in one read transaction on a connection of its own: for a thread, where it may be long."""
-        with translated():
-            db = connect(self._path, wait=WRITER_WAIT)
-            try:
-                db.execute("BEGIN")
-                return fn(db, *args, **kwargs)
-            finally:
-                db.close(True)
-
-    def _put_in_service(self) -> None:
-        """Before the file is read apart: a copy of an older one that has its name now is made safe."""
-        pool = self._engine.handles
-        with translated(), pool.hold(self.account, self._path, surely=True) as handle:
-            handle.reader  # noqa: B018 - opens the file
-        self._engine.keep_tidy()
-
-    def look(self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `_read`, without a transaction around it: for what one statement answers, or statements in any order."""
-        pool = self._engine.handles
-        handle = pool.acquire(self.account, self._path)
-        try:
-            return fn(handle.reader, *args, **kwargs)
-        except (apsw.Error, OSError) as error:
-            raise refusal(error) from error
-        finally:
-            pool.release(handle)
-            self._engine.keep_tidy()
-
-    async def _write(self, fn: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `fn(tx, *args)` as one command of a group commit; returns when it is durable. No keyword arguments."""
-        return await self._engine.submit(self.account, self._path, fn, args, self.session, self._user, own=self.own)
 
     # What is there -----------------------------------------------------------------------------------
 
@@ -379,39 +281,10 @@ class SqliteStore:
 
         return await sort.thread(self, mailbox, query, algorithm, within, come_to)
 
-    async def read_content(self, content_key: int, offset: int = 0, count: int | None = None) -> bytes:
-        if count is not None and count <= IN_THREAD:
-            return self._read(content.read, content_key, offset, count)
-        size = self._read(content.size_of, content_key) - offset
-        wanted = size if count is None else min(count, size)
-        if wanted <= IN_THREAD:
-            return self._read(content.read, content_key, offset, count)
-        pieces = []
-        for start in range(offset, offset + wanted, content.CHUNK * 2):
-            pieces.append(self._read(content.read, content_key, start, min(content.CHUNK * 2, offset + wanted - start)))
-            await asyncio.sleep(0)  # the loop goes on between the pieces of a large message
-        return b"".join(pieces)
-
-    async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
-        return self.look(content.read_many, contents)
-
-    async def stream_content(self, content_key: int) -> AsyncIterator[bytes]:
-        size = self._read(content.size_of, content_key)
-        for start in range(0, size, content.CHUNK):
-            yield self._read(content.read, content_key, start, content.CHUNK)
-
     # Changing messages -------------------------------------------------------------------------------
 
     async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
         return self._read(rows.arrivals, digest, since)
-
-    async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
-        if len(data) <= IN_THREAD:
-            return content.take(data, self._engine.settings.compress, before)
-        return await asyncio.to_thread(content.take, data, self._engine.settings.compress, before)
-
-    def preparing(self, limits: Limits) -> Preparing:
-        return Preparing(limits, self._engine.settings.compress)
 
     async def append_ready(self, mailbox: int, messages: Sequence[ReadyMessage]) -> Appended:
         done = await self._write(append.append, mailbox, self._ready(messages), await self._quota())
@@ -536,31 +409,6 @@ class SqliteStore:
 
     # Sharing -----------------------------------------------------------------------------------------
 
-    async def acl(self, mailbox: int) -> list[AclEntry]:
-        return self._read(self._acl, mailbox)
-
-    def _acl(self, db: apsw.Connection, mailbox: int) -> list[AclEntry]:
-        mailboxes.mailbox_by_key(db, mailbox, self._user)
-        return acl.entries(db, mailbox)
-
-    async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
-        await self.change_acl(sharing.set_acl, mailbox, identifier, mode, rights)
-
-    async def change_acl(
-        self,
-        change: Callable[[Write, int, str, FlagMode, Rights], None],
-        mailbox: int,
-        identifier: str,
-        mode: FlagMode,
-        rights: Rights,
-    ) -> None:
-        """See `sharing.change_acl`."""
-        await sharing.change_acl(self, change, mailbox, identifier, mode, rights)
-
-    async def note_shares(self, identifiers: Sequence[str]) -> None:
-        """See `sharing.note_shares`."""
-        await sharing.note_shares(self, identifiers)
-
     async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
         from . import transfer
 
@@ -568,28 +416,10 @@ class SqliteStore:
         self._engine.filler.note(self.account)
         return done
 
-    async def forget_person(self, identifier: str) -> None:
-        await self._write(acl.forget, identifier)
-        await self.note_shares((identifier,))
-
     # POP3 --------------------------------------------------------------------------------------------
 
     def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
         return self._lock("pop3", "Another session holds this maildrop.")
-
-    @asynccontextmanager
-    async def _lock(self, purpose: str, held: str) -> AsyncIterator[None]:
-        with translated():
-            path = self._engine.lock_path(self.account, purpose)
-            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InUse(held, "Try again when it has ended.") from error
-            yield
-        finally:
-            os.close(number)
 
     async def maildrop(self) -> DropList:
         from . import maildrop
@@ -618,80 +448,6 @@ class SqliteStore:
         return await self._write(maildrop.expire, before)
 
     # Keeping house -----------------------------------------------------------------------------------
-
-    async def recoverable(self) -> list[Recoverable]:
-        from . import recover
-
-        return self._read(recover.recoverable, self._recoverable_since(), int(self._engine.clock.now()))
-
-    def _recoverable_since(self) -> int:
-        return int(self._engine.clock.now() - self._engine.settings.retention)
-
-    async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
-        from . import recover
-
-        return await self._write(recover.undelete, numbers, mailbox, self._recoverable_since())
-
-    async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
-        from . import rewind
-
-        engine = self._engine
-        self._put_in_service()
-        since = int(engine.clock.now() - engine.settings.retention)
-        made = await asyncio.to_thread(self.read_apart, rewind.prepare, to, since)
-        gone = await self._strangers(made)
-        if not apply:
-            return made.told
-        engine.check_room(0)
-        return await sharing.granting(self, made.told, lambda: self._write(rewind.rewind, to, since, made, gone))
-
-    async def _strangers(self, made: PreparedRewind) -> frozenset[str]:
-        """Take persons who have no account any more out of a rewind's plan; their ids."""
-        from ..rewind import persons, without_strangers
-
-        directory, named = self._engine.directory, persons(made.plan, made.told)
-        gone = frozenset([one for one in sorted(named) if await directory.account_by_id(one) is None])
-        without_strangers(made.plan, made.told, gone)
-        return gone
-
-    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
-        from . import rewind
-
-        self._put_in_service()
-        made = await asyncio.to_thread(self.read_apart, rewind.prepare_undoing, id)
-        gone = await self._strangers(made)
-        if not apply:
-            return made.told
-        self._engine.check_room(0)
-        return await sharing.granting(self, made.told, lambda: self._write(rewind.undo, id, made, gone))
-
-    async def rewinds(self) -> list[RewindNote]:
-        from . import rewind
-
-        return self._read(rewind.notes)
-
-    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
-        from . import rewind
-
-        await self._write(rewind.note_rewound, id, mailbox, ranges)
-
-    def bringing_back(self) -> AbstractAsyncContextManager[None]:
-        return self._lock("bring", "Mail is being brought back into this account already.")
-
-    async def reclaim(self, budget: int) -> int:
-        from . import recover
-
-        now, settings = self._engine.clock.now(), self._engine.settings
-        retention = max(settings.retention, STILL_READ)
-        freed = await self._write(recover.reclaim, budget, int(now - retention), int(now - settings.log_retention))
-        if freed:
-            self._shared.freed = True
-        elif self._shared.freed:
-            self._shared.freed = False
-            with translated():
-                path = self._engine.index_path(self.account)
-                await asyncio.to_thread(indexes.prune, self._path, path, self._engine.locks)
-        return freed
 
     async def quota(self) -> QuotaState:
         return self._read(quota.state, await self._quota(), self._engine.settings.mailboxes)

@@ -15,50 +15,68 @@ from typing import TYPE_CHECKING
 
 from ..errors import CannotChangeMailbox
 from ..model import Finding, FlagMode
-from ..rights import EVERYONE, NEGATIVE, Rights
+from ..rights import EVERYONE, NEGATIVE, AclEntry, Rights
 from . import acl, mailboxes
+from .account_file import AccountFile
 from .faults import translated
 
 if TYPE_CHECKING:
+    import apsw
+
     from ..rewind import Rewound
-    from .account import SqliteStore
     from .transaction import Write
 
 
-async def change_acl(
-    store: SqliteStore,
-    change: Callable[[Write, int, str, FlagMode, Rights], None],
-    mailbox: int,
-    identifier: str,
-    mode: FlagMode,
-    rights: Rights,
-) -> None:
-    """Run `change` between the two notes in the directory that keep its index true."""
-    if identifier.removeprefix(NEGATIVE) == store.account:
-        raise CannotChangeMailbox("The owner always has all rights.")
+class Sharing(AccountFile):
+    """The part of `store.interface.Store` that says who else may do what."""
 
-    async def work() -> None:
-        async with _alone(store):
-            if mode is not FlagMode.REMOVE and rights and not identifier.startswith(NEGATIVE):
-                await store._engine.directory.note_shares(store.account, (identifier,))
-            await store._write(change, mailbox, identifier, mode, rights)
-            await _note_shares(store, (identifier,))
+    async def acl(self, mailbox: int) -> list[AclEntry]:
+        return self._read(self._acl, mailbox)
 
-    await store._engine.finish(work())
+    def _acl(self, db: apsw.Connection, mailbox: int) -> list[AclEntry]:
+        mailboxes.mailbox_by_key(db, mailbox, self._user)
+        return acl.entries(db, mailbox)
+
+    async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
+        await self.change_acl(_set_acl, mailbox, identifier, mode, rights)
+
+    async def change_acl(
+        self,
+        change: Callable[[Write, int, str, FlagMode, Rights], None],
+        mailbox: int,
+        identifier: str,
+        mode: FlagMode,
+        rights: Rights,
+    ) -> None:
+        """Run `change` between the two notes in the directory that keep its index true."""
+        if identifier.removeprefix(NEGATIVE) == self.account:
+            raise CannotChangeMailbox("The owner always has all rights.")
+
+        async def work() -> None:
+            async with _alone(self):
+                if mode is not FlagMode.REMOVE and rights and not identifier.startswith(NEGATIVE):
+                    await self._engine.directory.note_shares(self.account, (identifier,))
+                await self._write(change, mailbox, identifier, mode, rights)
+                await _note_shares(self, (identifier,))
+
+        await self._engine.finish(work())
+
+    async def note_shares(self, identifiers: Sequence[str]) -> None:
+        """Make the directory's index say what this account's lists say of these identifiers."""
+
+        async def work() -> None:
+            async with _alone(self):
+                await _note_shares(self, identifiers)
+
+        if identifiers:
+            await self._engine.finish(work())
+
+    async def forget_person(self, identifier: str) -> None:
+        await self._write(acl.forget, identifier)
+        await self.note_shares((identifier,))
 
 
-async def note_shares(store: SqliteStore, identifiers: Sequence[str]) -> None:
-    """Make the directory's index say what this account's lists say of these identifiers."""
-
-    async def work() -> None:
-        async with _alone(store):
-            await _note_shares(store, identifiers)
-
-    if identifiers:
-        await store._engine.finish(work())
-
-
-async def _note_shares(store: SqliteStore, identifiers: Sequence[str]) -> None:
+async def _note_shares(store: AccountFile, identifiers: Sequence[str]) -> None:
     positive = [one for one in identifiers if not one.startswith(NEGATIVE)]
     if positive:
         await store._engine.directory.note_shares(store.account, positive, lambda: store.read_apart(acl.granted))
@@ -67,7 +85,7 @@ async def _note_shares(store: SqliteStore, identifiers: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def _alone(store: SqliteStore) -> AsyncIterator[None]:
+async def _alone(store: AccountFile) -> AsyncIterator[None]:
     """Alone, over all processes, with the account's lists and what the directory says of them: else one process
     could take away the pair that another has noted and not yet granted. Not to be cancelled."""
     with translated():
@@ -80,7 +98,7 @@ async def _alone(store: SqliteStore) -> AsyncIterator[None]:
         os.close(number)
 
 
-async def granting(store: SqliteStore, told: Rewound, change: Callable[[], Awaitable[Rewound]]) -> Rewound:
+async def granting(store: AccountFile, told: Rewound, change: Callable[[], Awaitable[Rewound]]) -> Rewound:
     """Do what may grant something, as told: the directory knows of it before, and afterwards what is so."""
     granted = sorted({who for _, who, _ in told.granted if not who.startswith(NEGATIVE)})
 
@@ -97,7 +115,7 @@ async def granting(store: SqliteStore, told: Rewound, change: Callable[[], Await
     return await store._engine.finish(work())
 
 
-async def check(store: SqliteStore, repair: bool) -> list[Finding]:
+async def check(store: Sharing, repair: bool) -> list[Finding]:
     """Compare the account's lists with the directory's index of shares, and with who there is.
 
     Looked at twice: a list that is just being changed is known to the directory first.
@@ -111,7 +129,7 @@ async def check(store: SqliteStore, repair: bool) -> list[Finding]:
     findings = []
     for identifier, text in sorted(seen.items()):
         if repair:
-            await note_shares(store, (identifier,))
+            await store.note_shares((identifier,))
         findings.append(Finding("share", f"the account {text.format(identifier)}", True, repair))
     for identifier in sorted(store.look(acl.named)):
         if identifier not in EVERYONE and await directory.account_by_id(identifier) is None:
@@ -121,7 +139,7 @@ async def check(store: SqliteStore, repair: bool) -> list[Finding]:
     return findings
 
 
-def set_acl(tx: Write, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
+def _set_acl(tx: Write, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
     """Change one entry of a mailbox's list. Raises NoSuchMailbox."""
     mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
     acl.set_entry(tx, mailbox, identifier, mode, rights)

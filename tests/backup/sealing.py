@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from restante.backup.folder import Folder
@@ -44,7 +45,8 @@ class SealedWorld(World):
 def needed(repository: Repository, snapshot: Snapshot) -> set[bytes]:
     """Short ids of all objects that a snapshot needs, as who can read finds them: but not of catalogues, which are
     written with their segment and never asked for alone."""
-    reached = Walk(repository).snapshots([snapshot])
+    walk = Walk(repository)
+    reached = walk.lists([snapshot])
     assert not reached.broken
     data: SnapshotData = snapshot.data
     ids = {*data.pages, *data.persons, data.common, *(file.id for file in data.files)}
@@ -53,7 +55,8 @@ def needed(repository: Repository, snapshot: Snapshot) -> set[bytes]:
         assert spot is not None
         if spot.kind != Kind.CATALOGUE.value:
             ids.add(id)
-    ids.update(repository.message_id(digest) for digest in reached.messages - reached.missing)
+    digests = set(chain.from_iterable(walk.messages()))
+    ids.update(repository.message_id(digest) for digest in digests - reached.missing)
     return {id[:SHORT] for id in ids}
 
 
@@ -68,7 +71,9 @@ def noted(repository: Repository) -> tuple[set[bytes], set[bytes]]:
 def pieces(repository: Repository, snapshot: Snapshot) -> set[bytes]:
     """Short ids of pieces of the messages that a snapshot needs."""
     found: set[bytes] = set()
-    for digest in Walk(repository).snapshots([snapshot]).messages:
+    walk = Walk(repository)
+    walk.lists([snapshot])
+    for digest in chain.from_iterable(walk.messages()):
         spot = repository.find(repository.message_id(digest))
         if spot is not None and spot.kind == Kind.RECIPE.value:
             found.update(piece[:SHORT] for piece in repository.pieces(spot))

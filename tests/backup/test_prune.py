@@ -373,7 +373,7 @@ def test_nothing_that_a_kept_snapshot_names_is_missing(tmp_path: Path) -> None:
             world.clock.advance(86400)
         repository: Repository = world.repository()
         assert repository.snapshot_names() == [each.name for each, _ in taken[-3:]]
-        assert Walk(repository).snapshots(repository.snapshots()).broken == []
+        assert Walk(repository).lists(repository.snapshots()).broken == []
         for number, (snapshot, before) in enumerate(taken[-3:]):
             engine, _ = await world.give(snapshot, tmp_path / str(number))
             assert await state(engine.account(ANN)) == before

@@ -29,12 +29,10 @@ class Broken:
 
 @dataclass(slots=True)
 class Reached:
-    """What snapshots name. objects: ids of metadata. messages: SHA-256 of messages that are in a mailbox of one: not of
-    those that came by a segment and are gone by a later one of each. missing: SHA-256 of messages that snapshots
-    themselves say they lack."""
+    """What snapshots name. objects: ids of metadata. missing: SHA-256 of messages that snapshots themselves say they
+    lack."""
 
     objects: set[bytes] = field(default_factory=set)
-    messages: set[bytes] = field(default_factory=set)
     missing: set[bytes] = field(default_factory=set)
     broken: list[Broken] = field(default_factory=list)
 
@@ -80,16 +78,9 @@ class Walk:
         self._segments: dict[bytes, _Segment] = {}
         self._lists: set[tuple[bytes, ...]] = set()
 
-    def snapshots(self, snapshots: Sequence[Snapshot]) -> Reached:
-        """Go through all that they name."""
-        self.lists(snapshots)
-        for segment in self._segments.values():
-            self.reached.messages.update(segment.needed())
-        return self.reached
-
     def messages(self) -> Iterator[list[bytes]]:
         """SHA-256 of messages that are in a mailbox of one of the snapshots whose `lists` were gone through, segment by
-        segment: some come more than once."""
+        segment: some come more than once. Not of those that came by a segment and are gone by a later one of each."""
         for segment in self._segments.values():
             yield list(segment.needed())
 

@@ -19,7 +19,7 @@ from typing import NoReturn
 import apsw
 
 from ...mime.model import Limits
-from ...query.language import And, Contains, Dated, Field, Fuzzy, HeaderContains, Instant, Not, Or, Query, Uids
+from ...query.language import And, Contains, Dated, Field, HeaderContains, Instant, Query, Uids
 from ...query.order import Criterion, SortKey
 from ...query.threads import Algorithm, Threads
 from .. import backup
@@ -62,6 +62,7 @@ from ..rights import AclEntry, Rights
 from . import mailboxes, rows
 from .account import SqliteStore
 from .engine import SqliteEngine
+from .flag_sets import leaves, messages
 from .values import pack, ranges_of, spans, typed
 
 RIGHTS = Rights.LOOKUP | Rights.READ
@@ -234,7 +235,7 @@ class SqlitePastStore:
 
     async def _first(self, mailbox: int, ranges: UidRanges, limit: int) -> UidRanges:
         """The first `limit` messages of `ranges`, as ranges."""
-        if sum(high - low + 1 for low, high in ranges) <= limit:
+        if messages(ranges) <= limit:
             return ranges
         with self.opened():
             return tuple(ranges_of(row[0] for row in self._inner.look(rows.rows, mailbox, ranges, (), limit, False)))  # type: ignore[misc]  # a row's first element is its UID
@@ -514,21 +515,13 @@ class SqlitePastStore:
 
 def _needs(query: Query) -> tuple[bool, bool]:
     """Whether a query looks at what a message's octets say, and whether at the text of its body."""
-    waiting, stored, bodies = [query], False, False
-    while waiting:
-        match waiting.pop():
-            case And(operands) | Or(operands):
-                waiting += operands
-            case Not(operand) | Fuzzy(operand):
-                waiting.append(operand)
+    stored, bodies = False, False
+    for leaf in leaves(query):
+        match leaf:
             case Contains(field):
                 stored, bodies = True, bodies or field in (Field.BODY, Field.TEXT)
-            case HeaderContains():
+            case HeaderContains() | Dated(Instant.SENT):
                 stored = True
-            case Dated(instant):
-                stored = stored or instant is Instant.SENT
-            case _:
-                continue
     return stored, bodies
 
 

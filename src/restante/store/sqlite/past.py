@@ -1,6 +1,6 @@
 """One account as it was at a snapshot: the `Store` interface over a file that is filled as far as somebody looks.
 
-Beside `SqliteStore`, as `SharedStore` is: what is not written here nobody can do. Mailboxes are those of the snapshot,
+Beside `SqliteStore`, as `SharedStore` is: what is not written here is refused. Mailboxes are those of the snapshot,
 under identities of their own, with the rights to list and read; each reading method first sees that what it reads is in
 the file (`store.past.Bringer`), and goes on where that is so already without asking anybody.
 
@@ -11,54 +11,33 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
 import apsw
 
-from ...mime.model import Limits
 from ...query.language import And, Contains, Dated, Field, HeaderContains, Instant, Query, Uids
 from ...query.order import Criterion, SortKey
 from ...query.threads import Algorithm, Threads
-from .. import backup
-from ..changes import AccountChanges
 from ..errors import NoPermission, NoSuchAccount, NoSuchMailbox, PastUnavailable
-from ..interface import ComeTo, Preparing, Store
+from ..interface import ComeTo
 from ..model import (
     INBOX,
-    AccountStats,
-    Adoption,
-    Appended,
-    Blob,
     Column,
-    Copied,
     Delta,
-    DropList,
-    Finding,
-    Flagged,
-    FlagMode,
-    Flags,
     FlagTable,
     Mailbox,
-    NewMessage,
     Opening,
-    Pop3Delete,
-    Provenance,
-    ReadyMessage,
-    Recoverable,
-    Removed,
     Row,
     Scored,
     Snapshot,
     UidRanges,
 )
 from ..past import Bringer, Lent, PastBox
-from ..quota import QuotaState
-from ..rewind import RewindNote, Rewound
-from ..rewind import Snapshot as Then
-from ..rights import AclEntry, Rights
+from ..refusing import Refusing
+from ..rights import Rights
 from . import mailboxes, rows
 from .account import SqliteStore
 from .engine import SqliteEngine
@@ -87,10 +66,6 @@ STORED = frozenset(
 """Columns that a message's octets answer."""
 
 _UNSTORED_KEYS = frozenset({SortKey.ARRIVAL, SortKey.SIZE})
-
-
-def _refuse() -> NoReturn:
-    raise NoPermission("A backup is for reading only.", "Copy messages out of it.")
 
 
 def _lost() -> PastUnavailable:
@@ -126,7 +101,7 @@ class _Inner(SqliteStore):
             yield await self.bringer.read_part(digest, at, min(PART // 4, size - at))
 
 
-class SqlitePastStore:
+class SqlitePastStore(Refusing):
     """Implements `store.past.PastStore`. engine: of the folder of such files; file: its id there; boxes: what the
     snapshot has. `account` is the file's id, which no account has."""
 
@@ -146,6 +121,9 @@ class SqlitePastStore:
     def inner(self) -> SqliteStore:
         """The file: for this folder alone."""
         return self._inner
+
+    def refuse(self) -> NoReturn:
+        raise NoPermission("A backup is for reading only.", "Copy messages out of it.")
 
     def passed_over(self) -> int:
         lost, self._passed_over = self._passed_over, 0
@@ -288,9 +266,6 @@ class SqlitePastStore:
         with self.opened():
             return await self._inner.thread(mailbox, query, algorithm, within, come_to=come_to)
 
-    async def fill_search(self) -> int:
-        _refuse()
-
     # Contents are asked for by keys that only `rows` gives out.
 
     async def read_content(self, content: int, offset: int = 0, count: int | None = None) -> bytes:
@@ -305,12 +280,6 @@ class SqlitePastStore:
         with self.opened():
             async for piece in self._inner.stream_content(content):
                 yield piece
-
-    async def last_change(self) -> int:
-        _refuse()
-
-    async def changes(self, since: int, own: Collection[int] = ()) -> AccountChanges:
-        _refuse()
 
     async def annotation_names(self, mailbox: int) -> list[tuple[str, int]]:
         return []
@@ -361,156 +330,8 @@ class SqlitePastStore:
         finally:
             await asyncio.shield(self._bringer.give_back(lent))
 
-    # What may not be done ----------------------------------------------------------------------------
-
-    async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
-        _refuse()
-
-    async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
-        _refuse()
-
-    def preparing(self, limits: Limits) -> Preparing:
-        _refuse()
-
-    async def append_ready(self, mailbox: int, messages: Sequence[ReadyMessage]) -> Appended:
-        _refuse()
-
-    async def append(self, mailbox: int, messages: Sequence[NewMessage]) -> Appended:
-        _refuse()
-
-    async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
-        _refuse()
-
-    async def append_once(self, name: str, message: NewMessage) -> Appended | None:
-        _refuse()
-
-    async def has_email(self, email_id: str) -> bool:
-        _refuse()
-
-    async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
-        _refuse()
-
-    async def room_for(self, size: int) -> None:
-        _refuse()
-
-    async def store_flags(
-        self,
-        mailbox: int,
-        ranges: UidRanges,
-        mode: FlagMode,
-        flags: Flags,
-        unchanged_since: int | None = None,
-    ) -> Flagged:
-        _refuse()
-
-    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
-        _refuse()
-
-    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
-        _refuse()
-
-    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
-        _refuse()
-
-    async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:
-        _refuse()
-
     async def claim_recent(self, mailbox: int) -> tuple[int, int]:
         return 1, 0
-
-    async def create_mailbox(
-        self, name: str, role: str | None = None, uidvalidity: int | None = None, *, above: bool = True
-    ) -> Mailbox:
-        _refuse()
-
-    async def adopt(self, mailbox: int, adoption: Adoption) -> Mailbox:
-        _refuse()
-
-    async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
-        _refuse()
-
-    async def delete_mailbox(self, mailbox: int) -> None:
-        _refuse()
-
-    async def rename_mailbox(self, mailbox: int, name: str) -> None:
-        _refuse()
-
-    async def set_role(self, mailbox: int, role: str | None) -> None:
-        _refuse()
-
-    async def annotate(self, mailbox: int, values: Mapping[str, bytes | None]) -> int:
-        _refuse()
-
-    async def subscribe(self, name: str, subscribed: bool) -> None:
-        _refuse()
-
-    async def acl(self, mailbox: int) -> list[AclEntry]:
-        _refuse()
-
-    async def set_acl(self, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:
-        _refuse()
-
-    async def forget_person(self, identifier: str) -> None:
-        _refuse()
-
-    def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
-        _refuse()
-
-    async def maildrop(self) -> DropList:
-        _refuse()
-
-    async def finish_maildrop(
-        self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
-    ) -> None:
-        _refuse()
-
-    async def expire_retrieved(self, before: int) -> int:
-        _refuse()
-
-    async def recoverable(self) -> list[Recoverable]:
-        _refuse()
-
-    async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
-        _refuse()
-
-    async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
-        _refuse()
-
-    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
-        _refuse()
-
-    async def rewinds(self) -> list[RewindNote]:
-        _refuse()
-
-    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
-        _refuse()
-
-    def bringing_back(self) -> AbstractAsyncContextManager[None]:
-        _refuse()
-
-    async def reclaim(self, budget: int) -> int:
-        _refuse()
-
-    async def stats(self) -> AccountStats:
-        _refuse()
-
-    async def quota(self) -> QuotaState:
-        _refuse()
-
-    async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
-        _refuse()
-
-    async def mark(self) -> backup.Mark:
-        _refuse()
-
-    async def answers(self, emails: Sequence[int]) -> list[backup.AnswerRow | None]:
-        _refuse()
-
-    def instant(self) -> AbstractAsyncContextManager[backup.Instant]:
-        _refuse()
-
-    def doctor(self, repair: bool) -> AsyncIterator[Finding]:
-        _refuse()
 
 
 def _needs(query: Query) -> tuple[bool, bool]:

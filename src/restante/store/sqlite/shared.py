@@ -1,7 +1,7 @@
 """One account as somebody sees it who is not its owner: the `Store` interface with every right asked for.
 
-Beside `SqliteStore`, not in it: the owner pays nothing for what others may not do, and what is not written here
-nobody else can do. Rights are read in the transaction that uses them, so that there is no moment between asking and
+Beside `SqliteStore`, not in it: the owner pays nothing for what others may not do, and what is not written here is
+refused. Rights are read in the transaction that uses them, so that there is no moment between asking and
 doing (RFC 4314 4 is the table; `acl.require` says how a refusal sounds).
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import NoReturn
 
 import apsw
 
@@ -19,19 +19,14 @@ from ...mime.model import Limits
 from ...query.language import Query
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
-from ..backup import AnswerRow, Instant, Mark
 from ..changes import AccountChanges, Change
 from ..interface import ComeTo, Preparing, Store
 from ..model import (
-    AccountStats,
-    Adoption,
     Appended,
     Blob,
     Column,
     Copied,
     Delta,
-    DropList,
-    Finding,
     Flagged,
     FlagMode,
     Flags,
@@ -39,10 +34,7 @@ from ..model import (
     Mailbox,
     NewMessage,
     Opening,
-    Pop3Delete,
-    Provenance,
     ReadyMessage,
-    Recoverable,
     Removed,
     Row,
     Scored,
@@ -50,8 +42,7 @@ from ..model import (
     UidRanges,
 )
 from ..quota import Quota, QuotaState
-from ..rewind import RewindNote, Rewound
-from ..rewind import Snapshot as Then
+from ..refusing import Refusing
 from ..rights import AclEntry, Rights, may_annotate
 from . import account_changes, acl, annotation, mailboxes, quota, reader, recent, rows, shared_writes
 from .account import SqliteStore
@@ -68,7 +59,7 @@ MOST_COUNTS = 1_000
 """Counts of seen messages kept for one account, a mailbox and reader each."""
 
 
-class SharedStore:
+class SharedStore(Refusing):
     """Implements `store.interface.Store` for `actor`, an account's id. own: the same account, knowing the actor."""
 
     def __init__(self, own: SqliteStore, actor: str) -> None:
@@ -92,6 +83,9 @@ class SharedStore:
     @property
     def actor(self) -> str:
         return self._actor
+
+    def refuse(self) -> NoReturn:
+        refuse()
 
     # What is there -----------------------------------------------------------------------------------
 
@@ -252,9 +246,6 @@ class SharedStore:
         self._own._read(self._readable, mailbox)
         return found
 
-    async def fill_search(self) -> int:
-        refuse()
-
     # Contents are asked for by keys that only `rows` gives out.
 
     async def read_content(self, content: int, offset: int = 0, count: int | None = None) -> bytes:
@@ -267,9 +258,6 @@ class SharedStore:
         return self._own.stream_content(content)
 
     # Changing messages -------------------------------------------------------------------------------
-
-    async def find_arrivals(self, digest: bytes, since: int) -> list[tuple[str, int]]:
-        refuse()
 
     async def put(self, data: bytes | bytearray | memoryview, before: bytes = b"") -> Blob:
         return await self._own.put(data, before)
@@ -288,15 +276,6 @@ class SharedStore:
         done = await self._own._write(shared_writes.append, mailbox, prepared, limits)
         self._own._engine.filler.note(self.account)
         return done
-
-    async def append_by_name(self, name: str, messages: Sequence[NewMessage]) -> Appended:
-        refuse()
-
-    async def append_once(self, name: str, message: NewMessage) -> Appended | None:
-        refuse()
-
-    async def has_email(self, email_id: str) -> bool:
-        refuse()
 
     async def replace(self, mailbox: int, uid: int, target: int, message: NewMessage) -> Appended:
         (prepared,), limits = await self._own._prepared([message]), await self._own._quota()
@@ -352,12 +331,6 @@ class SharedStore:
         if role is not None or uidvalidity is not None or not above:
             refuse()
         return await self._own._write(shared_writes.create, name, await self._own._quota())
-
-    async def adopt(self, mailbox: int, adoption: Adoption) -> Mailbox:
-        refuse()
-
-    async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
-        refuse()
 
     async def delete_mailbox(self, mailbox: int) -> None:
         granted = await self._own._write(shared_writes.delete, mailbox)
@@ -417,12 +390,6 @@ class SharedStore:
         events = [event for event in found.events if event.change is Change.ANNOTATED and event.name in annotated]
         return replace(found, mailboxes=mailboxes, events=events, names=frozenset())
 
-    async def set_role(self, mailbox: int, role: str | None) -> None:
-        refuse()
-
-    async def subscribe(self, name: str, subscribed: bool) -> None:
-        refuse()
-
     # Sharing -----------------------------------------------------------------------------------------
 
     async def acl(self, mailbox: int) -> list[AclEntry]:
@@ -436,52 +403,6 @@ class SharedStore:
         self._own._read(self._acl, mailbox)
         await self._own.change_acl(shared_writes.set_acl, mailbox, identifier, mode, rights)
 
-    async def forget_person(self, identifier: str) -> None:
-        refuse()
-
-    # What no right covers ----------------------------------------------------------------------------
-
-    def lock_maildrop(self) -> AbstractAsyncContextManager[None]:
-        refuse()
-
-    async def maildrop(self) -> DropList:
-        refuse()
-
-    async def finish_maildrop(
-        self, delete: UidRanges, how: Pop3Delete, retrieved: UidRanges, *, mark_seen: bool
-    ) -> None:
-        refuse()
-
-    async def expire_retrieved(self, before: int) -> int:
-        refuse()
-
-    async def recoverable(self) -> list[Recoverable]:
-        refuse()
-
-    async def undelete(self, numbers: Sequence[int], mailbox: int | None) -> Appended | None:
-        refuse()
-
-    async def rewind(self, to: int | Then, *, apply: bool) -> Rewound:
-        refuse()
-
-    async def undo_rewind(self, id: int, *, apply: bool) -> Rewound:
-        refuse()
-
-    async def rewinds(self) -> list[RewindNote]:
-        refuse()
-
-    async def note_rewound(self, id: int, mailbox: int, ranges: UidRanges) -> None:
-        refuse()
-
-    def bringing_back(self) -> AbstractAsyncContextManager[None]:
-        refuse()
-
-    async def reclaim(self, budget: int) -> int:
-        refuse()
-
-    async def stats(self) -> AccountStats:
-        refuse()
-
     async def quota(self) -> QuotaState:
         """For who may read some mailbox of the account: its numbers would tell as much (RFC 9208 6)."""
         return self._own._read(self._quota, await self._own._quota())
@@ -490,18 +411,3 @@ class SharedStore:
         if not any(rights & Rights.READ for rights in acl.rights_by_mailbox(db, self._actor).values()):
             refuse()
         return quota.state(db, limits, self._own._engine.settings.mailboxes)
-
-    async def provenance(self, mailbox: int, ranges: UidRanges) -> list[Provenance]:
-        refuse()
-
-    async def mark(self) -> Mark:
-        refuse()
-
-    async def answers(self, emails: Sequence[int]) -> list[AnswerRow | None]:
-        refuse()
-
-    def instant(self) -> AbstractAsyncContextManager[Instant]:
-        refuse()
-
-    def doctor(self, repair: bool) -> AsyncIterator[Finding]:
-        refuse()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from restante.clock import ManualClock, system_random
+from restante.files import sync_folder
 from restante.store.errors import NoSuchAccount
 from restante.store.interface import Store
 from restante.store.sqlite import migrate
@@ -119,7 +120,7 @@ async def _fill(_: SqliteEngine, store: Store) -> None:
 
 def note_names(disk: RecordingDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write down what the engine does to names without SQLite."""
-    link, sync_folder = os.link, migrate._sync_folder
+    link = os.link
 
     def noting_link(source: Path, target: Path) -> None:
         link(source, target)
@@ -130,7 +131,7 @@ def note_names(disk: RecordingDisk, monkeypatch: pytest.MonkeyPatch) -> None:
         disk.events.append(FolderSynced(disk.relative(str(folder))))
 
     monkeypatch.setattr(os, "link", noting_link)
-    monkeypatch.setattr(migrate, "_sync_folder", noting_sync)
+    monkeypatch.setattr(migrate, "sync_folder", noting_sync)
 
 
 def engine_on(data: Path) -> SqliteEngine:

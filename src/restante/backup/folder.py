@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..clock import Random
+from ..files import sync_folder
 from .errors import VERIFY, Corrupt, LocationFailed, Missing, NoRoom
 from .location import Location, checked, is_name
 from .names import DESCRIPTOR, KEYS
@@ -199,15 +200,6 @@ def write_all(number: int, data: bytes) -> None:
         view = view[os.write(number, view[:STEP]) :]
         if view:
             os.fsync(number)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable what was made, renamed and removed in a folder."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 @contextmanager

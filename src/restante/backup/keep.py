@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from ..files import sync_folder
 from . import names
 from .errors import AppendOnly
-from .folder import TEMPORARY, sync_folder, translated, write_all
+from .folder import TEMPORARY, translated, write_all
 from .kept_folder import KEEPERS, KeptFolder, check_incoming
 
 LARGEST = 4 << 30

@@ -21,8 +21,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..clock import Random
+from ..files import sync_folder
 from .errors import AppendOnly, Missing
-from .folder import TEMPORARY, Folder, sync_folder, translated, write_all
+from .folder import TEMPORARY, Folder, translated, write_all
 from .location import checked
 
 INCOMING = ".incoming"

@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock, Random
 from ..errors import Refusal
+from ..files import replace_file
 from ..store.directory import Account, AccountSettings, Domain, Exists, NotFound
 from ..store.interface import Engine
 from ..sync.alone import alone
 from ..sync.config import source_of
-from ..sync.files import replace_file
 from ..sync.local import Opened, open_local
 from ..sync.places import CopyPlaces
 from ..sync.settings import Brake, CopySettings, End, Progress, Report

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..sync.files import replace_file
+from ..files import replace_file
 from ..values import Value
 from . import known, names
 from .errors import UNREADABLE

@@ -264,8 +264,8 @@ def _password(said: Said, values: dict[str, Any]) -> dict[str, Any]:
 
 def _password_file(user: str) -> str:
     """A file with the password, written where it is missing: for its owner alone. Raises Refusal."""
+    from ..files import replace_file
     from ..sync.config import expand
-    from ..sync.files import replace_file
 
     where = _ask("File (made if missing)", "--password-file")
     file = expand(where)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from ..files import sync_folder
 from ..store.annotation import ACCOUNT, SPECIAL_USE
 from ..store.errors import NoSuchMailbox
 from ..store.interface import Store
@@ -215,7 +216,7 @@ class _MaildirWriter:
         listed = [folder for name, folder in folders.items() if name in subscribed]
         content = dovecot.format_subscriptions(listed)
         await asyncio.to_thread(_write_file, self._dest / dovecot.SUBSCRIPTIONS, content)
-        await asyncio.to_thread(_sync_folder, self._dest)
+        await asyncio.to_thread(sync_folder, self._dest)
 
     async def _mailbox(self, mailbox: Mailbox, folder: str, gone: list[str]) -> None:
         path = self._dest / folder
@@ -347,12 +348,12 @@ def _make_maildir(path: Path, *, top: bool) -> None:
 
 def _finish_maildir(path: Path, lines: list[bytes], keywords: list[str], uidlist: bytes) -> None:
     """Control files, after every message is on disk."""
-    _sync_folder(path / "cur")
+    sync_folder(path / "cur")
     _write_file(path / sidecar.FILE, b"\n".join(lines) + b"\n")
     if keywords:
         _write_file(path / dovecot.KEYWORDS, dovecot.format_keywords(keywords))
     _write_file(path / dovecot.UIDLIST, uidlist)
-    _sync_folder(path)
+    sync_folder(path)
 
 
 def _write_file(path: Path, data: bytes) -> None:
@@ -362,14 +363,6 @@ def _write_file(path: Path, data: bytes) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 async def _write_mboxes(
@@ -392,7 +385,7 @@ async def _write_mboxes(
                     progress(octets)
             stream.flush()
             await asyncio.to_thread(os.fsync, stream.fileno())
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         done.mailboxes += 1
 
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..backup.outcome import Checked, Drilled
-from ..sync.files import replace_file
+from ..files import replace_file
 
 DAY = 86400
 OVERDUE = {"weekly": 10 * DAY, "monthly": 40 * DAY}

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..config.model import Config
-from ..sync.files import replace_file
+from ..files import replace_file
 
 DAY = 86400
 OLD = 50 * 3600

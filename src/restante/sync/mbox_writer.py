@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ..files import sync_folder
 from .dotlock import MBOX, Locked, dotlock
-from .files import sync_folder
 from .side import MailboxUnavailable, SideUnavailable
 
 TAIL = 2

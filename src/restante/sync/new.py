@@ -16,8 +16,8 @@ from ..config.reading import ConfigError, docs_of, read_text, tables_of
 from ..config.show import literal
 from ..config.table import Struct
 from ..errors import Refusal
+from ..files import replace_file
 from .config import CopyTable, check_name, parse_copies
-from .files import replace_file
 
 HEAD = """\
 # Copies of mail accounts, for `restante sync`. One table a copy: [copy.NAME].

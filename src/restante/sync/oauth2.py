@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
+from ..files import replace_file
 from .config import OAuth2Table
-from .files import replace_file
 from .secrets import Kind, ProviderUnavailable, Secret, SecretUnavailable
 
 EARLY = 60.0

@@ -98,7 +98,7 @@ class Refusals:
         }  # fmt: skip
         import json
 
-        from .files import replace_file
+        from ..files import replace_file
 
         with suppress(OSError):  # a full disk: the next run tries again, as it would without this
             replace_file(self._file, json.dumps(self._known).encode("ascii"))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from restante.clock import ManualClock
+from restante.files import replace_file
 from restante.sync.config import Server
-from restante.sync.files import replace_file
 from restante.sync.model import Added
 from restante.sync.outbox.compose import Own, Ready, compose
 from restante.sync.outbox.entry import TRANSITIONS, Entry, Event, Filing, Recipient, State

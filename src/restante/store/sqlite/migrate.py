@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 
 from ...clock import Random
+from ...files import sync_folder
 from ..errors import Damaged, NewerSchema
 from ..model import INBOX
 from .identity import new_id
@@ -69,7 +70,7 @@ def put_in_place(making: Path, path: Path) -> bool:
         os.link(making, path)
     except FileExistsError:
         return False
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -86,14 +87,6 @@ def _first_rows(db: apsw.Connection, account: str, now: int, random: Random, fil
     )
     db.execute("INSERT INTO subscription (user, name) VALUES ('', ?)", (INBOX,))
     db.execute("INSERT INTO clock (modseq, at) VALUES (1, ?)", (now,))
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def check(db: apsw.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 
+from ...files import sync_folder
 from ..backup import Served
 from ..errors import Damaged
 from .inode import CLOSED_DIGITS, last_closed, record_of
@@ -85,8 +86,8 @@ def note(path: Path, more: Served) -> None:
         making.replace(record)
         os.fsync(folder)
         if known is None:  # the folders too may be new, made by a process that closed an account and waited for nothing
-            _sync_folder(record.parent.parent)
-            _sync_folder(record.parent.parent.parent)
+            sync_folder(record.parent.parent)
+            sync_folder(record.parent.parent.parent)
 
 
 def forget_closed(path: Path) -> None:
@@ -112,13 +113,5 @@ def _folder(path: Path) -> Iterator[int]:
     try:
         fcntl.flock(number, fcntl.LOCK_EX)
         yield number
-    finally:
-        os.close(number)
-
-
-def _sync_folder(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
     finally:
         os.close(number)

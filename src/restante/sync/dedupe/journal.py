@@ -25,6 +25,7 @@ from typing import Any, Self
 
 from ...clock import Random
 from ...errors import Refusal
+from ...files import sync_folder
 from ..alone import alone
 
 
@@ -115,11 +116,7 @@ class Journal:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         journal = cls(folder / f"{_prefix(side)}-{int(now * 1000):015d}-{random(3).hex()}.jsonl")
         journal._append({"restante": "dedupe", "version": 1, "side": side, "at": int(now)})
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+        sync_folder(folder)
         return journal
 
     @classmethod

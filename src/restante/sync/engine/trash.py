@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from ...files import sync_folder
 from ..model import Message
 from ..outline import digest
 from ..settings import End, LeftOut, Trash
@@ -88,11 +89,7 @@ def _write(folder: Path, message: Message) -> Path:
         file.flush()
         os.fsync(file.fileno())
     making.replace(path)
-    beside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(beside)
-    finally:
-        os.close(beside)
+    sync_folder(folder)
     return path
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from ...clock import Clock, Random
 from ...errors import Refusal
-from ..files import replace_file, sync_folder
+from ...files import replace_file, sync_folder
 from .entry import Entry, Recipient, State
 
 LEFTOVER = 86_400.0

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...files import sync_folder
 from ..side import MailboxUnavailable, SideUnavailable
 from .spool import key
 
@@ -64,11 +65,7 @@ def _write(path: Path, data: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def drop(path: Path | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.sync.files import replace_file
+from restante.files import replace_file
 
 
 def test_octets_reach_the_disk_before_the_name_and_the_name_before_it_returns(

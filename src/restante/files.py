@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -13,6 +12,8 @@ def replace_file(file: Path, data: bytes) -> None:
     A link stays a link: what it leads to is replaced. The folder is made if missing, private to its owner. OSError
     passes; the file is then as it was.
     """
+    import tempfile  # much, for who only needs the other one
+
     target = Path(os.path.realpath(file))
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -29,7 +30,7 @@ def replace_file(file: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names that were made, changed or removed in it durable."""
+    """Make names that were made, changed or removed in it durable. OSError passes."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

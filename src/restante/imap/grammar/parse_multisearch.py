@@ -55,15 +55,4 @@ def _source(cursor: Cursor) -> c.Source:
     if kind not in _NAMED:
         return c.Source(kind)
     cursor.sp()
-    return c.Source(kind, _mailboxes(cursor))
-
-
-def _mailboxes(cursor: Cursor) -> tuple[str, ...]:
-    """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" """
-    if not cursor.skip(b"("):
-        return (cursor.mailbox(),)
-    names = [cursor.mailbox()]
-    while not cursor.skip(b")"):
-        cursor.sp()
-        names.append(cursor.mailbox())
-    return tuple(names)
+    return c.Source(kind, cursor.mailboxes())

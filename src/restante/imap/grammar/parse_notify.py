@@ -72,7 +72,7 @@ def _group(cursor: Cursor) -> tuple[EventGroup, bool]:
     cursor.sp()
     mailboxes: tuple[str, ...] = ()
     if filter in _NAMED:
-        mailboxes = _mailboxes(cursor)
+        mailboxes = cursor.mailboxes()
         cursor.sp()
     start = cursor.pos
     events, fetch, known = _events(cursor, filter in _OF_SELECTED)
@@ -82,17 +82,6 @@ def _group(cursor: Cursor) -> tuple[EventGroup, bool]:
     if filter in _OF_SELECTED and events - MESSAGE_EVENTS:
         raise BadSyntax("The selected mailbox has message events alone", start)
     return EventGroup(filter, mailboxes, events, fetch), known
-
-
-def _mailboxes(cursor: Cursor) -> tuple[str, ...]:
-    """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" """
-    if not cursor.skip(b"("):
-        return (cursor.mailbox(),)
-    names = [cursor.mailbox()]
-    while not cursor.skip(b")"):
-        cursor.sp()
-        names.append(cursor.mailbox())
-    return tuple(names)
 
 
 def _events(cursor: Cursor, selected: bool) -> tuple[frozenset[NotifyEvent], tuple[c.FetchItem, ...], bool]:

@@ -217,6 +217,16 @@ class Cursor:
         """mailbox = "INBOX" / astring"""
         return decode_mailbox(self.astring(), self.utf8)
 
+    def mailboxes(self) -> tuple[str, ...]:
+        """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" (RFC 5465 8)"""
+        if not self.skip(b"("):
+            return (self.mailbox(),)
+        names = [self.mailbox()]
+        while not self.skip(b")"):
+            self.sp()
+            names.append(self.mailbox())
+        return tuple(names)
+
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials"""
         raw = self.string() if self.peek() in (_QUOTE, LITERAL) else self.match(LIST_ATOM, "a mailbox pattern")

@@ -2,5 +2,6 @@
 
 - `language`: queries as values. `order`: criteria of SORT.
 - `words`: what a person types into a search field, made a query.
-- `threads`: THREAD's trees. `grams`: pieces of text that an index knows, and how close two texts are.
+- `threads`: THREAD's trees, by `references` or `ordered_subject`.
+- `grams`: pieces of text that an index knows, and how close two texts are.
 """

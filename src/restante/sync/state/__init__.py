@@ -1,4 +1,4 @@
-"""The state of a copy: one SQLite file, the only SQL there is in sync."""
+"""The state of a copy: one SQLite file, and all SQL that works on it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from restante.imap.grammar.commands import SetMetadata
 from restante.imap.grammar.criteria import parse_criteria
 from restante.imap.grammar.errors import BadSyntax
 from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
-from restante.imap.grammar.urls import format_url, parse_url, shown_url
+from restante.imap.grammar.urls import parse_url, shown_url
 from restante.mime.analyse import analyse
 from restante.mime.model import Limits, Part
 from restante.pop3.grammar.answers import AnswerReader, BadAnswer, parse_capabilities, parse_sizes, parse_uidls
@@ -37,6 +37,7 @@ from restante.server.deflate import DeflateFailed, Inflater
 from restante.smtp.grammar.answers import BadReply, ReplyReader, offers
 from restante.smtp.grammar.commands import parse_command as parse_smtp
 from restante.smtp.grammar.data import DotReader
+from tests.imap.grammar.encode import format_url
 
 SMALL = ReaderLimits(
     line=2_000, line_before_login=500, literal=1_000, literal_before_login=200, message=5_000, command=8_000,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from restante.imap.grammar.commands import Noop
-from restante.imap.grammar.encode import encode_command
 
+from .encode import encode_command
 from .example import Case
 from .examples import CASES
 from .helpers import drain, events_of, reader, without_continue

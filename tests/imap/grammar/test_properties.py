@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.imap.grammar import commands as c
-from restante.imap.grammar.encode import encode_command
 from restante.imap.grammar.reader import Bad, Continue, Line, ReaderLimits
 from restante.imap.session.criteria import nodes
 from restante.query import language as q
 from restante.query.order import Criterion, SortKey
 from restante.query.threads import Algorithm
 
+from .encode import encode_command
 from .examples import CASES
 from .helpers import drain, events_of, reader, without_continue
 

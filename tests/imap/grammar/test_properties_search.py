@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from restante.imap.grammar import commands as c
 from restante.imap.grammar.commands import SourceKind as Kind
-from restante.imap.grammar.encode import encode_command
 from restante.imap.session.criteria import names_filters
 
+from .encode import encode_command
 from .helpers import events_of, reader, without_continue
 from .test_properties import keys, modseqs, names, sequences, tags
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from restante.imap.grammar.commands import Body, SectionText
 from restante.imap.grammar.errors import BadSyntax
 from restante.imap.grammar.limits import ReaderLimits
-from restante.imap.grammar.urls import MessageUrl, format_url, parse_url, shown_url
+from restante.imap.grammar.urls import MessageUrl, parse_url, shown_url
+
+from .encode import format_url
 
 LIMITS = ReaderLimits()
 

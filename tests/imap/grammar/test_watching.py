@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from restante.imap.grammar import commands as c
 from restante.imap.grammar.criteria import is_filter_name, parse_criteria
-from restante.imap.grammar.encode import encode_command
 from restante.imap.grammar.errors import BadSyntax
 from restante.imap.grammar.notify import MESSAGE_EVENTS, EventGroup, Notify, NotifyEvent, NotifyFilter
 from restante.imap.grammar.reader import Bad, Continue, ReaderLimits
 from restante.imap.grammar.response import metadata_changed, metadata_response
 from restante.query import language as q
 
+from .encode import encode_command
 from .examples_watching import REFUSED
 from .helpers import LIMITS, bad, drain, events_of, reader, without_continue
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from .commands import Body
 from .errors import BadSyntax
@@ -39,7 +39,6 @@ _PATH = re.compile(
     rb"(?:/;PARTIAL=(?P<offset>[0-9]{1,19})(?:\.(?P<count>[1-9][0-9]{0,18}))?)?\Z" % {b"b": _BCHAR},
     re.IGNORECASE,
 )
-_DOTS = {".": "%2E", "..": "%2E%2E"}
 _LARGEST = 0xFFFFFFFF
 
 
@@ -97,32 +96,6 @@ def _text(raw: bytes) -> str:
         return unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadSyntax("The URL is not UTF-8") from error
-
-
-def format_url(url: MessageUrl) -> bytes:
-    """The URL of a message: what `parse_url` reads. "." and ".." are encoded where they are a part of a path."""
-    shown = ""
-    if url.host is not None:
-        user = "" if url.user is None else _quoted(url.user, "") + "@"
-        host = url.host if url.host.startswith("[") else _quoted(url.host, "")
-        shown = f"imap://{user}{host}" + ("" if url.port is None else f":{url.port}")
-    if url.mailbox.startswith("/") or url.mailbox.endswith("/"):  # "//" begins a server's name, "/;" a parameter
-        shown += "/" + _quoted(url.mailbox, ":@")
-    else:
-        shown += "".join("/" + _DOTS.get(part, _quoted(part, ":@")) for part in url.mailbox.split("/"))
-    if url.uidvalidity is not None:
-        shown += f";UIDVALIDITY={url.uidvalidity}"
-    shown += f"/;UID={url.uid}"
-    section = url.section.label.removeprefix(b"BODY[").removesuffix(b"]")
-    if section:
-        shown += "/;SECTION=" + _quoted(section.decode("ascii"), ":@")
-    if url.partial is not None:
-        shown += f"/;PARTIAL={url.partial[0]}" + ("" if url.partial[1] is None else f".{url.partial[1]}")
-    return shown.encode("ascii")
-
-
-def _quoted(text: str, more: str) -> str:
-    return quote_from_bytes(text.encode("utf-8"), safe="!$'()*+,&=" + more)
 
 
 def shown_url(raw: bytes) -> bytes:

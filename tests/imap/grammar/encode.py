@@ -1,4 +1,4 @@
-"""Commands back to octets: the client's side of the same grammar.
+"""Commands back to octets, and URLs of messages: what the grammar reads, written.
 
 A command becomes pieces: after each but the last the client waits for "+" (the piece ends in a synchronising
 literal's announcement). Strings are quoted where they may be, else literals. `parse` of what stands here gives the
@@ -12,14 +12,16 @@ from base64 import b64encode
 from collections.abc import Iterable
 from datetime import date, datetime
 from functools import singledispatchmethod
+from urllib.parse import quote_from_bytes
 
-from ...query import language as q
-from . import commands as c
-from .dates import MONTHS
-from .names import encode_utf7
-from .notify import EventGroup, Notify, NotifyEvent
-from .response import astring, flag_list, quoted
-from .sets import format_ranges
+from restante.imap.grammar import commands as c
+from restante.imap.grammar.dates import MONTHS
+from restante.imap.grammar.names import encode_utf7
+from restante.imap.grammar.notify import EventGroup, Notify, NotifyEvent
+from restante.imap.grammar.response import astring, flag_list, quoted
+from restante.imap.grammar.sets import format_ranges
+from restante.imap.grammar.urls import MessageUrl
+from restante.query import language as q
 
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]$]+\Z")
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
@@ -548,3 +550,32 @@ def _fetch_item(item: c.FetchItem) -> bytes:
     if item.partial is None:
         return shown
     return shown[: shown.rindex(b"<")] + b"<%d.%d>" % item.partial
+
+
+_DOTS = {".": "%2E", "..": "%2E%2E"}
+
+
+def format_url(url: MessageUrl) -> bytes:
+    """The URL of a message: what `parse_url` reads. "." and ".." are encoded where they are a part of a path."""
+    shown = ""
+    if url.host is not None:
+        user = "" if url.user is None else _quoted(url.user, "") + "@"
+        host = url.host if url.host.startswith("[") else _quoted(url.host, "")
+        shown = f"imap://{user}{host}" + ("" if url.port is None else f":{url.port}")
+    if url.mailbox.startswith("/") or url.mailbox.endswith("/"):  # "//" begins a server's name, "/;" a parameter
+        shown += "/" + _quoted(url.mailbox, ":@")
+    else:
+        shown += "".join("/" + _DOTS.get(part, _quoted(part, ":@")) for part in url.mailbox.split("/"))
+    if url.uidvalidity is not None:
+        shown += f";UIDVALIDITY={url.uidvalidity}"
+    shown += f"/;UID={url.uid}"
+    section = url.section.label.removeprefix(b"BODY[").removesuffix(b"]")
+    if section:
+        shown += "/;SECTION=" + _quoted(section.decode("ascii"), ":@")
+    if url.partial is not None:
+        shown += f"/;PARTIAL={url.partial[0]}" + ("" if url.partial[1] is None else f".{url.partial[1]}")
+    return shown.encode("ascii")
+
+
+def _quoted(text: str, more: str) -> str:
+    return quote_from_bytes(text.encode("utf-8"), safe="!$'()*+,&=" + more)

@@ -10,31 +10,11 @@ from hypothesis import strategies as st
 
 from restante.imap.grammar import response as r
 from restante.imap.grammar.commands import Partial, StatusItem
-from restante.imap.grammar.response import Code, Status
 
 
 @pytest.mark.parametrize(
     ("made", "octets"),
     [
-        pytest.param(r.tagged(b"a1", Status.OK, "done"), b"a1 OK done\r\n", id="rfc9051-7.1.1"),
-        pytest.param(
-            r.tagged(b"a1", Status.NO, "No such mailbox", Code.TRYCREATE),
-            b"a1 NO [TRYCREATE] No such mailbox\r\n",
-            id="rfc9051-7.1.2",
-        ),
-        pytest.param(
-            r.tagged(b"*", Status.OK, "UIDs valid", r.code_with(Code.UIDVALIDITY, b"3857529045")),
-            b"* OK [UIDVALIDITY 3857529045] UIDs valid\r\n",
-            id="rfc9051-6.3.2",
-        ),
-        pytest.param(r.tagged(b"*", Status.BYE, ""), b"* BYE BYE\r\n", id="empty-text"),
-        pytest.param(r.tagged(b"a", Status.NO, "[x] y"), b"a NO - [x] y\r\n", id="text-like-a-code"),
-        pytest.param(r.tagged(b"a", Status.NO, "x\r\n* BYE ü"), b"a NO x??* BYE ?\r\n", id="text-with-lines"),
-        pytest.param(r.untagged(b"23 EXISTS"), b"* 23 EXISTS\r\n", id="rfc9051-7.4.1"),
-        pytest.param(r.continuation(), b"+ \r\n", id="rfc4959-3"),
-        pytest.param(r.capability(["IMAP4rev2", "IDLE"]), b"* CAPABILITY IMAP4rev2 IDLE\r\n", id="rfc9051-7.2.2"),
-        pytest.param(r.enabled(["CONDSTORE"]), b"* ENABLED CONDSTORE\r\n", id="rfc9051-7.2.1"),
-        pytest.param(r.enabled([]), b"* ENABLED\r\n", id="rfc5161-3.2"),
         pytest.param(r.id_response([("name", "x"), ("os", None)]), b'* ID ("name" "x" "os" NIL)\r\n', id="rfc2971-3.2"),
         pytest.param(r.id_response([]), b"* ID NIL\r\n", id="rfc2971-3.2-nil"),
         pytest.param(

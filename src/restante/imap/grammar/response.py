@@ -1,8 +1,8 @@
-"""Octets of responses: strings, lists, status lines, the untagged responses that have a fixed shape.
+"""Octets of responses: strings, lists, the untagged responses that have a fixed shape.
 
 Every builder gives finished octets; what says "response" ends in CRLF. FETCH responses over many messages are
-joined by the session from ready rows. Texts for people are made safe here: a status line is one line of ASCII
-whatever went into it. RFC 9051 7, RFC 3501 7, RFC 5530, RFC 4315, RFC 7162, RFC 5258, RFC 4731, RFC 5819.
+joined by the session from ready rows; status lines are the session's, too (`Reply`). RFC 9051 7, RFC 3501 7, RFC 7162,
+RFC 5258, RFC 4731, RFC 5819.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
-from enum import Enum
 from functools import lru_cache
 
 from .commands import Partial, StatusItem
@@ -20,13 +19,7 @@ from .sets import Range, format_ranges
 from .wildcards import list_match, list_matcher
 
 __all__ = [
-    "Code",
-    "Status",
     "astring",
-    "capability",
-    "code_with",
-    "continuation",
-    "enabled",
     "esearch_response",
     "flag_list",
     "format_internaldate",
@@ -45,9 +38,7 @@ __all__ = [
     "sort_response",
     "status_response",
     "string",
-    "tagged",
     "thread_response",
-    "untagged",
     "vanished",
 ]
 
@@ -55,100 +46,7 @@ _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
 _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*\Z")
 _LONGEST_QUOTED = 1_000
 """Longer strings go out as literals: old clients have line buffers."""
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _EPOCH = date(1970, 1, 1).toordinal()
-
-
-class Status(Enum):
-    """The word of a status response (RFC 9051 7.1)."""
-
-    OK = b"OK"
-    NO = b"NO"
-    BAD = b"BAD"
-    BYE = b"BYE"
-    PREAUTH = b"PREAUTH"
-
-
-class Code(Enum):
-    """Response codes (RFC 9051 7.1, RFC 5530 and the extensions' own). Those with data: see `code_with`."""
-
-    ALERT = b"ALERT"
-    ALREADYEXISTS = b"ALREADYEXISTS"
-    APPENDUID = b"APPENDUID"
-    AUTHENTICATIONFAILED = b"AUTHENTICATIONFAILED"
-    AUTHORIZATIONFAILED = b"AUTHORIZATIONFAILED"
-    BADCHARSET = b"BADCHARSET"
-    CANNOT = b"CANNOT"
-    CAPABILITY = b"CAPABILITY"
-    CLIENTBUG = b"CLIENTBUG"
-    CLOSED = b"CLOSED"
-    COMPRESSIONACTIVE = b"COMPRESSIONACTIVE"
-    CONTACTADMIN = b"CONTACTADMIN"
-    COPYUID = b"COPYUID"
-    CORRUPTION = b"CORRUPTION"
-    EXPIRED = b"EXPIRED"
-    EXPUNGEISSUED = b"EXPUNGEISSUED"
-    HASCHILDREN = b"HASCHILDREN"
-    HIGHESTMODSEQ = b"HIGHESTMODSEQ"
-    INUSE = b"INUSE"
-    LIMIT = b"LIMIT"
-    MAILBOXID = b"MAILBOXID"
-    MESSAGELIMIT = b"MESSAGELIMIT"
-    MODIFIED = b"MODIFIED"
-    NOMODSEQ = b"NOMODSEQ"
-    NONEXISTENT = b"NONEXISTENT"
-    NOPERM = b"NOPERM"
-    NOTSAVED = b"NOTSAVED"
-    NOUPDATE = b"NOUPDATE"
-    OVERQUOTA = b"OVERQUOTA"
-    PARSE = b"PARSE"
-    PERMANENTFLAGS = b"PERMANENTFLAGS"
-    PRIVACYREQUIRED = b"PRIVACYREQUIRED"
-    READ_ONLY = b"READ-ONLY"
-    READ_WRITE = b"READ-WRITE"
-    SERVERBUG = b"SERVERBUG"
-    TOOBIG = b"TOOBIG"
-    TRYCREATE = b"TRYCREATE"
-    UIDNEXT = b"UIDNEXT"
-    UIDNOTSTICKY = b"UIDNOTSTICKY"
-    UIDREQUIRED = b"UIDREQUIRED"
-    UIDVALIDITY = b"UIDVALIDITY"
-    UNAVAILABLE = b"UNAVAILABLE"
-    UNKNOWN_CTE = b"UNKNOWN-CTE"
-    UNSEEN = b"UNSEEN"
-    USEATTR = b"USEATTR"
-
-
-def code_with(code: Code, data: bytes) -> bytes:
-    """A response code with its data, without brackets: `code_with(Code.UIDNEXT, b"7")` is b"UIDNEXT 7"."""
-    return code.value + b" " + data
-
-
-# Status lines ------------------------------------------------------------------------------------------
-
-
-def tagged(tag: bytes, status: Status, text: str, code: Code | bytes | None = None) -> bytes:
-    """A status response. tag: the command's, or b"*" for an untagged one. code: with its data as octets.
-
-    text: for people; what is not printable ASCII becomes "?", an empty text the status's own word.
-    """
-    safe = _UNPRINTABLE.sub("?", text).encode("ascii") or status.value
-    raw = code.value if isinstance(code, Code) else code
-    if raw:
-        return b"%b %b [%b] %b\r\n" % (tag, status.value, raw, safe)
-    if safe.startswith(b"["):  # would be read as a response code
-        safe = b"- " + safe
-    return b"%b %b %b\r\n" % (tag, status.value, safe)
-
-
-def untagged(data: bytes) -> bytes:
-    """`* data` as a response of its own, e.g. untagged(b"3 EXISTS")."""
-    return b"* " + data + b"\r\n"
-
-
-def continuation(data: bytes = b"") -> bytes:
-    """A continuation request. data: base64 of a SASL challenge, or text. RFC 9051 7.6."""
-    return b"+ " + data + b"\r\n"
 
 
 # Strings -----------------------------------------------------------------------------------------------
@@ -236,16 +134,6 @@ def joined(template: bytes, columns: Iterable[Iterable[object]], count: int) -> 
 
 
 # Untagged responses ------------------------------------------------------------------------------------
-
-
-def capability(names: Iterable[str]) -> bytes:
-    """The CAPABILITY response."""
-    return b"* CAPABILITY " + " ".join(names).encode("ascii") + b"\r\n"
-
-
-def enabled(names: Iterable[str]) -> bytes:
-    """The ENABLED response (RFC 5161 3.2); without names where nothing was enabled."""
-    return (" ".join(("* ENABLED", *names))).encode("ascii") + b"\r\n"
 
 
 def id_response(pairs: Iterable[tuple[str, str | None]]) -> bytes:

@@ -49,7 +49,7 @@ def test_a_sealed_file() -> None:
 
 
 def test_a_pack() -> None:
-    raw = frames.RAW.to_bytes(1, "little") + b"helloworld"
+    raw = frames.RAW + b"helloworld"
     blocks = [pack.Framed(raw, 10, ((b"a" * 32, 5, b"m"), (b"b" * 32, 5, b"m")))]
     data, table = pack.build(SECRETS, FileKind.MAIL, SALT, blocks)
     assert len(data) == 65_536

@@ -19,6 +19,13 @@ USER = b"mrose@example.org"
 LOGIN = b"USER mrose@example.org\r\nPASS tanstaaf\r\n"
 
 
+def unstuffed(lines: bytes) -> bytes:
+    """The message behind octets that were stuffed (terminator already taken off)."""
+    if lines[:1] == b".":
+        lines = lines[1:]
+    return lines.replace(b"\r\n.", b"\r\n")
+
+
 class PlainExchange:
     """SASL PLAIN (RFC 4616), enough of it."""
 

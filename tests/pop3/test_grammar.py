@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from restante.pop3.grammar.commands import BadCommand, Command, Verb, parse_command
 from restante.pop3.grammar.reader import COMMAND_LIMIT, SASL_LIMIT, LineReader
 from restante.pop3.grammar.responses import Code, challenge, err, ok
-from restante.pop3.grammar.stuffing import Stuffer, stuffed, unstuffed
+from restante.pop3.grammar.stuffing import Stuffer, stuffed
 from restante.pop3.grammar.top import TopCutter
+
+from .harness import unstuffed
 
 COMMANDS = [
     pytest.param(b"STAT", Command(Verb.STAT), id="rfc1939-5-stat"),

@@ -14,7 +14,6 @@ from restante.clock import ManualClock
 from restante.config.model import AccountsTable, DeliveryTable, LimitsTable, Pop3Table
 from restante.delivery import StoreDelivery, Trace
 from restante.mime.normalise import normalise_line_ends
-from restante.pop3.grammar.stuffing import unstuffed
 from restante.pop3.session import Pop3Session
 from restante.store.directory import Account, AccountSettings, Domain
 from restante.store.model import INBOX
@@ -22,7 +21,7 @@ from restante.store.sqlite.engine import SqliteEngine
 from restante.testing.memory import MemoryConnection
 from tests.delivery.fakes import FakeEngine
 
-from .harness import LOGIN, USER, FakeAuthenticator, answers
+from .harness import LOGIN, USER, FakeAuthenticator, answers, unstuffed
 from .test_session import multi
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from restante.config.model import LimitsTable, Pop3Table
 from restante.connection import ServerStopping
-from restante.pop3.grammar.stuffing import unstuffed
 from restante.pop3.logins import OCTETS, LoginTimes
 from restante.store.directory import AccountSettings
 from restante.store.errors import Busy, CannotChangeMailbox, DiskFull, StoreFailed
@@ -21,7 +20,7 @@ from restante.store.model import Pop3Delete
 from restante.testing.memory import MemoryConnection
 from tests.delivery.fakes import failing
 
-from .harness import LOGIN, USER, Pop3, answers, settle
+from .harness import LOGIN, USER, Pop3, answers, settle, unstuffed
 
 ONE = b"Subject: one\r\n\r\n" + b"x" * 102 + b"\r\n"  # 120 octets, as in RFC 1939's examples
 TWO = b"Subject: two\r\n\r\n" + b"y" * 182 + b"\r\n"  # 200 octets

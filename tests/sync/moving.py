@@ -13,7 +13,7 @@ import pytest
 
 from restante.clock import ManualClock
 from restante.sync.migrate.ledger.book import Book
-from restante.sync.migrate.model import Observer, Report, Silent, Wishes
+from restante.sync.migrate.model import Observer, Report, Wishes
 from restante.sync.migrate.run import Migration
 from restante.sync.migrate.verify import Of, Verification, verify
 from restante.sync.model import Flags
@@ -58,6 +58,16 @@ def contents(disk: Disk, name: str) -> Counter[tuple[bytes, Flags, int]]:
 
 def everything(disk: Disk) -> dict[str, Counter[tuple[bytes, Flags, int]]]:
     return {name: contents(disk, name) for name, box in disk.boxes.items() if box.selectable}
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def begin(self, title: str, messages: int) -> None: ...
+
+    def expect(self, messages: int) -> None: ...
+
+    def advance(self, messages: int, octets: int) -> None: ...
 
 
 class Move:

@@ -24,9 +24,7 @@ from cryptography.hazmat.primitives.hpke import (
 
 from .errors import VERIFY, BackupRefusal, Corrupt, NeedsPrivateKey
 
-SEED_OCTETS = 32
 MLKEM_OCTETS = 1184
-PUBLIC_OCTETS = MLKEM_OCTETS + 32
 REMEMBERED = 4096
 """Files of which the key is remembered: opening an envelope takes 0.3 ms, and a restore comes back to a pack."""
 

@@ -40,8 +40,6 @@ LARGE = 64 << 10
 then is there once."""
 PIECE = 1 << 20
 
-Packed = tuple[bytes, int, tuple[tuple[bytes, int, bytes], ...]]
-
 
 class _Done(Generic[T]):
     """Work that was done where it was asked for, as a `Future` of it."""

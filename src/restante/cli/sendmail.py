@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-USAGE, DATA, UNAVAILABLE, SOFTWARE, OS_ERROR, TEMPORARY, CONFIG = 64, 65, 69, 70, 71, 75, 78
+USAGE, DATA, UNAVAILABLE, OS_ERROR, TEMPORARY, CONFIG = 64, 65, 69, 71, 75, 78
 
 _TAKES_VALUE = frozenset("BCFfhLNOopRrVX")
 """Options with a value, behind them or in the next word."""

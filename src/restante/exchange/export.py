@@ -24,7 +24,7 @@ from ..files import sync_folder
 from ..store.annotation import ACCOUNT, SPECIAL_USE
 from ..store.errors import NoSuchMailbox
 from ..store.interface import Store
-from ..store.model import INBOX, Column, Flags, Mailbox, Provenance, System, UidRanges
+from ..store.model import INBOX, Column, Flags, Mailbox, Provenance, System
 from . import dovecot, mbox, names, sidecar
 from .dates import header_end
 from .incoming import ExchangeRefusal
@@ -32,7 +32,6 @@ from .load import Progress
 
 BATCH = 500
 GROUP_OCTETS = 8 << 20
-EVERYTHING: UidRanges = ((1, 0xFFFF_FFFF),)
 COLUMNS = (
     Column.FLAGS,
     Column.SIZE,

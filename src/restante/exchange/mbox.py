@@ -107,7 +107,6 @@ class Splitter:
         self._stream = stream
         self._largest = largest
         self._stop = stop
-        self._ahead = b""
         self._offset = 0
 
     def messages(self) -> Iterator[Raw]:

@@ -207,11 +207,6 @@ class FieldSelector:
         return [join(find(block)) for block in blocks]
 
 
-def select_fields(block: bytes, names: frozenset[bytes], negate: bool) -> bytes:
-    """`FieldSelector(names, negate).select(block)`, for one header."""
-    return FieldSelector(names, negate).select(block)
-
-
 _CACHED = FieldSelector(CACHED_FIELDS, negate=False)
 
 

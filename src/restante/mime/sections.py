@@ -22,10 +22,6 @@ class Section(Enum):
     MIME = "MIME"
 
 
-class UnknownEncoding(ValueError):
-    """The part has a Content-Transfer-Encoding that is not known: answer NO [UNKNOWN-CTE] (RFC 9051 7.1)."""
-
-
 def find(root: Part, path: tuple[int, ...]) -> Part | None:
     """The part of these numbers, the message itself for none; None if there is no such part."""
     part, message = root, True
@@ -80,17 +76,6 @@ def _message_span(message: Part, section: Section) -> tuple[int, int] | None:
 
 
 def decode_body(content: bytes, encoding: str) -> bytes | None:
-    """A part's content (body:end) without its transfer encoding; None for an unknown encoding (UNKNOWN-CTE)."""
+    """A part's content (body:end) without its transfer encoding; None for an unknown encoding (UNKNOWN-CTE). Broken
+    base64 and quoted-printable are read as far as they go."""
     return decode_transfer(content, encoding)
-
-
-def decoded(data: bytes, part: Part) -> bytes:
-    """A part's content without its transfer encoding: what BINARY[path] sends.
-
-    data: the whole message. Raises UnknownEncoding for an unknown Content-Transfer-Encoding. Broken base64 and
-    quoted-printable are read as far as they go.
-    """
-    octets = decode_body(data[part.body : part.end], part.encoding)
-    if octets is None:
-        raise UnknownEncoding(f"unknown Content-Transfer-Encoding: {part.encoding}")
-    return octets

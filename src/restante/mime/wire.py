@@ -14,8 +14,8 @@ NIL = b"NIL"
 MAX_QUOTED = 900
 """Octets of the longest quoted string; some clients read lines into small buffers."""
 
-_PLAIN = re.compile(rb"[ !#-\[\]-~]{0,900}").fullmatch
-_QUOTABLE = re.compile(rb"[\t -~]{0,900}").fullmatch
+_PLAIN = re.compile(rb"[ !#-\[\]-~]{0,%d}" % MAX_QUOTED).fullmatch
+_QUOTABLE = re.compile(rb"[\t -~]{0,%d}" % MAX_QUOTED).fullmatch
 
 
 def string(value: bytes) -> bytes:

@@ -31,7 +31,7 @@ from ..mime.analyse import analyse
 from ..mime.text import body_text
 from ..store.errors import DiskFull, PastUnavailable, StoreRefusal
 from ..store.model import UidRanges
-from ..store.past import Found, Lacking, PastBox
+from ..store.past import Found, Lacking, PastBox, PastFile
 from ..store.sqlite.past_file import SqlitePastFile
 from .engine import open_past_engine
 from .logs import Logger
@@ -87,7 +87,7 @@ class PastOf:
     """What is known of one account's file. uses: how often it is open."""
 
     id: str
-    file: SqlitePastFile
+    file: PastFile
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     held: Counter[int] = field(default_factory=Counter)
     uses: int = 0

@@ -14,7 +14,6 @@ ACCOUNT = 0
 """Stands for a mailbox's key where an annotation belongs to the account (IMAP's server entries)."""
 
 PRIVATE = "/private/"
-SHARED = "/shared/"
 
 SPECIAL_USE = "/private/specialuse"
 """A mailbox's role, read and written as an annotation (RFC 6154 4): never stored as one."""

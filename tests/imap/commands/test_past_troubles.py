@@ -40,6 +40,7 @@ def test_what_one_session_has_brought_serves_the_other_and_the_next_night() -> N
             await one.ok(b'SELECT "Backups/%b/INBOX"' % second)
             await one.ok(b"FETCH 1:* ENVELOPE")
         assert len([one for one in world.past.asked if isinstance(one, Fill)]) == asked
+        assert isinstance(past.file, SqlitePastFile)
         boxes = await past.file._store.mailboxes()
         assert [box.messages for box in boxes if box.name.startswith("whole/")] == [3]
         assert len([one for one in world.past.asked if isinstance(one, Load)]) == 4

@@ -4,7 +4,7 @@
 - `reader`: octets as they arrive -> lines and commands, bounded.
 - `top`: where the answer to TOP ends.
 - `responses`: status lines and lists.
-- `stuffing`: dot-stuffing of whole messages and of chunks, and its undoing.
+- `stuffing`: dot-stuffing of whole messages and of chunks.
 
 The other side, for fetching from servers:
 

@@ -1,4 +1,4 @@
-"""Dot-stuffing (RFC 1939 3): of whole messages fast, of chunks with the state carried over, and its undoing.
+"""Dot-stuffing (RFC 1939 3): of whole messages fast, of chunks with the state carried over.
 
 A line is what ends with CRLF, nothing else: a dot behind a bare LF or CR is not stuffed, because a peer that
 keeps to the RFC would not take it off again and so would get another message than the one stored. What is
@@ -17,13 +17,6 @@ def stuffed(message: bytes) -> bytes:
     if b"\r\n." in message:
         message = message.replace(b"\r\n.", b"\r\n..")
     return message if message.endswith(CRLF) else message + CRLF
-
-
-def unstuffed(lines: bytes) -> bytes:
-    """The message behind octets that were stuffed (terminator already taken off)."""
-    if lines[:1] == b".":
-        lines = lines[1:]
-    return lines.replace(b"\r\n.", CRLF)
 
 
 class Stuffer:

@@ -382,9 +382,7 @@ def _emails(db: apsw.Connection, ids: Sequence[str]) -> Iterable[tuple[str, int]
     found: list[tuple[str, int]] = []
     for at in range(0, len(ids), 10_000):
         some = tuple(ids[at : at + 10_000])
-        found += typed(
-            db.execute("SELECT id, key FROM email WHERE id IN (SELECT value FROM carray(?))", (apsw.carray(some),))
-        )
+        found += typed(db.execute(_BY_IDS, (apsw.carray(some),)))
     return found
 
 

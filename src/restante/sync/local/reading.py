@@ -26,7 +26,6 @@ OCTETS = 8 << 20
 """Messages, and octets of them, read at once (a single message whole)."""
 
 LAST = (1 << 32) - 1
-EVERYTHING = ((1, LAST),)
 
 ODD = Trait.NUL | Trait.SIMPLIFIED | Trait.BARE_LINE_END
 """Messages whose cached header fields may differ from their octets, or be fewer."""

@@ -176,13 +176,3 @@ class Observer(Protocol):
     def advance(self, messages: int, octets: int) -> None:
         """So many more are done; octets: that travelled for them."""
         ...
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def begin(self, title: str, messages: int) -> None: ...
-
-    def expect(self, messages: int) -> None: ...
-
-    def advance(self, messages: int, octets: int) -> None: ...

@@ -58,14 +58,6 @@ class MessagePlan(Record):
     holds: dict[tuple[int, End, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
     unsettled: set[int] = field(default_factory=set)
 
-    @property
-    def acts(self) -> bool:
-        """Whether anything is done to a side."""
-        flags = any(
-            any(step.add.values()) or any(step.remove.values()) for steps in self.flags.values() for step in steps
-        )
-        return flags or bool(self.moves or self.removes or any(map(len, self.adds.values())))
-
 
 class Rules(Value, frozen=True):
     """decisions: hold -> accepted, refused or None. waiting: keys of refused messages whose time has not come.

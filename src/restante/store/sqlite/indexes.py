@@ -66,36 +66,31 @@ class Indexes:
     @contextmanager
     def reading(self, account: str, db: apsw.Connection) -> Iterator[Candidates]:
         """One state of the account's index, or none at all: never an error of the index's. db: the account's."""
-        try:
-            index = self._index(account)
-        except (NoIndex, OSError):
-            self.known.pop(account, None)
-            yield Candidates(None, 0)
-            return
-        except apsw.Error as error:
-            self._failed(account, error)
-            yield Candidates(None, 0)
-            return
-        try:
-            index.begin()
-            found = Candidates(index, index.upto(db))
-            self.learn(account, found.upto)
-        except NoIndex:  # another state's: filling will begin it anew
-            self.known.pop(account, None)
-            index.end()
-            yield Candidates(None, 0)
-            return
-        except apsw.Error as error:
-            self._failed(account, error)
-            yield Candidates(None, 0)
-            return
+        index, found = self._begun(account, db)
         try:
             yield found
         finally:
             if found.fault is not None:
                 self._failed(account, found.fault)
-            else:
+            elif index is not None:
                 index.end()
+
+    def _begun(self, account: str, db: apsw.Connection) -> tuple[Index | None, Candidates]:
+        """The index, to be ended, and its candidates; None, and none, where there is no index of this state."""
+        index: Index | None = None
+        try:
+            index = self._index(account)
+            index.begin()
+            found = Candidates(index, index.upto(db))
+            self.learn(account, found.upto)
+            return index, found
+        except apsw.Error as error:
+            self._failed(account, error)
+        except (NoIndex, OSError):  # not there, or another state's: filling will begin it anew
+            self.known.pop(account, None)
+            if index is not None:
+                index.end()
+        return None, Candidates(None, 0)
 
     def _index(self, account: str) -> Index:
         index, _ = self._open.pop(account, (None, 0.0))

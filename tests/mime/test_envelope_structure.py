@@ -217,7 +217,7 @@ def test_number_of_parameters_is_bounded() -> None:
 
 
 def test_multipart_without_parts_is_still_legal() -> None:
-    entity = Entity(Part(0, 0, 0, "multipart", "mixed"), {}, (), [], True)
+    entity = Entity(Part(0, 0, 0, "multipart", "mixed"), {}, (), [])
     short, long, _ = structure(b"", entity, Limits())
     check_body(read(short), extended=False)
     check_body(read(long), extended=True)

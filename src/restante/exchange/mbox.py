@@ -107,7 +107,6 @@ class Splitter:
         self._stream = stream
         self._largest = largest
         self._stop = stop
-        self._offset = 0
 
     def messages(self) -> Iterator[Raw]:
         """Every message up to `stop` octets; raises ValueError if the file does not begin with a From_ line."""

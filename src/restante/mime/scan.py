@@ -55,15 +55,13 @@ _MOST_FIELDS = LONGEST_KEPT // 3 + 1
 class Entity(Record):
     """A part with what was read on the way: fields of its header, and Content-Type parameters.
 
-    children: as in `Part.children`. declared: whether a well-formed Content-Type was there. Fields of equal headers
-    may be one dictionary, which is only to be read.
+    children: as in `Part.children`. Fields of equal headers may be one dictionary, which is only to be read.
     """
 
     part: Part
     fields: Fields
     parameters: Parameters
     children: list[Entity]
-    declared: bool
 
 
 @dataclass(slots=True)
@@ -185,7 +183,7 @@ class _Scanner:
         lines += data.count(b"\n", position, end)
         inside = tuple([child.part for child in children]) if children else ()
         part = Part(start, body, end, major, minor, encoding, heading.charset, lines, inside)
-        return Entity(part, heading.fields, heading.parameters, children, heading.type is not None)
+        return Entity(part, heading.fields, heading.parameters, children)
 
     def read_header(self, start: int, body: int) -> Fields:
         before = self.before if self.own is None else b""

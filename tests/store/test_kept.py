@@ -113,6 +113,10 @@ def test_a_mailbox_that_has_not_changed_is_opened_without_a_look_at_the_file(
             for _ in range(2):
                 read = await store.mailbox("INBOX")
                 assert await store.opening(box, read) == await store.opening(box)
+            with monkeypatch.context() as closed:  # what is asked right behind the mailbox, its look has brought
+                read = await store.mailbox("INBOX")
+                closed.setattr(type(store), "look", None)
+                assert await store.opening(box, read)
 
         await opened()
         one = ((2, 2),)

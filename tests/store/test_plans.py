@@ -119,11 +119,12 @@ SMALL = (
     "SCAN 4 CONSTANT ROWS",
     "SCAN wanted",
     "SCAN flagset",
+    "SCAN keyword",
     "SCAN (subquery-1)",
     "LIST SUBQUERY",
     "SCALAR SUBQUERY",
 )
-"""Steps over what the caller named or bounded, or over the few flag sets of an account."""
+"""Steps over what the caller named or bounded, or over the few flag sets or keywords of an account."""
 
 
 def plan(db: apsw.Connection, sql: str, parameters: int) -> Sequence[str]:

@@ -56,6 +56,7 @@ from . import (
     replace,
     rows,
 )
+from .account_file import NOT_FOUND
 from .candidates import Candidates
 from .changes import FEW_FLAGS, NotRead
 from .emails import Prepared
@@ -98,7 +99,8 @@ class SqliteStore(Octets, Retention, Sharing):
         return self._read(mailboxes.all_of, self._user)
 
     async def mailbox(self, name: str) -> Mailbox | None:
-        return self.look(mailboxes.find, name, self._user)
+        self._found = found = self.look(mailboxes.find_beside, name, self._user)
+        return found[0]
 
     async def subscriptions(self) -> list[str]:
         return self._read(mailboxes.subscriptions, self._user)
@@ -146,8 +148,9 @@ class SqliteStore(Octets, Retention, Sharing):
         return future
 
     async def opening(self, mailbox: int, read: Mailbox | None = None) -> Opening:
+        (found, count), self._found = self._found, NOT_FOUND
         known = self._engine.kept.openings.known(self.account, read) if read is not None else None
-        if known is not None and len(known.keywords) == self.look(rows.count_keywords):
+        if known is not None and len(known.keywords) == (count if read is found else self.look(rows.count_keywords)):
             return known  # with others, FLAGS would lack some, and \* be offered where no more can be
         return await self.with_list(self._opening, mailbox)
 

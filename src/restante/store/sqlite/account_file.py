@@ -22,8 +22,11 @@ from .sessions import Shared
 from .transaction import Write
 
 if TYPE_CHECKING:
+    from ..model import Mailbox
     from .engine import SqliteEngine
     from .kept import Kept
+
+NOT_FOUND: tuple[Mailbox | None, int] = (None, 0)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +45,8 @@ class AccountFile:
         self._path = engine.path(account)
         self._user = "" if actor is None or actor == account else actor
         self._shared = shared
+        self._found = NOT_FOUND
+        """The mailbox that was found last by name, and how many keywords there were then: for `opening`, right behind."""
 
     @property
     def kept(self) -> Kept:

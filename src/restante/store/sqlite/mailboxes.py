@@ -30,12 +30,11 @@ EVERYTHING = ((1, 0xFFFFFFFF),)
 _FIELDS = """
 SELECT m.key, m.id, m.name, m.role, m.uidvalidity, m.uidnext, m.highest_modseq, m.recent_uid, m.messages, m.unseen,
     m.deleted, m.size, m.deleted_size, EXISTS (SELECT 1 FROM subscription s WHERE s.user = ?1 AND s.name = m.name)
-FROM mailbox m
 """
-_BY_KEY = _FIELDS + "WHERE m.key = ?2"
-_BY_NAME = _FIELDS + "WHERE m.name = ?2"
-_ALL = _FIELDS + "ORDER BY m.name"
-_CHANGED = _FIELDS + "WHERE m.highest_modseq > ?2 OR m.changed_modseq > ?2 ORDER BY m.key"
+_BY_KEY = _FIELDS + "FROM mailbox m WHERE m.key = ?2"
+_BY_NAME = _FIELDS + ", (SELECT count(*) FROM keyword) FROM mailbox m WHERE m.name = ?2"
+_ALL = _FIELDS + "FROM mailbox m ORDER BY m.name"
+_CHANGED = _FIELDS + "FROM mailbox m WHERE m.highest_modseq > ?2 OR m.changed_modseq > ?2 ORDER BY m.key"
 
 
 @lru_cache(maxsize=512)
@@ -53,11 +52,16 @@ def mailbox_by_key(db: apsw.Connection, key: int, user: str) -> Mailbox:
 
 
 def find(db: apsw.Connection, name: str, user: str) -> Mailbox | None:
+    return find_beside(db, name, user)[0]
+
+
+def find_beside(db: apsw.Connection, name: str, user: str) -> tuple[Mailbox | None, int]:
+    """The mailbox of this name, and how many keywords its account has."""
     try:
         row = db.execute(_BY_NAME, (user, canonical(name))).fetchone()
     except UnicodeEncodeError:  # a lone surrogate, as a command line gives octets that are no UTF-8: no name has one
-        return None
-    return _made(row) if row is not None else None
+        row = None
+    return (_made(row[:-1]), row[-1]) if row is not None else (None, 0)
 
 
 def all_of(db: apsw.Connection, user: str) -> list[Mailbox]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,47 @@ def test_a_lost_datagram_is_made_good(tmp_path: Path, monkeypatch: pytest.Monkey
         await fill(other.account(ACCOUNT), 1, 1)
         async with asyncio.timeout(PATIENCE):
             assert await heard == 2
+        await other.close()
+        await mine.close()
+
+    asyncio.run(scene())
+
+
+def test_the_first_look_finds_what_was_changed_since_the_watch_began_and_reads_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "SETTLED", 0)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        monkeypatch.setattr(Hints, "_send", lambda *_: None)
+        await mine.create_account(ACCOUNT)
+        await fill(other.account(ACCOUNT), 1, 1)
+        path = installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db-wal"
+        heard, read = list[int](), list[str]()
+        watched = mine._hints  # type: ignore[attr-defined]  # the engine here is the embedded one
+        number = watched._read
+
+        def counted(account: str) -> int:
+            read.append(account)
+            return int(number(account))
+
+        monkeypatch.setattr(watched, "_read", counted)
+        for changed in (False, True, False):
+            written = path.stat().st_mtime_ns
+            monkeypatch.setattr(hints, "_now_ns", lambda at=written: at + 1)
+            watch = mine.watch(ACCOUNT, heard.append, 2)
+            if changed:
+                await fill(other.account(ACCOUNT), 1, 1)
+            monkeypatch.setattr(hints, "_now_ns", time.time_ns)
+            watched._look_at([ACCOUNT])
+            watched._look_at([ACCOUNT])
+            await asyncio.sleep(0)
+            assert (read, heard) == (([ACCOUNT], [3]) if changed else ([], []))
+            watch.close()
+            read.clear()
+            heard.clear()
         await other.close()
         await mine.close()
 

@@ -59,11 +59,12 @@ class Watching:
 
 
 class _Watched:
-    """A watched account: its watches, the newest number they know, the log file as it was last seen.
+    """A watched account: its watches, the newest number they know, the log file as it was last seen; before it was
+    seen, since when changes are to be told (nanoseconds).
 
     path: None for an identifier, which has neither file nor counter."""
 
-    __slots__ = ("known", "path", "pending", "seen", "watches")
+    __slots__ = ("known", "path", "pending", "seen", "since", "watches")
 
     def __init__(self, path: str | None) -> None:
         self.path = path
@@ -71,6 +72,13 @@ class _Watched:
         self.known = 0
         self.pending = False
         self.seen: tuple[int, int] | None = None
+        self.since: int | None = None
+
+    def has_moved(self, seen: tuple[int, int] | None) -> bool:
+        """Whether the log may have been written to since the last look, or since the watch began."""
+        if seen is None:
+            return True
+        return seen[0] >= self.since - SETTLED if self.since is not None else seen != self.seen
 
 
 class WatchingShares:
@@ -111,9 +119,9 @@ class Hints:
         watching = Watching(self, account, on_change)
         watched = self._watched.get(account)
         if watched is None:
-            log = f"{path}-wal"
-            watched = self._watched[account] = _Watched(log)
-            watched.seen = _look(log)
+            # The first look comes with the others': a session that is soon over makes none.
+            watched = self._watched[account] = _Watched(f"{path}-wal")
+            watched.since = _now_ns()
             watched.known = self._read(account) if known is None else known
         watched.watches.add(watching)
         return watching
@@ -201,7 +209,9 @@ class Hints:
             if watched is None or watched.path is None:
                 continue
             seen = _look(watched.path)
-            if seen is not None and seen == watched.seen:
+            moved, watched.since = watched.has_moved(seen), None
+            if not moved:
+                watched.seen = seen
                 continue
             modseq = self._read(account)
             watched.seen = seen if modseq else None

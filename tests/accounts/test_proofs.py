@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from restante.accounts.proofs import ProofCache
+from restante.accounts.proofs import _RECORD, ProofCache
 from restante.clock import ManualClock, system_random
 
 
@@ -64,3 +64,17 @@ def test_a_cache_that_is_switched_off_keeps_nothing() -> None:
     for proofs in (cache(ManualClock(), most=0), cache(ManualClock(), time=0.0)):
         proofs.keep("anna", 1, b"x", 1)
         assert proofs.find("anna", 1, b"x") is None
+
+
+def test_a_proof_is_found_where_a_record_begins() -> None:
+    """The octets of its key may stand across others; there they are no proof, and hide none."""
+    clock = ManualClock()
+    proofs = cache(clock, most=1)
+    key, records = proofs._key("anna", 1, b"x"), proofs._bucket(proofs._key("anna", 1, b"x"))
+    first, second = records[0], records[1]
+    proofs._table[first + 16 : first + 32] = key
+    assert proofs.find("anna", 1, b"x") is None
+    proofs._table[second : second + 40] = _RECORD.pack(key, 7, clock.monotonic() + 10.0, clock.monotonic())
+    found = proofs.find("anna", 1, b"x")
+    assert found is not None
+    assert found.number == 7

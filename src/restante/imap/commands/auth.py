@@ -8,8 +8,6 @@ Who may log in is the accounts room's business; this module carries its question
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...accounts.login import Admitted, LoginRefused
@@ -43,17 +41,22 @@ async def start_tls(session: ImapSession, command: StartTls) -> Reply:
 
 
 async def login(session: ImapSession, command: Login) -> Reply:
-    with _noted(session):
+    try:
         admitted = await session.authenticator.password(command.user, command.password, session.peer)
+    except Refusal as refusal:
+        _note(session, refusal)
+        raise
     return _logged_in(session, admitted)
 
 
 async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
     """AUTHENTICATE: challenges and answers in base64 until the mechanism is content, or the client says "*"."""
     try:
-        with _noted(session):
-            exchange = session.authenticator.start(command.mechanism, session.peer)
-            admitted = await _exchange(session, exchange, command.initial)
+        exchange = session.authenticator.start(command.mechanism, session.peer)
+        admitted = await _exchange(session, exchange, command.initial)
+    except Refusal as refusal:
+        _note(session, refusal)
+        raise
     finally:
         session.reader.line_mode = False
     return _logged_in(session, admitted)
@@ -78,21 +81,18 @@ async def _exchange(session: ImapSession, exchange: SaslExchange, response: byte
     raise BadCommand("The exchange has too many steps.")
 
 
-@contextmanager
-def _noted(session: ImapSession, **fields: object) -> Iterator[None]:
+def _note(session: ImapSession, refusal: Refusal, **fields: object) -> None:
     """Log why somebody does not get in, where it is not the authenticator's refusal, which has its own line."""
-    try:
-        yield
-    except LoginRefused:
-        raise
-    except Refusal as refusal:
+    if not isinstance(refusal, LoginRefused):
         session.connection.log("login refused", reason=refusal.code, **fields)
-        raise
 
 
 def _logged_in(session: ImapSession, admitted: Admitted) -> Reply:
-    with _noted(session, account=admitted.account.address):
+    try:
         session.logged_in(admitted)
+    except Refusal as refusal:
+        _note(session, refusal, account=admitted.account.address)
+        raise
     return Reply(b"Logged in.", b"CAPABILITY " + session.capability_list())
 
 

@@ -97,8 +97,11 @@ class SqliteDirectory:
 
     def version(self) -> int:
         """A number that is another one as soon as anything in the file has been changed, by whatever process."""
-        with translated():
+        try:
             return int(self._reader.execute("PRAGMA data_version").get)
+        except apsw.Error:
+            with translated():  # here, not around it: each login asks
+                raise
 
     async def _write(self, change: Callable[[apsw.Connection], T]) -> T:
         """Run `change` as one transaction in the worker thread. Durable when this returns."""

@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from restante.clock import SystemClock, system_random
+from restante.imap.session.session import ImapSession
+from restante.server.channel import Channel
 from restante.store.model import Column
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.hints import POLL
@@ -166,3 +168,36 @@ def _later(server: RestanteServer) -> int:
     assert isinstance(engine, SqliteEngine)
     server.clock.advance(5)
     return len(engine.handles)
+
+
+def test_nothing_of_a_session_waits_for_the_garbage_collector(tmp_path: Path) -> None:
+    """Who comes and goes leaves nothing that knows itself: to look for it took longer than to greet him."""
+
+    def there() -> int:
+        return sum(isinstance(one, (Channel, ImapSession)) for one in gc.get_objects())
+
+    def visit(end: bytes, before: int | None = None) -> None:
+        client = Client(socket.create_connection((server.host, server.imap), PATIENCE))
+        client.line()
+        client.send(b"a LOGIN ann@example.com words\r\nb SELECT INBOX\r\nc STORE 1 FLAGS ()\r\n")
+        while not client.line().startswith(b"c "):
+            pass
+        assert before is None or there() == before + 2
+        client.send(end)
+        client.close()
+        eventually(lambda: not server.connections, "session ended")
+
+    with RestanteServer(tmp_path) as server:
+        server.add_account("ann@example.com", "words")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(2):  # timers of the process that a session was the first to need keep that one's connection
+                visit(b"d LOGOUT\r\n")
+            gc.collect()
+            before = there()
+            for end in (b"d LOGOUT\r\n", b""):
+                visit(end, before)
+                eventually(lambda: there() <= before, "all gone")
+        finally:
+            gc.enable()

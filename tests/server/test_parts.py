@@ -19,6 +19,7 @@ from restante.config.listen import BadListener, TcpAddress, UnixAddress, parse_l
 from restante.config.load import parse
 from restante.config.model import Config, LimitsTable, ListenTable, Pop3Table
 from restante.config.paths import run_directory
+from restante.server.channel import Channel, ChannelHost
 from restante.server.housekeeping import Housekeeper
 from restante.server.limits import Limits, SharedCounts, TooManyConnections
 from restante.server.listeners import (
@@ -32,7 +33,7 @@ from restante.server.listeners import (
     wanted,
 )
 from restante.server.logs import make_logger
-from restante.server.services import Service
+from restante.server.services import Service, Wire
 from restante.server.status import collect
 from restante.store.directory import Account, AccountSettings
 from restante.store.errors import Damaged
@@ -277,6 +278,31 @@ def test_a_worker_looks_away_when_somebody_comes_not_behind_each_that_it_took(mo
     asyncio.run(play())
 
 
+def test_options_are_asked_for_until_a_connection_has_brought_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        loop, limits = asyncio.get_running_loop(), Limits(LimitsTable())
+        (bound,) = bind_all([(Service.IMAP, TcpAddress("127.0.0.1", 0))])
+        taken, asked, given = asyncio.Queue[socket.socket](), list[bool](), list[Wire]()
+        answers = iter((False, True))
+
+        def has_options(_sock: socket.socket) -> bool:
+            asked.append(next(answers))
+            return asked[-1]
+
+        monkeypatch.setattr("restante.server.listeners.has_options", has_options)
+        monkeypatch.setattr("restante.server.listeners.set_options", lambda _sock, wire: given.append(wire))
+        log = make_logger("info", "plain", ManualClock(), io.StringIO())
+        acceptor = Acceptor(bound, loop, limits, log, lambda service, sock, address: taken.put_nowait(sock))
+        for _ in range(4):
+            with socket.create_connection(bound.sock.getsockname()):
+                (await asyncio.wait_for(taken.get(), PATIENCE)).close()
+        assert (asked, given) == ([False, True], [Wire.IMAP])
+        acceptor.close()
+        close_all([bound])
+
+    asyncio.run(play())
+
+
 def test_who_is_full_leaves_a_connection_lying_until_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be turned away, while another worker has room."""
 
@@ -353,6 +379,53 @@ def test_the_line_that_fail2ban_waits_for() -> None:
     out = io.StringIO()
     make_logger("info", "plain", ManualClock(), out).info("auth failed", rip="192.0.2.1", id="abc", protocol="imap")
     assert out.getvalue() == "2027-01-15T08:00:00.000Z info auth failed rip=192.0.2.1 id=abc protocol=imap\n"
+
+
+def test_an_instant_has_its_milliseconds_and_may_come_along() -> None:
+    out, clock = io.StringIO(), ManualClock()
+    log = make_logger("info", "plain", clock, out)
+    for late, expected in ((0.0, "000"), (0.123, "123"), (0.0014, "001"), (0.9999997, "999")):
+        clock.set(1_800_000_000.0 + late)
+        log.info("now")
+        clock.advance(5.0)
+        log.info("then", at=1_800_000_000.0 + late)
+        now, then = out.getvalue().splitlines()[-2:]
+        assert now == f"2027-01-15T08:00:00.{expected}Z info now"
+        assert then == f"2027-01-15T08:00:00.{expected}Z info then"
+
+
+def test_a_line_that_is_written_behind_has_its_instant_and_its_place() -> None:
+    async def play() -> None:
+        out, clock = io.StringIO(), ManualClock()
+        host = SimpleNamespace(
+            log=make_logger("info", "plain", clock, out),
+            now=clock.now,
+            loop=asyncio.get_running_loop(),
+            certificate=lambda: None,
+        )
+        channel = Channel(cast(ChannelHost, host), Service.IMAP, "abc", "192.0.2.1", 0.0)
+
+        def behind(event: str, **fields: object) -> None:
+            channel.log_behind(event, **fields)
+            clock.advance(1.0)
+
+        line = "2027-01-15T08:00:0%d.000Z info %s rip=192.0.2.1 id=abc protocol=imap account=%s"
+        behind("login", account="ann", at=7, rip="evil")
+        assert out.getvalue() == ""
+        await asyncio.sleep(0)
+        assert out.getvalue().splitlines() == [line % (0, "login", "ann")]
+        behind("login", account="ann")
+        behind("login", account="bob")
+        channel.log("refused", account="bob")
+        lines = [line % row for row in ((0, "login", "ann"), (1, "login", "ann"), (2, "login", "bob"))]
+        assert out.getvalue().splitlines() == [*lines, line % (3, "refused", "bob")]
+        behind("login", account="eve")
+        channel.fault(ValueError())
+        assert [text.split()[2] for text in out.getvalue().splitlines()[-2:]] == ["login", "internal"]
+        await asyncio.sleep(0)
+        assert len(out.getvalue().splitlines()) == 6
+
+    asyncio.run(play())
 
 
 def test_long_values_are_cut_and_low_levels_left_out() -> None:

@@ -150,9 +150,11 @@ def _login_log(log: Logger) -> Log:
         name = _EVENTS.get(event, event)
         rest = {key: value for key, value in fields.items() if key not in ("address", "protocol")}
         channel = CURRENT.get()
-        if channel is not None:
-            channel.log(name, **rest)
-        else:
+        if channel is None:
             log.info(name, rip=fields.get("address"), protocol=fields.get("protocol"), **rest)
+        elif event == "login":
+            channel.log_behind(name, **rest)
+        else:
+            channel.log(name, **rest)
 
     return write

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from typing import Protocol, cast
 
 from ..connection import AccountClosed
@@ -17,12 +18,16 @@ from .services import Service
 from .sockets import is_loopback
 from .stream import Stream
 
+OURS = frozenset({"at", "event", "id", "protocol", "rip"})
+"""Fields of a line that no caller gives."""
+
 
 class ChannelHost(StreamHost, Protocol):
     """What a channel needs of the worker around it."""
 
     log: Logger
 
+    def now(self) -> float: ...
     def opened(self, channel: Channel) -> None: ...
     def closed(self, channel: Channel) -> None: ...
     def login(self, channel: Channel, account: str) -> None: ...
@@ -33,7 +38,9 @@ class ChannelHost(StreamHost, Protocol):
 class Channel(Stream):
     """One peer. Implements `restante.connection.Connection`; made by the worker for an accepted socket."""
 
-    __slots__ = ("account", "account_checked", "account_id", "id", "loopback", "opener", "peer", "since", "task")
+    __slots__ = (
+        "_unlogged", "account", "account_checked", "account_id", "id", "loopback", "opener", "peer", "since", "task"
+    )  # fmt: skip
 
     _host: ChannelHost
 
@@ -49,6 +56,7 @@ class Channel(Stream):
         self.account_checked = 0
         self.opener: Opener | None = None
         self.task: asyncio.Task[None] | None = None
+        self._unlogged: tuple[str, dict[str, object]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._host.opened(self)
@@ -59,12 +67,36 @@ class Channel(Stream):
         self._host.closed(self)
 
     def log(self, event: str, **fields: object) -> None:
-        given = {name: value for name, value in fields.items() if name not in ("event", "rip", "id", "protocol")}
-        given.setdefault("account", self.account)
-        self._host.log.info(event, rip=self.peer, id=self.id, protocol=self.service.value, **given)
+        if self._unlogged is not None:
+            self._log_now()
+        self._host.log.info(event, **self._line(fields))
+
+    def log_behind(self, event: str, **fields: object) -> None:
+        """As `log`, with the present instant, once the session waits for its peer: whom it answers need not wait for
+        the line. It comes before any other of this connection."""
+        if self._unlogged is not None:
+            self._log_now()
+        self._unlogged = event, {"at": self._host.now(), **self._line(fields)}
+        self._host.loop.call_soon(self._log_now)
+
+    def _log_now(self) -> None:
+        """Write the line that waits, if it still does."""
+        if self._unlogged is not None:
+            (event, line), self._unlogged = self._unlogged, None
+            self._host.log.info(event, **line)
+
+    def _line(self, fields: Mapping[str, object]) -> dict[str, object]:
+        """What a line of this connection has."""
+        line: dict[str, object] = {"rip": self.peer, "id": self.id, "protocol": self.service.value}
+        for name, value in fields.items():
+            if name not in OURS:
+                line[name] = value
+        line.setdefault("account", self.account)
+        return line
 
     def fault(self, error: BaseException) -> None:
         """Log an exception of ours with its traceback, under the id that the peer was told."""
+        self._log_now()
         self._host.log.error(
             "internal error",
             rip=self.peer,

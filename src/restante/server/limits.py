@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import sys
+from functools import lru_cache
 
 from ..config.model import LimitsTable
 from ..errors import Refusal
@@ -47,8 +48,7 @@ class SharedCounts:
         self._view = memoryview(self._memory)
 
     def slot(self, kind: int, name: str) -> int:
-        digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=2, key=self._key).digest()
-        return _HEAD // 2 + kind * SLOTS + int.from_bytes(digest, "little")
+        return _slot(self._key, kind, name)
 
     def row(self, number: int) -> memoryview:
         """The row's 16-bit counters; index 0 and 1 hold the worker's connections."""
@@ -100,6 +100,13 @@ class SharedCounts:
             if n != but and view[n * step + _ACCEPTING]
         ]
         return min(counts, default=None)
+
+
+@lru_cache(maxsize=1024)
+def _slot(key: bytes, kind: int, name: str) -> int:
+    """Where a name is counted, in a row: asked when somebody comes, and when he leaves."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=2, key=key).digest()
+    return _HEAD // 2 + kind * SLOTS + int.from_bytes(digest, "little")
 
 
 class Limits:

@@ -25,6 +25,7 @@ from ..errors import Refusal
 from .limits import Limits
 from .logs import Logger
 from .services import Service
+from .sockets import has_options, set_options
 
 BACKLOG = 1024
 _POLITE = 0.002
@@ -228,7 +229,8 @@ def _remove_dead(service: Service, path: str) -> None:
 
 
 OnAccept = Callable[[Service, socket.socket, str], None]
-"""Called with the service, a non-blocking socket and the peer's address without port."""
+"""Called with the service, a socket that has its options, and the peer's address without port. An event loop that takes
+the socket makes it one that does not block."""
 
 
 class Acceptor:
@@ -244,6 +246,10 @@ class Acceptor:
         self._on_accept = on_accept
         self._later: asyncio.TimerHandle | None = None
         self._waited = False
+        self._tcp = bound.sock.family != socket.AF_UNIX
+        self._inherits = not self._tcp
+        """Connections have their options when they come. They are taken in the order in which they came: behind the
+        first that had them from the listening socket, nobody need be asked."""
         loop.add_reader(bound.sock, self._ready)
 
     def close(self) -> None:
@@ -282,5 +288,8 @@ class Acceptor:
                 self._log.error("cannot accept", listener=str(self._bound.address), reason=error.strerror)
                 self._pause(_STARVED, False)
                 return
-            sock.setblocking(False)
-            self._on_accept(self._bound.service, sock, "unix" if sock.family == socket.AF_UNIX else str(where[0]))
+            if not self._inherits:
+                self._inherits = has_options(sock)
+                if not self._inherits:
+                    set_options(sock, self._bound.service.wire)
+            self._on_accept(self._bound.service, sock, where[0] if self._tcp else "unix")

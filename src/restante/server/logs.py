@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -60,12 +61,14 @@ def adopt_logs(level: str, form: str, clock: Clock, stream: TextIO | None = None
 
 
 def _processor(form: str, clock: Clock) -> Processor:
-    """The one step from an event to its line."""
+    """The one step from an event to its line. An event may bring when it was ("at", seconds UTC)."""
     render = _render_json if form == "json" else _render_plain
 
     def processor(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-        instant = datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-        name = _EVENT.sub("?", str(event.pop("event")))
+        now = event.pop("at", None) or clock.now()
+        second = int(now)
+        instant = f"{_second(second)}.{min(int(1000 * (now - second) + 0.0005), 999):03d}Z"
+        name = _name(str(event.pop("event")))
         fault = event.pop("fault", None)
         fields = {key: _value(value) for key, value in event.items() if value is not None}
         if isinstance(fault, BaseException):
@@ -74,6 +77,18 @@ def _processor(form: str, clock: Clock) -> Processor:
         return render(instant, method, name, fields)
 
     return processor
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    """A second since 1970, as an instant without its end."""
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+
+
+@lru_cache(maxsize=256)
+def _name(event: str) -> str:
+    """An event's name, nothing in it that a line cannot have."""
+    return _EVENT.sub("?", event)
 
 
 def _render_plain(instant: str, level: str, event: str, fields: Mapping[str, object]) -> str:
@@ -101,6 +116,8 @@ def _frames(fault: BaseException) -> str:
 
 
 def _value(value: object) -> object:
+    if type(value) is str and len(value) <= MAX_VALUE:  # as nearly all are
+        return value
     if isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray)):

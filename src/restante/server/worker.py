@@ -21,6 +21,7 @@ from ..config.model import Config
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
 from .background import Notes
+from .begun import Begun
 from .channel import Channel
 from .closures import ClosureWatch
 from .deflate import Compressors, DeflateLayer
@@ -30,7 +31,7 @@ from .listeners import Acceptor, Bound, close_all
 from .logs import Logger
 from .services import TOO_MANY, Factories, Service, Wire
 from .silence import Silence
-from .sockets import INHERITED, has_options, set_options
+from .sockets import INHERITED, set_options
 from .status import ConnectionStatus, StatusSocket, WorkerStatus
 from .tls import Certificate, CertificateKeeper, TlsRefusal
 
@@ -199,9 +200,8 @@ class Worker:
             self._turn_away(channel, sock, refusal)
             return
         self.counters["accepted"] += 1
-        if address != "unix" and not has_options(sock):
-            set_options(sock, service.wire)
-        task = self.loop.create_task(self._serve(channel, sock))
+        connecting = Begun(self.loop.connect_accepted_socket(lambda: channel, sock))
+        task = self.loop.create_task(self._serve(channel, connecting))
         channel.task = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -224,6 +224,7 @@ class Worker:
         channel.log("connection refused", reason=refusal.text)
         try:
             if not channel.service.implicit_tls:
+                sock.setblocking(False)
                 sock.send(TOO_MANY[channel.service.wire])
         except OSError:
             pass  # it is being turned away in any case
@@ -242,9 +243,9 @@ class Worker:
             if oldest.task is not None:
                 oldest.task.cancel()
 
-    async def _serve(self, channel: Channel, sock: socket.socket) -> None:
+    async def _serve(self, channel: Channel, connecting: Awaitable[object]) -> None:
         try:
-            await self.loop.connect_accepted_socket(lambda: channel, sock)
+            await connecting
             if self._stopping:
                 channel.stop()
             CURRENT.set(channel)
@@ -264,8 +265,13 @@ class Worker:
             self._closures.leave(channel)  # again: a login may have ended when its peer had gone already
             self._silence.leave(channel)
             channel.close()
+            channel.task = None  # whose context knows the channel: both go now, not when garbage is looked for
 
     # ChannelHost -----------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """The instant, seconds UTC."""
+        return self._around.clock.now()
 
     def certificate(self) -> Certificate | None:
         return self._around.keeper.current if self._around.keeper is not None else None

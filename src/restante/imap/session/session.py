@@ -142,6 +142,7 @@ class ImapSession(Standing):
                 self.notifications.close()
             self.view_or_none = None
             self.place = None  # a snapshot's store: as long as one is held, the backup is kept open for it
+            del self.places, self.updates, self.progress  # they know the session: it goes with its last user, no later
 
     async def _serve_next(self) -> None:
         """Handle one event, or wait for octets."""

@@ -278,6 +278,39 @@ def test_a_worker_looks_away_when_somebody_comes_not_behind_each_that_it_took(mo
     asyncio.run(play())
 
 
+def test_who_is_woken_in_vain_leaves_the_next_ones_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a moment, and only while another one listens: else a connection would lie there for nobody."""
+
+    async def play() -> None:
+        loop, shared = asyncio.get_running_loop(), SharedCounts(2, b"key")
+        limits, other = Limits(LimitsTable(), shared, 0), Limits(LimitsTable(), shared, 1)
+        (bound,) = bind_all([(Service.IMAP, TcpAddress("127.0.0.1", 0))])
+        taken = asyncio.Queue[socket.socket]()
+        log = make_logger("info", "plain", ManualClock(), io.StringIO())
+        acceptor = Acceptor(bound, loop, limits, log, lambda service, sock, address: taken.put_nowait(sock))
+
+        def in_vain() -> bool:
+            """Nobody has come; whether it has looked away."""
+            acceptor._ready()
+            return acceptor._later is not None
+
+        other.look_away()
+        assert not in_vain()
+        other.look_back()
+        other.retire()
+        assert not in_vain()
+        shared.begin(1)
+        assert in_vain()
+        assert not other.others_listen()
+        with socket.create_connection(bound.sock.getsockname()):
+            (await asyncio.wait_for(taken.get(), PATIENCE)).close()
+        assert other.others_listen()
+        acceptor.close()
+        close_all([bound])
+
+    asyncio.run(play())
+
+
 def test_options_are_asked_for_until_a_connection_has_brought_them(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         loop, limits = asyncio.get_running_loop(), Limits(LimitsTable())

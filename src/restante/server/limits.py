@@ -87,6 +87,12 @@ class SharedCounts:
         start = number * self._row_size
         self._view[start : start + 4] = count.to_bytes(4, sys.byteorder)
 
+    def anybody_listens(self, but: int) -> bool:
+        """Whether any other worker takes the next connection at once."""
+        step = self._row_size
+        view = self._view
+        return any(view[n * step + _ACCEPTING] and not view[n * step + _AWAY] for n in range(self._rows) if n != but)
+
     def fewest_connections(self, but: int) -> int | None:
         """The smallest number of connections of any other worker that accepts some, None if there is no other.
 
@@ -161,6 +167,10 @@ class Limits:
         """
         fewest = self._shared.fewest_connections(self._number)
         return fewest is not None and self.connections > fewest
+
+    def others_listen(self) -> bool:
+        """Another worker takes the next connection at once."""
+        return self._shared.anybody_listens(self._number)
 
     def look_away(self) -> None:
         """One of this worker's listeners leaves connections lying for a moment; `look_back` ends it."""

@@ -3,6 +3,10 @@
 Workers share one socket a listener. So that connections spread evenly, a worker that has more connections
 than another leaves a new one lying for a moment; whoever is idle then takes it. While it looks away, others need not
 be as polite to it, or one client that comes again at once would be left lying by all (`Limits.others_are_idler`).
+
+All who wait are woken by each connection, and one of them gets it. Who comes too late leaves the next ones to the
+others for a moment: they go where the last one went, to a process whose code and data are at hand, and no core wakes
+in vain.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from .sockets import has_options, set_options
 
 BACKLOG = 1024
 _POLITE = 0.002
+_IN_VAIN = 0.002
 _STARVED = 0.2
 _AT_ONCE = 16
 
@@ -281,7 +286,11 @@ class Acceptor:
             self._waited = False
             try:
                 sock, where = self._bound.sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            except BlockingIOError:
+                if not taken and self._limits.others_listen():
+                    self._pause(_IN_VAIN, False)
+                return
+            except (InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 # No descriptors or memory left: what waits keeps waiting; spinning here would help nobody.

@@ -35,7 +35,6 @@ BACKLOG = 1024
 _POLITE = 0.002
 _IN_VAIN = 0.002
 _STARVED = 0.2
-_AT_ONCE = 16
 
 
 class CannotListen(Refusal):
@@ -276,29 +275,27 @@ class Acceptor:
         self._loop.add_reader(self._bound.sock, self._ready)
 
     def _ready(self) -> None:
-        for taken in range(_AT_ONCE):
-            # Who is full could but turn it away, however long it waits for one that has room.
-            if (not self._waited or self._limits.full) and self._limits.others_are_idler():
-                # As a rule nobody else waits behind the one just taken: who comes next is left lying when he is there.
-                if not taken:
-                    self._pause(_POLITE, True)
-                return
-            self._waited = False
-            try:
-                sock, where = self._bound.sock.accept()
-            except BlockingIOError:
-                if not taken and self._limits.others_listen():
-                    self._pause(_IN_VAIN, False)
-                return
-            except (InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                # No descriptors or memory left: what waits keeps waiting; spinning here would help nobody.
-                self._log.error("cannot accept", listener=str(self._bound.address), reason=error.strerror)
-                self._pause(_STARVED, False)
-                return
+        """Take one connection. As a rule nobody waits behind it; who does wakes the loop again."""
+        # Who is full could but turn it away, however long it waits for one that has room.
+        if (not self._waited or self._limits.full) and self._limits.others_are_idler():
+            self._pause(_POLITE, True)
+            return
+        self._waited = False
+        try:
+            sock, where = self._bound.sock.accept()
+        except BlockingIOError:
+            if self._limits.others_listen():
+                self._pause(_IN_VAIN, False)
+            return
+        except (InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # No descriptors or memory left: what waits keeps waiting; spinning here would help nobody.
+            self._log.error("cannot accept", listener=str(self._bound.address), reason=error.strerror)
+            self._pause(_STARVED, False)
+            return
+        if not self._inherits:
+            self._inherits = has_options(sock)
             if not self._inherits:
-                self._inherits = has_options(sock)
-                if not self._inherits:
-                    set_options(sock, self._bound.service.wire)
-            self._on_accept(self._bound.service, sock, where[0] if self._tcp else "unix")
+                set_options(sock, self._bound.service.wire)
+        self._on_accept(self._bound.service, sock, where[0] if self._tcp else "unix")

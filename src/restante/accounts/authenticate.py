@@ -232,7 +232,8 @@ class LocalAuthenticator:
             raise await self.refused(claim, "account disabled", kind=AccountDisabled)
         if not claim.for_itself:
             raise await self.refused(claim, "acting for another", kind=AuthorizationRefused)
-        self._throttle.succeeded(claim.pair)
+        # Behind the answer: nothing that this login is told, or may do, depends on it.
+        asyncio.get_running_loop().call_soon(self._throttle.succeeded, claim.pair)
         await self._directory.touch_credential(account.id, number, int(self._clock.now()))
         self._log("login", claim.fields(credential=number))
         return Admitted(account, credential.opener)

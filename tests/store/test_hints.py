@@ -55,6 +55,7 @@ def test_the_first_look_finds_what_was_changed_since_the_watch_began_and_reads_n
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hints, "SETTLED", 0)
+    monkeypatch.setattr(hints, "COARSEST", 0)
     installation = Installation("sqlite", tmp_path / "data")
 
     async def scene() -> None:

@@ -46,7 +46,7 @@ class AccountFile:
         self._user = "" if actor is None or actor == account else actor
         self._shared = shared
         self._found = NOT_FOUND
-        """The mailbox that was found last by name, and how many keywords there were then: for `opening`, right behind."""
+        """The mailbox last found by name, and how many keywords there were then: for `opening`, right behind it."""
 
     @property
     def kept(self) -> Kept:

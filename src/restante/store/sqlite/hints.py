@@ -33,6 +33,9 @@ READS = 16
 SETTLED = 50_000_000
 """Nanoseconds: a file's time stamp younger than this may stand for a change still to come (ticks are 4 ms)."""
 
+COARSEST = 1_100_000_000
+"""Nanoseconds by which a time stamp may be older than its change: there are file systems that keep whole seconds."""
+
 LONGEST = 100
 """Octets of a socket's path; the system's limit is about 108."""
 
@@ -78,7 +81,7 @@ class _Watched:
         """Whether the log may have been written to since the last look, or since the watch began."""
         if seen is None:
             return True
-        return seen[0] >= self.since - SETTLED if self.since is not None else seen != self.seen
+        return seen[0] >= self.since - COARSEST if self.since is not None else seen != self.seen
 
 
 class WatchingShares:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from restante.delivery.message import LARGE
 from restante.mime.analyse import analyse
 from restante.mime.model import DEFAULT_LIMITS, Analysis, Limits
 from restante.testing.server import RestanteServer
@@ -137,23 +136,39 @@ def test_imap_append_of_a_giant_costs_no_more(server: RestanteServer, ordinary: 
     assert server.mail(ANN)[-1].data == giant
 
 
-def test_a_giant_holds_up_nobody_else(server: RestanteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+TAKEN_AT_ONCE = {"line-of-10-mb", "half-a-million-dots"}
+"""Giants of which nothing but the octets is much."""
+
+
+SMALL_ONES = [(name, 200_000) for name in GIANTS if name not in TAKEN_AT_ONCE]
+
+
+@pytest.mark.parametrize("door", ["LMTP", "APPEND"])
+@pytest.mark.parametrize(("name", "octets"), [*SMALL_ONES, ("100000-addresses", 2_000_000)])
+def test_a_giant_holds_up_nobody_else(
+    server: RestanteServer, monkeypatch: pytest.MonkeyPatch, name: str, octets: int, door: str
+) -> None:
     """While one is looked at, another session is answered: else the one would wait here for the other."""
-    giant = GIANTS["100000-addresses"]
-    assert len(giant) > LARGE, "else it is looked at in between"
+    giant = GIANTS[name][:octets]
     looking, answered = threading.Event(), threading.Event()
 
-    def slowly(data: bytes, limits: Limits, head: bytes) -> Analysis:
-        looking.set()
-        assert answered.wait(PATIENCE / 2)
-        return analyse(data, limits, head)
+    def slowly(data: bytes, limits: Limits, head: bytes = b"", *, brief: bool = False) -> Analysis:
+        if not brief:
+            looking.set()
+            assert answered.wait(PATIENCE / 2)
+        return analyse(data, limits, head, brief=brief)
 
-    monkeypatch.setattr("restante.delivery.message.analyse", slowly)
-    with imap_in(server) as other, lmtp_to(server) as peer:
-        sender = threading.Thread(target=peer.send, args=(b"BDAT %d LAST\r\n%b" % (len(giant), giant),))
+    monkeypatch.setattr("restante.analysts.one.analyse", slowly)
+    with imap_in(server) as other, lmtp_to(server) if door == "LMTP" else imap_in(server) as peer:
+        if door == "LMTP":
+            octets_sent = b"BDAT %d LAST\r\n%b" % (len(giant), giant)
+        else:
+            assert peer.imap(b"APPEND INBOX {%d}" % len(giant)).startswith(b"+ ")
+            octets_sent = giant + b"\r\n"
+        sender = threading.Thread(target=peer.send, args=(octets_sent,))
         sender.start()
-        assert looking.wait(PATIENCE)
+        assert looking.wait(PATIENCE), "it is looked at in between"
         assert other.imap(b"NOOP").endswith(b"completed.\r\n")
         answered.set()
-        assert peer.line().startswith(b"250")
+        assert (peer.line() if door == "LMTP" else peer.until(b"t")).startswith((b"250", b"* ", b"t OK"))
         sender.join()

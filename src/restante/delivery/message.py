@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
-from ..mime.analyse import analyse
+from ..analysts.one import analysed
 from ..mime.model import Analysis, Limits
 from ..store.interface import Store
 from ..store.model import Flags, Identity, NewMessage
 
 LARGE = 1 << 20
-"""Octets from which a message is analysed in a thread, and filed for one recipient and account after the other."""
+"""Octets from which a message is filed for one recipient and account after the other."""
 
 _NO_FLAGS = Flags()
 
@@ -37,12 +36,9 @@ class Ready:
         return len(self.head) + len(self.data)
 
     async def prepare(self) -> Analysis:
-        """Its analysis, made at the first call. Other sessions go on while a large message is looked at."""
+        """Its analysis, made at the first call. Other sessions go on while a message is looked at for long."""
         if self._analysis is None:
-            if self.size >= LARGE:
-                self._analysis = await asyncio.to_thread(analyse, self.data, self.limits, self.head)
-            else:
-                self._analysis = analyse(self.data, self.limits, self.head)
+            self._analysis = await analysed(self.data, self.limits, self.head)
         return self._analysis
 
     async def message(self, store: Store, identity: Identity) -> NewMessage:

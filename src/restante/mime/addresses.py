@@ -77,7 +77,12 @@ def _unquote(token: bytes) -> bytes:
 
 
 def _joined(tokens: list[bytes]) -> bytes:
+    if len(tokens) > _MANY:  # a few at a time: nobody else has the interpreter while they are joined
+        return b"".join([_joined(tokens[start : start + _MANY]) for start in range(0, len(tokens), _MANY)])
     return b"".join([_unquote(token) for token in tokens])
+
+
+_MANY = 10_000
 
 
 class _Reader:

@@ -20,14 +20,18 @@ from .surrogate import surrogate_size
 from .text import fallback_charset, header_text, preview
 
 
-def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS, before: bytes = b"") -> Analysis:
+def analyse(
+    data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS, before: bytes = b"", *, brief: bool = False
+) -> Analysis:
     """Everything kept beside a message. data: its octets as stored. Cost is linear in them.
 
     before: header fields put in front of `data` in what is stored (trace fields): whole lines ended by CRLF, no
     empty one among them. The analysis is that of their join, which a large message need not be copied for.
+    brief: raise Lengthy where it takes more than some milliseconds, as soon as that shows: for a thread that others
+    wait for. What costs are headers, parts and guesses at charsets, hardly a body, so no size tells it.
     """
     octets = data if isinstance(data, bytes) else bytes(data)
-    scanned = scan(octets, limits, before)
+    scanned = scan(octets, limits, before, brief=brief)
     root = scanned.root
     made = envelope(root.fields, limits.addresses)
     body, bodystructure, complete = structure(octets, root, limits)
@@ -43,7 +47,7 @@ def analyse(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
         body=body,
         bodystructure=bodystructure,
         headers=scanned.own.cached,
-        preview=preview(octets, root, fallback),
+        preview=preview(octets, root, fallback, brief=brief),
         keys=sort_keys(root.fields, made, fallback),
         text=header_text(scanned.own, fallback),
         surrogate_size=surrogate_size(octets, root.part, before) if scanned.eight_bit_header else None,

@@ -9,7 +9,11 @@ charset holds).
 from __future__ import annotations
 
 import codecs
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from functools import lru_cache
+
+from .model import Lengthy
 
 SAMPLE = 32 << 10
 """Octets that are looked at to guess an undeclared charset."""
@@ -66,13 +70,23 @@ def _codec(label: str) -> str | None:
         return None
     name = _LABELS.get(label)
     if name is None:
+        known = normalize_encoding(label)
+        if known not in _KNOWN:
+            known = known.replace(".", "_")
+            if known not in aliases:
+                return None
         try:
-            name = codecs.lookup(label).name
+            name = codecs.lookup(known).name
         except LookupError:
             return None
         name = _LABELS.get(name, name)
     return name if name in _ALLOWED else None
 
+
+_KNOWN = frozenset({*aliases, *aliases.values(), *map(normalize_encoding, _ALLOWED)})
+"""Names under which the library may have a codec of the list. For any other one it looks into all folders that it
+imports from, 25 us each, and it remembers for ever what it was asked: a header has room for 60,000 labels that somebody
+made up."""
 
 _codec_kept = lru_cache(maxsize=512)(_codec)
 
@@ -136,8 +150,11 @@ def decode_undeclared(data: bytes, fallback: str = "") -> str:
     return _western(data)
 
 
-def guess(data: bytes) -> str:
-    """The likely charset of undeclared octets, "" if nothing is likely; looks at the first 32 KB of them."""
+def guess(data: bytes, *, brief: bool = False) -> str:
+    """The likely charset of undeclared octets, "" if nothing is likely; looks at the first 32 KB of them.
+
+    brief: raise Lengthy where statistics are to be asked, which cost a hundred times what all else in a message does.
+    """
     sample = data[:SAMPLE]
     if sample.isascii():
         return ""
@@ -147,6 +164,8 @@ def guess(data: bytes) -> str:
         pass
     else:
         return "utf-8"
+    if brief:
+        raise Lengthy
     # Late, because its tables take longer to load than a short command takes to run.
     from charset_normalizer import from_bytes
 

@@ -36,7 +36,6 @@ _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:[ \t]*+((?:.*+\n[ \t])*+.*+)", re.MU
 _WHOLE_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:[ \t]*+((?:.*+\n[ \t])*+.*+)\n?+)", re.MULTILINE)
 _RAW_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:(?:.*+\n[ \t])*+.*+(?:\n|\Z))", re.MULTILINE)
 _IS_FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:").match
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 def header_end(data: bytes, start: int, stop: int) -> int:
@@ -151,12 +150,23 @@ def _finder(names: frozenset[bytes]) -> Callable[[bytes], list[bytes]]:
     return re.compile(fields + rb"|.*+\n|.++\Z", re.IGNORECASE).findall
 
 
+def _raw_fields(block: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """(raw field, name) in order. Those of a large header one after the other: nobody else has the interpreter while
+    they are found all at once."""
+    if len(block) <= _AT_ONCE:
+        return _RAW_FIELD.findall(block)
+    return ((found[1], found[2]) for found in _RAW_FIELD.finditer(block))
+
+
+_AT_ONCE = 64 << 10
+
+
 def _as_told(chosen: bytes) -> bytes:
     """Raw fields, their line ends as CRLF, NUL as 0x80."""
     if chosen and chosen[-1] != 10:
         chosen += b"\r\n"
     if chosen.count(b"\n") != chosen.count(b"\r\n"):
-        chosen = _BARE_LF.sub(b"\r\n", chosen)
+        chosen = chosen.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # ten times as fast as an expression
     if b"\0" in chosen:
         chosen = chosen.replace(b"\0", b"\x80")
     return chosen
@@ -187,9 +197,9 @@ class FieldSelector:
         if self._find is not None:
             chosen = b"".join(self._find(block))
         elif self._negate:
-            chosen = b"".join([raw for raw, name in _RAW_FIELD.findall(block) if name.lower() not in names])
+            chosen = b"".join([raw for raw, name in _raw_fields(block) if name.lower() not in names])
         else:
-            chosen = b"".join([raw for raw, name in _RAW_FIELD.findall(block) if name.lower() in names])
+            chosen = b"".join([raw for raw, name in _raw_fields(block) if name.lower() in names])
         return _as_told(chosen)
 
     def select(self, block: bytes) -> bytes:

@@ -20,6 +20,9 @@ MAX_SUBJECT = 4_000
 MAX_REFERENCES = 1_000
 """Message ids kept of one References field: its first and its newest."""
 
+_AT_ONCE = 64 << 10
+"""Octets of a field of which all ids are found at once: nobody else has the interpreter meanwhile."""
+
 _BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)*+").match
 _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE).match
 _ID = re.compile(rb'<((?:[^<>"]++|"(?:[^"\\]++|\\.)*+"|")*+)>', re.DOTALL)
@@ -87,7 +90,7 @@ def message_ids(field: bytes) -> list[str]:
     Quoting that changes nothing is taken off, so that <"a"@x> equals <a@x>. RFC 5256 3, THREAD=REFERENCES.
     """
     if b'"' not in field and b"\\" not in field:
-        ids = _PLAIN_ID.findall(field)
+        ids = _PLAIN_ID.findall(field) if len(field) <= _AT_ONCE else [found[0] for found in _PLAIN_ID.finditer(field)]
         if b" " in field or b"\t" in field:
             ids = [_BLANK.sub(b"", one) if b" " in one or b"\t" in one else one for one in ids]
         return [one.decode("utf-8", "replace") for one in dict.fromkeys(ids) if one != b"<>"]

@@ -15,6 +15,10 @@ ANALYSER = 1
 keeps are used only where it is the same. tests/mime/test_analyser.py knows when."""
 
 
+class Lengthy(Exception):
+    """A message whose analysis was to be brief takes longer: see `analyse`."""
+
+
 class Trait(IntFlag):
     """Facts about a message's octets that a door must know before it hands them out."""
 

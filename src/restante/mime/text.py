@@ -238,9 +238,9 @@ def _header_lines(split: list[tuple[bytes, bytes]], fallback: str) -> str:
     return fold("\n".join([f"{name.decode('ascii')}: {decode_header(value, fallback)}" for name, value in split]))
 
 
-def preview(data: bytes, root: Entity, fallback: str) -> str:
+def preview(data: bytes, root: Entity, fallback: str, *, brief: bool = False) -> str:
     """At most 200 characters of the first readable text, white space collapsed: of the first text/plain part that
-    is no attachment and says something at its beginning, else of the first HTML."""
+    is no attachment and says something at its beginning, else of the first HTML. brief: see `analyse`."""
     rich: Entity | None = None
     waiting = [root]
     while waiting:
@@ -250,14 +250,14 @@ def preview(data: bytes, root: Entity, fallback: str) -> str:
             if part.subtype == "html":
                 rich = rich or entity
             elif part.subtype == "plain" and not _attached(entity):
-                found = _beginning(data, entity, fallback, _PREVIEW_SOURCE)
+                found = _beginning(data, entity, fallback, _PREVIEW_SOURCE, brief)
                 if found:
                     return found
         waiting.extend(reversed(entity.children))
-    return _beginning(data, rich, fallback, _PREVIEW_HTML) if rich is not None else ""
+    return _beginning(data, rich, fallback, _PREVIEW_HTML, brief) if rich is not None else ""
 
 
-def _beginning(data: bytes, entity: Entity, fallback: str, octets: int) -> str:
+def _beginning(data: bytes, entity: Entity, fallback: str, octets: int, brief: bool) -> str:
     """The preview that a text part gives, read from its first `octets` of content."""
     part = entity.part
     stop = min(part.end, part.body + octets)
@@ -266,8 +266,9 @@ def _beginning(data: bytes, entity: Entity, fallback: str, octets: int) -> str:
             found = _first_lines(data, part, fallback)
             if found:
                 return found
-        return _collapsed(decoded(_content(data, part, stop), part.charset, fallback)[:_PREVIEW_SOURCE])
-    return _collapsed(html_text(decoded(_content(data, part, stop), part.charset, fallback))[:_PREVIEW_SOURCE])
+        return _collapsed(decoded(_content(data, part, stop), part.charset, fallback, brief=brief)[:_PREVIEW_SOURCE])
+    source = decoded(_content(data, part, stop), part.charset, fallback, brief=brief)
+    return _collapsed(html_text(source)[:_PREVIEW_SOURCE])
 
 
 def _first_lines(data: bytes, part: Part, fallback: str) -> str:
@@ -303,11 +304,11 @@ def _collapsed(text: str) -> str:
     return " ".join(text.split(None, _WORDS)[:_WORDS])[:PREVIEW]
 
 
-def decoded(octets: bytes, charset: str, fallback: str) -> str:
-    """Content of a text part as text. charset: the declared one, "" for none."""
+def decoded(octets: bytes, charset: str, fallback: str, *, brief: bool = False) -> str:
+    """Content of a text part as text. charset: the declared one, "" for none. brief: see `guess`."""
     if octets.isascii() or charset:
         return decode_charset(octets, charset, fallback)
-    return decode_charset(octets, "", guess(octets) or fallback)
+    return decode_charset(octets, "", guess(octets, brief=brief) or fallback)
 
 
 def _attached(entity: Entity) -> bool:

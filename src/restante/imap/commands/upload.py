@@ -8,12 +8,11 @@ RFC 9051 6.3.12; RFC 3502 (an empty message cancels); RFC 3516 4.4; RFC 6855 4; 
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 
+from ...analysts.one import analysed
 from ...config.limits import mime_limits
 from ...errors import Refusal
-from ...mime.analyse import analyse
 from ...mime.normalise import normalise_line_ends
 from ...store.model import Column, Mailbox, NewMessage
 from ...store.rights import Rights
@@ -28,9 +27,6 @@ from .writable import require_writable
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
-
-IN_THREAD = 256 * 1024
-"""Octets above which analysis leaves the event loop to others."""
 
 ADMITTED = 64 * 1024
 """Octets up to which a message is taken without being asked about first: that would cost more than it saves."""
@@ -118,11 +114,7 @@ async def new_message(session: ImapSession, message: AppendMessage) -> NewMessag
     if len(data) > session.limits.message:
         raise MessageTooLarge
     now = session.clock.now() if message.date is None else message.date.timestamp()
-    bounds = mime_limits(session.limits)
-    if len(data) > IN_THREAD:
-        analysis = await asyncio.to_thread(analyse, data, bounds)
-    else:
-        analysis = analyse(data, bounds)
+    analysis = await analysed(data, mime_limits(session.limits))
     if not _may_hold_8bit(session, message) and not data[analysis.root.header : analysis.root.body].isascii():
         raise EightBitHeader("Its header fields hold 8-bit octets.", "ENABLE UTF8=ACCEPT first.")
     return NewMessage(await session.own_store.put(data), analysis, flags, int(now))

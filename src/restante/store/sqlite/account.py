@@ -329,7 +329,7 @@ class SqliteStore(Octets, Retention, Sharing):
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
         self._engine.check_room(sum(message.blob.size for message in messages))
-        if len(messages) < MANY_PREPARED:
+        if len(messages) < MANY_PREPARED and all(map(emails.is_short, messages)):
             return emails.prepare_all(messages)
         return await asyncio.to_thread(emails.prepare_all, messages)
 

@@ -35,6 +35,16 @@ def prepare(message: NewMessage) -> Prepared:
     return Prepared(message, answers_of(message.analysis))
 
 
+def is_short(message: NewMessage) -> bool:
+    """Whether `prepare` is a matter of some tenths of a millisecond: a header may have a megabyte."""
+    analysis = message.analysis
+    return len(analysis.text.header) + len(analysis.bodystructure) <= SHORT
+
+
+SHORT = 64 << 10
+"""Characters and octets of an analysis that are made ready at once."""
+
+
 def prepare_all(messages: Sequence[NewMessage]) -> list[Prepared]:
     """As `prepare` for each."""
     return [prepare(message) for message in messages]

@@ -150,7 +150,7 @@ def large() -> Kept:
         kept.lists._keep((account, 1), (1, 1, 1), uids)
         kept.flags._keep(account, 1, 1, uids, array("I", [1] * count))
         kept.unseen._held[account, 1] = (1, 1)
-        kept.orders.keep((account, 1, BY_SUBJECT, All(), "i"), uids.uids, uids.uids[::-1])
+        kept.orders.keep((account, 1, BY_SUBJECT, All(), "i", 1), uids.uids, uids.uids[::-1])
         kept.matches._keep((account, 1, HasFlag("x")), ((1, 1, 1), uids.uids))
         kept.maildrops.keep(account, (1, 1, 1, ""), DropList([DropMessage(1, "x", 1, 1, 1, 0, False)] * count))
     return kept
@@ -160,7 +160,7 @@ def test_what_is_large_is_kept_a_while_longer() -> None:
     kept = large()
     assert kept.sleep({"large", "small"}, 1000.0)
     assert list(kept.lists._lists) == list(kept.flags._arrays) == list(kept.unseen._held) == [("large", 1)]
-    assert list(kept.orders._orders) == [("large", 1, BY_SUBJECT, All(), "i")]
+    assert list(kept.orders._orders) == [("large", 1, BY_SUBJECT, All(), "i", 1)]
     assert list(kept.matches._answers) == [("large", 1, HasFlag("x"))]
     assert list(kept.maildrops._drops) == ["large"]
     assert kept.sleep(set(), 1000.0 + LARGE_IDLE - 1)
@@ -175,15 +175,17 @@ def test_orders_are_bounded_and_of_the_same_messages() -> None:
     uids, ordered = (array("I", some) for some in (range(1, FEW_SORTED + 1), range(FEW_SORTED, 0, -1)))
     orders = Orders(most=2 * FEW_SORTED)
     for mailbox in (1, 2, 3):
-        orders.keep(("a", mailbox, BY_SUBJECT, All(), "i"), uids, ordered)
-    assert orders.find(db, ("a", 1, BY_SUBJECT, All(), "i"), uids) is None, "the one used longest ago makes room"
-    assert orders.find(db, ("a", 3, BY_SUBJECT, All(), "i"), uids) is ordered
-    assert orders.find(db, ("a", 3, BY_SUBJECT, All(), "i"), array("I", uids)) is ordered, "the same UIDs"
-    assert orders.find(db, ("a", 3, BY_SUBJECT, HasFlag("\\Seen"), "i"), uids) is None
-    assert orders.find(db, ("a", 3, (Criterion(SortKey.SUBJECT, reverse=True),), All(), "i"), uids) is None
-    assert orders.find(db, ("a", 3, BY_SUBJECT, All(), "i"), uids[: -MOST_PLACED - 1]) is None, "that is to be sorted"
-    orders.keep(("a", 4, BY_SUBJECT, All(), "i"), uids[1:], ordered[1:])
-    assert ("a", 4, BY_SUBJECT, All(), "i") not in orders._orders, "few are sorted as fast"
+        orders.keep(("a", mailbox, BY_SUBJECT, All(), "i", 1), uids, ordered)
+    assert orders.find(db, ("a", 1, BY_SUBJECT, All(), "i", 1), uids) is None, "the one used longest ago makes room"
+    assert orders.find(db, ("a", 3, BY_SUBJECT, All(), "i", 1), uids) is ordered
+    assert orders.find(db, ("a", 3, BY_SUBJECT, All(), "i", 1), array("I", uids)) is ordered, "the same UIDs"
+    assert orders.find(db, ("a", 3, BY_SUBJECT, HasFlag("\\Seen"), "i", 1), uids) is None
+    assert orders.find(db, ("a", 3, (Criterion(SortKey.SUBJECT, reverse=True),), All(), "i", 1), uids) is None
+    assert orders.find(db, ("a", 3, BY_SUBJECT, All(), "i", 1), uids[: -MOST_PLACED - 1]) is None, (
+        "that is to be sorted"
+    )
+    orders.keep(("a", 4, BY_SUBJECT, All(), "i", 1), uids[1:], ordered[1:])
+    assert ("a", 4, BY_SUBJECT, All(), "i", 1) not in orders._orders, "few are sorted as fast"
     orders.forget({"a"})
     assert orders._held == 0
 

@@ -19,6 +19,7 @@ from ..model import UidRanges
 from .changes import FEW_FLAGS
 from .compile import is_seen
 from .flag_sets import flag_sets, is_short, leaves, messages
+from .orders import of_mailbox
 
 if TYPE_CHECKING:
     from .account import SqliteStore
@@ -74,7 +75,7 @@ def _ordered(
     apart: bool,
 ) -> tuple[Place, array[int], array[int] | None]:
     found = _search(store, query, within, db, mailbox, apart)  # which has learned the incarnation, in this transaction
-    place = (store.account, mailbox, keys, query, store._shared.incarnation)
+    place = (store.account, mailbox, keys, query, store._shared.incarnation, of_mailbox(db, mailbox))
     return place, found, store.kept.orders.find(db, place, found)
 
 

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import apsw
 
@@ -33,38 +34,54 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Generat
     db: a connection of the caller's own, outside any transaction. Cost: one read of the whole file.
     """
     repair = mender is not None
-    yield from _file(db, repair)
+    yield from _file(db, mender)
     with _transaction(db, repair):
-        yield from _numbers(db, repair)
-        yield from _references(db, mender)
-        yield from _mailboxes(db, mender)
-        yield from _used(db, repair)
-        yield from _orphans(db, mender)
-        yield from _sharing(db, repair)
+        mended = False
+        for finding in chain(
+            _numbers(db, repair),
+            _references(db, mender),
+            _mailboxes(db, mender),
+            _used(db, repair),
+            _orphans(db, mender),
+            _sharing(db, repair),
+        ):
+            mended = mended or finding.repaired
+            yield finding
+        if mended and mender is not None:
+            mender.outdate(db)
     yield from _contents(db, mender, limits)
 
 
 _OF_INDEX = re.compile(r"(?:missing from|wrong # of entries in|values differ from) index ")
 
 
-def _file(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
+def _file(db: apsw.Connection, mender: Mender | None) -> Iterator[Finding]:
     """The file itself. SQLite's indexes are derived from its tables: one that is behind hides rows from every look-up
     that goes by it, and is made again."""
     texts = [text for (text,) in list(db.execute("PRAGMA integrity_check(20)")) if text != "ok"]
     behind = [text for text in texts if _OF_INDEX.search(text)]
-    mended = repair and bool(behind) and _reindexed(db)
+    found: list[Finding] = []
+    mended = mender is not None and bool(behind) and _reindexed(db, mender, found)
     for text in texts:
         of_index = text in behind
         yield Finding("index" if of_index else "file", f"SQLite finds: {text}", of_index, of_index and mended)
+    yield from found
 
 
-def _reindexed(db: apsw.Connection) -> bool:
-    """Make all indexes again; whether SQLite finds none behind any more."""
+def _reindexed(db: apsw.Connection, mender: Mender, found: list[Finding]) -> bool:
+    """Make all indexes again; whether SQLite finds none behind any more. found: takes what was amiss with numbers.
+
+    What changed while an index did not show it nobody has been told of: all placements count as changed now, which
+    takes a number above all that are there.
+    """
     try:
         with _transaction(db, True):
             db.execute("REINDEX")
+            numbers = list(_numbers(db, True))
+            mender.outdate(db, stamp=True)
     except (apsw.ConstraintError, apsw.CorruptError):  # rows that cannot both be there, or pages past reading
         return False
+    found += numbers
     return not any(_OF_INDEX.search(text) for (text,) in list(db.execute("PRAGMA integrity_check(20)")))
 
 
@@ -277,6 +294,7 @@ def _contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Ite
                     wrong = _is_there(db, key)
                     if wrong and mender is not None:
                         mender.rewrite(db, key, found)
+                        mender.outdate(db, key)
                 if wrong:
                     text = f"{id}: what FETCH, SORT, SEARCH or POP3 answer is not what the message says"
                     yield Finding("answers", text, True, mender is not None)

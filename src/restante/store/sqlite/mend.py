@@ -1,4 +1,9 @@
-"""What `doctor --repair` writes: derived rows made again, orphaned messages placed where people find them."""
+"""What `doctor --repair` writes: derived rows made again, orphaned messages placed where people find them.
+
+A server may be at work beside it, and keeps what it has made of the rows that are mended here: orders, lists, sizes.
+So each transaction that mends also takes a number for the mailboxes that it concerns (`outdate`), by which whatever
+was made before is known to be of no use any more.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +86,23 @@ class Mender:
         mailboxes.create(tx, INBOX)
         tx.finish()
 
+    def outdate(self, db: apsw.Connection, email: int | None = None, *, stamp: bool = False) -> None:
+        """Take a number for all mailboxes, or those that hold `email`, as after a change of their own: processes that
+        look at them next make anew what they keep. stamp: placements too, so that clients ask for all flags again.
+
+        Clients are told of no change but a higher HIGHESTMODSEQ. To be called where no number is above the counter.
+        """
+        if db.execute("SELECT 1 FROM account").get is None:
+            return  # `_numbers` says so; no process opens such a file
+        tx = self._command(db)
+        if email is None:
+            db.execute("UPDATE mailbox SET highest_modseq = ?1, changed_modseq = ?1", (tx.modseq,))
+        else:
+            db.execute(_OUTDATED, (tx.modseq, email))
+        if stamp:
+            db.execute("UPDATE placement SET modseq = ?", (tx.modseq,))
+        tx.finish()
+
     def rewrite(self, db: apsw.Connection, email: int, found: Analysis) -> None:
         """Make an email's answers, sort keys and texts again from its analysis."""
         emails.write_derived(db, email, found)
@@ -95,6 +117,11 @@ class Mender:
         """Make the searchable text of an email's body again."""
         db.execute("INSERT OR REPLACE INTO body_text (email, body) VALUES (?, ?)", (email, content.encode_text(text)))
 
+
+_OUTDATED = """
+UPDATE mailbox SET highest_modseq = ?1, changed_modseq = ?1
+WHERE key IN (SELECT mailbox FROM placement WHERE email = ?2)
+"""
 
 _HOMELESS = """
 SELECT p.email, p.flagset, p.size, p.received, p.saved FROM placement p

@@ -23,9 +23,10 @@ from .sort_keys import Values
 if TYPE_CHECKING:  # a process that does not search need not load it
     from ...query.language import Query
 
-    Place = tuple[str, int, tuple[Criterion, ...], Query, str]
-    """(account, mailbox, keys, what the messages have in common, the account's incarnation): an older state that is put
-    in service gives mailboxes' keys, and with them UIDs, to others than the lost one did."""
+    Place = tuple[str, int, tuple[Criterion, ...], Query, str, int]
+    """(account, mailbox, keys, what the messages have in common, the account's incarnation, `of_mailbox`): an older
+    state that is put in service gives mailboxes' keys, and with them UIDs, to others than the lost one did, and what a
+    message is sorted by is made anew where `doctor` finds it wrong."""
 
 MOST_ORDERED = 2_000_000
 """UIDs held by the orders of one process: 8 MB. The messages beside them are arrays that others keep (`changes`,
@@ -84,6 +85,11 @@ class Orders:
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._orders if place[0] in accounts]:
             self._drop(place)
+
+
+def of_mailbox(db: apsw.Connection, mailbox: int) -> int:
+    """The last number that changed the mailbox itself: its name, its role, or what a repair has made anew in it."""
+    return int(db.execute("SELECT changed_modseq FROM mailbox WHERE key = ?", (mailbox,)).get)
 
 
 def _led_on(values: Values, ordered: array[int], gone: list[int], come: list[int]) -> array[int]:

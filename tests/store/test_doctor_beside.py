@@ -1,0 +1,157 @@
+"""A repair from elsewhere is noticed by a process that keeps what it has made of the rows that were wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from restante.clock import system_random
+from restante.mime.analyse import analyse
+from restante.query.language import All, HasFlag
+from restante.query.order import Criterion, SortKey
+from restante.store.interface import Engine, Store
+from restante.store.model import FlagMode, Flags, NewMessage, System
+from restante.store.sqlite import orders
+from restante.store.sqlite.engine import SqliteEngine
+from tests.engines.making import ACCOUNT, ALL, Installation, inbox
+
+Asked = Callable[[Store, int], Awaitable[object]]
+
+
+def sorted_by(key: SortKey) -> Asked:
+    async def ask(store: Store, box: int) -> object:
+        return list(await store.sort(box, All(), (Criterion(key),), ALL))
+
+    return ask
+
+
+async def flagged(store: Store, box: int) -> object:
+    return list(await store.search(box, HasFlag("\\Flagged"), ALL))
+
+
+async def flag_sets(store: Store, box: int) -> object:
+    found = await store.flag_columns(box, ALL, 10_000)
+    assert found is not None
+    return [list(column) for column in found]
+
+
+async def for_pop3(store: Store, box: int) -> object:
+    return [message.size for message in await store.maildrop()]
+
+
+async def opened(store: Store, box: int) -> object:
+    opening = await store.opening(box, await store.mailbox("INBOX"))
+    return len(opening.snapshot.uids), opening.snapshot.mailbox.unseen, opening.first_unseen
+
+
+DAMAGE: dict[str, tuple[Asked, str]] = {
+    "sizes": (sorted_by(SortKey.SIZE), "UPDATE placement SET size = 1000 - uid"),
+    "dates": (sorted_by(SortKey.ARRIVAL), "UPDATE placement SET received = 1000 - uid"),
+    "subjects": (sorted_by(SortKey.SUBJECT), "UPDATE sortkey SET subject = 'A' WHERE email = 3"),
+    "for-pop3": (for_pop3, "UPDATE content SET pop3_size = 7, pop3_size_utf8 = 8 WHERE key = 2"),
+    "counters": (opened, "UPDATE mailbox SET messages = 3, unseen = 0 WHERE name = 'INBOX'"),
+    "flag-sets": (flagged, "UPDATE placement SET flagset = 99 WHERE uid = 2"),
+}
+
+
+async def filled(store: Store) -> int:
+    box = await inbox(store)
+    data = [b"Subject: plan %d\r\n\r\n%b\r\n" % (n, b"x" * n) for n in range(1, 5)]
+    new = [NewMessage(await store.put(d), analyse(d), Flags(), 1_000 + n, None) for n, d in enumerate(data)]
+    await store.append(box, new)
+    await store.store_flags(box, ((2, 3),), FlagMode.ADD, Flags(System.FLAGGED))
+    return box
+
+
+async def repaired(installation: Installation) -> None:
+    """As `restante doctor --repair` does it: another process's engine."""
+    doctor = SqliteEngine(installation.data, installation.clock, system_random, reserve=0)
+    try:
+        found = [finding async for finding in doctor.account(ACCOUNT).doctor(True)]
+        assert found
+        assert all(finding.repaired for finding in found), found
+        assert [finding async for finding in doctor.account(ACCOUNT).doctor(False)] == []
+    finally:
+        await doctor.close()
+
+
+async def anew(installation: Installation, ask: Asked, box: int) -> object:
+    """The answer of a process that keeps nothing."""
+    engine = SqliteEngine(installation.data, installation.clock, system_random, reserve=0)
+    try:
+        return await ask(engine.account(ACCOUNT), box)
+    finally:
+        await engine.close()
+
+
+@pytest.fixture(autouse=True)
+def few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "FEW_SORTED", 1)
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_what_was_made_of_rows_that_were_wrong_is_made_anew(tmp_path: Path, what: str) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    ask, damage = DAMAGE[what]
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        right = await anew(installation, ask, box)
+        db = apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute(damage)
+        floor = db.execute("SELECT log_floor FROM account").get
+        before = (await store.snapshot(box)).mailbox.highest_modseq
+        wrong = await ask(store, box)
+        if what != "flag-sets":
+            assert wrong != right
+            assert await ask(store, box) == wrong
+        await repaired(installation)
+        now = await ask(store, box)
+        assert now == await anew(installation, ask, box)
+        assert now == right or what == "flag-sets"  # flags that nobody can say are taken away
+        # Nobody is told of a change that there was none of, and what may be taken back is what it was.
+        delta = await store.delta(box, before)
+        assert delta.complete
+        assert [uid for uid, *_ in delta.changed] == ([2] if what == "flag-sets" else [])
+        assert not len(delta.vanished)
+        assert db.execute("SELECT log_floor FROM account").get == floor
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("ask", [flagged, flag_sets], ids=["matches", "flags"])
+def test_flags_that_an_index_of_sqlite_did_not_show_are_seen_after_the_repair(tmp_path: Path, ask: Asked) -> None:
+    """And told: nobody who went by the index has heard of them."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def execute(sql: str, *values: apsw.SQLiteValue) -> list[tuple[apsw.SQLiteValue, ...]]:
+        db = apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+        db.execute("PRAGMA writable_schema = ON")  # a connection keeps the schema that it read first
+        found = list(db.execute(sql, values))
+        db.close()
+        return found
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        before = await ask(store, box)
+        sql = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE name = 'placement_modseq'"
+        (kept,) = execute(sql)
+        execute("DELETE FROM sqlite_schema WHERE name = 'placement_modseq'")
+        execute("UPDATE placement SET flagset = (SELECT max(flagset) FROM placement), modseq = 50 WHERE uid = 4")
+        execute("INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", *kept)
+        execute("UPDATE mailbox SET highest_modseq = 50 WHERE key = ?", box)
+        execute("UPDATE account SET modseq = 50")
+        assert await ask(store, box) == before, "else the index shows it"
+        await repaired(installation)
+        now = await ask(store, box)
+        assert now != before
+        assert now == await anew(installation, ask, box)
+        assert [uid for uid, *_ in (await store.delta(box, 50)).changed] == [1, 2, 3, 4]
+
+    asyncio.run(installation.play(scene))

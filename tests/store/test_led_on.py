@@ -24,7 +24,7 @@ from restante.query.language import All, And, HasFlag, Larger, Not, Or, Query, U
 from restante.query.order import Criterion, SortKey
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, NewMessage
-from restante.store.sqlite import by_flags, changes, orders, sort
+from restante.store.sqlite import by_flags, changes, matches, orders, sort
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.matches import Matches
 from restante.store.sqlite.values import pack, ranges_of
@@ -138,18 +138,18 @@ def test_few_changes_sort_nothing_anew(tmp_path: Path, monkeypatch: pytest.Monke
     """A message that comes or goes, or is read: the order is led on, and the flags are not passed over."""
     sorted_: list[int] = []
     passed_over: list[int] = []
-    sort_uids, matching = sort.sort_uids, changes.FlagArrays.matching
+    sort_uids, pass_over = sort.sort_uids, matches.passed_over
 
     def noted_sort(db: apsw.Connection, mailbox: int, *rest: Any) -> array[int]:
         sorted_.append(mailbox)
         return sort_uids(db, mailbox, *rest)
 
-    def noted_matching(self: changes.FlagArrays, *rest: Any, **named: Any) -> array[int]:
+    def noted_pass(*rest: Any) -> array[int]:
         passed_over.append(1)
-        return matching(self, *rest, **named)
+        return pass_over(*rest)
 
     monkeypatch.setattr(sort, "sort_uids", noted_sort)
-    monkeypatch.setattr(changes.FlagArrays, "matching", noted_matching)
+    monkeypatch.setattr(matches, "passed_over", noted_pass)
     installation = Installation("sqlite", tmp_path / "data")
     undeleted = Not(HasFlag("\\Deleted"))
 
@@ -175,15 +175,15 @@ def test_few_changes_sort_nothing_anew(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_answers_are_bounded() -> None:
     lists = changes.Lists()
-    matches = Matches(lists, changes.FlagArrays(lists), most=3_000)
+    kept = Matches(lists, changes.FlagArrays(lists), most=3_000)
     uids = array("I", range(1, 1_001))
     for number in range(4):
-        matches._keep(("a", 1, HasFlag(str(number))), ((1, 1, 1), uids))
-    assert [place[2] for place in matches._answers] == [HasFlag("2"), HasFlag("3")]
-    matches.forget({"b"})
-    assert len(matches._answers) == 2
-    matches.forget({"a"})
-    assert matches._held == 0
+        kept._keep(("a", 1, HasFlag(str(number))), ((1, 1, 1), uids))
+    assert [place[2] for place in kept._answers] == [HasFlag("2"), HasFlag("3")]
+    kept.forget({"b"})
+    assert len(kept._answers) == 2
+    kept.forget({"a"})
+    assert kept._held == 0
 
 
 def test_long_queries_leave_nothing_behind(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ HOT = {
     "removed rows": (rows.rows_sql((Column.FLAGS, Column.CONTENT), True, True), 4),
     "removed rows of many ranges": (rows.rows_sql((Column.ENVELOPE,), False, True), 3),
     "uids": ("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", 1),
-    "first unseen": (changes._FIRST_UNSEEN, 2),
+    "first unseen": (changes._FIRST_UNSEEN, 3),
     "lowest touched": (changes._LOWEST_TOUCHED, 2),
     "first unseen is there": (changes._THERE, 2),
     "lowest changed": (changes._LOWEST_CHANGED, 2),

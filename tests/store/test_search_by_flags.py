@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from array import array
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.clock import system_random
 from restante.query.language import All, And, HasFlag, Larger, Not, Or, Query
+from restante.query.order import Criterion, SortKey
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, System, UidRanges
+from restante.store.sqlite import matches
 from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.flag_sets import flag_sets
@@ -82,6 +88,45 @@ def test_the_array_answers_as_the_rows_do(tmp_path: Path) -> None:
             assert await unseen(store, box, ((1, 1), (3, 8), (10, MANY))) == [1, 3, 10]
         finally:
             await other.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_flags_of_a_large_mailbox_are_passed_over_on_a_thread_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the first search of a million messages holds everybody up. What changes meanwhile is answered for."""
+    monkeypatch.setattr(matches, "PASSED_ON_LOOP", 5)
+    monkeypatch.setattr(matches, "PASSED_AT_ONCE", 4)
+    installation = Installation("sqlite", tmp_path / "data")
+    apart: list[threading.Thread] = []
+    pass_over = matches.passed_over
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 13, "\\Seen")
+        await fill(store, box, 9)
+        loop = asyncio.get_running_loop()
+
+        def noted(*given: Any) -> array[int]:
+            apart.append(threading.current_thread())
+            found = pass_over(*given)
+            change = store.store_flags(box, ((14, 15),), FlagMode.ADD, Flags(System.SEEN))
+            asyncio.run_coroutine_threadsafe(change, loop).result(30)
+            return found
+
+        monkeypatch.setattr(matches, "passed_over", noted)
+        within = ((1, MANY),)
+        unseen, by_date = Not(HasFlag("\\Seen")), (Criterion(SortKey.DATE),)
+        for long in (False, True):
+            query: Query = And(tuple([unseen] * 9)) if long else unseen
+            left = list(range(16, 23))
+            asked = [store.search(box, query, within) for _ in range(3)]
+            found = await asyncio.gather(*asked, store.sort(box, query, by_date, within))
+            assert [sorted(one) for one in found] == [left] * 4
+            assert len(apart) == (4 if long else 1), "what is not kept is looked for by each"
+            assert threading.main_thread() not in apart
+            apart.clear()
 
     asyncio.run(installation.play(scene))
 

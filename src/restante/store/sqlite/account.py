@@ -58,7 +58,7 @@ from . import (
 )
 from .account_file import NOT_FOUND
 from .candidates import Candidates
-from .changes import FEW_FLAGS, NotRead
+from .changes import FEW_FLAGS, NotRead, first_unseen
 from .emails import Prepared
 from .octets import Octets
 from .retention import Retention
@@ -85,9 +85,10 @@ MANY_PREPARED = 16
 _FLAGS_ALONE = (Column.FLAGS,)
 
 
-def _list_of(db: apsw.Connection, mailbox: int) -> tuple[Mailbox, array[int], array[int]]:
-    """The mailbox, its UIDs, the flag set numbers beside them."""
-    return mailboxes.mailbox_by_key(db, mailbox, ""), *rows.uids_and_flags_apart(db, mailbox)
+def _list_of(db: apsw.Connection, mailbox: int) -> tuple[Mailbox, array[int], array[int], int | None]:
+    """The mailbox, its UIDs, the flag set numbers beside them, the first UID that is unseen."""
+    found = mailboxes.mailbox_by_key(db, mailbox, "")
+    return found, *rows.uids_and_flags_apart(db, mailbox), first_unseen(db, mailbox) if found.unseen else None
 
 
 class SqliteStore(Octets, Retention, Sharing):
@@ -129,15 +130,18 @@ class SqliteStore(Octets, Retention, Sharing):
         self._shared.reading.release()
         return found
 
-    def _reading(self, mailbox: int) -> asyncio.Future[tuple[Mailbox, array[int], array[int]]]:
+    def _reading(self, mailbox: int) -> asyncio.Future[tuple[Mailbox, array[int], array[int], int | None]]:
         """The list and flags, on their way from a thread; kept when they are there. `Shared.reading` is let go of then,
         not when who waits for them is cancelled: the next one would read them a second time meanwhile."""
         reading = self._shared.reading
 
-        def read(future: asyncio.Future[tuple[Mailbox, array[int], array[int]]]) -> None:
+        def read(future: asyncio.Future[tuple[Mailbox, array[int], array[int], int | None]]) -> None:
             reading.release()
             if not future.cancelled() and future.exception() is None:
-                self._engine.kept.lists.take(self.account, *future.result())
+                found, uids, flags, unseen = future.result()
+                self._engine.kept.lists.take(self.account, found, uids, flags)
+                if unseen is not None:
+                    self._engine.kept.unseen.take(self.account, found, unseen)
 
         try:
             future = asyncio.get_running_loop().run_in_executor(None, self.read_apart, _list_of, mailbox)

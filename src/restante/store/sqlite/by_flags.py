@@ -1,14 +1,17 @@
 """Searches and orders of what asks for flags alone, from what a process keeps of its mailboxes.
 
 Each is one read transaction in which what is kept is brought to now; of a large mailbox of which nothing is kept, list
-and flags are read on a thread first. UIDs that the outermost keys name have been taken out of the query (`narrowed`).
+and flags are read on a thread first, and passed over there. UIDs that the outermost keys name have been taken out of
+the query (`narrowed`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from array import array
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 
@@ -19,11 +22,15 @@ from ..model import UidRanges
 from .changes import FEW_FLAGS
 from .compile import is_seen
 from .flag_sets import flag_sets, is_short, leaves, messages
+from .matches import NotPassed
 from .orders import of_mailbox
 
 if TYPE_CHECKING:
     from .account import SqliteStore
+    from .matches import Answer
     from .orders import Place
+
+T = TypeVar("T")
 
 
 def answers(store: SqliteStore, query: Query, within: UidRanges) -> bool:
@@ -40,11 +47,32 @@ def asks_seen(query: Query) -> bool:
 
 async def search(store: SqliteStore, mailbox: int, query: Query, within: UidRanges) -> array[int]:
     """UIDs of `within` that match, ascending. Never change the array. Raises NoSuchMailbox."""
-    return await store.with_list(partial(_search, store, query, within), mailbox)
+    return await _passing(store, partial(_search, store, query, within), mailbox)
+
+
+async def _passing(store: SqliteStore, fn: Callable[[Answer | None, apsw.Connection, int, bool], T], mailbox: int) -> T:
+    """`store.with_list(fn, mailbox)`, where fn may have flags passed over on a thread: once for all who come
+    meanwhile, if what they ask is worth keeping."""
+    try:
+        return await store.with_list(partial(fn, None), mailbox)
+    except NotPassed:
+        pass
+    async with store._shared.passing:
+        try:
+            return await store.with_list(partial(fn, None), mailbox)  # who was before us may have had them passed over
+        except NotPassed as many:
+            passed = await asyncio.to_thread(many.answer)
+        return await store.with_list(partial(fn, passed), mailbox)
 
 
 def _search(
-    store: SqliteStore, query: Query, within: UidRanges, db: apsw.Connection, mailbox: int, apart: bool
+    store: SqliteStore,
+    query: Query,
+    within: UidRanges,
+    passed: Answer | None,
+    db: apsw.Connection,
+    mailbox: int,
+    apart: bool,
 ) -> array[int]:
     shared, kept, account = store._shared, store.kept, store.account
     shared.learn(db)  # in this transaction: a set that is not known would match no NOT
@@ -53,7 +81,7 @@ def _search(
         found = kept.lists.snapshot(db, account, mailbox, "", apart=apart).uids.uids
     else:
         named = query if is_short(query) else None
-        found = kept.matches.find(db, account, mailbox, named, numbers, apart=apart)
+        found = kept.matches.find(db, account, mailbox, named, numbers, apart=apart, passed=passed)
     return runs.within(found, within)
 
 
@@ -62,7 +90,7 @@ async def ordered(
 ) -> tuple[Place, array[int], array[int] | None]:
     """`search`, with its place among orders (for `keep`), and the same UIDs in the order of these keys where it is
     known. Never change either array."""
-    return await store.with_list(partial(_ordered, store, query, keys, within), mailbox)
+    return await _passing(store, partial(_ordered, store, query, keys, within), mailbox)
 
 
 def _ordered(
@@ -70,11 +98,14 @@ def _ordered(
     query: Query,
     keys: tuple[Criterion, ...],
     within: UidRanges,
+    passed: Answer | None,
     db: apsw.Connection,
     mailbox: int,
     apart: bool,
 ) -> tuple[Place, array[int], array[int] | None]:
-    found = _search(store, query, within, db, mailbox, apart)  # which has learned the incarnation, in this transaction
+    found = _search(
+        store, query, within, passed, db, mailbox, apart
+    )  # which has learned the incarnation, in this transaction
     place = (store.account, mailbox, keys, query, store._shared.incarnation, of_mailbox(db, mailbox))
     return place, found, store.kept.orders.find(db, place, found)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from itertools import chain, compress
 from typing import TYPE_CHECKING
 
 import apsw
@@ -41,6 +41,35 @@ the flags: 0.03 us a message, where a change that is read takes one."""
 NOTHING = array("I")
 
 
+PASSED_ON_LOOP = 50_000
+"""Placements whose flags are passed over on the event loop: 2 ms. More of them on a thread."""
+
+PASSED_AT_ONCE = 20_000
+"""Placements that are passed over in one go: nobody else has the interpreter meanwhile."""
+
+
+class NotPassed(Exception):
+    """An answer that takes a pass over so many flags that it is not for the event loop: `answer` makes it on a thread.
+
+    Holds copies, or what never changes.
+    """
+
+    def __init__(self, state: State, uids: array[int], flags: array[int], numbers: AbstractSet[int]) -> None:
+        self._state, self._uids, self._flags, self._numbers = state, uids, flags, numbers
+
+    def answer(self) -> Answer:
+        return self._state, passed_over(self._uids, self._flags, self._numbers)
+
+
+def passed_over(uids: array[int], flags: array[int], numbers: AbstractSet[int]) -> array[int]:
+    """Those UIDs beside which one of these flag sets stands."""
+    found = array("I")
+    for start in range(0, len(uids), PASSED_AT_ONCE):
+        stop = start + PASSED_AT_ONCE
+        found.extend(compress(uids[start:stop], map(numbers.__contains__, flags[start:stop])))
+    return found
+
+
 class Matches:
     """The answers, least recently used ones forgotten."""
 
@@ -60,10 +89,12 @@ class Matches:
         numbers: AbstractSet[int],
         *,
         apart: bool = False,
+        passed: Answer | None = None,
     ) -> array[int]:
         """UIDs of the mailbox's messages that have one of these flag sets, ascending; the same array while they are the
-        same. Never change it. query: what these sets were found by, in this transaction; None keeps nothing. Raises
-        NoSuchMailbox; with `apart` NotRead, where all flags are to be read on a thread first."""
+        same. Never change it. query: what these sets were found by, in this transaction; None keeps nothing. passed:
+        what `NotPassed` came to. Raises NoSuchMailbox; with `apart` NotRead, where all flags are to be read on a
+        thread first; without `passed` NotPassed, where they are to be passed over there."""
         snapshot = self._lists.snapshot(db, account, key, "", apart=apart)
         uids, state = snapshot.uids, state_of(snapshot.mailbox)
         if not numbers or not len(uids):
@@ -72,11 +103,17 @@ class Matches:
         if held is not None and held[0] == state:
             self._answers.move_to_end((account, key, query))
             return held[1]
+        held = passed or held
         found = None
-        if held is not None and held[0][0] <= state[0]:
+        if held is not None and held[0] == state:
+            found = held[1]
+        elif held is not None and held[0][0] <= state[0]:
             found = _led_on(db, key, held[0][0], held[1], numbers, min(MOST_LED_ON, len(uids) // 32 + 16))
         if found is None:
-            found = self._flags.matching(db, account, key, numbers, apart=apart)
+            all_uids, flags = self._flags.current(db, account, key, apart=apart)
+            if len(all_uids) > PASSED_ON_LOOP and passed is None:
+                raise NotPassed(state, all_uids, flags[:], numbers)
+            found = passed_over(all_uids, flags, numbers)  # now, also where much has changed since it was passed
         if query is not None:
             self._keep((account, key, query), (state, found))
         return found

@@ -11,10 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 import apsw
-import msgspec
 
 from ..model import AccountStats, Column, Provenance, Row, UidRanges
-from .values import pack, spans, typed
+from .values import numbers, pack, spans, typed
 
 # Column -> (expression, tables it needs). "e": email, "a": answer, "c": content.
 _COLUMNS: dict[Column, tuple[str, str]] = {
@@ -109,10 +108,8 @@ def uids_and_flags(db: apsw.Connection, mailbox: int) -> tuple[array[int], array
 def uids_and_flags_apart(db: apsw.Connection, mailbox: int) -> tuple[array[int], array[int]]:
     """The same for a thread: as two values, so that SQLite takes the interpreter's lock once and not for each row."""
     uids, flags = db.execute(_UIDS_AND_FLAGS, (mailbox,)).get
-    return (array("I"), array("I")) if uids is None else (array("I", _numbers(uids)), array("I", _numbers(flags)))
+    return (array("I"), array("I")) if uids is None else (numbers(uids), numbers(flags))
 
-
-_numbers = msgspec.json.Decoder(list[int]).decode
 
 _UIDS_AND_FLAGS = """
 SELECT '[' || group_concat(uid) || ']', '[' || group_concat(flagset) || ']'

@@ -15,8 +15,8 @@ class Shared:
     """What the sessions of one process share of an account."""
 
     __slots__ = (
-        "__weakref__", "claimed", "flags", "flags_known", "freed", "incarnation", "quota", "quota_at", "readers",
-        "reading", "seen_counts",
+        "__weakref__", "claimed", "flags", "flags_known", "freed", "incarnation", "passing", "quota", "quota_at",
+        "readers", "reading", "seen_counts",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -30,6 +30,8 @@ class Shared:
         self.seen_counts: dict[tuple[int, str], tuple[int, int, int]] = {}
         self.reading = asyncio.Lock()
         """Held while a large mailbox's UID list is read on a thread: a crowd that comes at once reads it once."""
+        self.passing = asyncio.Lock()
+        """Held while flags of a large mailbox are passed over on a thread, likewise."""
         self.quota: Quota | None = None
         self.quota_at = 0
         self.freed = False

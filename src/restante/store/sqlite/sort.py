@@ -27,7 +27,7 @@ from ..model import UidRanges
 from . import by_flags
 from .flag_sets import messages, narrowed
 from .sort_keys import SENT, ordering, sortkey_join
-from .values import pack, ranges_of, spans
+from .values import numbers, pack, ranges_of, spans
 
 if TYPE_CHECKING:
     from .account import SqliteStore
@@ -73,7 +73,7 @@ _SCORED = "carray(?1) s CROSS JOIN placement p ON p.mailbox = ?2 AND p.uid = (s.
 def sort_uids(db: apsw.Connection, mailbox: int, named: apsw.CArrayBinding, keys: Sequence[Criterion]) -> array[int]:
     """UIDs of the placements named, ordered."""
     text: str | None = db.execute(sort_sql(keys), (named, mailbox)).get
-    return array("I", _decode_numbers(text)) if text else array("I")
+    return numbers(text) if text else array("I")
 
 
 async def sort(

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import apsw
+import msgspec
 
 from ...runs import runs
 from .coding import clean as clean
@@ -41,6 +42,29 @@ def spans(ranges: str, table: str, mailbox: str) -> str:
 def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
     """Ascending UIDs as inclusive ranges. An array is taken as it is; others are copied once."""
     return runs(uids if isinstance(uids, array) else array("I", uids))
+
+
+def numbers(text: str) -> array[int]:
+    """The numbers of a JSON array as `group_concat` makes it, 32 bits each.
+
+    For a thread: a piece at a time, since nobody else has the interpreter while one is read. A million take 40 ms.
+    """
+    if len(text) <= _PIECE:
+        return array("I", _decode_numbers(text))
+    found = array("I")
+    start, end = 1, len(text) - 1
+    while start < end:
+        stop = text.find(",", min(start + _PIECE, end), end)
+        stop = end if stop < 0 else stop
+        found.fromlist(_decode_numbers(f"[{text[start:stop]}]"))
+        start = stop + 1
+    return found
+
+
+_PIECE = 100_000
+"""Characters of numbers that are read at once: half a millisecond."""
+
+_decode_numbers = msgspec.json.Decoder(list[int]).decode
 
 
 def typed(cursor: apsw.Cursor) -> Any:

@@ -99,7 +99,8 @@ async def compared(engine: SqliteEngine, store: Store, box: int) -> list[int]:
             assert await store.search(box, query, ALL) == rows, query
             named = pack(tuple(ranges_of(rows)))
             for keys in KEYS:
-                expected = sort.sort_uids(db, box, named, keys)
+                expected, highest = sort.sort_uids(db, box, named, keys)
+                assert highest == max(rows, default=0)
                 assert await store.sort(box, query, keys, ALL) == expected, (query, keys)
                 newest = expected[-1] if len(expected) else 1
                 within = ((2, max(2, newest)),)
@@ -140,7 +141,7 @@ def test_few_changes_sort_nothing_anew(tmp_path: Path, monkeypatch: pytest.Monke
     passed_over: list[int] = []
     sort_uids, pass_over = sort.sort_uids, matches.passed_over
 
-    def noted_sort(db: apsw.Connection, mailbox: int, *rest: Any) -> array[int]:
+    def noted_sort(db: apsw.Connection, mailbox: int, *rest: Any) -> tuple[array[int], int]:
         sorted_.append(mailbox)
         return sort_uids(db, mailbox, *rest)
 

@@ -51,7 +51,7 @@ HOT = {
     "lowest touched": (changes._LOWEST_TOUCHED, 2),
     "first unseen is there": (changes._THERE, 2),
     "lowest changed": (changes._LOWEST_CHANGED, 2),
-    "changed": (changes._CHANGED, 2),
+    "changed": (changes._CHANGED, 3),
     "vanished": (changes._VANISHED, 3),
     "flags to change": (flags._OF_SET, 4),
     "flags changed": (flags._UPDATE, 4),

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from array import array
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -16,9 +17,9 @@ from restante.query.language import All, HasFlag
 from restante.query.order import Criterion, SortKey
 from restante.store.errors import Busy, NoSuchMailbox
 from restante.store.interface import Engine, Store
-from restante.store.model import FlagMode, Mailbox, UidList
+from restante.store.model import FlagMode, Flags, Mailbox, UidList
 from restante.store.rights import parse_rights
-from restante.store.sqlite import changes, rows
+from restante.store.sqlite import account, changes, rows
 from restante.store.sqlite.engine import SqliteEngine
 from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox
 
@@ -238,5 +239,42 @@ def test_a_list_of_which_much_has_gone_is_read_anew(tmp_path: Path, monkeypatch:
         assert len(read) == (1 if gone == 16 else 0)
         delta = await store.delta(box, 1)
         assert list(delta.vanished) == [*range(5, 5 + gone * 100)], "what is told is all of it"
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_changed_in_a_large_mailbox_is_read_on_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or all that were marked as read at once hold up everybody, once for each session that is told."""
+    monkeypatch.setattr(changes, "MOST_CHANGED", 5)
+    apart: list[bool] = []
+    read = changes.changed_since
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def noted(*given: Any) -> Any:
+        apart.append(threading.current_thread() is not threading.main_thread())
+        return read(*given)
+
+    monkeypatch.setattr(changes, "changed_since", noted)
+    monkeypatch.setattr(account, "changed_since", noted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 20)
+        since = (await store.snapshot(box)).mailbox.highest_modseq
+        await store.store_flags(box, ((15, 17),), FlagMode.ADD, Flags.of(["\\Flagged"]))
+        await store.store_flags(box, ((3, 4),), FlagMode.ADD, Flags.of(["\\Seen"]))
+        few = await store.delta(box, since)
+        assert [uid for uid, *_ in few.changed] == [3, 4, 15, 16, 17]
+        assert apart == [False]
+        await store.store_flags(box, ((1, 1),), FlagMode.ADD, Flags.of(["$New"]))
+        many = await asyncio.gather(store.delta(box, since), store.delta(box, since))
+        table = engine.kept.shared(ACCOUNT).flags  # type: ignore[attr-defined]  # as it has been learned by then
+        assert [[uid for uid, *_ in one.changed] for one in many] == [[1, 3, 4, 15, 16, 17]] * 2
+        assert table[many[0].changed[0][1]].keywords == {"$New"}
+        await store.expunge(box, ((1, 7),), deleted_only=False)
+        gone = await store.delta(box, many[0].mailbox.highest_modseq)
+        assert list(gone.vanished) == [1, 2, 3, 4, 5, 6, 7]
+        assert gone.complete
+        assert sorted(apart) == [False] * 4 + [True] * 3, "tried here, read there"
 
     asyncio.run(installation.play(scene))

@@ -58,7 +58,7 @@ from . import (
 )
 from .account_file import NOT_FOUND
 from .candidates import Candidates
-from .changes import FEW_FLAGS, NotRead, first_unseen
+from .changes import FEW_FLAGS, Changed, NotRead, changed_since, first_unseen
 from .emails import Prepared
 from .octets import Octets
 from .retention import Retention
@@ -89,6 +89,11 @@ def _list_of(db: apsw.Connection, mailbox: int) -> tuple[Mailbox, array[int], ar
     """The mailbox, its UIDs, the flag set numbers beside them, the first UID that is unseen."""
     found = mailboxes.mailbox_by_key(db, mailbox, "")
     return found, *rows.uids_and_flags_apart(db, mailbox), first_unseen(db, mailbox) if found.unseen else None
+
+
+def _delta_of(db: apsw.Connection, mailbox: int, since: int, user: str) -> tuple[Mailbox, Changed, array[int], bool]:
+    """What `Delta` is made of."""
+    return mailboxes.mailbox_by_key(db, mailbox, user), *changed_since(db, mailbox, since)
 
 
 class SqliteStore(Octets, Retention, Sharing):
@@ -208,7 +213,16 @@ class SqliteStore(Octets, Retention, Sharing):
         here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
         if since >= here.highest_modseq:  # the answer to most questions: nothing
             return Delta(here, [], NOTHING, True)
-        return self._engine.kept.deltas.find(self.account, here, since) or self._read(self._delta, mailbox, since)
+        known = self._engine.kept.deltas.find(self.account, here, since)
+        if known is not None:
+            return known
+        try:
+            return self._read(self._delta, mailbox, since)
+        except NotRead:
+            async with self._shared.passing:  # an object for each change: not for several sessions at once
+                found = Delta(*await asyncio.to_thread(self.read_apart, _delta_of, mailbox, since, self._user))
+        self._read(self._shared.learn)
+        return found
 
     def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
         found = self._engine.kept.deltas.delta(db, self.account, mailbox, self._user, since)

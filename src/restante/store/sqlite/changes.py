@@ -41,13 +41,16 @@ SMALL_DELTA = 1_000
 MOST_BESIDE = 2_000_000
 """UIDs of the lists beside those answers: 8 MB. Each message that comes makes another list."""
 
-MOST_CHANGED = 20_000
-"""Placements of which the flags are read on the event loop because they changed: 20 ms. After more all are read."""
+MOST_CHANGED = 8_000
+"""Placements that are read on the event loop because they changed: 8 ms. After more all flags are read, and what has
+changed on a thread."""
 
+MOST_GONE = 8_000
+"""Removals that are read there so that a list is led on: 7 ms. After more the list is read anew."""
 
-ON_LOOP = 200_000
-"""Messages up to which a UID list is read on the event loop: about 60 ms. Larger ones are read on a thread, where the
-caller can wait for it."""
+ON_LOOP = 25_000
+"""Messages up to which a UID list is read on the event loop: 7 ms. Larger ones are read on a thread, where the caller
+can wait for it, which takes a millisecond more."""
 
 
 ANY_UID = (1 << 32) - 1
@@ -263,7 +266,7 @@ def _followed(db: apsw.Connection, mailbox: Mailbox, state: State, uids: UidList
     highest, uidnext, _ = state
     if highest < log_floor(db):  # removals are forgotten; or the file is an older state, which tells nothing of these
         return None
-    most = len(uids) // 4 + 1_000  # after more removals, which lie in no order, the whole list is read sooner
+    most = min(len(uids) // 4 + 1_000, MOST_GONE)  # after more, which lie in no order, the list is read sooner
     gone = vanished(db, mailbox.key, highest, most)
     if len(gone) > most:
         return None
@@ -292,7 +295,29 @@ def vanished(db: apsw.Connection, key: int, since: int, most: int | None = None)
 _ALL_FLAGS = "SELECT flagset FROM placement WHERE mailbox = ? ORDER BY uid"
 _CHANGED_FLAGS = "SELECT uid, flagset FROM placement WHERE mailbox = ? AND modseq > ? LIMIT ?"
 _VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ? LIMIT ?"
-_CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ?"
+_CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ? LIMIT ?"
+_ALL_CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ? ORDER BY uid"
+
+
+Changed = list[tuple[int, int, int]]
+"""(uid, flag set number, mod-sequence), ascending."""
+
+
+def changed_since(
+    db: apsw.Connection, key: int, since: int, most: int | None = None
+) -> tuple[Changed, array[int], bool]:
+    """What of `Delta` is read: placements changed after `since`, UIDs removed, whether these are all.
+
+    most: raise NotRead where either is more. Without it for a thread: SQLite puts them in order.
+    """
+    gone, complete = vanished(db, key, since, most), since >= log_floor(db)
+    if most is None:
+        return typed(db.execute(_ALL_CHANGED, (key, since))), gone, complete
+    changed: Changed = typed(db.execute(_CHANGED, (key, since, most + 1)))
+    if max(len(changed), len(gone)) > most:
+        raise NotRead
+    changed.sort()
+    return changed, gone, complete
 
 
 class FirstUnseen:
@@ -442,11 +467,10 @@ class Deltas:
         return kept if kept is not None and kept.mailbox == mailbox else None
 
     def delta(self, db: apsw.Connection, account: str, key: int, user: str, since: int) -> Delta:
-        """What changed after `since`, read in the caller's transaction. Raises NoSuchMailbox."""
+        """What changed after `since`, read in the caller's transaction. Raises NoSuchMailbox, and NotRead where that
+        is so much that it is to be read on a thread."""
         mailbox = mailboxes.mailbox_by_key(db, key, user)
-        changed: list[tuple[int, int, int]] = typed(db.execute(_CHANGED, (key, since)))
-        changed.sort()
-        gone, complete = vanished(db, key, since), since >= log_floor(db)
+        changed, gone, complete = changed_since(db, key, since, MOST_CHANGED)
         delta = Delta(mailbox, changed, gone, complete, self._lists.kept(db, account, mailbox))
         if len(changed) + len(delta.vanished) <= SMALL_DELTA:
             self._kept[account, key, since, mailbox.highest_modseq] = delta

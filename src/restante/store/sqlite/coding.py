@@ -74,6 +74,16 @@ def decode_text(stored: bytes) -> str:
     return decode(stored[0], stored[1:], LARGEST_TEXT).decode("utf-8", "replace") if stored else ""
 
 
+def octets_of(stored: bytes) -> int:
+    """How many octets `decode_text` unpacks of a stored text; those that are there where that cannot be told."""
+    if not stored or stored[0] != ZSTD:
+        return len(stored)
+    try:
+        return max(len(stored), zstandard.frame_content_size(memoryview(stored)[1:]))
+    except zstandard.ZstdError:
+        return len(stored)  # damaged: who decodes it says so
+
+
 def clean(text: str) -> str:
     """Text that SQLite can hold: a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
     if text.isascii():

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from ..interface import ComeTo
 from ..model import FlagTable, Scored, UidRanges
 from . import bodies, by_flags
 from .candidates import Lookups, emails_of
+from .coding import octets_of
 from .compile import (
     EMAIL,
     TRUE,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 FEW = 500  # messages up to which their texts are read without a look at the index
 _TEXT_BATCH = 256  # candidates whose texts are looked at between two turns of the loop: about 2 ms
+_TEXT_OCTETS = 2 << 20  # of these texts, unpacked: about 3 ms
 _INDEX_PART = 10_000  # candidates that an index names at once: about 3 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
@@ -329,7 +332,13 @@ class _Search:
         could not be made: one that still cannot be read has none.
         """
         keys = array("q", sorted(emails))
-        waiting = self.store.look(_stored_texts, keys, see, bodies=self.compiler.bodies)
+        waiting: list[tuple[int, bytes, int, int]] = []
+        while keys:
+            more, come_to = self.store.look(_stored_texts, keys, see, bodies=self.compiler.bodies)
+            waiting += more
+            keys = keys[come_to:]
+            if keys:
+                await asyncio.sleep(0)  # others' turn: large ones
         while waiting:
             count = bodies.at_once([size for *_, size in waiting])
             some = waiting[:count]
@@ -376,19 +385,24 @@ def _no_index(_needle: str) -> None:
 
 def _stored_texts(
     db: apsw.Connection, emails: array[int], see: Callable[[int, Texts], None], *, bodies: bool
-) -> list[tuple[int, bytes, int, int]]:
-    """Show the texts that are stored; (email, header, content, size) of emails whose body is not, where it is asked."""
-    if not bodies:
-        for email, header in db.execute(_HEADERS, (apsw.carray(emails),)):
-            see(email, Texts(header, b""))
-        return []
+) -> tuple[list[tuple[int, bytes, int, int]], int]:
+    """Show the texts that are stored, up to _TEXT_OCTETS. (email, header, content, size) of emails whose body is not,
+    where it is asked; and how many of the emails, ascending, have been come to: one at least."""
     waiting: list[tuple[int, bytes, int, int]] = []
-    for email, header, body, stored, size in db.execute(_TEXTS, (apsw.carray(emails),)):
-        if not body:  # none, or UNREADABLE
-            waiting.append((email, header, stored, size))
-        else:
-            see(email, Texts(header, body))
-    return waiting
+    octets = 0
+    cursor = db.execute(_TEXTS if bodies else _HEADERS, (apsw.carray(emails),))
+    try:
+        for email, header, body, stored, size in cursor:
+            if bodies and not body:  # none, or UNREADABLE
+                waiting.append((email, header, stored, size))
+            else:
+                see(email, Texts(header, body))
+            octets += octets_of(header) + octets_of(body or b"")
+            if octets >= _TEXT_OCTETS:
+                return waiting, bisect_right(emails, email)
+    finally:
+        cursor.close()  # not read to its end: the statement would go on
+    return waiting, len(emails)
 
 
 def _fetch(db: apsw.Connection, sql: str, values: Sequence[object]) -> list[Row]:
@@ -440,7 +454,9 @@ def _messages_of(db: apsw.Connection, mailbox: int) -> int:
     return int(db.execute("SELECT messages FROM mailbox WHERE key = ?", (mailbox,)).get or 0)
 
 
-_HEADERS = "SELECT s.email, s.header FROM carray(?1) AS c CROSS JOIN search_text AS s ON s.email = c.value"
+_HEADERS = """
+SELECT s.email, s.header, x'', 0, 0 FROM carray(?1) AS c CROSS JOIN search_text AS s ON s.email = c.value
+"""
 
 _TEXTS = """
 SELECT s.email, s.header, b.body, e.content, e.size FROM carray(?1) AS c

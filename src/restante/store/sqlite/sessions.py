@@ -31,7 +31,7 @@ class Shared:
         self.reading = asyncio.Lock()
         """Held while a large mailbox's UID list is read on a thread: a crowd that comes at once reads it once."""
         self.passing = asyncio.Lock()
-        """Held while flags of a large mailbox are passed over on a thread, likewise."""
+        """Held while flags of a large mailbox are passed over on a thread, likewise, or what changed in it is read."""
         self.quota: Quota | None = None
         self.quota_at = 0
         self.freed = False

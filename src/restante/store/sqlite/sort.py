@@ -32,12 +32,16 @@ from .values import numbers, pack, ranges_of, spans
 if TYPE_CHECKING:
     from .account import SqliteStore
 
-ON_LOOP = 4_000
-"""Messages up to which a sort is done on the event loop: about 4 ms, threading 7. More go to a thread."""
+    Ordered = tuple[array[int], int]
+    """UIDs in order, and the highest of them; 0 where there are none."""
 
-ON_LOOP_OCTETS = 1 << 19
-"""Octets of one fact of these (References above all) up to which threading is done there: each id costs as much as a
-message's other facts together, and a message may have a thousand."""
+ON_LOOP = 2_000
+"""Messages up to which a sort is done on the event loop: about 2 ms, 11 where all have the longest subjects that are
+compared. Threading takes 4. More go to a thread."""
+
+ON_LOOP_OCTETS = 1 << 16
+"""Octets of one fact of these (References above all) up to which threading is done there, 10 ms: each id costs as much
+as a message's other facts together, and a message may have a thousand."""
 
 BATCH = 5_000
 """Messages whose keys are read at once for THREAD."""
@@ -58,22 +62,22 @@ THREADING: dict[Algorithm, Callable[[], OrderedSubject | References]] = {
 
 
 def sort_sql(keys: Sequence[Criterion]) -> str:
-    """One value: the UIDs in order, as a JSON array. Parameters: packed ranges (with RELEVANCY among the keys: UIDs
-    shifted left by 7, with their scores), mailbox."""
+    """The UIDs in order, as a JSON array in one value, and the highest. Parameters: packed ranges (with RELEVANCY among
+    the keys: UIDs shifted left by 7, with their scores), mailbox."""
     terms = [expression + " DESC" * descends for expression, descends in ordering(keys)]
     order = ", ".join([*terms, "p.uid"])
     source = _SCORED if "s.value" in order else spans("?1", "placement", "?2")
     ordered = f"SELECT p.uid FROM {source}{sortkey_join(order)} ORDER BY {order}"
-    return f"SELECT '[' || group_concat(uid) || ']' FROM ({ordered})"
+    return f"SELECT '[' || group_concat(uid) || ']', max(uid) FROM ({ordered})"
 
 
 _SCORED = "carray(?1) s CROSS JOIN placement p ON p.mailbox = ?2 AND p.uid = (s.value >> 7)"
 
 
-def sort_uids(db: apsw.Connection, mailbox: int, named: apsw.CArrayBinding, keys: Sequence[Criterion]) -> array[int]:
+def sort_uids(db: apsw.Connection, mailbox: int, named: apsw.CArrayBinding, keys: Sequence[Criterion]) -> Ordered:
     """UIDs of the placements named, ordered."""
-    text: str | None = db.execute(sort_sql(keys), (named, mailbox)).get
-    return numbers(text) if text else array("I")
+    text, highest = db.execute(sort_sql(keys), (named, mailbox)).get
+    return (numbers(text), highest) if text else (array("I"), 0)
 
 
 async def sort(
@@ -98,7 +102,8 @@ async def sort(
         else:
             found = await store.search(mailbox, query, within, come_to=come_to)
             count, named = len(found), pack(tuple(ranges_of(found)))
-    return await _ordered(store, mailbox, count, named, keys)
+    ordered, _ = await _ordered(store, mailbox, count, named, keys)
+    return ordered
 
 
 async def _sort_by_flags(
@@ -113,20 +118,20 @@ async def _sort_by_flags(
         return known
     whole = isinstance(query, All)
     named = pack(within if whole else tuple(ranges_of(found)))
-    ordered = await _ordered(store, mailbox, len(found), named, keys)
+    ordered, highest = await _ordered(store, mailbox, len(found), named, keys)
     # No UID is given out twice, and new ones are above all before: where all are as many as they were and the highest
     # is the same, none has come meanwhile, and so none has gone.
-    if len(ordered) == len(found) and (not whole or not len(found) or max(ordered) == found[-1]):
+    if len(ordered) == len(found) and (not whole or not len(found) or highest == found[-1]):
         by_flags.keep(store, place, found, ordered)
     return ordered
 
 
 async def _ordered(
     store: SqliteStore, mailbox: int, count: int, named: apsw.CArrayBinding, keys: Sequence[Criterion]
-) -> array[int]:
+) -> Ordered:
     """`sort_uids` of some `count` messages, where it is to be done."""
     if not count:
-        return array("I")
+        return array("I"), 0
     if count <= ON_LOOP:
         return store.look(sort_uids, mailbox, named, keys)
     return await asyncio.to_thread(store.read_apart, sort_uids, mailbox, named, keys)

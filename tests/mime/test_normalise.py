@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.mime.normalise import normalise_line_ends
+from restante.mime.normalise import _PIECE, normalise_line_ends
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,9 @@ def test_only_a_message_of_bare_lf_changes(data: bytes, expected: bytes) -> None
 def test_twice_is_once(data: bytes) -> None:
     once = normalise_line_ends(data)
     assert normalise_line_ends(once) == once
+
+
+@pytest.mark.parametrize("size", [_PIECE - 1, _PIECE, _PIECE + 1, 2 * _PIECE, 2 * _PIECE + 3])
+def test_a_large_message_is_changed_as_a_small_one(size: int) -> None:
+    data = (b"a line\n\n" * (size // 8 + 1))[:size]
+    assert normalise_line_ends(data) == data.replace(b"\n", b"\r\n")

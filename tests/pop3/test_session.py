@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 
 from restante.config.model import LimitsTable, Pop3Table
 from restante.connection import ServerStopping
+from restante.mime.model import Part
+from restante.mime.surrogate import surrogate
+from restante.pop3.commands import retrieval
 from restante.pop3.logins import OCTETS, LoginTimes
 from restante.store.directory import AccountSettings
 from restante.store.errors import Busy, CannotChangeMailbox, DiskFull, StoreFailed
@@ -203,7 +207,17 @@ def test_large_message_is_streamed_whole() -> None:
     assert rest == b"+OK\r\n"
 
 
-def test_surrogate_without_utf8_and_the_message_itself_with_it() -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_surrogate_without_utf8_and_the_message_itself_with_it(monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
+    """That of a large one is made on a thread: fields of a megabyte take half a second."""
+    made: list[bool] = []
+
+    def noted(data: bytes, root: Part) -> bytes:
+        made.append(threading.current_thread() is threading.main_thread())
+        return surrogate(data, root)
+
+    monkeypatch.setattr(retrieval, "surrogate", noted)
+    monkeypatch.setattr(retrieval, "SURROGATE_AT_ONCE", 0 if large else 1_000)
     message = "Subject: Grüße\r\nFrom: <a@b.example>\r\n\r\nTschüß\r\n".encode()
     pop = Pop3(message)
     talk = logged_in(pop.talk(LOGIN, b"LIST 1\r\nTOP 1 0\r\nRETR 1\r\n"))
@@ -218,6 +232,7 @@ def test_surrogate_without_utf8_and_the_message_itself_with_it() -> None:
     talk = pop.talk(b"UTF8\r\n" + LOGIN, b"LIST 1\r\nRETR 1\r\n")
     assert answers(talk)[3] == b"+OK 1 %d" % len(message)
     assert message in talk
+    assert made == [not large, not large]
 
 
 def test_pipelined_retr_are_answered_by_one_read() -> None:

@@ -19,6 +19,7 @@ from restante.query.language import (
     Field,
     HasAttachment,
     HasFlag,
+    HeaderContains,
     Instant,
     ModSeq,
     Not,
@@ -145,6 +146,52 @@ def test_texts_within_rows_are_held_by_octets(
         assert max(held) < octets + 400
 
     asyncio.run(Installation("sqlite", tmp_path).play(scene, index_from=1))
+
+
+@pytest.mark.parametrize(
+    ("query", "octets", "turns_taken"),
+    [
+        (Contains(Field.TEXT, "nowhere"), 1, 24),
+        (Contains(Field.TEXT, "nowhere"), 10_000, 7),
+        (Contains(Field.TEXT, "nowhere"), 1 << 20, 1),
+        (HeaderContains("X-Other", "nowhere"), 1, 24),
+        (HeaderContains("X-Other", "nowhere"), 1 << 20, 1),
+    ],
+    ids=["each", "some", "all", "each header", "all headers"],
+)
+def test_texts_are_looked_at_by_what_they_unpack_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: Query, octets: int, turns_taken: int
+) -> None:
+    """Not by how many there are, nor by the room they take: a megabyte of the same is stored in a hundred octets. Some
+    have none yet, one cannot be read, and one email is in the mailbox twice."""
+    monkeypatch.setattr(search, "_TEXT_OCTETS", octets)
+    turns: list[int] = []
+    stored_texts = search._stored_texts
+
+    def counted(db: apsw.Connection, emails: Any, see: Any, *, bodies: bool) -> Any:
+        found = stored_texts(db, emails, see, bodies=bodies)
+        turns.append(found[1])
+        return found
+
+    monkeypatch.setattr(search, "_stored_texts", counted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        box = await inbox(store)
+        same = b"same again " * 400
+        await store.append(box, [await new(store, b"Subject: x\r\n\r\n%d %b\r\n" % (n, same)) for n in range(20)])
+        while await store.fill_search():
+            pass
+        db = apsw.Connection(str(store._path))
+        db.execute("UPDATE body_text SET body = x'' WHERE email = 3")
+        db.close()
+        await fill(store, box, 4)
+        await store.copy(box, ((5, 5),), box)
+        assert list(await store.search(box, Not(query), ALL)) == list(range(1, 26))
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert sum(turns) == 24, "each email once"
+    assert len(turns) == turns_taken, turns
 
 
 def test_a_readers_marks_are_read_once_for_all_keys_of_a_search(

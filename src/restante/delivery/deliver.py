@@ -17,11 +17,11 @@ from functools import partial
 
 import structlog
 
+from ..analysts.one import normalised
 from ..clock import Clock, SystemClock
 from ..config.model import AccountsTable, DeliveryTable
 from ..errors import Refusal
 from ..mime.model import DEFAULT_LIMITS, Limits
-from ..mime.normalise import normalise_line_ends
 from ..store.errors import (
     Damaged,
     DiskFull,
@@ -82,7 +82,7 @@ class StoreDelivery:
             check_address(sender, sender=True)
         except DeliveryRefusal as refusal:
             return [refusal] * len(recipients)
-        data = normalise_line_ends(data)
+        data = await normalised(data)
         if goes_in_circles(data):
             loop = DeliveryRefusal(554, "5.4.6", "The message has been going round in circles.")
             return [loop] * len(recipients)

@@ -64,8 +64,8 @@ def _date(now: int) -> str:
 
 def goes_in_circles(message: bytes) -> bool:
     """Whether the message's header has more than MAX_RECEIVED Received fields (RFC 5321 6.3)."""
-    end = header_end(message, 0, len(message))
-    header = message[: min(end, MAX_HEADER) if end >= 0 else MAX_HEADER]
+    end = header_end(message, 0, min(len(message), MAX_HEADER))
+    header = message[: end if end >= 0 else MAX_HEADER]
     # Quick, and never too few: lines that may be such fields, then those with the word in it.
     if header.count(b"\n") < MAX_RECEIVED or header.lower().count(b"received") <= MAX_RECEIVED:
         return False

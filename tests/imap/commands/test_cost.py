@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import tracemalloc
 from collections import Counter
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from restante.imap.commands import contexts, watching
+from restante.imap.commands.fetch_body import SELECTED_AT_ONCE
 from restante.mime.analyse import analyse
+from restante.mime.headers import FieldSelector
 from restante.mime.model import Trait
 from restante.store import parts
 from restante.store.interface import Store
@@ -108,6 +111,32 @@ def test_headers_and_texts_build_no_part_tree(monkeypatch: pytest.MonkeyPatch) -
         for section in (b"HEADER", b"TEXT", b"TEXT]<0.10", b"HEADER.FIELDS (X-ODD)", b"HEADER.FIELDS.NOT (TO)", b""):
             got = await client.ok(b"FETCH 1:* BODY.PEEK[%b%b" % (section, b">" if b"<" in section else b"]"))
             assert got.count(b" FETCH (BODY[") == 3
+
+    run(scenario)
+
+
+def test_fields_of_a_long_header_are_chosen_on_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A megabyte of lines of three octets would hold up everybody for a tenth of a second."""
+    here: dict[int, set[bool]] = {}
+    select = FieldSelector.select
+
+    def noted(self: FieldSelector, block: bytes) -> bytes:
+        main = threading.current_thread() is threading.main_thread()
+        here.setdefault(len(block) > SELECTED_AT_ONCE, set()).add(main)
+        return select(self, block)
+
+    async def scenario(world: World) -> None:
+        await world.file(b"Subject: short\r\nTo: x\r\n\r\nbody\r\n")
+        await world.file(b"a:\r\n" * SELECTED_AT_ONCE + b"Subject: long\r\n\r\nbody\r\n")
+        await world.file(b"Subject: behind\r\nTo: y\r\n\r\nbody\r\n")
+        client = await world.client(b"SELECT INBOX")
+        monkeypatch.setattr(FieldSelector, "select", noted)
+        got = await client.ok(b"FETCH 1:* BODY.PEEK[HEADER.FIELDS.NOT (A TO)]")
+        assert got.count(b" FETCH (BODY[") == 3
+        assert (
+            got.index(b"Subject: short\r\n\r\n") < got.index(b"Subject: long\r\n\r\n") < got.index(b"Subject: behind")
+        )
+        assert here == {False: {True}, True: {False}}
 
     run(scenario)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ...analysts.one import analysed
+from ...analysts.one import analysed, normalised
 from ...config.limits import mime_limits
 from ...errors import Refusal
-from ...mime.normalise import normalise_line_ends
 from ...store.model import Column, Mailbox, NewMessage
 from ...store.rights import Rights
 from ..grammar.commands import AppendMessage, SequenceSet, Text
@@ -108,7 +107,7 @@ async def new_message(session: ImapSession, message: AppendMessage) -> NewMessag
     if any(isinstance(part, Text) and not (part.binary or part.utf8) and b"\0" in part.data for part in message.parts):
         raise BadCommand("NUL needs a literal8.")  # RFC 9051 9, literal: CHAR8
     flags = flags_of(message.flags)
-    data = normalise_line_ends(await _octets(session, message))
+    data = await normalised(await _octets(session, message))
     if not data:
         raise EmptyMessage("There is no message in it: nothing was appended.")
     if len(data) > session.limits.message:

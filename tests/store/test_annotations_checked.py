@@ -29,7 +29,7 @@ def test_annotations_are_checked_by_the_doctor(tmp_path: Path) -> None:
         db.execute("UPDATE annotation SET modseq = 90 WHERE mailbox = 0")
         assert await codes(store, repair=True) == ["highestmodseq", "modseq"]
         assert await codes(store) == []
-        assert await store.last_change() == 90
+        assert await store.last_change() == 91, "the repair's own is above it"
         db.execute("INSERT INTO annotation VALUES (99, '', '/shared/comment', x'00', 5)")
         assert await codes(store) == ["annotation-mailbox"]
         db.close()

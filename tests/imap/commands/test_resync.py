@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
+from restante.imap.commands import resync
 from restante.imap.commands.resync import absent, matched_uid
 from restante.imap.grammar.commands import QResync
 from restante.imap.session.view import View
@@ -71,3 +76,35 @@ def test_below_the_log_floor_every_absent_uid_is_named() -> None:
         assert b"* VANISHED (EARLIER) 4\r\n" in got
 
     run(scenario)
+
+
+@pytest.mark.parametrize("at_once", [0, 1_000])
+def test_much_that_changed_is_told_as_little(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """But on a thread: a million changed messages are half a second's work."""
+    monkeypatch.setattr(resync, "COMPARED_AT_ONCE", at_once)
+    apart: list[bool] = []
+    for name in ("changed_rows", "_spans_changed"):
+        noted = partial(_noted, apart, getattr(resync, name))
+        monkeypatch.setattr(resync, name, noted)
+
+    async def scenario(world: World) -> None:
+        await world.add(*[b"m"] * 6)
+        client = await world.client(b"ENABLE QRESYNC")
+        opened = await client.ok(b"SELECT INBOX")
+        validity, since = re.search(rb"UIDVALIDITY (\d+)", opened), re.search(rb"HIGHESTMODSEQ (\d+)", opened)
+        assert validity is not None
+        assert since is not None
+        await client.ok(b"STORE 2,4:5 +FLAGS.SILENT (\\Flagged)")
+        await client.ok(b"UNSELECT")
+        got = await client.ok(b"SELECT INBOX (QRESYNC (%b %b))" % (validity[1], since[1]))
+        assert re.findall(rb"\* (\d) FETCH \(UID (\d) FLAGS", got) == [(b"2", b"2"), (b"4", b"4"), (b"5", b"5")]
+        got = await client.ok(b"FETCH 1:4 (UID FLAGS) (CHANGEDSINCE %b)" % since[1])
+        assert re.findall(rb"\* (\d) FETCH \(", got) == [b"2", b"4"]
+
+    run(scenario)
+    assert apart == [at_once == 0] * 2
+
+
+def _noted(apart: list[bool], fn: Callable[..., Any], *given: Any) -> Any:
+    apart.append(threading.current_thread() is not threading.main_thread())
+    return fn(*given)

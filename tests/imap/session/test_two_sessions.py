@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from restante.imap.session import updates
 from restante.store.model import Flagged, FlagMode, Flags
+from restante.store.sqlite import changes
 
 from .support import World, put_store, run
 from .transcript import Transcript
@@ -194,9 +196,14 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
 }
 
 
+@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("name", CASES)
-def test_two_sessions(name: str) -> None:
+def test_two_sessions(monkeypatch: pytest.MonkeyPatch, name: str, many: bool) -> None:
+    """many: what changed is read, and taken in, where that is done of large mailboxes: on a thread."""
     setup, text = CASES[name]
+    if many:
+        monkeypatch.setattr(updates, "UPDATED_AT_ONCE", 0)
+        monkeypatch.setattr(changes, "MOST_CHANGED", 0)
 
     async def scenario(world: World) -> None:
         await world.add(b"one", b"two", b"three")

@@ -6,6 +6,7 @@ RFC demands: a client then forgets what is not there, and never what is. RFC 716
 
 from __future__ import annotations
 
+import asyncio
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from ..session.session import ImapSession
 
 
+COMPARED_AT_ONCE = 8_000
+"""Changed messages that are looked for in a view on the event loop: some 5 ms. More of them on a thread."""
+
+
 async def resynchronise(session: ImapSession, view: View, asked: QResync) -> None:
     """Answer SELECT's QRESYNC parameter; nothing where the UIDVALIDITY is another (RFC 7162 3.2.5)."""
     if asked.uidvalidity != view.mailbox.uidvalidity:
@@ -32,7 +37,11 @@ async def resynchronise(session: ImapSession, view: View, asked: QResync) -> Non
     known = asked.known_uids or Sequence(((1, 0),), uid=True)
     delta = await session.selected_store.delta(view.mailbox.key, asked.modseq)
     _write_vanished(session, view, known, delta, matched_uid(view, asked))
-    await session.updates.tell_flags(view, changed_rows(view, view.spans(known), delta), await session.flags())
+    if len(delta.changed) <= COMPARED_AT_ONCE:
+        rows = changed_rows(view, view.spans(known), delta)
+    else:
+        rows = await asyncio.to_thread(changed_rows, view, view.spans(known), delta)
+    await session.updates.tell_flags(view, rows, await session.flags())
 
 
 def matched_uid(view: View, asked: QResync) -> int:
@@ -116,6 +125,13 @@ async def changed_spans(session: ImapSession, view: View, spans: Spans, since: i
     if since >= view.mailbox.highest_modseq and not session.dirty:
         return []
     delta = await session.selected_store.delta(view.mailbox.key, since)
+    if len(delta.changed) <= COMPARED_AT_ONCE:
+        return _spans_changed(view, spans, delta)
+    return await asyncio.to_thread(_spans_changed, view, spans, delta)
+
+
+def _spans_changed(view: View, spans: Spans, delta: Delta) -> Spans:
+    """Those of these messages that a delta names."""
     changed = [number - 1 for number in view.uids.sequences([row[0] for row in delta.changed]) if number]
     out: Spans = []
     for start, stop in spans:

@@ -12,6 +12,7 @@ RFC 9586 3.4, 3.6.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 FLAGS_AT_ONCE = 5_000
 """Responses written before the peer must take them."""
+
+
+UPDATED_AT_ONCE = 8_000
+"""Changed messages that a view takes in on the event loop: some 5 ms."""
 
 
 class Policy(Enum):
@@ -136,7 +141,10 @@ class Updates:
         if view.contexts:
             view.note_gone(delta, present)
             contexts.tell_removed(session, view)
-        update = view.update(delta, present, may_expunge=may_expunge)
+        if len(delta.changed) <= UPDATED_AT_ONCE:
+            update = view.update(delta, present, may_expunge=may_expunge)
+        else:  # the view is this session's alone, which waits
+            update = await asyncio.to_thread(view.update, delta, present, may_expunge=may_expunge)
         await self._write(view, update, await session.flags())
         if view.contexts:
             await contexts.tell_changed(session, view, delta, update)

@@ -50,7 +50,7 @@ BRIEF_WORDS = 300
 0.2 us each), lines (1.5 us, with 8-bit octets 5), octets of addresses and ids, which are looked at one by one (1 us),
 encoded words (8 us)."""
 
-UNWEIGHED = 1 << 10
+UNWEIGHED = 3 << 10
 """Octets of headers that are not looked at for that."""
 
 BRIEF_PARTS = 100

@@ -91,7 +91,7 @@ def _is_void(look: Look, end: End) -> bool:
 def _compare(context: Context, look: Look, end: End) -> None:
     """Put this side's difference from the base into the look."""
     state, known = context.state, look.joint.known(end)
-    doomed = state.messages.doomed(look.key, end)
+    doomed = state.beside.doomed(look.key, end)
     if look.joint.at(end) is None:
         listing = Listing(full=True)
     elif end in look.changes:

@@ -94,7 +94,7 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         for pair, end in listings:  # an equal one is not to hide that what is noted now was undone
             state.pairs.forget_listing(pair, end)
         drops = {row.key: row.pair for row in plan.drops if row.key}
-        if drops and (waiting := messages.undoom(list(drops))):  # gone before it came in place of its placeholder
+        if drops and (waiting := state.beside.undoom(list(drops))):  # gone before it came in place of its placeholder
             context.unsettled |= {drops.pop(key) for key in waiting}
             context.again = True
         messages.drop(list(drops))
@@ -103,7 +103,7 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
             _put(row)
         messages.relocate(list(changed.values()))
         for end, some in left.items():
-            messages.leave(end, some)
+            state.beside.leave(end, some)
             some.clear()
         for look in looked:
             for end, difference in look.differences.items():
@@ -321,12 +321,12 @@ def _count_removed(context: Context, end: End, rows: Sequence[Row]) -> None:
 
 async def remove_doomed(context: Context, pair: int, end: End) -> None:
     """What is still there beside the message: placeholders, and what moves that were cut off left."""
-    uids = context.state.messages.to_remove(pair, end)
+    uids = context.state.beside.to_remove(pair, end)
     if uids:
         await context.sides[end].remove(context.name(pair, end), sorted(uids))
         context.touch(pair, end)
         with context.state.transaction():
-            context.state.messages.saved(pair, end, uids)
+            context.state.beside.saved(pair, end, uids)
 
 
 async def _delete(context: Context, look: Look) -> None:

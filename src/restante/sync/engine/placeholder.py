@@ -139,7 +139,7 @@ async def fetch_placeholder(
             stands = await _Standing.of(context, row, known[End.TWO])
             await stands.carry_flags()
             with state.transaction():
-                state.messages.doom(row)
+                state.beside.doom(row)
             row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
             assert row is not None
             await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()

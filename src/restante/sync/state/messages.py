@@ -16,7 +16,7 @@ from typing import NamedTuple
 import apsw
 
 from ...store.sqlite import bulk
-from ..base import CUT, FRESH, GONE, MOVING, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
+from ..base import CUT, FRESH, GONE, MOVING, PLACEHOLDER, SENT, Content, Half, Row
 from ..model import Flags
 from ..settings import BOTH, End
 from .flagsets import Flagsets
@@ -266,50 +266,6 @@ class Messages:
             "DELETE FROM message WHERE key IN (SELECT value FROM carray(?))", (apsw.carray(_numbers(keys)),)
         )
 
-    # What is still there beside the message that replaces it: a placeholder; where a move began ----------
-
-    def leave(self, end: End, left: Iterable[tuple[int, int, int]]) -> None:
-        """(key, pair, UID): where these messages were before they were moved there, and still are."""
-        self._db.executemany(
-            f"INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, {int(end)}, ?)", left
-        )
-
-    def doom(self, row: Row) -> None:
-        """The placeholder of this row is to go once the message itself is there."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, 2, ?)",
-            (row.key, row.pair, row.two.uid),
-        )
-        self._db.execute(
-            f"UPDATE message SET two = NULL, odd = (odd & ~{PLACEHOLDER | SENT}) | {WHOLE} WHERE key = ?", (row.key,)
-        )
-        self._db.execute(
-            "UPDATE content SET near_size = NULL, near_digest = NULL, two_email = NULL WHERE message = ?", (row.key,)
-        )  # by the placeholder's EMAILID nobody is to find the message
-
-    def undoom(self, keys: Sequence[int]) -> set[int]:
-        """Of these messages, which are to be forgotten, those whose placeholder still waits for them: it stands for
-        them again, to be removed as any other whose message is gone."""
-        waiting = [(key, uid) for key, uid in self._db.execute(_WAITING, (apsw.carray(_numbers(keys)),))]
-        for key, uid in waiting:
-            self._db.execute(f"UPDATE message SET two = ?, odd = odd | {PLACEHOLDER} WHERE key = ?", (uid, key))
-            self._db.execute("DELETE FROM doomed WHERE message = ? AND side = 2", (key,))
-        return {key for key, _ in waiting}
-
-    def doomed(self, pair: int, end: End) -> set[int]:
-        """UIDs that stand for nothing any more."""
-        return {uid for (uid,) in self._db.execute("SELECT uid FROM doomed WHERE pair = ? AND side = ?", (pair, end))}
-
-    def to_remove(self, pair: int, end: End) -> list[int]:
-        """What is doomed there, and whose messages have arrived."""
-        return [uid for (uid,) in self._db.execute(_TO_REMOVE[end], (pair, end))]
-
-    def saved(self, pair: int, end: End, uids: Iterable[int]) -> None:
-        """They are gone."""
-        self._db.executemany(
-            "DELETE FROM doomed WHERE pair = ? AND side = ? AND uid = ?", [(pair, end, uid) for uid in uids]
-        )
-
 
 def _runs(rows: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
     """(key, UID) of each as (first key, last key, UID less key), one for those that follow each other in both: what a
@@ -421,10 +377,3 @@ _RELOCATE = """
 UPDATE message SET pair = ?2, one = ?3, two = ?4, odd = ?5, one_flags = ?6, two_flags = ?7, hold = ?8 WHERE key = ?1
 """
 _RENUMBERED = _both("UPDATE message SET odd = odd | {gone}, {x} = NULL WHERE pair = ? AND {x} NOTNULL")
-_WAITING = f"""
-SELECT d.message, d.uid FROM doomed d JOIN message m ON m.key = d.message AND m.pair = d.pair
-WHERE d.side = 2 AND m.two IS NULL AND m.odd & {WHOLE} AND d.message IN (SELECT value FROM carray(?))
-"""
-_TO_REMOVE = _both("""
-SELECT d.uid FROM doomed d JOIN message m ON m.key = d.message WHERE d.pair = ? AND d.side = ? AND m.{x} NOTNULL
-""")

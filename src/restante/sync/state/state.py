@@ -15,6 +15,7 @@ from .quiet import Shown, quiet
 
 if TYPE_CHECKING:
     from ..settings import Aside, End, Held
+    from .beside import Beside
     from .decisions import Asides, Holds, Trashed
     from .flagsets import Flagsets
     from .messages import Messages
@@ -68,6 +69,12 @@ class State:
         from .messages import Messages
 
         return Messages(self._db, self.flagsets)
+
+    @cached_property
+    def beside(self) -> Beside:
+        from .beside import Beside
+
+        return Beside(self._db)
 
     @cached_property
     def holds(self) -> Holds:

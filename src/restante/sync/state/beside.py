@@ -1,0 +1,77 @@
+"""What still lies on a side beside the message that replaces it: a placeholder, or where a move began.
+
+A placeholder lies there as long as its message comes, be that days: the message is then a row without a UID on side two
+(`messages`), and the placeholder's UID stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import apsw
+
+from ..base import PLACEHOLDER, SENT, WHOLE, Row
+from ..settings import End
+from .messages import COLUMN, _numbers
+
+
+class Beside:
+    """Writing methods belong in a transaction of the caller's."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+
+    def leave(self, end: End, left: Iterable[tuple[int, int, int]]) -> None:
+        """(key, pair, UID): where these messages were before they were moved there, and still are."""
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, {int(end)}, ?)", left
+        )
+
+    def doom(self, row: Row) -> None:
+        """The placeholder of this row is to go once the message itself is there."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, 2, ?)",
+            (row.key, row.pair, row.two.uid),
+        )
+        self._db.execute(
+            f"UPDATE message SET two = NULL, odd = (odd & ~{PLACEHOLDER | SENT}) | {WHOLE} WHERE key = ?", (row.key,)
+        )
+        self._db.execute(
+            "UPDATE content SET near_size = NULL, near_digest = NULL, two_email = NULL WHERE message = ?", (row.key,)
+        )  # by the placeholder's EMAILID nobody is to find the message
+
+    def undoom(self, keys: Sequence[int]) -> set[int]:
+        """Of these messages, which are to be forgotten, those whose placeholder still waits for them: it stands for
+        them again, to be removed as any other whose message is gone."""
+        waiting = [(key, uid) for key, uid in self._db.execute(_WAITING, (apsw.carray(_numbers(keys)),))]
+        for key, uid in waiting:
+            self._db.execute(f"UPDATE message SET two = ?, odd = odd | {PLACEHOLDER} WHERE key = ?", (uid, key))
+            self._db.execute("DELETE FROM doomed WHERE message = ? AND side = 2", (key,))
+        return {key for key, _ in waiting}
+
+    def doomed(self, pair: int, end: End) -> set[int]:
+        """UIDs that stand for nothing any more."""
+        return {uid for (uid,) in self._db.execute("SELECT uid FROM doomed WHERE pair = ? AND side = ?", (pair, end))}
+
+    def to_remove(self, pair: int, end: End) -> list[int]:
+        """What is doomed there, and whose messages have arrived."""
+        return [uid for (uid,) in self._db.execute(_TO_REMOVE[end], (pair, end))]
+
+    def saved(self, pair: int, end: End, uids: Iterable[int]) -> None:
+        """They are gone."""
+        self._db.executemany(
+            "DELETE FROM doomed WHERE pair = ? AND side = ? AND uid = ?", [(pair, end, uid) for uid in uids]
+        )
+
+
+_WAITING = f"""
+SELECT d.message, d.uid FROM doomed d JOIN message m ON m.key = d.message AND m.pair = d.pair
+WHERE d.side = 2 AND m.two IS NULL AND m.odd & {WHOLE} AND d.message IN (SELECT value FROM carray(?))
+"""
+_TO_REMOVE = {
+    end: f"""
+SELECT d.uid FROM doomed d JOIN message m ON m.key = d.message
+WHERE d.pair = ? AND d.side = ? AND m.{column} NOTNULL
+"""
+    for end, column in COLUMN.items()
+}

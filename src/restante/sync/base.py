@@ -94,7 +94,8 @@ class Half(Record):
 
 
 class Row(Record):
-    """A message of the base that something happened to. key: 0 until the state has it."""
+    """A message of the base that something happened to. key: 0 until the state has it. stands: the placeholder on side
+    two, with `found` where it is, while the message is on its way there."""
 
     key: int
     pair: int
@@ -103,6 +104,7 @@ class Row(Record):
     odd: int = 0
     hold: int | None = None
     content: Content | None = None
+    stands: Half | None = None
 
     def at(self, end: End) -> Half:
         return self.one if end is End.ONE else self.two
@@ -117,6 +119,16 @@ class Row(Record):
         if half.found is not None:
             return half.found
         return (self.pair, half.uid) if half.uid is not None and not half.gone else None
+
+    def shown(self, end: End) -> Half:
+        """What has its flags there: the message, or what stands for it."""
+        half = self.at(end)
+        return self.stands if end is End.TWO and self.stands is not None and not half.present else half
+
+    def where(self, end: End) -> tuple[int, int] | None:
+        """(pair, UID) of what is `shown`."""
+        half = self.shown(end)
+        return self.place(end) if half is self.at(end) else half.found
 
 
 class Content(Record):

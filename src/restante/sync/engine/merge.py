@@ -14,6 +14,7 @@ from .describe import describe
 from .look import Look, gather
 from .messages import act
 from .recognise import recognise
+from .standing import attach
 
 
 async def merge_messages(context: Context, found: list[tuple[Joint, list[End]]], *, dry_run: bool) -> list[str]:
@@ -21,6 +22,7 @@ async def merge_messages(context: Context, found: list[tuple[Joint, list[End]]],
     looked = await gather(context, [Look(joint, ends) for joint, ends in found], dry_run=dry_run)
     now, largest = context.clock.now(), context.settings.largest
     context.lost.clear()
+    attach(context, looked)
     context.waiting = {
         key for look in looked if look.rows for key in context.state.asides.waiting(look.key, now, largest)
     }

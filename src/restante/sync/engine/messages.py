@@ -24,6 +24,7 @@ from .carry import Carrier
 from .context import Context
 from .look import Look
 from .mailboxes import create, note_lists
+from .standing import note_standing, take_away
 
 TOGETHER = 1000
 """Messages moved or removed in one call, noted in one commit."""
@@ -179,7 +180,7 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
     wanted: dict[tuple[int, End], dict[tuple[Flags, Flags], list[int]]] = defaultdict(lambda: defaultdict(list))
     for step in steps:
         for end in BOTH:
-            place = step.row.place(end)
+            place = step.row.where(end)
             if place is not None and (step.add[end] or step.remove[end]):
                 wanted[place[0], end][step.add[end], step.remove[end]].append(place[1])
     failed = set(wanted)
@@ -193,16 +194,20 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
         context.did(end, "flagged", sum(len(change.uids) for change in changes))
 
     await context.each(list(wanted), set_flags, lambda item: item)
-    rows = []
+    rows, standing = [], []
     for step in steps:
         row, ends = step.row, [end for end in BOTH if step.add[end] or step.remove[end]]
-        if any((place := row.place(end)) is not None and (place[0], end) in failed for end in ends):
+        if any((place := row.where(end)) is not None and (place[0], end) in failed for end in ends):
             context.unsettled.add(row.pair)
             continue
         _flagged(step, ends)
         rows.append((row.key, row.one.flags, row.two.flags, row.odd & 3))
+        if row.stands is not None:
+            standing.append(row)
     with context.state.transaction(durable=False):
         context.state.messages.set_flags(rows)
+        if standing:
+            note_standing(context, standing)
         for pair, end in wanted.keys() - failed:
             context.note_kept(pair, end, [add for add, _ in wanted[pair, end]])
 
@@ -210,9 +215,9 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
 def _flagged(step: FlagStep, ends: Collection[End]) -> None:
     row = step.row
     for end in BOTH:
-        half = row.at(end)
+        half = row.shown(end)
         half.flags, half.seen = step.after[end], None
-        if end in ends:
+        if end in ends and half is row.at(end):
             row.odd |= FRESH[end]
 
 
@@ -322,7 +327,9 @@ def _count_removed(context: Context, end: End, rows: Sequence[Row]) -> None:
 async def remove_doomed(context: Context, pair: int, end: End) -> None:
     """What is still there beside the message: placeholders, and what moves that were cut off left."""
     uids = context.state.beside.to_remove(pair, end)
-    if uids:
+    if uids and end is End.TWO:
+        await take_away(context, pair, uids)
+    elif uids:
         await context.sides[end].remove(context.name(pair, end), sorted(uids))
         context.touch(pair, end)
         with context.state.transaction():

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from ...clock import Clock
 from ...errors import Refusal
 from ..base import Known, Row
-from ..model import FlagChange, Message, Outline, Place
+from ..model import FlagChange, Flags, Message, Outline, Place
 from ..plan.mailboxes import Joint
 from ..plan.messages import Additions
 from ..settings import BOTH, CopySettings, End, Progress
@@ -21,6 +21,7 @@ from ..side import MailboxUnavailable, Side, headers_of, withheld
 from ..state import State
 from .account import know_accounts
 from .context import Context
+from .standing import numbered_anew
 
 FIELD = b"Restante-Placeholder"
 """Header field of a placeholder; its value is the size of the message in octets."""
@@ -133,17 +134,15 @@ async def fetch_placeholder(
             for end, there in known.items():
                 place = places[end].get(there.name) if there is not None else None
                 if there is not None and place is not None and not _is_still(there, place):
-                    raise _numbered_anew(context, there.name, end)
+                    raise numbered_anew(context, there.name, end)
                 joint.put(end, place)
             context.joints = {joint.key: joint}
-            stands = await _Standing.of(context, row, known[End.TWO])
-            await stands.carry_flags()
+            flags = await _carry_flags(context, row, known[End.TWO])
             with state.transaction():
-                state.beside.doom(row)
+                state.beside.doom(row, state.flagsets.key(flags))
             row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
             assert row is not None
             await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()
-            await stands.carry_flags()  # it may have taken its time, and somebody have read the placeholder
             await remove_doomed(context, joint.key, End.TWO)
             for refused in withheld(one, context.name(joint.key, End.ONE), [row.one.uid or 0]).values():
                 raise MailboxUnavailable(f"{one.title} does not give the message: {refused.reason}")
@@ -166,57 +165,28 @@ def _is_still(known: Known, place: Place) -> bool:
     return same and known.validity in (None, place.validity)
 
 
-def _numbered_anew(context: Context, name: str, end: End) -> MailboxUnavailable:
-    return MailboxUnavailable(
-        f"UIDs of {name} on {context.sides[end].title} have begun anew.",
-        "Bring both sides in step first: restante sync",
-    )
+async def _carry_flags(context: Context, row: Row, known: Known | None) -> Flags:
+    """Do to the message on side one what was done to its placeholder's flags since the last run; what these are now.
 
-
-class _Standing:
-    """A placeholder that is to go: what becomes of its flags by then is done to the message on side one."""
-
-    def __init__(self, context: Context, row: Row, known: Known | None) -> None:
-        self._context = context
-        self._pair, self._uid, self._far = row.pair, row.two.uid or 0, row.one.uid or 0
-        self._flags, self._carried = row.two.flags, row.two.flags
-        self._cursor = known.cursor if known is not None else None
-        self._validity = known.validity if known is not None else None
-
-    @classmethod
-    async def of(cls, context: Context, row: Row, known: Known | None) -> _Standing:
-        """Raises NoPlaceholder where it is somewhere else now: what became of it is for a run to find out."""
-        found = cls(context, row, known)
-        if not await found._look():
+    A side that was not asked would keep what has flags that it has not told of. Raises NoPlaceholder where it is
+    somewhere else now: what became of it is for a run to find out. Raises MailboxUnavailable where UIDs began anew.
+    """
+    pair, uid = row.pair, row.two.uid
+    name, side = context.name(pair, End.TWO), context.sides[End.TWO]
+    changes = await side.changes(name, known.cursor if known is not None else None)
+    if known is not None and known.validity not in (None, changes.validity):
+        raise numbered_anew(context, name, End.TWO)
+    before = row.two.flags
+    now = next((flags for each, flags in zip(changes.uids, changes.flags, strict=True) if each == uid), None)
+    if now is None:
+        if changes.full or uid in changes.vanished:
             raise NoPlaceholder(
-                f"The placeholder {found._uid} is in {found._name(End.TWO)!r} no more.",
-                "Bring both sides in step first: restante sync",
+                f"The placeholder {uid} is in {name!r} no more.", "Bring both sides in step first: restante sync"
             )
-        return found
-
-    async def carry_flags(self) -> None:
-        """What somebody changed since the last time, or the last run."""
-        await self._look()
-        add, remove = self._flags - self._carried, self._carried - self._flags
-        if add or remove:
-            change = FlagChange([self._far], add, remove)
-            await self._context.sides[End.ONE].set_flags(self._name(End.ONE), [change])
-            self._carried = self._flags
-
-    async def _look(self) -> bool:
-        """Whether it is there. A side that was not asked would keep what has flags that it has not told of.
-
-        Raises MailboxUnavailable where UIDs began anew: the side would take the old one for a message of its own.
-        """
-        changes = await self._context.sides[End.TWO].changes(self._name(End.TWO), self._cursor)
-        if self._validity not in (None, changes.validity):
-            raise _numbered_anew(self._context, self._name(End.TWO), End.TWO)
-        self._cursor = changes.cursor
-        for uid, flags in zip(changes.uids, changes.flags, strict=True):
-            if uid == self._uid:
-                self._flags = flags
-                return True
-        return not changes.full and self._uid not in changes.vanished
-
-    def _name(self, end: End) -> str:
-        return self._context.name(self._pair, end)
+        return before
+    now = context.state.flagsets.same(now)
+    remove = frozenset(flag for flag in before - now if context.keeps(pair, End.TWO, flag))
+    if remove or now - before:
+        change = FlagChange([row.one.uid or 0], now - before, remove)
+        await context.sides[End.ONE].set_flags(context.name(pair, End.ONE), [change])
+    return now

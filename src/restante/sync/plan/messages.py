@@ -106,7 +106,7 @@ def _together(row: Row, rules: Rules, plan: MessagePlan) -> None:
 
 
 def _merge_flags(row: Row) -> FlagStep | None:
-    one, two = row.one, row.two
+    one, two = row.one, row.shown(End.TWO)
     if one.now == one.flags and two.now == two.flags and one.seen is None and two.seen is None:
         return None
     return FlagStep(row, *_merged(one.flags, one.seen, two.flags, two.seen))
@@ -181,6 +181,8 @@ def _add(row: Row, here: End, rules: Rules, plan: MessagePlan) -> None:
     """It lacks on the other side, and is to be there."""
     place = row.place(here)
     assert place is not None
+    if here is End.ONE and row.stands is not None and (step := _merge_flags(row)) is not None:
+        plan.flags[row.pair].append(step)
     if row.key in rules.waiting:
         if row.at(here).seen is not None or row.at(here).found is not None:
             plan.record.append(row)

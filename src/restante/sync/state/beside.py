@@ -7,12 +7,22 @@ A placeholder lies there as long as its message comes, be that days: the message
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import apsw
 
 from ..base import PLACEHOLDER, SENT, WHOLE, Row
 from ..settings import End
 from .messages import COLUMN, _numbers
+
+
+class Standing(NamedTuple):
+    """A placeholder that waits. key: of its message. flags: its own as they were last carried, as a number. message:
+    (pair, UID) of the message on side two, once it is there."""
+
+    key: int
+    flags: int
+    message: tuple[int, int] | None
 
 
 class Beside:
@@ -27,11 +37,12 @@ class Beside:
             f"INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, {int(end)}, ?)", left
         )
 
-    def doom(self, row: Row) -> None:
-        """The placeholder of this row is to go once the message itself is there."""
+    def doom(self, row: Row, flags: int) -> None:
+        """The placeholder of this row is to go once the message itself is there. flags: its own, which the message has
+        got by now, as a number."""
         self._db.execute(
-            "INSERT OR REPLACE INTO doomed (message, pair, side, uid) VALUES (?, ?, 2, ?)",
-            (row.key, row.pair, row.two.uid),
+            "INSERT OR REPLACE INTO doomed (message, pair, side, uid, flags) VALUES (?, ?, 2, ?, ?)",
+            (row.key, row.pair, row.two.uid, flags),
         )
         self._db.execute(
             f"UPDATE message SET two = NULL, odd = (odd & ~{PLACEHOLDER | SENT}) | {WHOLE} WHERE key = ?", (row.key,)
@@ -43,11 +54,23 @@ class Beside:
     def undoom(self, keys: Sequence[int]) -> set[int]:
         """Of these messages, which are to be forgotten, those whose placeholder still waits for them: it stands for
         them again, to be removed as any other whose message is gone."""
-        waiting = [(key, uid) for key, uid in self._db.execute(_WAITING, (apsw.carray(_numbers(keys)),))]
-        for key, uid in waiting:
-            self._db.execute(f"UPDATE message SET two = ?, odd = odd | {PLACEHOLDER} WHERE key = ?", (uid, key))
+        waiting = list(self._db.execute(_WAITING, (apsw.carray(_numbers(keys)),)))
+        for key, uid, flags in waiting:
+            self._db.execute(_STAND_AGAIN, (key, uid, flags))
             self._db.execute("DELETE FROM doomed WHERE message = ? AND side = 2", (key,))
-        return {key for key, _ in waiting}
+        return {key for key, _, _ in waiting}
+
+    def standing(self, pair: int) -> dict[int, Standing]:
+        """Placeholders of the pair that wait, by their UID on side two; not those whose flags are not known, because a
+        Restante of before left them."""
+        return {
+            uid: Standing(key, flags, None if two is None else (there, two))
+            for uid, key, flags, there, two in self._db.execute(_STANDING, (pair,))
+        }
+
+    def stood(self, rows: Iterable[tuple[int, int, int]]) -> None:
+        """(pair, UID, flags): what these placeholders have is carried."""
+        self._db.executemany("UPDATE doomed SET flags = ?3 WHERE pair = ?1 AND side = 2 AND uid = ?2", rows)
 
     def doomed(self, pair: int, end: End) -> set[int]:
         """UIDs that stand for nothing any more."""
@@ -65,8 +88,15 @@ class Beside:
 
 
 _WAITING = f"""
-SELECT d.message, d.uid FROM doomed d JOIN message m ON m.key = d.message AND m.pair = d.pair
+SELECT d.message, d.uid, d.flags FROM doomed d JOIN message m ON m.key = d.message AND m.pair = d.pair
 WHERE d.side = 2 AND m.two IS NULL AND m.odd & {WHOLE} AND d.message IN (SELECT value FROM carray(?))
+"""
+_STAND_AGAIN = f"""
+UPDATE message SET two = ?2, two_flags = coalesce(?3, two_flags), odd = odd | {PLACEHOLDER} WHERE key = ?1
+"""
+_STANDING = """
+SELECT d.uid, d.message, d.flags, m.pair, m.two FROM doomed d JOIN message m ON m.key = d.message
+WHERE d.pair = ? AND d.side = 2 AND d.flags NOTNULL
 """
 _TO_REMOVE = {
     end: f"""

@@ -12,7 +12,7 @@ version; migrations go forward only; a newer file is refused.
 from __future__ import annotations
 
 APPLICATION_ID = 0x52535332  # "RSS2"
-VERSION = 3
+VERSION = 4
 
 REMOVAL = """
 CREATE TABLE removal (                  -- messages that were seen to be removed there lately, carried over or held
@@ -29,6 +29,8 @@ CREATE TABLE account (                  -- whose account each side is, as it say
     sign TEXT NOT NULL
 ) STRICT;
 """
+
+STANDING = "ALTER TABLE doomed ADD COLUMN flags INTEGER"
 
 TABLES = (
     """
@@ -110,6 +112,7 @@ CREATE TABLE doomed (                   -- still there beside the message: its p
     pair INTEGER NOT NULL REFERENCES pair ON DELETE CASCADE,
     side INTEGER NOT NULL,
     uid INTEGER NOT NULL,
+    flags INTEGER,                      -- of a placeholder, as they were last carried
     PRIMARY KEY (pair, side, uid)
 ) STRICT, WITHOUT ROWID;
 

@@ -239,3 +239,17 @@ def test_the_flags_of_a_placeholder_go_with_the_message_that_was_moved_on_the_se
     same(world)
     assert sync(world).changed == 0
     assert number_of(LARGE) == 99
+
+
+def test_a_keyword_that_the_server_does_not_keep_goes_from_the_placeholder_to_the_message(tmp_path: Path) -> None:
+    """Whether a run has seen it before, or it was set since."""
+    for number, before in enumerate((True, False)):
+        world = world_of(tmp_path / str(number))
+        world.abilities[ONE] = BARE
+        world.disks[TWO].flag("INBOX", placeholder(world) or 0, frozenset({"\\Seen", "$Work"}))
+        if before:
+            sync(world)
+        assert fetch(world, placeholder(world) or 0)
+        sync(world)
+        assert flags(world, TWO) == ["$Work", "\\Seen"]
+        assert sync(world).changed == 0

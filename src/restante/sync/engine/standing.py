@@ -67,7 +67,7 @@ async def take_away(context: Context, pair: int, uids: Collection[int]) -> None:
             left &= listed.keys()  # changed before it could be removed, and kept for that
         if not left or number == ROUNDS:
             break
-        await _hand_on(context, pair, standing, listed)
+        await _hand_on(context, pair, {uid: standing[uid] for uid in left if uid in standing}, listed)
         await side.remove(name, sorted(left))
         context.touch(pair, End.TWO)
     with state.transaction():
@@ -78,20 +78,23 @@ async def take_away(context: Context, pair: int, uids: Collection[int]) -> None:
 
 
 async def _hand_on(context: Context, pair: int, standing: Mapping[int, Standing], listed: Mapping[int, Flags]) -> None:
-    """Do to messages on side two what was done to their placeholders: from there a run carries it as any change."""
+    """Do to messages on side two what was done to their placeholders: from there a run carries it as any change.
+
+    What side one is not known to keep came from there in no message: it is handed on whenever it was done.
+    """
     wanted: dict[int, dict[tuple[Flags, Flags], list[int]]] = defaultdict(lambda: defaultdict(list))
     carried: list[tuple[int, int, int]] = []
-    for uid, flags in listed.items():
-        one = standing.get(uid)
-        if one is None or one.message is None:
+    for uid, one in standing.items():
+        if one.message is None:
             continue
-        half = _half(context, pair, uid, one, flags)
-        if half.added or half.removed:
-            wanted[one.message[0]][half.added, half.removed].append(one.message[1])
+        if not context.has(one.message[0], End.TWO):
+            raise MailboxUnavailable("A message that came in place of its placeholder is in another mailbox by now.")
+        half = _half(context, pair, uid, one, listed.get(uid))
+        add = half.added | {flag for flag in half.now if not context.keeps(one.message[0], End.ONE, flag)}
+        if add or half.removed:
+            wanted[one.message[0]][add, half.removed].append(one.message[1])
             carried.append((pair, uid, context.state.flagsets.key(half.now)))
     for target, changes in wanted.items():
-        if not context.has(target, End.TWO):
-            raise MailboxUnavailable("A message that came in place of its placeholder is in another mailbox by now.")
         some = [FlagChange(sorted(uids), add, remove) for (add, remove), uids in changes.items()]
         await context.sides[End.TWO].set_flags(context.name(target, End.TWO), some)
         context.touch(target, End.TWO)

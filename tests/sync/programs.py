@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from restante.clock import ManualClock
 from restante.sync.engine import run
 from restante.sync.engine.afterwards import run_headers_first
+from restante.sync.engine.context import Meanwhile
 from restante.sync.model import Flags
 from restante.sync.settings import CopySettings, End, Progress, Report
 from restante.sync.state import State
@@ -61,6 +63,7 @@ class World:
     count: int = 0
     kind: type[MemorySide] = MemorySide
     prepare: Callable[[dict[End, MemorySide]], None] | None = None
+    meanwhile: Meanwhile = nullcontext
     progress: list[Progress] = field(default_factory=list)
     removed: set[int] = field(default_factory=set)
     made: set[int] = field(default_factory=set)
@@ -91,7 +94,7 @@ class World:
         if self.settings.headers_first and not dry_run:
             work = run_headers_first(
                 self.settings, one, two, state, self.clock,
-                only=only, same_account=same_account, progress=self.progress.append,
+                only=only, same_account=same_account, progress=self.progress.append, meanwhile=self.meanwhile,
             )  # fmt: skip
         else:
             work = run(

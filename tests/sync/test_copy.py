@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from restante.clock import ManualClock
-from restante.sync.copy import Copy, Fetched, Pop3Copy, RunReport
-from restante.sync.model import Place
+from restante.sync.copy import Copy, Fetched, Pop3Copy, RunReport, Wait, never
+from restante.sync.engine.context import Meanwhile
+from restante.sync.model import Message, Place
 from restante.sync.outbox.outcome import Outcome
 from restante.sync.outbox.spool import SpoolBusy
 from restante.sync.places import CopyPlaces
@@ -49,6 +50,7 @@ class FakeParts:
         self.known: list[Sequence[Place]] = []
         self.server_is_down = False
         self.raises: Exception | None = None
+        self.downloads: Callable[[Side], Awaitable[None]] | None = None
 
     def remote(self, known: Sequence[Place]) -> Side:
         self.known.append(known)
@@ -59,13 +61,16 @@ class FakeParts:
     def local(self) -> Side:
         return Closing(self.two, "copy", self.events)
 
-    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report:
+    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None], meanwhile: Meanwhile) -> Report:
         """As the engine does: opens and closes what it is given."""
         await one.open()
         await two.open()
         await one.places()
         await two.places()
         self.events.append("run")
+        if self.downloads is not None:
+            async with meanwhile():
+                await self.downloads(two)
         await one.close()
         await two.close()
         if self.raises is not None:
@@ -77,18 +82,29 @@ class FakeOutbox:
     def __init__(self, events: list[str]) -> None:
         self.events = events
         self.raises: Exception | None = None
+        self.sends: Callable[[], Awaitable[None]] | None = None
 
     async def run(self, side: Side | None) -> Outcome:
         assert side is not None
         await side.places()  # open by now
         self.events.append("send")
+        if self.sends is not None:
+            await self.sends()
         if self.raises is not None:
             raise self.raises
         return Outcome(sent=1)
 
 
 class World:
-    def __init__(self, folder: Path, *, outbox: bool = True, remember: bool = True, outbox_mailbox: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        outbox: bool = True,
+        remember: bool = True,
+        outbox_mailbox: str = "",
+        outbox_word: Wait = never,
+    ) -> None:
         self.parts = FakeParts()
         self.outbox = FakeOutbox(self.parts.events)
         self.places = CopyPlaces(folder, "work")
@@ -96,7 +112,7 @@ class World:
         self.copy = Copy(
             self.places, self.parts, ManualClock(), takes=lambda name: name != "Private", tell=self.told.append,
             progress=lambda progress: None, outbox=self.outbox if outbox else None, remember=remember,
-            outbox_mailbox=outbox_mailbox,
+            outbox_mailbox=outbox_mailbox, outbox_word=outbox_word,
         )  # fmt: skip
 
     async def once(self) -> None:
@@ -188,6 +204,151 @@ def test_what_comes_into_the_outbox_during_a_run_makes_another_at_once(tmp_path:
         await world.copy.close()
 
     asyncio.run(act())
+
+
+# While a large message comes ------------------------------------------------------------------------------
+
+
+def work(act: Callable[[], Awaitable[None]]) -> None:
+    async def within() -> None:
+        async with asyncio.timeout(30):
+            await act()
+
+    asyncio.run(within())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to that")
+
+
+def test_what_is_handed_in_while_a_large_message_comes_is_sent_before_it_is_there(tmp_path: Path) -> None:
+    handed_in = asyncio.Event()
+
+    async def word() -> None:
+        await handed_in.wait()
+        handed_in.clear()
+
+    world = World(tmp_path, outbox_word=word)
+    events = world.parts.events
+
+    async def comes(two: Side) -> None:
+        for number in (2, 3, 4):  # one when the run began, one when the message did
+            await until(lambda number=number: events.count("send") == number)  # type: ignore[misc]  # bound at once
+            handed_in.set()
+        await until(lambda: events.count("send") == 5)
+        events.append("came")
+
+    world.parts.downloads = comes
+    work(world.once)
+    assert events[-3:] == ["came", "close server", "close copy"]
+    assert world.told[0].outbox == Outcome(sent=5), "all of the run"
+
+
+def test_what_is_put_into_the_outbox_mailbox_while_a_large_message_comes_is_sent(tmp_path: Path) -> None:
+    world = World(tmp_path, outbox_mailbox="Outbox")
+    world.parts.two.create("Outbox")
+    events = world.parts.events
+
+    async def comes(two: Side) -> None:
+        await until(lambda: events.count("send") == 2)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert events.count("send") == 2, "nothing came"
+        world.parts.two.deliver("Outbox", b"To: a@b.example\r\n\r\nx\r\n")
+        await until(lambda: events.count("send") == 3)
+
+    world.parts.downloads = comes
+    work(world.once)
+    assert events.count("send") == 3
+
+
+def test_a_message_is_not_added_while_something_is_sent_and_sending_ends_before_the_run_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    events = world.parts.events
+    goes_on = asyncio.Event()
+
+    async def comes(two: Side) -> None:
+        async def slowly() -> None:
+            await goes_on.wait()
+            events.append("sent")
+
+        world.outbox.sends = slowly
+        await until(lambda: events.count("send") == 2)
+        adding = asyncio.ensure_future(two.add("INBOX", [Message(0, b"Subject: x\r\n\r\n", frozenset(), 0)]))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not world.parts.two.boxes["INBOX"].messages
+        goes_on.set()
+        await adding
+        events.append("added")
+
+    world.parts.downloads = comes
+    work(world.once)
+    assert events[-4:-2] == ["sent", "added"]
+
+
+def test_what_is_being_sent_when_the_download_fails_is_sent(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    events = world.parts.events
+
+    async def comes(two: Side) -> None:
+        async def slowly() -> None:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            events.append("sent")
+
+        world.outbox.sends = slowly
+        await until(lambda: events.count("send") == 2)
+        raise SideUnavailable("The line is gone.")
+
+    world.parts.downloads = comes
+    with pytest.raises(SideUnavailable):
+        work(world.once)
+    assert "sent" in events
+    assert world.told[0].outbox == Outcome(sent=2)
+
+
+def test_sending_that_was_not_possible_is_not_tried_with_each_large_message(tmp_path: Path) -> None:
+    handed_in = asyncio.Event()
+
+    async def word() -> None:
+        await handed_in.wait()
+
+    world = World(tmp_path, outbox_word=word)
+    world.outbox.raises = SideUnavailable("no network")
+    events = world.parts.events
+
+    async def comes(two: Side) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert events.count("send") == 1
+        handed_in.set()
+        await until(lambda: events.count("send") == 2)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    world.parts.downloads = comes
+    work(world.once)
+    assert events.count("send") == 2
+
+
+def test_a_fault_of_sending_is_told_once_the_message_has_come(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    events = world.parts.events
+
+    async def comes(two: Side) -> None:
+        world.outbox.raises = ZeroDivisionError("a fault")
+        await until(lambda: events.count("send") == 2)
+        events.append("came")
+
+    world.parts.downloads = comes
+    with pytest.raises(ZeroDivisionError):
+        work(world.once)
+    assert "came" in events
 
 
 class FakeFetch:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +179,43 @@ def test_a_kill_at_every_step_changes_nothing(
         assert whole(world).count(0) == 0, step
         same(world)
         assert sync(world).changed == 0, step
+
+
+def test_something_else_may_use_the_side_while_a_large_message_comes_and_nowhere_else(tmp_path: Path) -> None:
+    """The rest of a run rests on what it has seen there."""
+    world = filled(tmp_path)
+    entered: list[list[int]] = []
+    calls: list[list[str]] = []
+
+    @asynccontextmanager
+    async def meanwhile() -> AsyncIterator[None]:
+        entered.append(whole(world))
+        before = len(world.sides[TWO].calls)
+        yield
+        calls.append(world.sides[TWO].calls[before:])
+
+    world.meanwhile = meanwhile
+    sync(world)
+    assert [state.count(0) for state in entered] == [3, 2, 1], "for each, before it is there"
+    assert calls == [["add"], ["add"], ["add"]]
+
+
+def test_flags_given_here_meanwhile_reach_the_server_before_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(afterwards, "LOOK", -1.0)
+    world = filled(tmp_path)
+    lacking: list[int] = []
+
+    def at() -> None:
+        there = whole(world)
+        small = world.disks[ONE].boxes["A"].messages[2]
+        if len(there) == 5 and there.count(0) == 3:
+            world.disks[TWO].flag("A", 2, frozenset({"\\Answered"}))
+        if "\\Answered" in small.flags and not lacking:
+            lacking.append(there.count(0))
+
+    seen(world, at)
+    sync(world)
+    assert lacking == [2], "large messages were still lacking"
+    same(world)

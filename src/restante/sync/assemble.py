@@ -23,6 +23,7 @@ from .secrets import Kind, Secret, secret_of
 from .unchanged import record
 
 if TYPE_CHECKING:
+    from .engine.context import Meanwhile
     from .handed import Handed
     from .model import Place
     from .outbox.outcome import Outcome
@@ -187,7 +188,7 @@ class ImapParts(_Parts):
         trusted = str(expand(table.certificate)) if table.certificate else None
         return take(self._places.name, (server.host, server.port, server.tls == "implicit", trusted, table.user))
 
-    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report:
+    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None], meanwhile: Meanwhile) -> Report:
         from . import engine
         from .state import State
 
@@ -204,6 +205,7 @@ class ImapParts(_Parts):
                 report = await run_headers_first(
                     self.settings, one, two, state, self._clock,
                     only=self._wishes.only, same_account=self._wishes.same_account, progress=progress,
+                    meanwhile=meanwhile,
                 )  # fmt: skip
             else:
                 report = await engine.run(

@@ -2,13 +2,15 @@
 told and written down. Implements `watch.Watched`; a single run is open, run, close.
 
 The outbox comes before the engine, so that what is filed to Sent reaches the server in the same run, and does not wait
-for the mail server: another one sends. Knows no kind of side; `assemble` makes them.
+for the mail server: another one sends. It has its turn again while large messages come (`meanwhile`). Knows no kind of
+side; `assemble` makes them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -19,7 +21,8 @@ from .places import CopyPlaces
 from .watch import Cause
 
 if TYPE_CHECKING:
-    from .model import Place
+    from .engine.context import Meanwhile
+    from .model import Added, Message, Place
     from .outbox.outcome import Outcome
     from .settings import Progress, Report
     from .side import Side
@@ -82,7 +85,7 @@ class Parts(Protocol):
 
     def local(self) -> Side: ...
 
-    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None]) -> Report: ...
+    async def run(self, one: Side, two: Side, progress: Callable[[Progress], None], meanwhile: Meanwhile) -> Report: ...
 
 
 class Fetch(Protocol):
@@ -107,11 +110,14 @@ class Held:
 
     The engine opens and closes what it is given: here that does nothing, so that connections live from run to run, and
     `wait` goes on where the run ended. The last look at the mailboxes is kept, for `wait` and for the next run.
+
+    turn: held by who else uses the side while a message is on its way (`meanwhile`): then it is not added.
     """
 
     def __init__(self, side: Side) -> None:
         self.side = side
         self.seen: list[Place] = []
+        self.turn = asyncio.Lock()
 
     async def open(self) -> None:
         """Open already."""
@@ -122,6 +128,10 @@ class Held:
     async def places(self) -> list[Place]:
         self.seen = await self.side.places()
         return self.seen
+
+    async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
+        async with self.turn:
+            return await self.side.add(name, messages)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.side, name)
@@ -193,7 +203,8 @@ class Copy:
             self._begin()
             await self._send()
         try:
-            report = await self._parts.run(self._one.as_side(), self._two.as_side(), self._progress)
+            one, two = self._one.as_side(), self._two.as_side()
+            report = await self._parts.run(one, two, self._progress, self._meanwhile)
         except Refusal as refusal:
             self._told(cause, problem=refusal)
             raise
@@ -232,10 +243,29 @@ class Copy:
         self._began = self._clock.monotonic()
         self._outcome = None
 
-    async def _send(self) -> None:
+    async def _send(self) -> bool:
+        """Send what waits; whether nothing kept that from being done."""
         if self._outbox is not None:
             assert self._two is not None
-            self._outcome = await sent(self._outbox, self._two.side)
+            async with self._two.turn:
+                outcome = await sent(self._outbox, self._two.side)
+            self._outcome = outcome.after(self._outcome)
+        return self._outcome is None or self._outcome.problem is None
+
+    def _meanwhile(self) -> AbstractAsyncContextManager[None]:
+        """Sending, while a large message comes: of what is there, where sending was possible when it was last tried,
+        and of what is handed in meanwhile."""
+        if self._outbox is None:
+            return nullcontext()
+        from .meanwhile import meanwhile
+
+        two, outbox = self._two, self._outbox_mailbox
+        assert two is not None
+        reasons: list[Callable[[], Awaitable[object]]] = [self._outbox_word]
+        if outbox:
+            reasons.append(lambda: two.side.wait([outbox]))
+        possible = self._outcome is None or self._outcome.problem is None
+        return meanwhile(self._send, reasons, at_once=possible)
 
     async def _changed(self, side: Held | None, besides: str = "") -> None:
         assert side is not None

@@ -13,6 +13,7 @@ in part goes on behind that part (`remote.spool`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 
 from ...clock import Clock
 from ...values import replace
@@ -21,6 +22,7 @@ from ..settings import CopySettings, Progress, Report, Tally
 from ..side import MailboxUnavailable, Side
 from ..state import State
 from ..state.placeholders import Placeholder, placeholders
+from .context import Meanwhile
 from .placeholder import NoPlaceholder, NothingTaken, fetch_placeholder
 from .run import run
 
@@ -38,8 +40,11 @@ async def run_headers_first(
     only: Collection[str] = (),
     same_account: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    meanwhile: Meanwhile = nullcontext,
 ) -> Report:
     """`run`, for a copy whose `headers_first` says above which size. Raises as it does.
+
+    meanwhile: entered anew for each message that comes in place of its placeholder.
 
     Cost besides: a pass over what the state knows of messages, a listing of both sides for each that is brought.
     """
@@ -56,7 +61,7 @@ async def run_headers_first(
             try:
                 # By `first`: what is set aside under another limit would be tried again at once, and come twice.
                 await fetch_placeholder(
-                    first, one, two, state, clock, pick.mailbox, pick.uid, _of(progress, number, len(picks))
+                    first, one, two, state, clock, pick.mailbox, pick.uid, _of(progress, number, len(picks)), meanwhile
                 )
             except NothingTaken:
                 full = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from ...clock import Clock
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from ..plan.mailboxes import Joint
 
 T = TypeVar("T")
+
+Meanwhile = Callable[[], AbstractAsyncContextManager[None]]
+"""Entered while a single large message comes: nothing is done to side two by then but that the message is added, and
+what else is done to it (`sync.meanwhile`) has ended when this is left."""
 
 
 class Context:

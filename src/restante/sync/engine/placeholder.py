@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext
 
 from ...clock import Clock
 from ...errors import Refusal
@@ -20,7 +21,7 @@ from ..settings import BOTH, CopySettings, End, Progress
 from ..side import MailboxUnavailable, Side, headers_of, withheld
 from ..state import State
 from .account import know_accounts
-from .context import Context
+from .context import Context, Meanwhile
 from .standing import numbered_anew
 
 FIELD = b"Restante-Placeholder"
@@ -108,6 +109,7 @@ async def fetch_placeholder(
     mailbox: str,
     uid: int,
     progress: Callable[[Progress], None] | None = None,
+    meanwhile: Meanwhile = nullcontext,
 ) -> None:
     """Replace the placeholder with that UID in side two's mailbox by the message itself, whatever the limit.
 
@@ -142,7 +144,8 @@ async def fetch_placeholder(
                 state.beside.doom(row, state.flagsets.key(flags))
             row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
             assert row is not None
-            await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()
+            async with meanwhile():
+                await Carrier(context, joint.key, End.TWO, Additions(rows=[row])).run()
             await remove_doomed(context, joint.key, End.TWO)
             for refused in withheld(one, context.name(joint.key, End.ONE), [row.one.uid or 0]).values():
                 raise MailboxUnavailable(f"{one.title} does not give the message: {refused.reason}")

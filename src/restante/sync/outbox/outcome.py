@@ -18,3 +18,10 @@ class Outcome:
     waiting: int = 0
     uncertain: int = 0
     problem: Refusal | None = None
+
+    def after(self, before: Outcome | None) -> Outcome:
+        """This and one before it as one: what was done, by both; what waits, as this one has it."""
+        if before is None:
+            return self
+        sent, returned = before.sent + self.sent, before.returned + self.returned
+        return Outcome(sent, returned, self.waiting, self.uncertain, self.problem)

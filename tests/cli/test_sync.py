@@ -351,6 +351,29 @@ def test_large_messages_leave_a_placeholder_that_is_fetched_on_demand(work: Cli,
     assert len(server.mail(ANNA)) == 4
 
 
+def test_fetching_all_stops_where_the_copy_has_no_room(cli: Cli, server: RestanteServer) -> None:
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", "local@localhost", "--no-send")
+    for number in range(4):
+        server.put(ANNA, message(50 + number, b"x" * 100_000 + b"\r\n"))
+    cli.file.write_text(cli.file.read_text() + '\nlargest = "20 kB"\n')
+    assert "4 placeholders" in cli("sync").stdout
+
+    def room(size: str) -> None:
+        CliRunner().invoke(restante, ["account", "set", "local@localhost", "--quota", size, "--data", str(cli.data)])
+
+    room("150 kB")
+    said = cli("sync", "fetch", "work", "--all", status=Exit.FINDINGS)
+    assert "Downloaded 1 message (100.1 kB)" in said.stdout
+    (refused, left) = said.stderr.splitlines()
+    assert refused.startswith("not downloaded: INBOX ")
+    assert "takes no large message now: " in refused
+    assert left == "2 more messages (200.2 kB) left for when there is room: restante sync fetch work --all"
+    room("0")
+    assert "here 1 new" in cli("sync", "--retry").stdout
+    assert "Downloaded 2 messages" in cli("sync", "fetch", "work", "--all").stdout
+    assert cli("sync").stdout == "work: nothing had changed.\n"
+
+
 # Watching ------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from .statuses import Exit
 from .sync import load
 
 if TYPE_CHECKING:
+    from ..sync.assemble import Brought
     from ..sync.config import CopyTable
     from ..sync.places import CopyPlaces
     from ..sync.settings import Held
@@ -327,6 +329,7 @@ def fetch(
     """Download messages of COPY that left a placeholder, being larger than `largest`.
 
     Lists them where neither MAILBOX nor --all is said; with MAILBOX downloads those in it, or these UIDs of it alone.
+    Ends where the copy takes no more, being over quota.
     """
     from ..sync.patterns import canonical
     from ..sync.places import CopyPlaces
@@ -345,13 +348,19 @@ def fetch(
         where = "" if mailbox is None else f" in {mailbox}"
         raise NothingHeld(f"{copy} has {what}{where}.", f"restante sync fetch {copy} lists them.")
     table = found.copies[copy]
-    failed = run(_download(places, table, [(row.mailbox, row.uid) for row in chosen]))
-    came = [row for row in chosen if (row.mailbox, row.uid) not in failed]
+    brought = run(_download(places, table, [(row.mailbox, row.uid) for row in chosen]))
+    left = [row for row in chosen if (row.mailbox, row.uid) in brought.left]
+    came = [row for row in chosen if (row.mailbox, row.uid) not in brought.failed and row not in left]
     if came:
         click.echo(f"Downloaded {count(len(came), 'message')} ({human_size(sum(row.size for row in came))}).")
-    for (name, uid), refusal in failed.items():
+    for (name, uid), refusal in brought.failed.items():
         click.echo(f"not downloaded: {cell(name)} {uid}: {cell(refusal)}", err=True)
-    if failed:
+    if left:
+        size = human_size(sum(row.size for row in left))
+        wanted = ["--all"] if everything else [cell(mailbox or ""), *(str(row.uid) for row in left if uids)]
+        again = shlex.join(["restante", "sync", "fetch", copy, *wanted])
+        click.echo(f"{count(len(left), 'more message')} ({size}) left for when there is room: {again}", err=True)
+    if brought.failed:
         ctx.exit(Exit.FINDINGS)
 
 
@@ -365,9 +374,7 @@ def _placeholders(state_file: Path) -> list[PlaceholderRow]:
     ]
 
 
-async def _download(
-    places: CopyPlaces, table: CopyTable, picks: list[tuple[str, int]]
-) -> dict[tuple[str, int], Refusal]:
+async def _download(places: CopyPlaces, table: CopyTable, picks: list[tuple[str, int]]) -> Brought:
     from ..clock import SystemClock, system_random
     from ..sync.assemble import ImapParts, Wishes
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +49,14 @@ class Wishes(Value, frozen=True):
     same_account: bool = False
     login: bool = False
     retry: bool = False
+
+
+class Brought(Value, frozen=True):
+    """What became of placeholders (mailbox and UID of the copy) whose messages were asked for. failed: those that could
+    not be brought, and why. left: those that were not asked for, the copy having no room for the one before them."""
+
+    failed: Mapping[tuple[str, int], Refusal]
+    left: Sequence[tuple[str, int]] = ()
 
 
 @contextmanager
@@ -234,11 +242,11 @@ class ImapParts(_Parts):
                 taken = None
         note(self._places, self._copies, self._table, self._loaded, before, heard, taken, getattr(two, "stamps", None))
 
-    async def fetch(self, picks: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Refusal]:
-        """Put the messages themselves in place of these placeholders (mailbox and UID of the copy); those of which that
-        could not be done, and why. Raises what concerns the others as well."""
+    async def fetch(self, picks: Sequence[tuple[str, int]]) -> Brought:
+        """Put the messages themselves in place of these placeholders (mailbox and UID of the copy), until one is not
+        taken for want of room. Raises what concerns the others as well."""
         from .copy import Held
-        from .engine.placeholder import NoPlaceholder, fetch_placeholder
+        from .engine.placeholder import NoPlaceholder, NothingTaken, fetch_placeholder
         from .side import MailboxUnavailable
         from .state import State
 
@@ -249,11 +257,14 @@ class ImapParts(_Parts):
         try:
             await one.side.open()
             await two.side.open()
-            for mailbox, uid in picks:
+            for number, (mailbox, uid) in enumerate(picks):
                 try:
                     await fetch_placeholder(
                         self.settings, one.as_side(), two.as_side(), state, self._clock, mailbox, uid
                     )
+                except NothingTaken as refusal:
+                    failed[mailbox, uid] = refusal
+                    return Brought(failed, picks[number + 1 :])
                 except (MailboxUnavailable, NoPlaceholder) as refusal:
                     failed[mailbox, uid] = refusal
         finally:
@@ -262,7 +273,7 @@ class ImapParts(_Parts):
                 await one.side.close()
             finally:
                 await two.side.close()
-        return failed
+        return Brought(failed)
 
 
 def refusals_of(

@@ -150,7 +150,10 @@ async def fetch_placeholder(
             for refused in withheld(one, context.name(joint.key, End.ONE), [row.one.uid or 0]).values():
                 raise MailboxUnavailable(f"{one.title} does not give the message: {refused.reason}")
             if (joint.key, End.TWO) in context.stopped:
-                raise NothingTaken(f"{two.title} takes no large message now.", "What it said: restante sync")
+                raise NothingTaken(
+                    f"{two.title} takes no large message now: {_said(context, row)}",
+                    "It is tried again later; now: restante sync --retry",
+                )
             row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
             if row is None or not row.two.present:
                 raise MailboxUnavailable(
@@ -160,6 +163,13 @@ async def fetch_placeholder(
         finally:
             for side in (one, two):
                 await side.close()
+
+
+def _said(context: Context, row: Row) -> str:
+    """Why side two has refused the message."""
+    name = context.name(row.pair, End.ONE)
+    asides = context.state.aside()
+    return next((one.reason for one in asides if (one.mailbox, one.uid) == (name, row.one.uid)), "it gives no reason.")
 
 
 def _is_still(known: Known, place: Place) -> bool:

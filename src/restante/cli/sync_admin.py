@@ -349,8 +349,9 @@ def fetch(
         raise NothingHeld(f"{copy} has {what}{where}.", f"restante sync fetch {copy} lists them.")
     table = found.copies[copy]
     brought = run(_download(places, table, [(row.mailbox, row.uid) for row in chosen]))
-    left = [row for row in chosen if (row.mailbox, row.uid) in brought.left]
-    came = [row for row in chosen if (row.mailbox, row.uid) not in brought.failed and row not in left]
+    unasked, without = set(brought.left), {*brought.left, *brought.failed}
+    left = [row for row in chosen if (row.mailbox, row.uid) in unasked]
+    came = [row for row in chosen if (row.mailbox, row.uid) not in without]
     if came:
         click.echo(f"Downloaded {count(len(came), 'message')} ({human_size(sum(row.size for row in came))}).")
     for (name, uid), refusal in brought.failed.items():

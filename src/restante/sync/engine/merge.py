@@ -90,4 +90,6 @@ def _strayed(context: Context, row: Row) -> bool:
     strayed = any(place is not None and place[0] not in context.joints for place in places)
     if strayed:
         context.unsettled.add(row.pair)
+        if row.stands is not None and row.stands.found is not None:
+            context.unsettled.add(row.stands.found[0])
     return strayed

@@ -198,7 +198,7 @@ async def _flags(context: Context, plan: MessagePlan) -> None:
     for step in steps:
         row, ends = step.row, [end for end in BOTH if step.add[end] or step.remove[end]]
         if any((place := row.where(end)) is not None and (place[0], end) in failed for end in ends):
-            context.unsettled.add(row.pair)
+            context.unsettled |= {row.pair, *(place[0] for end in BOTH if (place := row.where(end)) is not None)}
             continue
         _flagged(step, ends)
         rows.append((row.key, row.one.flags, row.two.flags, row.odd & 3))

@@ -38,6 +38,8 @@ def attach(context: Context, looks: Sequence[Look]) -> None:
         for uid, one in standing.items():
             if (row := rows.get(one.key)) is not None:
                 row.stands = _half(context, look.key, uid, one, listed.get(uid))
+            elif one.message is None and uid in listed:  # its row is in a mailbox that could not be looked at
+                context.unsettled.add(look.key)
 
 
 def note_standing(context: Context, rows: Iterable[Row]) -> None:

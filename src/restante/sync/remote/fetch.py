@@ -1,4 +1,4 @@
-"""Messages from the server: `Side.fetch` and `Side.outlines`.
+"""Messages from the server: `Side.fetch`.
 
 Workers, one a connection, take batches of UIDs in the order they were asked for, keep two commands under way each, and
 put what comes into one queue of a bounded number of octets: a slow taker stops the reading, and TCP stops the server.
@@ -18,17 +18,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from ...imap.grammar.answers import BadAnswer, Data, Status
-from ...imap.grammar.answers_fetch import Value, parse_fetch, parse_internaldate
-from ..model import Message, Outline, Withheld
-from ..outline import MARK_FIELDS, mark_and_ident
+from ...imap.grammar.answers_fetch import Value, parse_fetch
+from ..model import Message, Withheld
 from ..side import MailboxUnavailable
 from .account import Account
 from .command import sets
-from .connection import Connection, Selected, Sink
+from .connection import Connection, Selected
 from .errors import Lost, busy, check, is_busy, said
+from .outlines import BLAMED, seconds
 from .quirks import Quirk
 from .spool import Part, key
 
@@ -39,11 +39,8 @@ _BATCH_OCTETS = 2 << 20
 _UNDER_WAY = 2
 """Commands of one connection."""
 _LOSSES = 3
-_BLAMED = 12
-"""Connections lost one after the other without a message between, after which the side is unavailable: where nothing
-was asked for, and where a message could be blamed for it."""
-_REFUSED = 24
-"""Commands refused one after the other without a message between, after which the mailbox is unavailable."""
+"""Connections lost one after the other without a message between, and nothing asked for, after which the side is
+unavailable."""
 _SLOWEST_PIECE = 20
 """Seconds that a piece may take at the rate that is allowed."""
 _LEAST_PIECE = 32_768
@@ -138,7 +135,7 @@ class Download:
                             await _Worker(self, connection, selected).run()
                 except Lost:
                     self._losses += 1
-                    if self._losses > _LOSSES + self._blamed or self._blamed > _BLAMED:
+                    if self._losses > _LOSSES + self._blamed or self._blamed > BLAMED:
                         raise
         except Exception as error:  # noqa: BLE001  # handed to whoever waits for messages
             self._failure = self._failure or error
@@ -391,7 +388,7 @@ class _Worker:
             uid=uid,
             data=body,
             flags=self._account.flags(flags if isinstance(flags, bytes) else b""),
-            received=_seconds(date),
+            received=seconds(date),
             email=email.decode("latin-1") if isinstance(email, bytes) else None,
             thread=thread.decode("latin-1") if isinstance(thread, bytes) else None,
         )
@@ -467,151 +464,3 @@ class _Worker:
         if found and len(found[-1]) > size:
             raise MailboxUnavailable(f"The server sends other parts of a message in {self._name} than it is asked for.")
         return found[-1] if found else None
-
-
-async def outlines(account: Account, name: str, uids: Sequence[int]) -> list[Outline]:
-    """`Side.outlines`."""
-    if not uids:
-        return []
-    raw = await account.raw(name)
-    found: dict[int, Outline] = {}
-    wanted = frozenset(uids)
-    guess = Quirk.SIZE_IS_A_GUESS in account.quirks
-
-    def hear(answer: Data | Status) -> None:
-        if isinstance(answer, Data) and answer.word == b"FETCH":
-            outline = _outline(parse_fetch(answer), guess)
-            if outline is not None and outline.uid in wanted:
-                found[outline.uid] = outline
-
-    fields = " ".join(MARK_FIELDS).upper().encode("ascii")
-    email = b"EMAILID " if "OBJECTID" in account.pool.offers else b""
-    items = b" (UID RFC822.SIZE INTERNALDATE %bBODY.PEEK[HEADER.FIELDS (%b)])" % (email, fields)
-    await _ask(account, name, raw, uids, items, hear, found, 2_000)
-    return [found[uid] for uid in uids if uid in found]
-
-
-async def emails(account: Account, name: str, uids: Sequence[int]) -> dict[int, str]:
-    """`side.Emails.emails`. RFC 8474 5.3."""
-    if not uids or "OBJECTID" not in account.pool.offers:
-        return {}
-    raw = await account.raw(name)
-    found: dict[int, str] = {}
-    wanted = frozenset(uids)
-
-    def hear(answer: Data | Status) -> None:
-        if isinstance(answer, Data) and answer.word == b"FETCH":
-            items = parse_fetch(answer)
-            uid, email = items.get(b"UID"), items.get(b"EMAILID")
-            if isinstance(uid, int) and isinstance(email, bytes) and uid in wanted:
-                found[uid] = email.decode("latin-1")
-
-    await _ask(account, name, raw, uids, b" (UID EMAILID)", hear, found, 5_000)
-    return found
-
-
-def _seconds(date: Value) -> int:
-    """INTERNALDATE; 0 for one that is no date, which must not keep its message from ever being fetched."""
-    try:
-        return parse_internaldate(date) if isinstance(date, bytes) else 0
-    except BadAnswer:
-        return 0
-
-
-def _outline(items: dict[bytes, Value], guess: bool) -> Outline | None:
-    """None for an answer that was not asked for."""
-    uid, date, size, email = (items.get(key) for key in (b"UID", b"INTERNALDATE", b"RFC822.SIZE", b"EMAILID"))
-    header = next((value for key, value in items.items() if key.startswith(b"BODY[HEADER.FIELDS")), 0)
-    if not isinstance(uid, int) or not isinstance(date, bytes) or isinstance(header, int):
-        return None
-    known, identity = mark_and_ident(header or b"")
-    return Outline(
-        uid=uid,
-        size=size if isinstance(size, int) and not guess else None,
-        received=_seconds(date),
-        mark=known,
-        email=email.decode("latin-1") if isinstance(email, bytes) else None,
-        ident=identity,
-    )
-
-
-async def headers(account: Account, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
-    """`side.Headers.headers`."""
-    if not uids:
-        return []
-    raw = await account.raw(name)
-    found: dict[int, bytes] = {}
-    wanted = frozenset(uids)
-
-    def hear(answer: Data | Status) -> None:
-        if isinstance(answer, Data) and answer.word == b"FETCH":
-            items = parse_fetch(answer)
-            uid, header = items.get(b"UID"), items.get(b"BODY[HEADER]")
-            if isinstance(uid, int) and isinstance(header, bytes) and uid in wanted:
-                found[uid] = header
-
-    await _ask(account, name, raw, uids, b" (UID BODY.PEEK[HEADER])", hear, found, 500)
-    return sorted(found.items())
-
-
-async def _ask(
-    account: Account,
-    name: str,
-    raw: bytes,
-    uids: Sequence[int],
-    items: bytes,
-    hear: Sink,
-    found: Collection[int],
-    most: int,
-) -> None:
-    """Ask for items of these messages, `hear` what comes, so many in a command; what came is in `found`.
-
-    Where the server refuses a command, or ends the connection, what lacks is asked for in parts. A message that it
-    does not speak of by itself either is withheld. Raises MailboxUnavailable, SideUnavailable.
-    """
-    waiting = [list(uids)]
-    struck: set[int] = set()
-    failures = came = 0
-    while waiting:
-        some = waiting.pop()
-        refusal: Status | Lost | None
-        try:
-            refusal = await _ask_at_once(account, name, raw, some, items, hear, most)
-        except Lost as lost:
-            refusal = lost
-        if refusal is None:
-            continue
-        lacking = [uid for uid in some if uid not in found]
-        failures = 1 if len(found) > came else failures + 1
-        came = len(found)
-        if isinstance(refusal, Lost):
-            if failures > _BLAMED or not lacking:
-                raise refusal
-            waiting += [rest] if (rest := lacking[1:]) else []
-            if lacking[0] in struck:
-                account.unreadable[name, lacking[0]] = Withheld("it ends the connection instead")
-            else:
-                struck.add(lacking[0])
-                waiting.insert(0, lacking[:1])  # by itself, behind all others
-        elif is_busy(refusal) or failures > _REFUSED:
-            check(refusal, name)
-        elif len(lacking) > 1:
-            half = len(lacking) // 2
-            waiting += [lacking[half:], lacking[:half]]
-        elif lacking:
-            account.unreadable[name, lacking[0]] = Withheld(said(refusal))
-
-
-async def _ask_at_once(
-    account: Account, name: str, raw: bytes, uids: Sequence[int], items: bytes, hear: Sink, most: int
-) -> Status | None:
-    """The first refusal, if there is one."""
-    async with account.pool.borrow(raw) as connection:
-        await account.open(connection, name, raw)
-        parts = [numbers for numbers, _ in sets(uids, account.pool.offers.message_limit or most)]
-        for at in range(0, len(parts), 4):
-            commands = [(b"UID FETCH " + numbers + items,) for numbers in parts[at : at + 4]]
-            for status in await connection.run(*commands, sink=hear):
-                if not status.ok:
-                    return status
-    return None

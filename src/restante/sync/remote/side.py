@@ -137,13 +137,13 @@ class RemoteSide:
 
     async def outlines(self, name: str, uids: Sequence[int]) -> list[Outline]:
         """`Side.outlines`."""
-        from .fetch import outlines
+        from .outlines import outlines
 
         return await outlines(self._account, name, uids)
 
     async def headers(self, name: str, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         """`side.Headers.headers`."""
-        from .fetch import headers
+        from .outlines import headers
 
         return await headers(self._account, name, uids)
 
@@ -155,7 +155,7 @@ class RemoteSide:
 
     async def emails(self, name: str, uids: Sequence[int]) -> Mapping[int, str]:
         """`side.Emails.emails`."""
-        from .fetch import emails
+        from .outlines import emails
 
         return await emails(self._account, name, uids)
 

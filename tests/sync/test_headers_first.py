@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from restante.sync.engine.placeholder import is_placeholder
 from restante.sync.model import Added, Message
 from restante.sync.settings import End
 
-from .memory import ALL, BARE, Abilities, MemorySide
+from .memory import ALL, BARE, Abilities, Killed, MemorySide
 from .programs import World
 from .promises import FREE, ONE, TWO, same, sync
 
@@ -219,3 +219,49 @@ def test_flags_given_here_meanwhile_reach_the_server_before_what_is_left(
     sync(world)
     assert lacking == [2], "large messages were still lacking"
     same(world)
+
+
+class Cut:
+    """The line is gone when the message is to come."""
+
+    async def __aenter__(self) -> None:
+        raise Killed("the line is gone")
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+
+def test_a_message_that_was_cut_off_goes_on_behind_all_else(tmp_path: Path) -> None:
+    """And others may use the side while it comes, as with any large message."""
+    world = filled(tmp_path)
+    state: list[int] = []
+    world.meanwhile = Cut
+    assert world.sync() is None
+    assert whole(world).count(0) == 3
+    world.deliver(ONE, "INBOX")
+
+    @asynccontextmanager
+    async def comes() -> AsyncIterator[None]:
+        state.append(whole(world).count(0))
+        assert len(whole(world)) == 6, "what came meanwhile is there"
+        yield
+
+    world.meanwhile = comes
+    report = sync(world)
+    assert state == [3, 2, 1]
+    assert (report.two.added, report.placeholders) == (4, 0), "the new one and all three"
+    assert whole(world).count(0) == 0
+    same(world)
+    assert sync(world).changed == 0
+
+
+def test_a_message_that_was_cut_off_comes_though_its_placeholder_was_taken_away(tmp_path: Path) -> None:
+    world = filled(tmp_path)
+    world.meanwhile = Cut
+    assert world.sync() is None
+    world.meanwhile = nullcontext
+    box = world.disks[TWO].boxes["INBOX"].messages
+    world.disks[TWO].expunge("INBOX", max(uid for uid, one in box.items() if is_placeholder(one.data)))
+    sync(world)
+    assert whole(world).count(0) == 0
+    same(world)
+    assert sync(world).changed == 0

@@ -21,7 +21,7 @@ from ..patterns import canonical
 from ..settings import CopySettings, Progress, Report, Tally
 from ..side import MailboxUnavailable, Side
 from ..state import State
-from ..state.placeholders import Placeholder, placeholders
+from ..state.placeholders import Placeholder, placeholders, waiting
 from .context import Meanwhile
 from .placeholder import NoPlaceholder, NothingTaken, fetch_placeholder
 from .run import run
@@ -53,26 +53,33 @@ async def run_headers_first(
     report = await run(first, one, two, state, clock, only=only, same_account=same_account, progress=progress)
     names = {canonical(name) for name in only}
     tried: set[tuple[str, int]] = set()
-    full = False
-    while not full and (picks := [pick for pick in _newest(settings, state, names) if _spot(pick) not in tried]):
-        began, brought, octets = clock.monotonic(), 0, 0
+    full, last = False, report
+    while not full:
+        found = [*_begun(first, state, clock, last), *_whole(settings, state)]
+        picks = [pick for pick in found if _spot(pick) not in tried and (not names or pick.mailbox in names)]
+        if not picks:
+            break
+        picks.sort(key=lambda pick: -pick.received)
+        began = clock.monotonic()
+        brought: list[Placeholder] = []
         for number, pick in enumerate(picks):
             tried.add(_spot(pick))
             try:
                 # By `first`: what is set aside under another limit would be tried again at once, and come twice.
                 await fetch_placeholder(
-                    first, one, two, state, clock, pick.mailbox, pick.uid, _of(progress, number, len(picks)), meanwhile
-                )
+                    first, one, two, state, clock, pick.mailbox, pick.uid, _of(progress, number, len(picks)), meanwhile,
+                    resume=True,
+                )  # fmt: skip
             except NothingTaken:
                 full = True
                 break
             except (MailboxUnavailable, NoPlaceholder):
                 continue  # the look that follows says why, or somebody has removed it
-            brought, octets = brought + 1, octets + pick.size
+            brought.append(pick)
             if clock.monotonic() - began > LOOK:
                 break
         last = await run(first, one, two, state, clock, only=only, progress=progress)
-        report = _together(report, last, brought, octets)
+        report = _together(report, last, brought)
     return report
 
 
@@ -87,24 +94,30 @@ def _of(progress: Callable[[Progress], None] | None, before: int, total: int) ->
     return lambda done: progress(replace(done, done=before + done.done, total=total))
 
 
-def _newest(settings: CopySettings, state: State, only: Collection[str]) -> list[Placeholder]:
-    """What is to come in place of its placeholder, the newest first."""
-    found = [
-        each
-        for each in placeholders(state.path)
-        if (settings.largest is None or each.size <= settings.largest) and (not only or each.mailbox in only)
-    ]
-    return sorted(found, key=lambda each: -each.received)
+def _whole(settings: CopySettings, state: State) -> list[Placeholder]:
+    """What is to come in place of its placeholder."""
+    return [each for each in placeholders(state.path) if settings.largest is None or each.size <= settings.largest]
 
 
-def _together(before: Report, last: Report, brought: int, octets: int) -> Report:
+def _begun(settings: CopySettings, state: State, clock: Clock, last: Report) -> list[Placeholder]:
+    """What was on its way when a run was cut off, and was not there when the last look was made. In a mailbox that was
+    left out nobody has looked."""
+    unseen = {one.mailbox for one in last.left_out}
+    found = waiting(state.path, clock.now(), settings.largest)
+    return [each for each in found if each.mailbox not in unseen]
+
+
+def _together(before: Report, last: Report, brought: Collection[Placeholder]) -> Report:
     """Both looks as one: what was done, by both; what waits, as the last one has it."""
-    two = _sum(before.two, last.two)
+    two, stand = _sum(before.two, last.two), before.placeholders + last.placeholders
+    counted = min(stand, len(brought))  # as placeholders of this run; of others an earlier one has told
     return replace(
         last,
         one=_sum(before.one, last.one),
-        two=replace(two, octets=two.octets + octets),
-        placeholders=before.placeholders + last.placeholders - brought,
+        two=replace(
+            two, added=two.added + len(brought) - counted, octets=two.octets + sum(each.size for each in brought)
+        ),
+        placeholders=stand - counted,
         passes=before.passes + last.passes,
         quiet=False,
     )

@@ -14,7 +14,7 @@ from .describe import describe
 from .look import Look, gather
 from .messages import act
 from .recognise import recognise
-from .standing import attach
+from .standing import attach, on_their_way
 
 
 async def merge_messages(context: Context, found: list[tuple[Joint, list[End]]], *, dry_run: bool) -> list[str]:
@@ -27,6 +27,8 @@ async def merge_messages(context: Context, found: list[tuple[Joint, list[End]]],
         key for look in looked if look.rows for key in context.state.asides.waiting(look.key, now, largest)
     }
     looked = await recognise(context, looked)
+    if context.settings.headers_first is not None:
+        context.waiting |= on_their_way(looked)
     plan = plan_messages(context, looked, dry_run=dry_run)
     if dry_run:
         copied: Mapping[tuple[int, End], int] = {}

@@ -110,12 +110,15 @@ async def fetch_placeholder(
     uid: int,
     progress: Callable[[Progress], None] | None = None,
     meanwhile: Meanwhile = nullcontext,
+    resume: bool = False,
 ) -> None:
     """Replace the placeholder with that UID in side two's mailbox by the message itself, whatever the limit.
 
     What was done to the placeholder's flags since the last run is done to the message first. Where UIDs began anew
     since then, on either side, nothing is done: they are other messages' now. Raises NoPlaceholder, CopyBusy,
     SideUnavailable, MailboxUnavailable (NothingTaken). Cut off at any instant, the next run goes on.
+
+    resume: the message may be on its way already, and a run has seen just now that it is not there.
     """
     from .carry import Carrier
     from .messages import remove_doomed
@@ -124,7 +127,12 @@ async def fetch_placeholder(
     with state.lock():
         pairs = [pair for pair in state.pairs.all() if pair.two is not None and pair.two.name == mailbox]
         row = state.messages.row(End.TWO, pairs[0].key, uid) if pairs else None
-        if row is None or not row.placeholder:
+        begun = None if not pairs or not resume else state.beside.standing(pairs[0].key).get(uid)
+        if begun is not None and begun.message is None:
+            row = state.messages.by_key(begun.key)
+        elif row is not None and not row.placeholder:
+            row = None
+        if row is None or row.pair != pairs[0].key:
             raise NoPlaceholder(f"There is no placeholder {uid} in {mailbox!r}.", "It may have been replaced.")
         try:
             for side in (one, two):
@@ -139,9 +147,13 @@ async def fetch_placeholder(
                     raise numbered_anew(context, there.name, end)
                 joint.put(end, place)
             context.joints = {joint.key: joint}
-            flags = await _carry_flags(context, row, known[End.TWO])
+            before = row.two.flags if begun is None else state.flagsets[begun.flags]
+            flags = await _carry_flags(context, row, uid, before, known[End.TWO])
             with state.transaction():
-                state.beside.doom(row, state.flagsets.key(flags))
+                if begun is None:
+                    state.beside.doom(row, state.flagsets.key(flags))
+                else:
+                    state.beside.stood([(row.pair, uid, state.flagsets.key(flags))])
             row = state.messages.row(End.ONE, row.pair, row.one.uid or 0)
             assert row is not None
             async with meanwhile():
@@ -178,18 +190,17 @@ def _is_still(known: Known, place: Place) -> bool:
     return same and known.validity in (None, place.validity)
 
 
-async def _carry_flags(context: Context, row: Row, known: Known | None) -> Flags:
-    """Do to the message on side one what was done to its placeholder's flags since the last run; what these are now.
+async def _carry_flags(context: Context, row: Row, uid: int, before: Flags, known: Known | None) -> Flags:
+    """Do to the message on side one what was done to its placeholder's flags since they were these; what they are now.
 
     A side that was not asked would keep what has flags that it has not told of. Raises NoPlaceholder where it is
     somewhere else now: what became of it is for a run to find out. Raises MailboxUnavailable where UIDs began anew.
     """
-    pair, uid = row.pair, row.two.uid
+    pair = row.pair
     name, side = context.name(pair, End.TWO), context.sides[End.TWO]
     changes = await side.changes(name, known.cursor if known is not None else None)
     if known is not None and known.validity not in (None, changes.validity):
         raise numbered_anew(context, name, End.TWO)
-    before = row.two.flags
     now = next((flags for each, flags in zip(changes.uids, changes.flags, strict=True) if each == uid), None)
     if now is None:
         if changes.full or uid in changes.vanished:

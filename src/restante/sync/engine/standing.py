@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ..base import Half, Row
+from ..base import AGAIN, SENT, Half, Row
 from ..model import Changes, FlagChange, Flags
 from ..settings import End
 from ..side import MailboxUnavailable
@@ -36,10 +36,23 @@ def attach(context: Context, looks: Sequence[Look]) -> None:
         changes = look.changes.get(End.TWO)
         listed = {} if changes is None else _listed(changes, standing)
         for uid, one in standing.items():
+            if changes is not None and uid not in listed and (changes.full or uid in changes.vanished):
+                continue  # somebody took it away: the message comes all the same
             if (row := rows.get(one.key)) is not None:
                 row.stands = _half(context, look.key, uid, one, listed.get(uid))
             elif one.message is None and uid in listed:  # its row is in a mailbox that could not be looked at
                 context.unsettled.add(look.key)
+
+
+def on_their_way(looks: Sequence[Look]) -> set[int]:
+    """Keys of messages whose placeholders wait for them. With `headers_first` they come behind all else, one by one:
+    those whose download was cut off, too. What the side has said that it took is not among them."""
+    return {
+        row.key
+        for look in looks
+        for row in look.rows.values()
+        if row.stands is not None and not row.two.present and not row.odd & (SENT | AGAIN)
+    }
 
 
 def note_standing(context: Context, rows: Iterable[Row]) -> None:

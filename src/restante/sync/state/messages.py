@@ -85,6 +85,12 @@ class Messages:
             return self._row(*values)
         return None
 
+    def by_key(self, key: int) -> Row | None:
+        """The row with that key."""
+        for values in self._db.execute(f"{_ROW} WHERE key = ?", (key,)):
+            return self._row(*values)
+        return None
+
     def _row(
         self,
         key: int,

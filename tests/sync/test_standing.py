@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import apsw
 import pytest
 
+from restante.clock import ManualClock
+from restante.sync.engine.afterwards import run_headers_first
 from restante.sync.engine.placeholder import fetch_placeholder, is_placeholder
+from restante.sync.maildir import Layout
 from restante.sync.model import Added, Message
 from restante.sync.settings import End
 from restante.sync.state import State
+from restante.sync.state.placeholders import placeholders
 
-from .memory import ALL, BARE, Abilities, Killed, MemorySide, Steps
+from .memory import ALL, BARE, Abilities, Disk, Killed, MemorySide, Steps
 from .programs import World, number_of
 from .promises import FREE, ONE, TWO, same, sync
+from .real import Ground, StoreGround, Tree
 
 pytestmark = pytest.mark.in_memory
 
@@ -253,3 +260,61 @@ def test_a_keyword_that_the_server_does_not_keep_goes_from_the_placeholder_to_th
         sync(world)
         assert flags(world, TWO) == ["$Work", "\\Seen"]
         assert sync(world).changed == 0
+
+
+# On real sides ------------------------------------------------------------------------------------------
+
+
+def ground(kind: str, folder: Path) -> Ground:
+    folder.mkdir()
+    return StoreGround(folder) if kind == "store" else Tree(folder, Layout.MAILDIRPP)
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["while-it-comes", "after-a-cut"])
+@pytest.mark.parametrize("kind", ["maildir", "store"])
+def test_flags_that_a_reader_gives_a_placeholder_in_a_folder_or_a_store(tmp_path: Path, kind: str, cut: bool) -> None:
+    """By renaming its file, as readers do, or in another session."""
+    disk, here = Disk("x"), ground(kind, tmp_path / "here")
+    disk.deliver("INBOX", LARGE, frozenset({"\\Seen"}), 1_600_000_000)
+    disk.deliver("INBOX", LARGE.replace(b"x" * 5000, b"small").replace(b"99@", b"98@"), frozenset(), 1_600_000_000)
+    settings = replace(FREE, headers_first=1000)
+    clock = ManualClock()
+
+    @asynccontextmanager
+    async def reading() -> AsyncIterator[None]:
+        if not done:
+            await asyncio.to_thread(flag)
+        if cut and len(done) == 1:
+            raise Killed("the line is gone")
+        yield
+
+    done: list[str] = []
+
+    def flag() -> None:
+        edits = here.edits()
+        (handle,) = (each for each, number, _ in edits.found("INBOX") if number == 99)
+        edits.flag("INBOX", handle, "\\Flagged", True)
+        edits.close()
+        done.append("flagged")
+
+    def once() -> None:
+        state = State(tmp_path / "state")
+        try:
+            asyncio.run(run_headers_first(settings, MemorySide(disk), here.side(), state, clock, meanwhile=reading))
+        except Killed:
+            done.append("cut")
+        finally:
+            state.close()
+
+    once()
+    if cut:
+        assert done == ["flagged", "cut"]
+        edits = here.edits()
+        (handle,) = (each for each, number, _ in edits.found("INBOX") if number == 99)
+        edits.flag("INBOX", handle, "\\Seen", False)
+        edits.close()
+        once()
+    wanted = ["\\Flagged"] if cut else ["\\Flagged", "\\Seen"]
+    assert here.content()["INBOX"] == [(98, ()), (99, tuple(wanted))]
+    assert placeholders(tmp_path / "state") == []
+    assert sorted(disk.boxes["INBOX"].messages[1].flags) == wanted

@@ -482,7 +482,7 @@ def test_uids_that_begin_anew_while_the_message_comes_remove_no_other_message(
 
 
 @pytest.mark.parametrize("abilities", [ALL, BARE], ids=["all", "bare"])
-def test_a_placeholder_that_is_moved_after_a_kill_is_not_taken_for_the_message(
+def test_a_placeholder_that_is_moved_after_a_kill_moves_the_message(
     make: Make, monkeypatch: pytest.MonkeyPatch, abilities: Abilities
 ) -> None:
     world = large(make, two=abilities)
@@ -497,11 +497,40 @@ def test_a_placeholder_that_is_moved_after_a_kill_is_not_taken_for_the_message(
     monkeypatch.undo()
     world.disks[TWO].move("INBOX", placeholder(world), "A")
     report = sync(world)
-    assert LARGE in [m.data for m in world.disks[TWO].boxes["INBOX"].messages.values()]
-    assert LARGE in [m.data for m in world.disks[ONE].boxes["INBOX"].messages.values()]
-    assert not any(is_placeholder(m.data) for box in world.disks[ONE].boxes.values() for m in box.messages.values())
-    assert len(report.aside) == 1, "what is left of the placeholder"
+    assert (report.one.moved, report.aside) == (1, ())
+    assert [m.data for m in world.disks[ONE].boxes["A"].messages.values()] == [LARGE]
+    same(world)
     assert sync(world).changed == 0
+    assert placeholder(world, "A")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_placeholder_that_is_removed_after_a_kill_removes_the_message(
+    make: Make, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    """And is held as any other removal."""
+    world = large(make)
+    sync(world)
+
+    async def killed(carrier: Carrier) -> None:
+        raise Killed("the message is to come, and its placeholder to go")
+
+    monkeypatch.setattr(Carrier, "run", killed)
+    with pytest.raises(Killed):
+        fetch(world, "INBOX", placeholder(world))
+    monkeypatch.undo()
+    world.settings = replace(world.settings, removals=not held)
+    world.disks[TWO].expunge("INBOX", placeholder(world))
+    assert world.sync(dry_run=True) is not None
+    report = sync(world)
+    assert report.one.removed == (0 if held else 1)
+    assert [one.messages for one in report.held] == ([1] if held else [])
+    assert sync(world).changed == 0
+    if held:
+        assert world.decide(accept=False)
+        sync(world)
+        assert placeholder(world), "and comes back as one"
+    same(world)
 
 
 def test_a_placeholder_that_is_removed_removes_the_message(make: Make) -> None:

@@ -254,14 +254,15 @@ def test_a_message_that_was_cut_off_goes_on_behind_all_else(tmp_path: Path) -> N
     assert sync(world).changed == 0
 
 
-def test_a_message_that_was_cut_off_comes_though_its_placeholder_was_taken_away(tmp_path: Path) -> None:
+def test_a_placeholder_that_is_removed_after_a_cut_removes_its_message(tmp_path: Path) -> None:
     world = filled(tmp_path)
     world.meanwhile = Cut
     assert world.sync() is None
     world.meanwhile = nullcontext
     box = world.disks[TWO].boxes["INBOX"].messages
     world.disks[TWO].expunge("INBOX", max(uid for uid, one in box.items() if is_placeholder(one.data)))
-    sync(world)
+    assert sync(world).one.removed == 1
     assert whole(world).count(0) == 0
+    assert len(whole(world)) == 4
     same(world)
     assert sync(world).changed == 0

@@ -21,6 +21,7 @@ from restante.sync.engine.placeholder import is_placeholder
 from restante.sync.model import Changes
 from restante.sync.settings import End
 
+from . import programs
 from .memory import ALL, BARE, MemorySide
 from .programs import RAM, World, number_of
 from .promises import FREE, ONE, TWO, same
@@ -30,6 +31,12 @@ PROGRAMS = st.lists(st.integers(0, 8 * 6 * 3 * 400), min_size=1, max_size=15)
 BEGUN = frozenset({"\\Seen", "\\Draft"})
 FLAGS = {ONE: ("\\Answered", "\\Draft", "$Work"), TWO: ("\\Flagged", "\\Seen", "$Later")}
 NUMBERS = (901, 902, 903, 904)
+KINDS = {
+    "all": (ALL, ALL),
+    "no-emails": (replace(ALL, emails=False), replace(ALL, emails=False, lasting=False)),
+    "bare-server": (BARE, ALL),
+    "bare-copy": (ALL, replace(BARE, tells=True)),
+}
 
 
 class Keeping(MemorySide):
@@ -117,12 +124,7 @@ class Flagging(World):
 @given(program=PROGRAMS)
 @settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 def test_no_flag_is_lost_on_its_way(name: str, look: float, program: list[int]) -> None:
-    one, two = {
-        "all": (ALL, ALL),
-        "no-emails": (replace(ALL, emails=False), replace(ALL, emails=False, lasting=False)),
-        "bare-server": (BARE, ALL),
-        "bare-copy": (ALL, replace(BARE, tells=True)),
-    }[name]
+    one, two = KINDS[name]
     chosen = replace(FREE, headers_first=1000, batch=2, at_once=1)
     with tempfile.TemporaryDirectory(dir=RAM) as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(afterwards, "LOOK", look)
@@ -142,3 +144,101 @@ def test_no_flag_is_lost_on_its_way(name: str, look: float, program: list[int]) 
             else:
                 world.edit(rest)
         world.ends_well()
+
+
+class Handling(World):
+    """Edits of messages alone: flags, moves, removals, new ones. A placeholder beside its message is left alone."""
+
+    def messages(self, end: End) -> list[tuple[str, int]]:
+        found = super().messages(end)
+        if end is ONE:
+            return found
+        boxes = self.disks[TWO].boxes
+        data = [boxes[name].messages[uid].data for name, uid in found]
+        whole = {number_of(each) for each in data if not is_placeholder(each)}
+        return [
+            spot
+            for spot, each in zip(found, data, strict=True)
+            if not is_placeholder(each) or number_of(each) not in whole
+        ]
+
+    def edit(self, code: int) -> None:
+        rest, what = divmod(code, 16)
+        super().edit(rest * 16 + (what if what <= 10 else what - 6))
+
+    def handle(self, code: int) -> None:
+        """Somebody goes through the placeholders."""
+        for name, uid in self.messages(TWO):
+            message = self.disks[TWO].boxes[name].messages[uid]
+            if is_placeholder(message.data):
+                code, what = divmod(code, 4)
+                if what == 1:
+                    self.disks[TWO].move(name, uid, "INBOX" if name == "A" else "A")
+                elif what == 2:
+                    self.remove(TWO, name, uid)
+                elif what == 3:
+                    self.disks[TWO].flag(name, uid, message.flags ^ {"\\Flagged"})
+
+
+def size_between() -> int:
+    """Octets that a message has more of, where it is one of those alike (`programs.octets`)."""
+    return len(programs.octets(1, alike=True)) - 1
+
+
+@pytest.mark.parametrize("name", ["all", "no-emails", "bare-server", "bare-copy"])
+@given(program=st.lists(st.integers(0, 7 * 120 * 4**4), min_size=1, max_size=15))
+@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+def test_what_happens_to_placeholders_happens_to_messages(name: str, program: list[int]) -> None:
+    """Moved, removed and flagged at any time, whatever is cut off: both sides become the same, and nothing is lost."""
+    one, two = KINDS[name]
+    # A message that is moved there, cut off before that was noted, and removed at once is not known to have been moved.
+    one = replace(one, tells=True)
+    chosen = replace(FREE, headers_first=size_between(), batch=2, at_once=1)
+    with tempfile.TemporaryDirectory(dir=RAM) as folder:
+        world = Handling(Path(folder), {ONE: one, TWO: two}, chosen)
+        world.kind = Keeping
+        world.disks[TWO].lasting = two.lasting
+        for end in End:
+            world.disks[end].create("A")
+            world.disks[end].deliver("INBOX", programs.octets(0, False), world.kept(end, frozenset(programs.FLAGS)))
+        for number in range(3):
+            world.deliver(ONE, "A" if number else "INBOX", alike=True, day=number)
+        for code in program:
+            rest, what = divmod(code, 7)
+            if what == 0:
+                world.sync()
+            elif what <= 2:
+                world.sync(kill=1 + rest % 120)
+                world.handle(rest // 120)
+            else:
+                world.edit(rest)
+        world.settle()
+        world.check()
+        assert not any(is_placeholder(m.data) for box in world.disks[TWO].boxes.values() for m in box.messages.values())
+
+
+@pytest.mark.parametrize("ends", [(ONE,), (ONE, TWO)], ids=["there", "on-both"])
+def test_a_placeholder_beside_its_message_goes_with_it(tmp_path: Path, ends: tuple[End, ...]) -> None:
+    """A run was cut off when the message had come and its placeholder was to go, and the message is removed then."""
+    world = Flagging(tmp_path, {ONE: ALL, TWO: ALL}, replace(FREE, headers_first=1000))
+    world.begin()
+    assert world.sync(kill=0) is not None
+    at = world.steps.labels.index("two: before remove INBOX") + 1
+    (tmp_path / "again").mkdir()
+    world = Flagging(tmp_path / "again", {ONE: ALL, TWO: ALL}, replace(FREE, headers_first=1000))
+    world.begin()
+    assert world.sync(kill=at) is None
+    box = world.disks[TWO].boxes["INBOX"].messages
+    (number,) = {number_of(m.data) for m in box.values() if is_placeholder(m.data)} & {
+        number_of(m.data) for m in box.values() if not is_placeholder(m.data)
+    }
+    for end in ends:
+        messages = world.disks[end].boxes["INBOX"].messages
+        for uid in [u for u, m in messages.items() if number_of(m.data) == number and not is_placeholder(m.data)]:
+            world.disks[end].expunge("INBOX", uid)
+    assert world.sync() is not None
+    assert number not in {number_of(m.data) for m in box.values()}
+    same(world)
+    report = world.sync()
+    assert report is not None
+    assert report.changed == 0

@@ -22,7 +22,7 @@ async def merge_messages(context: Context, found: list[tuple[Joint, list[End]]],
     looked = await gather(context, [Look(joint, ends) for joint, ends in found], dry_run=dry_run)
     now, largest = context.clock.now(), context.settings.largest
     context.lost.clear()
-    attach(context, looked)
+    attach(context, looked, dry_run=dry_run)
     context.waiting = {
         key for look in looked if look.rows for key in context.state.asides.waiting(look.key, now, largest)
     }

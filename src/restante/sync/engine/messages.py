@@ -308,6 +308,7 @@ async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> Non
                 context.leave_out(context.joints[pair].goal, end, MailboxUnavailable(why))
                 uids = [uid for uid in uids if uid not in spared]
                 some = [row for row in some if (place := row.place(end)) is None or place[1] not in spared]
+        await _remove_beside(context, some)
         await context.sides[end].remove(context.name(pair, end), uids)
         context.touch(pair, end)
         with context.state.transaction():
@@ -315,6 +316,16 @@ async def _remove(context: Context, pair: int, end: End, rows: list[Row]) -> Non
             context.state.messages.drop([row.key for row in some])
             context.state.holds.sweep()
         context.did(end, "removed", len(some))
+
+
+async def _remove_beside(context: Context, rows: Sequence[Row]) -> None:
+    """What lies beside messages that are to be removed: nobody would know it once they are forgotten."""
+    for pair, side, uid in context.state.beside.of([row.key for row in rows]):
+        end = End(side)
+        if not context.has(pair, end):
+            raise MailboxUnavailable("What stands for a message is in a mailbox that is not looked at now.")
+        await context.sides[end].remove(context.name(pair, end), [uid])
+        context.touch(pair, end)
 
 
 def _count_removed(context: Context, end: End, rows: Sequence[Row]) -> None:

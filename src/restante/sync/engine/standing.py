@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ..base import AGAIN, SENT, Half, Row
+from ..base import AGAIN, PLACEHOLDER, SENT, WHOLE, Half, Row
 from ..model import Changes, FlagChange, Flags
 from ..settings import End
 from ..side import MailboxUnavailable
@@ -25,9 +25,13 @@ ROUNDS = 3
 """Removals of what is to go: a side leaves what others flagged since it was asked last."""
 
 
-def attach(context: Context, looks: Sequence[Look]) -> None:
-    """Put placeholders that wait beside the rows that they stand for, with their flags as listed now."""
+def attach(context: Context, looks: Sequence[Look], *, dry_run: bool) -> None:
+    """Put placeholders that wait beside the rows that they stand for, with their flags as listed now.
+
+    One that somebody moved or removed before anything of its message was added is one again, whose message follows it.
+    """
     rows: dict[int, Row] = {}
+    gone: list[Row] = []
     for look in looks:
         standing = context.state.beside.standing(look.key)
         if not standing or look.joint.at(End.TWO) is None:
@@ -36,12 +40,30 @@ def attach(context: Context, looks: Sequence[Look]) -> None:
         changes = look.changes.get(End.TWO)
         listed = {} if changes is None else _listed(changes, standing)
         for uid, one in standing.items():
-            if changes is not None and uid not in listed and (changes.full or uid in changes.vanished):
-                continue  # somebody took it away: the message comes all the same
             if (row := rows.get(one.key)) is not None:
                 row.stands = _half(context, look.key, uid, one, listed.get(uid))
+                if changes is not None and uid not in listed and (changes.full or uid in changes.vanished):
+                    gone.append(row)
             elif one.message is None and uid in listed:  # its row is in a mailbox that could not be looked at
                 context.unsettled.add(look.key)
+    if gone:
+        _let_go(context, gone, dry_run=dry_run)
+
+
+def _let_go(context: Context, rows: Sequence[Row], *, dry_run: bool) -> None:
+    """Placeholders that are where they were no more. Of a message that was added already, maybe, it is to be found out
+    first whether it is there: it comes all the same."""
+    unbegun = context.state.beside.unbegun([row.key for row in rows])
+    again = []
+    for row in rows:
+        stands, row.stands = row.stands, None
+        if stands is not None and stands.found == (row.pair, stands.uid) and row.key in unbegun:
+            row.two = Half(stands.uid, stands.flags, gone=True)
+            row.odd = (row.odd & ~WHOLE) | PLACEHOLDER
+            again.append(row.key)
+    if again and not dry_run:
+        with context.state.transaction():
+            context.state.beside.stand(again)
 
 
 def on_their_way(looks: Sequence[Look]) -> set[int]:

@@ -47,9 +47,8 @@ class Beside:
         self._db.execute(
             f"UPDATE message SET two = NULL, odd = (odd & ~{PLACEHOLDER | SENT}) | {WHOLE} WHERE key = ?", (row.key,)
         )
-        self._db.execute(
-            "UPDATE content SET near_size = NULL, near_digest = NULL, two_email = NULL WHERE message = ?", (row.key,)
-        )  # by the placeholder's EMAILID nobody is to find the message
+        self._db.execute("UPDATE content SET two_email = NULL WHERE message = ?", (row.key,))
+        # By the placeholder's EMAILID nobody is to find the message. Its size and digest stay until that is added.
 
     def undoom(self, keys: Sequence[int]) -> set[int]:
         """Of these messages, which are to be forgotten, those whose placeholder still waits for them: it stands for
@@ -59,6 +58,22 @@ class Beside:
             self._db.execute(_STAND_AGAIN, (key, uid, flags))
             self._db.execute("DELETE FROM doomed WHERE message = ? AND side = 2", (key,))
         return {key for key, _, _ in waiting}
+
+    def of(self, keys: Sequence[int]) -> list[tuple[int, int, int]]:
+        """(pair, side, UID) of what lies beside these messages."""
+        return list(self._db.execute(_OF, (apsw.carray(_numbers(keys)),)))
+
+    def unbegun(self, keys: Sequence[int]) -> set[int]:
+        """Of these messages those of which nothing was added: the placeholder that waits for them is all there is."""
+        return {key for (key,) in self._db.execute(_UNBEGUN, (apsw.carray(_numbers(keys)),))}
+
+    def stand(self, keys: Sequence[int]) -> None:
+        """Their placeholders stand for them as if nothing had begun."""
+        numbers = _numbers(keys)
+        self._db.execute(_STAND, (apsw.carray(numbers),))
+        self._db.execute(
+            "DELETE FROM doomed WHERE side = 2 AND message IN (SELECT value FROM carray(?))", (apsw.carray(numbers),)
+        )
 
     def standing(self, pair: int) -> dict[int, Standing]:
         """Placeholders of the pair that wait, by their UID on side two; not those whose flags are not known, because a
@@ -89,10 +104,19 @@ class Beside:
 
 _WAITING = f"""
 SELECT d.message, d.uid, d.flags FROM doomed d JOIN message m ON m.key = d.message AND m.pair = d.pair
-WHERE d.side = 2 AND m.two IS NULL AND m.odd & {WHOLE} AND d.message IN (SELECT value FROM carray(?))
+WHERE d.side = 2 AND m.odd & {WHOLE} AND d.message IN (SELECT value FROM carray(?))
 """
 _STAND_AGAIN = f"""
 UPDATE message SET two = ?2, two_flags = coalesce(?3, two_flags), odd = odd | {PLACEHOLDER} WHERE key = ?1
+"""
+_OF = "SELECT pair, side, uid FROM doomed WHERE message IN (SELECT value FROM carray(?))"
+_UNBEGUN = """
+SELECT message FROM content WHERE near_digest NOTNULL AND message IN (SELECT value FROM carray(?))
+"""
+_STAND = f"""
+UPDATE message SET two = d.uid, two_flags = d.flags, odd = (odd & ~{WHOLE}) | {PLACEHOLDER}
+FROM doomed AS d WHERE d.message = key AND d.side = 2 AND d.flags NOTNULL AND d.pair = message.pair
+AND key IN (SELECT value FROM carray(?))
 """
 _STANDING = """
 SELECT d.uid, d.message, d.flags, m.pair, m.two FROM doomed d JOIN message m ON m.key = d.message

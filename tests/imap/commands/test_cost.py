@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from restante.imap.commands import contexts, watching
+from restante.imap.commands import contexts, fetch_rows, watching
 from restante.imap.commands.fetch_body import SELECTED_AT_ONCE
 from restante.mime.analyse import analyse
 from restante.mime.headers import FieldSelector
 from restante.mime.model import Trait
 from restante.store import parts
 from restante.store.interface import Store
-from restante.store.model import Flags, NewMessage
+from restante.store.model import Column, Flags, NewMessage
 
 from ..session.support import SIMPLE, World, put_store, run
 
@@ -59,7 +59,7 @@ def test_store_calls_do_not_grow_with_messages() -> None:
         put_store(client, store)
         for command, wanted in (
             (b"FETCH 1:* (FLAGS UID)", {"rows": 3}),
-            (b"UID FETCH 1:* (ENVELOPE BODY.PEEK[HEADER.FIELDS (FROM)])", {"rows": 3}),
+            (b"UID FETCH 1:* (ENVELOPE BODY.PEEK[HEADER.FIELDS (FROM)])", {"rows": 4}),
             (b"STORE 1:* +FLAGS (\\Flagged)", {"store_flags": 1, "rows": 3, "delta": 1}),
             (b"STORE 1:* +FLAGS.SILENT (\\Seen)", {"store_flags": 1, "rows": 2, "delta": 2}),
             (b"FETCH 1:* BODY.PEEK[]", {"rows": 3, "read_contents": 3}),
@@ -72,6 +72,35 @@ def test_store_calls_do_not_grow_with_messages() -> None:
             await client.ok(command)
             assert all(store.calls[name] <= most for name, most in wanted.items()), (command, store.calls)
             assert store.calls.total() <= 9, (command, store.calls)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_what_strangers_make_large_is_asked_for_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch, removed: bool) -> None:
+    """500 ENVELOPEs at once would be half a gigabyte where each has a header of a megabyte."""
+
+    async def scenario(world: World) -> None:
+        await fill(world, 30)
+        data = SIMPLE % (b"large", b"x" * 40_000)
+        box = await world.store.mailbox("INBOX")
+        assert box is not None
+        message = NewMessage(await world.store.put(data), analyse(data), Flags(), 1_700_000_000)
+        await world.store.append(box.key, [message] * 5)
+        client = await world.client(b"SELECT INBOX")
+        if removed:
+            await world.store.expunge(box.key, ((2, 2),), deleted_only=False)
+        command = b"FETCH 1:* (UID ENVELOPE)"  # which tells of no removal
+        plain = await client.ok(command)
+        monkeypatch.setattr(fetch_rows, "OCTETS", 90_000)
+        store = Counting(world.store)
+        put_store(client, store)
+        assert await client.ok(command) == plain
+        groups = [args[3] for name, args in store.asked if name == "rows" and args[2] != (Column.SIZE,)]
+        if removed:
+            assert max(groups) <= fetch_rows.UNWEIGHED
+        else:
+            assert groups == [32, 2, 1]
 
     run(scenario)
 

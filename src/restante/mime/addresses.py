@@ -33,8 +33,11 @@ _FAST = re.compile(
     rb'[ \t]*+(?:(?:"([^"\\\r\n]*+)"[ \t]*+|([^"<>()@,:;\\\[\]\r\n]*+))<(' + _ATOM + rb")@(" + _ATOM + rb")>|("
     + _ATOM + rb")@(" + _ATOM + rb"))[ \t]*+(?:,|\Z)"
 ).match  # fmt: skip
+_PHRASE = rb'[^\s"\[<>@,:;(\\]'
 _TOKEN = re.compile(
-    rb'\s++|"(?:[^"\\]++|\\.)*+["\\]?|\[[^\]]*+\]?|[<>@,:;(]|(?:[^\s"\[<>@,:;(\\]++|\\.?)++', re.DOTALL
+    rb'\s++|"[^"\\]*+(?:\\.[^"\\]*+)*+["\\]?|\[[^\]]*+\]?|[<>@,:;(]|'
+    rb"(?:%(a)b|\\.?+)%(a)b*+(?:\\.?+%(a)b*+)*+" % {b"a": _PHRASE},
+    re.DOTALL,
 ).match
 _COMMENT_MARK = re.compile(rb"[()]|\\.", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)

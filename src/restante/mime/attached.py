@@ -12,7 +12,7 @@ import re
 
 Node = bytes | None | list["Node"]
 
-_TOKEN = re.compile(rb'[()]|"((?:[^"\\]|\\.)*+)(?:"|\\?\Z)|\{(\d{1,10}+)\}\r\n|([^\s()"{]++)', re.DOTALL)
+_TOKEN = re.compile(rb'[()]|"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)|\{(\d{1,10}+)\}\r\n|([^\s()"{]++)', re.DOTALL)
 """A string that is cut off goes as far as the text: what it holds is no structure, nor looked at again and again."""
 _SIGNATURES = frozenset({b"pgp-signature", b"pkcs7-signature", b"x-pkcs7-signature"})
 _DISPOSITION = {b"text": 9}

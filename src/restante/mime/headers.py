@@ -146,7 +146,7 @@ def _finder(names: frozenset[bytes]) -> Callable[[bytes], list[bytes]]:
     """Gives the raw fields of these names in order, those that follow each other as one, and b"" for every other line
     (three times as fast as a set)."""
     wanted = b"|".join(map(re.escape, sorted(names)))
-    fields = rb"((?:(?:%b)[ \t]*+:.*+(?:\n[ \t].*+)*+(?:\n|\Z))++)" % wanted
+    fields = rb"((?:(?:%b)[ \t]*+:.*+(?:\n[ \t].*+)*+(?:\n|\Z))+)" % wanted
     return re.compile(fields + rb"|.*+\n|.++\Z", re.IGNORECASE).findall
 
 

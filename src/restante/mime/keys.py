@@ -23,9 +23,9 @@ MAX_REFERENCES = 1_000
 _AT_ONCE = 64 << 10
 """Octets of a field of which all ids are found at once: nobody else has the interpreter meanwhile."""
 
-_BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)*+").match
+_BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)*").match
 _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE).match
-_ID = re.compile(rb'<((?:[^<>"]++|"(?:[^"\\]++|\\.)*+"|")*+)>', re.DOTALL)
+_ID = re.compile(rb'<([^<>"]*+(?:(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|")[^<>"]*+)*+)>', re.DOTALL)
 _PLAIN_ID = re.compile(rb"<[^<>]++>")
 _BLANK = re.compile(rb"\s+")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)

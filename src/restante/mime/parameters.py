@@ -16,7 +16,7 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 
 _TYPE = re.compile(rb"[ \t]*+([!#-'*+\-.0-9A-Z^_`a-z{|}~]++)[ \t]*+/[ \t]*+([!#-'*+\-.0-9A-Z^_`a-z{|}~]++)").match
 _WORD = re.compile(rb"[ \t]*+([^\s;,()\"]++)").match
-_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)["\\]?|([^";][^;]*+|))', re.DOTALL)
+_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)["\\]?|([^";][^;]*+|))', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _COMMENT = re.compile(rb"\([^()]*+\)")
 _LAST_COMMENT = re.compile(rb"\([^()]*+\)\Z")

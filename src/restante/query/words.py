@@ -199,7 +199,9 @@ def _kept_together(argument: str, keyed: bool) -> str:
     return f'{typed[:start]}"{typed[start:].strip()}"'
 
 
-_PIECE = re.compile(r'"((?:[^"\\]|\\.)*+)"|((?:[^\s"\\]|\\.)++)|(")|(\\)', re.DOTALL)
+_PIECE = re.compile(
+    r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|((?:[^\s"\\]|\\.)[^\s"\\]*+(?:\\.[^\s"\\]*+)*+)|(")|(\\)', re.DOTALL
+)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _KEY = re.compile(r"-?([A-Za-z]+):")
 

@@ -109,7 +109,7 @@ _DATA = re.compile(rb"(?:([0-9]{1,20}) )?([A-Za-z][A-Za-z0-9.\-]{0,63})(?: |\Z)"
 _BODY = re.compile(
     rb"\* ([0-9]{1,20}) FETCH \("
     rb"(?:UID ([0-9]{1,18}) |FLAGS \(([^()\"{}\r\n]*+)\) |INTERNALDATE \"([^\"\\\r\n]*+)\" "
-    rb"|EMAILID \(([^()\"{}\r\n]*+)\) |THREADID \(([^()\"{}\r\n]*+)\) )++"
+    rb"|EMAILID \(([^()\"{}\r\n]*+)\) |THREADID \(([^()\"{}\r\n]*+)\) )+"
     rb"(BODY\[\](?:<0>)?) \{([0-9]{1,9})\}\r\n"
 )
 """What most servers send of a message that is asked for with its flags and date."""

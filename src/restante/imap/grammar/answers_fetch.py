@@ -16,12 +16,12 @@ from .answers import BadAnswer, Data
 
 _ROW = re.compile(
     rb"^\* [0-9]++ FETCH "
-    rb"\((?:UID ([0-9]{1,18})|FLAGS (\([^()\"{}\r\n]*+\))|MODSEQ \([0-9]++\)|RFC822\.SIZE [0-9]++| )++\)\r\n",
+    rb"\((?:UID ([0-9]{1,18})|FLAGS (\([^()\"{}\r\n]*+\))|MODSEQ \([0-9]++\)|RFC822\.SIZE [0-9]++| )+\)\r\n",
     re.MULTILINE,
 )
 _RUN = re.compile(
     rb"(?:\* [0-9]++ FETCH "
-    rb"\((?:UID [0-9]{1,18}|FLAGS \([^()\"{}\r\n]*+\)|MODSEQ \([0-9]++\)|RFC822\.SIZE [0-9]++| )++\)\r\n)*+"
+    rb"\((?:UID [0-9]{1,18}|FLAGS \([^()\"{}\r\n]*+\)|MODSEQ \([0-9]++\)|RFC822\.SIZE [0-9]++| )+\)\r\n)*"
 )
 
 
@@ -100,12 +100,12 @@ Value = bytes | int | None
 """Of one item: a string's octets, a number, None for NIL; what stands in parentheses as it came, without them."""
 
 _ITEM = re.compile(
-    rb" *+([A-Za-z][A-Za-z0-9.\-_/]*+(?:\[(?:[^\]\"\r]|\"(?:[^\"\\]|\\.)*+\"|\r)*+\])?(?:<[0-9]++>)?)"
+    rb" *+([A-Za-z][A-Za-z0-9.\-_/]*+(?:\[[^\]\"]*+(?:\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"[^\]\"]*+)*+\])?(?:<[0-9]++>)?)"
     rb"(?: ++|(?=[(\"\r]))"
-    rb"(?:([0-9]{1,20})(?=[ )]|\Z)|\"((?:[^\"\\]|\\.)*+)\"|(\r)|(\()|([^\x00-\x20()\"\r]++))",
+    rb"(?:([0-9]{1,20})(?=[ )]|\Z)|\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|(\r)|(\()|([^\x00-\x20()\"\r]++))",
     re.DOTALL,
 )
-_PARENTHESES = re.compile(rb"[^()\"]*+(?:([()])|\"(?:[^\"\\]|\\.)*+\")", re.DOTALL)
+_PARENTHESES = re.compile(rb"[^()\"]*+(?:([()])|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\")", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _NESTING = 200
 

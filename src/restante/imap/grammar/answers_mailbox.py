@@ -12,13 +12,13 @@ from ...values import Value
 from .answers import BadAnswer, Data
 from .answers_fetch import unescape
 
-_STRING = re.compile(rb" *+(?:\"((?:[^\"\\]|\\.)*+)\"|(\r)|([^\x00-\x20\"(){\r]++))", re.DOTALL)
+_STRING = re.compile(rb" *+(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|(\r)|([^\x00-\x20\"(){\r]++))", re.DOTALL)
 _LIST = re.compile(rb"\(([^()]*)\) +(?:\"\\?(.)\"|([Nn][Ii][Ll])) +", re.DOTALL)
 _OLD_NAME = re.compile(rb"\(?\"?OLDNAME\"? *\(", re.IGNORECASE)
 _STATUS_ITEM = re.compile(rb" *+([A-Za-z][A-Za-z0-9.\-]*+) +(?:([0-9]{1,20})|\(([^()]*)\)|([Nn][Ii][Ll]))(?=[ )]|\Z)")
 _PREFIX = re.compile(
-    rb"\( *(?:\"((?:[^\"\\]|\\.)*+)\"|(\r)) +(?:\"\\?(.)\"|[Nn][Ii][Ll])"
-    rb"(?: +(?:[^()\"]|\"(?:[^\"\\]|\\.)*+\"|\([^()]*\))*+)?\) *",
+    rb"\( *(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|(\r)) +(?:\"\\?(.)\"|[Nn][Ii][Ll])"
+    rb"(?: +[^()\"]*+(?:(?:\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"|\([^()]*+\))[^()\"]*+)*)?\) *",
     re.DOTALL,
 )
 

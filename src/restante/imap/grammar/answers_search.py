@@ -18,7 +18,9 @@ from .sets import Range, merge, parse_seq_set
 MOST_RANGES = 5_000_000
 """Ranges of one set: what fits into a line anyway."""
 
-_CORRELATOR = re.compile(rb"\(TAG (?:\"((?:[^\"\\]|\\.)*+)\"|([^\x00-\x20()\"]++)|\r)[^()]*\) *", re.IGNORECASE)
+_CORRELATOR = re.compile(
+    rb"\(TAG (?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|([^\x00-\x20()\"]++)|\r)[^()]*\) *", re.IGNORECASE
+)
 _ESEARCH_ITEM = re.compile(rb"([A-Za-z][A-Za-z0-9.\-]*+) +(?:([0-9:,*]++)|\(([^()]*)\)|(NIL))(?: +|\Z)", re.IGNORECASE)
 _EARLIER = re.compile(rb"\(EARLIER\) +", re.IGNORECASE)
 _THREE = re.compile(rb"([0-9]{1,10}) +([0-9:,]++)(?: +([0-9:,]++))?\Z")

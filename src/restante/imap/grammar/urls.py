@@ -22,21 +22,25 @@ from .errors import BadSyntax
 from .limits import ReaderLimits
 from .parse_fetch import parse_section
 
-_ACHAR = rb"(?:[A-Za-z0-9\-._~!$'()*+,&=]|%[0-9A-Fa-f]{2})"
-_BCHAR = rb"(?:[A-Za-z0-9\-._~!$'()*+,&=:@]|%[0-9A-Fa-f]{2}|/(?!;))"
-"""bchar; the "/" before ";" is the next parameter's."""
+_A = rb"[A-Za-z0-9\-._~!$'()*+,&=]"
+_B = rb"[A-Za-z0-9\-._~!$'()*+,&=:@]"
+_HEX = rb"%[0-9A-Fa-f][0-9A-Fa-f]"
+_ACHARS = rb"(?:%(a)b|%(hex)b)%(a)b*+(?:%(hex)b%(a)b*+)*+" % {b"a": _A, b"hex": _HEX}
+"""1*achar."""
+_BCHARS = rb"(?:%(b)b|%(hex)b|/(?!;))%(b)b*+(?:(?:/(?!;)|%(hex)b)%(b)b*+)*" % {b"b": _B, b"hex": _HEX}
+"""1*bchar; the "/" before ";" is the next parameter's."""
 _SERVER = re.compile(
     rb"(?:imap:)?//"
-    rb"(?:(?P<user>%(a)b++)?(?P<auth>;AUTH=(?:\*|%(a)b++))?(?P<at>@))?"
-    rb"(?P<host>\[[0-9A-Fa-f:.]++\]|%(a)b++)(?::(?P<port>[0-9]{0,5}))?(?=/)" % {b"a": _ACHAR},
+    rb"(?:(?P<user>%(a)b)?(?P<auth>;AUTH=(?:\*|%(a)b))?(?P<at>@))?"
+    rb"(?P<host>\[[0-9A-Fa-f:.]++\]|%(a)b)(?::(?P<port>[0-9]{0,5}))?(?=/)" % {b"a": _ACHARS},
     re.IGNORECASE,
 )
 _PATH = re.compile(
-    rb"/(?P<mailbox>%(b)b++)"
+    rb"/(?P<mailbox>%(b)b)"
     rb"(?:;UIDVALIDITY=(?P<uidvalidity>[1-9][0-9]{0,9}))?"
     rb"/;UID=(?P<uid>[1-9][0-9]{0,9})"
-    rb"(?:/;SECTION=(?P<section>%(b)b++))?"
-    rb"(?:/;PARTIAL=(?P<offset>[0-9]{1,19})(?:\.(?P<count>[1-9][0-9]{0,18}))?)?\Z" % {b"b": _BCHAR},
+    rb"(?:/;SECTION=(?P<section>%(b)b))?"
+    rb"(?:/;PARTIAL=(?P<offset>[0-9]{1,19})(?:\.(?P<count>[1-9][0-9]{0,18}))?)?\Z" % {b"b": _BCHARS},
     re.IGNORECASE,
 )
 _LARGEST = 0xFFFFFFFF

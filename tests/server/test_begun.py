@@ -95,3 +95,44 @@ def test_who_is_cancelled_cancels_it() -> None:
         assert future.cancelled()
 
     asyncio.run(scene())
+
+
+def test_what_it_makes_of_an_error_is_what_comes_of_it() -> None:
+    async def recovers(future: asyncio.Future[int]) -> int:
+        try:
+            return await future
+        except OSError:
+            return -1
+
+    async def scene() -> None:
+        future = asyncio.get_running_loop().create_future()
+        begun = Begun(recovers(future))
+        asyncio.get_running_loop().call_soon(future.set_exception, OSError("gone"))
+        assert await begun == -1
+
+    asyncio.run(scene())
+
+
+def test_who_is_cancelled_waits_for_what_it_clears_away() -> None:
+    async def clears(future: asyncio.Future[int], passed: list[str]) -> None:
+        try:
+            await future
+        finally:
+            await asyncio.sleep(0)
+            passed.append("cleared")
+
+    async def scene() -> None:
+        future, passed = asyncio.get_running_loop().create_future(), list[str]()
+        begun = Begun(clears(future, passed))
+
+        async def awaits() -> None:
+            await begun
+
+        task = asyncio.create_task(awaits())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert passed == ["cleared"]
+
+    asyncio.run(scene())

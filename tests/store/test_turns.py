@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,25 @@ def test_a_stopped_process_keeps_nobody_out_for_ever(
     asyncio.run(scene())
 
 
+def test_a_stopped_process_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "WAIT", 0.05)
+    mine, pauses = Turns(tmp_path / "turns"), list[float]()
+    monkeypatch.setattr("restante.store.sqlite.turns.time.sleep", pauses.append)
+    with holding(tmp_path / "turns", "anna"):
+        assert mine.take("anna") is None
+        assert pauses
+        pauses.clear()
+        assert mine.take("anna") is None
+        assert not pauses
+    place = mine.take("anna")
+    assert place is not None
+    mine.leave(place)
+    with holding(tmp_path / "turns", "anna"):
+        assert mine.take("anna") is None
+        assert pauses
+    mine.close()
+
+
 def test_a_place_goes_with_its_process(tmp_path: Path) -> None:
     mine = Turns(tmp_path / "turns")
     with holding(tmp_path / "turns", "anna") as held:
@@ -151,4 +171,24 @@ def test_accounts_do_not_wait_for_each_other(tmp_path: Path, monkeypatch: pytest
     with holding(tmp_path / "turns", "anna"):
         assert mine.take("anna") is None
         assert mine.take("bert") is not None
+    mine.close()
+
+
+def test_threads_that_come_at_once_open_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, together, opens = list[int](), threading.Barrier(2), os.open
+
+    def together_if_both_may(*given: Any) -> int:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.2)
+        opened.append(opens(*given))
+        return opened[-1]
+
+    mine = Turns(tmp_path / "turns")
+    monkeypatch.setattr("restante.store.sqlite.turns.os.open", together_if_both_may)
+    threads = [threading.Thread(target=mine.take, args=(account,)) for account in ("anna", "bert")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 1
     mine.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from restante.config.listen import BadListener, TcpAddress, UnixAddress, parse_l
 from restante.config.load import parse
 from restante.config.model import Config, LimitsTable, ListenTable, Pop3Table
 from restante.config.paths import run_directory
+from restante.server.begun import Begun
 from restante.server.channel import Channel, ChannelHost
 from restante.server.housekeeping import Housekeeper
 from restante.server.limits import Limits, SharedCounts, TooManyConnections
@@ -39,7 +41,7 @@ from restante.store.directory import Account, AccountSettings
 from restante.store.errors import Damaged
 from restante.store.interface import Engine
 
-from .support import PATIENCE, running
+from .support import PATIENCE, Client, eventually, running
 
 # Listeners -------------------------------------------------------------------------------------------
 
@@ -386,6 +388,40 @@ def test_past_the_bound_without_login_the_oldest_goes(tmp_path: Path, monkeypatc
         assert others[0].line().startswith(b"* BYE [UNAVAILABLE]")
         assert others[0].ended()
         assert [c.ask(b"here") for c in (known, others[1], newest)] == [b"here"] * 3
+
+
+def test_who_has_to_go_as_he_comes_leaves_nothing(tmp_path: Path) -> None:
+    """Two listeners may have somebody in one turn of the loop."""
+    with running(tmp_path, Config(limits=LimitsTable(connections_before_login=1))) as server:
+        worker = server.server.worker
+        pairs = [socket.socketpair() for _ in range(2)]
+
+        async def come() -> None:
+            for ours, _ in pairs:
+                worker._accepted(Service.IMAP, ours, "192.0.2.1")
+
+        server.server.call(come)
+        first, second = (Client(theirs) for _, theirs in pairs)
+        assert first.line().startswith(b"* BYE [UNAVAILABLE]")
+        eventually(lambda: first.line() == b"", "the end")
+        first.close()
+        assert second.line() == b"hello"
+        assert second.ask(b"here") == b"here"
+        eventually(lambda: worker._limits.connections == len(worker.describe().connections) == 1, "one is counted")
+        second.close()
+
+
+def test_a_session_does_not_keep_how_its_connection_came(tmp_path: Path) -> None:
+    def there() -> int:
+        return sum(isinstance(one, Begun) for one in gc.get_objects())
+
+    with running(tmp_path) as server:
+        gc.collect()
+        before = there()
+        client = server.connect()
+        assert client.line() == b"hello"
+        assert there() <= before
+        client.close()
 
 
 # Logs ------------------------------------------------------------------------------------------------

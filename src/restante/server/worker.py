@@ -241,11 +241,13 @@ class Worker:
             oldest.log("connection dropped", reason="too many without login")
             oldest.say_last(TOO_MANY[oldest.service.wire])
             if oldest.task is not None:
-                oldest.task.cancel()
+                # Not before its first step, which comes with this turn: it would never let go of what it counts for.
+                self.loop.call_soon(oldest.task.cancel)
 
     async def _serve(self, channel: Channel, connecting: Awaitable[object]) -> None:
         try:
             await connecting
+            del connecting  # with the coroutine and what came of it: half a kilobyte, for as long as the session lasts
             if self._stopping:
                 channel.stop()
             CURRENT.set(channel)

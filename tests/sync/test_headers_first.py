@@ -266,3 +266,19 @@ def test_a_placeholder_that_is_removed_after_a_cut_removes_its_message(tmp_path:
     assert len(whole(world)) == 4
     same(world)
     assert sync(world).changed == 0
+
+
+def test_a_message_that_is_moved_on_the_server_after_a_cut_comes_to_where_it_is_now(tmp_path: Path) -> None:
+    """Nothing stands for it there, so that nobody would ask for it behind all else."""
+    world = filled(tmp_path)
+    world.meanwhile = Cut
+    assert world.sync() is None
+    world.meanwhile = nullcontext
+    box = world.disks[ONE].boxes["INBOX"].messages
+    (uid,) = (uid for uid, one in box.items() if one.data == large(903))
+    world.disks[ONE].move("INBOX", uid, "A")
+    sync(world)
+    assert whole(world).count(0) == 0
+    assert large(903) in [one.data for one in world.disks[TWO].boxes["A"].messages.values()]
+    same(world)
+    assert sync(world).changed == 0

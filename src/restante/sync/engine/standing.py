@@ -68,13 +68,20 @@ def _let_go(context: Context, rows: Sequence[Row], *, dry_run: bool) -> None:
 
 def on_their_way(looks: Sequence[Look]) -> set[int]:
     """Keys of messages whose placeholders wait for them. With `headers_first` they come behind all else, one by one:
-    those whose download was cut off, too. What the side has said that it took is not among them."""
+    those whose download was cut off, too. What the side has said that it took is not among them, nor what was moved on
+    side one: nobody fetches it in place of a placeholder that is elsewhere, so that a run brings it."""
     return {
         row.key
         for look in looks
         for row in look.rows.values()
-        if row.stands is not None and not row.two.present and not row.odd & (SENT | AGAIN)
+        if row.stands is not None and not row.two.present and not row.odd & (SENT | AGAIN) and not _parted(row)
     }
+
+
+def _parted(row: Row) -> bool:
+    """Whether the message is in another mailbox than its placeholder."""
+    here, there = row.place(End.ONE), row.where(End.TWO)
+    return here is not None and there is not None and here[0] != there[0]
 
 
 def note_standing(context: Context, rows: Iterable[Row]) -> None:

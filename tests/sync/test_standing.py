@@ -248,6 +248,47 @@ def test_the_flags_of_a_placeholder_go_with_the_message_that_was_moved_on_the_se
     assert number_of(LARGE) == 99
 
 
+@SIDES
+@pytest.mark.parametrize("held", [False, True])
+def test_a_placeholder_goes_with_a_message_that_was_moved_and_then_removed_on_the_server(
+    tmp_path: Path, abilities: Abilities, held: bool
+) -> None:
+    """And is held as any other removal."""
+    world = world_of(tmp_path, abilities)
+
+    def refuses(name: str, message: Message) -> Added | None:
+        return Added(0, "Over quota.", True) if len(message.data) > 1000 else None
+
+    with pytest.raises(Exception, match="takes no large message now"):
+        fetch(world, placeholder(world) or 0, refuses=refuses)
+    world.disks[ONE].move("INBOX", 1, "A")
+    world.prepare = lambda sides: setattr(sides[TWO], "refuses", refuses)
+    sync(world)
+    world.settings = replace(world.settings, removals=not held)
+    world.disks[ONE].expunge("A", max(world.disks[ONE].boxes["A"].messages))
+    report = sync(world)
+    assert (report.two.removed, [one.messages for one in report.held]) == ((0, [1]) if held else (1, []))
+    assert (placeholder(world) is None) is not held
+    if not held:
+        same(world)
+    assert sync(world).changed == 0
+
+
+@SIDES
+def test_a_placeholder_is_known_again_when_its_uid_is_another_before_its_message_is_there(
+    tmp_path: Path, abilities: Abilities
+) -> None:
+    world = world_of(tmp_path, abilities)
+    steps = Steps()
+    whole = world_of(tmp_path / "whole", abilities)
+    assert fetch(whole, placeholder(whole) or 0, steps)
+    at = next(number for number, label in enumerate(steps.labels, 1) if label.startswith("one: before fetch"))
+    assert not fetch(world, placeholder(world) or 0, Steps(at))
+    world.disks[TWO].renumber("INBOX")
+    read(world)
+    came(world, ["\\Flagged"])
+
+
 def test_a_keyword_that_the_server_does_not_keep_goes_from_the_placeholder_to_the_message(tmp_path: Path) -> None:
     """Whether a run has seen it before, or it was set since."""
     for number, before in enumerate((True, False)):

@@ -96,7 +96,7 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
             state.pairs.forget_listing(pair, end)
         drops = {row.key: row.pair for row in plan.drops if row.key}
         if drops and (waiting := state.beside.undoom(list(drops))):  # gone before it came in place of its placeholder
-            context.unsettled |= {drops.pop(key) for key in waiting}
+            context.unsettled |= {drops.pop(key) for key in waiting} | {*waiting.values()}
             context.again = True
         messages.drop(list(drops))
         messages.insert(plan.found)

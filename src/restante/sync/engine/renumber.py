@@ -21,8 +21,10 @@ from .recognise import OUTLINES
 
 
 async def renumber(context: Context, look: Look, end: End) -> None:
-    """Give the base's rows their new UIDs on that side. Raises MailboxUnavailable, with nothing changed."""
+    """Give the base's rows their new UIDs on that side. Raises MailboxUnavailable, with no UID changed."""
     state, changes = context.state, look.changes[end]
+    if end is End.TWO:
+        _stand(context, look.key)
     keys, left = _left(context, look.key, end)
     found: dict[int, int] = {}
     rest: Sequence[int] = range(len(changes.uids))
@@ -48,6 +50,16 @@ async def renumber(context: Context, look: Look, end: End) -> None:
     assert pair is not None
     one, two = (known, pair.two) if end is End.ONE else (pair.one, known)
     look.joint.pair = Pair(pair.key, one, two)
+
+
+def _stand(context: Context, pair: int) -> None:
+    """Placeholders whose messages are on their way stand for them again, or nobody would know them by their new UIDs.
+    Those stay unknown whose message has begun to be added: by then nothing says any more what they are known by."""
+    beside = context.state.beside
+    waiting = beside.unbegun([one.key for one in beside.standing(pair).values() if one.message is None])
+    if waiting:
+        with context.state.transaction():
+            beside.stand([*waiting])
 
 
 def _left(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import apsw
 
-from ..base import PLACEHOLDER, SENT, WHOLE, Row
+from ..base import GONE, PLACEHOLDER, SENT, WHOLE, Row
 from ..settings import End
 from .messages import COLUMN, _numbers
 
@@ -50,14 +50,15 @@ class Beside:
         self._db.execute("UPDATE content SET two_email = NULL WHERE message = ?", (row.key,))
         # By the placeholder's EMAILID nobody is to find the message. Its size and digest stay until that is added.
 
-    def undoom(self, keys: Sequence[int]) -> set[int]:
-        """Of these messages, which are to be forgotten, those whose placeholder still waits for them: it stands for
-        them again, to be removed as any other whose message is gone."""
+    def undoom(self, keys: Sequence[int]) -> dict[int, int]:
+        """Of these messages, which are to be forgotten, those whose placeholder still waits for them, with its pair: it
+        stands for them again, to be removed as any other whose message is gone."""
         waiting = list(self._db.execute(_WAITING, (apsw.carray(_numbers(keys)),)))
-        for key, uid, flags in waiting:
-            self._db.execute(_STAND_AGAIN, (key, uid, flags))
-            self._db.execute("DELETE FROM doomed WHERE message = ? AND side = 2", (key,))
-        return {key for key, _, _ in waiting}
+        for key, pair, uid, flags in waiting:
+            self._db.execute(_STAND_AGAIN, (key, uid, flags, pair))
+            self._db.execute("DELETE FROM doomed WHERE message = ? AND pair = ? AND side = 2", (key, pair))
+            self._db.execute("DELETE FROM aside WHERE message = ?", (key,))  # it comes no more, whoever refused it
+        return {key: pair for key, pair, _, _ in waiting}
 
     def of(self, keys: Sequence[int]) -> list[tuple[int, int, int]]:
         """(pair, side, UID) of what lies beside these messages."""
@@ -68,12 +69,10 @@ class Beside:
         return {key for (key,) in self._db.execute(_UNBEGUN, (apsw.carray(_numbers(keys)),))}
 
     def stand(self, keys: Sequence[int]) -> None:
-        """Their placeholders stand for them as if nothing had begun."""
+        """Their placeholders stand for them as if nothing had begun, where they are in the same mailbox."""
         numbers = _numbers(keys)
         self._db.execute(_STAND, (apsw.carray(numbers),))
-        self._db.execute(
-            "DELETE FROM doomed WHERE side = 2 AND message IN (SELECT value FROM carray(?))", (apsw.carray(numbers),)
-        )
+        self._db.execute(_STANDS, (apsw.carray(numbers),))
 
     def standing(self, pair: int) -> dict[int, Standing]:
         """Placeholders of the pair that wait, by their UID on side two; not those whose flags are not known, because a
@@ -103,12 +102,15 @@ class Beside:
 
 
 _WAITING = f"""
-SELECT d.message, d.uid, d.flags FROM doomed d JOIN message m ON m.key = d.message AND m.pair = d.pair
-WHERE d.side = 2 AND m.odd & {WHOLE} AND d.message IN (SELECT value FROM carray(?))
+SELECT d.message, d.pair, d.uid, d.flags FROM doomed d JOIN message m ON m.key = d.message
+WHERE d.side = 2 AND (d.flags NOTNULL OR d.pair = m.pair) AND m.odd & {WHOLE}
+AND d.message IN (SELECT value FROM carray(?))
 """
 _STAND_AGAIN = f"""
-UPDATE message SET two = ?2, two_flags = coalesce(?3, two_flags), odd = odd | {PLACEHOLDER} WHERE key = ?1
+UPDATE message SET two = ?2, two_flags = coalesce(?3, two_flags), pair = ?4, one = iif(pair = ?4, one, NULL),
+odd = odd & ~{GONE[End.TWO]} | {PLACEHOLDER} | iif(pair = ?4, 0, {GONE[End.ONE]}) WHERE key = ?1
 """
+"""The message may have been moved on side one before it was removed there: its UID is another mailbox's then."""
 _OF = "SELECT pair, side, uid FROM doomed WHERE message IN (SELECT value FROM carray(?))"
 _UNBEGUN = """
 SELECT message FROM content WHERE near_digest NOTNULL AND message IN (SELECT value FROM carray(?))
@@ -117,6 +119,10 @@ _STAND = f"""
 UPDATE message SET two = d.uid, two_flags = d.flags, odd = (odd & ~{WHOLE}) | {PLACEHOLDER}
 FROM doomed AS d WHERE d.message = key AND d.side = 2 AND d.flags NOTNULL AND d.pair = message.pair
 AND key IN (SELECT value FROM carray(?))
+"""
+_STANDS = """
+DELETE FROM doomed WHERE side = 2 AND pair = (SELECT pair FROM message WHERE key = doomed.message)
+AND message IN (SELECT value FROM carray(?))
 """
 _STANDING = """
 SELECT d.uid, d.message, d.flags, m.pair, m.two FROM doomed d JOIN message m ON m.key = d.message

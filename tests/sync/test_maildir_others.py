@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -282,6 +283,35 @@ def test_a_file_dropped_beside_the_messages_is_told_once(tmp_path: Path) -> None
                 assert await one.wait(["INBOX", "Outbox"]) == {"Outbox"}
             deliver(root, 2)
             assert await one.wait(["INBOX", "Outbox"]) == {"INBOX"}  # what nobody takes makes no run after run
+
+    run(tmp_path, act, drops="Outbox")
+
+
+def test_a_file_dropped_when_a_wait_is_given_up_is_told_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was seen in a thread, and nobody heard of it."""
+    root = maildir(tmp_path / "Mail")
+    box = maildir(root / ".Outbox")
+    looked, goes_on = threading.Event(), threading.Event()
+
+    def loose(name: str) -> bool:
+        looked.set()
+        assert goes_on.wait(60)
+        return name.endswith(".eml")
+
+    monkeypatch.setattr(side_module, "is_loose", loose)
+
+    async def act(one: MaildirSide) -> None:
+        await one.places()
+        (box / "one.eml").write_bytes(text(1))
+        waiting = asyncio.ensure_future(one.wait(["Outbox"]))
+        assert await asyncio.to_thread(looked.wait, 60)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        goes_on.set()
+        async with asyncio.timeout(watch.CHECK / 2):  # without a further look
+            assert await one.wait(["Outbox"]) == {"Outbox"}
 
     run(tmp_path, act, drops="Outbox")
 

@@ -264,8 +264,11 @@ class MaildirSide:
             if self._notes is not None:
                 self._notes.clear()
             found = await self._do(lambda tree: watch.changed(tree, names))
-            if self._drops in names and await self._do(self._any_dropped):
-                found = found | {self._drops}
+            if self._drops in names:
+                # Noted here, not in the thread: a wait that is cancelled meanwhile has told of nothing.
+                before, self._dropped = self._dropped, await self._do(self._loose)
+                if not self._dropped <= before:
+                    found = found | {self._drops}
             if found:
                 return found
             if self._notes is None:
@@ -277,12 +280,11 @@ class MaildirSide:
             except TimeoutError:
                 continue
 
-    def _any_dropped(self, tree: Tree) -> bool:
-        """Whether a file was put there, or written further, since this was asked last."""
+    def _loose(self, tree: Tree) -> set[tuple[str, int, int]]:
+        """The files that were put there, with how far they are written."""
         found: set[tuple[str, int, int]] = set()
         if not tree.is_known(self._drops):
-            self._dropped = found
-            return False
+            return found
         try:
             with tree.folder(self._drops) as folder, os.scandir(folder.fd) as entries:
                 for each in entries:
@@ -291,9 +293,8 @@ class MaildirSide:
                             status = each.stat(follow_symlinks=False)
                             found.add((each.name, status.st_size, status.st_mtime_ns))
         except MailboxUnavailable:  # a run says what is wrong; what was not told of stays to be told
-            return False
-        before, self._dropped = self._dropped, found
-        return not found <= before
+            return self._dropped
+        return found
 
     async def _watch(self) -> None:
         """Have the kernel tell of the directories that there are now."""

@@ -86,6 +86,9 @@ class FakeOutbox:
 
     async def run(self, side: Side | None) -> Outcome:
         assert side is not None
+        if isinstance(self.raises, SpoolBusy):
+            self.events.append("send")
+            raise self.raises
         await side.places()  # open by now
         self.events.append("send")
         if self.sends is not None:
@@ -334,6 +337,30 @@ def test_sending_that_was_not_possible_is_not_tried_with_each_large_message(tmp_
     world.parts.downloads = comes
     work(world.once)
     assert events.count("send") == 2
+
+
+def test_while_another_process_sends_it_is_not_asked_again_and_again(tmp_path: Path) -> None:
+    """What is in the Outbox mailbox stays a change for as long as nobody has looked there."""
+    world = World(tmp_path, outbox_mailbox="Outbox")
+    world.parts.two.create("Outbox")
+    events = world.parts.events
+
+    async def comes(two: Side) -> None:
+        await until(lambda: events.count("send") == 2)
+        world.outbox.raises = SpoolBusy("busy")
+        world.parts.two.deliver("Outbox", b"To: a@b.example\r\n\r\nx\r\n")
+        await until(lambda: events.count("send") == 3)
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    world.parts.downloads = comes
+    work(world.once)
+    assert events.count("send") == 3
+
+
+def test_what_waits_is_told_although_another_process_sends_by_then() -> None:
+    found = Outcome(busy=True).after(Outcome(sent=1, waiting=2, uncertain=3))
+    assert (found.sent, found.waiting, found.uncertain) == (1, 2, 3)
 
 
 def test_a_fault_of_sending_is_told_once_the_message_has_come(tmp_path: Path) -> None:

@@ -244,13 +244,17 @@ class Copy:
         self._outcome = None
 
     async def _send(self) -> bool:
-        """Send what waits; whether nothing kept that from being done."""
+        """Send what waits; whether nothing kept that from being done: what did is there for a while."""
         if self._outbox is not None:
             assert self._two is not None
             async with self._two.turn:
                 outcome = await sent(self._outbox, self._two.side)
             self._outcome = outcome.after(self._outcome)
-        return self._outcome is None or self._outcome.problem is None
+        return self._possible()
+
+    def _possible(self) -> bool:
+        """Whether sending was possible when it was last tried."""
+        return self._outcome is None or (self._outcome.problem is None and not self._outcome.busy)
 
     def _meanwhile(self) -> AbstractAsyncContextManager[None]:
         """Sending, while a large message comes: of what is there, where sending was possible when it was last tried,
@@ -264,8 +268,7 @@ class Copy:
         reasons: list[Callable[[], Awaitable[object]]] = [self._outbox_word]
         if outbox:
             reasons.append(lambda: two.side.wait([outbox]))
-        possible = self._outcome is None or self._outcome.problem is None
-        return meanwhile(self._send, reasons, at_once=possible)
+        return meanwhile(self._send, reasons, at_once=self._possible())
 
     async def _changed(self, side: Held | None, besides: str = "") -> None:
         assert side is not None
@@ -383,7 +386,7 @@ async def sent(outbox: Outbox, side: Side) -> Outcome:
         return await outbox.run(side)
     except Refusal as refusal:
         # Another process is at it: `restante send`, or another run. It sends what there is.
-        return Outcome(problem=None if refusal.code == BUSY else refusal)
+        return Outcome(busy=True) if refusal.code == BUSY else Outcome(problem=refusal)
 
 
 BUSY = "SPOOL-BUSY"

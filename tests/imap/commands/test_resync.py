@@ -83,7 +83,7 @@ def test_much_that_changed_is_told_as_little(monkeypatch: pytest.MonkeyPatch, at
     """But on a thread: a million changed messages are half a second's work."""
     monkeypatch.setattr(resync, "COMPARED_AT_ONCE", at_once)
     apart: list[bool] = []
-    for name in ("changed_rows", "_spans_changed"):
+    for name in ("_gone", "changed_rows", "_spans_changed"):
         noted = partial(_noted, apart, getattr(resync, name))
         monkeypatch.setattr(resync, name, noted)
 
@@ -95,14 +95,17 @@ def test_much_that_changed_is_told_as_little(monkeypatch: pytest.MonkeyPatch, at
         assert validity is not None
         assert since is not None
         await client.ok(b"STORE 2,4:5 +FLAGS.SILENT (\\Flagged)")
+        await client.ok(b"STORE 6 +FLAGS.SILENT (\\Deleted)")
+        await client.ok(b"EXPUNGE")
         await client.ok(b"UNSELECT")
         got = await client.ok(b"SELECT INBOX (QRESYNC (%b %b))" % (validity[1], since[1]))
+        assert b"* VANISHED (EARLIER) 6\r\n" in got
         assert re.findall(rb"\* (\d) FETCH \(UID (\d) FLAGS", got) == [(b"2", b"2"), (b"4", b"4"), (b"5", b"5")]
         got = await client.ok(b"FETCH 1:4 (UID FLAGS) (CHANGEDSINCE %b)" % since[1])
         assert re.findall(rb"\* (\d) FETCH \(", got) == [b"2", b"4"]
 
     run(scenario)
-    assert apart == [at_once == 0] * 2
+    assert apart == [at_once == 0] * 3
 
 
 def _noted(apart: list[bool], fn: Callable[..., Any], *given: Any) -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
+from array import array
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from restante.imap.session import updates
-from restante.store.model import Flagged, FlagMode, Flags
+from restante.imap.session.view import Update, View
+from restante.store.model import Delta, Flagged, FlagMode, Flags
 from restante.store.sqlite import changes
 
 from .support import World, put_store, run
@@ -210,6 +213,50 @@ def test_two_sessions(monkeypatch: pytest.MonkeyPatch, name: str, many: bool) ->
         first = await world.client(b"SELECT INBOX")  # takes \Recent, so that the transcripts need not show it
         await first.ok(b"UNSELECT")
         await Transcript(world, setup).play(text)
+
+    run(scenario)
+
+
+class Forgotten:
+    """A store that knows no more what was removed."""
+
+    def __init__(self, store: Any) -> None:  # any object with a store's methods
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:  # any method of a store
+        return getattr(self.store, name)
+
+    async def delta(self, mailbox: int, since: int) -> Delta:
+        delta: Delta = await self.store.delta(mailbox, since)
+        return replace(delta, complete=False, vanished=array("I"))
+
+
+@pytest.mark.parametrize(
+    ("logged", "at_once", "on_thread"),
+    [(True, 2, False), (True, 1, True), (False, 5, False), (False, 4, True)],
+)
+def test_many_removals_are_taken_in_on_a_thread(
+    monkeypatch: pytest.MonkeyPatch, logged: bool, at_once: int, on_thread: bool
+) -> None:
+    """As changes are: each costs as much. Where they are not known, all five messages are looked at."""
+    monkeypatch.setattr(updates, "UPDATED_AT_ONCE", at_once)
+    apart: list[bool] = []
+    update = View.update
+
+    def noted(*given: Any, **named: Any) -> Update:
+        apart.append(threading.current_thread() is not threading.main_thread())
+        return update(*given, **named)
+
+    async def scenario(world: World) -> None:
+        await world.add(*[b"m"] * 5)
+        one, two = await world.client(b"SELECT INBOX"), await world.client(b"SELECT INBOX")
+        await one.ok(b"STORE 2,4 +FLAGS.SILENT (\\Deleted)")
+        await one.ok(b"EXPUNGE")
+        if not logged:
+            put_store(two, Forgotten(world.store))
+        monkeypatch.setattr(View, "update", noted)
+        assert b"* 4 EXPUNGE\r\n* 2 EXPUNGE\r\n" in await two.ok(b"NOOP")
+        assert apart == [on_thread]
 
     run(scenario)
 

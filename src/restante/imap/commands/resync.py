@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 COMPARED_AT_ONCE = 8_000
-"""Changed messages that are looked for in a view on the event loop: some 5 ms. More of them on a thread."""
+"""Changed or removed messages that are looked for in a view on the event loop: some 5 ms. More of them on a thread, and
+what is absent from a view of so many."""
 
 
 async def resynchronise(session: ImapSession, view: View, asked: QResync) -> None:
@@ -36,7 +37,7 @@ async def resynchronise(session: ImapSession, view: View, asked: QResync) -> Non
         return  # the client knows all that this view does; what came since is told like any change
     known = asked.known_uids or Sequence(((1, 0),), uid=True)
     delta = await session.selected_store.delta(view.mailbox.key, asked.modseq)
-    _write_vanished(session, view, known, delta, matched_uid(view, asked))
+    await _write_vanished(session, view, known, delta, matched_uid(view, asked))
     if len(delta.changed) <= COMPARED_AT_ONCE:
         rows = changed_rows(view, view.spans(known), delta)
     else:
@@ -69,18 +70,26 @@ def _pairs(numbers: tuple[Range, ...], uids: tuple[Range, ...]) -> Iterator[tupl
 
 async def tell_vanished(session: ImapSession, view: View, asked: Sequence, since: int) -> None:
     """Write VANISHED (EARLIER) for the UIDs of `asked` that were removed after `since`."""
-    _write_vanished(session, view, asked, await session.selected_store.delta(view.mailbox.key, since))
+    await _write_vanished(session, view, asked, await session.selected_store.delta(view.mailbox.key, since))
 
 
-def _write_vanished(session: ImapSession, view: View, asked: Sequence, delta: Delta, above: int = 0) -> None:
+async def _write_vanished(session: ImapSession, view: View, asked: Sequence, delta: Delta, above: int = 0) -> None:
     """The same for what a delta names, above a UID."""
+    if (len(delta.vanished) if delta.complete else len(view.uids)) <= COMPARED_AT_ONCE:
+        gone = _gone(view, asked, delta, above)
+    else:
+        gone = await asyncio.to_thread(_gone, view, asked, delta, above)
+    if gone:
+        session.write(vanished(True, gone))
+
+
+def _gone(view: View, asked: Sequence, delta: Delta, above: int) -> list[Range]:
+    """UIDs of `asked` above one that a delta names, or, where it cannot, that are not there."""
     ranges = view.ranges(view.spans(asked)) if asked.saved else resolve(asked.ranges, view.mailbox.uidnext - 1)
     top = view.mailbox.uidnext - 1  # a UID never given out cannot have vanished
     bounded = [(max(low, above + 1), min(high, top)) for low, high in ranges]
     bounded = [(low, high) for low, high in bounded if low <= high]
-    gone = compress(within(view, delta, bounded)) if delta.complete else absent(view, bounded)
-    if gone:
-        session.write(vanished(True, gone))
+    return compress(within(view, delta, bounded)) if delta.complete else absent(view, bounded)
 
 
 def within(view: View, delta: Delta, ranges: list[Range]) -> array[int]:

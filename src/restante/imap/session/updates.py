@@ -38,7 +38,8 @@ FLAGS_AT_ONCE = 5_000
 
 
 UPDATED_AT_ONCE = 8_000
-"""Changed messages that a view takes in on the event loop: some 5 ms."""
+"""Changed and removed messages that a view takes in on the event loop: some 5 ms. Of a delta that cannot name what was
+removed, messages of the view, which are all looked at."""
 
 
 class Policy(Enum):
@@ -79,6 +80,12 @@ def after_search(command: Command) -> Policy:
     if by_uid and isinstance(command, Search | ESearch | Sort | Thread) and not criteria.names_numbers(command.query):
         return Policy.HINTED
     return Policy.WITHHOLD
+
+
+def _is_short(view: View, delta: Delta) -> bool:
+    """Whether a view takes a delta in at once."""
+    removed = len(view.gone) + (len(delta.vanished) if delta.complete else len(view.uids))
+    return len(delta.changed) + removed <= UPDATED_AT_ONCE
 
 
 class Updates:
@@ -141,7 +148,7 @@ class Updates:
         if view.contexts:
             view.note_gone(delta, present)
             contexts.tell_removed(session, view)
-        if len(delta.changed) <= UPDATED_AT_ONCE:
+        if _is_short(view, delta):
             update = view.update(delta, present, may_expunge=may_expunge)
         else:  # the view is this session's alone, which waits
             update = await asyncio.to_thread(view.update, delta, present, may_expunge=may_expunge)

@@ -14,7 +14,7 @@ from restante.mime.analyse import analyse
 from restante.query.language import All, HasFlag
 from restante.query.order import Criterion, SortKey
 from restante.store.interface import Engine, Store
-from restante.store.model import FlagMode, Flags, NewMessage, System
+from restante.store.model import Column, FlagMode, Flags, NewMessage, System
 from restante.store.sqlite import orders
 from restante.store.sqlite.engine import SqliteEngine
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox
@@ -125,33 +125,82 @@ def test_what_was_made_of_rows_that_were_wrong_is_made_anew(tmp_path: Path, what
     asyncio.run(installation.play(scene))
 
 
+def execute(installation: Installation, sql: str, *values: apsw.SQLiteValue) -> list[tuple[apsw.SQLiteValue, ...]]:
+    db = apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute("PRAGMA writable_schema = ON")  # a connection keeps the schema that it read first
+    found = list(db.execute(sql, values))
+    db.close()
+    return found
+
+
+def unseen_by(index: str, installation: Installation, sql: str) -> None:
+    """Do what this index of SQLite does not show."""
+    named = "FROM sqlite_schema WHERE name = ?"
+    (kept,) = execute(installation, f"SELECT type, name, tbl_name, rootpage, sql {named}", index)
+    execute(installation, f"DELETE {named}", index)
+    execute(installation, sql)
+    again = "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)"
+    execute(installation, again, *kept)
+
+
 @pytest.mark.parametrize("ask", [flagged, flag_sets], ids=["matches", "flags"])
 def test_flags_that_an_index_of_sqlite_did_not_show_are_seen_after_the_repair(tmp_path: Path, ask: Asked) -> None:
     """And told: nobody who went by the index has heard of them."""
     installation = Installation("sqlite", tmp_path / "data")
 
-    def execute(sql: str, *values: apsw.SQLiteValue) -> list[tuple[apsw.SQLiteValue, ...]]:
-        db = apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
-        db.execute("PRAGMA writable_schema = ON")  # a connection keeps the schema that it read first
-        found = list(db.execute(sql, values))
-        db.close()
-        return found
-
     async def scene(engine: Engine, store: Store) -> None:
         box = await filled(store)
         before = await ask(store, box)
-        sql = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE name = 'placement_modseq'"
-        (kept,) = execute(sql)
-        execute("DELETE FROM sqlite_schema WHERE name = 'placement_modseq'")
-        execute("UPDATE placement SET flagset = (SELECT max(flagset) FROM placement), modseq = 50 WHERE uid = 4")
-        execute("INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", *kept)
-        execute("UPDATE mailbox SET highest_modseq = 50 WHERE key = ?", box)
-        execute("UPDATE account SET modseq = 50")
+        unseen_by(
+            "placement_modseq",
+            installation,
+            "UPDATE placement SET flagset = (SELECT max(flagset) FROM placement), modseq = 50 WHERE uid = 4",
+        )
+        execute(installation, "UPDATE mailbox SET highest_modseq = 50 WHERE key = ?", box)
+        execute(installation, "UPDATE account SET modseq = 50")
         assert await ask(store, box) == before, "else the index shows it"
         await repaired(installation)
         now = await ask(store, box)
         assert now != before
         assert now == await anew(installation, ask, box)
         assert [uid for uid, *_ in (await store.delta(box, 50)).changed] == [1, 2, 3, 4]
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("damage", ["index", "flag-set", "both"])
+def test_a_rewind_to_before_a_repair_knows_what_was_there(tmp_path: Path, damage: str) -> None:
+    """A placement that has a new number, and none of whose flags changed, would be one that came since: a message that
+    was expunged elsewhere would be moved back from its copy."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        archive = (await store.create_mailbox("Archive")).key
+        await store.copy(box, ((1, 1),), archive)
+        installation.clock.advance(60)
+        at = int(installation.clock.now())
+        installation.clock.advance(60)
+        await store.expunge(box, ((1, 1),), deleted_only=False)
+        await store.store_flags(box, ((3, 4),), FlagMode.REPLACE, Flags.of(["junk"]))
+        installation.clock.advance(60)
+        if damage != "flag-set":
+            unseen_by("removed_at", installation, "UPDATE removed SET removed_at = removed_at + 1")
+        if damage != "index":
+            execute(installation, "UPDATE placement SET flagset = 99 WHERE uid = 2")
+        await repaired(installation)
+        installation.clock.advance(60)
+        done = await store.rewind(at, apply=True)
+        assert [(one.mailbox, one.brought, one.moved, one.flagged, one.removed) for one in done.changes] == [
+            ("INBOX", 1, 0, 2, 0)
+        ]
+        assert (done.came, done.copies, done.lost) == (0, 0, [])
+        assert list((await store.snapshot(archive)).uids.uids) == [1]
+        table = await store.flag_table()
+        found = await store.rows(box, ALL, (Column.FLAGS,), 10)
+        wires = [table[int(number)].wire for _, number in found]  # type: ignore[call-overload]  # columns
+        second = b"\\Flagged" if damage == "index" else b""  # what nobody can say stays away
+        assert wires == [second, b"\\Flagged", b"", b""]
 
     asyncio.run(installation.play(scene))

@@ -7,7 +7,8 @@ was made before is known to be of no use any more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
 
 import apsw
 
@@ -17,6 +18,7 @@ from ..backup import Served
 from ..model import INBOX, Flags
 from . import answers, content, emails, mailboxes
 from .transaction import Interned, NewPlacement, Settings, Write
+from .values import ranges_of
 
 RECOVERED = "Recovered"
 """Mailbox that orphaned messages are filed in."""
@@ -63,9 +65,11 @@ class Mender:
     def reflag(self, db: apsw.Connection) -> None:
         """Take away flags that nobody can say any more, as one command; counters are the caller's next concern."""
         tx = self._command(db)
+        none = tx.flagset(Flags())
+        _remember_flags(tx, ((*place, none) for place in db.execute(_UNSAYABLE)))
         db.execute(
             "UPDATE placement SET flagset = ?, modseq = ? WHERE flagset NOT IN (SELECT number FROM flagset)",
-            (tx.flagset(Flags()), tx.modseq),
+            (none, tx.modseq),
         )
         db.execute(
             "UPDATE mailbox SET highest_modseq = ?1 WHERE highest_modseq < ?1"
@@ -100,6 +104,7 @@ class Mender:
         else:
             db.execute(_OUTDATED, (tx.modseq, email))
         if stamp:
+            _remember_flags(tx, db.execute(_SAYABLE))
             db.execute("UPDATE placement SET modseq = ?", (tx.modseq,))
         tx.finish()
 
@@ -117,6 +122,24 @@ class Mender:
         """Make the searchable text of an email's body again."""
         db.execute("INSERT OR REPLACE INTO body_text (email, body) VALUES (?, ?)", (email, content.encode_text(text)))
 
+
+def _remember_flags(tx: Write, placements: Iterable[tuple[int, int, int]]) -> None:
+    """History of (mailbox, uid, former flag set) that get this command's number, ascending: what has a new number and
+    no such row a rewind takes for a message that came since, with all behind it."""
+    uids: dict[tuple[int, int], array[int]] = {}
+    for mailbox, uid, flagset in placements:
+        uids.setdefault((mailbox, flagset), array("I")).append(uid)
+    for (mailbox, flagset), some in uids.items():
+        tx.remember("flags", mailbox, ranges_of(some), str(flagset))
+
+
+_UNSAYABLE = """
+SELECT mailbox, uid FROM placement WHERE flagset NOT IN (SELECT number FROM flagset) ORDER BY mailbox, uid
+"""
+
+_SAYABLE = """
+SELECT mailbox, uid, flagset FROM placement WHERE flagset IN (SELECT number FROM flagset) ORDER BY mailbox, uid
+"""
 
 _OUTDATED = """
 UPDATE mailbox SET highest_modseq = ?1, changed_modseq = ?1

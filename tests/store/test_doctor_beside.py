@@ -169,6 +169,33 @@ def test_flags_that_an_index_of_sqlite_did_not_show_are_seen_after_the_repair(tm
     asyncio.run(installation.play(scene))
 
 
+def test_a_removal_that_an_index_of_sqlite_did_not_show_is_told_after_the_repair(tmp_path: Path) -> None:
+    """To those as well who have asked since, and know a higher number than it has."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        before = (await store.snapshot(box)).mailbox.highest_modseq
+        unseen_by(
+            "removed_modseq",
+            installation,
+            "INSERT INTO removed (mailbox, uid, email, flagset, placed_modseq, modseq, size, received, saved,"
+            " removed_at, session) SELECT mailbox, uid, email, flagset, modseq, 50, size, received, saved, 0, ''"
+            " FROM placement WHERE uid = 2; DELETE FROM placement WHERE uid = 2;"
+            " UPDATE mailbox SET highest_modseq = 50, messages = 3; UPDATE account SET modseq = 50",
+        )
+        assert not len((await store.delta(box, before)).vanished), "else the index shows it"
+        await repaired(installation)
+        for since in (before, 50):
+            delta = await store.delta(box, since)
+            assert not delta.complete, "who asks compares lists"
+            assert [uid for uid, *_ in delta.changed] == [1, 3, 4]
+        assert list((await store.snapshot(box)).uids.uids) == [1, 3, 4]
+        assert (await store.delta(box, (await store.snapshot(box)).mailbox.highest_modseq)).complete
+
+    asyncio.run(installation.play(scene))
+
+
 @pytest.mark.parametrize("damage", ["index", "flag-set", "both"])
 def test_a_rewind_to_before_a_repair_knows_what_was_there(tmp_path: Path, damage: str) -> None:
     """A placement that has a new number, and none of whose flags changed, would be one that came since: a message that

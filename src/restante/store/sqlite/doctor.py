@@ -72,17 +72,35 @@ def _reindexed(db: apsw.Connection, mender: Mender, found: list[Finding]) -> boo
     """Make all indexes again; whether SQLite finds none behind any more. found: takes what was amiss with numbers.
 
     What changed while an index did not show it nobody has been told of: all placements count as changed now, which
-    takes a number above all that are there.
+    takes a number above all that are there. Where it was a removal, the log is begun anew, and with it what a rewind
+    can go back to: whoever has asked since then would keep the message for ever.
     """
     try:
         with _transaction(db, True):
+            hidden = _hides_removals(db)
             db.execute("REINDEX")
             numbers = list(_numbers(db, True))
-            mender.outdate(db, stamp=True)
+            mender.outdate(db, stamp=True, forget=hidden)
     except (apsw.ConstraintError, apsw.CorruptError):  # rows that cannot both be there, or pages past reading
         return False
     found += numbers
     return not any(_OF_INDEX.search(text) for (text,) in list(db.execute("PRAGMA integrity_check(20)")))
+
+
+def _hides_removals(db: apsw.Connection) -> bool:
+    """Whether the index by which the log is asked lacks a removal, or cannot be read."""
+    try:
+        return db.execute(_HIDDEN).get is not None
+    except apsw.CorruptError:
+        return True
+
+
+_HIDDEN = """
+SELECT 1 FROM removed AS r NOT INDEXED WHERE NOT EXISTS (
+    SELECT 1 FROM removed AS x INDEXED BY removed_modseq
+    WHERE x.mailbox = r.mailbox AND x.modseq = r.modseq AND x.number = r.number)
+LIMIT 1
+"""
 
 
 @contextmanager

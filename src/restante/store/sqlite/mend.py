@@ -90,9 +90,12 @@ class Mender:
         mailboxes.create(tx, INBOX)
         tx.finish()
 
-    def outdate(self, db: apsw.Connection, email: int | None = None, *, stamp: bool = False) -> None:
+    def outdate(
+        self, db: apsw.Connection, email: int | None = None, *, stamp: bool = False, forget: bool = False
+    ) -> None:
         """Take a number for all mailboxes, or those that hold `email`, as after a change of their own: processes that
         look at them next make anew what they keep. stamp: placements too, so that clients ask for all flags again.
+        forget: nobody who knows an earlier number may be told what was removed since by the log.
 
         Clients are told of no change but a higher HIGHESTMODSEQ. To be called where no number is above the counter.
         """
@@ -106,6 +109,8 @@ class Mender:
         if stamp:
             _remember_flags(tx, db.execute(_SAYABLE))
             db.execute("UPDATE placement SET modseq = ?", (tx.modseq,))
+        if forget:
+            db.execute("UPDATE account SET log_floor = ?", (tx.modseq,))
         tx.finish()
 
     def rewrite(self, db: apsw.Connection, email: int, found: Analysis) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,8 @@ from restante.query.language import And, Contains, Field, HasFlag, ModSeq, Not
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, System
 from restante.store.rights import parse_rights
-from restante.store.sqlite import marks, search
+from restante.store.sqlite import changes, marks, search
+from restante.store.sqlite import reader as of_reader
 
 from .making import ACCOUNT, ALL, Installation, fill, inbox
 
@@ -43,12 +46,22 @@ class Model:
             self.messages[uid] = flags, seen
 
 
-@pytest.mark.parametrize("few", [marks.FEW, 2])
+@pytest.mark.parametrize(("few", "at_once"), [(marks.FEW, changes.MOST_CHANGED), (2, 1)], ids=["few", "many"])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_reader_is_told_what_a_model_says(
-    installation: Installation, seed: int, few: int, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, seed: int, few: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """few: marks that a search names; of more it asks message by message."""
+    """few: marks that a search names; of more it asks message by message. at_once: changes that are read on the loop,
+    more on a thread."""
+    monkeypatch.setattr(changes, "MOST_CHANGED", at_once)
+    apart: list[bool] = []
+    read = of_reader.delta
+
+    def noted(*given: Any) -> Any:
+        apart.append(threading.current_thread() is not threading.main_thread())
+        return read(*given)
+
+    monkeypatch.setattr(of_reader, "delta", noted)
     monkeypatch.setattr(marks, "FEW", few)
     monkeypatch.setattr(search, "_PLAIN_BATCH", few)
     chance = random.Random(seed)
@@ -121,3 +134,4 @@ def test_a_reader_is_told_what_a_model_says(
         return here.highest_modseq
 
     asyncio.run(installation.play(scene))
+    assert (True in apart) is (at_once == 1)

@@ -94,7 +94,7 @@ HOT = {
     "not indexed yet": (indexes._WAITING, 2),
     "a reader's rows": (rows.rows_sql((Column.FLAGS, Column.MODSEQ), True, False, True), 5),
     "a reader's rows of many ranges": (rows.rows_sql((Column.FLAGS, Column.ENVELOPE), False, False, True), 4),
-    "changed for a reader": (reader._CHANGED, 3),
+    "changed for a reader": (reader._FEW_CHANGED, 4),
     "seen by a reader": (reader._COUNT, 2),
     "a reader's highest": (reader._HIGHEST, 2),
     "a reader's states": (reader._STATES, 1),
@@ -170,6 +170,18 @@ def test_a_mark_is_found_by_its_key(mark: str) -> None:
     sql = search.placements_sql([], mark, 9)
     (step,) = [step for step in plan(db, sql, sql.count("?")) if step.startswith("SEARCH v")]
     assert "PRIMARY KEY (mailbox=? AND uid=? AND user=?)" in step
+
+
+@pytest.mark.parametrize(("sql", "parameters"), [(reader._FEW_CHANGED, 4), (reader._ALL_CHANGED, 3)])
+def test_what_changed_for_a_reader_is_read_by_change_number(sql: str, parameters: int) -> None:
+    """His own changes too: not by the placements that have not changed, which are the whole mailbox."""
+    db = apsw.Connection(":memory:")
+    db.execute(TABLES)
+    steps = [step for step in plan(db, sql, parameters) if "modseq" in step]
+    assert [step.partition(" USING ")[2] for step in steps] == [
+        "INDEX placement_modseq (mailbox=? AND modseq>?)",
+        "COVERING INDEX seen_reader (user=? AND mailbox=? AND seen=? AND modseq>?)",
+    ]
 
 
 def test_an_emailid_leads_to_its_placements() -> None:

@@ -25,7 +25,7 @@ import apsw
 from ..errors import NoPermission
 from ..model import Column, Delta, Flagged, FlagMode, Flags, Mailbox, System, UidRanges
 from ..rights import Rights
-from .changes import vanished
+from .changes import Changed, NotRead, vanished
 from .flags import change_flags, combined, same_case
 from .mailboxes import mailbox_by_key
 from .rows import READERS, SEEN_BIT
@@ -51,9 +51,11 @@ _CHANGED = f"""
 SELECT p.uid, {_FLAGS}, {_MODSEQ} FROM placement p {_READER} WHERE p.mailbox = ?1 AND p.modseq > ?2
 UNION ALL
 SELECT p.uid, p.flagset | v.seen * {SEEN_BIT}, {_MODSEQ} FROM seen v
-JOIN placement p ON p.mailbox = v.mailbox AND p.uid = v.uid
+CROSS JOIN placement p ON p.mailbox = v.mailbox AND p.uid = v.uid
 WHERE v.user = ?3 AND v.mailbox = ?1 AND v.seen IN (0, 1) AND v.modseq > ?2 AND p.modseq <= ?2
 """
+_FEW_CHANGED = _CHANGED + "LIMIT ?4"
+_ALL_CHANGED = _CHANGED + "ORDER BY 1"
 _FIRST_UNSEEN = f"""
 SELECT min(uid) FROM (
     SELECT p.uid AS uid, v.seen AS seen FROM placement p {_READER} WHERE p.mailbox = ?1 ORDER BY p.uid LIMIT ?2)
@@ -126,12 +128,17 @@ def touched_since(db: apsw.Connection, mailbox: int, reader: str, since: int, ow
     return any(number not in own for (number,) in numbers)
 
 
-def delta(db: apsw.Connection, mailbox: Mailbox, reader: str, since: int) -> Delta:
-    """What changed for the reader after `since`. mailbox: as he sees it now."""
+def delta(db: apsw.Connection, mailbox: Mailbox, reader: str, since: int, most: int | None = None) -> Delta:
+    """What changed for the reader after `since`. mailbox: as he sees it now. most: see `changes.changed_since`."""
     (floor,) = db.execute("SELECT log_floor FROM account").fetchone() or (0,)
-    changed: list[tuple[int, int, int]] = typed(db.execute(_CHANGED, (mailbox.key, since, reader)))
+    gone, where = vanished(db, mailbox.key, since, most), (mailbox.key, since, reader)
+    if most is None:
+        return Delta(mailbox, typed(db.execute(_ALL_CHANGED, where)), gone, since >= floor)
+    changed: Changed = typed(db.execute(_FEW_CHANGED, (*where, most + 1)))
+    if max(len(changed), len(gone)) > most:
+        raise NotRead
     changed.sort()
-    return Delta(mailbox, changed, vanished(db, mailbox.key, since), since >= floor)
+    return Delta(mailbox, changed, gone, since >= floor)
 
 
 def first_unseen(db: apsw.Connection, mailbox: int, reader: str) -> int:

@@ -44,8 +44,9 @@ from ..model import (
 from ..quota import Quota, QuotaState
 from ..refusing import Refusing
 from ..rights import AclEntry, Rights, may_annotate
-from . import account_changes, acl, annotation, mailboxes, quota, reader, recent, rows, shared_writes
+from . import account_changes, acl, annotation, changes, mailboxes, quota, reader, recent, rows, shared_writes
 from .account import SqliteStore
+from .changes import NotRead
 from .shared_writes import refuse
 
 ON_LOOP = 20_000
@@ -194,15 +195,31 @@ class SharedStore(Refusing):
         self._own._shared.learn(db)
 
     async def delta(self, mailbox: int, since: int) -> Delta:
-        return self._own._read(self._delta, mailbox, since)
+        try:
+            return self._own._read(self._delta, mailbox, since)
+        except NotRead:
+            async with self._own._shared.passing:
+                found = await asyncio.to_thread(self._own.read_apart, self._long_delta, mailbox, since)
+        self._own._read(self._learn_of, mailbox)
+        return found
 
     def _delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
         here = self._seen(db, mailbox)
         if since >= here.highest_modseq:
             return Delta(here, [], array("I"), True)
-        found = reader.delta(db, here, self._actor, since)
+        found = reader.delta(db, here, self._actor, since, changes.MOST_CHANGED)
         self._learn(db)
         return found
+
+    def _long_delta(self, db: apsw.Connection, mailbox: int, since: int) -> Delta:
+        """The same for a thread: nothing that is shared is touched."""
+        rights = self._readable(db, mailbox)
+        here = reader.as_seen(db, mailboxes.mailbox_by_key(db, mailbox, self._actor), self._actor, rights)
+        return reader.delta(db, here, self._actor, since)
+
+    def _learn_of(self, db: apsw.Connection, mailbox: int) -> None:
+        self._readable(db, mailbox)  # reading may outlive the right to it
+        self._learn(db)
 
     async def search(
         self, mailbox: int, query: Query, within: UidRanges, *, come_to: ComeTo | None = None

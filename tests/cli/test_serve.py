@@ -49,6 +49,8 @@ class Served:
             self.lines.append(line.rstrip("\n"))
             if line == "ready\n":
                 break
+        else:
+            raise AssertionError(f"the server ended: {process.communicate(timeout=PATIENCE)[1]}")
         self.ports = {
             line.split()[0]: int(line.split()[1].rpartition(":")[2]) for line in self.lines if "127.0" in line
         }

@@ -149,6 +149,7 @@ GUARDED = {
     "mailboxes",
     "mailbox",
     "flag_columns",
+    "shelf",
     "flag_table",
     "put",
     "preparing",

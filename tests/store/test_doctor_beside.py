@@ -48,11 +48,23 @@ async def opened(store: Store, box: int) -> object:
     return len(opening.snapshot.uids), opening.snapshot.mailbox.unseen, opening.first_unseen
 
 
+async def listed(store: Store, box: int) -> object:
+    """As a listing is answered: what is kept, or what is read and kept then."""
+    shelf = store.shelf(box, (await store.snapshot(box)).uids.uids)
+    assert shelf is not None
+    found = shelf.find(b"ENVELOPE")
+    if found is None:
+        found = (tuple(row[1] for row in await store.rows(box, ALL, (Column.ENVELOPE,), 100)),)
+        shelf.keep(b"ENVELOPE", found, 1_000)
+    return found
+
+
 DAMAGE: dict[str, tuple[Asked, str]] = {
     "sizes": (sorted_by(SortKey.SIZE), "UPDATE placement SET size = 1000 - uid"),
     "dates": (sorted_by(SortKey.ARRIVAL), "UPDATE placement SET received = 1000 - uid"),
     "subjects": (sorted_by(SortKey.SUBJECT), "UPDATE sortkey SET subject = 'A' WHERE email = 3"),
     "for-pop3": (for_pop3, "UPDATE content SET pop3_size = 7, pop3_size_utf8 = 8 WHERE key = 2"),
+    "answers": (listed, "UPDATE answer SET envelope = x'2829' WHERE email = 2"),
     "counters": (opened, "UPDATE mailbox SET messages = 3, unseen = 0 WHERE name = 'INBOX'"),
     "flag-sets": (flagged, "UPDATE placement SET flagset = 99 WHERE uid = 2"),
 }

@@ -21,6 +21,7 @@ from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL, Kept
+from restante.store.sqlite.made import MESSAGE_COSTS, Made, Place
 from restante.store.sqlite.orders import FEW_SORTED, MOST_PLACED, Orders
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
@@ -38,6 +39,7 @@ def weight(kept: Kept) -> int:
     caches = (kept.lists._lists, kept.flags._arrays, kept.maildrops._drops, kept.deltas._kept, kept.unseen._held)
     return (
         sum(len(cache) for cache in (*caches, kept.openings._words, kept.orders._orders, kept.matches._answers))
+        + len(kept.made._columns)
         + len(kept._shared)
         + len(kept._recent)
         + len(kept._large)
@@ -152,6 +154,7 @@ def large() -> Kept:
         kept.unseen._held[account, 1] = (1, 1)
         kept.orders.keep((account, 1, BY_SUBJECT, All(), "i", 1), uids.uids, uids.uids[::-1])
         kept.matches._keep((account, 1, HasFlag("x")), ((1, 1, 1), uids.uids))
+        kept.made.keep((account, 1, "i", 1, b"uids"), b"ENVELOPE", ((b"()",) * count,), 2 * count)
         kept.maildrops.keep(account, (1, 1, 1, ""), DropList([DropMessage(1, "x", 1, 1, 1, 0, False)] * count))
     return kept
 
@@ -163,11 +166,13 @@ def test_what_is_large_is_kept_a_while_longer() -> None:
     assert list(kept.orders._orders) == [("large", 1, BY_SUBJECT, All(), "i", 1)]
     assert list(kept.matches._answers) == [("large", 1, HasFlag("x"))]
     assert list(kept.maildrops._drops) == ["large"]
+    assert list(kept.made._columns) == [(("large", 1, "i", 1, b"uids"), b"ENVELOPE")]
     assert kept.sleep(set(), 1000.0 + LARGE_IDLE - 1)
     assert kept.lists._lists
     assert not kept.sleep(set(), 1000.0 + LARGE_IDLE)
     assert weight(kept) == 0
     assert kept.lists._held == kept.flags._held == kept.maildrops._held == kept.orders._held == kept.matches._held == 0
+    assert kept.made._held == 0
 
 
 def test_orders_are_bounded_and_of_the_same_messages() -> None:
@@ -188,6 +193,26 @@ def test_orders_are_bounded_and_of_the_same_messages() -> None:
     assert ("a", 4, BY_SUBJECT, All(), "i", 1) not in orders._orders, "few are sorted as fast"
     orders.forget({"a"})
     assert orders._held == 0
+
+
+def test_what_was_made_of_answers_is_bounded_in_octets() -> None:
+    made = Made(most=3 * (2 * MESSAGE_COSTS + 100))
+    columns = ((b"x" * 50, b"y" * 50),)
+    places: list[Place] = [("a", mailbox, "i", 1, b"uids") for mailbox in range(4)]
+    for place in places[:3]:
+        made.keep(place, b"BODY", columns, 100)
+    assert made.find(places[0], b"BODY") is columns
+    made.keep(places[3], b"BODY", columns, 100)
+    assert made.find(places[1], b"BODY") is None, "the one used longest ago makes room"
+    assert made.find(places[0], b"BODY") is columns
+    assert made.find(places[0], b"ENVELOPE") is None
+    made.keep(places[3], b"BODY", columns, 100)
+    assert made._held == made._most, "kept again, it counts once"
+    made.keep(places[2], b"BODY", columns, made._most)
+    assert made.find(places[2], b"BODY") is None, "too large for the whole room"
+    assert made.find(places[0], b"BODY") is columns
+    made.forget({"a"})
+    assert made._held == 0
 
 
 def test_an_order_that_is_known_is_that_of_now(installation: Installation) -> None:

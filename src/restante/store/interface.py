@@ -92,6 +92,19 @@ class Preparing(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """What a process keeps of what was made of certain messages' answers (ENVELOPE, chosen header fields), by column:
+    an element a message, in the order of their UIDs. Elements are never changed."""
+
+    def find(self, name: bytes) -> tuple[Sequence[object], ...] | None:
+        """What was kept under this name, if it still is."""
+        ...
+
+    def keep(self, name: bytes, columns: tuple[Sequence[object], ...], octets: int) -> None:
+        """Keep columns for a while. octets: what their elements have together, which bounds it."""
+        ...
+
+
 class Store(Protocol):
     """One account, seen by one acting user. Cheap to make, holds no handle while idle.
 
@@ -160,6 +173,11 @@ class Store(Protocol):
 
         None where an engine has them no quicker so; ask `rows` then.
         """
+        ...
+
+    def shelf(self, mailbox: int, uids: array[int]) -> Shelf | None:
+        """Where columns made of the answers of just these placements are kept for whoever wants the same; None where an
+        engine keeps none. To be asked for before the answers are read."""
         ...
 
     async def delta(self, mailbox: int, since: int) -> Delta:

@@ -24,7 +24,8 @@ from ..session.criteria import resolved
 from ..session.ordered import Order, Run, places
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Update, View
-from .fetch_rows import compile_plan, send
+from .fetch_plan import compile_plan
+from .fetch_rows import send
 from .results import SearchLike
 from .store import view_spans
 

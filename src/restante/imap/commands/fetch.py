@@ -18,7 +18,8 @@ from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item, Partial
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
 from . import limit, resync
-from .fetch_rows import compile_plan, send, with_uid
+from .fetch_plan import compile_plan, with_uid
+from .fetch_rows import send
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession

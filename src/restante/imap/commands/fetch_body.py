@@ -30,7 +30,7 @@ from ..session.state import SelectedLost
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
-    from .fetch_rows import Plan
+    from .fetch_plan import Plan
 
 SELECTED_AT_ONCE = 16 * 1024
 """Octets of a header from which fields are chosen on the event loop: 4 ms at worst, where each line has three."""

@@ -1,9 +1,10 @@
 """FETCH's hot path: rows in, octets out.
 
-A `Plan` is compiled once a command: which columns to ask the store for, one octet template for everything a
-row answers by itself, and the body sections that need message contents. Rows come in batches; a batch becomes
-octets by one formatting of the template as often as there are rows, without an object or a parse for each message.
-Contents are the business of `fetch_body`.
+A plan (`fetch_plan`) says which columns to ask the store for, one octet template for everything a row answers by
+itself, and the body sections that need message contents. Rows come in batches; a batch becomes octets by one formatting
+of the template as often as there are rows, without an object or a parse for each message. What became of the columns of
+a large one is kept for whoever asks for the same listing again (`store.interface.Shelf`). Contents are the business of
+`fetch_body`.
 
 Messages that were removed, but not yet told to this session, are answered too while the store keeps them
 (RFC 2180 4.1). Must not know commands. RFC 9051 6.4.5, 7.5.2; RFC 8474 5.
@@ -14,20 +15,18 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from ...mime.headers import FieldSelector
 from ...mime.model import Trait
-from ...store.interface import Store
+from ...store.interface import Shelf, Store
 from ...store.model import Column, FlagTable, Row, UidRanges
-from ..grammar.commands import Body, FetchItem, Item, SectionText
-from ..grammar.response import format_internaldates, joined, literal, string
+from ..grammar.response import joined
 from ..session.view import Spans, View
 from . import fetch_body
+from .fetch_plan import NARROW, WIDE, Made, Piece, Plan
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -45,134 +44,16 @@ UNWEIGHED = 16
 NARROW_BATCH = 5_000
 """The same where rows are narrow: UIDs, flags, numbers."""
 
-NARROW = frozenset({Column.FLAGS, Column.MODSEQ, Column.SIZE, Column.RECEIVED})
-
-WIDE = frozenset({Column.ENVELOPE, Column.BODY, Column.BODYSTRUCTURE, Column.HEADERS, Column.PARTS})
-"""What may be as large as a message's header, or larger."""
+Columns = dict[Column | None, Sequence[object]]
+"""By what stands in them, None for UIDs."""
 
 _FLAGS_ALONE = (Column.FLAGS,)
 
-SIMPLIFIED = Trait.SIMPLIFIED.value
+_SIMPLIFIED = Trait.SIMPLIFIED.value
 
-Mapper = Callable[[Iterable[object]], tuple[Iterable[object], ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One item that a row answers: its place in the template, its column, and the columns that become of it there:
-    itself without a mapper."""
-
-    text: bytes
-    column: Column | None
-    mapper: Mapper | None = None
-
-
-def _dates(values: Iterable[object]) -> tuple[Iterable[object], ...]:
-    return (format_internaldates(cast("Iterable[int]", values)),)  # Column.RECEIVED and SAVED are int
-
-
-def _strings(values: Iterable[object]) -> tuple[Iterable[object], ...]:
-    """Strings of text: literals where they are not ASCII, which every dialect reads; NUL can stand in neither form."""
-    texts = cast("Iterable[str]", values)  # Column.PREVIEW is str
-    return ([string(text.replace("\0", "\ufffd").encode("utf-8")) for text in texts],)
-
-
-_PREVIEW = Piece(b"PREVIEW %b", Column.PREVIEW, _strings)
-
-PIECES: dict[Item, Piece] = {
-    Item.UID: Piece(b"UID %d", None),
-    Item.FLAGS: Piece(b"FLAGS (%b)", Column.FLAGS),
-    Item.INTERNALDATE: Piece(b'INTERNALDATE "%b"', Column.RECEIVED, _dates),
-    Item.RFC822_SIZE: Piece(b"RFC822.SIZE %d", Column.SIZE),
-    Item.ENVELOPE: Piece(b"ENVELOPE %b", Column.ENVELOPE),
-    Item.BODY: Piece(b"BODY %b", Column.BODY),
-    Item.BODYSTRUCTURE: Piece(b"BODYSTRUCTURE %b", Column.BODYSTRUCTURE),
-    Item.MODSEQ: Piece(b"MODSEQ (%d)", Column.MODSEQ),
-    Item.EMAILID: Piece(b"EMAILID (%b)", Column.EMAIL_ID),
-    Item.THREADID: Piece(b"THREADID (%b)", Column.THREAD_ID),
-    Item.SAVEDATE: Piece(b'SAVEDATE "%b"', Column.SAVED, _dates),
-    Item.PREVIEW: _PREVIEW,
-    Item.PREVIEW_LAZY: _PREVIEW,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A compiled list of items. columns: what rows must carry, without the UID that stands first in each.
-
-    template: "* n FETCH (" and the pieces, without the closing parenthesis; uid_template: the same with "* uid UIDFETCH
-    (" (RFC 9586 3.3). bodies: what needs contents.
-    whole: the same items without the help of stored header fields, for a message of which not all are stored;
-    None where nothing relies on them.
-    """
-
-    columns: tuple[Column, ...]
-    pieces: tuple[Piece, ...]
-    template: bytes
-    uid_template: bytes
-    bodies: tuple[fetch_body.Section, ...]
-    whole: Plan | None = None
-
-    def index(self, column: Column) -> int:
-        """Where a column stands in a row."""
-        return self.columns.index(column) + 1
-
-
-def compile_plan(items: Iterable[FetchItem], *, stored_fields: bool = True) -> Plan:
-    """The plan for these items; an item asked for twice is answered once.
-
-    stored_fields: HEADER.FIELDS may be answered from the fields kept beside the message.
-    """
-    items = tuple(dict.fromkeys(items))
-    pieces: list[Piece] = []
-    bodies: list[fetch_body.Section] = []
-    for item in items:
-        if isinstance(item, Item):
-            pieces.append(PIECES[item])
-        elif stored_fields and isinstance(item, Body) and (piece := _cached_fields(item)) is not None:
-            pieces.append(piece)
-        else:
-            bodies.append(fetch_body.compile_section(item))
-    pieces = list(dict.fromkeys(pieces))
-    columns = [piece.column for piece in pieces if piece.column is not None]
-    for section in bodies:
-        columns += section.columns
-    whole = None
-    if Column.HEADERS in columns:
-        columns.append(Column.TRAITS)
-        whole = compile_plan(items, stored_fields=False)
-    shown = b" ".join(piece.text for piece in pieces)
-    templates = b"* %d FETCH (" + shown, b"* %d UIDFETCH (" + shown
-    return Plan(tuple(dict.fromkeys(columns)), tuple(pieces), *templates, tuple(bodies), whole)
-
-
-def with_uid(session: ImapSession, *items: FetchItem) -> tuple[FetchItem, ...]:
-    """Items with UID before them, which a UIDFETCH response has in its head."""
-    return items if session.dialect.uidonly else (Item.UID, *items)
-
-
-def _cached_fields(item: Body) -> Piece | None:
-    """BODY[HEADER.FIELDS (...)] of the message itself, where the stored fields can answer it."""
-    if item.text is not SectionText.FIELDS or item.path:
-        return None
-    selector = FieldSelector(frozenset(item.fields), negate=False)
-    if not selector.cached:
-        return None
-    label, partial = item.label.replace(b"%", b"%%"), item.partial
-
-    def whole(values: Iterable[object]) -> tuple[Iterable[object], ...]:
-        blocks = selector.fields_cached(cast("Iterable[bytes]", values))  # Column.HEADERS is bytes
-        return [len(block) + 2 for block in blocks], blocks  # the empty line stands in the template
-
-    def part(values: Iterable[object]) -> tuple[Iterable[object], ...]:
-        assert partial is not None
-        offset, count = partial
-        blocks = selector.fields_cached(cast("Iterable[bytes]", values))
-        return ([literal((block + b"\r\n")[offset : offset + count]) for block in blocks],)
-
-    if partial is None:
-        return Piece(label + b" {%d}\r\n%b\r\n", Column.HEADERS, whole)
-    return Piece(label + b" %b", Column.HEADERS, part)
+KEPT_FROM = 100
+"""Messages of a batch from which on what is made of their answers is kept: fewer are read in a fraction of a
+millisecond, and are other ones with each message that comes."""
 
 
 async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, descending: bool = False) -> bool:
@@ -199,7 +80,7 @@ async def _weighed(session: ImapSession, view: View, spans: Spans) -> Iterator[S
 
     Cost: 0.2 us a message.
     """
-    expected = sum(stop - start for start, stop in spans)
+    expected = _size(spans)
     if expected == 1:
         return iter((spans,))
     rows = await session.selected_store.rows(view.mailbox.key, view.ranges(spans), (Column.SIZE,), expected)
@@ -221,20 +102,27 @@ def _counts(totals: list[int]) -> Iterator[int]:
 async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan, descending: bool) -> bool:
     table = await session.flags()
     if plan.columns == _FLAGS_ALONE and not plan.bodies and (both := await _flag_columns(session, view, batch)):
-        await _send_columns(session, view, table, plan, _numbers(batch), list(both), descending)
+        await _send_columns(
+            session, view, table, plan, _numbers(batch), {None: both[0], Column.FLAGS: both[1]}, {}, descending
+        )
+        return True
+    shelf = _shelf(session, view, batch, plan)
+    if shelf is not None and (known := await _known(session, view, batch, plan, shelf)) is not None:
+        await _send_columns(session, view, table, plan, _numbers(batch), *known, descending)
         return True
     numbers, rows = await read_rows(session, view, batch, plan.columns)
     if not rows:
         return True
-    columns: list[Sequence[object]] = list(zip(*rows, strict=True))
+    columns: Columns = dict(zip((None, *plan.columns), zip(*rows, strict=True), strict=True))
     if plan.whole is not None:
-        traits = cast("tuple[int, ...]", columns[plan.index(Column.TRAITS)])  # Column.TRAITS is int
-        if any(each & SIMPLIFIED for each in set(traits)):
+        traits = cast("tuple[int, ...]", columns[Column.TRAITS])  # Column.TRAITS is int
+        if any(each & _SIMPLIFIED for each in set(traits)):
             return await _send_batch(session, view, batch, plan.whole, descending)
     if not plan.bodies:
-        await _send_columns(session, view, table, plan, numbers, columns, descending)
+        made = {} if shelf is None or len(rows) < _size(batch) else _keep(shelf, plan, columns)
+        await _send_columns(session, view, table, plan, numbers, columns, made, descending)
         return True
-    arguments = _arguments(session, view, table, plan, numbers, columns)
+    arguments = _arguments(session, view, table, plan, numbers, columns, {})
     if descending:
         arguments = _reversed(arguments)
         rows.reverse()
@@ -248,16 +136,72 @@ async def _send_columns(
     table: FlagTable,
     plan: Plan,
     numbers: Iterable[int],
-    columns: list[Sequence[object]],
+    columns: Columns,
+    made: dict[Piece, Made],
     descending: bool,
 ) -> None:
-    """Write the responses of a plan without body sections."""
-    arguments = _arguments(session, view, table, plan, numbers, columns)
+    """Write the responses of a plan without body sections. made: what has become of some of its pieces' columns."""
+    arguments = _arguments(session, view, table, plan, numbers, columns, made)
     if descending:
         arguments = _reversed(arguments)
     template = plan.uid_template if session.dialect.uidonly else plan.template
-    session.write(joined(template + b")\r\n", arguments, len(columns[0])))
+    session.write(joined(template + b")\r\n", arguments, len(columns[None])))
     await session.flush_if_full()
+
+
+def _shelf(session: ImapSession, view: View, batch: Spans, plan: Plan) -> Shelf | None:
+    """Where columns of a large batch are kept, if the plan has wide ones and all of these are: what is narrow is read
+    as fast as it is found."""
+    wide = [piece.kept for piece in plan.pieces if piece.column in WIDE]
+    if plan.bodies or _size(batch) < KEPT_FROM or not wide or not all(wide):
+        return None
+    return session.selected_store.shelf(view.mailbox.key, _uids(view, batch))
+
+
+async def _known(
+    session: ImapSession, view: View, batch: Spans, plan: Plan, shelf: Shelf
+) -> tuple[Columns, dict[Piece, Made]] | None:
+    """What answers a plan of which all that is kept is there, the rest being read; None where it is not, or messages
+    have been removed."""
+    made: dict[Piece, Made] = {}
+    for piece in plan.pieces:
+        if piece.kept:
+            found = shelf.find(piece.text)
+            if found is None:
+                return None
+            made[piece] = found
+    rest = tuple(dict.fromkeys(p.column for p in plan.pieces if p.column is not None and not p.kept))
+    if not rest:
+        return {None: _uids(view, batch)}, made
+    if rest == _FLAGS_ALONE and (both := await _flag_columns(session, view, batch)):
+        return {None: both[0], Column.FLAGS: both[1]}, made
+    expected = _size(batch)
+    rows = await session.selected_store.rows(view.mailbox.key, view.ranges(batch), rest, expected)
+    if len(rows) < expected:
+        return None
+    return dict(zip((None, *rest), zip(*rows, strict=True), strict=True)), made
+
+
+def _keep(shelf: Shelf, plan: Plan, columns: Columns) -> dict[Piece, Made]:
+    """Keep what becomes of the columns of those pieces that are kept."""
+    made = {piece: piece.made(columns[piece.column]) for piece in plan.pieces if piece.kept}
+    for piece, found in made.items():
+        octets = 0 if piece.column is Column.SIZE else sum(map(len, cast("Sequence[bytes]", found[-1])))
+        shelf.keep(piece.text, found, octets)
+    return made
+
+
+def _size(batch: Spans) -> int:
+    """How many messages `batch` has."""
+    return sum(stop - start for start, stop in batch)
+
+
+def _uids(view: View, batch: Spans) -> array[int]:
+    """UIDs of the messages of `batch`."""
+    uids = array("I")
+    for start, stop in batch:
+        uids += view.uids.uids[start:stop]
+    return uids
 
 
 def _reversed(arguments: list[Iterable[object]]) -> list[Iterable[object]]:
@@ -267,7 +211,7 @@ def _reversed(arguments: list[Iterable[object]]) -> list[Iterable[object]]:
 async def _flag_columns(session: ImapSession, view: View, batch: Spans) -> tuple[array[int], array[int]] | None:
     """UIDs and flag set numbers of all messages of `batch`; None where rows must be asked for, as where some of them
     are removed."""
-    expected = sum(stop - start for start, stop in batch)
+    expected = _size(batch)
     both = await session.selected_store.flag_columns(view.mailbox.key, view.ranges(batch), expected)
     return both if both is not None and len(both[0]) == expected else None
 
@@ -283,22 +227,20 @@ def _arguments(
     table: FlagTable,
     plan: Plan,
     numbers: Iterable[int],
-    columns: list[Sequence[object]],
+    columns: Columns,
+    made: dict[Piece, Made],
 ) -> list[Iterable[object]]:
     """What goes into the plan's template, by column."""
-    uids = cast("Sequence[int]", columns[0])  # a row's first element is its UID
+    uids = cast("Sequence[int]", columns[None])
     arguments: list[Iterable[object]] = [uids if session.dialect.uidonly else numbers]
     for piece in plan.pieces:
         if piece.column is None:
             arguments.append(uids)
-            continue
-        values = columns[plan.index(piece.column)]
-        if piece.column is Column.FLAGS:
-            arguments.append(session.updates.flag_octets(view, uids, cast("Sequence[int]", values), table))
-        elif piece.mapper is not None:
-            arguments += piece.mapper(values)
+        elif piece.column is Column.FLAGS:
+            flags = cast("Sequence[int]", columns[Column.FLAGS])
+            arguments.append(session.updates.flag_octets(view, uids, flags, table))
         else:
-            arguments.append(values)
+            arguments += made[piece] if piece in made else piece.made(columns[piece.column])
     return arguments
 
 
@@ -332,10 +274,9 @@ async def read_rows(
     A message whose contents are past the retention has no row and is passed over. store: see `results.highest_modseq`.
     """
     store, key = store or session.selected_store, view.mailbox.key
-    expected = sum(stop - start for start, stop in batch)
+    expected = _size(batch)
     if not columns:
-        uids = view.uids.uids
-        rows: list[Row] = [(uid,) for start, stop in batch for uid in uids[start:stop]]
+        rows: list[Row] = [(uid,) for uid in _uids(view, batch)]
         return _numbers(batch), rows
     rows = await store.rows(key, view.ranges(batch), columns, expected)
     if len(rows) < expected:
@@ -354,6 +295,5 @@ def _uid(row: Row) -> int:
 def _missing(view: View, batch: Spans, rows: list[Row]) -> UidRanges:
     """The UIDs of `batch` that have no row."""
     there = set(map(_uid, rows))
-    uids = view.uids.uids
-    gone = [uid for start, stop in batch for uid in uids[start:stop] if uid not in there]
+    gone = [uid for uid in _uids(view, batch) if uid not in there]
     return tuple((uid, uid) for uid in gone)

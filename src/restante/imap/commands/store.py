@@ -18,7 +18,8 @@ from ..session.permanent import tell_flags
 from ..session.state import Answer, BadCommand, Reply
 from ..session.view import Spans, View
 from . import limit
-from .fetch_rows import compile_plan, send, with_uid
+from .fetch_plan import compile_plan, with_uid
+from .fetch_rows import send
 from .writable import require_writable
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from ..grammar.response import list_response, metadata_changed, status_response
 from ..session.places import Place
 from ..session.state import NOTHING_TOLD, State, Told
 from ..session.view import View
-from . import fetch_rows
+from . import fetch_plan, fetch_rows
 from .list import Node, attributes_of, tree
 from .names import mailbox_name
 from .store import view_spans
@@ -445,7 +445,7 @@ class Notifications:
         own = (place.store.own or ()) if place is not None else ()
         uids = array("I", [uid for uid, _, modseq in delta.changed if uid >= first and modseq not in own])
         items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
-        await fetch_rows.send(session, view, view_spans(view, uids), fetch_rows.compile_plan(items))
+        await fetch_rows.send(session, view, view_spans(view, uids), fetch_plan.compile_plan(items))
 
 
 # STATUS --------------------------------------------------------------------------------------------------

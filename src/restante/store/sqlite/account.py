@@ -60,6 +60,7 @@ from .account_file import NOT_FOUND
 from .candidates import Candidates
 from .changes import FEW_FLAGS, Changed, NotRead, changed_since, first_unseen
 from .emails import Prepared
+from .made import Shelf, state_of
 from .octets import Octets
 from .retention import Retention
 from .sharing import Sharing
@@ -194,6 +195,10 @@ class SqliteStore(Octets, Retention, Sharing):
         found = self._engine.kept.flags.columns(db, self.account, mailbox, ranges, limit, apart=apart)
         self._shared.learn(db)
         return found
+
+    def shelf(self, mailbox: int, uids: array[int]) -> Shelf | None:
+        state = self.look(state_of, mailbox)
+        return None if state is None else Shelf(self._engine.kept.made, self.account, mailbox, state, uids)
 
     def _rows(
         self,

@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from weakref import WeakValueDictionary
 
 from .changes import Deltas, FirstUnseen, FlagArrays, Lists, Openings
+from .made import Made
 from .maildrop import Maildrops
 from .matches import Matches
 from .orders import Orders
@@ -42,6 +43,7 @@ class Kept:
         self.openings = Openings(self.lists, self.unseen)
         self.matches = Matches(self.lists, self.flags)
         self.orders = Orders()
+        self.made = Made()
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()
         self._large: dict[str, float] = {}  # account -> when it went to sleep, the first to do so first
@@ -66,6 +68,7 @@ class Kept:
         """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
         for cache in (self.lists, self.flags, self.maildrops, self.unseen, self.openings, self.matches, self.orders):
             cache.forget(accounts)
+        self.made.forget(accounts)
 
     def forget(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that is kept of accounts that have been removed, or sleep. Sessions keep what they hold."""
@@ -87,6 +90,7 @@ class Kept:
             self.openings.forget(accounts)
             self.matches.forget(accounts - large)
             self.orders.forget(accounts - large)
+            self.made.forget(accounts - large)
             self.deltas.forget(accounts)
             for account in accounts:
                 self._recent.pop(account, None)

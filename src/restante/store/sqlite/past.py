@@ -196,6 +196,9 @@ class SqlitePastStore(Refusing):
     async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
         return None
 
+    def shelf(self, mailbox: int, uids: array[int]) -> None:
+        return None
+
     async def keywords(self, mailbox: int | None = None) -> list[str]:
         with self.opened():
             return await self._inner.keywords()

@@ -190,6 +190,9 @@ class SharedStore(Refusing):
     async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
         return None  # \\Seen is each reader's own, and in no array
 
+    def shelf(self, mailbox: int, uids: array[int]) -> None:
+        return None  # each reading asks for the right to
+
     def _learn(self, db: apsw.Connection) -> None:
         self._own._shared.reader_flags()
         self._own._shared.learn(db)

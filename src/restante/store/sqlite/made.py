@@ -1,0 +1,91 @@
+"""Columns made of messages' answers, kept for the next who asks: ENVELOPEs as they were read, header fields as chosen.
+
+Applications that keep no copy ask for the same listing each time a mailbox is opened; reading and choosing is most of
+what it costs. What is kept stands for certain UIDs in their order. A UID never names another email and an email never
+changes, so it is right until an older state is put in service or a repair makes answers anew, both of which the place
+tells. It is kept as lists, not as the octets that were sent: numbers and flags, which do change, stand between.
+Bounded in octets, least recently used ones forgotten. For one thread.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import cast
+
+import apsw
+
+Columns = tuple[Sequence[object], ...]
+Place = tuple[str, int, str, int, bytes]
+"""(account, mailbox, `state_of` both, UIDs as octets)."""
+
+MOST_OCTETS = 16 << 20
+"""Octets held by one process: the ENVELOPEs, or the usual header fields, of some 30,000 messages."""
+
+MESSAGE_COSTS = 80
+"""What a message's element of a column costs beside its octets."""
+
+
+class Made:
+    """The columns that one process keeps."""
+
+    def __init__(self, most: int = MOST_OCTETS) -> None:
+        self._most = most
+        self._held = 0
+        self._columns: OrderedDict[tuple[Place, bytes], tuple[int, Columns]] = OrderedDict()
+
+    def find(self, place: Place, name: bytes) -> Columns | None:
+        """What was kept under this name; never change it."""
+        held = self._columns.get((place, name))
+        if held is None:
+            return None
+        self._columns.move_to_end((place, name))
+        return held[1]
+
+    def keep(self, place: Place, name: bytes, columns: Columns, octets: int) -> None:
+        """Remember columns. octets: what their elements have together."""
+        self._drop((place, name))
+        cost = octets + MESSAGE_COSTS * len(columns[0])
+        if cost > self._most:
+            return
+        self._columns[place, name] = (cost, columns)
+        self._held += cost
+        while self._held > self._most:
+            self._drop(next(iter(self._columns)))
+
+    def _drop(self, key: tuple[Place, bytes]) -> None:
+        gone = self._columns.pop(key, None)
+        if gone is not None:
+            self._held -= gone[0]
+
+    def forget(self, accounts: AbstractSet[str]) -> None:
+        for key in [key for key in self._columns if key[0][0] in accounts]:
+            self._drop(key)
+
+
+def state_of(db: apsw.Connection, mailbox: int) -> tuple[str, int] | None:
+    """The account's incarnation and the last number that changed the mailbox itself, as a repair does that has made
+    answers anew; None where the mailbox is gone."""
+    return cast("tuple[str, int] | None", db.execute(_STATE, (mailbox,)).get)
+
+
+_STATE = "SELECT account.incarnation, mailbox.changed_modseq FROM account, mailbox WHERE mailbox.key = ?"
+
+
+class Shelf:
+    """Implements `store.interface.Shelf`: what is kept of certain UIDs of a mailbox."""
+
+    __slots__ = ("_made", "_place")
+
+    def __init__(self, made: Made, account: str, mailbox: int, state: tuple[str, int], uids: array[int]) -> None:
+        """state: `state_of` them."""
+        self._made = made
+        self._place: Place = (account, mailbox, *state, uids.tobytes())
+
+    def find(self, name: bytes) -> Columns | None:
+        return self._made.find(self._place, name)
+
+    def keep(self, name: bytes, columns: Columns, octets: int) -> None:
+        self._made.keep(self._place, name, columns, octets)

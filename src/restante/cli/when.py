@@ -44,9 +44,7 @@ def spelled_out(text: str, now: float, zone: tzinfo | None = None) -> str:
     if day := _DAY.match(said):
         return f"{datetime.fromtimestamp(parse_when(said, now, zone), zone).date()} {day[2]}"
     if _AGO.match(said):
-        at = max(
-            parse_when(said, now, zone), 0
-        )  # before there were computers nothing was; years have to be four digits
+        at = max(parse_when(said, now, zone), 0)  # nothing was before that, and years have to be four digits
         return datetime.fromtimestamp(at, UTC).isoformat(" ")
     return text
 

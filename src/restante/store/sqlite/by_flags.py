@@ -103,9 +103,8 @@ def _ordered(
     mailbox: int,
     apart: bool,
 ) -> tuple[Place, array[int], array[int] | None]:
-    found = _search(
-        store, query, within, passed, db, mailbox, apart
-    )  # which has learned the incarnation, in this transaction
+    # First, for it learns the incarnation, in this transaction.
+    found = _search(store, query, within, passed, db, mailbox, apart)
     place = (store.account, mailbox, keys, query, store._shared.incarnation, of_mailbox(db, mailbox))
     return place, found, store.kept.orders.find(db, place, found)
 

@@ -190,6 +190,25 @@ def test_no_message_is_lost_where_a_row_of_its_mailbox_or_flags_is(
     asyncio.run(installation.play(scene))
 
 
+def test_what_was_removed_can_be_undeleted_though_its_flag_set_is_lost(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        await store.expunge(box, ((2, 2),), deleted_only=False)
+        db = connection(installation)
+        db.execute("UPDATE removed SET flagset = 999")
+        assert await store.recoverable() == []
+        assert await codes(store) == ["removed-flagset"]
+        assert await codes(store, repair=True) == ["removed-flagset"]
+        assert await codes(store) == []
+        (found,) = await store.recoverable()
+        assert found.uid == 2
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
 def test_a_doctor_that_is_cut_off_lets_go_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installation = Installation("sqlite", tmp_path / "data")
     at_work = threading.Event()

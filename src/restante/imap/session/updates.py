@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from .session import ImapSession
 
 
-FLAGS_AT_ONCE = 5_000
-"""Responses written before the peer must take them."""
+AT_ONCE = 5_000
+"""Responses written before the peer must take them, and others have their turn."""
 
 
 UPDATED_AT_ONCE = 8_000
@@ -181,8 +181,10 @@ class Updates:
             if session.dialect.vanished:
                 session.write(vanished(False, compress(update.expunged_uids)))
             else:  # from the end, so that each number is the one told before
-                numbers = (position + 1 for position in reversed(update.expunged))
-                session.write(b"".join(map(b"* %d EXPUNGE\r\n".__mod__, numbers)))
+                numbers = [position + 1 for position in reversed(update.expunged)]
+                for start in range(0, len(numbers), AT_ONCE):
+                    await self._in_turn(start)
+                    session.write(b"".join(map(b"* %d EXPUNGE\r\n".__mod__, numbers[start : start + AT_ONCE])))
         if update.exists is not None:
             session.write(b"* %d EXISTS\r\n" % update.exists)
             if not session.dialect.rev2:
@@ -195,9 +197,16 @@ class Updates:
 
     async def tell_flags(self, view: View, changed: list[tuple[int, int, int, int]], table: FlagTable) -> None:
         """FETCH responses with the flags of these messages: (sequence number, uid, flag set number, modseq)."""
-        for start in range(0, len(changed), FLAGS_AT_ONCE):
-            self._write_flags(view, changed[start : start + FLAGS_AT_ONCE], table)
+        for start in range(0, len(changed), AT_ONCE):
+            await self._in_turn(start)
+            self._write_flags(view, changed[start : start + AT_ONCE], table)
+        await self._session.flush_if_full()
+
+    async def _in_turn(self, said: int) -> None:
+        """Before more is said than `said` responses, if that is any: let the peer take these, and others have theirs."""
+        if said:
             await self._session.flush_if_full()
+            await asyncio.sleep(0)
 
     def _write_flags(self, view: View, changed: list[tuple[int, int, int, int]], table: FlagTable) -> None:
         session = self._session

@@ -117,6 +117,8 @@ def _transaction(db: apsw.Connection, write: bool) -> Iterator[None]:
 _BROKEN_REFERENCES = (
     ("flagset", "a placement has a flag set that is not there",
      "SELECT mailbox, uid FROM placement WHERE flagset NOT IN (SELECT number FROM flagset)"),
+    ("removed-flagset", "a removed message has a flag set that is not there",
+     "SELECT mailbox, uid FROM removed WHERE flagset NOT IN (SELECT number FROM flagset)"),
     ("placement-email", "a placement names an email that is not there",
      "SELECT mailbox, uid FROM placement WHERE email NOT IN (SELECT key FROM email)"),
     ("placement-mailbox", "a placement is in a mailbox that is not there",
@@ -145,6 +147,7 @@ _BROKEN_REFERENCES = (
 
 _MENDS: dict[str, Callable[[Mender, apsw.Connection], None]] = {
     "flagset": Mender.reflag,
+    "removed-flagset": Mender.reflag_removed,
     "placement-mailbox": Mender.rehouse,
     "placement-copy": Mender.remeasure,
 }

@@ -78,6 +78,11 @@ class Mender:
         )
         tx.finish()
 
+    def reflag_removed(self, db: apsw.Connection) -> None:
+        """The same for what was removed, which nobody could undelete without: no command, since no mailbox changes."""
+        none = self._command(db).flagset(Flags())
+        db.execute("UPDATE removed SET flagset = ? WHERE flagset NOT IN (SELECT number FROM flagset)", (none,))
+
     def remeasure(self, db: apsw.Connection) -> None:
         """Give placements the size and date of their emails."""
         db.execute(

@@ -203,7 +203,7 @@ class Updates:
         await self._session.flush_if_full()
 
     async def _in_turn(self, said: int) -> None:
-        """Before more is said than `said` responses, if that is any: let the peer take these, and others have theirs."""
+        """Before more is said than `said` responses, if any: the peer takes these, and others have a turn."""
         if said:
             await self._session.flush_if_full()
             await asyncio.sleep(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import pytest
 
 from restante.imap.commands import fetch_rows
@@ -9,7 +12,7 @@ from restante.store.model import Column
 from restante.store.sqlite.engine import SqliteEngine
 
 from ..people import BOB, people
-from ..session.support import Client, World, put_store, run
+from ..session.support import ACCOUNT, Client, World, put_store, run
 from .test_cost import Counting
 
 WIDE = {Column.ENVELOPE, Column.BODY, Column.BODYSTRUCTURE, Column.HEADERS}
@@ -134,6 +137,33 @@ def test_what_another_session_has_removed_is_shown_until_it_is_told(again: bool)
             assert after.replace(b"\\Deleted ", b"") == before
         assert b"* 2 EXPUNGE" in await client.ok(b"NOOP")
         assert await client.ok(listing) == (await other.ok(listing)).replace(b"FLAGS (", b"FLAGS (\\Recent")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "listing", [b"(UID ENVELOPE)", b"(UID RFC822.SIZE ENVELOPE FLAGS)", b"(UID FLAGS)", b"(UID MODSEQ)"]
+)
+def test_what_an_older_state_has_again_is_not_taken_for_what_is_listed(
+    listing: bytes,
+) -> None:
+    """It has a UID again that was told to be removed: between those that this session knows, and not one of them."""
+
+    async def scenario(world: World) -> None:
+        await filed(world, b"one", b"two", b"three")
+        path = world.engine.path(ACCOUNT.id)
+        world.engine.handles.sweep(everything=True)
+        older = path.with_name("older")
+        shutil.copyfile(path, older)
+        client = await world.client(b"SELECT INBOX", b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+        world.engine.handles.sweep(everything=True)
+        older.replace(path)
+        for _ in range(2):
+            found = await client.ok(b"FETCH 1:* " + listing)
+            assert re.findall(rb"^\* (\d+) FETCH \(UID (\d+)", found, re.MULTILINE)[:2] == [(b"1", b"1"), (b"2", b"3")]
+            if b"ENVELOPE" in listing:
+                assert b'"two"' not in found
+                assert found.index(b'"one"') < found.index(b"(UID 3 ") < found.index(b'"three"')
 
     run(scenario)
 

@@ -175,9 +175,8 @@ async def _known(
         return {None: _uids(view, batch)}, made
     if rest == _FLAGS_ALONE and (both := await _flag_columns(session, view, batch)):
         return {None: both[0], Column.FLAGS: both[1]}, made
-    expected = _size(batch)
-    rows = await session.selected_store.rows(view.mailbox.key, view.ranges(batch), rest, expected)
-    if len(rows) < expected:
+    rows = await _present(session.selected_store, view, batch, rest)
+    if len(rows) < _size(batch):
         return None
     return dict(zip((None, *rest), zip(*rows, strict=True), strict=True)), made
 
@@ -211,9 +210,8 @@ def _reversed(arguments: list[Iterable[object]]) -> list[Iterable[object]]:
 async def _flag_columns(session: ImapSession, view: View, batch: Spans) -> tuple[array[int], array[int]] | None:
     """UIDs and flag set numbers of all messages of `batch`; None where rows must be asked for, as where some of them
     are removed."""
-    expected = _size(batch)
-    both = await session.selected_store.flag_columns(view.mailbox.key, view.ranges(batch), expected)
-    return both if both is not None and len(both[0]) == expected else None
+    both = await session.selected_store.flag_columns(view.mailbox.key, view.ranges(batch), _size(batch))
+    return both if both is not None and both[0] == _uids(view, batch) else None
 
 
 def _numbers(batch: Spans) -> Iterable[int]:
@@ -278,7 +276,7 @@ async def read_rows(
     if not columns:
         rows: list[Row] = [(uid,) for uid in _uids(view, batch)]
         return _numbers(batch), rows
-    rows = await store.rows(key, view.ranges(batch), columns, expected)
+    rows = await _present(store, view, batch, columns)
     if len(rows) < expected:
         missing = _missing(view, batch, rows)
         kept = await store.rows(key, missing, columns, expected, removed=True)
@@ -288,6 +286,19 @@ async def read_rows(
     return _numbers(batch), rows
 
 
+async def _present(store: Store, view: View, batch: Spans, columns: tuple[Column, ...]) -> list[Row]:
+    """Rows of those messages of `batch` that are in the mailbox.
+
+    An older state that was put in service may have others between them, which this session was told are removed.
+    """
+    uids = _uids(view, batch)
+    rows = await store.rows(view.mailbox.key, view.ranges(batch), columns, len(uids))
+    found = array("I", map(_uid, rows))
+    if found == uids or set(uids).issuperset(found):
+        return rows
+    return await store.rows(view.mailbox.key, _each(uids), columns, len(uids))
+
+
 def _uid(row: Row) -> int:
     return cast("int", row[0])  # a row's first element is its UID
 
@@ -295,5 +306,8 @@ def _uid(row: Row) -> int:
 def _missing(view: View, batch: Spans, rows: list[Row]) -> UidRanges:
     """The UIDs of `batch` that have no row."""
     there = set(map(_uid, rows))
-    gone = [uid for uid in _uids(view, batch) if uid not in there]
-    return tuple((uid, uid) for uid in gone)
+    return _each(uid for uid in _uids(view, batch) if uid not in there)
+
+
+def _each(uids: Iterable[int]) -> UidRanges:
+    return tuple((uid, uid) for uid in uids)

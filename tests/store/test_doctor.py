@@ -14,7 +14,7 @@ import pytest
 from restante.mime.analyse import analyse
 from restante.query.language import Contains, Field
 from restante.store.interface import Engine, Store
-from restante.store.model import Column, Flags, NewMessage
+from restante.store.model import Column, FlagMode, Flags, NewMessage, System
 from restante.store.sqlite import answers, content
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox
 
@@ -204,6 +204,30 @@ def test_what_was_removed_can_be_undeleted_though_its_flag_set_is_lost(tmp_path:
         assert await codes(store) == []
         (found,) = await store.recoverable()
         assert found.uid == 2
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_an_account_can_be_rewound_though_a_former_flag_set_is_lost(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        then = int(installation.clock.now()) + 60
+        installation.clock.advance(120)
+        await store.store_flags(box, ((1, 1),), FlagMode.ADD, Flags(System.FLAGGED))
+        db = connection(installation)
+        db.execute("UPDATE history SET former = '999' WHERE kind = 'flags'")
+        with pytest.raises(KeyError):
+            await store.rewind(then, apply=False)
+        assert await codes(store) == ["former-flagset"]
+        assert await codes(store, repair=True) == ["former-flagset"]
+        assert await codes(store) == []
+        assert not (await store.rewind(then, apply=True)).empty
+        table = await store.flag_table()
+        ((_, flags),) = await store.rows(box, ((1, 1),), (Column.FLAGS,), 1)
+        assert table[flags] == Flags()
         db.close()
 
     asyncio.run(installation.play(scene))

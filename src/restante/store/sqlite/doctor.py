@@ -119,6 +119,9 @@ _BROKEN_REFERENCES = (
      "SELECT mailbox, uid FROM placement WHERE flagset NOT IN (SELECT number FROM flagset)"),
     ("removed-flagset", "a removed message has a flag set that is not there",
      "SELECT mailbox, uid FROM removed WHERE flagset NOT IN (SELECT number FROM flagset)"),
+    ("former-flagset", "flags were changed of which the former set is not there",
+     "SELECT mailbox, modseq FROM history WHERE kind = 'flags'"
+     " AND CAST(former AS INTEGER) NOT IN (SELECT number FROM flagset)"),
     ("placement-email", "a placement names an email that is not there",
      "SELECT mailbox, uid FROM placement WHERE email NOT IN (SELECT key FROM email)"),
     ("placement-mailbox", "a placement is in a mailbox that is not there",
@@ -148,6 +151,7 @@ _BROKEN_REFERENCES = (
 _MENDS: dict[str, Callable[[Mender, apsw.Connection], None]] = {
     "flagset": Mender.reflag,
     "removed-flagset": Mender.reflag_removed,
+    "former-flagset": Mender.reflag_former,
     "placement-mailbox": Mender.rehouse,
     "placement-copy": Mender.remeasure,
 }

@@ -83,6 +83,15 @@ class Mender:
         none = self._command(db).flagset(Flags())
         db.execute("UPDATE removed SET flagset = ? WHERE flagset NOT IN (SELECT number FROM flagset)", (none,))
 
+    def reflag_former(self, db: apsw.Connection) -> None:
+        """The same for what messages had before their flags were changed, without which no rewind could be planned."""
+        none = self._command(db).flagset(Flags())
+        db.execute(
+            "UPDATE history SET former = ? WHERE kind = 'flags'"
+            " AND CAST(former AS INTEGER) NOT IN (SELECT number FROM flagset)",
+            (str(none),),
+        )
+
     def remeasure(self, db: apsw.Connection) -> None:
         """Give placements the size and date of their emails."""
         db.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from array import array
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from restante.imap.session import updates
+from restante.imap.session.talk import Talk
 from restante.imap.session.view import Update, View
 from restante.store.model import Delta, Flagged, FlagMode, Flags
 from restante.store.sqlite import changes
 
-from .support import World, put_store, run
+from .support import Client, World, put_store, run
 from .transcript import Transcript
 
 CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
@@ -390,5 +392,43 @@ def test_rfc9586_3_3_a_silent_store_tells_its_modseq_without_numbers() -> None:
         before = one.session.view.mailbox.highest_modseq
         got = await one.ok(b"UID STORE 2 +FLAGS.SILENT (\\Flagged)")
         assert got.startswith(b"* 2 UIDFETCH (MODSEQ (%d))\r\n" % (before + 1))
+
+    run(scenario)
+
+
+def test_many_updates_are_told_in_pieces_and_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updates, "AT_ONCE", 2)
+    turns, written = 0, list[tuple[int, bytes]]()
+    write = Talk.write
+
+    def noted(talk: Talk, data: bytes) -> None:
+        written.append((turns, data))
+        write(talk, data)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def told(client: Client, kind: bytes) -> list[list[bytes]]:
+        """Numbers that a NOOP tells of, by the turn in which they are written."""
+        written.clear()
+        await client.ok(b"NOOP")
+        pieces: dict[int, list[bytes]] = {}
+        for turn, data in written:
+            pieces.setdefault(turn, []).extend(re.findall(rb"^\* (\d+) " + kind, data, re.MULTILINE))
+        return [piece for piece in pieces.values() if piece]
+
+    async def scenario(world: World) -> None:
+        await world.add(*[b"m"] * 5)
+        one, two = await world.client(b"SELECT INBOX"), await world.client(b"SELECT INBOX")
+        await one.ok(b"STORE 1:5 +FLAGS.SILENT (\\Deleted)")
+        monkeypatch.setattr(Talk, "write", noted)
+        busy = asyncio.get_running_loop().create_task(others())
+        assert await told(two, b"FETCH") == [[b"1", b"2"], [b"3", b"4"], [b"5"]]
+        await one.ok(b"EXPUNGE")
+        assert await told(two, b"EXPUNGE") == [[b"5", b"4"], [b"3", b"2"], [b"1"]]
+        busy.cancel()
 
     run(scenario)

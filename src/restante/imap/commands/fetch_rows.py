@@ -293,7 +293,7 @@ async def _present(store: Store, view: View, batch: Spans, columns: tuple[Column
     """
     uids = _uids(view, batch)
     rows = await store.rows(view.mailbox.key, view.ranges(batch), columns, len(uids))
-    found = array("I", map(_uid, rows))
+    found = array("I", map(itemgetter(0), rows))
     if found == uids or set(uids).issuperset(found):
         return rows
     return await store.rows(view.mailbox.key, _each(uids), columns, len(uids))

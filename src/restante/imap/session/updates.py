@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...store.errors import NoPermission, NoSuchMailbox
@@ -181,10 +182,10 @@ class Updates:
             if session.dialect.vanished:
                 session.write(vanished(False, compress(update.expunged_uids)))
             else:  # from the end, so that each number is the one told before
-                numbers = [position + 1 for position in reversed(update.expunged)]
-                for start in range(0, len(numbers), AT_ONCE):
+                numbers = (position + 1 for position in reversed(update.expunged))
+                for start in range(0, len(update.expunged), AT_ONCE):
                     await self._in_turn(start)
-                    session.write(b"".join(map(b"* %d EXPUNGE\r\n".__mod__, numbers[start : start + AT_ONCE])))
+                    session.write(b"".join(map(b"* %d EXPUNGE\r\n".__mod__, islice(numbers, AT_ONCE))))
         if update.exists is not None:
             session.write(b"* %d EXISTS\r\n" % update.exists)
             if not session.dialect.rev2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tracemalloc
 from array import array
 from pathlib import Path
 
@@ -213,6 +214,30 @@ def test_what_was_made_of_answers_is_bounded_in_octets() -> None:
     assert made.find(places[0], b"BODY") is columns
     made.forget({"a"})
     assert made._held == 0
+
+
+@pytest.mark.parametrize("count", [100, 500])
+@pytest.mark.parametrize("octets", [0, 12, 300])
+@pytest.mark.parametrize("lengths", [False, True])
+def test_the_bound_on_what_was_made_is_one_of_memory(count: int, octets: int, lengths: bool) -> None:
+    """lengths: a column of numbers beside the octets, as chosen header fields have."""
+    made = Made(most=1 << 20)
+
+    def keep(mailbox: int) -> None:
+        numbers, blocks = list(range(1_000, 1_000 + count)), [bytes(octets) for _ in range(count)]
+        columns = (numbers, blocks) if lengths else (blocks if octets else numbers,)
+        place = ("a", mailbox, "i", 1, array("I", range(count)).tobytes())
+        made.keep(place, b"ENVELOPE", columns, octets * count)
+
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for mailbox in range(300):
+            keep(mailbox)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert made._most * 0.4 < taken <= made._most
 
 
 def test_an_order_that_is_known_is_that_of_now(installation: Installation) -> None:

@@ -24,7 +24,7 @@ Place = tuple[str, int, str, int, bytes]
 MOST_OCTETS = 16 << 20
 """Octets held by one process: the ENVELOPEs, or the usual header fields, of some 30,000 messages."""
 
-MESSAGE_COSTS = 80
+MESSAGE_COSTS = 60
 """What a message's element of a column costs beside its octets."""
 
 
@@ -47,7 +47,7 @@ class Made:
     def keep(self, place: Place, name: bytes, columns: Columns, octets: int) -> None:
         """Remember columns. octets: what their elements have together."""
         self._drop((place, name))
-        cost = octets + MESSAGE_COSTS * len(columns[0])
+        cost = octets + MESSAGE_COSTS * sum(map(len, columns))
         if cost > self._most:
             return
         self._columns[place, name] = (cost, columns)

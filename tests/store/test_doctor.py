@@ -233,6 +233,27 @@ def test_an_account_can_be_rewound_though_a_former_flag_set_is_lost(tmp_path: Pa
     asyncio.run(installation.play(scene))
 
 
+def test_without_the_accounts_row_a_repair_finds_what_a_look_does(tmp_path: Path) -> None:
+    """What is mended by a command has no number to take; what is beside it is made again."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await filled(store)
+        await store.expunge(box, ((2, 2),), deleted_only=False)
+        db = connection(installation)
+        db.execute("DELETE FROM account")
+        db.execute("UPDATE removed SET flagset = 999")
+        db.execute("UPDATE placement SET flagset = 999 WHERE uid = 1")
+        db.execute("UPDATE answer SET envelope = x'2829' WHERE email = 3")
+        found = ["account", "flagset", "removed-flagset", "counter", "answers"]
+        assert await codes(store) == found
+        assert await codes(store, repair=True) == found
+        assert await codes(store) == found[:-1]
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
 def test_a_doctor_that_is_cut_off_lets_go_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installation = Installation("sqlite", tmp_path / "data")
     at_work = threading.Event()

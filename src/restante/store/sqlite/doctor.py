@@ -37,12 +37,13 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Generat
     yield from _file(db, mender)
     with _transaction(db, repair):
         mended = False
+        numbering = mender if db.execute("SELECT 1 FROM account").get is not None else None  # gives mends their numbers
         for finding in chain(
             _numbers(db, repair),
-            _references(db, mender),
-            _mailboxes(db, mender),
+            _references(db, numbering),
+            _mailboxes(db, numbering),
             _used(db, repair),
-            _orphans(db, mender),
+            _orphans(db, numbering),
             _sharing(db, repair),
         ):
             mended = mended or finding.repaired

@@ -227,6 +227,7 @@ def test_an_account_can_be_rewound_though_a_former_flag_set_is_lost(tmp_path: Pa
         assert not (await store.rewind(then, apply=True)).empty
         table = await store.flag_table()
         ((_, flags),) = await store.rows(box, ((1, 1),), (Column.FLAGS,), 1)
+        assert isinstance(flags, int)
         assert table[flags] == Flags()
         db.close()
 

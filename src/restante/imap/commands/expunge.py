@@ -10,7 +10,7 @@ from ...store.model import UidRanges
 from ...store.rights import Rights
 from ..grammar.commands import Expunge, SequenceSet
 from ..session.state import Reply
-from ..session.view import View
+from ..session.view import View, count
 from . import limit
 from .store import view_spans
 from .writable import require_rights, require_writable
@@ -41,7 +41,7 @@ async def _named(session: ImapSession, view: View, uids: SequenceSet) -> tuple[U
     from the lowest that it may on (RFC 9738 3.1)."""
     spans = view.spans(uids)
     most = limit.of_commands(session.config)
-    if limit.count(spans) <= most:
+    if count(spans) <= most:
         return view.ranges(spans), b""
     deleted = await session.selected_store.search(view.mailbox.key, HasFlag("\\Deleted"), view.ranges(spans))
     spans, limited = limit.cut(view, view_spans(view, deleted), most)

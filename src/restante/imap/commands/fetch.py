@@ -16,7 +16,7 @@ from ...store.model import FlagMode, Flags, System
 from ...store.rights import Rights
 from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item, Partial
 from ..session.state import Answer, BadCommand, Reply
-from ..session.view import Spans, View
+from ..session.view import Spans, View, count
 from . import limit, resync
 from .fetch_plan import compile_plan, with_uid
 from .fetch_rows import send
@@ -63,7 +63,7 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
 
 def within(spans: Spans, partial: Partial) -> Spans:
     """Of the messages of `spans`, those that a range counts out (RFC 9394 3.3)."""
-    start, stop = partial.span(sum(stop - start for start, stop in spans))
+    start, stop = partial.span(count(spans))
     out: Spans = []
     passed = 0
     for low, high in spans:

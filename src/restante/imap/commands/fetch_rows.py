@@ -24,7 +24,7 @@ from ...mime.model import Trait
 from ...store.interface import Shelf, Store
 from ...store.model import Column, FlagTable, Row, UidRanges
 from ..grammar.response import joined
-from ..session.view import Spans, View
+from ..session.view import Spans, View, count
 from . import fetch_body
 from .fetch_plan import NARROW, WIDE, Made, Piece, Plan
 
@@ -80,7 +80,7 @@ async def _weighed(session: ImapSession, view: View, spans: Spans) -> Iterator[S
 
     Cost: 0.2 us a message.
     """
-    expected = _size(spans)
+    expected = count(spans)
     if expected == 1:
         return iter((spans,))
     rows = await session.selected_store.rows(view.mailbox.key, view.ranges(spans), (Column.SIZE,), expected)
@@ -119,7 +119,7 @@ async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan
         if any(each & _SIMPLIFIED for each in set(traits)):
             return await _send_batch(session, view, batch, plan.whole, descending)
     if not plan.bodies:
-        made = {} if shelf is None or len(rows) < _size(batch) else _keep(shelf, plan, columns)
+        made = {} if shelf is None or len(rows) < count(batch) else _keep(shelf, plan, columns)
         await _send_columns(session, view, table, plan, numbers, columns, made, descending)
         return True
     arguments = _arguments(session, view, table, plan, numbers, columns, {})
@@ -153,7 +153,7 @@ def _shelf(session: ImapSession, view: View, batch: Spans, plan: Plan) -> Shelf 
     """Where columns of a large batch are kept, if the plan has wide ones and all of these are: what is narrow is read
     as fast as it is found."""
     wide = [piece.kept for piece in plan.pieces if piece.column in WIDE]
-    if plan.bodies or _size(batch) < KEPT_FROM or not wide or not all(wide):
+    if plan.bodies or count(batch) < KEPT_FROM or not wide or not all(wide):
         return None
     return session.selected_store.shelf(view.mailbox.key, _uids(view, batch))
 
@@ -176,7 +176,7 @@ async def _known(
     if rest == _FLAGS_ALONE and (both := await _flag_columns(session, view, batch)):
         return {None: both[0], Column.FLAGS: both[1]}, made
     rows = await _present(session.selected_store, view, batch, rest)
-    if len(rows) < _size(batch):
+    if len(rows) < count(batch):
         return None
     return dict(zip((None, *rest), zip(*rows, strict=True), strict=True)), made
 
@@ -188,11 +188,6 @@ def _keep(shelf: Shelf, plan: Plan, columns: Columns) -> dict[Piece, Made]:
         octets = 0 if piece.column is Column.SIZE else sum(map(len, cast("Sequence[bytes]", found[-1])))
         shelf.keep(piece.text, found, octets)
     return made
-
-
-def _size(batch: Spans) -> int:
-    """How many messages `batch` has."""
-    return sum(stop - start for start, stop in batch)
 
 
 def _uids(view: View, batch: Spans) -> array[int]:
@@ -210,7 +205,7 @@ def _reversed(arguments: list[Iterable[object]]) -> list[Iterable[object]]:
 async def _flag_columns(session: ImapSession, view: View, batch: Spans) -> tuple[array[int], array[int]] | None:
     """UIDs and flag set numbers of all messages of `batch`; None where rows must be asked for, as where some of them
     are removed."""
-    both = await session.selected_store.flag_columns(view.mailbox.key, view.ranges(batch), _size(batch))
+    both = await session.selected_store.flag_columns(view.mailbox.key, view.ranges(batch), count(batch))
     return both if both is not None and both[0] == _uids(view, batch) else None
 
 
@@ -272,7 +267,7 @@ async def read_rows(
     A message whose contents are past the retention has no row and is passed over. store: see `results.highest_modseq`.
     """
     store, key = store or session.selected_store, view.mailbox.key
-    expected = _size(batch)
+    expected = count(batch)
     if not columns:
         rows: list[Row] = [(uid,) for uid in _uids(view, batch)]
         return _numbers(batch), rows

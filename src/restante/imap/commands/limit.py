@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..session.state import Answer, Reply
-from ..session.view import Spans, View
+from ..session.view import Spans, View, count
 
 if TYPE_CHECKING:
     from ...config.model import ImapTable
@@ -54,11 +54,6 @@ def cut(view: View, spans: Spans, most: int) -> tuple[Spans, bytes]:
             break
     kept.reverse()
     return kept, code(most, view.uids.uids[kept[0][0]])
-
-
-def count(spans: Spans) -> int:
-    """How many messages there are in `spans`."""
-    return sum(stop - start for start, stop in spans)
 
 
 def code(most: int, lowest: int | None = None) -> bytes:

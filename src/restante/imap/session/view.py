@@ -227,7 +227,7 @@ class View:
 
     def recent_count(self) -> int:
         """How many messages are \\Recent in this session."""
-        return sum(stop - start for start, stop in (self.uids.span(low, high) for low, high in self.recent))
+        return count([self.uids.span(low, high) for low, high in self.recent])
 
     def add_recent(self, low: int, high: int) -> None:
         """Note that UIDs low..high are \\Recent here; nothing where low > high."""
@@ -238,6 +238,11 @@ class View:
             self.recent[-1] = (min(first, low), max(last, high))
         else:
             self.recent.append((low, high))
+
+
+def count(spans: Spans) -> int:
+    """How many messages there are in `spans`."""
+    return sum(stop - start for start, stop in spans)
 
 
 def ordered(ranges: Iterable[tuple[int, int]], top: int) -> Iterable[tuple[int, int]]:

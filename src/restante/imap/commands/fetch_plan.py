@@ -23,8 +23,8 @@ NARROW = frozenset({Column.FLAGS, Column.MODSEQ, Column.SIZE, Column.RECEIVED})
 WIDE = frozenset({Column.ENVELOPE, Column.BODY, Column.BODYSTRUCTURE, Column.HEADERS, Column.PARTS})
 """What may be as large as a message's header, or larger."""
 
-Made = tuple[Sequence[object], ...]
-Mapper = Callable[[Iterable[object]], Made]
+Arguments = tuple[Sequence[object], ...]
+Mapper = Callable[[Iterable[object]], Arguments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,16 @@ class Piece:
     mapper: Mapper | None = None
     kept: bool = False
 
-    def made(self, values: Sequence[object]) -> Made:
+    def made(self, values: Sequence[object]) -> Arguments:
         """The columns that become of a column."""
         return (values,) if self.mapper is None else self.mapper(values)
 
 
-def _dates(values: Iterable[object]) -> Made:
+def _dates(values: Iterable[object]) -> Arguments:
     return (format_internaldates(cast("Iterable[int]", values)),)  # Column.RECEIVED and SAVED are int
 
 
-def _strings(values: Iterable[object]) -> Made:
+def _strings(values: Iterable[object]) -> Arguments:
     """Strings of text: literals where they are not ASCII, which every dialect reads; NUL can stand in neither form."""
     texts = cast("Iterable[str]", values)  # Column.PREVIEW is str
     return ([string(text.replace("\0", "\ufffd").encode("utf-8")) for text in texts],)
@@ -135,11 +135,11 @@ def _cached_fields(item: Body) -> Piece | None:
         return None
     label, partial = item.label.replace(b"%", b"%%"), item.partial
 
-    def whole(values: Iterable[object]) -> Made:
+    def whole(values: Iterable[object]) -> Arguments:
         blocks = selector.fields_cached(cast("Iterable[bytes]", values))  # Column.HEADERS is bytes
         return [len(block) + 2 for block in blocks], blocks  # the empty line stands in the template
 
-    def part(values: Iterable[object]) -> Made:
+    def part(values: Iterable[object]) -> Arguments:
         assert partial is not None
         offset, count = partial
         blocks = selector.fields_cached(cast("Iterable[bytes]", values))

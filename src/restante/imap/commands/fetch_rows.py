@@ -26,7 +26,7 @@ from ...store.model import Column, FlagTable, Row, UidRanges
 from ..grammar.response import joined
 from ..session.view import Spans, View, count
 from . import fetch_body
-from .fetch_plan import NARROW, WIDE, Made, Piece, Plan
+from .fetch_plan import NARROW, WIDE, Arguments, Piece, Plan
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -137,7 +137,7 @@ async def _send_columns(
     plan: Plan,
     numbers: Iterable[int],
     columns: Columns,
-    made: dict[Piece, Made],
+    made: dict[Piece, Arguments],
     descending: bool,
 ) -> None:
     """Write the responses of a plan without body sections. made: what has become of some of its pieces' columns."""
@@ -160,10 +160,10 @@ def _shelf(session: ImapSession, view: View, batch: Spans, plan: Plan) -> Shelf 
 
 async def _known(
     session: ImapSession, view: View, batch: Spans, plan: Plan, shelf: Shelf
-) -> tuple[Columns, dict[Piece, Made]] | None:
+) -> tuple[Columns, dict[Piece, Arguments]] | None:
     """What answers a plan of which all that is kept is there, the rest being read; None where it is not, or messages
     have been removed."""
-    made: dict[Piece, Made] = {}
+    made: dict[Piece, Arguments] = {}
     for piece in plan.pieces:
         if piece.kept:
             found = shelf.find(piece.text)
@@ -181,7 +181,7 @@ async def _known(
     return dict(zip((None, *rest), zip(*rows, strict=True), strict=True)), made
 
 
-def _keep(shelf: Shelf, plan: Plan, columns: Columns) -> dict[Piece, Made]:
+def _keep(shelf: Shelf, plan: Plan, columns: Columns) -> dict[Piece, Arguments]:
     """Keep what becomes of the columns of those pieces that are kept."""
     made = {piece: piece.made(columns[piece.column]) for piece in plan.pieces if piece.kept}
     for piece, found in made.items():
@@ -221,7 +221,7 @@ def _arguments(
     plan: Plan,
     numbers: Iterable[int],
     columns: Columns,
-    made: dict[Piece, Made],
+    made: dict[Piece, Arguments],
 ) -> list[Iterable[object]]:
     """What goes into the plan's template, by column."""
     uids = cast("Sequence[int]", columns[None])

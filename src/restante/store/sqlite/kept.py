@@ -66,9 +66,9 @@ class Kept:
 
     def forget_mail(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
-        for cache in (self.lists, self.flags, self.maildrops, self.unseen, self.openings, self.matches, self.orders):
+        numbers = (self.lists, self.flags, self.maildrops, self.unseen, self.openings, self.matches, self.orders)
+        for cache in (*numbers, self.made):
             cache.forget(accounts)
-        self.made.forget(accounts)
 
     def forget(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that is kept of accounts that have been removed, or sleep. Sessions keep what they hold."""

@@ -164,6 +164,9 @@ def test_what_an_older_state_has_again_is_not_taken_for_what_is_listed(
             if b"ENVELOPE" in listing:
                 assert b'"two"' not in found
                 assert found.index(b'"one"') < found.index(b"(UID 3 ") < found.index(b'"three"')
+        # The session cannot go on: it has no number for what is there again.
+        assert b"* BYE [UNAVAILABLE] An older state" in await client.do(b"NOOP")
+        assert b"* 3 EXISTS" in await (await world.client()).ok(b"SELECT INBOX")
 
     run(scenario)
 

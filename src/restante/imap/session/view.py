@@ -25,7 +25,7 @@ from ...query.language import Sequence
 from ...store.model import Delta, Flagged, Mailbox, Snapshot, UidList, UidRanges
 from ..grammar.sets import compress
 from .contexts import Context
-from .state import BadCommand
+from .state import BadCommand, SelectedLost
 
 Spans = list[tuple[int, int]]
 """Positions in the view, [start, stop), ascending and disjoint; position + 1 is the sequence number."""
@@ -130,7 +130,11 @@ class View:
         return True
 
     def note_gone(self, delta: Delta, present: UidList | None) -> None:
-        """Add to `gone` what the delta removed from this view. Done twice it does no more."""
+        """Add to `gone` what the delta removed from this view. Done twice it does no more.
+
+        Raises SelectedLost where the mailbox has messages again that the client was told are removed: an older state of
+        the account was put in service. Their UIDs stand between those of the view, which has no number for them.
+        """
         if delta.complete:
             fresh: Iterable[int] = (uid for uid in delta.vanished if self.uids.sequence(uid))
             if not len(delta.vanished):
@@ -138,7 +142,10 @@ class View:
         else:
             if present is None:
                 raise ValueError("an incomplete delta needs the mailbox's UIDs")
-            fresh = set(self.uids.uids).difference(present.uids)
+            told = set(self.uids.uids)
+            if not told.issuperset(present.uids[: bisect_left(present.uids, self.mailbox.uidnext)]):
+                raise SelectedLost(b"An older state of this mailbox was put in service; connect again.", b"UNAVAILABLE")
+            fresh = told.difference(present.uids)
         self.gone = array("I", sorted({*self.gone, *fresh}))
 
     def _replace(self, expunged: array[int], arrived: list[int], present: UidList | None) -> None:

@@ -50,7 +50,7 @@ async def opened(store: Store, box: int) -> object:
 
 async def listed(store: Store, box: int) -> object:
     """As a listing is answered: what is kept, or what is read and kept then."""
-    shelf = store.shelf(box, (await store.snapshot(box)).uids.uids)
+    shelf = store.shelf(box, 0, (await store.snapshot(box)).uids.uids)
     assert shelf is not None
     found = shelf.find(b"ENVELOPE")
     if found is None:

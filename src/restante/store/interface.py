@@ -175,9 +175,10 @@ class Store(Protocol):
         """
         ...
 
-    def shelf(self, mailbox: int, uids: array[int]) -> Shelf | None:
+    def shelf(self, mailbox: int, first: int, uids: array[int]) -> Shelf | None:
         """Where columns made of the answers of just these placements are kept for whoever wants the same; None where an
-        engine keeps none. To be asked for before the answers are read."""
+        engine keeps none. first: where in the mailbox they begin, of which one listing is kept. To be asked for before
+        the answers are read."""
         ...
 
     async def delta(self, mailbox: int, since: int) -> Delta:

@@ -155,7 +155,7 @@ def _shelf(session: ImapSession, view: View, batch: Spans, plan: Plan) -> Shelf 
     wide = [piece.kept for piece in plan.pieces if piece.column in WIDE]
     if plan.bodies or count(batch) < KEPT_FROM or not wide or not all(wide):
         return None
-    return session.selected_store.shelf(view.mailbox.key, _uids(view, batch))
+    return session.selected_store.shelf(view.mailbox.key, batch[0][0], _uids(view, batch))
 
 
 async def _known(

@@ -196,9 +196,9 @@ class SqliteStore(Octets, Retention, Sharing):
         self._shared.learn(db)
         return found
 
-    def shelf(self, mailbox: int, uids: array[int]) -> Shelf | None:
+    def shelf(self, mailbox: int, first: int, uids: array[int]) -> Shelf | None:
         state = self.look(state_of, mailbox)
-        return None if state is None else Shelf(self._engine.kept.made, self.account, mailbox, state, uids)
+        return None if state is None else Shelf(self._engine.kept.made, (self.account, mailbox, first), state, uids)
 
     def _rows(
         self,

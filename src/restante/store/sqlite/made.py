@@ -2,9 +2,10 @@
 
 Applications that keep no copy ask for the same listing each time a mailbox is opened; reading and choosing is most of
 what it costs. What is kept stands for certain UIDs in their order. A UID never names another email and an email never
-changes, so it is right until an older state is put in service or a repair makes answers anew, both of which the place
-tells. It is kept as lists, not as the octets that were sent: numbers and flags, which do change, stand between.
-Bounded in octets, least recently used ones forgotten. For one thread.
+changes, so it is right until an older state is put in service or a repair makes answers anew, both of which `Of` tells.
+It is kept as lists, not as the octets that were sent: numbers and flags, which do change, stand between.
+Of one place in a mailbox the last listing alone is kept: where messages come and go, others are soon of no use. Bounded
+in octets, least recently used ones forgotten. For one thread.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import cast
 import apsw
 
 Columns = tuple[Sequence[object], ...]
-Place = tuple[str, int, str, int, bytes]
-"""(account, mailbox, `state_of` both, UIDs as octets)."""
+Place = tuple[str, int, int]
+"""(account, mailbox, where in it the first message stands)."""
+Of = tuple[str, int, bytes]
+"""What columns stand for: (`state_of` account and mailbox, UIDs as octets)."""
 
 MOST_OCTETS = 16 << 20
 """Octets held by one process: the ENVELOPEs, or the usual header fields, of some 30,000 messages."""
@@ -34,23 +37,23 @@ class Made:
     def __init__(self, most: int = MOST_OCTETS) -> None:
         self._most = most
         self._held = 0
-        self._columns: OrderedDict[tuple[Place, bytes], tuple[int, Columns]] = OrderedDict()
+        self._columns: OrderedDict[tuple[Place, bytes], tuple[Of, int, Columns]] = OrderedDict()
 
-    def find(self, place: Place, name: bytes) -> Columns | None:
+    def find(self, place: Place, of: Of, name: bytes) -> Columns | None:
         """What was kept under this name; never change it."""
         held = self._columns.get((place, name))
-        if held is None:
+        if held is None or held[0] != of:
             return None
         self._columns.move_to_end((place, name))
-        return held[1]
+        return held[2]
 
-    def keep(self, place: Place, name: bytes, columns: Columns, octets: int) -> None:
+    def keep(self, place: Place, of: Of, name: bytes, columns: Columns, octets: int) -> None:
         """Remember columns. octets: what their elements have together."""
         self._drop((place, name))
         cost = octets + MESSAGE_COSTS * sum(map(len, columns))
         if cost > self._most:
             return
-        self._columns[place, name] = (cost, columns)
+        self._columns[place, name] = (of, cost, columns)
         self._held += cost
         while self._held > self._most:
             self._drop(next(iter(self._columns)))
@@ -58,7 +61,7 @@ class Made:
     def _drop(self, key: tuple[Place, bytes]) -> None:
         gone = self._columns.pop(key, None)
         if gone is not None:
-            self._held -= gone[0]
+            self._held -= gone[1]
 
     def forget(self, accounts: AbstractSet[str]) -> None:
         for key in [key for key in self._columns if key[0][0] in accounts]:
@@ -75,17 +78,18 @@ _STATE = "SELECT account.incarnation, mailbox.changed_modseq FROM account, mailb
 
 
 class Shelf:
-    """Implements `store.interface.Shelf`: what is kept of certain UIDs of a mailbox."""
+    """Implements `store.interface.Shelf`: what is kept of certain UIDs at one place of a mailbox."""
 
-    __slots__ = ("_made", "_place")
+    __slots__ = ("_made", "_of", "_place")
 
-    def __init__(self, made: Made, account: str, mailbox: int, state: tuple[str, int], uids: array[int]) -> None:
-        """state: `state_of` them."""
+    def __init__(self, made: Made, place: Place, state: tuple[str, int], uids: array[int]) -> None:
+        """state: `state_of` its account and mailbox."""
         self._made = made
-        self._place: Place = (account, mailbox, *state, uids.tobytes())
+        self._place = place
+        self._of: Of = (*state, uids.tobytes())
 
     def find(self, name: bytes) -> Columns | None:
-        return self._made.find(self._place, name)
+        return self._made.find(self._place, self._of, name)
 
     def keep(self, name: bytes, columns: Columns, octets: int) -> None:
-        self._made.keep(self._place, name, columns, octets)
+        self._made.keep(self._place, self._of, name, columns, octets)

@@ -196,7 +196,7 @@ class SqlitePastStore(Refusing):
     async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
         return None
 
-    def shelf(self, mailbox: int, uids: array[int]) -> None:
+    def shelf(self, mailbox: int, first: int, uids: array[int]) -> None:
         return None
 
     async def keywords(self, mailbox: int | None = None) -> list[str]:

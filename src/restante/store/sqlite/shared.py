@@ -190,7 +190,7 @@ class SharedStore(Refusing):
     async def flag_columns(self, mailbox: int, ranges: UidRanges, limit: int) -> tuple[array[int], array[int]] | None:
         return None  # \\Seen is each reader's own, and in no array
 
-    def shelf(self, mailbox: int, uids: array[int]) -> None:
+    def shelf(self, mailbox: int, first: int, uids: array[int]) -> None:
         return None  # each reading asks for the right to
 
     def _learn(self, db: apsw.Connection) -> None:

@@ -52,7 +52,7 @@ def _strings(values: Iterable[object]) -> Arguments:
     return ([string(text.replace("\0", "\ufffd").encode("utf-8")) for text in texts],)
 
 
-_PREVIEW = Piece(b"PREVIEW %b", Column.PREVIEW, _strings)
+_PREVIEW = Piece(b"PREVIEW %b", Column.PREVIEW, _strings, kept=True)
 
 PIECES: dict[Item, Piece] = {
     Item.UID: Piece(b"UID %d", None),

@@ -284,6 +284,27 @@ def test_what_is_moved_while_it_is_to_be_copied_is_both(make: Make, emails: bool
     assert [len(world.disks[ONE].boxes[name].messages) for name in ("A", "M", "Z")] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_a_copy_of_what_was_removed_there_is_another(make: Make, held: bool) -> None:
+    """It is not taken for what was removed: that stays held, or comes back as what was changed on the other side."""
+    world = make(replace(FREE, removals=not held), two=replace(BARE, keywords=True))
+    world.deliver(ONE, "INBOX")
+    sync(world)
+    if not held:
+        world.disks[ONE].flag("INBOX", 1, frozenset({"\\Seen"}))
+    world.copy(ONE, "INBOX", 1, "INBOX")
+    world.remove(TWO, "INBOX", 1)
+    report = sync(world)
+    assert [one.messages for one in report.held] == ([1] if held else [])
+    assert report.aside == ()
+    assert report.two.added == len(world.disks[TWO].boxes["INBOX"].messages) == (1 if held else 2)
+    if held:
+        assert world.decide(accept=True) == 1
+        sync(world)
+    same(world)
+    assert sync(world).changed == 0
+
+
 def test_one_mailbox_alone_copies_from_no_other(make: Make) -> None:
     world = filled(make(), "A")
     world.copy(ONE, "INBOX", 1, "A")

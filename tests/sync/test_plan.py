@@ -207,6 +207,18 @@ def test_octets_decide_and_the_same_mailbox_comes_first() -> None:
     assert sorted(match(left, right).pairs) == [(0, 1), (1, 0)]
 
 
+def test_what_is_new_in_a_mailbox_is_first_what_was_sent_there_and_elsewhere_what_went() -> None:
+    sent, gone = (1, 5, 7, M, (), b"x", Trust.SENT), (1, 5, 7, M, (), b"x")
+    for rows in ([gone, sent], [sent, gone]):
+        there = (1, 5, 7, M, (), b"x")
+        assert match(columns(*rows), columns(there)).pairs == [(rows.index(sent), 0)]
+    elsewhere = (2, 5, 7, M, (), b"x")
+    assert match(columns(gone, sent), columns(elsewhere)).pairs == [(0, 0)]
+    assert sorted(match(columns(gone, sent), columns(elsewhere, there)).pairs) == [(0, 0), (1, 1)]
+    tried = (1, 5, 7, M, (), b"x", Trust.TRIED)  # perhaps it never came: then what went is there again
+    assert match(columns(gone, tried), columns(there)).pairs == [(0, 0)]
+
+
 MESSAGES = st.lists(
     st.tuples(
         st.integers(1, 2),

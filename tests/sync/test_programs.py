@@ -9,7 +9,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from restante.sync.settings import Brake, CopySettings, End
@@ -37,6 +37,8 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
     "asked-for-emails": (replace(ALL, lists_emails=False), replace(ALL, lasting=False)),
     "file-names": (replace(ALL, emails=False, ids=False, roles=False), replace(ALL, lasting=False, roles=False)),
 }
+# A copy comes to where its equal has been removed and is to come back, a kill, and the copy is removed there, too.
+SENT_WHERE_ONE_WENT = [2256, 0, 37, 6953, 18762, 1058, 18762]
 FREE = CopySettings(brake=Brake(on=False), batch=3)
 TIGHT = CopySettings(brake=Brake(emptied=1, share=0.3, least=2, number=3), batch=2)
 
@@ -81,6 +83,7 @@ def test_programs_where_removals_win_converge(program: list[int]) -> None:
 @pytest.mark.parametrize("kills", [False, True], ids=["whole", "killed"])
 @pytest.mark.parametrize("name", ABILITIES)
 @given(program=PROGRAMS)
+@example(program=SENT_WHERE_ONE_WENT)
 @OFTEN
 def test_programs_with_copies_converge(name: str, kills: bool, program: list[int]) -> None:
     """What somebody copied is there at most as often, and never lost altogether."""

@@ -152,7 +152,7 @@ def match_digests(left: Candidates, right: Candidates) -> Matches:
 def _by_email(left: Candidates, right: Candidates, found: Matches) -> tuple[list[int], list[int]]:
     there = [(j, email) for j, emails in enumerate(right.emails) for email in emails]
     rest = _pair_off(
-        [(i, email) for i, emails in enumerate(left.emails) for email in emails], there, left.where, right.where, found
+        [(i, email) for i, emails in enumerate(left.emails) for email in emails], there, left, right, found
     )
     lefts, rights = {i for i, _ in rest[0]}, {j for j, _ in rest[1]}
     return (
@@ -164,20 +164,27 @@ def _by_email(left: Candidates, right: Candidates, found: Matches) -> tuple[list
 def _pair_off(
     lefts: list[tuple[int, K]],
     rights: list[tuple[int, K]],
-    where_left: list[int],
-    where_right: list[int],
+    left: Candidates,
+    right: Candidates,
     found: Matches,
 ) -> tuple[list[tuple[int, K]], list[tuple[int, K]]]:
-    """Pair positions with equal keys, each once, in order, those in one mailbox first; what is left over."""
+    """Pair positions with equal keys, each once, in order, those in one mailbox first; what is left over.
+
+    What is new in a mailbox is first what the side said that it took there, and not what went from it: of the two one
+    lacks for certain, and it is not the one that has just come.
+    """
+    first = lefts
+    if Trust.SENT in left.trust:
+        first = sorted(lefts, key=lambda one: left.trust[one[0]] is not Trust.SENT)
     done_left: set[int] = set()
     done_right: set[int] = set()
     for same_mailbox in (True, False):
         there: dict[tuple[K, int], list[int]] = defaultdict(list)
         for j, key in reversed(rights):
             if j not in done_right:
-                there[key, where_right[j] if same_mailbox else 0].append(j)
-        for i, key in lefts:
-            waiting = there.get((key, where_left[i] if same_mailbox else 0))
+                there[key, right.where[j] if same_mailbox else 0].append(j)
+        for i, key in first if same_mailbox else lefts:
+            waiting = there.get((key, left.where[i] if same_mailbox else 0))
             while waiting and i not in done_left:
                 j = waiting.pop()
                 if j not in done_right:
@@ -250,7 +257,7 @@ def _by_digest(
     here = [(i, digest) for i in lefts if (digest := left.digests[i]) is not None]
     there = [(j, digest) for j in rights if (digest := right.digests[j]) is not None]
     before = len(found.pairs)
-    _pair_off(here, there, left.where, right.where, found)
+    _pair_off(here, there, left, right, found)
     done_left = {i for i, _ in found.pairs[before:]}
     done_right = {j for _, j in found.pairs[before:]}
     return [i for i in lefts if i not in done_left], [j for j in rights if j not in done_right]

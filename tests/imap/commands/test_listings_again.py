@@ -81,6 +81,18 @@ def test_it_says_the_same(monkeypatch: pytest.MonkeyPatch, listing: bytes, kept:
     run(scenario)
 
 
+def test_what_is_all_kept_asks_for_no_row() -> None:
+    async def scenario(world: World) -> None:
+        await filed(world, b"one", b"two", b"three")
+        client, store = await opened(world)
+        first = await client.ok(b"FETCH 1:* (RFC822.SIZE ENVELOPE)")
+        assert store.calls["rows"] == 2, "sizes, which bound what is read at once, and what is read"
+        assert await client.ok(b"FETCH 1:* (RFC822.SIZE ENVELOPE)") == first
+        assert store.calls["rows"] == 2
+
+    run(scenario)
+
+
 def world_made(world: World) -> list[object]:
     """What is kept."""
     assert isinstance(world.engine, SqliteEngine)

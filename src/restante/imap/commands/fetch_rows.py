@@ -65,14 +65,27 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, de
     complete = True
     most = BATCH if WIDE.isdisjoint(plan.columns) and not NARROW.issuperset(plan.columns) else NARROW_BATCH
     for some in _ordered(batches(spans, most), descending):
-        parts = (some,) if WIDE.isdisjoint(plan.columns) else _ordered(await _weighed(session, view, some), descending)
-        for batch in parts:
+        for batch in _ordered(await _parts(session, view, some, plan), descending):
             complete = await _send_batch(session, view, batch, plan, descending) and complete
     return complete
 
 
 def _ordered(parts: Iterator[Spans], descending: bool) -> Iterable[Spans]:
     return reversed(list(parts)) if descending else parts
+
+
+async def _parts(session: ImapSession, view: View, spans: Spans, plan: Plan) -> Iterator[Spans]:
+    """Spans cut so that each group may be asked for at once. What is kept was once: it need not be weighed again."""
+    if WIDE.isdisjoint(plan.columns):
+        return iter((spans,))
+    if all(_is_kept(_shelf(session, view, batch, plan), plan) for batch in batches(spans)):
+        return batches(spans)
+    return await _weighed(session, view, spans)
+
+
+def _is_kept(shelf: Shelf | None, plan: Plan) -> bool:
+    """Whether all that is kept of a plan is there."""
+    return shelf is not None and all(shelf.find(piece.text) is not None for piece in plan.pieces if piece.kept)
 
 
 async def _weighed(session: ImapSession, view: View, spans: Spans) -> Iterator[Spans]:

@@ -22,7 +22,7 @@ from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL, Kept
-from restante.store.sqlite.made import MESSAGE_COSTS, Made, Of, Place
+from restante.store.sqlite.made import MESSAGE_COSTS, Columns, Made, Of, Place
 from restante.store.sqlite.orders import FEW_SORTED, MOST_PLACED, Orders
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
@@ -155,7 +155,8 @@ def large() -> Kept:
         kept.unseen._held[account, 1] = (1, 1)
         kept.orders.keep((account, 1, BY_SUBJECT, All(), "i", 1), uids.uids, uids.uids[::-1])
         kept.matches._keep((account, 1, HasFlag("x")), ((1, 1, 1), uids.uids))
-        kept.made.keep((account, 1, 0), ("i", 1, b"uids"), b"ENVELOPE", ((b"()",) * count,), 2 * count)
+        for _ in range(2):
+            kept.made.keep((account, 1, 0), ("i", 1, b"uids"), b"ENVELOPE", ((b"()",) * count,), 2 * count)
         kept.maildrops.keep(account, (1, 1, 1, ""), DropList([DropMessage(1, "x", 1, 1, 1, 0, False)] * count))
     return kept
 
@@ -196,33 +197,53 @@ def test_orders_are_bounded_and_of_the_same_messages() -> None:
     assert orders._held == 0
 
 
+def keep(made: Made, place: Place, of: Of, columns: Columns, octets: int) -> None:
+    """The second time it is kept."""
+    for _ in range(2):
+        made.keep(place, of, b"BODY", columns, octets)
+
+
 def test_what_was_made_of_answers_is_bounded_in_octets() -> None:
     made = Made(most=3 * (2 * MESSAGE_COSTS + 100))
     columns = ((b"x" * 50, b"y" * 50),)
     places: list[Place] = [("a", mailbox, 0) for mailbox in range(4)]
-    of: Of = ("i", 1, b"uids")
+    of: Of = ("i", 1, b"")
     for place in places[:3]:
-        made.keep(place, of, b"BODY", columns, 100)
+        keep(made, place, of, columns, 100)
     assert made.find(places[0], of, b"BODY") is columns
-    made.keep(places[3], of, b"BODY", columns, 100)
+    keep(made, places[3], of, columns, 100)
     assert made.find(places[1], of, b"BODY") is None, "the one used longest ago makes room"
     assert made.find(places[0], of, b"BODY") is columns
     assert made.find(places[0], of, b"ENVELOPE") is None
+    held = made._held
     made.keep(places[3], of, b"BODY", columns, 100)
-    assert made._held == made._most, "kept again, it counts once"
-    made.keep(places[2], of, b"BODY", columns, made._most)
+    assert made._held == held, "kept again, it counts once"
+    keep(made, places[2], of, columns, made._most)
     assert made.find(places[2], of, b"BODY") is None, "too large for the whole room"
     assert made.find(places[0], of, b"BODY") is columns
     made.forget({"a"})
     assert made._held == 0
 
 
+def test_what_is_asked_for_once_is_only_noted() -> None:
+    made, place, of = Made(), ("a", 1, 0), ("i", 1, b"12")
+    columns = ((b"x" * 5_000, b"y" * 5_000),)
+    made.keep(place, of, b"BODY", columns, 10_000)
+    assert made.find(place, of, b"BODY") is None
+    assert 0 < made._held < 1_000
+    made.keep(place, ("i", 1, b"13"), b"BODY", columns, 10_000)
+    made.keep(place, of, b"BODY", columns, 10_000)
+    assert made.find(place, of, b"BODY") is None, "others were asked for in between"
+    made.keep(place, of, b"BODY", columns, 10_000)
+    assert made.find(place, of, b"BODY") is columns
+
+
 def test_of_one_place_the_last_listing_alone_is_kept() -> None:
     made, place = Made(), ("a", 1, 500)
     first, second = ((b"one", b"two"),), ((b"two", b"three"),)
-    made.keep(place, ("i", 1, b"12"), b"BODY", first, 6)
+    keep(made, place, ("i", 1, b"12"), first, 6)
     held = made._held
-    made.keep(place, ("i", 1, b"23"), b"BODY", second, 6)
+    keep(made, place, ("i", 1, b"23"), second, 6)
     assert made._held == held
     assert made.find(place, ("i", 1, b"23"), b"BODY") is second
     for of in (("i", 1, b"12"), ("j", 1, b"23"), ("i", 2, b"23")):
@@ -236,17 +257,17 @@ def test_the_bound_on_what_was_made_is_one_of_memory(count: int, octets: int, le
     """lengths: a column of numbers beside the octets, as chosen header fields have."""
     made = Made(most=1 << 20)
 
-    def keep(mailbox: int) -> None:
+    def kept(mailbox: int) -> None:
         numbers, blocks = list(range(1_000, 1_000 + count)), [bytes(octets) for _ in range(count)]
         columns = (numbers, blocks) if lengths else (blocks if octets else numbers,)
         of = ("i", 1, array("I", range(count)).tobytes())
-        made.keep(("a", mailbox, 0), of, b"ENVELOPE", columns, octets * count)
+        keep(made, ("a", mailbox, 0), of, columns, octets * count)
 
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for mailbox in range(300):
-            keep(mailbox)
+            kept(mailbox)
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

@@ -101,7 +101,8 @@ class Shelf(Protocol):
         ...
 
     def keep(self, name: bytes, columns: tuple[Sequence[object], ...], octets: int) -> None:
-        """Keep columns for a while. octets: what their elements have together, which bounds it."""
+        """Keep columns for a while, where they have been made before. octets: what their elements have together, which
+        bounds it."""
         ...
 
 

@@ -66,7 +66,8 @@ def test_it_says_the_same(monkeypatch: pytest.MonkeyPatch, listing: bytes, kept:
             nothing_kept.setattr(fetch_rows, "KEPT_FROM", 1_000)
             plain = await client.ok(b"UID FETCH 1:* " + listing)
         assert plain.count(b" FETCH (UID ") == 3
-        assert await client.ok(b"UID FETCH 1:* " + listing) == plain
+        for _ in range(2):  # noted, then kept
+            assert await client.ok(b"UID FETCH 1:* " + listing) == plain
         reads(store)
         other, others = await opened(world)
         assert await client.ok(b"UID FETCH 1:* " + listing) == plain
@@ -74,9 +75,9 @@ def test_it_says_the_same(monkeypatch: pytest.MonkeyPatch, listing: bytes, kept:
         if kept:
             assert not reads(store)
             assert not reads(others)
-            assert len(world_made(world)) > 0
+            assert len(kept_columns(world)) > 0
         else:
-            assert not world_made(world)
+            assert not kept_columns(world)
 
     run(scenario)
 
@@ -87,23 +88,27 @@ def test_what_is_all_kept_asks_for_no_row() -> None:
         client, store = await opened(world)
         first = await client.ok(b"FETCH 1:* (RFC822.SIZE ENVELOPE)")
         assert store.calls["rows"] == 2, "sizes, which bound what is read at once, and what is read"
+        assert kept_columns(world) == []
         assert await client.ok(b"FETCH 1:* (RFC822.SIZE ENVELOPE)") == first
-        assert store.calls["rows"] == 2
+        assert store.calls["rows"] == 4
+        assert len(kept_columns(world)) == 2
+        assert await client.ok(b"FETCH 1:* (RFC822.SIZE ENVELOPE)") == first
+        assert store.calls["rows"] == 4
 
     run(scenario)
 
 
-def world_made(world: World) -> list[object]:
-    """What is kept."""
+def kept_columns(world: World) -> list[object]:
+    """What is kept, by place and name."""
     assert isinstance(world.engine, SqliteEngine)
-    return list(world.engine.kept.made._columns)
+    return [key for key, (_, _, columns) in world.engine.kept.made._columns.items() if columns is not None]
 
 
 def test_fields_are_kept_by_what_was_asked_for() -> None:
     async def scenario(world: World) -> None:
         await filed(world, b"one", b"two")
         client = await world.client(b"SELECT INBOX")
-        for _ in range(2):
+        for _ in range(3):
             both = await client.ok(b"FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)]")
             assert both.count(b"Subject: ") == both.count(b"From: ") == 2
             assert b"From: " not in await client.ok(b"FETCH 1:* " + SUBJECT)
@@ -117,6 +122,7 @@ def test_flags_and_numbers_are_those_of_now() -> None:
         await filed(world, b"one", b"two", b"three")
         client, store = await opened(world)
         listing = b"FETCH 1:* (FLAGS ENVELOPE)"
+        await client.ok(listing)
         await client.ok(listing)
         await client.ok(b"STORE 2 +FLAGS.SILENT (\\Flagged)")
         reads(store)
@@ -141,7 +147,9 @@ def test_what_another_session_has_removed_is_shown_until_it_is_told(again: bool)
         await filed(world, b"one", b"two", b"three")
         client = await world.client(b"SELECT INBOX")
         listing = b"FETCH 1:* (FLAGS RFC822.SIZE ENVELOPE)"
-        before = await client.ok(listing) if again else b""
+        before = b""
+        for _ in range(2 * again):
+            before = await client.ok(listing)
         other = await world.client(b"SELECT INBOX", b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
         after = await client.ok(listing)
         assert b"* 2 FETCH (FLAGS (\\Deleted \\Recent) RFC822.SIZE" in after
@@ -170,7 +178,7 @@ def test_what_an_older_state_has_again_is_not_taken_for_what_is_listed(
         client = await world.client(b"SELECT INBOX", b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
         world.engine.handles.sweep(everything=True)
         older.replace(path)
-        for _ in range(2):
+        for _ in range(3):
             found = await client.ok(b"FETCH 1:* " + listing)
             assert re.findall(rb"^\* (\d+) FETCH \(UID (\d+)", found, re.MULTILINE)[:2] == [(b"1", b"1"), (b"2", b"3")]
             if b"ENVELOPE" in listing:
@@ -191,7 +199,7 @@ def test_a_header_of_which_not_all_is_stored_is_read_though_its_envelope_is_kept
         many = b"".join(b"X-Filler-%d: %b\r\n" % (n, b"y" * 500) for n in range(4_000))
         await world.file(many + MESSAGE % (b"behind", b"many", b"x"))
         client = await world.client(b"SELECT INBOX")
-        for _ in range(2):
+        for _ in range(3):
             await client.ok(b"FETCH 1:* (ENVELOPE)")
             for listing in (b"(ENVELOPE %b)" % SUBJECT, b"(ENVELOPE %b<0.16>)" % SUBJECT):
                 assert b"Subject: behind" in await client.ok(b"FETCH 1:* " + listing)
@@ -206,11 +214,13 @@ def test_of_others_mailboxes_nothing_is_kept() -> None:
         await people(world)
         bob = await world.client(b"SETACL Projects ann@example.org lr", user=b"bob")
         ann = await world.client(b'SELECT "%b/Projects"' % BOB.encode(), user=b"ann")
-        assert (await ann.ok(b"FETCH 1:* (ENVELOPE)")).count(b"FETCH (") == 2
-        assert not world_made(world)
+        for _ in range(2):
+            assert (await ann.ok(b"FETCH 1:* (ENVELOPE)")).count(b"FETCH (") == 2
+        assert not kept_columns(world)
         await bob.ok(b"SELECT Projects")
         await bob.ok(b"FETCH 1:* (ENVELOPE)")
-        assert len(world_made(world)) == 1
+        await bob.ok(b"FETCH 1:* (ENVELOPE)")
+        assert len(kept_columns(world)) == 1
         await bob.ok(b'SETACL Projects ann@example.org ""')
         assert b"ENVELOPE" not in await ann.do(b"FETCH 1:* (ENVELOPE)")
 

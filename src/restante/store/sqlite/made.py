@@ -4,8 +4,10 @@ Applications that keep no copy ask for the same listing each time a mailbox is o
 what it costs. What is kept stands for certain UIDs in their order. A UID never names another email and an email never
 changes, so it is right until an older state is put in service or a repair makes answers anew, both of which `Of` tells.
 It is kept as lists, not as the octets that were sent: numbers and flags, which do change, stand between.
-Of one place in a mailbox the last listing alone is kept: where messages come and go, others are soon of no use. Bounded
-in octets, least recently used ones forgotten. For one thread.
+Applications that do keep a copy ask once, and memory that is touched for the first time costs a quarter of a listing's
+time: so the first time is only noted, and what is asked for a second time is kept. Of one place in a mailbox the last
+listing alone is known: where messages come and go, others are soon of no use. Bounded in octets, least recently used
+ones forgotten. For one thread.
 """
 
 from __future__ import annotations
@@ -31,16 +33,20 @@ MESSAGE_COSTS = 60
 """What a message's element of a column costs beside its octets."""
 
 
+NOTE_COSTS = 200
+"""Octets of a note that columns were made, beside its UIDs."""
+
+
 class Made:
     """The columns that one process keeps."""
 
     def __init__(self, most: int = MOST_OCTETS) -> None:
         self._most = most
         self._held = 0
-        self._columns: OrderedDict[tuple[Place, bytes], tuple[Of, int, Columns]] = OrderedDict()
+        self._columns: OrderedDict[tuple[Place, bytes], tuple[Of, int, Columns | None]] = OrderedDict()
 
     def find(self, place: Place, of: Of, name: bytes) -> Columns | None:
-        """What was kept under this name; never change it."""
+        """What is kept under this name; never change it."""
         held = self._columns.get((place, name))
         if held is None or held[0] != of:
             return None
@@ -48,12 +54,14 @@ class Made:
         return held[2]
 
     def keep(self, place: Place, of: Of, name: bytes, columns: Columns, octets: int) -> None:
-        """Remember columns. octets: what their elements have together."""
+        """Keep columns that were made before, or note that they were. octets: what their elements have together."""
+        held = self._columns.get((place, name))
+        again = held is not None and held[0] == of
         self._drop((place, name))
-        cost = octets + MESSAGE_COSTS * sum(map(len, columns))
+        cost = octets + MESSAGE_COSTS * sum(map(len, columns)) if again else NOTE_COSTS + len(of[2])
         if cost > self._most:
             return
-        self._columns[place, name] = (of, cost, columns)
+        self._columns[place, name] = (of, cost, columns if again else None)
         self._held += cost
         while self._held > self._most:
             self._drop(next(iter(self._columns)))

@@ -238,6 +238,19 @@ def test_what_is_asked_for_once_is_only_noted() -> None:
     assert made.find(place, of, b"BODY") is columns
 
 
+def test_of_a_mailbox_that_does_not_fit_a_part_is_kept() -> None:
+    made = Made(most=10_000)
+    of: Of = ("i", 1, b"12")
+    for _ in range(4):
+        for first in range(20):
+            made.keep(("a", 1, first), of, b"BODY", ((b"x" * 900,),), 900)
+    found = [made.find(("a", 1, first), of, b"BODY") is not None for first in range(20)]
+    assert sum(found) >= 8
+    keep(made, ("a", 2, 0), of, ((b"x" * 900,),), 900)
+    assert made.find(("a", 2, 0), of, b"BODY") is not None, "another mailbox has its turn"
+    assert made._held <= made._most
+
+
 def test_of_one_place_the_last_listing_alone_is_kept() -> None:
     made, place = Made(), ("a", 1, 500)
     first, second = ((b"one", b"two"),), ((b"two", b"three"),)

@@ -61,10 +61,13 @@ class Made:
         cost = octets + MESSAGE_COSTS * sum(map(len, columns)) if again else NOTE_COSTS + len(of[2])
         if cost > self._most:
             return
+        while self._held + cost > self._most:
+            oldest = next(iter(self._columns))
+            if oldest[0][:2] == place[:2]:
+                return  # of a mailbox that does not fit a part is kept: all of it would push itself out, part by part
+            self._drop(oldest)
         self._columns[place, name] = (of, cost, columns if again else None)
         self._held += cost
-        while self._held > self._most:
-            self._drop(next(iter(self._columns)))
 
     def _drop(self, key: tuple[Place, bytes]) -> None:
         gone = self._columns.pop(key, None)

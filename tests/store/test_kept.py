@@ -241,11 +241,18 @@ def test_what_is_asked_for_once_is_only_noted() -> None:
 def test_of_a_mailbox_that_does_not_fit_a_part_is_kept() -> None:
     made = Made(most=10_000)
     of: Of = ("i", 1, b"12")
-    for _ in range(4):
+
+    def listed() -> int:
+        """How many parts of a listing are found; the others are made, as FETCH does."""
+        hits = 0
         for first in range(20):
-            made.keep(("a", 1, first), of, b"BODY", ((b"x" * 900,),), 900)
-    found = [made.find(("a", 1, first), of, b"BODY") is not None for first in range(20)]
-    assert sum(found) >= 8
+            if made.find(("a", 1, first), of, b"BODY") is not None:
+                hits += 1
+            else:
+                made.keep(("a", 1, first), of, b"BODY", ((b"x" * 900,),), 900)
+        return hits
+
+    assert [listed() for _ in range(4)][2:] == [10, 10]
     keep(made, ("a", 2, 0), of, ((b"x" * 900,),), 900)
     assert made.find(("a", 2, 0), of, b"BODY") is not None, "another mailbox has its turn"
     assert made._held <= made._most

@@ -204,6 +204,9 @@ def test_what_was_removed_can_be_undeleted_though_its_flag_set_is_lost(tmp_path:
         assert await codes(store) == []
         (found,) = await store.recoverable()
         assert found.uid == 2
+        assert await store.undelete([found.number], None) is not None
+        rows = await store.rows(box, ALL, (Column.CONTENT,), 100)
+        assert await store.read_content(int(str(rows[-1][1]))) == MAIL[1]
         db.close()
 
     asyncio.run(installation.play(scene))

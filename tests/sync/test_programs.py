@@ -1,6 +1,6 @@
 """Random edits on both sides, runs and kills: both sides become the same, nothing is lost, nothing is there twice.
 
-RESTANTE_SYNC_PROGRAMS says how many programs each test plays (a few here, hundreds in `make soak`).
+RESTANTE_SYNC_PROGRAMS says how many programs each test plays (a few here, thousands in `make soak`).
 """
 
 from __future__ import annotations

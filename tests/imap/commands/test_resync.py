@@ -15,7 +15,7 @@ from restante.imap.commands.resync import absent, matched_uid
 from restante.imap.grammar.commands import QResync
 from restante.imap.session.view import View
 from restante.query.language import Sequence
-from restante.store.model import Mailbox, Snapshot, UidList
+from restante.store.model import FlagMode, Flags, Mailbox, Snapshot, UidList
 
 from ..session.support import World, run
 
@@ -48,6 +48,22 @@ def test_pairs_that_match(
 ) -> None:
     asked = QResync(7, 1, None, Sequence(numbers), Sequence(uids, uid=True))
     assert matched_uid(view_of(3, 4, 9), asked) == expected
+
+
+def test_changed_since_asks_the_store_whatever_was_heard() -> None:
+    """Another process's change counts once it is committed: its hint may come later (RFC 7162 3.1.4.1)."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"a", b"b")
+        client = await world.client(b"ENABLE CONDSTORE", b"SELECT INBOX")
+        told = re.search(rb"HIGHESTMODSEQ (\d+)", await client.ok(b"STATUS INBOX (HIGHESTMODSEQ)"))
+        assert told is not None
+        client.session.close_watch()
+        await world.store.store_flags(1, ((2, 2),), FlagMode.ADD, Flags.of(["$Later"]))
+        got = await client.ok(b"UID FETCH 1:* (FLAGS) (CHANGEDSINCE %b)" % told[1])
+        assert re.search(rb"\* 2 FETCH \(UID 2 FLAGS \(\$Later \\Recent\) MODSEQ \(\d+\)\)\r\n", got), got
+
+    run(scenario)
 
 
 def test_below_the_log_floor_every_absent_uid_is_named() -> None:

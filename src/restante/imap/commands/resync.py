@@ -128,10 +128,11 @@ def changed_rows(view: View, spans: Spans, delta: Delta) -> list[tuple[int, int,
 
 
 async def changed_spans(session: ImapSession, view: View, spans: Spans, since: int) -> Spans:
-    """The messages of `spans` whose mod-sequence is over `since` (CHANGEDSINCE)."""
+    """The messages of `spans` whose mod-sequence is over `since` (CHANGEDSINCE).
+
+    The store is asked whatever was heard of: another process's hint may come later than the client hears of the change.
+    """
     if not spans:
-        return []
-    if since >= view.mailbox.highest_modseq and not session.dirty:
         return []
     delta = await session.selected_store.delta(view.mailbox.key, since)
     if len(delta.changed) <= COMPARED_AT_ONCE:

@@ -132,20 +132,24 @@ class Tokens:
             return f"{kind}{self.count}"
 
 
-def deliverer(server: Server, ledger: Ledger, tokens: Tokens, _chance: random.Random) -> None:
+Alive = Callable[[], bool]
+"""Whether the server has not been killed yet. The next worker takes connections, too: who is late would work on."""
+
+
+def deliverer(server: Server, ledger: Ledger, tokens: Tokens, _chance: random.Random, alive: Alive) -> None:
     with socket.create_connection(("127.0.0.1", server.ports["lmtp"]), timeout=20):
         pass
     lmtp = smtplib.LMTP("127.0.0.1", server.ports["lmtp"], timeout=20)
-    while True:
+    while alive():
         token = tokens.take("d")
         ledger.begin([token], "INBOX")
         lmtp.sendmail("a@crash.example", [POP_USER], message(token))
         ledger.acknowledge([token], NOT_YET)
 
 
-def appender(server: Server, ledger: Ledger, tokens: Tokens, _chance: random.Random) -> None:
+def appender(server: Server, ledger: Ledger, tokens: Tokens, _chance: random.Random, alive: Alive) -> None:
     imap = server.imap()
-    while True:
+    while alive():
         token = tokens.take("a")
         ledger.begin([token], "A")
         assert imap.append("A", "", "", message(token))[0] == "OK"
@@ -169,9 +173,9 @@ def contents(imap: imaplib.IMAP4, mailbox: str) -> list[tuple[int, str, frozense
     return found
 
 
-def storer(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random) -> None:
+def storer(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random, alive: Alive) -> None:
     imap = server.imap()
-    while True:
+    while alive():
         there = contents(imap, "A")
         if not there:
             continue
@@ -188,9 +192,9 @@ def storer(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Rando
         ledger.acknowledge_keyword([token for uid, token, _ in some if uid in shown], keyword)
 
 
-def mover(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random) -> None:
+def mover(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random, alive: Alive) -> None:
     imap = server.imap()
-    while True:
+    while alive():
         there = contents(imap, "A")
         some = chance.sample(there, min(len(there), 3))
         if not some:
@@ -201,9 +205,9 @@ def mover(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random
         ledger.acknowledge(names, "A")
 
 
-def expunger(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random) -> None:
+def expunger(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random, alive: Alive) -> None:
     imap = server.imap()
-    while True:
+    while alive():
         there = contents(imap, "B")
         some = chance.sample(there, min(len(there), 3))
         if not some:
@@ -216,9 +220,8 @@ def expunger(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Ran
         ledger.acknowledge(names, "B")
 
 
-def downloader(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random) -> None:
-    life = server.lives
-    while life == server.lives:  # each turn is a connection of its own, which a new worker would take
+def downloader(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.Random, alive: Alive) -> None:
+    while alive():
         pop = server.pop3()
         count = pop.stat()[0]
         names = []
@@ -233,7 +236,7 @@ def downloader(server: Server, ledger: Ledger, _tokens: Tokens, chance: random.R
         ledger.acknowledge(names, "INBOX")
 
 
-Client = Callable[[Server, Ledger, Tokens, random.Random], None]
+Client = Callable[[Server, Ledger, Tokens, random.Random, Alive], None]
 CLIENTS: tuple[tuple[Client, str], ...] = (
     (deliverer, "pop"), (appender, "imap"), (storer, "imap"), (mover, "imap"), (expunger, "imap"), (downloader, "pop"),
 )  # fmt: skip
@@ -243,11 +246,12 @@ def run_clients(server: Server, ledgers: dict[str, Ledger], tokens: Tokens, chan
     """All clients at once until the server is killed under them; what went wrong otherwise."""
     wrong: list[str] = []
     working = threading.Semaphore(0)
+    life = server.lives
 
     def work(client: Client, account: str, seed: int) -> None:
         working.release()
         try:
-            client(server, ledgers[account], tokens, random.Random(seed))
+            client(server, ledgers[account], tokens, random.Random(seed), lambda: server.lives == life)
         except LOST:
             pass
         except Exception as error:  # noqa: BLE001 - reported by the test, whose thread this is not

@@ -283,6 +283,36 @@ def test_idle_tells_changes_of_others_and_ends_by_done() -> None:
     run(scenario)
 
 
+class Pieces(MemoryConnection):
+    """Remembers what was sent in one piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    def send(self, data: bytes) -> bool:
+        self.pieces.append(data)
+        return super().send(data)
+
+
+def test_compressed_the_continuation_of_idle_is_a_piece_of_its_own() -> None:
+    """Thunderbird overlooks what comes in one piece with it (test_thunderbird)."""
+
+    async def scenario(world: World) -> None:
+        connection = Pieces()
+        client = world.connect(connection=connection)
+        await client.greeting()
+        for command in (b"LOGIN user pass", b"COMPRESS DEFLATE", b"SELECT INBOX"):
+            await client.ok(command)
+        client.session.close_watch()  # it hears of nothing: what there is to tell at the beginning is told all the same
+        await world.add(b"new")
+        await client.idle()
+        await client.pushed(b"* 1 EXISTS\r\n")
+        assert connection.pieces[-2:] == [b"+ Listening.\r\n", b"* 1 EXISTS\r\n* 1 RECENT\r\n"]
+
+    run(scenario)
+
+
 def test_many_idle_sessions_hear_of_one_change() -> None:
     async def scenario(world: World) -> None:
         clients = [await world.client(b"SELECT INBOX") for _ in range(30)]

@@ -14,7 +14,7 @@ import pytest
 from restante.clock import system_random
 from restante.query.language import All, HasFlag
 from restante.query.order import Criterion, SortKey
-from restante.store.errors import DiskFull
+from restante.store.errors import DiskFull, NoSuchMailbox
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, DropList, DropMessage, FlagMode, Flags, System, UidList, UidRanges
 from restante.store.sqlite import recent
@@ -390,5 +390,35 @@ def test_flags_of_several_sets_that_were_stored_here_are_known(installation: Ins
             rows = await store.rows(box, whole, [Column.FLAGS, Column.MODSEQ], FEW_FLAGS)
             assert await store.rows(box, whole, [Column.FLAGS], FEW_FLAGS) == [row[:2] for row in rows]
             assert [row[0] for row in rows if row[2] == flagged.modseq] == list(flagged.changed)
+
+    asyncio.run(installation.play(scene))
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["by this process", "by another"])
+def test_mailboxes_that_are_deleted_leave_nothing_behind(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    """Whoever makes mailboxes and deletes them does not fill the memory of a process up to its bounds."""
+    monkeypatch.setattr("restante.store.sqlite.changes.FEW_FLAGS", 2)  # so that flags are kept of a few messages
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        other = installation.open()
+        deleting = store if here else other.account(ACCOUNT)
+        kept = engine.kept
+        try:
+            for number in range(3):
+                box = (await store.create_mailbox(f"Short-lived {number}")).key
+                await fill(store, box, 3)
+                before = weight(kept)
+                since = (await store.opening(box)).snapshot.mailbox.highest_modseq
+                assert (kept.flags._held, weight(kept)) == (3, before + 4)
+                await deleting.delete_mailbox(box)
+                if not here:  # a session that has it selected looks for changes
+                    with pytest.raises(NoSuchMailbox):
+                        await store.delta(box, since)
+                assert (kept.flags._held, kept.lists._held, weight(kept)) == (0, 0, before)
+        finally:
+            await other.close()
 
     asyncio.run(installation.play(scene))

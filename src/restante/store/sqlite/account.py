@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 
+from ..errors import NoSuchMailbox
 from ..interface import ComeTo, Store
 from ..model import (
     AccountStats,
@@ -215,7 +216,11 @@ class SqliteStore(Octets, Retention, Sharing):
         return found
 
     async def delta(self, mailbox: int, since: int) -> Delta:
-        here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
+        try:
+            here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
+        except NoSuchMailbox:  # another process has deleted it
+            self._engine.kept.forget_mailbox(self.account, mailbox)
+            raise
         if since >= here.highest_modseq:  # the answer to most questions: nothing
             return Delta(here, [], NOTHING, True)
         known = self._engine.kept.deltas.find(self.account, here, since)
@@ -413,6 +418,7 @@ class SqliteStore(Octets, Retention, Sharing):
     async def delete_mailbox(self, mailbox: int) -> None:
         named = [entry.identifier for entry in self.look(acl.entries, mailbox)]
         await self._write(mailboxes.delete, mailbox)
+        self._engine.kept.forget_mailbox(self.account, mailbox)
         await self.note_shares(named)
 
     async def rename_mailbox(self, mailbox: int, name: str) -> None:

@@ -55,6 +55,9 @@ can wait for it, which takes a millisecond more."""
 
 ANY_UID = (1 << 32) - 1
 
+Place = tuple[str, int]
+"""An account and the key of a mailbox."""
+
 State = tuple[int, int, int]
 """A mailbox's number, UIDNEXT and count of messages: with these the same, its messages and their flags are."""
 
@@ -71,7 +74,7 @@ class Lists:
         self._held = 0
         self.on_read: Callable[[str, int, int, UidList, array[int]], None] | None = None
         """Takes (account, mailbox, its number, UIDs, flag set numbers) where a whole list was read."""
-        self._lists: OrderedDict[tuple[str, int], tuple[State, UidList]] = OrderedDict()
+        self._lists: OrderedDict[Place, tuple[State, UidList]] = OrderedDict()
 
     def snapshot(self, db: apsw.Connection, account: str, key: int, user: str, *, apart: bool = False) -> Snapshot:
         """The mailbox and its UIDs, read in the caller's transaction. Raises NoSuchMailbox.
@@ -82,7 +85,7 @@ class Lists:
         uids = self.kept(db, account, mailbox) if not apart or self._near(account, mailbox) else None
         if uids is None:
             if apart and mailbox.messages > ON_LOOP:
-                self._drop((account, key))  # of no use any more: nobody may take the list for known
+                self.drop((account, key))  # of no use any more: nobody may take the list for known
                 raise NotRead
             uids = self.take(account, mailbox, *rows.uids_and_flags(db, key))
         return Snapshot(mailbox, uids)
@@ -126,13 +129,13 @@ class Lists:
         self._lists.move_to_end(place)
         return held[1]
 
-    def _drop(self, place: tuple[str, int]) -> None:
+    def drop(self, place: Place) -> None:
         old = self._lists.pop(place, None)
         if old is not None:
             self._held -= len(old[1]) + LIST_COSTS
 
     def _keep(self, place: tuple[str, int], state: State, uids: UidList) -> None:
-        self._drop(place)
+        self.drop(place)
         self._lists[place] = (state, uids)
         self._held += len(uids) + LIST_COSTS
         while self._held > self._most and len(self._lists) > 1:
@@ -146,7 +149,7 @@ class Lists:
             if small is not None and len(self._lists[place][1]) > small:
                 stay.add(place[0])
             else:
-                self._drop(place)
+                self.drop(place)
         return stay
 
 
@@ -162,7 +165,7 @@ class FlagArrays:
         self._lists = lists
         self._most = most
         self._held = 0
-        self._arrays: OrderedDict[tuple[str, int], tuple[int, UidList, array[int]]] = OrderedDict()
+        self._arrays: OrderedDict[Place, tuple[int, UidList, array[int]]] = OrderedDict()
         lists.on_read = self._keep
 
     def columns(
@@ -236,9 +239,13 @@ class FlagArrays:
             _, (_, _, gone) = self._arrays.popitem(last=False)
             self._held -= len(gone)
 
+    def drop(self, place: Place) -> None:
+        old = self._arrays.pop(place, None)
+        self._held -= len(old[2]) if old is not None else 0
+
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._arrays if place[0] in accounts]:
-            self._held -= len(self._arrays.pop(place)[2])
+            self.drop(place)
 
 
 def _flags_followed(
@@ -328,7 +335,7 @@ class FirstUnseen:
     """
 
     def __init__(self) -> None:
-        self._held: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()
+        self._held: OrderedDict[Place, tuple[int, int]] = OrderedDict()
 
     def find(self, db: apsw.Connection, account: str, mailbox: Mailbox, uids: UidList, *, apart: bool = False) -> int:
         """Of a mailbox that was read, as was its list, in this transaction; 0 if every message has \\Seen.
@@ -380,9 +387,12 @@ class FirstUnseen:
         self._held.move_to_end(place)
         return start
 
+    def drop(self, place: Place) -> None:
+        self._held.pop(place, None)
+
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._held if place[0] in accounts]:
-            del self._held[place]
+            self.drop(place)
 
 
 def first_unseen(db: apsw.Connection, key: int, low: int = 1, high: int = ANY_UID) -> int | None:
@@ -413,7 +423,7 @@ class Openings:
     def __init__(self, lists: Lists, unseen: FirstUnseen) -> None:
         self._lists = lists
         self._unseen = unseen
-        self._words: OrderedDict[tuple[str, int], tuple[int, list[str]]] = OrderedDict()
+        self._words: OrderedDict[Place, tuple[int, list[str]]] = OrderedDict()
 
     def read(self, db: apsw.Connection, account: str, key: int, user: str, *, apart: bool = False) -> Opening:
         """All of it, read in the caller's transaction. Raises NoSuchMailbox. apart: see `Lists.snapshot`."""
@@ -437,9 +447,12 @@ class Openings:
         uids, first = self._lists.known(account, mailbox), self._unseen.known(account, mailbox)
         return Opening(Snapshot(mailbox, uids), words, first) if uids is not None and first is not None else None
 
+    def drop(self, place: Place) -> None:
+        self._words.pop(place, None)
+
     def forget(self, accounts: AbstractSet[str]) -> None:
         for place in [place for place in self._words if place[0] in accounts]:
-            del self._words[place]
+            self.drop(place)
 
 
 _THERE = "SELECT 1 FROM placement WHERE mailbox = ? AND uid = ?"

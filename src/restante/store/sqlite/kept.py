@@ -70,6 +70,11 @@ class Kept:
         for cache in (*numbers, self.made):
             cache.forget(accounts)
 
+    def forget_mailbox(self, account: str, key: int) -> None:
+        """Let go of what is kept of a mailbox that has been deleted. What is bounded in octets is left to its age."""
+        for cache in (self.lists, self.flags, self.unseen, self.openings):
+            cache.drop((account, key))
+
     def forget(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that is kept of accounts that have been removed, or sleep. Sessions keep what they hold."""
         self.forget_mail(accounts)

@@ -15,8 +15,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 3
 # A test needs these programs; a missing one is shown as skipped by name.
 CLIENTS := mbsync:isync curl:curl fetchmail:fetchmail getmail:getmail6 mutt:mutt neomutt:neomutt mpop:mpop tmux:tmux \
-	ps:procps doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
-	/usr/lib/dovecot/lmtp:dovecot-lmtpd
+	ps:procps thunderbird:thunderbird doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd \
+	/usr/lib/dovecot/pop3:dovecot-pop3d /usr/lib/dovecot/lmtp:dovecot-lmtpd
 
 .PHONY: help
 help: ## Show this list.

@@ -1,8 +1,8 @@
-"""What Thunderbird 153 and telephones say, replayed: an application that is not installed here is served all the same.
+"""What Thunderbird 153 and telephones say, replayed: a conversation as it stands, whatever is installed here.
 
 Thunderbird's steps were recorded between itself and this server, on the demo account: start, all folders, a message
-opened, starred, marked, labelled, copied, moved, deleted, a copy filed in Sent. The telephones' are written down from
-what is publicly known of iOS Mail and K-9 Mail (Thunderbird for Android).
+opened, starred, marked, labelled, copied, moved, deleted, a copy filed in Sent; `test_thunderbird` drives the program.
+The telephones' are written down from what is publicly known of iOS Mail and K-9 Mail (Thunderbird for Android).
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class StoreTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reserve: Annotated[int, Doc("Free disk below which deliveries stop; removals go on.", "size")] = 64 << 20
     handles: Annotated[int, Doc("Account files open at once, a process (up to 0.4 MB each).")] = 1_000
     search_index: Annotated[
-        bool, Doc("Keep an index for searching texts beside each account's file: about 0.9 times the text of its mail.")
+        bool, Doc("Keep an index for searching texts beside an account's file: 0.3 to 1.4 times the text of the mail.")
     ] = True
     compress: Annotated[
         bool,

@@ -16,7 +16,8 @@ Why a second file: filling holds no lock of the account's file, so no delivery w
 or goes into a backup; and damage in it costs a scan. It is discarded, under a lock, by removing it; whoever has it
 open notices at the next search by its inode.
 
-A word of three characters or more in 100,000 messages: under 2 ms. Size: about 0.9 times the text.
+A word of three characters or more in 100,000 messages: under 2 ms.
+Size: 0.3 times the text of much mail, 1.4 of a little.
 """
 
 from __future__ import annotations

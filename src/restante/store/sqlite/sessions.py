@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from sys import intern
 
 import apsw
 
@@ -53,7 +54,7 @@ class Shared:
         for number, system, keywords in db.execute(
             "SELECT number, system, keywords FROM flagset WHERE number > ? ORDER BY number", (self.flags_known,)
         ):
-            flags = Flags(System(system), frozenset(keywords.split()))
+            flags = Flags(System(system), frozenset(map(intern, keywords.split())))  # many sets have the same words
             self.flags.add(number, flags)
             if self.readers is not None:
                 self.readers.add_both(number, flags)

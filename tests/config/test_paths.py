@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from restante.config.listen import MAX_UNIX_PATH
-from restante.config.paths import FolderRefusal, data_directory, make_data, run_directory
+from restante.config.paths import (
+    FolderRefusal,
+    data_directory,
+    leave_run_directory,
+    make_data,
+    run_directory,
+    run_folder,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,20 @@ def test_sockets_of_a_long_data_path_get_a_short_private_folder(tmp_path: Path) 
     finally:
         run.rmdir()
         run_directory(tmp_path / ("y" * 120)).rmdir()
+
+
+def test_a_short_folder_goes_with_the_last_socket_in_it(tmp_path: Path) -> None:
+    data = tmp_path / ("x" * 120)
+    run = run_directory(data)
+    socket = run / "worker-1.status"
+    socket.touch()
+    leave_run_directory(data)
+    assert run.is_dir(), "somebody listens there"
+    socket.unlink()
+    leave_run_directory(data)
+    assert not run.exists()
+    leave_run_directory(data)
+    assert run_folder(data) == data / "run"
 
 
 def test_a_short_data_path_keeps_its_sockets() -> None:

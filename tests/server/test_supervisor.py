@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.config.paths import run_directory
+from restante.config.paths import lock_file, run_directory
 from restante.server.status import WorkerStatus, collect
 
 from .support import PATIENCE, Client, eventually
@@ -87,6 +87,19 @@ def test_lines_for_people_then_ready(tmp_path: Path) -> None:
 def test_the_demo_s_reader_is_told_that_it_logs_in_from_here_alone(tmp_path: Path) -> None:
     with program(tmp_path, "imap=0.0.0.0:0", mode="demo") as server:
         assert "The demo account logs in from this machine alone: by 127.0.0.1 or [::1]." in server.lines
+
+
+def test_nothing_is_left_outside_of_a_data_folder_with_a_long_name(tmp_path: Path) -> None:
+    """Its sockets have a short folder elsewhere, and there only while it runs; all else stays within the data."""
+    data = tmp_path / ("x" * 120)
+    data.mkdir()
+    short = run_directory(data)
+    with program(data, IMAP) as server:
+        eventually(lambda: len(server.workers()) == 2, "workers that tell what they do")
+        assert {path.suffix for path in short.iterdir()} == {".status"}
+        server.signal(signal.SIGTERM)
+        assert server.ended()[0] == 0
+    assert not short.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -181,11 +194,30 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_data_is_free_again_after_a_kill(tmp_path: Path) -> None:
+    """The workers of a server that was killed hold its lock until they have ended: the next one waits for them."""
     with program(tmp_path) as server:
+        slow = server.workers()[0].pid
+        os.kill(slow, signal.SIGSTOP)
         server.signal(signal.SIGKILL)
-        eventually(lambda: not server.workers())
-    with program(tmp_path) as again:
-        assert again.lines[-1] == "ready"
+        server.process.wait(PATIENCE)
+        again = start(tmp_path, IMAP)
+        try:
+            eventually(lambda: again.poll() is not None or holds(again.pid, lock_file(tmp_path)), "the lock asked for")
+        finally:
+            os.kill(slow, signal.SIGCONT)
+        try:
+            assert Program(again, tmp_path).lines[-1:] == ["ready"]
+        finally:
+            again.kill()
+            again.communicate(timeout=PATIENCE)
+
+
+def holds(pid: int, path: Path) -> bool:
+    """Whether a process has this file open."""
+    try:
+        return path in [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except FileNotFoundError:
+        return False  # something was closed meanwhile
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:

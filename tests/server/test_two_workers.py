@@ -17,7 +17,7 @@ import pytest
 from restante.accounts.guesses import GuessTable
 from restante.accounts.throttle import network_of
 from restante.config.model import AuthTable, Config
-from restante.config.paths import run_directory
+from restante.config.paths import run_folder
 from restante.testing.server import RestanteServer
 
 from .support import PATIENCE, Workers, serving
@@ -45,7 +45,7 @@ class TwoWorkers(Workers):
 
     def failures(self, account: str) -> int:
         """How many failures all workers together have counted against who guesses at the account from here."""
-        table = GuessTable(os.urandom, run_directory(self.data) / "guesses")
+        table = GuessTable(os.urandom, run_folder(self.data) / "guesses")
         try:
             with table:
                 found = table.failures(network_of("127.0.0.1"), account, time.monotonic())

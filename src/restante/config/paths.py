@@ -1,8 +1,8 @@
 """Where things are kept on this platform.
 
 Data: XDG's data directory on Linux, ~/Library/Application Support on macOS, /var/lib/restante for root.
-Sockets and locks: `run` within the data, or a short private folder where the data's path would make a Unix
-socket's path too long (108 octets with the NUL on Linux, 104 on macOS).
+Locks and what processes share: `run` within the data. Sockets: there too, or in a short private folder where the data's
+path would make a Unix socket's path too long (108 octets with the NUL on Linux, 104 on macOS).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import Refusal
@@ -40,13 +41,38 @@ def make_data(data: Path) -> Path:
     return _make(data.absolute(), "data")
 
 
+def run_folder(data: Path) -> Path:
+    """The folder for locks and files of the processes on `data`, made if missing. Raises FolderRefusal."""
+    return _make(data.absolute() / "run", "run")
+
+
 def run_directory(data: Path) -> Path:
     """The folder for sockets of the server on `data`, made if missing. Raises FolderRefusal."""
+    short = _short_folder(data)
+    if short is None:
+        return run_folder(data)
+    _make(short, "run")
+    status = short.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise FolderRefusal(f"{short} belongs to somebody else.", "Remove it, or choose a shorter --data path.")
+    return short
+
+
+def leave_run_directory(data: Path) -> None:
+    """Remove the short folder, if there is one and no process has a socket in it any more."""
+    short = _short_folder(data)
+    if short is not None:
+        with suppress(OSError):  # somebody's socket is in it, or it is gone already
+            short.rmdir()
+
+
+def _short_folder(data: Path) -> Path | None:
+    """Where sockets are whose names would be too long within the data; None where they are not."""
     from .listen import MAX_UNIX_PATH
 
     run = data.absolute() / "run"
     if len(os.fsencode(run)) + 1 + _LONGEST_NAME <= MAX_UNIX_PATH:
-        return _make(run, "run")
+        return None
     import hashlib  # seldom needed, and start-up is paid by each run of `restante sync`
     import tempfile
 
@@ -54,16 +80,12 @@ def run_directory(data: Path) -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR") or ""
     if not base.startswith("/") or len(os.fsencode(base)) > 40:
         base = "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir()
-    short = _make(Path(base) / f"restante-{os.geteuid()}-{digest}", "run")
-    status = short.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise FolderRefusal(f"{short} belongs to somebody else.", "Remove it, or choose a shorter --data path.")
-    return short
+    return Path(base) / f"restante-{os.geteuid()}-{digest}"
 
 
 def lock_file(data: Path) -> Path:
     """The file whose lock says that a server runs on `data`. Its folder exists afterwards. Raises FolderRefusal."""
-    return _make(data.absolute() / "run", "run") / "server.lock"
+    return run_folder(data) / "server.lock"
 
 
 def _make(folder: Path, what: str) -> Path:

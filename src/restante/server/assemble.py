@@ -19,7 +19,7 @@ from ..accounts.guesses import GuessTable
 from ..clock import Clock, Random
 from ..config.limits import mime_limits
 from ..config.model import Config
-from ..config.paths import FolderRefusal, run_directory
+from ..config.paths import FolderRefusal, run_folder
 from ..connection import Connection
 from ..delivery import StoreDelivery
 from ..imap.session.session import ImapSession
@@ -112,7 +112,7 @@ def _past(config: Config, data: Path, clock: Clock, random: Random, log: Logger)
 
 def _guesses(data: Path, random: Random, log: Logger) -> GuessTable:
     """The failed logins that all workers count together."""
-    path = run_directory(data) / "guesses"
+    path = run_folder(data) / "guesses"
 
     def failed(error: OSError) -> None:
         log.warning("failed logins are counted by each worker for itself", reason=error.strerror)
@@ -127,7 +127,7 @@ def _login_times(config: Config, data: Path) -> LoginTimes:
     """When accounts logged in by POP3: where LOGIN-DELAY is on, in a file that all workers map."""
     if config.pop3.login_delay <= 0:
         return LoginTimes()
-    path = run_directory(data) / "pop3-logins"
+    path = run_folder(data) / "pop3-logins"
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -18,7 +18,7 @@ import uvloop
 from ..clock import Clock, Random, SystemClock, system_random
 from ..config.listen import TcpAddress
 from ..config.model import Config
-from ..config.paths import make_data, run_directory
+from ..config.paths import leave_run_directory, make_data, run_directory
 from ..store.interface import Engine
 from .listeners import Bound, bind_all, close_all, unix_rights, wanted
 from .logs import make_logger
@@ -129,6 +129,7 @@ class InProcessServer:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
         self._loop = self._thread = None
+        leave_run_directory(self._data)
 
 
 def _all_rooms(random: Random) -> Build:

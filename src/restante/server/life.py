@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from ..config.paths import run_folder
 from ..errors import Refusal
 from .background import Background
 from .growth import Growth
@@ -134,7 +135,7 @@ async def keep_house(around: Surroundings, build: Build, notes: socket.socket, l
         assembly.close()  # nobody logs in here
     work = growth = None
     if assembly.engine is not None:
-        house = Housekeeper(assembly.engine, around.config, around.run, around.clock, around.log)
+        house = Housekeeper(assembly.engine, around.config, run_folder(around.data), around.clock, around.log)
         nightly = Nightly(
             assembly.engine, around.config, around.data, around.config_file, around.clock, around.random, around.log
         )

@@ -11,6 +11,7 @@ import os
 import resource
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,14 @@ from typing import TextIO
 from ..clock import Clock, Random, SystemClock, system_random
 from ..config.listen import TcpAddress
 from ..config.model import Config
-from ..config.paths import FolderRefusal, data_directory, lock_file, make_data, run_directory
+from ..config.paths import (
+    FolderRefusal,
+    data_directory,
+    leave_run_directory,
+    lock_file,
+    make_data,
+    run_directory,
+)
 from ..errors import Refusal
 from ..machine import cores
 from ..memory import one_heap
@@ -72,7 +80,7 @@ def serve(
     stdout = out or sys.stdout
     the_clock = clock or SystemClock()
     make_data(data)
-    with _only_server(data):
+    with _only_server(data, config.server.drain + DYING):
         run = run_directory(data)
         certificate, key = files(config.tls, data, config.server.hostname, the_clock)
         keeper = CertificateKeeper(certificate, key)
@@ -97,11 +105,22 @@ def serve(
             return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))
         finally:
             close_all(bound)
+            leave_run_directory(data)
+
+
+DYING = 5.0
+"""Seconds past the drain that workers may take to end whose supervisor was killed."""
+
+LOOK = 0.05
+"""Seconds between two looks whether they have."""
 
 
 @contextlib.contextmanager
-def _only_server(data: Path) -> Iterator[None]:
-    """Hold the lock that says a server runs on `data`. Workers inherit it: it ends with the last of them."""
+def _only_server(data: Path, patience: float) -> Iterator[None]:
+    """Hold the lock that says a server runs on `data`. Workers inherit it: it ends with the last of them.
+
+    patience: seconds for which the workers of a server that was killed are waited for. Raises AlreadyRunning.
+    """
     path = lock_file(data)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -110,14 +129,15 @@ def _only_server(data: Path) -> Iterator[None]:
             f"The file {path} cannot be opened ({error.strerror}).", "Run the server as the data's owner."
         ) from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
-            raise AlreadyRunning(
-                f"A server (process {pid}) is running on {data} already.",
-                "Stop it first, or choose another folder with --data DIR.",
-            ) from None
+        end = time.monotonic() + patience
+        while not _locked(handle):
+            pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
+            if not pid.isdecimal() or _lives(int(pid)) or time.monotonic() > end:
+                raise AlreadyRunning(
+                    f"A server (process {pid or 'unknown'}) is running on {data} already.",
+                    "Stop it first, or choose another folder with --data DIR.",
+                )
+            time.sleep(LOOK)
         try:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
@@ -128,6 +148,26 @@ def _only_server(data: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass  # somebody else's; or a number that no process has: the file is damaged
+    return True
 
 
 def _all_rooms(random: Random) -> Build:

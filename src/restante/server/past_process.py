@@ -22,6 +22,7 @@ import msgspec
 
 from ..backup.errors import NoRepository
 from ..clock import SystemClock, system_random
+from ..config.paths import run_folder
 from ..errors import Refusal
 from .logs import Logger, make_logger
 from .past_order import READY, Order, cache_folder, socket_path
@@ -109,7 +110,7 @@ def listen(data: Path) -> socket.socket | None:
     Starts at the same time follow one another, and one that ends is waited for: it removes its files last.
     """
     path = socket_path(data)
-    starting = _locked(path.with_name("past.start"))
+    starting = _locked(run_folder(data) / "past.start")
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             try:
@@ -118,7 +119,7 @@ def listen(data: Path) -> socket.socket | None:
                 pass  # nobody listens
             else:
                 return None
-        _locked(path.with_name("past.lock"))  # held until the process ends
+        _locked(run_folder(data) / "past.lock")  # held until the process ends
         path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(path))
@@ -156,7 +157,10 @@ def main() -> int:
     os.write(1, READY)
     os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)  # the worker has been told, and reads no more
     if listening is not None:
-        asyncio.run(work(order, listening, log))
+        try:
+            asyncio.run(work(order, listening, log))
+        finally:
+            socket_path(Path(order.data)).unlink(missing_ok=True)
     return 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..clock import Clock, Random
 from ..config.model import Config
+from ..config.paths import run_folder
 from ..connection import AccountClosed, ConnectionLost, ReadTimeout, ServerStopping
 from ..store.interface import Engine
 from .background import Notes
@@ -106,7 +107,9 @@ class Worker:
             self.assembly.engine.leave_search_to(Notes(around.background, around.clock).note)
         self._status = StatusSocket(around.run, self.describe)
         self._closures = ClosureWatch(self.assembly.engine, lambda: self._channels, around.clock, around.log)
-        self._housekeeper = Housekeeper(self.assembly.engine, around.config, around.run, around.clock, around.log)
+        self._housekeeper = Housekeeper(
+            self.assembly.engine, around.config, run_folder(around.data), around.clock, around.log
+        )
 
     # Life ------------------------------------------------------------------------------------------
 

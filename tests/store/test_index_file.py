@@ -357,15 +357,19 @@ import sys
 from pathlib import Path
 from typing import Any
 from restante.store.sqlite import indexes
-account, index, locks = map(Path, sys.argv[1:])
+steps, (account, index, locks) = int(sys.argv[1]), map(Path, sys.argv[2:])
 while indexes.fill(account, index, locks, 1, 1)[0]:
     print("one", flush=True)
+    steps -= 1
+    if steps < 0:
+        sys.stdin.read()  # one more than asked for: where the kill is late something is left for the next
 """
 
 
 def filled_and_killed(steps: int, *paths: Path) -> None:
-    """A process that is killed once it has said that it has done so many steps."""
-    with subprocess.Popen([sys.executable, "-c", FILLING, *map(str, paths)], stdout=subprocess.PIPE) as child:
+    """A process that is killed once it has said that it has done so many steps, while it does another."""
+    command = [sys.executable, "-c", FILLING, str(steps), *map(str, paths)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         for _ in range(steps):
             assert child.stdout.readline() == b"one\n"

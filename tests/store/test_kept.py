@@ -394,9 +394,9 @@ def test_flags_of_several_sets_that_were_stored_here_are_known(installation: Ins
     asyncio.run(installation.play(scene))
 
 
-@pytest.mark.parametrize("here", [True, False], ids=["by this process", "by another"])
+@pytest.mark.parametrize("noticed", ["at once", "by who has it selected", "by a list of all"])
 def test_mailboxes_that_are_deleted_leave_nothing_behind(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, here: bool
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, noticed: str
 ) -> None:
     """Whoever makes mailboxes and deletes them does not fill the memory of a process up to its bounds."""
     monkeypatch.setattr("restante.store.sqlite.changes.FEW_FLAGS", 2)  # so that flags are kept of a few messages
@@ -404,7 +404,7 @@ def test_mailboxes_that_are_deleted_leave_nothing_behind(
     async def scene(engine: Engine, store: Store) -> None:
         assert isinstance(engine, SqliteEngine)
         other = installation.open()
-        deleting = store if here else other.account(ACCOUNT)
+        deleting = store if noticed == "at once" else other.account(ACCOUNT)
         kept = engine.kept
         try:
             for number in range(3):
@@ -414,9 +414,11 @@ def test_mailboxes_that_are_deleted_leave_nothing_behind(
                 since = (await store.opening(box)).snapshot.mailbox.highest_modseq
                 assert (kept.flags._held, weight(kept)) == (3, before + 4)
                 await deleting.delete_mailbox(box)
-                if not here:  # a session that has it selected looks for changes
+                if noticed == "by who has it selected":
                     with pytest.raises(NoSuchMailbox):
                         await store.delta(box, since)
+                elif noticed == "by a list of all":
+                    await store.mailboxes()
                 assert (kept.flags._held, kept.lists._held, weight(kept)) == (0, 0, before)
         finally:
             await other.close()

@@ -104,7 +104,11 @@ class SqliteStore(Octets, Retention, Sharing):
     # What is there -----------------------------------------------------------------------------------
 
     async def mailboxes(self) -> list[Mailbox]:
-        return self._read(mailboxes.all_of, self._user)
+        found = self._read(mailboxes.all_of, self._user)
+        if not self._user:  # who sees all of them sees what other processes have deleted
+            for key in self._engine.kept.lists.others(self.account, {mailbox.key for mailbox in found}):
+                self._engine.kept.forget_mailbox(self.account, key)
+        return found
 
     async def mailbox(self, name: str) -> Mailbox | None:
         self._found = found = self.look(mailboxes.find_beside, name, self._user)

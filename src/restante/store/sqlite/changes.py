@@ -75,6 +75,7 @@ class Lists:
         self.on_read: Callable[[str, int, int, UidList, array[int]], None] | None = None
         """Takes (account, mailbox, its number, UIDs, flag set numbers) where a whole list was read."""
         self._lists: OrderedDict[Place, tuple[State, UidList]] = OrderedDict()
+        self._of: dict[str, set[int]] = {}  # the same places by account
 
     def snapshot(self, db: apsw.Connection, account: str, key: int, user: str, *, apart: bool = False) -> Snapshot:
         """The mailbox and its UIDs, read in the caller's transaction. Raises NoSuchMailbox.
@@ -129,23 +130,33 @@ class Lists:
         self._lists.move_to_end(place)
         return held[1]
 
+    def others(self, account: str, keys: AbstractSet[int]) -> set[int]:
+        """The mailboxes of this account that have a list and are not among these."""
+        return self._of.get(account, set()) - keys
+
     def drop(self, place: Place) -> None:
         old = self._lists.pop(place, None)
-        if old is not None:
-            self._held -= len(old[1]) + LIST_COSTS
+        if old is None:
+            return
+        self._held -= len(old[1]) + LIST_COSTS
+        account, key = place
+        of = self._of[account]
+        of.discard(key)
+        if not of:
+            del self._of[account]
 
-    def _keep(self, place: tuple[str, int], state: State, uids: UidList) -> None:
+    def _keep(self, place: Place, state: State, uids: UidList) -> None:
         self.drop(place)
         self._lists[place] = (state, uids)
+        self._of.setdefault(place[0], set()).add(place[1])
         self._held += len(uids) + LIST_COSTS
         while self._held > self._most and len(self._lists) > 1:
-            _, (_, gone) = self._lists.popitem(last=False)
-            self._held -= len(gone) + LIST_COSTS
+            self.drop(next(iter(self._lists)))
 
     def forget(self, accounts: AbstractSet[str], small: int | None = None) -> set[str]:
         """Let go of these accounts' lists, only those of at most `small` UIDs where that is given; whose stay."""
         stay = set()
-        for place in [place for place in self._lists if place[0] in accounts]:
+        for place in [(account, key) for account in accounts for key in self._of.get(account, ())]:
             if small is not None and len(self._lists[place][1]) > small:
                 stay.add(place[0])
             else:

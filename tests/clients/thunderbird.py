@@ -66,6 +66,7 @@ class Thunderbird:
             *("--profile", str(self.profile)),
         )
         self.count = 0
+        self.socket: socket.socket | None = None
 
     def __enter__(self) -> Self:
         self.profile.mkdir(exist_ok=True)
@@ -104,6 +105,8 @@ class Thunderbird:
             self._end()
 
     def _end(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -137,6 +140,7 @@ class Thunderbird:
     def _ask(self, name: str, **parameters: object) -> Any:
         self.count += 1
         data = json.dumps([0, self.count, name, parameters]).encode()
+        assert self.socket is not None, "not started"
         self.socket.sendall(b"%d:%b" % (len(data), data))
         _, number, error, result = self._frame()
         assert number == self.count

@@ -193,6 +193,20 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
         assert server.connect().line() == b"hello"
 
 
+def test_a_server_that_was_killed_and_not_asked_for_is_no_server(tmp_path: Path) -> None:
+    """Its process stays as long as its parent does not ask for its status; nor do its workers' sockets stay."""
+    with program(tmp_path) as server:
+        dead = [worker.pid for worker in server.workers()]
+        for pid in (server.process.pid, *dead):
+            os.kill(pid, signal.SIGKILL)
+        assert os.waitid(os.P_PID, server.process.pid, os.WEXITED | os.WNOWAIT) is not None
+        with program(tmp_path) as again:
+            assert again.lines[-1:] == ["ready"]
+            eventually(lambda: len(again.workers()) == 2, "workers that tell what they do")
+            there = {path.name for path in run_directory(tmp_path).glob("worker-*")}
+            assert there.isdisjoint({f"worker-{pid}.status" for pid in dead})
+
+
 def test_the_data_is_free_again_after_a_kill(tmp_path: Path) -> None:
     """The workers of a server that was killed hold its lock until they have ended: the next one waits for them."""
     with program(tmp_path) as server:
@@ -216,8 +230,8 @@ def holds(pid: int, path: Path) -> bool:
     """Whether a process has this file open."""
     try:
         return path in [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
-    except FileNotFoundError:
-        return False  # something was closed meanwhile
+    except (FileNotFoundError, PermissionError):
+        return False  # something was closed meanwhile, or it has ended
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from restante.query.order import Criterion, SortKey
 from restante.store.errors import DiskFull, NoSuchMailbox
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, DropList, DropMessage, FlagMode, Flags, System, UidList, UidRanges
+from restante.store.rights import parse_rights
 from restante.store.sqlite import recent
 from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
@@ -394,7 +395,10 @@ def test_flags_of_several_sets_that_were_stored_here_are_known(installation: Ins
     asyncio.run(installation.play(scene))
 
 
-@pytest.mark.parametrize("noticed", ["at once", "by who has it selected", "by a list of all"])
+@pytest.mark.parametrize(
+    "noticed",
+    ["at once", "by who shares it and deletes it", "by who has it selected", "by who shares it", "by a list of all"],
+)
 def test_mailboxes_that_are_deleted_leave_nothing_behind(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, noticed: str
 ) -> None:
@@ -404,19 +408,22 @@ def test_mailboxes_that_are_deleted_leave_nothing_behind(
     async def scene(engine: Engine, store: Store) -> None:
         assert isinstance(engine, SqliteEngine)
         other = installation.open()
-        deleting = store if noticed == "at once" else other.account(ACCOUNT)
+        shared = engine.account(ACCOUNT, "bobbob")
+        deleting = {"at once": store, "by who shares it and deletes it": shared}.get(noticed, other.account(ACCOUNT))
         kept = engine.kept
         try:
             for number in range(3):
                 box = (await store.create_mailbox(f"Short-lived {number}")).key
                 await fill(store, box, 3)
+                await store.set_acl(box, "bobbob", FlagMode.REPLACE, parse_rights("lrswipkxtea"))
                 before = weight(kept)
                 since = (await store.opening(box)).snapshot.mailbox.highest_modseq
                 assert (kept.flags._held, weight(kept)) == (3, before + 4)
                 await deleting.delete_mailbox(box)
-                if noticed == "by who has it selected":
+                looking = {"by who has it selected": store, "by who shares it": shared}.get(noticed)
+                if looking is not None:
                     with pytest.raises(NoSuchMailbox):
-                        await store.delta(box, since)
+                        await looking.delta(box, since)
                 elif noticed == "by a list of all":
                     await store.mailboxes()
                 assert (kept.flags._held, kept.lists._held, weight(kept)) == (0, 0, before)

@@ -36,6 +36,7 @@ from .listeners import Bound, bind_all, close_all, unix_rights, wanted
 from .logs import adopt_logs, make_logger
 from .services import Service
 from .sockets import is_loopback
+from .status import forget_dead
 from .supervisor import Supervisor
 from .tls import CertificateKeeper, files
 from .worker import Build, Surroundings
@@ -80,8 +81,7 @@ def serve(
     stdout = out or sys.stdout
     the_clock = clock or SystemClock()
     make_data(data)
-    with _only_server(data, config.server.drain + DYING):
-        run = run_directory(data)
+    with _only_server(data, config.server.drain + DYING), _sockets(data) as run:
         certificate, key = files(config.tls, data, config.server.hostname, the_clock)
         keeper = CertificateKeeper(certificate, key)
         bound = bind_all(wanted(config.listen, listen or {}), unix_rights(config.listen))
@@ -105,7 +105,6 @@ def serve(
             return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))
         finally:
             close_all(bound)
-            leave_run_directory(data)
 
 
 DYING = 5.0
@@ -132,10 +131,15 @@ def _only_server(data: Path, patience: float) -> Iterator[None]:
         end = time.monotonic() + patience
         while not _locked(handle):
             pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-            if not pid.isdecimal() or _lives(int(pid)) or time.monotonic() > end:
+            if not pid.isdecimal() or _lives(int(pid)):
                 raise AlreadyRunning(
                     f"A server (process {pid or 'unknown'}) is running on {data} already.",
                     "Stop it first, or choose another folder with --data DIR.",
+                )
+            if time.monotonic() > end:
+                raise AlreadyRunning(
+                    f"Workers of a server that was killed (process {pid}) are still at work on {data}.",
+                    "Wait until they have ended, or end them.",
                 )
             time.sleep(LOOK)
         try:
@@ -150,6 +154,17 @@ def _only_server(data: Path, patience: float) -> Iterator[None]:
         os.close(handle)
 
 
+@contextlib.contextmanager
+def _sockets(data: Path) -> Iterator[Path]:
+    """The folder of our sockets, where those of workers that were killed are taken away. To be called with the lock."""
+    run = run_directory(data)
+    try:
+        forget_dead(run)
+        yield run
+    finally:
+        leave_run_directory(data)
+
+
 def _locked(handle: int) -> bool:
     """Whether the lock is ours now."""
     try:
@@ -160,14 +175,14 @@ def _locked(handle: int) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Whether there is such a process, and not only its status that nobody has asked for yet."""
     try:
         os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[:1] != ["Z"]
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):
-        pass  # somebody else's; or a number that no process has: the file is damaged
-    return True
+    except (OSError, OverflowError):
+        return True  # somebody else's, or no Linux; or a number that no process has: the file is damaged
 
 
 def _all_rooms(random: Random) -> Build:

@@ -109,9 +109,9 @@ def listen(data: Path) -> socket.socket | None:
 
     Starts at the same time follow one another, and one that ends is waited for: it removes its files last.
     """
-    path = socket_path(data)
     starting = _locked(run_folder(data) / "past.start")
     try:
+        path = socket_path(data)
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(path))
@@ -120,6 +120,7 @@ def listen(data: Path) -> socket.socket | None:
             else:
                 return None
         _locked(run_folder(data) / "past.lock")  # held until the process ends
+        path = socket_path(data)  # a server that ended meanwhile may have taken the folder away
         path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(path))

@@ -45,6 +45,12 @@ def socket_path(folder: Path, pid: int) -> Path:
     return folder / f"worker-{pid}{_SUFFIX}"
 
 
+def forget_dead(folder: Path) -> None:
+    """Take away the sockets of workers that were killed. Only where no worker lives."""
+    for path in folder.glob(f"worker-*{_SUFFIX}"):
+        path.unlink(missing_ok=True)
+
+
 class StatusSocket:
     """Answers each connection with what `describe` gives, and closes it."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from restante.config.model import ImapTable, LimitsTable
 from restante.connection import ReadTimeout, ServerStopping
+from restante.imap.commands import idle
 from restante.imap.commands.table import TABLE
 from restante.imap.grammar import commands, notify
 from restante.imap.session import capabilities
@@ -304,11 +305,16 @@ def test_compressed_the_continuation_of_idle_is_a_piece_of_its_own() -> None:
         await client.greeting()
         for command in (b"LOGIN user pass", b"COMPRESS DEFLATE", b"SELECT INBOX"):
             await client.ok(command)
-        client.session.close_watch()  # it hears of nothing: what there is to tell at the beginning is told all the same
         await world.add(b"new")
         await client.idle()
-        await client.pushed(b"* 1 EXISTS\r\n")
-        assert connection.pieces[-2:] == [b"+ Listening.\r\n", b"* 1 EXISTS\r\n* 1 RECENT\r\n"]
+        began = asyncio.get_running_loop().time()
+        await world.add(b"another")  # a hint does not end the pause, nor does half a line
+        connection.feed(b"DO")
+        await client.pushed(b"* 2 EXISTS\r\n")
+        assert asyncio.get_running_loop().time() - began > idle.APART / 2
+        assert connection.pieces[-2:] == [b"+ Listening.\r\n", b"* 2 EXISTS\r\n* 2 RECENT\r\n"]
+        connection.feed(b"NE\r\n")
+        await client.pushed(b"OK IDLE")
 
     run(scenario)
 

@@ -69,6 +69,9 @@ class Client:
         """What a SELECT under way leaves."""
         self.caches: dict[bytes, Cache] = {}
         """By MAILBOXID: what this client knew when it left a mailbox."""
+        self.broken = ""
+        """A promise that was not kept, unless the session is ended: of a mailbox that is deleted no removals are told,
+        and a command that was done is answered before BYE."""
         self.answers: list[bytes] = []
         """Responses to the last command, the tagged one last."""
         self.transcript: deque[bytes] = deque(maxlen=REMEMBERED)
@@ -133,6 +136,7 @@ class Client:
             self.picture.take(name, line)
 
     def _tagged(self, name: str, command: bytes, line: bytes, allow: Sequence[bytes | None]) -> None:
+        assert not self.broken or name == "LOGOUT", self.broken
         deleted = False
         if b" OK" not in line[:12]:
             found = CODE.match(line)
@@ -142,7 +146,9 @@ class Client:
             assert deleted or code in allow, (command, line)
         if self.picture is not None and name not in ("SELECT", "EXAMINE", "CLOSE", "UNSELECT"):
             # Of a mailbox that is deleted nothing is told any more, not what was removed from it before either.
-            self.picture.end(line, told_all=name in ("NOOP", "IDLE", "EXPUNGE", "CHECK") and not deleted)
+            told_all = name in ("NOOP", "IDLE", "EXPUNGE", "CHECK") and not deleted
+            self.broken = self.picture.end(line, told_all=told_all)
+            assert not self.broken or self.picture.name.startswith("Vol"), self.broken
 
     async def idle(self, patience: float) -> bool:
         """IDLE until something is told, or for so long; whether something was."""

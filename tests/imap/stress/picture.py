@@ -63,8 +63,6 @@ class Picture:
         self.asked_earlier = False
         self.missing: set[int] = set()
         """UIDs that an answer left out: they must be gone when removals may next be told."""
-        self.broken = ""
-        """A promise that was not kept, unless the session ends: of a mailbox that is deleted no removals are told."""
         self.told: set[int] = set()
         """UIDs of which this command's FETCH responses said flags."""
         self.moved: set[int] = set()
@@ -79,20 +77,19 @@ class Picture:
         self.moved.clear()
         self._command_highest = self._command_code = 0
 
-    def end(self, tagged: bytes, *, told_all: bool) -> None:
+    def end(self, tagged: bytes, *, told_all: bool) -> str:
         """The tagged response: RFC 7162 6 says how the client's HIGHESTMODSEQ moves.
 
-        told_all: this command allowed removals to be told.
+        told_all: this command allowed removals to be told. Gives what was promised and not kept by then, in words.
         """
-        assert not self.broken, self.broken
         self._code(tagged)
         former = self.highest
         self.highest = self._command_code or max(self.highest, self._command_highest)
         assert self.highest >= former or self._command_code, "HIGHESTMODSEQ fell"
         if told_all:
-            if left := self.missing & self.uids:  # a command that was done is answered before BYE
-                self.broken = f"left out, and not gone: {left}"
-            self.missing.clear()
+            left, self.missing = self.missing & self.uids, set()
+            return f"left out, and not gone: {left}" if left else ""
+        return ""
 
     def _code(self, line: bytes) -> None:
         if found := HIGHEST.search(line):

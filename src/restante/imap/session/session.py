@@ -218,10 +218,12 @@ class ImapSession(Standing):
         if midway or not notifications.pressing:
             await self._wait(self._quiet_until - now, None if midway else self.updates.due_in())
 
-    async def _wait(self, timeout: float, wake_in: float | None = None) -> bool:
-        """Read octets; False where a change of the account, or `wake_in` seconds, ended the wait before any came."""
+    async def _wait(self, timeout: float, wake_in: float | None = None, *, wake: bool = True) -> bool:
+        """Read octets; False where `wake_in` seconds, or with `wake` a change of the account, ended the wait before any
+        came."""
         try:
-            async with asyncio.timeout(wake_in) as self.waiting:
+            async with asyncio.timeout(wake_in) as limit:
+                self.waiting = limit if wake else None
                 await self._read_more(timeout)
         except TimeoutError:
             return False
@@ -349,13 +351,15 @@ class ImapSession(Standing):
         self.reader.line_mode = True
         await self.flush()
         until = self.clock.monotonic() + timeout
+        loop = asyncio.get_running_loop()
+        wake_at = None if wake_in is None else loop.time() + wake_in
         while (event := self.reader.next()) is None:
             if wake and self._has_news():
                 return None
             left = until - self.clock.monotonic()
             if left <= 0:
                 raise ReadTimeout
-            if not await self._wait(left, wake_in):
+            if not await self._wait(left, None if wake_at is None else wake_at - loop.time(), wake=wake):
                 return None
         if isinstance(event, Line):
             self.reader.line_mode = False

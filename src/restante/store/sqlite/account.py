@@ -106,8 +106,8 @@ class SqliteStore(Octets, Retention, Sharing):
     async def mailboxes(self) -> list[Mailbox]:
         found = self._read(mailboxes.all_of, self._user)
         if not self._user:  # who sees all of them sees what other processes have deleted
-            for key in self._engine.kept.lists.others(self.account, {mailbox.key for mailbox in found}):
-                self._engine.kept.forget_mailbox(self.account, key)
+            for key in self.kept.lists.others(self.account, {mailbox.key for mailbox in found}):
+                self.kept.forget_mailbox(self.account, key)
         return found
 
     async def mailbox(self, name: str) -> Mailbox | None:
@@ -223,7 +223,7 @@ class SqliteStore(Octets, Retention, Sharing):
         try:
             here = self.look(mailboxes.mailbox_by_key, mailbox, self._user)
         except NoSuchMailbox:  # another process has deleted it
-            self._engine.kept.forget_mailbox(self.account, mailbox)
+            self.kept.forget_mailbox(self.account, mailbox)
             raise
         if since >= here.highest_modseq:  # the answer to most questions: nothing
             return Delta(here, [], NOTHING, True)
@@ -422,7 +422,7 @@ class SqliteStore(Octets, Retention, Sharing):
     async def delete_mailbox(self, mailbox: int) -> None:
         named = [entry.identifier for entry in self.look(acl.entries, mailbox)]
         await self._write(mailboxes.delete, mailbox)
-        self._engine.kept.forget_mailbox(self.account, mailbox)
+        self.kept.forget_mailbox(self.account, mailbox)
         await self.note_shares(named)
 
     async def rename_mailbox(self, mailbox: int, name: str) -> None:

@@ -20,6 +20,7 @@ from ...query.language import Query
 from ...query.order import Criterion
 from ...query.threads import Algorithm, Threads
 from ..changes import AccountChanges, Change
+from ..errors import NoSuchMailbox
 from ..interface import ComeTo, Preparing, Store
 from ..model import (
     Appended,
@@ -200,6 +201,9 @@ class SharedStore(Refusing):
     async def delta(self, mailbox: int, since: int) -> Delta:
         try:
             return self._own._read(self._delta, mailbox, since)
+        except NoSuchMailbox:  # deleted, or out of sight for this reader: then others read the list again
+            self._own.kept.forget_mailbox(self.account, mailbox)
+            raise
         except NotRead:
             async with self._own._shared.passing:
                 found = await asyncio.to_thread(self._own.read_apart, self._long_delta, mailbox, since)
@@ -354,6 +358,7 @@ class SharedStore(Refusing):
 
     async def delete_mailbox(self, mailbox: int) -> None:
         granted = await self._own._write(shared_writes.delete, mailbox)
+        self._own.kept.forget_mailbox(self.account, mailbox)
         await self._own.note_shares(granted)
 
     async def rename_mailbox(self, mailbox: int, name: str) -> None:

@@ -377,8 +377,12 @@ class SqliteStore(Octets, Retention, Sharing):
         flags_named: Flags,
         unchanged_since: int | None = None,
     ) -> Flagged:
-        flagged = await self._write(flags.store_flags, mailbox, ranges, mode, flags_named, unchanged_since)
-        self._engine.kept.flags.stored(self.account, mailbox, flagged)
+        kept, named = self._engine.kept.flags, (mailbox, ranges, mode, flags_named, unchanged_since)
+        try:
+            flagged = await self._write(flags.store_flags, *named, kept.held(self.account, mailbox, ranges))
+        except flags.OtherwiseHeld:
+            flagged = await self._write(flags.store_flags, *named)
+        kept.stored(self.account, mailbox, flagged)
         return flagged
 
     async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:

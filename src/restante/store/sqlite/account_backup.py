@@ -8,6 +8,7 @@ import apsw
 
 from ..backup import CatalogueRow, Head, MailboxRow, Mark, PlacedRow, Pop3Row, SeenRow, TombstoneRow
 from ..errors import Damaged
+from . import stamps
 from .glance import MARK
 from .values import typed
 
@@ -86,8 +87,7 @@ SELECT coalesce(t.sender, ''), coalesce(t.recipient || char(10) || t.cc, ''), co
 FROM placement p LEFT JOIN search_text t ON t.email = p.email LEFT JOIN sortkey k ON k.email = p.email
 WHERE p.mailbox = ?1 AND p.uid BETWEEN ?2 AND ?3 ORDER BY p.uid
 """
-# Not by UID: the mailbox may have a hundred thousand, of which ten changed.
-_FLAGGED = "SELECT uid, flagset FROM placement WHERE mailbox = ?1 AND modseq > ?2 AND +uid < ?3"
+_FLAGGED = f"SELECT p.uid, p.flagset {stamps.since('?1', '?2')} AND p.uid < ?3"
 _GONE = "SELECT uid FROM removed WHERE mailbox = ?1 AND modseq > ?2"
 _POP3 = "SELECT mailbox, uid, suffix, retrieved FROM pop3 ORDER BY mailbox, uid"
 _HIDDEN = """

@@ -15,7 +15,7 @@ import apsw
 from ..annotation import ACCOUNT, SPECIAL_USE
 from ..changes import AccountChanges, Change, Event
 from ..model import Mailbox
-from . import mailboxes
+from . import mailboxes, stamps
 from .values import typed
 
 MOST_EVENTS = 1_000
@@ -103,6 +103,5 @@ _EVENTS = """
 SELECT modseq, kind, mailbox, former FROM history WHERE modseq > ?1
 AND kind IN ('create', 'delete', 'rename', 'role', 'subscribe', 'annotation') ORDER BY modseq, part LIMIT ?2
 """
-_BETWEEN = "WHERE mailbox = ?1 AND modseq > ?2 AND modseq < ?3 LIMIT 1"
-_PLACED = "SELECT 1 FROM placement " + _BETWEEN
-_REMOVED = "SELECT 1 FROM removed " + _BETWEEN
+_PLACED = f"SELECT 1 {stamps.since('?1', '?2', below='?3')} LIMIT 1"
+_REMOVED = "SELECT 1 FROM removed WHERE mailbox = ?1 AND modseq > ?2 AND modseq < ?3 LIMIT 1"

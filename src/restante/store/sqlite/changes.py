@@ -17,7 +17,8 @@ from itertools import chain
 import apsw
 
 from ..model import Delta, Flagged, Mailbox, Opening, Snapshot, UidList, UidRanges
-from . import mailboxes, rows
+from . import mailboxes, rows, stamps
+from .flags import Held
 from .values import typed
 
 MOST_UIDS = 8_000_000
@@ -222,6 +223,19 @@ class FlagArrays:
         self._keep(account, key, modseq, uids, flags)
         return uids, flags
 
+    def held(self, account: str, key: int, ranges: UidRanges) -> Held | None:
+        """What is known of these ranges without a look at the file, copied; None where nothing is."""
+        held = self._arrays.get((account, key))
+        if held is None:
+            return None
+        modseq, uids, flags = held
+        there, numbers = array("I"), array("I")
+        for low, high in ranges:
+            start, stop = uids.span(low, high)
+            there += uids.uids[start:stop]
+            numbers += flags[start:stop]
+        return Held(modseq, there, numbers)
+
     def stored(self, account: str, key: int, flagged: Flagged) -> None:
         """Take in what a command stored, instead of reading it back, where it changed all that had the same flags from
         the first to the last of those it changed."""
@@ -311,10 +325,11 @@ def vanished(db: apsw.Connection, key: int, since: int, most: int | None = None)
 
 
 _ALL_FLAGS = "SELECT flagset FROM placement WHERE mailbox = ? ORDER BY uid"
-_CHANGED_FLAGS = "SELECT uid, flagset FROM placement WHERE mailbox = ? AND modseq > ? LIMIT ?"
+_SINCE = stamps.since("?1", "?2")
+_CHANGED_FLAGS = f"SELECT p.uid, p.flagset {_SINCE} LIMIT ?3"
 _VANISHED = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ? LIMIT ?"
-_CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ? LIMIT ?"
-_ALL_CHANGED = "SELECT uid, flagset, modseq FROM placement WHERE mailbox = ? AND modseq > ? ORDER BY uid"
+_CHANGED = f"SELECT p.uid, p.flagset, p.modseq {_SINCE} LIMIT ?3"
+_ALL_CHANGED = f"SELECT p.uid, p.flagset, p.modseq {_SINCE} ORDER BY p.uid"
 
 
 Changed = list[tuple[int, int, int]]
@@ -467,9 +482,9 @@ class Openings:
 
 
 _THERE = "SELECT 1 FROM placement WHERE mailbox = ? AND uid = ?"
-_LOWEST_TOUCHED = "SELECT min(uid) FROM placement WHERE mailbox = ? AND modseq > ?"
-_LOWEST_CHANGED = """
-SELECT min(p.uid) FROM placement p WHERE p.mailbox = ? AND p.modseq > ?
+_LOWEST_TOUCHED = "SELECT min(low) FROM stamp WHERE mailbox = ? AND modseq > ?"
+_LOWEST_CHANGED = f"""
+SELECT min(p.uid) {_SINCE}
 AND p.flagset IN (SELECT number FROM flagset WHERE (system & 1) = 0)
 """
 _FIRST_UNSEEN = """

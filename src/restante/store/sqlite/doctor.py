@@ -22,7 +22,7 @@ from ...mime.text import body_text
 from ..backup import AnswerRow
 from ..errors import StoreRefusal
 from ..model import Finding, System
-from . import answers, content
+from . import answers, content, stamps
 from .mend import Mender
 
 _BATCH = 64  # messages read per step of the contents' check
@@ -132,6 +132,8 @@ _BROKEN_REFERENCES = (
      " WHERE p.size <> e.size OR p.received <> e.received"),
     ("uid-reused", "a UID is both placed and removed",
      "SELECT p.mailbox, p.uid FROM placement p JOIN removed r ON r.mailbox = p.mailbox AND r.uid = p.uid"),
+    ("stamp", "a placement's change number is not where changes are looked up",
+     f"SELECT mailbox, uid FROM ({stamps.UNSTAMPED})"),
     ("email-content", "an email's content is not there, or of another size",
      "SELECT 0, e.key FROM email e LEFT JOIN content c ON c.key = e.content"
      " WHERE c.key IS NULL OR c.size <> e.size"),
@@ -155,6 +157,7 @@ _MENDS: dict[str, Callable[[Mender, apsw.Connection], None]] = {
     "former-flagset": Mender.reflag_former,
     "placement-mailbox": Mender.rehouse,
     "placement-copy": Mender.remeasure,
+    "stamp": Mender.renumber,
 }
 
 

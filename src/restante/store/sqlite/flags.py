@@ -8,17 +8,41 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, compress
 
 import apsw
 
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
+from . import stamps
 from .mailboxes import mailbox_by_key
 from .transaction import Write
 from .values import pack, ranges_of, spans
 
 FEW = 8
 """Ranges up to which each is written by a statement of its own, twice as fast as by UID."""
+
+
+class OtherwiseHeld(Exception):
+    """What the process held of a mailbox's flags is not what its file says: to be done again without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """UIDs, ascending, and beside them the flag set numbers that they have in a mailbox at its HIGHESTMODSEQ: all that
+    a command names."""
+
+    modseq: int
+    uids: array[int]
+    numbers: array[int]
+
+    def sets(self) -> tuple[list[int], array[int] | None]:
+        """As `_sets`, without a look at the file."""
+        found = sorted(set(self.numbers))
+        return found, array("q", self.uids) if len(found) == 1 else None
+
+    def of_set(self, number: int) -> array[int]:
+        return array("q", compress(self.uids, map(number.__eq__, self.numbers)))
 
 
 def combined(old: Flags, mode: FlagMode, flags: Flags) -> Flags:
@@ -39,14 +63,26 @@ def same_case(old: Flags, flags: Flags) -> Flags:
 
 
 def store_flags(
-    tx: Write, mailbox: int, ranges: UidRanges, mode: FlagMode, flags: Flags, unchanged_since: int | None
+    tx: Write,
+    mailbox: int,
+    ranges: UidRanges,
+    mode: FlagMode,
+    flags: Flags,
+    unchanged_since: int | None,
+    held: Held | None = None,
 ) -> Flagged:
-    """Change flags of the placements named; see `Store.store_flags`. Raises NoSuchMailbox, TooManyKeywords."""
-    return change_flags(tx, mailbox, ranges, lambda old: combined(old, mode, flags), unchanged_since)
+    """Change flags of the placements named; see `Store.store_flags`. held: what the process knows of them already.
+    Raises NoSuchMailbox, TooManyKeywords; OtherwiseHeld."""
+    return change_flags(tx, mailbox, ranges, lambda old: combined(old, mode, flags), unchanged_since, held)
 
 
 def change_flags(
-    tx: Write, mailbox: int, ranges: UidRanges, change: Callable[[Flags], Flags], unchanged_since: int | None
+    tx: Write,
+    mailbox: int,
+    ranges: UidRanges,
+    change: Callable[[Flags], Flags],
+    unchanged_since: int | None,
+    held: Held | None = None,
 ) -> Flagged:
     """`store_flags` by any rule that changes nothing which it has made itself (change(change(x)) == change(x))."""
     before = mailbox_by_key(tx.db, mailbox, tx.user).highest_modseq
@@ -56,25 +92,34 @@ def change_flags(
         refused = array("I", list(chain.from_iterable(tx.db.execute(_REFUSED, (*where, unchanged_since)))))
     since = unchanged_since if unchanged_since is not None else 1 << 62
     changed: list[tuple[int, int, array[int]]] = []
-    numbers, row = _sets(tx, where, since)
+    known = held if held is not None and held.modseq == before and unchanged_since is None else None
+    numbers, row = _sets(tx, where, since) if known is None else known.sets()
     for number in numbers:
         old = tx.flags_of(number)
         new = change(old)
         if new == old:
             continue
-        uids = (
-            row if row is not None else array("q", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
-        )
+        if row is not None:
+            uids = row
+        elif known is not None:
+            uids = known.of_set(number)
+        else:
+            uids = array("q", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
         _count(tx, mailbox, uids, old, new)
-        tx.remember("flags", mailbox, ranges_of(uids), str(number))
+        stretches = ranges_of(uids)
+        tx.remember("flags", mailbox, stretches, str(number))
+        tx.stamp(mailbox, [(uids[0], uids[-1])] if stamps.dense(uids) else stretches)
         # What is written is never taken up again by a later set: `change` changes no set that it has made.
         wanted = tx.flagset(new)
+        written = tx.db.total_changes()
         if len(ranges) <= FEW:
             tx.db.executemany(
                 _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in ranges]
             )
         else:
             tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids)))
+        if tx.db.total_changes() - written != len(uids):
+            raise OtherwiseHeld
         changed.append((number, wanted, array("I", uids)))
     if not changed:
         return Flagged(0, array("I"), refused)
@@ -118,17 +163,16 @@ def _bit(flags: Flags, bit: System) -> int:
     return int(bool(flags.system & bit))
 
 
-# "+p.modseq": the index on modseq must not lead, or rows come in another order than by UID.
 _SPANS = spans("?1", "placement", "?2")
-_REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq > ?3"
+_REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq > ?3"
 _OVERVIEW = (
-    f"SELECT min(p.flagset), max(p.flagset), count(*), min(p.uid), max(p.uid) FROM {_SPANS} WHERE +p.modseq <= ?3"
+    f"SELECT min(p.flagset), max(p.flagset), count(*), min(p.uid), max(p.uid) FROM {_SPANS} WHERE p.modseq <= ?3"
 )
-_SETS = f"SELECT DISTINCT p.flagset FROM {_SPANS} WHERE +p.modseq <= ?3"
-_OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE +p.modseq <= ?3 AND p.flagset = ?4"
+_SETS = f"SELECT DISTINCT p.flagset FROM {_SPANS} WHERE p.modseq <= ?3"
+_OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq <= ?3 AND p.flagset = ?4"
 _UPDATE = "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4))"
 _UPDATE_RANGE = (
     "UPDATE placement SET flagset = ?1, modseq = ?2"
-    " WHERE mailbox = ?3 AND uid BETWEEN ?4 AND ?5 AND flagset = ?6 AND +modseq <= ?7"
+    " WHERE mailbox = ?3 AND uid BETWEEN ?4 AND ?5 AND flagset = ?6 AND modseq <= ?7"
 )
 _SIZE = "SELECT sum(size) FROM placement WHERE mailbox = ?1 AND uid IN (SELECT value FROM carray(?2))"

@@ -19,7 +19,7 @@ import apsw
 
 from ...clock import Clock, Random
 from ..backup import Served
-from . import served
+from . import served, stamps
 from .identity import new_id
 from .inode import file_identity, is_copy, last_closed
 from .transaction import MAX_UID, MAX_UIDVALIDITY
@@ -72,6 +72,7 @@ def put_in_service(db: apsw.Connection, path: Path, clock: Clock, random: Random
                 [row[:4] for row in rows],
             )
             db.execute("UPDATE placement SET modseq = ?", (raised,))
+            stamps.write_all(db)
             db.execute("INSERT OR REPLACE INTO clock (modseq, at) VALUES (?, ?)", (raised, int(now)))
         db.execute("COMMIT")
     except BaseException:

@@ -233,6 +233,7 @@ def delete(tx: Write, key: int, called: str | None = None) -> None:
     tx.db.execute("DELETE FROM mailbox WHERE key = ?", (key,))
     acl.forget_mailbox(tx, key)
     tx.db.execute("DELETE FROM annotation WHERE mailbox = ?", (key,))
+    tx.db.execute("DELETE FROM stamp WHERE mailbox = ?", (key,))
     tx.remember("delete", key, (), name)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from ... import runs
+from . import stamps
 from .changes import FlagArrays, Lists, log_floor, state_of
 from .values import typed
 
@@ -149,5 +150,5 @@ def _led_on(
     return runs.changed(found, sorted(less.union(gone)), sorted(uid for uid, number in rows if number in numbers))
 
 
-CHANGED = "SELECT uid, flagset FROM placement WHERE mailbox = ? AND modseq > ? LIMIT ?"
+CHANGED = f"SELECT p.uid, p.flagset {stamps.since('?1', '?2')} LIMIT ?3"
 GONE = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ? LIMIT ?"

@@ -16,9 +16,9 @@ from ...clock import Clock, Random
 from ...mime.model import Analysis
 from ..backup import Served
 from ..model import INBOX, Flags
-from . import answers, content, emails, mailboxes
+from . import answers, content, emails, mailboxes, stamps
 from .transaction import Interned, NewPlacement, Settings, Write
-from .values import ranges_of
+from .values import ranges_of, typed
 
 RECOVERED = "Recovered"
 """Mailbox that orphaned messages are filed in."""
@@ -66,7 +66,10 @@ class Mender:
         """Take away flags that nobody can say any more, as one command; counters are the caller's next concern."""
         tx = self._command(db)
         none = tx.flagset(Flags())
-        _remember_flags(tx, ((*place, none) for place in db.execute(_UNSAYABLE)))
+        places: list[tuple[int, int]] = typed(db.execute(_UNSAYABLE))
+        _remember_flags(tx, ((*place, none) for place in places))
+        for mailbox, uid in places:
+            tx.stamp(mailbox, ((uid, uid),))
         db.execute(
             "UPDATE placement SET flagset = ?, modseq = ? WHERE flagset NOT IN (SELECT number FROM flagset)",
             (none, tx.modseq),
@@ -76,6 +79,20 @@ class Mender:
             " AND EXISTS (SELECT 1 FROM placement p WHERE p.mailbox = mailbox.key AND p.modseq = ?1)",
             (tx.modseq,),
         )
+        tx.finish()
+
+    def renumber(self, db: apsw.Connection) -> None:
+        """Give placements whose number leads nowhere this command's: nobody who asked since has heard of them."""
+        tx = self._command(db)
+        places: list[tuple[int, int, int]] = typed(db.execute(stamps.UNSTAMPED))
+        _remember_flags(tx, places)
+        uids: dict[int, array[int]] = {}
+        for mailbox, uid, _ in places:
+            uids.setdefault(mailbox, array("q")).append(uid)
+        for mailbox, some in uids.items():
+            db.execute(_RENUMBER, (tx.modseq, mailbox, apsw.carray(some)))
+            tx.stamp(mailbox, ranges_of(array("I", some)))
+            tx.touch_mailbox(mailbox)
         tx.finish()
 
     def reflag_removed(self, db: apsw.Connection) -> None:
@@ -123,6 +140,7 @@ class Mender:
         if stamp:
             _remember_flags(tx, db.execute(_SAYABLE))
             db.execute("UPDATE placement SET modseq = ?", (tx.modseq,))
+            stamps.write_all(db)
         if forget:
             db.execute("UPDATE account SET log_floor = ?", (tx.modseq,))
         tx.finish()
@@ -155,6 +173,8 @@ def _remember_flags(tx: Write, placements: Iterable[tuple[int, int, int]]) -> No
 _UNSAYABLE = """
 SELECT mailbox, uid FROM placement WHERE flagset NOT IN (SELECT number FROM flagset) ORDER BY mailbox, uid
 """
+
+_RENUMBER = "UPDATE placement SET modseq = ?1 WHERE mailbox = ?2 AND uid IN (SELECT value FROM carray(?3))"
 
 _SAYABLE = """
 SELECT mailbox, uid, flagset FROM placement WHERE flagset IN (SELECT number FROM flagset) ORDER BY mailbox, uid

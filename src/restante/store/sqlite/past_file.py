@@ -16,7 +16,7 @@ from ...mime.model import Trait
 from ..errors import Damaged
 from ..model import Flags, System, UidRanges
 from ..past import Found, Lacking, PastBox, PastRow
-from . import content
+from . import content, stamps
 from .emails import write_derived
 from .identity import new_id
 from .transaction import DELETED_SQL, UNSEEN_SQL, Write
@@ -104,6 +104,7 @@ def _begin(tx: Write, name: str, box: PastBox) -> int:
     left = _mailbox(tx.db, name)
     if left is not None:
         tx.db.execute("DELETE FROM placement WHERE mailbox = ?", (left,))
+        tx.db.execute("DELETE FROM stamp WHERE mailbox = ?", (left,))
         tx.db.execute("DELETE FROM mailbox WHERE key = ?", (left,))
     tx.db.execute(
         "INSERT INTO mailbox (id, name, uidvalidity, uidnext, highest_modseq, recent_uid, created_modseq,"
@@ -134,6 +135,7 @@ def _place(tx: Write, mailbox: int, modseq: int, rows: Sequence[PastRow]) -> Non
     ).get
     if there != len(rows):
         raise Damaged("One EMAILID stands for two messages in the backup.")
+    stamps.write(tx.db, mailbox, max(modseq, 1), [(rows[0][0], rows[-1][0])])
 
 
 def _finish(tx: Write, mailbox: int, name: str) -> None:

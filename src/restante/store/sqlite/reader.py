@@ -25,6 +25,7 @@ import apsw
 from ..errors import NoPermission
 from ..model import Column, Delta, Flagged, FlagMode, Flags, Mailbox, System, UidRanges
 from ..rights import Rights
+from . import stamps
 from .changes import Changed, NotRead, vanished
 from .flags import change_flags, combined, same_case
 from .mailboxes import mailbox_by_key
@@ -48,7 +49,7 @@ SELECT max(a) FROM (
 """
 _COUNT = "SELECT count(*) FROM seen WHERE user = ? AND mailbox = ? AND seen = 1"
 _CHANGED = f"""
-SELECT p.uid, {_FLAGS}, {_MODSEQ} FROM placement p {_READER} WHERE p.mailbox = ?1 AND p.modseq > ?2
+SELECT p.uid, {_FLAGS}, {_MODSEQ} {stamps.since("?1", "?2", _READER)}
 UNION ALL
 SELECT p.uid, p.flagset | v.seen * {SEEN_BIT}, {_MODSEQ} FROM seen v
 CROSS JOIN placement p ON p.mailbox = v.mailbox AND p.uid = v.uid

@@ -22,7 +22,7 @@ from ...clock import Random
 from ..backup import Head, Pop3Row, Readying, RebuiltRow, SeenRow
 from ..errors import AccountExists, AnotherStore
 from ..model import Flags, System
-from . import answers, bulk, content, ready, served
+from . import answers, bulk, content, ready, served, stamps
 from .faults import translated
 from .handles import WRITER_WAIT, connect
 from .identity import new_id
@@ -284,6 +284,7 @@ def _finish(tx: Write, pop3: Sequence[Pop3Row], hidden: Sequence[int], seen: Seq
     db.executemany(_SEEN, [(*row, tx.modseq) for row in seen])
     db.execute(_COUNT)
     db.execute("UPDATE account SET used = (SELECT coalesce(sum(size), 0) FROM placement)")
+    stamps.write_all(db)
 
 
 _MAILBOX = """

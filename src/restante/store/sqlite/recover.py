@@ -17,7 +17,7 @@ from ...mime.headers import first, index_fields, split_fields
 from ..errors import StoreRefusal
 from ..model import Appended, Flags, Recoverable, System
 from . import content as contents
-from . import mailboxes
+from . import mailboxes, stamps
 from .schema import PAGE_SIZE
 from .transaction import NewPlacement, Write
 from .values import typed
@@ -152,6 +152,12 @@ def reclaim(tx: Write, budget: int, before: int, log_before: int) -> int:
     _forget(tx, budget, before, log_before)
     tx.db.execute(f"PRAGMA incremental_vacuum({256 + freed // PAGE_SIZE})").fetchall()
     return done
+
+
+def prune_stamps(tx: Write, mailbox: int, after: int) -> int:
+    """`stamps.prune` as a command, without a number: no client can tell."""
+    tx.numbered = False
+    return stamps.prune(tx.db, mailbox, after)
 
 
 def _forget(tx: Write, budget: int, before: int, log_before: int) -> None:

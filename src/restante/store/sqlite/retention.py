@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ..model import Appended, Recoverable, UidRanges
-from . import indexes, sharing
+from . import indexes, sharing, stamps
 from .account_file import AccountFile
 from .faults import translated
 
@@ -96,4 +96,9 @@ class Retention(AccountFile):
             with translated():
                 path = self._engine.index_path(self.account)
                 await asyncio.to_thread(indexes.prune, self._path, path, self._engine.locks)
+        if not freed:
+            for mailbox in await asyncio.to_thread(self.read_apart, stamps.swollen):
+                after = 0
+                while after := await self._write(recover.prune_stamps, mailbox, after):
+                    pass
         return freed

@@ -40,7 +40,7 @@ from ..rewind import (
     tell,
     without_strangers,
 )
-from . import acl, mailboxes
+from . import acl, mailboxes, stamps
 from .account_changes import last_change
 from .changes import log_floor
 from .flags import change_flags
@@ -176,7 +176,7 @@ _STAMPED = (
     "SELECT max(e.modseq) FROM email e WHERE e.key > :old AND e.modseq > :low AND e.modseq < :high AND ("
     " EXISTS (SELECT 1 FROM placement p WHERE p.email = e.key AND p.saved <= :at)"
     " OR EXISTS (SELECT 1 FROM removed r WHERE r.email = e.key AND r.saved <= :at))",
-    "SELECT max((SELECT max(p.modseq) FROM placement p WHERE p.mailbox = m.key AND p.modseq > :low AND p.modseq < :high"
+    f"SELECT max((SELECT max(p.modseq) {stamps.since('m.key', ':low', below=':high')}"
     f" AND p.saved <= :at AND {_UNFLAGGED.format('p.modseq')})) FROM mailbox m",
     "SELECT max(placed_modseq) FROM removed WHERE modseq > :low AND placed_modseq > :low AND placed_modseq < :high"
     f" AND saved <= :at AND {_UNFLAGGED.format('placed_modseq')}",
@@ -311,15 +311,14 @@ class _Reading:
 
 
 _TOUCHED = """
-SELECT p.uid, p.email, e.id, e.modseq, p.flagset, p.modseq, p.saved FROM placement p CROSS JOIN email e
-ON e.key = p.email WHERE p.mailbox = ? AND p.modseq > ?
-"""
+SELECT p.uid, p.email, e.id, e.modseq, p.flagset, p.modseq, p.saved
+""" + stamps.since("?1", "?2", "CROSS JOIN email e ON e.key = p.email")
 _GONE = """
 SELECT r.mailbox, r.uid, r.email, e.id, e.modseq, r.flagset, r.placed_modseq, r.saved, r.moved_to, r.moved_uid
 FROM removed r LEFT JOIN email e ON e.key = r.email WHERE r.modseq > ?
 """
 _KNOWN_OLD = """
-SELECT max(coalesce((SELECT max(uid) FROM placement WHERE mailbox = ?1 AND modseq <= ?2), 0),
+SELECT max(coalesce((SELECT uid FROM placement WHERE mailbox = ?1 AND modseq <= ?2 ORDER BY uid DESC LIMIT 1), 0),
     coalesce((SELECT max(uid) FROM removed WHERE mailbox = ?1 AND placed_modseq <= ?2), 0))
 """
 

@@ -11,7 +11,7 @@ version; a newer file is refused.
 from __future__ import annotations
 
 APPLICATION_ID = 0x52535431  # "RST1"
-VERSION = 2
+VERSION = 3
 PAGE_SIZE = 4096  # a delivery touches some twenty trees: 8192 wrote 200 kB a message of 16 kB, this 110
 
 PRAGMAS_BEFORE_TABLES = f"""
@@ -165,8 +165,16 @@ CREATE TABLE placement (
     saved INTEGER NOT NULL,
     PRIMARY KEY (mailbox, uid)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX placement_modseq ON placement (mailbox, modseq);
 CREATE INDEX placement_email ON placement (email);
+
+CREATE TABLE stamp (                    -- where change numbers are looked up: see stamps.py
+    mailbox INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    low INTEGER NOT NULL,               -- UIDs, both included
+    high INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, modseq, low)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stamp_long ON stamp (mailbox, high) WHERE high - low >= 64;
 
 CREATE TABLE removed (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -305,3 +313,21 @@ CREATE TABLE transfer_in (
 ) STRICT, WITHOUT ROWID;
 """
 """Version 2: mailboxes shared with others. Nothing was ever written to version 1's `seen`."""
+
+STAMPS = """
+CREATE TABLE stamp (
+    mailbox INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    low INTEGER NOT NULL,
+    high INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, modseq, low)
+) STRICT, WITHOUT ROWID;
+INSERT INTO stamp (mailbox, modseq, low, high)
+SELECT mailbox, modseq, min(uid), max(uid) FROM (
+    SELECT mailbox, modseq, uid, uid - row_number() OVER (PARTITION BY mailbox, modseq ORDER BY uid) AS run
+    FROM placement)
+GROUP BY mailbox, modseq, run;
+CREATE INDEX stamp_long ON stamp (mailbox, high) WHERE high - low >= 64;
+DROP INDEX placement_modseq;
+"""
+"""Version 3: change numbers are looked up by stretches of UIDs, not by an index with an entry for each placement."""

@@ -11,7 +11,7 @@ Must not know: threads, files, futures.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import apsw
@@ -23,7 +23,7 @@ from ..annotation import AnnotationLimits
 from ..backup import Served
 from ..errors import CannotChangeMailbox, NoSuchMailbox, TooManyKeywords
 from ..model import INBOX, Flags, System, UidRanges
-from . import bulk, suffixes
+from . import bulk, stamps, suffixes
 from .served import UID_BITS, UIDVALIDITY_BITS
 from .values import pack, spans, typed
 
@@ -105,8 +105,8 @@ class Write:
     """
 
     __slots__ = (
-        "db", "delivered", "interned", "modseq", "note", "now", "numbered", "random", "session", "settings", "used",
-        "user",
+        "_stamped", "db", "delivered", "interned", "modseq", "note", "now", "numbered", "random", "session", "settings",
+        "used", "user",
     )  # fmt: skip
 
     def __init__(
@@ -133,6 +133,7 @@ class Write:
         self.numbered = True
         self.used = 0
         self.delivered = False
+        self._stamped: dict[int, list[tuple[int, int]]] = {}
 
     # Flags -----------------------------------------------------------------------------------------
 
@@ -204,6 +205,10 @@ class Write:
         )
         self.used += size
 
+    def stamp(self, mailbox: int, ranges: Iterable[tuple[int, int]]) -> None:
+        """These placements have this command's number now: `finish` writes where it is looked up."""
+        self._stamped.setdefault(mailbox, []).extend(ranges)
+
     def remember(self, kind: str, mailbox: int | None, ranges: Sequence[tuple[int, int]], former: str | None) -> None:
         """A history row: what was there before this command."""
         self.db.execute(
@@ -213,7 +218,9 @@ class Write:
         )
 
     def finish(self) -> None:
-        """Write the account's counter and use, and the minute's clock row. Called by the writer."""
+        """Write the account's counter and use, stamps, and the minute's clock row. Called by the writer."""
+        for mailbox, ranges in self._stamped.items():
+            stamps.write(self.db, mailbox, self.modseq, ranges)
         self.db.execute(
             "UPDATE account SET modseq = max(modseq, ?1), used = used + ?2,"
             " email_delivery = iif(?3, ?1, email_delivery)",
@@ -276,6 +283,7 @@ class Write:
         if (low ^ uid) >> UID_BITS:
             self.note_uidnext(mailbox, uid)
         if rows:
+            self.stamp(mailbox, [(uids[0], uids[-1])] if uids[-1] - uids[0] < len(uids) else [(u, u) for u in uids])
             self.touch_mailbox(
                 mailbox,
                 messages=len(rows), unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=uid,
@@ -315,6 +323,7 @@ class Write:
             self.note_uidnext(mailbox, high + 1)
         if change is not None:
             self._reflag(mailbox, low, high, change)
+        self.stamp(mailbox, [(low, high)])
         self._count_in(mailbox, low, high)
         return found, array("I", range(low, high + 1))
 

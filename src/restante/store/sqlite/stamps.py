@@ -1,0 +1,123 @@
+"""Which placements a change number may be on: a row for a stretch of UIDs, not one for each placement.
+
+What changed since a number is asked after every command, by IDLE, CONDSTORE, QRESYNC, JMAP and backup. An index over
+(mailbox, modseq) would answer it, at the price of an entry taken out and one put in for each message whose flags
+change: half of all that a large STORE costs. Instead a command writes a stamp for each stretch of UIDs that it changed
+(`Write.stamp`).
+
+What holds: each placement lies in a stamp of its mailbox and its own number. A stamp may name more: UIDs between two of
+its own, and those that have another number since, or are gone. So who reads (`since`) compares the numbers of both, and
+finds each placement once. Where a long stretch comes over another one, that one is cut at once; short ones that no
+placement needs any more go by `prune`. So reading costs as much as the answer and what single commands have changed,
+not as much as all stretches that ever were.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+import apsw
+
+from .values import typed
+
+GAP = 16
+"""UIDs that may lie between two of a stretch: passing over them is cheaper than another row."""
+
+LONG = 64
+"""UIDs of a stretch that is looked after: of such there is one at most for each UID. As in the schema's index."""
+
+STEP = 20_000
+"""Stamps that one step of pruning looks at: some 10 ms."""
+
+SPARE = 1_000
+"""Stamps that a mailbox may have above one for each message before it is worth a look."""
+
+
+def dense(uids: array[int]) -> bool:
+    """Whether ascending UIDs lie so close, on the whole, that one stretch is for them all."""
+    return len(uids) * GAP > uids[-1] - uids[0]
+
+
+def since(mailbox: str, number: str, columns: str = "", below: str = "") -> str:
+    """FROM and WHERE over the rows `p` of placements that have a number above one. Each once, in no order.
+
+    mailbox, number: names of parameters. columns: joined to it. below: a parameter, for numbers below it alone.
+    """
+    upto = f" AND c.modseq < {below}" if below else ""
+    return (
+        "FROM stamp c CROSS JOIN placement p ON p.mailbox = c.mailbox AND p.uid BETWEEN c.low AND c.high"
+        f" AND p.modseq = c.modseq {columns} WHERE c.mailbox = {mailbox} AND c.modseq > {number}{upto}"
+    )
+
+
+def write(db: apsw.Connection, mailbox: int, modseq: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """Stamp these UIDs. ranges: all that the number is on in this mailbox, in any order; they may overlap."""
+    rows: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if rows and low - rows[-1][1] <= GAP:
+            rows[-1] = (rows[-1][0], max(high, rows[-1][1]))
+        else:
+            rows.append((low, high))
+    for low, high in rows:
+        if high - low >= LONG:
+            _clear(db, mailbox, low, high)
+    if len(rows) == 1:
+        db.execute(_INSERT, (mailbox, modseq, *rows[0]))
+    else:
+        db.executemany(_INSERT, [(mailbox, modseq, low, high) for low, high in rows])
+
+
+def _clear(db: apsw.Connection, mailbox: int, low: int, high: int) -> None:
+    """Take UIDs that get a new number out of older long stretches."""
+    over: list[tuple[int, int, int]] = typed(db.execute(_OVER, (mailbox, low, high)))
+    for modseq, first, last in over:
+        db.execute("DELETE FROM stamp WHERE mailbox = ? AND modseq = ? AND low = ?", (mailbox, modseq, first))
+        rest = [(a, b) for a, b in ((first, low - 1), (high + 1, last)) if a <= b]
+        db.executemany(_INSERT, [(mailbox, modseq, a, b) for a, b in rest])
+
+
+def write_all(db: apsw.Connection) -> None:
+    """Stamps of all placements as they are, for a file that has none, or wrong ones."""
+    db.execute("DELETE FROM stamp")
+    db.execute(ALL)
+
+
+def swollen(db: apsw.Connection) -> list[int]:
+    """Mailboxes that have many more stamps than messages. Cost: a look at every stamp."""
+    return [mailbox for (mailbox,) in db.execute(_SWOLLEN, (SPARE,))]
+
+
+def prune(db: apsw.Connection, mailbox: int, after: int) -> int:
+    """Take away stamps that no placement needs, behind the number `after`; up to which: 0 where that was the end."""
+    end: int = db.execute(_STEP, (mailbox, after, STEP)).get or 0
+    db.execute(_PRUNE, (mailbox, after, end or 1 << 62))
+    return end
+
+
+_INSERT = "INSERT INTO stamp (mailbox, modseq, low, high) VALUES (?, ?, ?, ?)"
+_OVER = f"SELECT modseq, low, high FROM stamp WHERE high - low >= {LONG} AND mailbox = ? AND high >= ? AND low <= ?"
+ALL = """
+INSERT INTO stamp (mailbox, modseq, low, high)
+SELECT mailbox, modseq, min(uid), max(uid) FROM (
+    SELECT mailbox, modseq, uid, uid - row_number() OVER (PARTITION BY mailbox, modseq ORDER BY uid) AS run
+    FROM placement)
+GROUP BY mailbox, modseq, run
+"""
+UNSTAMPED = """
+SELECT p.mailbox, p.uid, p.flagset FROM placement p WHERE p.mailbox IN (SELECT key FROM mailbox) AND NOT EXISTS (
+    SELECT 1 FROM stamp s WHERE s.mailbox = p.mailbox AND s.modseq = p.modseq AND p.uid BETWEEN s.low AND s.high)
+ORDER BY p.mailbox, p.uid
+"""
+"""(mailbox, UID, flag set) of placements that `since` does not find."""
+
+_SWOLLEN = """
+SELECT s.mailbox FROM (SELECT mailbox, count(*) AS stamps FROM stamp GROUP BY mailbox) s
+LEFT JOIN mailbox m ON m.key = s.mailbox WHERE s.stamps > coalesce(m.messages, 0) + ?
+"""
+_STEP = "SELECT modseq FROM stamp WHERE mailbox = ? AND modseq > ? ORDER BY modseq LIMIT 1 OFFSET ?"
+_PRUNE = """
+DELETE FROM stamp WHERE mailbox = ?1 AND modseq > ?2 AND modseq <= ?3 AND NOT EXISTS (
+    SELECT 1 FROM placement p WHERE p.mailbox = stamp.mailbox AND p.uid BETWEEN stamp.low AND stamp.high
+    AND p.modseq = stamp.modseq)
+"""

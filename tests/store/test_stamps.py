@@ -1,0 +1,255 @@
+"""What changed since a number is found by stamps as by a look at every placement, whatever was written before."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from array import array
+from itertools import pairwise
+from pathlib import Path
+
+import apsw
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restante.store.interface import Engine, Store
+from restante.store.model import FlagMode, Flags, System
+from restante.store.sqlite import flags, recover, stamps
+from restante.store.sqlite.engine import SqliteEngine
+from restante.store.sqlite.schema import TABLES
+from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox
+
+BOX = 1
+MOST = 400
+
+stretches = st.lists(
+    st.tuples(st.integers(1, MOST), st.integers(0, MOST)).map(lambda one: (one[0], min(MOST, one[0] + one[1]))),
+    min_size=1, max_size=4,
+)  # fmt: skip
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("change"), stretches),
+        st.tuples(st.just("remove"), stretches),
+        st.tuples(st.just("prune"), stretches),
+    ),
+    max_size=12,
+)
+
+
+def file_of(count: int) -> apsw.Connection:
+    """A mailbox whose messages came one by one."""
+    db = apsw.Connection(":memory:")
+    db.execute(TABLES)
+    insert = "INSERT INTO placement (mailbox, uid, email, flagset, modseq, size, received, saved) VALUES"
+    for uid in range(1, count + 1):
+        db.execute(f"{insert} (1, ?1, ?1, 1, ?1, 1, 1, 1)", (uid,))
+        stamps.write(db, BOX, uid, [(uid, uid)])
+    return db
+
+
+def found(db: apsw.Connection, since: int) -> list[int]:
+    return [uid for (uid,) in db.execute(f"SELECT p.uid {stamps.since('?1', '?2')}", (BOX, since))]
+
+
+def by_looking(db: apsw.Connection, since: int) -> list[int]:
+    return [uid for (uid,) in db.execute("SELECT uid FROM placement WHERE modseq > ? ORDER BY uid", (since,))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(count=st.integers(0, MOST), done=steps)
+def test_each_change_is_found_once(count: int, done: list[tuple[str, list[tuple[int, int]]]]) -> None:
+    db, modseq = file_of(count), MOST
+    for what, ranges in done:
+        modseq += 1
+        for low, high in ranges:
+            if what == "change":
+                db.execute("UPDATE placement SET modseq = ? WHERE uid BETWEEN ? AND ?", (modseq, low, high))
+            elif what == "remove":
+                db.execute("DELETE FROM placement WHERE uid BETWEEN ? AND ?", (low, high))
+        if what == "change":
+            stamps.write(db, BOX, modseq, ranges)
+        elif what == "prune":
+            assert stamps.prune(db, BOX, 0) == 0
+        assert list(db.execute(stamps.UNSTAMPED.replace("p.mailbox IN (SELECT key FROM mailbox) AND", ""))) == []
+        long = sorted(db.execute(f"SELECT low, high FROM stamp WHERE high - low >= {stamps.LONG}"))
+        assert all(first[1] < then[0] for first, then in pairwise(long)), "long ones lie apart"
+    for since in (0, count // 2, MOST, MOST + len(done) // 2, modseq):
+        uids = found(db, since)
+        assert sorted(uids) == by_looking(db, since)
+        low = db.execute("SELECT min(low) FROM stamp WHERE mailbox = ? AND modseq > ?", (BOX, since)).get
+        assert not uids or low <= min(uids)
+
+
+def test_a_stretch_costs_a_row_and_not_one_for_each_message() -> None:
+    db = file_of(0)
+    stamps.write(db, BOX, 7, [(n, n) for n in range(1, 200, 2)])
+    stamps.write(db, BOX, 8, [(1000, 1000), (1000 + stamps.GAP, 1000 + stamps.GAP), (2000, 2000)])
+    assert list(db.execute("SELECT modseq, low, high FROM stamp")) == [
+        (7, 1, 199), (8, 1000, 1000 + stamps.GAP), (8, 2000, 2000)
+    ]  # fmt: skip
+    assert stamps.dense(array("q", range(1, 200, 2)))
+    assert not stamps.dense(array("q", [1, 1000]))
+
+
+def test_pruning_goes_in_steps_and_keeps_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamps, "STEP", 10)
+    monkeypatch.setattr(stamps, "SPARE", 5)
+    db = file_of(100)
+    db.execute(
+        "INSERT INTO mailbox (key, id, name, uidvalidity, uidnext, highest_modseq, messages, created_modseq,"
+        " changed_modseq) VALUES (1, 'b', 'INBOX', 1, 101, 100, 100, 1, 1)"
+    )
+    assert stamps.swollen(db) == []
+    for modseq in range(101, 161):
+        db.execute("UPDATE placement SET modseq = ? WHERE uid = 50", (modseq,))
+        stamps.write(db, BOX, modseq, [(50, 50)])
+    assert stamps.swollen(db) == [BOX]
+    after, taken = 0, 0
+    while after := stamps.prune(db, BOX, after):
+        taken += 1
+    assert taken > 10
+    assert stamps.swollen(db) == []
+    assert db.execute("SELECT count(*) FROM stamp").get == 100
+    assert sorted(found(db, 0)) == list(range(1, 101))
+    assert found(db, 159) == [50]
+
+
+def test_housekeeping_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamps, "SPARE", 2)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 3)
+        for mode in (FlagMode.ADD, FlagMode.REMOVE) * 5:
+            await store.store_flags(box, ((2, 2),), mode, Flags(System.FLAGGED))
+        number = await store.last_change()
+        db = connection(installation)
+        assert db.execute("SELECT count(*) FROM stamp").get == 11
+        assert await store.reclaim(100) == 0
+        assert db.execute("SELECT count(*) FROM stamp").get == 2
+        assert await store.last_change() == number
+        assert [uid for uid, *_ in (await store.delta(box, number - 1)).changed] == [2]
+        assert [uid for uid, *_ in (await store.delta(box, 0)).changed] == [1, 2, 3]
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_deleted_mailbox_leaves_no_stamps(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = (await store.create_mailbox("Work")).key
+        await fill(store, box, 3)
+        db = connection(installation)
+        assert db.execute("SELECT count(*) FROM stamp WHERE mailbox = ?", (box,)).get == 1
+        await store.delete_mailbox(box)
+        assert db.execute("SELECT count(*) FROM stamp").get == 0
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
+def connection(installation: Installation) -> apsw.Connection:
+    return apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_flags_are_stored_by_what_is_held_as_by_the_file(tmp_path: Path, seed: int) -> None:
+    """One process that holds the flags of the mailbox, one that never does."""
+    draw = random.Random(seed)
+    names = (System.SEEN, System.FLAGGED, System.ANSWERED, System.DELETED)
+
+    def play(data: Path, *, holds: bool, scenes: list[tuple[tuple[tuple[int, int], ...], FlagMode, Flags]]) -> object:
+        installation = Installation("sqlite", data)
+        told: list[object] = []
+
+        async def scene(engine: Engine, store: Store) -> None:
+            assert isinstance(engine, SqliteEngine)
+            box = await inbox(store)
+            await fill(store, box, 30)
+            await store.expunge(box, ((7, 7), (20, 22)), deleted_only=False)
+            for ranges, mode, some in scenes:
+                if holds:
+                    await store.flag_columns(box, ALL, 1_000)
+                    assert engine.kept.flags.held(ACCOUNT, box, ranges) is not None
+                else:
+                    engine.kept.flags.drop((ACCOUNT, box))
+                flagged = await store.store_flags(box, ranges, mode, some)
+                told.append((flagged.modseq, list(flagged.changed), list(flagged.refused)))
+            table = await store.flag_table()
+            told.append([(uid, table[n], modseq) for uid, n, modseq in (await store.delta(box, 0)).changed])
+            told.append((await store.snapshot(box)).mailbox.unseen)
+            assert [one async for one in store.doctor(False) if one.code != "answers"] == []
+
+        asyncio.run(installation.play(scene))
+        return told
+
+    scenes = []
+    for _ in range(25):
+        low = draw.randint(1, 30)
+        ranges = ((low, draw.randint(low, 40)),) if draw.random() < 0.5 else tuple(
+            (n, n) for n in sorted(draw.sample(range(1, 34), draw.randint(1, 20)))
+        )  # fmt: skip
+        scenes.append((ranges, draw.choice(list(FlagMode)), Flags(draw.choice(names) | draw.choice(names))))
+    assert play(tmp_path / "a", holds=True, scenes=scenes) == play(tmp_path / "b", holds=False, scenes=scenes)
+
+
+def test_what_is_held_wrongly_is_found_out_and_nothing_is_stored_by_it(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 4)
+        await store.store_flags(box, ((2, 2),), FlagMode.ADD, Flags(System.SEEN))
+        await store.flag_columns(box, ALL, 1_000)
+        modseq, _, held = engine.kept.flags._arrays[ACCOUNT, box]
+        held[1] = held[0]  # as if the second had the first one's flags
+        flagged = await store.store_flags(box, ALL, FlagMode.ADD, Flags(System.SEEN))
+        assert list(flagged.changed) == [1, 3, 4]
+        assert flagged.modseq == modseq + 1
+        assert (await store.snapshot(box)).mailbox.unseen == 0
+        assert [one async for one in store.doctor(False) if one.code != "answers"] == []
+        assert list(flags.Held(1, array("I", [3, 5]), array("I", [8, 9])).of_set(9)) == [5]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_stamp_that_is_lost_is_found_by_the_doctor_and_what_changed_is_told(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 4)
+        number = await store.last_change()
+        await store.store_flags(box, ((2, 2),), FlagMode.ADD, Flags(System.SEEN))
+        known = await store.last_change()
+        db = connection(installation)
+        db.execute("DELETE FROM stamp WHERE modseq = ?", (known,))
+        db.close()
+        assert {one.code async for one in store.doctor(False)} - {"answers"} == {"stamp"}
+        assert {one.code async for one in store.doctor(True) if one.repaired} >= {"stamp"}
+        assert {one.code async for one in store.doctor(False)} - {"answers"} == set()
+        for since in (number, known):  # those too who have asked meanwhile
+            delta = await store.delta(box, since)
+            assert delta.complete
+            assert [uid for uid, *_ in delta.changed] == [2]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_pruning_takes_no_number(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 2)
+        number = await store.last_change()
+        assert await engine.account(ACCOUNT)._write(recover.prune_stamps, box, 0) == 0
+        assert await store.last_change() == number
+
+    asyncio.run(installation.play(scene))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, System
 from restante.store.sqlite import flags, recover, stamps
+from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.schema import TABLES
 from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox
@@ -249,7 +250,8 @@ def test_pruning_takes_no_number(tmp_path: Path) -> None:
         box = await inbox(store)
         await fill(store, box, 2)
         number = await store.last_change()
-        assert await engine.account(ACCOUNT)._write(recover.prune_stamps, box, 0) == 0
+        assert isinstance(store, SqliteStore)
+        assert await store._write(recover.prune_stamps, box, 0) == 0
         assert await store.last_change() == number
 
     asyncio.run(installation.play(scene))

@@ -16,7 +16,7 @@ CREATE TABLE account (
     file TEXT NOT NULL,                 -- which file this is: another one means that a copy was put in service
     created INTEGER NOT NULL
 ) STRICT;
-INSERT INTO account VALUES(1,'a1b2c3','ivfaqug6zjjqhfpfn5tjp5opngu',7,3,1800000001,0,3634,'2146537.1795745795131849707',1800000000);
+INSERT INTO account VALUES(1,'a1b2c3','ixujwe7tu4dlytolpqlawo7na3i',7,3,1800000001,0,3634,'2146711.1795747756179921382',1800000000);
 
 DROP TABLE IF EXISTS acl;
 CREATE TABLE acl (
@@ -104,10 +104,10 @@ CREATE TABLE email (
     uidl TEXT,                          -- a UIDL that an old server gave
     modseq INTEGER NOT NULL             -- created
 ) STRICT;
-INSERT INTO email VALUES(1,'m6d5ubxfiat2tvt6oha267lsjh4','tkrgw6ry4m63mbhnjkyll2wsgui',1,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(2,'m6d5ubxdnod3deexz6cpzetkvm4','tkrgw6r7teasuhyt7322wc4nyme',2,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(3,'m6d5ubxe6z2x3j5jib6hztz7c6e','tkrgw6r5tdbxjozr437npdddhoy',3,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(4,'mags67kp6v3odlvfmfp4im3lpoy','tq2aaxr24bdpl3rdsusbndf3ayu',4,1200,1000000,NULL,NULL,3);
+INSERT INTO email VALUES(1,'mu3ahnfhfrvcmuoicsm5rigqhwm','t6cnokhg4fau5mirynac2yg2cum',1,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(2,'mu3ahnfasekttxlmbqjvsxc4pzy','t6cnokhb533jl3myun3d7zkrmyy',2,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(3,'mu3ahnfckhd3lvtly6rrqwjhgsy','t6cnokhfeynzvt4u6duurj5uux4',3,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(4,'m5bng7ju5eiqdti3ybxas467x74','tnpmnv2okxzcayn5t2g33o4yeja',4,1200,1000000,NULL,NULL,3);
 CREATE INDEX email_content ON email (content);
 CREATE INDEX email_uidl ON email (uidl) WHERE uidl IS NOT NULL;
 
@@ -167,8 +167,12 @@ CREATE TABLE mailbox (
     created_modseq INTEGER NOT NULL,
     changed_modseq INTEGER NOT NULL     -- last number that changed the mailbox itself (name, role): JMAP
 ) STRICT;
-INSERT INTO mailbox VALUES(1,'bjhm3qwv7pqvc6yb5miyr3xcvp4','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
-INSERT INTO mailbox VALUES(2,'bye3vw7byn3p7hg2djhcx45xery','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
+INSERT INTO mailbox VALUES(1,'bys42muxoxvtxb7ldwien2p74ru','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
+INSERT INTO mailbox VALUES(2,'b24gnpi53hb7qqlwmfxqqpbxai4','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
+CREATE TRIGGER stamp_new AFTER UPDATE OF uidnext ON mailbox WHEN new.messages > old.messages BEGIN
+    INSERT INTO stamp (mailbox, modseq, low, high)
+    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1);
+END;
 
 DROP TABLE IF EXISTS mailbox_tombstone;
 CREATE TABLE mailbox_tombstone (
@@ -316,7 +320,7 @@ CREATE TABLE thread_link (
     thread TEXT NOT NULL,
     PRIMARY KEY (message_id, subject)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'tq2aaxr24bdpl3rdsusbndf3ayu');
+INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'tnpmnv2okxzcayn5t2g33o4yeja');
 
 DROP TABLE IF EXISTS transfer_in;
 CREATE TABLE transfer_in (

@@ -175,6 +175,10 @@ CREATE TABLE stamp (                    -- where change numbers are looked up: s
     PRIMARY KEY (mailbox, modseq, low)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX stamp_long ON stamp (mailbox, high) WHERE high - low >= 64;
+CREATE TRIGGER stamp_new AFTER UPDATE OF uidnext ON mailbox WHEN new.messages > old.messages BEGIN
+    INSERT INTO stamp (mailbox, modseq, low, high)
+    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1);
+END;
 
 CREATE TABLE removed (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -328,6 +332,10 @@ SELECT mailbox, modseq, min(uid), max(uid) FROM (
     FROM placement)
 GROUP BY mailbox, modseq, run;
 CREATE INDEX stamp_long ON stamp (mailbox, high) WHERE high - low >= 64;
+CREATE TRIGGER stamp_new AFTER UPDATE OF uidnext ON mailbox WHEN new.messages > old.messages BEGIN
+    INSERT INTO stamp (mailbox, modseq, low, high)
+    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1);
+END;
 DROP INDEX placement_modseq;
 """
 """Version 3: change numbers are looked up by stretches of UIDs, not by an index with an entry for each placement."""

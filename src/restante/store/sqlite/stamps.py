@@ -3,7 +3,8 @@
 What changed since a number is asked after every command, by IDLE, CONDSTORE, QRESYNC, JMAP and backup. An index over
 (mailbox, modseq) would answer it, at the price of an entry taken out and one put in for each message whose flags
 change: half of all that a large STORE costs. Instead a command writes a stamp for each stretch of UIDs that it changed
-(`Write.stamp`).
+(`Write.stamp`); what comes into a mailbox is stamped by a trigger on the mailbox's row, since its UIDs are those by
+which UIDNEXT rises.
 
 What holds: each placement lies in a stamp of its mailbox and its own number. A stamp may name more: UIDs between two of
 its own, and those that have another number since, or are gone. So who reads (`since`) compares the numbers of both, and

@@ -206,7 +206,8 @@ class Write:
         self.used += size
 
     def stamp(self, mailbox: int, ranges: Iterable[tuple[int, int]]) -> None:
-        """These placements have this command's number now: `finish` writes where it is looked up."""
+        """These placements, which were there before, have this command's number now: `finish` writes where it is looked
+        up. New ones are stamped with the mailbox's counters, by a trigger."""
         self._stamped.setdefault(mailbox, []).extend(ranges)
 
     def remember(self, kind: str, mailbox: int | None, ranges: Sequence[tuple[int, int]], former: str | None) -> None:
@@ -283,7 +284,6 @@ class Write:
         if (low ^ uid) >> UID_BITS:
             self.note_uidnext(mailbox, uid)
         if rows:
-            self.stamp(mailbox, [(uids[0], uids[-1])] if uids[-1] - uids[0] < len(uids) else [(u, u) for u in uids])
             self.touch_mailbox(
                 mailbox,
                 messages=len(rows), unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=uid,
@@ -323,7 +323,6 @@ class Write:
             self.note_uidnext(mailbox, high + 1)
         if change is not None:
             self._reflag(mailbox, low, high, change)
-        self.stamp(mailbox, [(low, high)])
         self._count_in(mailbox, low, high)
         return found, array("I", range(low, high + 1))
 

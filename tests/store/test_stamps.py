@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from array import array
-from itertools import pairwise
 from pathlib import Path
 
 import apsw
@@ -24,10 +23,11 @@ from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox
 BOX = 1
 MOST = 400
 
-stretches = st.lists(
-    st.tuples(st.integers(1, MOST), st.integers(0, MOST)).map(lambda one: (one[0], min(MOST, one[0] + one[1]))),
-    min_size=1, max_size=4,
-)  # fmt: skip
+stretch = st.tuples(st.integers(1, MOST), st.integers(0, MOST), st.sampled_from([1, 1, 2, 3, stamps.GAP, 40])).map(
+    lambda one: [(uid, uid) for uid in range(one[0], min(MOST, one[0] + one[1]) + 1, one[2])]
+)
+"""UIDs at the same distance: most of what lies between keeps its number."""
+stretches = st.lists(stretch, min_size=1, max_size=3).map(lambda some: sorted({one for each in some for one in each}))
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("change"), stretches),
@@ -73,8 +73,8 @@ def test_each_change_is_found_once(count: int, done: list[tuple[str, list[tuple[
         elif what == "prune":
             assert stamps.prune(db, BOX, 0) == 0
         assert list(db.execute(stamps.UNSTAMPED.replace("p.mailbox IN (SELECT key FROM mailbox) AND", ""))) == []
-        long = sorted(db.execute(f"SELECT low, high FROM stamp WHERE high - low >= {stamps.LONG}"))
-        assert all(first[1] < then[0] for first, then in pairwise(long)), "long ones lie apart"
+        sizes = db.execute(f"SELECT sum(high - low + 1) FROM stamp WHERE high - low >= {stamps.LONG}").get
+        assert (sizes or 0) <= MOST * stamps.GAP, "no UID is in many long ones"
     for since in (0, count // 2, MOST, MOST + len(done) // 2, modseq):
         uids = found(db, since)
         assert sorted(uids) == by_looking(db, since)
@@ -89,8 +89,6 @@ def test_a_stretch_costs_a_row_and_not_one_for_each_message() -> None:
     assert list(db.execute("SELECT modseq, low, high FROM stamp")) == [
         (7, 1, 199), (8, 1000, 1000 + stamps.GAP), (8, 2000, 2000)
     ]  # fmt: skip
-    assert stamps.dense(array("q", range(1, 200, 2)))
-    assert not stamps.dense(array("q", [1, 1000]))
 
 
 def test_pruning_goes_in_steps_and_keeps_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

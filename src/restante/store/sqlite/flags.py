@@ -14,7 +14,6 @@ from itertools import chain, compress
 import apsw
 
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
-from . import stamps
 from .mailboxes import mailbox_by_key
 from .transaction import Write
 from .values import pack, ranges_of, spans
@@ -108,7 +107,7 @@ def change_flags(
         _count(tx, mailbox, uids, old, new)
         stretches = ranges_of(uids)
         tx.remember("flags", mailbox, stretches, str(number))
-        tx.stamp(mailbox, [(uids[0], uids[-1])] if stamps.dense(uids) else stretches)
+        tx.stamp(mailbox, stretches)
         # What is written is never taken up again by a later set: `change` changes no set that it has made.
         wanted = tx.flagset(new)
         written = tx.db.total_changes()

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from itertools import chain
 
 import apsw
 
+from ...runs import runs
 from .values import typed
 
 GAP = 16
@@ -35,11 +37,6 @@ SPARE = 1_000
 """Stamps that a mailbox may have above one for each message before it is worth a look."""
 
 
-def dense(uids: array[int]) -> bool:
-    """Whether ascending UIDs lie so close, on the whole, that one stretch is for them all."""
-    return len(uids) * GAP > uids[-1] - uids[0]
-
-
 def since(mailbox: str, number: str, columns: str = "", below: str = "") -> str:
     """FROM and WHERE over the rows `p` of placements that have a number above one. Each once, in no order.
 
@@ -53,29 +50,40 @@ def since(mailbox: str, number: str, columns: str = "", below: str = "") -> str:
 
 
 def write(db: apsw.Connection, mailbox: int, modseq: int, ranges: Iterable[tuple[int, int]]) -> None:
-    """Stamp these UIDs. ranges: all that the number is on in this mailbox, in any order; they may overlap."""
-    rows: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if rows and low - rows[-1][1] <= GAP:
-            rows[-1] = (rows[-1][0], max(high, rows[-1][1]))
-        else:
-            rows.append((low, high))
-    for low, high in rows:
+    """Stamp these UIDs, whose placements have the number now. ranges: all that have it in this mailbox, in any order;
+    every placement between the two ends of each has it."""
+    rows = _close(ranges)
+    for low, high, whole in rows:
         if high - low >= LONG:
-            _clear(db, mailbox, low, high)
-    if len(rows) == 1:
-        db.execute(_INSERT, (mailbox, modseq, *rows[0]))
-    else:
-        db.executemany(_INSERT, [(mailbox, modseq, low, high) for low, high in rows])
+            _cut(db, mailbox, low, high, whole)
+    db.executemany(_INSERT, [(mailbox, modseq, low, high) for low, high, _ in rows])
 
 
-def _clear(db: apsw.Connection, mailbox: int, low: int, high: int) -> None:
-    """Take UIDs that get a new number out of older long stretches."""
+def _close(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int, bool]]:
+    """Ranges with those together that lie close, and whether nothing lies between."""
+    rows: list[tuple[int, int, bool]] = []
+    for low, high in sorted(ranges):
+        if not rows or low - rows[-1][1] > GAP:
+            rows.append((low, high, True))
+        else:
+            first, last, whole = rows[-1]
+            rows[-1] = (first, max(high, last), whole and low <= last + 1)
+    return rows
+
+
+def _cut(db: apsw.Connection, mailbox: int, low: int, high: int, whole: bool) -> None:
+    """Take out of older long stretches what lies in a new one, but for what still has their numbers: nothing does where
+    the new one is `whole`. So a long stretch has its number every `GAP` UIDs or closer wherever another one lies over
+    it, and no UID is in more than some `GAP` of them."""
     over: list[tuple[int, int, int]] = typed(db.execute(_OVER, (mailbox, low, high)))
     for modseq, first, last in over:
         db.execute("DELETE FROM stamp WHERE mailbox = ? AND modseq = ? AND low = ?", (mailbox, modseq, first))
-        rest = [(a, b) for a, b in ((first, low - 1), (high + 1, last)) if a <= b]
-        db.executemany(_INSERT, [(mailbox, modseq, a, b) for a, b in rest])
+        rest = [(first, low - 1), (high + 1, last)]
+        if not whole:
+            within = (mailbox, max(first, low), min(last, high), modseq)
+            kept = array("I", chain.from_iterable(db.execute(_KEPT, within)))
+            rest += [(a, b) for a, b, _ in _close(runs(kept))]
+        db.executemany(_INSERT, [(mailbox, modseq, a, b) for a, b in rest if a <= b])
 
 
 def write_all(db: apsw.Connection) -> None:
@@ -98,6 +106,7 @@ def prune(db: apsw.Connection, mailbox: int, after: int) -> int:
 
 _INSERT = "INSERT INTO stamp (mailbox, modseq, low, high) VALUES (?, ?, ?, ?)"
 _OVER = f"SELECT modseq, low, high FROM stamp WHERE high - low >= {LONG} AND mailbox = ? AND high >= ? AND low <= ?"
+_KEPT = "SELECT uid FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? AND modseq = ?"
 ALL = """
 INSERT INTO stamp (mailbox, modseq, low, high)
 SELECT mailbox, modseq, min(uid), max(uid) FROM (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, System
-from restante.store.sqlite import flags, recover, stamps
+from restante.store.sqlite import flags, recover, stamps, transaction
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.schema import TABLES
@@ -251,5 +251,24 @@ def test_pruning_takes_no_number(tmp_path: Path) -> None:
         assert isinstance(store, SqliteStore)
         assert await store._write(recover.prune_stamps, box, 0) == 0
         assert await store.last_change() == number
+
+    asyncio.run(installation.play(scene))
+
+
+def test_a_command_may_change_the_flags_of_what_it_has_placed(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    def both(tx: transaction.Write, box: int) -> None:
+        tx.place_from(box, box, ((1, 1),))
+        flags.change_flags(tx, box, ((3, 3),), lambda old: Flags(old.system | System.FLAGGED), None)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 2)
+        number = await store.last_change()
+        assert isinstance(store, SqliteStore)
+        await store._write(both, box)
+        assert [uid for uid, *_ in (await store.delta(box, number)).changed] == [3]
+        assert [one async for one in store.doctor(False) if one.code != "answers"] == []
 
     asyncio.run(installation.play(scene))

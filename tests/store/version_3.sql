@@ -16,7 +16,7 @@ CREATE TABLE account (
     file TEXT NOT NULL,                 -- which file this is: another one means that a copy was put in service
     created INTEGER NOT NULL
 ) STRICT;
-INSERT INTO account VALUES(1,'a1b2c3','ixujwe7tu4dlytolpqlawo7na3i',7,3,1800000001,0,3634,'2146711.1795747756179921382',1800000000);
+INSERT INTO account VALUES(1,'a1b2c3','iog2mwwugtjo6mozdsu2rgllqoi',7,3,1800000001,0,3634,'2238491.1795748899231963159',1800000000);
 
 DROP TABLE IF EXISTS acl;
 CREATE TABLE acl (
@@ -104,10 +104,10 @@ CREATE TABLE email (
     uidl TEXT,                          -- a UIDL that an old server gave
     modseq INTEGER NOT NULL             -- created
 ) STRICT;
-INSERT INTO email VALUES(1,'mu3ahnfhfrvcmuoicsm5rigqhwm','t6cnokhg4fau5mirynac2yg2cum',1,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(2,'mu3ahnfasekttxlmbqjvsxc4pzy','t6cnokhb533jl3myun3d7zkrmyy',2,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(3,'mu3ahnfckhd3lvtly6rrqwjhgsy','t6cnokhfeynzvt4u6duurj5uux4',3,17,1000000,NULL,NULL,2);
-INSERT INTO email VALUES(4,'m5bng7ju5eiqdti3ybxas467x74','tnpmnv2okxzcayn5t2g33o4yeja',4,1200,1000000,NULL,NULL,3);
+INSERT INTO email VALUES(1,'m7ieivxsuqime6h3dntseahuiey','t2xe2drew6sjjdfkdhijuom5hpa',1,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(2,'m7ieivxunguxiosapnfc6ht5isq','t2xe2drdayirimiapygbcuizgpa',2,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(3,'m7ieivxuqrkbnvkq2leiyhhyq6i','t2xe2drfz5drxevn36uuhwzullm',3,17,1000000,NULL,NULL,2);
+INSERT INTO email VALUES(4,'mdkfmwqhquozxzsfwybmg3jhhxu','tk3oplqkylrcecethelyqq3r4tq',4,1200,1000000,NULL,NULL,3);
 CREATE INDEX email_content ON email (content);
 CREATE INDEX email_uidl ON email (uidl) WHERE uidl IS NOT NULL;
 
@@ -167,11 +167,12 @@ CREATE TABLE mailbox (
     created_modseq INTEGER NOT NULL,
     changed_modseq INTEGER NOT NULL     -- last number that changed the mailbox itself (name, role): JMAP
 ) STRICT;
-INSERT INTO mailbox VALUES(1,'bys42muxoxvtxb7ldwien2p74ru','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
-INSERT INTO mailbox VALUES(2,'b24gnpi53hb7qqlwmfxqqpbxai4','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
+INSERT INTO mailbox VALUES(1,'bazttuodxejms644dztqzhglwzi','INBOX',NULL,1800000000,6,7,0,4,2,0,2434,0,1,1);
+INSERT INTO mailbox VALUES(2,'byqst7hiatcaskcwsrquj2ad4ty','Sent','\Sent',1800000001,2,5,0,1,1,0,1200,0,4,4);
 CREATE TRIGGER stamp_new AFTER UPDATE OF uidnext ON mailbox WHEN new.messages > old.messages BEGIN
     INSERT INTO stamp (mailbox, modseq, low, high)
-    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1);
+    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1)
+    ON CONFLICT DO UPDATE SET high = max(high, excluded.high);
 END;
 
 DROP TABLE IF EXISTS mailbox_tombstone;
@@ -320,7 +321,7 @@ CREATE TABLE thread_link (
     thread TEXT NOT NULL,
     PRIMARY KEY (message_id, subject)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'tnpmnv2okxzcayn5t2g33o4yeja');
+INSERT INTO thread_link VALUES(5378774765424557703,591633059294511627,'tk3oplqkylrcecethelyqq3r4tq');
 
 DROP TABLE IF EXISTS transfer_in;
 CREATE TABLE transfer_in (

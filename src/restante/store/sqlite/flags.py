@@ -117,7 +117,7 @@ def change_flags(
             )
         else:
             tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids)))
-        if tx.db.total_changes() - written != len(uids):
+        if known is not None and tx.db.total_changes() - written != len(uids):
             raise OtherwiseHeld
         changed.append((number, wanted, array("I", uids)))
     if not changed:

@@ -177,7 +177,8 @@ CREATE TABLE stamp (                    -- where change numbers are looked up: s
 CREATE INDEX stamp_long ON stamp (mailbox, high) WHERE high - low >= 64;
 CREATE TRIGGER stamp_new AFTER UPDATE OF uidnext ON mailbox WHEN new.messages > old.messages BEGIN
     INSERT INTO stamp (mailbox, modseq, low, high)
-    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1);
+    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1)
+    ON CONFLICT DO UPDATE SET high = max(high, excluded.high);
 END;
 
 CREATE TABLE removed (
@@ -334,7 +335,8 @@ GROUP BY mailbox, modseq, run;
 CREATE INDEX stamp_long ON stamp (mailbox, high) WHERE high - low >= 64;
 CREATE TRIGGER stamp_new AFTER UPDATE OF uidnext ON mailbox WHEN new.messages > old.messages BEGIN
     INSERT INTO stamp (mailbox, modseq, low, high)
-    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1);
+    VALUES (new.key, new.highest_modseq, old.uidnext, new.uidnext - 1)
+    ON CONFLICT DO UPDATE SET high = max(high, excluded.high);
 END;
 DROP INDEX placement_modseq;
 """

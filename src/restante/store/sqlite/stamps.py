@@ -8,9 +8,9 @@ which UIDNEXT rises.
 
 What holds: each placement lies in a stamp of its mailbox and its own number. A stamp may name more: UIDs between two of
 its own, and those that have another number since, or are gone. So who reads (`since`) compares the numbers of both, and
-finds each placement once. Where a long stretch comes over another one, that one is cut at once; short ones that no
-placement needs any more go by `prune`. So reading costs as much as the answer and what single commands have changed,
-not as much as all stretches that ever were.
+finds each placement once. Where a long stretch comes over another one, that one is cut at once to what it still needs;
+short ones that no placement needs any more go by `prune`. So reading costs as much as the answer and what single
+commands have changed, not as much as all stretches that ever were.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GAP = 16
 """UIDs that may lie between two of a stretch: passing over them is cheaper than another row."""
 
 LONG = 64
-"""UIDs of a stretch that is looked after: of such there is one at most for each UID. As in the schema's index."""
+"""UIDs of a stretch that is cut where another one comes over it. The same number is in the schema's index."""
 
 STEP = 20_000
 """Stamps that one step of pruning looks at: some 10 ms."""
@@ -104,7 +104,11 @@ def prune(db: apsw.Connection, mailbox: int, after: int) -> int:
     return end
 
 
-_INSERT = "INSERT INTO stamp (mailbox, modseq, low, high) VALUES (?, ?, ?, ?)"
+# A command may change flags of what it has placed itself: one more stamp of the same number.
+_INSERT = """
+INSERT INTO stamp (mailbox, modseq, low, high) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET high = max(high, excluded.high)
+"""
 _OVER = f"SELECT modseq, low, high FROM stamp WHERE high - low >= {LONG} AND mailbox = ? AND high >= ? AND low <= ?"
 _KEPT = "SELECT uid FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? AND modseq = ?"
 ALL = """

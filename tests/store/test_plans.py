@@ -57,7 +57,7 @@ HOT = {
     "long stamps below a new one": (stamps._OVER, 3),
     "stamps to prune": (stamps._PRUNE, 3),
     "flags to change": (flags._OF_SET, 4),
-    "flags changed": (flags._UPDATE, 4),
+    "flags changed": (flags._UPDATE, 5),
     "flags changed by range": (flags._UPDATE_RANGE, 7),
     "changed flags": (matches.CHANGED, 3),
     "gone": (matches.GONE, 3),

@@ -114,6 +114,48 @@ def test_pruning_goes_in_steps_and_keeps_what_is_needed(monkeypatch: pytest.Monk
     assert found(db, 159) == [50]
 
 
+def test_wide_stamps_that_nobody_needs_are_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamps, "SPARE", 0)
+    db = file_of(60)
+    db.execute(
+        "INSERT INTO mailbox (key, id, name, uidvalidity, uidnext, highest_modseq, messages, created_modseq,"
+        " changed_modseq) VALUES (1, 'b', 'INBOX', 1, 101, 100, 60, 1, 1)"
+    )
+    assert stamps.prune(db, BOX, 0) == 0
+    for modseq in range(101, 120):
+        db.execute("UPDATE placement SET modseq = ?", (modseq,))
+        stamps.write(db, BOX, modseq, [(1, 60)])
+    assert stamps.swollen(db) == [BOX]
+    assert stamps.prune(db, BOX, 0) == 0
+    assert list(db.execute("SELECT modseq, low, high FROM stamp")) == [(119, 1, 60)]
+    assert stamps.swollen(db) == []
+
+
+@pytest.mark.parametrize("most", [(2, 60_000), (8_000, 5)], ids=["stamps", "uids"])
+def test_what_is_much_to_pass_over_is_read_on_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(stamps, "MOST", most)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, 9)
+        await store.flag_columns(box, ALL, 10)
+        number = await store.last_change()
+        for uid in (2, 4, 8):
+            await store.store_flags(box, ((uid, uid),), FlagMode.ADD, Flags(System.FLAGGED))
+        for since, changed in ((number, [2, 4, 8]), (0, list(range(1, 10)))):
+            delta = await store.delta(box, since)
+            assert [uid for uid, *_ in delta.changed] == changed
+        db = connection(installation)
+        assert stamps.are_many(db, box, 0)
+        assert not stamps.are_many(db, box, await store.last_change() - 1)
+        db.close()
+
+    asyncio.run(installation.play(scene))
+
+
 def test_housekeeping_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stamps, "SPARE", 2)
     installation = Installation("sqlite", tmp_path / "data")
@@ -196,7 +238,10 @@ def test_flags_are_stored_by_what_is_held_as_by_the_file(tmp_path: Path, seed: i
     assert play(tmp_path / "a", holds=True, scenes=scenes) == play(tmp_path / "b", holds=False, scenes=scenes)
 
 
-def test_what_is_held_wrongly_is_found_out_and_nothing_is_stored_by_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [ALL, tuple((n, n) for n in range(1, 30))], ids=["range", "many"])
+def test_what_is_held_wrongly_is_found_out_and_nothing_is_stored_by_it(
+    tmp_path: Path, named: tuple[tuple[int, int], ...]
+) -> None:
     installation = Installation("sqlite", tmp_path / "data")
 
     async def scene(engine: Engine, store: Store) -> None:
@@ -207,9 +252,12 @@ def test_what_is_held_wrongly_is_found_out_and_nothing_is_stored_by_it(tmp_path:
         await store.flag_columns(box, ALL, 1_000)
         modseq, _, held = engine.kept.flags._arrays[ACCOUNT, box]
         held[1] = held[0]  # as if the second had the first one's flags
-        flagged = await store.store_flags(box, ALL, FlagMode.ADD, Flags(System.SEEN))
+        flagged = await store.store_flags(box, named, FlagMode.ADD, Flags(System.SEEN))
         assert list(flagged.changed) == [1, 3, 4]
         assert flagged.modseq == modseq + 1
+        assert engine.kept.flags.held(ACCOUNT, box, named) is None
+        _, numbers = await store.flag_columns(box, ALL, 1_000) or ((), ())
+        assert len(set(numbers)) == 1
         assert (await store.snapshot(box)).mailbox.unseen == 0
         assert [one async for one in store.doctor(False) if one.code != "answers"] == []
         assert list(flags.Held(1, array("I", [3, 5]), array("I", [8, 9])).of_set(9)) == [5]

@@ -378,9 +378,11 @@ class SqliteStore(Octets, Retention, Sharing):
         unchanged_since: int | None = None,
     ) -> Flagged:
         kept, named = self._engine.kept.flags, (mailbox, ranges, mode, flags_named, unchanged_since)
+        held = kept.held(self.account, mailbox, ranges) if unchanged_since is None else None
         try:
-            flagged = await self._write(flags.store_flags, *named, kept.held(self.account, mailbox, ranges))
+            flagged = await self._write(flags.store_flags, *named, held)
         except flags.OtherwiseHeld:
+            kept.drop((self.account, mailbox))
             flagged = await self._write(flags.store_flags, *named)
         kept.stored(self.account, mailbox, flagged)
         return flagged

@@ -49,10 +49,13 @@ def changes(db: apsw.Connection, since: int, own: Collection[int], user: str, ac
 
 
 def _by_others(db: apsw.Connection, key: int, since: int, own: Collection[int]) -> bool:
-    """Whether a message of the mailbox was changed or removed by a command that is none of `own`.
+    """Whether a message of the mailbox was changed or removed by a command that is none of `own`; also where it would
+    take long to tell.
 
     Each stretch of numbers between two own ones is one step into an index, however many messages own ones touched.
     """
+    if stamps.are_many(db, key, since):
+        return True
     numbers = [since, *sorted(number for number in own if number > since), MOST_NUMBER]
     return any(
         db.execute(sql, (key, low, high)).fetchone() is not None

@@ -46,6 +46,9 @@ MOST_CHANGED = 8_000
 """Placements that are read on the event loop because they changed: 8 ms. After more all flags are read, and what has
 changed on a thread."""
 
+MOST_COPIED = (1_000, 100_000)
+"""Ranges, and messages, of which a STORE takes what is held: more are looked at by the thread that writes."""
+
 MOST_GONE = 8_000
 """Removals that are read there so that a list is led on: 7 ms. After more the list is read anew."""
 
@@ -224,14 +227,17 @@ class FlagArrays:
         return uids, flags
 
     def held(self, account: str, key: int, ranges: UidRanges) -> Held | None:
-        """What is known of these ranges without a look at the file, copied; None where nothing is."""
+        """What is known of these ranges without a look at the file, copied; None where nothing is, or to copy it would
+        take others' time."""
         held = self._arrays.get((account, key))
-        if held is None:
+        if held is None or len(ranges) > MOST_COPIED[0]:
             return None
         modseq, uids, flags = held
         there, numbers = array("I"), array("I")
         for low, high in ranges:
             start, stop = uids.span(low, high)
+            if len(there) + stop - start > MOST_COPIED[1]:
+                return None
             there += uids.uids[start:stop]
             numbers += flags[start:stop]
         return Held(modseq, there, numbers)
@@ -279,6 +285,8 @@ def _flags_followed(
     """Flag set numbers of an earlier state brought to now; None where so many changed that all are read sooner."""
     modseq, _, flags = held
     most = min(len(uids) // 8 + 8, MOST_CHANGED)
+    if stamps.are_many(db, key, modseq):
+        return None
     changed: list[tuple[int, int]] = typed(db.execute(_CHANGED_FLAGS, (key, modseq, most + 1)))
     if len(changed) > most:
         return None
@@ -346,6 +354,8 @@ def changed_since(
     gone, complete = vanished(db, key, since, most), since >= log_floor(db)
     if most is None:
         return typed(db.execute(_ALL_CHANGED, (key, since))), gone, complete
+    if stamps.are_many(db, key, since):
+        raise NotRead
     changed: Changed = typed(db.execute(_CHANGED, (key, since, most + 1)))
     if max(len(changed), len(gone)) > most:
         raise NotRead

@@ -116,7 +116,7 @@ def change_flags(
                 _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in ranges]
             )
         else:
-            tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids)))
+            tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids), number))
         if known is not None and tx.db.total_changes() - written != len(uids):
             raise OtherwiseHeld
         changed.append((number, wanted, array("I", uids)))
@@ -169,7 +169,10 @@ _OVERVIEW = (
 )
 _SETS = f"SELECT DISTINCT p.flagset FROM {_SPANS} WHERE p.modseq <= ?3"
 _OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq <= ?3 AND p.flagset = ?4"
-_UPDATE = "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4))"
+_UPDATE = (
+    "UPDATE placement SET flagset = ?1, modseq = ?2"
+    " WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4)) AND flagset = ?5"
+)
 _UPDATE_RANGE = (
     "UPDATE placement SET flagset = ?1, modseq = ?2"
     " WHERE mailbox = ?3 AND uid BETWEEN ?4 AND ?5 AND flagset = ?6 AND modseq <= ?7"

@@ -142,6 +142,8 @@ def _led_on(
     """An earlier answer brought to now; None after more changes than `most`, or where the log cannot tell how."""
     if since < log_floor(db):
         return None
+    if stamps.are_many(db, key, since):
+        return None
     rows: list[tuple[int, int]] = typed(db.execute(CHANGED, (key, since, most + 1)))
     gone = list(chain.from_iterable(db.execute(GONE, (key, since, most + 1))))
     if len(rows) > most or len(gone) > most:

@@ -135,6 +135,8 @@ def delta(db: apsw.Connection, mailbox: Mailbox, reader: str, since: int, most: 
     gone, where = vanished(db, mailbox.key, since, most), (mailbox.key, since, reader)
     if most is None:
         return Delta(mailbox, typed(db.execute(_ALL_CHANGED, where)), gone, since >= floor)
+    if stamps.are_many(db, mailbox.key, since):
+        raise NotRead
     changed: Changed = typed(db.execute(_FEW_CHANGED, (*where, most + 1)))
     if max(len(changed), len(gone)) > most:
         raise NotRead

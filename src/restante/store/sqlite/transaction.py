@@ -105,8 +105,8 @@ class Write:
     """
 
     __slots__ = (
-        "_stamped", "db", "delivered", "interned", "modseq", "note", "now", "numbered", "random", "session", "settings",
-        "used", "user",
+        "_placed", "_stamped", "db", "delivered", "interned", "modseq", "note", "now", "numbered", "random", "session",
+        "settings", "used", "user",
     )  # fmt: skip
 
     def __init__(
@@ -133,6 +133,7 @@ class Write:
         self.numbered = True
         self.used = 0
         self.delivered = False
+        self._placed: set[int] = set()
         self._stamped: dict[int, list[tuple[int, int]]] = {}
 
     # Flags -----------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ class Write:
     def finish(self) -> None:
         """Write the account's counter and use, stamps, and the minute's clock row. Called by the writer."""
         for mailbox, ranges in self._stamped.items():
-            stamps.write(self.db, mailbox, self.modseq, ranges)
+            stamps.write(self.db, mailbox, self.modseq, ranges, again=mailbox in self._placed)
         self.db.execute(
             "UPDATE account SET modseq = max(modseq, ?1), used = used + ?2,"
             " email_delivery = iif(?3, ?1, email_delivery)",
@@ -284,6 +285,7 @@ class Write:
         if (low ^ uid) >> UID_BITS:
             self.note_uidnext(mailbox, uid)
         if rows:
+            self._placed.add(mailbox)
             self.touch_mailbox(
                 mailbox,
                 messages=len(rows), unseen=unseen, deleted=deleted, size=size, deleted_size=deleted_size, uidnext=uid,
@@ -323,6 +325,7 @@ class Write:
             self.note_uidnext(mailbox, high + 1)
         if change is not None:
             self._reflag(mailbox, low, high, change)
+        self._placed.add(mailbox)
         self._count_in(mailbox, low, high)
         return found, array("I", range(low, high + 1))
 

@@ -12,14 +12,16 @@ pytestmark = pytest.mark.client
 def getmail(demo: Reader, retriever: str, password: str | None = None, code: int | None = 0) -> str:
     """One run that leaves all mail on the server; retriever: lines of its section.
 
-    Each message goes to the end of the file `got`, with a NUL after it: getmail's own Maildir writer refuses root.
+    Each message goes to the end of the file `got`, with a NUL after it: getmail's own Maildir writer refuses root. The
+    command ends when getmail waits for it: 6.18 misses the end of one that is faster, and waits a minute in vain.
     """
+    waited_for = "until grep -q ^State:.S /proc/$PPID/status; do :; done"
     demo.write(
         "getmailrc",
         f"[retriever]\n{retriever}\nserver = {demo.server.host}\nusername = {demo.user}\n"
         f"password = {password or demo.password}\n"
         "[destination]\ntype = MDA_external\npath = /bin/sh\nallow_root_commands = true\nunixfrom = false\n"
-        f"arguments = ('-c', 'cat >> {demo.home}/got && printf \"\\\\000\" >> {demo.home}/got')\n"
+        f"arguments = ('-c', 'cat >> {demo.home}/got && printf \"\\\\000\" >> {demo.home}/got && {waited_for}')\n"
         "[options]\nread_all = false\ndelete = false\nverbose = 1\ndelivered_to = false\nreceived = false\n",
     )
     return demo.run(program("getmail"), f"--getmaildir={demo.home}", "--rcfile=getmailrc", code=code)

@@ -9,8 +9,9 @@ One worker, one client on loopback that waits for each answer ("by 16 at once": 
 figure for all). A figure is what the worker's threads ran (user and system, /proc/PID/task/*/schedstat), so other work
 on the machine moves it little; the best of all rounds is shown.
 --before: a working tree of another state of this program, measured in turn with this one (A B B A ...) on a copy of the
-same mail. --only: works whose names hold one of these. --tools: the folder of corpus.py, whose mail is more like real
-mail than ours. --profile: measure nothing; run one work in this process and print where its time goes (cProfile).
+same mail, which this one makes: where the schema differs, call the older one and name the newer tree. --only: works
+whose names hold one of these. --tools: the folder of corpus.py, whose mail is more like real mail than ours. --profile:
+measure nothing; run one work in this process and print where its time goes (cProfile).
 """
 
 from __future__ import annotations

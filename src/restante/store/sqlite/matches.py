@@ -18,7 +18,7 @@ import apsw
 
 from ... import runs
 from . import stamps
-from .changes import FlagArrays, Lists, log_floor, state_of
+from .changes import CHANGED, Changed, FlagArrays, Lists, log_floor, state_of
 from .values import typed
 
 if TYPE_CHECKING:  # a process that does not search need not load it
@@ -144,13 +144,12 @@ def _led_on(
         return None
     if stamps.are_many(db, key, since):
         return None
-    rows: list[tuple[int, int]] = typed(db.execute(CHANGED, (key, since, most + 1)))
+    rows: Changed = typed(db.execute(CHANGED, (key, since, most + 1)))
     gone = list(chain.from_iterable(db.execute(GONE, (key, since, most + 1))))
     if len(rows) > most or len(gone) > most:
         return None
-    less = {uid for uid, number in rows if number not in numbers}
-    return runs.changed(found, sorted(less.union(gone)), sorted(uid for uid, number in rows if number in numbers))
+    less = {uid for uid, number, _ in rows if number not in numbers}
+    return runs.changed(found, sorted(less.union(gone)), sorted(uid for uid, number, _ in rows if number in numbers))
 
 
-CHANGED = f"SELECT p.uid, p.flagset {stamps.since('?1', '?2')} LIMIT ?3"
 GONE = "SELECT uid FROM removed WHERE mailbox = ? AND modseq > ? LIMIT ?"

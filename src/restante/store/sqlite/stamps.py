@@ -36,26 +36,26 @@ STEP = 5_000
 SPARE = 1_000
 """Stamps that a mailbox may have above one for each message before it is worth a look."""
 
-MOST = (8_000, 60_000)
+MOST_STAMPS, MOST_UIDS = 8_000, 60_000
 """Stamps, and UIDs in them, that are read on the event loop: some 5 ms."""
 
 
-def since(mailbox: str, number: str, columns: str = "", below: str = "") -> str:
+def since(mailbox: str, number: str, join: str = "", below: str = "") -> str:
     """FROM and WHERE over the rows `p` of placements that have a number above one. Each once, in no order.
 
-    mailbox, number: names of parameters. columns: joined to it. below: a parameter, for numbers below it alone.
+    mailbox, number: names of parameters. join: a JOIN that reads `p`. below: a parameter, for numbers below it alone.
     """
     upto = f" AND c.modseq < {below}" if below else ""
     return (
         "FROM stamp c CROSS JOIN placement p ON p.mailbox = c.mailbox AND p.uid BETWEEN c.low AND c.high"
-        f" AND p.modseq = c.modseq {columns} WHERE c.mailbox = {mailbox} AND c.modseq > {number}{upto}"
+        f" AND p.modseq = c.modseq {join} WHERE c.mailbox = {mailbox} AND c.modseq > {number}{upto}"
     )
 
 
 def are_many(db: apsw.Connection, mailbox: int, number: int) -> bool:
     """Whether `since` would pass over so much, whatever it finds, that it is a thread's work."""
-    rows, uids = db.execute(_WIDTH, (mailbox, number, MOST[0] + 1)).get
-    return rows > MOST[0] or (uids or 0) > MOST[1]
+    rows, uids = db.execute(_WIDTH, (mailbox, number, MOST_STAMPS + 1)).get
+    return rows > MOST_STAMPS or (uids or 0) > MOST_UIDS
 
 
 def write(
@@ -103,7 +103,7 @@ def _cut(db: apsw.Connection, mailbox: int, low: int, high: int, whole: bool) ->
 def write_all(db: apsw.Connection) -> None:
     """Stamps of all placements as they are, for a file that has none, or wrong ones."""
     db.execute("DELETE FROM stamp")
-    db.execute(ALL)
+    db.execute(_ALL)
 
 
 def swollen(db: apsw.Connection) -> list[int]:
@@ -129,7 +129,7 @@ ON CONFLICT DO UPDATE SET high = max(high, excluded.high)
 """
 _OVER = f"SELECT modseq, low, high FROM stamp WHERE high - low >= {LONG} AND mailbox = ? AND high >= ? AND low <= ?"
 _KEPT = "SELECT uid FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? AND modseq = ?"
-ALL = """
+_ALL = """
 INSERT INTO stamp (mailbox, modseq, low, high)
 SELECT mailbox, modseq, min(uid), max(uid) FROM (
     SELECT mailbox, modseq, uid, uid - row_number() OVER (PARTITION BY mailbox, modseq ORDER BY uid) AS run

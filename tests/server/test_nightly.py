@@ -569,7 +569,7 @@ def test_a_process_that_is_killed_is_a_bad_night(tmp_path: Path) -> None:
 def children(parent: int) -> list[int]:
     """Processes of the nightly backup."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
     )
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if "nightly_process" in line]
 

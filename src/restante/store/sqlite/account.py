@@ -383,8 +383,8 @@ class SqliteStore(Octets, Retention, Sharing):
             flagged = await self._write(flags.store_flags, *named, held)
         except flags.OtherwiseHeld:
             kept.drop((self.account, mailbox))
-            flagged = await self._write(flags.store_flags, *named)
-        kept.stored(self.account, mailbox, flagged)
+            held, flagged = None, await self._write(flags.store_flags, *named)
+        kept.stored(self.account, mailbox, flagged, ranges if held is not None else None)
         return flagged
 
     async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:

@@ -242,22 +242,27 @@ class FlagArrays:
             numbers += flags[start:stop]
         return Held(modseq, there, numbers)
 
-    def stored(self, account: str, key: int, flagged: Flagged) -> None:
-        """Take in what a command stored, instead of reading it back, where it changed all that had the same flags from
-        the first to the last of those it changed."""
+    def stored(self, account: str, key: int, flagged: Flagged, ranges: UidRanges | None) -> None:
+        """Take in what a command stored, instead of reading it back.
+
+        ranges: those in which it changed every message of the sets it says, as the file has confirmed; None where that
+        is not known, and it has to have changed all that had such flags from the first to the last of those it changed.
+        """
         held = self._arrays.get((account, key))
-        if held is None or held[0] != flagged.before or flagged.mailbox is None:
+        if held is None or held[0] != flagged.before or flagged.mailbox is None or not flagged.sets:
             return
         _, uids, flags = held
-        blocks = [(old, new, *uids.span(named[0], named[-1]), len(named)) for old, new, named in flagged.sets]
-        if not blocks or any(flags[start:stop].count(old) != count for old, _, start, stop, count in blocks):
-            return
-        for old, new, start, stop, count in blocks:
-            if stop - start == count:
-                flags[start:stop] = array("I", [new]) * count
-            else:
-                there = flags[start:stop]
-                flags[start:stop] = array("I", map({old: new}.get, there, there))
+        now = {old: new for old, new, _ in flagged.sets}
+        if ranges is None:
+            ranges = ((flagged.changed[0], flagged.changed[-1]),)
+            start, stop = uids.span(*ranges[0])
+            there = flags[start:stop]
+            if any(there.count(old) != len(named) for old, _, named in flagged.sets):
+                return
+        for low, high in ranges:
+            start, stop = uids.span(low, high)
+            there = flags[start:stop]
+            flags[start:stop] = array("I", map(now.get, there, there))
         self._arrays[account, key] = (flagged.mailbox.highest_modseq, uids, flags)
 
     def _keep(self, account: str, key: int, modseq: int, uids: UidList, flags: array[int]) -> None:

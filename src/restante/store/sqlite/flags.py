@@ -7,9 +7,9 @@ and written by one statement; counters move by the number of messages of each se
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain
 
 import apsw
 
@@ -20,6 +20,9 @@ from .values import pack, ranges_of, spans
 
 FEW = 8
 """Ranges up to which each is written by a statement of its own, twice as fast as by UID."""
+
+SPARSE = 16
+"""How many messages to one of a set make it dearer to pass over all of them than to write it by UID."""
 
 
 class OtherwiseHeld(Exception):
@@ -35,13 +38,16 @@ class Held:
     uids: array[int]
     numbers: array[int]
 
-    def sets(self) -> tuple[list[int], array[int] | None]:
-        """As `_sets`, without a look at the file."""
+    def by_set(self) -> list[tuple[int, array[int]]]:
+        """Flag set numbers, ascending, and the UIDs of each, ascending."""
         found = sorted(set(self.numbers))
-        return found, array("q", self.uids) if len(found) == 1 else None
-
-    def of_set(self, number: int) -> array[int]:
-        return array("q", compress(self.uids, map(number.__eq__, self.numbers)))
+        if len(found) == 1:
+            return [(found[0], self.uids)]
+        parts = {number: array("I") for number in found}
+        add = {number: part.append for number, part in parts.items()}
+        for uid, number in zip(self.uids, self.numbers, strict=True):
+            add[number](uid)
+        return list(parts.items())
 
 
 def combined(old: Flags, mode: FlagMode, flags: Flags) -> Flags:
@@ -92,56 +98,69 @@ def change_flags(
     since = unchanged_since if unchanged_since is not None else 1 << 62
     changed: list[tuple[int, int, array[int]]] = []
     known = held if held is not None and held.modseq == before and unchanged_since is None else None
-    numbers, row = _sets(tx, where, since) if known is None else known.sets()
-    for number in numbers:
+    for number, uids in _by_set(tx, where, since) if known is None else known.by_set():
         old = tx.flags_of(number)
         new = change(old)
         if new == old:
             continue
-        if row is not None:
-            uids = row
-        elif known is not None:
-            uids = known.of_set(number)
-        else:
-            uids = array("q", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
         _count(tx, mailbox, uids, old, new)
         stretches = ranges_of(uids)
         tx.remember("flags", mailbox, stretches, str(number))
-        tx.stamp(mailbox, stretches)
         # What is written is never taken up again by a later set: `change` changes no set that it has made.
         wanted = tx.flagset(new)
         written = tx.db.total_changes()
-        if len(ranges) <= FEW:
+        if (short := _shortest(ranges, stretches, uids, known)) is not None:
             tx.db.executemany(
-                _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in ranges]
+                _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in short]
             )
         else:
-            tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(uids), number))
+            tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(array("q", uids)), number))
         if known is not None and tx.db.total_changes() - written != len(uids):
             raise OtherwiseHeld
-        changed.append((number, wanted, array("I", uids)))
+        changed.append((number, wanted, uids))
     if not changed:
         return Flagged(0, array("I"), refused)
+    every = _together([uids for _, _, uids in changed], known)
+    tx.stamp(mailbox, ranges_of(every))
     here = mailbox_by_key(tx.db, mailbox, tx.user)
-    return Flagged(tx.modseq, _together([uids for _, _, uids in changed]), refused, here, before, tuple(changed))
+    return Flagged(tx.modseq, every, refused, here, before, tuple(changed))
 
 
-def _sets(tx: Write, where: tuple[apsw.CArrayBinding, int], since: int) -> tuple[list[int], array[int] | None]:
-    """Numbers of the flag sets among the placements named; the UIDs too, where all have one set and no gap.
+def _by_set(tx: Write, where: tuple[apsw.CArrayBinding, int], since: int) -> Iterator[tuple[int, array[int]]]:
+    """Numbers of the flag sets among the placements named, and the UIDs of each, read when its turn comes.
 
-    That is most STOREs, and one pass within SQLite tells it.
+    Most STOREs name messages of one set without a gap, which one pass within SQLite tells.
     """
     lowest, highest, count, first, last = tx.db.execute(_OVERVIEW, (*where, since)).get
     if not count:
-        return [], None
-    if lowest == highest:
-        return [lowest], array("q", range(first, last + 1)) if last - first + 1 == count else None
-    return list(chain.from_iterable(tx.db.execute(_SETS, (*where, since)))), None
+        return
+    if lowest == highest and last - first + 1 == count:
+        yield lowest, array("I", range(first, last + 1))
+        return
+    sets = [lowest] if lowest == highest else list(chain.from_iterable(tx.db.execute(_SETS, (*where, since))))
+    for number in sets:
+        yield number, array("I", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
 
 
-def _together(parts: list[array[int]]) -> array[int]:
-    """All UIDs of some ascending arrays without a common one, ascending."""
-    return parts[0] if len(parts) == 1 else array("I", sorted(chain.from_iterable(parts)))
+def _shortest(
+    ranges: UidRanges, stretches: Sequence[tuple[int, int]], uids: array[int], known: Held | None
+) -> Sequence[tuple[int, int]] | None:
+    """Ranges by which a set's placements are written, each by a statement of its own; None for by UID. That costs twice
+    as much for each one that changes, and nothing for those that lie between."""
+    if len(stretches) <= FEW:
+        return stretches
+    if len(ranges) > FEW or (known is not None and len(uids) * SPARSE < len(known.uids)):
+        return None
+    return ranges
+
+
+def _together(parts: list[array[int]], known: Held | None) -> array[int]:
+    """All UIDs of some ascending arrays without a common one, ascending. known: what they are parts of."""
+    if len(parts) == 1:
+        return parts[0]
+    if known is not None and sum(map(len, parts)) == len(known.uids):
+        return known.uids
+    return array("I", sorted(chain.from_iterable(parts)))
 
 
 def _count(tx: Write, mailbox: int, uids: array[int], old: Flags, new: Flags) -> None:
@@ -149,7 +168,7 @@ def _count(tx: Write, mailbox: int, uids: array[int], old: Flags, new: Flags) ->
     deleted = _bit(new, System.DELETED) - _bit(old, System.DELETED)
     size = 0
     if deleted:
-        (size,) = tx.db.execute(_SIZE, (mailbox, apsw.carray(uids))).fetchone() or (0,)
+        (size,) = tx.db.execute(_SIZE, (mailbox, apsw.carray(array("q", uids)))).fetchone() or (0,)
     tx.touch_mailbox(
         mailbox,
         unseen=len(uids) * (_bit(old, System.SEEN) - _bit(new, System.SEEN)),

@@ -13,6 +13,7 @@ RFC 9586 3.4, 3.6.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
@@ -228,15 +229,15 @@ class Updates:
         session.write(joined(template + b")\r\n", columns, len(changed)))
 
     def flag_octets(self, view: View, uids: Sequence[int], flags: Sequence[int], table: FlagTable) -> list[bytes]:
-        """What stands between the parentheses of FLAGS, with \\Recent where this session has it."""
+        """What stands between the parentheses of FLAGS, with \\Recent where this session has it. uids: ascending."""
         octets = list(map(table.wires.__getitem__, flags))
         if self._session.dialect.rev2:
             return octets
         for low, high in view.recent:
-            if high >= uids[0] and low <= uids[-1]:
-                for i, uid in enumerate(uids):
-                    if low <= uid <= high:
-                        octets[i] = octets[i] + b" \\Recent" if octets[i] else b"\\Recent"
+            start, stop = bisect_left(uids, low), bisect_right(uids, high)
+            some = flags[start:stop]
+            recent = {number: b" ".join(filter(None, (table.wires[number], b"\\Recent"))) for number in set(some)}
+            octets[start:stop] = map(recent.__getitem__, some)
         return octets
 
     async def claim_recent(self, view: View, arrived: list[int]) -> None:

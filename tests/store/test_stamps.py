@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.store.interface import Engine, Store
-from restante.store.model import FlagMode, Flags, System
-from restante.store.sqlite import flags, recover, stamps, transaction
+from restante.store.model import Column, FlagMode, Flags, System, UidRanges
+from restante.store.sqlite import changes, flags, recover, stamps, transaction
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.schema import TABLES
@@ -22,6 +22,9 @@ from tests.engines.making import ACCOUNT, ALL, Installation, fill, inbox
 
 BOX = 1
 MOST = 400
+
+Scene = tuple[UidRanges, FlagMode, Flags, int | None]
+"""A STORE; how many numbers ago the messages must not have changed since, if that is asked."""
 
 stretch = st.tuples(st.integers(1, MOST), st.integers(0, MOST), st.sampled_from([1, 1, 2, 3, stamps.GAP, 40])).map(
     lambda one: [(uid, uid) for uid in range(one[0], min(MOST, one[0] + one[1]) + 1, one[2])]
@@ -197,13 +200,19 @@ def connection(installation: Installation) -> apsw.Connection:
     return apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
 
 
+@pytest.mark.parametrize("most", [changes.MOST_HELD, 6], ids=["held", "held at times"])
 @pytest.mark.parametrize("seed", range(5))
-def test_flags_are_stored_by_what_is_held_as_by_the_file(tmp_path: Path, seed: int) -> None:
-    """One process that holds the flags of the mailbox, one that never does."""
+def test_flags_are_stored_by_what_is_held_as_by_the_file(
+    tmp_path: Path, seed: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process that holds the flags of the mailbox, and knows what it stored, one that never does."""
+    monkeypatch.setattr(changes, "MOST_HELD", most)
+    monkeypatch.setattr(flags, "FEW", 2)
+    monkeypatch.setattr(flags, "SPARSE", 3)
     draw = random.Random(seed)
     names = (System.SEEN, System.FLAGGED, System.ANSWERED, System.DELETED)
 
-    def play(data: Path, *, holds: bool, scenes: list[tuple[tuple[tuple[int, int], ...], FlagMode, Flags]]) -> object:
+    def play(data: Path, *, holds: bool, scenes: list[Scene]) -> object:
         installation = Installation("sqlite", data)
         told: list[object] = []
 
@@ -212,14 +221,19 @@ def test_flags_are_stored_by_what_is_held_as_by_the_file(tmp_path: Path, seed: i
             box = await inbox(store)
             await fill(store, box, 30)
             await store.expunge(box, ((7, 7), (20, 22)), deleted_only=False)
-            for ranges, mode, some in scenes:
+            for ranges, mode, some, back in scenes:
                 if holds:
                     await store.flag_columns(box, ALL, 1_000)
-                    assert engine.kept.flags.held(ACCOUNT, box, ranges) is not None
+                    assert (engine.kept.flags.held(ACCOUNT, box, ranges) is not None) or most == 6
                 else:
                     engine.kept.flags.drop((ACCOUNT, box))
-                flagged = await store.store_flags(box, ranges, mode, some)
+                unchanged_since = None if back is None else await store.last_change() - back
+                flagged = await store.store_flags(box, ranges, mode, some, unchanged_since)
                 told.append((flagged.modseq, list(flagged.changed), list(flagged.refused)))
+                if holds:
+                    both = await store.flag_columns(box, ALL, 1_000) or ((), ())
+                    rows = await store.rows(box, ALL, [Column.FLAGS, Column.MODSEQ], 1_000)
+                    assert list(zip(*both, strict=True)) == [row[:2] for row in rows]
             table = await store.flag_table()
             told.append([(uid, table[n], modseq) for uid, n, modseq in (await store.delta(box, 0)).changed])
             told.append((await store.snapshot(box)).mailbox.unseen)
@@ -228,13 +242,14 @@ def test_flags_are_stored_by_what_is_held_as_by_the_file(tmp_path: Path, seed: i
         asyncio.run(installation.play(scene))
         return told
 
-    scenes = []
+    scenes: list[Scene] = []
     for _ in range(25):
         low = draw.randint(1, 30)
         ranges = ((low, draw.randint(low, 40)),) if draw.random() < 0.5 else tuple(
             (n, n) for n in sorted(draw.sample(range(1, 34), draw.randint(1, 20)))
         )  # fmt: skip
-        scenes.append((ranges, draw.choice(list(FlagMode)), Flags(draw.choice(names) | draw.choice(names))))
+        back = draw.choice([None, None, None, 1, 4])
+        scenes.append((ranges, draw.choice(list(FlagMode)), Flags(draw.choice(names) | draw.choice(names)), back))
     assert play(tmp_path / "a", holds=True, scenes=scenes) == play(tmp_path / "b", holds=False, scenes=scenes)
 
 

@@ -281,6 +281,25 @@ def test_what_is_held_wrongly_is_found_out_and_nothing_is_stored_by_it(
     asyncio.run(installation.play(scene))
 
 
+def test_a_message_that_is_held_to_have_the_flag_and_does_not_gets_it(tmp_path: Path) -> None:
+    """What a STORE passes over by what is held shows in how many of the others' set there are."""
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        await fill(store, box, 6)
+        await store.store_flags(box, ((4, 4),), FlagMode.ADD, Flags(System.SEEN))
+        await store.flag_columns(box, ALL, 1_000)
+        held = engine.kept.flags._arrays[ACCOUNT, box][2]
+        held[1] = held[3]
+        flagged = await store.store_flags(box, ((1, 6),), FlagMode.ADD, Flags(System.SEEN))
+        assert list(flagged.changed) == [1, 2, 3, 5, 6]
+        assert (await store.snapshot(box)).mailbox.unseen == 0
+
+    asyncio.run(installation.play(scene))
+
+
 def test_a_stamp_that_is_lost_is_found_by_the_doctor_and_what_changed_is_told(tmp_path: Path) -> None:
     installation = Installation("sqlite", tmp_path / "data")
 

@@ -243,26 +243,27 @@ class FlagArrays:
         return Held(modseq, there, numbers)
 
     def stored(self, account: str, key: int, flagged: Flagged, ranges: UidRanges | None) -> None:
-        """Take in what a command stored, instead of reading it back.
+        """Take in what a command stored, instead of reading it back, where it left out none from the first to the last
+        of those it changed, or `ranges` says which: those in which it changed every message of the sets it names.
 
-        ranges: those in which it changed every message of the sets it says, as the file has confirmed; None where that
-        is not known, and it has to have changed all that had such flags from the first to the last of those it changed.
+        ranges: None where that is not so, or they hold more than `MOST_HELD` messages.
         """
         held = self._arrays.get((account, key))
         if held is None or held[0] != flagged.before or flagged.mailbox is None or not flagged.sets:
             return
         _, uids, flags = held
+        changed = flagged.changed
+        start, stop = uids.span(changed[0], changed[-1])
         now = {old: new for old, new, _ in flagged.sets}
-        if ranges is None:
-            ranges = ((flagged.changed[0], flagged.changed[-1]),)
-            start, stop = uids.span(*ranges[0])
-            there = flags[start:stop]
-            if any(there.count(old) != len(named) for old, _, named in flagged.sets):
-                return
-        for low, high in ranges:
-            start, stop = uids.span(low, high)
-            there = flags[start:stop]
-            flags[start:stop] = array("I", map(now.get, there, there))
+        if stop - start == len(changed) and len(now) == 1:
+            flags[start:stop] = array("I", now.values()) * len(changed)
+        elif ranges is not None or (stop - start == len(changed) and len(changed) <= MOST_HELD):
+            for low, high in ranges or ((changed[0], changed[-1]),):
+                start, stop = uids.span(low, high)
+                there = flags[start:stop]
+                flags[start:stop] = array("I", map(now.get, there, there))
+        else:
+            return
         self._arrays[account, key] = (flagged.mailbox.highest_modseq, uids, flags)
 
     def _keep(self, account: str, key: int, modseq: int, uids: UidList, flags: array[int]) -> None:

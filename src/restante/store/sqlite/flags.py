@@ -19,10 +19,10 @@ from .transaction import Write
 from .values import pack, ranges_of, spans
 
 FEW = 8
-"""Ranges up to which each is written by a statement of its own, twice as fast as by UID."""
+"""Ranges, named or of one set, up to which each is written by a statement of its own: twice as fast as by UID."""
 
 SPARSE = 16
-"""How many messages to one of a set make it dearer to pass over all of them than to write it by UID."""
+"""Messages named for each one of a set from which on it is cheaper not to pass over all of them."""
 
 
 class OtherwiseHeld(Exception):
@@ -109,9 +109,9 @@ def change_flags(
         # What is written is never taken up again by a later set: `change` changes no set that it has made.
         wanted = tx.flagset(new)
         written = tx.db.total_changes()
-        if (short := _shortest(ranges, stretches, uids, known)) is not None:
+        if (whole := _written_by(ranges, stretches, uids, known)) is not None:
             tx.db.executemany(
-                _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in short]
+                _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in whole]
             )
         else:
             tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(array("q", uids)), number))
@@ -127,7 +127,8 @@ def change_flags(
 
 
 def _by_set(tx: Write, where: tuple[apsw.CArrayBinding, int], since: int) -> Iterator[tuple[int, array[int]]]:
-    """Numbers of the flag sets among the placements named, and the UIDs of each, read when its turn comes.
+    """Numbers of the flag sets among the placements named, and the UIDs of each, read when its turn comes (what was
+    written for an earlier one is another set now).
 
     Most STOREs name messages of one set without a gap, which one pass within SQLite tells.
     """
@@ -142,20 +143,21 @@ def _by_set(tx: Write, where: tuple[apsw.CArrayBinding, int], since: int) -> Ite
         yield number, array("I", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
 
 
-def _shortest(
+def _written_by(
     ranges: UidRanges, stretches: Sequence[tuple[int, int]], uids: array[int], known: Held | None
 ) -> Sequence[tuple[int, int]] | None:
-    """Ranges by which a set's placements are written, each by a statement of its own; None for by UID. That costs twice
-    as much for each one that changes, and nothing for those that lie between."""
-    if len(stretches) <= FEW:
-        return stretches
-    if len(ranges) > FEW or (known is not None and len(uids) * SPARSE < len(known.uids)):
-        return None
-    return ranges
+    """Ranges by which a set's placements are written; None for by UID.
+
+    Those named, where they are few: how many were written then tells whether others have the set than those known to.
+    """
+    sparse = known is not None and len(uids) * SPARSE < len(known.uids)
+    if len(ranges) <= FEW and not sparse:
+        return ranges
+    return stretches if len(stretches) <= FEW else None
 
 
 def _together(parts: list[array[int]], known: Held | None) -> array[int]:
-    """All UIDs of some ascending arrays without a common one, ascending. known: what they are parts of."""
+    """All UIDs of some ascending arrays without a common one, ascending. known: what they are parts of, if anything."""
     if len(parts) == 1:
         return parts[0]
     if known is not None and sum(map(len, parts)) == len(known.uids):

@@ -309,9 +309,11 @@ def state_of(mailbox: Mailbox) -> State:
 
 def _followed(db: apsw.Connection, mailbox: Mailbox, state: State, uids: UidList) -> UidList | None:
     """The list of an earlier state brought to now; None where the log cannot tell how."""
-    highest, uidnext, _ = state
+    highest, uidnext, count = state
     if highest < log_floor(db):  # removals are forgotten; or the file is an older state, which tells nothing of these
         return None
+    if (uidnext, count) == (mailbox.uidnext, mailbox.messages):  # flags changed: none came, so none can have gone
+        return uids
     most = min(len(uids) // 4 + 1_000, MOST_GONE)  # after more, which lie in no order, the list is read sooner
     gone = vanished(db, mailbox.key, highest, most)
     if len(gone) > most:

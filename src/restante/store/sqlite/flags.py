@@ -7,7 +7,7 @@ and written by one statement; counters move by the number of messages of each se
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -103,8 +103,8 @@ def change_flags(
         new = change(old)
         if new == old:
             continue
-        _count(tx, mailbox, uids, old, new)
-        stretches = ranges_of(uids)
+        stretches = tuple(ranges_of(uids))
+        _count(tx, mailbox, stretches, len(uids), old, new)
         tx.remember("flags", mailbox, stretches, str(number))
         # What is written is never taken up again by a later set: `change` changes no set that it has made.
         wanted = tx.flagset(new)
@@ -143,9 +143,7 @@ def _by_set(tx: Write, where: tuple[apsw.CArrayBinding, int], since: int) -> Ite
         yield number, array("I", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
 
 
-def _written_by(
-    ranges: UidRanges, stretches: Sequence[tuple[int, int]], uids: array[int], known: Held | None
-) -> Sequence[tuple[int, int]] | None:
+def _written_by(ranges: UidRanges, stretches: UidRanges, uids: array[int], known: Held | None) -> UidRanges | None:
     """Ranges by which a set's placements are written; None for by UID.
 
     Those named, where they are few: how many were written then tells whether others have the set than those known to.
@@ -165,16 +163,16 @@ def _together(parts: list[array[int]], known: Held | None) -> array[int]:
     return array("I", sorted(chain.from_iterable(parts)))
 
 
-def _count(tx: Write, mailbox: int, uids: array[int], old: Flags, new: Flags) -> None:
-    """Counters of the mailbox for placements `uids` that go from one set to another."""
+def _count(tx: Write, mailbox: int, stretches: UidRanges, messages: int, old: Flags, new: Flags) -> None:
+    """Counters of the mailbox for so many placements, all in these ranges, that go from one set to another."""
     deleted = _bit(new, System.DELETED) - _bit(old, System.DELETED)
     size = 0
     if deleted:
-        (size,) = tx.db.execute(_SIZE, (mailbox, apsw.carray(array("q", uids)))).fetchone() or (0,)
+        size = tx.db.execute(_SIZE, (pack(stretches), mailbox)).get
     tx.touch_mailbox(
         mailbox,
-        unseen=len(uids) * (_bit(old, System.SEEN) - _bit(new, System.SEEN)),
-        deleted=len(uids) * deleted,
+        unseen=messages * (_bit(old, System.SEEN) - _bit(new, System.SEEN)),
+        deleted=messages * deleted,
         deleted_size=size * deleted,
     )
 
@@ -198,4 +196,4 @@ _UPDATE_RANGE = (
     "UPDATE placement SET flagset = ?1, modseq = ?2"
     " WHERE mailbox = ?3 AND uid BETWEEN ?4 AND ?5 AND flagset = ?6 AND modseq <= ?7"
 )
-_SIZE = "SELECT sum(size) FROM placement WHERE mailbox = ?1 AND uid IN (SELECT value FROM carray(?2))"
+_SIZE = f"SELECT sum(p.size) FROM {_SPANS}"

@@ -253,6 +253,18 @@ def test_flags_are_stored_by_what_is_held_as_by_the_file(
     assert play(tmp_path / "a", holds=True, scenes=scenes) == play(tmp_path / "b", holds=False, scenes=scenes)
 
 
+async def held_wrongly(engine: Engine, store: Store, wrong: int, right: int) -> int:
+    """An INBOX of six messages, the fourth with \\Seen, of which one (from 0) is held to have another one's flags."""
+    assert isinstance(engine, SqliteEngine)
+    box = await inbox(store)
+    await fill(store, box, 6)
+    await store.store_flags(box, ((4, 4),), FlagMode.ADD, Flags(System.SEEN))
+    await store.flag_columns(box, ALL, 1_000)
+    held = engine.kept.flags._arrays[ACCOUNT, box][2]
+    held[wrong] = held[right]
+    return box
+
+
 @pytest.mark.parametrize("named", [ALL, tuple((n, n) for n in range(1, 30))], ids=["range", "many"])
 def test_what_is_held_wrongly_is_found_out_and_nothing_is_stored_by_it(
     tmp_path: Path, named: tuple[tuple[int, int], ...]
@@ -261,22 +273,16 @@ def test_what_is_held_wrongly_is_found_out_and_nothing_is_stored_by_it(
 
     async def scene(engine: Engine, store: Store) -> None:
         assert isinstance(engine, SqliteEngine)
-        box = await inbox(store)
-        await fill(store, box, 4)
-        await store.store_flags(box, ((2, 2),), FlagMode.ADD, Flags(System.SEEN))
-        await store.flag_columns(box, ALL, 1_000)
-        modseq, _, held = engine.kept.flags._arrays[ACCOUNT, box]
-        held[1] = held[0]  # as if the second had the first one's flags
+        box = await held_wrongly(engine, store, 3, 0)
+        modseq = await store.last_change()
         flagged = await store.store_flags(box, named, FlagMode.ADD, Flags(System.SEEN))
-        assert list(flagged.changed) == [1, 3, 4]
+        assert list(flagged.changed) == [1, 2, 3, 5, 6]
         assert flagged.modseq == modseq + 1
         assert engine.kept.flags.held(ACCOUNT, box, named) is None
         _, numbers = await store.flag_columns(box, ALL, 1_000) or ((), ())
         assert len(set(numbers)) == 1
         assert (await store.snapshot(box)).mailbox.unseen == 0
         assert [one async for one in store.doctor(False) if one.code != "answers"] == []
-        three = flags.Held(1, array("I", [3, 5, 7]), array("I", [9, 8, 9]))
-        assert three.by_set() == [(8, array("I", [5])), (9, array("I", [3, 7]))]
 
     asyncio.run(installation.play(scene))
 
@@ -286,18 +292,31 @@ def test_a_message_that_is_held_to_have_the_flag_and_does_not_gets_it(tmp_path: 
     installation = Installation("sqlite", tmp_path / "data")
 
     async def scene(engine: Engine, store: Store) -> None:
-        assert isinstance(engine, SqliteEngine)
-        box = await inbox(store)
-        await fill(store, box, 6)
-        await store.store_flags(box, ((4, 4),), FlagMode.ADD, Flags(System.SEEN))
-        await store.flag_columns(box, ALL, 1_000)
-        held = engine.kept.flags._arrays[ACCOUNT, box][2]
-        held[1] = held[3]
+        box = await held_wrongly(engine, store, 1, 3)
         flagged = await store.store_flags(box, ((1, 6),), FlagMode.ADD, Flags(System.SEEN))
         assert list(flagged.changed) == [1, 2, 3, 5, 6]
         assert (await store.snapshot(box)).mailbox.unseen == 0
 
     asyncio.run(installation.play(scene))
+
+
+def test_messages_that_are_held_and_that_the_file_has_lost_are_passed_over(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await held_wrongly(engine, store, 0, 0)
+        db = connection(installation)
+        db.execute("DELETE FROM placement WHERE uid <> 4")
+        db.close()
+        flagged = await store.store_flags(box, ALL, FlagMode.ADD, Flags(System.DELETED))
+        assert list(flagged.changed) == [4]
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_is_held_is_taken_apart_by_flag_set() -> None:
+    held = flags.Held(1, array("I", [3, 5, 7]), array("I", [9, 8, 9]))
+    assert held.by_set() == [(8, array("I", [5])), (9, array("I", [3, 7]))]
 
 
 def test_a_stamp_that_is_lost_is_found_by_the_doctor_and_what_changed_is_told(tmp_path: Path) -> None:

@@ -235,6 +235,8 @@ class Updates:
             return octets
         for low, high in view.recent:
             start, stop = bisect_left(uids, low), bisect_right(uids, high)
+            if start == stop:
+                continue
             some = flags[start:stop]
             recent = {number: b" ".join(filter(None, (table.wires[number], b"\\Recent"))) for number in set(some)}
             octets[start:stop] = map(recent.__getitem__, some)

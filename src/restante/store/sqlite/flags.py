@@ -168,7 +168,7 @@ def _count(tx: Write, mailbox: int, stretches: UidRanges, messages: int, old: Fl
     deleted = _bit(new, System.DELETED) - _bit(old, System.DELETED)
     size = 0
     if deleted:
-        size = tx.db.execute(_SIZE, (pack(stretches), mailbox)).get
+        size = tx.db.execute(_SIZE, (pack(stretches), mailbox)).get or 0  # None where there is none of those held
     tx.touch_mailbox(
         mailbox,
         unseen=messages * (_bit(old, System.SEEN) - _bit(new, System.SEEN)),

@@ -59,10 +59,11 @@ from . import (
 )
 from .account_file import NOT_FOUND
 from .candidates import Candidates
-from .changes import FEW_FLAGS, Changed, NotRead, changed_since, first_unseen
+from .changes import FEW_FLAGS, Changed, NotRead, changed_since
 from .emails import Prepared
 from .made import Shelf, state_of
 from .octets import Octets
+from .openings import first_unseen
 from .retention import Retention
 from .sharing import Sharing
 

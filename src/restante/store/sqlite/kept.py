@@ -13,10 +13,11 @@ from collections import OrderedDict
 from collections.abc import Set as AbstractSet
 from weakref import WeakValueDictionary
 
-from .changes import Deltas, FirstUnseen, FlagArrays, Lists, Openings
+from .changes import Deltas, FlagArrays, Lists
 from .made import Made
 from .maildrop import Maildrops
 from .matches import Matches
+from .openings import FirstUnseen, Openings
 from .orders import Orders
 from .sessions import Shared
 

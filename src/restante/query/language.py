@@ -1,4 +1,4 @@
-"""The one search language: IMAP SEARCH compiles to it now; JMAP filters and Sieve tests later.
+"""The one search language: IMAP SEARCH, JMAP filters, Sieve tests and words typed into a search field compile to it.
 
 Plain values, no behaviour: an engine compiles a `Query` to its own index ranges and evaluates the rest.
 Strings are decoded text (any charset is dealt with before); comparison is substring, both sides folded by
@@ -109,6 +109,85 @@ class HeaderContains:
     text: str
 
 
+class Match(Enum):
+    """How a value is compared with a text (RFC 5228 2.7.1)."""
+
+    IS = "is"
+    CONTAINS = "contains"
+    MATCHES = "matches"
+    """The text is a pattern: "*" for any characters, "?" for one, a backslash takes the next one as it is."""
+
+
+class Collation(Enum):
+    """What counts as the same (RFC 4790 9, RFC 5051)."""
+
+    OCTET = "i;octet"
+    ASCII = "i;ascii-casemap"
+    UNICODE = "i;unicode-casemap"
+
+
+class Part(Enum):
+    """What of an address is compared (RFC 5228 2.7.4, RFC 5233 4)."""
+
+    ALL = "all"
+    LOCALPART = "localpart"
+    DOMAIN = "domain"
+    USER = "user"
+    """Of the local part what stands before the first "+", all where there is none."""
+    DETAIL = "detail"
+    """Of the local part what stands behind the first "+"; an address without one has no such part."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMatches:
+    """A value of one of these header fields compares so with one of these texts (RFC 5228 5.1, 5.7).
+
+    part: None for the whole value, decoded, without white space at its ends; otherwise that part of each of its
+    addresses.
+    """
+
+    names: tuple[str, ...]
+    match: Match
+    texts: tuple[str, ...]
+    collation: Collation = Collation.ASCII
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """INTERNALDATE, with its time, lies before `at` or (SINCE) not before it. at: seconds UTC. RFC 8621 4.4.1."""
+
+    order: Order
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The email is in one of these mailboxes (MAILBOXIDs), or (elsewhere) in one that is none of them.
+
+    This and the two below look at the email, wherever it is placed, as JMAP does: placements with \\Deleted do not
+    count (RFC 8621 4.1.1). They are asked by an account's owner alone.
+    """
+
+    mailboxes: tuple[str, ...]
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EmailHas:
+    """The email has this flag or keyword: \\Seen where all its placements have it, another where one has."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadHas:
+    """Some, or every, email of this one's thread (by THREADID, itself included) has this flag (`EmailHas`)."""
+
+    name: str
+    every: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Dated:
     """The date (without time) stands in this order to `day`."""
@@ -181,4 +260,5 @@ class Fuzzy:
 Query = (
     All | And | Or | Not | HasFlag | Recent | Uids | Sequence | Contains | HeaderContains | Dated
     | Larger | Smaller | HasAttachment | ModSeq | EmailId | ThreadId | Within | NamedFilter | Fuzzy
+    | FieldMatches | Received | Placed | EmailHas | ThreadHas
 )  # fmt: skip

@@ -59,12 +59,11 @@ def matcher(node: FieldMatches, limits: Limits = DEFAULT_LIMITS) -> Callable[[by
     message may follow; it is looked at for one thing, the charset that its text declares, in which octets over 127
     that are neither declared nor UTF-8 are read. Of a header alone its own Content-Type tells that.
 
-    limits: as the message was analysed with. Cost grows with the octets, and for patterns with the length of values
-    times that of patterns, a machine word of it at a time. Nothing is raised. A name that no field can have matches
-    nothing (RFC 5228 2.4.2.2).
+    limits: as the message was analysed with. Cost grows with the octets of the header, and with the length of the
+    fields that are named times that of all texts (a machine word of a pattern at a time). Nothing is raised. A name
+    that no field can have matches nothing (RFC 5228 2.4.2.2).
     """
-    canonical, part = _CANONICAL[node.collation], node.part
-    holds = _comparison(node, canonical)
+    holds, part = _comparison(node), node.part
     names = tuple(dict.fromkeys(name.encode("ascii").lower() for name in node.names if name.isascii()))
 
     def matches(header: bytes) -> bool:
@@ -72,25 +71,27 @@ def matcher(node: FieldMatches, limits: Limits = DEFAULT_LIMITS) -> Callable[[by
         values = [value for name in names for value in scanned.own.fields.get(name, ())]
         fallback = fallback_charset(scanned) if values else ""
         if part is None:
-            return any(holds(canonical(decode_header(value, fallback).strip(_BLANKS))) for value in values)
-        return any(
-            holds(canonical(compared)) and _stands(whole, value, fallback)
-            for value in values
-            for whole, compared in _addresses(value, fallback, part)
-        )
+            return any(holds(decode_header(value, fallback).strip(_BLANKS)) for value in values)
+        return any(_an_address(value, fallback, part, holds) for value in values)
 
     return matches
 
 
-def _comparison(node: FieldMatches, canonical: Callable[[str], str]) -> Callable[[str], bool]:
-    """Tells of a canonical value whether it compares with one of the texts."""
-    if node.match is Match.MATCHES:
-        patterns = [Pattern(text, node.collation) for text in node.texts]
-        return lambda value: any(pattern.matches(value) for pattern in patterns)
+def _comparison(node: FieldMatches) -> Callable[[str], bool]:
+    """Tells of a value whether it compares with one of the texts."""
+    canonical = _CANONICAL[node.collation]
     texts = frozenset(map(canonical, node.texts))
-    if node.match is Match.IS:
-        return texts.__contains__
-    return lambda value: any(text in value for text in texts)
+    patterns = [Pattern(text, node.collation) for text in node.texts] if node.match is Match.MATCHES else []
+
+    def holds(value: str) -> bool:
+        same = canonical(value)
+        if node.match is Match.IS:
+            return same in texts
+        if node.match is Match.CONTAINS:
+            return any(text in same for text in texts)
+        return any(pattern.matches(same) for pattern in patterns)
+
+    return holds
 
 
 # Addresses -----------------------------------------------------------------------------------------------
@@ -99,6 +100,18 @@ _LABEL = re.compile(r'[^\x00-\x20\x7f"(),.:;<>@\[\\\]]++').fullmatch
 _LITERAL = re.compile(r"\[[^\x00-\x1f\x7f\[\\\]]*+\]").fullmatch
 _BETWEEN_WORDS = re.compile(r'[\s"(),.:;<>@\[\\\]]+', re.ASCII)
 """What is no part of a word of an address, or may have a backslash or blanks beside it in the field."""
+
+
+def _an_address(value: bytes, fallback: str, part: Part, holds: Callable[[str], bool]) -> bool:
+    """Whether an address of a field, or its part, holds, all of whose words stand in the field's text."""
+    words: frozenset[str] | None = None
+    for whole, compared in _addresses(value, fallback, part):
+        if holds(compared):
+            if words is None:  # once for all addresses: there may be as many as there is room for, and none stand
+                words = frozenset(("", *_BETWEEN_WORDS.split(decode_header(value, fallback))))
+            if words.issuperset(_BETWEEN_WORDS.split(whole)):
+                return True
+    return False
 
 
 def _addresses(value: bytes, fallback: str, part: Part) -> Iterator[tuple[str, str]]:
@@ -128,12 +141,6 @@ def _part(local: str, domain: str, part: Part) -> str | None:
     if part is Part.USER:
         return user
     return detail if plus else None
-
-
-def _stands(address: str, value: bytes, fallback: str) -> bool:
-    """Whether each word of an address stands in the field's text as it is."""
-    text = decode_header(value, fallback)
-    return all(word in text for word in _BETWEEN_WORDS.split(address))
 
 
 # Patterns ------------------------------------------------------------------------------------------------

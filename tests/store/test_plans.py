@@ -34,6 +34,7 @@ from restante.store.sqlite import (
     sort_keys,
     stamps,
     suffixes,
+    texts,
     transaction,
     transfer,
 )
@@ -91,8 +92,7 @@ HOT = {
         search.candidates_sql(["s.subject"], f"1 AND {search._BEHIND.text}").replace("(?)", "(?1)"),
         4,
     ),
-    "texts": (search._TEXTS, 1),
-    "headers": (search._HEADERS, 1),
+    **{f"texts {wanted}": (sql, 1) for wanted, sql in texts.STATEMENTS.items()},
     "facts of threads": (sort._COLUMNS[Algorithm.REFERENCES], 3),
     "not indexed yet": (indexes._WAITING, 2),
     "a reader's rows": (rows.rows_sql((Column.FLAGS, Column.MODSEQ), True, False, True), 5),

@@ -31,9 +31,10 @@ from restante.query.language import (
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, System, UidRanges
 from restante.store.rights import parse_rights
-from restante.store.sqlite import marks, search
+from restante.store.sqlite import marks, search, texts
 from restante.store.sqlite.account import SqliteStore
-from restante.store.sqlite.compile import Row, Sql
+from restante.store.sqlite.compile import Row
+from restante.store.sqlite.conditions import Sql
 from tests.engines.making import ACCOUNT, Installation, fill, inbox, new
 
 COUNT, BATCH = 300, 10
@@ -164,16 +165,16 @@ def test_texts_are_looked_at_by_what_they_unpack_to(
 ) -> None:
     """Not by how many there are, nor by the room they take: a megabyte of the same is stored in a hundred octets. Some
     have none yet, one cannot be read, and one email is in the mailbox twice."""
-    monkeypatch.setattr(search, "_TEXT_OCTETS", octets)
+    monkeypatch.setattr(texts, "AT_ONCE", octets)
     turns: list[int] = []
-    stored_texts = search._stored_texts
+    show = texts.show
 
-    def counted(db: apsw.Connection, emails: Any, see: Any, *, bodies: bool) -> Any:
-        found = stored_texts(db, emails, see, bodies=bodies)
+    def counted(*given: Any, **wanted: Any) -> Any:
+        found = show(*given, **wanted)
         turns.append(found[1])
         return found
 
-    monkeypatch.setattr(search, "_stored_texts", counted)
+    monkeypatch.setattr(search, "show", counted)
 
     async def scene(engine: Engine, store: Store) -> None:
         assert isinstance(store, SqliteStore)

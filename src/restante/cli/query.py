@@ -1,4 +1,4 @@
-"""QUERY arguments of `search` and `backup find`: read, tried, and explained where they found nothing."""
+"""What `search` and `backup find` are asked: words, tried and explained where they found nothing; others' languages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from ..errors import Refusal
 
 if TYPE_CHECKING:
+    from ..query.language import Query
     from ..query.words import Words
 
 T = TypeVar("T")
@@ -56,3 +57,32 @@ def _read(typed: str, command: str) -> Words:
 
 def _tell(phrases: Sequence[str], text: str) -> None:
     click.echo(text.format(", ".join(f"'{phrase}'" for phrase in phrases)), err=True)
+
+
+def from_jmap(text: str) -> Query:
+    """What a filter of Email/query (RFC 8621 4.4.1), in JSON, asks for. Raises BadSearch.
+
+    JMAP knows no message that is marked \\Deleted (4.1.1).
+    """
+    import json
+
+    from ..jmap.filters import BadFilter, parse_filter
+    from ..query.language import And, HasFlag, Not
+
+    try:
+        return And((Not(HasFlag("\\Deleted")), parse_filter(json.loads(text))))
+    except BadFilter as error:
+        raise BadSearch(str(error), "RFC 8621 4.4.1 says what a filter may ask.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadSearch("The filter is no JSON.", """Write '{"from": "ann"}', for example.""") from error
+
+
+def from_sieve(text: str) -> Query:
+    """What a test of Sieve (RFC 5228 5) asks for. Raises BadSearch."""
+    from ..sieve.grammar import BadTest
+    from ..sieve.tests import parse_test
+
+    try:
+        return parse_test(text)
+    except BadTest as error:
+        raise BadSearch(str(error), """Write 'header :contains "subject" "invoice"', for example.""") from error

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from .common import NotHere, emit, instant, run, with_json, with_place
-from .query import found_by
+from .query import found_by, from_jmap, from_sieve
 
 if TYPE_CHECKING:
     from array import array
 
     from ..query.language import Query
-    from ..query.words import Words
     from ..store.interface import Store
     from ..store.model import Mailbox
 
@@ -37,13 +36,23 @@ class _Hit:
 
 
 @click.command()
-@click.argument("query", metavar="QUERY...", nargs=-1, required=True)
+@click.argument("query", metavar="[QUERY]...", nargs=-1)
 @click.option("--account", "address", required=True, metavar="NAME@DOMAIN", help="Whose mail to search.")
 @click.option("--fuzzy", is_flag=True, help="Find what is close, too, and list the best matches first.")
+@click.option("--jmap", metavar="FILTER", help="Instead of QUERY: a filter of JMAP's Email/query (RFC 8621), in JSON.")
+@click.option("--sieve", metavar="TEST", help="Instead of QUERY: a test of Sieve (RFC 5228), as if messages came now.")
 @click.option("--limit", default=50, show_default=True, metavar="N", help="List at most N messages; 0: all.")
 @with_json
 @with_place
-def command(query: tuple[str, ...], address: str, fuzzy: bool, limit: int, as_json: bool) -> None:
+def command(
+    query: tuple[str, ...],
+    address: str,
+    fuzzy: bool,
+    jmap: str | None,
+    sieve: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List messages that match QUERY, newest first.
 
     Words must all be there, anywhere in a message; what is quoted is one phrase: "two words", from:"Ann Bell".
@@ -58,14 +67,27 @@ def command(query: tuple[str, ...], address: str, fuzzy: bool, limit: int, as_js
     has:attachment                     it brings a file along
     keyword: larger: smaller:          keyword:$Junk larger:10M
     mailbox:                           in this mailbox; may be given again
+
+    --jmap '{"from": "ann", "hasAttachment": true}' and --sieve 'header :contains "list-id" "dev"' find what a mail
+    application's search, or a rule for incoming mail, would find.
     """
+    if sum([bool(query), jmap is not None, sieve is not None]) != 1:
+        raise click.UsageError("Give a QUERY, or one of --jmap and --sieve.")
+    if fuzzy and not query:
+        raise click.UsageError("--fuzzy goes with a QUERY.")
 
     async def work() -> None:
         from .installation import installation
 
         async with installation() as here:
             _, store = await here.store(address)
-            found = await found_by(query, "search", lambda words: _found(store, words, fuzzy=fuzzy))
+            if query:
+                found = await found_by(
+                    query, "search", lambda words: _found(store, words.query, words.mailboxes, fuzzy)
+                )
+            else:
+                compiled = from_jmap(jmap) if jmap is not None else from_sieve(sieve or "")
+                found = await _found(store, compiled)
             found.sort(key=lambda hit: (-hit.score, -hit.received, hit.mailbox.key, -hit.uid))
             shown = found[:limit] if limit > 0 else found
             emit([await _row(store, hit) for hit in shown], as_json, "Nothing found.")
@@ -75,13 +97,13 @@ def command(query: tuple[str, ...], address: str, fuzzy: bool, limit: int, as_js
     run(work())
 
 
-async def _found(store: Store, words: Words, *, fuzzy: bool) -> list[_Hit]:
-    """What matches, in no order."""
+async def _found(store: Store, query: Query, mailboxes: tuple[str, ...] = (), fuzzy: bool = False) -> list[_Hit]:
+    """What matches in these mailboxes (none: in all), in no order."""
     from ..query.language import Fuzzy
 
-    asked = Fuzzy(words.query) if fuzzy else words.query
+    asked = Fuzzy(query) if fuzzy else query
     found: list[_Hit] = []
-    for mailbox in await _mailboxes(store, words.mailboxes):
+    for mailbox in await _mailboxes(store, mailboxes):
         if mailbox.messages:
             found += await _hits(store, mailbox, asked, fuzzy=fuzzy)
     return found

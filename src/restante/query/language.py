@@ -155,7 +155,10 @@ class FieldMatches:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """INTERNALDATE, with its time, lies before `at` or (SINCE) not before it. at: seconds UTC. RFC 8621 4.4.1."""
+    """INTERNALDATE, with its time, lies before `at` or (SINCE) not before it; ON means nothing here. RFC 8621 4.4.1.
+
+    at: seconds UTC since 1970; negative ones are before that.
+    """
 
     order: Order
     at: int
@@ -166,7 +169,8 @@ class Placed:
     """The email is in one of these mailboxes (MAILBOXIDs), or (elsewhere) in one that is none of them.
 
     This and the two below look at the email, wherever it is placed, as JMAP does: placements with \\Deleted do not
-    count (RFC 8621 4.1.1). They are asked by an account's owner alone.
+    count for any of them (RFC 8621 4.1.1). They are asked by an account's owner alone. No mailboxes: those of none;
+    elsewhere those of any.
     """
 
     mailboxes: tuple[str, ...]
@@ -175,7 +179,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class EmailHas:
-    """The email has this flag or keyword: \\Seen where all its placements have it, another where one has."""
+    """The email has this flag or keyword, compared without regard to case: \\Seen where all its placements have it,
+    another where one has."""
 
     name: str
 

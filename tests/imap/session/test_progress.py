@@ -15,6 +15,7 @@ from restante.imap.session.capabilities import AFTER
 from restante.imap.session.progress import INTERVAL, SLOW
 from restante.store.sqlite import search as engine_search
 from restante.store.sqlite.account import SqliteStore
+from restante.store.sqlite.texts import show
 
 from .support import ACCOUNT, SIMPLE, Client, World
 
@@ -151,19 +152,18 @@ def test_a_tag_that_would_end_the_code_is_not_told(monkeypatch: pytest.MonkeyPat
 
 def test_a_scan_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 9585's own example: messages looked at, of all there are."""
-    texts = engine_search._stored_texts
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, MovedLoop)
         loop.ahead += INTERVAL * 0.7
-        return texts(*args, **kwargs)
+        return show(*args, **kwargs)
 
     async def scenario(world: World) -> None:
         await world.add(*[b"body %d" % i for i in range(20)])
         client = await world.client(b"SELECT INBOX", b"STORE 3 +FLAGS (\\Deleted)", b"EXPUNGE")
         monkeypatch.setattr(engine_search, "_TEXT_BATCH", 2)
-        monkeypatch.setattr(engine_search, "_stored_texts", slow)
+        monkeypatch.setattr(engine_search, "show", slow)
         got = await answer(client, b"SEARCH BODY body")
         told = [(int(done), int(goal)) for done, goal in re.findall(rb'INPROGRESS \("T" (\d+) (\d+)\)', got)]
         assert len(told) >= 4
@@ -189,13 +189,12 @@ SEARCHES = {
 def test_all_that_searches_tells_how_far_it_has_come(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages looked at; where several mailboxes are searched, how many of these are done."""
     command, goal = SEARCHES[name]
-    texts = engine_search._stored_texts
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, MovedLoop)
         loop.ahead += INTERVAL * 0.7
-        return texts(*args, **kwargs)
+        return show(*args, **kwargs)
 
     async def scenario(world: World) -> None:
         await world.add(*[b"body %d" % i for i in range(20)])
@@ -204,7 +203,7 @@ def test_all_that_searches_tells_how_far_it_has_come(name: str, monkeypatch: pyt
             await client.ok(b"CREATE M%d" % number)
             await client.ok(b"COPY 1:4 M%d" % number)
         monkeypatch.setattr(engine_search, "_TEXT_BATCH", 2)
-        monkeypatch.setattr(engine_search, "_stored_texts", slow)
+        monkeypatch.setattr(engine_search, "show", slow)
         got = await answer(client, command)
         told = [(int(done), int(of)) for done, of in re.findall(rb'INPROGRESS \("T" (\d+) (\d+)\)', got)]
         assert len(set(told)) >= 3

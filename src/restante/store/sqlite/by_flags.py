@@ -20,7 +20,7 @@ from ...query.language import HasFlag, Query
 from ...query.order import Criterion
 from ..model import UidRanges
 from .changes import FEW_FLAGS
-from .compile import is_seen
+from .conditions import is_seen
 from .flag_sets import flag_sets, is_short, leaves, messages
 from .matches import NotPassed
 from .orders import of_mailbox

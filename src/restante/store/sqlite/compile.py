@@ -1,9 +1,10 @@
 """The query language compiled: what SQL says becomes an expression, what it cannot say a test of a message's texts.
 
 Flags, dates, sizes, identities, UIDs and the five address and subject fields become SQL. Texts that are stored
-compressed (body, whole header) are compared in Python. Such a test is asked twice: first without the texts, when it
-says yes, no, or that it must see them (None); so only texts that decide anything are read. Attachments are looked for
-in the stored BODYSTRUCTURE. Where an index knows the needle, the first answer is no for all but the candidates.
+compressed (body, whole header; see `texts`) are compared in Python. Such a test is asked twice: first without the
+texts, when it says yes, no, or that it must see them (None); so only texts that decide anything are read. Attachments
+are looked for in the stored BODYSTRUCTURE. Where an index knows the needle, the first answer is no for all but the
+candidates.
 
 Beside the test a query gives its candidates: emails outside of which nothing can match, or None.
 
@@ -13,53 +14,57 @@ match. RFC 9051 6.4.4, RFC 7162 3.1.5, RFC 8474 6, RFC 5032, RFC 6203.
 
 from __future__ import annotations
 
-import json
 from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...mime.attached import has_attachment
 from ...mime.fold import fold
-from ...mime.text import PART_HEADERS
+from ...mime.headers import CACHED_FIELDS
+from ...mime.model import Limits
+from ...query.fields import matcher, needle
 from ...query.grams import CLOSE, Closeness, closeness
 from ...query.language import (
     All,
     And,
     Contains,
     Dated,
+    EmailHas,
     EmailId,
     Field,
+    FieldMatches,
     Fuzzy,
     HasAttachment,
     HasFlag,
     HeaderContains,
-    Instant,
     Larger,
     ModSeq,
     Not,
     Or,
-    Order,
+    Placed,
     Query,
+    Received,
     Smaller,
+    ThreadHas,
     ThreadId,
     Uids,
     Within,
 )
-from ..model import FlagTable, UidRanges
+from ..model import FlagTable
 from .candidates import Joined, Leaf, Lookup
-from .content import LARGEST_TEXT, decode
+from .conditions import FALSE, TRUE, Sql, balanced, dated, is_seen, uid_condition
+from .texts import Fields, Texts
 
 if TYPE_CHECKING:
     from .marks import Marks
 
-SqlValue = int | str | bytes
 Row = tuple[Any, ...]
 """(uid, email, *values of `Compiler.columns`)."""
 
 UID, EMAIL, FIRST_COLUMN = 0, 1, 2
-_MANY_RANGES = 8  # more than this, and the ranges go in as one bound JSON value
 _COLUMNS = {
     Field.FROM: "s.sender",
     Field.TO: "s.recipient",
@@ -69,65 +74,14 @@ _COLUMNS = {
 }
 _ADDRESSES = frozenset({Field.FROM, Field.TO, Field.CC, Field.BCC})
 _NAMED = {"from": Field.FROM, "to": Field.TO, "cc": Field.CC, "bcc": Field.BCC, "subject": Field.SUBJECT}
-_DAY = 86_400
 _MOST_STRUCTURE = 1 << 16
 """Octets of a BODYSTRUCTURE that are looked at: rows are held by the thousand, and a hostile one may be large."""
-_PART_HEADERS = PART_HEADERS.encode("ascii")
 _HEADER_WEIGHT, _BODY_WEIGHT = 0.8, 0.6
 """What a fuzzy match is worth that is only in the header as a whole, or in the body; subject and addresses: 1."""
 
 
-class Texts:
-    """A message's texts, unpacked when first looked at. body: with the header fields of its parts at its end."""
-
-    __slots__ = ("_body", "_header", "_raw_body", "_raw_header")
-
-    def __init__(self, header: bytes, body: bytes) -> None:
-        self._raw_header, self._raw_body = header, body
-        self._header: bytes | None = None
-        self._body: bytes | None = None
-
-    @property
-    def header(self) -> bytes:
-        if self._header is None:
-            self._header = _unpacked(self._raw_header)
-        return self._header
-
-    @property
-    def body(self) -> bytes:
-        if self._body is None:
-            self._body = _unpacked(self._raw_body)
-        return self._body
-
-    def in_body(self, raw: bytes) -> bool:
-        """Whether the body holds a folded needle, before the header fields of its parts. Cost where it is not there: as
-        of looking in all of it."""
-        body = self.body
-        at = body.find(raw)  # a needle has no mark: where the first stands behind it, so do all
-        return at >= 0 and body.find(_PART_HEADERS, 0, at) < 0
-
-
-def _unpacked(stored: bytes) -> bytes:
-    """UTF-8 octets of a text column (content.encode_text). UTF-8 is self-synchronising: a substring of octets is a
-    substring of characters."""
-    return decode(stored[0], stored[1:], LARGEST_TEXT) if stored else b""
-
-
 Evaluate = Callable[[Row, Texts | None], bool | None]
 Score = Callable[[Row, Texts | None], float | None]
-
-
-@dataclass(slots=True)
-class Sql:
-    """An SQL expression over `p` (placement), `e` (email), `k` (sortkey), `s` (search_text), `a` (answer), and its
-    values."""
-
-    text: str
-    values: list[SqlValue] = field(default_factory=list)
-
-
-TRUE = Sql("1")
-FALSE = Sql("0")
 
 
 @dataclass(slots=True)
@@ -141,26 +95,12 @@ class Python:
 Test = Sql | Python
 
 
-def balanced(parts: Sequence[Sql], operator: str, empty: Sql) -> Sql:
-    """Join expressions as a balanced tree, since SQLite bounds the depth of an expression (1,000)."""
-    if not parts:
-        return empty
-    while len(parts) > 1:
-        joined = []
-        for i in range(0, len(parts) - 1, 2):
-            a, b = parts[i], parts[i + 1]
-            joined.append(Sql(f"({a.text} {operator} {b.text})", a.values + b.values))
-        if len(parts) % 2:
-            joined.append(parts[-1])
-        parts = joined
-    return parts[0]
-
-
 class Compiler:
     """Turns one query into a test; collects the SQL columns that Python asks for.
 
-    lookup, fuzzy_lookup: the index, for needles and for the pieces of fuzzy ones. marks: those of somebody who is not
-    the owner, for whom \\Seen and mod-sequences are his own (see `reader`).
+    limits: those that messages are analysed with. lookup, fuzzy_lookup: the index, for needles and for the pieces of
+    fuzzy ones. marks: those of somebody who is not the owner, for whom \\Seen and mod-sequences are his own (see
+    `reader`). everywhere: emails of conditions that other mailboxes decide, too (see `everywhere`).
     """
 
     def __init__(
@@ -168,9 +108,11 @@ class Compiler:
         mailbox: int,
         table: FlagTable,
         now: int,
+        limits: Limits,
         lookup: Lookup,
         fuzzy_lookup: Lookup,
         marks: Marks | None = None,
+        everywhere: Mapping[Query, array[int]] = MappingProxyType({}),
     ) -> None:
         self.mailbox = mailbox
         self.marks = marks
@@ -181,6 +123,10 @@ class Compiler:
         """Of the fuzzy strings, in the query's order."""
         self.bodies = False
         """Whether a test looks at bodies."""
+        self.fields = Fields.NONE
+        """Which raw header fields tests look at."""
+        self._limits = limits
+        self._everywhere = everywhere
         self._lookup = lookup
         self._fuzzy_lookup = fuzzy_lookup
         self._fuzzy = False
@@ -212,6 +158,11 @@ class Compiler:
             case HeaderContains(name, text):
                 known = _NAMED.get(name.lower())
                 return self._contains(known, text, as_written=True) if known and text else self._header(name, text)
+            case FieldMatches():
+                return self._field_matches(query)
+            case Placed() | EmailHas() | ThreadHas():
+                emails = self._everywhere[query]
+                return Python(lambda row, texts: _is_in(emails, row[EMAIL]), TRUE)
             case HasAttachment():
                 at = self._text_column(f"substr(a.bodystructure, 1, {_MOST_STRUCTURE})")
                 return Python(lambda row, texts: has_attachment(row[at]), TRUE)
@@ -236,6 +187,11 @@ class Compiler:
             case Contains(where, text) if text and not fuzzy and len(forms := _forms(where, fold(text))) > 1:
                 leaves = [leaf for leaf in map(self._lookup, forms) if leaf is not None]
                 return Joined(False, [leaf.emails for leaf in leaves]) if len(leaves) == len(forms) else None
+            case FieldMatches():
+                any_of = self._leaves_of(query)
+                return None if any_of is None else Joined(False, [leaf.emails for leaf in any_of])
+            case Placed() | EmailHas() | ThreadHas():
+                return self._everywhere[query]
             case Contains(_, text) | HeaderContains(_, text) if text:
                 leaf = (self._fuzzy_lookup if fuzzy else self._lookup)(fold(text))
                 return None if leaf is None else leaf.emails
@@ -254,11 +210,13 @@ class Compiler:
             case Uids(ranges):
                 return uid_condition(ranges, self.mailbox)
             case Dated(instant, order, day):
-                return _dated(instant, order, day)
+                return dated(instant, order, day)
             case Larger(octets):
                 return Sql("p.size > ?", [octets])
             case Smaller(octets):
                 return Sql("p.size < ?", [octets])
+            case Received(order, at):
+                return Sql(f"p.received {order.value} ?", [at])
             case ModSeq(at_least):
                 number = min(at_least, 2**63 - 1)
                 placed = Sql("p.modseq >= ?", [number])
@@ -318,6 +276,28 @@ class Compiler:
             return False
 
         return Python(_first_asked(self._lookup(needle_text) if needle else None, holds), TRUE)
+
+    def _field_matches(self, query: FieldMatches) -> Python:
+        """The raw header decides, of messages that the index does not rule out."""
+        cached = all(name.lower().encode("utf-8", "replace") in CACHED_FIELDS for name in query.names)
+        if self.fields is not Fields.ALL:
+            self.fields = Fields.CACHED if cached else Fields.ALL
+        holds, leaves = matcher(query, self._limits), self._leaves_of(query)
+
+        def test(row: Row, texts: Texts | None) -> bool | None:
+            if leaves is not None and not any(leaf.may_hold(row[EMAIL]) for leaf in leaves):
+                return False
+            return None if texts is None else holds(texts.fields)
+
+        return Python(test, TRUE)
+
+    def _leaves_of(self, query: FieldMatches) -> list[Leaf] | None:
+        """What the index says of its needles, of which one must be there; None where it cannot tell."""
+        needles = needle(query)
+        if needles is None:
+            return None
+        leaves = [leaf for leaf in map(self._lookup, needles) if leaf is not None]
+        return leaves if len(leaves) == len(needles) else None
 
     def _fuzzy_column(self, column: str, needle: str) -> Python:
         at, close = self._text_column(column), closeness(needle)
@@ -447,6 +427,12 @@ def _close(close: Closeness, octets: bytes) -> float:
     return close.of(lambda piece: piece.encode("utf-8") in octets)
 
 
+def _is_in(emails: array[int], email: int) -> bool:
+    """Whether it is among these, which are ascending."""
+    at = bisect_left(emails, email)
+    return at < len(emails) and emails[at] == email
+
+
 def _storable(needle: str) -> bool:
     """Whether a stored text can hold it: one with a lone surrogate is in none."""
     if needle.isascii():
@@ -467,37 +453,3 @@ def _forms(where: Field, needle: str) -> tuple[str, ...]:
     if where in _ADDRESSES and ('"' in needle or "\\" in needle):
         return needle, needle.replace("\\", "\\\\").replace('"', '\\"')
     return (needle,)
-
-
-def is_seen(flag: str) -> bool:
-    """Whether it is the flag that each reader of a mailbox has for himself."""
-    return flag.lower() == "\\seen"
-
-
-def uid_condition(ranges: UidRanges, mailbox: int) -> Sql:
-    """`p.uid` lies in these ranges. Many ranges are bound as one value; cost grows with the UIDs that exist."""
-    if not ranges:
-        return FALSE
-    if len(ranges) <= _MANY_RANGES:
-        parts = [Sql("p.uid BETWEEN ? AND ?", [low, high]) for low, high in ranges]
-        return balanced(parts, "OR", TRUE)
-    return Sql(
-        "p.uid IN (SELECT q.uid FROM json_each(?) AS j CROSS JOIN placement AS q"
-        " WHERE q.mailbox = ? AND q.uid BETWEEN j.value ->> 0 AND j.value ->> 1)",
-        [json.dumps(ranges), mailbox],
-    )
-
-
-def _dated(instant: Instant, order: Order, day: date) -> Sql:
-    if instant is Instant.SENT:
-        number = (day - date(1970, 1, 1)).days
-        return Sql(f"k.sent_day {order.value} ?", [number])
-    column = "p.received" if instant is Instant.RECEIVED else "p.saved"
-    start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
-    match order:
-        case Order.BEFORE:
-            return Sql(f"{column} < ?", [start])
-        case Order.SINCE:
-            return Sql(f"{column} >= ?", [start])
-        case Order.ON:
-            return Sql(f"{column} BETWEEN ? AND ?", [start, start + _DAY - 1])

@@ -11,7 +11,7 @@ from itertools import chain
 
 import apsw
 
-from .compile import Sql, uid_condition
+from .conditions import Sql, uid_condition
 from .values import ranges_of
 
 FEW = 1_000

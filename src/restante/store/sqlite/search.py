@@ -16,36 +16,25 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import apsw
 
-from ...query.language import Contains, HeaderContains, Query
+from ...query.language import Contains, FieldMatches, HeaderContains, Query
 from ..interface import ComeTo
 from ..model import FlagTable, Scored, UidRanges
 from . import bodies, by_flags
 from .candidates import Lookups, emails_of
-from .coding import octets_of
-from .compile import (
-    EMAIL,
-    TRUE,
-    UID,
-    Compiler,
-    Python,
-    Row,
-    Sql,
-    SqlValue,
-    Test,
-    Texts,
-    balanced,
-    uid_condition,
-)
+from .compile import EMAIL, UID, Compiler, Python, Row, Test
+from .conditions import TRUE, Sql, SqlValue, balanced, uid_condition
+from .everywhere import Everywhere, emails_everywhere
 from .flag_sets import leaves, messages, narrowed
 from .marks import Marks
 from .sort import after, upto
+from .texts import Texts, Waiting, readable, show
 from .values import typed
 
 if TYPE_CHECKING:
@@ -53,7 +42,6 @@ if TYPE_CHECKING:
 
 FEW = 500  # messages up to which their texts are read without a look at the index
 _TEXT_BATCH = 256  # candidates whose texts are looked at between two turns of the loop: about 2 ms
-_TEXT_OCTETS = 2 << 20  # of these texts, unpacked: about 3 ms
 _INDEX_PART = 10_000  # candidates that an index names at once: about 3 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
@@ -80,9 +68,7 @@ async def search(
     query, within = narrowed(query, within)
     if by_flags.answers(store, query, within):
         return await by_flags.search(store, mailbox, query, within)
-    table = await store.flag_table()
-    search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
-    search.come_to = come_to
+    search = await _begun(store, await store.flag_table(), mailbox, query, within, come_to)
     found = array("I")
     async for rows in search.run():
         found.extend([row[UID] for row in rows])
@@ -102,8 +88,7 @@ async def scored(
     Of several fuzzy strings the mean counts. A query without any gives 100 to all.
     """
     query, within = narrowed(query, within)
-    search = _Search(store, table, mailbox, query, within, await _looked_up(store, table, mailbox, query, within))
-    search.come_to = come_to
+    search = await _begun(store, table, mailbox, query, within, come_to)
     raw: dict[int, float] = {}
     async for rows in search.run():
         raw |= await search.scores(rows)
@@ -112,15 +97,26 @@ async def scored(
     return Scored(uids, array("B", [max(1, round(100 * raw[uid] / best)) for uid in uids]))
 
 
+async def _begun(
+    store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges, come_to: ComeTo | None
+) -> _Search:
+    """A search, with all that is to be known before messages are looked at."""
+    everywhere = await emails_everywhere(store, query)
+    lookups = await _looked_up(store, table, mailbox, query, within, everywhere)
+    search = _Search(store, table, mailbox, query, within, lookups, everywhere)
+    search.come_to = come_to
+    return search
+
+
 async def _looked_up(
-    store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges
+    store: SqliteStore, table: FlagTable, mailbox: int, query: Query, within: UidRanges, everywhere: Everywhere
 ) -> Lookups | None:
     """What the index says of the query's needles; None where it is not asked: hardly any messages are to be looked at,
     and a common word would bring all that have it."""
     if messages(within) <= FEW or not has_texts(query):
         return None
     lookups = Lookups()
-    asking = Compiler(mailbox, table, store.now, lookups.needle, lookups.fuzzy)
+    asking = Compiler(mailbox, table, store.now, store.limits, lookups.needle, lookups.fuzzy, everywhere=everywhere)
     asking.compile(query)
     asking.candidates(query)
     more = True
@@ -149,6 +145,7 @@ class _Search:
         query: Query,
         within: UidRanges,
         lookups: Lookups | None,
+        everywhere: Everywhere,
     ) -> None:
         """lookups: what an index says of the query's needles, None where it was not asked."""
         self.store = store
@@ -157,22 +154,20 @@ class _Search:
         """Those to be looked at, None for all of the mailbox."""
         self.come_to: ComeTo | None = None
         self._reached = 0
-        self.compiler, self.test = store.look(self._compiled, table, query, lookups)
+        self.compiler, self.test = store.look(self._compiled, table, query, lookups, everywhere)
         self.within = within
         self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
         if lookups is not None and lookups.candidates is not None:
             self._narrow(lookups.candidates, lookups.upto, within)
 
     def _compiled(
-        self, db: apsw.Connection, table: FlagTable, query: Query, lookups: Lookups | None
+        self, db: apsw.Connection, table: FlagTable, query: Query, lookups: Lookups | None, everywhere: Everywhere
     ) -> tuple[Compiler, Test]:
         """The query compiled."""
         self.store._shared.learn(db)  # the table's sets: others had their turns while the index was asked
         marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
-        if lookups is None:
-            compiler = Compiler(self.mailbox, table, self.store.now, _no_index, _no_index, marks)
-            return compiler, compiler.compile(query)
-        compiler = Compiler(self.mailbox, table, self.store.now, lookups.needle, lookups.fuzzy, marks)
+        needle, fuzzy = (_no_index, _no_index) if lookups is None else (lookups.needle, lookups.fuzzy)
+        compiler = Compiler(self.mailbox, table, self.store.now, self.store.limits, needle, fuzzy, marks, everywhere)
         return compiler, compiler.compile(query)
 
     def _narrow(self, candidates: array[int], upto: int, within: UidRanges) -> None:
@@ -332,9 +327,10 @@ class _Search:
         could not be made: one that still cannot be read has none.
         """
         keys = array("q", sorted(emails))
-        waiting: list[tuple[int, bytes, int, int]] = []
+        waiting: list[Waiting] = []
+        most_header, asked = self.store.limits.header, self.compiler
         while keys:
-            more, come_to = self.store.look(_stored_texts, keys, see, bodies=self.compiler.bodies)
+            more, come_to = self.store.look(show, keys, see, most_header, bodies=asked.bodies, fields=asked.fields)
             waiting += more
             keys = keys[come_to:]
             if keys:
@@ -344,8 +340,8 @@ class _Search:
             some = waiting[:count]
             octets = await bodies.octets_of(self.store, [stored for _, _, stored, _ in some])
             made = await asyncio.to_thread(bodies.stored_texts, octets, self.store.limits)
-            for (email, header, _, _), body in zip(some, made, strict=True):
-                see(email, Texts(header, body))
+            for (email, header, _, _), data, body in zip(some, octets, made, strict=True):
+                see(email, Texts(header, body, partial(readable, data or b"", most_header)))
             del waiting[:count]
 
 
@@ -376,33 +372,11 @@ def _joins(columns: Sequence[str], where: str) -> str:
 
 def has_texts(query: Query) -> bool:
     """Whether any string is looked for: only then is an index of use."""
-    return any(isinstance(leaf, Contains | HeaderContains) for leaf in leaves(query))
+    return any(isinstance(leaf, Contains | HeaderContains | FieldMatches) for leaf in leaves(query))
 
 
 def _no_index(_needle: str) -> None:
     return None
-
-
-def _stored_texts(
-    db: apsw.Connection, emails: array[int], see: Callable[[int, Texts], None], *, bodies: bool
-) -> tuple[list[tuple[int, bytes, int, int]], int]:
-    """Show the texts that are stored, up to _TEXT_OCTETS. (email, header, content, size) of emails whose body is not,
-    where it is asked; and how many of the emails, ascending, have been come to: one at least."""
-    waiting: list[tuple[int, bytes, int, int]] = []
-    octets = 0
-    cursor = db.execute(_TEXTS if bodies else _HEADERS, (apsw.carray(emails),))
-    try:
-        for email, header, body, stored, size in cursor:
-            if bodies and not body:  # none, or UNREADABLE
-                waiting.append((email, header, stored, size))
-            else:
-                see(email, Texts(header, body))
-            octets += octets_of(header) + octets_of(body or b"")
-            if octets >= _TEXT_OCTETS:
-                return waiting, bisect_right(emails, email)
-    finally:
-        cursor.close()  # not read to its end: the statement would go on
-    return waiting, len(emails)
 
 
 def _fetch(db: apsw.Connection, sql: str, values: Sequence[object]) -> list[Row]:
@@ -452,14 +426,3 @@ def _tail(db: apsw.Connection, upto: int) -> array[int]:
 
 def _messages_of(db: apsw.Connection, mailbox: int) -> int:
     return int(db.execute("SELECT messages FROM mailbox WHERE key = ?", (mailbox,)).get or 0)
-
-
-_HEADERS = """
-SELECT s.email, s.header, x'', 0, 0 FROM carray(?1) AS c CROSS JOIN search_text AS s ON s.email = c.value
-"""
-
-_TEXTS = """
-SELECT s.email, s.header, b.body, e.content, e.size FROM carray(?1) AS c
-CROSS JOIN search_text AS s ON s.email = c.value CROSS JOIN email AS e ON e.key = c.value
-LEFT JOIN body_text AS b ON b.email = c.value
-"""

@@ -17,10 +17,12 @@ from restante.query.language import (
     Contains,
     Dated,
     Field,
+    FieldMatches,
     HasAttachment,
     HasFlag,
     HeaderContains,
     Instant,
+    Match,
     ModSeq,
     Not,
     Or,
@@ -157,8 +159,10 @@ def test_texts_within_rows_are_held_by_octets(
         (Contains(Field.TEXT, "nowhere"), 1 << 20, 1),
         (HeaderContains("X-Other", "nowhere"), 1, 24),
         (HeaderContains("X-Other", "nowhere"), 1 << 20, 1),
+        (FieldMatches(("X-Other",), Match.IS, ("nowhere",)), 1 << 20, 3),
+        (FieldMatches(("Subject",), Match.IS, ("nowhere",)), 1 << 20, 3),
     ],
-    ids=["each", "some", "all", "each header", "all headers"],
+    ids=["each", "some", "all", "each header", "all headers", "raw headers", "raw headers beside"],
 )
 def test_texts_are_looked_at_by_what_they_unpack_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: Query, octets: int, turns_taken: int
@@ -166,6 +170,7 @@ def test_texts_are_looked_at_by_what_they_unpack_to(
     """Not by how many there are, nor by the room they take: a megabyte of the same is stored in a hundred octets. Some
     have none yet, one cannot be read, and one email is in the mailbox twice."""
     monkeypatch.setattr(texts, "AT_ONCE", octets)
+    monkeypatch.setattr(texts, "HEADERS_AT_ONCE", 10)
     turns: list[int] = []
     show = texts.show
 

@@ -40,7 +40,7 @@ class _Hit:
 @click.option("--account", "address", required=True, metavar="NAME@DOMAIN", help="Whose mail to search.")
 @click.option("--fuzzy", is_flag=True, help="Find what is close, too, and list the best matches first.")
 @click.option("--jmap", metavar="FILTER", help="Instead of QUERY: a filter of JMAP's Email/query (RFC 8621), in JSON.")
-@click.option("--sieve", metavar="TEST", help="Instead of QUERY: a test of Sieve (RFC 5228), as if messages came now.")
+@click.option("--sieve", metavar="TEST", help="Instead of QUERY: the test of a Sieve rule (RFC 5228).")
 @click.option("--limit", default=50, show_default=True, metavar="N", help="List at most N messages; 0: all.")
 @with_json
 @with_place

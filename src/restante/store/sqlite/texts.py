@@ -24,6 +24,9 @@ from .coding import CHUNK, LARGEST_TEXT, RAW, decode, octets_of
 AT_ONCE = 2 << 20
 """Octets of texts, unpacked, that are shown between two turns of the loop: about 3 ms."""
 
+HEADERS_AT_ONCE = 64
+"""Raw headers that are shown between two turns: scanning one takes some 30 us."""
+
 _PART_HEADERS = PART_HEADERS.encode("ascii")
 
 
@@ -100,6 +103,8 @@ def show(
     """
     waiting: list[Waiting] = []
     octets = 0
+    if fields is not Fields.NONE:
+        emails = emails[:HEADERS_AT_ONCE]
     cursor = db.execute(STATEMENTS[bodies, fields], (apsw.carray(emails),))
     try:
         for email, header, body, stored, size, codec, data in cursor:

@@ -119,8 +119,8 @@ def test_a_test_of_sieve_lists_what_a_rule_would_catch(mail: Cli, asked: str, fo
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (("--jmap", "{"), "The filter is no JSON."),
-        (("--jmap", "[" * 100_000), "The filter is no JSON."),
+        (("--jmap", "{"), "The filter cannot be read as JSON."),
+        (("--jmap", "[" * 100_000), "The filter cannot be read as JSON."),
         (("--jmap", '{"colour": 1}'), 'Emails cannot be filtered by "colour" here.'),
         (("--jmap", '{"minSize": -1}'), '"minSize" wants an integer'),
         (("--sieve", 'header "subject"'), "Line 1, column 1: header wants names of fields and texts."),

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,10 +26,14 @@ from restante.query.language import (
     Received,
     ThreadHas,
 )
+from restante.store.errors import NoPermission
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags
+from restante.store.rights import parse_rights
+from restante.store.sqlite import everywhere, search
+from restante.store.sqlite.search import FEW
 
-from .making import ALL, Installation, inbox, new
+from .making import ACCOUNT, ALL, Installation, inbox, new
 
 BOXES = ("INBOX", "A", "B")
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "$Work")
@@ -146,3 +152,59 @@ def test_they_hold_as_in_a_plain_model(mail: list[Email], drawn: st.DataObject) 
 
     with TemporaryDirectory() as folder:
         asyncio.run(Installation("sqlite", Path(folder)).play(play, index_from=1))
+
+
+@pytest.mark.parametrize("text", ["word 3", "wo"], ids=["indexed", "too short"])
+@pytest.mark.parametrize("join", [And, Or])
+def test_what_is_not_indexed_yet_is_found_once(tmp_path: Path, join: type[And] | type[Or], text: str) -> None:
+    query = join((EmailHas("\\Flagged"), Contains(Field.BODY, text)))
+
+    async def play(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        count = FEW + 20
+        data = [b"Subject: x\r\n\r\nword %d.\r\n" % (number % 10) for number in range(count + 5)]
+        await store.append(box, [await new(store, one) for one in data[:count]])
+        while await store.fill_search():
+            pass
+        await store.append(box, [await new(store, one, "\\Flagged") for one in data[count:]])
+        holds = all if join is And else any
+        wanted = [uid for uid, one in enumerate(data, 1) if holds((uid > count, text.encode() in one))]
+        assert list(await store.search(box, query, ALL)) == wanted
+
+    asyncio.run(Installation("sqlite", tmp_path).play(play, index_from=1))
+
+
+def test_what_comes_while_it_is_looked_for_is_no_part_of_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All messages ever are \\Seen, so at no moment one is there that is not."""
+    found = everywhere.emails_everywhere
+
+    async def play(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await new(store, b"Subject: x\r\n\r\n1\r\n", "\\Seen")])
+
+        async def one_comes(*given: Any) -> everywhere.Everywhere:
+            answer = await found(*given)
+            await store.append(box, [await new(store, b"Subject: x\r\n\r\n2\r\n", "\\Seen")])
+            return answer
+
+        monkeypatch.setattr(search, "emails_everywhere", one_comes)
+        assert list(await store.search(box, Not(EmailHas("\\Seen")), ALL)) == []
+        assert list(await store.search(box, EmailHas("\\Seen"), ALL)) == [1, 2]
+
+    asyncio.run(Installation("sqlite", tmp_path).play(play))
+
+
+def test_they_are_for_the_owner_alone(tmp_path: Path) -> None:
+    async def play(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await new(store)])
+        await store.set_acl(box, "carol", FlagMode.ADD, parse_rights("lrs"))
+        carol = engine.account(ACCOUNT, "carol")
+        assert list(await carol.search(box, HasFlag("\\Seen"), ALL)) == []
+        for query in (EmailHas("\\Seen"), Not(Placed(())), And((ThreadHas("\\Seen", True), HasFlag("\\Seen")))):
+            with pytest.raises(NoPermission):
+                await carol.search(box, query, ALL)
+
+    asyncio.run(Installation("sqlite", tmp_path).play(play))

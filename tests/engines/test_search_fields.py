@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from restante.mime.analyse import analyse
-from restante.query.fields import matcher
+from restante.mime.model import Limits
+from restante.query.fields import Header, matcher
 from restante.query.language import And, Collation, Contains, Field, FieldMatches, HasFlag, Match, Not, Or, Part, Query
 from restante.store.interface import Engine, Store
 from restante.store.model import Flags, NewMessage
@@ -74,7 +75,7 @@ def holds(data: bytes, seen: bool, number: int, query: Query) -> bool:
         case Not(operand):
             return not holds(data, seen, number, operand)
         case FieldMatches():
-            return matcher(query)(data)
+            return matcher(query)(Header(data))
         case HasFlag():
             return seen
         case Contains(_, text):
@@ -150,6 +151,43 @@ def test_octets_of_a_header_are_in_the_charset_of_the_text(tmp_path: Path, name:
                 pass
 
     asyncio.run(Installation("sqlite", tmp_path).play(scene, index_from=1))
+
+
+@pytest.mark.parametrize("name", ["Subject", "X-Other"])
+@pytest.mark.parametrize("label", ["unknown-8bit", "us-ascii", "x-none-such"])
+def test_encoded_words_without_a_charset_are_in_that_of_the_text(tmp_path: Path, name: str, label: str) -> None:
+    word = "".join(f"={octet:02x}" for octet in "\u043f\u0440\u0438\u0432\u0435\u0442".encode("koi8-r"))
+    head = f"{name}: =?{label}?q?{word}?=\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\n".encode()
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, head + "\u0434\u0430\r\n".encode("koi8-r"))])
+        for _ in range(2):
+            for text, wanted in (("\u043f\u0440\u0438\u0432\u0435\u0442", [1]), ("\u00d0\u00d2\u00c9", [])):
+                for query in (FieldMatches((name,), Match.CONTAINS, (text,)), Contains(Field.TEXT, text)):
+                    assert list(await store.search(box, query, ALL)) == wanted
+            while await store.fill_search():
+                pass
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene, index_from=1))
+
+
+@pytest.mark.parametrize("most", [4_096, 1 << 20])
+def test_no_half_of_a_field_is_compared(tmp_path: Path, most: int) -> None:
+    """A header longer than is read ends with a whole line, in the index and here; fields that stand beside a message
+    are none of what was not read."""
+    data = b"X-First: a\r\nX-Cut: " + b"b" * (most + 200_000) + b"\r\nX-Last: c\r\n\r\nx\r\n"
+    limits = Limits(header=most)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [NewMessage(await store.put(data), analyse(data, limits), Flags(), 1)])
+        for name, text, wanted in (("X-First", "a", [1]), ("X-Cut", "b", []), ("X-Last", "c", [])):
+            query = FieldMatches((name,), Match.CONTAINS, (text,))
+            assert matcher(query)(Header(data, limits)) == bool(wanted)
+            assert list(await store.search(box, query, ALL)) == wanted
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene, analysis=limits))
 
 
 def test_fields_that_stand_beside_a_message_and_others_are_asked_together(tmp_path: Path) -> None:

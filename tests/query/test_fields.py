@@ -20,7 +20,7 @@ from restante.mime.fold import fold
 from restante.mime.model import Limits
 from restante.mime.scan import scan
 from restante.mime.text import fallback_charset
-from restante.query.fields import Pattern, matcher, needle
+from restante.query.fields import Header, Patterns, matcher, needle
 from restante.query.language import Collation, FieldMatches, Match, Part
 
 IS, CONTAINS, MATCHES = Match.IS, Match.CONTAINS, Match.MATCHES
@@ -31,7 +31,7 @@ def header(
     value: bytes, match: Match, text: str, collation: Collation = ASCII, part: Part | None = None, name: str = "x"
 ) -> bool:
     """Whether a field with this raw value matches."""
-    return matcher(FieldMatches((name,), match, (text,), collation, part))(b"X: " + value + b"\r\n\r\n")
+    return matcher(FieldMatches((name,), match, (text,), collation, part))(Header(b"X: " + value + b"\r\n\r\n"))
 
 
 def address(value: bytes, text: str, part: Part = Part.ALL, match: Match = IS, collation: Collation = ASCII) -> bool:
@@ -117,9 +117,9 @@ def test_values(value: bytes, match: Match, text: str, collation: Collation, exp
 
 def test_names_have_no_case_and_any_of_them_will_do() -> None:
     node = FieldMatches(("SUBJECT", "x-other"), IS, ("no", "yes"))
-    assert matcher(node)(b"sUbject: yes\r\n\r\n")
-    assert matcher(node)(b"A: b\r\nX-Other : a\r\nX-OTHER: no")
-    assert not matcher(node)(b"Subject2: yes\r\n\r\n")
+    assert matcher(node)(Header(b"sUbject: yes\r\n\r\n"))
+    assert matcher(node)(Header(b"A: b\r\nX-Other : a\r\nX-OTHER: no"))
+    assert not matcher(node)(Header(b"Subject2: yes\r\n\r\n"))
 
 
 @pytest.mark.parametrize("name", ["x:", "x ", "", "ſ", "x\n", "xé", "*"])
@@ -129,39 +129,39 @@ def test_a_name_that_no_field_has_matches_nothing(name: str) -> None:
 
 
 def test_what_is_behind_the_header_is_no_field() -> None:
-    assert not matcher(FieldMatches(("x",), CONTAINS, ("",)))(b"A: b\r\n\r\nX: y\r\n")
+    assert not matcher(FieldMatches(("x",), CONTAINS, ("",)))(Header(b"A: b\r\n\r\nX: y\r\n"))
 
 
 def test_a_field_that_is_not_there_matches_nothing() -> None:
     for match in Match:
-        assert not matcher(FieldMatches(("x",), match, ("", "*")))(b"Y: a\r\n\r\n")
+        assert not matcher(FieldMatches(("x",), match, ("", "*")))(Header(b"Y: a\r\n\r\n"))
 
 
 def test_no_texts_match_nothing() -> None:
-    assert not matcher(FieldMatches(("x",), CONTAINS, ()))(b"X: a\r\n\r\n")
+    assert not matcher(FieldMatches(("x",), CONTAINS, ()))(Header(b"X: a\r\n\r\n"))
     assert needle(FieldMatches(("x",), CONTAINS, ())) == ()
 
 
 def test_undeclared_octets_are_read_in_the_charset_of_the_text() -> None:
     raw = b"X: " + "привет".encode("koi8-r") + b"\r\n"
     matches = matcher(FieldMatches(("x",), IS, ("привет",)))
-    assert not matches(raw)
-    assert matches(raw + b"Content-Type: text/plain; charset=koi8-r\r\n\r\n")
+    assert not matches(Header(raw))
+    assert matches(Header(raw + b"Content-Type: text/plain; charset=koi8-r\r\n\r\n"))
     multipart = raw + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
     body = b"--b\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\n--b--\r\n"
-    assert matches(multipart + body)
+    assert matches(Header(multipart + body))
 
 
 def test_undeclared_octets_of_addresses_are_read_before_they_are_parsed() -> None:
     """Half of a letter in Shift JIS may be "@"."""
     raw = b"X: \x83@@x.example\r\nContent-Type: text/plain; charset=shift_jis\r\n\r\n"
-    assert matcher(FieldMatches(("x",), IS, ("ァ",), part=Part.LOCALPART))(raw)
+    assert matcher(FieldMatches(("x",), IS, ("ァ",), part=Part.LOCALPART))(Header(raw))
 
 
 def test_fields_past_a_limit_are_not_looked_at() -> None:
-    matches = matcher(FieldMatches(("x",), IS, ("a",)), Limits(fields=1))
-    assert matches(b"X: a\r\nY: b\r\n\r\n")
-    assert not matches(b"Y: b\r\nX: a\r\n\r\n")
+    matches = matcher(FieldMatches(("x",), IS, ("a",)))
+    assert matches(Header(b"X: a\r\nY: b\r\n\r\n", Limits(fields=1)))
+    assert not matches(Header(b"Y: b\r\nX: a\r\n\r\n", Limits(fields=1)))
 
 
 # Addresses -----------------------------------------------------------------------------------------------
@@ -204,6 +204,11 @@ ADDRESSES = [
     ("no-local", b"<@example.com>", Part.DOMAIN, "example.com", False),
     ("double-dot", b"a@x..example", Part.DOMAIN, "x..example", False),
     ("double-dot-all", b"a@x..example", Part.ALL, "a@x..example", True),
+    ("double-mark", b"<a@b@example.com>", Part.LOCALPART, "a@b", False),
+    ("double-mark-domain", b"<a@b@example.com>", Part.DOMAIN, "example.com", False),
+    ("double-dot-local", b"a..b@example.com", Part.LOCALPART, "a..b", False),
+    ("quoted-nothing", b'""@example.com', Part.LOCALPART, "", True),
+    ("quoted-marks", b'"a@b"@example.com', Part.LOCALPART, "a@b", True),
     ("null-path", b"<>", Part.ALL, "", True),
     ("null-path-domain", b"<>", Part.DOMAIN, "", False),
     ("no-address", b"undisclosed-recipients:;", Part.ALL, "", False),
@@ -239,6 +244,23 @@ def test_addresses_that_are_none_cost_no_more_than_others() -> None:
     assert address(value + b", a@example.com", "example.com", Part.DOMAIN)
 
 
+@pytest.mark.parametrize(
+    ("separator", "part", "text", "expected"),
+    [
+        ("-", Part.USER, "ken", True),
+        ("-", Part.DETAIL, "a+b", True),
+        ("+", Part.DETAIL, "b", True),
+        ("", Part.USER, "ken-a+b", True),
+        ("", Part.DETAIL, "b", False),
+        ("", Part.DETAIL, "", False),
+        ("", Part.LOCALPART, "ken-a+b", True),
+    ],
+)
+def test_details_are_divided_as_mail_is_delivered(separator: str, part: Part, text: str, expected: bool) -> None:
+    node = FieldMatches(("to",), IS, (text,), part=part, separator=separator)
+    assert matcher(node)(Header(b"To: ken-a+b@example.com\r\n\r\n")) == expected
+
+
 # Patterns ------------------------------------------------------------------------------------------------
 
 
@@ -260,13 +282,13 @@ class Counted(str):
 def test_no_character_is_looked_at_twice(pattern: str, collation: Collation) -> None:
     letter, last = ("A", "BA") if collation is UNICODE else ("a", "ba")
     value = Counted(letter * 20_000 + last)
-    Pattern(pattern, collation).matches(value)
+    Patterns([pattern], collation).match(value)
     assert 0 < value.looked <= len(value)
 
 
 def test_a_pattern_whose_literals_are_not_there_looks_at_nothing() -> None:
     value = Counted("a" * 1_000)
-    assert not Pattern("*a*bc*", OCTET).matches(value)
+    assert not Patterns(["*a*bc*"], OCTET).match(value)
     assert value.looked == 0
 
 
@@ -286,10 +308,35 @@ def naive(pattern: str, value: str) -> bool:
 GLOBS = st.text("ab*?\\A", max_size=10)
 
 
+@given(st.lists(GLOBS, max_size=4), st.text("ab*?\\A", max_size=8))
+def test_patterns_compared_together_match_what_each_of_them_does(patterns: list[str], value: str) -> None:
+    together = Patterns(patterns, OCTET).match(value)
+    assert together == any(Patterns([pattern], OCTET).match(value) for pattern in patterns)
+
+
 @given(GLOBS, st.text("ab*?\\A", max_size=10))
 def test_patterns_match_what_the_naive_way_finds(pattern: str, value: str) -> None:
-    assert Pattern(pattern, OCTET).matches(value) == naive(pattern, value)
-    assert Pattern(pattern, ASCII).matches(value.lower()) == naive(pattern.lower(), value.lower())
+    assert Patterns([pattern], OCTET).match(value) == naive(pattern, value)
+    assert Patterns([pattern], ASCII).match(value.lower()) == naive(pattern.lower(), value.lower())
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        "\u0e19\u0e33",
+        "\u0e99\u0eb3",
+        "\u0995\u09cb",
+        "\u0b95\u0bca",
+        "\u1026",
+        "e\u0301\u0323",
+        "\ud55c",
+        "\u0939\u093f",
+    ],
+)
+def test_a_question_takes_a_letter_with_what_belongs_to_it(letter: str) -> None:
+    assert Patterns(["?"], UNICODE).match(fold(letter))
+    assert Patterns(["x?y"], UNICODE).match(fold(f"x{letter}y"))
+    assert not Patterns(["??"], UNICODE).match(fold(letter))
 
 
 def letters(value: str) -> list[str]:
@@ -307,7 +354,7 @@ def letters(value: str) -> list[str]:
 def test_questions_count_letters_under_unicode(value: str) -> None:
     count = len(letters(value))
     for questions in range(8):
-        assert Pattern("?" * questions, UNICODE).matches(fold(value)) == (questions == count)
+        assert Patterns(["?" * questions], UNICODE).match(fold(value)) == (questions == count)
 
 
 SPELLINGS = st.text("eEé\u0301\u0323fﬁi한ᄒ*?", max_size=8)
@@ -315,7 +362,7 @@ SPELLINGS = st.text("eEé\u0301\u0323fﬁi한ᄒ*?", max_size=8)
 
 @given(SPELLINGS, SPELLINGS)
 def test_spellings_of_one_text_match_the_same(pattern: str, value: str) -> None:
-    found = Pattern(pattern, UNICODE).matches(fold(value))
+    found = Patterns([pattern], UNICODE).match(fold(value))
     for form in ("NFC", "NFD", "NFKC"):
         assert header(b"v" + normalize(form, value).encode() + b"v", MATCHES, f"v{pattern}v", UNICODE) == header(
             b"v" + value.encode() + b"v", MATCHES, f"v{pattern}v", UNICODE
@@ -451,7 +498,7 @@ def about(text: str, match: Match, collation: Collation = ASCII, part: Part | No
 @example((f"X: x{MARKS}\u0323b\r\n\r\n".encode(), about(f"x{MARKS}\u0323b", IS, UNICODE)))
 def test_no_message_that_matches_is_left_out(asked: tuple[bytes, FieldMatches]) -> None:
     message, node = asked
-    if matcher(node)(message):
+    if matcher(node)(Header(message)):
         assert found_in_index(node, message)
 
 
@@ -462,7 +509,7 @@ def test_no_message_that_matches_is_left_out(asked: tuple[bytes, FieldMatches]) 
 @example((b"X: fred . smith @ example\r\n\r\n", about("fred.smith@example", IS, part=Part.ALL)))
 def test_no_address_that_matches_is_left_out(asked: tuple[bytes, FieldMatches]) -> None:
     message, node = asked
-    if matcher(node)(message):
+    if matcher(node)(Header(message)):
         assert found_in_index(node, message)
 
 
@@ -475,7 +522,7 @@ def test_addresses_as_people_write_them_are_found_by_the_index(words: list[str],
     form = data.draw(st.sampled_from(["{}", "N <{}>", "g: {};", "a@b, {} (c)"]))
     message = b"X: " + form.format(whole).encode() + b"\r\n\r\n"
     node = FieldMatches(("x",), IS, (whole.upper(),), UNICODE, Part.ALL)
-    assert matcher(node)(message)
+    assert matcher(node)(Header(message))
     assert needle(node) is not None
     assert found_in_index(node, message)
 
@@ -483,7 +530,7 @@ def test_addresses_as_people_write_them_are_found_by_the_index(words: list[str],
 @given(st.binary(max_size=60), st.text(max_size=5), st.sampled_from(Match), st.sampled_from([None, *Part]))
 def test_any_octets_are_answered(octets: bytes, text: str, match: Match, part: Part | None) -> None:
     message, node = b"X: " + octets, about(text, match, part=part)
-    if matcher(node)(message):
+    if matcher(node)(Header(message)):
         assert found_in_index(node, message)
 
 

@@ -168,9 +168,9 @@ REFUSED = [
     ("colon", "a : b", 1, 3, '":" begins nothing that Sieve knows.'),
     ("slash", "a / b", 1, 3, '"/" begins nothing that Sieve knows.'),
     ("negative", "a -1", 1, 3, '"-" begins nothing that Sieve knows.'),
-    ("nul", 'a "\0"', 1, 4, "There is NUL, which Sieve does not allow."),
+    ("nul", 'a "\0"', 1, 4, "There is NUL, which cannot be read here."),
     ("carriage-return", "a\r\n\rb", 2, 1, "There is a carriage return without a line feed"),
-    ("surrogate", 'a "\ud800"', 1, 4, "There is half a character"),
+    ("surrogate", 'a "\ud800"', 1, 4, "There is something that is not UTF-8"),
     ("column-in-characters", 'a "😀é" ;', 1, 8, 'The test ends before ";".'),
     ("line-behind-comment", "/* \n\n */ ;", 3, 5, 'Here stands ";" instead of the name of a test.'),
 ]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from restante.mime.headers import split_fields
 from restante.query import language as q
-from restante.query.fields import matcher
+from restante.query.fields import Header, matcher
 from restante.sieve.grammar import DEEPEST, BadTest
-from restante.sieve.tests import ADDRESS_FIELDS, parse_test
+from restante.sieve.tests import ADDRESS_FIELDS, MOST_PATTERNS, parse_test
 
 
 def holds(query: q.Query, message: bytes) -> bool:
@@ -34,7 +34,7 @@ def holds(query: q.Query, message: bytes) -> bool:
             header = message.partition(b"\r\n\r\n")[0]
             return name.lower() in [found.decode().lower() for found, _ in split_fields(header, 100)]
         case q.FieldMatches():
-            return matcher(query)(message)
+            return matcher(query)(Header(message))
         case _:
             raise AssertionError(query)
 
@@ -204,6 +204,22 @@ def test_tags_stand_in_any_order() -> None:
         assert parse_test(f'address {tags} "to" "a"') == q.FieldMatches(
             ("to",), q.Match.IS, ("a",), q.Collation.OCTET, q.Part.USER
         )
+
+
+def test_patterns_have_so_many_characters_together() -> None:
+    half = MOST_PATTERNS // 2
+    one = 'header :matches "x" "' + "a" * half + '"'
+    parse_test(f"anyof ({one}, {one})")
+    with pytest.raises(BadTest, match="more than 10000 characters"):
+        parse_test(f'anyof ({one}, {one}, header :matches "x" "?")')
+    with pytest.raises(BadTest):
+        parse_test('header :matches "x" "' + "\ufdfa" * (MOST_PATTERNS // 17) + '"')  # each folds to 18
+    parse_test('header :contains "x" "' + "a" * 3 * half + '"')
+
+
+def test_the_separator_of_details_is_given() -> None:
+    query = parse_test('not address :detail "to" "a"', "-")
+    assert query == q.Not(q.FieldMatches(("to",), q.Match.IS, ("a",), part=q.Part.DETAIL, separator="-"))
 
 
 @pytest.mark.parametrize("name", sorted(ADDRESS_FIELDS))

@@ -74,15 +74,15 @@ def from_jmap(text: str) -> Query:
     except BadFilter as error:
         raise BadSearch(str(error), "RFC 8621 4.4.1 says what a filter may ask.") from error
     except (ValueError, RecursionError) as error:
-        raise BadSearch("The filter is no JSON.", """Write '{"from": "ann"}', for example.""") from error
+        raise BadSearch("The filter cannot be read as JSON.", """Write '{"from": "ann"}', for example.""") from error
 
 
-def from_sieve(text: str) -> Query:
-    """What a test of Sieve (RFC 5228 5) asks for. Raises BadSearch."""
+def from_sieve(text: str, separator: str) -> Query:
+    """What a test of Sieve (RFC 5228 5) asks for. separator: as in `delivery.separator`. Raises BadSearch."""
     from ..sieve.grammar import BadTest
     from ..sieve.tests import parse_test
 
     try:
-        return parse_test(text)
+        return parse_test(text, separator)
     except BadTest as error:
         raise BadSearch(str(error), """Write 'header :contains "subject" "invoice"', for example.""") from error

@@ -86,7 +86,9 @@ def command(
                     query, "search", lambda words: _found(store, words.query, words.mailboxes, fuzzy)
                 )
             else:
-                compiled = from_jmap(jmap) if jmap is not None else from_sieve(sieve or "")
+                compiled = (
+                    from_jmap(jmap) if jmap is not None else from_sieve(sieve or "", here.config.delivery.separator)
+                )
                 found = await _found(store, compiled)
             found.sort(key=lambda hit: (-hit.score, -hit.received, hit.mailbox.key, -hit.uid))
             shown = found[:limit] if limit > 0 else found

@@ -14,8 +14,9 @@ filter is read as the list of what must hold for it, so that AND and conditions 
 which an engine sees the mailbox; an empty list is every email.
 
 RFC 8621 leaves open which marks are quotes. A mark without its counterpart is a character like any other. So is an
-apostrophe: a single quote behind a letter or digit opens no phrase, one before a letter or digit closes none ("don't",
-"'69", "the dogs'"). An empty text has no words, so every email has them all.
+apostrophe: a single quote behind a letter (and its marks) or digit opens no phrase, one before a letter or digit closes
+none ("don't", "'69", "the dogs'"). An empty text has no words, so every email has them all. Words of one `header` text
+may stand in different fields of that name.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from calendar import monthrange
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from enum import Enum
+from unicodedata import category
 
+from ..mime.headers import is_field_name
 from ..query.language import (
     All,
     And,
@@ -47,7 +50,10 @@ from ..query.language import (
 )
 
 MOST = 1_000
-"""Objects of a filter, with what each asks for. An engine may need a column for each, SQLite has 2,000."""
+"""Objects of a filter, with what each asks for."""
+
+PASS = 20
+"""What a condition counts that an engine answers by a pass over all of an account (keywords, threads, mailboxes)."""
 
 DEPTH = 32
 """Operators within each other: reading a filter is recursive, as is what engines do with it."""
@@ -74,7 +80,8 @@ def parse_filter(value: object, *, most: int = MOST) -> Query:
     """The query of Email/query's argument `filter`.
 
     value: as json.loads gives it; None for all emails. most: how many objects it may be made of, and how much they may
-    ask for (properties, words of a text, mailboxes in a list), together. Cost grows with the filter.
+    ask for (properties, words of a text, mailboxes in a list; PASS for what takes a pass), together. Cost grows with
+    the filter.
 
     Raises BadFilter, of kind INVALID for what is no filter, UNSUPPORTED for properties of another specification, for
     more than `most` and for more than DEPTH operators within each other. RFC 8620 5.5, RFC 8621 4.4.1.
@@ -110,7 +117,7 @@ class _Filter:
                 # As a sort by an unknown property is unsupported (RFC 8620 5.5): another specification may define it.
                 raise BadFilter(f"Emails cannot be filtered by {_shown(name)} here.", Kind.UNSUPPORTED)
             for query in PROPERTIES[name](name, wanted):
-                self._count(len(query.mailboxes) if isinstance(query, Placed) else 1)
+                self._count(_weight(query))
                 found.append(query)
         return found
 
@@ -140,6 +147,14 @@ class _Filter:
             raise BadFilter(f"This filter asks for more than {self._most} things at once.", Kind.UNSUPPORTED)
 
 
+def _weight(query: Query) -> int:
+    """How much it asks for. What looks at a whole account weighs as much as many words."""
+    inner = query.operand if isinstance(query, Not) else query
+    if isinstance(inner, Placed):
+        return PASS + len(inner.mailboxes)
+    return PASS if isinstance(inner, EmailHas | ThreadHas) else 1
+
+
 def _shown(name: str) -> str:
     """A name that somebody made up, fit for a sentence: short, without controls or halves of surrogate pairs."""
     return json.dumps(name if len(name) <= 40 else name[:39] + "…")
@@ -149,7 +164,6 @@ def _shown(name: str) -> str:
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _KEYWORD = re.compile(r'(?:(?![(){\]%*"\\])[\x21-\x7e]){1,255}')
-_FIELD_NAME = re.compile(r"[\x21-\x39\x3b-\x7e]+")
 _UTC_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]+)?Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SYSTEM = {"$seen": "\\Seen", "$flagged": "\\Flagged", "$answered": "\\Answered", "$draft": "\\Draft"}
@@ -246,7 +260,7 @@ def _words(text: str) -> Iterator[str]:
     at = 0
     while at < len(text):
         mark, closing = text[at], -1
-        if mark not in alone and (mark == '"' or (mark == "'" and not text[at - 1 : at].isalnum())):
+        if mark not in alone and (mark == '"' or (mark == "'" and not _ends_word(text[at - 1 : at]))):
             closing = _closing(text, at)
             if closing < 0:
                 # Escapes pair off alike from any quote on, so that a later one has no counterpart either. To look for
@@ -266,6 +280,10 @@ def _words(text: str) -> Iterator[str]:
         at = max(at, closing) + 1
     if word:
         yield "".join(word)
+
+
+def _ends_word(before: str) -> bool:
+    return before.isalnum() or (not before.isascii() and category(before).startswith("M"))
 
 
 def _closing(text: str, at: int) -> int:
@@ -303,7 +321,7 @@ def _header(name: str, value: object) -> Iterable[Query]:
         raise BadFilter('"header" wants an array: the name of a header field, and the text to look for if any.')
     field, *text = value
     # What is no name of a field is refused, since it might be found all the same: "Subject: x" begins a line.
-    if not isinstance(field, str) or not _FIELD_NAME.fullmatch(field):
+    if not isinstance(field, str) or not is_field_name(field):
         raise BadFilter('"header" wants a field\'s name first: visible ASCII characters without a colon.')
     words = _words(_string(name, text[0]) if text else "")
     yield HeaderContains(field, next(words, ""))

@@ -91,6 +91,11 @@ made up."""
 _codec_kept = lru_cache(maxsize=512)(_codec)
 
 
+def is_declared(label: str) -> bool:
+    """Whether a label (in lower case) says what octets over 127 are; else they are as good as undeclared."""
+    return label not in _NOT_DECLARED and codec(label) not in (None, "ascii")
+
+
 def decode_charset(data: bytes, label: str, fallback: str = "") -> str:
     """Text of `data`. label: the declared charset, "" for none. Wrong octets become U+FFFD; never raises.
 
@@ -99,7 +104,7 @@ def decode_charset(data: bytes, label: str, fallback: str = "") -> str:
     name = codec(label) if label else "ascii"
     if data.isascii() and (name is None or name in _ASCII_COMPATIBLE):
         return data.decode("ascii")
-    if name is None or name == "ascii" or label in _NOT_DECLARED:
+    if name is None or not is_declared(label):
         return decode_undeclared(data, fallback)
     if name == "cp1252":
         return _western(data)

@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from .charsets import codec, decode_charset, decode_undeclared
+from .charsets import codec, decode_charset, decode_undeclared, is_declared
 from .parameters import Parameters
 
 _WORD = re.compile(rb"=\?([^?*\s]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?]*+)\?=")
@@ -27,6 +27,19 @@ def decode_header(value: bytes, fallback: str = "") -> str:
     if b"=?" not in value:
         return value.decode("ascii") if value.isascii() else decode_undeclared(value, fallback)
     return (_decoded_kept if len(value) + len(fallback) <= MOST_KEPT else _decoded)(value, fallback)
+
+
+def reads_alone(header: bytes) -> bool:
+    """Whether `decode_header` makes the same of all fields of a header whatever the fallback: all is declared, or
+    UTF-8."""
+    try:
+        header.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    if b"=?" not in header:
+        return True
+    labels = {match[1] for match in _WORD.finditer(header)}
+    return all(is_declared(label.decode("ascii", "replace").lower()) for label in labels)
 
 
 def _decoded(value: bytes, fallback: str) -> str:

@@ -35,7 +35,13 @@ _BLANK = re.compile(rb"\n\r?\n").search
 _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:[ \t]*+((?:.*+\n[ \t])*+.*+)", re.MULTILINE)
 _WHOLE_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:[ \t]*+((?:.*+\n[ \t])*+.*+)\n?+)", re.MULTILINE)
 _RAW_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:(?:.*+\n[ \t])*+.*+(?:\n|\Z))", re.MULTILINE)
+_NAME = re.compile("[!-9;-~]+").fullmatch
 _IS_FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:").match
+
+
+def is_field_name(name: str) -> bool:
+    """Whether a header field can have this name (RFC 5322 2.2)."""
+    return _NAME(name) is not None
 
 
 def header_end(data: bytes, start: int, stop: int) -> int:

@@ -6,8 +6,9 @@ words decoded by `mime.decode` (RFC 5228 2.7.2 leaves what cannot be decoded to 
 An address is a local part and a domain without quotes, comments and white space around "." and "@"; `Part.ALL` joins
 them by "@". It has to be one by RFC 5322, as far as that can still be told from what `mime.addresses` makes of it:
 
-- its domain is made of labels or is a literal, and neither side is empty. An address that is not so has no parts, and
-  is compared by `Part.ALL` alone (RFC 5228 2.7.4);
+- its domain is made of labels or is a literal, its local part is words with "." between, or the field has a quoted
+  string. An address that is not so has no parts, and is compared by `Part.ALL` alone (RFC 5228 2.7.4). What the lenient
+  reader drops cannot be told: of "fred smith@example.com" it keeps the last word, of "<joe@example.com" the address;
 - each word of it stands in the field. The lenient reader joins "exa(note)mple" to one label, which the RFC does not;
   such an address is none. An index depends on this: it finds words, not what they could have been written like. It
   also passes over a local part in which letters have backslashes without need, "fr\\ed", and over what stands within
@@ -16,7 +17,7 @@ them by "@". It has to be one by RFC 5322, as far as that can still be told from
 "?" stands for a character under every collation. RFC 5228 2.7.1 has it stand for an octet under the two that look at
 ASCII alone: for half a letter, which nobody means. Under i;unicode-casemap one text may be spelled in several ways
 (RFC 5051), and what matches one has to match the others: so patterns look at folded text, where "?" takes a letter with
-its marks, or a Korean syllable.
+its marks, or a Korean syllable, and one of what a character folds to that stands for several ("½", "ﬁ", an iota below).
 
 RFC 5228 2.7, 5.1, 5.7; RFC 5233 4; RFC 4790 9.
 """
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from unicodedata import combining
+from unicodedata import category, combining
 
 from ..mime.addresses import parse_addresses
 from ..mime.charsets import decode_undeclared
@@ -52,27 +53,53 @@ _CANONICAL: dict[Collation, Callable[[str], str]] = {
 """Collation -> what makes equal texts the same."""
 
 
-def matcher(node: FieldMatches, limits: Limits = DEFAULT_LIMITS) -> Callable[[bytes], bool]:
-    """Tells of raw header octets whether they satisfy `node`.
+class Header:
+    """The header fields of a message, read once for all that asks for them."""
 
-    The octets: a message's, from its first one to the empty line or before it, line ends CRLF or LF. More of the
-    message may follow; it is looked at for one thing, the charset that its text declares, in which octets over 127
-    that are neither declared nor UTF-8 are read. Of a header alone its own Content-Type tells that.
+    __slots__ = ("_fallback", "_fields", "_texts")
 
-    limits: as the message was analysed with. Cost grows with the octets of the header, and with the length of the
-    fields that are named times that of all texts (a machine word of a pattern at a time). Nothing is raised. A name
-    that no field can have matches nothing (RFC 5228 2.4.2.2).
+    def __init__(self, octets: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
+        """octets: a message's, from its first one to the empty line or before it, line ends CRLF or LF. More of the
+        message may follow; it is looked at for one thing, the charset that its text declares, in which octets over 127
+        that are neither declared nor UTF-8 are read. Of a header alone its own Content-Type tells that. limits: as the
+        message was analysed with. Cost grows with the octets."""
+        scanned = scan(octets, limits)
+        self._fields = scanned.own.fields
+        self._fallback = fallback_charset(scanned)
+        self._texts: dict[bytes, list[str]] = {}
+
+    def texts(self, name: bytes) -> list[str]:
+        """Decoded values of the fields of this lower-case name, without white space at their ends."""
+        if name not in self._texts:
+            values = self._fields.get(name, ())
+            self._texts[name] = [decode_header(value, self._fallback).strip(_BLANKS) for value in values]
+        return self._texts[name]
+
+    def octets(self, name: bytes) -> list[bytes]:
+        """The same as octets, in UTF-8 where some are over 127: in some charsets "@" is half a letter."""
+        return [
+            value if value.isascii() else decode_undeclared(value, self._fallback).encode("utf-8", "replace")
+            for value in self._fields.get(name, ())
+        ]
+
+
+def matcher(node: FieldMatches) -> Callable[[Header], bool]:
+    """Tells of a message's header whether it satisfies `node`.
+
+    Cost grows with the fields that are named, and with the texts; patterns together take a step a character, of a
+    machine word for each 60 characters of theirs. Nothing is raised.
     """
     holds, part = _comparison(node), node.part
     names = tuple(dict.fromkeys(name.encode("ascii").lower() for name in node.names if name.isascii()))
 
-    def matches(header: bytes) -> bool:
-        scanned = scan(header, limits)
-        values = [value for name in names for value in scanned.own.fields.get(name, ())]
-        fallback = fallback_charset(scanned) if values else ""
+    def matches(header: Header) -> bool:
         if part is None:
-            return any(holds(decode_header(value, fallback).strip(_BLANKS)) for value in values)
-        return any(_an_address(value, fallback, part, holds) for value in values)
+            return any(holds(text) for name in names for text in header.texts(name))
+        return any(
+            _an_address(octets, text, node, holds)
+            for name in names
+            for octets, text in zip(header.octets(name), header.texts(name), strict=True)
+        )
 
     return matches
 
@@ -80,18 +107,18 @@ def matcher(node: FieldMatches, limits: Limits = DEFAULT_LIMITS) -> Callable[[by
 def _comparison(node: FieldMatches) -> Callable[[str], bool]:
     """Tells of a value whether it compares with one of the texts."""
     canonical = _CANONICAL[node.collation]
+    if node.match is Match.MATCHES:
+        patterns = Patterns(node.texts, node.collation)
+        return lambda value: patterns.match(canonical(value))
     texts = frozenset(map(canonical, node.texts))
-    patterns = [Pattern(text, node.collation) for text in node.texts] if node.match is Match.MATCHES else []
+    if node.match is Match.IS:
+        return lambda value: canonical(value) in texts
 
-    def holds(value: str) -> bool:
+    def contains(value: str) -> bool:
         same = canonical(value)
-        if node.match is Match.IS:
-            return same in texts
-        if node.match is Match.CONTAINS:
-            return any(text in same for text in texts)
-        return any(pattern.matches(same) for pattern in patterns)
+        return any(text in same for text in texts)
 
-    return holds
+    return contains
 
 
 # Addresses -----------------------------------------------------------------------------------------------
@@ -102,22 +129,22 @@ _BETWEEN_WORDS = re.compile(r'[\s"(),.:;<>@\[\\\]]+', re.ASCII)
 """What is no part of a word of an address, or may have a backslash or blanks beside it in the field."""
 
 
-def _an_address(value: bytes, fallback: str, part: Part, holds: Callable[[str], bool]) -> bool:
+def _an_address(octets: bytes, text: str, node: FieldMatches, holds: Callable[[str], bool]) -> bool:
     """Whether an address of a field, or its part, holds, all of whose words stand in the field's text."""
     words: frozenset[str] | None = None
-    for whole, compared in _addresses(value, fallback, part):
+    for whole, compared in _addresses(octets, node):
         if holds(compared):
             if words is None:  # once for all addresses: there may be as many as there is room for, and none stand
-                words = frozenset(("", *_BETWEEN_WORDS.split(decode_header(value, fallback))))
+                words = frozenset(("", *_BETWEEN_WORDS.split(text)))
             if words.issuperset(_BETWEEN_WORDS.split(whole)):
                 return True
     return False
 
 
-def _addresses(value: bytes, fallback: str, part: Part) -> Iterator[tuple[str, str]]:
+def _addresses(octets: bytes, node: FieldMatches) -> Iterator[tuple[str, str]]:
     """(whole address, its part) of each address in a field that has this part."""
-    # In UTF-8 before anything is looked for: in some charsets "@" is half a letter.
-    octets = value if value.isascii() else decode_undeclared(value, fallback).encode("utf-8", "replace")
+    part = node.part
+    quoted = b'"' in octets
     for address in parse_addresses(octets, len(octets))[0]:
         if address.host is None:
             continue  # where a group begins or ends
@@ -125,22 +152,24 @@ def _addresses(value: bytes, fallback: str, part: Part) -> Iterator[tuple[str, s
         whole = f"{local}@{domain}" if domain else local
         if part is Part.ALL:
             yield whole, whole
-        elif local and (all(map(_LABEL, domain.split("."))) or _LITERAL(domain)):
-            compared = _part(local, domain, part)
+        elif (quoted or _are_labels(local)) and (_are_labels(domain) or _LITERAL(domain)):
+            compared = domain if part is Part.DOMAIN else _of_local(local, node)
             if compared is not None:
                 yield whole, compared
 
 
-def _part(local: str, domain: str, part: Part) -> str | None:
-    """A part of a valid address; None for the detail of one that has none (RFC 5233 4)."""
-    if part is Part.DOMAIN:
-        return domain
-    if part is Part.LOCALPART:
-        return local
-    user, plus, detail = local.partition("+")
-    if part is Part.USER:
+def _are_labels(text: str) -> bool:
+    return all(map(_LABEL, text.split(".")))
+
+
+def _of_local(local: str, node: FieldMatches) -> str | None:
+    """The part of a local part; None for the detail of one that has none (RFC 5233 4)."""
+    if node.part is Part.LOCALPART or not node.separator:
+        return None if node.part is Part.DETAIL else local
+    user, found, detail = local.partition(node.separator)
+    if node.part is Part.USER:
         return user
-    return detail if plus else None
+    return detail if found else None
 
 
 # Patterns ------------------------------------------------------------------------------------------------
@@ -163,44 +192,51 @@ def _read_pattern(pattern: str) -> Iterator[tuple[str, bool]]:
         yield "".join(literal), False
 
 
-class Pattern:
-    """A text of `Match.MATCHES`, ready to be compared (RFC 5228 2.7.1).
+class Patterns:
+    """Texts of `Match.MATCHES`, ready to be compared together (RFC 5228 2.7.1).
 
-    All ways in which a pattern may match are followed at once, as bits of one number: bit n is set while the value so
-    far compares with the first n items, stars not counted. So each character of a value is looked at once, whatever
-    the pattern.
+    All ways in which any of them may match are followed at once, as bits of one number: a bit is set while the value so
+    far compares with all that stands before it in a pattern, stars not counted. So each character of a value is looked
+    at once, whatever the patterns, and there are as many bits as they have characters. Cost of making them: the square
+    of that, in machine words.
     """
 
-    __slots__ = ("_any", "_end", "_folded", "_longest", "_stars", "_taken", "_where")
+    __slots__ = ("_any", "_ends", "_folded", "_longest", "_stars", "_starts", "_taken", "_where")
 
-    def __init__(self, text: str, collation: Collation) -> None:
+    def __init__(self, texts: Iterable[str], collation: Collation) -> None:
         canonical = _CANONICAL[collation]
         self._folded = collation is Collation.UNICODE
         self._where: dict[str, int] = {}
-        self._any = self._stars = 0
-        self._longest = ""
+        self._any = self._stars = self._starts = self._ends = 0
+        self._longest: set[str] = set()
+        """A literal of each pattern, one of which has to be there."""
         at = 1  # the bit of what comes next
-        for item, wildcard in _read_pattern(text):
-            if item == "*" and wildcard:
-                self._stars |= at
-            elif wildcard:
-                self._any |= at
-                at <<= 1
-            else:
-                literal = canonical(item)
-                self._longest = max(self._longest, literal, key=len)
-                for character in literal:
-                    self._where[character] = self._where.get(character, 0) | at
+        for text in texts:
+            longest = ""
+            self._starts |= at
+            for item, wildcard in _read_pattern(text):
+                if item == "*" and wildcard:
+                    self._stars |= at
+                elif wildcard:
+                    self._any |= at
                     at <<= 1
+                else:
+                    literal = canonical(item)
+                    longest = max(longest, literal, key=len)
+                    for character in literal:
+                        self._where[character] = self._where.get(character, 0) | at
+                        at <<= 1
+            self._longest.add(longest)
+            self._ends |= at
+            at <<= 1  # nothing leads from the end of one pattern into the next
         self._taken = self._any << 1
-        self._end = at
 
-    def matches(self, value: str) -> bool:
-        """Whether the pattern takes all of a canonical value: as it is, without case of ASCII, or folded."""
-        if self._longest not in value:
+    def match(self, value: str) -> bool:
+        """Whether one of them takes all of a canonical value: as it is, without case of ASCII, or folded."""
+        if not any(longest in value for longest in self._longest):
             return False
         where, stars, wild = self._where, self._stars, self._any
-        reached, before = 1, ""
+        reached, before = self._starts, ""
         for character in value:
             moved = reached & where.get(character, 0)
             stayed = reached & stars
@@ -212,19 +248,22 @@ class Pattern:
             if not reached:
                 return False
             before = character
-        return bool(reached & self._end)
+        return bool(reached & self._ends)
 
 
 def _belongs(before: str, character: str) -> bool:
-    """Whether a character of folded text is one with what stands before it: a mark, or a later part of a Korean
-    syllable, which folding takes apart."""
+    """Whether a character of folded text is one with what stands before it: a mark, a later part of a Korean syllable,
+    which folding takes apart, or the second half of the Thai and Lao vowels that it takes apart, too."""
     if character < "\u0300":
         return False
     if "\u1160" <= character <= "\u11a7":
         return "\u1100" <= before <= "\u115f"
     if "\u11a8" <= character <= "\u11ff":
         return "\u1160" <= before <= "\u11a7"
-    return combining(character) != 0
+    return (before, character) in _TAKEN_APART or category(character).startswith("M")
+
+
+_TAKEN_APART = {("\u0e4d", "\u0e32"), ("\u0ecd", "\u0eb2")}
 
 
 # The index -----------------------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ class Match(Enum):
     IS = "is"
     CONTAINS = "contains"
     MATCHES = "matches"
-    """The text is a pattern: "*" for any characters, "?" for one, a backslash takes the next one as it is."""
+    """The text is a pattern: "*" for any characters, "?" for one, a backslash takes the next one as it is. A character
+    it is under every collation, where RFC 5228 has an octet under those of ASCII (see `query.fields`)."""
 
 
 class Collation(Enum):
@@ -133,9 +134,9 @@ class Part(Enum):
     LOCALPART = "localpart"
     DOMAIN = "domain"
     USER = "user"
-    """Of the local part what stands before the first "+", all where there is none."""
+    """Of the local part what stands before the first separator, all where there is none."""
     DETAIL = "detail"
-    """Of the local part what stands behind the first "+"; an address without one has no such part."""
+    """Of the local part what stands behind the first separator; an address without one has no such part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,9 @@ class FieldMatches:
     """A value of one of these header fields compares so with one of these texts (RFC 5228 5.1, 5.7).
 
     part: None for the whole value, decoded, without white space at its ends; otherwise that part of each of its
-    addresses.
+    addresses, without quotes, ALL being local part, "@" and domain. An address that is not valid has no other part.
+    separator: what divides a local part, for USER and DETAIL; "" for nothing. A name that no field can have matches
+    nothing.
     """
 
     names: tuple[str, ...]
@@ -151,6 +154,7 @@ class FieldMatches:
     texts: tuple[str, ...]
     collation: Collation = Collation.ASCII
     part: Part | None = None
+    separator: str = "+"
 
 
 @dataclass(frozen=True, slots=True)

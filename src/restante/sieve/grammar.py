@@ -136,6 +136,7 @@ class _Token:
 
 
 _FORBIDDEN = re.compile(r"[\x00\r\ud800-\udfff]")
+_WHAT_IT_IS = {"\0": "NUL", "\r": "a carriage return without a line feed"}
 _BLANKS = re.compile(r"[ \t\n]*+")
 _WORD = re.compile(r"(:?)([A-Za-z_][A-Za-z0-9_]*+)")
 _NUMBER = re.compile(r"[0-9]++[A-Za-z0-9_]*+")
@@ -160,8 +161,10 @@ class _Lexer:
         self.at = 0
         forbidden = _FORBIDDEN.search(self.text)
         if forbidden is not None:
-            what = {"\0": "NUL", "\r": "a carriage return without a line feed"}.get(forbidden[0], "half a character")
-            raise self.bad(forbidden.start(), f"There is {what}, which Sieve does not allow.")
+            what = {"\0": "NUL", "\r": "a carriage return without a line feed"}.get(
+                forbidden[0], "something that is not UTF-8"
+            )
+            raise self.bad(forbidden.start(), f"There is {what}, which cannot be read here.")
 
     def place(self, at: int) -> Place:
         line = bisect_right(self.lines, at)

@@ -1,7 +1,8 @@
 """Tests of Sieve -> the query language. Pure.
 
 address, header, exists, size, allof, anyof, not, true and false (RFC 5228 5), with the parts of addresses of RFC 5233
-and the three collations there are. Nothing has to be asked for by `require`. `envelope` is refused: of a stored
+and the three collations there are. There is no `require`: all of it can be used, and `encoded-character`, which would
+change what strings say, is not in effect (RFC 5228 2.4.2.4). `envelope` is refused: of a stored
 message the envelope is gone.
 
 What no message satisfies is `Not(All())`. A header name that no field can have matches nothing and is no error
@@ -11,9 +12,11 @@ What no message satisfies is `Not(All())`. A header name that no field can have 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from ..mime.fold import fold
+from ..mime.headers import is_field_name
 from ..query.language import (
     All,
     And,
@@ -38,25 +41,39 @@ ADDRESS_FIELDS = frozenset({
     "mail-followup-to", "mail-reply-to",
     "disposition-notification-to", "return-receipt-to", "read-receipt-to", "x-confirm-reading-to",
     "x-complaints-to", "x-report-abuse-to", "abuse-reports-to",
+    "author", "for-approval", "for-handling", "for-comment", "x-admin", "return-receipt-requested",
+    "registered-mail-reply-requested-by",
 })  # fmt: skip
 """Fields that hold addresses, in lower case: those of RFC 5322 and 8098, and what mail programs and servers add."""
 
-_NAME = re.compile(r"[!-9;-~]+").fullmatch
 _NOTHING = Not(All())
 
 
-def parse_test(text: str) -> Query:
+MOST_PATTERNS = 10_000
+"""Characters of all patterns of :matches together, folded: to make them ready takes the square of it."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A test that is compiled. separator: see `parse_test`. left: characters that patterns may still have."""
+
+    separator: str
+    left: int = MOST_PATTERNS
+
+
+def parse_test(text: str, separator: str = "+") -> Query:
     """The query that one test command asks, which is all of `text`. Raises BadTest, and nothing else.
 
+    separator: what divides user and detail of a local part; "" for nothing (RFC 5233 4: as mail is delivered by).
     E.g. 'anyof (address :domain "from" "example.com", size :over 1M)'.
     """
-    return _query(read_test(text))
+    return _query(read_test(text), _Asked(separator))
 
 
-def _query(node: Node) -> Query:
+def _query(node: Node, asked: _Asked) -> Query:
     make = _TESTS.get(node.name)
     if make is not None:
-        return make(node)
+        return make(node, asked)
     if node.name == "envelope":
         raise BadTest(node.place, "A stored message has no envelope any more; ask for address or header instead.")
     raise BadTest(node.place, f"There is no test {shown(node.name)}; there are {', '.join(_TESTS)}.")
@@ -129,44 +146,57 @@ def _no_arguments(node: Node) -> None:
         raise BadTest(node.arguments[0].place, f"{node.name} takes no arguments.")
 
 
+_Maker = Callable[[Node, _Asked], Query]
+
+
 # One function for each test ------------------------------------------------------------------------------
 
 
-def _fields(names: tuple[str, ...], texts: tuple[str, ...], decided: dict[str, str], part: Part | None) -> Query:
-    valid = tuple(name for name in names if _NAME(name))
+_Found = tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]
+"""(names of fields, texts, what the tags decide)."""
+
+
+def _fields(node: Node, asked: _Asked, found: _Found, part: Part | None) -> Query:
+    names, texts, decided = found
+    valid = tuple(name for name in names if is_field_name(name))
     if not valid:
         return _NOTHING
     match = Match(decided.get("match", Match.IS.value))
-    return FieldMatches(valid, match, texts, Collation(decided.get("comparator", Collation.ASCII.value)), part)
+    if match is Match.MATCHES:
+        asked.left -= sum([len(fold(text)) for text in texts])
+        if asked.left < 0:
+            raise BadTest(node.place, f"The patterns of :matches have more than {MOST_PATTERNS} characters together.")
+    collation = Collation(decided.get("comparator", Collation.ASCII.value))
+    return FieldMatches(valid, match, texts, collation, part, asked.separator)
 
 
-def _address(node: Node) -> Query:
+def _address(node: Node, asked: _Asked) -> Query:
     """RFC 5228 5.1, RFC 5233 4."""
     decided, positional = _told_apart(node, _MATCHES | _PARTS | _COMPARATOR)
     names, texts = _string_lists(node, positional, "names of fields", "addresses")
     for name in names:
-        if _NAME(name) and name.lower() not in ADDRESS_FIELDS:
+        if is_field_name(name) and name.lower() not in ADDRESS_FIELDS:
             raise BadTest(
                 positional[0].place, f"{shown(name)} is no field of addresses that address knows; ask for header."
             )
-    return _fields(names, texts, decided, Part(decided.get("part", Part.ALL.value)))
+    return _fields(node, asked, (names, texts, decided), Part(decided.get("part", Part.ALL.value)))
 
 
-def _header(node: Node) -> Query:
+def _header(node: Node, asked: _Asked) -> Query:
     """RFC 5228 5.7."""
     decided, positional = _told_apart(node, _MATCHES | _COMPARATOR)
     names, texts = _string_lists(node, positional, "names of fields", "texts")
-    return _fields(names, texts, decided, None)
+    return _fields(node, asked, (names, texts, decided), None)
 
 
-def _exists(node: Node) -> Query:
+def _exists(node: Node, asked: _Asked) -> Query:
     """All of the fields have to be there. RFC 5228 5.5."""
     (names,) = _string_lists(node, _told_apart(node, {})[1], "names of fields")
-    wanted = tuple(HeaderContains(name, "") if _NAME(name) else _NOTHING for name in names)
+    wanted = tuple(HeaderContains(name, "") if is_field_name(name) else _NOTHING for name in names)
     return wanted[0] if len(wanted) == 1 else And(wanted)
 
 
-def _size(node: Node) -> Query:
+def _size(node: Node, asked: _Asked) -> Query:
     """RFC 5228 5.9."""
     _no_tests(node)
     decided, positional = _told_apart(node, {"over": "limit", "under": "limit"})
@@ -176,24 +206,24 @@ def _size(node: Node) -> Query:
     return Larger(number.value) if decided["limit"] == "over" else Smaller(number.value)
 
 
-def _tests(node: Node) -> tuple[Query, ...]:
+def _tests(node: Node, asked: _Asked) -> tuple[Query, ...]:
     """What the tests of allof and anyof ask. RFC 5228 2.5.1."""
     _no_arguments(node)
     if not node.bracketed:
         raise BadTest(node.place, f"{node.name} wants tests in parentheses, with commas between them.")
-    return tuple(map(_query, node.tests))
+    return tuple([_query(each, asked) for each in node.tests])
 
 
-def _not(node: Node) -> Query:
+def _not(node: Node, asked: _Asked) -> Query:
     """RFC 5228 5.8."""
     _no_arguments(node)
     if node.bracketed or not node.tests:
         raise BadTest(node.place, "not wants one test, without parentheses.")
-    return Not(_query(node.tests[0]))
+    return Not(_query(node.tests[0], asked))
 
 
-def _constant(query: Query) -> Callable[[Node], Query]:
-    def make(node: Node) -> Query:
+def _constant(query: Query) -> _Maker:
+    def make(node: Node, asked: _Asked) -> Query:
         _no_arguments(node)
         _no_tests(node)
         return query
@@ -201,13 +231,13 @@ def _constant(query: Query) -> Callable[[Node], Query]:
     return make
 
 
-_TESTS: dict[str, Callable[[Node], Query]] = {
+_TESTS: dict[str, _Maker] = {
     "address": _address,
     "header": _header,
     "exists": _exists,
     "size": _size,
-    "allof": lambda node: And(_tests(node)),
-    "anyof": lambda node: Or(_tests(node)),
+    "allof": lambda node, asked: And(_tests(node, asked)),
+    "anyof": lambda node, asked: Or(_tests(node, asked)),
     "not": _not,
     "true": _constant(All()),
     "false": _constant(_NOTHING),

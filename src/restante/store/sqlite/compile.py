@@ -16,15 +16,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...mime.attached import has_attachment
 from ...mime.fold import fold
 from ...mime.headers import CACHED_FIELDS
-from ...mime.model import Limits
 from ...query.fields import matcher, needle
 from ...query.grams import CLOSE, Closeness, closeness
 from ...query.language import (
@@ -56,7 +55,8 @@ from ...query.language import (
 from ..model import FlagTable
 from .candidates import Joined, Leaf, Lookup
 from .conditions import FALSE, TRUE, Sql, balanced, dated, is_seen, uid_condition
-from .texts import Fields, Texts
+from .everywhere import Everywhere
+from .texts import Fields, Texts, Wanted
 
 if TYPE_CHECKING:
     from .marks import Marks
@@ -98,7 +98,7 @@ Test = Sql | Python
 class Compiler:
     """Turns one query into a test; collects the SQL columns that Python asks for.
 
-    limits: those that messages are analysed with. lookup, fuzzy_lookup: the index, for needles and for the pieces of
+    lookup, fuzzy_lookup: the index, for needles and for the pieces of
     fuzzy ones. marks: those of somebody who is not the owner, for whom \\Seen and mod-sequences are his own (see
     `reader`). everywhere: emails of conditions that other mailboxes decide, too (see `everywhere`).
     """
@@ -108,11 +108,10 @@ class Compiler:
         mailbox: int,
         table: FlagTable,
         now: int,
-        limits: Limits,
         lookup: Lookup,
         fuzzy_lookup: Lookup,
         marks: Marks | None = None,
-        everywhere: Mapping[Query, array[int]] = MappingProxyType({}),
+        everywhere: Everywhere | None = None,
     ) -> None:
         self.mailbox = mailbox
         self.marks = marks
@@ -121,12 +120,9 @@ class Compiler:
         self.columns: list[Sql] = []
         self.scores: list[Score] = []
         """Of the fuzzy strings, in the query's order."""
-        self.bodies = False
-        """Whether a test looks at bodies."""
-        self.fields = Fields.NONE
-        """Which raw header fields tests look at."""
-        self._limits = limits
-        self._everywhere = everywhere
+        self.wanted = Wanted()
+        """What tests look at of texts."""
+        self._everywhere = everywhere or Everywhere()
         self._lookup = lookup
         self._fuzzy_lookup = fuzzy_lookup
         self._fuzzy = False
@@ -161,7 +157,7 @@ class Compiler:
             case FieldMatches():
                 return self._field_matches(query)
             case Placed() | EmailHas() | ThreadHas():
-                emails = self._everywhere[query]
+                emails = self._everywhere.emails[query]
                 return Python(lambda row, texts: _is_in(emails, row[EMAIL]), TRUE)
             case HasAttachment():
                 at = self._text_column(f"substr(a.bodystructure, 1, {_MOST_STRUCTURE})")
@@ -170,7 +166,7 @@ class Compiler:
                 return self._fact(query)
 
     def candidates(self, query: Query) -> array[int] | Joined | None:
-        """Indexed emails outside of which nothing that is indexed can match; None: there may be any."""
+        """Emails, indexed or not, outside of which nothing that is indexed can match; None: there may be any."""
         return self._candidates(query, fuzzy=False)
 
     def _candidates(self, query: Query, *, fuzzy: bool) -> array[int] | Joined | None:
@@ -191,7 +187,7 @@ class Compiler:
                 any_of = self._leaves_of(query)
                 return None if any_of is None else Joined(False, [leaf.emails for leaf in any_of])
             case Placed() | EmailHas() | ThreadHas():
-                return self._everywhere[query]
+                return self._everywhere.emails[query]
             case Contains(_, text) | HeaderContains(_, text) if text:
                 leaf = (self._fuzzy_lookup if fuzzy else self._lookup)(fold(text))
                 return None if leaf is None else leaf.emails
@@ -246,7 +242,7 @@ class Compiler:
             return balanced([Sql(f"instr({_COLUMNS[where]}, ?) > 0", [form]) for form in forms], "OR", FALSE)
         if not needle:
             return TRUE
-        self.bodies = True
+        self.wanted.bodies = True
         if self._fuzzy:
             return self._fuzzy_texts(where, needle)
         raw = needle.encode("utf-8")
@@ -280,14 +276,16 @@ class Compiler:
     def _field_matches(self, query: FieldMatches) -> Python:
         """The raw header decides, of messages that the index does not rule out."""
         cached = all(name.lower().encode("utf-8", "replace") in CACHED_FIELDS for name in query.names)
-        if self.fields is not Fields.ALL:
-            self.fields = Fields.CACHED if cached else Fields.ALL
-        holds, leaves = matcher(query, self._limits), self._leaves_of(query)
+        if self.wanted.fields is not Fields.ALL:
+            self.wanted.fields = Fields.CACHED if cached else Fields.ALL
+        self.wanted.compared += 1
+        leaves = self._leaves_of(query)
+        holds = cache(lambda: matcher(query))  # made when first asked: where the index is asked alone, it never is
 
         def test(row: Row, texts: Texts | None) -> bool | None:
             if leaves is not None and not any(leaf.may_hold(row[EMAIL]) for leaf in leaves):
                 return False
-            return None if texts is None else holds(texts.fields)
+            return None if texts is None else holds()(texts.fields)
 
         return Python(test, TRUE)
 

@@ -10,39 +10,48 @@ from __future__ import annotations
 import asyncio
 import json
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import apsw
 
 from ...query.language import EmailHas, Placed, Query, ThreadHas
+from ..errors import NoPermission
 from ..model import SYSTEM_NAMES, System
 from .flag_sets import leaves
 
 if TYPE_CHECKING:
     from .account import SqliteStore
 
-Everywhere = dict[Query, "array[int]"]
-"""Condition -> the emails that match it, ascending."""
+
+@dataclass(frozen=True, slots=True)
+class Everywhere:
+    """What such conditions come to. emails: condition -> those that match it, ascending. upto: the highest email there
+    was then; of what came later nothing is known. None: nothing was asked."""
+
+    emails: Mapping[Query, array[int]] = field(default_factory=dict)
+    upto: int | None = None
+
 
 Asked = Placed | EmailHas | ThreadHas
 
 
 async def emails_everywhere(store: SqliteStore, query: Query) -> Everywhere:
-    """What such conditions of a query come to; {} where it has none. Cost: a pass over the account for each.
+    """What such conditions of a query come to. Cost: a pass over the account for each.
 
-    Raises PermissionError where somebody asks who is not the owner: they tell of mailboxes that he may not read.
+    Raises NoPermission where somebody asks who is not the owner: they tell of mailboxes that he may not read.
     """
-    asked = [leaf for leaf in dict.fromkeys(leaves(query)) if isinstance(leaf, Placed | EmailHas | ThreadHas)]
+    asked = {leaf: None for leaf in leaves(query) if isinstance(leaf, Placed | EmailHas | ThreadHas)}
     if not asked:
-        return {}
+        return Everywhere()
     if store.reader:
-        raise PermissionError("what lies in all mailboxes is for the account's owner")
+        raise NoPermission("What lies in all mailboxes is for the account's owner.", "Search a mailbox by itself.")
     return await asyncio.to_thread(store.read_apart, _read, asked)
 
 
-def _read(db: apsw.Connection, asked: list[Asked]) -> Everywhere:
+def _read(db: apsw.Connection, asked: Iterable[Asked]) -> Everywhere:
     sets = [(number, System(system), keywords.lower().split()) for number, system, keywords in db.execute(_SETS)]
     there = f"q.flagset NOT IN ({_numbers(n for n, system, _ in sets if system & System.DELETED)})"
 
@@ -78,7 +87,8 @@ def _read(db: apsw.Connection, asked: list[Asked]) -> Everywhere:
                 )
         return array("q", chain.from_iterable(db.execute(f"SELECT DISTINCT * FROM ({found}) ORDER BY 1", values)))
 
-    return {condition: emails(condition) for condition in asked}
+    upto = int(db.execute("SELECT coalesce(max(key), 0) FROM email").get)
+    return Everywhere({condition: emails(condition) for condition in asked}, upto)
 
 
 def _numbers(numbers: Iterable[int]) -> str:

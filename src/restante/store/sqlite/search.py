@@ -16,13 +16,15 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import apsw
 
+from ...mime.model import Limits
+from ...query.fields import Header
 from ...query.language import Contains, FieldMatches, HeaderContains, Query
 from ..interface import ComeTo
 from ..model import FlagTable, Scored, UidRanges
@@ -34,7 +36,7 @@ from .everywhere import Everywhere, emails_everywhere
 from .flag_sets import leaves, messages, narrowed
 from .marks import Marks
 from .sort import after, upto
-from .texts import Texts, Waiting, readable, show
+from .texts import Texts, Waiting, Wanted, show
 from .values import typed
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ _INDEX_PART = 10_000  # candidates that an index names at once: about 3 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
+_KEYS = 16  # keys up to which a batch has all its rows
 _LONG_BATCH = 500  # of rows with texts in them, which are looked at one by one: about 10 ms
 _LONG_OCTETS = 1 << 20  # of those texts, held at once: one may be large, and as many as a batch has rows may be so
 _LONG_CHECK = 10  # rows after which their octets are counted
@@ -116,7 +119,7 @@ async def _looked_up(
     if messages(within) <= FEW or not has_texts(query):
         return None
     lookups = Lookups()
-    asking = Compiler(mailbox, table, store.now, store.limits, lookups.needle, lookups.fuzzy, everywhere=everywhere)
+    asking = Compiler(mailbox, table, store.now, lookups.needle, lookups.fuzzy, everywhere=everywhere)
     asking.compile(query)
     asking.candidates(query)
     more = True
@@ -154,6 +157,8 @@ class _Search:
         """Those to be looked at, None for all of the mailbox."""
         self.come_to: ComeTo | None = None
         self._reached = 0
+        self._upto = everywhere.upto
+        self._keys = sum(1 for _ in leaves(query))
         self.compiler, self.test = store.look(self._compiled, table, query, lookups, everywhere)
         self.within = within
         self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
@@ -167,11 +172,12 @@ class _Search:
         self.store._shared.learn(db)  # the table's sets: others had their turns while the index was asked
         marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
         needle, fuzzy = (_no_index, _no_index) if lookups is None else (lookups.needle, lookups.fuzzy)
-        compiler = Compiler(self.mailbox, table, self.store.now, self.store.limits, needle, fuzzy, marks, everywhere)
+        compiler = Compiler(self.mailbox, table, self.store.now, needle, fuzzy, marks, everywhere)
         return compiler, compiler.compile(query)
 
     def _narrow(self, candidates: array[int], upto: int, within: UidRanges) -> None:
         """Go by candidates where they are fewer than the messages to be looked at otherwise."""
+        candidates = candidates[: bisect_right(candidates, upto)]  # conditions of other mailboxes know all emails
         tail = self.store.look(_tail, upto)
         count = min(messages(within), self.store.look(_messages_of, self.mailbox))
         if len(candidates) + len(tail) <= count:
@@ -227,7 +233,7 @@ class _Search:
             if long:
                 where = balanced([where, _BEHIND], "AND", TRUE)
             sql = candidates_sql(columns, where.text)
-            size = _LONG_BATCH if long else _EMAIL_BATCH
+            size = self._at_once(_LONG_BATCH if long else _EMAIL_BATCH)
             for start in range(0, len(self.emails), size):
                 some = apsw.carray(self.emails[start : start + size])
                 cut, behind = True, (0, 0)
@@ -239,7 +245,7 @@ class _Search:
                     if cut:
                         behind = rows[-1][EMAIL], rows[-1][UID]
             return
-        batch = _LONG_BATCH if long else _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH
+        batch = self._at_once(_LONG_BATCH if long else _PLAIN_BATCH if isinstance(self.test, Sql) else _ROW_BATCH)
         left, last = self.within, 0
         while left:
             # SQLite begins at one lower bound of `p.uid`, and not always at the highest: each batch would pass over all
@@ -258,6 +264,12 @@ class _Search:
             left = after(left, last)
             await asyncio.sleep(0)  # others' turn
 
+    def _at_once(self, rows: int) -> int:
+        """So many rows of a batch, fewer where many keys are asked of each."""
+        if isinstance(self.test, Sql) or self._keys <= _KEYS:
+            return rows
+        return max(1, rows * _KEYS // self._keys)
+
     def _fetched(self, sql: str, values: Sequence[object], long: Sequence[int]) -> tuple[list[Row], bool]:
         """Rows, and whether there may be more of them because these have come to so many octets. long: their texts."""
         if long:
@@ -275,7 +287,10 @@ class _Search:
         return self.store.look(_uid_after, self.mailbox, left[0][0], batch - 1)
 
     def _where(self, within: UidRanges) -> Sql:
-        return balanced([self.bound, uid_condition(within, self.mailbox)], "AND", TRUE)
+        conditions = [self.bound, uid_condition(within, self.mailbox)]
+        if self._upto is not None:
+            conditions.append(Sql("p.email <= ?", [self._upto]))
+        return balanced(conditions, "AND", TRUE)
 
     async def _matching(self, test: Python, rows: Sequence[Row]) -> list[Row]:
         """The rows that match by their texts."""
@@ -328,9 +343,9 @@ class _Search:
         """
         keys = array("q", sorted(emails))
         waiting: list[Waiting] = []
-        most_header, asked = self.store.limits.header, self.compiler
+        limits, wanted = self.store.limits, self.compiler.wanted
         while keys:
-            more, come_to = self.store.look(show, keys, see, most_header, bodies=asked.bodies, fields=asked.fields)
+            more, come_to = self.store.look(show, keys, see, limits, wanted)
             waiting += more
             keys = keys[come_to:]
             if keys:
@@ -338,11 +353,20 @@ class _Search:
         while waiting:
             count = bodies.at_once([size for *_, size in waiting])
             some = waiting[:count]
-            octets = await bodies.octets_of(self.store, [stored for _, _, stored, _ in some])
-            made = await asyncio.to_thread(bodies.stored_texts, octets, self.store.limits)
-            for (email, header, _, _), data, body in zip(some, octets, made, strict=True):
-                see(email, Texts(header, body, partial(readable, data or b"", most_header)))
+            octets = await bodies.octets_of(self.store, [stored for *_, stored, _ in some])
+            made = await asyncio.to_thread(_read_all, some, octets, limits, wanted)
+            for (email, *_), texts in zip(some, made, strict=True):
+                see(email, texts)
             del waiting[:count]
+
+
+def _read_all(some: Sequence[Waiting], octets: Sequence[bytes | None], limits: Limits, wanted: Wanted) -> list[Texts]:
+    """Texts of messages that had to be read; those of bodies are made where they are wanted and not there."""
+    found: list[Texts] = []
+    for one, data in zip(some, octets, strict=True):
+        body = one[2] or bodies.stored_texts([data], limits)[0] if wanted.bodies else b""
+        found.append(Texts(one[1], body, Header(data or b"", limits) if wanted.compared else None))
+    return found
 
 
 def candidates_sql(columns: Sequence[str], where: str) -> str:

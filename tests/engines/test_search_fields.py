@@ -14,7 +14,20 @@ from hypothesis import strategies as st
 from restante.mime.analyse import analyse
 from restante.mime.model import Limits
 from restante.query.fields import Header, matcher
-from restante.query.language import And, Collation, Contains, Field, FieldMatches, HasFlag, Match, Not, Or, Part, Query
+from restante.query.language import (
+    And,
+    Collation,
+    Contains,
+    Field,
+    FieldMatches,
+    HasFlag,
+    HeaderContains,
+    Match,
+    Not,
+    Or,
+    Part,
+    Query,
+)
 from restante.store.interface import Engine, Store
 from restante.store.model import Flags, NewMessage
 from restante.store.sqlite import search, texts
@@ -186,6 +199,20 @@ def test_no_half_of_a_field_is_compared(tmp_path: Path, most: int) -> None:
             query = FieldMatches((name,), Match.CONTAINS, (text,))
             assert matcher(query)(Header(data, limits)) == bool(wanted)
             assert list(await store.search(box, query, ALL)) == wanted
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene, analysis=limits))
+
+
+def test_fields_past_a_limit_are_compared_no_more_than_found(tmp_path: Path) -> None:
+    limits = Limits(fields=20)
+    data = b"A: b\r\n" * 20 + b"Subject: late\r\n\r\nx\r\n"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [NewMessage(await store.put(data), analyse(data, limits), Flags(), 1)])
+        for query in (FieldMatches(("Subject",), Match.IS, ("late",)), HeaderContains("Subject", "late")):
+            assert not len(await store.search(box, query, ALL))
+        assert list(await store.search(box, FieldMatches(("A",), Match.IS, ("b",)), ALL)) == [1]
 
     asyncio.run(Installation("sqlite", tmp_path).play(scene, analysis=limits))
 

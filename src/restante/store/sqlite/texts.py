@@ -115,10 +115,12 @@ def show(
     cursor = db.execute(STATEMENTS[wanted.bodies, wanted.fields], (apsw.carray(emails),))
     try:
         for email, header, body, stored, size, codec, data in cursor:
-            octets += octets_of(header) + octets_of(body or b"")
+            of_header = octets_of(header)
+            octets += of_header + octets_of(body or b"")
             own: bytes | None = b""
             if wanted.compared:
-                own = _own_header(codec, data, size, limits.header)
+                # Of more fields than are read some stand beside the message all the same: such a one is read itself.
+                own = _own_header(codec, data, size, limits.header) if of_header < limits.fields * 3 else None
                 if own is not None:
                     fields = Header(own, limits)
                 octets += (min(size, CHUNK) if codec else 0) + COMPARING * wanted.compared * len(own or b"")

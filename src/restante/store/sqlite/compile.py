@@ -98,9 +98,9 @@ Test = Sql | Python
 class Compiler:
     """Turns one query into a test; collects the SQL columns that Python asks for.
 
-    lookup, fuzzy_lookup: the index, for needles and for the pieces of
-    fuzzy ones. marks: those of somebody who is not the owner, for whom \\Seen and mod-sequences are his own (see
-    `reader`). everywhere: emails of conditions that other mailboxes decide, too (see `everywhere`).
+    lookup, fuzzy_lookup: the index, for needles and for the pieces of fuzzy ones. marks: those of somebody who is not
+    the owner, for whom \\Seen and mod-sequences are his own (see `reader`). everywhere: emails of conditions that other
+    mailboxes decide, too (see `everywhere`).
     """
 
     def __init__(

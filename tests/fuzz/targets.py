@@ -6,6 +6,7 @@ parsers go wrong. A parser may refuse; it may not raise, hang, or hold more than
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable, Mapping
 
@@ -29,14 +30,20 @@ from restante.imap.grammar.criteria import parse_criteria
 from restante.imap.grammar.errors import BadSyntax
 from restante.imap.grammar.reader import Bad, CommandReader, ReaderLimits
 from restante.imap.grammar.urls import parse_url, shown_url
+from restante.jmap.filters import BadFilter, parse_filter
 from restante.mime.analyse import analyse
 from restante.mime.model import Limits, Part
 from restante.pop3.grammar.answers import AnswerReader, BadAnswer, parse_capabilities, parse_sizes, parse_uidls
 from restante.pop3.grammar.reader import LineReader
+from restante.query.fields import Header, matcher, needle
+from restante.query.language import FieldMatches
 from restante.server.deflate import DeflateFailed, Inflater
+from restante.sieve.grammar import BadTest
+from restante.sieve.tests import parse_test
 from restante.smtp.grammar.answers import BadReply, ReplyReader, offers
 from restante.smtp.grammar.commands import parse_command as parse_smtp
 from restante.smtp.grammar.data import DotReader
+from restante.store.sqlite.flag_sets import leaves
 from tests.imap.grammar.encode import format_url
 
 SMALL = ReaderLimits(
@@ -291,6 +298,32 @@ def _object(what: type[objects.Struct], data: bytes) -> None:
         pass
 
 
+def sieve(data: bytes) -> None:
+    """A test of Sieve, and behind a NUL a header; where the test is one, its conditions are asked of the header."""
+    text, _, head = data.partition(b"\0")
+    try:
+        query = parse_test(text.decode("utf-8", "surrogateescape"))
+    except BadTest:
+        return
+    header = Header(head, SMALL_MIME)
+    for leaf in leaves(query):
+        if isinstance(leaf, FieldMatches):
+            matcher(leaf)(header)
+            needle(leaf)
+
+
+def jmap(data: bytes) -> None:
+    """A filter of Email/query, in JSON."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    try:
+        parse_filter(value, most=100)
+    except BadFilter:
+        return
+
+
 def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> bytes:
     compressor = zlib.compressobj(level, zlib.DEFLATED, -15)
     return compressor.compress(data) + compressor.flush(flush)
@@ -299,6 +332,7 @@ def deflated(data: bytes, flush: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> byt
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "imap": imap, "answers": answers, "urls": urls, "pop3": pop3, "pop3_answers": pop3_answers, "lmtp": lmtp,
     "smtp_answers": smtp_answers, "mime": mime, "maildir": maildir, "deflate": deflate, "backup": backup,
+    "sieve": sieve, "jmap": jmap,
 }  # fmt: skip
 
 SLOT = keys.Slot(
@@ -390,6 +424,22 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b"Content-Type: text/html; charset*0*=utf-8''a; charset*1=b\r\nContent-Transfer-Encoding: base64\r\n"
         b"Content-Disposition: attachment; filename*=utf-8''%e2%82%ac\r\n\r\nPGI+aGk8L2I+\r\n--b--\r\n",
         b"\x00Date: Tue, 17 Jul 96 02:44:25 -0700 (PDT)\r\nReferences: <a@b> <c@d>\n x\r\n\r\nplain \x00\xff\r\n",
+    ),
+    "sieve": (
+        b'anyof (not address :domain :matches ["From", "To"] "*.exam?le.org", header :is "Subject" "a",\n'
+        b' allof (size :over 10K, exists "List-Id", true))\0From: =?utf-8?q?a?= <b+c@x.example.org>\r\nSubject: a\r\n',
+        b'header :comparator "i;octet" :contains "x" text: # c\r\n..a\r\n.\r\n /* d */\0'
+        b'X: ..a\r\n b\r\nTo: g: "q r"@[1.2];\r\n',
+        b'address :detail :comparator "i;unicode-casemap" :matches "to" "?\xc3\xa9\\\\*"\0'
+        b"To: a+\xc3\xa9*@b.c, d (e) @ f\r\n",
+    ),
+    "jmap": (
+        b'{"operator":"AND","conditions":[{"inMailbox":"b1","text":"a \\"b c\\" \'d\'"},'
+        b'{"operator":"NOT","conditions":[{}]}]}',
+        b'{"before":"2014-10-30T06:12:00.5Z","minSize":1e3,"header":["X-A","b"],"hasKeyword":"$seen",'
+        b'"hasAttachment":false}',
+        b'{"inMailboxOtherThan":["a","b"],"noneInThreadHaveKeyword":"$x","from":"\\ud83d\\ude00",'
+        b'"after":"2016-12-31T23:59:60Z"}',
     ),
     "deflate": (
         b"\xff" + deflated(b"a NOOP\r\nb UNAUTHENTICATE\r\n") + b"c NOOP\r\n",

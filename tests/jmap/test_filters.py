@@ -328,6 +328,20 @@ def test_what_is_no_filter_is_an_invalid_argument(value: object, named: str) -> 
     assert named in refused(value, Kind.INVALID)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"isFancy": 1, "subject": 5},
+        {"subject": 5, "isFancy": 1},
+        operator("AND", {"isFancy": 1}, {"subject": 5}),
+        operator("NOT", {"isFancy": 1}, 3),
+    ],
+)
+def test_only_what_is_well_formed_is_unsupported(value: object) -> None:
+    """RFC 8620 5.5, in whatever order it stands."""
+    refused(value, Kind.INVALID)
+
+
 @pytest.mark.parametrize("name", ["isFancy", "", "INMAILBOX", "\ud800\r\n\x1b[1m", "x" * 10_000])
 def test_a_property_that_is_not_known_is_not_supported(name: str) -> None:
     sentence = refused({name: True}, Kind.UNSUPPORTED)

@@ -86,7 +86,13 @@ def parse_filter(value: object, *, most: int = MOST) -> Query:
     Raises BadFilter, of kind INVALID for what is no filter, UNSUPPORTED for properties of another specification, for
     more than `most` and for more than DEPTH operators within each other. RFC 8620 5.5, RFC 8621 4.4.1.
     """
-    return All() if value is None else _all_of(_Filter(most).read(value, 0))
+    if value is None:
+        return All()
+    reading = _Filter(most)
+    found = _all_of(reading.read(value, 0))
+    if reading.unknown is not None:  # told last: only a filter that is well-formed is unsupported (RFC 8620 5.5)
+        raise BadFilter(f"Emails cannot be filtered by {_shown(reading.unknown)} here.", Kind.UNSUPPORTED)
+    return found
 
 
 def _all_of(queries: list[Query]) -> Query:
@@ -96,12 +102,14 @@ def _all_of(queries: list[Query]) -> Query:
 
 
 class _Filter:
-    """A filter that is read. left: how much more it may ask for."""
+    """A filter that is read."""
 
-    __slots__ = ("_left", "_most")
+    __slots__ = ("_left", "_most", "unknown")
 
     def __init__(self, most: int) -> None:
         self._most = self._left = most
+        self.unknown: str | None = None
+        """The first property that nobody knows here."""
 
     def read(self, value: object, depth: int) -> list[Query]:
         """What must all hold for this part of the filter to match. depth: operators around it."""
@@ -115,7 +123,8 @@ class _Filter:
         for name, wanted in value.items():
             if name not in PROPERTIES:
                 # As a sort by an unknown property is unsupported (RFC 8620 5.5): another specification may define it.
-                raise BadFilter(f"Emails cannot be filtered by {_shown(name)} here.", Kind.UNSUPPORTED)
+                self.unknown = self.unknown if self.unknown is not None else name
+                continue
             for query in PROPERTIES[name](name, wanted):
                 self._count(_weight(query))
                 found.append(query)

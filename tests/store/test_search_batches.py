@@ -22,6 +22,7 @@ from restante.query.language import (
     HasFlag,
     HeaderContains,
     Instant,
+    Larger,
     Match,
     ModSeq,
     Not,
@@ -197,6 +198,42 @@ def test_texts_are_looked_at_by_what_they_unpack_to(
     asyncio.run(Installation("sqlite", tmp_path).play(scene))
     assert sum(turns) == 24, "each email once"
     assert len(turns) == turns_taken, turns
+
+
+@pytest.mark.parametrize(
+    ("keys", "rows"),
+    [
+        ((HasAttachment(),) * 8, 80),
+        ((HasAttachment(),) * 40, 16),
+        ((HasAttachment(), *[Larger(size) for size in range(40)]), 80),
+        ([Larger(size) for size in range(40)], 80),
+    ],
+    ids=["few", "many", "many of SQL", "SQL alone"],
+)
+def test_many_keys_in_python_are_asked_of_fewer_rows_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Sequence[Query], rows: int
+) -> None:
+    """What SQL says costs no turn of the loop; its statements stay as few as they are."""
+    for name in ("_PLAIN_BATCH", "_ROW_BATCH", "_LONG_BATCH"):
+        monkeypatch.setattr(search, name, 80)
+    seen: list[int] = []
+    for name in ("_fetch", "_fetch_octets"):
+        fetch = getattr(search, name)
+
+        def counted(*given: Any, fetch: Any = fetch) -> Any:
+            found = fetch(*given)
+            seen.append(len(found[0] if isinstance(found, tuple) else found))
+            return found
+
+        monkeypatch.setattr(search, name, counted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, COUNT)
+        await store.search(box, Or(tuple(keys)), ALL)
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert max(seen) == rows
 
 
 def test_a_readers_marks_are_read_once_for_all_keys_of_a_search(

@@ -120,6 +120,8 @@ class Compiler:
         self.columns: list[Sql] = []
         self.scores: list[Score] = []
         """Of the fuzzy strings, in the query's order."""
+        self.tests = 0
+        """How many keys are asked of each row in Python."""
         self.wanted = Wanted()
         """What tests look at of texts."""
         self._everywhere = everywhere or Everywhere()
@@ -134,6 +136,12 @@ class Compiler:
         return tuple(self._text_columns.values())
 
     def compile(self, query: Query) -> Test:
+        test = self._compiled(query)
+        if isinstance(test, Python) and not isinstance(query, And | Or | Not | Fuzzy):
+            self.tests += 1
+        return test
+
+    def _compiled(self, query: Query) -> Test:
         match query:
             case And(operands):
                 return self._junction(operands, conjunction=True)

@@ -48,7 +48,7 @@ _INDEX_PART = 10_000  # candidates that an index names at once: about 3 ms
 _EMAIL_BATCH = 2_000
 _PLAIN_BATCH = 20_000
 _ROW_BATCH = 4_000
-_KEYS = 8  # keys up to which a batch has all its rows
+_TESTS = 8  # keys asked of each row in Python up to which a batch has all its rows
 _LONG_BATCH = 500  # of rows with texts in them, which are looked at one by one: about 10 ms
 _LONG_OCTETS = 1 << 20  # of those texts, held at once: one may be large, and as many as a batch has rows may be so
 _LONG_CHECK = 10  # rows after which their octets are counted
@@ -158,7 +158,6 @@ class _Search:
         self.come_to: ComeTo | None = None
         self._reached = 0
         self._upto = everywhere.upto
-        self._keys = sum(1 for _ in leaves(query))
         self.compiler, self.test = store.look(self._compiled, table, query, lookups, everywhere)
         self.within = within
         self.bound = self.test if isinstance(self.test, Sql) else self.test.bound
@@ -265,10 +264,8 @@ class _Search:
             await asyncio.sleep(0)  # others' turn
 
     def _at_once(self, rows: int) -> int:
-        """So many rows of a batch, fewer where many keys are asked of each."""
-        if isinstance(self.test, Sql) or self._keys <= _KEYS:
-            return rows
-        return max(1, rows * _KEYS // self._keys)
+        """So many rows of a batch, fewer where many keys are asked of each here."""
+        return max(1, rows * _TESTS // max(_TESTS, self.compiler.tests))
 
     def _fetched(self, sql: str, values: Sequence[object], long: Sequence[int]) -> tuple[list[Row], bool]:
         """Rows, and whether there may be more of them because these have come to so many octets. long: their texts."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restante.sync.migrate.model import Wishes
@@ -211,6 +211,14 @@ EDITS = st.lists(
 )
 
 
+def within_its_own(step: int) -> list[tuple[str, str, int]]:
+    """A message that is moved within its mailbox, a run cut off at this step, and the mailbox renamed."""
+    return [("deliver", "A", 0), ("run", "", 120), ("move", "A", 0), ("run", "", step), ("rename", "A", 0)]
+
+
+@example(within_its_own(17), ALL)
+@example(within_its_own(24), ALL)
+@example(within_its_own(35), ALL)
 @settings(max_examples=150, deadline=None)
 @given(EDITS, st.sampled_from([ALL, NO_EMAILS, replace(BARE, keywords=True), replace(NO_EMAILS, sizes=False)]))
 def test_any_moves_and_kills_end_in_the_same_mail(

@@ -235,6 +235,8 @@ async def _move(
                 if course.target != old:
                     await _depart(both, course, place.validity, pairs)
                     await _move_there(both, old, [each.target for _, each in pairs], course.target)
+                elif not pairs[0][1].left:  # within its own mailbox: it is the same pair, whatever happens to this run
+                    both.book.renumber(key, [(each.source, uid) for uid, each in pairs])
                 both.book.forget(key, [each.source for _, each in pairs])
         except MailboxUnavailable:
             continue  # what could not be moved is copied

@@ -395,6 +395,14 @@ class Book:
         with self.db:
             self.db.executemany("DELETE FROM pair WHERE mailbox = ? AND source = ?", ((key, uid) for uid in sources))
 
+    def renumber(self, key: int, sources: Iterable[tuple[int, int]]) -> None:
+        """These pairs have another UID at the source: (old, new)."""
+        with self.db:
+            self.db.executemany(
+                "UPDATE pair SET source = ? WHERE mailbox = ? AND source = ?",
+                ((new, key, old) for old, new in sources),
+            )
+
     def forget_aside(self, key: int) -> None:
         """What was set aside is tried anew."""
         with self.db:

@@ -101,31 +101,59 @@ class Flags(Value, frozen=True):
         return cls(system, frozenset(keywords.values()))
 
 
+MOST_ASKED = 500
+"""Values that a table of flag sets holds: a megabyte where they have many keywords."""
+
+_SYSTEM_WIRES = tuple(Flags(System(bits)).wire for bits in range(1 << len(SYSTEM_WIRE)))
+"""By their bits."""
+
+
 class FlagTable(Mapping[int, Flags]):
     """Interned flag sets of one account: number -> Flags, append-only, shared by all sessions of a process.
 
     `wires` maps the same numbers to `Flags.wire`, for hot paths: `list(map(table.wires.__getitem__, ids))`.
     Every number that a row of `Store.rows` or `Store.delta` carries is in the table when that call returns.
+
+    Only the octets are kept of each, some 200 with a dozen keywords, and values of those that were asked for last: an
+    application that counts in keywords makes a set of every number it comes to.
     """
 
-    __slots__ = ("_sets", "wires")
+    __slots__ = ("_asked", "wires")
 
     def __init__(self) -> None:
-        self._sets: dict[int, Flags] = {}
+        self._asked: dict[int, Flags] = {}
         self.wires: dict[int, bytes] = {}
 
-    def add(self, number: int, flags: Flags) -> None:
-        self._sets[number] = flags
-        self.wires[number] = flags.wire
+    def add(self, number: int, system: System | int, keywords: str) -> None:
+        """Take in a set, in place of another one with this number. keywords: sorted, joined by one space."""
+        self.wires[number] = b" ".join(filter(None, (_SYSTEM_WIRES[system], keywords.encode("ascii"))))
+        self._asked.pop(number, None)
+
+    def having(self, name: str) -> set[int]:
+        """Numbers of the sets that hold a flag or keyword, in whatever case. Cost: 0.2 to 0.6 us for each set there
+        is."""
+        bit = SYSTEM_NAMES.get(name.lower())
+        if bit is not None:
+            written = _SYSTEM_WIRES[bit]  # no keyword has a backslash
+            return {number for number, wire in self.wires.items() if written in wire}
+        wanted = name.lower().encode()
+        near = [(number, wire) for number, wire in self.wires.items() if wanted in wire.lower()]
+        return {number for number, wire in near if wanted in wire.lower().split()}
 
     def __getitem__(self, number: int) -> Flags:
-        return self._sets[number]
+        flags = self._asked.get(number)
+        if flags is None:
+            flags = Flags.of(self.wires[number].decode("ascii").split())
+            if len(self._asked) >= MOST_ASKED:
+                self._asked.clear()
+            self._asked[number] = flags
+        return flags
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._sets)
+        return iter(self.wires)
 
     def __len__(self) -> int:
-        return len(self._sets)
+        return len(self.wires)
 
 
 class Mailbox(Value, frozen=True):

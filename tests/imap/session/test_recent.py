@@ -25,7 +25,7 @@ def test_recent_is_said_once_of_each_message_that_is(
 ) -> None:
     table = FlagTable()
     for number, each in SETS.items():
-        table.add(number, each)
+        table.add(number, each.system, " ".join(sorted(each.keywords)))
     uids = sorted(flags)
     session = cast("ImapSession", SimpleNamespace(dialect=SimpleNamespace(rev2=rev2)))
     updates = Updates(session)

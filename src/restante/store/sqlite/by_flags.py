@@ -18,7 +18,7 @@ import apsw
 from ... import runs
 from ...query.language import HasFlag, Query
 from ...query.order import Criterion
-from ..model import UidRanges
+from ..model import FlagTable, UidRanges
 from .changes import FEW_FLAGS
 from .conditions import is_seen
 from .flag_sets import flag_sets, is_short, leaves, messages
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 def answers(store: SqliteStore, query: Query, within: UidRanges) -> bool:
     """Whether it is such a query, by the owner's flags, and looks at so many messages that it is worth it."""
-    if messages(within) < FEW_FLAGS or flag_sets(query, {}) is None:
+    if messages(within) < FEW_FLAGS or flag_sets(query, FlagTable()) is None:
         return False
     return not (store.reader and asks_seen(query))
 

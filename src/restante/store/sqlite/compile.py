@@ -209,8 +209,7 @@ class Compiler:
             case HasFlag(name) if self.marks is not None and is_seen(name):
                 return self.marks.seen()
             case HasFlag(name):
-                numbers = ",".join(str(n) for n, flags in self.table.items() if name in flags)
-                return Sql(f"p.flagset IN ({numbers})")
+                return Sql(f"p.flagset IN ({','.join(map(str, self.table.having(name)))})")
             case Uids(ranges):
                 return uid_condition(ranges, self.mailbox)
             case Dated(instant, order, day):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...query.language import All, And, Fuzzy, HasFlag, Not, Or, Query, Uids
-from ..model import Flags, UidRanges
+from ..model import FlagTable, UidRanges
 
 LARGEST_QUERY = 8
 """Keys of the longest query that is worth keeping something for."""
@@ -14,13 +14,13 @@ LONGEST_NAME = 64
 """Characters of the longest flag in it."""
 
 
-def flag_sets(query: Query, table: Mapping[int, Flags]) -> set[int] | None:
+def flag_sets(query: Query, table: FlagTable) -> set[int] | None:
     """The numbers of those flag sets that match a query which asks for flags alone; None for any other query."""
     match query:
         case All():
             return set(table)
         case HasFlag(name):
-            return {number for number, flags in table.items() if name in flags}
+            return table.having(name)
         case Not(operand):
             found = flag_sets(operand, table)
             return None if found is None else set(table) - found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from sys import intern
 
 import apsw
 
-from ..model import Flags, FlagTable, System
+from ..model import FlagTable, System
 from ..quota import Quota
 from . import rows
 
@@ -54,18 +53,18 @@ class Shared:
         for number, system, keywords in db.execute(
             "SELECT number, system, keywords FROM flagset WHERE number > ? ORDER BY number", (self.flags_known,)
         ):
-            flags = Flags(System(system), frozenset(map(intern, keywords.split())))  # many sets have the same words
-            self.flags.add(number, flags)
+            self.flags.add(number, system, keywords)
             if self.readers is not None:
-                self.readers.add_both(number, flags)
+                self.readers.add_both(number, system, keywords)
         self.flags_known = last
 
     def reader_flags(self) -> ReaderFlags:
         """The same flag sets as those see them who are not the owner; made when one first asks."""
         if self.readers is None:
             self.readers = ReaderFlags()
-            for number, flags in self.flags.items():
-                self.readers.add_both(number, flags)
+            for number in self.flags:
+                flags = self.flags[number]
+                self.readers.add_both(number, flags.system, " ".join(sorted(flags.keywords)))
         return self.readers
 
 
@@ -74,7 +73,6 @@ class ReaderFlags(FlagTable):
 
     __slots__ = ()
 
-    def add_both(self, number: int, flags: Flags) -> None:
-        unseen = Flags(flags.system & ~System.SEEN, flags.keywords)
-        self.add(number, unseen)
-        self.add(number | rows.SEEN_BIT, Flags(unseen.system | System.SEEN, flags.keywords))
+    def add_both(self, number: int, system: int, keywords: str) -> None:
+        self.add(number, system & ~System.SEEN, keywords)
+        self.add(number | rows.SEEN_BIT, system | System.SEEN, keywords)

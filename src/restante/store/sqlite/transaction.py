@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from sys import intern
 
 import apsw
 import msgspec
@@ -31,6 +32,9 @@ MAX_UID = 0xFFFFFFFE
 """Last UID a mailbox gives out: UIDNEXT must stay a 32-bit number (RFC 9051 9, nz-number)."""
 
 MAX_UIDVALIDITY = 0xFFFFFFFF
+
+MOST_INTERNED = 1_000
+"""Flag sets that a writer connection knows: a megabyte where they have many keywords."""
 
 UNSEEN_SQL = "(f.system & 1) = 0"
 DELETED_SQL = "(f.system & 8) <> 0"
@@ -156,7 +160,7 @@ class Write:
             number = self.db.last_insert_rowid()
         else:
             number = int(row[0])
-        if len(self.interned.numbers) > 10_000:
+        if len(self.interned.numbers) >= MOST_INTERNED:
             self.interned.clear()
         self.interned.numbers[flags] = number
         return number
@@ -180,7 +184,9 @@ class Write:
             row = self.db.execute("SELECT system, keywords FROM flagset WHERE number = ?", (number,)).fetchone()
             if row is None:
                 raise LookupError(f"flag set {number} is missing")
-            flags = Flags(System(row[0]), frozenset(row[1].split()))
+            flags = Flags(System(row[0]), frozenset(map(intern, row[1].split())))
+            if len(self.interned.flags) >= MOST_INTERNED:
+                self.interned.flags.clear()
             self.interned.flags[number] = flags
         return flags
 
@@ -303,6 +309,8 @@ class Write:
     def _counted(self, flagset: int) -> tuple[bool, bool]:
         """Whether messages of a flag set count as unseen, and as deleted."""
         system = self.flags_of(flagset).system
+        if len(self.interned.counts) >= MOST_INTERNED:
+            self.interned.counts.clear()
         found = self.interned.counts[flagset] = not system & System.SEEN, bool(system & System.DELETED)
         return found
 

@@ -119,8 +119,12 @@ def test_a_test_of_sieve_lists_what_a_rule_would_catch(mail: Cli, asked: str, fo
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (("--jmap", "{"), "The filter cannot be read as JSON."),
-        (("--jmap", "[" * 100_000), "The filter cannot be read as JSON."),
+        (("--jmap", "{"), "The filter is no JSON of JMAP. This cannot be read as JSON."),
+        (("--jmap", "[" * 100_000), "The filter is no JSON of JMAP. This cannot be read as JSON."),
+        (
+            ("--jmap", '{"from": "ann", "from": "bob"}'),
+            'The filter is no JSON of JMAP. "from" stands twice in one object.',
+        ),
         (("--jmap", '{"colour": 1}'), 'Emails cannot be filtered by "colour" here.'),
         (("--jmap", '{"minSize": -1}'), '"minSize" wants an integer'),
         (("--sieve", 'header "subject"'), "Line 1, column 1: header wants names of fields and texts."),

@@ -64,17 +64,18 @@ def from_jmap(text: str) -> Query:
 
     JMAP knows no message that is marked \\Deleted (4.1.1).
     """
-    import json
-
     from ..jmap.filters import BadFilter, parse_filter
+    from ..jmap.ijson import BadJson, read_json
     from ..query.language import And, HasFlag, Not
 
     try:
-        return And((Not(HasFlag("\\Deleted")), parse_filter(json.loads(text))))
+        return And((Not(HasFlag("\\Deleted")), parse_filter(read_json(text))))
     except BadFilter as error:
         raise BadSearch(str(error), "RFC 8621 4.4.1 says what a filter may ask.") from error
-    except (ValueError, RecursionError) as error:
-        raise BadSearch("The filter cannot be read as JSON.", """Write '{"from": "ann"}', for example.""") from error
+    except BadJson as error:
+        raise BadSearch(
+            f"The filter is no JSON of JMAP. {error}", """Write '{"from": "ann"}', for example."""
+        ) from error
 
 
 def from_sieve(text: str, separator: str) -> Query:

@@ -9,7 +9,7 @@ phrase     = DQUOTE *(character / escaped) DQUOTE / "'" *(character / escaped) "
 escaped    = "\\" (DQUOTE / "'" / "\\")  in a phrase alone; a backslash elsewhere is a backslash
 ```
 
-What is read is what json.loads gives, whoever sent it. Properties and their values stand in `PROPERTIES`. A part of a
+What is read is what `ijson` or json.loads gives. Properties and their values stand in `PROPERTIES`. A part of a
 filter is read as the list of what must hold for it, so that AND and conditions within each other become one And, in
 which an engine sees the mailbox; an empty list is every email.
 
@@ -79,9 +79,9 @@ class BadFilter(ValueError):
 def parse_filter(value: object, *, most: int = MOST) -> Query:
     """The query of Email/query's argument `filter`.
 
-    value: as json.loads gives it; None for all emails. most: how many objects it may be made of, and how much they may
-    ask for (properties, words of a text, mailboxes in a list; PASS for what takes a pass), together. Cost grows with
-    the filter.
+    value: as `ijson` or json.loads gives it; None for all emails. most: how many objects it may be made of, and how
+    much they may ask for (properties, words of a text, mailboxes in a list; PASS for what takes a pass), together. Cost
+    grows with the filter.
 
     Raises BadFilter, of kind INVALID for what is no filter, UNSUPPORTED for properties of another specification, for
     more than `most` and for more than DEPTH operators within each other. RFC 8620 5.5, RFC 8621 4.4.1.
@@ -181,7 +181,7 @@ _SYSTEM = {"$seen": "\\Seen", "$flagged": "\\Flagged", "$answered": "\\Answered"
 def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise BadFilter(f'"{name}" wants a string.')
-    # All that is sent is I-JSON (RFC 8620 1.5), which has none (RFC 7493 2.1); json.loads lets them through.
+    # json.loads lets them through; texts are compared as UTF-8, which has none.
     if _SURROGATE.search(value):
         raise BadFilter(f'"{name}" has half of a surrogate pair in it.')
     return value

@@ -25,6 +25,8 @@ SUBJECTS = [
     ("rfc5256-2.1-blobs-only", "[a] [b]", "[b]", False),
     ("rfc5256-2.1-blob", "[list] hello", "hello", False),
     ("rfc5256-2.1-spaces", "a \t  b", "a b", False),
+    ("rfc5256-2.1-tabs-and-continuations-alone", "a\r\n\tb\xa0\u3000 c\x0bd", "a b\xa0\u3000 c\x0bd", False),
+    ("rfc5256-2.1-another-blank-is-no-space", "Re\xa0: hello", "Re\xa0: hello", False),
     ("rfc5256-2.1-re-alone", "Re:", "", True),
     ("word-that-begins-with-re", "Report: x", "Report: x", False),
     ("re-without-colon", "Re hello", "Re hello", False),
@@ -57,6 +59,11 @@ def at(*when: int) -> int:
 DATES = [
     ("rfc5322-A.1.1", b"Fri, 21 Nov 1997 09:55:06 -0600", at(1997, 11, 21, 15, 55, 6)),
     ("rfc5322-A.5", b"Thu, 13 Feb 1969 23:32 -0330 (Newfoundland Time)", at(1969, 2, 14, 3, 2, 0)),
+    ("rfc5322-A.6.3", b"Fri, 21 Nov 1997 09(comment):   55  :  06 -0600", at(1997, 11, 21, 15, 55, 6)),
+    ("rfc5322-4.3-comment-first", b"(day (not) \\) told) 21 Nov 1997 09:55:06 -0600", at(1997, 11, 21, 15, 55, 6)),
+    ("rfc5322-4.3-comment-within", b"Fri (x), 21 (y) Nov 1997 09:55:06 (z) -0600", at(1997, 11, 21, 15, 55, 6)),
+    ("comment-not-closed", b"Fri, 21 Nov 1997 09:55 (x -0600", at(1997, 11, 21, 9, 55, 0)),
+    ("comment-closed-twice", b"Fri, 21 Nov 1997 09:55 (x)) -0600", at(1997, 11, 21, 15, 55, 0)),
     ("rfc5322-A.6.2", b"21 Nov 97 09:55:06 GMT", at(1997, 11, 21, 9, 55, 6)),
     ("rfc5256-2.2", b"31 Dec 2000 16:01:33 -0800", at(2001, 1, 1, 0, 1, 33)),
     ("rfc5322-4.3-year-of-two-digits", b"1 Jan 49 00:00 +0000", at(2049, 1, 1, 0, 0, 0)),
@@ -111,7 +118,9 @@ def test_any_date_field_is_read_or_not(field: bytes) -> None:
 
 IDS = [
     ("rfc5256-3-quoting", b'<"01KF8JCEOCBS0045PS"@xxx.yyy.com>', ["<01KF8JCEOCBS0045PS@xxx.yyy.com>"]),
-    ("several", b"<a@b> <c@d>\t<a@b>", ["<a@b>", "<c@d>"]),
+    ("several", b"<a@b> <c@d>\t<a@b>", ["<a@b>", "<c@d>", "<a@b>"]),
+    ("rfc5256-3-the-last-is-the-parent", b"<r@x> <a@x> <r@x> <r@x>", ["<r@x>", "<a@x>", "<r@x>"]),
+    ("the-same-quoted", b'<"r"@x> <r@x> <> <r@x> <a@x> <r@x>', ["<r@x>", "<a@x>", "<r@x>"]),
     ("text-around", b"Your message of 1 Jan <a@b> (x)", ["<a@b>"]),
     ("folding-blanks", b"<a @ b>", ["<a@b>"]),
     ("quoted-pair", b'<"a\\"b"@c>', ['<a"b@c>']),

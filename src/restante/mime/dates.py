@@ -23,12 +23,13 @@ _ZONES = {
 }  # fmt: skip
 _EPOCH = date(1970, 1, 1).toordinal()
 
-_TIME = rb"(?:[T ,\t]+([0-9]{1,2})[:.]([0-9]{1,2})(?:[:.]([0-9]{1,2}))?(?:[.,][0-9]{1,9})?)?"
+_TIME = (
+    rb"(?:[T ,\t]+([0-9]{1,2})[ \t]*+[:.][ \t]*+([0-9]{1,2})(?:[ \t]*+[:.][ \t]*+([0-9]{1,2}))?(?:[.,][0-9]{1,9})?)?"
+)
 _ZONE = rb"[ \t]*+(?:([ap]m)\b)?[ \t]*+([+-][0-9]{2}:?[0-9]{2}|[A-Za-z]{1,5})?"
 _COMMON = re.compile(
-    rb"[ \t]*+(?:[A-Za-z]{2,9}\.?,?[ \t]*+)?([0-9]{1,2})[ \t-]+([A-Za-z]{3})[A-Za-z]{0,6}\.?,?[ \t-]+([0-9]{2,4})"
-    + _TIME
-    + _ZONE,
+    rb"[ \t]*+(?:[A-Za-z]{2,9}\.?[ \t]*+,?[ \t]*+)?([0-9]{1,2})[ \t-]+"
+    rb"([A-Za-z]{3})[A-Za-z]{0,6}\.?,?[ \t-]+([0-9]{2,4})" + _TIME + _ZONE,
     re.IGNORECASE,
 ).match
 _CTIME = re.compile(
@@ -39,6 +40,9 @@ _CTIME = re.compile(
 _ISO = re.compile(
     rb"[ \t]*+([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})" + _TIME + rb"[ \t]*+([+-][0-9]{2}:?[0-9]{2}|[A-Za-z]{1,5})?"
 ).match
+
+_COMMENT = re.compile(rb"\\.?|[()]|[^\\()]++", re.DOTALL)
+"""Marks of comments, quoted pairs, and what stands between them."""
 
 MAX_DATE = 200
 """Octets of a Date field that are looked at."""
@@ -55,7 +59,7 @@ def parse_date(field: bytes) -> Sent | None:
     """What a Date field says, None where no date can be read. field: unfolded."""
     field = field[:MAX_DATE]
     if b"(" in field:
-        field = field.partition(b"(")[0]
+        field = _without_comments(field)
     match = _COMMON(field)
     if match is not None:
         day, name, year, hour, minute, second, half, zone = match.groups()
@@ -71,6 +75,21 @@ def parse_date(field: bytes) -> Sent | None:
         year, month, day, hour, minute, second, zone = match.groups()
         return _seconds(int(year), int(month), int(day), (hour, minute, second), zone)
     return None
+
+
+def _without_comments(field: bytes) -> bytes:
+    """The field with a blank for each comment; one that is not closed goes on to the end. RFC 5322 3.2.2, 4.3."""
+    kept: list[bytes] = []
+    depth = 0
+    for piece in _COMMENT.findall(field):
+        if piece == b"(":
+            kept.append(b" " if not depth else b"")
+            depth += 1
+        elif piece == b")":
+            depth = max(depth - 1, 0)
+        elif not depth:
+            kept.append(piece)
+    return b"".join(kept)
 
 
 def _year(digits: bytes) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 
 from .addresses import Address
 from .dates import parse_date
@@ -27,6 +28,8 @@ _BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)*").match
 _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE).match
 _ID = re.compile(rb'<([^<>"]*+(?:(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|")[^<>"]*+)*+)>', re.DOTALL)
 _PLAIN_ID = re.compile(rb"<[^<>]++>")
+_WSP = re.compile(r"[ \t\r\n]+")
+"""Tabs, continuations and spaces, of which step 1 makes one space; other blanks of Unicode are letters to it."""
 _BLANK = re.compile(rb"\s+")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -36,7 +39,7 @@ def base_subject(subject: str) -> tuple[str, bool]:
 
     Not folded yet. Linear: positions move inwards over one string.
     """
-    text = " ".join(subject[:MAX_SUBJECT].split())
+    text = _WSP.sub(" ", subject[:MAX_SUBJECT]).strip(" ")
     if ":" not in text and "[" not in text and text[-1:] != ")":
         return text, False  # no mark that could be taken off
     start, end, reply = 0, len(text), False
@@ -85,7 +88,8 @@ def _cut_leaders(text: str, start: int, end: int) -> tuple[int, bool]:
 
 
 def message_ids(field: bytes) -> list[str]:
-    """Normalised message ids of an unfolded field, in order, without doubles.
+    """Normalised message ids of an unfolded field, in order. One that stands twice beside itself is told once: others
+    come again, since the last one is the parent, also where it has come before.
 
     Quoting that changes nothing is taken off, so that <"a"@x> equals <a@x>. RFC 5256 3, THREAD=REFERENCES.
     """
@@ -93,8 +97,8 @@ def message_ids(field: bytes) -> list[str]:
         ids = _PLAIN_ID.findall(field) if len(field) <= _AT_ONCE else [found[0] for found in _PLAIN_ID.finditer(field)]
         if b" " in field or b"\t" in field:
             ids = [_BLANK.sub(b"", one) if b" " in one or b"\t" in one else one for one in ids]
-        return [one.decode("utf-8", "replace") for one in dict.fromkeys(ids) if one != b"<>"]
-    found: dict[str, None] = {}
+        return [one.decode("utf-8", "replace") for one, _ in groupby(filter(b"<>".__ne__, ids))]
+    found: list[str] = []
     for match in _ID.finditer(field):
         inner = match[1]
         if b'"' in inner or b"\\" in inner:
@@ -102,8 +106,8 @@ def message_ids(field: bytes) -> list[str]:
         if b" " in inner or b"\t" in inner:
             inner = _BLANK.sub(b"", inner)
         if inner:
-            found["<" + inner.decode("utf-8", "replace") + ">"] = None
-    return list(found)
+            found.append("<" + inner.decode("utf-8", "replace") + ">")
+    return [one for one, _ in groupby(found)]
 
 
 _QUOTE = re.compile(rb'(\\.)|"', re.DOTALL)

@@ -139,6 +139,13 @@ CASES: dict[str, str] = {
         A> SEARCH RETURN (COUNT) $
         A< * ESEARCH (TAG "T") COUNT 0
         A< T OK ...
+        A> SEARCH RETURN (SAVE) ALL
+        A< T OK ...
+        A> ESEARCH RETURN (SAVE) FILTER unknown
+        A< T NO [UNDEFINED-FILTER unknown] ...
+        A> SEARCH RETURN (COUNT) $
+        A< * ESEARCH (TAG "T") COUNT 0
+        A< T OK ...
     """,
     "rfc5466-3.1 what a filter holds counts as written": """
         A> UID SEARCH FILTER numbers

@@ -74,3 +74,21 @@ def test_as_many_fuzzy_keys_as_a_search_may_have() -> None:
         assert got.startswith(b"* SEARCH 1 2\r\n")
 
     run(scenario)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"SEARCH RETURN (RELEVANCY) ALL",
+        b"UID SEARCH RETURN (RELEVANCY COUNT) ALL",
+        b"SORT (RELEVANCY) UTF-8 ALL",
+        b"SORT RETURN (RELEVANCY) (DATE) UTF-8 ALL",
+        b"ESEARCH RETURN (RELEVANCY) ALL",
+    ],
+)
+def test_relevancy_needs_fuzzy_where_there_is_no_mail_either(command: bytes) -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"SELECT INBOX")
+        assert await client.do(command) == b"T BAD RELEVANCY needs a FUZZY search key.\r\n"
+
+    run(scenario)

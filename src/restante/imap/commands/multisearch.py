@@ -37,6 +37,15 @@ SELECTED = (Source(SourceKind.SELECTED),)
 
 async def esearch(session: ImapSession, command: ESearch) -> Reply:
     check(session, command)
+    try:
+        return await _esearch(session, command)
+    except Refusal:
+        if session.view_or_none is not None and "SAVE" in (command.returning or ()):
+            session.view.saved = NOTHING  # RFC 9051 6.4.4.1: NO empties the variable
+        raise
+
+
+async def _esearch(session: ImapSession, command: ESearch) -> Reply:
     command = await filter_key.replaced(session, command)
     if results.RELEVANCY in (command.returning or ()):
         check_fuzzy(command.query)
@@ -54,10 +63,6 @@ async def esearch(session: ImapSession, command: ESearch) -> Reply:
             code = await _search_one(session, command, place, mailbox, began, alone=len(mailboxes) == 1)
         except (NoSuchMailbox, NoPermission):  # deleted, or closed to this user, since it was listed
             continue
-        except Refusal:
-            if session.view_or_none is not None and "SAVE" in (command.returning or ()):
-                session.view.saved = NOTHING  # RFC 9051 6.4.4.1
-            raise
         searched += 1
         if code:
             limited, last = limited + 1, code

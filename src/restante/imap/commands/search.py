@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import Refusal
 from ...query.language import And, Query, Sequence, Uids
+from ...query.order import SortKey
 from ...store.model import UidRanges
 from ..grammar.commands import ESearch, Search, Sort
 from ..grammar.response import search_response
@@ -54,7 +55,6 @@ async def search(session: ImapSession, command: Search) -> Reply:
     async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
         if not asks_scores:
             return await session.selected_store.search(mailbox, query, within, come_to=come_to)
-        check_fuzzy(query)
         scored = await session.selected_store.scored(mailbox, query, within, come_to=come_to)
         scores.update(zip(scored.uids, scored.scores, strict=True))
         return scored.uids
@@ -88,6 +88,12 @@ def check_fuzzy(query: Query) -> None:
         raise BadCommand("RELEVANCY needs a FUZZY search key.")
 
 
+def _ranks(command: Search | Sort) -> bool:
+    """Whether it asks for relevancy, to be told or as an order."""
+    by_it = isinstance(command, Sort) and any(criterion.key is SortKey.RELEVANCY for criterion in command.keys)
+    return by_it or results.RELEVANCY in (command.returning or ())
+
+
 async def run(session: ImapSession, command: Search | Sort, find: Find, most: int) -> Outcome:
     """Search the selected mailbox; saves what SAVE asks for.
 
@@ -100,6 +106,8 @@ async def run(session: ImapSession, command: Search | Sort, find: Find, most: in
     found, limited = NOTHING, b""
     try:
         command = await filter_key.replaced(session, command)
+        if _ranks(command):
+            check_fuzzy(command.query)
         asks = asks_modseq(command.query)
         if asks:
             session.enable_condstore()

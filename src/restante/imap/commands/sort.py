@@ -11,7 +11,6 @@ from array import array
 from typing import TYPE_CHECKING
 
 from ...query.language import Query
-from ...query.order import SortKey
 from ...query.threads import NO_THREADS
 from ...store.model import UidRanges
 from ..grammar.commands import Sort, Thread
@@ -19,7 +18,7 @@ from ..grammar.response import sort_response, thread_response
 from ..session.criteria import asks_modseq
 from ..session.state import Reply
 from . import filter_key, limit, results
-from .search import check_fuzzy, come_in, finish, in_uids, run
+from .search import come_in, finish, in_uids, run
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -29,11 +28,8 @@ async def sort(session: ImapSession, command: Sort) -> Reply:
     come_to = come_in(session, session.view)
     scores: dict[int, int] = {}
     asks_scores = results.RELEVANCY in (command.returning or ())
-    by_relevancy = any(criterion.key is SortKey.RELEVANCY for criterion in command.keys)
 
     async def find(mailbox: int, query: Query, within: UidRanges) -> array[int]:
-        if asks_scores or by_relevancy:
-            check_fuzzy(query)
         if asks_scores:
             scored = await session.selected_store.scored(mailbox, query, within, come_to=come_to)
             scores.update(zip(scored.uids, scored.scores, strict=True))

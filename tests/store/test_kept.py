@@ -19,6 +19,7 @@ from restante.store.interface import Engine, Store
 from restante.store.model import Column, DropList, DropMessage, FlagMode, Flags, System, UidList, UidRanges
 from restante.store.rights import parse_rights
 from restante.store.sqlite import changes, recent
+from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
@@ -351,6 +352,19 @@ def test_a_claim_that_fails_is_left_to_the_next(installation: Installation, monk
             with pytest.raises(DiskFull):
                 await store.claim_recent(box)
         assert await store.claim_recent(box) == (1, 5)
+
+    asyncio.run(installation.play(scene))
+
+
+def test_nothing_stays_of_claims_on_mailboxes_that_come_and_go(installation: Installation) -> None:
+    async def scene(_: Engine, store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        for number in range(5):
+            box = (await store.create_mailbox(f"box{number}")).key
+            await fill(store, box, 2)
+            assert await asyncio.gather(*(store.claim_recent(box) for _ in range(3))) == [(1, 2), (3, 2), (3, 2)]
+            await store.delete_mailbox(box)
+        assert store._shared.claimed == {}
 
     asyncio.run(installation.play(scene))
 

@@ -488,6 +488,21 @@ CASES: dict[str, str] = {
         A> FETCH 1 FLAGS
         A< T BAD ...
     """,
+    "rfc3501-2.3.2 recent is no argument of store": """
+        A> SELECT INBOX
+        A< ...
+        A< T OK ...
+        A> STORE 1 FLAGS (\\Flagged kept)
+        A< * 1 FETCH (FLAGS (\\Flagged kept \\Recent))
+        A< T OK ...
+        A> STORE 1 FLAGS (\\Recent)
+        A< T BAD \\Recent cannot be changed.
+        A> STORE 1 -FLAGS (\\recent kept)
+        A< T BAD \\Recent cannot be changed.
+        A> FETCH 1 FLAGS
+        A< * 1 FETCH (FLAGS (\\Flagged kept \\Recent))
+        A< T OK ...
+    """,
     "rfc9051-6.3.6 rename of the selected inbox": """
         A> SELECT INBOX
         A< ...

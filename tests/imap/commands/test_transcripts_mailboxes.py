@@ -219,6 +219,22 @@ CASES: dict[str, str] = {
         A< * LIST (\\HasNoChildren \\Subscribed) "/" Drafts
         A< T OK ...
     """,
+    "rfc9051-6.3.6 inbox gives its messages to a mailbox below it": """
+        A> CREATE INBOX/lists
+        A< T OK ...
+        A> RENAME INBOX INBOX/2025
+        A< T OK ...
+        A> LIST "" * RETURN (STATUS (MESSAGES))
+        A< * LIST (\\HasChildren) "/" INBOX
+        A< * STATUS INBOX (MESSAGES 0)
+        A< * LIST (\\HasNoChildren) "/" INBOX/2025
+        A< * STATUS INBOX/2025 (MESSAGES 3)
+        A< * LIST (\\HasNoChildren) "/" INBOX/lists
+        A< * STATUS INBOX/lists (MESSAGES 0)
+        A< T OK ...
+        A> RENAME INBOX/lists INBOX/lists/old
+        A< T NO [CANNOT] ...
+    """,
     "rfc9051-6.3.6 children of inbox, and what rename may not do": """
         A> CREATE inbox/lists
         A< T OK ...

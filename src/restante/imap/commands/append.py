@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...store.model import Appended, NewMessage
+from ...store.model import Appended, Mailbox, NewMessage
+from ...store.rights import Rights
 from ..grammar.commands import Append
 from ..grammar.sets import compress, format_ranges
 from ..session.state import CodedRefusal, Reply
@@ -45,9 +46,14 @@ async def append(session: ImapSession, command: Append) -> Reply:
     else:
         appended = await place.store.append(mailbox.key, new)
     tell_name(session, place, appended.mailbox.name, command.mailbox)
-    return Reply(b"APPEND completed.", append_uid(appended))
+    return Reply(b"APPEND completed.", append_uid(appended, mailbox))
 
 
-def append_uid(appended: Appended) -> bytes:
-    """The APPENDUID response code: UIDs ascend in the order given, so a set says which is which (RFC 3502, 4315)."""
+def append_uid(appended: Appended, target: Mailbox | None) -> bytes:
+    """The APPENDUID response code: UIDs ascend in the order given, so a set says which is which (RFC 3502, 4315). b""
+    of a mailbox that may not be opened, which must stay as it is (RFC 9051 6.3.12).
+
+    target: as the user saw it before; None for one of his own."""
+    if target is not None and Rights.READ not in target.rights:
+        return b""
     return b"APPENDUID %d %b" % (appended.mailbox.uidvalidity, format_ranges(compress(appended.uids)))

@@ -41,7 +41,7 @@ async def copy(session: ImapSession, command: Copy) -> Reply:
         copied = await source.copy(key, ranges, target.key)
     else:
         copied = await place.store.transfer(source, key, ranges, target.key, move=False)
-    return Reply(b"COPY completed.", copy_uid(copied))
+    return Reply(b"COPY completed.", copy_uid(copied, target))
 
 
 async def move(session: ImapSession, command: Move) -> Reply:
@@ -58,7 +58,7 @@ async def move(session: ImapSession, command: Move) -> Reply:
         moved = await source.move(key, ranges, target.key)
     else:
         moved = await place.store.transfer(source, key, ranges, target.key, move=True)
-    code = copy_uid(moved)
+    code = copy_uid(moved, target)
     if code:
         session.say(b"Moved.", code)
     if session.dialect.qresync and len(moved.source):
@@ -78,9 +78,10 @@ async def _what_and_where(session: ImapSession, command: Copy | Move) -> tuple[S
     return spans, place, target
 
 
-def copy_uid(copied: Copied) -> bytes:
-    """The COPYUID response code; b"" where nothing was copied."""
-    if not len(copied.source):
+def copy_uid(copied: Copied, into: Mailbox) -> bytes:
+    """The COPYUID response code; b"" where nothing was copied, or into a mailbox that may not be opened (RFC 9051
+    6.4.7)."""
+    if not len(copied.source) or Rights.READ not in into.rights:
         return b""
     source, target = format_ranges(compress(copied.source)), format_ranges(compress(copied.target))
     return b"COPYUID %d %b %b" % (copied.target_mailbox.uidvalidity, source, target)

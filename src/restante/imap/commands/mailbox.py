@@ -93,7 +93,7 @@ async def rename(session: ImapSession, command: Rename) -> Reply:
     to = await session.places.making(name)
     if to.store.account != place.store.account:
         raise CannotChangeMailbox("A mailbox cannot move to another account.", "Create one there, and move the mail.")
-    if to.name.startswith(mailbox.name + SEPARATOR):
+    if mailbox.name != INBOX and to.name.startswith(mailbox.name + SEPARATOR):
         raise CannotChangeMailbox("A mailbox cannot be moved into itself.")
     await place.store.rename_mailbox(mailbox.key, to.name)
     await _acted(session, place, mailbox.name, to.name)

@@ -29,7 +29,7 @@ async def replace(session: ImapSession, command: Replace) -> Reply:
         )
     new = await new_message(session, command.message)
     appended = await session.selected_store.replace(view.mailbox.key, uid, target.key, new)
-    session.say(b"The replacement is filed.", append_uid(appended))
+    session.say(b"The replacement is filed.", append_uid(appended, target))
     if session.dialect.qresync:
         await session.updates.tell(may_expunge=True, regardless=True)
         return Reply(b"REPLACE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq)

@@ -37,6 +37,8 @@ async def store(session: ImapSession, command: Store) -> Reply:
     spans = view.spans(command.sequence)
     require_writable(view)
     flags = flags_of(command.flags)
+    if any(name.lower() == "\\recent" for name in command.flags):  # RFC 3501 2.3.2
+        raise BadCommand("\\Recent cannot be changed.")
     if command.unchanged_since is not None:
         session.enable_condstore()
     if not spans:

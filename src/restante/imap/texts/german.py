@@ -138,6 +138,7 @@ SENTENCES: Mapping[str, str] = {
     "Some messages were changed meanwhile.": "Einige Nachrichten wurden inzwischen geändert.",
     "Some parts could not be decoded.": "Einige Teile ließen sich nicht dekodieren.",
     "There is no such system flag.": "Diese Systemmarkierung gibt es nicht.",
+    "\\Recent cannot be changed.": "\\Recent kann nicht geändert werden.",
     "Use one of those that are there.": "Nehmen Sie eines von denen, die es gibt.",
     "VANISHED needs ENABLE QRESYNC, UID FETCH and CHANGEDSINCE.": (
         "VANISHED braucht ENABLE QRESYNC, UID FETCH und CHANGEDSINCE."

@@ -409,9 +409,9 @@ class SqliteStore(Octets, Retention, Sharing):
             return await self._engine.submit(
                 self.account, self._path, recent.claim, (mailbox,), self.session, self._user, relaxed=True
             )
-        except Exception:
-            claimed.pop(mailbox, None)  # nobody has them: who asks next may try
-            raise
+        finally:
+            if claimed.get(mailbox) == high:
+                del claimed[mailbox]  # the file says it now; or nobody has them, and who asks next may try
 
     # Changing mailboxes ------------------------------------------------------------------------------
 

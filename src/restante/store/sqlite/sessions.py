@@ -24,8 +24,8 @@ class Shared:
         self.flags_known = 0
         self.incarnation = ""
         self.claimed: dict[int, int] = {}
-        """Of a mailbox, the UID up to which \\Recent is some session's here, or is on its way to be: in a crowd that
-        is told of new mail at once, one asks for it and not each."""
+        """Of a mailbox, the UID up to which \\Recent is on its way to be some session's here: in a crowd that is told
+        of new mail at once, one asks for it and not each."""
         self.readers: ReaderFlags | None = None
         self.seen_counts: dict[tuple[int, str], tuple[int, int, int]] = {}
         self.reading = asyncio.Lock()

@@ -85,6 +85,10 @@ def test_append_refusals() -> None:
         client = await world.client()
         got = await client.do(b"APPEND Nowhere {3+}\r\nabc")
         assert b"T NO [TRYCREATE]" in got
+        # RFC 3502 6.3.11: whatever else is wrong with the message
+        assert b"T NO [TRYCREATE]" in await client.do(b"APPEND Nowhere {0+}\r\n")
+        assert b"T NO [TRYCREATE]" in await client.do(b"APPEND Nowhere CATENATE (URL /Nowhere/;UID=1)")
+        assert b"T NO [TRYCREATE]" in await client.do(b"APPEND Nowhere {15+}\r\nSubject: \xc3\xa9\r\n\r\n")
         assert b"T BAD" in await append(client, b"a\0b")
         assert b"T BAD" in await append(client, b"Subject: x\r\n\r\nx", before=b"(\\Nonsense) ")
         assert b"T NO [TOOBIG]" in await client.do(b"APPEND INBOX {99999999999}")

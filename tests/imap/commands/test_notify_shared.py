@@ -408,3 +408,19 @@ def test_name_events_make_the_one_list_the_other() -> None:
         (Change.RENAMED, "X/B", "A/B"),
         (Change.CREATED, "D", ""),
     ]
+
+
+@pytest.mark.parametrize("group", [b"mailboxes " + PROJECTS, b'subtree "Other Users"', b"subscribed"])
+def test_rfc5465_5_5_what_is_subscribed_to_is_told_as_it_is(group: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await world.client(b"NOTIFY SET (%b (MessageNew MessageExpunge SubscriptionChange))" % group, user=b"ann")
+        other = await world.client(user=b"ann")
+        for command, attribute in ((b"SUBSCRIBE", b" \\Subscribed"), (b"UNSUBSCRIBE", b"")):
+            await other.ok(b"%b %b" % (command, PROJECTS))
+            listed = await other.ok(b'LIST "" %b RETURN (SUBSCRIBED CHILDREN)' % PROJECTS)
+            assert attribute in listed
+            assert b"NonExistent" not in listed
+            assert await ann.pushed(b"LIST") == listed.partition(b"T OK")[0]
+
+    run(scenario)

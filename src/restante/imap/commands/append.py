@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from ...errors import Refusal
 from ...store.model import Appended, Mailbox, NewMessage
 from ...store.rights import Rights
 from ..grammar.commands import Append
@@ -36,7 +37,12 @@ async def append(session: ImapSession, command: Append) -> Reply:
         if new:
             session.progress.report(len(new), len(command.messages))
             await asyncio.sleep(0)  # a thousand messages are many milliseconds of analysis
-        made = await new_message(session, message)
+        try:
+            made = await new_message(session, message)
+        except Refusal:
+            if mailbox is None:
+                await filing_into(place)  # a mailbox that is not there is told before all else (RFC 3502)
+            raise
         octets += made.blob.size
         if octets > room:  # the reader counts what is sent; what URLs name is known only now
             raise CodedRefusal("Messages too large for one command", b"LIMIT")

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 STALE = 1_800.0
 """Seconds after which a client that could not be told is told no more: the store forgets old events."""
 
+MOST_NAMES = 10_000
+"""Names of which it is remembered which mailbox they stood for; past that, of those alone that are there."""
+
 Events = frozenset[NotifyEvent]
 _NO_EVENTS: Events = frozenset()
 _SELECTED = (NotifyFilter.SELECTED, NotifyFilter.SELECTED_DELAYED)
@@ -154,13 +157,18 @@ class Notifications:
     where they name none. Begin it with `begin`, end it with `close`.
     """
 
-    __slots__ = ("_behind_since", "_known", "_watch", "at_once", "behind", "groups", "others", "seen", "session")
+    __slots__ = (
+        "_behind_since", "_known", "_validities", "_watch", "at_once", "behind", "groups", "others", "seen", "session",
+    )  # fmt: skip
 
     def __init__(self, session: ImapSession, groups: Iterable[EventGroup], *, at_once: bool) -> None:
         self.session = session
         self.groups = Groups(groups)
         self.others: Others | None = None
         self._known: dict[int, Known] = {}
+        self._validities: dict[str, int] = {}
+        """The UIDVALIDITY that the client knows, or may know, by the name of a mailbox it hears of; also of one that
+        is gone: another may come under its name."""
         self._behind_since = 0.0
         self._watch: Watch | None = None
         self.at_once = at_once
@@ -188,15 +196,25 @@ class Notifications:
 
     async def _take(self, status: bool, before: Notifications | None) -> None:
         told = before._known if before is not None else {}
+        if before is not None:
+            self._validities.update(before._validities)
         for mailbox in await self.session.own_store.mailboxes():
             events = self._events_of(mailbox)
             if events is None:
                 continue
             shown = status and mailbox.key != self.selected_key()
             if events & MESSAGE_EVENTS:
+                self.note(mailbox, afresh=shown)
                 self._known[mailbox.key] = known(mailbox) if shown else told.get(mailbox.key) or known(mailbox)
             if shown:
                 await self.write_first(mailbox, events)
+
+    def note(self, mailbox: Mailbox, *, afresh: bool) -> None:
+        """The client knows this mailbox under its name; unless `afresh`, what it knew before of the name stands."""
+        if afresh:
+            self._validities[mailbox.name] = mailbox.uidvalidity
+        else:
+            self._validities.setdefault(mailbox.name, mailbox.uidvalidity)
 
     async def write_first(self, mailbox: Mailbox, events: Events) -> None:
         """What NOTIFY SET STATUS says of a mailbox."""
@@ -331,13 +349,18 @@ class Notifications:
 
     async def _tell_status(self, changes: AccountChanges) -> None:
         """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3)."""
-        gone = {event.name for event in changes.events if event.change is Change.DELETED}
-        if gone:
-            there = {mailbox.key for mailbox in await self.session.own_store.mailboxes()}
-            self._known = {key: one for key, one in self._known.items() if key in there}
+        named = {event.name for event in changes.events if event.change in (Change.CREATED, Change.RENAMED)}
+        if any(event.change is Change.DELETED for event in changes.events):
+            there = await self.session.own_store.mailboxes()
+            keys = {mailbox.key for mailbox in there}
+            self._known = {key: one for key, one in self._known.items() if key in keys}
+            if len(self._validities) > MOST_NAMES:
+                names = {mailbox.name for mailbox in there}
+                self._validities = {name: one for name, one in self._validities.items() if name in names}
         for mailbox, by_others in changes.mailboxes:
             events = self._events_of(mailbox) or _NO_EVENTS
-            await self.tell_counts(mailbox, events, self._known, by_others=by_others, renewed=mailbox.name in gone)
+            by_others = by_others or mailbox.name in named
+            await self.tell_counts(mailbox, events, self._known, by_others=by_others)
 
     async def tell_counts(
         self,
@@ -346,19 +369,21 @@ class Notifications:
         counts: dict[int, Known],
         *,
         by_others: bool,
-        renewed: bool,
+        renewed: bool = False,
         account: str | None = None,
     ) -> None:
-        """STATUS of one mailbox; `counts` becomes what it is now. renewed: another one under a name that the client
-        knows, unless it is in `counts`. account: whose it is (None: the own one)."""
+        """STATUS of one mailbox; `counts` becomes what it is now. renewed: one that the client may not know, unless it
+        is in `counts`. account: whose it is (None: the own one)."""
         if not events & MESSAGE_EVENTS:
             counts.pop(mailbox.key, None)
             return
         before, now = counts.get(mailbox.key), known(mailbox)
         counts[mailbox.key] = now
+        another = self._validities.get(mailbox.name, mailbox.uidvalidity) != mailbox.uidvalidity
+        self.note(mailbox, afresh=True)
         if by_others and mailbox.key != self.selected_key(account):
             items = changed_items(before, now, events, condstore=self.session.dialect.condstore)
-            if before is None and renewed:
+            if another or (before is None and renewed):
                 items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
             self._write_status(mailbox, items)
             await self.session.flush_if_full()
@@ -385,8 +410,10 @@ class Notifications:
         if not told:
             return
         place = Place(session.own_store, INBOX)
-        own = [(place, mailbox) for mailbox in await session.own_store.mailboxes()]
-        await self._write_names(told, tree(own, subscribed), changes.names)
+        listed = [(place, mailbox) for mailbox in await session.own_store.mailboxes()]
+        if any(one.name.startswith(session.places.prefix) for one in told):  # subscribed to, or no more
+            listed += await session.places.shared()
+        await self._write_names(told, tree(listed, subscribed), changes.names)
 
     async def tell_names_of_other(
         self, events: list[Event], listed: list[tuple[Place, Mailbox]], subscribed: frozenset[str]

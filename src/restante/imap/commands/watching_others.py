@@ -169,6 +169,9 @@ class Others:
             listed = await self._listed(other)
             other.names = {mailbox.key: mailbox.name for mailbox in listed}
             other.counts = self._counts(listed)
+            for mailbox in listed:
+                if mailbox.key in other.counts:
+                    self._notifications.note(mailbox, afresh=False)
 
     def _counts(self, mailboxes: list[Mailbox]) -> dict[int, Known]:
         from .watching import known

@@ -28,6 +28,8 @@ def parse_append(cursor: Cursor, tag: bytes) -> c.Command:
         while not messages or cursor.pos < len(cursor.text):
             if messages and cursor.at(b"  "):
                 cursor.pos += 1  # IMAPClient's multiappend puts two spaces between messages without flags
+            if len(messages) >= cursor.limits.appended:  # RFC 9738 3.1
+                raise cursor.limit("Too many messages for one command", b"MESSAGELIMIT %d" % cursor.limits.appended)
             messages.append(_message(cursor, cursor.limits.appended - parts))
             parts += len(messages[-1].parts)
     except NeedLiteral as need:
@@ -113,4 +115,4 @@ def _word(cursor: Cursor, word: bytes) -> bool:
 
 
 def _too_many(cursor: Cursor) -> Exception:
-    return cursor.limit("Too many messages or parts of messages for one command")
+    return cursor.limit("Too many parts of messages for one command")

@@ -54,9 +54,10 @@ class Cursor:
         """An error at the present place."""
         return BadSyntax(text, self.pos)
 
-    def limit(self, text: str) -> BadSyntax:
-        """A bound was passed at the present place: the syntax is right, so it is NO [LIMIT] (RFC 5530 3)."""
-        return BadSyntax(text, self.pos, b"LIMIT", True)
+    def limit(self, text: str, code: bytes = b"LIMIT") -> BadSyntax:
+        """A bound was passed at the present place: the syntax is right, so it is NO [LIMIT] (RFC 5530 3), or another
+        code."""
+        return BadSyntax(text, self.pos, code, True)
 
     # Single octets -------------------------------------------------------------------------------------
 

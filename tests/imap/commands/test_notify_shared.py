@@ -145,6 +145,21 @@ def test_rfc5465_3_1_what_may_be_listed_but_not_watched_is_told_as_no_access() -
     run(scenario)
 
 
+def test_rfc5465_5_9_no_access_is_taken_back_also_of_what_could_not_be_listed_meanwhile() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world, "l")
+        ann = await world.client(user=b"ann")
+        got = await ann.ok(b"NOTIFY SET (mailboxes %b (MessageNew MessageExpunge))" % PROJECTS)
+        assert b"\\NoAccess" in got
+        projects = await key(bob, "Projects")
+        await bob.set_acl(projects, "id-ann", FlagMode.REPLACE, parse_rights(""))
+        assert await ann.do(b"NOOP") == b"T OK NOOP completed.\r\n"
+        await bob.set_acl(projects, "id-ann", FlagMode.REPLACE, parse_rights("lr"))
+        assert await ann.pushed(b"LIST") == b'* LIST (\\HasChildren) "/" %b\r\n' % PROJECTS
+
+    run(scenario)
+
+
 def test_rfc5465_5_4_a_right_that_comes_or_goes_is_a_mailbox_that_comes_or_goes() -> None:
     async def scenario(world: World) -> None:
         bob = await shared(world)

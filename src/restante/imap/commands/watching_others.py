@@ -123,7 +123,8 @@ class Others:
     async def _tell_access(self, shared: list[tuple[Place, Mailbox]]) -> None:
         """LIST with \\NoAccess of mailboxes that may be listed, but not watched for want of another right, and LIST of
         those that may be from now on (RFC 5465 3.1, 5.9)."""
-        refused: set[tuple[str, int]] = set()
+        listed = {(place.store.account, mailbox.key) for place, mailbox in shared}
+        refused = self._refused - listed  # of those that it may not know of any more the client still believes it
         told: list[tuple[Mailbox, bool]] = []
         for place, mailbox in shared:
             at = place.store.account, mailbox.key

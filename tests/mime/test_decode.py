@@ -198,6 +198,10 @@ QUOTED = [
     ("rfc2045-6.7-trailing-blanks-go", b"a \t\r\nb  ", b"a\r\nb"),
     ("rfc2045-6.7-lower-case", b"=c3=a9", b"\xc3\xa9"),
     ("bad-escape-stays", b"a=XYb=", b"a=XYb"),
+    ("rfc2045-6.7-note-2-equals-stay", b"x==y ===z\r\n=a", b"x==y ===z\r\n=a"),
+    ("rfc2045-6.7-note-2-before-an-escape", b"a==3D=\r\nb", b"a==b"),
+    ("rfc2045-6.7-note-2-a-ruler", b"====\r\nx\r\n", b"===x\r\n"),
+    ("a-carriage-return-alone", b"a=\rb\r\nc", b"a=\rb\r\nc"),
 ]
 
 

@@ -199,7 +199,8 @@ CONTINUATIONS: list[tuple[str, Parameters, bytes]] = [
         b'("foo*" "utf-8\'\'%C3%A9%C3%A8")',
     ),
     ("out-of-order-and-gap", ((b"a*1", b"2"), (b"a*0", b"1"), (b"a*3", b"4")), b'("a" "12")'),
-    ("first-piece-missing", ((b"a*1", b"2"),), b'("a" "")'),
+    ("first-piece-missing", ((b"a*1", b"2"), (b"A*2", b"3")), b'("a*1" "2" "A*2" "3")'),
+    ("empty-and-in-pieces", ((b"a", b""), (b"a*0", b"1"), (b"a*1", b"2")), b'("a" "" "a" "12")'),
 ]
 
 
@@ -232,3 +233,37 @@ def test_addresses_past_the_limit_simplify() -> None:
     shared = envelope(scan(b"From: a@b, c@d\r\nTo: e@f\r\n\r\n", Limits()).root.fields, 2)
     assert not shared.complete
     assert read(shared.wire)[5] is None
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [b"boundary*0=abc; boundary*1=def", b'boundary*1=def; boundary*0="abc"', b"boundary*=us-ascii'en'abc%64ef"],
+)
+def test_rfc2231_3_a_boundary_in_pieces_is_one(boundary: bytes) -> None:
+    found = analyse(
+        b"Content-Type: multipart/mixed; %b\r\n\r\n--abcdef\r\n\r\nhi\r\n--abcdef\r\n"
+        b"Content-Type: application/pdf\r\n\r\nx\r\n--abcdef--\r\n" % boundary
+    )
+    assert [(part.type, part.subtype) for part in found.root.children] == [("text", "plain"), ("application", "pdf")]
+
+
+@pytest.mark.parametrize("charset", [b"charset*0=iso-; charset*1=8859-2", b"charset*=utf-8''iso-8859-2"])
+def test_rfc2231_3_a_charset_in_pieces_is_one(charset: bytes) -> None:
+    found = analyse(b"Content-Type: text/plain; %b\r\n\r\nza\xbf\xf3\xb3\xe6\r\n" % charset)
+    assert found.root.charset == "iso-8859-2"
+    assert found.preview == "za\u017c\u00f3\u0142\u0107"
+    assert b"us-ascii" not in found.bodystructure
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        (b"en, fr (This is a dictionary)", b'("en" "fr")'),
+        (b"(x, y (z)) en", b'"en"'),
+        (b"mi (Maori), en (not", b'("mi" "en")'),
+        (b"(none)", b"NIL"),
+    ],
+)
+def test_rfc3282_2_comments_are_no_languages(field: bytes, told: bytes) -> None:
+    found = analyse(b"Content-Language: %b\r\n\r\nx\r\n" % field)
+    assert found.bodystructure.endswith(b" NIL NIL %b NIL)" % told)

@@ -145,6 +145,22 @@ def test_references_else_the_first_of_in_reply_to() -> None:
     assert analyse(b"In-Reply-To: <e@f> <g@h>\r\n\r\n").keys.references == ("<e@f>",)
 
 
+@pytest.mark.parametrize(
+    ("header", "references"),
+    [
+        (b"In-Reply-To: Message of <Mon, 1 Jan> <x@y>", ("<x@y>",)),
+        (b"References: <foo>\r\nIn-Reply-To: <id@y> <z@y>", ("<id@y>",)),
+        (b"References: <foo> <id@y>\r\nIn-Reply-To: <z@y>", ("<foo>", "<id@y>")),
+        (b"References: <foo>\r\nIn-Reply-To: <bar>", ("<foo>",)),
+        (b"In-Reply-To: <foo> <bar>", ("<foo>",)),
+    ],
+)
+def test_rfc5256_3_the_first_valid_id_of_in_reply_to_where_references_has_none(
+    header: bytes, references: tuple[str, ...]
+) -> None:
+    assert analyse(header + b"\r\n\r\n").keys.references == references
+
+
 def test_references_are_bounded_first_and_newest_stay() -> None:
     found = analyse(b"References:" + b"".join(b" <%d@x>\r\n" % n for n in range(5_000)) + b"\r\n").keys.references
     assert len(found) == MAX_REFERENCES

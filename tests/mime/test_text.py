@@ -239,3 +239,31 @@ def test_lines_of_html_have_no_blanks_around_them(source: str) -> None:
     broken = " ".join(source.split()).replace("<p>", "\n").replace("<b>", "")
     told = re.sub(r" ?\n[ \n]*", "\n", broken.replace("&#10;", "\n").replace("&#32;", " ")).strip()
     assert html_text(source, 0) == told
+
+
+REPORT = b"""Content-Type: multipart/report; boundary=b\r
+\r
+--b\r
+\r
+It bounced.\r
+--b\r
+Content-Type: message/delivery-status\r
+Content-Transfer-Encoding: quoted-printable\r
+\r
+Final-Recipient: rfc822; lost@example.org\r
+Diagnostic-Code: smtp; 550=20zonk\r
+--b\r
+Content-Type: message/external-body; access-type=x-none\r
+\r
+Content-Type: text/plain\r
+\r
+phantom\r
+--b--\r
+"""
+
+
+def test_rfc9051_6_4_4_reports_of_deliveries_are_text() -> None:
+    text = body_text(REPORT, DEFAULT_LIMITS)
+    assert fold("rfc822; lost@example.org") in text
+    assert fold("550 zonk") in text
+    assert fold("phantom") not in text.partition(PART_HEADERS)[0]

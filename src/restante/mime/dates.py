@@ -11,6 +11,8 @@ from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
+from .comments import without_comments
+
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -41,9 +43,6 @@ _ISO = re.compile(
     rb"[ \t]*+([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})" + _TIME + rb"[ \t]*+([+-][0-9]{2}:?[0-9]{2}|[A-Za-z]{1,5})?"
 ).match
 
-_COMMENT = re.compile(rb"\\.?|[()]|[^\\()]++", re.DOTALL)
-"""Marks of comments, quoted pairs, and what stands between them."""
-
 MAX_DATE = 200
 """Octets of a Date field that are looked at."""
 
@@ -59,7 +58,7 @@ def parse_date(field: bytes) -> Sent | None:
     """What a Date field says, None where no date can be read. field: unfolded."""
     field = field[:MAX_DATE]
     if b"(" in field:
-        field = _without_comments(field)
+        field = without_comments(field)
     match = _COMMON(field)
     if match is not None:
         day, name, year, hour, minute, second, half, zone = match.groups()
@@ -75,21 +74,6 @@ def parse_date(field: bytes) -> Sent | None:
         year, month, day, hour, minute, second, zone = match.groups()
         return _seconds(int(year), int(month), int(day), (hour, minute, second), zone)
     return None
-
-
-def _without_comments(field: bytes) -> bytes:
-    """The field with a blank for each comment; one that is not closed goes on to the end. RFC 5322 3.2.2, 4.3."""
-    kept: list[bytes] = []
-    depth = 0
-    for piece in _COMMENT.findall(field):
-        if piece == b"(":
-            kept.append(b" " if not depth else b"")
-            depth += 1
-        elif piece == b")":
-            depth = max(depth - 1, 0)
-        elif not depth:
-            kept.append(piece)
-    return b"".join(kept)
 
 
 def _year(digits: bytes) -> int:

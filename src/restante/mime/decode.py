@@ -19,6 +19,8 @@ _WORD = re.compile(rb"=\?([^?*\s]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?]*+)\?=")
 _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _PADDING = re.compile(rb"=+")
+_NO_ESCAPE = re.compile(rb"=(?==|\r(?!\n))")
+_NO_SOFT_BREAK = re.compile(rb"=\r(?!\n)").search
 _SECTION = re.compile(rb"([^*]++)(?:\*(0|[1-9][0-9]{0,3}))?(\*?)\Z").match
 
 
@@ -78,7 +80,7 @@ _CONTROLS = {**dict.fromkeys(range(32), " "), 127: " "}
 
 def _encoded_word(kind: bytes, text: bytes) -> bytes:
     if kind in b"qQ":
-        return binascii.a2b_qp(text, header=True)
+        return binascii.a2b_qp(_with_escapes(text), header=True)
     return decode_base64(text)
 
 
@@ -115,7 +117,13 @@ def decode_quoted_printable(data: bytes) -> bytes:
     """Octets of quoted-printable; what is no valid escape stays as it is. Blanks before a line end go."""
     if b" \n" in data or b" \r\n" in data or b"\t\n" in data or b"\t\r\n" in data or data.endswith((b" ", b"\t")):
         data = _TRAILING_BLANKS.sub(b"", data)
-    return binascii.a2b_qp(data)
+    return binascii.a2b_qp(_with_escapes(data))
+
+
+def _with_escapes(data: bytes) -> bytes:
+    """With each "=" escaped that binascii would take another octet away with: before another one, and before a CR alone
+    (RFC 2045 6.7, note 2)."""
+    return _NO_ESCAPE.sub(b"=3D", data) if b"==" in data or _NO_SOFT_BREAK(data) else data
 
 
 def decode_transfer(data: bytes, encoding: str) -> bytes | None:
@@ -138,21 +146,21 @@ def join_parameters(parameters: Parameters) -> Parameters:
     if not any(b"*" in name for name, _ in parameters):
         return parameters
     pieces: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
-    joined: list[tuple[bytes, bytes]] = []
     for name, value in parameters:
         match = _SECTION(name)
-        if match is None or match[2] is None:
+        if match is not None and match[2] is not None:
+            pieces.setdefault(match[1].lower(), {}).setdefault(int(match[2]), (value, bool(match[3])))
+    joined: list[tuple[bytes, bytes]] = []
+    done: set[bytes] = set()
+    for name, value in parameters:
+        match = _SECTION(name)
+        key = match[1].lower() if match is not None and match[2] is not None else None
+        if match is None or key is None or 0 not in pieces[key]:  # pieces without a first one stay as they are
             joined.append((name, value))
-            continue
-        key = match[1].lower()
-        if key not in pieces:
-            pieces[key] = {}
-            joined.append((match[1], b""))
-        pieces[key].setdefault(int(match[2]), (value, bool(match[3])))
-    return tuple(
-        _join(name, pieces[name.lower()]) if not value and name.lower() in pieces else (name, value)
-        for name, value in joined
-    )
+        elif key not in done:
+            done.add(key)
+            joined.append(_join(match[1], pieces[key]))
+    return tuple(joined)
 
 
 def _join(name: bytes, numbered: dict[int, tuple[bytes, bool]]) -> tuple[bytes, bytes]:
@@ -175,6 +183,20 @@ def _extended_value(value: bytes) -> tuple[bytes, bytes, bytes]:
     if len(parts) < 3:
         return b"", b"", unquote_to_bytes(value)
     return parts[0], parts[1], unquote_to_bytes(parts[2])
+
+
+def parameter_octets(parameters: Parameters, name: bytes) -> bytes:
+    """A parameter that is ASCII by its meaning, whichever form it has, b"" where there is none. name: lower-case."""
+    for key, value in parameters:
+        if key.lower() == name:
+            return value
+    for key, value in join_parameters(parameters):
+        low = key.lower()
+        if low == name:
+            return value
+        if low == name + b"*":
+            return _extended_value(value)[2]
+    return b""
 
 
 def parameter_text(parameters: Parameters, name: bytes, fallback: str = "") -> str | None:

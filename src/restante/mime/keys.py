@@ -117,12 +117,18 @@ def _unquoted(inner: bytes) -> bytes:
     return _QUOTE.sub(lambda match: match[1] or b"", inner)
 
 
+def _is_valid(one: str) -> bool:
+    """Whether it may be a message id, rather than a word that somebody put between angle brackets."""
+    return "@" in one
+
+
 def _references(fields: Fields) -> tuple[str, ...]:
     values = fields.get(b"references")
     found = message_ids(b" ".join(values)) if values else []
-    if not found:
+    if not any(map(_is_valid, found)):  # RFC 5256 3: no valid one, so the first valid one of In-Reply-To
         value = first(fields, b"in-reply-to")
-        found = message_ids(value)[:1] if value else []
+        replied = message_ids(value) if value else []
+        found = [one for one in replied if _is_valid(one)][:1] or found or replied[:1]
     if len(found) > MAX_REFERENCES:
         found = found[:1] + found[1 - MAX_REFERENCES :]
     return tuple(found)

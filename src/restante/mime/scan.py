@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..values import Record, Value
+from .decode import parameter_octets
 from .headers import (
     Fields,
     OwnHeader,
@@ -118,11 +119,7 @@ def _heading(fields: Fields, most: int) -> _Heading:
     if parsed is None:
         return _Heading(fields, None, (), encoding, "")
     major, minor, parameters = parsed
-    charset = ""
-    for name, value in parameters:
-        if name.lower() == b"charset":
-            charset = value.decode("ascii", "replace").lower()
-            break
+    charset = parameter_octets(parameters, b"charset").decode("ascii", "replace").lower()
     return _Heading(fields, (major.decode("ascii"), minor.decode("ascii")), parameters, encoding, charset)
 
 
@@ -302,11 +299,8 @@ _MESSAGE = ("message", "rfc822")
 
 def _boundary(parameters: Parameters) -> bytes:
     """The boundary parameter, b"" where there is none to be used."""
-    for name, value in parameters:
-        if name.lower() == b"boundary":
-            value = value.rstrip(b" \t")
-            return value if len(value) <= MAX_BOUNDARY else b""
-    return b""
+    value = parameter_octets(parameters, b"boundary").rstrip(b" \t")
+    return value if len(value) <= MAX_BOUNDARY else b""
 
 
 def _before(data: bytes, delimiter: int, opened: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from .comments import without_comments
 from .decode import join_parameters
 from .envelope import envelope
 from .headers import first
@@ -132,6 +133,8 @@ def language_list(field: bytes | None) -> bytes:
     """body-fld-lang of an unfolded Content-Language."""
     if not field:
         return NIL
+    if b"(" in field:
+        field = without_comments(field)  # RFC 3282 2
     tags = [tag.strip() for tag in field.split(b",", 100)]
     tags = [tag for tag in tags if tag]
     if not tags:

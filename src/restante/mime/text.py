@@ -58,6 +58,10 @@ def body_text(data: bytes, limits: Limits) -> str:
     return _BodyReader(data, scanned.root, limits, fallback_charset(scanned)).read()
 
 
+ELSEWHERE = frozenset({"partial", "external-body"})
+"""Messages whose text is not here, or not whole."""
+
+
 class _BodyReader:
     """Collects the text of one message. fallback: the charset for raw 8-bit in header fields. parts: those below the
     root whose headers are not text of a message, in order."""
@@ -85,8 +89,8 @@ class _BodyReader:
         part = entity.part
         if b"content-disposition" in entity.fields or b"name" in _names(entity):
             self.name(entity)
-        if part.type == "text":
-            self.text(entity)
+        if part.type == "text" or (part.type == "message" and not entity.children and part.subtype not in ELSEWHERE):
+            self.text(entity)  # reports of deliveries are fields
         nested = part.type == "message"
         for child in entity.children:
             if nested:

@@ -390,14 +390,14 @@ class Store(Protocol):
         """Raise the mailbox's UIDNEXT to at least `uidnext`: UIDs below it were given out by an old server."""
         ...
 
-    async def delete_mailbox(self, mailbox: int) -> None:
-        """Delete a mailbox with its annotations; its messages stay recoverable; children stay. Raises
-        CannotChangeMailbox for INBOX."""
+    async def delete_mailbox(self, mailbox: int, named: str | None = None) -> None:
+        """Delete a mailbox with its annotations; its messages stay recoverable; children stay. named: the name under
+        which it was found. Raises CannotChangeMailbox for INBOX, NoSuchMailbox where it has another name by now."""
         ...
 
-    async def rename_mailbox(self, mailbox: int, name: str) -> None:
+    async def rename_mailbox(self, mailbox: int, name: str, named: str | None = None) -> None:
         """Rename with all children; annotations go along. INBOX: moves its messages into a new mailbox and copies
-        its annotations there (RFC 9051 6.3.6, RFC 5464 4.1)."""
+        its annotations there (RFC 9051 6.3.6, RFC 5464 4.1). named: as of `delete_mailbox`."""
         ...
 
     async def set_role(self, mailbox: int, role: str | None) -> None:

@@ -121,10 +121,10 @@ class Refusing(ABC):
     async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
         self.refuse()
 
-    async def delete_mailbox(self, mailbox: int) -> None:
+    async def delete_mailbox(self, mailbox: int, named: str | None = None) -> None:
         self.refuse()
 
-    async def rename_mailbox(self, mailbox: int, name: str) -> None:
+    async def rename_mailbox(self, mailbox: int, name: str, named: str | None = None) -> None:
         self.refuse()
 
     async def set_role(self, mailbox: int, role: str | None) -> None:

@@ -263,6 +263,29 @@ def test_many_removals_are_taken_in_on_a_thread(
     run(scenario)
 
 
+@pytest.mark.parametrize("second", [b"DELETE box", b"RENAME box other"])
+def test_rfc9051_6_3_6_a_name_is_taken_from_a_mailbox_once(second: bytes) -> None:
+    """Both sessions have found the mailbox before either takes its name: one of them is told that it is not there."""
+
+    async def scenario(world: World) -> None:
+        one, two = await world.client(), await world.client()
+        for turn in range(20):
+            await one.ok(b"CREATE box")
+            renamed = b"box%d" % turn
+            answers = await asyncio.gather(one.do(b"RENAME box " + renamed), two.do(second))
+            assert sorted(answer[:4] for answer in answers) == [b"T NO", b"T OK"], answers
+            assert all(b"[NONEXISTENT]" in answer for answer in answers if answer.startswith(b"T NO"))
+            listed = await one.ok(b'LIST "" (box other %b)' % renamed)
+            if answers[0].startswith(b"T OK"):
+                assert listed.count(b"* LIST") == 1
+                assert renamed in listed
+            else:
+                assert listed.count(b"* LIST") == second.startswith(b"RENAME")
+                await one.do(b"DELETE other")
+
+    run(scenario)
+
+
 def test_deleted_mailbox_ends_the_other_session() -> None:
     async def scenario(world: World) -> None:
         one = await world.client(b"CREATE Box", b"SELECT Box")

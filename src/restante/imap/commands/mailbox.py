@@ -62,7 +62,7 @@ async def delete(session: ImapSession, command: Delete) -> Reply:
     """DELETE; where it is the selected mailbox, this session leaves it (RFC 9051 6.3.5)."""
     place = await session.places.find(mailbox_name(command.mailbox))
     mailbox = await _to_delete(place)
-    await place.store.delete_mailbox(mailbox.key)
+    await place.store.delete_mailbox(mailbox.key, mailbox.name)
     await _acted(session, place, mailbox.name)
     here = session.place
     if here is not None and (here.store.account, session.view.mailbox.key) == (place.store.account, mailbox.key):
@@ -95,7 +95,7 @@ async def rename(session: ImapSession, command: Rename) -> Reply:
         raise CannotChangeMailbox("A mailbox cannot move to another account.", "Create one there, and move the mail.")
     if mailbox.name != INBOX and to.name.startswith(mailbox.name + SEPARATOR):
         raise CannotChangeMailbox("A mailbox cannot be moved into itself.")
-    await place.store.rename_mailbox(mailbox.key, to.name)
+    await place.store.rename_mailbox(mailbox.key, to.name, mailbox.name)
     await _acted(session, place, mailbox.name, to.name)
     if mailbox.name != INBOX:
         tell_name(session, to, to.name, command.mailbox)

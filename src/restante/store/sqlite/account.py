@@ -426,14 +426,14 @@ class SqliteStore(Octets, Retention, Sharing):
     async def reserve_uids(self, mailbox: int, uidnext: int) -> None:
         await self._write(mailboxes.reserve_uids, mailbox, uidnext)
 
-    async def delete_mailbox(self, mailbox: int) -> None:
-        named = [entry.identifier for entry in self.look(acl.entries, mailbox)]
-        await self._write(mailboxes.delete, mailbox)
+    async def delete_mailbox(self, mailbox: int, named: str | None = None) -> None:
+        granted = [entry.identifier for entry in self.look(acl.entries, mailbox)]
+        await self._write(mailboxes.delete, mailbox, None, named)
         self.kept.forget_mailbox(self.account, mailbox)
-        await self.note_shares(named)
+        await self.note_shares(granted)
 
-    async def rename_mailbox(self, mailbox: int, name: str) -> None:
-        await self._write(mailboxes.rename, mailbox, name, await self._quota())
+    async def rename_mailbox(self, mailbox: int, name: str, named: str | None = None) -> None:
+        await self._write(mailboxes.rename, mailbox, name, await self._quota(), named)
 
     async def set_role(self, mailbox: int, role: str | None) -> None:
         await self._write(mailboxes.set_role, mailbox, role)

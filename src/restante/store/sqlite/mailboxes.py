@@ -217,10 +217,19 @@ def reserve_uids(tx: Write, key: int, uidnext: int) -> None:
         tx.touch_mailbox(key, uidnext=uidnext)
 
 
-def delete(tx: Write, key: int, called: str | None = None) -> None:
-    """DELETE: messages into the removal log, a tombstone, children stay. called: its name, where another takes it in
-    the same command. Raises CannotChangeMailbox for INBOX."""
+def _found(tx: Write, key: int, named: str | None) -> Mailbox:
+    """A mailbox that is about to lose its name. named: the one under which it was found, if any: another session may
+    have given it another one since, and was told so. Raises NoSuchMailbox."""
     here = mailbox_by_key(tx.db, key, tx.user)
+    if named is not None and here.name != named:
+        raise NoSuchMailbox("There is no such mailbox.")
+    return here
+
+
+def delete(tx: Write, key: int, called: str | None = None, named: str | None = None) -> None:
+    """DELETE: messages into the removal log, a tombstone, children stay. called: its name, where another takes it in
+    the same command. named: as of `_found`. Raises CannotChangeMailbox for INBOX."""
+    here = _found(tx, key, named)
     name = here.name if called is None else called
     if name == INBOX:
         raise CannotChangeMailbox("INBOX cannot be deleted.")
@@ -237,9 +246,10 @@ def delete(tx: Write, key: int, called: str | None = None) -> None:
     tx.remember("delete", key, (), name)
 
 
-def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS) -> None:
-    """RENAME with children; INBOX gives its messages to a new mailbox and stays (RFC 9051 6.3.6)."""
-    here = mailbox_by_key(tx.db, key, tx.user)
+def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS, named: str | None = None) -> None:
+    """RENAME with children; INBOX gives its messages to a new mailbox and stays (RFC 9051 6.3.6). named: as of
+    `_found`."""
+    here = _found(tx, key, named)
     name = checked(name)
     if name == here.name or _key(tx, name) is not None:
         raise MailboxExists("A mailbox of this name exists already.")

@@ -356,13 +356,13 @@ class SharedStore(Refusing):
             refuse()
         return await self._own._write(shared_writes.create, name, await self._own._quota())
 
-    async def delete_mailbox(self, mailbox: int) -> None:
-        granted = await self._own._write(shared_writes.delete, mailbox)
+    async def delete_mailbox(self, mailbox: int, named: str | None = None) -> None:
+        granted = await self._own._write(shared_writes.delete, mailbox, named)
         self._own.kept.forget_mailbox(self.account, mailbox)
         await self._own.note_shares(granted)
 
-    async def rename_mailbox(self, mailbox: int, name: str) -> None:
-        await self._own._write(shared_writes.rename, mailbox, name, await self._own._quota())
+    async def rename_mailbox(self, mailbox: int, name: str, named: str | None = None) -> None:
+        await self._own._write(shared_writes.rename, mailbox, name, await self._own._quota(), named)
 
     async def annotation_names(self, mailbox: int) -> list[tuple[str, int]]:
         return self._own._read(self._annotation_names, mailbox)

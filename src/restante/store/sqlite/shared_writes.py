@@ -177,15 +177,15 @@ def create(tx: Write, name: str, limits: Quota) -> Mailbox:
     return _as_seen(tx, made.key, acl.rights_on(tx.db, made.key, tx.user))
 
 
-def delete(tx: Write, mailbox: int) -> list[str]:
+def delete(tx: Write, mailbox: int, named: str | None) -> list[str]:
     """Delete the mailbox; the identifiers that its list named."""
     _require(tx, mailbox, Rights.DELETE_MAILBOX)
-    named = [entry.identifier for entry in acl.entries(tx.db, mailbox)]
-    mailboxes.delete(tx, mailbox)
-    return named
+    granted = [entry.identifier for entry in acl.entries(tx.db, mailbox)]
+    mailboxes.delete(tx, mailbox, None, named)
+    return granted
 
 
-def rename(tx: Write, mailbox: int, name: str, limits: Quota) -> None:
+def rename(tx: Write, mailbox: int, name: str, limits: Quota, named: str | None) -> None:
     """RENAME: the right to delete the mailbox and all that go along, that to create at the new place."""
     _require(tx, mailbox, Rights.DELETE_MAILBOX)
     here = mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
@@ -195,7 +195,7 @@ def rename(tx: Write, mailbox: int, name: str, limits: Quota) -> None:
         if not acl.rights_on(tx.db, below, tx.user) & Rights.DELETE_MAILBOX:
             raise NoPermission("You may not rename all that is below it.")
     _require_place(tx, mailboxes.checked(name))
-    mailboxes.rename(tx, mailbox, name, limits)
+    mailboxes.rename(tx, mailbox, name, limits, named)
 
 
 def set_acl(tx: Write, mailbox: int, identifier: str, mode: FlagMode, rights: Rights) -> None:

@@ -239,11 +239,13 @@ class LocalSide:
 
     async def rename(self, name: str, new: str) -> None:
         with _refusals(name):
-            await (await self._there()).rename_mailbox((await self._mailbox(name)).key, new)
+            mailbox = await self._mailbox(name)
+            await (await self._there()).rename_mailbox(mailbox.key, new, mailbox.name)
 
     async def delete(self, name: str) -> None:
         with _refusals(name):
-            await (await self._there()).delete_mailbox((await self._mailbox(name)).key)
+            mailbox = await self._mailbox(name)
+            await (await self._there()).delete_mailbox(mailbox.key, mailbox.name)
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         with _refusals(name):

@@ -43,6 +43,7 @@ def test_what_is_i_json_is_read_as_it_is(value: object) -> None:
         ('"\\ufffe"', "A string has FFFE in it, which is no character."),
         ('"\\ud83f\\udfff"', "A string has 1FFFF in it, which is no character."),
         ("[NaN]", "NaN is no number in JSON."),
+        ("[1e999]", "A number is larger than numbers may be."),
         ("-Infinity", "-Infinity is no number in JSON."),
         ("{", "This cannot be read as JSON."),
         ("", "This cannot be read as JSON."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -203,6 +205,28 @@ QUOTED = [
     ("rfc2045-6.7-note-2-a-ruler", b"====\r\nx\r\n", b"===x\r\n"),
     ("a-carriage-return-alone", b"a=\rb\r\nc", b"a=\rb\r\nc"),
 ]
+
+
+@given(
+    st.lists(st.sampled_from([b"=", b"=", b"\r", b"\n", b"\r\n", b"3D", b"a", b"=41", b"x"]), max_size=14).map(b"".join)
+)
+def test_quoted_printable_is_read_octet_by_octet(data: bytes) -> None:
+    """RFC 2045 6.7 written down: an "=" is an escape, a soft line break, or itself."""
+    found, at = b"", 0
+    while at < len(data):
+        escape = re.compile(rb"=([0-9A-Fa-f]{2})|=(?:\r?\n|\Z)").match(data, at)
+        found += data[at : at + 1] if escape is None else bytes.fromhex((escape[1] or b"").decode())
+        at = at + 1 if escape is None else escape.end()
+    assert decode_quoted_printable(data) == found
+
+
+def test_twenty_megabytes_of_equals_signs_take_no_room() -> None:
+    for data in (b"=" * (20 << 20), b"=\r" * (10 << 20)):
+        tracemalloc.start()
+        decode_quoted_printable(data)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 8 * len(data)
 
 
 @pytest.mark.parametrize(("data", "expected"), [case[1:] for case in QUOTED], ids=[case[0] for case in QUOTED])

@@ -22,7 +22,9 @@ flags = st.builds(
     st.integers(0, 31).map(System),
     st.frozensets(st.sampled_from(WORDS)),
 )
-names = st.sampled_from((*WORDS, *SYSTEM_NAMES, "\\SEEN", "\\Recent", "\\", "", " ", "$Junk Junk", "junk\u00e9", "A"))
+names = st.sampled_from(
+    (*WORDS, *SYSTEM_NAMES, "\\SEEN", "\\Recent", "\\", "", " ", "$Junk Junk", "junk\u00e9", "\udc80", "A")
+)
 
 
 def words(some: Flags) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import isinf
 from typing import NoReturn
 
 _NEITHER = re.compile(
@@ -29,7 +30,7 @@ def read_json(text: str | bytes) -> object:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
         _look_at(value)
     except BadJson:
         raise
@@ -53,6 +54,13 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_number(name: str) -> NoReturn:
     raise BadJson(f"{name} is no number in JSON.")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise BadJson("A number is larger than numbers may be.")  # RFC 7493 2.2
+    return number
 
 
 def _look_at(value: object) -> None:

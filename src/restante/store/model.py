@@ -136,7 +136,7 @@ class FlagTable(Mapping[int, Flags]):
         if bit is not None:
             written = _SYSTEM_WIRES[bit]  # no keyword has a backslash
             return {number for number, wire in self.wires.items() if written in wire}
-        wanted = name.lower().encode()
+        wanted = name.lower().encode(errors="backslashreplace")
         near = [(number, wire) for number, wire in self.wires.items() if wanted in wire.lower()]
         return {number for number, wire in near if wanted in wire.lower().split()}
 

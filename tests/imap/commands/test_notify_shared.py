@@ -439,3 +439,20 @@ def test_rfc5465_5_5_what_is_subscribed_to_is_told_as_it_is(group: bytes) -> Non
             assert await ann.pushed(b"LIST") == listed.partition(b"T OK")[0]
 
     run(scenario)
+
+
+def test_rfc5465_5_1_another_mailbox_that_comes_by_a_right_is_told() -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        ann = await world.client(user=b"ann")
+        await ann.ok(b"NOTIFY SET (mailboxes %b (MessageNew MessageExpunge FlagChange))" % PROJECTS)
+        await bob.rename_mailbox(await key(bob, "Projects"), "Old")
+        await bob.create_mailbox("Projects")
+        await world.add(b"one", mailbox="Projects", account="id-bob")
+        assert await ann.do(b"NOOP") == b"T OK NOOP completed.\r\n"
+        await bob.set_acl(await key(bob, "Projects"), "id-ann", FlagMode.REPLACE, parse_rights("lr"))
+        assert b"* STATUS %b (MESSAGES 1 UIDNEXT 2 UIDVALIDITY " % PROJECTS in (got := await ann.pushed(b"STATUS"))
+        assert b" UNSEEN 1 HIGHESTMODSEQ " in got
+        await silent(ann)
+
+    run(scenario)

@@ -41,7 +41,7 @@ STALE = 1_800.0
 """Seconds after which a client that could not be told is told no more: the store forgets old events."""
 
 MOST_NAMES = 10_000
-"""Names of which it is remembered which mailbox they stood for; past that, of those alone that are there."""
+"""Names of which it is remembered which mailbox they stood for: those heard of last."""
 
 Events = frozenset[NotifyEvent]
 _NO_EVENTS: Events = frozenset()
@@ -211,10 +211,14 @@ class Notifications:
 
     def note(self, mailbox: Mailbox, *, afresh: bool) -> None:
         """The client knows this mailbox under its name; unless `afresh`, what it knew before of the name stands."""
-        if afresh:
-            self._validities[mailbox.name] = mailbox.uidvalidity
-        else:
-            self._validities.setdefault(mailbox.name, mailbox.uidvalidity)
+        before = self._validities.pop(mailbox.name, mailbox.uidvalidity)
+        self._validities[mailbox.name] = mailbox.uidvalidity if afresh else before
+        if len(self._validities) > MOST_NAMES:
+            del self._validities[next(iter(self._validities))]
+
+    def is_another(self, mailbox: Mailbox) -> bool:
+        """Whether the client knows another mailbox under its name."""
+        return self._validities.get(mailbox.name, mailbox.uidvalidity) != mailbox.uidvalidity
 
     async def write_first(self, mailbox: Mailbox, events: Events) -> None:
         """What NOTIFY SET STATUS says of a mailbox."""
@@ -351,12 +355,8 @@ class Notifications:
         """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3)."""
         named = {event.name for event in changes.events if event.change in (Change.CREATED, Change.RENAMED)}
         if any(event.change is Change.DELETED for event in changes.events):
-            there = await self.session.own_store.mailboxes()
-            keys = {mailbox.key for mailbox in there}
-            self._known = {key: one for key, one in self._known.items() if key in keys}
-            if len(self._validities) > MOST_NAMES:
-                names = {mailbox.name for mailbox in there}
-                self._validities = {name: one for name, one in self._validities.items() if name in names}
+            there = {mailbox.key for mailbox in await self.session.own_store.mailboxes()}
+            self._known = {key: one for key, one in self._known.items() if key in there}
         for mailbox, by_others in changes.mailboxes:
             events = self._events_of(mailbox) or _NO_EVENTS
             by_others = by_others or mailbox.name in named
@@ -379,11 +379,13 @@ class Notifications:
             return
         before, now = counts.get(mailbox.key), known(mailbox)
         counts[mailbox.key] = now
-        another = self._validities.get(mailbox.name, mailbox.uidvalidity) != mailbox.uidvalidity
+        another, condstore = self.is_another(mailbox), self.session.dialect.condstore
         self.note(mailbox, afresh=True)
         if by_others and mailbox.key != self.selected_key(account):
-            items = changed_items(before, now, events, condstore=self.session.dialect.condstore)
-            if another or (before is None and renewed):
+            items = changed_items(before, now, events, condstore=condstore)
+            if another:
+                items |= first_items(events, condstore=condstore)
+            elif before is None and renewed:
                 items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
             self._write_status(mailbox, items)
             await self.session.flush_if_full()

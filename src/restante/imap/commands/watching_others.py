@@ -231,6 +231,13 @@ class Others:
         self._tell_metadata(other, changes)
         there = {mailbox.key for mailbox in listed}
         other.counts = {key: one for key, one in other.counts.items() if key in there}
+        changed = {mailbox.key for mailbox, _ in changes.mailboxes}
+        for shown in listed:  # a right that came is no change of the mailbox
+            if shown.key in came and shown.key not in changed and self._notifications.is_another(shown):
+                account = other.place.store.account
+                await self._notifications.tell_counts(
+                    shown, self._events(shown), other.counts, by_others=True, account=account
+                )
         for mailbox, by_others in changes.mailboxes:
             shown = self._shown(other, mailbox)
             await self._notifications.tell_counts(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -52,6 +53,43 @@ class Process:
     def _resting(self) -> bool:
         self.looked += 1
         return self.resting
+
+
+def test_a_busy_process_gives_free_pages_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr(memory, "give_back", lambda: calls.append(None))
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+        async def given() -> int:
+            await loop.run_in_executor(None, int)  # what was asked for before has been done
+            return len(calls)
+
+        process = Process(most=1 << 40)
+        process.resting = False
+        process.growth.start()
+        process.size = 1001 + growth.WORTH
+        process.growth.look(growth.EVERY)
+        assert await given() == 1
+        process.size = 1000 + growth.WORTH  # what it is without them
+        process.growth.look(2 * growth.EVERY)
+        process.size += growth.WORTH
+        process.growth.look(3 * growth.EVERY)
+        process.size += 1
+        process.growth.look(4 * growth.EVERY - 1)
+        assert await given() == 1
+        process.growth.look(4 * growth.EVERY)
+        assert await given() == 2
+        process.growth.stop()
+        process.size = None
+        process.growth.look(5 * growth.EVERY)
+        process.growth.look(6 * growth.EVERY)
+        assert await given() == 2
+        assert process.asked == []
+
+    asyncio.run(play())
 
 
 def test_it_asks_when_it_has_rested_for_a_while_and_is_too_large() -> None:

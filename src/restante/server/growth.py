@@ -1,5 +1,6 @@
-"""When a process that serves nobody just now is larger than it needs to be, and asks to be replaced.
+"""When a process is larger than it needs to be: it gives back what is free, and asks to be replaced.
 
+    busy -> once a minute: grown by more than is worth it? -> free pages given back
     busy -> resting for QUIET seconds -> grown by more than allowed? -> Python's garbage, free pages given back
          -> still? -> ask (again at each look, until the supervisor sends somebody else)
 

@@ -96,6 +96,12 @@ def is_declared(label: str) -> bool:
     return label not in _NOT_DECLARED and codec(label) not in (None, "ascii")
 
 
+def has_line_feeds(label: str) -> bool:
+    """Whether the octet 10 is a line feed in a charset, and nothing else: not in UTF-16, UTF-32 and EBCDIC."""
+    name = codec(label)
+    return name is None or b"\n".decode(name, "replace") == "\n"
+
+
 def decode_charset(data: bytes, label: str, fallback: str = "") -> str:
     """Text of `data`. label: the declared charset, "" for none. Wrong octets become U+FFFD; never raises.
 

@@ -214,6 +214,47 @@ def test_binary_of_a_large_part(encoding: bytes, encoded: bytes) -> None:
     run(scenario)
 
 
+LINES = b"one\ntwo\r\n\nthree\n"
+LINES_SENT = b"one\r\ntwo\r\n\r\nthree\r\n"
+UTF_16 = "one\ntwo\n\u0a0a".encode("utf-16-le")
+
+
+@pytest.mark.parametrize("times", [1, 100_000], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("kind", "encoded", "expected"),
+    [
+        (b"text/plain", b"base64", LINES_SENT),
+        (b"text/x-patch; charset=utf-8", b"quoted-printable", LINES_SENT),
+        (b"text/html", b"8bit", LINES_SENT),
+        (b"application/x-sh", b"base64", LINES),
+        (b"text/plain; charset=utf-16le", b"base64", UTF_16),
+        (b"text/plain", b"base64", UTF_16),
+    ],
+)
+def test_rfc9051_7_5_2_binary_of_a_text_has_crlf(kind: bytes, encoded: bytes, expected: bytes, times: int) -> None:
+    """RFC 3516 6: "textual line-oriented sections are always transmitted using the IMAP4 CRLF line termination"."""
+    content = (UTF_16 if expected == UTF_16 else LINES) * times
+    if encoded == b"base64":
+        body = base64.encodebytes(content).replace(b"\n", b"\r\n")
+    elif encoded == b"quoted-printable":
+        body = content.replace(b"\r\n", b"\x01").replace(b"\n", b"=0A=\r\n").replace(b"\x01", b"\r\n")
+    else:
+        body = content
+    expected = expected * times
+
+    async def scenario(world: World) -> None:
+        await world.file(b"Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n" % (kind, encoded) + body)
+        client = await world.client(b"SELECT INBOX")
+        assert literal_of(await client.ok(b"FETCH 1 BINARY.PEEK[1]")) == expected
+        assert b"BINARY.SIZE[1] %d)" % len(expected) in await client.ok(b"FETCH 1 BINARY.SIZE[1]")
+        for first, count in ((0, 4), (4, 9), (len(expected) // 2, 7), (len(expected) - 1, 10), (len(expected), 5)):
+            got = literal_of(await client.ok(b"FETCH 1 BINARY.PEEK[1]<%d.%d>" % (first, count)))
+            assert got == expected[first : first + count]
+        assert literal_of(await client.ok(b"FETCH 1 BODY.PEEK[1]")) == body, "and BODY[1] is as it came"
+
+    run(scenario)
+
+
 def test_a_large_message_is_streamed_whole() -> None:
     async def scenario(world: World) -> None:
         message = SIMPLE % (b"large", b"0123456789abcdef\r\n" * 300_000)

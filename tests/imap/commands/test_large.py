@@ -6,6 +6,9 @@ import asyncio
 import base64
 import tracemalloc
 
+import pytest
+
+from restante.mime.pieces import with_line_ends
 from restante.testing.memory import MemoryConnection
 
 from ..session.support import SIMPLE, World, run
@@ -56,9 +59,11 @@ def test_fetch_streams() -> None:
     run(scenario)
 
 
-def test_binary_decodes_as_it_goes() -> None:
+@pytest.mark.parametrize("first", [0, 1], ids=["octets", "lines"])
+def test_binary_decodes_as_it_goes(first: int) -> None:
     async def scenario(world: World) -> None:
-        picture = bytes(range(256)) * (SIZE // 256)
+        picture = bytes(range(first, 256)) * (SIZE // (256 - first))
+        octets = len(with_line_ends(picture))
         encoded = base64.encodebytes(picture)
         await world.file(b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded)
         connection = Counting()
@@ -66,7 +71,7 @@ def test_binary_decodes_as_it_goes() -> None:
         await client.greeting()
         await client.ok(b"LOGIN user pass")
         await client.ok(b"SELECT INBOX")
-        for section, sent in ((b"BINARY.PEEK[1]", SIZE), (b"BINARY.SIZE[1]", 0)):
+        for section, sent in ((b"BINARY.PEEK[1]", octets), (b"BINARY.SIZE[1]", 0)):
             connection.total = 0
             tracemalloc.start()
             try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 from ...errors import Refusal
 from ...mime.headers import FieldSelector
 from ...mime.model import Part, Trait
-from ...mime.pieces import Measuring, NotInPieces, Undoing
+from ...mime.pieces import Measuring, NotInPieces, Undoing, is_lines, with_line_ends
 from ...mime.scan import IDENTITY
 from ...mime.sections import decode_body, find, locate
 from ...store import parts as stored_parts
@@ -45,9 +45,10 @@ CHUNK = 1 << 18
 """Octets read at once from a large message."""
 
 NUL = Trait.NUL.value
+BARE_LINE_END = Trait.BARE_LINE_END.value
 
 ENCODED = frozenset({"base64", "quoted-printable"})
-"""Transfer encodings that can be undone (RFC 2045 6)."""
+"""Transfer encodings that change octets, and can be undone (RFC 2045 6)."""
 
 Span = tuple[int, int]
 
@@ -89,6 +90,7 @@ def compile_section(item: FetchItem) -> Section:
 class Message:
     """One message being answered. data: all its octets where they were read, None where it is too large.
 
+    nul: it holds NUL. bare: a CR or LF that is not part of CRLF.
     parts: its encoded part tree, decoded when first asked for (`root`); None where no section needs it.
     """
 
@@ -96,6 +98,7 @@ class Message:
     content: int
     size: int
     nul: bool
+    bare: bool
     parts: bytes | None
     data: bytes | None = None
     _root: Part | None = None
@@ -170,6 +173,7 @@ def _messages(plan: Plan, rows: Sequence[Row]) -> list[Message]:
             cast("int", row[content]),
             cast("int", row[size]),
             bool(cast("int", row[traits]) & NUL),
+            bool(cast("int", row[traits]) & BARE_LINE_END),
             cast("bytes", row[parts]) if parts else None,
         )
         for row in rows
@@ -331,14 +335,17 @@ async def _send_binary_part(session: ImapSession, label: bytes, item: Binary, me
     """BINARY[1.2] and its SIZE: the part with its transfer encoding undone; False, with nothing written, where that
     cannot be.
 
-    A multipart and a nested message have no encoding to undo (RFC 2045 6.4): their octets are what they are.
+    A multipart and a nested message have no encoding to undo (RFC 2045 6.4): their octets are what they are. A text
+    gets CRLF (`is_lines`).
     """
     part = find(message.root, item.path)
     if part is None:
         session.write(label + (b"0" if item.size else b"NIL"))
-    elif part.encoding in IDENTITY:
+        return True
+    lines = is_lines(part)
+    if part.encoding in IDENTITY and not (lines and message.bare):
         await _send_plain(session, label, item, message, (part.body, part.end))
-    elif part.encoding not in ENCODED:
+    elif part.encoding not in ENCODED and part.encoding not in IDENTITY:
         return False
     elif part.end - part.body <= BUDGET or not await _send_undone(session, label, item, message, part):
         raw = await _octets(session, message, (part.body, part.end))
@@ -346,6 +353,8 @@ async def _send_binary_part(session: ImapSession, label: bytes, item: Binary, me
         if data is None:
             raise RuntimeError("an encoding that is known was not undone")
         del raw
+        if lines:
+            data = with_line_ends(data)
         if item.size:
             session.write(label + b"%d" % len(data))
         else:
@@ -356,7 +365,7 @@ async def _send_binary_part(session: ImapSession, label: bytes, item: Binary, me
 
 
 async def _send_plain(session: ImapSession, label: bytes, item: Binary, message: Message, span: Span) -> None:
-    """The same of octets that no encoding has changed."""
+    """The same of octets that are sent as they are."""
     if item.size:
         session.write(label + b"%d" % (span[1] - span[0]))
         return
@@ -371,7 +380,7 @@ async def _send_undone(session: ImapSession, label: bytes, item: Binary, message
     As a literal8, since its octets are not known when it begins.
     """
     span = (part.body, part.end)
-    measuring = Measuring(part.encoding)
+    measuring = Measuring(part.encoding, lines=is_lines(part))
     async for piece in _stream(session, message, span):
         measuring.feed(piece)
         await asyncio.sleep(0)  # decoding takes a millisecond a piece

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -322,6 +323,9 @@ def test_many_mailboxes_are_listed_as_few_are(installation: Installation, monkey
         await ann.store_flags(a.key, ((1, 2),), FlagMode.ADD, Flags(System.SEEN))
         few = await ann.mailboxes()
         assert [(one.name, one.messages, one.unseen) for one in few] == [("A", 3, 1), ("B", 3, 3), ("C", 0, 0)]
+        await ann.claim_recent(a.key)
+        few = await ann.mailboxes()
+        assert [one.recent_uid for one in few] == [3, 0, 0]
         monkeypatch.setattr(shared, "FEW_MAILBOXES", 0)
         assert await ann.mailboxes() == few
 
@@ -534,5 +538,58 @@ def test_messages_and_mailboxes_are_limited_at_once(installation: Installation) 
         await engine.directory.update_account(ACCOUNT, quota_messages=5)
         with pytest.raises(OverQuota):
             await guest.append(box, [await new(guest)])
+
+    asyncio.run(installation.play(scene))
+
+
+def test_rfc3501_2_3_2_a_reader_has_what_is_recent_for_himself(installation: Installation) -> None:
+    """As his \\Seen: neither he nor the owner takes it from the other, and each has it once."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await grant(store, box, "lr")
+        await grant(store, box, "lr", "carol")
+        ann, carol = engine.account(ACCOUNT, ANN), engine.account(ACCOUNT, "carol")
+        await fill(store, box, 2)
+        assert await store.claim_recent(box) == (1, 2)
+        assert (await ann.snapshot(box)).mailbox.recent_uid == 2, "of old mail he is not the first who is told"
+        await fill(store, box, 3)
+        modseq = (await store.stats()).modseq
+        claims = await asyncio.gather(*(ann.claim_recent(box) for _ in range(3)))
+        assert sorted(high - low + 1 for low, high in claims) == [0, 0, 3]
+        assert (await ann.snapshot(box)).mailbox.recent_uid == 5
+        assert [one.recent_uid for one in await ann.mailboxes()] == [5]
+        assert (await carol.snapshot(box)).mailbox.recent_uid == 2
+        assert await carol.claim_recent(box) == (3, 5)
+        assert await store.claim_recent(box) == (3, 5)
+        await fill(store, box, 1)
+        assert await store.claim_recent(box) == (6, 6)
+        assert await ann.claim_recent(box) == (6, 6)
+        assert await ann.claim_recent(box) == (7, 6)
+        assert (await store.stats()).modseq == modseq + 1, "claiming takes no number"
+
+    asyncio.run(installation.play(scene))
+
+
+def test_what_a_reader_was_told_goes_with_the_mailbox_and_the_reader(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        for forget in (False, True):
+            box = (await store.create_mailbox("Shared")).key
+            await grant(store, box, "lr")
+            await fill(store, box, 2)
+            await engine.account(ACCOUNT, ANN).claim_recent(box)
+            if forget:
+                await store.forget_person(ANN)
+            else:
+                await store.delete_mailbox(box)
+            assert told(installation) == 0
+            assert [f async for f in store.doctor(False) if f.code == "told"] == []
+
+    def told(installation: Installation) -> int:
+        db = apsw.Connection(str(installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"))
+        try:
+            return int(db.execute("SELECT count(*) FROM told").get)
+        finally:
+            db.close()
 
     asyncio.run(installation.play(scene))

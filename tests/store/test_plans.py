@@ -100,7 +100,7 @@ HOT = {
     "changed for a reader": (reader._FEW_CHANGED, 4),
     "seen by a reader": (reader._COUNT, 2),
     "a reader's highest": (reader._HIGHEST, 2),
-    "a reader's states": (reader._STATES, 1),
+    "a reader's states": (reader._SEEN, 1),
     "few marks": (marks.FEW_SEEN, 3),
     "few marks since": (marks.FEW_TOUCHED, 4),
     "unseen by a reader": (search.placements_sql([], f"NOT {marks.SEEN}", 9), 3),

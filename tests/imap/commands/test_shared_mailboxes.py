@@ -597,3 +597,30 @@ def test_an_own_mailbox_below_the_others_root_stays_the_own_one() -> None:
         assert (await ann.ok(b'LIST "" *')).count(b"Projects") == 1
 
     run(scenario)
+
+
+def test_rfc3501_2_3_2_recent_is_each_readers_own() -> None:
+    """A message is \\Recent in the first session of a reader, in none of his afterwards, whatever the owner's had."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.engine.account("id-bob").set_acl(1, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        name = b'"Other Users/bob@example.org/INBOX"'
+        await world.add(b"b1", b"b2", account="id-bob")
+        assert b"* 2 RECENT\r\n" in await (await world.client(user=b"ann")).ok(b"EXAMINE " + name)
+        ann = await world.client(user=b"ann")
+        assert b"(RECENT 2)" in await ann.ok(b"STATUS " + name + b" (RECENT)")
+        assert b"* 2 RECENT\r\n" in await ann.ok(b"SELECT " + name)
+        assert rb"FLAGS (\Recent)" in await ann.ok(b"FETCH 2 FLAGS")
+        again = await world.client(user=b"ann")
+        assert b"(RECENT 0)" in await again.ok(b"STATUS " + name + b" (RECENT)")
+        assert b"* 0 RECENT\r\n" in await again.ok(b"SELECT " + name)
+        assert b"* SEARCH\r\n" in await again.ok(b"SEARCH RECENT")
+        bob = await world.client(user=b"bob")
+        assert b"* 2 RECENT\r\n" in await bob.ok(b"SELECT INBOX"), "the owner's own first time"
+        await world.add(b"b3", account="id-bob")
+        assert b"* 3 RECENT\r\n" in await bob.ok(b"NOOP")
+        assert b"* 3 EXISTS\r\n* 1 RECENT\r\n" in await again.ok(b"NOOP")
+        assert b"* 3 EXISTS\r\n* 2 RECENT\r\n" in await ann.ok(b"NOOP"), "another of her sessions has it"
+
+    run(scenario)

@@ -406,9 +406,7 @@ class SqliteStore(Octets, Retention, Sharing):
             return low, high
         claimed[mailbox] = high
         try:
-            return await self._engine.submit(
-                self.account, self._path, recent.claim, (mailbox,), self.session, self._user, relaxed=True
-            )
+            return await self._write_relaxed(recent.claim, mailbox)
         finally:
             if claimed.get(mailbox) == high:
                 del claimed[mailbox]  # the file says it now; or nobody has them, and who asks next may try

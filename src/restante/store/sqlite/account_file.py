@@ -109,6 +109,10 @@ class AccountFile:
         """Run `fn(tx, *args)` as one command of a group commit; returns when it is durable. No keyword arguments."""
         return await self._engine.submit(self.account, self._path, fn, args, self.session, self._user, own=self.own)
 
+    async def _write_relaxed(self, fn: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same without an fsync: a power cut may undo it. For what takes no change number."""
+        return await self._engine.submit(self.account, self._path, fn, args, self.session, self._user, relaxed=True)
+
     @asynccontextmanager
     async def _lock(self, purpose: str, held: str) -> AsyncIterator[None]:
         with translated():

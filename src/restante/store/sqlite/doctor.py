@@ -280,11 +280,15 @@ _STRAY_SEEN = (
 )
 
 
+_STRAY_TOLD = "FROM told WHERE mailbox NOT IN (SELECT key FROM mailbox)"
+
+
 def _sharing(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
     """Rows of others that belong to nothing; what the directory knows of them is `SqliteStore.doctor`'s to compare."""
     for code, text, rows in (
         ("acl", "rights are given on a mailbox that is not there", _STRAY_ACL),
         ("seen", "a reader has seen a message that is not there", _STRAY_SEEN),
+        ("told", "a reader was told what is recent in a mailbox that is not there", _STRAY_TOLD),
     ):
         for mailbox, count in list(db.execute(f"SELECT mailbox, COUNT(*) {rows} GROUP BY mailbox")):
             yield Finding(code, f"{text} (mailbox {mailbox}, {count} rows)", True, repair)

@@ -243,6 +243,7 @@ def delete(tx: Write, key: int, called: str | None = None, named: str | None = N
     acl.forget_mailbox(tx, key)
     tx.db.execute("DELETE FROM annotation WHERE mailbox = ?", (key,))
     tx.db.execute("DELETE FROM stamp WHERE mailbox = ?", (key,))
+    tx.db.execute("DELETE FROM told WHERE mailbox = ?", (key,))
     tx.remember("delete", key, (), name)
 
 

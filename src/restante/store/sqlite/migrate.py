@@ -19,7 +19,7 @@ from ..errors import Damaged, NewerSchema
 from ..model import INBOX
 from .identity import new_id
 from .inode import file_identity
-from .schema import APPLICATION_ID, BODIES_APART, PRAGMAS_BEFORE_TABLES, SHARING, STAMPS, TABLES, VERSION
+from .schema import APPLICATION_ID, BODIES_APART, PRAGMAS_BEFORE_TABLES, SHARING, STAMPS, TABLES, TOLD, VERSION
 
 Migration = Callable[[apsw.Connection], None]
 
@@ -33,7 +33,11 @@ def _to_3(db: apsw.Connection) -> None:
     db.execute(STAMPS)
 
 
-MIGRATIONS: Sequence[Migration] = (_to_2, _to_3)
+def _to_4(db: apsw.Connection) -> None:
+    db.execute(TOLD)
+
+
+MIGRATIONS: Sequence[Migration] = (_to_2, _to_3, _to_4)
 """Step n (from 0) leads from version n + 1 to n + 2. Never changed once released, only added to."""
 
 

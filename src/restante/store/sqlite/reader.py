@@ -19,13 +19,14 @@ from array import array
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import NamedTuple
 
 import apsw
 
 from ..errors import NoPermission
 from ..model import Column, Delta, Flagged, FlagMode, Flags, Mailbox, System, UidRanges
 from ..rights import Rights
-from . import stamps
+from . import recent, stamps
 from .changes import Changed, NotRead, vanished
 from .flags import change_flags, combined, same_case
 from .mailboxes import mailbox_by_key
@@ -41,7 +42,7 @@ LOOKED_AT = 20_000
 
 _READER = "LEFT JOIN seen v ON v.mailbox = p.mailbox AND v.uid = p.uid AND v.user = ?3"
 _FLAGS, _MODSEQ = READERS[Column.FLAGS], READERS[Column.MODSEQ]
-_STATES = "SELECT mailbox, sum(seen), max(modseq) FROM seen WHERE user = ? GROUP BY mailbox"
+_SEEN = "SELECT mailbox, sum(seen), max(modseq) FROM seen WHERE user = ? GROUP BY mailbox"
 _HIGHEST = """
 SELECT max(a) FROM (
     SELECT max(modseq) AS a FROM seen WHERE user = ?1 AND mailbox = ?2 AND seen = 0
@@ -68,17 +69,34 @@ _SINCE = f"SELECT p.uid, {_MODSEQ} > ?4 FROM {_WITH_SEEN}"
 _PUT = "INSERT OR REPLACE INTO seen (mailbox, uid, user, seen, modseq) SELECT ?1, value, ?2, ?3, ?4 FROM carray(?5)"
 
 
-def states(db: apsw.Connection, reader: str) -> dict[int, tuple[int, int]]:
-    """(messages seen, largest number) of the reader, by mailbox: for a list of them, by one query."""
-    return {mailbox: (seen, modseq) for mailbox, seen, modseq in db.execute(_STATES, (reader,))}
+class State(NamedTuple):
+    """What is a reader's own in a mailbox. seen: messages. highest: his largest number. told: see `recent.told_in`."""
+
+    seen: int = 0
+    highest: int = 0
+    told: int | None = None
 
 
-def as_seen(
-    db: apsw.Connection, mailbox: Mailbox, reader: str, rights: Rights, state: tuple[int, int] | None = None
-) -> Mailbox:
+def states(db: apsw.Connection, reader: str) -> dict[int, State]:
+    """Those of the reader, by mailbox, where there is anything: for a list of them, by two queries."""
+    told = recent.told(db, reader)
+    found = {mailbox: State(told=uid) for mailbox, uid in told.items()}
+    for mailbox, seen, modseq in typed(db.execute(_SEEN, (reader,))):
+        found[mailbox] = State(seen, modseq, told.get(mailbox))
+    return found
+
+
+def state(db: apsw.Connection, mailbox: Mailbox, reader: str) -> State:
+    """The same of one mailbox. Cost: an index range as long as what he has read."""
+    return State(
+        count_seen(db, mailbox.key, reader), highest(db, mailbox, reader), recent.told_in(db, reader, mailbox.key)
+    )
+
+
+def as_seen(db: apsw.Connection, mailbox: Mailbox, reader: str, rights: Rights, known: State | None = None) -> Mailbox:
     """The mailbox as the reader is told of it. Without the right to read, nothing of what is in it.
 
-    state: from `states`, read here where it is None. Cost: an index range as long as what he has read.
+    known: his state, read here where it is None.
     """
     if not rights & Rights.READ:
         return replace(
@@ -95,15 +113,15 @@ def as_seen(
             size=0,
             deleted_size=0,
         )
-    if state is None:
-        state = count_seen(db, mailbox.key, reader), highest(db, mailbox, reader)
+    known = known or state(db, mailbox, reader)
     return replace(
         mailbox,
         role=None,  # the owner's Sent is not the reader's (RFC 6154 names the user's own)
         subscribed=False,
         rights=rights,
-        unseen=mailbox.messages - state[0],
-        highest_modseq=max(mailbox.highest_modseq, state[1]),
+        recent_uid=mailbox.recent_uid if known.told is None else known.told,
+        unseen=mailbox.messages - known.seen,
+        highest_modseq=max(mailbox.highest_modseq, known.highest),
     )
 
 

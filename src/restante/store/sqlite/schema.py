@@ -11,7 +11,7 @@ version; a newer file is refused.
 from __future__ import annotations
 
 APPLICATION_ID = 0x52535431  # "RST1"
-VERSION = 3
+VERSION = 4
 PAGE_SIZE = 4096  # a delivery touches some twenty trees: 8192 wrote 200 kB a message of 16 kB, this 110
 
 PRAGMAS_BEFORE_TABLES = f"""
@@ -264,6 +264,13 @@ CREATE TABLE seen (                     -- \\Seen of those who are not the owner
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX seen_reader ON seen (user, mailbox, seen, modseq);
 
+CREATE TABLE told (                     -- \\Recent of those who are not the owner: as mailbox.recent_uid, for each
+    user TEXT NOT NULL,
+    mailbox INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    PRIMARY KEY (user, mailbox)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE transfer_out (             -- messages on their way into another account: see transfer.py
     token TEXT PRIMARY KEY,
     target TEXT NOT NULL,               -- the other account's id
@@ -341,3 +348,13 @@ END;
 DROP INDEX placement_modseq;
 """
 """Version 3: change numbers are looked up by stretches of UIDs, not by an index with an entry for each placement."""
+
+TOLD = """
+CREATE TABLE told (
+    user TEXT NOT NULL,
+    mailbox INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    PRIMARY KEY (user, mailbox)
+) STRICT, WITHOUT ROWID;
+"""
+"""Version 4: what is \\Recent for those who are not the owner."""

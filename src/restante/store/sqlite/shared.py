@@ -104,7 +104,7 @@ class SharedStore(Refusing):
         if len(found) <= FEW_MAILBOXES:
             return [self._as_seen(db, one, have) for one, have in found]
         states = reader.states(db, self._actor)
-        return [reader.as_seen(db, one, self._actor, have, states.get(one.key, (0, 0))) for one, have in found]
+        return [reader.as_seen(db, one, self._actor, have, states.get(one.key, reader.State())) for one, have in found]
 
     async def mailbox(self, name: str) -> Mailbox | None:
         return self._own._read(self._mailbox, name)
@@ -127,7 +127,8 @@ class SharedStore(Refusing):
                 counts.clear()
             seen = reader.count_seen(db, mailbox.key, self._actor)
             known = counts[place] = (mailbox.highest_modseq, highest, seen)
-        return reader.as_seen(db, mailbox, self._actor, rights, (known[2], highest))
+        state = reader.State(known[2], highest, recent.told_in(db, self._actor, mailbox.key))
+        return reader.as_seen(db, mailbox, self._actor, rights, state)
 
     async def subscriptions(self) -> list[str]:
         refuse()
@@ -340,12 +341,12 @@ class SharedStore(Refusing):
         return await self._own._write(shared_writes.expunge, mailbox, ranges, deleted_only)
 
     async def claim_recent(self, mailbox: int) -> tuple[int, int]:
-        """What the owner's sessions have not claimed; left to them."""
-        return self._own._read(self._unclaimed, mailbox)
+        low, high = self._own._read(self._unclaimed, mailbox)
+        return await self._own._write_relaxed(shared_writes.claim_recent, mailbox) if low <= high else (low, high)
 
     def _unclaimed(self, db: apsw.Connection, mailbox: int) -> tuple[int, int]:
         self._readable(db, mailbox)
-        return recent.unclaimed(db, mailbox)
+        return recent.unclaimed(db, mailbox, self._actor)
 
     # Changing mailboxes ------------------------------------------------------------------------------
 

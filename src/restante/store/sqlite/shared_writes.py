@@ -29,7 +29,7 @@ from ..model import (
 )
 from ..quota import Quota
 from ..rights import ANNOTATES, Rights
-from . import acl, annotation, copies, mailboxes, reader
+from . import acl, annotation, copies, mailboxes, reader, recent
 from . import append as appending
 from . import replace as replacing
 from .emails import Prepared
@@ -98,6 +98,11 @@ def store_flags(
 ) -> Flagged:
     rights = _require(tx, mailbox, Rights.READ)
     return reader.store_flags(tx, mailbox, ranges, mode, flags, unchanged_since, rights)
+
+
+def claim_recent(tx: Write, mailbox: int) -> tuple[int, int]:
+    _require(tx, mailbox, Rights.READ)
+    return recent.claim_as_reader(tx, mailbox)
 
 
 def _place(tx: Write, mailbox: int, ranges: UidRanges, target: int, rights: Rights) -> tuple[array[int], array[int]]:

@@ -456,3 +456,54 @@ def test_rfc5465_5_1_another_mailbox_that_comes_by_a_right_is_told() -> None:
         await silent(ann)
 
     run(scenario)
+
+
+ITEMS = b"(selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)]) MessageExpunge))"
+
+
+def test_rfc5465_5_2_what_the_session_itself_brings_is_told_without_items() -> None:
+    """Also to a selected mailbox of somebody else, in whose account no group names anything."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await world.client(b"SELECT " + PROJECTS, user=b"ann")
+        for before in (b"NOTIFY SET " + ITEMS, b'NOTIFY SET %b (subtree "Other Users" %b)' % (ITEMS, EVENTS)):
+            await ann.ok(before)  # the second names the account, the first does not, and the third no more
+            await ann.ok(b"NOTIFY SET " + ITEMS)
+            got = await ann.ok(b"COPY 1 " + PROJECTS)
+            assert b" EXISTS\r\n" in got
+            assert b"HEADER.FIELDS" not in got
+            assert b"HEADER.FIELDS" not in await ann.ok(b"APPEND " + PROJECTS + b" {6+}\r\nA: b\r\n")
+            await world.add(b"new", mailbox="Projects", account="id-bob")
+            assert b"BODY[HEADER.FIELDS (SUBJECT)]" in await ann.pushed(b"HEADER.FIELDS")
+            await ann.ok(b"CLOSE")
+            await ann.ok(b"SELECT " + PROJECTS)
+            assert b"HEADER.FIELDS" not in await ann.ok(b"COPY 1 " + PROJECTS)
+
+    run(scenario)
+
+
+def test_numbers_are_noted_as_long_as_they_are_asked_for() -> None:
+    """They would gather else: a session may change flags for days."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await world.client(b"SELECT " + PROJECTS, b"NOTIFY SET " + ITEMS, user=b"ann")
+
+        def noted() -> set[int] | None:
+            place = ann.session.place
+            assert place is not None
+            return place.store.own
+
+        assert noted() == set()
+        await ann.ok(b"STORE 1 +FLAGS ($a)")
+        await ann.ok(b"NOOP")
+        assert noted() == set(), "what was told is forgotten"
+        await ann.ok(b"NOTIFY SET (selected (MessageNew MessageExpunge))")
+        assert noted() is None
+        await ann.ok(b"NOTIFY SET " + ITEMS)
+        assert noted() == set()
+        await ann.ok(b"NOTIFY NONE")
+        assert noted() is None
+
+    run(scenario)

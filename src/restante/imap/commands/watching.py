@@ -301,7 +301,26 @@ class Notifications:
 
     def own_of(self, account: str) -> set[int] | None:
         """Where the numbers of this session's commands in somebody else's account are noted."""
+        watched = self.own_watched(account)
+        place = self.session.place
+        if watched is None and place is not None and not place.own and place.store.account == account:
+            return place.store.own
+        return watched
+
+    def own_watched(self, account: str) -> set[int] | None:
+        """The same, where groups name a mailbox of that account."""
         return self.others.own_of(account) if self.others is not None else None
+
+    def note_own_here(self) -> None:
+        """A mailbox is selected, or something else is asked of it: where it is somebody else's, this session's numbers
+        are noted if groups name that account, or if new messages are told with items, which its own are not."""
+        place = self.session.place
+        if place is None or place.own:
+            return
+        own = self.own_watched(place.store.account)
+        if own is None and self.session.told.fetch:
+            own = place.store.own if place.store.own is not None else set()
+        place.store.own = own
 
     def _overflow(self) -> None:
         """More than can be told (RFC 5465 5.8). Who only enabled METADATA goes on with what comes."""
@@ -464,15 +483,20 @@ class Notifications:
         mailbox = changed.get(name)
         return mailbox is not None and NotifyEvent.MAILBOX_METADATA in (self._events_of(mailbox) or _NO_EVENTS)
 
-    async def fetch_new(self, view: View, first: int, delta: Delta) -> None:
-        """Send the items that MessageNew asks for, of messages from UID `first` on that others brought (RFC 5465 5.2).
+    async def fetch_new(self, view: View, arrived: list[int], delta: Delta) -> None:
+        """Send the items that MessageNew asks for, of those messages that others brought (RFC 5465 5.2). arrived: UIDs.
 
         Nothing becomes \\Seen by it, whatever the items: the client has not opened anything.
         """
         session = self.session
         place = session.place  # numbers are an account's own: another one's would hide somebody else's mail
-        own = (place.store.own or ()) if place is not None else ()
-        uids = array("I", [uid for uid, _, modseq in delta.changed if uid >= first and modseq not in own])
+        own = place.store.own if place is not None else None
+        new = [(uid, modseq) for uid, _, modseq in delta.changed if uid >= arrived[0]] if arrived else []
+        uids = array("I", [uid for uid, modseq in new if modseq not in (own or ())])
+        if own and place is not None and not place.own and self.own_watched(place.store.account) is None:
+            own.difference_update([number for number in own if number <= delta.mailbox.highest_modseq])
+        if not len(uids):
+            return
         items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
         await fetch_rows.send(session, view, view_spans(view, uids), fetch_plan.compile_plan(items))
 

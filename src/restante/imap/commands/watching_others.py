@@ -76,10 +76,11 @@ class Others:
         other.close()
         session = self._notifications.session
         successor = session.notifications
-        if successor is not None and successor.own_of(account) is other.own:
+        if successor is not None and successor.own_watched(account) is other.own:
             return  # another NOTIFY goes on with them
         if session.place is not None and session.place.store.own is other.own:
             session.place.store.own = None
+            self._notifications.note_own_here()
 
     def own_of(self, account: str) -> set[int] | None:
         """Where the numbers of this session's commands in that account are noted; None: nowhere."""

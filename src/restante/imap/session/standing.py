@@ -201,6 +201,8 @@ class Standing(Talk):
         if not place.own:
             self.flag_table = None
         self.state = State.SELECTED
+        if self.notifications is not None:
+            self.notifications.note_own_here()
 
     def listen(self, place: Place, known: int) -> None:
         """Hear of changes of the account that a mailbox is in, from now on. known: its number, as just read."""
@@ -233,6 +235,10 @@ class Standing(Talk):
         before, self.notifications, self.told = self.notifications, notifications, told
         if before is not None and before is not notifications:
             before.close()
+        if notifications is not None:
+            notifications.note_own_here()
+        elif self.place is not None and not self.place.own:
+            self.place.store.own = None
 
     def close_watch(self) -> None:
         """Stop listening to the account's changes."""

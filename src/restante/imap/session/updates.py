@@ -157,8 +157,8 @@ class Updates:
         await self._write(view, update, await session.flags())
         if view.contexts:
             await contexts.tell_changed(session, view, delta, update)
-        if update.arrived and session.told.fetch and session.notifications is not None:
-            await session.notifications.fetch_new(view, update.arrived[0], delta)
+        if session.told.fetch and session.notifications is not None:
+            await session.notifications.fetch_new(view, update.arrived, delta)
 
     def due_in(self) -> float | None:
         """Seconds until time alone may change what the client knows; None where it cannot."""

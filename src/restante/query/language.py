@@ -83,7 +83,8 @@ class Uids:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """An IMAP sequence set as written (0 stands for "*"); saved: it was "$" (RFC 9051 6.4.4.1).
+    """An IMAP sequence set as written (0 stands for "*"); saved: "$" is part of it (RFC 9051 6.4.4.1),
+    or all of it.
 
     uid: it names UIDs. The session turns it into Uids before an engine sees it.
     """

@@ -25,6 +25,12 @@ from restante.query import language as q
 
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]$]+\Z")
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
+
+
+def _set(ranges: tuple[tuple[int, int], ...], saved: bool) -> bytes:
+    return b",".join(filter(None, (format_ranges(ranges), b"$" if saved else b"")))
+
+
 _BARE = {
     c.Capability: b"CAPABILITY",
     c.Noop: b"NOOP",
@@ -98,7 +104,7 @@ class _Encoder:
         self.string(pattern.encode("utf-8") if self.utf8 else encode_utf7(pattern))
 
     def sequence(self, sequence: c.SequenceSet) -> None:
-        self.line += b"$" if sequence.saved else format_ranges(sequence.ranges)
+        self.line += _set(sequence.ranges, sequence.saved)
 
     def words(self, words: Iterable[str]) -> None:
         self.line += b"(" + " ".join(words).encode("ascii") + b")"
@@ -488,7 +494,7 @@ def _plain_key(key: q.Query) -> bytes:
         case q.Dated(instant, order, day):
             return _DATES[instant, order] + b" " + _date(day)
         case q.Sequence(ranges, uid, saved):
-            return (b"UID " if uid else b"") + (b"$" if saved else format_ranges(ranges))
+            return (b"UID " if uid else b"") + _set(ranges, saved)
         case q.Uids(ranges):
             return b"UID " + format_ranges(ranges)
         case q.Larger(octets):

@@ -36,7 +36,7 @@ modseqs = st.integers(1, (1 << 63) - 1)
 def sequences(draw: st.DrawFn, uid: bool) -> q.Sequence:
     if draw(st.booleans()):
         return q.Sequence((), uid, True)
-    return q.Sequence(draw(range_tuples), uid)
+    return q.Sequence(draw(range_tuples), uid, draw(st.booleans()))
 
 
 moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda moment: moment.replace(microsecond=0))

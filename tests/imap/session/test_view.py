@@ -188,3 +188,7 @@ def test_ranges_of_numbers_are_the_numbers(parts: list[tuple[int, int]], data: s
     view.saved = found
     saved = view.spans(Sequence((), saved=True))
     assert [position + 1 for start, stop in saved for position in range(start, stop)] == numbers
+    both = view.spans(Sequence(((1, 30), (400, 0)), uid=True, saved=True), strict=False)
+    top = uids[-1] if uids else 0
+    wanted = {uid for uid in uids if uid <= 30 or min(400, top) <= uid <= max(400, top)} | set(found)
+    assert [uids[position] for start, stop in both for position in range(start, stop)] == sorted(wanted)

@@ -145,7 +145,7 @@ async def _search_one(
 
 async def _looks_at(session: ImapSession, store: Store, query: Query, mailbox: Mailbox) -> View | None:
     """The messages of a mailbox that is not selected, where sets or the limit ask for them."""
-    sets = any(isinstance(node, Sequence) and not node.saved for node in nodes(query))
+    sets = any(isinstance(node, Sequence) and node.ranges for node in nodes(query))
     if not sets and mailbox.messages <= limit.of_commands(session.config):
         return None
     return View(await store.snapshot(mailbox.key), read_only=True)
@@ -157,7 +157,7 @@ def _elsewhere(query: Query, mailbox: Mailbox) -> Query:
     if not any(isinstance(node, Recent) or (isinstance(node, Sequence) and node.saved) for node in nodes(query)):
         return query
     recent = Uids(((mailbox.recent_uid + 1, mailbox.uidnext - 1),) if mailbox.recent_uid + 1 < mailbox.uidnext else ())
-    return resolved(query, lambda node: Uids(()) if node.saved else node, recent)
+    return resolved(query, lambda node: replace(node, saved=False) if node.ranges else Uids(()), recent)
 
 
 def _no_set(_sequence: Sequence) -> Uids:

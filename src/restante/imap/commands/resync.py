@@ -17,7 +17,7 @@ from ...query.language import Sequence
 from ...store.model import Delta
 from ..grammar.commands import QResync
 from ..grammar.response import vanished
-from ..grammar.sets import Range, compress, resolve
+from ..grammar.sets import Range, compress, merge, resolve
 from ..session.view import Spans, View, merged
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ async def _write_vanished(session: ImapSession, view: View, asked: Sequence, del
 
 def _gone(view: View, asked: Sequence, delta: Delta, above: int) -> list[Range]:
     """UIDs of `asked` above one that a delta names, or, where it cannot, that are not there."""
-    ranges = view.ranges(view.spans(asked)) if asked.saved else resolve(asked.ranges, view.mailbox.uidnext - 1)
+    ranges = resolve(asked.ranges, view.mailbox.uidnext - 1)
+    if asked.saved:
+        ranges = merge([*ranges, *view.ranges(view.spans(Sequence((), saved=True)))])
     top = view.mailbox.uidnext - 1  # a UID never given out cannot have vanished
     bounded = [(max(low, above + 1), min(high, top)) for low, high in ranges]
     bounded = [(low, high) for low, high in bounded if low <= high]

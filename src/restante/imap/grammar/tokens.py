@@ -201,13 +201,14 @@ class Cursor:
         return self.number(INT64)
 
     def sequence_set(self, uid: bool) -> SequenceSet:
-        """sequence-set, or "$" (RFC 9051 6.4.4.1)."""
+        """sequence-set; "$" stands alone or at its end (RFC 9051 6.4.4.1, 9)."""
         if self.skip(b"$"):
             return SequenceSet((), uid, True)
         start = self.pos
         raw = self.match(SET, "a sequence set")
+        saved = raw.endswith(b",") and self.skip(b"$")
         try:
-            return SequenceSet(parse_seq_set(raw, self.limits.set_items), uid)
+            return SequenceSet(parse_seq_set(raw[:-1] if saved else raw, self.limits.set_items), uid, saved)
         except BadSyntax as error:
             error.offset += start
             raise

@@ -26,7 +26,7 @@ def names_numbers(query: Query) -> bool:
     """Whether message sequence numbers stand among the keys ("$" is none: it is kept as UIDs). A stored filter may
     hold some."""
     return any(
-        isinstance(node, NamedFilter) or (isinstance(node, Sequence) and not node.uid and not node.saved)
+        isinstance(node, NamedFilter) or (isinstance(node, Sequence) and not node.uid and bool(node.ranges))
         for node in nodes(query)
     )
 

@@ -165,8 +165,9 @@ class View:
         strict: a message number past the end is the client's mistake (RFC 9051 9, seq-number); SEARCH takes
         it as naming nothing. Raises BadCommand. Cost grows with ranges written, not with messages covered.
         """
-        if sequence.saved:
-            return self._spans_of_uids(self.saved)
+        saved = self._spans_of_uids(self.saved) if sequence.saved else []
+        if not sequence.ranges:
+            return saved
         count = len(self.uids)
         if sequence.uid:
             top = self.uids.uids[-1] if count else 0
@@ -177,7 +178,7 @@ class View:
                 if strict:
                     raise BadCommand("There is no message of that number.")
                 found = [(max(start, 0), min(stop, count)) for start, stop in found]
-        return merged(found)
+        return merged([*saved, *found])
 
     def _spans_of_uids(self, uids: array[int]) -> Spans:
         return merged([self.uids.span(low, high) for low, high in compress(uids)])

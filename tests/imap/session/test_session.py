@@ -420,6 +420,40 @@ def test_each_command_gives_a_connection_without_login_its_time_again() -> None:
     run(scenario)
 
 
+def test_rfc9051_6_3_9_patterns_cost_no_more_than_names_can_need() -> None:
+    """What is longer than any name is passed over unread, many patterns are bounded together."""
+
+    async def scenario(world: World) -> None:
+        client = await world.client(b"ENABLE IMAP4rev2", b"CREATE a/b")
+        for long in (b"ab" * 8_000, "".join(map(chr, range(0x20000, 0x20F00))).encode()):
+            for command in (b'LIST "" {%d+}\r\n%b*', b'LSUB "" {%d+}\r\n%b*', b"LIST {%d+}\r\n%b %%"):
+                client.session.reader.literal_plus = True
+                got = await client.do(command % (len(long) + (command[-1:] == b"*"), long))
+                assert got == b"T OK %b completed.\r\n" % command[:4], got[:100]
+        many = b" ".join(b'"*f*o*l*d*e*r*%d*z"' % number for number in range(1_000))
+        assert b"T NO [LIMIT]" in await client.do(b'LIST "" (%b)' % many)
+        names = b" ".join(b"a/%d" % number for number in range(999))
+        got = await client.ok(b'LIST "" (%b a/b)' % names)
+        assert got == b'* LIST (\\HasNoChildren) "/" a/b\r\nT OK LIST completed.\r\n'
+        name = b"&AOQ-a" * 3_000
+        assert b"T NO [CANNOT]" in await client.do(b"CREATE {%d+}\r\n%b" % (len(name), name))
+        name = b"a" * 16_000
+        got = await client.do(b'LIST "" (%b)' % b" ".join([b"{%d+}\r\n%b" % (len(name), name)] * 20))
+        assert b"T NO [LIMIT]" in got
+
+    run(scenario)
+
+
+def test_rfc5258_3_an_empty_pattern_names_nothing_in_the_extended_form() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client()
+        for command in (b'LIST () INBOX ""', b'LIST INBOX ("")', b'LIST INBOX "" RETURN ()', b'LIST INBOX ("" x)'):
+            assert await client.ok(command) == b"T OK LIST completed.\r\n"
+        assert await client.ok(b'LIST INBOX ""') == b'* LIST (\\Noselect) "/" ""\r\nT OK LIST completed.\r\n'
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     "pattern", [b"R&D", b"&AGE-", b'"a\x01"', b"{2+}\r\n\xff*", b"!#$&'+,-.0123456789:;<=>?@^_`|[}%*"]
 )

@@ -19,10 +19,11 @@ from ...store.rights import Rights, may_annotate, shown
 from ..grammar.commands import List, Lsub, Namespace
 from ..grammar.response import Prefix, list_matcher, list_response, metadata_response, namespace_response
 from ..grammar.response_access import myrights_response
+from ..grammar.wildcards import has_wildcard
 from ..session.places import BACKUPS, Place
-from ..session.state import BadCommand, Reply
+from ..session.state import BadCommand, CodedRefusal, Reply
 from . import status
-from .names import mailbox_pattern
+from .names import mailbox_pattern, pattern_length
 
 if TYPE_CHECKING:
     from ...store.interface import Store
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 SUBSCRIBED = "SUBSCRIBED"
 SPECIAL_USE = "SPECIAL-USE"
 MYRIGHTS = "MYRIGHTS"
+
+PATTERNS = 8_192
+"""Characters, wildcards not counted, of all patterns of one command that have some."""
+
+COMPARED_AT_ONCE = 1 << 20
+"""Characters of patterns times names that are compared on the event loop: some 10 ms. More of them on a thread."""
 
 
 @dataclass(slots=True)
@@ -60,10 +67,10 @@ async def list_mailboxes(session: ImapSession, command: List) -> Reply:
         return Reply(b"LIST completed.")
     if "RECURSIVEMATCH" in command.selection and not command.selection - {"RECURSIVEMATCH", "REMOTE"}:
         raise BadCommand("RECURSIVEMATCH needs another selection option.")
-    patterns = tuple(mailbox_pattern(command.reference + pattern) for pattern in command.patterns)
-    matchers = [list_matcher(pattern, SEPARATOR) for pattern in patterns]
+    # An empty one asks for the separator in the basic form alone; here it names nothing (RFC 5258 3).
+    patterns = tuple(mailbox_pattern(command.reference + pattern) for pattern in command.patterns if pattern)
     nodes = await _nodes(session, patterns)
-    matching = [node for node in nodes if any(match(node.name) for match in matchers)]
+    matching = await _matching(nodes, patterns)
     selected = {node.name for node in nodes if _meets(command, node)}
     above, needed = _parents(command, selected, {node.name for node in matching})
     info = tuple(sorted(command.selection & {SUBSCRIBED, SPECIAL_USE}))
@@ -142,6 +149,21 @@ async def _nodes(session: ImapSession, patterns: tuple[str, ...]) -> list[Node]:
         own = {one.name for _, one in found}
         found += [(place, one) for place, one in await session.places.shared() if one.name not in own]
     return tree(found, await store.subscriptions())
+
+
+async def _matching(nodes: list[Node], patterns: tuple[str, ...]) -> list[Node]:
+    """The names that match any of the patterns (with their reference). Raises CodedRefusal (LIMIT)."""
+    length = sum(pattern_length(pattern) for pattern in patterns if has_wildcard(pattern))
+    if length > PATTERNS:
+        raise CodedRefusal("The patterns are too long together.", b"LIMIT")
+    if length * len(nodes) <= COMPARED_AT_ONCE:
+        return _that_match(nodes, patterns)
+    return await asyncio.to_thread(_that_match, nodes, patterns)
+
+
+def _that_match(nodes: list[Node], patterns: tuple[str, ...]) -> list[Node]:
+    match = list_matcher(patterns, SEPARATOR)
+    return [node for node in nodes if match(node.name)]
 
 
 def _parents(command: List, selected: set[str], matching: set[str]) -> tuple[set[str], set[str]]:
@@ -248,13 +270,11 @@ def tell_name(session: ImapSession, place: Place, name: str, asked: str, attribu
 
 async def lsub(session: ImapSession, command: Lsub) -> Reply:
     """LSUB: subscribed names; with "%" also the levels above them, marked \\Noselect (RFC 3501 6.3.9)."""
-    match = list_matcher(mailbox_pattern(command.reference + command.pattern), SEPARATOR)
+    pattern = mailbox_pattern(command.reference + command.pattern)
     store = session.own_store
     own_place = Place(store, INBOX)
     nodes = tree([(own_place, one) for one in await store.mailboxes()], await store.subscriptions())
-    for node in nodes:
-        if not match(node.name):
-            continue
+    for node in await _matching(nodes, (pattern,)):
         above = node.below_subscribed and command.pattern.endswith("%")
         if node.subscribed or above:
             attributes = () if node.subscribed else ("\\Noselect",)

@@ -17,7 +17,7 @@ from ...store.model import INBOX, SEPARATOR
 from ...store.past import Past, PastState
 from ...store.rights import shown
 from ..grammar.commands import List
-from ..grammar.response import list_matcher, list_response
+from ..grammar.response import list_match, list_matcher, list_response
 from ..grammar.response_access import myrights_response
 from ..session.places import BACKUPS
 from . import status
@@ -34,7 +34,7 @@ async def tell(
     account's own mailboxes, which go before. Raises PastUnavailable."""
     if command.selection & {SUBSCRIBED, SPECIAL_USE}:
         return
-    matchers = [list_matcher(pattern, SEPARATOR) for pattern in patterns]
+    match = list_matcher(patterns, SEPARATOR)
     states = await past.states(session.own_store.account)
     within = [state for state in states if any(_reaches(pattern, state) for pattern in patterns)]
     for state in states:
@@ -45,7 +45,7 @@ async def tell(
             boxes = [(place, replace(one, name=place.shown(one.name))) for one in await place.store.mailboxes()]
             nodes = [node for node in tree(boxes, ()) if node.name.startswith(name)]
         for node in nodes:
-            if node.name not in taken and any(match(node.name) for match in matchers):
+            if node.name not in taken and match(node.name):
                 await _show(session, command, node, with_status=len(within) == 1)
                 await session.flush_if_full()
 
@@ -54,8 +54,8 @@ def _reaches(pattern: str, state: PastState) -> bool:
     """Whether a pattern may match a mailbox of the snapshot."""
     level, separator, _ = pattern[len(BACKUPS) :].partition(SEPARATOR)
     if "*" in level:
-        return list_matcher(level.partition("*")[0] + "*", SEPARATOR)(state.name)
-    return bool(separator) and list_matcher(level, SEPARATOR)(state.name)
+        return list_match(level.partition("*")[0] + "*", state.name, SEPARATOR)
+    return bool(separator) and list_match(level, state.name, SEPARATOR)
 
 
 async def _show(session: ImapSession, command: List, node: Node, *, with_status: bool) -> None:

@@ -12,6 +12,7 @@ import unicodedata
 from ...inbox import is_inbox
 from ...store.errors import BadMailboxName
 from ...store.model import INBOX, SEPARATOR
+from ..grammar.tokens import UNMATCHED
 
 FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that no name may hold: controls, lone surrogates, line and paragraph separators."""
@@ -24,8 +25,16 @@ _LONGEST_SENT = 4 * LONGEST
 tried: many marks in a row are composed in a time that grows with their square."""
 
 
+def pattern_length(pattern: str) -> int:
+    """Characters of a LIST pattern that are no wildcards: no shorter name matches it."""
+    return len(pattern) - pattern.count("*") - pattern.count("%")
+
+
 def mailbox_pattern(pattern: str) -> str:
-    """A LIST pattern, its reference before it, in the form that names have: a name sent without wildcards is one."""
+    """A LIST pattern, its reference before it, in the form that names have: a name sent without wildcards is one. One
+    longer than any name is passed over (RFC 9051 6.3.9)."""
+    if pattern_length(pattern) > _LONGEST_SENT:
+        return UNMATCHED
     as_it_is = pattern.isascii() or len(pattern) > _LONGEST_SENT
     return pattern if as_it_is else unicodedata.normalize("NFC", pattern)
 

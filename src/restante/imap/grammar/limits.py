@@ -28,3 +28,5 @@ class ReaderLimits:
     search_keys: int = 1_000
     metadata_value: int = 65_536
     """Value of a METADATA entry."""
+    names: int = 262_144
+    """All names and patterns of mailboxes in one command: they are decoded while others wait."""

@@ -17,6 +17,8 @@ _PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*")
 _TO_SHIFT = re.compile(r"[^\x20-\x7e]+|&")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+\Z")
+LONGEST = 16_384
+"""Octets of a name as sent: what is longer is no mailbox's, however it is written, and is not decoded."""
 
 
 def decode_utf7(raw: bytes) -> str:
@@ -83,8 +85,11 @@ def encode_utf7(name: str) -> bytes:
 def decode_mailbox(raw: bytes, utf8: bool) -> str:
     """Text of a mailbox name or LIST pattern as sent. utf8: UTF-8, else modified UTF-7.
 
-    Raises BadSyntax; for a name with control characters it asks for NO [CANNOT], since the syntax is right.
+    Raises BadSyntax; for a name with control characters, or a very long one, it asks for NO [CANNOT], since the syntax
+    is right.
     """
+    if len(raw) > LONGEST:
+        raise BadSyntax("That cannot be the name of a mailbox.", 0, b"CANNOT", True)
     if utf8:
         try:
             name = raw.decode("utf-8")

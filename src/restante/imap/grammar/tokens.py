@@ -14,7 +14,7 @@ from collections.abc import Sequence as Seq
 from .commands import SequenceSet
 from .errors import BadSyntax, NeedLiteral
 from .limits import ReaderLimits
-from .names import decode_mailbox
+from .names import LONGEST, decode_mailbox
 from .sets import parse_seq_set
 
 LITERAL = 0x0D
@@ -40,7 +40,7 @@ UNMATCHED = "\0"
 class Cursor:
     """Reads one command from left to right. Every method raises BadSyntax where its rule does not match."""
 
-    __slots__ = ("_literals", "_taken", "limits", "pos", "text", "utf8")
+    __slots__ = ("_literals", "_named", "_taken", "limits", "pos", "text", "utf8")
 
     def __init__(self, text: bytes, literals: Seq[bytes], utf8: bool, limits: ReaderLimits, pos: int = 0) -> None:
         self.text = text
@@ -49,6 +49,7 @@ class Cursor:
         self.limits = limits
         self._literals = literals
         self._taken = 0
+        self._named = 0  # octets of names so far
 
     def bad(self, text: str) -> BadSyntax:
         """An error at the present place."""
@@ -217,7 +218,14 @@ class Cursor:
 
     def mailbox(self) -> str:
         """mailbox = "INBOX" / astring"""
-        return decode_mailbox(self.astring(), self.utf8)
+        return decode_mailbox(self._named_so(self.astring()), self.utf8)
+
+    def _named_so(self, raw: bytes) -> bytes:
+        """The octets of a name or pattern, counted where they are to be decoded."""
+        self._named += len(raw) if len(raw) <= LONGEST else 0
+        if self._named > self.limits.names:
+            raise self.limit("The names of mailboxes are too long together")
+        return raw
 
     def mailboxes(self) -> tuple[str, ...]:
         """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" (RFC 5465 8)"""
@@ -241,6 +249,7 @@ class Cursor:
     def _pattern(self, raw: bytes) -> str:
         """A pattern that can be no mailbox's name is passed over, not refused (RFC 9051 6.3.9); UTF-8 must be valid all
         the same (RFC 6855 3)."""
+        self._named_so(raw)
         try:
             return decode_mailbox(raw, self.utf8)
         except BadSyntax as error:

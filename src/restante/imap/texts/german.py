@@ -79,6 +79,8 @@ SENTENCES: Mapping[str, str] = {
     "Take it from that one first.": "Nehmen Sie sie jener zuerst.",
     "Use one of RFC 6154.": "Nehmen Sie eine aus RFC 6154.",
     "That cannot be the name of a mailbox.": "So kann keine Mailbox heißen.",
+    "The names of mailboxes are too long together": "Die Namen der Mailboxen sind zusammen zu lang",
+    "The patterns are too long together.": "Die Muster sind zusammen zu lang.",
     "A mailbox name has no empty level.": "Ein Mailboxname hat keine leere Ebene.",
     "Write one '/' between two names.": "Schreiben Sie ein „/“ zwischen zwei Namen.",
     "A mailbox name holds no control characters.": "Ein Mailboxname enthält keine Steuerzeichen.",

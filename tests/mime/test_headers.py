@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restante.mime import headers
 from restante.mime.headers import (
     CACHED_FIELDS,
     FieldSelector,
@@ -145,3 +146,11 @@ def test_a_header_ends_at_its_first_empty_line(data: bytes, start: int, length: 
 def test_a_header_ends_where_the_quick_search_gives_up(end: bytes) -> None:
     for length in range(4_090, 4_100):
         assert header_end(b"a" * length + end + b"b", 0, length + len(end) + 1) == length + len(end)
+
+
+def test_long_names_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headers, "_finder", None)
+    long = b"X-" + b"long" * 300
+    assert FieldSelector(frozenset({long, b"to"}), False).select(b"To: a\r\n%b: b\r\n\r\n" % long.lower()) == (
+        b"To: a\r\n%b: b\r\n\r\n" % long.lower()
+    )

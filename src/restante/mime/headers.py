@@ -144,8 +144,9 @@ def first(fields: Fields, name: bytes) -> bytes | None:
     return None if values is None else values[0]
 
 
-_FEW_NAMES = 32
-"""Names up to which they stand in one expression, tried one after the other at each line; beyond, a set is asked."""
+_FEW_NAMES, _SHORT_NAMES = 32, 1_000
+"""Names, and octets of them all, up to which they stand in one expression, tried one after the other at each line;
+beyond, a set is asked: an expression of 65 kB takes 0.2 s to compile."""
 
 
 def _finder(names: frozenset[bytes]) -> Callable[[bytes], list[bytes]]:
@@ -189,7 +190,7 @@ class FieldSelector:
     def __init__(self, names: frozenset[bytes], negate: bool) -> None:
         self._names = frozenset(name.lower() for name in names)
         self._negate = negate
-        few = 0 < len(self._names) <= _FEW_NAMES and not negate
+        few = 0 < len(self._names) <= _FEW_NAMES and sum(map(len, self._names)) <= _SHORT_NAMES and not negate
         self._find = _finder(self._names) if few else None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restante.imap.grammar.commands import Search, Store
+from restante.imap.grammar.commands import Fetch, Search, Store
 from restante.imap.grammar.reader import Bad, ReaderLimits
 from restante.query import language as q
 
@@ -322,3 +322,14 @@ def test_number_of_search_keys_is_bounded() -> None:
 
 def test_number_of_ranges_in_a_set_is_bounded() -> None:
     assert read(b"a COPY " + b"1," * 9_999 + b"1 x\r\n")[0] != bad(b"a COPY " + b"1," * 10_000 + b"1 x\r\n")
+
+
+def test_names_of_header_fields_are_bounded_together() -> None:
+    """FETCH shows them with each message of a batch."""
+    limits = ReaderLimits(line=1_000)
+    names = b" ".join([b"{200+}\r\n" + b"x" * 200] * 5)
+    assert isinstance(read(b"a FETCH 1 BODY[HEADER.FIELDS (%b)]\r\n" % names, limits=limits)[-1], Fetch)
+    for more in (b"BODY[HEADER.FIELDS (%b a)]" % names, b"(BODY[HEADER.FIELDS (%b)] BODY[HEADER.FIELDS (a)])" % names):
+        refused = read(b"a FETCH 1 %b\r\n" % more, limits=limits)[-1]
+        assert isinstance(refused, Bad)
+        assert (refused.code, refused.no) == (b"LIMIT", True)

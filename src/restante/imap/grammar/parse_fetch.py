@@ -15,7 +15,6 @@ from .partial import partial_range
 from .tokens import ASTRING, INT64, Cursor
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
-_FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 _PATH = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*")
 _LAZY = re.compile(rb" \(LAZY(?: LAZY)*\)", re.IGNORECASE)
 _SECTION_WORD = re.compile(rb"[A-Za-z.]+")
@@ -160,9 +159,7 @@ def _fields(cursor: Cursor) -> tuple[tuple[bytes, ...], bytes]:
     names: list[bytes] = []
     shown: list[bytes] = []
     while True:
-        name = cursor.astring()
-        if _FIELD.fullmatch(name) is None:
-            raise cursor.bad("Invalid header field name")
+        name = cursor.header_field()
         names.append(name)
         if ASTRING.fullmatch(name):
             shown.append(name)

@@ -82,7 +82,7 @@ def parse_language(cursor: Cursor, tag: bytes) -> c.Command:
     ranges: list[str] = []
     while cursor.skip(b" "):
         raw = cursor.astring()
-        if not _LANGUAGE_RANGE.fullmatch(raw) or len(raw) > 100:
+        if len(raw) > 100 or not _LANGUAGE_RANGE.fullmatch(raw):
             raise cursor.bad("Invalid language range")
         ranges.append(raw.decode("ascii"))
         if len(ranges) > _RANGES:

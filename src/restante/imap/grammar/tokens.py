@@ -29,6 +29,7 @@ LIST_ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]+")
 QUOTED = re.compile(rb'"([^"\\\x00\r\n]*+(?:\\["\\][^"\\\x00\r\n]*+)*+)"')
 ESCAPE = re.compile(rb'\\(["\\])')
 FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
+FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 NUMBER = re.compile(rb"[0-9]{1,20}(?![0-9])")
 SET = re.compile(rb"[0-9*:,]+")
 INT64 = (1 << 63) - 1
@@ -40,7 +41,7 @@ UNMATCHED = "\0"
 class Cursor:
     """Reads one command from left to right. Every method raises BadSyntax where its rule does not match."""
 
-    __slots__ = ("_literals", "_named", "_taken", "limits", "pos", "text", "utf8")
+    __slots__ = ("_fields", "_literals", "_named", "_taken", "limits", "pos", "text", "utf8")
 
     def __init__(self, text: bytes, literals: Seq[bytes], utf8: bool, limits: ReaderLimits, pos: int = 0) -> None:
         self.text = text
@@ -49,7 +50,8 @@ class Cursor:
         self.limits = limits
         self._literals = literals
         self._taken = 0
-        self._named = 0  # octets of names so far
+        self._named = 0  # octets of mailbox names so far
+        self._fields = 0  # octets of header field names so far
 
     def bad(self, text: str) -> BadSyntax:
         """An error at the present place."""
@@ -226,6 +228,17 @@ class Cursor:
         if self._named > self.limits.names:
             raise self.limit("The names of mailboxes are too long together")
         return raw
+
+    def header_field(self) -> bytes:
+        """header-fld-name = astring, of octets that a name may have. FETCH shows them all with each message, so those
+        of a command have together no more than a line without literals could hold."""
+        name = self.astring()
+        if FIELD.fullmatch(name) is None:
+            raise self.bad("Invalid header field name")
+        self._fields += len(name)
+        if self._fields > self.limits.line:
+            raise self.limit("The names of header fields are too long together")
+        return name
 
     def mailboxes(self) -> tuple[str, ...]:
         """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" (RFC 5465 8)"""

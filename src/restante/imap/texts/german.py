@@ -117,6 +117,7 @@ SENTENCES: Mapping[str, str] = {
     "There is no message in it: nothing was appended.": "Es ist keine Nachricht darin: abgelegt wurde nichts.",
     "The message is larger than is taken here.": "Die Nachricht ist größer, als hier angenommen wird.",
     "Messages too large for one command": "Zusammen sind die Nachrichten zu groß für einen Befehl",
+    "The names of header fields are too long together": "Die Namen der Kopfzeilen sind zusammen zu lang",
     "Too many messages for one command": "Zu viele Nachrichten für einen Befehl",
     "Too many parts of messages for one command": "Zu viele Teile von Nachrichten für einen Befehl",
     "There is no message of that UID.": "Eine Nachricht mit dieser UID gibt es nicht.",

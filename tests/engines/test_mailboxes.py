@@ -177,6 +177,36 @@ def test_rename_into_its_own_parent_line(installation: Installation) -> None:
     asyncio.run(installation.play(scene))
 
 
+def test_rename_of_a_level_takes_what_is_below_along_rfc9051_6_3_6(installation: Installation) -> None:
+    async def scene(engine: Engine, store: Store) -> None:
+        foo = await store.create_mailbox("foo")
+        bar = await store.create_mailbox("foo/bar")
+        await fill(store, bar.key, 2)
+        await store.create_mailbox("taken/bar")
+        with pytest.raises(NoSuchMailbox):
+            await store.rename_level("foo", "zowie")  # it is a mailbox
+        await store.delete_mailbox(foo.key)
+        for taken in ("foo", "taken"):
+            with pytest.raises(MailboxExists):
+                await store.rename_level("foo", taken)
+        with pytest.raises(CannotChangeMailbox):
+            await store.rename_level("foo", "foo/bar/a")
+        with pytest.raises(BadMailboxName):
+            await store.rename_level("foo", "a//b")
+        for name in ("nowhere", "taken/bar", "fo"):
+            with pytest.raises(NoSuchMailbox):
+                await store.rename_level(name, "zowie")
+        before = await store.mailbox("foo/bar")
+        assert before is not None
+        await store.rename_level("foo", "on/zowie")
+        assert await names(store) == ["INBOX", "on", "on/zowie/bar", "taken", "taken/bar"]
+        after = await store.mailbox("on/zowie/bar")
+        assert after is not None
+        assert (after.key, after.id, after.uidvalidity, after.messages) == (bar.key, bar.id, bar.uidvalidity, 2)
+
+    asyncio.run(installation.play(scene))
+
+
 def test_rename_of_inbox_moves_its_messages_rfc9051_6_3_6(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)

@@ -127,6 +127,7 @@ REFUSED: dict[str, Callable[[Store, int], Any]] = {
     "answers": lambda s, box: s.answers([1]),
     "adopt": lambda s, box: s.adopt(box, Adoption(1, 1)),
     "reserve_uids": lambda s, box: s.reserve_uids(box, 9),
+    "rename_level": lambda s, box: s.rename_level("x", "y"),
     "set_role": lambda s, box: s.set_role(box, None),
     "subscribe": lambda s, box: s.subscribe("INBOX", True),
     "lock_maildrop": lambda s, box: s.lock_maildrop(),

@@ -400,6 +400,11 @@ class Store(Protocol):
         its annotations there (RFC 9051 6.3.6, RFC 5464 4.1). named: as of `delete_mailbox`."""
         ...
 
+    async def rename_level(self, level: str, name: str) -> None:
+        """Rename the mailboxes below a name that is none itself (any more): \\Noselect, with inferior names (RFC 9051
+        6.3.6). Raises NoSuchMailbox where there are none, or the name has a mailbox."""
+        ...
+
     async def set_role(self, mailbox: int, role: str | None) -> None:
         """Give or take a special use. Raises RoleTaken."""
         ...

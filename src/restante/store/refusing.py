@@ -127,6 +127,9 @@ class Refusing(ABC):
     async def rename_mailbox(self, mailbox: int, name: str, named: str | None = None) -> None:
         self.refuse()
 
+    async def rename_level(self, level: str, name: str) -> None:
+        self.refuse()
+
     async def set_role(self, mailbox: int, role: str | None) -> None:
         self.refuse()
 

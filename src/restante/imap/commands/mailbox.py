@@ -84,10 +84,16 @@ async def _to_delete(place: Place) -> Mailbox:
 
 
 async def rename(session: ImapSession, command: Rename) -> Reply:
-    """RENAME, with all children; INBOX stays and gives its messages away (RFC 9051 6.3.6)."""
+    """RENAME, with all children; INBOX stays and gives its messages away (RFC 9051 6.3.6). A name that is none, with
+    mailboxes below it, hands these on, as in the example there."""
     place = await session.places.find(mailbox_name(command.mailbox))
-    mailbox = await place.existing(Rights.DELETE_MAILBOX)
     name = mailbox_name(command.to)
+    try:
+        mailbox = await place.existing(Rights.DELETE_MAILBOX)
+    except NoSuchMailbox:
+        if not await _level_renamed(session, place, name, command.mailbox):
+            raise
+        return Reply(b"RENAME completed.")
     if name == INBOX:
         raise MailboxExists("INBOX is always there.")
     to = await session.places.making(name)
@@ -100,6 +106,18 @@ async def rename(session: ImapSession, command: Rename) -> Reply:
     if mailbox.name != INBOX:
         tell_name(session, to, to.name, command.mailbox)
     return Reply(b"RENAME completed.")
+
+
+async def _level_renamed(session: ImapSession, place: Place, name: str, asked: str) -> bool:
+    """Rename what is below a name of the own account that is no mailbox; whether such a name can go there."""
+    if not place.own or name == INBOX:
+        return False
+    to = await session.places.making(name)
+    if not to.own:
+        return False
+    await place.store.rename_level(place.name, to.name)
+    tell_name(session, to, to.name, asked, ("\\NonExistent", "\\HasChildren"))
+    return True
 
 
 async def _acted(session: ImapSession, place: Place, *names: str) -> None:

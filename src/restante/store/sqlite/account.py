@@ -433,6 +433,9 @@ class SqliteStore(Octets, Retention, Sharing):
     async def rename_mailbox(self, mailbox: int, name: str, named: str | None = None) -> None:
         await self._write(mailboxes.rename, mailbox, name, await self._quota(), named)
 
+    async def rename_level(self, level: str, name: str) -> None:
+        await self._write(mailboxes.rename_level, level, name, await self._quota())
+
     async def set_role(self, mailbox: int, role: str | None) -> None:
         await self._write(mailboxes.set_role, mailbox, role)
 

@@ -260,20 +260,35 @@ def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS, named: str
         return
     if name.startswith(here.name + SEPARATOR):
         raise CannotChangeMailbox("A mailbox cannot become its own child.")
-    moving = [(key, here.name, name)]
-    children: list[tuple[int, str]] = typed(tx.db.execute(_CHILDREN, (here.name + SEPARATOR, here.name + "0")))
-    for child, old in children:
-        moving.append((child, old, checked(name + old[len(here.name) :])))
+    _move(tx, [(key, here.name), *_children(tx, here.name)], here.name, name, limits)
+
+
+def rename_level(tx: Write, level: str, name: str, limits: Quota = NO_LIMITS) -> None:
+    """Give the mailboxes below a name that is none another one; see `Store.rename_level`."""
+    level, name = canonical(level), checked(name)
+    children = _children(tx, level)
+    if not children or _key(tx, level) is not None:
+        raise NoSuchMailbox("There is no such mailbox.")
+    if name == level or _key(tx, name) is not None:
+        raise MailboxExists("A mailbox of this name exists already.")
+    if name.startswith(level + SEPARATOR):
+        raise CannotChangeMailbox("A mailbox cannot become its own child.")
+    _move(tx, children, level, name, limits)
+
+
+def _move(tx: Write, mailboxes: list[tuple[int, str]], above: str, name: str, limits: Quota) -> None:
+    """Put `name` in the place of `above`, which all these names (with their keys) have at their beginning."""
+    moving = [(key, old, checked(name + old[len(above) :])) for key, old in mailboxes]
     taken = {row[0] for row in tx.db.execute("SELECT name FROM mailbox").fetchall()} - {old for _, old, _ in moving}
     if any(new in taken for _, _, new in moving):
         raise MailboxExists("A mailbox below the new name exists already.")
     levels = name.split(SEPARATOR)
     for depth in range(1, len(levels)):
-        above = SEPARATOR.join(levels[:depth])
-        if _key(tx, above) is None:
-            _insert(tx, above, None, None)
-    for child, old, new in moving:
-        give_name(tx, child, old, new)
+        level = SEPARATOR.join(levels[:depth])
+        if _key(tx, level) is None:
+            _insert(tx, level, None, None)
+    for key, old, new in moving:
+        give_name(tx, key, old, new)
     check_mailboxes(tx, limits)
 
 
@@ -291,8 +306,12 @@ def give_name(tx: Write, key: int, old: str, new: str) -> None:
 
 def below(tx: Write, name: str) -> list[int]:
     """Keys of the mailboxes below this name."""
-    children: list[tuple[int, str]] = typed(tx.db.execute(_CHILDREN, (name + SEPARATOR, name + "0")))
-    return [key for key, _ in children]
+    return [key for key, _ in _children(tx, name)]
+
+
+def _children(tx: Write, name: str) -> list[tuple[int, str]]:
+    """Keys and names of the mailboxes below this name."""
+    return list(typed(tx.db.execute(_CHILDREN, (name + SEPARATOR, name + "0"))))
 
 
 def _empty_inbox(tx: Write, inbox: int, name: str) -> None:

@@ -92,6 +92,7 @@ REFUSED = [
         id="line-after-text",
     ),
     pytest.param("server = 3\n", 1, "server", "[server]", id="table-as-value"),
+    pytest.param("[imap]\nother_users = 'A\u0308mter'\n", 2, "imap.other_users", "NFC", id="name-no-client-sends"),
     pytest.param("[limits]\nline = '9 parsecs'\n", 2, "limits.line", "10 MB", id="bad-size"),
     pytest.param("[store]\nretention = 'long'\n", 2, "store.retention", "30 m", id="bad-duration"),
     pytest.param("[log]\nformat = 'jsn'\n", 2, "log.format", 'Did you mean "json"?', id="bad-choice"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +167,11 @@ class _ConfigReading(Reading):
         if not re.fullmatch(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+)?", config.imap.admin):
             raise self.error(("imap", "admin"), "imap.admin is no URI.", "Write it like mailto:postmaster@example.org.")
         others = config.imap.other_users
-        if not re.fullmatch(r"[^\x00-\x1f/%*\"\\]{1,100}", others) or is_inbox(others):
+        one_level = re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029/%*\"\\]{1,100}", others)
+        if not one_level or is_inbox(others) or not unicodedata.is_normalized("NFC", others):
             raise self.error(
-                ("imap", "other_users"), 'imap.other_users is one level of a mailbox name, without "/", "%", "*".'
+                ("imap", "other_users"),
+                'imap.other_users is one level of a mailbox name, composed (NFC), without "/", "%", "*".',
             )
         seen: dict[str, str] = {}
         for name, role in config.accounts.mailboxes.items():

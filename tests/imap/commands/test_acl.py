@@ -361,6 +361,23 @@ def test_anyone_where_the_operator_lets_people() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("dialect", [b"IMAP4rev2", b"UTF8=ACCEPT"])
+def test_rfc9051_5_1_the_others_prefix_is_written_as_names_are(dialect: bytes) -> None:
+    async def scenario(world: World) -> None:
+        world.config = ImapTable(other_users="\u00c4mter")
+        await people(world)
+        await (await world.client(user=b"bob")).ok(b"SETACL Projects ann@example.org lr")
+        ann = await world.client(user=b"ann")
+        said = b'* NAMESPACE (("" "/")) (("%b/" "/")) NIL\r\nT OK NAMESPACE completed.\r\n'
+        assert await ann.do(b"NAMESPACE") == said % b"&AMQ-mter"
+        assert b"&AMQ-mter/bob@example.org/Projects" in await ann.ok(b'LIST "" "&AMQ-mter/*"')
+        await ann.ok(b"ENABLE " + dialect)
+        assert await ann.do(b"NAMESPACE") == said % "\u00c4mter".encode()
+        assert "\u00c4mter/bob@example.org/Projects".encode() in await ann.ok('LIST "" "\u00c4mter/*"'.encode())
+
+    run(scenario)
+
+
 def test_capabilities() -> None:
     async def scenario(world: World) -> None:
         got = await (await world.client()).ok(b"CAPABILITY")

@@ -160,11 +160,11 @@ def test_rfc5255_3_3_and_3_4_responses() -> None:
         "Public Folders/": GERMAN.prefix("Public Folders/"),
     }
     kinds = [[(prefix, "/", translation)] for prefix, translation in names.items()]
-    assert namespace_response(*kinds) == (
+    assert namespace_response(*kinds, utf8=False) == (
         b'* NAMESPACE (("" "/")) (("Other Users/" "/" "TRANSLATION" ("Andere Benutzer/")))'
         b' (("Public Folders/" "/" "TRANSLATION" ("Gemeinsame Postf&AOQ-cher/")))\r\n'
     )
-    assert namespace_response(kinds[0], (), ()) == b'* NAMESPACE (("" "/")) NIL NIL\r\n'
+    assert namespace_response(kinds[0], (), (), utf8=False) == b'* NAMESPACE (("" "/")) NIL NIL\r\n'
 
 
 def test_texts_are_utf8_lines_that_begin_with_no_bracket() -> None:

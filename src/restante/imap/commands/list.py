@@ -283,7 +283,7 @@ async def lsub(session: ImapSession, command: Lsub) -> Reply:
 
 
 async def namespace(session: ImapSession, _command: Namespace) -> Reply:
-    session.write(namespace_response(*_translated(session)))
+    session.write(namespace_response(*_translated(session), utf8=session.dialect.utf8))
     return Reply(b"NAMESPACE completed.")
 
 
@@ -291,7 +291,7 @@ def tell_translations(session: ImapSession) -> None:
     """The NAMESPACE response that follows LANGUAGE, where prefixes have other names now (RFC 5255 3.2)."""
     namespaces = _translated(session)
     if any(translation is not None for kind in namespaces for _, _, translation in kind):
-        session.write(namespace_response(*namespaces))
+        session.write(namespace_response(*namespaces, utf8=session.dialect.utf8))
 
 
 def _translated(session: ImapSession) -> list[list[Prefix]]:

@@ -154,15 +154,21 @@ Prefix = tuple[str, str, str | None]
 """A namespace: its prefix, its separator, and what the prefix is called for people, if that is something else."""
 
 
-def namespace_response(personal: Iterable[Prefix], others: Iterable[Prefix], shared: Iterable[Prefix]) -> bytes:
-    """The NAMESPACE response (RFC 2342 5, RFC 9051 7.3.4), with TRANSLATION (RFC 5255 3.4, always modified UTF-7)."""
-    return b"* NAMESPACE %b %b %b\r\n" % (_prefixes(personal), _prefixes(others), _prefixes(shared))
+def namespace_response(
+    personal: Iterable[Prefix], others: Iterable[Prefix], shared: Iterable[Prefix], *, utf8: bool
+) -> bytes:
+    """The NAMESPACE response (RFC 2342 5, RFC 9051 7.3.4), with TRANSLATION (RFC 5255 3.4, always modified UTF-7).
+
+    utf8: prefixes go out as UTF-8, as all names do then (RFC 9051 5.1, RFC 6855 3)."""
+    kinds = [_prefixes(kind, utf8) for kind in (personal, others, shared)]
+    return b"* NAMESPACE " + b" ".join(kinds) + b"\r\n"
 
 
-def _prefixes(prefixes: Iterable[Prefix]) -> bytes:
+def _prefixes(prefixes: Iterable[Prefix], utf8: bool) -> bytes:
     shown = []
     for prefix, separator, translation in prefixes:
-        entry = string(encode_utf7(prefix)) + b" " + quoted(separator.encode("ascii"))
+        raw = prefix.encode("utf-8") if utf8 else encode_utf7(prefix)
+        entry = string(raw, utf8) + b" " + quoted(separator.encode("ascii"))
         if translation is not None:
             entry += b' "TRANSLATION" (' + string(encode_utf7(translation)) + b")"
         shown.append(b"(" + entry + b")")

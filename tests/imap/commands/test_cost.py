@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import tracemalloc
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from restante.imap.commands import contexts, fetch_rows, watching
-from restante.imap.commands.fetch_body import SELECTED_AT_ONCE
+from restante.imap.commands.fetch_body import SECTIONS, SELECTED_AT_ONCE
 from restante.mime.analyse import analyse
 from restante.mime.headers import FieldSelector
 from restante.mime.model import Trait
@@ -166,6 +167,32 @@ def test_fields_of_a_long_header_are_chosen_on_a_thread(monkeypatch: pytest.Monk
             got.index(b"Subject: short\r\n\r\n") < got.index(b"Subject: long\r\n\r\n") < got.index(b"Subject: behind")
         )
         assert here == {False: {True}, True: {False}}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("item", [b"BODY.PEEK[]<%d.1>", b"BODY.PEEK[%d]"])
+def test_thousands_of_sections_leave_others_their_turn(item: bytes) -> None:
+    """Also where the client reads so fast that the session never waits for it."""
+
+    async def scenario(world: World) -> None:
+        await fill(world, 60)
+        client = await world.client(b"SELECT INBOX")
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        try:
+            got = await client.ok(b"FETCH 1:* (%b)" % b" ".join([item % number for number in range(1, 2_001)]))
+        finally:
+            task.cancel()
+        assert got.count(b" FETCH (") == 60
+        assert turns >= 60 * 2_000 // SECTIONS
 
     run(scenario)
 

@@ -8,6 +8,7 @@ RFC 9738 3.1.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ from .fetch_rows import send
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
+
+
+COMPILED_AT_ONCE = 100
+"""Items made ready on the event loop: names of header fields become an expression, which takes 0.3 ms."""
 
 
 async def fetch(session: ImapSession, command: Fetch) -> Reply:
@@ -54,7 +59,8 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
         if session.dialect.condstore:
             items = (*items, Item.MODSEQ)
     reply = Reply(b"FETCH completed.")
-    if not await send(session, view, spans, compile_plan(items), descending=bool(limited)):
+    plan = compile_plan(items) if len(items) <= COMPILED_AT_ONCE else await asyncio.to_thread(compile_plan, items)
+    if not await send(session, view, spans, plan, descending=bool(limited)):
         reply = Reply(b"Some parts could not be decoded.", b"UNKNOWN-CTE", Answer.NO)
     if session.place is not None and session.place.past is not None and session.place.past.passed_over():
         reply = Reply(b"Some messages cannot be read from the backup.", b"UNAVAILABLE", Answer.NO)

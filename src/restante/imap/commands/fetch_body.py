@@ -41,6 +41,9 @@ BUDGET = 1 << 20
 SMALL = 1 << 16
 """A message up to this size is read whole, even where less of it is wanted: one read for many messages."""
 
+SECTIONS = 8_000
+"""Sections written at once, beside those of one message, of which a command may ask for thousands: some 10 ms."""
+
 CHUNK = 1 << 18
 """Octets read at once from a large message."""
 
@@ -135,10 +138,12 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
     messages = _messages(plan, rows)
     own = all(section.own for section in plan.bodies)
     selects = any(section.selector is not None for section in plan.bodies)
-    start, complete = 0, True
+    start, complete, sections = 0, True, len(plan.bodies)
     while start < len(messages):
         stop, octets = start, 0
-        while stop < len(messages) and (stop == start or octets + messages[stop].size <= BUDGET):
+        while stop < len(messages) and (
+            stop == start or (octets + messages[stop].size <= BUDGET and (stop - start + 1) * sections <= SECTIONS)
+        ):
             octets += messages[stop].size
             stop += 1
         group = messages[start:stop]
@@ -160,6 +165,8 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
         for i in range(start, stop):
             messages[i].data = None
         await session.flush_if_full()
+        if sections > 1 and sections * (stop - start + 1) > SECTIONS:
+            await asyncio.sleep(0)  # others' turn: a client that reads fast never lets us wait
         start = stop
     return complete
 

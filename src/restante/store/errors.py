@@ -71,6 +71,12 @@ class RoleTaken(CannotChangeMailbox):
     code = "ROLE-TAKEN"
 
 
+class TooManyNames(CannotChangeMailbox):
+    """RFC 5530 LIMIT: the account has as many mailboxes, or subscriptions, as it may have."""
+
+    code = "TOO-MANY-NAMES"
+
+
 class OverQuota(StoreRefusal):
     """RFC 5530 OVERQUOTA; LMTP 452/552 with 4.2.2 or 5.2.2."""
 

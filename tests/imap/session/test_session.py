@@ -444,6 +444,21 @@ def test_rfc9051_6_3_9_patterns_cost_no_more_than_names_can_need() -> None:
     run(scenario)
 
 
+def test_rfc5530_3_bounds_on_names_are_limits_also_where_the_store_meets_them() -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"CREATE a")
+        for command in (b"CREATE b/c", b"RENAME a b/c/d", b"RENAME INBOX b/c"):
+            assert b"T NO [LIMIT] " in await client.do(command)
+        for number in range(5):
+            await client.ok(b"CREATE s%d" % number)
+            await client.ok(b"SUBSCRIBE s%d" % number)
+            await client.ok(b"DELETE s%d" % number)
+        await client.ok(b"CREATE s")
+        assert b"T NO [LIMIT] " in await client.do(b"SUBSCRIBE s")
+
+    run(scenario, mailboxes=3)
+
+
 def test_rfc5258_3_an_empty_pattern_names_nothing_in_the_extended_form() -> None:
     async def scenario(world: World) -> None:
         client = await world.client()

@@ -25,6 +25,7 @@ CODES: tuple[tuple[type[Refusal], bytes], ...] = (
     (LoginUnavailable, b"UNAVAILABLE"),
     (PrivacyRequired, b"PRIVACYREQUIRED"),
     (store.RoleTaken, b"USEATTR"),
+    (store.TooManyNames, b"LIMIT"),
     (store.NoSuchMailbox, b"NONEXISTENT"),
     (store.NoSuchMessage, b"EXPUNGEISSUED"),
     (store.NoPermission, b"NOPERM"),

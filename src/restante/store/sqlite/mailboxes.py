@@ -14,7 +14,7 @@ import apsw
 
 from ...inbox import is_inbox
 from ..backup import Served
-from ..errors import BadMailboxName, CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken
+from ..errors import BadMailboxName, CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken, TooManyNames
 from ..model import INBOX, ROLES, SEPARATOR, Adoption, Mailbox
 from ..quota import NO_LIMITS, Quota
 from . import acl
@@ -128,7 +128,7 @@ def _key(tx: Write, name: str) -> int | None:
 def _insert(tx: Write, name: str, role: str | None, uidvalidity: int | None) -> int:
     (count,) = tx.db.execute("SELECT count(*) FROM mailbox").fetchone() or (0,)
     if count >= tx.settings.mailboxes:
-        raise CannotChangeMailbox(f"This account has its {count} mailboxes already.", "Delete one first.")
+        raise TooManyNames(f"This account has its {count} mailboxes already.", "Delete one first.")
     if role is not None:
         _check_role(tx, role, 0)
     tx.db.execute(
@@ -347,7 +347,7 @@ def subscribe(tx: Write, name: str, subscribed: bool) -> None:
         name = checked(name)
         (count,) = tx.db.execute("SELECT count(*) FROM subscription WHERE user = ?", (tx.user,)).fetchone() or (0,)
         if count >= 2 * tx.settings.mailboxes:
-            raise CannotChangeMailbox("There are too many subscriptions.", "Unsubscribe from some first.")
+            raise TooManyNames("There are too many subscriptions.", "Unsubscribe from some first.")
         tx.db.execute("INSERT INTO subscription (user, name) VALUES (?, ?)", (tx.user, name))
     else:
         tx.db.execute("DELETE FROM subscription WHERE user = ? AND name = ?", (tx.user, name))

@@ -459,6 +459,24 @@ def test_rfc5530_3_bounds_on_names_are_limits_also_where_the_store_meets_them() 
     run(scenario, mailboxes=3)
 
 
+def test_what_is_refused_by_no_is_no_error_of_the_client() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(limits=LimitsTable(bad_commands=3, message=10))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        await client.ok(b"SELECT INBOX")
+        for number in range(5):
+            assert b" NO [TOOBIG] " in await client.raw(b"a%d APPEND INBOX {11}\r\n" % number, b"a%d" % number)
+            assert b" NO [BADCHARSET " in await client.do(b"SEARCH CHARSET X-NONE ALL")
+        await client.ok(b"NOOP")
+        for _ in range(2):
+            assert b"T BAD" in await client.do(b"NOSUCH")
+        client.connection.feed(b"a NOSUCH\r\n")
+        assert b"* BYE Too many errors" in await client.until(lambda written: b"BYE" in written)
+
+    run(scenario)
+
+
 def test_rfc5258_3_an_empty_pattern_names_nothing_in_the_extended_form() -> None:
     async def scenario(world: World) -> None:
         client = await world.client()

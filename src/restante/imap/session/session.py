@@ -322,7 +322,9 @@ class ImapSession(Standing):
             return reply_to(refusal, try_create=entry.files_mail)
 
     async def _bad(self, bad: Bad) -> None:
-        """Answer what the reader refused; end a connection that sends little else."""
+        """Answer what the reader refused; end a connection that sends little else but what is no command.
+
+        A NO is none of these errors: who uploads a folder may have twenty messages in a row that are too large."""
         if bad.fatal:
             await self.end(line_text(bad.text), bad.code)
         code = b"[" + bad.code + b"] " if bad.code else b""
@@ -330,7 +332,7 @@ class ImapSession(Standing):
         self.write(b"%b %b %b%b\r\n" % (bad.tag, answer, code, self.text(line_text(bad.text))))
         if bad.unsaves and self.view_or_none is not None:
             self.view_or_none.saved = NOTHING  # RFC 5182 2.1
-        self._bad_in_a_row += 1
+        self._bad_in_a_row = 0 if bad.no else self._bad_in_a_row + 1
         before_login = self.state is State.NOT_AUTHENTICATED
         self.login_by = None
         self.without_login += before_login

@@ -6,9 +6,12 @@ import re
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from restante.imap.commands import resync
 from restante.imap.commands.resync import absent, matched_uid
@@ -39,6 +42,9 @@ PAIRS = [
     pytest.param(((1, 3),), ((3, 4), (9, 9)), 9, id="all match"),
     pytest.param(((1, 1),), ((4, 4),), 0, id="none"),
     pytest.param(((1, 4294967295),), ((3, 4294967295),), 4, id="long ranges end with the mailbox"),
+    pytest.param(((1, 2), (3, 3)), ((3, 4),), 4, id="the sets are not of one length"),
+    pytest.param(((2, 3),), ((4, 4), (9, 9)), 9, id="one range beside two"),
+    pytest.param(((4, 4),), ((9, 9),), 0, id="there is no such message"),
 ]
 
 
@@ -48,6 +54,46 @@ def test_pairs_that_match(
 ) -> None:
     asked = QResync(7, 1, None, Sequence(numbers), Sequence(uids, uid=True))
     assert matched_uid(view_of(3, 4, 9), asked) == expected
+
+
+def test_pairs_cost_what_is_written_not_what_they_cover() -> None:
+    """A line has room for 4,000 ranges over all messages: looked at one by one, a session stopped all others for a
+    minute."""
+    looked: list[int] = []
+
+    class Counted:
+        def __len__(self) -> int:
+            return 10_000
+
+        def __getitem__(self, at: int) -> int:
+            looked.append(at)
+            return at + 1
+
+    view = view_of(1)
+    uids: Any = Counted()
+    view.uids = UidList(uids)
+    written = ((1, 10_000),) * 100
+    assert matched_uid(view, QResync(7, 1, None, Sequence(written), Sequence(written, uid=True))) == 10_000
+    assert len(looked) < 100 * 20
+
+
+@given(
+    st.lists(st.integers(1, 14), unique=True, min_size=1).map(sorted),
+    st.lists(st.tuples(st.integers(1, 12), st.integers(0, 5)), max_size=4),
+    st.lists(st.tuples(st.integers(1, 14), st.integers(0, 5)), max_size=4),
+)
+def test_pairs_in_runs_match_as_pairs_do(
+    there: list[int], numbers: list[tuple[int, int]], uids: list[tuple[int, int]]
+) -> None:
+    one, other = (tuple((low, low + more) for low, more in some) for some in (numbers, uids))
+    best = 0
+    each = (chain.from_iterable(range(low, high + 1) for low, high in some) for some in (one, other))
+    for number, uid in zip(*each, strict=False):
+        if number > len(there) or there[number - 1] != uid:
+            break
+        best = uid
+    asked = QResync(7, 1, None, Sequence(one), Sequence(other, uid=True))
+    assert matched_uid(view_of(*there), asked) == best
 
 
 def test_changed_since_asks_the_store_whatever_was_heard() -> None:

@@ -10,7 +10,6 @@ import asyncio
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...query.language import Sequence
@@ -48,24 +47,39 @@ async def resynchronise(session: ImapSession, view: View, asked: QResync) -> Non
 def matched_uid(view: View, asked: QResync) -> int:
     """The largest UID up to which the client's own pairs show that it knows every removal (RFC 7162 3.2.5.2).
 
-    Pairs are compared in order up to the first that does not match; 0 where none does.
+    Pairs are compared in order up to the first that does not match; 0 where none does. Cost: the ranges written, which
+    may cover all messages thousands of times.
     """
     if asked.known_sequences is None or asked.known_sequence_uids is None:
         return 0
     uids = view.uids.uids
     best = 0
-    for number, uid in _pairs(asked.known_sequences.ranges, asked.known_sequence_uids.ranges):
-        if number > len(uids) or uids[number - 1] != uid:
+    for number, uid, length in _runs(asked.known_sequences.ranges, asked.known_sequence_uids.ranges):
+        start, stop = number - 1, min(number - 1 + length, len(uids))
+        if start >= stop or uids[start] != uid:
             break
-        best = uid
+        # The distance from a message's place to its UID never falls: as many match as are as far off as the first.
+        matching = bisect_right(range(start, stop), uid - start, key=lambda at: uids[at] - at)
+        best = uid + matching - 1
+        if matching < length:
+            break
     return best
 
 
-def _pairs(numbers: tuple[Range, ...], uids: tuple[Range, ...]) -> Iterator[tuple[int, int]]:
-    """(number, UID) pairs of two sets read side by side; ends with the shorter one."""
-    ascending = (range(low, high + 1) for low, high in numbers if low and high)
-    beside = (range(low, high + 1) for low, high in uids if low and high)
-    return zip(chain.from_iterable(ascending), chain.from_iterable(beside), strict=False)
+def _runs(numbers: tuple[Range, ...], uids: tuple[Range, ...]) -> Iterator[tuple[int, int, int]]:
+    """Pairs of two sets read side by side, those that go up by one each together: (number, UID, how many pairs). Ends
+    with the shorter set."""
+    beside = iter(uids)
+    uid, top = 1, 0
+    for number, last in numbers:
+        while number <= last:
+            if uid > top:
+                uid, top = next(beside, (1, 0))
+                if not top:
+                    return
+            length = min(last - number, top - uid) + 1
+            yield number, uid, length
+            number, uid = number + length, uid + length
 
 
 async def tell_vanished(session: ImapSession, view: View, asked: Sequence, since: int) -> None:

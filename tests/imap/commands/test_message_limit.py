@@ -69,6 +69,15 @@ CASES: dict[str, str] = {
         A> UID SEARCH UIDAFTER 7
         A< * SEARCH
         A< T OK SEARCH completed.
+        A> UID SEARCH UIDBEFORE 1
+        A< * SEARCH
+        A< T OK SEARCH completed.
+        A> UID SEARCH RETURN (COUNT) UNDELETED UIDAFTER 4294967295
+        A< * ESEARCH (TAG "T") UID COUNT 0
+        A< T OK SEARCH completed.
+        A> UID SEARCH NOT UIDBEFORE 1
+        A< * SEARCH 5 6 7
+        A< T OK [MESSAGELIMIT 3 5] ...
         A> UID SEARCH 1:4 UIDAFTER 1 UIDBEFORE 6
         A< * SEARCH 2 4 5
         A< T OK SEARCH completed.

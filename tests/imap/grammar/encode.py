@@ -496,7 +496,7 @@ def _plain_key(key: q.Query) -> bytes:
         case q.Sequence(ranges, uid, saved):
             return (b"UID " if uid else b"") + _set(ranges, saved)
         case q.Uids(ranges):
-            return b"UID " + format_ranges(ranges)
+            return b"UID " + format_ranges(ranges) if ranges else b"UIDBEFORE 1"
         case q.Larger(octets):
             return b"LARGER %d" % octets
         case q.Smaller(octets):

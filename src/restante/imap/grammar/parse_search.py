@@ -189,18 +189,22 @@ def _object_id(make: Callable[[str], q.Query]) -> Reader:
     return read
 
 
+_NO_UID = q.Uids(())
+"""The empty set, told from other keys that match nothing: who asks for it looks at no message (RFC 9738 3.1, 3.2)."""
+
+
 def _uid_after(cursor: Cursor, text: _Text) -> q.Query:
     """ "UIDAFTER" SP uniqueid: UIDs above it, and never "*" for want of one (RFC 9738 3.2)"""
     cursor.sp()
     uid = cursor.nz_number()
-    return q.Not(q.All()) if uid == MAX_NUMBER else q.Sequence(((uid + 1, MAX_NUMBER),), True)
+    return _NO_UID if uid == MAX_NUMBER else q.Sequence(((uid + 1, MAX_NUMBER),), True)
 
 
 def _uid_before(cursor: Cursor, text: _Text) -> q.Query:
     """ "UIDBEFORE" SP uniqueid: UIDs below it (RFC 9738 3.2)"""
     cursor.sp()
     uid = cursor.nz_number()
-    return q.Not(q.All()) if uid == 1 else q.Sequence(((1, uid - 1),), True)
+    return _NO_UID if uid == 1 else q.Sequence(((1, uid - 1),), True)
 
 
 _KEYS: dict[bytes, Reader] = {

@@ -138,6 +138,9 @@ CASES: dict[str, str] = {
         # a reply that has a code already keeps it
         A> UID STORE 1:6 (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Draft)
         A< * OK [HIGHESTMODSEQ <n>] ...
+        A< * 5 FETCH (UID 6 FLAGS () MODSEQ (<n>))
+        A< * 4 FETCH (UID 5 FLAGS () MODSEQ (<n>))
+        A< * 3 FETCH (UID 4 FLAGS (\\Seen) MODSEQ (<n>))
         A< * NO [MESSAGELIMIT 3 4] ...
         A< T OK [MODIFIED 4:6] ...
     """,

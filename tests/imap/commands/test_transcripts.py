@@ -388,6 +388,7 @@ CASES: dict[str, str] = {
         A< T OK ...
         A> STORE 1:2 (UNCHANGEDSINCE <n:start>) +FLAGS.SILENT (\\Answered)
         A< * 2 FETCH (UID 2 MODSEQ (<n:second>))
+        A< * 1 FETCH (UID 1 FLAGS (\\Flagged \\Recent) MODSEQ (<n:first>))
         A< T OK [MODIFIED 1] ...
         A> FETCH 1:* (FLAGS) (CHANGEDSINCE <n:start>)
         A< * 1 FETCH (FLAGS (\\Flagged \\Recent) MODSEQ (<n:first>))
@@ -416,7 +417,39 @@ CASES: dict[str, str] = {
         A< ...
         A< T OK [READ-WRITE] ...
         A> STORE 3 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($MDNSent)
+        A< * 3 FETCH (UID 3 FLAGS (\\Recent) MODSEQ (<n>))
         A< T OK [MODIFIED 3] ...
+    """,
+    "rfc7162-3.1.3 what a conditional store leaves as it was is told all the same": """
+        A> SELECT INBOX (CONDSTORE)
+        A< ...
+        A< T OK [READ-WRITE] ...
+        A> STORE 2 +FLAGS.SILENT (\\Seen)
+        A< * 2 FETCH (UID 2 MODSEQ (<n:first>))
+        A< T OK ...
+        A> UID STORE 1:3 (UNCHANGEDSINCE <n:first>) +FLAGS.SILENT (\\Seen)
+        A< * 1 FETCH (UID 1 MODSEQ (<n:second>))
+        A< * 3 FETCH (UID 3 MODSEQ (<n:second>))
+        A< * 2 FETCH (UID 2 FLAGS (\\Seen \\Recent) MODSEQ (<n:first>))
+        A< T OK STORE completed.
+        A> STORE 1,3 (UNCHANGEDSINCE <n:second>) +FLAGS.SILENT (\\Seen)
+        A< * 1 FETCH (UID 1 FLAGS (\\Seen \\Recent) MODSEQ (<n:second>))
+        A< * 3 FETCH (UID 3 FLAGS (\\Seen \\Recent) MODSEQ (<n:second>))
+        A< T OK STORE completed.
+        # of one that somebody has removed meanwhile nothing is told
+        B> SELECT INBOX
+        B< ...
+        B< T OK ...
+        B> UID STORE 2 +FLAGS.SILENT (\\Deleted)
+        B< ...
+        B< T OK ...
+        B> UID EXPUNGE 2
+        B< * 2 EXPUNGE
+        B< T OK ...
+        A> STORE 1:3 (UNCHANGEDSINCE <n:second>) +FLAGS.SILENT (\\Seen)
+        A< * 1 FETCH (UID 1 FLAGS (\\Seen \\Recent) MODSEQ (<n:second>))
+        A< * 3 FETCH (UID 3 FLAGS (\\Seen \\Recent) MODSEQ (<n:second>))
+        A< T OK STORE completed.
     """,
     "rfc7162-3.2.5 qresync": """
         A> SELECT INBOX (QRESYNC (1 1))

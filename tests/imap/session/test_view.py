@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from restante.imap.session.contexts import Context
 from restante.imap.session.state import BadCommand
-from restante.imap.session.view import View, merged
+from restante.imap.session.view import View, merged, without
 from restante.query.language import All, Sequence
 from restante.store.model import Delta, Flagged, Mailbox, Snapshot, UidList
 
@@ -150,6 +150,16 @@ def test_star_in_an_empty_mailbox_is_refused_by_number_and_empty_by_uid() -> Non
 
 def test_spans_are_merged() -> None:
     assert merged([(5, 7), (0, 2), (2, 3), (6, 6), (6, 9)]) == [(0, 3), (5, 9)]
+
+
+@given(*[st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=5).map(merged)] * 2)
+def test_spans_without_others(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
+    def members(spans: list[tuple[int, int]]) -> set[int]:
+        return {position for start, stop in spans for position in range(start, stop)}
+
+    left = without(one, other)
+    assert members(left) == members(one) - members(other)
+    assert left == merged(left)
 
 
 def test_what_contexts_have_not_looked_at_stands_there_once() -> None:

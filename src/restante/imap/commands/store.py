@@ -16,7 +16,7 @@ from ..grammar.commands import FetchItem, Item, Store, StoreMode
 from ..grammar.sets import compress, format_ranges
 from ..session.permanent import tell_flags
 from ..session.state import Answer, BadCommand, Reply
-from ..session.view import Spans, View
+from ..session.view import Spans, View, count, without
 from . import limit
 from .fetch_plan import compile_plan, with_uid
 from .fetch_rows import send
@@ -61,6 +61,8 @@ async def store(session: ImapSession, command: Store) -> Reply:
         _tell_modseqs(session, view, flagged)
     elif len(flagged.changed):  # somebody changed flags since: the client cannot work out what they are now
         await _answer(session, view, command, view_spans(view, flagged.changed))
+    if command.silent and command.unchanged_since is not None and len(flagged.changed) < count(spans):
+        await _answer(session, view, command, _left_as_it_was(view, spans, flagged), descending=bool(limited))
     if not alone or (command.uid and len(view.gone)):
         await session.updates.tell(may_expunge=command.uid)
     return limit.told(session, _reply(view, command, spans, flagged), limited)
@@ -82,6 +84,14 @@ async def _answer(session: ImapSession, view: View, command: Store, spans: Spans
     elif command.uid or session.dialect.rev2:
         items = with_uid(session, Item.FLAGS)
     await send(session, view, spans, compile_plan(items), descending=descending)
+
+
+def _left_as_it_was(view: View, spans: Spans, flagged: Flagged) -> Spans:
+    """What a conditional STORE has not changed. Its client hears of each message with or without .SILENT: of one that
+    was already as wanted, "an untagged FETCH response MUST be sent"; of one that was refused it is told why, so that it
+    need not ask (RFC 7162 3.1.3)."""
+    there = without(spans, view_spans(view, view.gone))
+    return without(there, view_spans(view, flagged.changed))
 
 
 def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged) -> None:

@@ -272,3 +272,21 @@ def merged(spans: Iterable[tuple[int, int]]) -> Spans:
         else:
             out.append((start, stop))
     return out
+
+
+def without(spans: Spans, others: Spans) -> Spans:
+    """What of `spans` none of `others` has; both as `merged` gives them."""
+    out: Spans = []
+    at = 0
+    for start, stop in spans:
+        while at < len(others) and others[at][0] < stop:
+            low, high = others[at]
+            if start < low:
+                out.append((start, low))
+            start = max(start, high)
+            if high > stop:  # it may reach into the next
+                break
+            at += 1
+        if start < stop:
+            out.append((start, stop))
+    return out

@@ -401,6 +401,26 @@ def test_rfc5032_2_a_clock_set_back_is_noticed() -> None:
     run(scenario)
 
 
+def test_rfc5032_2_what_waits_long_for_the_store_is_not_passed_over() -> None:
+    """The window between two looks is the engine's own: what leaves it while a search waits had stayed a result."""
+
+    async def scenario(world: World) -> None:
+        class Late(Counting):
+            async def search(self, *arguments: Any, **options: Any) -> Any:
+                world.clock.advance(90)
+                return await self.store.search(*arguments, **options)
+
+        one = await inbox(world)
+        await play(one, (b"a UID SEARCH RETURN (UPDATE COUNT) YOUNGER 1000", b'* ESEARCH (TAG "a") UID COUNT 4'))
+        world.clock.advance(995)
+        await play(one, (b"b NOOP", b""))
+        world.clock.advance(65)
+        put_store(one, Late(world.store))
+        await play(one, (b"c NOOP", b'* ESEARCH (TAG "a") UID REMOVEFROM (0 1:4)'))
+
+    run(scenario)
+
+
 def test_rfc5267_4_3_3_sorted_results_have_positions() -> None:
     async def scenario(world: World) -> None:
         for subject in (b"delta", b"alpha", b"charlie", b"echo"):

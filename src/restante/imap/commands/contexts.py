@@ -19,7 +19,7 @@ from ..grammar.commands import CancelUpdate, ESearch, Sort
 from ..grammar.names import encode_mailbox
 from ..grammar.response import esearch_response, quoted
 from ..grammar.sets import Range, compress, compress_ordered
-from ..session.contexts import Context, lasting
+from ..session.contexts import SLACK, Context, lasting
 from ..session.criteria import resolved
 from ..session.ordered import Order, Run, places
 from ..session.state import BadCommand, Reply
@@ -133,7 +133,7 @@ async def tell_changed(session: ImapSession, view: View, delta: Delta, update: U
     for context in view.contexts.values():
         now, top = session.clock.now(), _top(view)
         crossing = context.crossing(now)
-        mine = await _looked_at(session, view, context, looked, crossing)
+        mine = await _looked_at(session, view, context, looked, crossing, now)
         await _settle(session, view, context, mine, arrived)
         context.top = top
         if crossing is not None:
@@ -170,12 +170,15 @@ def _order(session: ImapSession, view: View, keys: tuple[Criterion, ...]) -> Ord
 
 
 async def _looked_at(
-    session: ImapSession, view: View, context: Context, looked: array[int], crossing: Query | None
+    session: ImapSession, view: View, context: Context, looked: array[int], crossing: Query | None, now: float
 ) -> array[int]:
-    """The UIDs that this context must look at: what changed, and what time or a new highest UID has moved."""
+    """The UIDs that this context must look at: what changed, and what time or a new highest UID has moved. All, where
+    the answer to what time has moved came too late to be trusted."""
     more: set[int] = set()
     if crossing is not None:
         more.update(await session.selected_store.search(view.mailbox.key, crossing, view.everything))
+        if abs(session.clock.now() - now) > SLACK:
+            return view.uids.uids
     top = _top(view)
     if context.starred and top != context.top:
         more |= {context.top, top} - {0}

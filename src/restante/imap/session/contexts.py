@@ -27,6 +27,9 @@ from .ordered import Run, put_in, taken_out
 EVERY = 60.0
 """Seconds after which a context whose query looks at the clock is looked at again."""
 
+SLACK = 2
+"""Seconds by which a window of time is wider than what has passed, since the engine reads the clock itself."""
+
 _FEW = 64
 """Insertions into an array that cost less than making it anew."""
 
@@ -98,14 +101,14 @@ class Context:
     def crossing(self, now: float) -> Query | None:
         """Messages whose age has passed a border of this query since it was last looked at; None without one.
 
-        The window is two seconds wider, since the engine reads the clock itself. Where the clock has been set back,
-        all messages.
+        The engine must come to it within `SLACK`: else what has passed a border may have left the window as well. Where
+        the clock has been set back, all messages.
         """
         if not self.ages or abs(now - self.looked_at) < EVERY:
             return None
         if now < self.looked_at:
             return All()
-        passed = int(now - self.looked_at) + 2
+        passed = int(now - self.looked_at) + SLACK
         windows = [And((Within(age + passed, True), Within(age, False))) for age in self.ages]
         return Or(tuple(windows)) if len(windows) > 1 else windows[0]
 

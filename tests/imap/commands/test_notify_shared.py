@@ -66,6 +66,32 @@ def test_new_mail_in_a_shared_mailbox_is_told(group: bytes) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "group",
+    [
+        b'mailboxes "Other Users/BOB@example.org/Projects"',
+        b'subtree "Other Users/Bob@Example.Org"',
+        b'mailboxes "Other Users/bob@example.org/Inbox"',
+        b'subtree "Other Users/BOB@example.org/inbox"',
+    ],
+)
+def test_rfc5465_3_1_a_mailbox_may_be_named_in_another_case(group: bytes) -> None:
+    """As SELECT takes it: the name refers to a mailbox that the client can list."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        await bob.set_acl(1, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        ann = await listener(world, b"(%b (MessageNew MessageExpunge SubscriptionChange))" % group)
+        name = "INBOX" if b"nbox" in group else "Projects"
+        await world.add(b"more", mailbox=name, account="id-bob")
+        assert b'* STATUS "%b%b" (MESSAGES ' % (ABOVE, name.encode()) in await ann.pushed(b"STATUS")
+        other = await world.client(user=b"ann")
+        await other.ok(b'SUBSCRIBE "%b%b"' % (ABOVE, name.encode()))
+        assert b"\\Subscribed" in await ann.pushed(b"LIST")
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("group", [b"personal", b"inboxes", b"subscribed", b"subtree Work", b"mailboxes INBOX"])
 def test_who_names_own_mailboxes_alone_watches_nobody_elses(group: bytes) -> None:
     async def scenario(world: World) -> None:

@@ -421,6 +421,43 @@ def test_rfc7377_one_search_in_own_and_others_mailboxes() -> None:
     run(scenario)
 
 
+def test_rfc9051_6_3_8_unsubscribe_takes_a_name_in_the_form_that_subscribe_took() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        bob = world.engine.account("id-bob")
+        for key in (1, 2):
+            await bob.set_acl(key, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        ann = await world.client(user=b"ann")
+        for name in (b"Other Users/BOB@example.org/Projects", b"Other Users/bob@Example.org/inbox"):
+            await ann.ok(b'SUBSCRIBE "%b"' % name)
+            assert b'* LSUB () "/" "Other Users/bob@example.org/' in await ann.ok(b'LSUB "" "Other*"')
+            await ann.ok(b'UNSUBSCRIBE "%b"' % name)
+            assert await ann.ok(b'LSUB "" "Other*"') == b"T OK LSUB completed.\r\n"
+        await ann.ok(b'SUBSCRIBE "Other Users/bob@example.org/Projects"')
+        await ann.ok(b'UNSUBSCRIBE "Other Users/bob@example.org/projects"')
+        assert b"Projects" in await ann.ok(b'LSUB "" "Other*"')
+
+    run(scenario)
+
+
+def test_rfc7377_2_2_a_subtree_may_be_named_in_another_case() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.add(b"b1", account="id-bob")
+        bob = world.engine.account("id-bob")
+        for key in (1, 2, 3):
+            await bob.set_acl(key, "id-ann", FlagMode.ADD, parse_rights("lr"))
+        ann = await world.client(user=b"ann")
+        names = b'"Other Users/BOB@example.org/Projects" "Other Users/bob@example.org/inbox"'
+        for kind in (b"subtree", b"subtree-one"):
+            got = await ann.ok(b'ESEARCH IN (%b (%b)) RETURN (COUNT) SUBJECT "s"' % (kind, names))
+            assert re.findall(rb"MAILBOX \"Other Users/bob@example.org/([^\"]*)", got) == [
+                b"INBOX", b"Projects", b"Projects/Alpha",
+            ]  # fmt: skip
+
+    run(scenario)
+
+
 def test_rfc5464_3_3_annotations_need_rights_and_notifications_are_the_owners_alone() -> None:
     async def scenario(world: World) -> None:
         await people(world)

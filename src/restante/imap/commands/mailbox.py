@@ -137,6 +137,12 @@ async def subscribe(session: ImapSession, command: Subscribe) -> Reply:
 
 
 async def unsubscribe(session: ImapSession, command: Unsubscribe) -> Reply:
-    """UNSUBSCRIBE: any name, also of a mailbox that is gone."""
-    await session.own_store.subscribe(mailbox_name(command.mailbox), False)
+    """UNSUBSCRIBE: any name, also of a mailbox that is gone, in any form that SUBSCRIBE takes (RFC 9051 6.3.8)."""
+    store, name = session.own_store, mailbox_name(command.mailbox)
+    if name.startswith(session.places.prefix):
+        compared = session.places.compared
+        for other in await store.subscriptions():
+            if other != name and compared(other) == compared(name):
+                await store.subscribe(other, False)
+    await store.subscribe(name, False)
     return Reply(b"UNSUBSCRIBE completed.")

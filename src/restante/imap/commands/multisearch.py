@@ -249,6 +249,8 @@ def _named(
     Delivery may file into any mailbox (plus-addressing), so "inboxes" is "personal" (RFC 5465 6.3).
     """
     names = {called.get(name, name) for name in _canonical(source.mailboxes)}
+    compared = session.places.compared
+    subtrees = {compared(name) for name in names}
     for at, (place, mailbox) in enumerate(everything):
         match source.kind:
             case SourceKind.SELECTED:
@@ -260,9 +262,11 @@ def _named(
             case SourceKind.MAILBOXES:
                 meant = mailbox.name in names
             case SourceKind.SUBTREE_ONE:
-                meant = mailbox.name in names or mailbox.name.rpartition(SEPARATOR)[0] in names
+                name = compared(mailbox.name)
+                meant = name in subtrees or name.rpartition(SEPARATOR)[0] in subtrees
             case _:
-                meant = mailbox.name in names or any(above in names for above in _above(mailbox.name))
+                name = compared(mailbox.name)
+                meant = name in subtrees or any(above in subtrees for above in _above(name))
         if meant:
             yield at
 

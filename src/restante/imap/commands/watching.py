@@ -65,11 +65,15 @@ def told_of_selected(groups: Iterable[EventGroup]) -> Told:
 
 
 class Groups:
-    """The event groups about mailboxes that are not selected, ready to be asked about many names."""
+    """The event groups about mailboxes that are not selected, ready to be asked about many names.
 
-    __slots__ = ("_everywhere", "_exact", "_subscribed", "_subtrees", "server")
+    compared: what two names of one mailbox have in common (`Places.compared`).
+    """
 
-    def __init__(self, groups: Iterable[EventGroup]) -> None:
+    __slots__ = ("_compared", "_everywhere", "_exact", "_subscribed", "_subtrees", "server")
+
+    def __init__(self, groups: Iterable[EventGroup], compared: Callable[[str], str]) -> None:
+        self._compared = compared
         self._everywhere: Events | None = None
         """"inboxes" is "personal": any mailbox may get mail, by its address or by a rule (RFC 5465 6.3)."""
         self._subscribed: Events | None = None
@@ -95,7 +99,7 @@ class Groups:
         table = self._subtrees if group.filter is NotifyFilter.SUBTREE else self._exact
         for name in group.mailboxes:
             try:
-                named = mailbox_name(name)
+                named = self._compared(mailbox_name(name))
             except BadMailboxName:
                 continue  # no mailbox can have that name (RFC 5465 3.1: ignored)
             table[named] = table.get(named, _NO_EVENTS) | group.events
@@ -113,6 +117,7 @@ class Groups:
 
         own: it is in the personal namespace.
         """
+        name = self._compared(name)
         found = [self._everywhere if own else None, self._exact.get(name)]
         if subscribed:
             found.append(self._subscribed)
@@ -163,7 +168,7 @@ class Notifications:
 
     def __init__(self, session: ImapSession, groups: Iterable[EventGroup], *, at_once: bool) -> None:
         self.session = session
-        self.groups = Groups(groups)
+        self.groups = Groups(groups, session.places.compared)
         self.others: Others | None = None
         self._known: dict[int, Known] = {}
         self._validities: dict[str, int] = {}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import Refusal
 from ...inbox import is_inbox
-from ...store.directory import Account
+from ...store.directory import Account, fold_address
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.interface import Store
 from ...store.model import INBOX, SEPARATOR, Mailbox
@@ -174,6 +174,13 @@ class Places:
         if session.notifications is not None:
             store.own = session.notifications.own_of(owner.id)
         return Place(store, _with_inbox(name), self.prefix + level_of(owner.address) + SEPARATOR)
+
+    def compared(self, name: str) -> str:
+        """A name as names are compared: `find` takes the address of somebody else, and his INBOX, in any case."""
+        if not name.startswith(self.prefix):
+            return name
+        level, slash, rest = name[len(self.prefix) :].partition(SEPARATOR)
+        return self.prefix + level_of(fold_address(address_of(level))) + slash + _with_inbox(rest)
 
     def reached_by(self, patterns: tuple[str, ...]) -> bool:
         """Whether LIST patterns (with their reference) may match a name of somebody else, or one above it."""

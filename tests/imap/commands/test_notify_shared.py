@@ -171,6 +171,29 @@ def test_rfc5465_3_1_what_may_be_listed_but_not_watched_is_told_as_no_access() -
     run(scenario)
 
 
+def test_rfc5465_5_annotations_too_are_told_to_who_may_read_alone() -> None:
+    """Rights l and i let one read annotations (RFC 5464 3.3): ENABLE METADATA tells of them, NOTIFY asks for r, too."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world, "li")
+        projects = await key(bob, "Projects")
+        group = b"(mailboxes %b (MailboxMetadataChange))" % PROJECTS
+        ann = await world.client(b"ENABLE METADATA", user=b"ann")
+        await bob.annotate(projects, {"/shared/comment": b"x"})
+        assert b"* METADATA %b /shared/comment\r\n" % PROJECTS in await ann.ok(b"NOOP")
+        assert b'* LIST (\\NoAccess \\Noselect \\HasChildren) "/" %b\r\n' % PROJECTS in await ann.ok(
+            b"NOTIFY SET " + group
+        )
+        await bob.annotate(projects, {"/shared/comment": b"y"})
+        await silent(ann)
+        await bob.set_acl(projects, "id-ann", FlagMode.REPLACE, parse_rights("lr"))
+        assert await ann.pushed(b"LIST") == b'* LIST (\\HasChildren) "/" %b\r\n' % PROJECTS
+        await bob.annotate(projects, {"/shared/comment": b"z"})
+        assert await ann.pushed(b"METADATA") == b"* METADATA %b /shared/comment\r\n" % PROJECTS
+
+    run(scenario)
+
+
 def test_rfc5465_5_9_no_access_is_taken_back_also_of_what_could_not_be_listed_meanwhile() -> None:
     async def scenario(world: World) -> None:
         bob = await shared(world, "l")

@@ -21,7 +21,7 @@ from ...store.changes import AccountChanges, Change, Event
 from ...store.errors import BadMailboxName
 from ...store.interface import Watch
 from ...store.model import INBOX, SEPARATOR, Delta, Mailbox
-from ...store.rights import Rights, may_annotate
+from ...store.rights import Rights
 from ..grammar.commands import Item, StatusItem
 from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent, NotifyFilter
 from ..grammar.response import list_response, metadata_changed, status_response
@@ -352,14 +352,18 @@ class Notifications:
         events = self.groups.of(mailbox.name, subscribed=mailbox.subscribed, own=False)
         if events is None or may_watch(mailbox):
             return events
-        return events - MESSAGE_EVENTS or None
+        return events - self._need_read or None
+
+    @property
+    def _need_read(self) -> Events:
+        """Events that take the right to read. With NOTIFY those of annotations do, too (RFC 5465 5); ENABLE METADATA
+        tells whoever may read these (RFC 5464 3.3, 4.4)."""
+        return MESSAGE_EVENTS | {NotifyEvent.MAILBOX_METADATA} if self.at_once else MESSAGE_EVENTS
 
     def lacks_rights(self, mailbox: Mailbox) -> bool:
         """Whether a group wants events of somebody else's mailbox for which a right is missing."""
         events = self.groups.of(mailbox.name, subscribed=mailbox.subscribed, own=False) or _NO_EVENTS
-        if events & MESSAGE_EVENTS and not may_watch(mailbox):
-            return True
-        return NotifyEvent.MAILBOX_METADATA in events and not may_annotate(mailbox.rights)
+        return bool(events & self._need_read) and not may_watch(mailbox)
 
     async def write_access(
         self, told: Iterable[tuple[Mailbox, bool]], listed: list[tuple[Place, Mailbox]], subscribed: frozenset[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -342,6 +343,21 @@ def test_flags_are_the_readers_own() -> None:
         await ann.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
         await ann.ok(b"UNSELECT")
         await silent(ann)
+
+    run(scenario)
+
+
+def test_what_another_session_of_the_reader_has_seen_is_not_hidden_by_what_this_one_files() -> None:
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await listener(world, b'(subtree "Other Users" (MessageNew MessageExpunge FlagChange))')
+        other = await world.client(b"SELECT " + PROJECTS, user=b"ann")
+        ann.connection.feed(b"a APPEND %b (\\Seen) {5+}\r\nab" % PROJECTS)
+        await asyncio.sleep(0)
+        await other.ok(b"STORE 1 +FLAGS (\\Seen)")
+        got = await ann.raw(b"c\r\n\r\n", b"a")
+        assert b"* STATUS %b (MESSAGES 3 UIDNEXT 4 UIDVALIDITY " % PROJECTS in got
+        assert b" UNSEEN 1)" in got
 
     run(scenario)
 

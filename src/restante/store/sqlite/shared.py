@@ -406,13 +406,12 @@ class SharedStore(Refusing):
         mailboxes: list[tuple[Mailbox, bool]] = []
         annotated: set[str] = set()
         for one in self._mailboxes(db):
-            if one.key in by_others:
-                mailboxes.append((one, by_others[one.key]))
-                if may_annotate(rights[one.key]):
-                    annotated.add(one.name)
-            elif one.highest_modseq > since:  # what he has read elsewhere moves nobody's mailbox but his
-                touched = reader.touched_since(db, one.key, self._actor, since, own)
-                mailboxes.append((one, touched))
+            if one.key not in by_others and one.highest_modseq <= since:
+                continue
+            others = by_others.get(one.key, False)  # what he has read elsewhere moves nobody's mailbox but his
+            mailboxes.append((one, others or reader.touched_since(db, one.key, self._actor, since, own)))
+            if one.key in by_others and may_annotate(rights[one.key]):
+                annotated.add(one.name)
         events = [event for event in found.events if event.change is Change.ANNOTATED and event.name in annotated]
         return replace(found, mailboxes=mailboxes, events=events, names=frozenset())
 

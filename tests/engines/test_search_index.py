@@ -28,7 +28,7 @@ Message = tuple[str, str, str, bool]  # from, subject, body, seen
 
 COLUMNS = (Field.FROM, Field.SUBJECT)
 CHARACTERS = (
-    "abA .-\"'*%_()\\\n\0\u00df\ufb01\ufb03\uff21\uff42\u00e9e\u0301\ufffd\ufffe\U0001f600"
+    "abA@ .-\"'*%_()\\\n\0\u00df\ufb01\ufb03\uff21\uff42\u00e9e\u0301\ufffd\ufffe\U0001f600"
     "\u65e5\u672c\u8a9e\u304b\u304c\u30ab\uff76\ud55c\uad6d\u314b\U00020000"
 )
 texts = st.text(CHARACTERS, max_size=12)
@@ -58,6 +58,13 @@ async def filed(store: Store, message: Message) -> NewMessage:
     return replace(made, analysis=replace(made.analysis, text=text_of(message)[0]))
 
 
+def in_envelope(needle: str, field: str) -> bool:
+    """Whether it is in what an ENVELOPE makes of an address field: quotes that are none of the text are gone."""
+    if '"' in needle or "\\" in needle:
+        return needle.replace("\\", "\\\\").replace('"', '\\"') in field
+    return needle in field.replace('" ', " ").replace(' "', " ").replace('"@', "@")
+
+
 def holds(message: Message, query: Query) -> bool:
     """What the words mean, without any store."""
     text, body = text_of(message)
@@ -71,8 +78,7 @@ def holds(message: Message, query: Query) -> bool:
         case HasFlag():
             return message[3]
         case Contains(Field.FROM, needle):
-            escaped = fold(needle).replace("\\", "\\\\").replace('"', '\\"')
-            return fold(needle) in text.sender or escaped in text.sender
+            return fold(needle) in text.sender or in_envelope(fold(needle), text.sender)
         case Contains(Field.SUBJECT, needle):
             return fold(needle) in text.subject
         case Contains(Field.BODY, needle):
@@ -207,6 +213,38 @@ SHORT = [
     ("本日", [2]), ("日本語", [1]), ("手紙", [1, 5]), ("ガク", [3]), ("ｶﾞｸ", [3]), ("がく", [3]),
     ("の手", [1]), ("한국", [4]), ("국 편", [4]), ("は", [2]), ("語日", []), ("x", [5]), ("カク", []),
 ]  # fmt: skip
+
+
+NAMES = (
+    'John "Johnny" Smith <j@example.org>',
+    '"pub.lic"@example.org, "John" "Q." Public <p@example.org>',
+    "John Smith <s@example.org>",
+    '"John Johnny Smith" <t@example.org>',
+)
+
+
+def test_rfc9051_6_4_4_quotes_around_a_word_are_none_of_the_envelope(installation: Installation) -> None:
+    """ENVELOPE says John Johnny Smith, pub.lic at example.org and John Q. Public."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for name in NAMES:
+            data = f"From: {name}\r\nTo: {name}\r\n\r\nx\r\n".encode()
+            await store.append(box, [NewMessage(await store.put(data), analyse(data), Flags(), 1)])
+        await store.append(box, [await filed(store, ("Ann", "", "", False)) for _ in range(3)])
+        for indexed in (False, True):
+            while indexed and await store.fill_search():
+                pass
+            for needle, wanted in (
+                ("Johnny Smith", [1, 4]), ("John Johnny", [1, 4]), ("john johnny smith", [1, 4]), ('"johnny" s', [1]),
+                ("pub.lic@example", [2]), ("john q. public", [2]), ("q. pub", [2]), ("n Q", [2]),
+                ("hn smith", [3]), ("John Smith <s@", [3]), ("@example.org", [1, 2, 3, 4]), ("johnny  smith", []),
+            ):  # fmt: skip
+                for where in (Field.FROM, Field.TO):
+                    assert list(await store.search(box, Contains(where, needle), ALL)) == wanted, (needle, indexed)
+            assert list(await store.search(box, HeaderContains("from", "Johnny Smith"), ALL)) == [4]
+
+    asyncio.run(installation.play(scene, index_from=1))
 
 
 QUOTED = 'From: "Joe \\\\ \\"X\\" Doe" <joe@example.org>\r\nTo: "\\"Q\\"" <q@example.org>\r\n\r\nx\r\n'

@@ -14,6 +14,7 @@ match. RFC 9051 6.4.4, RFC 7162 3.1.5, RFC 8474 6, RFC 5032, RFC 6203.
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -188,7 +189,7 @@ class Compiler:
                 return Joined(False, some) if len(some) == len(every) else None
             case Fuzzy(operand):
                 return self._candidates(operand, fuzzy=True)
-            case Contains(where, text) if text and not fuzzy and len(forms := _forms(where, fold(text))) > 1:
+            case Contains(where, text) if text and not fuzzy and len(forms := _raw_forms(where, fold(text))) > 1:
                 leaves = [leaf for leaf in map(self._lookup, forms) if leaf is not None]
                 return Joined(False, [leaf.emails for leaf in leaves]) if len(leaves) == len(forms) else None
             case FieldMatches():
@@ -245,8 +246,7 @@ class Compiler:
                 return self._header(where.value, "")
             if self._fuzzy:
                 return self._fuzzy_column(_COLUMNS[where], needle)
-            forms = (needle,) if as_written else _forms(where, needle)
-            return balanced([Sql(f"instr({_COLUMNS[where]}, ?) > 0", [form]) for form in forms], "OR", FALSE)
+            return _holds(_COLUMNS[where], needle) if as_written else _envelope_holds(where, needle)
         if not needle:
             return TRUE
         self.wanted.bodies = True
@@ -449,12 +449,59 @@ def _storable(needle: str) -> bool:
     return True
 
 
-def _forms(where: Field, needle: str) -> tuple[str, ...]:
-    """How a folded needle may stand in a stored field, which is kept as it was written.
+# What an ENVELOPE makes of a field ------------------------------------------------------------------------
+#
+# FROM, TO, CC and BCC are compared with the ENVELOPE's fields (RFC 9051 6.4.4), while texts are kept as they were
+# written. An ENVELOPE has a quoted string without its quotes, also where it is one word of a name, John "Jack" Smith,
+# or a local part, "ann"@example.org; and without its escapes: what an escape is there for is a quote or a backslash
+# (RFC 5322 3.2.4).
 
-    FROM, TO, CC and BCC are compared with the ENVELOPE's fields (RFC 9051 6.4.4), in which a quoted name has lost its
-    escapes; what an escape is there for is a quote or a backslash (RFC 5322 3.2.4).
-    """
-    if where in _ADDRESSES and ('"' in needle or "\\" in needle):
-        return needle, needle.replace("\\", "\\\\").replace('"', '\\"')
-    return (needle,)
+
+def _holds(column: str, needle: str) -> Sql:
+    return Sql(f"instr({column}, ?) > 0", [needle])
+
+
+def _envelope_holds(where: Field, needle: str) -> Sql:
+    """The field, as an ENVELOPE has it, holds a folded needle."""
+    column = _COLUMNS[where]
+    if where not in _ADDRESSES:
+        return _holds(column, needle)
+    if _is_quoted(needle):
+        return balanced([_holds(column, form) for form in (needle, _escaped(needle))], "OR", FALSE)
+    if not _JOINT.search(needle):
+        return _holds(column, needle)
+    without = f"""replace(replace(replace({column}, '" ', ' '), ' "', ' '), '"@', '@')"""
+    unquoted = f"(instr({column}, '\"') > 0 AND instr({without}, ?) > 0)"
+    return Sql(f"(instr({column}, ?) > 0 OR {unquoted})", [needle, needle])
+
+
+_JOINT = re.compile("[ @]")
+"""Where a quoted string may begin or end within a needle."""
+
+_FORMS = {" ": (" ", '" ', ' "', '" "'), "@": ("@", '"@')}
+"""A joint -> how it may stand in a field."""
+
+
+def _raw_forms(where: Field, needle: str) -> tuple[str, ...]:
+    """Texts of which one stands in every stored field that `_envelope_holds` of this needle."""
+    if where not in _ADDRESSES:
+        return (needle,)
+    if _is_quoted(needle):
+        return needle, _escaped(needle)
+    joints = list(_JOINT.finditer(needle))
+    if not joints:
+        return (needle,)
+    # Of a long needle one joint with what stands beside it, the most there is: all forms of all joints were too many.
+    ends = [0, *(joint.end() for joint in joints)]
+    starts = [*(joint.start() for joint in joints), len(needle)]
+    at = max(range(len(joints)), key=lambda at: starts[at + 1] - ends[at])
+    before, after = needle[ends[at] : starts[at]], needle[ends[at + 1] : starts[at + 1]]
+    return tuple([before + form + after for form in _FORMS[joints[at][0]]])
+
+
+def _is_quoted(needle: str) -> bool:
+    return '"' in needle or "\\" in needle
+
+
+def _escaped(needle: str) -> str:
+    return needle.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,4 +1,4 @@
-"""Sort keys: base subjects, message ids, display names, sent date. RFC 5256 2.1 and 2.2, RFC 5957 3."""
+"""Sort keys: base subjects, message ids, display names, sent date. RFC 5256 2.1 and 2.2, RFC 5957 3, RFC 5255 4.6."""
 
 from __future__ import annotations
 
@@ -144,6 +144,15 @@ def _message_id(fields: Fields) -> str:
     return "<" + value.decode("utf-8", "replace") + ">" if b"@" in value and b" " not in value else ""
 
 
+NOT_DECODED = "\U0010ffff"
+"""Stands before a text of which something could not be decoded: no other text comes behind it."""
+
+
+def _collated(text: str) -> str:
+    """A text folded, so that those in an invalid encoding come after all others, each time the same (RFC 5255 4.6)."""
+    return fold(text) if "\ufffd" not in text else NOT_DECODED + fold(text)
+
+
 def _named(found: Sequence[Address], fallback: str) -> tuple[str, str]:
     """The mailbox and what is displayed of the first address, folded."""
     if not found:
@@ -155,7 +164,7 @@ def _named(found: Sequence[Address], fallback: str) -> tuple[str, str]:
 
 
 def _first_named(address: Address, fallback: str) -> tuple[str, str]:
-    return fold(decode_header(address.mailbox or b"", fallback)), fold(display_name((address,), fallback))
+    return _collated(decode_header(address.mailbox or b"", fallback)), _collated(display_name((address,), fallback))
 
 
 _first_named_kept = lru_cache(maxsize=256)(_first_named)
@@ -188,7 +197,7 @@ def sort_keys(fields: Fields, made: Envelope, fallback: str) -> SortKeys:
     return SortKeys(
         sent=None if sent is None else sent.instant,
         sent_day=None if sent is None else sent.day,
-        subject=fold(subject),
+        subject=_collated(subject),
         is_reply=is_reply,
         sender=sender,
         recipient=recipient,

@@ -61,7 +61,8 @@ class SortKeys(Value, frozen=True):
 
     sent: Date field as seconds UTC, None where absent or unreadable (the caller then takes INTERNALDATE).
     subject: base subject (RFC 5256 2.1), folded. is_reply: the subject had re:/fwd: taken off.
-    sender, recipient, cc: local part of the first address, folded. display_from, display_to: RFC 5957.
+    sender, recipient, cc: local part of the first address, folded. display_from, display_to: RFC 5957. Before each of
+    these texts stands `mime.keys.NOT_DECODED` where it could not be decoded whole.
     message_id: normalised "<...>" or "". references: normalised ids of References, else the first of
     In-Reply-To, in order, without duplicates. sent_day: the Date field's calendar day as written, its zone
     disregarded, as days since 1970-01-01 (SENTBEFORE and its like, RFC 9051 6.4.4); None like `sent`.

@@ -248,3 +248,28 @@ def test_rfc5255_4_2_every_key_compares_by_unicode_casemap() -> None:
                 )
 
     run(scenario)
+
+
+EXAMPLE = (
+    ("utf-8", b"\xd0\xc0\xd0\xbd\xd0\xb4\xd1\x80\xd0\xb5\xd0\xb9"),
+    ("utf-8", b"\xd1\x81\xd0\x95\xd0\xa0\xd0\x93\xd0\x95\xd0\x99"),
+    ("utf-8", b"\xd0\x92\xd0\xb0\xd1\x81\xd0\xb8\xd0\xbb\xd0\xb8\xff\xb9"),
+    ("koi8-r", b"\xe1\xcc\xc5\xcb\xd3\xc5\xca"),
+)
+"""The four strings of RFC 5255 4.6, of which (1) and (3) are no UTF-8."""
+
+
+def test_rfc5255_4_6_what_cannot_be_decoded_is_sorted_behind_all_else() -> None:
+    async def scenario(world: World) -> None:
+        for charset, octets in EXAMPLE:
+            coded = b"=?%b?b?%b?=" % (charset.encode(), base64.b64encode(octets))
+            names = b"".join(b"%b: %b <a@example.org>\r\n" % (name, coded) for name in (b"From", b"To"))
+            await world.file(names + b"Subject: Re: %b\r\n\r\n" % coded)
+        client = await world.client(b"SELECT INBOX")
+        for key in (b"SUBJECT", b"DISPLAYFROM", b"DISPLAYTO"):
+            assert (await client.ok(b"SORT (%b) UTF-8 ALL" % key)).startswith(b"* SORT 4 2 3 1\r\n")
+            assert (await client.ok(b"SORT (REVERSE %b) UTF-8 ALL" % key)).startswith(b"* SORT 1 3 2 4\r\n")
+        found = await client.ok(b"SEARCH CHARSET UTF-8 SUBJECT {12+}\r\n" + "васили".encode())
+        assert found.startswith(b"* SEARCH 3\r\n")
+
+    run(scenario)

@@ -70,11 +70,14 @@ DATES = [
     ("rfc5322-4.3-year-of-three-digits", b"1 Jan 102 00:00 +0000", at(2002, 1, 1, 0, 0, 0)),
     ("rfc5322-4.3-named-zone", b"1 Jan 2000 00:00:00 PDT", at(2000, 1, 1, 7, 0, 0)),
     ("rfc5322-4.3-military-zone", b"1 Jan 2000 00:00:00 A", at(2000, 1, 1, 0, 0, 0)),
+    ("rfc5322-3.3-zone-of-days", b"1 Jan 2000 10:00:00 -9959", at(2000, 1, 5, 13, 59, 0)),
+    ("rfc5256-2.2-minutes-of-no-zone", b"1 Jan 2000 10:00:00 +0160", at(2000, 1, 1, 10, 0, 0)),
     ("rfc5256-2.2-bad-zone", b"1 Jan 2000 10:00:00 +9999", at(2000, 1, 1, 10, 0, 0)),
     ("rfc5256-2.2-bad-time", b"1 Jan 2000 99:00:00 +0100", at(2000, 1, 1, 0, 0, 0)),
     ("leap-second", b"31 Dec 1998 23:59:60 +0000", at(1999, 1, 1, 0, 0, 0)),
     ("ctime", b"Wed Nov 18 10:20:30 1998", at(1998, 11, 18, 10, 20, 30)),
     ("ctime-with-zone", b"Wed Nov 18 10:20:30 EST 1998", at(1998, 11, 18, 15, 20, 30)),
+    ("ctime-with-offset-behind", b"Wed Nov 18 10:20:30 1998 -0500", at(1998, 11, 18, 15, 20, 30)),
     ("month-first", b"Nov 18, 1998 10:20:30 +0000", at(1998, 11, 18, 10, 20, 30)),
     ("dashes", b"18-Nov-1998 10:20:30 +0000", at(1998, 11, 18, 10, 20, 30)),
     ("dots-in-time", b"Wed, 18 Nov 1998 10.20.30 +0000", at(1998, 11, 18, 10, 20, 30)),
@@ -174,6 +177,7 @@ def test_rfc5957_display_names() -> None:
     assert shown(b"=?utf-8?q?=C3=A9mile?= <e@x>") == "E\u0301MILE"
     assert shown(b"<e@x>") == "E@X"
     assert shown(b"Group:;") == "GROUP"
+    assert shown(b"ann") == "ANN@"  # as ENVELOPE has it: ((NIL NIL "ann" ""))
     assert shown(b"") == ""
 
 

@@ -37,7 +37,7 @@ _COMMON = re.compile(
 _CTIME = re.compile(
     rb"[ \t]*+(?:[A-Za-z]{3,9},?[ \t]+)?([A-Za-z]{3})[A-Za-z]{0,6}\.?[ \t]+([0-9]{1,2}),?[ \t]+"
     rb"(?:([0-9]{4})[ \t,]+)?([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?[ \t]*+([+-][0-9]{4}|[A-Za-z]{1,5}(?=[ \t]))?"
-    rb"[ \t]*+([0-9]{4})?",
+    rb"[ \t]*+(?:([0-9]{4})(?:[ \t]++([+-][0-9]{4}))?)?",
 ).match
 _ISO = re.compile(
     rb"[ \t]*+([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})" + _TIME + rb"[ \t]*+([+-][0-9]{2}:?[0-9]{2}|[A-Za-z]{1,5})?"
@@ -65,9 +65,10 @@ def parse_date(field: bytes) -> Sent | None:
         return _seconds(_year(year), _MONTHS.get(name.lower()), int(day), (hour, minute, second), zone, half)
     match = _CTIME(field)
     if match is not None:
-        name, day, early, hour, minute, second, zone, late = match.groups()
+        name, day, early, hour, minute, second, zone, late, last = match.groups()
         if early or late:
-            return _seconds(int(early or late), _MONTHS.get(name.lower()), int(day), (hour, minute, second), zone)
+            clock = hour, minute, second
+            return _seconds(int(early or late), _MONTHS.get(name.lower()), int(day), clock, zone or last)
         return None
     match = _ISO(field)
     if match is not None:
@@ -113,8 +114,8 @@ def _offset(zone: bytes | None) -> int:
         return 0
     if zone[0] in b"+-":
         digits = zone[1:].replace(b":", b"")
-        minutes = int(digits[:2]) * 60 + int(digits[2:])
-        if minutes > 24 * 60:
+        if digits[2:] > b"59":  # up to 99 hours are a zone (RFC 5322 3.3)
             return 0
+        minutes = int(digits[:2]) * 60 + int(digits[2:])
         return -60 * minutes if zone[0] == 45 else 60 * minutes
     return int(_ZONES.get(zone.upper(), 0) * 3600)

@@ -172,7 +172,8 @@ _first_named_kept = lru_cache(maxsize=256)(_first_named)
 
 
 def display_name(found: Sequence[Address], fallback: str) -> str:
-    """RFC 5957 3: name, else mailbox@host, else mailbox of the first address; not folded."""
+    """RFC 5957 3: name, else mailbox@host (also an empty one, which is not NIL), else mailbox of the first address;
+    not folded."""
     if not found:
         return ""
     address = found[0]
@@ -182,7 +183,7 @@ def display_name(found: Sequence[Address], fallback: str) -> str:
             return name
     if address.mailbox is None:
         return ""
-    shown = address.mailbox + b"@" + address.host if address.host else address.mailbox
+    shown = address.mailbox if address.host is None else address.mailbox + b"@" + address.host
     return decode_header(shown, fallback)
 
 

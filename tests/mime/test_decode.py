@@ -48,6 +48,8 @@ WORDS = [
     ("inside-a-word", b"x=?utf-8?q?a?=y", "xay"),
     ("line-end-brought-along", b"=?utf-8?q?a=0D=0AX:_b?=", "a  X: b"),
     ("nul-brought-along", b"=?utf-8?q?a=00b?=", "a b"),
+    ("rfc2047-5-each-word-by-itself", b"=?utf-16?b?/v8ATw==?= =?utf-16?b?/v8AawAg?= =?UTF-16?q?=FF=FEa=00?=", "Ok a"),
+    ("byte-order-mark-of-utf-8", b"=?utf-8?b?77u/UmU6?= x", "Re: x"),
     ("raw-utf-8", b"gr\xc3\xbc\xc3\x9fe", "grüße"),
     ("raw-western", b"gr\xfc\xdfe", "grüße"),
     ("raw-beside-a-word", b"\xc3\xbc =?utf-8?q?=C3=BC?=", "ü ü"),

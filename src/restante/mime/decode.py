@@ -51,7 +51,7 @@ def _decoded(value: bytes, fallback: str) -> str:
         octets = _encoded_word(match[2], match[3])
         adjacent = position > 0 and not between.strip()
         position = match.end()
-        if adjacent and label == pending_charset:
+        if adjacent and label == pending_charset and not octets.startswith(_ORDERS):
             pending += octets
             continue
         if pending_charset:
@@ -63,7 +63,9 @@ def _decoded(value: bytes, fallback: str) -> str:
         pieces.append(decode_charset(pending, pending_charset, fallback))
     pieces.append(decode_undeclared(value[position:], fallback))
     text = "".join(pieces)
-    return text.translate(_CONTROLS) if not text.isprintable() else text
+    if text.isprintable():
+        return text
+    return text.translate(_CONTROLS)
 
 
 _decoded_kept = lru_cache(maxsize=256)(_decoded)
@@ -72,8 +74,11 @@ _decoded_kept = lru_cache(maxsize=256)(_decoded)
 MOST_KEPT = 1_000
 """Octets of a value, with its fallback's name, which is the message's own choice too, that is kept when decoded."""
 
-_CONTROLS = {**dict.fromkeys(range(32), " "), 127: " "}
-"""An encoded word must not bring line ends into a line of text."""
+_CONTROLS = {**dict.fromkeys(range(32), " "), 127: " ", 0xFEFF: None}
+"""An encoded word must not bring line ends into a line of text; some begin UTF-8 with a byte order mark."""
+
+_ORDERS = (b"\xff\xfe", b"\xfe\xff")
+"""What a word in UTF-16 begins with: each of several is read by itself (RFC 2047 5)."""
 
 
 def _encoded_word(kind: bytes, text: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
 import email
 import email.policy
 import re
@@ -9,6 +11,9 @@ from email.header import decode_header, make_header
 from pathlib import Path
 
 import pytest
+
+from restante.imap.grammar.charsets import CHARSETS
+from restante.mime.charsets import codec
 
 from ..session.support import Client, World, run
 
@@ -92,6 +97,35 @@ def test_rfc9051_6_4_4_charset_holds_for_every_kind_of_string(charset: bytes, fo
         assert await found(client, b"CHARSET %b SUBJECT %b" % (charset, string)) == {uid}
 
     run(scenario)
+
+
+# Octets of which a codec of the label's very name makes other characters than mail programs do.
+OWN = [
+    (b"GB2312", b"\xd6\xd0\xa1\xaa\xa1\xaa"),
+    (b"Shift_JIS", b"\x93\xfa\x81\x60\x96\x7b"),
+    (b"ISO-8859-1", b"\x80 5"),
+]
+
+
+@pytest.mark.parametrize(("charset", "octets"), OWN, ids=[charset.decode() for charset, _ in OWN])
+def test_rfc9051_6_4_4_a_search_in_a_messages_own_charset_and_octets_finds_it(charset: bytes, octets: bytes) -> None:
+    async def scenario(world: World) -> None:
+        coded = b"=?%b?b?%b?=" % (charset, base64.b64encode(octets))
+        kind = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=%b\r\n" % charset
+        uid = await world.file(b"Subject: %b\r\n%b\r\n%b\r\n" % (coded, kind, octets))
+        client = await world.client(b"SELECT INBOX")
+        for key in (b"SUBJECT", b"BODY", b"TEXT"):
+            string = b"{%d+}\r\n%b" % (len(octets), octets)
+            assert await found(client, b"CHARSET %b %b %b" % (charset, key, string)) == {uid}
+
+    run(scenario)
+
+
+def test_search_and_mail_read_a_charset_alike() -> None:
+    for label, name in CHARSETS.items():
+        read = codec(label.decode())
+        assert read is not None
+        assert codecs.lookup(name).name == codecs.lookup(read).name, label
 
 
 PARTS = (

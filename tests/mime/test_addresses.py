@@ -83,7 +83,24 @@ CASES: list[tuple[str, bytes, list[Address]]] = [
     ("null-sender", b"<>", [a(None, b"", b"")]),
     ("angle-not-closed", b"Joe <joe@x.test", [a(b"Joe", b"joe", b"x.test")]),
     ("angle-not-closed-and-more", b"Joe <joe@x, bob@y", [a(b"Joe", b"joe", b"x"), a(None, b"bob", b"y")]),
-    ("quote-not-closed", b'"Joe <joe@x.test>', [a(None, b"Joe <joe@x.test>", b"")]),
+    ("rfc7103-7.1.4", b"(Testing <fran@example.com>", [a(b"Testing", b"fran", b"example.com")]),
+    ("rfc7103-7.1.4-closed", b"Testing) <sam@example.com>", [a(b"Testing)", b"sam", b"example.com")]),
+    ("rfc7103-7.1.6", b'"Joe <joe@example.com>', [a(b"Joe", b"joe", b"example.com")]),
+    (
+        "quote-not-closed-and-more",
+        b'a@x, "Joe \\"Doe <joe@y>, (c) b@z',
+        [a(None, b"a", b"x"), a(b'Joe "Doe', b"joe", b"y"), a(b"c", b"b", b"z")],
+    ),
+    (
+        "comment-not-closed-and-more",
+        b'Foo(bar (the (b) <foo@x>, "B,c" <b@y>, c@z (C)',
+        [a(b"Foo bar the", b"foo", b"x"), a(b"B,c", b"b", b"y"), a(b"C", b"c", b"z")],
+    ),
+    ("comment-not-closed-behind-an-address", b"joe@x (as of <bob@y>", [a(b"as of <bob@y>", b"joe", b"x")]),
+    ("quote-not-closed-behind-an-address", b'<joe@x> "as of <bob@y>', [a(b"as of <bob@y>", b"joe", b"x")]),
+    ("comment-not-closed-without-address", b"G:; (nobody", [group(b"G"), GROUP_END]),
+    ("quote-not-closed-without-address", b'a@b, "Joe', [a(None, b"a", b"b"), a(None, b"Joe", b"")]),
+    ("backslash-and-quote-are-no-end", b'"Joe \\" <joe@x>', [a(b'Joe "', b"joe", b"x")]),
     ("group-not-closed", b"G: a@b", [group(b"G"), a(None, b"a", b"b"), GROUP_END]),
     ("semicolon-between", b"a@b; c@d", [a(None, b"a", b"b"), a(None, b"c", b"d")]),
     ("name-with-comma-unquoted", b"Doe, Joe <joe@x>", [a(None, b"Doe", b""), a(b"Joe", b"joe", b"x")]),
@@ -119,6 +136,9 @@ NASTY = [
     b". " * 100_000,
     b"@ " * 100_000,
     b":" * 100_000,
+    b"(" * 100_000 + b"a@b",
+    b'"[\\]' * 100_000 + b"a@b",
+    b'(a) "' + b'\\"(' * 100_000 + b"a@b",
 ]
 
 

@@ -4,7 +4,9 @@ Octets in, octets out: encoded words stay encoded, quoted strings lose their quo
 the common forms; whatever it does not know goes through a tokeniser that knows groups, source routes,
 comments, and lists that are broken. Both are linear and stop after a number of addresses.
 
-Must not know how an address is sent or shown. RFC 5322 3.4, 4.4; RFC 9051 7.5.2 (ENVELOPE).
+A quote or comment that is not closed is none where an address stands in what would be lost with it.
+
+Must not know how an address is sent or shown. RFC 5322 3.4, 4.4; RFC 7103 7.1; RFC 9051 7.5.2 (ENVELOPE).
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ _FAST = re.compile(
 ).match  # fmt: skip
 _PHRASE = rb'[^\s"\[<>@,:;(\\]'
 _TOKEN = re.compile(
-    rb'\s++|"[^"\\]*+(?:\\.[^"\\]*+)*+["\\]?|\[[^\]]*+\]?|[<>@,:;(]|'
+    rb'\s++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:(")|\\?)|\[[^\]]*+\]?|[<>@,:;(]|'
     rb"(?:%(a)b|\\.?+)%(a)b*+(?:\\.?+%(a)b*+)*+" % {b"a": _PHRASE},
     re.DOTALL,
 ).match
+_PLAIN_COMMENT = re.compile(rb"([^()\\]*+)\)").match
 _COMMENT_MARK = re.compile(rb"[()]|\\.", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SKIP = re.compile(rb"[ \t,]*+")
@@ -91,13 +94,18 @@ _MANY = 10_000
 class _Reader:
     """The slow way: tokens, one list of addresses, one pass."""
 
-    __slots__ = ("angle", "comment", "found", "in_group", "inside", "most", "outer", "route", "value")
+    __slots__ = (
+        "angle", "comment", "comments", "found", "in_group", "inside", "most", "outer", "quotes", "route", "value",
+    )  # fmt: skip
 
     def __init__(self, value: bytes, found: list[Address], most: int) -> None:
         self.value = value
         self.found = found
         self.most = most
         self.in_group = False
+        self.quotes = self.comments = True
+        """False once one was found that is not closed: of comments only plain ones are read then, which keeps the cost
+        linear."""
         self.reset()
 
     def reset(self) -> None:
@@ -119,6 +127,8 @@ class _Reader:
             position = match.end()
             if token == b"(":
                 position = self.read_comment(position)
+            elif token[0] == 34 and (not self.quotes or (match[1] is None and self.is_no_mark(match.start() + 1))):
+                self.quotes, position = False, match.start() + 1
             elif token in _SPECIALS:
                 if len(self.found) >= self.most:
                     return False
@@ -172,6 +182,11 @@ class _Reader:
 
     def read_comment(self, position: int) -> int:
         """Skip a comment, nested ones included; keep its text as a name that may be needed."""
+        if not self.comments:
+            plain = _PLAIN_COMMENT(self.value, position)
+            if plain is not None:
+                self.comment = plain[1].strip()
+            return position if plain is None else plain.end()
         depth, start = 1, position
         for match in _COMMENT_MARK.finditer(self.value, position):
             mark = match[0]
@@ -182,8 +197,17 @@ class _Reader:
                 if not depth:
                     self.comment = _unquote(self.value[start : match.start()].strip())
                     return match.end()
+        if self.is_no_mark(start):
+            self.comments = False
+            self.outer.append(b" ")
+            return start
         self.comment = _unquote(self.value[start:].strip())
         return len(self.value)
+
+    def is_no_mark(self, position: int) -> bool:
+        """Whether what is opened before `position`, and never closed, counts as not there: `"Joe <joe@x.test>` and
+        `(Joe <joe@x.test>` are Joe's address (RFC 7103 7.1.4, 7.1.6). Not behind an address: that one is meant."""
+        return self.angle is None and b"@" not in self.outer and self.value.find(b"@", position) >= 0
 
     def finish(self) -> None:
         """End of one address: file it, if there was one."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from restante.mime.analyse import analyse
 from restante.mime.model import DEFAULT_LIMITS, Limits
+from restante.mime.scan import scan
 from restante.mime.surrogate import surrogate, surrogate_size
 from restante.mime.text import body_text
 
@@ -48,7 +49,7 @@ def test_fields_in_front_count_among_what_is_read_of_a_header(data: bytes, befor
 def test_the_size_of_a_surrogate_is_that_of_the_surrogate(data: bytes, before: bytes) -> None:
     joined = before + data
     expected = len(surrogate(joined, analyse(joined).root))
-    assert surrogate_size(data, analyse(data).root, before) == expected
+    assert surrogate_size(data, scan(data, DEFAULT_LIMITS, before).root.part, before) == expected
 
 
 @pytest.mark.parametrize("before", TRACE, ids=["ascii", "8-bit"])

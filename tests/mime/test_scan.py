@@ -166,6 +166,41 @@ def test_a_part_that_begins_with_content_has_an_empty_header() -> None:
     assert bodies(data) == [b"Hello world\n\nmore"]
 
 
+WITHOUT_EMPTY_LINE = [
+    (b"Subject: a\r\nHello there,\r\nthis is text\r\n", b"Hello there,\r\nthis is text\r\n"),
+    (b"Subject: a\n folded\nHello", b"Hello"),
+    (b"Hello\r\nthere", b"Hello\r\nthere"),
+    (b" Hello\r\n", b" Hello\r\n"),
+    (b"Subject: a\r\nand more of it\r\nFrom: a@b\r\n", b""),  # rfc7103-7.2: the header goes on
+    (b"Subject: a\r\nand more of it\r\nFrom: a@b\r\nHello\r\n", b"Hello\r\n"),
+    (b" and\r\nSubject: a\r\nHello", b"Hello"),
+    (b"Subject: a\r\n", b""),
+    (b"Subject: a", b""),
+    (b"", b""),
+    (b"\xff\r\nSubject: a\r\n" * 1_000 + b"Hello", b""),  # strays again and again
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "content"), WITHOUT_EMPTY_LINE, ids=[str(case[0][:40]) for case in WITHOUT_EMPTY_LINE]
+)
+def test_rfc7103_7_2_without_an_empty_line_content_begins_behind_the_last_field(data: bytes, content: bytes) -> None:
+    assert bodies(data) == [content]
+
+
+def test_rfc7103_7_2_so_does_that_of_a_part() -> None:
+    data = b"Content-Type: multipart/a; boundary=x\n\n--x\nContent-Type: text/html\nHello\n--x\n\n--x--\n"
+    part = root(data).children[0]
+    assert shape(part) == "text/html"
+    assert data[part.body : part.end] == b"Hello"
+
+
+def test_where_content_begins_is_looked_for_as_far_as_a_header_is_read() -> None:
+    data = b"Subject: a\n" + b"Hello\n" * 100
+    assert bodies(data) == [b"Hello\n" * 100]
+    assert root(data, Limits(header=600)).body == len(data)
+
+
 def test_bare_cr_ends_no_line_and_nul_is_an_octet() -> None:
     data = b"Subject: a\rContent-Type: text/html\r\n\r\nb\0\r--x"
     part = root(data)

@@ -66,6 +66,36 @@ _NEAR = 4_096
 expression, but of a message whose line ends are of the other kind all would be read."""
 
 
+def fields_end(data: bytes, start: int, end: int, folded: bool) -> int:
+    """Where a header ends that no empty line ends: where lines begin that are no field, and no field follows any more.
+
+    folded: it may begin with the rest of a folded line. RFC 7103 7.2: with a field behind it, or an empty line, a line
+    that is none belongs to the header. All of it does where such lines come again and again.
+    """
+    if folded:
+        start = _REST(data, start, end).end()  # type: ignore[union-attr]  # it matches everywhere
+    elif data.startswith((b" ", b"\t"), start, end):
+        following = _LATER_FIELD(data, start, end)
+        if following is None:
+            return start
+        start = following.start()
+    for _ in range(_STRAYS):
+        stray = _STRAY(data, start, end)
+        if stray is None:
+            return end
+        following = _LATER_FIELD(data, stray.start(), end)
+        if following is None:
+            return stray.start()
+        start = following.start()
+    return end
+
+
+_REST = re.compile(rb"(?:[ \t].*+\n?+)*+").match
+_STRAY = re.compile(rb"^(?![ \t]|[!-9;-~]++[ \t]*+:)", re.MULTILINE).search
+_LATER_FIELD = re.compile(rb"^[!-9;-~]++[ \t]*+:", re.MULTILINE).search
+_STRAYS = 100
+
+
 def known_header(data: bytes, start: int, body: int, most: int) -> int:
     """End of that part of the header start:body that is read for fields: at most `most` octets, whole lines."""
     if body - start <= most:

@@ -7,7 +7,8 @@ bound the rest is not told (`Scan.simplified`); octets are never changed.
 
 Rules for what is broken: a multipart without a usable boundary is told as text/plain, so that a person can
 read it; one past the depth limit as application/octet-stream; a part whose first line is no field has an empty
-header; a malformed Content-Type counts as the default (RFC 2045 5.2); an encoded message/rfc822 has an empty
+header; where there is no empty line, content begins with the lines that are no fields and have none behind them
+(RFC 7103 7.2); a malformed Content-Type counts as the default (RFC 2045 5.2); an encoded message/rfc822 has an empty
 nested message, since octet offsets cannot reach into it.
 
 Must not know IMAP. RFC 2045, 2046, 5322, 6532 (message/global).
@@ -24,6 +25,7 @@ from .headers import (
     Fields,
     OwnHeader,
     begins_with_field,
+    fields_end,
     first,
     header_end,
     index_fields,
@@ -177,7 +179,7 @@ class _Scanner:
             if depth and start < end and not start < body <= start + 2 and not begins_with_field(data, start, end):
                 body = start  # a generator forgot the empty line: what stands here is content
             elif body < 0:
-                body = end
+                body = self.fields_end(start, end)
             elif body > end:
                 end = body
             heading = _heading(self.read_header(start, body), limits.parameters)
@@ -209,6 +211,17 @@ class _Scanner:
         inside = tuple([child.part for child in children]) if children else ()
         part = Part(start, body, end, major, minor, encoding, heading.charset, lines, inside)
         return Entity(part, heading.fields, heading.parameters, children)
+
+    def fields_end(self, start: int, end: int) -> int:
+        """Where content begins that no empty line stands before; `end` where there is none, or it is not looked for."""
+        before = self.before if self.own is None else b""
+        size = len(before) + end - start
+        if size > self.limits.header:
+            return end
+        self.headers += size
+        if self.headers > self.unweighed and self.headers > BRIEF_HEADERS:
+            raise Lengthy
+        return fields_end(self.data, start, end, bool(before))
 
     def read_header(self, start: int, body: int) -> Fields:
         before = self.before if self.own is None else b""

@@ -19,6 +19,7 @@ from restante.store.errors import NoPermission, NoSuchMailbox, OverQuota, TooMuc
 from restante.store.interface import Store
 from restante.store.model import Column, FlagMode, Flags, NewMessage, System
 from restante.store.rights import parse_rights
+from restante.store.sqlite import transfer
 from restante.store.sqlite.engine import SqliteEngine
 from tests.engines.making import ALL, inbox
 
@@ -261,9 +262,64 @@ def test_a_death_at_any_step_leaves_each_message_in_one_place(
     play(tmp_path, lambda _engine, ann, bob: whole(ann, bob))
 
 
-def test_a_move_under_way_elsewhere_is_left_to_its_mover(tmp_path: Path) -> None:
-    from restante.store.sqlite import transfer
+@pytest.mark.parametrize("how", ["moved", "moved to a third", "expunged", "replaced", "deleted"])
+def test_what_somebody_took_away_meanwhile_was_his(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """A move has filed its messages and not removed them yet, when somebody else is told that one of them is his."""
+    taken = transfer._take
 
+    async def scene(engine: SqliteEngine, ann: Store, bob: Store) -> None:
+        loop = asyncio.get_running_loop()
+        a, b = await inbox(ann), await inbox(bob)
+        box, third = (await ann.create_mailbox("box")).key, engine.account("third")
+        for n in range(3):
+            await file(ann, mail(n))
+        if how == "deleted":
+            await ann.move(a, ((2, 2),), box)
+            a, box = box, a
+
+        async def takes_away() -> None:
+            match how:
+                case "moved":
+                    await ann.move(a, ((2, 2),), box)
+                case "moved to a third":
+                    await third.transfer(ann, a, ((2, 2),), await inbox(third), move=True)
+                case "expunged":
+                    await ann.expunge(a, ((2, 2),), deleted_only=False)
+                case "replaced":
+                    data = mail(7)
+                    new = NewMessage(await ann.put(data), analyse(data), Flags.of(()), 1_000)
+                    await ann.replace(a, 2, box, new)
+                case _:
+                    await ann.delete_mailbox(a)
+
+        def take(*given: Any) -> Any:
+            monkeypatch.setattr(transfer, "_take", taken)
+            done = taken(*given)
+            asyncio.run_coroutine_threadsafe(takes_away(), loop).result(60)
+            return done
+
+        monkeypatch.setattr(transfer, "_take", take)
+        moved = await bob.transfer(ann, a, ALL, b, move=True)
+        if how == "deleted":
+            assert (list(moved.source), list(moved.target), moved.modseq) == ([], [], 0)
+            assert await contents(bob, b) == []
+        else:
+            assert (list(moved.source), list(moved.target)) == ([1, 3], [1, 3])
+            assert await contents(bob, b) == [mail(0), mail(2)]
+            assert await contents(ann, a) == []
+            elsewhere = third if how == "moved to a third" else ann
+            theirs = await contents(elsewhere, await inbox(third) if elsewhere is third else box)
+            assert theirs == {"expunged": [], "replaced": [mail(7)]}.get(how, [mail(1)])
+        await whole(ann, bob)
+
+    async def all_three(engine: SqliteEngine, ann: Store, bob: Store) -> None:
+        await engine.create_account("third")
+        await scene(engine, ann, bob)
+
+    play(tmp_path, all_three)
+
+
+def test_a_move_under_way_elsewhere_is_left_to_its_mover(tmp_path: Path) -> None:
     async def scene(engine: SqliteEngine, ann: Store, bob: Store) -> None:
         await file(ann, mail(1))
         path = engine.path(ANN)
@@ -286,8 +342,6 @@ def test_a_move_under_way_elsewhere_is_left_to_its_mover(tmp_path: Path) -> None
 
 
 def test_an_unreadable_target_keeps_nobody_from_his_mail(tmp_path: Path) -> None:
-    from restante.store.sqlite import transfer
-
     async def cut_off(engine: SqliteEngine, ann: Store, bob: Store) -> None:
         await file(ann, mail(1))
         await engine.own(ANN)._write(transfer._note, "feed", BOB, 1, ((1, 1),))

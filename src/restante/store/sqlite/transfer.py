@@ -3,7 +3,7 @@
 ```
 copy                 target: take all, one transaction
 move   source: note  target: take all + token  source: remove + drop the note  target: drop the token
-       transfer_out          transfer_in
+       transfer_out          transfer_in                                      and what was gone there
 ```
 
 `take` runs on the target's writer and reads the source beside it: rows and chunks go over as they are stored, a
@@ -165,9 +165,8 @@ async def _move(
         except BaseException:
             await out._write(_drop_note, token)
             raise
-        await out._write(_let_go, token, mailbox, tuple(ranges_of(copied.source)))
-        await into._write(_drop_token, token)
-    return copied
+        others = await out._write(_let_go, token, mailbox, tuple(ranges_of(copied.source)))
+        return await into._write(_drop_token, token, target, copied, others)
 
 
 def _weigh(db: apsw.Connection, mailbox: int, ranges: UidRanges, actor: str, move: bool) -> int:
@@ -334,9 +333,20 @@ def _content(tx: Write, db: apsw.Connection, stored: int, row: tuple[Any, ...]) 
     return key
 
 
-def _drop_token(tx: Write, token: str) -> None:
-    tx.numbered = False
+def _drop_token(tx: Write, token: str, target: int, copied: Copied, others: array[int]) -> Copied:
+    """The end of a move; what it has moved. others: what somebody else moved, expunged or replaced in the source
+    meanwhile, and was told so: it was his, and its copy is taken back, or it would be in two places (RFC 6851 3.3).
+    """
     tx.db.execute("DELETE FROM transfer_in WHERE token = ?", (token,))
+    if not others:
+        tx.numbered = False
+        return copied
+    his = set(others)
+    pairs = list(zip(copied.source, copied.target, strict=True))
+    tx.numbered = bool(tx.remove(target, tuple(ranges_of(new for old, new in pairs if old in his))))
+    ours = [pair for pair in pairs if pair[0] not in his]
+    source, new_uids = (array("I", column) for column in zip(*ours, strict=True)) if ours else (array("I"), array("I"))
+    return Copied(copied.target_mailbox, source, new_uids, copied.modseq if ours else 0)
 
 
 # In the source -----------------------------------------------------------------------------------------
@@ -355,9 +365,17 @@ def _drop_note(tx: Write, token: str) -> None:
     tx.db.execute("DELETE FROM transfer_out WHERE token = ?", (token,))
 
 
-def _let_go(tx: Write, token: str, mailbox: int, ranges: UidRanges) -> None:
+def _let_go(tx: Write, token: str, mailbox: int, ranges: UidRanges) -> array[int]:
+    """Remove what has arrived, and the note; UIDs of what others have removed before."""
     tx.db.execute("DELETE FROM transfer_out WHERE token = ?", (token,))
-    tx.numbered = bool(tx.remove(mailbox, ranges)) if ranges else False
+    gone = tx.remove(mailbox, ranges) if ranges else array("I")
+    tx.numbered = bool(gone)
+    if len(gone) == sum(high - low + 1 for low, high in ranges):
+        return array("I")
+    return array("I", sorted({uid for (uid,) in tx.db.execute(_LOGGED, (pack(ranges), mailbox))}.difference(gone)))
+
+
+_LOGGED = f"SELECT p.uid FROM {spans('?1', 'removed', '?2')}"
 
 
 # After a crash -----------------------------------------------------------------------------------------

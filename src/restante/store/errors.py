@@ -29,8 +29,12 @@ class NoSuchMailbox(StoreRefusal):
     code = "NO-SUCH-MAILBOX"
 
 
+class SourceGone(NoSuchMailbox):
+    """The mailbox that messages were to come from: no CREATE of the target would help (RFC 9051 7.1, TRYCREATE)."""
+
+
 class NoSuchMessage(StoreRefusal):
-    """The message to be replaced has been removed: RFC 5530 EXPUNGEISSUED."""
+    """A message to be replaced, or one that had to be among those copied, has been removed: RFC 5530 EXPUNGEISSUED."""
 
     code = "NO-SUCH-MESSAGE"
 

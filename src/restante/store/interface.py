@@ -344,11 +344,15 @@ class Store(Protocol):
         """Change flags of the placements named. Placements whose flags do not change keep their modseq."""
         ...
 
-    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
-        """COPY: new placements of the same emails, flags copied, all or none (RFC 9051 6.4.7)."""
+    async def copy(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
+        """COPY: new placements of the same emails, flags copied, all or none (RFC 9051 6.4.7).
+
+        messages: how many are named, where each of them must be there; None where those that are gone are left out.
+        Raises NoSuchMessage; NoSuchMailbox for the target, SourceGone for `mailbox`.
+        """
         ...
 
-    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+    async def move(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
         """MOVE (RFC 6851): as copy and expunge of the same messages in one command."""
         ...
 
@@ -439,8 +443,18 @@ class Store(Protocol):
         """Take an account that is being removed off every list of this one."""
         ...
 
-    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
+    async def transfer(
+        self,
+        source: Store,
+        mailbox: int,
+        ranges: UidRanges,
+        target: int,
+        *,
+        move: bool,
+        messages: int | None = None,
+    ) -> Copied:
         """COPY or MOVE from another account (`source`, its `mailbox` and `ranges`) into this one, all or none.
+        messages: as of `copy`.
 
         EMAILID, THREADID, dates and octets go along; flags as the acting user sees them, those that he may set
         here. A move is filed here first and removed there afterwards; a crash between the two is made good when

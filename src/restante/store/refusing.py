@@ -98,13 +98,22 @@ class Refusing(ABC):
     ) -> Flagged:
         self.refuse()
 
-    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+    async def copy(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
         self.refuse()
 
-    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+    async def move(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
         self.refuse()
 
-    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
+    async def transfer(
+        self,
+        source: Store,
+        mailbox: int,
+        ranges: UidRanges,
+        target: int,
+        *,
+        move: bool,
+        messages: int | None = None,
+    ) -> Copied:
         self.refuse()
 
     async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:

@@ -17,7 +17,7 @@ from restante.imap.session.view import Update, View
 from restante.store.model import Delta, Flagged, FlagMode, Flags
 from restante.store.sqlite import changes
 
-from .support import Client, World, put_store, run
+from .support import ACCOUNT, Client, World, put_store, run
 from .transcript import Transcript
 
 CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
@@ -182,6 +182,33 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         B< T NO [EXPUNGEISSUED] ...
         """,
     ),
+    "rfc2180-4.4 COPY and MOVE of messages that have just been removed": (
+        (b"SELECT INBOX",),
+        """
+        B> NOOP
+        B< T OK ...
+        A> STORE 2 +FLAGS.SILENT (\\Deleted)
+        A< T OK ...
+        A> EXPUNGE
+        A< * 2 EXPUNGE
+        A< T OK ...
+        B> COPY 1:3 INBOX
+        B< * 2 EXPUNGE
+        B< T NO [EXPUNGEISSUED] ...
+        A> UID STORE 3 +FLAGS.SILENT (\\Deleted)
+        A< T OK ...
+        A> EXPUNGE
+        A< * 2 EXPUNGE
+        A< T OK ...
+        B> MOVE 1:2 INBOX
+        B< * 2 EXPUNGE
+        B< T NO [EXPUNGEISSUED] ...
+        B> UID COPY 1:3 INBOX
+        B< * 2 EXISTS
+        B< * 1 RECENT
+        B< T OK [COPYUID <n> 1 4] ...
+        """,
+    ),
     "silent store tells nothing unless somebody else changed too": (
         (b"SELECT INBOX",),
         """
@@ -282,6 +309,59 @@ def test_rfc9051_6_3_6_a_name_is_taken_from_a_mailbox_once(second: bytes) -> Non
             else:
                 assert listed.count(b"* LIST") == second.startswith(b"RENAME")
                 await one.do(b"DELETE other")
+
+    run(scenario)
+
+
+SHARED = b'"Other Users/user@example.org/box"'
+
+
+async def bob_in_box(world: World) -> tuple[Client, Client]:
+    """The owner of a mailbox "box" with two messages, and Bob, who has selected it as SHARED."""
+    one = await world.client(b"CREATE box")
+    await world.add(b"m1", b"m2", mailbox="box")
+    await world.person("bob")
+    await world.engine.directory.add_account(ACCOUNT)
+    await one.ok(b"SETACL box bob@example.org lrswite")
+    return one, await world.client(b"SELECT " + SHARED, user=b"bob")
+
+
+@pytest.mark.parametrize("name", [b"INBOX", SHARED])
+@pytest.mark.parametrize("command", [b"COPY", b"MOVE"])
+def test_rfc2180_4_4_of_a_shared_mailbox_too(command: bytes, name: bytes) -> None:
+    async def scenario(world: World) -> None:
+        one, bob = await bob_in_box(world)
+        for line in (b"SELECT box", b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE"):
+            await one.ok(line)
+        got = await bob.do(command + b" 1:2 " + name)
+        assert got.startswith(b"* 1 EXPUNGE\r\n")
+        assert b"T NO [EXPUNGEISSUED] " in got
+        assert b"(MESSAGES 0)" in await bob.ok(b"STATUS INBOX (MESSAGES)")
+        assert b" 2 1] " in await bob.ok(b"UID COPY 1:2 INBOX")
+        assert b"(MESSAGES 1)" in await one.ok(b"STATUS box (MESSAGES)")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("command", "shared"),
+    [
+        (b"COPY 1:2 INBOX", False),
+        (b"UID MOVE 1:2 INBOX", False),
+        (b"REPLACE 1 INBOX {15+}\r\nSubject: q\r\n\r\nz", False),
+        (b"UID COPY 1:2 INBOX", True),
+        (b"MOVE 1:2 INBOX", True),
+    ],
+)
+def test_rfc9051_7_1_no_create_helps_where_the_source_is_gone(command: bytes, shared: bool) -> None:
+    async def scenario(world: World) -> None:
+        one, two = await bob_in_box(world)
+        if not shared:
+            two = await world.client(b"SELECT box")
+        await one.ok(b"DELETE box")
+        got = await two.raw(b"x " + command + b"\r\n", b"never")
+        assert b"x NO [NONEXISTENT] " in got
+        assert got.endswith(b"* BYE [NONEXISTENT] The selected mailbox has been deleted.\r\n")
 
     run(scenario)
 

@@ -12,7 +12,7 @@ from ..grammar.commands import Copy, Move
 from ..grammar.sets import compress, format_ranges
 from ..session.places import Place
 from ..session.state import Reply
-from ..session.view import Spans
+from ..session.view import Spans, count
 from . import limit
 from .names import mailbox_name
 from .writable import require_rights, require_writable
@@ -36,11 +36,11 @@ async def copy(session: ImapSession, command: Copy) -> Reply:
     kept, limited = limit.cut(view, spans, most)
     if limited:
         return limit.too_many(most, view.uids.uids[kept[0][0]])
-    key, ranges = view.mailbox.key, view.ranges(spans)
+    key, ranges, all_of = view.mailbox.key, view.ranges(spans), _all_of(command, spans)
     if place.store.account == source.account:
-        copied = await source.copy(key, ranges, target.key)
+        copied = await source.copy(key, ranges, target.key, messages=all_of)
     else:
-        copied = await place.store.transfer(source, key, ranges, target.key, move=False)
+        copied = await place.store.transfer(source, key, ranges, target.key, move=False, messages=all_of)
     return Reply(b"COPY completed.", copy_uid(copied, target))
 
 
@@ -53,11 +53,11 @@ async def move(session: ImapSession, command: Move) -> Reply:
         return Reply(b"MOVE completed: there was nothing to move.")
     view, source = session.view, session.selected_store
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
-    key, ranges = view.mailbox.key, view.ranges(spans)
+    key, ranges, all_of = view.mailbox.key, view.ranges(spans), _all_of(command, spans)
     if place.store.account == source.account:
-        moved = await source.move(key, ranges, target.key)
+        moved = await source.move(key, ranges, target.key, messages=all_of)
     else:
-        moved = await place.store.transfer(source, key, ranges, target.key, move=True)
+        moved = await place.store.transfer(source, key, ranges, target.key, move=True, messages=all_of)
     code = copy_uid(moved, target)
     if code:
         session.say(b"Moved.", code)
@@ -76,6 +76,13 @@ async def _what_and_where(session: ImapSession, command: Copy | Move) -> tuple[S
     if not command.uid and view.holds_gone(spans):
         raise SomeAreGone("Some of the messages are no longer there.")
     return spans, place, target
+
+
+def _all_of(command: Copy | Move, spans: Spans) -> int | None:
+    """How many messages must be there. Those named by number: one that somebody else has just removed, which this
+    session does not know yet, would be missing from a command that is told OK (RFC 2180 4.4). UIDs that are gone are
+    passed over (RFC 9051 6.4.9), and so is what was saved (6.4.4.1)."""
+    return None if command.uid or command.sequence.saved else count(spans)
 
 
 def copy_uid(copied: Copied, into: Mailbox) -> bytes:

@@ -78,7 +78,7 @@ def code_of(refusal: Refusal) -> bytes:
 def reply_to(refusal: Refusal, *, try_create: bool = False) -> Reply:
     """NO with code and text. try_create: the command was to file into a mailbox (TRYCREATE, RFC 9051 6.3.12)."""
     code = code_of(refusal)
-    if try_create and isinstance(refusal, store.NoSuchMailbox):
+    if try_create and isinstance(refusal, store.NoSuchMailbox) and not isinstance(refusal, store.SourceGone):
         code = b"TRYCREATE"
     return Reply(line_text(str(refusal)), code, Answer.NO)
 

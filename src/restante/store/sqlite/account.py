@@ -388,12 +388,12 @@ class SqliteStore(Octets, Retention, Sharing):
         kept.stored(self.account, mailbox, flagged, ranges if held is not None else None)
         return flagged
 
-    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+    async def copy(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
         self._engine.check_room(0)
-        return await self._write(copies.copy, mailbox, ranges, target, await self._quota())
+        return await self._write(copies.copy, mailbox, ranges, target, await self._quota(), messages)
 
-    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
-        return await self._write(copies.move, mailbox, ranges, target)
+    async def move(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
+        return await self._write(copies.move, mailbox, ranges, target, messages)
 
     async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:
         return await self._write(copies.expunge, mailbox, ranges, deleted_only)
@@ -453,10 +453,19 @@ class SqliteStore(Octets, Retention, Sharing):
 
     # Sharing -----------------------------------------------------------------------------------------
 
-    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
+    async def transfer(
+        self,
+        source: Store,
+        mailbox: int,
+        ranges: UidRanges,
+        target: int,
+        *,
+        move: bool,
+        messages: int | None = None,
+    ) -> Copied:
         from . import transfer
 
-        done = await transfer.transfer(self, source, mailbox, ranges, target, move)
+        done = await transfer.transfer(self, source, mailbox, ranges, target, move, messages)
         self._engine.filler.note(self.account)
         return done
 

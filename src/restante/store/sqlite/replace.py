@@ -10,18 +10,21 @@ from ..errors import NoSuchMessage
 from ..model import Appended
 from ..quota import NO_LIMITS, Quota
 from . import append, mailboxes
+from .copies import of_source
 from .emails import Prepared
 from .quota import check_filing
 from .transaction import Write
 
 
 def replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, limits: Quota) -> Appended:
-    """File in `target`, remove `uid` of `mailbox`. Raises NoSuchMailbox, NoSuchMessage, OverQuota, TooManyKeywords.
+    """File in `target`, remove `uid` of `mailbox`. Raises SourceGone, NoSuchMailbox, NoSuchMessage,
+    OverQuota, TooManyKeywords.
 
     The quota is asked for what the new message is larger than the old one (RFC 8508 3.4): a full account can go on
     editing a draft.
     """
-    mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
+    with of_source():
+        mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
     row = tx.db.execute("SELECT size FROM placement WHERE mailbox = ? AND uid = ?", (mailbox, uid)).fetchone()
     if row is None:
         raise NoSuchMessage("The message to be replaced is no longer there.")

@@ -327,15 +327,24 @@ class SharedStore(Refusing):
     ) -> Flagged:
         return await self._own._write(shared_writes.store_flags, mailbox, ranges, mode, flags, unchanged_since)
 
-    async def copy(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+    async def copy(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
         self._own._engine.check_room(0)
-        return await self._own._write(shared_writes.copy, mailbox, ranges, target, await self._own._quota())
+        return await self._own._write(shared_writes.copy, mailbox, ranges, target, await self._own._quota(), messages)
 
-    async def move(self, mailbox: int, ranges: UidRanges, target: int) -> Copied:
-        return await self._own._write(shared_writes.move, mailbox, ranges, target)
+    async def move(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:
+        return await self._own._write(shared_writes.move, mailbox, ranges, target, messages)
 
-    async def transfer(self, source: Store, mailbox: int, ranges: UidRanges, target: int, *, move: bool) -> Copied:
-        return await self._own.transfer(source, mailbox, ranges, target, move=move)
+    async def transfer(
+        self,
+        source: Store,
+        mailbox: int,
+        ranges: UidRanges,
+        target: int,
+        *,
+        move: bool,
+        messages: int | None = None,
+    ) -> Copied:
+        return await self._own.transfer(source, mailbox, ranges, target, move=move, messages=messages)
 
     async def expunge(self, mailbox: int, ranges: UidRanges | None, *, deleted_only: bool = True) -> Removed:
         return await self._own._write(shared_writes.expunge, mailbox, ranges, deleted_only)

@@ -79,7 +79,8 @@ def append(tx: Write, mailbox: int, messages: Sequence[Prepared], limits: Quota)
 
 def replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, limits: Quota) -> Appended:
     """REPLACE needs what APPEND needs there and what MOVE needs here (RFC 8508 3.1)."""
-    require_removal(tx.db, mailbox, tx.user)
+    with copies.of_source():
+        require_removal(tx.db, mailbox, tx.user)
     rights = _require(tx, target, Rights.INSERT)
     done = replacing.replace(tx, mailbox, uid, target, _allowed(message, rights), limits)
     return _told(tx, target, [message], done, rights)
@@ -119,21 +120,25 @@ def _place(tx: Write, mailbox: int, ranges: UidRanges, target: int, rights: Righ
     return source, new
 
 
-def copy(tx: Write, mailbox: int, ranges: UidRanges, target: int, limits: Quota) -> Copied:
-    _require(tx, mailbox, Rights.READ)
+def copy(tx: Write, mailbox: int, ranges: UidRanges, target: int, limits: Quota, messages: int | None = None) -> Copied:
+    with copies.of_source():
+        _require(tx, mailbox, Rights.READ)
     rights = _require(tx, target, Rights.INSERT)
     tx.uidnext(target)
     check_filing(tx, *copies.weight(tx, mailbox, ranges), limits)
     source, new = _place(tx, mailbox, ranges, target, rights)
+    copies.require_all(len(source), messages)
     return Copied(_as_seen(tx, target, rights), source, new, tx.modseq if source else 0)
 
 
-def move(tx: Write, mailbox: int, ranges: UidRanges, target: int) -> Copied:
+def move(tx: Write, mailbox: int, ranges: UidRanges, target: int, messages: int | None = None) -> Copied:
     """MOVE needs what COPY, STORE \\Deleted and EXPUNGE need (RFC 6851 3.3)."""
-    require_removal(tx.db, mailbox, tx.user)
+    with copies.of_source():
+        require_removal(tx.db, mailbox, tx.user)
     rights = _require(tx, target, Rights.INSERT)
     tx.uidnext(target)
     source, new = _place(tx, mailbox, ranges, target, rights)
+    copies.require_all(len(source), messages)
     if source:
         named = ranges if mailbox != target else copies.below(ranges, new[0])
         tx.remove(mailbox, named, moved_to=target, moved_low=new[0])

@@ -46,6 +46,7 @@ from ..past import Pop3Past
 from ..quota import Quota
 from ..rights import ALL, Rights
 from . import acl, content, mailboxes, reader
+from .copies import of_source, require_all
 from .handles import WRITER_WAIT, connect
 from .identity import new_id, thread_for
 from .quota import check_filing
@@ -82,7 +83,13 @@ _DERIVED = ("answer", "sortkey", "search_text")
 
 
 async def transfer(
-    into: SqliteStore, source: Store, mailbox: int, ranges: UidRanges, target: int, move: bool
+    into: SqliteStore,
+    source: Store,
+    mailbox: int,
+    ranges: UidRanges,
+    target: int,
+    move: bool,
+    messages: int | None = None,
 ) -> Copied:
     """See `Store.transfer`. What has begun is finished though the caller goes away."""
     if not isinstance(source, SharedStore) and (past := _past(source)) is not None:
@@ -96,9 +103,9 @@ async def transfer(
     _check_weight(engine, octets)
     limits = await into._quota()
     if not move:
-        return await into._write(_take, out._path, actor, mailbox, ranges, target, limits, "")
+        return await into._write(_take, out._path, actor, mailbox, ranges, target, limits, "", None, messages)
     token = engine.random(16).hex()
-    return await engine.finish(_move(into, out, actor, mailbox, ranges, target, limits, token))
+    return await engine.finish(_move(into, out, actor, mailbox, ranges, target, limits, token, messages))
 
 
 def _past(source: Store) -> SqlitePastStore | None:
@@ -157,11 +164,12 @@ async def _move(
     target: int,
     limits: Quota,
     token: str,
+    messages: int | None,
 ) -> Copied:
     with _lock(into._engine.data, token):
         await out._write(_note, token, into.account, mailbox, ranges)
         try:
-            copied = await into._write(_take, out._path, actor, mailbox, ranges, target, limits, token)
+            copied = await into._write(_take, out._path, actor, mailbox, ranges, target, limits, token, None, messages)
         except BaseException:
             await out._write(_drop_note, token)
             raise
@@ -170,18 +178,19 @@ async def _move(
 
 
 def _weigh(db: apsw.Connection, mailbox: int, ranges: UidRanges, actor: str, move: bool) -> int:
-    """Octets that would be carried. Raises NoSuchMailbox, NoPermission."""
+    """Octets that would be carried. Raises SourceGone, NoPermission."""
     _check_source(db, mailbox, actor, move)
     octets, messages = db.execute(_WEIGHT, (pack(ranges), mailbox)).fetchone() or (0, 0)
     return int(octets + messages * OCTETS)
 
 
 def _check_source(db: apsw.Connection, mailbox: int, actor: str, move: bool) -> None:
-    mailboxes.mailbox_by_key(db, mailbox, actor)
-    if actor and move:
-        require_removal(db, mailbox, actor)
-    elif actor:
-        acl.require(acl.rights_on(db, mailbox, actor), Rights.READ)
+    with of_source():
+        mailboxes.mailbox_by_key(db, mailbox, actor)
+        if actor and move:
+            require_removal(db, mailbox, actor)
+        elif actor:
+            acl.require(acl.rights_on(db, mailbox, actor), Rights.READ)
 
 
 # In the target -----------------------------------------------------------------------------------------
@@ -197,9 +206,10 @@ def _take(
     limits: Quota,
     token: str,
     past: Mapping[int, Pop3Past] | None = None,
+    messages: int | None = None,
 ) -> Copied:
     """Copy what `ranges` names in another account's file. actor: who reads there, "" for its owner. past: what POP3
-    knew of messages that come out of a snapshot, None where they do not."""
+    knew of messages that come out of a snapshot, None where they do not. messages: see `Store.copy`."""
     rights = acl.rights_on(tx.db, target, tx.user) if tx.user else ALL
     acl.require(rights, Rights.INSERT)
     tx.uidnext(target)
@@ -207,8 +217,9 @@ def _take(
     try:
         db.execute("BEGIN")
         _check_source(db, mailbox, actor, bool(token))
-        octets, messages = db.execute(_WEIGHT, (pack(ranges), mailbox)).fetchone() or (0, 0)
-        check_filing(tx, octets, messages, limits)
+        octets, there = db.execute(_WEIGHT, (pack(ranges), mailbox)).fetchone() or (0, 0)
+        require_all(there, messages)
+        check_filing(tx, octets, there, limits)
         return _taken(tx, _Source(db, actor), mailbox, ranges, target, rights, token, past)
     finally:
         db.close(True)

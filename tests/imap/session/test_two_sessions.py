@@ -16,6 +16,8 @@ from restante.imap.session.talk import Talk
 from restante.imap.session.view import Update, View
 from restante.store.model import Delta, Flagged, FlagMode, Flags
 from restante.store.sqlite import changes
+from restante.store.sqlite.account import SqliteStore
+from restante.store.sqlite.shared import SharedStore
 
 from .support import ACCOUNT, Client, World, put_store, run
 from .transcript import Transcript
@@ -362,6 +364,33 @@ def test_rfc9051_7_1_no_create_helps_where_the_source_is_gone(command: bytes, sh
         got = await two.raw(b"x " + command + b"\r\n", b"never")
         assert b"x NO [NONEXISTENT] " in got
         assert got.endswith(b"* BYE [NONEXISTENT] The selected mailbox has been deleted.\r\n")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_rfc5819_2_list_goes_on_without_the_status_of_what_is_deleted_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    kind: type[Any] = SharedStore if shared else SqliteStore
+    mailboxes = kind.mailboxes
+
+    async def scenario(world: World) -> None:
+        one, bob = await bob_in_box(world)
+        await bob.ok(b"UNSELECT")
+
+        async def then_deleted(store: Any) -> Any:
+            monkeypatch.setattr(kind, "mailboxes", mailboxes)
+            found = await mailboxes(store)
+            await one.ok(b"DELETE box")
+            return found
+
+        asking = bob if shared else await world.client()
+        name = SHARED if shared else b"box"
+        monkeypatch.setattr(kind, "mailboxes", then_deleted)
+        got = await asking.ok(b'LIST "" (INBOX %b) RETURN (STATUS (RECENT MESSAGES))' % name)
+        assert b'/" INBOX\r\n* STATUS INBOX (' in got
+        assert b'/" %b\r\nT OK ' % name in got
 
     run(scenario)
 

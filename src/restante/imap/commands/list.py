@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...store.errors import StoreRefusal
+from ...store.errors import NoPermission, NoSuchMailbox, StoreRefusal
 from ...store.model import INBOX, SEPARATOR, Mailbox
 from ...store.rights import Rights, may_annotate, shown
 from ..grammar.commands import List, Lsub, Namespace
@@ -213,7 +213,10 @@ async def _show(
     if mailbox is None or place is None or not with_status:
         return
     if command.status and mailbox.rights & Rights.READ:  # RFC 5819 2: no STATUS of what cannot be selected
-        session.write(await status.line_of(session, place, mailbox, node.name, command.status))
+        try:
+            session.write(await status.line_of(session, place, mailbox, node.name, command.status))
+        except (NoSuchMailbox, NoPermission):  # since it was listed: LIST goes on without it (RFC 5819 2)
+            pass
     if MYRIGHTS in command.returning:
         session.write(myrights_response(node.name, shown(mailbox.rights), session.dialect.utf8))
 

@@ -45,7 +45,6 @@ from ..model import (
 from ..quota import Quota, QuotaState
 from . import (
     account_changes,
-    acl,
     annotation,
     append,
     copies,
@@ -425,8 +424,7 @@ class SqliteStore(Octets, Retention, Sharing):
         await self._write(mailboxes.reserve_uids, mailbox, uidnext)
 
     async def delete_mailbox(self, mailbox: int, named: str | None = None) -> None:
-        granted = [entry.identifier for entry in self.look(acl.entries, mailbox)]
-        await self._write(mailboxes.delete, mailbox, None, named)
+        granted = await self._write(mailboxes.delete, mailbox, None, named)
         self.kept.forget_mailbox(self.account, mailbox)
         await self.note_shares(granted)
 

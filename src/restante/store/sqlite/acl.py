@@ -102,11 +102,14 @@ def inherit(tx: Write, above: str, mailbox: int) -> None:
     )
 
 
-def forget_mailbox(tx: Write, mailbox: int) -> None:
-    """A mailbox goes, and its list with it: remembered, so that a rewind that makes the mailbox again knows it."""
-    for identifier, rights in tx.db.execute(_OF_MAILBOX, (mailbox,)).fetchall():
+def forget_mailbox(tx: Write, mailbox: int) -> list[str]:
+    """A mailbox goes, and its list with it: remembered, so that a rewind that makes the mailbox again knows it. The
+    identifiers that it named."""
+    found: list[tuple[str, str]] = typed(tx.db.execute(_OF_MAILBOX, (mailbox,)))
+    for identifier, rights in found:
         tx.remember("acl", mailbox, (), f"{rights} {identifier}")
     tx.db.execute("DELETE FROM acl WHERE mailbox = ?", (mailbox,))
+    return [identifier for identifier, _ in found]
 
 
 def replace(tx: Write, mailbox: int, wanted: Mapping[str, str]) -> None:

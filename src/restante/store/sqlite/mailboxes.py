@@ -226,9 +226,9 @@ def _found(tx: Write, key: int, named: str | None) -> Mailbox:
     return here
 
 
-def delete(tx: Write, key: int, called: str | None = None, named: str | None = None) -> None:
-    """DELETE: messages into the removal log, a tombstone, children stay. called: its name, where another takes it in
-    the same command. named: as of `_found`. Raises CannotChangeMailbox for INBOX."""
+def delete(tx: Write, key: int, called: str | None = None, named: str | None = None) -> list[str]:
+    """DELETE: messages into the removal log, a tombstone, children stay; identifiers that its list named. called: its
+    name, where another takes it in the same command. named: as of `_found`. Raises CannotChangeMailbox for INBOX."""
     here = _found(tx, key, named)
     name = here.name if called is None else called
     if name == INBOX:
@@ -240,11 +240,12 @@ def delete(tx: Write, key: int, called: str | None = None, named: str | None = N
         (key, here.id, name, here.role, here.uidvalidity, here.uidnext, tx.modseq, tx.now),
     )
     tx.db.execute("DELETE FROM mailbox WHERE key = ?", (key,))
-    acl.forget_mailbox(tx, key)
+    granted = acl.forget_mailbox(tx, key)
     tx.db.execute("DELETE FROM annotation WHERE mailbox = ?", (key,))
     tx.db.execute("DELETE FROM stamp WHERE mailbox = ?", (key,))
     tx.db.execute("DELETE FROM told WHERE mailbox = ?", (key,))
     tx.remember("delete", key, (), name)
+    return granted
 
 
 def rename(tx: Write, key: int, name: str, limits: Quota = NO_LIMITS, named: str | None = None) -> None:

@@ -190,9 +190,7 @@ def create(tx: Write, name: str, limits: Quota) -> Mailbox:
 def delete(tx: Write, mailbox: int, named: str | None) -> list[str]:
     """Delete the mailbox; the identifiers that its list named."""
     _require(tx, mailbox, Rights.DELETE_MAILBOX)
-    granted = [entry.identifier for entry in acl.entries(tx.db, mailbox)]
-    mailboxes.delete(tx, mailbox, None, named)
-    return granted
+    return mailboxes.delete(tx, mailbox, None, named)
 
 
 def rename(tx: Write, mailbox: int, name: str, limits: Quota, named: str | None) -> None:

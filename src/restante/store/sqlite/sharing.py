@@ -56,8 +56,10 @@ class Sharing(AccountFile):
             async with _alone(self):
                 if mode is not FlagMode.REMOVE and rights and not identifier.startswith(NEGATIVE):
                     await self._engine.directory.note_shares(self.account, (identifier,))
-                await self._write(change, mailbox, identifier, mode, rights)
-                await _note_shares(self, (identifier,))
+                try:
+                    await self._write(change, mailbox, identifier, mode, rights)
+                finally:  # refused, since the mailbox is gone or the right to: what was noted before stands for nothing
+                    await _note_shares(self, (identifier,))
 
         await self._engine.finish(work())
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from restante.accounts.address import BadAddress
-from restante.accounts.admin import BadPassword, BadSetting
+from restante.accounts.admin import Admin, BadPassword, BadSetting, Unchanged
 from restante.config.model import AccountsTable, Config
 from restante.errors import Refusal
 from restante.store.directory import AccountSettings, DirectoryRefusal, Exists, NotFound
@@ -141,6 +142,45 @@ def test_an_alias_to_elsewhere_is_refused_with_what_to_do(tmp_path: Path) -> Non
         assert "ann@gmail.example is an address elsewhere" in refused.value.text
         assert "outbound queue" in str(refused.value)
         assert await world.admin.aliases() == []
+
+    run(tmp_path, test)
+
+
+def test_what_another_process_sets_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have looked at what there is before either has changed it."""
+    ann, same = "ann@example.org", Unchanged.YES
+
+    async def test(world: World) -> None:
+        admin = world.admin
+
+        async def both(first: Awaitable[object], second: Awaitable[object], look: str) -> None:
+            looked = getattr(type(admin), look)
+
+            async def looks(self: Admin, name: str) -> object:
+                monkeypatch.setattr(type(admin), look, looked)
+                found: object = await looked(self, name)
+                await first
+                return found
+
+            monkeypatch.setattr(type(admin), look, looks)
+            await second
+
+        await both(admin.set_quota(ann, 7, same, same), admin.set_quota(ann, same, 8, same), "account")
+        account = await admin.account(ann)
+        assert (account.quota, account.quota_messages, account.quota_mailboxes) == (7, 8, None)
+        await both(
+            admin.set_settings(ann, lambda there: replace(there, pop3_delete="keep")),
+            admin.set_settings(ann, lambda there: replace(there, scram=True)),
+            "account",
+        )
+        assert (await admin.account(ann)).settings == AccountSettings("keep", scram=True)
+        await both(
+            admin.set_domain("example.org", catch_all=ann),
+            admin.set_domain("example.org", scram=True),
+            "_local_domain",
+        )
+        (domain,) = await admin.domains()
+        assert (domain.catch_all, domain.scram) == (ann, True)
 
     run(tmp_path, test)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -106,12 +106,16 @@ class Admin:
         Raises BadAddress, NotFound for the domain or the catch-all's.
         """
         domain = await self._local_domain(normalise_domain(name))
-        if not isinstance(catch_all, Unchanged):
-            domain = replace(domain, catch_all=await self._catch_all(catch_all, domain.name))
-        if scram is not None:
-            domain = replace(domain, scram=scram)
-        await self._directory.update_domain(domain)
-        return domain
+        wanted = catch_all if isinstance(catch_all, Unchanged) else await self._catch_all(catch_all, domain.name)
+
+        def change(there: Domain) -> Domain:
+            return replace(
+                there,
+                catch_all=there.catch_all if isinstance(wanted, Unchanged) else wanted,
+                scram=there.scram if scram is None else scram,
+            )
+
+        return await self._directory.update_domain(domain.name, change)
 
     async def _catch_all(self, address: str | None, domain: str) -> str | None:
         """The catch-all of `domain`, normalised: in this domain or another of this installation."""
@@ -247,25 +251,34 @@ class Admin:
         await self._directory.update_account((await self.account(address)).id, enabled=False)
 
     async def set_quota(
-        self, address: str, quota: int | None, messages: int | None = None, mailboxes: int | None = None
+        self,
+        address: str,
+        quota: int | Unchanged | None,
+        messages: int | Unchanged | None = None,
+        mailboxes: int | Unchanged | None = None,
     ) -> None:
         """quota, messages, mailboxes: octets and counts, 0 for no limit, None for the configured default.
 
-        All three are set. They hold from the next command of any session on. Raises BadSetting for a negative one.
+        They hold from the next command of any session on. Raises BadSetting for a negative one.
         """
-        for limit in (quota, messages, mailboxes):
-            _check_quota(limit)
+        wanted = [
+            None if isinstance(limit, Unchanged) else _kept_quota(limit) for limit in (quota, messages, mailboxes)
+        ]
         await self._directory.update_account(
-            (await self.account(address)).id,
-            quota=-1 if quota is None else quota,
-            quota_messages=-1 if messages is None else messages,
-            quota_mailboxes=-1 if mailboxes is None else mailboxes,
+            (await self.account(address)).id, quota=wanted[0], quota_messages=wanted[1], quota_mailboxes=wanted[2]
         )
 
-    async def set_settings(self, address: str, settings: AccountSettings) -> None:
-        """Raises BadSetting."""
-        _check_settings(settings)
-        await self._directory.update_account((await self.account(address)).id, settings=settings)
+    async def set_settings(
+        self, address: str, settings: AccountSettings | Callable[[AccountSettings], AccountSettings]
+    ) -> None:
+        """settings: all of them, or what makes them of those that stand then. Raises BadSetting."""
+
+        def checked(there: AccountSettings) -> AccountSettings:
+            wanted = settings if isinstance(settings, AccountSettings) else settings(there)
+            _check_settings(wanted)
+            return wanted
+
+        await self._directory.update_account((await self.account(address)).id, settings=checked)
 
     async def remove_account(self, address: str) -> None:
         """Remove the account and all its mail, for good. First its name, so that nobody comes in meanwhile.
@@ -466,6 +479,12 @@ def check_hash(hash: str) -> str:
 def _check_quota(quota: int | None) -> None:
     if quota is not None and not 0 <= quota < 1 << 63:
         raise BadSetting("A quota is a size, or 0 for no limit.")
+
+
+def _kept_quota(quota: int | None) -> int:
+    """The limit as the directory takes it. Raises BadSetting."""
+    _check_quota(quota)
+    return -1 if quota is None else quota
 
 
 def _check_settings(settings: AccountSettings) -> None:

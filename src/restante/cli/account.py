@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -224,31 +225,24 @@ def set_(
     """Change an account's limits and settings; what is not named stays. Limits hold at once, in all sessions."""
     from dataclasses import replace
 
+    from ..accounts.admin import Unchanged
+
     async def work() -> None:
         async with installation() as here:
             account = await here.admin.account(address)
-            if quota_default or (quota, quota_messages, quota_mailboxes) != (None, None, None):
-                await here.admin.set_quota(
-                    address,
-                    *(
-                        given if given is not None else None if quota_default else there
-                        for given, there in (
-                            (quota, account.quota),
-                            (quota_messages, account.quota_messages),
-                            (quota_mailboxes, account.quota_mailboxes),
-                        )
-                    ),
-                )
-            old = account.settings
-            new = replace(
-                old,
-                pop3_delete=old.pop3_delete if pop3_delete is None else pop3_delete,
-                pop3_leave_days=old.pop3_leave_days if pop3_leave_days is None else pop3_leave_days,
-                pop3_seen=old.pop3_seen if pop3_seen is None else pop3_seen,
-                scram=old.scram if scram is None else scram,
-            )
-            if new != old:
-                await here.admin.set_settings(address, new)
+            limits = (quota, quota_messages, quota_mailboxes)
+            if quota_default or limits != (None, None, None):
+                otherwise = None if quota_default else Unchanged.YES
+                await here.admin.set_quota(address, *(otherwise if given is None else given for given in limits))
+            settings = {
+                "pop3_delete": pop3_delete,
+                "pop3_leave_days": pop3_leave_days,
+                "pop3_seen": pop3_seen,
+                "scram": scram,
+            }
+            named: dict[str, Any] = {name: given for name, given in settings.items() if given is not None}
+            if named:
+                await here.admin.set_settings(address, lambda there: replace(there, **named))
             click.echo(f"Changed the account {account.address}.")
 
     run(work())

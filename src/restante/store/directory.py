@@ -191,8 +191,9 @@ class Directory(Protocol):
         """Raises Exists."""
         ...
 
-    async def update_domain(self, domain: Domain) -> None:
-        """Replace catch_all and scram of the domain of this name. Raises NotFound."""
+    async def update_domain(self, name: str, change: Callable[[Domain], Domain]) -> Domain:
+        """Give the domain the catch_all and scram that `change` makes of it as it stands then. Raises NotFound, what
+        `change` raises."""
         ...
 
     async def remove_domain(self, name: str) -> None:
@@ -221,9 +222,10 @@ class Directory(Protocol):
         quota: int | None = None,
         quota_messages: int | None = None,
         quota_mailboxes: int | None = None,
-        settings: AccountSettings | None = None,
+        settings: AccountSettings | Callable[[AccountSettings], AccountSettings] | None = None,
     ) -> None:
-        """Change what is given; a negative quota of any kind means the configured default again. Raises NotFound."""
+        """Change what is given; a negative quota of any kind means the configured default again. settings: all of them,
+        or what makes them of those that stand then. Raises NotFound, and what `settings` raises."""
         ...
 
     async def remove_account(self, id: str) -> None:

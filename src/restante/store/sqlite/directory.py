@@ -137,8 +137,8 @@ class SqliteDirectory:
     async def add_domain(self, domain: Domain) -> None:
         await self._write(lambda db: addresses.add_domain(db, domain))
 
-    async def update_domain(self, domain: Domain) -> None:
-        await self._write(lambda db: addresses.update_domain(db, domain))
+    async def update_domain(self, name: str, change: Callable[[Domain], Domain]) -> Domain:
+        return await self._write(lambda db: addresses.update_domain(db, name, change))
 
     async def remove_domain(self, name: str) -> None:
         await self._write(lambda db: addresses.remove_domain(db, name))
@@ -173,7 +173,7 @@ class SqliteDirectory:
         quota: int | None = None,
         quota_messages: int | None = None,
         quota_mailboxes: int | None = None,
-        settings: AccountSettings | None = None,
+        settings: AccountSettings | Callable[[AccountSettings], AccountSettings] | None = None,
     ) -> None:
         def change(db: apsw.Connection) -> None:
             credentials.require_account(db, id)
@@ -193,10 +193,7 @@ class SqliteDirectory:
                 if limit is not None:
                     db.execute(f"UPDATE account SET {column} = ? WHERE id = ?", (limit if limit >= 0 else None, id))
             if settings is not None:
-                db.execute(
-                    "UPDATE account SET pop3_delete = ?, pop3_leave_days = ?, pop3_seen = ?, scram = ? WHERE id = ?",
-                    (settings.pop3_delete, settings.pop3_leave_days, settings.pop3_seen, settings.scram, id),
-                )
+                directory_rows.set_settings(db, id, settings)
 
         await self._write(change)
 

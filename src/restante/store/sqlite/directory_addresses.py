@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import apsw
 import msgspec
 
@@ -32,14 +34,14 @@ def add_domain(db: apsw.Connection, new: Domain) -> None:
         raise Exists(f"The domain {new.name} is there already.")
 
 
-def update_domain(db: apsw.Connection, changed: Domain) -> None:
+def update_domain(db: apsw.Connection, name: str, change: Callable[[Domain], Domain]) -> Domain:
     """Raises NotFound."""
-    db.execute(
-        "UPDATE domain SET catch_all = ?, scram = ? WHERE name = ?",
-        (changed.catch_all, changed.scram, fold_address(changed.name)),
-    )
-    if not db.changes():
-        raise NotFound(f"There is no domain {changed.name} here.", "List them with 'restante domain list'.")
+    row = db.execute(f"{_DOMAIN} WHERE name = ?", (fold_address(name),)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no domain {name} here.", "List them with 'restante domain list'.")
+    changed = change(_domain(row))
+    db.execute("UPDATE domain SET catch_all = ?, scram = ? WHERE name = ?", (changed.catch_all, changed.scram, row[0]))
+    return changed
 
 
 def remove_domain(db: apsw.Connection, name: str) -> None:

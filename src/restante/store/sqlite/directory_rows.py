@@ -57,6 +57,19 @@ def account_by_id(read: Read, id: str) -> Account | None:
     return account_of(rows[0]) if rows else None
 
 
+def set_settings(
+    db: apsw.Connection, id: str, settings: AccountSettings | Callable[[AccountSettings], AccountSettings]
+) -> None:
+    """Set an account's settings, or what is made of those that it has."""
+    if not isinstance(settings, AccountSettings):
+        row: Values = db.execute(f"SELECT {ACCOUNT_FIELDS} FROM account WHERE id = ?", (id,)).get
+        settings = settings(account_of(row).settings)
+    db.execute(
+        "UPDATE account SET pop3_delete = ?, pop3_leave_days = ?, pop3_seen = ?, scram = ? WHERE id = ?",
+        (settings.pop3_delete, settings.pop3_leave_days, settings.pop3_seen, settings.scram, id),
+    )
+
+
 def insert_account(db: apsw.Connection, account: Account) -> None:
     """Add the account's row. Raises Exists where its address or id is in use."""
     chosen = account.settings

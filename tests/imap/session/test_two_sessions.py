@@ -395,6 +395,51 @@ def test_rfc5819_2_list_goes_on_without_the_status_of_what_is_deleted_meanwhile(
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"EXPUNGE",
+        b"UID EXPUNGE 1",
+        b"STORE 1 -FLAGS (\\Deleted)",
+        b"MOVE 1 INBOX",
+        b"REPLACE 1 INBOX {15+}\r\nSubject: q\r\n\r\nz",
+    ],
+)
+@pytest.mark.parametrize("qresync", [False, True])
+def test_what_was_done_is_answered_though_the_mailbox_is_lost(
+    monkeypatch: pytest.MonkeyPatch, command: bytes, qresync: bool
+) -> None:
+    """It is deleted behind the command's own change, before the change has been told."""
+    delta = SqliteStore.delta
+
+    async def scenario(world: World) -> None:
+        one, two = await world.client(b"CREATE box"), await world.client()
+        await world.add(b"m1", b"m2", mailbox="box", flags=("\\Deleted",))
+        if qresync:
+            await two.ok(b"ENABLE QRESYNC")
+        await two.ok(b"SELECT box")
+        await one.ok(b"SELECT box")
+        await one.ok(b"STORE 2 +FLAGS.SILENT (\\Flagged)")  # so that STORE asks for more than its own
+        deleted = False
+
+        async def behind(store: SqliteStore, mailbox: int, since: int) -> Delta:
+            nonlocal deleted
+            if not deleted and (await store.mailboxes())[-1].highest_modseq > before:
+                deleted = True
+                await store.delete_mailbox(mailbox)
+            return await delta(store, mailbox, since)
+
+        before = (await world.store.mailboxes())[-1].highest_modseq
+        await one.ok(b"UNSELECT")
+        monkeypatch.setattr(SqliteStore, "delta", behind)
+        got = await two.raw(b"x " + command + b"\r\n", b"never")
+        assert deleted
+        assert b"\r\nx OK " in b"\r\n" + got
+        assert got.endswith(b"* BYE [NONEXISTENT] The selected mailbox has been deleted.\r\n")
+
+    run(scenario)
+
+
 def test_deleted_mailbox_ends_the_other_session() -> None:
     async def scenario(world: World) -> None:
         one = await world.client(b"CREATE Box", b"SELECT Box")

@@ -62,7 +62,7 @@ async def move(session: ImapSession, command: Move) -> Reply:
     if code:
         session.say(b"Moved.", code)
     if session.dialect.qresync and len(moved.source):
-        await session.updates.tell(may_expunge=True, regardless=True)
+        await session.updates.tell_done(Reply(b"MOVE completed."))
         return limit.told(session, Reply(b"MOVE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq), limited)
     return limit.told(session, Reply(b"MOVE completed."), limited)
 

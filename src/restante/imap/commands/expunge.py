@@ -29,7 +29,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Reply:
         if not ranges:
             return Reply(b"EXPUNGE completed.")
     removed = await session.selected_store.expunge(view.mailbox.key, ranges)
-    await session.updates.tell(may_expunge=True, regardless=True)
+    await session.updates.tell_done(Reply(b"EXPUNGE completed."))
     if session.dialect.qresync and len(removed.uids):
         code = b"HIGHESTMODSEQ %d" % session.view.told_modseq
         return limit.told(session, Reply(b"EXPUNGE completed.", code), limited)

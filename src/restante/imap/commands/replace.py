@@ -31,6 +31,6 @@ async def replace(session: ImapSession, command: Replace) -> Reply:
     appended = await session.selected_store.replace(view.mailbox.key, uid, target.key, new)
     session.say(b"The replacement is filed.", append_uid(appended, target))
     if session.dialect.qresync:
-        await session.updates.tell(may_expunge=True, regardless=True)
+        await session.updates.tell_done(Reply(b"REPLACE completed."))
         return Reply(b"REPLACE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq)
     return Reply(b"REPLACE completed.")

@@ -64,7 +64,8 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if command.silent and command.unchanged_since is not None and len(flagged.changed) < count(spans):
         await _answer(session, view, command, _left_as_it_was(view, spans, flagged), descending=bool(limited))
     if not alone or (command.uid and len(view.gone)):
-        await session.updates.tell(may_expunge=command.uid)
+        done = _reply(view, command, spans, flagged)
+        await session.updates.tell_done(done, may_expunge=command.uid, regardless=False)
     return limit.told(session, _reply(view, command, spans, flagged), limited)
 
 

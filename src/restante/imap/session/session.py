@@ -301,6 +301,10 @@ class ImapSession(Standing):
             reply = await self._handled(entry, command)
             if self.state is State.SELECTED and entry.updates is not None:
                 reply = await self.updates.after(entry.updates(command), reply)
+        except SelectedLost as lost:
+            if (done := reply or lost.done) is not None:
+                self._say_done(done, command)
+            raise
         except Exception:
             if reply is not None:
                 self._say_done(reply, command)

@@ -132,9 +132,10 @@ class BadCommand(Exception):
 
 class SelectedLost(Exception):
     """The selected mailbox has been deleted by somebody, or may no longer be read: nothing more can be said of it, and
-    the session ends with this BYE."""
+    the session ends with this BYE. done: the answer to the command that was done before that was noticed, if any."""
 
     def __init__(self, text: bytes, code: bytes) -> None:
         super().__init__(text.decode("ascii"))
         self.text = text
         self.code = code
+        self.done: Reply | None = None

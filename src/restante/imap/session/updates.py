@@ -160,6 +160,14 @@ class Updates:
         if session.told.fetch and session.notifications is not None:
             await session.notifications.fetch_new(view, update.arrived, delta)
 
+    async def tell_done(self, done: Reply, *, may_expunge: bool = True, regardless: bool = True) -> None:
+        """`tell`, within a command that has changed something and is answered by `done` should the mailbox be lost."""
+        try:
+            await self.tell(may_expunge=may_expunge, regardless=regardless)
+        except SelectedLost as lost:
+            lost.done = done
+            raise
+
     def due_in(self) -> float | None:
         """Seconds until time alone may change what the client knows; None where it cannot."""
         session = self._session

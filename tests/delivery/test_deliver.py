@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from restante.clock import ManualClock, system_random
 from restante.config.model import AccountsTable, DeliveryTable
 from restante.delivery import DeliveryRefusal, StoreDelivery, Trace
 from restante.delivery.trace import goes_in_circles, trace_header
 from restante.mime.analyse import analyse
 from restante.mime.model import Trait
+from restante.store.directory import Account, AccountSettings, Domain
 from restante.store.errors import Busy, DiskFull, OverQuota, StoreFailed
+from restante.store.sqlite.engine import SqliteEngine
 
 from .fakes import FakeEngine, failing
 
@@ -182,6 +186,26 @@ def test_redelivery_of_the_same_octets_to_the_same_recipient_is_suppressed_and_l
     assert deliver(delivery, "john@example.org") == [None]
     assert len(inbox(engine, "john")) == 4
     assert len(engine.directory.suppressed) == 1
+
+
+def test_a_redelivery_while_the_first_try_is_under_way_is_suppressed(tmp_path: Path) -> None:
+    """Two tries have begun before either has filed."""
+
+    async def work() -> None:
+        engine = SqliteEngine(tmp_path, ManualClock(), system_random, reserve=0)
+        await engine.directory.add_domain(Domain("example.org"))
+        await engine.create_account("john")
+        john = Account("john", "john@example.org", "example.org", True, None, AccountSettings(), False, 0, 1)
+        await engine.directory.add_account(john)
+        delivery = StoreDelivery(engine, DeliveryTable(suppress_duplicates=60), AccountsTable(), clock=engine.clock)
+        recipients = [(john.address, await delivery.resolve(john.address))]
+        tries = (delivery.deliver("chris@bar.com", recipients, MESSAGE, TRACE) for _ in range(4))
+        assert await asyncio.gather(*tries) == [[None]] * 4
+        assert (await engine.account("john").stats()).messages == 1
+        assert len(await engine.directory.duplicates()) == 3
+        await engine.close()
+
+    asyncio.run(work())
 
 
 # Trace fields ------------------------------------------------------------------------------------------------------

@@ -147,8 +147,13 @@ class StoreDelivery:
         if await self._one_commit(address, targets, digest):
             (target,) = targets
             store = self._engine.account(target.account)
-            if not await self._suppressed(store, target, digest, ready.received, trace):
+            if self._config.suppress_duplicates <= 0:
                 await _append(store, target.mailbox, ready)
+                return
+            # A sender may come again while its first try is still under way, to another worker.
+            async with self._engine.directory.deliveries.lock(digest, address):
+                if not await self._suppressed(store, target, digest, ready.received, trace):
+                    await _append(store, target.mailbox, ready)
         else:
             await file_copies(
                 self._engine, address, targets, digest, ready, partial(self._wanted, ready=ready, trace=trace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -181,6 +182,20 @@ def test_what_another_process_sets_meanwhile_stays(tmp_path: Path, monkeypatch: 
         )
         (domain,) = await admin.domains()
         assert (domain.catch_all, domain.scram) == (ann, True)
+
+    run(tmp_path, test)
+
+
+def test_of_two_aliases_that_would_make_a_circle_at_once_one_is_refused(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        x, y = "x@example.org", "y@example.org"
+        for name in (x, y):
+            await world.admin.put_alias(name, ["ann@example.org"])
+        done = await asyncio.gather(
+            world.admin.put_alias(x, [y]), world.admin.put_alias(y, [x]), return_exceptions=True
+        )
+        assert sum(isinstance(each, BadSetting) for each in done) == 1, done
+        assert ["ann@example.org"] in [list(alias.targets) for alias in await world.admin.aliases()]
 
     run(tmp_path, test)
 

@@ -314,9 +314,8 @@ class Admin:
             raise BadSetting("An alias needs at least one target.")
         for target in wanted:
             await self._check_target(parsed.address, target)
-        await self._check_circle(parsed.address, wanted)
         alias = Alias(parsed.address, wanted, self._now())
-        await self._directory.put_alias(alias)
+        await self._directory.put_alias(alias, lambda there: _check_circle(alias, there))
         return alias
 
     async def _check_target(self, alias: str, target: str) -> None:
@@ -334,19 +333,6 @@ class Admin:
             raise NotFound(
                 f"There is no account or alias {target} here.", f"Add it with 'restante account add {target}'."
             )
-
-    async def _check_circle(self, alias: str, targets: Sequence[str]) -> None:
-        """Mail to aliases that lead back to themselves is refused for good: better said now."""
-        leads = {fold_address(one.address): one.targets for one in await self._directory.aliases()}
-        waiting, seen = list(targets), set[str]()
-        while waiting:
-            target = waiting.pop()
-            key = fold_address(target)
-            if key == fold_address(alias):
-                raise BadSetting(f"{alias} would lead back to itself.", "List what leads where: 'restante alias list'.")
-            if key not in seen:
-                seen.add(key)
-                waiting += leads.get(key, ())
 
     async def leading_to(self, address: str) -> list[str]:
         """Aliases, and domains by their catch-all, that name an address. Such are left where an account is removed."""
@@ -449,6 +435,22 @@ class Admin:
             return account.settings.scram
         domain = await self._directory.domain(account.domain)
         return self._config.accounts.scram or (domain is not None and domain.scram)
+
+
+def _check_circle(alias: Alias, there: Sequence[Alias]) -> None:
+    """Mail to aliases that lead back to themselves is refused for good: better said now. there: all that are kept."""
+    leads = {fold_address(one.address): one.targets for one in there}
+    waiting, seen = list(alias.targets), set[str]()
+    while waiting:
+        target = waiting.pop()
+        key = fold_address(target)
+        if key == fold_address(alias.address):
+            raise BadSetting(
+                f"{alias.address} would lead back to itself.", "List what leads where: 'restante alias list'."
+            )
+        if key not in seen:
+            seen.add(key)
+            waiting += leads.get(key, ())
 
 
 def check_password(password: str) -> bytes:

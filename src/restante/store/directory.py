@@ -242,8 +242,9 @@ class Directory(Protocol):
 
     async def aliases(self) -> list[Alias]: ...
     async def alias(self, address: str) -> Alias | None: ...
-    async def put_alias(self, alias: Alias) -> None:
-        """Add or replace. Raises Exists where an account has the address, NotFound for its domain."""
+    async def put_alias(self, alias: Alias, check: Callable[[list[Alias]], None] | None = None) -> None:
+        """Add or replace. check: is given all aliases as they stand then, and raises what forbids it. Raises Exists
+        where an account has the address, NotFound for its domain."""
         ...
 
     async def remove_alias(self, address: str) -> None:

@@ -218,8 +218,8 @@ class SqliteDirectory:
     async def alias(self, address: str) -> Alias | None:
         return addresses.alias(self._rows, address)
 
-    async def put_alias(self, alias: Alias) -> None:
-        await self._write(lambda db: addresses.put_alias(db, alias))
+    async def put_alias(self, alias: Alias, check: Callable[[list[Alias]], None] | None = None) -> None:
+        await self._write(lambda db: addresses.put_alias(db, alias, check))
 
     async def remove_alias(self, address: str) -> None:
         await self._write(lambda db: addresses.remove_alias(db, address))

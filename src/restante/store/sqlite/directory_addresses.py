@@ -71,13 +71,15 @@ def alias(read: Read, address: str) -> Alias | None:
     return _alias(rows[0]) if rows else None
 
 
-def put_alias(db: apsw.Connection, new: Alias) -> None:
-    """Add or replace. Raises NotFound for the domain, Exists for an account's address."""
+def put_alias(db: apsw.Connection, new: Alias, check: Callable[[list[Alias]], None] | None = None) -> None:
+    """Add or replace. Raises NotFound for the domain, Exists for an account's address, and what `check` raises."""
     key = fold_address(new.address)
     name = key.rpartition("@")[2]
     require_domain(db, name)
     if db.execute("SELECT 1 FROM account WHERE key = ?", (key,)).fetchone():
         raise Exists(f"{new.address} is an account.", "Choose another address for the alias.")
+    if check is not None:
+        check(aliases(lambda sql: list(db.execute(sql))))
     db.execute(
         "INSERT INTO alias (key, address, domain, targets, created) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (key) DO UPDATE SET address = excluded.address, targets = excluded.targets",

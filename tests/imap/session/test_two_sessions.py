@@ -378,6 +378,7 @@ def test_rfc5819_2_list_goes_on_without_the_status_of_what_is_deleted_meanwhile(
     async def scenario(world: World) -> None:
         one, bob = await bob_in_box(world)
         await bob.ok(b"UNSELECT")
+        await world.add(b"new", mailbox="box")
 
         async def then_deleted(store: Any) -> Any:
             monkeypatch.setattr(kind, "mailboxes", mailboxes)

@@ -161,3 +161,14 @@ def test_any_message_has_a_surrogate_without_eight_bit_fields(pieces: list[bytes
 def test_giant_fields_end(piece: bytes) -> None:
     data = b"To: " + piece * 100_000 + b"\r\nSubject: " + piece * 100_000 + b"\r\n\r\n"
     assert surrogate(data, analyse(data).root).endswith(b"\r\n")
+
+
+def test_content_without_an_empty_line_before_it_is_no_header() -> None:
+    """The analysis takes it for content (RFC 7103 7.2); a client that does not must find no 8-bit octets in it."""
+    data = b"Subject: \xc3\xa9\r\n\xc3\xa9 and more\r\n"
+    analysis = analyse(data)
+    made = surrogate(data, analysis.root)
+    assert made == b"Subject: =?utf-8?B?w6k=?=\r\n\r\n\xc3\xa9 and more\r\n"
+    assert analysis.surrogate_size == len(made)
+    alone = b"Subject: \xc3\xa9\r\n"
+    assert surrogate(alone, analyse(alone).root) == b"Subject: =?utf-8?B?w6k=?=\r\n"

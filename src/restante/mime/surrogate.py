@@ -41,13 +41,13 @@ def surrogate(data: bytes, root: Part) -> bytes:
     """
     pieces: list[bytes] = []
     position = 0
-    for start, end in _headers(root):
-        header = data[start:end]
+    for part in _parts(root):
+        header = data[part.header : part.body]
         if header.isascii():
             continue
-        pieces.append(data[position:start])
-        pieces.append(_rewrite(header))
-        position = end
+        pieces.append(data[position : part.header])
+        pieces.append(_rewrite(header, part))
+        position = part.body
     if not pieces:
         return data
     pieces.append(data[position:])
@@ -58,12 +58,13 @@ def surrogate(data: bytes, root: Part) -> bytes:
 def surrogate_size(data: bytes, root: Part, before: bytes = b"") -> int:
     """`len(surrogate(before + data, ...))`, without joining or making it. root: the tree within `data` alone."""
     size, tail, position, changed = len(before) + len(data), before[-2:], 0, False
-    for start, end in _headers(root):
+    for part in _parts(root):
+        start, end = part.header, part.body
         own = start == 0 and not changed
         header = before + data[start:end] if own else data[start:end]
         if header.isascii():
             continue
-        shown = _rewrite(header)
+        shown = _rewrite(header, part)
         tail = shown[-2:] if own else (tail + data[max(position, start - 2) : start] + shown[-2:])[-2:]
         size += len(shown) - len(header)
         position, changed = end, True
@@ -71,18 +72,20 @@ def surrogate_size(data: bytes, root: Part, before: bytes = b"") -> int:
     return size + 2 if changed and tail != b"\r\n" else size
 
 
-def _headers(root: Part) -> list[tuple[int, int]]:
-    """Header spans in the order of their octets."""
-    spans: list[tuple[int, int]] = []
+def _parts(root: Part) -> list[Part]:
+    """All parts in the order of their octets."""
+    found: list[Part] = []
     waiting = [root]
     while waiting:
         part = waiting.pop()
-        spans.append((part.header, part.body))
+        found.append(part)
         waiting.extend(reversed(part.children))
-    return spans
+    return found
 
 
-def _rewrite(header: bytes) -> bytes:
+def _rewrite(header: bytes, part: Part) -> bytes:
+    """The header of a part as it may be shown. Where its sender forgot the empty line it gets one: what stands behind
+    would be read as more of it, 8-bit octets and all."""
     kept: list[bytes] = []
     for match in _LINES.finditer(header):
         raw = match[0]
@@ -90,6 +93,8 @@ def _rewrite(header: bytes) -> bytes:
             kept.append(raw)
         elif match[1] is not None:
             kept.append(_field(match[1], unfold(match[2])))
+    if part.end > part.body and not header.endswith((b"\n\r\n", b"\n\n")):
+        kept.append(b"\r\n")
     return b"".join(kept)
 
 

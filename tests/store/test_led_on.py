@@ -22,9 +22,10 @@ import pytest
 from restante.clock import system_random
 from restante.query.language import All, And, HasFlag, Larger, Not, Or, Query, Uids
 from restante.query.order import Criterion, SortKey
+from restante.query.threads import Algorithm, Threads
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Flags, NewMessage
-from restante.store.sqlite import by_flags, changes, matches, orders, sort
+from restante.store.sqlite import by_flags, changes, matches, orders, sort, trees
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.matches import Matches
 from restante.store.sqlite.values import pack, ranges_of
@@ -59,16 +60,23 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_flags, "FEW_FLAGS", 1)
     monkeypatch.setattr(changes, "FEW_FLAGS", 1)
     monkeypatch.setattr(orders, "FEW_SORTED", 1)
+    monkeypatch.setattr(trees, "FEW_THREADED", 1)
 
 
 async def message(store: Store, chance: Random) -> NewMessage:
     """One whose keys are those of others as a rule."""
     made = await new(store, b"x" * chance.randrange(20, 24), received=chance.randrange(1_000, 1_010))
+    ids = [f"<{number}@x>" for number in range(30)]
+    threads: dict[str, Any] = {
+        "message_id": chance.choice(ids), "references": tuple(chance.sample(ids, chance.randrange(4)))
+    }  # fmt: skip
     text: dict[str, Any] = {
         name: chance.choice(TEXTS) for name in ("subject", "sender", "recipient", "cc", "display_from", "display_to")
     }
     sent = chance.choice([None, 1_000, 1_005, -7, chance.randrange(2_000)])
-    return replace(made, analysis=replace(made.analysis, keys=replace(made.analysis.keys, sent=sent, **text)))
+    return replace(
+        made, analysis=replace(made.analysis, keys=replace(made.analysis.keys, sent=sent, **threads, **text))
+    )
 
 
 async def change(store: Store, box: int, uids: list[int], chance: Random) -> None:
@@ -106,6 +114,10 @@ async def compared(engine: SqliteEngine, store: Store, box: int) -> list[int]:
                 within = ((2, max(2, newest)),)
                 cut = array("I", [uid for uid in expected if 2 <= uid <= within[0][1]])
                 assert await store.sort(box, query, keys, within) == cut, (query, keys, within)
+            for algorithm in Algorithm:
+                anew = sort.threads(db, box, tuple(ranges_of(rows)), algorithm)
+                assert await store.thread(box, query, algorithm, ALL) == anew, (query, algorithm)
+                assert await store.thread(box, query, algorithm, ALL) == anew, (query, algorithm)
         return [row[0] for row in db.execute("SELECT uid FROM placement WHERE mailbox = ? ORDER BY uid", (box,))]
     finally:
         db.close()
@@ -172,6 +184,55 @@ def test_few_changes_sort_nothing_anew(tmp_path: Path, monkeypatch: pytest.Monke
         assert (len(sorted_), len(passed_over)) == (2, 1)
 
     asyncio.run(installation.play(scene))
+
+
+@pytest.mark.usefixtures("small")
+def test_threads_are_kept_while_the_messages_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever becomes of flags that are not asked for; what repair may have made anew is threaded anew."""
+    made: list[int] = []
+    threads = sort.threads
+
+    def noted(db: apsw.Connection, mailbox: int, *rest: Any) -> Any:
+        made.append(mailbox)
+        return threads(db, mailbox, *rest)
+
+    monkeypatch.setattr(sort, "threads", noted)
+    installation = Installation("sqlite", tmp_path / "data")
+    undeleted = Not(HasFlag("\\Deleted"))
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = (await store.create_mailbox("Box")).key
+        await fill(store, box, 20)
+
+        async def asked() -> int:
+            for query in (All(), undeleted):
+                await store.thread(box, query, Algorithm.REFERENCES, ALL)
+            return len(made)
+
+        assert await asked() == 2
+        await store.store_flags(box, ((3, 9),), FlagMode.ADD, Flags.of(["\\Seen"]))
+        assert await asked() == 2
+        await store.store_flags(box, ((3, 3),), FlagMode.ADD, Flags.of(["\\Deleted"]))
+        assert await asked() == 3
+        await fill(store, box, 1)
+        assert await asked() == 5
+        await store.rename_mailbox(box, "Other")
+        assert await asked() == 7
+
+    asyncio.run(installation.play(scene))
+
+
+def test_threads_kept_are_bounded() -> None:
+    kept = trees.Trees(most=20_000)
+    uids = array("I", range(1, 1_001))
+    for number in range(4):
+        place = ("a", number, Algorithm.REFERENCES, All(), "i", 1)
+        kept.keep(place, uids, Threads(b"(%d)" * 1_000, uids))
+    assert [place[1] for place in kept._trees] == [2, 3]
+    assert kept.find(("a", 3, Algorithm.REFERENCES, All(), "i", 1), array("I", uids)) is not None
+    assert kept.find(("a", 3, Algorithm.REFERENCES, All(), "i", 1), uids[:-1]) is None
+    kept.forget({"a"})
+    assert kept._held == 0
 
 
 def test_answers_are_bounded() -> None:

@@ -18,6 +18,7 @@ import apsw
 from ... import runs
 from ...query.language import HasFlag, Query
 from ...query.order import Criterion
+from ...query.threads import Algorithm, Threads
 from ..model import FlagTable, UidRanges
 from .changes import FEW_FLAGS
 from .conditions import is_seen
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .account import SqliteStore
     from .matches import Answer
     from .orders import Place
+    from .trees import TreePlace
 
 T = TypeVar("T")
 
@@ -109,7 +111,35 @@ def _ordered(
     return place, found, store.kept.orders.find(db, place, found)
 
 
+async def threaded(
+    store: SqliteStore, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges
+) -> tuple[TreePlace, array[int], Threads | None]:
+    """`search`, with its place among trees, and the threads of the UIDs where they are known. Never change any."""
+    return await _passing(store, partial(_threaded, store, query, algorithm, within), mailbox)
+
+
+def _threaded(
+    store: SqliteStore,
+    query: Query,
+    algorithm: Algorithm,
+    within: UidRanges,
+    passed: Answer | None,
+    db: apsw.Connection,
+    mailbox: int,
+    apart: bool,
+) -> tuple[TreePlace, array[int], Threads | None]:
+    found = _search(store, query, within, passed, db, mailbox, apart)
+    place = (store.account, mailbox, algorithm, query, store._shared.incarnation, of_mailbox(db, mailbox))
+    return place, found, store.kept.trees.find(place, found)
+
+
 def keep(store: SqliteStore, place: Place, found: array[int], in_order: array[int]) -> None:
     """Remember the order of what `ordered` gave with this place. Neither array is ever changed."""
     if is_short(place[3]):
         store.kept.orders.keep(place, found, in_order)
+
+
+def keep_threads(store: SqliteStore, place: TreePlace, found: array[int], made: Threads) -> None:
+    """Remember the threads of what `threaded` gave with this place. Neither is ever changed."""
+    if is_short(place[3]):
+        store.kept.trees.keep(place, found, made)

@@ -20,6 +20,7 @@ from .matches import Matches
 from .openings import FirstUnseen, Openings
 from .orders import Orders
 from .sessions import Shared
+from .trees import Trees
 
 RECENT = 1_000
 """Accounts whose shared values (flag table, quota) outlive their last session, so that deliveries find them."""
@@ -44,6 +45,7 @@ class Kept:
         self.openings = Openings(self.lists, self.unseen)
         self.matches = Matches(self.lists, self.flags)
         self.orders = Orders()
+        self.trees = Trees()
         self.made = Made()
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()
@@ -68,7 +70,7 @@ class Kept:
     def forget_mail(self, accounts: AbstractSet[str]) -> None:
         """Let go of all that was read of these accounts' mail. Cost: a pass over the caches."""
         numbers = (self.lists, self.flags, self.maildrops, self.unseen, self.openings, self.matches, self.orders)
-        for cache in (*numbers, self.made):
+        for cache in (*numbers, self.trees, self.made):
             cache.forget(accounts)
 
     def forget_mailbox(self, account: str, key: int) -> None:
@@ -96,6 +98,7 @@ class Kept:
             self.openings.forget(accounts)
             self.matches.forget(accounts - large)
             self.orders.forget(accounts - large)
+            self.trees.forget(accounts - large)
             self.made.forget(accounts - large)
             self.deltas.forget(accounts)
             for account in accounts:

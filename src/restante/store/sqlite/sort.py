@@ -208,11 +208,35 @@ async def thread(
 ) -> Threads:
     """See `Store.thread`. come_to: as for `sort`."""
     query, within = narrowed(query, within)
+    if by_flags.answers(store, query, within):
+        return await _thread_by_flags(store, mailbox, query, algorithm, within)
     if isinstance(query, All):
         ranges, count = within, min(store.look(messages_of, mailbox), messages(within))
     else:
         found = await store.search(mailbox, query, within, come_to=come_to)
         ranges, count = tuple(ranges_of(found)), len(found)
+    return await _threaded(store, mailbox, ranges, count, algorithm)
+
+
+async def _thread_by_flags(
+    store: SqliteStore, mailbox: int, query: Query, algorithm: Algorithm, within: UidRanges
+) -> Threads:
+    """`thread` of all messages that have certain flags, or of all there are: their threads may be known."""
+    try:
+        place, found, known = await by_flags.threaded(store, mailbox, query, algorithm, within)
+    except NoSuchMailbox:
+        return NO_THREADS
+    if known is not None:
+        return known
+    whole = isinstance(query, All)
+    made = await _threaded(store, mailbox, within if whole else tuple(ranges_of(found)), len(found), algorithm)
+    if len(made.uids) == len(found) and (not whole or not len(found) or max(made.uids) == found[-1]):  # as of a sort
+        by_flags.keep_threads(store, place, found, made)
+    return made
+
+
+async def _threaded(store: SqliteStore, mailbox: int, ranges: UidRanges, count: int, algorithm: Algorithm) -> Threads:
+    """`threads` of some `count` messages, where it is to be done."""
     if not count:
         return NO_THREADS
     if count <= ON_LOOP:

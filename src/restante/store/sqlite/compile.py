@@ -189,7 +189,8 @@ class Compiler:
                 return Joined(False, some) if len(some) == len(every) else None
             case Fuzzy(operand):
                 return self._candidates(operand, fuzzy=True)
-            case Contains(where, text) if text and not fuzzy and len(forms := _raw_forms(where, fold(text))) > 1:
+            case Contains(where, text) if text and not fuzzy and where in _ADDRESSES:
+                forms = _raw_forms(fold(text))
                 leaves = [leaf for leaf in map(self._lookup, forms) if leaf is not None]
                 return Joined(False, [leaf.emails for leaf in leaves]) if len(leaves) == len(forms) else None
             case FieldMatches():
@@ -453,8 +454,8 @@ def _storable(needle: str) -> bool:
 #
 # FROM, TO, CC and BCC are compared with the ENVELOPE's fields (RFC 9051 6.4.4), while texts are kept as they were
 # written. An ENVELOPE has a quoted string without its quotes, also where it is one word of a name, John "Jack" Smith,
-# or a local part, "ann"@example.org; and without its escapes: what an escape is there for is a quote or a backslash
-# (RFC 5322 3.2.4).
+# or a local part, "ann"@example.org; without its escapes: what an escape is there for is a quote or a backslash
+# (RFC 5322 3.2.4); and one blank between two words, however a name was folded.
 
 
 def _holds(column: str, needle: str) -> Sql:
@@ -464,44 +465,38 @@ def _holds(column: str, needle: str) -> Sql:
 def _envelope_holds(where: Field, needle: str) -> Sql:
     """The field, as an ENVELOPE has it, holds a folded needle."""
     column = _COLUMNS[where]
-    if where not in _ADDRESSES:
-        return _holds(column, needle)
-    if _is_quoted(needle):
-        return balanced([_holds(column, form) for form in (needle, _escaped(needle))], "OR", FALSE)
-    if not _JOINT.search(needle):
-        return _holds(column, needle)
-    without = f"""replace(replace(replace({column}, '" ', ' '), ' "', ' '), '"@', '@')"""
-    unquoted = f"(instr({column}, '\"') > 0 AND instr({without}, ?) > 0)"
-    return Sql(f"(instr({column}, ?) > 0 OR {unquoted})", [needle, needle])
+    forms = _raw_forms(needle) if where in _ADDRESSES else (needle,)
+    if needle in forms:
+        return balanced([_holds(column, form) for form in forms], "OR", FALSE)
+    made = column
+    for old, new in _REPLACED:
+        made = f"replace({made}, {old}, {new})"
+    differs = " OR ".join([f"instr({column}, {old}) > 0" for old in _TOLD_OTHERWISE])
+    otherwise = f"instr({column}, ?) > 0 AND ({differs}) AND instr({made}, ?) > 0"
+    return Sql(f"(instr({column}, ?) > 0 OR ({otherwise}))", [needle, forms[0], needle])
 
 
 _JOINT = re.compile("[ @]")
-"""Where a quoted string may begin or end within a needle."""
+"""What stands between words, beside which a quoted string may begin or end."""
 
-_FORMS = {" ": (" ", '" ', ' "', '" "'), "@": ("@", '"@')}
-"""A joint -> how it may stand in a field."""
+_TOLD_OTHERWISE = ("'\"'", "char(9)", "'  '")
+"""What a field has that is told otherwise."""
 
-
-def _raw_forms(where: Field, needle: str) -> tuple[str, ...]:
-    """Texts of which one stands in every stored field that `_envelope_holds` of this needle."""
-    if where not in _ADDRESSES:
-        return (needle,)
-    if _is_quoted(needle):
-        return needle, _escaped(needle)
-    joints = list(_JOINT.finditer(needle))
-    if not joints:
-        return (needle,)
-    # Of a long needle one joint with what stands beside it, the most there is: all forms of all joints were too many.
-    ends = [0, *(joint.end() for joint in joints)]
-    starts = [*(joint.start() for joint in joints), len(needle)]
-    at = max(range(len(joints)), key=lambda at: starts[at + 1] - ends[at])
-    before, after = needle[ends[at] : starts[at]], needle[ends[at + 1] : starts[at + 1]]
-    return tuple([before + form + after for form in _FORMS[joints[at][0]]])
+_REPLACED = (
+    ("char(9)", "' '"),
+    *[("'  '", "' '")] * 4,  # sixteen blanks become one
+    ("'\" '", "' '"),
+    ("' \"'", "' '"),
+    ("'\"@'", "'@'"),
+)
 
 
-def _is_quoted(needle: str) -> bool:
-    return '"' in needle or "\\" in needle
-
-
-def _escaped(needle: str) -> str:
-    return needle.replace("\\", "\\\\").replace('"', '\\"')
+def _raw_forms(needle: str) -> tuple[str, ...]:
+    """Texts of which one stands in every stored field of addresses that, as an ENVELOPE has it, holds a needle: the
+    needle and others, which say it all, or a word of it."""
+    if '"' in needle or "\\" in needle:
+        return needle, needle.replace("\\", "\\\\").replace('"', '\\"')
+    words = _JOINT.split(needle)
+    if len(words) == 2 and "@" in needle:
+        return needle, needle.replace("@", '"@')
+    return (max(words, key=len),)

@@ -133,6 +133,10 @@ class Store(Protocol):
         """Subscribed names, also of mailboxes that are gone (RFC 9051 6.3.9.4), sorted."""
         ...
 
+    async def names(self) -> tuple[list[Mailbox], list[str]]:
+        """`mailboxes` and `subscriptions` at one instant: whether what is subscribed to is there."""
+        ...
+
     async def snapshot(self, mailbox: int) -> Snapshot:
         """The mailbox and all its UIDs at one instant; the UidList is shared while nothing changes.
 

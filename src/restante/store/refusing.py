@@ -49,6 +49,9 @@ class Refusing(ABC):
     def refuse(self) -> NoReturn:
         """Raises NoPermission, in words of its own."""
 
+    async def names(self) -> tuple[list[Mailbox], list[str]]:
+        self.refuse()
+
     async def last_change(self) -> int:
         self.refuse()
 

@@ -373,7 +373,8 @@ def test_rfc5819_2_list_goes_on_without_the_status_of_what_is_deleted_meanwhile(
     monkeypatch: pytest.MonkeyPatch, shared: bool
 ) -> None:
     kind: type[Any] = SharedStore if shared else SqliteStore
-    mailboxes = kind.mailboxes
+    listing = "mailboxes" if shared else "names"
+    read = getattr(kind, listing)
 
     async def scenario(world: World) -> None:
         one, bob = await bob_in_box(world)
@@ -381,14 +382,14 @@ def test_rfc5819_2_list_goes_on_without_the_status_of_what_is_deleted_meanwhile(
         await world.add(b"new", mailbox="box")
 
         async def then_deleted(store: Any) -> Any:
-            monkeypatch.setattr(kind, "mailboxes", mailboxes)
-            found = await mailboxes(store)
+            monkeypatch.setattr(kind, listing, read)
+            found = await read(store)
             await one.ok(b"DELETE box")
             return found
 
         asking = bob if shared else await world.client()
         name = SHARED if shared else b"box"
-        monkeypatch.setattr(kind, "mailboxes", then_deleted)
+        monkeypatch.setattr(kind, listing, then_deleted)
         got = await asking.ok(b'LIST "" (INBOX %b) RETURN (STATUS (RECENT MESSAGES))' % name)
         assert b'/" INBOX\r\n* STATUS INBOX (' in got
         assert b'/" %b\r\nT OK ' % name in got
@@ -437,6 +438,33 @@ def test_what_was_done_is_answered_though_the_mailbox_is_lost(
         assert deleted
         assert b"\r\nx OK " in b"\r\n" + got
         assert got.endswith(b"* BYE [NONEXISTENT] The selected mailbox has been deleted.\r\n")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("command", [b'LIST "" * RETURN (SUBSCRIBED)', b'LIST (SUBSCRIBED) "" *'])
+def test_rfc9051_6_3_9_what_is_made_while_it_is_listed_is_not_told_as_missing(
+    monkeypatch: pytest.MonkeyPatch, command: bytes
+) -> None:
+    """It comes, and is subscribed to, behind the read of the mailboxes."""
+
+    async def scenario(world: World) -> None:
+        one, two = await world.client(), await world.client()
+
+        def then(read: Any) -> Any:
+            async def reads(store: SqliteStore) -> Any:
+                monkeypatch.undo()
+                found = await read(store)
+                await one.ok(b"CREATE new")
+                await one.ok(b"SUBSCRIBE new")
+                return found
+
+            return reads
+
+        for name in ("mailboxes", "names"):
+            if hasattr(SqliteStore, name):
+                monkeypatch.setattr(SqliteStore, name, then(getattr(SqliteStore, name)))
+        assert b"\\NonExistent" not in await two.ok(command)
 
     run(scenario)
 

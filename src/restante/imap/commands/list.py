@@ -144,11 +144,12 @@ async def _nodes(session: ImapSession, patterns: tuple[str, ...]) -> list[Node]:
     """All names that may be listed: the account's own, and those that others share where `patterns` reach them."""
     store = session.own_store
     own_place = Place(store, INBOX)
-    found = [(own_place, one) for one in await store.mailboxes()]
+    mailboxes, subscriptions = await store.names()
+    found = [(own_place, one) for one in mailboxes]
     if session.places.reached_by(patterns):
         own = {one.name for _, one in found}
         found += [(place, one) for place, one in await session.places.shared() if one.name not in own]
-    return tree(found, await store.subscriptions())
+    return tree(found, subscriptions)
 
 
 async def _matching(nodes: list[Node], patterns: tuple[str, ...]) -> list[Node]:
@@ -276,7 +277,8 @@ async def lsub(session: ImapSession, command: Lsub) -> Reply:
     pattern = mailbox_pattern(command.reference + command.pattern)
     store = session.own_store
     own_place = Place(store, INBOX)
-    nodes = tree([(own_place, one) for one in await store.mailboxes()], await store.subscriptions())
+    mailboxes, subscriptions = await store.names()
+    nodes = tree([(own_place, one) for one in mailboxes], subscriptions)
     for node in await _matching(nodes, (pattern,)):
         above = node.below_subscribed and command.pattern.endswith("%")
         if node.subscribed or above:

@@ -104,11 +104,18 @@ class SqliteStore(Octets, Retention, Sharing):
     # What is there -----------------------------------------------------------------------------------
 
     async def mailboxes(self) -> list[Mailbox]:
-        found = self._read(mailboxes.all_of, self._user)
-        if not self._user:  # who sees all of them sees what other processes have deleted
+        return self._as_listed(self._read(mailboxes.all_of, self._user))
+
+    def _as_listed(self, found: list[Mailbox]) -> list[Mailbox]:
+        """Who sees all mailboxes sees what other processes have deleted."""
+        if not self._user:
             for key in self.kept.lists.others(self.account, {mailbox.key for mailbox in found}):
                 self.kept.forget_mailbox(self.account, key)
         return found
+
+    async def names(self) -> tuple[list[Mailbox], list[str]]:
+        found, subscribed = self._read(mailboxes.all_and_subscriptions, self._user)
+        return self._as_listed(found), subscribed
 
     async def mailbox(self, name: str) -> Mailbox | None:
         self._found = found = self.look(mailboxes.find_beside, name, self._user)

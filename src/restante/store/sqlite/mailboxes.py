@@ -71,6 +71,11 @@ def all_of(db: apsw.Connection, user: str) -> list[Mailbox]:
     return found
 
 
+def all_and_subscriptions(db: apsw.Connection, user: str) -> tuple[list[Mailbox], list[str]]:
+    """Both, in the caller's transaction."""
+    return all_of(db, user), subscriptions(db, user)
+
+
 def changed(db: apsw.Connection, since: int, user: str) -> list[Mailbox]:
     """Mailboxes that a command after `since` touched: messages, annotations, name or role."""
     return [_made(row) for row in db.execute(_CHANGED, (user, since))]

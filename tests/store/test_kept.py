@@ -206,7 +206,7 @@ def keep(made: Made, place: Place, of: Of, columns: Columns, octets: int) -> Non
 
 
 def test_what_was_made_of_answers_is_bounded_in_octets() -> None:
-    made = Made(most=3 * (2 * MESSAGE_COSTS + 100))
+    made = Made(most=3 * (2 * MESSAGE_COSTS + 100 + len(b"BODY")))
     columns = ((b"x" * 50, b"y" * 50),)
     places: list[Place] = [("a", mailbox, 0) for mailbox in range(4)]
     of: Of = ("i", 1, b"")
@@ -225,6 +225,14 @@ def test_what_was_made_of_answers_is_bounded_in_octets() -> None:
     assert made.find(places[0], of, b"BODY") is columns
     made.forget({"a"})
     assert made._held == 0
+
+
+def test_names_count_too() -> None:
+    """Those of header fields are up to 64 kB long, and differ as a client likes."""
+    made, of = Made(most=100_000), ("i", 1, b"12")
+    for number in range(50):
+        made.keep(("a", number, 0), of, b"%d" % number + b"x" * 10_000, ((b"x",),), 1)
+    assert sum(len(name) for _, name in made._columns) <= 100_000
 
 
 def test_what_is_asked_for_once_is_only_noted() -> None:

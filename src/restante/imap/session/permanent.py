@@ -14,6 +14,9 @@ from ...store.rights import ALL, Rights
 if TYPE_CHECKING:
     from .session import ImapSession
 
+_KEPT = 4_000
+"""Octets of keywords up to which both texts are kept: 500 long ones make a quarter of a megabyte."""
+
 SYSTEM = (
     (b"\\Answered", Rights.WRITE),
     (b"\\Flagged", Rights.WRITE),
@@ -32,12 +35,12 @@ def tell_flags(
     that are kept (RFC 9051 7.1, PERMANENTFLAGS).
     """
     full = full or len(keywords) >= session.limits.keywords
-    there, kept = _flags(tuple(keywords), rights, read_only, full)
+    make = _flags_kept if sum(map(len, keywords)) <= _KEPT else _flags
+    there, kept = make(tuple(keywords), rights, read_only, full)
     said = b"Flags that are kept." if kept else b"Nothing can be changed."
     session.write(b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] %b\r\n" % (there, kept, session.text(said)))
 
 
-@lru_cache(maxsize=256)
 def _flags(keywords: tuple[str, ...], rights: Rights, read_only: bool, full: bool) -> tuple[bytes, bytes]:
     """What stands between the parentheses of both; the second is empty where nothing can be changed."""
     words = [word.encode("ascii") for word in keywords]
@@ -49,3 +52,6 @@ def _flags(keywords: tuple[str, ...], rights: Rights, read_only: bool, full: boo
         return flags, b" ".join([flags, *more])
     kept = [name for name, needed in SYSTEM if rights & needed]
     return flags, b" ".join(kept + (words if rights & Rights.WRITE else []) + more)
+
+
+_flags_kept = lru_cache(maxsize=256)(_flags)

@@ -59,6 +59,7 @@ class Made:
         again = held is not None and held[0] == of
         self._drop((place, name))
         cost = octets + MESSAGE_COSTS * sum(map(len, columns)) if again else NOTE_COSTS + len(of[2])
+        cost += len(name)  # of header fields it is what the client wrote, up to a whole line
         if cost > self._most:
             return
         while self._held + cost > self._most:

@@ -115,7 +115,7 @@ class ImapTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         msgspec.field(default_factory=list)
     )
     login_timeout: Annotated[float, Doc("Time for each command before login.", "duration")] = 120.0
-    idle_timeout: Annotated[float, Doc("Silence allowed after login.", "duration")] = 1800.0
+    idle_timeout: Annotated[float, Doc("Silence allowed after login (RFC 9051: 30 m or more).", "duration")] = 1800.0
     admin: Annotated[str, Doc("URI of who runs the server, told as METADATA /shared/admin (mailto:...).")] = ""
 
 

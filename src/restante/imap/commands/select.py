@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import Opening
-from ...store.rights import ALL, WRITES, Rights
+from ...store.rights import Rights
 from ..grammar.commands import Close, Select, Unselect
-from ..session.permanent import tell_flags
+from ..session.permanent import may_change, tell_flags
 from ..session.places import Place
 from ..session.state import BadCommand, Reply, State
 from ..session.view import View
@@ -52,8 +52,7 @@ async def select(session: ImapSession, command: Select) -> Reply:
         session.unselected()  # a failed SELECT selects nothing (RFC 9051 6.3.2)
         raise
     word = b"EXAMINE" if command.read_only else b"SELECT"
-    rights = view.mailbox.rights
-    changes = not view.read_only and (rights is ALL or rights & WRITES)  # RFC 4314 5.2
+    changes = not view.read_only and may_change(view.mailbox.rights)
     return Reply(word + b" completed.", b"READ-WRITE" if changes else b"READ-ONLY")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...store.rights import ALL, Rights
+from ...store.rights import ALL, WRITES, Rights
 
 if TYPE_CHECKING:
     from .session import ImapSession
@@ -39,6 +39,19 @@ def tell_flags(
     there, kept = make(tuple(keywords), rights, read_only, full)
     said = b"Flags that are kept." if kept else b"Nothing can be changed."
     session.write(b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] %b\r\n" % (there, kept, session.text(said)))
+
+
+def may_change(rights: Rights) -> bool:
+    """Whether SELECT is READ-WRITE for who has these rights (RFC 4314 5.2)."""
+    return rights is ALL or bool(rights & WRITES)
+
+
+def tell_access(session: ImapSession, before: Rights, now: Rights) -> None:
+    """Say so where a selected mailbox has become one for reading only, or is so no more (RFC 9051 7.1)."""
+    if may_change(now) and not may_change(before):
+        session.say(b"The mailbox may be changed now.", b"READ-WRITE")
+    elif may_change(before) and not may_change(now):
+        session.say(b"The mailbox is for reading only.", b"READ-ONLY")
 
 
 def _flags(keywords: tuple[str, ...], rights: Rights, read_only: bool, full: bool) -> tuple[bytes, bytes]:

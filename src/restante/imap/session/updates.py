@@ -27,7 +27,7 @@ from ..grammar.commands import Command, ESearch, Fetch, Search, Sort, Store, Thr
 from ..grammar.response import joined, vanished
 from ..grammar.sets import compress
 from . import criteria
-from .permanent import tell_flags
+from .permanent import tell_access, tell_flags
 from .state import AS_EVER, Answer, Reply, SelectedLost
 from .view import Update, View
 
@@ -147,6 +147,8 @@ class Updates:
         if delta.mailbox.rights != view.mailbox.rights:  # RFC 4314 5.1.1
             words = await session.selected_store.keywords(view.mailbox.key)
             tell_flags(session, words, delta.mailbox.rights, read_only=view.read_only)
+            if not view.read_only:
+                tell_access(session, view.mailbox.rights, delta.mailbox.rights)
         if view.contexts:
             view.note_gone(delta, present)
             contexts.tell_removed(session, view)

@@ -78,6 +78,7 @@ SENTENCES: Mapping[str, str] = {
     "A mailbox cannot have that special use here.": "Diese besondere Verwendung geht hier nicht.",
     "Take it from that one first.": "Nehmen Sie sie jener zuerst.",
     "Use one of RFC 6154.": "Nehmen Sie eine aus RFC 6154.",
+    "The mailbox may be changed now.": "Die Mailbox darf jetzt geändert werden.",
     "That cannot be the name of a mailbox.": "So kann keine Mailbox heißen.",
     "The names of mailboxes are too long together": "Die Namen der Mailboxen sind zusammen zu lang",
     "The patterns are too long together.": "Die Muster sind zusammen zu lang.",

@@ -113,9 +113,11 @@ class Updates:
         # because a hint was late (RFC 7162 3.2, 6).
         if asks or session.dialect.qresync:
             await self.tell(may_expunge=may_expunge, regardless=policy is Policy.REMOVES)
-        if not session.dialect.qresync or not len(view.gone):
+        if not session.dialect.qresync or not view.untold:
             return reply
-        return self._with_modseq(reply, b"Removals are yet to be told.")  # RFC 7162 6: below what still waits
+        # RFC 7162 6: below what still waits, and what NOTIFY has asked not to be told
+        why = b"Removals are yet to be told." if len(view.gone) else b"NOTIFY withholds changes."
+        return self._with_modseq(reply, why)
 
     def _with_modseq(self, reply: Reply, why: bytes) -> Reply:
         """The reply with the mod-sequence up to which all has been told, or that said before it."""
@@ -153,9 +155,11 @@ class Updates:
             view.note_gone(delta, present)
             contexts.tell_removed(session, view)
         if _is_short(view, delta):
-            update = view.update(delta, present, may_expunge=may_expunge)
+            update = view.update(delta, present, may_expunge=may_expunge, tells_flags=self._tells_flags)
         else:  # the view is this session's alone, which waits
-            update = await asyncio.to_thread(view.update, delta, present, may_expunge=may_expunge)
+            update = await asyncio.to_thread(
+                view.update, delta, present, may_expunge=may_expunge, tells_flags=self._tells_flags
+            )
         await self._write(view, update, await session.flags())
         if view.contexts:
             await contexts.tell_changed(session, view, delta, update)
@@ -169,6 +173,12 @@ class Updates:
         except SelectedLost as lost:
             lost.done = done
             raise
+
+    @property
+    def _tells_flags(self) -> bool:
+        """Whether changed flags are told. Without messages what is told is told regardless, so all of it."""
+        told = self._session.told
+        return told.flags or not told.messages
 
     def due_in(self) -> float | None:
         """Seconds until time alone may change what the client knows; None where it cannot."""
@@ -202,8 +212,7 @@ class Updates:
             if not session.dialect.rev2:
                 await self.claim_recent(view, update.arrived)
                 session.write(b"* %d RECENT\r\n" % view.recent_count())
-        told = session.told
-        if update.changed and (told.flags or not told.messages):  # without messages: told regardless, so all of it
+        if update.changed and self._tells_flags:
             await self.tell_flags(view, update.changed, table)
         await session.flush_if_full()
 

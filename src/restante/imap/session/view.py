@@ -53,7 +53,8 @@ class View:
     """One session's picture of one mailbox."""
 
     __slots__ = (
-        "contexts", "gone", "mailbox", "own", "read_only", "recent", "saved", "told_modseq", "uids", "unsettled"
+        "contexts", "gone", "held_back", "mailbox", "own", "read_only", "recent", "saved", "told_modseq", "uids",
+        "unsettled",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
@@ -76,9 +77,13 @@ class View:
         """UIDs that this session's own commands changed since the contexts were looked at; kept where there are any."""
         self.told_modseq = snapshot.mailbox.highest_modseq
         """Everything up to this change number has been told (RFC 7162 3.2, 6)."""
+        self.held_back = False
+        """Flags changed after `told_modseq` of which the client has said that it wants to hear nothing, and so never
+        will: it stands still from then on."""
 
-    def update(self, delta: Delta, present: UidList | None, *, may_expunge: bool) -> Update:
-        """Take in a delta that began at `mailbox.highest_modseq`; say what may be said.
+    def update(self, delta: Delta, present: UidList | None, *, may_expunge: bool, tells_flags: bool = True) -> Update:
+        """Take in a delta that began at `mailbox.highest_modseq`; say what may be said. tells_flags: flags that changed
+        will be told.
 
         present: the mailbox's UIDs at or after the delta; needed where the delta is incomplete, and taken as
         the shared list where it equals this view. Cost: the delta, and one copy of the list where neither
@@ -101,9 +106,15 @@ class View:
             if uid < uidnext and modseq not in own and (number := sequence(uid))
         ]
         self.own.clear()
-        if not len(self.gone):
+        self.held_back = self.held_back or bool(changed and not tells_flags)
+        if not self.untold:
             self.told_modseq = delta.mailbox.highest_modseq
         return Update(positions, expunged, len(self.uids) if arrived else None, arrived, changed)
+
+    @property
+    def untold(self) -> bool:
+        """Something lies behind `told_modseq` that the client does not know."""
+        return bool(len(self.gone)) or self.held_back
 
     @property
     def is_settled(self) -> bool:
@@ -125,7 +136,7 @@ class View:
             self.own.add(flagged.modseq)
             return False
         self.mailbox = flagged.mailbox
-        if not len(self.gone):
+        if not self.untold:
             self.told_modseq = self.mailbox.highest_modseq
         return True
 

@@ -267,3 +267,20 @@ def test_rfc2231_3_a_charset_in_pieces_is_one(charset: bytes) -> None:
 def test_rfc3282_2_comments_are_no_languages(field: bytes, told: bytes) -> None:
     found = analyse(b"Content-Language: %b\r\n\r\nx\r\n" % field)
     assert found.bodystructure.endswith(b" NIL NIL %b NIL)" % told)
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        (b'(c) attachment (d; e=f); (g) filename (h)= "x (1)" (i); size=1', b'"filename" "x (1)" "size" "1"'),
+        (b"attachment; filename=report (1).txt (of; two)", b'"filename" "report (1).txt"'),
+        (b"attachment; filename=(1) ; size=1", b'"filename" "(1)" "size" "1"'),
+        (b'attachment; filename="x" size=1', b'"filename" "x" "size" "1"'),
+        (b"attachment; " + b"(" * 5_000 + b"; size=1", b'"size" "1"'),
+        (b"attachment; filename=" + b"(" * 2_000 + b")" * 2_000 + b"a; size=1", b'"size" "1"'),
+    ],
+)
+def test_rfc2183_2_a_disposition_may_have_comments(field: bytes, told: bytes) -> None:
+    found = analyse(b"Content-Disposition: %b\r\n\r\nx\r\n" % field)
+    assert b'("attachment" (' in found.bodystructure
+    assert found.bodystructure.endswith(told + b")) NIL NIL)")

@@ -217,8 +217,31 @@ def test_encoding_and_charset_are_lower_case() -> None:
     assert (part.charset, part.encoding) == ("utf-8", "base64")
 
 
-def test_rfc2045_5_1_comment_behind_a_parameter() -> None:
-    assert root(b"Content-type: text/plain; charset=us-ascii (Plain text)\n\n").charset == "us-ascii"
+COMMENTED = [
+    b"text/plain; charset=us-ascii (Plain text)",  # rfc2045-5.1
+    b"text/plain; charset=us-ascii (Plain; x=y (nested \\) text)) ; format=flowed",
+    b"text/plain; (which) charset=us-ascii",
+    b'text/plain (what) ; (which) (one) charset (is) = (now) "us-ascii" (told)',
+    b"(what (else)) text (a) / (b) plain (c) ; charset=us-ascii",
+    b"text/plain; x=y charset=no (; charset=us-ascii); charset=us-ascii",
+]
+
+
+@pytest.mark.parametrize("field", COMMENTED, ids=[str(field) for field in COMMENTED])
+def test_rfc2045_5_1_comments_may_stand_wherever_a_blank_may(field: bytes) -> None:
+    part = root(b"Content-Type: " + field + b"\n\n")
+    assert (shape(part), part.charset) == ("text/plain", "us-ascii")
+
+
+def test_parentheses_are_no_comments_where_they_are_not_closed_or_part_of_a_value() -> None:
+    assert root(b"Content-Type: text/plain; charset=us-ascii; x=(\n\n").charset == "us-ascii"
+    assert root(b'Content-Type: text/plain; x="(" (; charset=us-ascii\n\n').charset == "us-ascii"
+    assert root(b"Content-Type: text/plain; charset=a (b) c\n\n").charset == "a (b) c"
+
+
+def test_behind_a_quoted_value_a_semicolon_may_be_missing() -> None:
+    data = b'Content-Type: multipart/related; type="text/html" boundary="b"\n\n--b\n\nx\n--b--\n'
+    assert shape(root(data)) == "multipart/related[text/plain]"
 
 
 def test_past_the_part_limit_the_rest_is_not_told() -> None:

@@ -1,8 +1,9 @@
 """MIME fields with parameters: Content-Type, Content-Disposition, Content-Transfer-Encoding.
 
-Lenient where mail of thirty years is broken (no semicolon, unquoted blanks, comments, an open quote), linear
-always. Parameters stay octets here; RFC 2231 lives in `decode`, except for the joining of continuations that
-BODYSTRUCTURE asks for (`join_parameters` there). RFC 2045 5.1 and 6, RFC 2183 2, RFC 7103 7.
+Lenient where mail of thirty years is broken (no semicolon, unquoted blanks, an open quote), linear always.
+Comments may stand wherever a blank may. Parameters stay octets here; RFC 2231 lives in `decode`, except for the
+joining of continuations that BODYSTRUCTURE asks for (`join_parameters` there). RFC 2045 5.1 and 6, RFC 2183 2,
+RFC 7103 7.
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 
 _TYPE = re.compile(rb"[ \t]*+([!#-'*+\-.0-9A-Z^_`a-z{|}~]++)[ \t]*+/[ \t]*+([!#-'*+\-.0-9A-Z^_`a-z{|}~]++)").match
 _WORD = re.compile(rb"[ \t]*+([^\s;,()\"]++)").match
-_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)["\\]?|([^";][^;]*+|))', re.DOTALL)
+_PARAMETER = re.compile(
+    rb"(?:;|(?<=\")[ \t])\s*+([^\s=;\"]++)\s*+=\s*+"
+    rb"(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)[\"\\]?|([^\";][^;]*+|))",
+    re.DOTALL,
+)
+"""Behind a quoted value a blank will do: many senders forget a semicolon there."""
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT = re.compile(rb"\([^()]*+\)")
-_LAST_COMMENT = re.compile(rb"\([^()]*+\)\Z")
+_PIECE = re.compile(rb'\s++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[;=(]|[^\s";=(]++', re.DOTALL).match
+_MARK = re.compile(rb"\\.|[()]", re.DOTALL).finditer
+_BLANK = re.compile(rb"\s*+").match
+
+MAX_COMMENTED = 10_000
+"""Octets of a field that is looked through for comments, piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +50,57 @@ class Valued:
 NO_VALUE = Valued(b"")
 
 
-def parse_parameters(rest: bytes, most: int) -> Parameters:
-    """The parameters behind a field's value; at most `most` of them."""
+def without_comments(field: bytes) -> bytes:
+    """The field with a blank for each comment (RFC 2045 5.1, RFC 2183 2; RFC 5322 3.2.2).
+
+    Parentheses are part of a value that is not quoted where more of it follows, as in `filename=report (1).txt`, and
+    where there is nothing else.
+    """
+    if b"(" not in field or len(field) > MAX_COMMENTED:
+        return field
+    kept: list[bytes] = []
+    valued = begun = False  # behind a "=" is a value; something of it has been seen
+    position, length = 0, len(field)
+    while position < length:
+        start = position
+        piece = _PIECE(field, position)[0]  # type: ignore[index]  # any octet begins a piece
+        position += len(piece)
+        if piece == b"(":
+            position = _behind_comments(field, start)
+            if not position:
+                kept.append(field[start:])
+                break
+            piece = field[start:position]
+            if not valued or field[position : position + 1] in ((b";", b"") if begun else (b'"',)):
+                kept.append(b" ")
+                continue
+        kept.append(piece)
+        if piece == b";":
+            valued = begun = False
+        elif piece == b"=" and not valued:
+            valued = True
+        elif valued and not piece.isspace():
+            begun = True
+    return b"".join(kept)
+
+
+def _behind_comments(field: bytes, start: int) -> int:
+    """Offset behind the comments at `start` and all blanks around them; 0 if one is not closed."""
+    depth, end = 0, start
+    for match in _MARK(field, start):
+        if not depth and (match.start() != end or match[0] != b"("):
+            return end
+        if match[0] == b"(":
+            depth += 1
+        elif match[0] == b")":
+            depth -= 1
+            if not depth:
+                end = _BLANK(field, match.end()).end()  # type: ignore[union-attr]  # it matches everywhere
+    return 0 if depth else end
+
+
+def _parse_parameters(rest: bytes, most: int) -> Parameters:
+    """The parameters behind a field's value, which has no comments any more; at most `most` of them."""
     found: list[tuple[bytes, bytes]] = []
     if b"=" not in rest:
         return ()
@@ -51,11 +110,6 @@ def parse_parameters(rest: bytes, most: int) -> Parameters:
             value = _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
         else:
             value = bare.strip()
-            if value.endswith(b")"):
-                # rfc2045-5.1: charset=us-ascii (Plain text)
-                last = value.rfind(b"(")
-                if last > 0 and _LAST_COMMENT.match(value, last):
-                    value = value[:last].rstrip()
         found.append((name, value))
         if len(found) >= most:
             break
@@ -63,13 +117,11 @@ def parse_parameters(rest: bytes, most: int) -> Parameters:
 
 
 def _parse_type(field: bytes, most: int) -> tuple[bytes, bytes, Parameters] | None:
+    field = without_comments(field)
     match = _TYPE(field)
-    if match is None and b"(" in field:
-        field = _COMMENT.sub(b"", field)
-        match = _TYPE(field)
     if match is None:
         return None
-    return match[1].lower(), match[2].lower(), parse_parameters(field[match.end() :].lstrip(), most)
+    return match[1].lower(), match[2].lower(), _parse_parameters(field[match.end() :].lstrip(), most)
 
 
 _parse_type_kept = lru_cache(maxsize=512)(_parse_type)
@@ -87,11 +139,12 @@ def content_type(field: bytes, most: int) -> tuple[bytes, bytes, Parameters] | N
 
 def disposition(field: bytes, most: int) -> Valued:
     """Content-Disposition: type as written and parameters; value b"" where there is none."""
+    field = without_comments(field)
     word, separator, rest = field.partition(b";")
     match = _WORD(word)
     if match is None:
-        return Valued(b"attachment", parse_parameters(field, most)) if b"=" in field else NO_VALUE
-    return Valued(match[1], parse_parameters(rest, most) if separator else ())
+        return Valued(b"attachment", _parse_parameters(field, most)) if b"=" in field else NO_VALUE
+    return Valued(match[1], _parse_parameters(rest, most) if separator else ())
 
 
 _ENCODINGS = {b"7bit": "7bit", b"8bit": "8bit", b"base64": "base64", b"quoted-printable": "quoted-printable"}
@@ -104,7 +157,7 @@ def transfer_encoding(field: bytes | None) -> str:
     known = _ENCODINGS.get(field)
     if known is not None:
         return known
-    match = _WORD(_COMMENT.sub(b"", field).replace(b'"', b""))
+    match = _WORD(without_comments(field).replace(b'"', b""))
     if match is None or not match[1].isascii() or len(match[1]) > 64:
         return "7bit"
     return match[1].lower().decode("ascii")

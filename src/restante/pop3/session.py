@@ -206,7 +206,7 @@ class Pop3Session:
         try:
             await self._serve()
         except ReadTimeout:
-            self._last_words(err(b"Nothing came for too long, closing."))
+            self.connection.log("session ended", reason="idle")  # without a word to the client (RFC 1939 3)
         except ServerStopping:
             self._last_words(err(b"The server is stopping.", Code.SYS_TEMP))
         except OpenerClosed:

@@ -284,3 +284,9 @@ def test_rfc2183_2_a_disposition_may_have_comments(field: bytes, told: bytes) ->
     found = analyse(b"Content-Disposition: %b\r\n\r\nx\r\n" % field)
     assert b'("attachment" (' in found.bodystructure
     assert found.bodystructure.endswith(told + b")) NIL NIL)")
+
+
+@pytest.mark.parametrize("field", [b"filename=x.pdf; size=1", b'filename="x.pdf"; size=1', b"; filename=x.pdf; size=1"])
+def test_rfc2183_2_8_parameters_without_a_type_are_those_of_an_attachment(field: bytes) -> None:
+    found = analyse(b"Content-Disposition: %b\r\n\r\nx\r\n" % field)
+    assert found.bodystructure.endswith(b' NIL ("attachment" ("filename" "x.pdf" "size" "1")) NIL NIL)')

@@ -138,11 +138,14 @@ def content_type(field: bytes, most: int) -> tuple[bytes, bytes, Parameters] | N
 
 
 def disposition(field: bytes, most: int) -> Valued:
-    """Content-Disposition: type as written and parameters; value b"" where there is none."""
+    """Content-Disposition: type as written and parameters; value b"" where there is none.
+
+    Parameters alone are those of an attachment, as which every unknown type counts (RFC 2183 2.8).
+    """
     field = without_comments(field)
     word, separator, rest = field.partition(b";")
     match = _WORD(word)
-    if match is None:
+    if match is None or b"=" in match[1]:  # no token: the type is missing (RFC 2183 2, RFC 2045 5.1)
         return Valued(b"attachment", _parse_parameters(field, most)) if b"=" in field else NO_VALUE
     return Valued(match[1], _parse_parameters(rest, most) if separator else ())
 

@@ -90,7 +90,7 @@ def test_append_refusals() -> None:
         assert b"T NO [TRYCREATE]" in await client.do(b"APPEND Nowhere CATENATE (URL /Nowhere/;UID=1)")
         assert b"T NO [TRYCREATE]" in await client.do(b"APPEND Nowhere {15+}\r\nSubject: \xc3\xa9\r\n\r\n")
         assert b"T BAD" in await append(client, b"a\0b")
-        assert b"T BAD" in await append(client, b"Subject: x\r\n\r\nx", before=b"(\\Nonsense) ")
+        assert b"T NO [CANNOT]" in await append(client, b"Subject: x\r\n\r\nx", before=b"(\\Nonsense) ")
         assert b"T NO [TOOBIG]" in await client.do(b"APPEND INBOX {99999999999}")
         assert b"T OK" in await client.do(b"NOOP")
 

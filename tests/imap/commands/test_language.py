@@ -67,7 +67,7 @@ TRANSCRIPTS = {
         A> CREATE a//b
         A< T NO [CANNOT] Ein Mailboxname hat keine leere Ebene. Schreiben Sie ein „/“ zwischen zwei Namen.
         A> UID STORE 1 FLAGS (\\Strange)
-        A< T BAD ...
+        A< T NO [CANNOT] Diese Systemmarkierung gibt es nicht.
         A> UNSELECT
         A< T OK UNSELECT ausgeführt.
         A> FETCH 1 UID

@@ -10,6 +10,7 @@ from array import array
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from ...errors import Refusal
 from ...store.errors import TooManyKeywords
 from ...store.model import Flagged, FlagMode, Flags
 from ..grammar.commands import FetchItem, Item, Store, StoreMode
@@ -30,6 +31,13 @@ MODES = {
     StoreMode.ADD: FlagMode.ADD,
     StoreMode.REMOVE: FlagMode.REMOVE,
 }
+
+
+class NoSuchFlag(Refusal):
+    """A name with a backslash that is no system flag here. The grammar has it (RFC 9051 9, flag-extension), so it is no
+    BAD: "NO - error in flags" (6.3.12), "can't store that data" (6.4.6)."""
+
+    code = "NO-SUCH-FLAG"
 
 
 async def store(session: ImapSession, command: Store) -> Reply:
@@ -70,11 +78,11 @@ async def store(session: ImapSession, command: Store) -> Reply:
 
 
 def flags_of(names: tuple[str, ...]) -> Flags:
-    """Flags as sent. Raises BadCommand for a system flag that does not exist."""
+    """Flags as sent. Raises NoSuchFlag."""
     try:
         return Flags.of(names)
     except ValueError:
-        raise BadCommand("There is no such system flag.") from None
+        raise NoSuchFlag("There is no such system flag.") from None
 
 
 async def _answer(session: ImapSession, view: View, command: Store, spans: Spans, *, descending: bool = False) -> None:

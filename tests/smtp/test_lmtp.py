@@ -170,8 +170,26 @@ def test_pipelined_transaction_is_answered_in_few_writes() -> None:
         await LmtpSession(connection, delivery, LimitsTable(), "mx").run()
         return writes
 
-    assert asyncio.run(play()) == 2  # the greeting, and everything else
+    assert asyncio.run(play()) == 3  # the greeting, what was owed before the second message was filed, everything else
     assert [d[2] for d in delivery.delivered] == [b"message\r\n", b"again\r\n"]
+
+
+@pytest.mark.parametrize("data", [b"DATA\r\nmessage\r\n.\r\n", b"BDAT 3 LAST\r\nabc"], ids=["DATA", "BDAT"])
+def test_rfc5321_6_1_a_message_is_answered_before_the_next_one_is_filed(data: bytes) -> None:
+    connection = MemoryConnection()
+
+    class Looking(NotingDelivery):
+        async def deliver(
+            self, sender: str, recipients: list[tuple[str, tuple[Target, ...]]], data: bytes, trace: Trace
+        ) -> list[DeliveryRefusal | None]:
+            assert connection.written.count(b"2.1.5 Delivered") == len(self.delivered)
+            return await super().deliver(sender, recipients, data, trace)
+
+    delivery = Looking()
+    connection.feed(HELLO + (BEGIN[len(HELLO) :] + data) * 3)
+    connection.feed_eof()
+    asyncio.run(LmtpSession(connection, delivery, LimitsTable(), "mx").run())
+    assert len(delivery.delivered) == 3
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -198,6 +216,11 @@ def test_the_answer_goes_out_before_its_line_in_the_log(gone: bool) -> None:
         return logged
 
     assert asyncio.run(play())[0] == ("message", True)
+
+
+def test_rfc3030_2_data_behind_bdat_is_told_why() -> None:
+    replies, _ = talk(BEGIN + b"BDAT 2\r\nxxDATA\r\n")
+    assert replies[-1] == b"503 5.5.1 The message has begun with BDAT."
 
 
 # Line ends and smuggling -----------------------------------------------------------------------------------------

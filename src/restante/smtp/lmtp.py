@@ -70,6 +70,8 @@ class LmtpSession:
         self._ended = False
         self._out: list[bytes] = []
         self._gathered = 0
+        self._filed_untold = False
+        """Replies to a message that has been filed wait among those that were gathered."""
         self._simple: dict[Verb, Callable[[Simple], Awaitable[None]]] = {
             Verb.LHLO: self._lhlo,
             Verb.DATA: self._data,
@@ -149,6 +151,7 @@ class LmtpSession:
             self._connection.write(b"".join(self._out))
             self._out.clear()
             self._gathered = 0
+            self._filed_untold = False
         await self._connection.drain()
 
     async def _more(self) -> bool:
@@ -233,7 +236,10 @@ class LmtpSession:
 
     async def _data(self, command: Simple) -> None:
         transaction = self._transaction
-        if transaction is None or not transaction.recipients or transaction.chunks is not None:
+        if transaction is not None and transaction.chunks is not None:
+            self._reply(503, "5.5.1", "The message has begun with BDAT.")  # RFC 3030 2
+            return
+        if transaction is None or not transaction.recipients:
             self._reply(503, "5.5.1", "There is no recipient." if transaction else "MAIL comes first.")
             return
         self._reply(354, "", "Send the message, ended by CRLF . CRLF")
@@ -298,7 +304,13 @@ class LmtpSession:
         return True
 
     async def _deliver(self, transaction: Transaction, message: bytes) -> None:
-        """File the message and answer each recipient, in the order of RCPT (RFC 2033 4.2)."""
+        """File the message and answer each recipient, in the order of RCPT (RFC 2033 4.2).
+
+        Of several messages that came at once the first is answered before the next is filed: its replies are not among
+        those that may wait for others (RFC 2920 3.2), and who does not hear them sends it again (RFC 5321 6.1).
+        """
+        if self._filed_untold:
+            await self._flush()
         self._messages += 1
         recipients = list(transaction.targets.items())
         results = await self._delivery.deliver(
@@ -311,6 +323,7 @@ class LmtpSession:
                 self._reply(250, "2.1.5", "Delivered.")
             else:
                 self._refuse(result)
+        self._filed_untold = True
         refused = sum(result is not None for result in results)
         try:
             if self._reader.empty:  # who waits for the answer does not wait for its line in the log too

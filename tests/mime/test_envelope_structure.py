@@ -143,6 +143,20 @@ def test_default_charset_is_told_only_where_true() -> None:
     assert b"charset" not in analyse(b"\r\n\xe9").body
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"Content-Type: text/calendar\r\nContent-Transfer-Encoding: base64\r\n\r\nTcO8bGxlcg==",
+        b"Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<meta charset=utf-8>=C3=BC",
+        b"Content-Type: text/html\r\n\r\n<meta charset=iso-2022-jp>\x1b$B$3\x1b(B",
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\nM=C3=BCller",
+    ],
+    ids=["calendar", "html", "html, not encoded", "plain"],
+)
+def test_rfc2046_4_1_2_no_charset_is_told_that_may_be_another(message: bytes) -> None:
+    assert b"us-ascii" not in analyse(message).bodystructure
+
+
 def test_rfc9051_7_5_2_empty_and_absent_fields() -> None:
     made = read(analyse(b"Subject:\r\nMessage-ID: \r\nFrom: a@b\r\nSender:\r\nTo:\r\nReply-To: c@d\r\n\r\n").envelope)
     from_list = [[None, None, b"a", b"b"]]

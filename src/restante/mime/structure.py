@@ -14,7 +14,7 @@ from .envelope import envelope
 from .headers import first
 from .model import Limits
 from .parameters import Parameters, disposition
-from .scan import MESSAGES, Entity, ascii_within
+from .scan import IDENTITY, MESSAGES, Entity, ascii_within
 from .wire import NIL, nstring, string
 
 EMPTY_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
@@ -83,9 +83,10 @@ class _Writer:
         )
 
     def text_parameters(self, entity: Entity) -> bytes:
-        """Parameters of a text part; the default charset is told where it is true (RFC 2045 5.2)."""
+        """Parameters of a text part; the default charset is told where there is one, text/plain's (RFC 2046 4.1.2), and
+        it is true. Other texts say within themselves what they are, or are UTF-8; so may be what an encoding hides."""
         part = entity.part
-        if part.charset:
+        if part.charset or part.subtype != "plain" or part.encoding not in IDENTITY:
             return parameter_list(entity.parameters)
         if self.ascii or ascii_within(self.data, part.body, part.end):
             return parameter_list(entity.parameters + _US_ASCII) if entity.parameters else _US_ASCII_WIRE

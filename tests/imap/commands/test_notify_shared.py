@@ -362,6 +362,64 @@ def test_what_another_session_of_the_reader_has_seen_is_not_hidden_by_what_this_
     run(scenario)
 
 
+@pytest.mark.parametrize("leave", [b"SELECT Elsewhere", b"UNSELECT", b"CLOSE", b"EXAMINE nowhere"])
+@pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
+def test_rfc5465_6_1_2_a_delayed_removal_is_told_of_the_mailbox_that_was_left(name: bytes, leave: bytes) -> None:
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        groups = b"(selected-delayed %b) (personal %b) (subtree \"Other Users\" %b)" % (
+            (b"(MessageNew MessageExpunge FlagChange)",) * 3
+        )  # fmt: skip
+        for account, mailbox in (("id-ann", "INBOX"), ("id-bob", "Projects")):
+            await world.add(b"3", b"4", b"5", mailbox=mailbox, account=account)
+        ann = await world.client(b"CREATE Elsewhere", b"NOTIFY SET " + groups, b"SELECT " + name, user=b"ann")
+        store = world.engine.account("id-ann") if name == b"INBOX" else bob
+        box = await key(store, "INBOX" if name == b"INBOX" else "Projects")
+        there = len(ann.session.view.uids)
+        await store.expunge(box, ((1, 1),), deleted_only=False)
+        assert b"EXPUNGE" not in await ann.ok(b"FETCH 1 (UID)")  # by number: it waits
+        told = b"* STATUS %b (MESSAGES %d UIDNEXT %d UIDVALIDITY " % (name, there - 1, there + 1)
+        assert told in await ann.do(leave)
+        await ann.ok(b"SELECT " + name)
+        await store.expunge(box, ((2, 2),), deleted_only=False)
+        assert b"* 1 EXPUNGE" in await ann.ok(b"NOOP")
+        assert b"STATUS" not in await ann.do(leave)
+        await ann.ok(b"SELECT " + name)
+        last = ann.session.view.uids.uids[-1]
+        await ann.ok(b"STORE 1 +FLAGS.SILENT (\\Deleted)")  # which CLOSE removes besides
+        await store.expunge(box, ((last, last),), deleted_only=False)
+        assert b"EXPUNGE" not in await ann.ok(b"FETCH 1 (UID)")
+        assert b"* STATUS %b (MESSAGES " % name in await ann.do(leave)
+        await silent(ann)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
+def test_what_the_view_had_not_read_yet_is_told_of_the_mailbox_that_was_left(name: bytes) -> None:
+    """The account's changes were read, those of the selected mailbox were not, and no command came between."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        events = b"(MessageNew MessageExpunge FlagChange)"
+        groups = b'(selected %b) (personal %b) (subtree "Other Users" %b)' % (events, events, events)
+        ann = await world.client(b"CREATE Elsewhere", b"NOTIFY SET " + groups, b"SELECT " + name, user=b"ann")
+        there = len(ann.session.view.uids)
+        ann.connection.feed(b"a SELECT ")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        account = "id-ann" if name == b"INBOX" else "id-bob"
+        mailbox = "INBOX" if name == b"INBOX" else "Projects"
+        await world.add(b"more", mailbox=mailbox, account=account)
+        assert ann.session.notifications is not None
+        await ann.session.notifications.tell(ask=True)
+        told = b"* STATUS %b (MESSAGES %d UIDNEXT %d UIDVALIDITY " % (name, there + 1, there + 2)
+        assert told in await ann.raw(b"Elsewhere\r\n", b"a")
+        await silent(ann)
+
+    run(scenario)
+
+
 def test_metadata_of_shared_mailboxes_for_who_may_read_them() -> None:
     async def scenario(world: World) -> None:
         bob = await shared(world)

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...store.changes import AccountChanges, Change, Event
-from ...store.errors import BadMailboxName
+from ...store.errors import BadMailboxName, StoreRefusal
 from ...store.interface import Watch
 from ...store.model import INBOX, SEPARATOR, Delta, Mailbox
 from ...store.rights import Rights
@@ -163,7 +163,8 @@ class Notifications:
     """
 
     __slots__ = (
-        "_behind_since", "_known", "_validities", "_watch", "at_once", "behind", "groups", "others", "seen", "session",
+        "_behind_since", "_known", "_left", "_validities", "_watch", "at_once", "behind", "groups", "others", "seen",
+        "session",
     )  # fmt: skip
 
     def __init__(self, session: ImapSession, groups: Iterable[EventGroup], *, at_once: bool) -> None:
@@ -171,6 +172,8 @@ class Notifications:
         self.groups = Groups(groups, session.places.compared)
         self.others: Others | None = None
         self._known: dict[int, Known] = {}
+        self._left: list[tuple[Place, int]] = []
+        """Mailboxes, by key, that were left before all that was removed from them had been told."""
         self._validities: dict[str, int] = {}
         """The UIDVALIDITY that the client knows, or may know, by the name of a mailbox it hears of; also of one that
         is gone: another may come under its name."""
@@ -298,6 +301,8 @@ class Notifications:
         if changes.events:
             await self._tell_names(changes)
             self._tell_metadata(changes)
+        if self._left:
+            await self._tell_left()
         await self._tell_status(changes)
         if self.others is None and self.groups.by_subscription:
             await self._look_at_others()  # a mailbox of others may be among them now
@@ -389,6 +394,43 @@ class Notifications:
             events = self._events_of(mailbox) or _NO_EVENTS
             by_others = by_others or mailbox.name in named
             await self.tell_counts(mailbox, events, self._known, by_others=by_others)
+
+    def left(self, place: Place, view: View) -> None:
+        """The session leaves its selected mailbox. Removals that waited (SELECTED-DELAYED), and what the view had not
+        read yet, are told as those of any other mailbox are (RFC 5465 6.1.2): the client knows what it was told."""
+        mailbox, counts = view.mailbox, self._counts_of(place)
+        before = counts.get(mailbox.key)
+        if before is None or not self.session.told.messages:
+            return
+        waiting = len(view.gone) > 0
+        if waiting or before.modseq > mailbox.highest_modseq:
+            unseen = -1 if waiting else mailbox.unseen
+            told = Known(mailbox.uidvalidity, mailbox.uidnext, len(view.uids), unseen, view.told_modseq)
+            counts[mailbox.key] = told
+            self._left.append((place, mailbox.key))
+            self.hinted()
+
+    def _counts_of(self, place: Place) -> dict[int, Known]:
+        """What the client knows of the mailboxes of an account that is watched."""
+        if place.own:
+            return self._known
+        return self.others.counts_of(place.store.account) if self.others is not None else {}
+
+    async def _tell_left(self) -> None:
+        left, self._left = self._left, []
+        subscribed = frozenset(await self.session.own_store.subscriptions())
+        for place, key in left:
+            account = None if place.own else place.store.account
+            counts = self._counts_of(place)
+            try:
+                found = [mailbox for mailbox in await place.store.mailboxes() if mailbox.key == key]
+            except StoreRefusal:  # it has gone with its owner
+                continue
+            for mailbox in found:
+                name = place.shown(mailbox.name)
+                shown = replace(mailbox, name=name, subscribed=name in subscribed)
+                events = self._events_of(shown) if account is None else self.events_of_other(shown)
+                await self.tell_counts(shown, events or _NO_EVENTS, counts, by_others=True, account=account)
 
     async def tell_counts(
         self,

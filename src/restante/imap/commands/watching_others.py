@@ -87,6 +87,11 @@ class Others:
         other = self._accounts.get(account)
         return other.own if other is not None else None
 
+    def counts_of(self, account: str) -> dict[int, Known]:
+        """What the client knows of the messages of that account's mailboxes, by key."""
+        other = self._accounts.get(account)
+        return other.counts if other is not None else {}
+
     # Which -----------------------------------------------------------------------------------------------
 
     async def find(self, *, status: bool = False, before: Others | None = None, news: bool = False) -> None:

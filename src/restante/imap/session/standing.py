@@ -223,6 +223,8 @@ class Standing(Talk):
         """
         if not listening or self.place is None or not self.place.own:
             self.flag_table = None
+        if self.notifications is not None and self.view_or_none is not None and self.place is not None:
+            self.notifications.left(self.place, self.view_or_none)
         self.view_or_none = None
         self.dirty = False
         self.place = None

@@ -174,6 +174,20 @@ def test_a_client_too_slow_to_be_told_is_told_no_more() -> None:
     run(scenario)
 
 
+def test_rfc5464_4_4_who_only_enabled_metadata_is_told_however_late_the_next_command_comes() -> None:
+    async def scenario(world: World) -> None:
+        client = world.connect(config=ImapTable(idle_timeout=10_000))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        await client.ok(b"ENABLE METADATA")
+        await world.store.annotate(1, {"/shared/comment": b"x"})
+        await noticed(client)
+        world.clock.advance(watching.STALE + 1)
+        assert await client.ok(b"NOOP") == b"* METADATA INBOX /shared/comment\r\nT OK NOOP completed.\r\n"
+
+    run(scenario)
+
+
 def test_the_watch_is_closed_with_the_last_interest() -> None:
     async def scenario(world: World) -> None:
         client = await world.client(b"NOTIFY SET (personal (MailboxName))")

@@ -288,7 +288,8 @@ class Notifications:
         if not self.behind and not ask:
             return
         session = self.session
-        stale = self.behind and session.clock.monotonic() - self._behind_since > STALE
+        late = self.behind and session.clock.monotonic() - self._behind_since > STALE
+        stale = late and self.at_once  # else nothing was to be told before this command (RFC 5464 4.4)
         self.behind = False
         own = session.own_store.own
         changes = await session.own_store.changes(self.seen, own or ())

@@ -379,7 +379,9 @@ def test_rfc5465_6_1_2_a_delayed_removal_is_told_of_the_mailbox_that_was_left(na
         await store.expunge(box, ((1, 1),), deleted_only=False)
         assert b"EXPUNGE" not in await ann.ok(b"FETCH 1 (UID)")  # by number: it waits
         told = b"* STATUS %b (MESSAGES %d UIDNEXT %d UIDVALIDITY " % (name, there - 1, there + 1)
-        assert told in await ann.do(leave)
+        got = await ann.do(leave)
+        assert got.startswith(b"* STATUS " if leave == b"CLOSE" else b"* 1 EXPUNGE\r\n")  # RFC 9051 6.4.1
+        assert (told in got) is (leave == b"CLOSE")
         await ann.ok(b"SELECT " + name)
         await store.expunge(box, ((2, 2),), deleted_only=False)
         assert b"* 1 EXPUNGE" in await ann.ok(b"NOOP")
@@ -389,8 +391,30 @@ def test_rfc5465_6_1_2_a_delayed_removal_is_told_of_the_mailbox_that_was_left(na
         await ann.ok(b"STORE 1 +FLAGS.SILENT (\\Deleted)")  # which CLOSE removes besides
         await store.expunge(box, ((last, last),), deleted_only=False)
         assert b"EXPUNGE" not in await ann.ok(b"FETCH 1 (UID)")
-        assert b"* STATUS %b (MESSAGES " % name in await ann.do(leave)
+        assert (b"* STATUS %b (MESSAGES " % name in await ann.do(leave)) is (leave == b"CLOSE")
         await silent(ann)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("leave", [b"SELECT Elsewhere", b"UNSELECT", b"CLOSE", b"LOGOUT", b"UNAUTHENTICATE"])
+def test_rfc7162_6_who_leaves_a_mailbox_takes_no_removal_for_told(leave: bytes) -> None:
+    """A MODSEQ that NOTIFY has told lies above a removal that waits: with the next tagged response the client takes
+    it for the highest that is known."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"1", b"2", b"3")
+        groups = b"(selected-delayed (MessageNew MessageExpunge FlagChange))"
+        client = await world.client(b"CREATE Elsewhere", b"ENABLE QRESYNC", b"SELECT INBOX", b"NOTIFY SET " + groups)
+        known = client.session.view.told_modseq
+        await world.store.expunge(1, ((1, 1),), deleted_only=False)
+        await world.store.store_flags(1, ((2, 2),), FlagMode.ADD, Flags.of(["\\Flagged"]))
+        assert b" MODSEQ (" in await client.pushed(b"FETCH")
+        got = await client.do(leave)
+        if leave == b"CLOSE":
+            assert got == b"* OK [HIGHESTMODSEQ %d] Removals were not told.\r\nT OK CLOSE completed.\r\n" % known
+        else:
+            assert got.startswith(b"* VANISHED 1\r\n")
 
     run(scenario)
 

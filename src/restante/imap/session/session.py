@@ -297,6 +297,9 @@ class ImapSession(Standing):
         if self.dialect.uidonly and uses_numbers(command):
             return Reply(b"Message numbers are not allowed once UIDONLY is enabled.", b"UIDREQUIRED", Answer.BAD)
         reply = None
+        view = self.view_or_none
+        if entry.updates is None and view is not None and len(view.gone):
+            await self.updates.before_leaving(command)
         try:
             reply = await self._handled(entry, command)
             if self.state is State.SELECTED and entry.updates is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 from itertools import islice
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import Delta, FlagTable, UidList
 from ..commands import contexts
-from ..grammar.commands import Command, ESearch, Fetch, Search, Sort, Store, Thread
+from ..grammar.commands import Close, Command, ESearch, Fetch, Search, Sort, Store, Thread
 from ..grammar.response import joined, vanished
 from ..grammar.sets import compress
 from . import criteria
@@ -126,6 +127,21 @@ class Updates:
             self._session.say(why, code)
             return reply
         return replace(reply, code=code)
+
+    async def before_leaving(self, command: Command) -> None:
+        """Tell removals that wait before a command that may leave the mailbox, where NOTIFY told of others meanwhile.
+
+        It lets them be told (RFC 5465 6.1.2), and a client with QRESYNC takes the highest MODSEQ that it has heard for
+        known with the next tagged response (RFC 7162 6). CLOSE may tell of none, so it says up to where all has been
+        told, untagged (RFC 7162 3.2.8)."""
+        session = self._session
+        if not session.told.at_once:
+            return
+        if not isinstance(command, Close):
+            with suppress(SelectedLost):  # which is no reason to refuse to leave it
+                await self.tell(may_expunge=True)
+        elif session.dialect.qresync:
+            session.say(b"Removals were not told.", b"HIGHESTMODSEQ %d" % session.view.told_modseq)
 
     async def tell(self, *, may_expunge: bool, regardless: bool = False) -> None:
         """Read what changed and write it. Raises SelectedLost.

@@ -412,9 +412,28 @@ def test_rfc7162_6_who_leaves_a_mailbox_takes_no_removal_for_told(leave: bytes) 
         assert b" MODSEQ (" in await client.pushed(b"FETCH")
         got = await client.do(leave)
         if leave == b"CLOSE":
-            assert got == b"* OK [HIGHESTMODSEQ %d] Removals were not told.\r\nT OK CLOSE completed.\r\n" % known
+            assert got == b"* OK [HIGHESTMODSEQ %d] Removals are yet to be told.\r\nT OK CLOSE completed.\r\n" % known
         else:
             assert got.startswith(b"* VANISHED 1\r\n")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("sent", [b"NONSENSE", b"LOGIN user pass", b"STORE 2 FLAGS ()", b"APPEND nowhere {100000}"])
+def test_rfc7162_6_who_is_refused_takes_no_removal_for_told(sent: bytes) -> None:
+    """By the reader, by the state, by UIDONLY, before a literal."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"1", b"2", b"3")
+        groups = b"(selected-delayed (MessageNew MessageExpunge FlagChange))"
+        client = await world.client(b"ENABLE QRESYNC UIDONLY", b"SELECT INBOX", b"NOTIFY SET " + groups)
+        known = client.session.view.told_modseq
+        await world.store.expunge(1, ((1, 1),), deleted_only=False)
+        await world.store.store_flags(1, ((2, 2),), FlagMode.ADD, Flags.of(["\\Flagged"]))
+        assert b" MODSEQ (" in await client.pushed(b"FETCH")
+        got = await client.do(sent)
+        assert got.startswith(b"* OK [HIGHESTMODSEQ %d] Removals are yet to be told.\r\nT " % known)
+        assert b"* VANISHED 1\r\n" in await client.ok(b"NOOP")
 
     run(scenario)
 

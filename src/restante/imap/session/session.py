@@ -171,6 +171,7 @@ class ImapSession(Standing):
             self.write(b"+ %b\r\n" % self.text(b"Ready for the literal."))
         else:
             self.reader.refuse()
+            self.updates.say_told()
             self.write(self.answer(refused, upload.tag))
 
     async def _refused(self, upload: Upload) -> Reply | None:
@@ -262,6 +263,7 @@ class ImapSession(Standing):
         self._bad_in_a_row = 0
         entry = TABLE[type(command)]
         if self.state not in entry.states:
+            self.updates.say_told()
             reply = Reply(wrong_state(self.state, entry.states), b"CLIENTBUG", Answer.BAD)
         elif type(command) in SLOW:
             self.progress.begin(command.tag)
@@ -295,6 +297,7 @@ class ImapSession(Standing):
         """The handler's reply, updates of the mailbox written before."""
         self.uid_command = bool(getattr(command, "uid", False))
         if self.dialect.uidonly and uses_numbers(command):
+            self.updates.say_told()
             return Reply(b"Message numbers are not allowed once UIDONLY is enabled.", b"UIDREQUIRED", Answer.BAD)
         reply = None
         view = self.view_or_none
@@ -336,6 +339,7 @@ class ImapSession(Standing):
             await self.end(line_text(bad.text), bad.code)
         code = b"[" + bad.code + b"] " if bad.code else b""
         answer = b"NO" if bad.no else b"BAD"
+        self.updates.say_told()
         self.write(b"%b %b %b%b\r\n" % (bad.tag, answer, code, self.text(line_text(bad.text))))
         if bad.unsaves and self.view_or_none is not None:
             self.view_or_none.saved = NOTHING  # RFC 5182 2.1

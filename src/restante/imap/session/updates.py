@@ -140,8 +140,16 @@ class Updates:
         if not isinstance(command, Close):
             with suppress(SelectedLost):  # which is no reason to refuse to leave it
                 await self.tell(may_expunge=True)
-        elif session.dialect.qresync:
-            session.say(b"Removals were not told.", b"HIGHESTMODSEQ %d" % session.view.told_modseq)
+        else:
+            self.say_told()
+
+    def say_told(self) -> None:
+        """Before a tagged response that nothing is told with: up to where all has been told, if removals wait behind a
+        MODSEQ that NOTIFY may have told, which a client with QRESYNC would take for known (RFC 7162 6)."""
+        session = self._session
+        view = session.view_or_none
+        if view is not None and len(view.gone) and session.told.at_once and session.dialect.qresync:
+            session.say(b"Removals are yet to be told.", b"HIGHESTMODSEQ %d" % view.told_modseq)
 
     async def tell(self, *, may_expunge: bool, regardless: bool = False) -> None:
         """Read what changed and write it. Raises SelectedLost.

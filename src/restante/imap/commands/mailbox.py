@@ -141,8 +141,9 @@ async def unsubscribe(session: ImapSession, command: Unsubscribe) -> Reply:
     store, name = session.own_store, mailbox_name(command.mailbox)
     if name.startswith(session.places.prefix):
         compared = session.places.compared
+        meant = compared(name)
         for other in await store.subscriptions():
-            if other != name and compared(other) == compared(name):
+            if other != name and compared(other) == meant:
                 await store.subscribe(other, False)
     await store.subscribe(name, False)
     return Reply(b"UNSUBSCRIBE completed.")

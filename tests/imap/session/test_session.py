@@ -368,6 +368,25 @@ def test_rfc9051_7_1_once_there_is_no_room_for_keywords_none_is_invited() -> Non
     run(scenario, keywords=2)
 
 
+@pytest.mark.parametrize("silent", [b"", b".SILENT"])
+def test_rfc9051_7_1_the_keyword_that_was_the_last_to_fit_is_told_with_it(silent: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two")
+        client = world.connect(limits=LimitsTable(keywords=2))
+        await client.greeting()
+        await client.ok(b"LOGIN user pass")
+        await client.ok(b"SELECT INBOX")
+        assert b"PERMANENTFLAGS" not in await client.ok(b"STORE 1 +FLAGS%b (one)" % silent)
+        got = await client.ok(b"STORE 1 FLAGS%b (one two)" % silent)
+        assert got.startswith(
+            b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft one two)\r\n"
+            b"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft one two)] "
+        )
+        assert b"PERMANENTFLAGS" not in await client.ok(b"STORE 2 +FLAGS%b (two)" % silent), "it is known"
+
+    run(scenario, keywords=2)
+
+
 def test_the_texts_of_many_long_keywords_are_not_kept() -> None:
     async def scenario(world: World) -> None:
         await world.add(b"here")

@@ -63,6 +63,8 @@ async def store(session: ImapSession, command: Store) -> Reply:
         tell_flags(session, words, view.mailbox.rights, read_only=False, full=True)
         raise
     alone = view.note_own(flagged)
+    if flags.keywords and command.mode is not StoreMode.REMOVE:
+        await _tell_if_full(session, view)
     if not command.silent:
         await _answer(session, view, command, spans, descending=bool(limited))
     elif alone:
@@ -75,6 +77,16 @@ async def store(session: ImapSession, command: Store) -> Reply:
         done = _reply(view, command, spans, flagged)
         await session.updates.tell_done(done, may_expunge=command.uid, regardless=False)
     return limit.told(session, _reply(view, command, spans, flagged), limited)
+
+
+async def _tell_if_full(session: ImapSession, view: View) -> None:
+    """Say that no more keywords fit, once the last one has taken its place (RFC 9051 7.1, PERMANENTFLAGS). Of somebody
+    else's account only its owner knows."""
+    if view.full or session.place is None or not session.place.own:
+        return
+    words = await session.selected_store.keywords(view.mailbox.key)
+    if len(words) >= session.limits.keywords:
+        tell_flags(session, words, view.mailbox.rights, read_only=False)
 
 
 def flags_of(names: tuple[str, ...]) -> Flags:

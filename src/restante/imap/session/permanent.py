@@ -34,7 +34,7 @@ def tell_flags(
     full: the account can have no more keywords, which for its owner their number tells; then \\* is not among the flags
     that are kept (RFC 9051 7.1, PERMANENTFLAGS).
     """
-    full = full or len(keywords) >= session.limits.keywords
+    session.view.full = full = full or len(keywords) >= session.limits.keywords
     make = _flags_kept if sum(map(len, keywords)) <= _KEPT else _flags
     there, kept = make(tuple(keywords), rights, read_only, full)
     said = b"Flags that are kept." if kept else b"Nothing can be changed."

@@ -53,8 +53,8 @@ class View:
     """One session's picture of one mailbox."""
 
     __slots__ = (
-        "contexts", "gone", "held_back", "mailbox", "own", "read_only", "recent", "saved", "told_modseq", "uids",
-        "unsettled",
+        "contexts", "full", "gone", "held_back", "mailbox", "own", "read_only", "recent", "saved", "told_modseq",
+        "uids", "unsettled",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
@@ -71,6 +71,8 @@ class View:
         """UID ranges that are \\Recent in this session (IMAP4rev1)."""
         self.saved: array[int] = NOTHING
         """SEARCH's saved result: UIDs, ascending; those that are gone drop out when it is used."""
+        self.full = False
+        """The client was told that there can be no more keywords."""
         self.contexts: dict[bytes, Context] = {}
         """Searches whose client is told how their results change, by their tags (RFC 5267)."""
         self.unsettled: array[int] = NOTHING

@@ -19,6 +19,7 @@ from restante.store.sqlite import changes
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.shared import SharedStore
 
+from ..commands.test_cost import Counting
 from .support import ACCOUNT, Client, World, put_store, run
 from .transcript import Transcript
 
@@ -636,5 +637,33 @@ def test_many_updates_are_told_in_pieces_and_others_have_their_turn(monkeypatch:
         await one.ok(b"EXPUNGE")
         assert await told(two, b"EXPUNGE") == [[b"5", b"4"], [b"3", b"2"], [b"1"]]
         busy.cancel()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("notify", [False, True])
+def test_who_is_told_of_changes_without_end_is_heard_all_the_same(notify: bool) -> None:
+    """In IDLE (RFC 9051 6.3.13: the client may end it at any time), and between commands where NOTIFY was used: what
+    came while the last change was told had kept the session from reading."""
+
+    async def scenario(world: World) -> None:
+        class Busy(Counting):
+            async def delta(self, *arguments: Any) -> Delta:
+                found: Delta = await self.store.delta(*arguments)
+                mode = FlagMode.REMOVE if self.calls["delta"] % 2 else FlagMode.ADD
+                self.calls["delta"] += 1
+                await self.store.store_flags(1, ((1, 1),), mode, Flags.of(["\\Flagged"]))
+                return found
+
+        await world.add(b"one")
+        client = await world.client(b"SELECT INBOX")
+        put_store(client, Busy(world.store))
+        if notify:
+            client.connection.feed(b"a NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))\r\n")
+        else:
+            client.connection.feed(b"a IDLE\r\n")
+        await client.until(lambda written: written.count(b"FETCH") > 3)
+        client.connection.feed(b"b NOOP\r\n" if notify else b"DONE\r\n")
+        await client.until(lambda written: b" OK NOOP" in written or b"a OK IDLE" in written)
 
     run(scenario)

@@ -46,6 +46,11 @@ YIELD = 64
 """Commands of one pipeline run before other sessions get a turn."""
 
 
+HEARD = 0.001
+"""Seconds for which octets are waited for between two tellings of what others do, where that never ceases: who is told
+of it is heard, too. No more, so that many changes are told together; no less, since compressed octets take a turn."""
+
+
 class SessionEnded(Exception):
     """BYE has been said: nothing more is read from this connection."""
 
@@ -216,7 +221,9 @@ class ImapSession(Standing):
             self._quiet_until = now + self.idle_timeout
         if now >= self._quiet_until:
             raise ReadTimeout
-        if midway or not notifications.pressing:
+        if not midway and notifications.pressing:
+            await self._wait(self._quiet_until - now, HEARD, wake=False)
+        else:
             await self._wait(self._quiet_until - now, None if midway else self.updates.due_in())
 
     async def _wait(self, timeout: float, wake_in: float | None = None, *, wake: bool = True) -> bool:
@@ -367,11 +374,12 @@ class ImapSession(Standing):
         loop = asyncio.get_running_loop()
         wake_at = None if wake_in is None else loop.time() + wake_in
         while (event := self.reader.next()) is None:
-            if wake and self._has_news():
-                return None
             left = until - self.clock.monotonic()
             if left <= 0:
                 raise ReadTimeout
+            if wake and self._has_news():
+                wake_at = loop.time() + HEARD
+                wake = False
             if not await self._wait(left, None if wake_at is None else wake_at - loop.time(), wake=wake):
                 return None
         if isinstance(event, Line):

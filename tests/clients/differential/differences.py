@@ -116,8 +116,12 @@ def explained(command: bytes, ours: Answer, theirs: Answer) -> bool:
 
 def _shown(data: tuple[str, object]) -> str:
     """A response as it is compared. Line ends of BINARY are not: ours are CRLF, whatever the text was encoded with (RFC
-    3516 6), Dovecot's as they were."""
+    3516 6), Dovecot's as they were. Nor is us-ascii of a text that is not plain, which Dovecot tells of all that do not
+    say what they are (RFC 2046 4.1.2 knows it of text/plain)."""
     kind, value = data
     if "FETCH BINARY[" in kind and isinstance(value, bytes):
         value = value.replace(b"\r\n", b"\n")
-    return f"{kind} {value!r}"
+    return _NOT_PLAIN.sub(r"\1None", f"{kind} {value!r}")
+
+
+_NOT_PLAIN = re.compile(r"(\(b'text', b'(?!plain')[^']*', )\(b'charset', b'us-ascii'\)")

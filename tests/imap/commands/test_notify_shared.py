@@ -438,6 +438,24 @@ def test_rfc7162_6_who_is_refused_takes_no_removal_for_told(sent: bytes) -> None
     run(scenario)
 
 
+@pytest.mark.parametrize("sent", [b"NONSENSE", b"LOGIN user pass", b"SELECT INBOX", b"UNSELECT", b"CLOSE", b"LOGOUT"])
+def test_rfc7162_6_who_wants_to_hear_of_no_flags_takes_none_for_known(sent: bytes) -> None:
+    """New mail is told with a MODSEQ above that of flags which are not told, and is followed by what tells nothing."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"1", b"2")
+        groups = b"(selected (MessageNew (UID) MessageExpunge))"
+        client = await world.client(b"ENABLE QRESYNC", b"SELECT INBOX", b"NOTIFY SET " + groups)
+        known = client.session.view.told_modseq
+        await world.store.store_flags(1, ((2, 2),), FlagMode.ADD, Flags.of(["\\Flagged"]))
+        await world.add(b"3")
+        assert b" MODSEQ (" in await client.pushed(b"FETCH")
+        got = await client.do(sent)
+        assert got.startswith(b"* OK [HIGHESTMODSEQ %d] NOTIFY withholds changes.\r\n" % known)
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
 def test_what_the_view_had_not_read_yet_is_told_of_the_mailbox_that_was_left(name: bytes) -> None:
     """The account's changes were read, those of the selected mailbox were not, and no command came between."""

@@ -308,7 +308,7 @@ class ImapSession(Standing):
             return Reply(b"Message numbers are not allowed once UIDONLY is enabled.", b"UIDREQUIRED", Answer.BAD)
         reply = None
         view = self.view_or_none
-        if entry.updates is None and view is not None and len(view.gone):
+        if entry.updates is None and view is not None and view.untold:
             await self.updates.before_leaving(command)
         try:
             reply = await self._handled(entry, command)

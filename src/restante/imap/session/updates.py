@@ -91,6 +91,11 @@ def _is_short(view: View, delta: Delta) -> bool:
     return len(delta.changed) + removed <= UPDATED_AT_ONCE
 
 
+def _why(view: View) -> bytes:
+    """Why not all has been told."""
+    return b"Removals are yet to be told." if len(view.gone) else b"NOTIFY withholds changes."
+
+
 class Updates:
     """Brings one session's view up to date and writes what the client may hear."""
 
@@ -116,9 +121,7 @@ class Updates:
             await self.tell(may_expunge=may_expunge, regardless=policy is Policy.REMOVES)
         if not session.dialect.qresync or not view.untold:
             return reply
-        # RFC 7162 6: below what still waits, and what NOTIFY has asked not to be told
-        why = b"Removals are yet to be told." if len(view.gone) else b"NOTIFY withholds changes."
-        return self._with_modseq(reply, why)
+        return self._with_modseq(reply, _why(view))  # RFC 7162 6
 
     def _with_modseq(self, reply: Reply, why: bytes) -> Reply:
         """The reply with the mod-sequence up to which all has been told, or that said before it."""
@@ -132,24 +135,22 @@ class Updates:
         """Tell removals that wait before a command that may leave the mailbox, where NOTIFY told of others meanwhile.
 
         It lets them be told (RFC 5465 6.1.2), and a client with QRESYNC takes the highest MODSEQ that it has heard for
-        known with the next tagged response (RFC 7162 6). CLOSE may tell of none, so it says up to where all has been
-        told, untagged (RFC 7162 3.2.8)."""
-        session = self._session
-        if not session.told.at_once:
+        known with the next tagged response (RFC 7162 6). CLOSE may tell of none: it says up to where all has been told,
+        untagged (RFC 7162 3.2.8), as does every such command where NOTIFY withholds flags."""
+        if not self._session.told.at_once:
             return
         if not isinstance(command, Close):
             with suppress(SelectedLost):  # which is no reason to refuse to leave it
                 await self.tell(may_expunge=True)
-        else:
-            self.say_told()
+        self.say_told()
 
     def say_told(self) -> None:
-        """Before a tagged response that nothing is told with: up to where all has been told, if removals wait behind a
-        MODSEQ that NOTIFY may have told, which a client with QRESYNC would take for known (RFC 7162 6)."""
+        """Before a tagged response that nothing is told with: up to where all has been told, if something is untold
+        behind a MODSEQ that NOTIFY may have told, which a client with QRESYNC would take for known (RFC 7162 6)."""
         session = self._session
         view = session.view_or_none
-        if view is not None and len(view.gone) and session.told.at_once and session.dialect.qresync:
-            session.say(b"Removals are yet to be told.", b"HIGHESTMODSEQ %d" % view.told_modseq)
+        if view is not None and view.untold and session.told.at_once and session.dialect.qresync:
+            session.say(_why(view), b"HIGHESTMODSEQ %d" % view.told_modseq)
 
     async def tell(self, *, may_expunge: bool, regardless: bool = False) -> None:
         """Read what changed and write it. Raises SelectedLost.

@@ -397,6 +397,30 @@ def test_rfc5465_6_1_2_a_delayed_removal_is_told_of_the_mailbox_that_was_left(na
     run(scenario)
 
 
+@pytest.mark.parametrize("leave", [b"SELECT Elsewhere", b"UNSELECT", b"CLOSE"])
+@pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
+def test_rfc5465_6_flags_not_told_of_the_selected_mailbox_are_once_it_is_left(name: bytes, leave: bytes) -> None:
+    """As in the example there: (selected (MessageNew MessageExpunge)) (personal (MessageNew FlagChange ...))."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        events = b"(MessageNew MessageExpunge FlagChange)"
+        groups = b'(selected (MessageNew MessageExpunge)) (personal %b) (subtree "Other Users" %b)' % (events, events)
+        ann = await world.client(b"CREATE Elsewhere", b"NOTIFY SET " + groups, b"SELECT " + name, user=b"ann")
+        unseen = len(ann.session.view.uids)
+        if name == b"INBOX":
+            await world.engine.account("id-ann").store_flags(1, ((1, 1),), FlagMode.ADD, Flags.of(["\\Seen"]))
+        else:  # another session of the reader's
+            await (await world.client(b"SELECT " + name, user=b"ann")).ok(b"STORE 1 +FLAGS (\\Seen)")
+        assert b"UNSEEN" not in await ann.ok(b"NOOP")
+        assert b" UNSEEN %d" % (unseen - 1) in await ann.ok(leave)
+        await ann.ok(b"SELECT " + name)
+        assert b"UNSEEN" not in await ann.ok(b"UNSELECT")
+        await silent(ann)
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("leave", [b"SELECT Elsewhere", b"UNSELECT", b"CLOSE", b"LOGOUT", b"UNAUTHENTICATE"])
 def test_rfc7162_6_who_leaves_a_mailbox_takes_no_removal_for_told(leave: bytes) -> None:
     """A MODSEQ that NOTIFY has told lies above a removal that waits: with the next tagged response the client takes

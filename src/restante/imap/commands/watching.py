@@ -397,13 +397,14 @@ class Notifications:
             await self.tell_counts(mailbox, events, self._known, by_others=by_others)
 
     def left(self, place: Place, view: View) -> None:
-        """The session leaves its selected mailbox. Removals that waited (SELECTED-DELAYED), and what the view had not
-        read yet, are told as those of any other mailbox are (RFC 5465 6.1.2): the client knows what it was told."""
+        """The session leaves its selected mailbox. Removals that waited (SELECTED-DELAYED), flags that it was not to
+        hear of while that was selected, and what the view had not read yet, are told as those of any other mailbox are
+        (RFC 5465 6, 6.1.2): the client knows what it was told."""
         mailbox, counts = view.mailbox, self._counts_of(place)
         before = counts.get(mailbox.key)
         if before is None or not self.session.told.messages:
             return
-        waiting = len(view.gone) > 0
+        waiting = view.untold
         if waiting or before.modseq > mailbox.highest_modseq:
             unseen = -1 if waiting else mailbox.unseen
             told = Known(mailbox.uidvalidity, mailbox.uidnext, len(view.uids), unseen, view.told_modseq)

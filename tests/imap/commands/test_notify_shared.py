@@ -421,6 +421,29 @@ def test_rfc5465_6_flags_not_told_of_the_selected_mailbox_are_once_it_is_left(na
     run(scenario)
 
 
+@pytest.mark.parametrize("leave", [b"SELECT Elsewhere", b"UNSELECT", b"CLOSE"])
+@pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
+def test_rfc5465_3_1_mail_not_told_of_the_selected_mailbox_is_once_it_is_left(name: bytes, leave: bytes) -> None:
+    """No group is about the selected mailbox, so nothing is told of it; of that mailbox left, groups ask for it."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        events = b"(MessageNew MessageExpunge)"
+        groups = b'(personal %b) (subtree "Other Users" %b)' % (events, events)
+        ann = await world.client(b"CREATE Elsewhere", b"NOTIFY SET " + groups, b"SELECT " + name, user=b"ann")
+        there = len(ann.session.view.uids)
+        account, mailbox = ("id-ann", "INBOX") if name == b"INBOX" else ("id-bob", "Projects")
+        await world.add(b"more", mailbox=mailbox, account=account)
+        assert await ann.ok(b"NOOP") == b"T OK NOOP completed.\r\n"
+        told = b"* STATUS %b (MESSAGES %d UIDNEXT %d)\r\n" % (name, there + 1, there + 2)
+        assert told in await ann.ok(leave)
+        await ann.ok(b"SELECT " + name)
+        assert b"STATUS" not in await ann.ok(b"UNSELECT")
+        await silent(ann)
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("leave", [b"SELECT Elsewhere", b"UNSELECT", b"CLOSE", b"LOGOUT", b"UNAUTHENTICATE"])
 def test_rfc7162_6_who_leaves_a_mailbox_takes_no_removal_for_told(leave: bytes) -> None:
     """A MODSEQ that NOTIFY has told lies above a removal that waits: with the next tagged response the client takes

@@ -397,12 +397,12 @@ class Notifications:
             await self.tell_counts(mailbox, events, self._known, by_others=by_others)
 
     def left(self, place: Place, view: View) -> None:
-        """The session leaves its selected mailbox. Removals that waited (SELECTED-DELAYED), flags that it was not to
-        hear of while that was selected, and what the view had not read yet, are told as those of any other mailbox are
+        """The session leaves its selected mailbox. Removals that waited (SELECTED-DELAYED), what it was not to hear of
+        while that was selected, and what the view had not read yet, are told as those of any other mailbox are
         (RFC 5465 6, 6.1.2): the client knows what it was told."""
         mailbox, counts = view.mailbox, self._counts_of(place)
         before = counts.get(mailbox.key)
-        if before is None or not self.session.told.messages:
+        if before is None:
             return
         waiting = view.untold
         if waiting or before.modseq > mailbox.highest_modseq:

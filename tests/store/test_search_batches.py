@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -205,15 +206,16 @@ def test_texts_are_looked_at_by_what_they_unpack_to(
     [
         ((HasAttachment(),) * 8, 80),
         ((HasAttachment(),) * 40, 16),
-        ((HasAttachment(), *[Larger(size) for size in range(40)]), 80),
-        ([Larger(size) for size in range(40)], 80),
+        ((HasAttachment(), *[Larger(size) for size in range(40)]), 16),
+        ([Larger(size) for size in range(40)], 16),
+        ([Larger(size) for size in range(8)], 80),
     ],
-    ids=["few", "many", "many of SQL", "SQL alone"],
+    ids=["few", "many", "many of SQL", "SQL alone", "few of SQL"],
 )
-def test_many_keys_in_python_are_asked_of_fewer_rows_at_once(
+def test_many_keys_are_asked_of_fewer_rows_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Sequence[Query], rows: int
 ) -> None:
-    """What SQL says costs no turn of the loop; its statements stay as few as they are."""
+    """Statements run on the loop: 500 keys of 20,000 messages hold it for half a second."""
     for name in ("_PLAIN_BATCH", "_ROW_BATCH", "_LONG_BATCH"):
         monkeypatch.setattr(search, name, 80)
     seen: list[int] = []
@@ -234,6 +236,72 @@ def test_many_keys_in_python_are_asked_of_fewer_rows_at_once(
 
     asyncio.run(Installation("sqlite", tmp_path).play(scene))
     assert max(seen) == rows
+
+
+def test_many_keys_that_nothing_matches_pass_over_few_messages_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not found does not count against a batch's rows, and costs the same."""
+    steps = counting(monkeypatch)
+    monkeypatch.setattr(search, "_PLAIN_BATCH", 80)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, COUNT)
+        assert not await store.search(box, Or(tuple(Larger(1 << 40 + size) for size in range(20))), ALL)
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert len(steps) >= COUNT // 80 * 20 // search._TESTS
+
+
+@pytest.mark.parametrize("text", [None, "nowhere"], ids=["facts", "candidates"])
+@pytest.mark.parametrize("junction", [And, Or])
+def test_lists_of_uids_are_gathered_for_the_messages_of_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, junction: Any, text: str | None
+) -> None:
+    """Each would be of the whole mailbox, in each batch: 500 of them are ten million."""
+    fetch = search._fetch
+    edges: list[int] = []
+
+    def noted(db: apsw.Connection, sql: str, values: Sequence[object]) -> Any:
+        found = fetch(db, sql, values)
+        made = [(values[at + 2], values[at + 3]) for at, value in enumerate(values) if str(value).startswith("[[")]
+        edges.extend(high - low + 1 for low, high in made if isinstance(low, int) and isinstance(high, int))
+        return found
+
+    monkeypatch.setattr(search, "_fetch", noted)
+    monkeypatch.setattr(search, "_PLAIN_BATCH", 80)
+    monkeypatch.setattr(search, "_ROW_BATCH", 80)
+    lists = [tuple((low, low + 1 + n % 3) for low in range(1 + n, COUNT, 9)) for n in range(16)]
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await fill(store, box, COUNT)
+        while await store.fill_search():
+            pass
+        keys: list[Query] = [Uids(ranges) if n % 2 else Not(Uids(ranges)) for n, ranges in enumerate(lists)]
+        if junction is And:
+            keys = [Or((one, other)) for one, other in pairwise(keys)]
+        if text is not None:
+            keys.append(Contains(Field.TEXT, text))
+        every = any if junction is Or else all
+        held = [{uid for low, high in ranges for uid in range(low, high + 1)} for ranges in lists]
+
+        def matches(uid: int) -> bool:
+            told = [(uid in held[n]) == bool(n % 2) for n in range(16)]
+            if junction is And:
+                told = [one or other for one, other in pairwise(told)]
+            return every([*told, *([] if text is None else [False])] if junction is Or else told)
+
+        if text is not None and junction is And:
+            keys[-1] = Not(keys[-1])  # no message has it
+        assert list(await store.search(box, junction(tuple(keys)), ALL)) == [
+            u for u in range(1, COUNT + 1) if matches(u)
+        ]
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert edges
+    assert max(edges) <= 80
 
 
 def test_a_readers_marks_are_read_once_for_all_keys_of_a_search(

@@ -55,7 +55,7 @@ from ...query.language import (
 )
 from ..model import FlagTable
 from .candidates import Joined, Leaf, Lookup
-from .conditions import FALSE, TRUE, Sql, balanced, dated, is_seen, uid_condition
+from .conditions import FALSE, TRUE, Sql, balanced, dated, is_seen, lists_uids, told, uid_condition
 from .everywhere import Everywhere
 from .texts import Fields, Texts, Wanted
 
@@ -123,6 +123,10 @@ class Compiler:
         """Of the fuzzy strings, in the query's order."""
         self.tests = 0
         """How many keys are asked of each row in Python."""
+        self.facts = 0
+        """How many keys SQL looks at."""
+        self.lists = 0
+        """How many of them are lists of UIDs."""
         self.wanted = Wanted()
         """What tests look at of texts."""
         self._everywhere = everywhere or Everywhere()
@@ -138,8 +142,13 @@ class Compiler:
 
     def compile(self, query: Query) -> Test:
         test = self._compiled(query)
-        if isinstance(test, Python) and not isinstance(query, And | Or | Not | Fuzzy):
+        if isinstance(query, And | Or | Not | Fuzzy):
+            return test
+        if isinstance(test, Python):
             self.tests += 1
+        else:
+            self.facts += 1
+            self.lists += lists_uids(test)
         return test
 
     def _compiled(self, query: Query) -> Test:
@@ -357,7 +366,7 @@ class Compiler:
         if plain:
             # for the outermost AND the bound holds already for every row that is looked at; asked again as a column it
             # is right anywhere
-            at = self._column(Sql(f"COALESCE({joined.text}, 0)", joined.values))
+            at = self._column(told(joined, 1, 0))
             functions.insert(0, lambda row, texts: bool(row[at]))
         return Python(_all_of(functions) if conjunction else _any_of(functions), bound)
 
@@ -391,7 +400,7 @@ def _first_asked(leaf: Leaf | None, holds: Callable[[Texts], bool], *, whole: bo
 
 def _negated(inner: Test) -> Test:
     if isinstance(inner, Sql):
-        return Sql(f"NOT COALESCE({inner.text}, 0)", inner.values)
+        return told(inner, 0, 1)
     test = inner.test
 
     def negated(row: Row, texts: Texts | None) -> bool | None:

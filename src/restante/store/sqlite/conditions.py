@@ -6,11 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from enum import Enum
 
 from ...query.language import Instant, Order
 from ..model import UidRanges
 
-SqlValue = int | str | bytes
+
+class Edge(Enum):
+    """Stands among values for the lowest or the highest UID that a statement looks at (see `within_edges`)."""
+
+    LOW = 0
+    HIGH = 0xFFFFFFFF
+
+
+SqlValue = int | str | bytes | Edge
 _MANY_RANGES = 8  # more than this, and the ranges go in as one bound JSON value
 _DAY = 86_400
 
@@ -49,7 +58,8 @@ def is_seen(flag: str) -> bool:
 
 
 def uid_condition(ranges: UidRanges, mailbox: int) -> Sql:
-    """`p.uid` lies in these ranges. Many ranges are bound as one value; cost grows with the UIDs that exist."""
+    """`p.uid` lies in these ranges. Many ranges are bound as one value; cost grows with the ranges, and with the UIDs
+    that exist between a statement's edges: hundreds of such conditions would each gather a whole mailbox."""
     if not ranges:
         return FALSE
     if len(ranges) <= _MANY_RANGES:
@@ -57,9 +67,26 @@ def uid_condition(ranges: UidRanges, mailbox: int) -> Sql:
         return balanced(parts, "OR", TRUE)
     return Sql(
         "p.uid IN (SELECT q.uid FROM json_each(?) AS j CROSS JOIN placement AS q"
-        " WHERE q.mailbox = ? AND q.uid BETWEEN j.value ->> 0 AND j.value ->> 1)",
-        [json.dumps(ranges), mailbox],
+        " WHERE q.mailbox = ? AND q.uid BETWEEN max(j.value ->> 0, ?) AND min(j.value ->> 1, ?))",
+        [json.dumps(ranges), mailbox, Edge.LOW, Edge.HIGH],
     )
+
+
+def within_edges(values: Sequence[SqlValue], low: int = Edge.LOW.value, high: int = Edge.HIGH.value) -> list[SqlValue]:
+    """Values as they are bound by a statement that looks at UIDs from `low` to `high`."""
+    edges: dict[object, int] = {Edge.LOW: low, Edge.HIGH: high}
+    return [edges[value] if isinstance(value, Edge) else value for value in values]
+
+
+def lists_uids(test: Sql) -> bool:
+    """Whether UIDs are gathered for it (see `uid_condition`)."""
+    return Edge.LOW in test.values
+
+
+def told(test: Sql, yes: int, no: int) -> Sql:
+    """An expression's answer as a value; one that is NULL is no. SQLite stops at what decides an AND or an OR only
+    where it branches: as an operand of COALESCE each costs all of it."""
+    return Sql(f"CASE WHEN {test.text} THEN {yes} ELSE {no} END", test.values)
 
 
 def dated(instant: Instant, order: Order, day: date) -> Sql:

@@ -40,6 +40,8 @@ FILTERS = {
     **{f"wide{n}": b" ".join([b"FILTER wide%d" % (n + 1)] * 10) for n in range(5)},
     "wide5": b"ALL",
     "nested": b"(" * 45 + b"SEEN" + b")" * 45,
+    "long": b"TEXT " + b"x" * 60_000,
+    "many": b"UID " + b",".join(b"%d" % (n * 2 + 1) for n in range(10_000)),
     "nots": b"OR ALL NOT (SEEN " * 20 + b"ALL" + b")" * 20,
     "nots2": b"OR ALL NOT (SEEN " * 20 + b"FILTER nots" + b")" * 20,
 }
@@ -125,6 +127,13 @@ CASES: dict[str, str] = {
         A> SEARCH FILTER lines
         A< T NO [CANNOT] ...
         A> SEARCH FILTER wide0
+        A< T NO [LIMIT] ...
+        A> SEARCH FILTER long FILTER many
+        A< * SEARCH
+        A< T OK ...
+        A> SEARCH FILTER long OR FILTER long FILTER long
+        A< T NO [LIMIT] ...
+        A> SEARCH FILTER many OR FILTER many FILTER many
         A< T NO [LIMIT] ...
         A> SEARCH FILTER nested FILTER nots
         A< * SEARCH

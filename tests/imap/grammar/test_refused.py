@@ -333,3 +333,15 @@ def test_names_of_header_fields_are_bounded_together() -> None:
         refused = read(b"a FETCH 1 %b\r\n" % more, limits=limits)[-1]
         assert isinstance(refused, Bad)
         assert (refused.code, refused.no) == (b"LIMIT", True)
+
+
+@pytest.mark.parametrize("key", [b"TEXT %b", b"HEADER x %b", b"HEADER %b x", b"OR SEEN SUBJECT %b", b"FUZZY BODY %b"])
+def test_what_a_search_looks_for_is_bounded(key: bytes) -> None:
+    """Sixty literals of a megabyte took 17 s to fold, and 755 MB."""
+    half = b"{33000+}\r\n" + b"x" * 33_000
+    for command in (b"SEARCH", b"UID SEARCH", b"SORT (DATE) UTF-8", b"THREAD REFERENCES UTF-8", b"ESEARCH"):
+        line = b"a %b %b " % (command, key % half)
+        (found,) = read(line + b"SEEN\r\n")
+        assert not isinstance(found, Bad)
+        refused = bad(line + key % half + b"\r\n")
+        assert refused.text == "The strings that are looked for are too long together"

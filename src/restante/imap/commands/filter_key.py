@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ...query.language import And, Fuzzy, NamedFilter, Not, Or, Query
+from ...query.language import And, Contains, Fuzzy, HeaderContains, NamedFilter, Not, Or, Query, Sequence
 from ..grammar.commands import ESearch, Search, Sort, Thread
 from ..grammar.criteria import parse_criteria
 from ..grammar.errors import BadSyntax
@@ -62,13 +62,14 @@ async def replaced(session: ImapSession, command: C) -> C:
 class _Expansion:
     """Writes a query down again with the keys of filters in place of their names: one command's.
 
-    Each filter is read once. keys: of all that has been written, counted as often as it stands there.
+    Each filter is read once. keys, octets: of all that has been written, counted as often as it stands there.
     """
 
     def __init__(self, lookup: Lookup, limits: ReaderLimits) -> None:
         self.lookup = lookup
         self.limits = limits
         self.keys = 0
+        self.octets = 0
         self.stored: dict[str, tuple[Query, ...]] = {}
 
     async def of(self, query: Query) -> Query:
@@ -84,7 +85,9 @@ class _Expansion:
                 tree.open(step)
                 continue
             self.keys += 1
-            if self.keys > self.limits.search_keys or tree.depth > self.limits.nesting:
+            self.octets += _octets(step)
+            too_long = self.octets > 2 * self.limits.line  # as long as all strings of a command, and all its sets
+            if self.keys > self.limits.search_keys or too_long or tree.depth > self.limits.nesting:
                 raise CodedRefusal("The search with all its filters is too large.", b"LIMIT")
             match step:
                 case NamedFilter(name):
@@ -120,3 +123,20 @@ class _Expansion:
         except BadSyntax as bad:
             raise CodedRefusal(f"The filter {name} is no whole search criterion: {bad.text}.", b"CANNOT") from bad
         return self.stored[key]
+
+
+def _octets(key: Query) -> int:
+    """About how many octets of a line say what this key looks for: a filter of 64 kB may be named a thousand times."""
+    match key:
+        case Contains(_, text):
+            return len(text)
+        case HeaderContains(name, text):
+            return len(name) + len(text)
+        case Sequence(ranges):
+            return _RANGE * len(ranges)
+        case _:
+            return 0
+
+
+_RANGE = 6
+"""Octets that a range of a set has where there are thousands, with its comma."""

@@ -40,7 +40,7 @@ class _Text:
 
     def read(self, cursor: Cursor) -> str:
         start, literal = cursor.pos, cursor.peek() == LITERAL
-        value = cursor.astring()
+        value = cursor.sought()
         # 8-bit octets between quotes are UTF-8 whatever CHARSET said: only ENABLE lets them in there. 7-bit ones
         # are in the charset named: ISO-2022 needs no others.
         codec = self.codec if literal or value.isascii() else "utf-8"
@@ -106,7 +106,7 @@ def _header(cursor: Cursor, text: _Text) -> q.Query:
     """ "HEADER" SP header-fld-name SP astring"""
     cursor.sp()
     start = cursor.pos
-    name = cursor.astring()
+    name = cursor.sought()
     if not name.isascii():
         raise BadSyntax("Invalid header field name", start)
     cursor.sp()

@@ -41,7 +41,7 @@ UNMATCHED = "\0"
 class Cursor:
     """Reads one command from left to right. Every method raises BadSyntax where its rule does not match."""
 
-    __slots__ = ("_fields", "_literals", "_named", "_taken", "limits", "pos", "text", "utf8")
+    __slots__ = ("_fields", "_literals", "_named", "_sought", "_taken", "limits", "pos", "text", "utf8")
 
     def __init__(self, text: bytes, literals: Seq[bytes], utf8: bool, limits: ReaderLimits, pos: int = 0) -> None:
         self.text = text
@@ -52,6 +52,7 @@ class Cursor:
         self._taken = 0
         self._named = 0  # octets of mailbox names so far
         self._fields = 0  # octets of header field names so far
+        self._sought = 0  # octets of what a search looks for so far
 
     def bad(self, text: str) -> BadSyntax:
         """An error at the present place."""
@@ -239,6 +240,15 @@ class Cursor:
         if self._fields > self.limits.line:
             raise self.limit("The names of header fields are too long together")
         return name
+
+    def sought(self) -> bytes:
+        """astring that a search looks for. Those of a command have together no more than a line without literals could
+        hold: they are decoded and folded, to eighteen times their length, while others wait."""
+        value = self.astring()
+        self._sought += len(value)
+        if self._sought > self.limits.line:
+            raise self.bad("The strings that are looked for are too long together")
+        return value
 
     def mailboxes(self) -> tuple[str, ...]:
         """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" (RFC 5465 8)"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -19,6 +20,7 @@ from restante.query.language import (
     Dated,
     Field,
     FieldMatches,
+    Fuzzy,
     HasAttachment,
     HasFlag,
     HeaderContains,
@@ -161,10 +163,12 @@ def test_texts_within_rows_are_held_by_octets(
         (Contains(Field.TEXT, "nowhere"), 1 << 20, 1),
         (HeaderContains("X-Other", "nowhere"), 1, 24),
         (HeaderContains("X-Other", "nowhere"), 1 << 20, 1),
+        (Or(tuple(Contains(Field.TEXT, f"nowhere {n}") for n in range(20))), 200_000, 7),
+        (Fuzzy(Contains(Field.TEXT, "nowhere else at all")), 160_000, 5),
         (FieldMatches(("X-Other",), Match.IS, ("nowhere",)), 1 << 20, 1),
         (FieldMatches(("Subject",), Match.IS, ("nowhere",)), 7_000, 3),
     ],
-    ids=["each", "some", "all", "each header", "all headers", "raw headers", "raw headers beside"],
+    ids=["each", "some", "all", "each header", "all headers", "many", "fuzzy", "raw headers", "raw headers beside"],
 )
 def test_texts_are_looked_at_by_what_they_unpack_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: Query, octets: int, turns_taken: int
@@ -236,6 +240,34 @@ def test_many_keys_are_asked_of_fewer_rows_at_once(
 
     asyncio.run(Installation("sqlite", tmp_path).play(scene))
     assert max(seen) == rows
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_text_that_many_keys_look_at_is_looked_at_on_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    """500 keys and a text of 8 million characters are seconds, which no turn between two messages makes shorter."""
+    monkeypatch.setattr(texts, "APART", 100_000)
+    threads: list[bool] = []
+    holds = texts.Texts.in_body
+
+    def noted(self: texts.Texts, raw: bytes) -> bool:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return holds(self, raw)
+
+    monkeypatch.setattr(texts.Texts, "in_body", noted)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        bodies = [b"short", b"long " * 1_000 + b"found"]
+        await store.append(box, [await new(store, b"Subject: x\r\n\r\n%b\r\n" % body) for body in bodies])
+        while stored and await store.fill_search():
+            pass
+        keys = [Contains(Field.BODY, f"nowhere {n}") for n in range(39)]
+        assert list(await store.search(box, Or((*keys, Contains(Field.BODY, "found"))), ALL)) == [2]
+
+    asyncio.run(Installation("sqlite", tmp_path).play(scene))
+    assert threads == [not stored] * 40 + [True] * 40
 
 
 def test_many_keys_that_nothing_matches_pass_over_few_messages_at_once(

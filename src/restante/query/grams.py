@@ -66,6 +66,11 @@ class Closeness:
     needle: str
     words: tuple[tuple[str, ...], ...]
 
+    @property
+    def pieces(self) -> int:
+        """How many pieces are looked for."""
+        return sum(map(len, self.words))
+
     def of(self, has: Callable[[str], bool]) -> float:
         """0 to 1: how close a text is. has(piece): whether it holds this."""
         if not self.words:

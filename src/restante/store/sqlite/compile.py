@@ -77,6 +77,10 @@ _ADDRESSES = frozenset({Field.FROM, Field.TO, Field.CC, Field.BCC})
 _NAMED = {"from": Field.FROM, "to": Field.TO, "cc": Field.CC, "bcc": Field.BCC, "subject": Field.SUBJECT}
 _MOST_STRUCTURE = 1 << 16
 """Octets of a BODYSTRUCTURE that are looked at: rows are held by the thousand, and a hostile one may be large."""
+_OF_LINES = 8
+"""What a key costs that looks at each line of a header, beside one that looks for a string in all of it."""
+_PIECES = 8
+"""Pieces of a fuzzy string that cost as much as a key."""
 _HEADER_WEIGHT, _BODY_WEIGHT = 0.8, 0.6
 """What a fuzzy match is worth that is only in the header as a whole, or in the body; subject and addresses: 1."""
 
@@ -262,6 +266,7 @@ class Compiler:
         self.wanted.bodies = True
         if self._fuzzy:
             return self._fuzzy_texts(where, needle)
+        self.wanted.keys += 1
         raw = needle.encode("utf-8")
         leaf = self._lookup(needle)
         if where is Field.BODY:
@@ -276,6 +281,7 @@ class Compiler:
             return FALSE
         start = b"\n" + folded.encode("utf-8") + b":"
         needle = needle_text.encode("utf-8")
+        self.wanted.keys += _OF_LINES
 
         def holds(texts: Texts) -> bool:
             header = b"\n" + texts.header
@@ -316,6 +322,7 @@ class Compiler:
 
     def _fuzzy_column(self, column: str, needle: str) -> Python:
         at, close = self._text_column(column), closeness(needle)
+        self.tests += close.pieces // _PIECES
 
         def score(row: Row, texts: Texts | None) -> float | None:
             return close.of(row[at].__contains__)
@@ -327,6 +334,8 @@ class Compiler:
         close = closeness(needle)
         leaf = self._fuzzy_lookup(needle)
         columns = [self._text_column(column) for column in _COLUMNS.values()] if where is Field.TEXT else []
+        self.tests += (1 + len(columns)) * close.pieces // _PIECES
+        self.wanted.keys += close.pieces + 1
 
         def of_body(texts: Texts) -> float:
             if columns:

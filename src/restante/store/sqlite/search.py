@@ -35,7 +35,7 @@ from .everywhere import Everywhere, emails_everywhere
 from .flag_sets import leaves, messages, narrowed
 from .marks import Marks
 from .sort import after, upto
-from .texts import Texts, Waiting, Wanted, show
+from .texts import Texts, Waiting, Wanted, see_all, show
 from .values import typed
 
 if TYPE_CHECKING:
@@ -349,18 +349,23 @@ class _Search:
         waiting: list[Waiting] = []
         limits, wanted = self.store.limits, self.compiler.wanted
         while keys:
-            more, come_to = self.store.look(show, keys, see, limits, wanted)
+            more, come_to, apart = self.store.look(show, keys, see, limits, wanted)
             waiting += more
             keys = keys[come_to:]
-            if keys:
+            if apart:
+                await asyncio.to_thread(see_all, apart, see)
+            elif keys:
                 await asyncio.sleep(0)  # others' turn: large ones
         while waiting:
             count = bodies.at_once([size for *_, size in waiting])
             some = waiting[:count]
             octets = await bodies.octets_of(self.store, [stored for *_, stored, _ in some])
             made = await asyncio.to_thread(_read_all, some, octets, limits, wanted)
-            for (email, *_), texts in zip(some, made, strict=True):
-                see(email, texts)
+            pairs = zip([email for email, *_ in some], made, strict=True)
+            if wanted.keys > _TESTS:
+                await asyncio.to_thread(see_all, pairs, see)
+            else:
+                see_all(pairs, see)
             del waiting[:count]
 
 

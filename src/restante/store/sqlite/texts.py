@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -28,6 +28,12 @@ from .content import NUMBER_BITS
 AT_ONCE = 2 << 20
 """Octets of texts, unpacked, that are shown between two turns of the loop: about 3 ms."""
 
+APART = 8 * AT_ONCE
+"""Octets, counted once for each key that looks at them, from which on one message is looked at on a thread."""
+
+_KEY = 64
+"""What a key costs of a text however short, in octets."""
+
 COMPARING = 64
 """What an octet of a header costs that is read for its fields, in octets of text, for each condition."""
 
@@ -44,11 +50,13 @@ class Fields(Enum):
 
 @dataclass(slots=True)
 class Wanted:
-    """What a query looks at. compared: how many of its conditions compare values of header fields."""
+    """What a query looks at. compared: how many of its conditions compare values of header fields. keys: what all that
+    look at texts cost, each as often as it looks for a string in all of one."""
 
     bodies: bool = False
     fields: Fields = Fields.NONE
     compared: int = 0
+    keys: int = 0
 
 
 class Texts:
@@ -103,20 +111,23 @@ there yet (empty), or for its header."""
 
 def show(
     db: apsw.Connection, emails: array[int], see: Callable[[int, Texts], None], limits: Limits, wanted: Wanted
-) -> tuple[list[Waiting], int]:
-    """Show the texts that are stored, up to AT_ONCE octets: see(email, texts).
+) -> tuple[list[Waiting], int, list[tuple[int, Texts]]]:
+    """Show the texts that are stored, up to AT_ONCE octets for each key that looks at them: see(email, texts).
 
-    The emails that have to be read, and how many of the emails, ascending, have been come to: one at least. limits:
-    those by which headers are read for fields.
+    The emails that have to be read; how many of the emails, ascending, have been come to: one at least; and those, with
+    their texts, that are to be shown on a thread. limits: those by which headers are read for fields.
     """
     waiting: list[Waiting] = []
+    apart: list[tuple[int, Texts]] = []
     octets = 0
+    keys = max(1, wanted.keys)
     fields: Header | None = None
     cursor = db.execute(STATEMENTS[wanted.bodies, wanted.fields], (apsw.carray(emails),))
     try:
         for email, header, body, stored, size, codec, data in cursor:
             of_header = octets_of(header)
-            octets += of_header + octets_of(body or b"")
+            looked_at = (of_header + octets_of(body or b"")) * keys + _KEY * (keys - 1)
+            octets += looked_at
             own: bytes | None = b""
             if wanted.compared:
                 # Of more fields than are read some stand beside the message all the same: such a one is read itself.
@@ -126,13 +137,21 @@ def show(
                 octets += (min(size, CHUNK) if codec else 0) + COMPARING * wanted.compared * len(own or b"")
             if own is None or (wanted.bodies and not body):  # none, or UNREADABLE
                 waiting.append((email, header, body or b"", stored, size))
+            elif looked_at >= APART:
+                apart.append((email, Texts(header, body, fields)))
             else:
                 see(email, Texts(header, body, fields))
             if octets >= AT_ONCE:
-                return waiting, bisect_right(emails, email)
+                return waiting, bisect_right(emails, email), apart
     finally:
         cursor.close()  # not read to its end: the statement would go on
-    return waiting, len(emails)
+    return waiting, len(emails), apart
+
+
+def see_all(some: Iterable[tuple[int, Texts]], see: Callable[[int, Texts], None]) -> None:
+    """Show texts one after the other."""
+    for email, texts in some:
+        see(email, texts)
 
 
 def _own_header(codec: int | None, data: bytes | None, size: int, most: int) -> bytes | None:

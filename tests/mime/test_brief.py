@@ -24,6 +24,7 @@ from restante.mime.scan import (
     BRIEF_WORDS,
     UNWEIGHED,
 )
+from restante.mime.text import BRIEF_TAGS
 
 MIXED = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
 LONG = b"X-Long: " + b"y" * UNWEIGHED + b"\r\n"
@@ -51,6 +52,7 @@ BOUNDS: dict[str, tuple[Callable[[int], bytes], int]] = {
         BRIEF_NAMED,
     ),
     "references": (lambda n: LONG + b"References: %b\r\n\r\n" % (b"<" * n), BRIEF_NAMED),
+    "tags": (lambda n: b"Content-Type: text/html\r\n\r\n" + b"<div>" * n, BRIEF_TAGS),
     "words": (lambda n: LONG + b"Subject: %b\r\n\r\n" % (b"=?x?q?a?= " * n), BRIEF_WORDS),
 }
 

@@ -16,7 +16,7 @@ from .decode import MOST_KEPT, decode_header, decode_transfer, parameter_text
 from .fold import fold, may_have_long_run
 from .headers import Fields, OwnHeader, first
 from .html import MAX_TAGS, html_text
-from .model import Limits, Part, SearchText
+from .model import Lengthy, Limits, Part, SearchText
 from .parameters import disposition
 from .scan import Entity, Scan, scan
 
@@ -41,6 +41,9 @@ _PREVIEW_FEW = 700
 
 _PREVIEW_HTML = 64 * 1024
 """Octets of an HTML part that a preview is read from: style sheets stand before the text."""
+
+BRIEF_TAGS = 2_000
+"""Tags of a brief preview: ten thousand within one another take 70 ms, so many 3."""
 
 _MOST_APART = 30_000
 """Octets of a header whose fields are folded one by one: as text it is no more than is folded at once."""
@@ -272,6 +275,8 @@ def _beginning(data: bytes, entity: Entity, fallback: str, octets: int, brief: b
                 return found
         return _collapsed(decoded(_content(data, part, stop), part.charset, fallback, brief=brief)[:_PREVIEW_SOURCE])
     source = decoded(_content(data, part, stop), part.charset, fallback, brief=brief)
+    if brief and source.count("<") > BRIEF_TAGS:
+        raise Lengthy
     return _collapsed(html_text(source)[:_PREVIEW_SOURCE])
 
 

@@ -6,8 +6,20 @@ import tracemalloc
 
 import pytest
 
-from restante.imap.grammar.commands import Append, Authenticate, Idle, Login, Noop, SequenceSet, Text
+from restante.imap.grammar.commands import (
+    Append,
+    Authenticate,
+    Idle,
+    Login,
+    Noop,
+    Search,
+    SequenceSet,
+    Sort,
+    Text,
+    Thread,
+)
 from restante.imap.grammar.reader import Bad, Continue, Line, ReaderLimits, Upload
+from restante.query.language import Contains, Field, Not
 
 from .helpers import append, bad, drain, events_of, read, reader
 
@@ -235,6 +247,17 @@ def test_eight_bit_quoted_needs_utf8_and_must_be_utf8() -> None:
     assert bad(line).tag == b"a"
     assert read(line, utf8=True) == [Login(b"a", "ü".encode(), b"p")]
     assert bad(b'a LOGIN "\xc3" p\r\n', utf8=True).tag == b"a"
+
+
+@pytest.mark.parametrize("string", ['"é"', "{2+}\r\né"])
+@pytest.mark.parametrize(
+    "before", ["SEARCH ", "UID SEARCH CHARSET UTF-8 ", "SORT (DATE) UTF-8 ", "THREAD REFERENCES UTF-8 "]
+)
+def test_strings_of_a_search_are_utf8_also_between_quotes(before: str, string: str) -> None:
+    """RFC 9051 6.4.4 (no CHARSET); imapfilter, for one, sends them between quotes without any ENABLE."""
+    (found,) = read(f"a {before}NOT SUBJECT {string}\r\n".encode())
+    assert isinstance(found, Search | Sort | Thread)
+    assert found.query == Not(Contains(Field.SUBJECT, "é"))
 
 
 def test_a_message_that_waits_says_where_it_goes_and_may_be_refused() -> None:

@@ -25,41 +25,27 @@ _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 
 
 class _Text:
-    """Decodes strings by the search's charset.
+    """Decodes strings by the search's charset. filters: a FILTER key was read, which means UTF-8 (RFC 5466 3.1)."""
 
-    filters: a FILTER key was read, which means UTF-8 (RFC 5466 3.1). late: what is wrong with an 8-bit string in ASCII,
-    unless such a key is yet to come.
-    """
-
-    __slots__ = ("codec", "filters", "late")
+    __slots__ = ("codec", "filters")
 
     def __init__(self, codec: str) -> None:
         self.codec = codec
         self.filters = False
-        self.late: BadSyntax | None = None
 
     def read(self, cursor: Cursor) -> str:
         start, literal = cursor.pos, cursor.peek() == LITERAL
         value = cursor.sought()
-        # 8-bit octets between quotes are UTF-8 whatever CHARSET said: only ENABLE lets them in there. 7-bit ones
+        # 8-bit octets between quotes are UTF-8 whatever CHARSET said: nothing else is let in there. 7-bit ones
         # are in the charset named: ISO-2022 needs no others.
         codec = self.codec if literal or value.isascii() else "utf-8"
-        refused = BadSyntax("Search string is not valid in its charset", start)
         try:
             return value.decode(codec)
         except UnicodeDecodeError as error:
-            if codec != "ascii":
-                raise refused from error
-        self.late = self.late or refused
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise refused from error
+            raise BadSyntax("Search string is not valid in its charset", start) from error
 
     def check(self, offset: int) -> None:
-        """At the end of the keys: raises BadSyntax for what only a FILTER key would have allowed, or forbids."""
-        if not self.filters and self.late is not None:
-            raise self.late
+        """At the end of the keys: raises BadSyntax where a FILTER key forbids the charset."""
         if self.filters and self.codec not in ("ascii", "utf-8"):
             raise BadSyntax("FILTER needs CHARSET UTF-8", offset, BADCHARSET)
 
@@ -269,11 +255,11 @@ def parse_search(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
 def search_program(cursor: Cursor, returning: Returning | None) -> tuple[q.Query, bool]:
     """search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
 
-    To the end of the command; and whether a charset was named.
+    To the end of the command; and whether a charset was named. Without one strings are UTF-8 (RFC 9051 6.4.4), for
+    clients of RFC 3501 too: ASCII, which it supposes, is part of that, and imapfilter sends no charset by itself.
     """
     named = skip_word(cursor, b"CHARSET")
-    codec = charset(cursor, returning) if named else "utf-8" if cursor.utf8 else "ascii"
-    return search_keys(cursor, codec), named
+    return search_keys(cursor, charset(cursor, returning) if named else "utf-8"), named
 
 
 def parse_keys(cursor: Cursor) -> tuple[q.Query, ...]:
@@ -292,7 +278,12 @@ def charset(cursor: Cursor, returning: Returning | None) -> str:
 
 
 def search_keys(cursor: Cursor, codec: str) -> q.Query:
-    """search-key *(SP search-key), to the end of the command. codec: of the strings"""
+    """search-key *(SP search-key), to the end of the command. codec: of the strings
+
+    Where it is UTF-8, also strings between quotes may have 8-bit octets, without an ENABLE: imapfilter sends them so.
+    RFC 3501 has literals for these; RFC 6855 3 does not ask to refuse the other.
+    """
+    cursor.utf8 = cursor.utf8 or codec == "utf-8"
     return all_of(_keys(cursor, codec))
 
 

@@ -15,6 +15,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 3
 # A test needs these programs; a missing one is shown as skipped by name.
 CLIENTS := mbsync:isync curl:curl fetchmail:fetchmail getmail:getmail6 mutt:mutt neomutt:neomutt mpop:mpop tmux:tmux \
+	imapfilter:imapfilter interimap:interimap pullimap:pullimap offlineimap:offlineimap3 movemail:mailutils \
+	/usr/share/perl5/Mail/IMAPClient.pm:libmail-imapclient-perl \
 	ps:procps thunderbird:thunderbird doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd \
 	/usr/lib/dovecot/pop3:dovecot-pop3d /usr/lib/dovecot/lmtp:dovecot-lmtpd
 
@@ -82,7 +84,8 @@ lint: $(VENV)/.dev ## Check style, types and the directions between rooms.
 .PHONY: clients
 clients: # install the mail programs that tests drive, when root and on Debian; say what is missing otherwise
 	@missing=""; for pair in $(CLIENTS); do \
-		command -v "$${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${pair%%:*}" ] || missing="$$missing $${pair#*:}"; \
+		command -v "$${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${pair%%:*}" ] \
+			|| [ -f "$${pair%%:*}" ] || missing="$$missing $${pair#*:}"; \
 	done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq >/dev/null 2>&1 && \

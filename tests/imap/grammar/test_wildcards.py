@@ -69,5 +69,5 @@ def test_many_patterns_are_one_automaton() -> None:
 
 def test_what_takes_much_memory_is_not_kept() -> None:
     assert list_matcher(("short*",)) is list_matcher(("short*",))
-    long = "".join(map(chr, range(0x4E00, 0x4E00 + 2_000)))
+    long = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
     assert list_matcher((long + "*",)) is not list_matcher((long + "*",))

@@ -230,9 +230,16 @@ async def _thread_by_flags(
         return known
     whole = isinstance(query, All)
     made = await _threaded(store, mailbox, within if whole else tuple(ranges_of(found)), len(found), algorithm)
-    if len(made.uids) == len(found) and (not whole or not len(found) or max(made.uids) == found[-1]):  # as of a sort
-        by_flags.keep_threads(store, place, found, made)
+    if len(made.uids) == len(found) and (not whole or await _highest(made) == (found[-1] if len(found) else 0)):
+        by_flags.keep_threads(store, place, found, made)  # as of a sort
     return made
+
+
+async def _highest(made: Threads) -> int:
+    """The highest UID there, 0 where there is none: 10 ms of a million."""
+    if len(made.uids) <= ON_LOOP:
+        return max(made.uids, default=0)
+    return await asyncio.to_thread(max, made.uids)
 
 
 async def _threaded(store: SqliteStore, mailbox: int, ranges: UidRanges, count: int, algorithm: Algorithm) -> Threads:

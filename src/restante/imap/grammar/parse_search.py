@@ -18,31 +18,42 @@ from .errors import BadSyntax
 from .key_tree import KeyTree, Opened, all_of
 from .parse_return import Returning, return_options, skip_word
 from .sets import MAX_NUMBER
-from .tokens import ATOM, LITERAL, Cursor
+from .tokens import ATOM, QUOTE, Cursor
 
 _WORD = re.compile(rb"[A-Za-z0-9]+")
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 
 
 class _Text:
-    """Decodes strings by the search's charset. filters: a FILTER key was read, which means UTF-8 (RFC 5466 3.1)."""
+    """Decodes strings by the search's charset.
 
-    __slots__ = ("codec", "filters")
+    filters: a FILTER key was read, which means UTF-8 (RFC 5466 3.1). saves: a refusal empties what was saved.
+    """
 
-    def __init__(self, codec: str) -> None:
+    __slots__ = ("codec", "filters", "saves")
+
+    def __init__(self, codec: str, saves: bool) -> None:
         self.codec = codec
         self.filters = False
+        self.saves = saves
 
     def read(self, cursor: Cursor) -> str:
-        start, literal = cursor.pos, cursor.peek() == LITERAL
+        """A string; 8-bit octets may stand between quotes too, without an ENABLE: imapfilter sends them so.
+
+        RFC 3501 has literals for these; RFC 6855 3 does not ask to refuse the other. What is not valid is NO, a search
+        that cannot be done (RFC 3501 6.4.4), not BAD: JavaMail, which sends the low octet of each character once it has
+        enabled UTF8=ACCEPT, searches by itself then.
+        """
+        start, between_quotes = cursor.pos, cursor.peek() == QUOTE
         value = cursor.sought()
-        # 8-bit octets between quotes are UTF-8 whatever CHARSET said: nothing else is let in there. 7-bit ones
-        # are in the charset named: ISO-2022 needs no others.
-        codec = self.codec if literal or value.isascii() else "utf-8"
+        # What an ENABLE lets in there is UTF-8 whatever CHARSET said. 7-bit octets are in the charset named: ISO-2022
+        # needs no others.
+        codec = "utf-8" if between_quotes and cursor.utf8 and not value.isascii() else self.codec
         try:
             return value.decode(codec)
         except UnicodeDecodeError as error:
-            raise BadSyntax("Search string is not valid in its charset", start) from error
+            text = "Search string is not valid in its charset"
+            raise BadSyntax(text, start, no=True, unsaves=self.saves) from error
 
     def check(self, offset: int) -> None:
         """At the end of the keys: raises BadSyntax where a FILTER key forbids the charset."""
@@ -259,7 +270,7 @@ def search_program(cursor: Cursor, returning: Returning | None) -> tuple[q.Query
     clients of RFC 3501 too: ASCII, which it supposes, is part of that, and imapfilter sends no charset by itself.
     """
     named = skip_word(cursor, b"CHARSET")
-    return search_keys(cursor, charset(cursor, returning) if named else "utf-8"), named
+    return search_keys(cursor, charset(cursor, returning) if named else "utf-8", returning), named
 
 
 def parse_keys(cursor: Cursor) -> tuple[q.Query, ...]:
@@ -271,29 +282,27 @@ def charset(cursor: Cursor, returning: Returning | None) -> str:
     """charset SP: Python's codec for it. Raises BadSyntax with BADCHARSET, a NO."""
     found = CHARSETS.get(cursor.astring().upper())
     if found is None:
-        saves = returning is not None and "SAVE" in returning.names
-        raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True, unsaves=saves)
+        raise BadSyntax("Unknown charset", cursor.pos, BADCHARSET, True, unsaves=_saves(returning))
     cursor.sp()
     return found
 
 
-def search_keys(cursor: Cursor, codec: str) -> q.Query:
-    """search-key *(SP search-key), to the end of the command. codec: of the strings
-
-    Where it is UTF-8, also strings between quotes may have 8-bit octets, without an ENABLE: imapfilter sends them so.
-    RFC 3501 has literals for these; RFC 6855 3 does not ask to refuse the other.
-    """
-    cursor.utf8 = cursor.utf8 or codec == "utf-8"
-    return all_of(_keys(cursor, codec))
+def search_keys(cursor: Cursor, codec: str, returning: Returning | None = None) -> q.Query:
+    """search-key *(SP search-key), to the end of the command. codec: of the strings"""
+    return all_of(_keys(cursor, codec, _saves(returning)))
 
 
-def _keys(cursor: Cursor, codec: str) -> list[q.Query]:
+def _saves(returning: Returning | None) -> bool:
+    return returning is not None and "SAVE" in returning.names
+
+
+def _keys(cursor: Cursor, codec: str, saves: bool = False) -> list[q.Query]:
     """The keys up to the end of the command.
 
     search-key =/ "NOT" SP search-key / "OR" SP search-key SP search-key / sequence-set / "(" search-key
     *(SP search-key) ")" / "FUZZY" SP search-key
     """
-    text = _Text(codec)
+    text = _Text(codec, saves)
     tree = KeyTree()
     keys = 0
     while True:

@@ -24,7 +24,7 @@ def parse_sort(cursor: Cursor, tag: bytes, uid: bool = False) -> c.Command:
     returning = return_options(cursor)
     keys = _criteria(cursor)
     cursor.sp()
-    query = search_keys(cursor, charset(cursor, returning))
+    query = search_keys(cursor, charset(cursor, returning), returning)
     if returning is None:
         return c.Sort(tag, keys, query, uid)
     return c.Sort(tag, keys, query, uid, frozenset(returning.names), returning.partial, returning.update)

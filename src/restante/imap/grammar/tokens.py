@@ -21,7 +21,7 @@ LITERAL = 0x0D
 LITERAL8 = 0x0A
 
 _SP = 0x20
-_QUOTE = 0x22
+QUOTE = 0x22
 
 ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+")
@@ -115,13 +115,13 @@ class Cursor:
 
     def astring(self) -> bytes:
         """astring = 1*ASTRING-CHAR / string"""
-        if self.peek() in (_QUOTE, LITERAL, LITERAL8):
+        if self.peek() in (QUOTE, LITERAL, LITERAL8):
             return self.string()
         return self.match(ASTRING, "a string")
 
     def string(self) -> bytes:
         """string = quoted / literal"""
-        if self.peek() == _QUOTE:
+        if self.peek() == QUOTE:
             return self.quoted()
         if self.peek() == LITERAL:
             return self.literal()
@@ -134,13 +134,13 @@ class Cursor:
             return None
         return self.string()
 
-    def quoted(self) -> bytes:
-        """quoted = DQUOTE *QUOTED-CHAR DQUOTE; 8-bit octets only as UTF-8 where that was enabled."""
+    def quoted(self, octets: bool = False) -> bytes:
+        """quoted = DQUOTE *QUOTED-CHAR DQUOTE; 8-bit octets only as UTF-8 where that was enabled. octets: any."""
         found = QUOTED.match(self.text, self.pos)
         if found is None:
             raise self.bad("Invalid quoted string")
         value = found[1]
-        if not value.isascii():
+        if not octets and not value.isascii():
             if not self.utf8:
                 raise self.bad("8-bit octets in a quoted string need UTF8=ACCEPT or IMAP4rev2")
             try:
@@ -242,9 +242,10 @@ class Cursor:
         return name
 
     def sought(self) -> bytes:
-        """astring that a search looks for. Those of a command have together no more than a line without literals could
-        hold: they are decoded and folded, to eighteen times their length, while others wait."""
-        value = self.astring()
+        """astring that a search looks for, its quotes holding any octets. Those of a command have together no more than
+        a line without literals could hold: they are decoded and folded, to eighteen times their length, while others
+        wait."""
+        value = self.quoted(octets=True) if self.peek() == QUOTE else self.astring()
         self._sought += len(value)
         if self._sought > self.limits.line:
             raise self.bad("The strings that are looked for are too long together")
@@ -262,7 +263,7 @@ class Cursor:
 
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials"""
-        raw = self.string() if self.peek() in (_QUOTE, LITERAL) else self.match(LIST_ATOM, "a mailbox pattern")
+        raw = self.string() if self.peek() in (QUOTE, LITERAL) else self.match(LIST_ATOM, "a mailbox pattern")
         return self._pattern(raw)
 
     def reference(self) -> str:

@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 3
 # A test needs these programs; a missing one is shown as skipped by name.
 CLIENTS := mbsync:isync curl:curl fetchmail:fetchmail getmail:getmail6 mutt:mutt neomutt:neomutt mpop:mpop tmux:tmux \
-	imapfilter:imapfilter interimap:interimap pullimap:pullimap offlineimap:offlineimap3 movemail:mailutils \
+	aerc:aerc imapfilter:imapfilter interimap:interimap pullimap:pullimap offlineimap:offlineimap3 movemail:mailutils \
 	/usr/share/perl5/Mail/IMAPClient.pm:libmail-imapclient-perl \
 	ps:procps thunderbird:thunderbird doveconf:dovecot-core /usr/lib/dovecot/imap:dovecot-imapd \
 	/usr/lib/dovecot/pop3:dovecot-pop3d /usr/lib/dovecot/lmtp:dovecot-lmtpd

@@ -20,6 +20,7 @@ OF_THE_CONNECTION = {
     "_bad_in_a_row",
     "_out",
     "_since_wait",
+    "_turn_began",
     "authenticator",
     "clock",
     "config",

@@ -535,3 +535,32 @@ def test_rfc9051_6_3_9_a_pattern_that_is_no_name_is_ignored(pattern: bytes) -> N
         assert b"T BAD" in await client.do(b'LIST "" {2+}\r\n\xff*')
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("seconds", "least"), [(0.0, 1), (0.02, 20)])
+def test_commands_that_take_long_give_way_each(monkeypatch: pytest.MonkeyPatch, seconds: float, least: int) -> None:
+    """64 that came at once, of 30 ms each, would hold up everybody for two seconds."""
+
+    async def scenario(world: World) -> None:
+        client = await world.client(b"SELECT INBOX")
+        turns: list[int] = []
+
+        async def others() -> None:
+            while True:
+                turns.append(1)
+                await asyncio.sleep(0)
+
+        reading = world.clock.monotonic
+
+        def later() -> float:
+            world.clock.advance(seconds)
+            return reading()
+
+        monkeypatch.setattr(world.clock, "monotonic", later)
+        task = asyncio.create_task(others())
+        client.connection.feed(b"".join(b"a%d NOOP\r\n" % n for n in range(20)))
+        await client.until(lambda written: written.count(b" OK ") == 20)
+        task.cancel()
+        assert least <= len(turns) < 3 * least + 15
+
+    run(scenario)

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 YIELD = 64
 """Commands of one pipeline run before other sessions get a turn."""
+TURN = 0.01
+"""Seconds that they may take until then: 64 of 30 ms each would be two seconds."""
 
 
 HEARD = 0.001
@@ -66,6 +68,7 @@ class ImapSession(Standing):
         "_bad_in_a_row",
         "_quiet_until",
         "_since_wait",
+        "_turn_began",
         "clock",
         "hostname",
         "past",
@@ -102,6 +105,7 @@ class ImapSession(Standing):
         self.updates = Updates(self)
         self.progress = Progress(self)
         self._since_wait = 0
+        self._turn_began = clock.monotonic()
         self._bad_in_a_row = 0
         self._quiet_until: float | None = None
 
@@ -242,6 +246,7 @@ class ImapSession(Standing):
     async def _read_more(self, timeout: float) -> None:
         data = await self.connection.read(timeout)
         self._since_wait = 0
+        self._turn_began = self.clock.monotonic()
         self._quiet_until = None
         if not data:
             raise ConnectionLost
@@ -290,15 +295,20 @@ class ImapSession(Standing):
             self.write(self.answer(reply, command.tag))
         self.uid_command = False
         self._since_wait += 1
-        if self._since_wait >= YIELD:  # a long pipeline leaves room for other sessions
-            self._since_wait = 0
-            await self.flush()
-            await asyncio.sleep(0)
+        if self._since_wait >= YIELD or self.clock.monotonic() - self._turn_began > TURN:
+            await self._give_way()
         if self.state is State.NOT_AUTHENTICATED:
             self.login_by = None
             self.without_login += 1
             if self.without_login >= self.limits.commands_before_login:
                 await self.end(b"Too many commands without login.")
+
+    async def _give_way(self) -> None:
+        """A long pipeline leaves room for other sessions."""
+        await self.flush()
+        await asyncio.sleep(0)
+        self._since_wait = 0
+        self._turn_began = self.clock.monotonic()
 
     async def _run(self, entry: Entry, command: Command) -> Reply:
         """The handler's reply, updates of the mailbox written before."""

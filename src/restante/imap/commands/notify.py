@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..grammar.notify import Notify
 from ..session.state import NOTHING_TOLD, Reply, State
-from .watching import Notifications, told_of_selected
+from .watching import Notifications
+from .watching_groups import told_of_selected
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession

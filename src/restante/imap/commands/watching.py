@@ -18,20 +18,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...store.changes import AccountChanges, Change, Event
-from ...store.errors import BadMailboxName, StoreRefusal
+from ...store.errors import StoreRefusal
 from ...store.interface import Watch
 from ...store.model import INBOX, SEPARATOR, Delta, Mailbox
 from ...store.rights import Rights
 from ..grammar.commands import Item, StatusItem
-from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent, NotifyFilter
+from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent
 from ..grammar.response import list_response, metadata_changed, status_response
 from ..session.places import Place
-from ..session.state import NOTHING_TOLD, State, Told
+from ..session.state import NOTHING_TOLD, State
 from ..session.view import View
 from . import fetch_plan, fetch_rows
 from .list import Node, attributes_of, tree
-from .names import mailbox_name
 from .store import view_spans
+from .watching_counts import Known, changed_items, first_items, known_of
+from .watching_groups import NO_EVENTS, Events, Groups
 from .watching_others import Others
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ STALE = 1_800.0
 MOST_NAMES = 10_000
 """Names of which it is remembered which mailbox they stood for: those heard of last."""
 
-Events = frozenset[NotifyEvent]
-_NO_EVENTS: Events = frozenset()
-_SELECTED = (NotifyFilter.SELECTED, NotifyFilter.SELECTED_DELAYED)
 _ORDER = (
     StatusItem.MESSAGES,
     StatusItem.UIDNEXT,
@@ -53,97 +51,6 @@ _ORDER = (
     StatusItem.UNSEEN,
     StatusItem.HIGHESTMODSEQ,
 )
-
-
-def told_of_selected(groups: Iterable[EventGroup]) -> Told:
-    """What NOTIFY SET says of the selected mailbox; without a word on it, nothing (RFC 5465 3.1)."""
-    for group in groups:
-        if group.filter in _SELECTED and group.events:
-            now = group.filter is NotifyFilter.SELECTED
-            return Told(True, NotifyEvent.FLAG_CHANGE in group.events, True, now, group.fetch)
-    return NOTHING_TOLD
-
-
-class Groups:
-    """The event groups about mailboxes that are not selected, ready to be asked about many names.
-
-    compared: what two names of one mailbox have in common (`Places.compared`).
-    """
-
-    __slots__ = ("_compared", "_everywhere", "_exact", "_subscribed", "_subtrees", "server")
-
-    def __init__(self, groups: Iterable[EventGroup], compared: Callable[[str], str]) -> None:
-        self._compared = compared
-        self._everywhere: Events | None = None
-        """"inboxes" is "personal": any mailbox may get mail, by its address or by a rule (RFC 5465 6.3)."""
-        self._subscribed: Events | None = None
-        self._subtrees: dict[str, Events] = {}
-        self._exact: dict[str, Events] = {}
-        self.server = False
-        for group in groups:
-            self._add(group)
-
-    @property
-    def by_subscription(self) -> bool:
-        """Whether a subscription may bring a mailbox into it."""
-        return self._subscribed is not None
-
-    def _add(self, group: EventGroup) -> None:
-        if group.filter in _SELECTED:
-            return
-        self.server = self.server or NotifyEvent.SERVER_METADATA in group.events
-        if group.filter in (NotifyFilter.PERSONAL, NotifyFilter.INBOXES):
-            self._everywhere = (self._everywhere or _NO_EVENTS) | group.events
-        elif group.filter is NotifyFilter.SUBSCRIBED:
-            self._subscribed = (self._subscribed or _NO_EVENTS) | group.events
-        table = self._subtrees if group.filter is NotifyFilter.SUBTREE else self._exact
-        for name in group.mailboxes:
-            try:
-                named = self._compared(mailbox_name(name))
-            except BadMailboxName:
-                continue  # no mailbox can have that name (RFC 5465 3.1: ignored)
-            table[named] = table.get(named, _NO_EVENTS) | group.events
-
-    def reach(self, prefix: str, subscribed: Iterable[str]) -> bool:
-        """Whether a group may be about mailboxes below this prefix ("Other Users/")."""
-        if any(name.startswith(prefix) for name in (*self._exact, *self._subtrees)):
-            return True
-        if prefix.removesuffix(SEPARATOR) in self._subtrees:
-            return True
-        return self._subscribed is not None and any(name.startswith(prefix) for name in subscribed)
-
-    def of(self, name: str, *, subscribed: bool, own: bool = True) -> Events | None:
-        """Events wanted of a mailbox; None where no group is about it (a group may want none: NONE).
-
-        own: it is in the personal namespace.
-        """
-        name = self._compared(name)
-        found = [self._everywhere if own else None, self._exact.get(name)]
-        if subscribed:
-            found.append(self._subscribed)
-        if self._subtrees:
-            levels = name.split(SEPARATOR)
-            found += [self._subtrees.get(SEPARATOR.join(levels[:depth])) for depth in range(1, len(levels) + 1)]
-        events: Events | None = None
-        for some in found:
-            if some is not None:
-                events = some if events is None else events | some
-        return events
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the client knows of a mailbox's messages."""
-
-    uidvalidity: int
-    uidnext: int
-    messages: int
-    unseen: int
-    modseq: int
-
-
-def known(mailbox: Mailbox) -> Known:
-    return Known(mailbox.uidvalidity, mailbox.uidnext, mailbox.messages, mailbox.unseen, mailbox.highest_modseq)
 
 
 def may_watch(mailbox: Mailbox) -> bool:
@@ -213,7 +120,7 @@ class Notifications:
             shown = status and mailbox.key != self.selected_key()
             if events & MESSAGE_EVENTS:
                 self.note(mailbox, afresh=shown)
-                self._known[mailbox.key] = known(mailbox) if shown else told.get(mailbox.key) or known(mailbox)
+                self._known[mailbox.key] = known_of(mailbox) if shown else told.get(mailbox.key) or known_of(mailbox)
             if shown:
                 await self.write_first(mailbox, events)
 
@@ -368,7 +275,7 @@ class Notifications:
 
     def lacks_rights(self, mailbox: Mailbox) -> bool:
         """Whether a group wants events of somebody else's mailbox for which a right is missing."""
-        events = self.groups.of(mailbox.name, subscribed=mailbox.subscribed, own=False) or _NO_EVENTS
+        events = self.groups.of(mailbox.name, subscribed=mailbox.subscribed, own=False) or NO_EVENTS
         return bool(events & self._need_read) and not may_watch(mailbox)
 
     async def write_access(
@@ -392,7 +299,7 @@ class Notifications:
             there = {mailbox.key for mailbox in await self.session.own_store.mailboxes()}
             self._known = {key: one for key, one in self._known.items() if key in there}
         for mailbox, by_others in changes.mailboxes:
-            events = self._events_of(mailbox) or _NO_EVENTS
+            events = self._events_of(mailbox) or NO_EVENTS
             by_others = by_others or mailbox.name in named
             await self.tell_counts(mailbox, events, self._known, by_others=by_others)
 
@@ -432,7 +339,7 @@ class Notifications:
                 name = place.shown(mailbox.name)
                 shown = replace(mailbox, name=name, subscribed=name in subscribed)
                 events = self._events_of(shown) if account is None else self.events_of_other(shown)
-                await self.tell_counts(shown, events or _NO_EVENTS, counts, by_others=True, account=account)
+                await self.tell_counts(shown, events or NO_EVENTS, counts, by_others=True, account=account)
 
     async def tell_counts(
         self,
@@ -449,7 +356,7 @@ class Notifications:
         if not events & MESSAGE_EVENTS:
             counts.pop(mailbox.key, None)
             return
-        before, now = counts.get(mailbox.key), known(mailbox)
+        before, now = counts.get(mailbox.key), known_of(mailbox)
         counts[mailbox.key] = now
         another, condstore = self.is_another(mailbox), self.session.dialect.condstore
         self.note(mailbox, afresh=True)
@@ -512,7 +419,7 @@ class Notifications:
         names = (name, event.detail) if event.change is Change.RENAMED else (name,)
         # A name just unsubscribed was among the subscribed ones.
         return any(
-            wanted in (self.groups.of(one, subscribed=one in subscribed or not by_name, own=own) or _NO_EVENTS)
+            wanted in (self.groups.of(one, subscribed=one in subscribed or not by_name, own=own) or NO_EVENTS)
             for one in names
         )
 
@@ -534,7 +441,7 @@ class Notifications:
         if not name:
             return self.groups.server
         mailbox = changed.get(name)
-        return mailbox is not None and NotifyEvent.MAILBOX_METADATA in (self._events_of(mailbox) or _NO_EVENTS)
+        return mailbox is not None and NotifyEvent.MAILBOX_METADATA in (self._events_of(mailbox) or NO_EVENTS)
 
     async def fetch_new(self, view: View, arrived: list[int], delta: Delta) -> None:
         """Send the items that MessageNew asks for, of those messages that others brought (RFC 5465 5.2). arrived: UIDs.
@@ -552,41 +459,6 @@ class Notifications:
             return
         items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
         await fetch_rows.send(session, view, view_spans(view, uids), fetch_plan.compile_plan(items))
-
-
-# STATUS --------------------------------------------------------------------------------------------------
-
-
-def first_items(events: Events, *, condstore: bool) -> set[StatusItem]:
-    """What NOTIFY SET STATUS says of a mailbox (RFC 5465 3.1); a group of no events asks for it alone (section 5)."""
-    items: set[StatusItem] = set()
-    if not events or events & MESSAGE_EVENTS:
-        items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
-    if NotifyEvent.FLAG_CHANGE in events:
-        items |= {StatusItem.UNSEEN, StatusItem.HIGHESTMODSEQ}
-    if items and condstore:
-        items.add(StatusItem.HIGHESTMODSEQ)
-    return items
-
-
-def changed_items(before: Known | None, now: Known, events: Events, *, condstore: bool) -> set[StatusItem]:
-    """What a client must hear of a mailbox that changed; before: None where it was not watched until now.
-
-    Without CONDSTORE a change of flags shows only where it changes how many are unseen (RFC 5465 5.1).
-    """
-    items: set[StatusItem] = set()
-    flags = NotifyEvent.FLAG_CHANGE in events
-    if before is None:
-        before = Known(now.uidvalidity, 1, 0, 0, now.modseq)
-    if (before.uidnext, before.messages) != (now.uidnext, now.messages):
-        items |= {StatusItem.MESSAGES, StatusItem.UIDNEXT}
-    if before.uidvalidity != now.uidvalidity:
-        items.add(StatusItem.UIDVALIDITY)
-    if flags and before.unseen != now.unseen:
-        items |= {StatusItem.UNSEEN, StatusItem.UIDVALIDITY}
-    if condstore and (items or (flags and before.modseq != now.modseq)):
-        items |= {StatusItem.HIGHESTMODSEQ, StatusItem.UIDVALIDITY} if flags else {StatusItem.HIGHESTMODSEQ}
-    return items
 
 
 # Names ---------------------------------------------------------------------------------------------------

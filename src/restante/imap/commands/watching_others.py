@@ -22,9 +22,10 @@ from ...store.interface import Watch
 from ...store.model import SEPARATOR, Mailbox
 from ..grammar.notify import MESSAGE_EVENTS, NotifyEvent
 from ..session.places import Place
+from .watching_counts import Known, known_of
 
 if TYPE_CHECKING:
-    from .watching import Known, Notifications
+    from .watching import Notifications
 
 
 @dataclass(slots=True)
@@ -181,9 +182,7 @@ class Others:
                     self._notifications.note(mailbox, afresh=False)
 
     def _counts(self, mailboxes: list[Mailbox]) -> dict[int, Known]:
-        from .watching import known
-
-        return {one.key: known(one) for one in mailboxes if (self._events(one) & MESSAGE_EVENTS)}
+        return {one.key: known_of(one) for one in mailboxes if (self._events(one) & MESSAGE_EVENTS)}
 
     def _events(self, mailbox: Mailbox) -> frozenset[NotifyEvent]:
         return self._notifications.events_of_other(mailbox) or frozenset()

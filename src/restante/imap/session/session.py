@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 YIELD = 64
 """Commands of one pipeline run before other sessions get a turn."""
+
 TURN = 0.01
 """Seconds that they may take until then: 64 of 30 ms each would be two seconds."""
-
 
 HEARD = 0.001
 """Seconds for which octets are waited for between two tellings of what others do, where that never ceases: who is told

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from .normalise import crlf_for_lf
+
 Fields = dict[bytes, list[bytes]]
 """Lower-case name -> values in order, unfolded: a value is asked for several times and unfolded once."""
 
@@ -203,7 +205,7 @@ def _as_told(chosen: bytes) -> bytes:
     if chosen and chosen[-1] != 10:
         chosen += b"\r\n"
     if chosen.count(b"\n") != chosen.count(b"\r\n"):
-        chosen = chosen.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # ten times as fast as an expression
+        chosen = crlf_for_lf(chosen)
     if b"\0" in chosen:
         chosen = chosen.replace(b"\0", b"\x80")
     return chosen

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from .comments import without_comments
+
 Parameters = tuple[tuple[bytes, bytes], ...]
 """(name as written, value without quotes), in order; several may have one name."""
 
@@ -50,7 +52,7 @@ class Valued:
 NO_VALUE = Valued(b"")
 
 
-def without_comments(field: bytes) -> bytes:
+def _commentless(field: bytes) -> bytes:
     """The field with a blank for each comment (RFC 2045 5.1, RFC 2183 2; RFC 5322 3.2.2).
 
     Parentheses are part of a value that is not quoted where more of it follows, as in `filename=report (1).txt`, and
@@ -117,7 +119,7 @@ def _parse_parameters(rest: bytes, most: int) -> Parameters:
 
 
 def _parse_type(field: bytes, most: int) -> tuple[bytes, bytes, Parameters] | None:
-    field = without_comments(field)
+    field = _commentless(field)
     match = _TYPE(field)
     if match is None:
         return None
@@ -142,7 +144,7 @@ def disposition(field: bytes, most: int) -> Valued:
 
     Parameters alone are those of an attachment, as which every unknown type counts (RFC 2183 2.8).
     """
-    field = without_comments(field)
+    field = _commentless(field)
     word, separator, rest = field.partition(b";")
     match = _WORD(word)
     if match is None or b"=" in match[1]:  # no token: the type is missing (RFC 2183 2, RFC 2045 5.1)

@@ -16,6 +16,7 @@ from typing import Protocol
 from .charsets import has_line_feeds
 from .decode import decode_quoted_printable, decode_transfer, without_foreign
 from .model import Part
+from .normalise import crlf_for_lf
 
 
 def is_lines(part: Part) -> bool:
@@ -30,11 +31,7 @@ def is_lines(part: Part) -> bool:
 def with_line_ends(text: bytes) -> bytes:
     """A text of lines, each LF alone made CRLF. One with NUL in it is none, whatever it calls itself (UTF-16 that does
     not say so, a file): its octets stay."""
-    return text if b"\0" in text else _crlf(text)
-
-
-def _crlf(text: bytes) -> bytes:
-    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return text if b"\0" in text else crlf_for_lf(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +195,7 @@ class _LineEnds:
     def feed(self, content: bytes) -> bytes:
         content = self._cr + content
         self._cr = b"\r" if content.endswith(b"\r") else b""
-        return _crlf(content[:-1] if self._cr else content)
+        return crlf_for_lf(content[:-1] if self._cr else content)
 
     def rest(self) -> bytes:
         return self._cr

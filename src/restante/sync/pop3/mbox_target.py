@@ -20,6 +20,7 @@ from typing import BinaryIO, cast
 from ...exchange.dates import header_end
 from ...exchange.export import format_mbox
 from ...exchange.mbox import QUOTED, Quoting, Splitter, is_mbox, lift_flags, quoting_of
+from ...mime.normalise import crlf_for_lf
 from ...store.model import Flags
 from ..mbox_writer import MboxWriter
 from ..model import NO_FLAGS, Added, Changes, Message, Outline, Place
@@ -136,7 +137,7 @@ class MboxTarget:
                 if self._quoting is Quoting.QUOTED:
                     end = header_end(data)
                     data = data[:end] + QUOTED.sub(rb"\1", data[end:])
-                yield uid, data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+                yield uid, crlf_for_lf(data)
 
 
 class _Shifted(io.RawIOBase):

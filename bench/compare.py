@@ -228,11 +228,11 @@ def drain(imap: str) -> float:
     times = []
     with socket.create_connection((host, int(port))) as s:
         s.sendall(f"a LOGIN {USERS[0]} {PASSWORD}\r\nb SELECT INBOX\r\n".encode())
-        _until(s, b"\r\nb OK")
+        _until(s, b"b")
         for _ in range(3):
             start = time.perf_counter()
             s.sendall(b"c UID FETCH 1:* (BODY.PEEK[])\r\n")
-            _until(s, b"\r\nc OK")
+            _until(s, b"c")
             times.append(time.perf_counter() - start)
     return statistics.median(times)
 
@@ -243,11 +243,11 @@ def search(imap: str, keys: bytes) -> Found:
     times, answer = [], b""
     with socket.create_connection((host, int(port))) as s:
         s.sendall(f"a LOGIN {USERS[0]} {PASSWORD}\r\nb SELECT INBOX\r\n".encode())
-        _until(s, b"\r\nb OK")
+        _until(s, b"b")
         for _ in range(5):
             start = time.perf_counter()
             s.sendall(b"c UID SEARCH " + keys + b"\r\n")
-            answer = _until(s, b"\r\nc OK", 1 << 24)
+            answer = _until(s, b"c", 1 << 24)
             times.append(time.perf_counter() - start)
     named = re.search(rb"\* SEARCH([0-9 ]*)", answer)
     if named is None:
@@ -255,14 +255,17 @@ def search(imap: str, keys: bytes) -> Found:
     return Found(statistics.median(times), len(named.group(1).split()))
 
 
-def _until(s: socket.socket, mark: bytes, keep: int = 200) -> bytes:
-    """Read until the mark has come; the last `keep` octets."""
-    buffer, tail = bytearray(1 << 20), b""
-    while mark not in tail[-200:]:
+def _until(s: socket.socket, tag: bytes, keep: int = 200) -> bytes:
+    """Read until the command of this tag has ended; the last `keep` octets. ValueError where it ended otherwise than
+    with OK."""
+    buffer, tail, mark = bytearray(1 << 20), b"\r\n", b"\r\n" + tag + b" "
+    while mark not in tail[-200:] or not tail.endswith(b"\n"):
         count = s.recv_into(buffer)
         if not count:
             raise ConnectionError("closed by server")
         tail = (tail + bytes(buffer[max(0, count - keep) : count]))[-keep:]
+    if mark + b"OK" not in tail[-200:]:
+        raise ValueError(tail[-200:])
     return tail
 
 

@@ -115,19 +115,23 @@ class FlagTable(Mapping[int, Flags]):
     Every number that a row of `Store.rows` or `Store.delta` carries is in the table when that call returns.
 
     Only the octets are kept of each, some 200 with a dozen keywords, and values of those that were asked for last: an
-    application that counts in keywords makes a set of every number it comes to.
+    application that counts in keywords makes a set of every number it comes to. `keywords` are those of all sets there
+    are, each spelling of one.
     """
 
-    __slots__ = ("_asked", "wires")
+    __slots__ = ("_asked", "keywords", "wires")
 
     def __init__(self) -> None:
         self._asked: dict[int, Flags] = {}
+        self.keywords: set[str] = set()
         self.wires: dict[int, bytes] = {}
 
     def add(self, number: int, system: System | int, keywords: str) -> None:
         """Take in a set, in place of another one with this number. keywords: sorted, joined by one space."""
         self.wires[number] = b" ".join(filter(None, (_SYSTEM_WIRES[system], keywords.encode("ascii"))))
         self._asked.pop(number, None)
+        if keywords:
+            self.keywords.update(keywords.split(" "))
 
     def having(self, name: str) -> set[int]:
         """Numbers of the sets that hold a flag or keyword, in whatever case. Cost: 0.2 to 0.6 us for each set there

@@ -43,6 +43,9 @@ def test_rfc5267_4_3_flags_of_ones_own_and_of_others() -> None:
             (b"B01 UID SEARCH RETURN (UPDATE COUNT) DELETED KEYWORD $Junk", b'* ESEARCH (TAG "B01") UID COUNT 0'),
             (
                 b"a STORE 2 FLAGS (\\Deleted $Junk)",
+                b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Junk)\n"
+                b"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Junk \\*)]"
+                b" Flags that are kept.\n"
                 b'* 2 FETCH (FLAGS (\\Deleted $Junk))\n* ESEARCH (TAG "B01") UID ADDTO (0 2)',
             ),
             (b"b STORE 3 +FLAGS.SILENT (\\Deleted)", b""),

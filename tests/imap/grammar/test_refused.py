@@ -35,12 +35,6 @@ ARGUMENTS = [
     b"SELECT x (QRESYNC (1 1 $))",
     b"SELECT x (QRESYNC (1 9223372036854775808))",
     b"SELECT x (QRESYNC (1 1) QRESYNC (1 1))",
-    b"SELECT &AGE-",  # base64 of printable ASCII
-    b"SELECT &Jjo",
-    b"SELECT &Jjo!",
-    b"SELECT &2AA-",  # half a surrogate pair
-    b"SELECT &U,BTFw-&ZeVnLIqe-",  # a superfluous shift
-    b"SELECT &U,BTFx-",  # bits that stand for nothing
     b"CREATE x (USE \\Drafts)",
     b"CREATE x (USE (Drafts))",
     b"CREATE x (NOSUCH)",
@@ -250,6 +244,30 @@ def test_wrong_arguments_are_bad(arguments: bytes) -> None:
     assert event.text
     assert event.text.isascii()
     assert event.text.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"&AGE-",  # base64 of printable ASCII
+        b"&Jjo",
+        b"&Jjo!",
+        b"&2AA-",  # half a surrogate pair
+        b"&U,BTFw-&ZeVnLIqe-",  # a superfluous shift
+        b"&U,BTFx-",  # bits that stand for nothing
+        b"R&D",
+        b"!#$&'+,-.0123456789:;<=>?@^_`|[}",
+    ],
+)
+def test_a_name_that_modified_utf7_cannot_have_is_no_mailbox(name: bytes) -> None:
+    """Any astring is right by the syntax (RFC 9051 9); that no mailbox has it is NO (RFC 5530 3)."""
+    for command in (b"SELECT %b", b"STATUS %b (MESSAGES)", b"CREATE %b", b"RENAME a %b", b"COPY 1 %b"):
+        event = bad(b"t1 " + command % name + b"\r\n")
+        assert (event.tag, event.no, event.code, event.fatal) == (b"t1", True, b"CANNOT", False)
+
+
+def test_a_name_of_other_than_ascii_is_bad_without_utf8() -> None:
+    assert not bad(b't1 SELECT "\xc3\xbc&"\r\n').no
 
 
 def test_unknown_charset_is_no_with_those_that_are_known() -> None:

@@ -27,9 +27,9 @@ def test_recent_is_said_once_of_each_message_that_is(
     for number, each in SETS.items():
         table.add(number, each.system, " ".join(sorted(each.keywords)))
     uids = sorted(flags)
-    session = cast("ImapSession", SimpleNamespace(dialect=SimpleNamespace(rev2=rev2)))
+    session = cast("ImapSession", SimpleNamespace(dialect=SimpleNamespace(rev2=rev2), place=None))
     updates = Updates(session)
-    view = cast("View", SimpleNamespace(recent=recent))
+    view = cast("View", SimpleNamespace(recent=recent, keywords=["Word"]))
     told = updates.flag_octets(view, uids, [flags[uid] for uid in uids], table)
     for uid, octets in zip(uids, told, strict=True):
         names = octets.split()

@@ -12,7 +12,7 @@ from restante.connection import ReadTimeout, ServerStopping
 from restante.imap.commands import idle
 from restante.imap.commands.table import TABLE
 from restante.imap.grammar import commands, notify
-from restante.imap.session import capabilities, permanent
+from restante.imap.session import capabilities
 from restante.imap.session.refusals import CODES, line_text
 from restante.testing.memory import MemoryConnection
 
@@ -358,7 +358,7 @@ def test_rfc9051_7_1_once_there_is_no_room_for_keywords_none_is_invited() -> Non
         await client.greeting()
         await client.ok(b"LOGIN user pass")
         assert b"[PERMANENTFLAGS (" + system + b" \\*)]" in await client.ok(b"SELECT INBOX")
-        assert b"PERMANENTFLAGS" not in await client.ok(b"STORE 1 +FLAGS (one)")
+        assert b"[PERMANENTFLAGS (" + system + b" one \\*)]" in await client.ok(b"STORE 1 +FLAGS (one)")
         got = await client.do(b"STORE 1 +FLAGS (two three)")
         assert b"* OK [PERMANENTFLAGS (" + system + b" one)] " in got
         assert b"T NO [LIMIT] " in got
@@ -376,7 +376,7 @@ def test_rfc9051_7_1_the_keyword_that_was_the_last_to_fit_is_told_with_it(silent
         await client.greeting()
         await client.ok(b"LOGIN user pass")
         await client.ok(b"SELECT INBOX")
-        assert b"PERMANENTFLAGS" not in await client.ok(b"STORE 1 +FLAGS%b (one)" % silent)
+        assert b"Draft one)] " not in await client.ok(b"STORE 1 +FLAGS%b (one)" % silent)
         got = await client.ok(b"STORE 1 FLAGS%b (one two)" % silent)
         assert got.startswith(
             b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft one two)\r\n"
@@ -385,19 +385,6 @@ def test_rfc9051_7_1_the_keyword_that_was_the_last_to_fit_is_told_with_it(silent
         assert b"PERMANENTFLAGS" not in await client.ok(b"STORE 2 +FLAGS%b (two)" % silent), "it is known"
 
     run(scenario, keywords=2)
-
-
-def test_the_texts_of_many_long_keywords_are_not_kept() -> None:
-    async def scenario(world: World) -> None:
-        await world.add(b"here")
-        client = await world.client(b"SELECT INBOX")
-        words = b" ".join(b"k%d" % number + b"x" * 200 for number in range(30))
-        await client.ok(b"STORE 1 FLAGS.SILENT (%b)" % words)
-        before = permanent._flags_kept.cache_info().currsize
-        assert words.split()[0] in await client.ok(b"SELECT INBOX")
-        assert permanent._flags_kept.cache_info().currsize == before
-
-    run(scenario)
 
 
 def test_keywords_that_other_mailboxes_use_up_are_offered_no_more() -> None:

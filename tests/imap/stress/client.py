@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .picture import Cache, Picture
+from .picture import FLAGS, Cache, Picture
 from .world import World, numbers, uids
 
 USER, PASSWORD = "ann@stress.example", "secret"
@@ -65,6 +65,8 @@ class Client:
         self.world = world
         self.dialect = dialect
         self.picture: Picture | None = None
+        self.keywords: set[bytes] = set()
+        """As FLAGS named them last."""
         self.left: Picture | None = None
         """What a SELECT under way leaves."""
         self.caches: dict[bytes, Cache] = {}
@@ -132,8 +134,17 @@ class Client:
             assert lost.name.startswith("Vol"), f"{lost.name} is never deleted: {line!r}"
             raise Gone(lost.place.id)
         self.answers.append(line)
+        self._keywords(line)
         if self.picture is not None and name not in ("SELECT", "EXAMINE"):
             self.picture.take(name, line)
+
+    def _keywords(self, line: bytes) -> None:
+        """Flags that a message is said to have are those that FLAGS has named, system flags aside."""
+        if line.startswith(b"* FLAGS ("):
+            self.keywords = set(line[9 : line.index(b")")].split())
+        elif (told := FLAGS.search(line)) and b" FETCH (" in line:
+            untold = {word for word in told[1].split() if not word.startswith(b"\\")} - self.keywords
+            assert not untold, f"{untold} and only {self.keywords} were named: {line!r}"
 
     def _tagged(self, name: str, command: bytes, line: bytes, allow: Sequence[bytes | None]) -> None:
         assert not self.broken or name == "LOGOUT", self.broken

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from ...store.rights import ALL, WRITES, Rights
 
 if TYPE_CHECKING:
+    from ...store.model import FlagTable
     from .session import ImapSession
+    from .view import View
 
 _KEPT = 4_000
 """Octets of keywords up to which both texts are kept: 500 long ones make a quarter of a megabyte."""
@@ -35,10 +37,31 @@ def tell_flags(
     that are kept (RFC 9051 7.1, PERMANENTFLAGS).
     """
     session.view.full = full = full or len(keywords) >= session.limits.keywords
+    session.view.keywords = keywords
     make = _flags_kept if sum(map(len, keywords)) <= _KEPT else _flags
     there, kept = make(tuple(keywords), rights, read_only, full)
     said = b"Flags that are kept." if kept else b"Nothing can be changed."
     session.write(b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] %b\r\n" % (there, kept, session.text(said)))
+
+
+def tell_new_keywords(session: ImapSession, view: View, flags: Sequence[int], table: FlagTable) -> None:
+    """Write the two responses again before others with these flag sets, where they hold keywords that FLAGS has not
+    named. A client may know no others: it gives each that FLAGS names a bit of its own (RFC 9051 7.3.5).
+
+    Cost: of one's own account nothing while no keyword is new to it; of somebody else's, whose keywords elsewhere are
+    nobody's business, a pass over `flags`.
+    """
+    if session.place is not None and session.place.own:
+        if len(table.keywords) == view.keywords_seen:
+            return
+        view.keywords_seen = len(table.keywords)
+        there = table.keywords
+    else:
+        there = {word for number in set(flags) for word in table[number].keywords}
+    told = {word.lower() for word in view.keywords}
+    if new := {word.lower(): word for word in there if word.lower() not in told}:
+        words = sorted([*view.keywords, *new.values()], key=str.lower)
+        tell_flags(session, words, view.mailbox.rights, read_only=view.read_only, full=view.full)
 
 
 def may_change(rights: Rights) -> bool:

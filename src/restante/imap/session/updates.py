@@ -28,7 +28,7 @@ from ..grammar.commands import Close, Command, ESearch, Fetch, Search, Sort, Sto
 from ..grammar.response import joined, vanished
 from ..grammar.sets import compress
 from . import criteria
-from .permanent import tell_access, tell_flags
+from .permanent import tell_access, tell_flags, tell_new_keywords
 from .state import AS_EVER, Answer, Reply, SelectedLost
 from .view import Update, View
 
@@ -273,7 +273,9 @@ class Updates:
         session.write(joined(template + b")\r\n", columns, len(changed)))
 
     def flag_octets(self, view: View, uids: Sequence[int], flags: Sequence[int], table: FlagTable) -> list[bytes]:
-        """What stands between the parentheses of FLAGS, with \\Recent where this session has it. uids: ascending."""
+        """What stands between the parentheses of FLAGS, with \\Recent where this session has it. To be written next:
+        the response FLAGS comes before it where there are new keywords. uids: ascending."""
+        tell_new_keywords(self._session, view, flags, table)
         octets = list(map(table.wires.__getitem__, flags))
         if self._session.dialect.rev2:
             return octets

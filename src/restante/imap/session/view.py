@@ -53,8 +53,8 @@ class View:
     """One session's picture of one mailbox."""
 
     __slots__ = (
-        "contexts", "full", "gone", "held_back", "mailbox", "own", "read_only", "recent", "saved", "told_modseq",
-        "uids", "unsettled",
+        "contexts", "full", "gone", "held_back", "keywords", "keywords_seen", "mailbox", "own", "read_only", "recent",
+        "saved", "told_modseq", "uids", "unsettled",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
@@ -73,6 +73,10 @@ class View:
         """SEARCH's saved result: UIDs, ascending; those that are gone drop out when it is used."""
         self.full = False
         """The client was told that there can be no more keywords."""
+        self.keywords: Sequence_[str] = ()
+        """Keywords that FLAGS has named."""
+        self.keywords_seen = 0
+        """How many the account had when it was last asked whether there are others than these."""
         self.contexts: dict[bytes, Context] = {}
         """Searches whose client is told how their results change, by their tags (RFC 5267)."""
         self.unsettled: array[int] = NOTHING

@@ -573,6 +573,24 @@ def test_rfc3501_2_3_2_a_reader_has_what_is_recent_for_himself(installation: Ins
     asyncio.run(installation.play(scene))
 
 
+def test_rfc3501_2_3_2_a_reader_has_his_own_from_his_first_visit_on(installation: Installation) -> None:
+    """Also where the owner's sessions had left nothing to be claimed at that visit."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await grant(store, box, "lr")
+        ann = engine.account(ACCOUNT, ANN)
+        await fill(store, box, 2)
+        assert await store.claim_recent(box) == (1, 2)
+        assert await ann.claim_recent(box) == (3, 2)
+        await fill(store, box, 1)
+        assert await store.claim_recent(box) == (3, 3)
+        assert (await ann.snapshot(box)).mailbox.recent_uid == 2
+        assert await ann.claim_recent(box) == (3, 3)
+
+    asyncio.run(installation.play(scene))
+
+
 def test_what_a_reader_was_told_goes_with_the_mailbox_and_the_reader(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         for forget in (False, True):

@@ -675,3 +675,21 @@ def test_rfc3501_2_3_2_recent_is_each_readers_own() -> None:
         assert b"* 3 EXISTS\r\n* 2 RECENT\r\n" in await ann.ok(b"NOOP"), "another of her sessions has it"
 
     run(scenario)
+
+
+def test_rfc3501_2_3_2_what_comes_after_a_readers_first_visit_is_recent_for_him_though_the_owner_saw_it_first() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.engine.account("id-bob").set_acl(1, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        name = b'"Other Users/bob@example.org/INBOX"'
+        await world.add(b"b1", account="id-bob")
+        bob, ann = await world.client(user=b"bob"), await world.client(user=b"ann")
+        assert b"* 1 RECENT\r\n" in await bob.ok(b"SELECT INBOX")
+        assert b"* 0 RECENT\r\n" in await ann.ok(b"SELECT " + name)
+        await ann.ok(b"UNSELECT")
+        await world.add(b"b2", account="id-bob")
+        assert b"* 2 RECENT\r\n" in await bob.ok(b"NOOP")
+        assert b"(RECENT 1)" in await ann.ok(b"STATUS " + name + b" (RECENT)")
+        assert b"* 1 RECENT\r\n" in await ann.ok(b"SELECT " + name)
+
+    run(scenario)

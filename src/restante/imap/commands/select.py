@@ -79,8 +79,7 @@ async def _describe(session: ImapSession, view: View, place: Place, opening: Ope
 
 async def _describe_rev1(session: ImapSession, view: View, first_unseen: int) -> None:
     """RECENT and UNSEEN, which IMAP4rev2 has done away with. first_unseen: a UID, or 0."""
-    if view.mailbox.recent_uid + 1 < view.mailbox.uidnext:
-        await session.updates.claim_recent(view, [])
+    await session.updates.claim_recent(view, [])
     session.write(b"* %d RECENT\r\n" % view.recent_count())
     if first_unseen and not session.dialect.uidonly:  # it is a message number (RFC 9586 3)
         session.say(b"First unseen message.", b"UNSEEN %d" % view.uids.sequence(first_unseen))

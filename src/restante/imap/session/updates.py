@@ -289,9 +289,13 @@ class Updates:
         return octets
 
     async def claim_recent(self, view: View, arrived: list[int]) -> None:
-        """Make new messages \\Recent in this session, unless another has them, or it may change nothing."""
+        """Make new messages \\Recent in this session, unless another has them, or it may change nothing.
+
+        In a mailbox of somebody else it is noted also where there are none: a reader has his own from his first visit.
+        """
+        place = self._session.place
         if view.read_only:
             low = max(view.mailbox.recent_uid + 1, arrived[0]) if arrived else view.mailbox.recent_uid + 1
             view.add_recent(low, view.mailbox.uidnext - 1)
-        elif view.mailbox.recent_uid + 1 < view.mailbox.uidnext:
+        elif view.mailbox.recent_uid + 1 < view.mailbox.uidnext or (place is not None and not place.own):
             view.add_recent(*await self._session.selected_store.claim_recent(view.mailbox.key))

@@ -1,8 +1,9 @@
 """\\Recent (RFC 3501 2.3.2): each message is recent in the first session that selects its mailbox, and in no other.
 
 `recent_uid` says how far sessions of the owner have been told. Of a mailbox that is shared each reader has his own row
-in `told`, as he has his own \\Seen; who has none yet begins where the owner is. Both are written without an fsync of
-their own: after a power cut a message may be recent twice, which harms nobody, and SELECT stays free of the disk.
+in `told`, as he has his own \\Seen; who has none yet begins where the owner is, and has one from his first visit on.
+Both are written without an fsync of their own: after a power cut a message may be recent twice, which harms nobody, and
+SELECT stays free of the disk.
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ def claim(tx: Write, mailbox: int) -> tuple[int, int]:
 
 
 def claim_as_reader(tx: Write, mailbox: int) -> tuple[int, int]:
-    """The same for a reader, who may read it: from now on his sessions and the owner's are told of each for itself."""
+    """The same for a reader, who may read it: from now on his sessions and the owner's are told of each for itself,
+    also where the owner's have left nothing this time."""
     tx.numbered = False
     low, high = unclaimed(tx.db, mailbox, tx.user)
-    if low <= high:
+    if low <= high or told_in(tx.db, tx.user, mailbox) is None:
         tx.db.execute("INSERT OR REPLACE INTO told (user, mailbox, uid) VALUES (?, ?, ?)", (tx.user, mailbox, high))
     return low, high
 

@@ -350,12 +350,16 @@ class SharedStore(Refusing):
         return await self._own._write(shared_writes.expunge, mailbox, ranges, deleted_only)
 
     async def claim_recent(self, mailbox: int) -> tuple[int, int]:
-        low, high = self._own._read(self._unclaimed, mailbox)
-        return await self._own._write_relaxed(shared_writes.claim_recent, mailbox) if low <= high else (low, high)
+        low, high, was_here = self._own._read(self._unclaimed, mailbox)
+        if low > high and was_here:
+            return low, high
+        return await self._own._write_relaxed(shared_writes.claim_recent, mailbox)
 
-    def _unclaimed(self, db: apsw.Connection, mailbox: int) -> tuple[int, int]:
+    def _unclaimed(self, db: apsw.Connection, mailbox: int) -> tuple[int, int, bool]:
+        """What is unclaimed, and whether that is said of the reader himself, not of the owner."""
         self._readable(db, mailbox)
-        return recent.unclaimed(db, mailbox, self._actor)
+        low, high = recent.unclaimed(db, mailbox, self._actor)
+        return low, high, recent.told_in(db, self._actor, mailbox) is not None
 
     # Changing mailboxes ------------------------------------------------------------------------------
 

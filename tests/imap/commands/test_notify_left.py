@@ -178,3 +178,25 @@ def test_what_the_view_had_not_read_yet_is_told_of_the_mailbox_that_was_left(nam
         await silent(ann)
 
     run(scenario)
+
+
+@pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
+def test_unseen_of_a_mailbox_that_was_left_is_told_where_close_and_somebody_else_changed_it(name: bytes) -> None:
+    """CLOSE takes away one that was unseen, another one came unheard: their number is what it was when it was heard."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        events = b"(MessageNew MessageExpunge FlagChange)"
+        groups = b'(personal %b) (subtree "Other Users" %b)' % (events, events)
+        account, mailbox = ("id-ann", "INBOX") if name == b"INBOX" else ("id-bob", "Projects")
+        await world.add(b"one", mailbox=mailbox, account=account)
+        ann = await world.client(b"NOTIFY SET " + groups, b"SELECT " + name, user=b"ann")
+        unseen = ann.session.view.mailbox.unseen
+        await world.add(b"more", mailbox=mailbox, account=account)
+        await ann.ok(b"STORE 1 +FLAGS (\\Deleted)")
+        assert b" UNSEEN %d" % unseen in await ann.ok(b"CLOSE")
+        await ann.ok(b"SELECT " + name)
+        assert b"STATUS" not in await ann.ok(b"CLOSE")
+        await silent(ann)
+
+    run(scenario)

@@ -362,6 +362,27 @@ def test_what_another_session_of_the_reader_has_seen_is_not_hidden_by_what_this_
     run(scenario)
 
 
+@pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
+def test_unseen_is_told_where_it_is_what_it_was_by_an_own_change_and_one_of_somebody_else(name: bytes) -> None:
+    """One more by the client's own count, one less by the other's STORE: it would go on believing in one too many."""
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        await world.add(b"one", account="id-ann")
+        events = b"(MessageNew MessageExpunge FlagChange)"
+        ann = await listener(world, b'(personal %b) (subtree "Other Users" %b)' % (events, events))
+        other = await world.client(b"SELECT " + name, user=b"ann")
+        unseen = other.session.view.mailbox.unseen
+        ann.connection.feed(b"a APPEND %b {5+}\r\nab" % name)
+        await asyncio.sleep(0)
+        await other.ok(b"STORE 1 +FLAGS (\\Seen)")
+        got = await ann.raw(b"c\r\n\r\n", b"a")
+        assert b"* STATUS %b (MESSAGES " % name in got
+        assert b" UNSEEN %d)" % unseen in got
+
+    run(scenario)
+
+
 def test_metadata_of_shared_mailboxes_for_who_may_read_them() -> None:
     async def scenario(world: World) -> None:
         bob = await shared(world)

@@ -31,7 +31,7 @@ from ..session.view import View
 from . import fetch_plan, fetch_rows
 from .list import Node, attributes_of, tree
 from .store import view_spans
-from .watching_counts import Known, changed_items, first_items, known_of
+from .watching_counts import UNCERTAIN, Known, changed_items, first_items, known_of, take_noted
 from .watching_groups import NO_EVENTS, Events, Groups
 from .watching_others import Others
 
@@ -201,8 +201,7 @@ class Notifications:
         own = session.own_store.own
         changes = await session.own_store.changes(self.seen, own or ())
         self.seen = changes.modseq
-        if own:
-            own.difference_update([number for number in own if number <= changes.modseq])
+        mixed = take_noted(own, changes.modseq)
         if stale or not changes.complete:
             self._overflow()
             return
@@ -211,7 +210,7 @@ class Notifications:
             self._tell_metadata(changes)
         if self._left:
             await self._tell_left()
-        await self._tell_status(changes)
+        await self._tell_status(changes, mixed)
         if self.others is None and self.groups.by_subscription:
             await self._look_at_others()  # a mailbox of others may be among them now
         if self.others is not None and not await self.others.tell(ask=ask):
@@ -292,8 +291,8 @@ class Notifications:
             session.write(list_response(mailbox.name, attributes, SEPARATOR, session.dialect.utf8))
             await session.flush_if_full()
 
-    async def _tell_status(self, changes: AccountChanges) -> None:
-        """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3)."""
+    async def _tell_status(self, changes: AccountChanges, mixed: bool) -> None:
+        """STATUS of mailboxes whose messages others changed (RFC 5465 5.1 to 5.3). mixed: see `tell_counts`."""
         named = {event.name for event in changes.events if event.change in (Change.CREATED, Change.RENAMED)}
         if any(event.change is Change.DELETED for event in changes.events):
             there = {mailbox.key for mailbox in await self.session.own_store.mailboxes()}
@@ -301,21 +300,21 @@ class Notifications:
         for mailbox, by_others in changes.mailboxes:
             events = self._events_of(mailbox) or NO_EVENTS
             by_others = by_others or mailbox.name in named
-            await self.tell_counts(mailbox, events, self._known, by_others=by_others)
+            await self.tell_counts(mailbox, events, self._known, by_others=by_others, mixed=mixed)
 
     def left(self, place: Place, view: View) -> None:
         """The session leaves its selected mailbox. Removals that waited (SELECTED-DELAYED), what it was not to hear of
         while that was selected, and what the view had not read yet, are told as those of any other mailbox are
-        (RFC 5465 6, 6.1.2): the client knows what it was told."""
+        (RFC 5465 6, 6.1.2): the client knows what it was told, and what it did itself, CLOSE too. How many it takes for
+        unseen by that cannot be told from here."""
         mailbox, counts = view.mailbox, self._counts_of(place)
         before = counts.get(mailbox.key)
         if before is None:
             return
-        waiting = view.untold
-        if waiting or before.modseq > mailbox.highest_modseq:
-            unseen = -1 if waiting else mailbox.unseen
-            told = Known(mailbox.uidvalidity, mailbox.uidnext, len(view.uids), unseen, view.told_modseq)
-            counts[mailbox.key] = told
+        if view.untold or before.modseq > mailbox.highest_modseq:
+            counts[mailbox.key] = Known(
+                mailbox.uidvalidity, mailbox.uidnext, len(view.uids), UNCERTAIN, view.told_modseq
+            )
             self._left.append((place, mailbox.key))
             self.hinted()
 
@@ -348,16 +347,20 @@ class Notifications:
         counts: dict[int, Known],
         *,
         by_others: bool,
+        mixed: bool = False,
         renewed: bool = False,
         account: str | None = None,
     ) -> None:
-        """STATUS of one mailbox; `counts` becomes what it is now. renewed: one that the client may not know, unless it
-        is in `counts`. account: whose it is (None: the own one)."""
+        """STATUS of one mailbox; `counts` becomes what it is now. mixed: this session changed something at the same
+        time, so that how many are unseen may be as it was, but not as its client has counted. renewed: one that the
+        client may not know, unless it is in `counts`. account: whose it is (None: the own one)."""
         if not events & MESSAGE_EVENTS:
             counts.pop(mailbox.key, None)
             return
         before, now = counts.get(mailbox.key), known_of(mailbox)
         counts[mailbox.key] = now
+        if mixed and before is not None:
+            before = replace(before, unseen=UNCERTAIN)
         another, condstore = self.is_another(mailbox), self.session.dialect.condstore
         self.note(mailbox, afresh=True)
         if by_others and mailbox.key != self.selected_key(account):

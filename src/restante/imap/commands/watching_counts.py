@@ -13,13 +13,17 @@ from .watching_groups import Events
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the client knows of a mailbox's messages."""
+    """What the client knows of a mailbox's messages. unseen: UNCERTAIN where it cannot be told from here."""
 
     uidvalidity: int
     uidnext: int
     messages: int
     unseen: int
     modseq: int
+
+
+UNCERTAIN = -1
+"""No number of messages."""
 
 
 def known_of(mailbox: Mailbox) -> Known:
@@ -57,3 +61,11 @@ def changed_items(before: Known | None, now: Known, events: Events, *, condstore
     if condstore and (items or (flags and before.modseq != now.modseq)):
         items |= {StatusItem.HIGHESTMODSEQ, StatusItem.UIDVALIDITY} if flags else {StatusItem.HIGHESTMODSEQ}
     return items
+
+
+def take_noted(own: set[int] | None, modseq: int) -> bool:
+    """Take the numbers up to this one off those noted of a session's own commands; whether there were any."""
+    done = [number for number in own or () if number <= modseq]
+    if own is not None:
+        own.difference_update(done)
+    return bool(done)

@@ -22,7 +22,7 @@ from ...store.interface import Watch
 from ...store.model import SEPARATOR, Mailbox
 from ..grammar.notify import MESSAGE_EVENTS, NotifyEvent
 from ..session.places import Place
-from .watching_counts import Known, known_of
+from .watching_counts import Known, known_of, take_noted
 
 if TYPE_CHECKING:
     from .watching import Notifications
@@ -228,7 +228,7 @@ class Others:
         except StoreRefusal:  # the account is gone, or damaged: nothing there can be used
             changes, listed = AccountChanges(other.seen, [], [], True), []
         other.seen = changes.modseq
-        other.own.difference_update([number for number in other.own if number <= changes.modseq])
+        mixed = take_noted(other.own, changes.modseq)
         if not changes.complete:
             return False
         came = {mailbox.key for mailbox in listed}.difference(other.names)
@@ -250,6 +250,7 @@ class Others:
                 self._events(shown),
                 other.counts,
                 by_others=by_others,
+                mixed=mixed,
                 renewed=shown.name in gone or shown.key in came,
                 account=other.place.store.account,
             )

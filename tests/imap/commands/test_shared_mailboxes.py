@@ -11,9 +11,11 @@ import re
 import pytest
 
 from restante.imap.session.places import Place, Places
+from restante.store.errors import NoPermission, NoSuchMailbox, StoreRefusal
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Mailbox
-from restante.store.rights import Rights, parse_rights
+from restante.store.rights import WRITES, Rights, parse_rights
+from restante.store.sqlite.shared import SharedStore
 
 from ..people import BOB, LOGINS, people
 from ..session.support import SIMPLE, World, run
@@ -691,5 +693,30 @@ def test_rfc3501_2_3_2_what_comes_after_a_readers_first_visit_is_recent_for_him_
         assert b"* 2 RECENT\r\n" in await bob.ok(b"NOOP")
         assert b"(RECENT 1)" in await ann.ok(b"STATUS " + name + b" (RECENT)")
         assert b"* 1 RECENT\r\n" in await ann.ok(b"SELECT " + name)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("refusal", [NoPermission, NoSuchMailbox])
+def test_what_was_done_is_answered_though_the_mailbox_is_lost_while_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, refusal: type[StoreRefusal]
+) -> None:
+    """What changed has been read, and then the right to is taken in another process: that is no NO to a MOVE."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.engine.account("id-bob").set_acl(1, "id-ann", FlagMode.ADD, WRITES | Rights.LOOKUP | Rights.READ)
+        await world.add(b"b1", b"b2", account="id-bob")
+        ann = await world.client(b"ENABLE QRESYNC", b'SELECT "Other Users/bob@example.org/INBOX"', user=b"ann")
+        await world.add(b"b3", account="id-bob")
+
+        async def refused(_store: SharedStore, _mailbox: int) -> tuple[int, int]:
+            raise refusal("no more")
+
+        monkeypatch.setattr(SharedStore, "claim_recent", refused)
+        got = await ann.raw(b"x MOVE 1 INBOX\r\n", b"never")
+        assert b"\r\nx OK " in got
+        code = b"NOPERM" if refusal is NoPermission else b"NONEXISTENT"
+        assert b"\r\n* BYE [%b] The selected mailbox " % code in got
 
     run(scenario)

@@ -163,14 +163,19 @@ class Updates:
             return
         session.dirty = False
         try:
-            delta = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
-            if delta.mailbox is view.mailbox and view.is_settled:
-                return  # the very row that was read last: the answer to most questions
-            present = await self._shared_list(view, delta)
+            await self._tell(view, may_expunge)
         except NoSuchMailbox as gone:
             raise SelectedLost(b"The selected mailbox has been deleted.", b"NONEXISTENT") from gone
         except NoPermission as taken:
             raise SelectedLost(b"The selected mailbox may no longer be read.", b"NOPERM") from taken
+
+    async def _tell(self, view: View, may_expunge: bool) -> None:
+        """Each question to the store may be the one that finds the mailbox gone, or closed to who asks."""
+        session = self._session
+        delta = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
+        if delta.mailbox is view.mailbox and view.is_settled:
+            return  # the very row that was read last: the answer to most questions
+        present = await self._shared_list(view, delta)
         if delta.mailbox.rights != view.mailbox.rights:  # RFC 4314 5.1.1
             words = await session.selected_store.keywords(view.mailbox.key)
             tell_flags(session, words, delta.mailbox.rights, read_only=view.read_only)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 
 from restante.imap.commands.watching import Notifications
 from restante.imap.commands.watching_others import name_events
+from restante.imap.session.places import Place, Places
 from restante.store.changes import Change
 from restante.store.interface import Store
-from restante.store.model import FlagMode, Flags
+from restante.store.model import FlagMode, Flags, Mailbox
 from restante.store.rights import Rights, parse_rights
 
 from ..people import people
@@ -379,6 +381,29 @@ def test_unseen_is_told_where_it_is_what_it_was_by_an_own_change_and_one_of_some
         got = await ann.raw(b"c\r\n\r\n", b"a")
         assert b"* STATUS %b (MESSAGES " % name in got
         assert b" UNSEEN %d)" % unseen in got
+
+    run(scenario)
+
+
+def test_rfc5465_3_1_what_changes_while_notify_set_status_looks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at who shares what and the change from which on all is told."""
+    look = Places.shared
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        ann = await world.client(user=b"ann")
+        other = await world.client(b"SELECT " + PROJECTS, user=b"ann")
+        unseen = other.session.view.mailbox.unseen
+
+        async def meanwhile(places: Places) -> list[tuple[Place, Mailbox]]:
+            found = await look(places)
+            await other.ok(b"STORE 1 +FLAGS (\\Seen)")
+            return found
+
+        monkeypatch.setattr(Places, "shared", meanwhile)
+        told = await ann.ok(b'NOTIFY SET STATUS (subtree "Other Users" (MessageNew MessageExpunge FlagChange))')
+        told += await ann.ok(b"NOOP")
+        assert re.findall(rb"STATUS %b [^\r]*UNSEEN (\d+)" % PROJECTS, told)[-1] == b"%d" % (unseen - 1)
 
     run(scenario)
 

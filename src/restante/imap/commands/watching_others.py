@@ -121,11 +121,28 @@ class Others:
             if not self._accounts[account].names or not self._named(self._accounts[account]):
                 self._drop(account)
         if status:
-            for account, mailboxes in found.items():
-                for mailbox in mailboxes:
-                    events = notifications.events_of_other(mailbox)
-                    if events is not None and mailbox.key != notifications.selected_key(account):
-                        await notifications.write_first(mailbox, events)
+            for account in found:
+                await self._write_first(self._accounts[account])
+
+    async def _write_first(self, other: Other) -> None:
+        """Say how the mailboxes of an account stand, which is what the client knows of them from here on.
+
+        They are read now: what has changed since its account was listed lies below `seen`, and is told no more.
+        """
+        notifications = self._notifications
+        account = other.place.store.account
+        try:
+            listed = await self._listed(other)
+        except StoreRefusal:  # the account has gone since, which is told like any other change
+            return
+        for mailbox in listed:
+            events = notifications.events_of_other(mailbox)
+            if events is None or mailbox.key == notifications.selected_key(account):
+                continue
+            if events & MESSAGE_EVENTS:
+                notifications.note(mailbox, afresh=True)
+                other.counts[mailbox.key] = known_of(mailbox)
+            await notifications.write_first(mailbox, events)
 
     async def _tell_access(self, shared: list[tuple[Place, Mailbox]]) -> None:
         """LIST with \\NoAccess of mailboxes that may be listed, but not watched for want of another right, and LIST of

@@ -460,10 +460,12 @@ class Copied(Value, frozen=True):
 
 
 class Removed(Value, frozen=True):
-    """What expunge did. uids ascending; modseq: the command's number, 0 if nothing was removed."""
+    """What expunge did. uids ascending; modseq: the command's number, 0 if nothing was removed. before: the mailbox's
+    highest_modseq until then; 0 where an engine does not say."""
 
     modseq: int
     uids: array[int]
+    before: int = 0
 
 
 class Pop3Delete(Enum):

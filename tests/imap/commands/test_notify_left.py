@@ -4,10 +4,13 @@ then, and no client takes it for known before. RFC 5465 3.1, 6; RFC 7162 6."""
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from restante.store.model import FlagMode, Flags
+from restante.store.model import FlagMode, Flags, Removed, UidRanges
+from restante.store.sqlite.account import SqliteStore
+from restante.store.sqlite.shared import SharedStore
 
 from ..session.support import World, run
 from .test_notify_sessions import silent
@@ -196,6 +199,40 @@ def test_unseen_of_a_mailbox_that_was_left_is_told_where_close_and_somebody_else
         await ann.ok(b"STORE 1 +FLAGS (\\Deleted)")
         assert b" UNSEEN %d" % unseen in await ann.ok(b"CLOSE")
         await ann.ok(b"SELECT " + name)
+        assert b"STATUS" not in await ann.ok(b"CLOSE")
+        await silent(ann)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("name", [b"INBOX", PROJECTS])
+def test_what_close_removed_unheard_is_told_of_the_mailbox_that_was_left(
+    monkeypatch: pytest.MonkeyPatch, name: bytes
+) -> None:
+    """Somebody marks a message in the moment before CLOSE removes it: the client, which is told of no removal, and of
+    nothing that it did itself, counts it still."""
+    account, mailbox = ("id-ann", "INBOX") if name == b"INBOX" else ("id-bob", "Projects")
+    kind = SqliteStore if name == b"INBOX" else SharedStore
+    expunge = kind.expunge
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        await world.add(b"one", mailbox=mailbox, account=account)
+        events = b"(MessageNew MessageExpunge FlagChange)"
+        groups = b'(selected %b) (personal %b) (subtree "Other Users" %b)' % ((events,) * 3)
+        ann = await world.client(b"NOTIFY SET " + groups, b"SELECT " + name, user=b"ann")
+        there = len(ann.session.view.uids)
+        owner = world.engine.account(account)
+
+        async def behind(store: Any, key: int, ranges: UidRanges | None, **how: Any) -> Removed:
+            await owner.store_flags(key, ((1, 1),), FlagMode.ADD, Flags.of(("\\Deleted",)))
+            return await expunge(store, key, ranges, **how)
+
+        monkeypatch.setattr(kind, "expunge", behind)
+        assert b"* STATUS %b (MESSAGES %d " % (name, there - 1) in await ann.ok(b"CLOSE")
+        monkeypatch.setattr(kind, "expunge", expunge)
+        await ann.ok(b"SELECT " + name)
+        await ann.ok(b"STORE 1 +FLAGS.SILENT (\\Deleted)")
         assert b"STATUS" not in await ann.ok(b"CLOSE")
         await silent(ann)
 

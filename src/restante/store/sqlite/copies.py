@@ -82,7 +82,7 @@ def expunge(tx: Write, mailbox: int, ranges: UidRanges | None, deleted_only: boo
     if not now.messages or (deleted_only and not now.deleted):
         return Removed(0, array("I"))
     gone = tx.remove(mailbox, EVERYTHING if ranges is None else ranges, deleted_only=deleted_only)
-    return Removed(tx.modseq if gone else 0, gone)
+    return Removed(tx.modseq if gone else 0, gone, now.highest_modseq)
 
 
 _SIZE = f"SELECT coalesce(sum(p.size), 0), count(*) FROM {spans('?1', 'placement', '?2')}"

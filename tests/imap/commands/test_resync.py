@@ -112,6 +112,32 @@ def test_changed_since_asks_the_store_whatever_was_heard() -> None:
     run(scenario)
 
 
+def test_since_0_is_everything() -> None:
+    """Beyond the grammar of RFC 7162 7; a BAD here would leave such an application without its mailbox."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"a", b"b", b"c")
+        client = await world.client(b"ENABLE QRESYNC", b"SELECT INBOX")
+        await client.ok(b"STORE 2 +FLAGS (\\Deleted)")
+        await client.ok(b"EXPUNGE")
+        got = await client.ok(b"UID FETCH 1:* (FLAGS) (CHANGEDSINCE 0 VANISHED)")
+        assert re.findall(rb"\* (VANISHED .*|\d+ FETCH \(UID \d+)", got) == [
+            b"VANISHED (EARLIER) 2\r",
+            b"1 FETCH (UID 1",
+            b"2 FETCH (UID 3",
+        ]
+        asked = re.search(rb"UIDVALIDITY (\d+)", await client.ok(b"STATUS INBOX (UIDVALIDITY)"))
+        assert asked is not None
+        got = await client.ok(b"SELECT INBOX (QRESYNC (%b 0))" % asked[1])
+        assert re.findall(rb"\* (VANISHED .*|\d+ FETCH \(UID \d+)", got) == [
+            b"VANISHED (EARLIER) 2\r",
+            b"1 FETCH (UID 1",
+            b"2 FETCH (UID 3",
+        ]
+
+    run(scenario)
+
+
 def test_below_the_log_floor_every_absent_uid_is_named() -> None:
     async def scenario(world: World) -> None:
         await world.add(*[b"m"] * 6)

@@ -205,7 +205,7 @@ def _modifiers(cursor: Cursor, uid: bool) -> tuple[int | None, bool, c.Partial |
         word = cursor.keyword()
         if word == b"CHANGEDSINCE" and since is None:
             cursor.sp()
-            since = cursor.nz_number(INT64)
+            since = cursor.number64()  # 0 too, beyond the grammar: see number64
         elif word == b"VANISHED":
             vanished = True
         elif word == b"PARTIAL" and uid and partial is None:

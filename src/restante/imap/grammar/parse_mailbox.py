@@ -77,7 +77,7 @@ def _qresync(cursor: Cursor) -> c.QResync:
     cursor.expect(b"(")
     uidvalidity = cursor.nz_number()
     cursor.sp()
-    modseq = cursor.nz_number((1 << 63) - 1)
+    modseq = cursor.number64()  # 0 too, beyond the grammar: see number64
     known: Sequence | None = None
     sequences: Sequence | None = None
     uids: Sequence | None = None

@@ -201,7 +201,11 @@ class Cursor:
         return self.number(largest)
 
     def number64(self) -> int:
-        """number64 = 1*DIGIT, 63 bits (also mod-sequence-valzer, RFC 7162 7)."""
+        """number64 = 1*DIGIT, 63 bits (also mod-sequence-valzer, RFC 7162 7).
+
+        CHANGEDSINCE and QRESYNC take it where mod-sequence-value is asked for, which begins with 1: applications that
+        know no number yet send 0 and mean everything. iOS Mail does when a server has CONDSTORE from now on.
+        """
         return self.number(INT64)
 
     def sequence_set(self, uid: bool) -> SequenceSet:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -504,6 +505,46 @@ def test_long_values_are_cut_and_low_levels_left_out() -> None:
     log.warning("loud", value="x" * 100_000, raw=b"y" * 100_000)
     assert "quiet" not in out.getvalue()
     assert len(out.getvalue()) < 1000
+
+
+class FullDisk(io.StringIO):
+    """A stream whose disk is full for as long as `full` says."""
+
+    full = True
+
+    def flush(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write(self, text: str) -> int:
+        self.flush()
+        return super().write(text)
+
+
+def test_a_log_that_cannot_be_written_stops_nobody_and_tells_what_is_missing() -> None:
+    out = FullDisk()
+    log = make_logger("info", "plain", ManualClock(), out)
+    log.info("one")
+    log.error("two", fault=ValueError())
+    out.full = False
+    log.info("three")
+    log.info("four")
+    reason = os.strerror(errno.ENOSPC)
+    at = "2027-01-15T08:00:00.000Z"
+    assert out.getvalue().splitlines() == [
+        f'{at} warning log lines are missing lines=2 reason="{reason}"',
+        f"{at} info three",
+        f"{at} info four",
+    ]
+
+
+def test_a_log_that_was_closed_or_never_there_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    log = make_logger("info", "plain", ManualClock(), out)
+    out.close()
+    log.info("one")
+    monkeypatch.setattr(sys, "stderr", None)  # as in a program that was started without one
+    make_logger("info", "plain", ManualClock()).info("two")
 
 
 # Status ----------------------------------------------------------------------------------------------

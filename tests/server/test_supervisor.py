@@ -163,6 +163,21 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         assert f"worker died pid={victim} status=-9" in errors
 
 
+def test_a_server_goes_on_where_nobody_reads_its_log(tmp_path: Path) -> None:
+    with program(tmp_path) as server:
+        before = {worker.pid for worker in server.workers()}
+        assert server.process.stderr is not None
+        server.process.stderr.close()
+        os.kill(min(before), signal.SIGKILL)  # told in the log, by the supervisor
+        eventually(lambda: len({worker.pid for worker in server.workers()} - before) == 1)
+        client = server.connect()
+        assert client.line() == b"hello"
+        assert client.ask(b"BOOM") == b""  # told in the log, by a worker: it ends that connection alone
+        assert server.connect().line() == b"hello"
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE) == 0
+
+
 def test_workers_share_the_connections(tmp_path: Path) -> None:
     with program(tmp_path) as server:
         clients = [server.connect() for _ in range(40)]

@@ -4,21 +4,27 @@ Whatever a value holds, it stays within its line: everything but a few harmless 
 escaped, and long values are cut. A connection's lines start with `rip=` (the peer's address), so that
 `auth failed rip=<HOST>` is a stable pattern for fail2ban. Never a password, never mail content: callers
 name what they log, nothing is dumped, and of an exception only its type and place are shown.
+
+A line that cannot be written (the disk that takes the log is full, or whoever reads it has gone) is left out: mail is
+not kept from anybody for it. The next one that can be is led by one that says how many are missing.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
+import threading
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import FilteringBoundLogger
 
 from ..clock import Clock
 
@@ -32,15 +38,19 @@ _EVENT = re.compile(r"[^A-Za-z0-9 _.:/,\-]")
 
 Logger = FilteringBoundLogger
 
+Render = Callable[[object, str, MutableMapping[str, Any]], str]
+"""From an event to its line: structlog's processor, and the only one there is."""
+
 
 def make_logger(level: str, form: str, clock: Clock, stream: TextIO | None = None) -> Logger:
     """A logger that writes to `stream` (stderr when None). form: "plain" or "json"; level: a key of LEVELS.
 
     Touches no global state: several servers in one process may each have their own.
     """
+    processor = _processor(form, clock)
     logger: Logger = structlog.wrap_logger(
-        structlog.WriteLogger(stream or sys.stderr),
-        processors=[_processor(form, clock)],
+        Lines(processor, stream),
+        processors=[processor],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=False,
     ).bind()  # what `wrap_logger` gives is put together anew for each line
@@ -52,15 +62,52 @@ def adopt_logs(level: str, form: str, clock: Clock, stream: TextIO | None = None
 
     Global, so for a program of ours alone: without it structlog would write to standard output in colours.
     """
+    processor = _processor(form, clock)
+    lines = Lines(processor, stream)
     structlog.configure(
-        processors=[_processor(form, clock)],
+        processors=[processor],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),  # what stderr is when it is written to
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
 
 
-def _processor(form: str, clock: Clock) -> Processor:
+class Lines:
+    """Where rendered lines go; implements what structlog asks of a logger. Never raises for a stream that fails.
+
+    render: for a line of its own. stream: None for what stderr is when it is written to; a program that was
+    started without one has none.
+    """
+
+    def __init__(self, render: Render, stream: TextIO | None = None) -> None:
+        self._render = render
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._missing = 0
+        self._reason = ""
+
+    def msg(self, line: str) -> None:
+        """Write a line, or count it as missing."""
+        stream = self._stream or sys.stderr
+        if stream is None:
+            return
+        with self._lock:
+            try:
+                if self._missing:
+                    fields = {"event": "log lines are missing", "lines": self._missing, "reason": self._reason}
+                    stream.write(f"{self._render(None, 'warning', fields)}\n")
+                    stream.flush()
+                    self._missing = 0
+                stream.write(f"{line}\n")
+                stream.flush()
+            except (OSError, ValueError) as error:  # ValueError: it has been closed
+                self._missing += 1
+                self._reason = os.strerror((error.errno if isinstance(error, OSError) else None) or errno.EBADF)
+
+    debug = info = warning = warn = error = critical = fatal = msg
+
+
+def _processor(form: str, clock: Clock) -> Render:
     """The one step from an event to its line. An event may bring when it was ("at", seconds UTC)."""
     render = _render_json if form == "json" else _render_plain
 

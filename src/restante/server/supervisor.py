@@ -295,8 +295,7 @@ class Supervisor:
         child.restart_at = None
         child.born = time.monotonic()
         read, write = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
@@ -346,3 +345,11 @@ class Supervisor:
         self._notes.close()
         if self._around.background is not None:
             self._around.background.close()
+
+
+def _flush() -> None:
+    """Write what is buffered, which a fork would write twice. What cannot be written is left where it is."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # a program may be started without one
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()

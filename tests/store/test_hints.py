@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -14,6 +19,7 @@ from restante.store.interface import Engine
 from restante.store.model import FlagMode
 from restante.store.rights import parse_rights
 from restante.store.sqlite import hints
+from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.hints import Hints, socket_folder
 from tests.engines.making import ACCOUNT, Installation, fill
 
@@ -223,5 +229,92 @@ def test_a_look_at_many_accounts_leaves_the_loop_to_others(tmp_path: Path, monke
             counts.append(len(read))
         assert counts == [2, 4, 5]
         here.close()
+
+    asyncio.run(scene())
+
+
+def _no_descriptor(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+@pytest.mark.parametrize(
+    "what", ["the folder cannot be read", "there is no socket", "a dead one cannot be cleared away"]
+)
+def test_who_commits_is_answered_though_no_hint_can_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        await mine.create_account(ACCOUNT)
+        other.watch(ACCOUNT, lambda _: None)
+        with monkeypatch.context() as patch:
+            if what == "the folder cannot be read":
+                patch.setattr(Path, "iterdir", _no_descriptor)
+            elif what == "there is no socket":
+                patch.setattr(socket, "socket", _no_descriptor)
+            else:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+                    dead.bind(str(socket_folder(installation.data) / "999999-dead"))
+                patch.setattr(Path, "unlink", _no_descriptor)
+            async with asyncio.timeout(PATIENCE):
+                await fill(mine.account(ACCOUNT), 1, 1)
+        async with asyncio.timeout(PATIENCE):
+            await fill(mine.account(ACCOUNT), 1, 1)  # nor is anything left that would hold up the next
+        await other.close()
+        await mine.close()
+
+    asyncio.run(scene())
+
+
+def test_who_can_have_no_socket_hears_all_the_same_and_has_one_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "POLL", 0.05)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        await mine.create_account(ACCOUNT)
+        with monkeypatch.context() as patch:
+            patch.setattr(hints, "make_folder", _no_descriptor)
+            heard = listen(mine)
+            await fill(other.account(ACCOUNT), 1, 1)
+            async with asyncio.timeout(PATIENCE):
+                assert await heard == 2
+        async with asyncio.timeout(PATIENCE):
+            while not list(socket_folder(installation.data).glob("*")):  # noqa: ASYNC110 - another loop's timer makes it
+                await asyncio.sleep(0.01)
+        await other.close()
+        await mine.close()
+
+    asyncio.run(scene())
+
+
+def test_a_file_that_is_refused_keeps_no_other_account_from_being_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "POLL", 0.05)
+    monkeypatch.setattr(hints, "SETTLED", 0)
+    installation = Installation("sqlite", tmp_path / "data")
+
+    async def scene() -> None:
+        mine, other = installation.open(), installation.open()
+        assert isinstance(mine, SqliteEngine)
+        monkeypatch.setattr(Hints, "_send", lambda *_: None)
+        newer = "b" * len(ACCOUNT)
+        for account in (ACCOUNT, newer):
+            await mine.create_account(account)
+        heard = listen(mine)
+        mine.watch(newer, lambda _: None, 1)
+        with closing(sqlite3.connect(mine.path(newer))) as db:
+            db.execute("PRAGMA user_version = 1000")
+        mine.handles.forget(newer)
+        await fill(other.account(ACCOUNT), 1, 1)
+        async with asyncio.timeout(PATIENCE):
+            assert await heard == 2
+        await other.close()
+        await mine.close()
 
     asyncio.run(scene())

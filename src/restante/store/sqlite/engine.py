@@ -20,13 +20,13 @@ import apsw
 from ...clock import Clock, Random
 from ...mime.model import DEFAULT_LIMITS, Limits
 from ..annotation import AnnotationLimits
-from ..errors import DiskFull, NoSuchAccount
+from ..errors import DiskFull, StoreRefusal
 from ..interface import OnChange, Store, Watch
 from ..quota import NO_LIMITS, Quota
 from ..rights import identifiers_of
 from . import migrate
 from .account import SqliteStore
-from .faults import refusal, translated
+from .faults import translated
 from .glance import glance_stats
 from .handles import Handles
 from .hints import GONE, Hints
@@ -220,17 +220,10 @@ class SqliteEngine:
         return not (busy or len(self.handles) or len(self.indexes) or self.kept.large)
 
     def watch(self, account: str, on_change: OnChange, known: int | None = None) -> Watch:
-        path = self.path(account)
-        try:
-            return self._hints.watch(account, path, on_change, known)
-        except OSError as error:
-            raise refusal(error) from error
+        return self._hints.watch(account, self.path(account), on_change, known)
 
     def watch_shares(self, account: str, on_change: Callable[[], None]) -> Watch:
-        try:
-            return self._hints.watch_shares(account, identifiers_of(account), on_change)
-        except OSError as error:
-            raise refusal(error) from error
+        return self._hints.watch_shares(account, identifiers_of(account), on_change)
 
     def announce_shares(self, identifier: str) -> None:
         """Who is meant by this identifier may be let in somewhere now, or no more."""
@@ -314,14 +307,14 @@ class SqliteEngine:
         that no session reads on in a file that has no name any more.
         """
         path = self.path(account)
-        if not path.exists():
-            self._let_go(account)
-            return GONE
-        self.keep_tidy()  # a look for a client that only listens may be all that opens the file
         try:
+            if not path.exists():
+                self._let_go(account)
+                return GONE
+            self.keep_tidy()  # a look for a client that only listens may be all that opens the file
             with self.handles.hold(account, path) as handle:
                 row = handle.reader.execute("SELECT modseq FROM account").fetchone()
-        except (apsw.Error, NoSuchAccount):
+        except (apsw.Error, OSError, StoreRefusal):
             return 0
         return int(row[0]) if row is not None else 0
 

@@ -5,6 +5,9 @@ account and number goes to the Unix socket of every other process that watches s
 each second the log file of every watched account is looked at (one stat), and its counter read where it moved.
 Nothing here runs while nobody watches.
 
+A hint is worth no error: where a process can have no socket (a full disk, no descriptors left), the look at the files
+tells it all, and tries to make one; where it can send none, the others' looks do.
+
 Who waits for others to share something with him watches no account, since it may become any: he is told of the
 identifiers that mean him, by hints alone.
 """
@@ -12,6 +15,7 @@ identifiers that mean him, by hints alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -158,15 +162,27 @@ class Hints:
         if self._loop is not loop:
             self._silence()
             self._loop = loop
-            make_folder(self._folder)
-            self._name = self._folder / f"{os.getpid()}-{os.urandom(4).hex()}"
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            listener.setblocking(False)
-            listener.bind(str(self._name))
-            self._socket = listener
-            loop.add_reader(listener.fileno(), self._arrived)
+        if self._socket is None:
+            self._open_socket(loop)
         if self._timer is None:
             self._timer = loop.call_later(POLL, self._poll)
+
+    def _open_socket(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make this process's socket, if that can be done now."""
+        name = self._folder / f"{os.getpid()}-{os.urandom(4).hex()}"
+        try:
+            make_folder(self._folder)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError:
+            return  # tried again with the next watch or look
+        try:
+            listener.setblocking(False)
+            listener.bind(str(name))
+        except OSError:
+            listener.close()
+            return
+        self._socket, self._name = listener, name
+        loop.add_reader(listener.fileno(), self._arrived)
 
     def _arrived(self) -> None:
         """Read what datagrams there are, a bounded number a turn."""
@@ -199,7 +215,12 @@ class Hints:
                 watching.on_change(watched.known)
 
     def _poll(self) -> None:
-        self._timer = self._loop.call_later(POLL, self._poll) if self._loop is not None else None
+        if self._loop is None:
+            self._timer = None
+        else:
+            self._timer = self._loop.call_later(POLL, self._poll)
+            if self._socket is None:
+                self._open_socket(self._loop)
         self._look_at(list(self._watched))
 
     def _look_at(self, accounts: list[str]) -> None:
@@ -227,7 +248,8 @@ class Hints:
     # Announcing, on any thread -----------------------------------------------------------------------
 
     def announce(self, account: str, modseq: int) -> None:
-        """Say that the account's counter is now `modseq`. Never blocks."""
+        """Say that the account's counter is now `modseq`. Never blocks, and never fails: the commit is done, and who
+        waits for its answer gets it."""
         loop = self._loop
         if loop is not None and account in self._watched:
             try:
@@ -245,20 +267,25 @@ class Hints:
         except OSError:
             return []
         if at != self._peers_at:
-            self._peers = [str(one) for one in self._folder.iterdir() if one != self._name]
+            try:
+                self._peers = [str(one) for one in self._folder.iterdir() if one != self._name]
+            except OSError:
+                return self._peers  # no descriptor left: those known so far
             self._peers_at = at if _now_ns() - at > SETTLED else -1
         return self._peers
 
     def _send(self, peer: str, data: bytes) -> None:
-        if self._sender is None:
-            self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._sender.setblocking(False)
         try:
+            if self._sender is None:
+                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._sender.setblocking(False)
             self._sender.sendto(data, peer)
         except OSError as error:
             if error.errno == errno.ECONNREFUSED:  # its process is gone
-                Path(peer).unlink(missing_ok=True)
-            # Anything else (a full buffer, a socket just removed): the peer's look at the file makes it good.
+                with contextlib.suppress(OSError):
+                    Path(peer).unlink(missing_ok=True)
+            # Anything else (a full buffer, a socket just removed, no descriptor left): the peer's look at the file
+            # makes it good.
 
     def close(self) -> None:
         self._watched.clear()

@@ -23,9 +23,11 @@ from restante.config.model import Config, LimitsTable, ListenTable, Pop3Table
 from restante.config.paths import run_directory
 from restante.server.begun import Begun
 from restante.server.channel import Channel, ChannelHost
+from restante.server.descriptors import fitting
 from restante.server.housekeeping import Housekeeper
 from restante.server.limits import Limits, SharedCounts, TooManyConnections
 from restante.server.listeners import (
+    TOLD,
     Acceptor,
     Bound,
     CannotListen,
@@ -314,6 +316,44 @@ def test_who_is_woken_in_vain_leaves_the_next_ones_to_others(monkeypatch: pytest
     asyncio.run(play())
 
 
+def test_a_listener_that_cannot_accept_says_so_once_a_minute_and_takes_who_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play() -> None:
+        loop, out, taken = asyncio.get_running_loop(), io.StringIO(), asyncio.Queue[socket.socket]()
+        (bound,) = bind_all([(Service.IMAP, TcpAddress("127.0.0.1", 0))])
+        begun = loop.time()
+        at, full = begun, True
+
+        class Starved(socket.socket):
+            def accept(self) -> tuple[socket.socket, object]:
+                if full:
+                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+                return super().accept()
+
+        with Starved(fileno=os.dup(bound.sock.fileno())) as sock:
+            sock.setblocking(False)
+            log = make_logger("info", "plain", ManualClock(), out)
+            limits = Limits(LimitsTable())
+            acceptor = Acceptor(
+                Bound(Service.IMAP, bound.address, sock), loop, limits, log, lambda _1, it, _2: taken.put_nowait(it)
+            )
+            with monkeypatch.context() as patch:
+                patch.setattr(loop, "time", lambda: at)
+                for passed in (0.0, 0.2, TOLD - 0.2, TOLD, TOLD + 0.2):
+                    at = begun + passed
+                    acceptor._ready()
+                    acceptor._resume(False)
+            assert out.getvalue().count(f'reason="{os.strerror(errno.EMFILE)}"') == 2
+            full = False
+            with socket.create_connection(bound.sock.getsockname()):
+                (await asyncio.wait_for(taken.get(), PATIENCE)).close()
+            acceptor.close()
+        close_all([bound])
+
+    asyncio.run(play())
+
+
 def test_options_are_asked_for_until_a_connection_has_brought_them(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         loop, limits = asyncio.get_running_loop(), Limits(LimitsTable())
@@ -374,6 +414,19 @@ def test_who_is_full_leaves_a_connection_lying_until_all_are(monkeypatch: pytest
         close_all([bound])
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "handles", "connections"),
+    [(1 << 20, 1_000, 20_000), (25_064, 1_000, 20_000), (12_064, 1_000, 7_000), (1_024, 96, 480), (10, 1, 5)],
+)
+def test_connections_and_open_accounts_fit_into_the_descriptors_that_there_are(
+    descriptors: int, handles: int, connections: int
+) -> None:
+    out = io.StringIO()
+    config = fitting(Config(), descriptors, make_logger("info", "plain", ManualClock(), out))
+    assert (config.store.handles, config.limits.connections) == (handles, connections)
+    assert ("few file descriptors" in out.getvalue()) == (handles < 1_000)
 
 
 def test_past_the_bound_without_login_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

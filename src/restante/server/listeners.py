@@ -35,6 +35,8 @@ BACKLOG = 1024
 _POLITE = 0.002
 _IN_VAIN = 0.002
 _STARVED = 0.2
+TOLD = 60.0
+"""Seconds for which a listener that cannot accept says so once: it tries again five times a second."""
 
 
 class CannotListen(Refusal):
@@ -250,6 +252,7 @@ class Acceptor:
         self._on_accept = on_accept
         self._later: asyncio.TimerHandle | None = None
         self._waited = False
+        self._told: float | None = None
         self._tcp = bound.sock.family != socket.AF_UNIX
         self._inherits = not self._tcp
         """Connections have their options when they come. They are taken in the order in which they came: behind the
@@ -291,7 +294,10 @@ class Acceptor:
             return
         except OSError as error:
             # No descriptors or memory left: what waits keeps waiting; spinning here would help nobody.
-            self._log.error("cannot accept", listener=str(self._bound.address), reason=error.strerror)
+            now = self._loop.time()
+            if self._told is None or now - self._told >= TOLD:
+                self._told = now
+                self._log.error("cannot accept", listener=str(self._bound.address), reason=error.strerror)
             self._pause(_STARVED, False)
             return
         if not self._inherits:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import resource
 import shlex
 import sys
 import time
@@ -31,6 +30,7 @@ from ..config.paths import (
 from ..errors import Refusal
 from ..machine import cores
 from ..memory import one_heap
+from .descriptors import fitting, raise_limit
 from .limits import SharedCounts
 from .listeners import Bound, bind_all, close_all, unix_rights, wanted
 from .logs import adopt_logs, make_logger
@@ -89,14 +89,14 @@ def serve(
             adopt_logs(config.log.level, config.log.format, the_clock)
             demo = prepare() if prepare is not None else None
             count = workers or config.server.workers or cores()
-            _raise_file_limit()
+            log = make_logger(config.log.level, config.log.format, the_clock)
             around = Surroundings(
-                config=config,
+                config=fitting(config, raise_limit(), log),
                 data=data,
                 run=run,
                 clock=the_clock,
                 random=random,
-                log=make_logger(config.log.level, config.log.format, the_clock),
+                log=log,
                 keeper=keeper,
                 shared=SharedCounts(2 * count, random(32)),
                 config_file=config_file,
@@ -189,15 +189,6 @@ def _all_rooms(random: Random) -> Build:
     from .assemble import builder  # late: a test of the server alone needs no other room
 
     return builder(random)
-
-
-def _raise_file_limit() -> None:
-    """A descriptor a connection: take what the system allows without asking."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 20
-    if soft < most:
-        with contextlib.suppress(ValueError, OSError):  # some systems refuse what they promise
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _announce(out: TextIO, bound: Sequence[Bound], data: Path, demo: Demo | None, accounts: bool) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +21,7 @@ from restante.connection import ServerStopping
 from restante.mime.model import Part
 from restante.mime.surrogate import surrogate
 from restante.pop3.commands import retrieval
-from restante.pop3.logins import OCTETS, LoginTimes
+from restante.pop3.logins import LoginTimes
 from restante.store.directory import AccountSettings
 from restante.store.errors import Busy, CannotChangeMailbox, DiskFull, StoreFailed
 from restante.store.model import Pop3Delete
@@ -473,15 +477,34 @@ def test_login_delay_is_enforced() -> None:
     assert answers(pop.talk(LOGIN))[-1].startswith(b"+OK")
 
 
-def test_login_times_are_one_table_of_all_processes() -> None:
-    memory = memoryview(bytearray(OCTETS))
-    here, there = LoginTimes(memory), LoginTimes(memory)
+def test_login_times_are_one_table_of_all_processes(tmp_path: Path) -> None:
+    here, there = LoginTimes(tmp_path / "times"), LoginTimes(tmp_path / "times")
     assert not there.too_soon("a1", 100.0, 60)
     here.note("a1", 100.0)
     assert there.too_soon("a1", 159.9, 60)
     assert not there.too_soon("a1", 160.0, 60)
     assert not there.too_soon("b2", 100.0, 60)
     assert not there.too_soon("a1", 99.0, 60), "the machine was started anew"
+    here.close()
+    there.close()
+
+
+def test_login_times_go_on_where_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a mapped file once: a full disk then killed the worker, with all its sessions."""
+
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    told = list[OSError]()
+    times = LoginTimes(tmp_path / "times", told.append)
+    times.note("a1", 100.0)
+    monkeypatch.setattr(os, "pwrite", full)
+    times.note("b2", 100.0)
+    times.note("c3", 100.0)
+    assert [error.errno for error in told] == [errno.ENOSPC]
+    assert times.too_soon("b2", 101.0, 60)
+    assert times.too_soon("c3", 101.0, 60)
+    assert not times.too_soon("c3", 160.0, 60)
 
 
 def test_an_account_is_never_refused_for_another_one() -> None:

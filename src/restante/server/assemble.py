@@ -5,8 +5,6 @@ The one place that knows which class stands behind each interface.
 
 from __future__ import annotations
 
-import mmap
-import os
 import socket
 from collections.abc import Mapping
 from functools import partial
@@ -23,7 +21,6 @@ from ..config.paths import FolderRefusal, run_folder
 from ..connection import Connection
 from ..delivery import StoreDelivery
 from ..imap.session.session import ImapSession
-from ..pop3.logins import OCTETS as LOGIN_TIMES_OCTETS
 from ..pop3.logins import LoginTimes
 from ..pop3.session import Pop3Session
 from ..smtp.lmtp import LmtpSession
@@ -56,7 +53,7 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
         secret=secret,
     )
     delivery = StoreDelivery(engine, config.delivery, config.accounts, clock=clock, limits=bounds)
-    logins = _login_times(config, data)
+    logins = _login_times(config, data, log)
     hostname = config.server.hostname or socket.gethostname()
     past = _past(config, data, clock, random, log)
 
@@ -89,9 +86,11 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
     def lmtp(connection: Connection) -> Session:
         return LmtpSession(connection, delivery, config.limits, hostname)
 
-    return Assembly(
-        {Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, authenticator.close, past.close if past else None
-    )
+    def close() -> None:
+        authenticator.close()
+        logins.close()
+
+    return Assembly({Wire.IMAP: imap, Wire.POP3: pop3, Wire.LMTP: lmtp}, engine, close, past.close if past else None)
 
 
 def _past(config: Config, data: Path, clock: Clock, random: Random, log: Logger) -> LatePast | None:
@@ -123,18 +122,17 @@ def _guesses(data: Path, random: Random, log: Logger) -> GuessTable:
         raise FolderRefusal(f"{path} cannot be written ({error.strerror}).", "Give its folder rights.") from error
 
 
-def _login_times(config: Config, data: Path) -> LoginTimes:
-    """When accounts logged in by POP3: where LOGIN-DELAY is on, in a file that all workers map."""
+def _login_times(config: Config, data: Path, log: Logger) -> LoginTimes:
+    """When accounts logged in by POP3: where LOGIN-DELAY is on, in a file that all workers share."""
     if config.pop3.login_delay <= 0:
         return LoginTimes()
     path = run_folder(data) / "pop3-logins"
+
+    def failed(error: OSError) -> None:
+        log.warning("LOGIN-DELAY is measured by each worker for itself", reason=error.strerror)
+
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.ftruncate(handle, LOGIN_TIMES_OCTETS)
-            return LoginTimes(memoryview(mmap.mmap(handle, LOGIN_TIMES_OCTETS)))
-        finally:
-            os.close(handle)
+        return LoginTimes(path, failed)
     except OSError as error:
         raise FolderRefusal(f"{path} cannot be written ({error.strerror}).", "Give its folder rights.") from error
 

@@ -13,6 +13,7 @@ from restante.config.model import LimitsTable
 from restante.connection import ConnectionLost, ServerStopping
 from restante.delivery.interface import DeliveryRefusal, Target, Trace
 from restante.smtp.lmtp import LmtpSession
+from restante.store.errors import Damaged
 from restante.testing.memory import MemoryConnection
 
 
@@ -334,6 +335,17 @@ def test_limit_counts_the_message_without_stuffing() -> None:
 def test_recipients_are_bounded() -> None:
     script = HELLO + b"MAIL FROM:<>\r\n" + b"RCPT TO:<pat@foo.edu>\r\n" * 3 + b"DATA\r\nx\r\n.\r\n"
     assert codes(talk(script, limits=LimitsTable(recipients=2))[0])[2:] == [250, 250, 250, 452, 354, 250, 250]
+
+
+def test_a_recipient_that_a_damaged_file_refuses_is_logged() -> None:
+    class Failing(NotingDelivery):
+        async def resolve(self, address: str, size: int | None = None) -> tuple[Target, ...]:
+            raise DeliveryRefusal(451, "4.3.0", "Try again later.") from Damaged("The directory database is damaged.")
+
+    replies, connection = talk(BEGIN, delivery=Failing())
+    assert codes(replies)[-1] == 451
+    assert [event for event, _ in connection.events] == ["recipient refused"]
+    assert connection.events[0][1]["cause"] == "The directory database is damaged."
 
 
 def test_errors_in_a_row_are_bounded() -> None:

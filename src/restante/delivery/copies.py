@@ -46,7 +46,7 @@ from dataclasses import dataclass
 import structlog
 
 from ..errors import Refusal
-from ..store.errors import NoSuchMailbox, StoreRefusal
+from ..store.errors import NoSuchMailbox, StoreRefusal, cause_of
 from ..store.interface import Engine
 from ..store.journal import Begun
 from ..store.model import INBOX, Identity
@@ -152,7 +152,7 @@ async def _file(engine: Engine, copies: Sequence[Copy], begun: Begun | None, rea
                 filed.add(copy.name)
                 continue
             faults.append(fault)
-            why = {"reason": fault.code} if isinstance(fault, Refusal) else {"fault": fault}
+            why = {"reason": fault.code, "cause": cause_of(fault)} if isinstance(fault, Refusal) else {"fault": fault}
             log.warning("copy not filed", recipient=copy.target.original, account=copy.target.address, **why)
     if faults:
         raise faults[0]
@@ -183,7 +183,7 @@ async def _note(engine: Engine, recipient: str, digest: bytes, begun: Begun | No
     try:
         await engine.directory.deliveries.note(digest, recipient, begun.done | filed)
     except StoreRefusal as refusal:
-        log.warning("half-done delivery not noted", recipient=recipient, reason=refusal.code)
+        log.warning("half-done delivery not noted", recipient=recipient, reason=refusal.code, cause=cause_of(refusal))
 
 
 async def _end(engine: Engine, recipient: str, digest: bytes) -> None:

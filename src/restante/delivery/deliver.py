@@ -30,6 +30,7 @@ from ..store.errors import (
     NoSuchMailbox,
     OverQuota,
     StoreRefusal,
+    cause_of,
 )
 from ..store.interface import Engine, Store
 from ..store.model import INBOX, Identity
@@ -130,7 +131,9 @@ class StoreDelivery:
         except DeliveryRefusal as refusal:
             return refusal
         except Refusal as refusal:
-            log.warning("delivery refused", id=trace.id, recipient=address, reason=refusal.code)
+            log.warning(
+                "delivery refused", id=trace.id, recipient=address, reason=refusal.code, cause=cause_of(refusal)
+            )
             return _mapped(refusal, self._config)
         except Exception as error:  # noqa: BLE001 - a job's outer edge: the other recipients' results must be told
             # Not log.exception: what a program's renderer makes of a traceback may show variables, mail among them.

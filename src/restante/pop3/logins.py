@@ -6,7 +6,8 @@ none is held against another account. Nobody locks: an entry is 8 octets, read a
 one account meet at its maildrop. Time comes in as monotonic seconds, the same clock in all processes, so that a clock
 put back locks nobody out.
 
-The file is not mapped: where the disk is full or fails, writing to a mapped one kills the process with all its sessions.
+The file is not mapped: where the disk is full or fails, a write to a mapped one kills the process with all its
+sessions.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from ..connection import AccountClosed, Connection, ConnectionLost, OpenerClosed
 from ..errors import Refusal
 from ..mime.model import DEFAULT_LIMITS, Limits
 from ..store.directory import Account
+from ..store.errors import cause_of
 from ..store.interface import Engine, Store
 from .commands import HANDLERS, State
 from .grammar.commands import BadCommand, Command
@@ -196,7 +197,7 @@ class Pop3Session:
         try:
             await store.expire_retrieved(before)
         except Refusal as refusal:
-            self.connection.log("expire failed", reason=refusal.code)
+            self.connection.log("expire failed", reason=refusal.code, cause=cause_of(refusal))
 
     # The connection ------------------------------------------------------------------------------------
 
@@ -270,4 +271,4 @@ class Pop3Session:
         try:
             await self.commit(with_deletions=False)
         except Refusal as refusal:
-            self.connection.log("retrieved messages not noted", reason=refusal.code)
+            self.connection.log("retrieved messages not noted", reason=refusal.code, cause=cause_of(refusal))

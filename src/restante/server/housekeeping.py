@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..config.model import Config
 from ..errors import Refusal
 from ..store.directory import Account
+from ..store.errors import cause_of
 from ..store.interface import Engine
 from .logs import Logger
 
@@ -96,7 +97,9 @@ class Housekeeper:
                 try:
                     await self._account(engine, account)
                 except Refusal as refusal:
-                    self._log.warning("housekeeping refused", account=account.address, reason=str(refusal))
+                    self._log.warning(
+                        "housekeeping refused", account=account.address, reason=str(refusal), cause=cause_of(refusal)
+                    )
                 await engine.leave(account.id)
                 await asyncio.sleep(PAUSE)
             after = accounts[-1].address
@@ -106,7 +109,7 @@ class Housekeeper:
         try:
             forgotten = await engine.directory.deliveries.expire(int(self._clock.now()) - DELIVERIES_KEPT)
         except Refusal as refusal:
-            self._log.warning("housekeeping refused", reason=str(refusal))
+            self._log.warning("housekeeping refused", reason=str(refusal), cause=cause_of(refusal))
         else:
             if forgotten:
                 self._log.warning("half-done deliveries were never tried again", deliveries=forgotten)

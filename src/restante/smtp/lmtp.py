@@ -19,6 +19,7 @@ from ..config.model import LimitsTable
 from ..connection import Connection, ConnectionLost, ReadTimeout, ServerStopping
 from ..delivery.interface import Delivery, DeliveryRefusal, Trace
 from ..errors import Refusal
+from ..store.errors import cause_of
 from .grammar.commands import BadCommand, Bdat, Command, Mail, Rcpt, Simple, Verb, parse_command
 from .grammar.data import ChunkReader, DotReader
 from .grammar.reader import LINE_LIMIT, BadLine, LineReader
@@ -197,6 +198,8 @@ class LmtpSession:
                 try:
                     transaction.targets[address] = await self._delivery.resolve(address, transaction.size)
                 except Refusal as refusal:
+                    if (cause := cause_of(refusal)) is not None:
+                        self._connection.log("recipient refused", recipient=address, reason=refusal.code, cause=cause)
                     self._refuse(refusal)
                     return
             transaction.recipients.append(address)

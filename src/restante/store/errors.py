@@ -9,6 +9,25 @@ class StoreRefusal(Refusal):
     """Base of what a store refuses."""
 
 
+class StoreFault(StoreRefusal):
+    """The machine or the file is at fault, not what was asked for: an operator has to hear of it.
+
+    cause: what failed beneath, for the log alone; "" where the text says all there is.
+    """
+
+    cause = ""
+
+
+def cause_of(refusal: BaseException) -> str | None:
+    """What a log says beside a refusal that a store's fault stands behind; None for any other."""
+    link: BaseException | None = refusal
+    while link is not None:
+        if isinstance(link, StoreFault):
+            return link.cause or link.text
+        link = link.__cause__
+    return None
+
+
 class NoSuchAccount(StoreRefusal):
     code = "NO-SUCH-ACCOUNT"
 
@@ -116,34 +135,34 @@ class InUse(StoreRefusal):
     temporary = True
 
 
-class DiskFull(StoreRefusal):
+class DiskFull(StoreFault):
     """No room, or the reserve kept for removals is reached: 452 4.3.1, NO [OVERQUOTA]/[UNAVAILABLE]."""
 
     code = "DISK-FULL"
     temporary = True
 
 
-class StoreFailed(StoreRefusal):
+class StoreFailed(StoreFault):
     """Reading or writing failed beneath us (I/O error, corrupt file). Nothing half done. Cause is chained."""
 
     code = "STORE-FAILED"
     temporary = True
 
 
-class Busy(StoreRefusal):
+class Busy(StoreFault):
     """Another process held the store for longer than we wait."""
 
     code = "BUSY"
     temporary = True
 
 
-class NewerSchema(StoreRefusal):
+class NewerSchema(StoreFault):
     """The file was written by a newer Restante."""
 
     code = "NEWER-SCHEMA"
 
 
-class Damaged(StoreRefusal):
+class Damaged(StoreFault):
     """The file is not a store of ours, or is broken."""
 
     code = "DAMAGED"

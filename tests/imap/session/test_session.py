@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
+import os
+from typing import NoReturn
 
 import pytest
 
@@ -14,6 +17,7 @@ from restante.imap.commands.table import TABLE
 from restante.imap.grammar import commands, notify
 from restante.imap.session import capabilities
 from restante.imap.session.refusals import CODES, line_text
+from restante.store.sqlite.turns import Turns
 from restante.testing.memory import MemoryConnection
 
 from .support import SIMPLE, Authenticator, World, run
@@ -492,6 +496,28 @@ def test_what_is_refused_by_no_is_no_error_of_the_client() -> None:
             assert b"T BAD" in await client.do(b"NOSUCH")
         client.connection.feed(b"a NOSUCH\r\n")
         assert b"* BYE Too many errors" in await client.until(lambda written: b"BYE" in written)
+
+    run(scenario)
+
+
+def test_a_command_that_the_disk_refuses_is_logged_with_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks can do nothing about it; who runs the server has to hear of it."""
+
+    def failing(*_: object) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "/data/run/locks/turns")
+
+    async def scenario(world: World) -> None:
+        client = await world.client()
+        monkeypatch.setattr(Turns, "take", failing)
+        assert b"T NO [UNAVAILABLE] " in (answer := await client.do(b"CREATE letters"))
+        assert b"/data" not in answer
+        assert b"T NO [NONEXISTENT] " in await client.do(b"SELECT letters")  # a refusal of what was asked for is none
+        told = {
+            "command": "Create",
+            "reason": "STORE-FAILED",
+            "cause": f"{os.strerror(errno.EIO)}: /data/run/locks/turns",
+        }
+        assert client.connection.events == [("store failed", told)]
 
     run(scenario)
 

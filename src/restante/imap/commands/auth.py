@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...accounts.login import Admitted, LoginRefused
 from ...connection import ReadTimeout
 from ...errors import Refusal
+from ...store.errors import cause_of
 from ..grammar.commands import Authenticate, Enable, Login, StartTls, Unauthenticate
 from ..grammar.notify import EventGroup, NotifyEvent, NotifyFilter
 from ..session import capabilities
@@ -84,7 +85,7 @@ async def _exchange(session: ImapSession, exchange: SaslExchange, response: byte
 def _note(session: ImapSession, refusal: Refusal, **fields: object) -> None:
     """Log why somebody does not get in, where it is not the authenticator's refusal, which has its own line."""
     if not isinstance(refusal, LoginRefused):
-        session.connection.log("login refused", reason=refusal.code, **fields)
+        session.connection.log("login refused", reason=refusal.code, cause=cause_of(refusal), **fields)
 
 
 def _logged_in(session: ImapSession, admitted: Admitted) -> Reply:

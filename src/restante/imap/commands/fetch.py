@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ...store.errors import StoreRefusal
+from ...store.errors import StoreRefusal, cause_of
 from ...store.model import FlagMode, Flags, System
 from ...store.rights import Rights
 from ..grammar.commands import Binary, Body, Fetch, FetchItem, Item, Partial
@@ -99,7 +99,7 @@ async def _set_seen(session: ImapSession, view: View, spans: Spans) -> bool:
             view.mailbox.key, view.ranges(spans), FlagMode.ADD, Flags(System.SEEN)
         )
     except StoreRefusal as refusal:  # a full disk is no reason not to show mail
-        session.connection.log("seen not set", reason=refusal.code)
+        session.connection.log("seen not set", reason=refusal.code, cause=cause_of(refusal))
         return False
     view.note_own(flagged)
     return bool(len(flagged.changed))

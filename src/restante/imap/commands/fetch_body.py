@@ -22,6 +22,7 @@ from ...mime.pieces import Measuring, NotInPieces, Undoing, is_lines, with_line_
 from ...mime.scan import IDENTITY
 from ...mime.sections import decode_body, find, locate
 from ...store import parts as stored_parts
+from ...store.errors import cause_of
 from ...store.model import Column, Row
 from ..grammar.commands import Binary, Body, FetchItem, Item, SectionText
 from ..grammar.response import literal
@@ -158,6 +159,7 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
                 try:
                     complete = await _send_sections(session, plan, message) and complete
                 except Refusal as refusal:  # there is no way to say so within a response
+                    session.connection.log("message not read", reason=refusal.code, cause=cause_of(refusal))
                     raise SelectedLost(b"A message could not be read to its end.", code_of(refusal)) from refusal
                 session.write(b")\r\n")
                 message.data = None

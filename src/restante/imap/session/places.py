@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from ...errors import Refusal
 from ...inbox import is_inbox
 from ...store.directory import Account, fold_address
-from ...store.errors import NoPermission, NoSuchMailbox
+from ...store.errors import NoPermission, NoSuchMailbox, cause_of
 from ...store.interface import Store
 from ...store.model import INBOX, SEPARATOR, Mailbox
 from ...store.past import Past, PastState, PastStore
@@ -217,6 +217,8 @@ class Places:
         try:
             mailboxes = await place.store.mailboxes()
         except Refusal as refusal:  # somebody else's damaged file hides nobody's own mailboxes
-            self._session.connection.log("shared account not read", account=owner.address, reason=refusal.code)
+            self._session.connection.log(
+                "shared account not read", account=owner.address, reason=refusal.code, cause=cause_of(refusal)
+            )
             return []
         return [(place, replace(one, name=place.shown(one.name))) for one in mailboxes]

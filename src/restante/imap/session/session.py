@@ -17,12 +17,12 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
-from ...accounts.login import Authenticator
+from ...accounts.login import Authenticator, LoginUnavailable
 from ...clock import Clock
 from ...config.model import ImapTable, LimitsTable
 from ...connection import AccountClosed, Connection, ConnectionLost, OpenerClosed, ReadTimeout, ServerStopping
 from ...errors import Refusal
-from ...store.errors import NoSuchAccount
+from ...store.errors import NoSuchAccount, cause_of
 from ...store.interface import Engine
 from ...store.past import Past
 from ..commands.table import TABLE, Entry
@@ -139,7 +139,7 @@ class ImapSession(Standing):
             else:
                 await self._bye(b"This account has been disabled or removed.", b"CONTACTADMIN")
         except Refusal as refusal:  # met outside a command's own work: the account was removed, the file is damaged
-            self.connection.log("session ended", reason=refusal.code)
+            self.connection.log("session ended", reason=refusal.code, cause=cause_of(refusal))
             await self._bye(line_text(refusal.text), code_of(refusal))
         except Exception:
             await self._bye(b"Internal error %b; it has been noted." % self._short_id(), b"SERVERBUG")
@@ -190,6 +190,7 @@ class ImapSession(Standing):
         except BadCommand as bad:
             return Reply(line_text(bad.text), bad.code, Answer.BAD)
         except Refusal as refusal:
+            self._note_fault(refusal)
             return reply_to(refusal, try_create=True)
         return None
 
@@ -346,7 +347,14 @@ class ImapSession(Standing):
         except BadCommand as bad:
             return Reply(line_text(bad.text), bad.code, Answer.BAD)
         except Refusal as refusal:
+            self._note_fault(refusal, type(command).__name__)
             return reply_to(refusal, try_create=entry.files_mail)
+
+    def _note_fault(self, refusal: Refusal, command: str | None = None) -> None:
+        """Log a refusal that is the machine's or the file's fault: who is told so can do nothing about it."""
+        cause = cause_of(refusal)
+        if cause is not None and not isinstance(refusal, LoginUnavailable):  # that has its line
+            self.connection.log("store failed", command=command, reason=refusal.code, cause=cause)
 
     async def _bad(self, bad: Bad) -> None:
         """Answer what the reader refused; end a connection that sends little else but what is no command.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...accounts.login import Admitted, LoginRefused, LoginUnavailable, PrivacyRequired
 from ...errors import Refusal
-from ...store.errors import InUse
+from ...store.errors import InUse, cause_of
 from ..grammar.commands import Command, decode_response
 from ..grammar.reader import SASL_LIMIT, Overlong
 from ..grammar.responses import Code, challenge, err, ok
@@ -121,7 +121,9 @@ async def _enter(session: Pop3Session, admitted: Admitted) -> None:
         session.reply(err(b"Another POP3 session has this maildrop open.", Code.IN_USE))
         return
     except Refusal as refusal:
-        session.connection.log("maildrop not opened", account=account.address, reason=refusal.code)
+        session.connection.log(
+            "maildrop not opened", account=account.address, reason=refusal.code, cause=cause_of(refusal)
+        )
         session.reply(refused(refusal))
         return
     if delay > 0:
@@ -133,7 +135,7 @@ async def _enter(session: Pop3Session, admitted: Admitted) -> None:
 def _login_refused(session: Pop3Session, refusal: Refusal) -> bytes:
     """The answer; and a line in the log, where the authenticator has not written it."""
     if not isinstance(refusal, LoginRefused):
-        session.connection.log("login refused", reason=refusal.code)
+        session.connection.log("login refused", reason=refusal.code, cause=cause_of(refusal))
     text = str(refusal).encode("ascii", "replace")
     if isinstance(refusal, LoginRefused | PrivacyRequired):
         return err(text, Code.AUTH)

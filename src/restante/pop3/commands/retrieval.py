@@ -18,6 +18,7 @@ from ...errors import Refusal
 from ...mime.model import Limits, Trait
 from ...mime.scan import scan
 from ...mime.surrogate import surrogate
+from ...store.errors import cause_of
 from ...store.model import DropMessage
 from ..grammar.commands import Command
 from ..grammar.responses import END, ok
@@ -187,4 +188,4 @@ def _needs_surrogate(session: Pop3Session, message: DropMessage) -> bool:
 
 
 def _log_failure(session: Pop3Session, message: DropMessage, refusal: Refusal) -> None:
-    session.connection.log("message not read", uid=message.uid, reason=refusal.code)
+    session.connection.log("message not read", uid=message.uid, reason=refusal.code, cause=cause_of(refusal))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import Refusal
+from ...store.errors import cause_of
 from ..grammar.commands import Command
 from ..grammar.responses import Code, err, ok
 from .handler import State
@@ -45,7 +46,7 @@ async def quit_(session: Pop3Session, command: Command) -> None:
     try:
         await session.commit(with_deletions=True)
     except Refusal as refusal:
-        session.connection.log("maildrop not updated", reason=refusal.code)
+        session.connection.log("maildrop not updated", reason=refusal.code, cause=cause_of(refusal))
         text = b"Nothing was removed." if marked else b"The session's work could not be noted."
         session.reply(err(text, Code.SYS_TEMP if refusal.temporary else Code.SYS_PERM))
         return

@@ -19,7 +19,7 @@ from pathlib import Path
 import apsw
 
 from ..errors import Busy, Damaged, DiskFull, NewerSchema, StoreFailed
-from .faults import is_full
+from .faults import caused, is_full
 
 APPLICATION_ID = 0x52535444
 """PRAGMA application_id of directory.db ("RSTD")."""
@@ -157,17 +157,19 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (apsw.BusyError, apsw.LockedError) as error:
-        raise Busy("The directory is busy.", "Try again in a moment.") from error
+        raise caused(Busy("The directory is busy.", "Try again in a moment."), error) from error
     except apsw.FullError as error:
-        raise DiskFull(*NO_ROOM) from error
+        raise caused(DiskFull(*NO_ROOM), error) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise Damaged("The directory database is damaged.", "Put directory.db back from a backup.") from error
+        damaged = Damaged("The directory database is damaged.", "Put directory.db back from a backup.")
+        raise caused(damaged, error) from error
     except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
         if is_full(error):
-            raise DiskFull(*NO_ROOM) from error
-        raise StoreFailed(
+            raise caused(DiskFull(*NO_ROOM), error) from error
+        failed = StoreFailed(
             "The directory database cannot be read or written.", "Check the disk and the data folder's rights."
-        ) from error
+        )
+        raise caused(failed, error) from error
 
 
 def make_file(path: Path) -> None:
@@ -184,10 +186,11 @@ def make_file(path: Path) -> None:
             path.chmod(0o600)
     except OSError as error:
         if is_full(error):
-            raise DiskFull(*NO_ROOM) from error
-        raise StoreFailed(
+            raise caused(DiskFull(*NO_ROOM), error) from error
+        failed = StoreFailed(
             "The directory database cannot be opened.", "Check that the data folder exists and may be written."
-        ) from error
+        )
+        raise caused(failed, error) from error
 
 
 def connect(path: Path, busy_timeout: int) -> apsw.Connection:

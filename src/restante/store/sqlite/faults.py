@@ -8,11 +8,21 @@ from contextlib import contextmanager
 
 import apsw
 
-from ..errors import Busy, Damaged, DiskFull, StoreFailed, StoreRefusal
+from ..errors import Busy, Damaged, DiskFull, StoreFailed, StoreFault
 
 
-def refusal(error: apsw.Error | OSError) -> StoreRefusal:
+def refusal(error: apsw.Error | OSError) -> StoreFault:
     """The refusal that stands for an error from beneath; raise it `from` the error."""
+    return caused(_fault(error), error)
+
+
+def caused(fault: StoreFault, error: apsw.Error | OSError) -> StoreFault:
+    """The fault, with what a log says of its cause; raise it `from` the error."""
+    fault.cause = _described(error)
+    return fault
+
+
+def _fault(error: apsw.Error | OSError) -> StoreFault:
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return Busy("The mail store is busy.", "Try again in a moment.")
     if is_full(error):
@@ -20,6 +30,15 @@ def refusal(error: apsw.Error | OSError) -> StoreRefusal:
     if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
         return Damaged("This account's mail store is damaged.", "Run 'restante doctor' on it.")
     return StoreFailed("The mail store could not be read or written.", "Try again; tell the server's operator.")
+
+
+def _described(error: apsw.Error | OSError) -> str:
+    """The error for an operator: SQLite's code with its words, or the system's words with the file."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or str(error)
+    code = getattr(error, "extendedresult", 0)
+    name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code) or type(error).__name__
+    return f"{name}: {error}" if str(error) else str(name)
 
 
 def is_full(error: apsw.Error | OSError) -> bool:

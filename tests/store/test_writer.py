@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from restante.clock import system_random
-from restante.store.errors import DiskFull, StoreRefusal
+from restante.store.errors import DiskFull, StoreFailed, StoreRefusal
 from restante.store.model import FlagMode, Flags
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
@@ -133,6 +133,47 @@ def test_a_write_that_fails_leaves_nothing_and_the_next_one_works(
         await again.close()
 
     asyncio.run(scene())
+
+
+class ReadOnlyDisk(apsw.VFS):
+    """The system's files, which may be opened for reading alone while `closed` says so: as SQLite does by itself where
+    the system refuses more (EROFS, EACCES)."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        super().__init__("readonly", "unix", makedefault=True)
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the base class names it
+        if self.closed and flags[0] & apsw.SQLITE_OPEN_READWRITE:
+            flags[0] = flags[0] & ~(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) | apsw.SQLITE_OPEN_READONLY
+        return apsw.VFSFile("unix", name, flags)
+
+
+def test_a_disk_that_could_not_be_written_to_for_a_moment_is_written_to_again(installation: Installation) -> None:
+    """The file stayed open for reading as long as somebody used the account."""
+
+    mount = ReadOnlyDisk()
+
+    async def scene() -> None:
+        engine = engine_of(installation)
+        await engine.create_account(ACCOUNT)
+        store = engine.own(ACCOUNT)
+        box = await inbox(store)
+        await _append(store, box)
+        engine.handles.forget(ACCOUNT)
+        mount.closed = True
+        with pytest.raises(StoreFailed):
+            await _append(store, box)
+        before = await state(store)  # a reader has it open, too
+        mount.closed = False
+        assert await _append(store, box)
+        assert await state(store) != before
+        await engine.close()
+
+    try:
+        asyncio.run(scene())
+    finally:
+        mount.unregister()
 
 
 def test_a_full_disk_refuses_mail_and_still_removes(installation: Installation) -> None:

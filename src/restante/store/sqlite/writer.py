@@ -208,6 +208,10 @@ class Writers:
         grown = handle is not None and handle.log_has_grown
         if handle is not None and not grown:
             self._handles.release(handle)  # before the answer: who has it finds the account used by nobody
+        if any(job.error is not None and isinstance(job.error.__cause__, apsw.ReadOnlyError) for job in jobs):
+            # SQLite opens a file that cannot be written to for reading, and says nothing. It stays so for as long as it
+            # is open, which is as long as somebody uses the account: the next one opens it anew.
+            self._handles.forget(account)
         if newest:
             self._announce(account, newest)
         _resolve(jobs)

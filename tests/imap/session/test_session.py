@@ -522,6 +522,35 @@ def test_a_command_that_the_disk_refuses_is_logged_with_the_cause(monkeypatch: p
     run(scenario)
 
 
+def test_new_mail_is_shown_though_it_cannot_be_noted_that_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 3501 2.3.2: where it cannot be known which session is the first, a message is recent."""
+
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one")
+        first = await world.client(b"SELECT INBOX")
+        await world.add(b"two")
+        with monkeypatch.context() as patch:
+            patch.setattr(Turns, "take", full)
+            answer = await first.do(b"NOOP")
+            assert b"* 2 EXISTS\r\n* 2 RECENT\r\n" in answer
+            assert b"T OK" in answer
+            second = await world.client()
+            answer = await second.do(b"SELECT INBOX")
+            assert b"* 2 EXISTS\r\n" in answer
+            assert b"* 1 RECENT\r\n" in answer
+            assert b"T OK [READ-WRITE]" in answer
+            assert [event for event, _ in second.connection.events] == ["recent not noted"]
+        third = await world.client()
+        assert b"* 1 RECENT\r\n" in await third.ok(b"SELECT INBOX")
+        fourth = await world.client()
+        assert b"* 0 RECENT\r\n" in await fourth.ok(b"SELECT INBOX")
+
+    run(scenario)
+
+
 def test_rfc5258_3_an_empty_pattern_names_nothing_in_the_extended_form() -> None:
     async def scenario(world: World) -> None:
         client = await world.client()

@@ -21,7 +21,7 @@ from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ...store.errors import NoPermission, NoSuchMailbox
+from ...store.errors import NoPermission, NoSuchMailbox, StoreFault, cause_of
 from ...store.model import Delta, FlagTable, UidList
 from ..commands import contexts
 from ..grammar.commands import Close, Command, ESearch, Fetch, Search, Sort, Store, Thread
@@ -300,7 +300,17 @@ class Updates:
         """
         place = self._session.place
         if view.read_only:
-            low = max(view.mailbox.recent_uid + 1, arrived[0]) if arrived else view.mailbox.recent_uid + 1
-            view.add_recent(low, view.mailbox.uidnext - 1)
+            self._recent_for_all(view, arrived)
         elif view.mailbox.recent_uid + 1 < view.mailbox.uidnext or (place is not None and not place.own):
-            view.add_recent(*await self._session.selected_store.claim_recent(view.mailbox.key))
+            try:
+                view.add_recent(*await self._session.selected_store.claim_recent(view.mailbox.key))
+            except StoreFault as fault:
+                # A full disk is no reason not to show mail. Where it cannot be known whether this session is the first,
+                # messages are recent (RFC 3501 2.3.2): the next one is told so, too.
+                self._session.connection.log("recent not noted", reason=fault.code, cause=cause_of(fault))
+                self._recent_for_all(view, arrived)
+
+    def _recent_for_all(self, view: View, arrived: list[int]) -> None:
+        """Make new messages \\Recent in this session, and leave them so for the next."""
+        low = max(view.mailbox.recent_uid + 1, arrived[0]) if arrived else view.mailbox.recent_uid + 1
+        view.add_recent(low, view.mailbox.uidnext - 1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -22,7 +23,7 @@ from ...mime.pieces import Measuring, NotInPieces, Undoing, is_lines, with_line_
 from ...mime.scan import IDENTITY
 from ...mime.sections import decode_body, find, locate
 from ...store import parts as stored_parts
-from ...store.errors import cause_of
+from ...store.errors import Damaged, cause_of
 from ...store.model import Column, Row
 from ..grammar.commands import Binary, Body, FetchItem, Item, SectionText
 from ..grammar.response import literal
@@ -133,13 +134,15 @@ class Message:
 async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: Sequence[Row]) -> bool:
     """Write responses that hold body sections; `heads` are their beginnings, without closing parentheses.
 
-    Gives False where some section could not be decoded and was left out.
+    Gives False where some section could not be decoded and was left out. Raises Damaged, once those have been written
+    that can be read.
     """
     session.progress.end()  # which would speak within a literal that is half written
     messages = _messages(plan, rows)
     own = all(section.own for section in plan.bodies)
     selects = any(section.selector is not None for section in plan.bodies)
     start, complete, sections = 0, True, len(plan.bodies)
+    damaged: Damaged | None = None
     while start < len(messages):
         stop, octets = start, 0
         while stop < len(messages) and (
@@ -147,13 +150,17 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
         ):
             octets += messages[stop].size
             stop += 1
-        group = messages[start:stop]
-        await _read_group(session, plan, group)
+        group, told = messages[start:stop], heads[start:stop]
+        try:
+            await _read_group(session, plan, group)
+        except Damaged as found:
+            damaged = found
+            group, told = await _readable(session, plan, group, told)
         long = own and selects and any(message.header_octets > SELECTED_AT_ONCE for message in group)
         if own and not long and all(message.data is not None for message in group):
-            session.write(_answers(plan, heads[start:stop], group))
+            session.write(_answers(plan, told, group))
         else:
-            for head, message in zip(heads[start:stop], group, strict=True):
+            for head, message in zip(told, group, strict=True):
                 await _check(session, message)
                 session.write(head)
                 try:
@@ -170,6 +177,8 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
         if sections > 1 and sections * (stop - start + 1) > SECTIONS:
             await asyncio.sleep(0)  # others' turn: a client that reads fast never lets us wait
         start = stop
+    if damaged is not None:
+        raise damaged
     return complete
 
 
@@ -197,6 +206,20 @@ async def _read_group(session: ImapSession, plan: Plan, group: list[Message]) ->
         contents = await session.selected_store.read_contents([m.content for m in wanted])
         for message, data in zip(wanted, contents, strict=True):
             message.data = data
+
+
+async def _readable(
+    session: ImapSession, plan: Plan, group: list[Message], heads: Sequence[bytes]
+) -> tuple[list[Message], list[bytes]]:
+    """Of a group that cannot be read together, the messages that can be, each by itself, and their heads."""
+    kept: list[Message] = []
+    told: list[bytes] = []
+    for head, message in zip(heads, group, strict=True):
+        with suppress(Damaged):
+            await _read_group(session, plan, [message])
+            kept.append(message)
+            told.append(head)
+    return kept, told
 
 
 async def _check(session: ImapSession, message: Message) -> None:

@@ -21,6 +21,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from ...mime.model import Trait
+from ...store.errors import Damaged
 from ...store.interface import Shelf, Store
 from ...store.model import Column, FlagTable, Row, UidRanges
 from ..grammar.response import joined
@@ -60,13 +61,20 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, de
     """Write the responses for the messages of `spans`, a batch at a time, each batch drained.
 
     descending: from the highest UID to the lowest, as a limited command must (RFC 9738 3.1). Gives False where a
-    section could not be decoded and was left out (UNKNOWN-CTE).
+    section could not be decoded and was left out (UNKNOWN-CTE). Raises Damaged, once all that can be read has been
+    written: one page of the file that is broken keeps nobody from the other mail.
     """
     complete = True
+    damaged: Damaged | None = None
     most = BATCH if WIDE.isdisjoint(plan.columns) and not NARROW.issuperset(plan.columns) else NARROW_BATCH
     for some in _ordered(batches(spans, most), descending):
         for batch in _ordered(await _parts(session, view, some, plan), descending):
-            complete = await _send_batch(session, view, batch, plan, descending) and complete
+            try:
+                complete = await _send_batch(session, view, batch, plan, descending) and complete
+            except Damaged as found:
+                damaged = found
+    if damaged is not None:
+        raise damaged
     return complete
 
 

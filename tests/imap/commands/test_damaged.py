@@ -1,0 +1,48 @@
+"""Mail in a file that is broken somewhere: what can be read is given, what cannot is told."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.imap.session.support import ACCOUNT, World, run
+
+LARGE = b"x" * 300_000
+
+
+def break_message(world: World, uid: int) -> None:
+    """Take a message's octets away, as a broken page does."""
+    with closing(sqlite3.connect(world.engine.path(ACCOUNT.id))) as db, db:
+        db.execute(
+            "DELETE FROM chunk WHERE key >> 20 IN (SELECT e.content FROM placement p JOIN email e ON e.key = p.email"
+            " WHERE p.uid = ?)",
+            (uid,),
+        )
+
+
+@pytest.mark.parametrize(
+    ("items", "bodies"),
+    [
+        (b"BODY.PEEK[]", (b"one", b"three", LARGE)),
+        (b"(UID BODY.PEEK[])", (b"one", b"three", LARGE)),
+        (b"(BODY.PEEK[TEXT])", (b"one", b"three")),
+        (b"(BODY.PEEK[HEADER] BODY.PEEK[1])", (b"one", b"three")),
+    ],
+)
+def test_one_damaged_message_keeps_nobody_from_the_others(items: bytes, bodies: tuple[bytes, ...]) -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two", b"three", LARGE)
+        break_message(world, 2)
+        client = await world.client(b"SELECT INBOX")
+        got = await client.do(b"FETCH 1:4 " + items)
+        assert re.findall(rb"\* (\d+) FETCH", got) == [b"1", b"3", b"4"]
+        assert all(body in got for body in bodies)
+        assert b"T NO [CORRUPTION] " in got
+        assert b"* 2 FETCH (FLAGS" in await client.ok(b"FETCH 2 FLAGS")
+        assert b"T NO [CORRUPTION] " in await client.do(b"FETCH 2 " + items)
+        assert b"T OK" in await client.do(b"FETCH 3:4 " + items)
+
+    run(scenario)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -452,3 +454,59 @@ def test_a_text_made_before_it_had_headers_of_parts_is_made_again(tmp_path: Path
         assert await codes(store) == []
 
     asyncio.run(installation.play(scene))
+
+
+PAGE = 4096
+
+
+def page_of(db: apsw.Connection, table: str) -> int:
+    """A page in which rows of a table are, and nothing else."""
+    sql = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY pageno"
+    page = db.execute(sql, (table,)).fetchall()[0][0]
+    assert isinstance(page, int)
+    return page
+
+
+@pytest.mark.parametrize("repair", [False, True])
+@pytest.mark.parametrize(
+    ("table", "codes"),
+    [
+        ("chunk", {"content"}),
+        ("body_text", {"body-text"}),
+        ("answer", {"answers"}),
+        ("email", {"email"}),
+        ("seen", set()),
+    ],
+)
+def test_all_that_can_be_read_of_a_file_with_a_broken_page_is_checked_and_nothing_mended(
+    tmp_path: Path, table: str, codes: set[str], repair: bool
+) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    mail = [b"Subject: %d\r\n\r\n%b\r\n" % (n, bytes(random.Random(n).choices(b"abcdef", k=3000))) for n in range(100)]
+
+    async def scene() -> None:
+        engine = installation.open()
+        await engine.create_account(ACCOUNT)
+        store = engine.account(ACCOUNT)
+        messages = [NewMessage(await store.put(data), analyse(data), Flags(), 1_000_000, None) for data in mail]
+        await store.append(await inbox(store), messages)
+        while await store.fill_search():
+            pass
+        await engine.close()
+        with closing(connection(installation)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            page = page_of(db, table)
+        file = installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"
+        with file.open("r+b") as opened:
+            opened.seek((page - 1) * PAGE)
+            opened.write(random.Random(1).randbytes(PAGE))
+        before = file.read_bytes()
+        engine = installation.open()
+        found = [finding async for finding in engine.account(ACCOUNT).doctor(repair)]
+        assert {finding.code for finding in found} - {"file"} == {"pages", *codes}
+        assert len(found) < 90  # of a hundred messages most are whole
+        assert not any(finding.repairable or finding.repaired for finding in found)
+        await engine.close()
+        assert file.read_bytes() == before
+
+    asyncio.run(scene())

@@ -49,7 +49,7 @@ def _told(refusal: StoreRefusal) -> str:
     if isinstance(refusal, NoSuchAccount):
         return "Its file is not there. Put it back from a backup, or remove the account."
     if isinstance(refusal, Damaged):
-        return f"{refusal.text} It cannot be opened: put the account's file back from a backup."
+        return f"{refusal.text} It cannot be looked at: put the account's file back from a backup."
     return str(refusal)
 
 

@@ -1,31 +1,29 @@
 """Every invariant of an account's file, checked; what can be derived, mended. Never deletes a message.
 
 First the structure, in one short transaction (a snapshot even while the server works): numbers, since what is mended
-takes some, then references, counters, orphans. Then the contents, in small steps: each message is read, hashed,
-analysed again and compared with the answers that stand beside it. Derived things (counters, answers, keys, texts) are
-repaired by being made again; a message that nothing names any more is placed into the mailbox "Recovered".
+takes some, then references, counters, orphans. Then the contents (`doctor_contents`). Derived things (counters,
+answers, keys, texts) are repaired by being made again; a message that nothing names any more is placed into the mailbox
+"Recovered".
+
+Where pages of the file are broken, all the rest is looked at nevertheless, since who has no backup wants to know what
+is left; but nothing is mended: what a repair would go by may be what is missing.
 """
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import re
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from itertools import chain
 
 import apsw
 
-from ...mime.analyse import analyse
-from ...mime.model import Analysis, Limits
-from ...mime.text import body_text
-from ..backup import AnswerRow
-from ..errors import StoreRefusal
+from ...mime.model import Limits
 from ..model import Finding, System
-from . import answers, content, stamps
+from . import stamps
+from .doctor_contents import contents, transaction
 from .mend import Mender
-
-_BATCH = 64  # messages read per step of the contents' check
 
 
 def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Generator[Finding, None, None]:
@@ -33,26 +31,56 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Generat
 
     db: a connection of the caller's own, outside any transaction. Cost: one read of the whole file.
     """
+    why = ""
+    try:
+        for finding in _file(db, mender):
+            yield finding
+            if finding.code == "file" and _OF_PAGES.search(finding.text):
+                why = "as SQLite finds"
+    except apsw.CorruptError as error:
+        why = str(error)
+    if why:
+        text = f"pages of the file are broken ({why}); put it back from a backup. What can be read of it is checked"
+        yield Finding(PAGES, text, repairable=False)
+        for finding in _what_is_left(db, limits):
+            yield dataclasses.replace(finding, repairable=False)
+        return
     repair = mender is not None
-    yield from _file(db, mender)
-    with _transaction(db, repair):
+    with transaction(db, repair):
         mended = False
         numbering = mender if db.execute("SELECT 1 FROM account").get is not None else None  # gives mends their numbers
-        for finding in chain(
-            _numbers(db, repair),
-            _references(db, numbering),
-            _mailboxes(db, numbering),
-            _used(db, repair),
-            _orphans(db, numbering),
-            _sharing(db, repair),
-        ):
+        for finding in chain(*_structure(db, repair, numbering)):
             mended = mended or finding.repaired
             yield finding
         if mended and mender is not None:
             mender.outdate(db)
-    yield from _contents(db, mender, limits)
+    yield from contents(db, mender, limits)
 
 
+def _structure(db: apsw.Connection, repair: bool, numbering: Mender | None) -> tuple[Iterator[Finding], ...]:
+    return (
+        _numbers(db, repair),
+        _references(db, numbering),
+        _mailboxes(db, numbering),
+        _used(db, repair),
+        _orphans(db, numbering),
+        _sharing(db, repair),
+    )
+
+
+def _what_is_left(db: apsw.Connection, limits: Limits) -> Iterator[Finding]:
+    """What is found in a file of which pages are broken, as far as each look gets."""
+    with transaction(db, False):
+        for findings in _structure(db, False, None):
+            with suppress(apsw.CorruptError):  # told already; the look that met a broken page ends there
+                yield from findings
+    yield from contents(db, None, limits)
+
+
+PAGES = "pages"
+"""The code of a finding behind which nothing is mended, nor compared with anything outside of the file."""
+
+_OF_PAGES = re.compile(r"(?:Tree|Page|Freelist|page) \d+|Freelist: ")
 _OF_INDEX = re.compile(r"(?:missing from|wrong # of entries in|values differ from) index ")
 
 
@@ -77,7 +105,7 @@ def _reindexed(db: apsw.Connection, mender: Mender, found: list[Finding]) -> boo
     can go back to: whoever has asked since then would keep the message for ever.
     """
     try:
-        with _transaction(db, True):
+        with transaction(db, True):
             hidden = _hides_removals(db)
             db.execute("REINDEX")
             numbers = list(_numbers(db, True))
@@ -102,17 +130,6 @@ SELECT 1 FROM removed AS r NOT INDEXED WHERE NOT EXISTS (
     WHERE x.mailbox = r.mailbox AND x.modseq = r.modseq AND x.number = r.number)
 LIMIT 1
 """
-
-
-@contextmanager
-def _transaction(db: apsw.Connection, write: bool) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT" if write else "ROLLBACK")
 
 
 _BROKEN_REFERENCES = (
@@ -294,68 +311,3 @@ def _sharing(db: apsw.Connection, repair: bool) -> Iterator[Finding]:
             yield Finding(code, f"{text} (mailbox {mailbox}, {count} rows)", True, repair)
         if repair:
             db.execute(f"DELETE {rows}")
-
-
-_STORED = """
-SELECT e.key, e.id, e.content, c.digest, b.body, e.key <= (SELECT COALESCE(MAX(email), 0) FROM body_text)
-FROM email e
-JOIN content c ON c.key = e.content
-LEFT JOIN body_text b ON b.email = e.key
-WHERE e.key > ? ORDER BY e.key LIMIT ?
-"""
-
-
-def _contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iterator[Finding]:
-    """Each message read, hashed, analysed again; a few at a time, so that no transaction stays open for long. One that
-    has been purged meanwhile is nobody's concern any more: what seems wrong is looked at together with the email."""
-    last = 0
-    while rows := list(db.execute(_STORED, (last, _BATCH))):
-        stored = answers.read(db, [row[0] for row in rows])
-        for (key, id, number, digest, body, due), said in zip(rows, stored, strict=True):
-            try:
-                data = content.read(db, number, 0, None)
-            except StoreRefusal as error:
-                if _is_there(db, key):
-                    yield Finding("content", f"{id}: its octets cannot be read: {error.text}", repairable=False)
-                continue
-            if hashlib.sha256(data).digest() != digest:
-                yield Finding("hash", f"{id}: its octets are not those that were stored", repairable=False)
-                continue
-            found = analyse(data, limits)
-            if said != _row_of(found):
-                with _transaction(db, mender is not None):
-                    wrong = _is_there(db, key)
-                    if wrong and mender is not None:
-                        mender.rewrite(db, key, found)
-                        mender.outdate(db, key)
-                if wrong:
-                    text = f"{id}: what FETCH, SORT, SEARCH or POP3 answer is not what the message says"
-                    yield Finding("answers", text, True, mender is not None)
-            if due and not _same_text(body, readable := body_text(data, limits)):
-                with _transaction(db, mender is not None):
-                    wrong = _is_there(db, key)
-                    if wrong and mender is not None:
-                        mender.rewrite_body(db, key, readable)
-                if wrong:
-                    text = f"{id}: SEARCH looks at another text than it has"
-                    yield Finding("body-text", text, True, mender is not None)
-        last = rows[-1][0]
-
-
-def _is_there(db: apsw.Connection, email: int) -> bool:
-    return db.execute("SELECT 1 FROM email WHERE key = ?", (email,)).get is not None
-
-
-def _row_of(found: Analysis) -> AnswerRow:
-    """What should stand there: the header's text as it comes back from its stored form."""
-    header = content.decode_text(content.encode_text(found.text.header))
-    return answers.row_of(found)._replace(text_header=header)
-
-
-def _same_text(stored: bytes | None, text: str) -> bool:
-    if not stored:  # none, or bodies.UNREADABLE
-        return False
-    try:
-        return content.decode_text(stored) == content.decode_text(content.encode_text(text))
-    except StoreRefusal:
-        return False

@@ -30,11 +30,15 @@ async def examine(store: SqliteStore, repair: bool) -> AsyncIterator[Finding]:
         db = await asyncio.to_thread(connect, store._path, wait=WRITER_WAIT)
     try:
         # Closed before the connection is, where who asks hears no more: a transaction may be open in them.
+        broken = False
         with closing(doctor.check(db, mender, engine.analysis)) as findings:
             while (finding := await _stepped(db, findings)) is not None:
+                broken = broken or finding.code == doctor.PAGES
                 if finding.code in ("answers", "body-text") and finding.repaired:
                     _discard_index(store)  # a text may be another one now
                 yield finding
+        if broken:
+            return  # what is compared with something else would have to be whole
         wrong = False
         with closing(indexes.check(db, engine.index_path(store.account), engine.locks)) as findings:
             while (finding := await _stepped(db, findings)) is not None:

@@ -699,6 +699,33 @@ def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: P
     assert "half-done deliveries were never tried again deliveries=3" in out.getvalue()
 
 
+def test_a_housekeeper_that_cannot_begin_says_so_and_begins_once_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("restante.server.housekeeping.ELECTION", 0.001)
+    out, begun = io.StringIO(), asyncio.Event()
+
+    class Counted(Housekeeper):
+        async def round(self, engine: Engine) -> None:
+            begun.set()
+
+    async def run() -> None:
+        clock = ManualClock()
+        log = make_logger("error", "plain", clock, out)
+        (tmp_path / "housekeeping.lock").mkdir()
+        keeper = Counted(cast(Engine, SimpleNamespace()), Config(), tmp_path, clock, log)
+        keeper.start()
+        for _ in range(5):
+            await asyncio.sleep(0.002)  # it tries again meanwhile, and says nothing more
+        (tmp_path / "housekeeping.lock").rmdir()
+        await asyncio.wait_for(begun.wait(), PATIENCE)
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert out.getvalue().count("housekeeping cannot begin") == 1
+    assert os.strerror(errno.EISDIR) in out.getvalue()
+
+
 def test_one_housekeeper_of_two_works(tmp_path: Path) -> None:
     rounds: list[str] = []
     begun = asyncio.Event()

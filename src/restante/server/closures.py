@@ -17,6 +17,7 @@ from ..clock import Clock
 from ..connection import AccountClosed, OpenerClosed
 from ..errors import Refusal
 from ..store.directory import Directory, Login
+from ..store.errors import cause_of
 from ..store.interface import Engine
 from .channel import Channel
 from .logs import Logger
@@ -85,7 +86,7 @@ class ClosureWatch:
             return
         self._failing = True
         if isinstance(error, Refusal):
-            self._log.warning("closed accounts not looked for", reason=error.code)
+            self._log.warning("closed accounts not looked for", reason=error.code, cause=cause_of(error))
         else:
             self._log.error("looking for closed accounts failed", fault=error)
 

@@ -71,7 +71,7 @@ class Housekeeper:
         await asyncio.wait([self._task])
 
     async def _run(self, engine: Engine) -> None:
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = await self._lock_file()
         try:
             # A lock that another process holds wakes nobody: it is tried again now and then.
             while not _locked(handle):  # noqa: ASYNC110 - above
@@ -87,6 +87,19 @@ class Housekeeper:
                 self._next = self._clock.monotonic() + PERIOD
         finally:
             os.close(handle)
+
+    async def _lock_file(self) -> int:
+        """The lock file, opened. Where that cannot be done (a full disk, rights) it is tried again: it is space that
+        would never be given free otherwise."""
+        told = False
+        while True:
+            try:
+                return os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                if not told:
+                    self._log.error("housekeeping cannot begin", reason=error.strerror, file=str(self._lock))
+                told = True
+            await asyncio.sleep(ELECTION)
 
     async def round(self, engine: Engine) -> None:
         """Go through all accounts once. A refusal of one account's store is logged and does not stop the rest."""

@@ -193,6 +193,27 @@ def test_rfc5321_6_1_a_message_is_answered_before_the_next_one_is_filed(data: by
     assert len(delivery.delivered) == 3
 
 
+def test_a_fault_of_ours_is_told_with_what_is_owed_from_before() -> None:
+    """Whoever does not hear that his first message was filed sends it again."""
+
+    class Failing(NotingDelivery):
+        async def resolve(self, address: str, size: int | None = None) -> tuple[Target, ...]:
+            if self.delivered:
+                raise MemoryError
+            return await super().resolve(address, size)
+
+    connection = MemoryConnection()
+    connection.feed(BEGIN + b"DATA\r\nmessage\r\n.\r\n" + BEGIN[len(HELLO) :])
+    with pytest.raises(MemoryError):
+        asyncio.run(LmtpSession(connection, Failing(), LimitsTable(), "mx").run())
+    replies = connection.written.split(b"\r\n")[:-1]
+    assert replies[-3:] == [
+        b"250 2.1.5 Delivered.",
+        b"250 2.1.0 Sender taken.",
+        b"421 4.3.0 Internal error %b; it has been noted." % connection.id.encode(),
+    ]
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_the_answer_goes_out_before_its_line_in_the_log(gone: bool) -> None:
     """gone: the peer does not take it. It was filed all the same, so the line is written."""

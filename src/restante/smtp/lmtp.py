@@ -88,7 +88,7 @@ class LmtpSession:
 
     async def run(self) -> None:
         """Serve until QUIT, loss, silence or too many errors. Faults of ours come through to the caller,
-        which logs them with the connection's id."""
+        which logs them with the connection's id, once the peer has heard of it, and what it is owed of before."""
         try:
             await self._serve()
         except ReadTimeout:
@@ -97,6 +97,9 @@ class LmtpSession:
             self._last_words("4.3.2", "The server is stopping.")
         except ConnectionLost:
             self._connection.log("connection lost")
+        except Exception:
+            self._last_words("4.3.0", f"Internal error {self._connection.id}; it has been noted.")
+            raise
 
     def _last_words(self, enhanced: str, text: str) -> None:
         """Written without waiting: the peer may be long gone."""

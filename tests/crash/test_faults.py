@@ -22,7 +22,7 @@ from restante.query.language import All, Contains, Field
 from restante.store.errors import DiskFull, NoSuchAccount, StoreRefusal
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, NewMessage, Pop3Delete
-from restante.store.sqlite.engine import SqliteEngine
+from restante.store.sqlite.engine import LOOK_AT_DISK, SqliteEngine
 
 from .vfs import Call, FaultyDisk, Shelf, faulty_disk
 
@@ -328,6 +328,35 @@ def test_a_full_disk_refuses_and_lets_read_and_forgets_nothing(data: Path, disk:
             await expunge(store)
             await append(store)
             assert await findings(store) == []
+
+    asyncio.run(scene())
+
+
+def test_the_reserve_is_not_touched_by_what_comes_within_a_second(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure of free space is believed for so long: each message found as much room as the one before."""
+    real = os.statvfs(data)
+
+    def with_room(_path: object) -> os.statvfs_result:
+        fields = list(real)
+        fields[4] = (74 << 20) // real.f_frsize
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "statvfs", with_room)
+
+    async def scene() -> None:
+        engine = engine_on(data, reserve=64 << 20)
+        store = engine.account(ACCOUNT)
+        clock, box = engine.clock, await key(store, "INBOX")
+        messages = [await new(store, n, 2_800_000) for n in range(90, 94)]  # 3.15 MB each
+        for each in messages[:3]:
+            await store.room_for(each.blob.size)  # asking takes none
+            await store.append(box, [each])
+        with pytest.raises(DiskFull):
+            await store.append(box, messages[3:])
+        assert isinstance(clock, ManualClock)
+        clock.advance(LOOK_AT_DISK)
+        await append(store)
+        await engine.close()
 
     asyncio.run(scene())
 

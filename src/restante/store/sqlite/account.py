@@ -363,11 +363,11 @@ class SqliteStore(Octets, Retention, Sharing):
         self.look(quota.check_room, size, await self._quota())
 
     def _ready(self, messages: Sequence[ReadyMessage]) -> list[Prepared]:
-        self._engine.check_room(sum(message.blob.size for message in messages))
+        self._engine.check_room(sum(message.blob.size for message in messages), filing=True)
         return [emails.prepared(message) for message in messages]
 
     async def _prepared(self, messages: Sequence[NewMessage]) -> list[Prepared]:
-        self._engine.check_room(sum(message.blob.size for message in messages))
+        self._engine.check_room(sum(message.blob.size for message in messages), filing=True)
         if len(messages) < MANY_PREPARED and all(map(emails.is_short, messages)):
             return emails.prepare_all(messages)
         return await asyncio.to_thread(emails.prepare_all, messages)

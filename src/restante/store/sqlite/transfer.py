@@ -144,7 +144,7 @@ def _check_weight(engine: SqliteEngine, octets: int) -> None:
     """Raises TooMuchAtOnce, DiskFull."""
     if octets > engine.settings.transfer:
         raise TooMuchAtOnce("That is more than one command carries to another account.", "Name fewer messages.")
-    engine.check_room(octets)
+    engine.check_room(octets, filing=True)
 
 
 def _plain(source: Store) -> SqliteStore:

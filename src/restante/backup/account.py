@@ -38,6 +38,9 @@ SIDE_BITS = 13
 MOST_SEGMENTS = 40
 """Segments of a mailbox beside those of a whole writing, past which it is written anew: a restore reads all of them."""
 LEAST_WEIGHT = 1_000
+NEVER = MarkData("", 0, ())
+"""The mark of no account: one of which something is missing is looked at by every run, so that it is told of each time,
+and taken as soon as it can be read."""
 
 
 class Taken(Record):
@@ -116,7 +119,7 @@ async def take(
     )
     messages, octets = sum(box.messages for box in boxes), sum(box.octets for box in boxes)
     id = await apart(writer.put_data, root)
-    return AccountLine(store.account, address, at, root.mark, id, messages, octets)
+    return AccountLine(store.account, address, at, NEVER if root.missing else root.mark, id, messages, octets)
 
 
 async def _last(writer: Writer, line: AccountLine) -> AccountData | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from restante.backup.choose import snapshot_of
@@ -19,8 +20,8 @@ from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, NoReposi
 from restante.backup.folder import Folder
 from restante.backup.index import Spot
 from restante.backup.look import LOOK, Looking
-from restante.backup.names import shown
-from restante.backup.objects import Kind
+from restante.backup.names import SNAPSHOTS, shown
+from restante.backup.objects import Kind, encode
 from restante.backup.prune import CannotPrune, prune
 from restante.backup.repository import Repository
 from restante.backup.retention import Keep
@@ -303,12 +304,14 @@ def test_that_the_newest_snapshot_is_gone_is_told_until_there_is_another(
     shutil.rmtree(root / "written")
     assert checked(world).right
     *_, newest = sorted((root / "snapshots").iterdir())
-    aside = newest.read_bytes()
+    last = world.repository().latest()
+    assert last is not None
     for place in (newest, root / "twin" / "snapshots" / newest.name):
         place.unlink()
     for _ in range(2):
         assert [each.name for each in checked(world).damages] == [f"snapshots/{newest.name}"]
-    newest.with_name(f"{2**20:010x}-{newest.name.partition('-')[2]}").write_bytes(aside)
+    another = encode(msgspec.structs.replace(last.data, serial=2**20))
+    world.repository().put_file(SNAPSHOTS, another, f"{2**20:010x}-", twice=True)
     assert checked(world).right
     assert checked(world).right
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from restante.backup import names, objects
-from restante.backup.choose import name_of
+from restante.backup.choose import name_of, snapshot_of
 from restante.backup.errors import AppendOnly, Corrupt, NeedsPrivateKey, NoRepository, NotEmpty
 from restante.backup.prune import GRACE, forget, prune
 from restante.backup.repository import Repository
@@ -51,7 +51,7 @@ def forged(world: World, serial: int) -> str:
     repository = world.repository()
     latest = repository.latest()
     assert latest is not None
-    data = msgspec.structs.replace(latest.data, at=1, pages=(), persons=(), files=())
+    data = msgspec.structs.replace(latest.data, at=1, pages=(), persons=(), files=(), serial=serial)
     return repository.put_file(names.SNAPSHOTS, objects.encode(data), f"{serial:010x}-", twice=True)
 
 
@@ -222,6 +222,52 @@ def test_a_head_that_was_put_right_is_read_again(tmp_path: Path) -> None:
             repository.message(digest)
         pack.write_bytes(whole)
         assert repository.message(digest) == message(1)
+        await world.engine.close()
+
+    play(scene())
+
+
+def copied(world: World, name: str, serial: int) -> str:
+    """An old snapshot's files under a new number, as whoever can add files can put them there without any key."""
+    copy = f"{names.SNAPSHOTS}/{serial:010x}-{names.sha_of(name)}"
+    for here, there in ((name, copy), (names.twin(name), names.twin(copy))):
+        world.location.put(there, world.location.get(here))
+    return copy
+
+
+def test_an_old_snapshot_under_a_new_number_is_not_the_newest(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        first = (await world.take()).snapshot
+        await put(world.ann, "INBOX", message(1))
+        second = (await world.take()).snapshot
+        copy = copied(world, first.name, 9)
+        assert snapshot_of(world.repository(), "latest").name == second.name
+        assert snapshot_of(world.repository(), first.id).name == first.name
+        found = verify(world.repository(), NOW, everything=True)
+        assert [each.error.name for each in found.broken] == [copy]
+        assert (await world.take()).messages == 0, "the run goes on from the newest"
+        assert name_of(world.repository(), first.id) == copy
+        assert forget(world.repository(), copy)
+        assert verify(world.repository(), NOW, everything=True).right
+        assert snapshot_of(world.repository(), first.id).name == first.name
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_who_cannot_read_a_sealed_backup_is_told_of_a_copy_under_a_new_number(tmp_path: Path) -> None:
+    async def scene() -> None:
+        world = SealedWorld(tmp_path)
+        await world.fill()
+        first = (await world.tonight()).snapshot
+        await put(world.ann, "INBOX", message(1))
+        await world.tonight()
+        assert verify(world.writer(), NOW, everything=True).right
+        copy = copied(world, first.name, 9)
+        found = verify(world.writer(), NOW, everything=True)
+        assert [each.name for each in found.damages] == [copy, names.twin(copy)]
         await world.engine.close()
 
     play(scene())

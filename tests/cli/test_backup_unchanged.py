@@ -20,6 +20,8 @@ import pytest
 from restante.backup import ahead, keys, unchanged
 from restante.backup.folder import Folder
 from restante.backup.keys import Passphrase
+from restante.backup.names import LAST_SERIAL, snapshot_serial
+from restante.backup.objects import SnapshotData, encode
 from restante.backup.repository import Repository
 from restante.cli import backup_again, entry
 from restante.cli.backup_again import plain_run, settle
@@ -66,7 +68,8 @@ def test_the_same_snapshot_is_written_once_more(work: Work) -> None:
         match = LINE.match(line)
         assert match is not None, line
         assert match[1] == snapshot.id
-        assert msgspec.structs.replace(snapshot.data, at=before.data.at) == before.data
+        like = msgspec.structs.replace(before.data, at=snapshot.data.at, serial=snapshot_serial(snapshot.name))
+        assert snapshot.data == like
         assert before.data.at <= snapshot.data.at
     assert [int(each.name[10:20], 16) for each in found] == [1, 2, 3, 4]
     assert not list((work.place / ".tmp").iterdir())
@@ -84,6 +87,12 @@ def test_whole_runs_and_short_ones_follow_each_other(work: Work) -> None:
     said = attempt(work) or ""
     assert LINE.match(said) is not None
     assert work.cli("backup", "verify", work.cli.place, "--all", *work.cli.key).exit_code == 0
+
+
+@pytest.mark.parametrize("serial", [1, 127, 128, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32, LAST_SERIAL])
+def test_a_number_of_any_size_is_written_as_a_whole_run_writes_it(serial: int) -> None:
+    data = SnapshotData(1, 2, "host", "0", (), b"", (), (), 0, 0, 0, (), serial)
+    assert encode(data).endswith(b"\x00" + unchanged.ending(serial))
 
 
 def test_it_is_restored_as_any_other(work: Work) -> None:
@@ -300,7 +309,7 @@ def test_several_at_once(work: Work) -> None:
         assert (process.returncode, said) == (0, b"")
     found = work.snapshots()
     assert len(found) == 5
-    assert len({msgspec.structs.replace(each.data, at=0) for each in found}) == 1
+    assert len({msgspec.structs.replace(each.data, at=0, serial=0) for each in found}) == 1
     work.whole()
     assert attempt(work) is not None
 

@@ -55,13 +55,24 @@ def _none(text: str, remedy: str, unreadable: Sequence[Corrupt]) -> NoRepository
 
 
 def name_of(repository: Repository, wanted: str) -> str:
-    """The file of the snapshot whose id begins so, also of one that cannot be read. Raises NoRepository."""
+    """The file of the snapshot whose id begins so, also of one that cannot be read; of several, the one that cannot: a
+    copy under another number has the same id. Raises NoRepository."""
     here = repository.snapshot_names()
     meant = [name for name in here if len(wanted) >= 4 and name.rpartition("-")[2].startswith(wanted.lower())]
+    if len(meant) > 1:
+        meant = [name for name in meant if not _reads(repository, name)] or meant
     if len(meant) != 1:
         which = "There is no snapshot" if not meant else "There are several snapshots"
         raise NoRepository(f"{which} {wanted}.", "See 'restante backup list'.")
     return meant[0]
+
+
+def _reads(repository: Repository, name: str) -> bool:
+    try:
+        repository.snapshot(name)
+    except Corrupt:
+        return False
+    return True
 
 
 _ID = re.compile(r"[0-9a-fA-F]+")

@@ -303,7 +303,8 @@ class FileLine(Struct, frozen=True, array_like=True):
 class SnapshotData(Struct, frozen=True, array_like=True):
     """What a snapshot's file holds. at: seconds UTC, when the run began. host: of the machine. restante: its version.
     pages: of accounts. common, persons: the directory. accounts, messages, octets: sums. failed: (address, why) of
-    accounts that could not be read and stand here as in an earlier snapshot, if at all."""
+    accounts that could not be read and stand here as in an earlier snapshot, if at all. serial: that its file's name
+    begins with, 0 where that is not said: else who can add files could give an old one a new number."""
 
     version: int
     at: int
@@ -317,6 +318,7 @@ class SnapshotData(Struct, frozen=True, array_like=True):
     messages: int
     octets: int
     failed: tuple[tuple[str, str], ...]
+    serial: int = 0
 
 
 KINDS: dict[type[Struct], Kind] = {

@@ -43,6 +43,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from . import names, objects
 from .errors import AppendOnly, Corrupt, Overtaken
 from .objects import SnapshotData
@@ -60,7 +62,6 @@ def publish(repository: Repository, data: SnapshotData) -> Snapshot:
     """See `Repository.put_snapshot`."""
     from .repository import Snapshot
 
-    content = objects.encode(data)
     here = repository.snapshot_names()
     if not _base_is_there(repository, here):
         raise _overtaken()
@@ -70,6 +71,8 @@ def publish(repository: Repository, data: SnapshotData) -> Snapshot:
             "A snapshot of this backup has the last of all numbers: it is forged.",
             "Forget it: 'restante backup forget'. 'restante backup list' shows it last.",
         )
+    data = msgspec.structs.replace(data, serial=serial)
+    content = objects.encode(data)
     name = repository.put_file(names.SNAPSHOTS, content, f"{serial:010x}-", twice=True)
     first = {name for name, _ in repository.location.names(names.SNAPSHOTS)}
     twins = {name.removeprefix(f"{names.TWIN}/") for name, _ in repository.location.names(names.twin(names.SNAPSHOTS))}

@@ -239,6 +239,9 @@ class Repository(Reading):
         data = objects.decode(self.read_twins(name, FileKind.SNAPSHOT), SnapshotData)
         if not EARLIEST <= data.at <= LATEST:
             raise Corrupt(f"{name} has a date that no calendar has: it is forged.", FORGET, name=name)
+        if data.serial not in (0, names.snapshot_serial(name)):
+            text = f"{name} is a copy of the snapshot number {data.serial:x}: somebody has given it another number."
+            raise Corrupt(text, FORGET, name=name)
         return Snapshot(name, data)
 
     def snapshots(self) -> list[Snapshot]:

@@ -238,11 +238,12 @@ def again(note: Note, root: bytes, at: int, random: Random) -> str | None:
     content = _open(files, data)
     if content is None:
         return None
-    then, now = _beginning(content[3:7], note), _beginning(at.to_bytes(4, "big"), note)
-    if not content.startswith(then) or content[-1:] != b"\x90":  # nobody was left out
-        return None
-    sealed = _seal(files, now + content[len(then) :], random(_SALT))
     serial = int(note.snapshot.partition("/")[2].partition("-")[0], 16) + 1
+    then, now = _beginning(content[3:7], note), _beginning(at.to_bytes(4, "big"), note)
+    if not content.startswith(then) or not content.endswith(ending(serial - 1)):
+        return None
+    content = now + content[len(then) : -len(ending(serial - 1))] + ending(serial)
+    sealed = _seal(files, content, random(_SALT))
     name = f"snapshots/{serial:010x}-{sha256(sealed).hexdigest()}"
     for each in (f"twin/{name}", name):
         _put(note.location, each, sealed, random)
@@ -250,8 +251,16 @@ def again(note: Note, root: bytes, at: int, random: Random) -> str | None:
 
 
 def _beginning(at: bytes, note: Note) -> bytes:
-    """A snapshot's first octets: an array of twelve, its version, `at` (4 octets), the host and the program."""
-    return b"\x9c\x01\xce" + at + _text(note.host) + _text(note.program)
+    """A snapshot's first octets: an array of thirteen, its version, `at` (4 octets), the host and the program."""
+    return b"\x9d\x01\xce" + at + _text(note.host) + _text(note.program)
+
+
+def ending(serial: int) -> bytes:
+    """A snapshot's last octets: nobody was left out, its number as MessagePack."""
+    for most, head, octets in ((1 << 7, b"", 1), (1 << 8, b"\xcc", 1), (1 << 16, b"\xcd", 2), (1 << 32, b"\xce", 4)):
+        if serial < most:
+            return b"\x90" + head + serial.to_bytes(octets, "big")
+    return b"\x90\xcf" + serial.to_bytes(8, "big")
 
 
 def _text(text: str) -> bytes:

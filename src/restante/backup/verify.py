@@ -127,6 +127,8 @@ def verify(
     newest = _newest_gone(files, stamps, written.gone, done)
     if repository.reads:
         _walk(repository, done, bad, files, now, walks)
+    else:
+        _copies(files, written, done)
     if mending:
         broken = [each.name for each in done.damages] + [twin for one in done.single if (twin := twin_of(one))]
         done.mended = [name for name, _ in disturbed if repository.location.put_back(name)]
@@ -340,6 +342,16 @@ def _absent(repository: Repository, files: dict[str, int], written: Written, don
                 done.damages.append(Damage(name, f"{name} is missing.", spare))
     if names.DESCRIPTOR not in files:
         done.damages.append(Damage(names.DESCRIPTOR, "repository.json is missing.", True))
+
+
+def _copies(files: Iterable[str], written: Written, done: Verified) -> None:
+    """Snapshots that cannot be opened, whose octets a list of files names under another number: who opens them sees
+    which number they were given."""
+    right = {names.sha_of(name): name for name in written.snapshots}
+    for name in sorted(files):
+        plain = name.removeprefix(names.TWIN + "/")
+        if names.snapshot_serial(name) and right.get(names.sha_of(name), plain) != plain:
+            done.damages.append(Damage(name, f"{name} is a copy of {right[names.sha_of(name)]}.", False))
 
 
 def _newest_gone(files: Iterable[str], stamps: Iterable[str], gone: Collection[str], done: Verified) -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from restante.backup import keys, names
-from restante.backup.errors import BackupRefusal, Corrupt, NewerFormat, NoRepository, NotEmpty, WrongKey
+from restante.backup import ahead, keys, names
+from restante.backup.errors import BackupRefusal, Corrupt, NewerFormat, NoMemory, NoRepository, NotEmpty, WrongKey
 from restante.backup.folder import Folder
 from restante.backup.keys import KeyFile, Passphrase, make_key_file, parse_key_file, parse_passphrase
 from restante.backup.repository import Repository
@@ -68,6 +70,33 @@ def test_no_slot_of_another_backup_counts_as_the_one_that_is_left(tmp_path: Path
         made.remove_key(first.name)
     made.remove_key(strange.name)
     assert [kept.name for kept in kept_slots(place)] == [first.name]
+
+
+def test_a_slot_that_asks_for_more_than_there_is_keeps_no_other_from_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has added it, newer than the one that opens."""
+    place = Folder(tmp_path / "b", system_random)
+    made = Repository.init(place, Passphrase(b"first"), "first", 1, system_random)
+    (first,) = kept_slots(place)
+    costly = keys.encode_slot(msgspec.structs.replace(first.slot, created=9, memory=4 << 20, passes=100))
+    tried: list[int] = []
+
+    def derive(**asked: Any) -> Any:
+        tried.append(asked["memory_cost"])
+        if asked["memory_cost"] > 64:
+            raise MemoryError
+        return right(**asked)
+
+    right = Argon2id
+    monkeypatch.setattr(keys, "Argon2id", derive)
+    for file in names.slots(keys.slot_name(costly)):
+        place.put(file, costly)
+    assert Repository.open(place, Passphrase(b"first"), system_random).secrets == made.secrets
+    assert tried == [64], "what costs least is tried first"
+    assert [slot["created"] for slot in ahead.slots(str(tmp_path / "b"), "passphrase")] == [1, 9]
+    with pytest.raises(NoMemory, match="4096 MiB"):
+        Repository.open(place, Passphrase(b"other"), system_random)
 
 
 def test_two_who_remove_each_the_others_key_leave_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -470,7 +470,7 @@ def test_a_slot_that_asks_for_too_much_is_not_begun(cli: Cli, field: str) -> Non
     data = json.dumps(slot).encode()
     path.with_name(f"{sha256(data).hexdigest()[:32]}-1").write_bytes(data)
     entry.begin_key(["backup", "list", cli.place, *cli.key])
-    assert ahead._made == {}
+    assert [numbers for _, _, *numbers in ahead._made] in ([], [[keys.MEMORY, keys.PASSES, keys.LANES]])
     cli("backup", "list", cli.place, *cli.key)
 
 

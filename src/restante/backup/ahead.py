@@ -68,13 +68,13 @@ def begin(root: str, passphrase: bytes) -> bool:
 
 
 def _first(root: str, passphrase: bytes) -> _Wanted | None:
-    """What the key is made of, of the passphrase's slot that was made last. Slots are read as `keys` writes them, each
+    """What the key is made of, of the passphrase's slot that is tried first. Slots are read as `keys` writes them, each
     a line of JSON, without what reads JSON: where one is written otherwise, or is damaged, a key is made in vain."""
-    newest, found = -1, None
+    first, found = (0, 0), None
     for _, line in _lines(root):
-        created = _number(line, b"created")
-        if _said(line, b"method") == b"passphrase" and created > newest:
-            newest, found = created, line
+        turn = turn_of(*(_number(line, each) for each in (b"memory", b"passes", b"created")))
+        if _said(line, b"method") == b"passphrase" and (found is None or turn < first):
+            first, found = turn, line
     if found is None:
         return None
     try:
@@ -83,6 +83,12 @@ def _first(root: str, passphrase: bytes) -> _Wanted | None:
         return None
     numbers = (_number(found, b"memory"), _number(found, b"passes"), _number(found, b"lanes"))
     return _checked(passphrase, salt, *numbers)
+
+
+def turn_of(memory: int, passes: int, created: int) -> tuple[int, int]:
+    """When a slot is tried, by what it says: those that cost least first, of these the newest. Who adds one that costs
+    gigabytes and minutes has them asked for of whoever has no other key."""
+    return memory * passes, -created
 
 
 def _said(line: bytes, field: bytes) -> bytes:
@@ -150,8 +156,8 @@ def of_slot(passphrase: bytes, slot: Slot) -> bytes | None:
 
 
 def slots(root: str, method: str) -> list[Slot]:
-    """Slots of this kind at a folder, in the order in which they are tried: the newest first."""
-    return sorted((slot for slot in _slots(root) if slot.get("method") == method), key=_created, reverse=True)
+    """Slots of this kind at a folder, in the order in which they are tried (`turn_of`)."""
+    return sorted((slot for slot in _slots(root) if slot.get("method") == method), key=_turn)
 
 
 def _slots(root: str) -> Iterator[Slot]:
@@ -184,9 +190,9 @@ def _lines(root: str) -> Iterator[tuple[str, bytes]]:
             yield name, data
 
 
-def _created(slot: Slot) -> float:
-    created = slot.get("created")
-    return created if isinstance(created, int) else -1
+def _turn(slot: Slot) -> tuple[int, int]:
+    memory, passes, created = (slot.get(each) for each in ("memory", "passes", "created"))
+    return turn_of(*(each if isinstance(each, int) else -1 for each in (memory, passes, created)))
 
 
 def octets(slot: Slot, field: str) -> bytes:

@@ -36,6 +36,12 @@ class WrongKey(BackupRefusal):
     code = "WRONG-KEY"
 
 
+class NoMemory(BackupRefusal):
+    """What a passphrase is tried with has more memory to take than there is."""
+
+    code = "NO-MEMORY"
+
+
 class NeedsPrivateKey(BackupRefusal):
     """The backup is sealed, and what was given is the key that writes it."""
 

@@ -24,7 +24,7 @@ from ..values import Value
 from . import ahead
 from .ahead import MOST_LANES, MOST_MEMORY, MOST_PASSES
 from .crypto import KEY_OCTETS, derive
-from .errors import UNREADABLE, BackupRefusal, Corrupt, NewerFormat
+from .errors import UNREADABLE, BackupRefusal, Corrupt, NewerFormat, NoMemory
 
 VERSION, SEALED_VERSION = 1, 2
 """Of a slot. The second is of a repository that is sealed to a public key: who does not know of that must not go on."""
@@ -125,7 +125,7 @@ def make_slot(
 
 
 def open_slot(slot: Slot, secret: Secret) -> bytes | None:
-    """The root key, None where the secret is another one. Raises NewerFormat, Corrupt."""
+    """The root key, None where the secret is another one. Raises NoMemory."""
     if (slot.method is Method.PASSPHRASE) != isinstance(secret, Passphrase):
         return None
     try:
@@ -141,11 +141,17 @@ def _wrapping(slot: Slot, secret: Secret) -> bytes:
         return derive(hmac.digest(secret.key, slot.salt, "sha256"), b"key file")
     derived = ahead.derived(secret.text, slot.salt, slot.memory, slot.passes, slot.lanes)
     if derived is None:
-        argon2id = Argon2id(
-            salt=slot.salt, length=KEY_OCTETS, iterations=slot.passes, lanes=slot.lanes, memory_cost=slot.memory
-        )
-        with ONE:
-            derived = argon2id.derive(secret.text)
+        try:
+            argon2id = Argon2id(
+                salt=slot.salt, length=KEY_OCTETS, iterations=slot.passes, lanes=slot.lanes, memory_cost=slot.memory
+            )
+            with ONE:
+                derived = argon2id.derive(secret.text)
+        except MemoryError as error:
+            raise NoMemory(
+                f"A key of the backup takes {slot.memory >> 10} MiB of memory to try, which are not there.",
+                "Give the program more memory, or open the backup with a key file, which takes none.",
+            ) from error
     return derive(derived, b"passphrase")
 
 

@@ -18,7 +18,7 @@ from ..clock import Random
 from ..values import Value
 from . import keys, names, objects
 from .crypto import KEY_OCTETS, VERIFY, Secrets
-from .errors import UNREADABLE, Corrupt, Missing, NewerFormat, NoRepository, NotEmpty, WrongKey
+from .errors import UNREADABLE, Corrupt, Missing, NewerFormat, NoMemory, NoRepository, NotEmpty, WrongKey
 from .keys import Kept, Opening, Secret, WritingKey
 from .location import Location
 from .objects import SnapshotData
@@ -102,7 +102,7 @@ class Repository(Reading):
     def open(cls, location: Location, secret: Opening, random: Random, notes: Path | None = None) -> Repository:
         """notes: folder in which it is remembered what sealed repositories have, where it cannot be read.
 
-        Raises NoRepository, WrongKey, NewerFormat, LocationFailed.
+        Raises NoRepository, WrongKey, NoMemory, NewerFormat, LocationFailed.
         """
         if isinstance(secret, WritingKey):
             return cls._open_to_write(location, secret, random, notes)
@@ -110,8 +110,13 @@ class Repository(Reading):
         if not slots:
             raise none_here(location)
         found: Repository | None = None
+        untried: NoMemory | None = None
         for kept in in_turn(location, slots):
-            root = keys.open_slot(kept.slot, secret)
+            try:
+                root = keys.open_slot(kept.slot, secret)
+            except NoMemory as error:
+                untried = error  # another one may cost less
+                continue
             if root is None:
                 continue
             sealed = kept.slot.restante_backup_key == keys.SEALED_VERSION
@@ -121,6 +126,8 @@ class Repository(Reading):
             if opened._check_descriptor():
                 return opened
             found = found or opened  # another slot may have been added to lead away from this repository
+        if found is None and untried is not None:
+            raise untried
         if found is None:
             raise WrongKey("No key of this backup opens with that.", "Check the passphrase, or name a key file.")
         return found

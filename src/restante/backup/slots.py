@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from . import keys, names
+from .ahead import turn_of
 from .errors import Corrupt, NewerFormat, NoRepository
 from .keys import Kept
 from .location import Location
@@ -34,10 +35,10 @@ def kept_slots(location: Location) -> Iterator[Kept]:
 
 
 def in_turn(location: Location, slots: list[Kept]) -> list[Kept]:
-    """Slots in the order in which they are tried: the newest first; where a thief can add some, which may ask for much
-    memory and time, those that came first."""
+    """Slots in the order in which they are tried: `ahead.turn_of`; where a thief can add some, which may be many, those
+    that came first."""
     if not location.append_only:
-        return sorted(slots, key=lambda one: one.slot.created, reverse=True)
+        return sorted(slots, key=lambda one: turn_of(one.slot.memory, one.slot.passes, one.slot.created))
     came = {one.name: [at for file in names.slots(one.name) if (at := location.arrived(file))] for one in slots}
     return sorted(slots, key=lambda one: min(came[one.name], default=math.inf))
 

@@ -7,6 +7,7 @@ import errno
 import os
 import random
 import shutil
+import stat
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -238,6 +239,27 @@ def test_what_others_leave_there_stops_nothing_and_stays(pristine: tuple[World, 
     assert len(done.forgotten) == 2
     assert all(path.exists() for path in strangers)
     assert [each.id for each in world.repository().snapshots()] == [each.id for each in done.kept]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "link", "folder"])
+def test_what_is_no_file_is_not_waited_for(pristine: tuple[World, Path], tmp_path: Path, kind: str) -> None:
+    """Somebody has put it there under a name of ours: who opens a pipe to read it waits for who writes, for ever."""
+    world, root = copied(pristine, tmp_path)
+    path = root / "index" / ("0" * 64)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "socket":
+            os.mknod(path, stat.S_IFSOCK | 0o600)
+        case "link":
+            path.symlink_to(path)
+        case _:
+            path.mkdir()
+    found = checked(world)
+    assert [each.name for each in found.damages] == ([f"index/{path.name}"] if kind != "folder" else [])
+    assert not found.broken
+    assert not found.touched
+    assert world.repository().latest() is not None
 
 
 def test_a_file_that_the_disk_does_not_give_back_is_damaged_and_no_more(

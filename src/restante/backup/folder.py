@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,12 @@ TEMPORARY = ".tmp"
 
 _OPENING = (DESCRIPTOR, KEYS)
 
-UNREADABLE = frozenset({errno.EIO, errno.EBADMSG, errno.EISDIR, getattr(errno, "EUCLEAN", errno.EIO)})
-"""What a damaged file answers who reads it: a sector that cannot be read, checksums of a file system that do not agree.
-No more than that file is lost. (EUCLEAN is Linux's.)"""
+UNREADABLE = frozenset(
+    {errno.EIO, errno.EBADMSG, errno.EISDIR, errno.ENXIO, errno.ELOOP, getattr(errno, "EUCLEAN", errno.EIO)}
+)
+"""What a damaged file answers who reads it: a sector that cannot be read, checksums of a file system that do not agree;
+or what is none: a folder, a socket, a link that leads to itself. No more than that file is lost. (EUCLEAN is
+Linux's.)"""
 
 
 class Folder(Location):
@@ -177,9 +181,16 @@ class Folder(Location):
         """See to the rights of a folder that is there."""
 
 
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # or who has put a named pipe there would be waited for, for ever
+
+
 def _read(path: Path, offset: int, count: int | None) -> bytes:
-    with path.open("rb", buffering=0) as stream:
-        size = os.fstat(stream.fileno()).st_size
+    with open(path, "rb", buffering=0, opener=_opener) as stream:  # pathlib takes no opener
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EBADMSG, "It is no file", os.fspath(path))
+        size = status.st_size
         left = max(0, size - offset) if count is None else min(count, max(0, size - offset))
         pieces = []
         while left > 0 and (piece := os.pread(stream.fileno(), min(left, 1 << 30), offset)):

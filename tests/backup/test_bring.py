@@ -12,9 +12,10 @@ import pytest
 from restante.backup.analysing import Analyser, analysing
 from restante.backup.bring import Bringing, Brought, bring_out
 from restante.backup.choose import line_of
-from restante.backup.errors import NoRepository, NotEmpty
-from restante.backup.repository import Snapshot
+from restante.backup.errors import Corrupt, NoRepository, NotEmpty
+from restante.backup.repository import Repository, Snapshot
 from restante.backup.restore import Choice, Restored, restore_all, restore_removed
+from restante.backup.run import lines_of
 from restante.exchange.detect import open_source
 from restante.exchange.export import Form
 from restante.mime.model import DEFAULT_LIMITS
@@ -414,6 +415,44 @@ def test_the_directory_comes_back_as_it_was(tmp_path: Path) -> None:
         assert done.files == {"restante.toml": b"x"}
         with pytest.raises(Exists):
             await now.fill(await was.common(), [])
+        await engine.close()
+
+    begun(tmp_path, scene)
+
+
+def test_what_was_lost_before_a_restore_was_cut_off_is_told_when_it_goes_on(tmp_path: Path) -> None:
+    """Of one account the messages, of another its list, which can be read again: it has an empty store by then."""
+
+    async def scene(world: World, pool: Analyser) -> None:
+        await put(world.ann, "INBOX", message(0))
+        await put(world.bob, "INBOX", message(1), message(2))
+        snapshot = (await world.take()).snapshot
+        new, files = tmp_path / "new", dict[str, bytes]()
+        lines = lines_of(world.repository(), snapshot)
+        damaged = world.repository()
+        read = damaged.read
+
+        def unread(id: bytes, what: type[Any]) -> Any:
+            if id == lines[ANN].root:
+                raise Corrupt("damaged")
+            return read(id, what)
+
+        def cut_off(found: Mapping[str, bytes]) -> None:
+            raise OSError(errno.ENOSPC, "no room")
+
+        async def give(repository: Repository, put: Callable[[Mapping[str, bytes]], None]) -> Restored:
+            return await restore_all(engine, repository, snapshot, new, DEFAULT_LIMITS, lambda octets: None, put)
+
+        engine = world.open(new)
+        damaged.read = unread  # type: ignore[method-assign]
+        damaged.places = lambda digests: ((each, None) for each in digests)  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="no room"):
+            await give(damaged, cut_off)
+        done = await give(world.repository(), files.update)
+        assert [(each.address, each.why.partition(" ")[0]) for each in done.lost] == [
+            ("ann@example.com", "1"),
+            ("bob@example.com", "2"),
+        ]
         await engine.close()
 
     begun(tmp_path, scene)

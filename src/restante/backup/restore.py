@@ -310,13 +310,15 @@ async def restore_account(
                 await _mailbox(building, repository, line, box, answers, choice, preparers, begun, done, told)
             sides = await asyncio.to_thread(_sides, repository, root, line.address, gone, done)
             await building.finish(*sides)
-    except AnotherStore:
-        if surely:
+    except (AnotherStore, AccountExists) as error:
+        if surely and isinstance(error, AnotherStore):
             raise
+        done.earlier += 1  # an account's file is put in place when all is in it that could be read
+        short = sum(box.messages for box in root.mailboxes) - (await engine.sizes(line.id)).messages
+        if short > 0:
+            why = f"{short} of its messages had not come back before the restore was cut off."
+            done.lost.append(Lost(line.address, "", 0, "", why))
         return granted
-    except AccountExists:
-        done.earlier += 1
-        return granted  # whole, since an account's file is put in place when it is
     done.mailboxes += len(root.mailboxes)
     return granted
 

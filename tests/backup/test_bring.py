@@ -87,6 +87,8 @@ def test_what_is_missing_comes_back_under_new_uids_as_it_was(tmp_path: Path) -> 
             assert (received, thread) == (77, threads[id])
         assert {each.uidl for each in await ann.maildrop()} == drop | set(ids[:4]), "POP3 knows them again"
         assert counts(await bringing(world, pool, snapshot).in_place()) == (0, 6, 0), "nothing is doubled"
+        await bringing(world, pool, snapshot).in_place(set_flags=True)
+        assert (await rows(world, "INBOX"))[4][2].wire == b"$Keep", "nor does it become deleted"
         assert await findings(ann) == []
 
     begun(tmp_path, scene)

@@ -25,7 +25,7 @@ Then = Mapping[str, set[str]]
 @dataclass(frozen=True, slots=True)
 class Missing:
     """What would come back. present, moved: how many are there, or elsewhere. flags: UID -> what they were, of those
-    present whose flags are others now."""
+    present whose flags are others now; \\Deleted is never set."""
 
     rows: list[Placed] = field(default_factory=list)
     present: int = 0
@@ -50,8 +50,11 @@ def missing(rows: Iterable[Placed], mailbox: str, here: Here, then: Then) -> Mis
             taken[row.email_id] = number + 1
             present += 1
             uid, now = there[number]
-            if now != flags_of(row):
-                flags[uid] = flags_of(row)
+            was = flags_of(row)
+            if not now.system & System.DELETED:
+                was = Flags(was.system & ~System.DELETED, was.keywords)  # or the next EXPUNGE would take it away
+            if now != was:
+                flags[uid] = was
         elif any(
             name not in then.get(row.email_id, ()) and not name.startswith(f"{BESIDE}/")
             for name in places

@@ -70,7 +70,12 @@ class Result:
 @click.option("--imap", metavar="NAME", help="To the IMAP account of this copy; with --user: HOST[:PORT].")
 @with_copies
 @with_login()
-@click.option("--flags", "set_flags", is_flag=True, help="Set flags of messages that are there back to what they were.")
+@click.option(
+    "--flags",
+    "set_flags",
+    is_flag=True,
+    help="Set flags of messages that are there back to what they were, \\Deleted left out.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would come back, and do nothing.")
 @with_json
 @with_place

@@ -380,6 +380,20 @@ def test_without_any_index_all_is_found_in_the_packs(pristine: tuple[World, Path
     restorable(world, tmp_path, set())
 
 
+def test_prune_makes_an_index_again_that_was_lost(pristine: tuple[World, Path], tmp_path: Path) -> None:
+    """Else every run and restore from then on would read what is in each pack."""
+    world, root = copied(pristine, tmp_path)
+    for path in root.glob("index/*"):
+        path.write_bytes(b"damaged")
+    assert verify(world.repository(), NOW, everything=True, mending=True).mended
+    packs = {path.name for folder in ("mail", "meta") for path in (root / folder).glob("*/*")}
+    assert world.repository().index.packs.keys() == set()
+    prune(world.repository(), Keep(last=9), NOW)
+    assert world.repository().index.packs.keys() == packs
+    assert not world.repository().index_packs().packs
+    restorable(world, tmp_path / "after", set())
+
+
 def test_messages_of_a_block_that_is_damaged_are_named_with_their_snapshots(
     pristine: tuple[World, Path], tmp_path: Path
 ) -> None:

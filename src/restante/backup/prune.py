@@ -131,7 +131,7 @@ def prune(
         old_lists, condemned = list(repository.files(names.CONDEMNED)), {}
     old_indexes = list(repository.files(names.INDEX))
     torn = repository.index.torn
-    repository.index_packs()
+    untold_packs = repository.index_packs().packs
     complete(repository)
     absent = repository.leave_out_absent()
     if not force and (untold := sorted(repository.index.torn - absent)):
@@ -143,7 +143,7 @@ def prune(
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
     many = len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS
-    if location.append_only or due or absent or torn or many:
+    if location.append_only or due or absent or torn or untold_packs or many:
         _merge_indexes(repository, done, old_indexes, absent.union(pack.name for pack in due), condemned)
     if sealed:
         note_gone(repository, [names.pack(pack.name, pack.mail) for pack in due])

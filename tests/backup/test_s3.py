@@ -14,6 +14,8 @@ from restante.backup.errors import BackupRefusal, LocationFailed, NotEmpty
 from restante.backup.prune import GRACE, prune
 from restante.backup.retention import Keep
 from restante.backup.s3 import Bucket
+from restante.backup.s3_api import Version
+from restante.backup.s3_kept import KeptBucket
 from restante.backup.s3_settings import Credentials, Place, Remote, place_of
 from restante.backup.verify import verify
 from restante.clock import system_random
@@ -365,6 +367,21 @@ def test_a_server_without_conditional_requests_is_asked_first(s3: Weed, monkeypa
     location.put("a", b"second")
     assert location.get("a") == b"first"
     assert not location._conditional
+
+
+def test_a_listing_that_begins_anew_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a server that does not know where to go on it would never end."""
+    pytest.importorskip("obstore")
+    location = bucket(Place("bucket", "p", "http://127.0.0.1:9", "us-east-1", Credentials("a", "b")))
+    first = [(f"p/mail/{number:04}", 1) for number in range(module.LISTED)]
+    monkeypatch.setattr(location, "_page", lambda prefix, after: first)
+    with pytest.raises(LocationFailed, match="first objects"):
+        list(location.names(""))
+    kept = KeptBucket(location)
+    version = Version("p/mail/0000", "1", False, True, 1, "", 0.0)
+    monkeypatch.setattr(kept._api, "versions", lambda prefix, after: ([version], ("p/mail/0000", "1")))
+    with pytest.raises(LocationFailed, match="first objects"):
+        list(kept.names(""))
 
 
 def test_without_obstore_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,8 @@ class Bucket(Location):
         last: str | None = None
         while True:
             page = self.attempt("", partial(self._page, prefix, last))
+            if last is not None and page and page[0][0] <= last:
+                raise unlisted(self.place.url)
             for path, size in page:
                 last = path
                 name = path.removeprefix(own)
@@ -252,6 +254,14 @@ class Bucket(Location):
                 raise answer.refusal(self.place.url, name, kind) from cause
             self.sleep(pause * (1 - self.random(1)[0] / 510))
             pause = min(PAUSES[1], pause * 2)
+
+
+def unlisted(url: str) -> LocationFailed:
+    """Why a listing is not gone on with: what comes next came before, and would go on coming."""
+    return Refused(
+        f"The server of {url} does not list more than the first objects.",
+        "It must know start-after, and markers of versions: ask whoever runs it.",
+    )
 
 
 class _Short(Exception):

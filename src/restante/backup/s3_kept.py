@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import partial
 
 from .errors import AppendOnly, BackupRefusal, LocationFailed, Missing
-from .s3 import MARKS, Bucket, Refused, Unable
+from .s3 import MARKS, Bucket, Refused, Unable, unlisted
 from .s3_api import Api, Version, pages
 from .s3_settings import Place
 
@@ -224,4 +224,12 @@ class KeptBucket(Bucket):
         return found
 
     def _pages(self, prefix: str) -> Iterator[list[Version]]:
-        return pages(lambda after: self.attempt("", lambda: self._api.versions(prefix, after)))
+        asked: set[tuple[str, str]] = set()
+
+        def page(after: tuple[str, str]) -> tuple[list[Version], tuple[str, str] | None]:
+            if after in asked:
+                raise unlisted(self.place.url)
+            asked.add(after)
+            return self.attempt("", lambda: self._api.versions(prefix, after))
+
+        return pages(page)

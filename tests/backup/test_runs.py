@@ -13,7 +13,9 @@ from restante.backup.errors import NoRepository
 from restante.backup.look import Looking
 from restante.backup.objects import AccountData
 from restante.backup.restore import read_mailbox
+from restante.backup.rewind import snapshot_before
 from restante.backup.segments import Changes, make_segment
+from restante.clock import ManualClock
 from restante.store.directory import NotFound
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags
@@ -321,6 +323,13 @@ def test_snapshots_are_named_by_id_date_or_latest(tmp_path: Path) -> None:
         for wrong in ("2027-01-14", "nothing", "2027-x"):
             with pytest.raises(NoRepository):
                 snapshot_of(repository, wrong)
+        # A clock that is wrong for a night: what is taken then is not of the days after it.
+        world.clock = ManualClock(world.clock.now() - 20 * 86400)
+        strange = (await world.take()).snapshot
+        assert snapshot_of(world.repository(), "2027-01-16").name == taken[1].name
+        assert snapshot_before(world.repository(), taken[1].data.at).name == taken[1].name
+        assert snapshot_of(world.repository(), "2027-01-01").name == strange.name
+        assert snapshot_of(world.repository(), "latest").name == strange.name
         await world.engine.close()
 
     play(scene())

@@ -27,7 +27,7 @@ def snapshot_of(repository: Repository, wanted: str) -> Snapshot:
         wanted = named[1]
     if "-" in wanted:
         at = _instant(wanted)
-        before = [each for each in found if each.data.at <= at]
+        before = sorted((each for each in found if each.data.at <= at), key=lambda each: each.data.at)
         if not before:
             oldest = f" The oldest, {found[0].id}, is of {_text(found[0].data.at)}." if found else ""
             raise _none(

@@ -43,7 +43,7 @@ class FromSnapshot:
 
 def snapshot_before(repository: Repository, at: int) -> Snapshot:
     """The newest snapshot at an instant or before it. Raises NoSnapshot."""
-    found = [each for each in repository.snapshots() if each.data.at <= at]
+    found = sorted((each for each in repository.snapshots() if each.data.at <= at), key=lambda one: one.data.at)
     if not found:
         raise NoSnapshot("There is no snapshot that old in this backup.", "See 'restante backup list'.")
     return found[-1]

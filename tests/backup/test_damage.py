@@ -380,6 +380,31 @@ def test_without_any_index_all_is_found_in_the_packs(pristine: tuple[World, Path
     restorable(world, tmp_path, set())
 
 
+def test_mending_gives_up_no_snapshot_for_what_others_left_among_them(
+    pristine: tuple[World, Path], tmp_path: Path
+) -> None:
+    world, root = copied(pristine, tmp_path)
+    (root / "snapshots" / "Thumbs.db").write_bytes(b"from elsewhere")
+    found = verify(world.repository(), NOW, everything=True, mending=True)
+    assert ([each.name for each in found.damages], found.mended) == (["snapshots/Thumbs.db"], [])
+
+
+@pytest.mark.parametrize("folder", ["meta", "snapshots", "keys"])
+def test_what_is_damaged_in_both_places_is_said_to_be_kept_in_none(
+    pristine: tuple[World, Path], tmp_path: Path, folder: str
+) -> None:
+    world, root = copied(pristine, tmp_path)
+    repository = world.repository()
+    first = sorted(path for path in root.glob(f"{folder}/**/*") if path.is_file())[0]
+    twin = first.with_name(first.name[:-1] + "2") if folder == "keys" else root / "twin" / first.relative_to(root)
+    first.write_bytes(b"damaged")
+    found = verify(repository, NOW, everything=True)
+    assert [each.spare for each in found.damages] == [True]
+    twin.write_bytes(b"damaged")
+    found = verify(repository, NOW, everything=True)
+    assert [each.spare for each in found.damages] == [False, False]
+
+
 def test_prune_makes_an_index_again_that_was_lost(pristine: tuple[World, Path], tmp_path: Path) -> None:
     """Else every run and restore from then on would read what is in each pack."""
     world, root = copied(pristine, tmp_path)

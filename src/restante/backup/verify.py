@@ -113,6 +113,7 @@ def verify(
     chosen = set(files) if everything else _share(files, stamps, now) | damaged
     done.left = len(files) - len(chosen)
     bad = _Bad()
+    wrong: dict[str, Corrupt] = {}
     threads = max(cores(), repository.location.at_once)
     with ThreadPoolExecutor(threads, thread_name_prefix="backup-verify") as pool:
         for name, error in pool.map(lambda name: (name, _file(repository, name, bad)), sorted(chosen)):
@@ -120,7 +121,9 @@ def verify(
             done.octets += files[name]
             told(files[name])
             if error is not None:
-                done.damages.append(Damage(names.shown(name), error.text, _spare(name, files)))
+                wrong[name] = error
+    right = files.keys() - wrong.keys()
+    done.damages = [Damage(names.shown(name), error.text, _spare(name, right)) for name, error in wrong.items()]
     disturbed = repository.location.disturbed()
     done.damages += [Damage(name, text, True) for name, text in disturbed]
     _absent(repository, files, written, done, bad)
@@ -134,9 +137,9 @@ def verify(
         done.mended = [name for name, _ in disturbed if repository.location.put_back(name)]
         done.mended += [name for name in broken if name not in done.mended and mend(repository, name)]
         newest = _give_up(repository, done, newest)
-    wrong = {each.name for each in done.damages}
+    told_of = {each.name for each in done.damages}
     kept = {name: at for name, at in stamps.items() if name in files}
-    kept |= {name: -now if name in wrong else now for name in chosen if names.is_ours(name)}
+    kept |= {name: -now if name in told_of else now for name in chosen if names.is_ours(name)}
     done.fresh, done.oldest = _freshness(files, kept, now)
     if newest is not None:
         kept[newest] = -now  # so that it is told again
@@ -302,13 +305,13 @@ _DERIVED = (names.INDEX, names.READ, names.WRITTEN)
 """What damages no message: it follows from the rest, or says what to look at."""
 
 
-def _spare(name: str, files: Iterable[str]) -> bool:
-    """Whether something else says what this file says."""
+def _spare(name: str, right: Collection[str]) -> bool:
+    """Whether something else says what this file says. right: files that are there, and were not found damaged."""
     if slot := names.slot_of(name):
-        return all(each in files for each in names.slots(slot))
+        return any(each in right for each in names.slots(slot))
     if name.startswith(names.TWIN):
-        return name.removeprefix(names.TWIN + "/") in files
-    return names.twin(name) in files or name.startswith(_DERIVED) or name == names.DESCRIPTOR
+        return name.removeprefix(names.TWIN + "/") in right
+    return names.twin(name) in right or name.startswith(_DERIVED) or name == names.DESCRIPTOR
 
 
 def _absent(repository: Repository, files: dict[str, int], written: Written, done: Verified, bad: _Bad) -> None:
@@ -372,7 +375,7 @@ def _give_up(repository: Repository, done: Verified, newest: str | None) -> str 
     `_newest_gone`; None where that is one of them."""
     mended = {name.removeprefix(names.TWIN + "/") for name in done.mended}
     told = {each.name for each in done.damages if each.name.startswith(names.SNAPSHOTS) and not each.spare}
-    gone = [name for name in sorted(told - mended) if not _is_there(repository, name)]
+    gone = [name for name in sorted(told - mended) if names.is_ours(name) and not _is_there(repository, name)]
     note_gone(repository, gone)
     return None if newest in gone else newest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import apsw
@@ -14,7 +15,10 @@ from restante.backup.look import Looking
 from restante.backup.objects import AccountData
 from restante.backup.restore import read_mailbox
 from restante.backup.rewind import snapshot_before
+from restante.backup.run import run
 from restante.backup.segments import Changes, make_segment
+from restante.backup.verify import verify
+from restante.backup.writer import Writer
 from restante.clock import ManualClock
 from restante.store.directory import NotFound
 from restante.store.interface import Store
@@ -330,6 +334,26 @@ def test_snapshots_are_named_by_id_date_or_latest(tmp_path: Path) -> None:
         assert snapshot_before(world.repository(), taken[1].data.at).name == taken[1].name
         assert snapshot_of(world.repository(), "2027-01-01").name == strange.name
         assert snapshot_of(world.repository(), "latest").name == strange.name
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_file_that_was_emptied_is_in_the_snapshot(tmp_path: Path) -> None:
+    """It is all that is new that night: a pack of one object without octets."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await world.take()
+        done = await run(world.engine, world.repository(), world.clock, "host", {"restante.toml": b""})
+        assert verify(world.repository(), int(world.clock.now()), everything=True).right
+        engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert (restored.files, restored.lost) == ({"restante.toml": b""}, [])
+        await engine.close()
+        with Writer(world.repository()) as writer:
+            writer.put_message(sha256(b"").digest(), b"")
+        assert world.repository().message(sha256(b"").digest()) == b""
         await world.engine.close()
 
     play(scene())

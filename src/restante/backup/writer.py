@@ -229,10 +229,11 @@ class Writer:
 
     def flush(self) -> None:
         """Write what waits: durable and indexed when it returns."""
-        several = self.repository.location.at_once > 1 and all(here.raw or here.frames for here in self._packs.values())
+        both = all(here.objects or here.frames for here in self._packs.values())
+        several = self.repository.location.at_once > 1 and both
         threads = self._begun() if several else self._threads
         for here in self._packs.values():
-            if here.raw:
+            if here.objects:  # whose octets may be none: an empty file, a message of nothing
                 self._end_block(here, threads)
             if here.frames:
                 self._end_pack(here, threads)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +14,12 @@ from restante.backup.folder import Folder
 from restante.backup.location import Location
 from restante.backup.prune import GRACE, prune
 from restante.backup.retention import Keep
+from restante.backup.run import Done
 from restante.backup.verify import verify
 from restante.clock import system_random
 
-from .support import ANN, World, message, play, put, state
+from .sealing import SealedWorld
+from .support import ALL, ANN, World, message, play, put, state
 
 NOW = 1_800_000_000
 
@@ -118,6 +122,79 @@ def test_a_prune_that_fails_anywhere_loses_nothing(tmp_path: Path, kind: str) ->
         assert snapshot is not None
         engine, _ = await world.give(snapshot, tmp_path / "new")
         assert await state(engine.account(ANN)) == last
+        await engine.close()
+        await world.engine.close()
+
+    play(scene())
+
+
+class Disordered(Folder):
+    """Writes packs beside each other, as to a bucket. The first one of mail fails when another one is there."""
+
+    at_once = 2
+    failing = True
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, system_random)
+        self._first: str | None = None
+        self._another = threading.Event()
+
+    def put(self, name: str, data: bytes) -> None:
+        if self.failing and name.startswith("mail/"):
+            if self._first is None:
+                self._first = name
+                assert self._another.wait(60)
+                raise LocationFailed("The line is down.")
+            super().put(name, data)
+            self._another.set()
+            return
+        super().put(name, data)
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["open", "sealed"])
+def test_a_message_whose_pieces_were_not_written_is_written_by_the_next_run(tmp_path: Path, sealed: bool) -> None:
+    """The pack with the list of its pieces was, before the run was cut off."""
+
+    async def scene() -> None:
+        location = Disordered(tmp_path / "backup")
+        world = SealedWorld(tmp_path, location) if sealed else World(tmp_path, location)
+        await world.fill()
+        large = [message(n, random.Random(n).randbytes(3 << 20).hex()) for n in range(8)]
+        await put(world.ann, "INBOX", *large)
+
+        async def night(*, full: bool = False) -> Done:
+            repository = world.writer() if isinstance(world, SealedWorld) else None
+            return await world.take(full=full, repository=repository)
+
+        with pytest.raises(LocationFailed):
+            await night()
+        assert list((tmp_path / "backup" / "mail").glob("*/*"))
+        location.failing = False
+        await night()
+        found = verify(world.repository(), NOW, everything=True)
+        assert (found.damages, found.touched, found.right) == ([], [], True)
+        await world.engine.close()
+
+    play(scene())
+
+
+def test_a_full_run_writes_pieces_again_that_went_with_a_damaged_pack(tmp_path: Path) -> None:
+    """Of a message whose list of pieces is in another pack, since it came later: the same attachment."""
+
+    async def scene() -> None:
+        world = World(tmp_path)
+        await world.fill()
+        attached = random.Random(1).randbytes(1 << 20).hex()
+        await put(world.ann, "INBOX", message(1, attached))
+        await world.take()
+        (pack,) = (tmp_path / "backup" / "mail").glob("*/*")
+        await put(world.bob, "INBOX", message(1, attached).replace(b"Subject", b"X-Subject"))
+        await world.take()
+        await world.ann.expunge(1, ALL, deleted_only=False)
+        pack.unlink()
+        done = await world.take(full=True)
+        engine, restored = await world.give(done.snapshot, tmp_path / "new")
+        assert restored.lost == []
         await engine.close()
         await world.engine.close()
 

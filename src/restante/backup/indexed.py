@@ -58,6 +58,8 @@ class Indexed:
         """Names of the lists of condemned packs that the index was made with."""
         self._expected: set[str] = set()
         """Packs (SHA-256) that were expected when a run began which cannot read what is there."""
+        self.unindexed: set[str] = set()
+        """Packs (SHA-256) that are in the index as they say themselves: of a run that was cut off, most likely."""
         self._index: Index | None = None
         self._unindexed_known = False
         self._packs_alone = False
@@ -168,6 +170,7 @@ class Indexed:
         """Read it again at its next use."""
         with self._lock:
             self._index, self._unindexed_known, self._packs_alone = None, False, False
+            self.unindexed = set()
 
     def index_packs(self) -> Part:
         """Take packs into the index that no index file names, or not wholly: of a run that was cut off, or where a file
@@ -192,6 +195,7 @@ class Indexed:
                 self.complaints.append(error)
         part = Part.of(tables)
         here.add(part)
+        self.unindexed.update(each.name for each in part.packs)
         return part
 
     def leave_out_absent(self) -> set[str]:

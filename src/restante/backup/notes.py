@@ -213,9 +213,11 @@ class Notes:
         self._cuts += [piece[:SHORT] + message[:SHORT] for piece in pieces]
 
     def wrote(self, pack: str, table: Table) -> None:
-        """A pack of this name is durable."""
+        """A pack of this name is durable. A list of a message's pieces in it is not taken to be there by a run that
+        goes on: the pack with the pieces may not be."""
         name = _journal_name(pack)
-        self._write(name, b"".join([entry.id[:SHORT] for entry in table.entries]))
+        ids = [entry.id[:SHORT] for entry in table.entries if entry.kind != Kind.RECIPE.value]
+        self._write(name, b"".join(ids))
         self._stale.append(name)
 
     def _column(self, data: SegmentData) -> Column:

@@ -92,7 +92,7 @@ async def run(
         chosen = _let_stand(standing, chosen, lines, kept, done, blind=repository.blind)
     if full:
         await apart(repository.leave_out_absent)
-    with Writer(repository) as writer:
+    with Writer(repository, whole=full) as writer:
         for number, each in enumerate(chosen):
             told(each.address, number, len(chosen))
             line = await _account(engine, each, None if full else lines.get(each.id), writer, clock, done)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from . import frames, index, names, objects, pack
 from .blocks import pack_kind
 from .crypto import file_name
+from .errors import Corrupt
 from .index import Spot
 from .objects import Kind
 from .repository import Repository
@@ -87,10 +88,14 @@ class _Open:
 
 
 class Writer:
-    """`with Writer(repository) as writer:` all is durable, and indexed, when the block ends without an error."""
+    """`with Writer(repository) as writer:` all is durable, and indexed, when the block ends without an error.
 
-    def __init__(self, repository: Repository) -> None:
+    whole: whether a message that is here in pieces is looked through for them, see `_is_whole`.
+    """
+
+    def __init__(self, repository: Repository, *, whole: bool = False) -> None:
         self.repository = repository
+        self._whole = whole
         self.written = 0
         """Octets of files written."""
         self._pending: set[bytes] = set()
@@ -132,12 +137,12 @@ class Writer:
 
     def has_message(self, digest: bytes) -> bool:
         """Whether a message of this SHA-256 is here or on its way."""
-        return self._has(self.repository.message_id(digest))
+        return self._has_message(self.repository.message_id(digest))
 
     def put_message(self, digest: bytes, data: bytes) -> None:
         """Write a message, whose SHA-256 the caller vouches for, unless it is here."""
         id = self.repository.message_id(digest)
-        if self._has(id):
+        if self._has_message(id):
             return
         if len(data) <= LARGE:
             self._add(id, data, Kind.MESSAGE)
@@ -160,6 +165,26 @@ class Writer:
         self._looked = True  # once, and only where something is to be written: what a run that was cut off left
         self.repository.index_packs()
         return self.repository.index.has(id)
+
+    def _has_message(self, id: bytes) -> bool:
+        return self._has(id) and (id in self._pending or self._is_whole(id))
+
+    def _is_whole(self, id: bytes) -> bool:
+        """Whether a message that is here in pieces has them all, where that is not sure. Packs are written beside each
+        other: of a run that was cut off the one with a message's list of pieces may be here, and not the one before it,
+        with the pieces. So it is where a damaged pack was taken away. What a run has named in an index is there with
+        all that it names."""
+        spot = self.repository.index.find(id)
+        if (
+            spot is None
+            or spot.kind != Kind.RECIPE.value
+            or not (self._whole or spot.pack.name in self.repository.unindexed)
+        ):
+            return True
+        try:
+            return all(map(self._has, self.repository.pieces(spot)))
+        except Corrupt:
+            return False
 
     def _add(self, id: bytes, data: bytes, kind: Kind) -> None:
         here = self._packs[kind in objects.OF_MAIL]

@@ -344,6 +344,27 @@ def test_renaming_in_a_plain_tree_takes_the_childrens_exact_names_along(tmp_path
     assert run(tmp_path, names, layout=Layout.PLAIN) == ["INBOX", "tmp", "tmp/cur", "tmp/cur/new"]
 
 
+@pytest.mark.parametrize("name", ["subscriptions", "Subscriptions", "dovecot-keywords", "dovecot-uidlist.lock"])
+def test_a_mailbox_of_a_plain_tree_is_in_the_way_of_no_file_of_the_tree(tmp_path: Path, name: str) -> None:
+    async def make(one: MaildirSide) -> None:
+        await one.create(name, None)
+        await one.create(f"Work/{name}", None)
+        await one.create("Work", None)
+        for box in (name, "INBOX", "Work"):
+            await one.subscribe(box, True)
+            await one.add(box, [message(1, frozenset({"$Later"}))])
+
+    run(tmp_path, make, layout=Layout.PLAIN, inbox="")
+
+    async def act(one: MaildirSide) -> None:
+        places = {each.name: (each.messages, each.subscribed) for each in await one.places()}
+        assert places == {"INBOX": (1, True), "Work": (1, True), name: (1, True), f"Work/{name}": (0, False)}
+        for box in (name, "INBOX", "Work"):
+            assert (await everything(one, box)).flags == [frozenset({"$Later"})]
+
+    run(tmp_path, act, layout=Layout.PLAIN, inbox="")
+
+
 @pytest.mark.parametrize(
     ("folders", "expected"),
     [

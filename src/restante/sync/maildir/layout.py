@@ -3,7 +3,7 @@
 MAILDIRPP (Maildir++): ".A.B" beside the root's own cur, new and tmp is A/B; the root is INBOX. PLAIN: "A/B" is A/B;
 INBOX is a folder of that name or the root, as told. Names on disk are modified UTF-7, as Dovecot, Courier and mbsync
 write them (or UTF-8, as told); both are read. What a folder's name cannot say (a dot within a level of Maildir++, a
-level called "cur") is written as "_", and the folder's marker has the name exactly.
+level called "cur" or "subscriptions") is written with "_", and the folder's marker has the name exactly.
 
 What begins with two dots is none: Dovecot puts folders there that it is deleting.
 
@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
+from ...exchange import dovecot
 from ...exchange.names import LONGEST_FOLDER, encode_utf7, from_disk
 from ...inbox import is_inbox
 from ...values import Value
@@ -34,6 +35,10 @@ REMOVED = OWN + "removed-"
 """Folders that are being made or removed: no mailboxes."""
 
 _SUBS = ("cur", "new", "tmp")
+_FILES = frozenset(
+    file + end for file in (dovecot.SUBSCRIPTIONS, dovecot.KEYWORDS, dovecot.UIDLIST) for end in ("", ".lock", ".new")
+)
+"""Dovecot's files, in a plain tree beside the folders of mailboxes: a folder of such a name would be in their way."""
 
 
 class Layout(Enum):
@@ -57,7 +62,7 @@ class Shape(Value, frozen=True):
         coded = re.sub(r"[/\x00-\x1f\x7f]", "_", coded)
         if self.layout is Layout.MAILDIRPP:
             coded = coded.replace(".", "_")
-        elif coded.startswith((".", OWN)) or coded in _SUBS:
+        elif coded.startswith((".", OWN)) or coded in _SUBS or coded.lower() in _FILES:
             coded = "_" + coded.removeprefix(".")
         return coded or "_"
 
